@@ -1,0 +1,46 @@
+# make demo   a login from end to end on this machine, with a simulated phone
+# make test   the tests; as root on Debian it installs the real servers they need
+# make lint   format, lint, types, import rules
+# make bench  what the server costs, beside its peers
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test test-all lint bench wheel peers
+
+demo: $(VENV)/ready
+	@$(BIN)/radius-voice demo
+
+test: $(VENV)/ready-dev peers
+	$(BIN)/pytest --cov --cov-fail-under=100
+
+test-all: test
+	RADIUS_VOICE_LONG=1 $(BIN)/pytest tests
+
+lint: $(VENV)/ready-dev
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/ready-dev peers
+	$(BIN)/python bench/login_cpu.py
+	$(BIN)/python bench/voice_rate.py
+
+wheel: $(VENV)/ready-dev
+	$(BIN)/python -m build --wheel
+
+peers:
+	@sh tests/peers/install
+
+$(VENV)/ready: pyproject.toml
+	@sh tests/peers/make-venv $(PYTHON) $(VENV)
+	@echo "installing radius-voice into $(VENV) ..."
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/ready-dev: $(VENV)/ready
+	@echo "installing what tests need into $(VENV) ..."
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
