@@ -1,0 +1,50 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from radius_voice.radius.packet import decode
+from radius_voice.radius.password import MalformedPassword, chap_matches, hide, reveal, text_of
+from tests.radius.vectors import RFC_2865, SECRET
+
+
+@pytest.mark.parametrize(
+    ("section", "password"),
+    [("7.1 request", b"arctangent"), ("7.3 request", b"challenge"), ("7.3 answer", b"99101462")],
+)
+def test_rfc_2865_section_5_2_user_password_vectors(section, password):
+    packet = decode(RFC_2865[section])
+    assert password == reveal(packet.first(2), SECRET, packet.authenticator)
+    assert packet.first(2) == hide(password, SECRET, packet.authenticator)
+
+
+def test_rfc_2865_section_5_3_chap_vector():
+    packet = decode(RFC_2865["7.2 request"])
+    assert chap_matches(packet.first(3), packet.authenticator, b"arctangent")
+    assert not chap_matches(packet.first(3), packet.authenticator, b"arctangens")
+
+
+@given(
+    st.binary(max_size=128).filter(lambda p: not p.endswith(b"\0")),
+    st.binary(min_size=1),
+    st.binary(min_size=16, max_size=16),
+)
+def test_what_is_hidden_is_revealed(password, secret, authenticator):
+    hidden = hide(password, secret, authenticator)
+    assert 0 == len(hidden) % 16
+    assert password == reveal(hidden, secret, authenticator)
+
+
+@pytest.mark.parametrize("length", [0, 1, 15, 17, 129, 144])
+def test_a_user_password_of_wrong_length_is_malformed(length):
+    with pytest.raises(MalformedPassword):
+        reveal(bytes(length), SECRET, bytes(16))
+
+
+def test_a_password_past_128_octets_does_not_fit():
+    with pytest.raises(ValueError, match="128"):
+        hide(bytes(129), SECRET, bytes(16))
+
+
+def test_octets_are_read_as_utf_8_or_else_latin_1():
+    assert "müller%" == text_of("müller%".encode())
+    assert "müller%" == text_of("müller%".encode("latin-1"))

@@ -1,0 +1,42 @@
+"""Packets printed in RFCs, to accept and to refuse. The shared secret of all is `xyzzy5461`."""
+
+SECRET = b"xyzzy5461"
+
+
+def octets(text: str) -> bytes:
+    return bytes.fromhex(text.replace(" ", ""))
+
+
+RFC_2865 = {
+    "7.1 request": octets(
+        "01000038 0f403f9473978057bd83d5cb98f4227a 01066e656d6f 02120dbe708d93d413ce3196e43f782a0aee"
+        "0406c0a80110 050600000003"
+    ),
+    "7.1 accept": octets("02000026 86fe220e7624ba2a1005f6bf9b55e0b2 060600000001 0f0600000000 0e06c0a80103"),
+    "7.2 request": octets(
+        "01010047 2aee86f08d0d55969ca5978e0d3367a2 0108666c6f707379 031316e97557c316185895f293ff6344077275"
+        "0406c0a80110 050600000014 060600000002 070600000001"
+    ),
+    "7.3 request": octets(
+        "01020039 f3a47a1f6a6d76710b947ab93041a039 01076d6f707379 021233657573778289b570885e15084825c5"
+        "0406c0a80110 050600000007"
+    ),
+    "7.3 challenge": octets(
+        "0b02004e 36f3c8764ae8c71157403c0c71ff9c45"
+        "12304368616c6c656e67652033323736393433302e2020456e74657220726573706f6e73652061742070726f6d70742e"
+        "180a3332373639343330"
+    ),
+    "7.3 answer": octets(
+        "01030043 b122556d428a13d0d6253807c457ecf0 01076d6f707379 0212692c1f205fc081b919b95195f561a581"
+        "0406c0a80110 050600000007 180a3332373639343330"
+    ),
+    "7.3 reject": octets("03030014 a42f4fca45916c4e09c8340f9e746aa0"),
+}
+# As RFC 2865 prints it: the last State has length 0x10 though 10 octets follow in all (erratum).
+RFC_2865_7_3_AS_PRINTED = RFC_2865["7.3 answer"][:-9] + b"\x10" + RFC_2865["7.3 answer"][-8:]
+
+RFC_5997_6_1_REQUEST = octets("0cda0026 8a54f4686fb394c52866e302185d0623 50125a665e2e1e8411f3e243822097c84fa3")
+RFC_5997_6_1_ACCEPT = octets("02da0014 ef0d552a4bf2d693ec2b6fe8b5411d66")
+RFC_5997_6_3_REQUEST = octets(
+    "0c47002c bf58de56ae408ad3b70c8513f9b03fbe 0406c0000210 5012852d6fec61e7ed74b8e32dac2f2a5fb2"
+)
