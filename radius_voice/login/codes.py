@@ -1,0 +1,67 @@
+"""Codes, States and keyed hashes: the only place where randomness and `server.key` enter a login."""
+
+from __future__ import annotations
+
+import secrets
+import unicodedata
+from hashlib import blake2b
+
+from radius_voice.login.model import LoginKey
+
+KEY_OCTETS = 16
+STATE_RANDOM = 16
+
+
+def new_code(digits: int) -> str:
+    """A fresh one-time code of that many decimal digits."""
+    return f"{secrets.randbelow(10**digits):0{digits}}"
+
+
+def new_state(key: LoginKey) -> bytes:
+    """A fresh State: the row's key, by which it is found, and 16 random octets, by which it is believed."""
+    return key + secrets.token_bytes(STATE_RANDOM)
+
+
+def key_in(state: bytes) -> LoginKey | None:
+    """The row's key in a State that may be ours, or None when it cannot be."""
+    return state[:KEY_OCTETS] if len(state) == KEY_OCTETS + STATE_RANDOM else None
+
+
+def tidy_code(typed: str) -> str:
+    """A typed code without the spaces, dashes and wide digits that people and keyboards add."""
+    return unicodedata.normalize("NFKC", typed).translate({ord(c): None for c in " -.\t\r\n"})
+
+
+class Keys:
+    """Keyed hashes (BLAKE2b, 16 octets), each kind in a domain of its own so that none passes for another."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def _hash(self, kind: bytes, *parts: bytes) -> bytes:
+        message = b"".join(len(part).to_bytes(4) + part for part in parts)
+        return blake2b(message, key=self._key, digest_size=KEY_OCTETS, person=kind).digest()
+
+    def login(self, client: str, person: str) -> LoginKey:
+        """The key of the row of that person at that client entry."""
+        return self._hash(b"login", client.encode(), person.encode())
+
+    def state(self, state: bytes) -> bytes:
+        """What is stored of a State."""
+        return self._hash(b"state", state)
+
+    def code(self, key: LoginKey, code: str) -> bytes:
+        """What is stored of a code."""
+        return self._hash(b"code", key, code.encode())
+
+    def password(self, key: LoginKey, password: str) -> bytes:
+        """What is stored of a password for as long as a row is open."""
+        return self._hash(b"password", key, password.encode())
+
+    def answer(self, key: LoginKey, typed: str) -> bytes:
+        """What is stored of an answer, to know it again."""
+        return self._hash(b"answer", key, typed.encode())
+
+    def name(self, typed: str) -> str:
+        """A typed name for counting failures: people type passwords there, so it is never kept as it is."""
+        return self._hash(b"name", unicodedata.normalize("NFC", typed).strip().casefold().encode()).hex()

@@ -1,0 +1,405 @@
+"""The login, from top to bottom.
+
+A first packet goes to `begin`, one that carries State to `answer`, a call's progress to `heard`.
+Each loads the row, lets `challenge.step` decide, and swaps the new row in if nobody else did.
+The row with its code is in the store before a provider is asked: a crash in between leaves a row
+that is answered or ends, never a ringing phone whose code nobody knows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+from radius_voice.events import Called, CallResult, Lifecycle, Observer, Outcome, Reason, Trace
+from radius_voice.login import prompts
+from radius_voice.login.challenge import (
+    Answered,
+    CallFailed,
+    CallPlaced,
+    Charge,
+    First,
+    Fresh,
+    Input,
+    LockedOut,
+    Step,
+    step,
+)
+from radius_voice.login.codes import Keys, key_in, new_code, new_state, tidy_code
+from radius_voice.login.follow import Follower, Watched
+from radius_voice.login.limits import Limits, acting
+from radius_voice.login.model import (
+    Act,
+    Attempt,
+    Call,
+    CallRef,
+    Claim,
+    Decision,
+    Denied,
+    HandedOut,
+    Limited,
+    Login,
+    LoginKey,
+    Order,
+    Script,
+    Spend,
+    Swap,
+    Unavailable,
+    User,
+)
+from radius_voice.login.phone import Phone
+from radius_voice.login.policy import Policy
+from radius_voice.login.ports import Delivery, FirstFactor, LiveCalls, Store
+from radius_voice.login.ring import Rung, place_call
+from radius_voice.login.script import SCRIPT_SECONDS
+
+PROVIDER_SECONDS = 20.0
+MOST_SWAPS = 16
+_PHONE_ASKED_FOR = re.compile(r"\s*phone([1-9]?)\s*", re.IGNORECASE)
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a dialog works with. `now` is wall clock, `clock` monotonic; `voice` is in order of failover."""
+
+    keys: Keys
+    store: Store
+    limits: Limits
+    policies: Mapping[str, Policy]
+    voice: Mapping[str, Delivery]
+    live: Mapping[str, LiveCalls]
+    friendly_name: str
+    observer: Observer
+    now: Callable[[], float]
+    clock: Callable[[], float]
+    new_code: Callable[[int], str] = field(default=new_code)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ring:
+    """A row whose present call is to be placed, and the only copy of the code that will be spoken."""
+
+    row: Login
+    code: str = field(repr=False)
+    policy: Policy
+    attempt: Attempt
+    hang_up: CallRef | None
+
+
+class Dialog:
+    """Logins of one generation of the configuration."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self.follower = Follower(parts.live, self.heard, parts.observer, parts.now)
+
+    async def begin(self, attempt: Attempt, trace: Trace) -> Decision:
+        """A first packet: who is it, may they, ring."""
+        policy = self._parts.policies[attempt.policy]
+        try:
+            user = await self._identify(attempt, policy, trace)
+            if isinstance(user, Decision):
+                return user
+            phones = policy.phones_of(user)
+            if isinstance(phones, Reason):
+                return _refused(phones, attempt.name)
+            return await self._open(attempt, policy, user, phones, trace)
+        except Unavailable as problem:
+            return self._unavailable(policy, problem, trace)
+
+    async def answer(self, attempt: Attempt, trace: Trace) -> Decision:
+        """A packet with State: the code, a wish for another call, or neither."""
+        policy = self._parts.policies[attempt.policy]
+        key = key_in(attempt.state or b"")
+        if key is None:
+            return _refused(Reason.UNKNOWN_STATE)
+        try:
+            return await self._weigh(attempt, key, policy, trace)
+        except Unavailable as problem:
+            return self._unavailable(policy, problem, trace)
+
+    async def heard(self, key: LoginKey, event: Input) -> None:
+        """Something about a call reached us. A store out of reach loses it: rows end by their cap."""
+        try:
+            await self._settle(key, event, ())
+        except Unavailable as problem:
+            self._warn(f"a call's progress was lost: {problem}")
+
+    async def drain(self) -> None:
+        """Wait until every ring and every call being ended has come to its end."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    # Who is it?
+
+    async def _identify(self, attempt: Attempt, policy: Policy, trace: Trace) -> User | Decision:
+        if policy.first_factor is not None:
+            refused = await self._check_password(attempt, policy.first_factor, trace)
+            if refused is not None:
+                return refused
+        user = await policy.directory.find(attempt.name, attempt.answer_by)
+        if user is None:
+            return _refused(Reason.UNKNOWN_USER)
+        if user.disabled:
+            return _refused(Reason.DISABLED, attempt.name)
+        return user
+
+    async def _check_password(self, attempt: Attempt, first_factor: FirstFactor, trace: Trace) -> Decision | None:
+        """Refuse, or None. A failure is paid for before anything expensive and given back when it was none."""
+        store, parts = self._parts.store, self._parts
+        failure = parts.limits.for_password(parts.keys.name(attempt.name), attempt.source, attempt.client)
+        limited = await store.spend(failure)
+        if limited is not None:
+            trace.step("limited", limited.limit.name)
+            return _refused(limited.limit.reason)
+        try:
+            checked = await first_factor.verify(Claim(attempt.name, attempt.password), attempt.answer_by)
+        except Unavailable:
+            await store.spend(acting(Act.GIVE_BACK, failure))
+            raise
+        trace.step("password", "wrong" if isinstance(checked, Denied) else "right")
+        if isinstance(checked, Denied):
+            return _refused(checked.reason, attempt.name if checked.name_known else "")
+        await store.spend(acting(Act.GIVE_BACK, failure))
+        return None
+
+    # Opening a row, or joining it
+
+    async def _open(
+        self, attempt: Attempt, policy: Policy, user: User, phones: tuple[Phone, ...], trace: Trace
+    ) -> Decision:
+        parts = self._parts
+        if parts.clock() >= attempt.answer_by:
+            return Decision(Outcome.SILENCE, Reason.TOO_LATE, user=attempt.name)
+        key = parts.keys.login(attempt.client, user.id)
+        code, state = parts.new_code(policy.digits), new_state(key)
+        blank = self._blank(key, code, state, attempt, policy, user, phones)
+        row, stepped = await self._settle(key, First(blank), self._cost(blank, phones[0], attempt))
+        trace.step("row", stepped.reason)
+        if stepped.ring and row is not None:
+            stepped = await self._wait_for(_Ring(row, code, policy, attempt, None), stepped, trace)
+        return self._decision(row, stepped, state, attempt.name)
+
+    def _blank(
+        self,
+        key: LoginKey,
+        code: str,
+        state: bytes,
+        attempt: Attempt,
+        policy: Policy,
+        user: User,
+        phones: tuple[Phone, ...],
+    ) -> Login:
+        keys, now = self._parts.keys, self._parts.now()
+        live = policy.ring + SCRIPT_SECONDS
+        return Login(
+            key=key,
+            id=keys.state(state).hex()[:16],
+            client=attempt.client,
+            person=user.id,
+            name=attempt.name,
+            password=keys.password(key, attempt.password),
+            source=attempt.source,
+            code=keys.code(key, code),
+            states=(HandedOut(keys.state(state)),),
+            phones=phones,
+            tries=policy.tries,
+            redials=policy.redials,
+            call=Call(1, phones[0], now, now + live),
+            opened_at=now,
+            code_until=min(now + live + policy.lifetime, now + policy.cap),
+            ends_at=now + policy.cap,
+            language=user.language,
+            reply=policy.reply_to(user),
+        )
+
+    # An answer
+
+    async def _weigh(self, attempt: Attempt, key: LoginKey, policy: Policy, trace: Trace) -> Decision:
+        parts, keys = self._parts, self._parts.keys
+        code, state = parts.new_code(policy.digits), new_state(key)
+        asked = _PHONE_ASKED_FOR.fullmatch(attempt.password)
+        phone = int(asked[1] or 1) - 1 if asked else None
+        event = Answered(
+            client=attempt.client,
+            name=attempt.name,
+            state=keys.state(attempt.state or b""),
+            answer=keys.answer(key, attempt.password),
+            code=keys.code(key, tidy_code(attempt.password)),
+            password=keys.password(key, attempt.password),
+            phone=phone,
+            fresh=Fresh(keys.state(state), keys.code(key, code), policy.ring + SCRIPT_SECONDS, policy.lifetime),
+        )
+        cost: tuple[Spend, ...] = ()
+        if phone is not None:
+            row = await parts.store.load(key)
+            if row is not None and phone < len(row.phones):
+                cost = self._cost(row, row.phones[phone], attempt)
+        row, stepped = await self._settle(key, event, cost)
+        trace.step("answer", stepped.reason)
+        if stepped.ring and row is not None:
+            ring = _Ring(row, code, policy, attempt, stepped.hang_up)
+            stepped = await self._wait_for(ring, stepped, trace)
+        elif stepped.hang_up is not None:
+            self._supervise(self._hang_up(stepped.hang_up))
+        return self._decision(row, stepped, state, "")
+
+    # The small thing that all three are
+
+    async def _settle(self, key: LoginKey, event: Input, call_cost: tuple[Spend, ...]) -> tuple[Login | None, Step]:
+        """Load, step, swap, until nobody was faster. Returns the row as it now is and what became of it."""
+        store = self._parts.store
+        for _ in range(MOST_SWAPS):
+            row = await store.load(key)
+            stepped = step(row, event, self._parts.now())
+            if stepped.row is None:
+                return row, stepped
+            new = replace(stepped.row, version=row.version + 1 if row else 1)
+            swapped = await store.swap(row, new, self._spends(stepped.charge, new, call_cost))
+            if swapped is Swap.DONE:
+                return new, stepped
+            if swapped is Swap.STALE:
+                continue
+            reason = swapped.limit.reason if isinstance(swapped, Limited) else Reason.BUSY
+            if not isinstance(event, Answered):
+                return row, Step(None, Outcome.REJECT, reason)
+            event = replace(event, may_ring=False) if stepped.ring else LockedOut(event.state, event.answer)
+        raise Unavailable("store", "a row changed too often")
+
+    def _spends(self, charge: Charge, row: Login, call_cost: tuple[Spend, ...]) -> tuple[Spend, ...]:
+        codes = self._parts.limits.for_code(row.person)
+        match charge:
+            case Charge.NOTHING:
+                return ()
+            case Charge.CALL:
+                return (*acting(Act.PEEK, codes), *call_cost)
+            case Charge.CALL_BACK:
+                called = self._parts.limits.for_call(row.person, row.call.phone, row.source, row.client)
+                return acting(Act.GIVE_BACK, called)
+            case Charge.WRONG_CODE:
+                return codes
+            case _:  # RIGHT_CODE
+                return (*acting(Act.PEEK, codes), *acting(Act.CLEAR, codes))
+
+    def _cost(self, row: Login, phone: Phone, attempt: Attempt) -> tuple[Spend, ...]:
+        limits = self._parts.limits
+        return (
+            *limits.for_packet(attempt.client, attempt.packet),
+            *limits.for_call(row.person, phone, row.source, row.client),
+        )
+
+    # The ring
+
+    async def _wait_for(self, ring: _Ring, opened: Step, trace: Trace) -> Step:
+        """Ring under supervision, and wait for its end as long as the gateway waits for us."""
+        task = self._supervise(self._ring(ring, opened))
+        await asyncio.wait({task}, timeout=max(0.0, ring.attempt.answer_by - self._parts.clock()))
+        if not task.done():
+            trace.step("ring", Reason.CALLING)
+            return replace(opened, reason=Reason.CALLING)
+        stepped = task.result() if task.exception() is None else replace(opened, reason=Reason.CALL_UNKNOWN)
+        trace.step("ring", stepped.reason)
+        return stepped
+
+    async def _ring(self, ring: _Ring, opened: Step) -> Step:
+        row, policy, parts = ring.row, ring.policy, self._parts
+        if ring.hang_up is not None and not await self._hang_up(ring.hang_up):
+            return replace(opened, reason=Reason.CALL_UNKNOWN)
+        order = Order(row.call.phone, Script(row.language, parts.friendly_name, ring.code), policy.ring, row.id)
+        rung = await place_call(
+            order,
+            row.phones,
+            parts.voice,
+            self._may_ring,
+            self._reporter(row, ring.attempt.arrived),
+            parts.clock() + PROVIDER_SECONDS,
+        )
+        return await self._rung(ring, rung, opened)
+
+    async def _rung(self, ring: _Ring, rung: Rung, opened: Step) -> Step:
+        """Write down how the ring ended; what the gateway is told follows from it."""
+        row, parts = ring.row, self._parts
+        if rung.result is CallResult.UNKNOWN:
+            return replace(opened, reason=Reason.CALL_UNKNOWN)
+        if rung.ref is not None:
+            ref = rung.ref
+            _, stepped = await self._settle(row.key, CallPlaced(row.call.number, rung.phone, ref), ())
+            if stepped.hang_up is not None:
+                await self._hang_up(stepped.hang_up)
+            else:
+                watched = Watched(row.key, row.id, row.call.number, row.call.live_until, ring.policy.lifetime)
+                self.follower.watch(ref, watched)
+            return opened
+        reason = Reason.NUMBER_REFUSED if rung.result is CallResult.NUMBER_REFUSED else Reason.DELIVERY_FAILED
+        waited_for = parts.clock() < ring.attempt.answer_by
+        bypass = reason is Reason.DELIVERY_FAILED and waited_for and parts.now() < ring.policy.bypass_until
+        _, stepped = await self._settle(row.key, CallFailed(row.call.number, reason, bypass), ())
+        return stepped
+
+    async def _may_ring(self, phone: Phone) -> bool:
+        return await self._parts.store.spend(self._parts.limits.for_phone(phone)) is None
+
+    def _reporter(self, row: Login, arrived: float) -> Callable[[str, Phone, CallResult, str, str, bool], None]:
+        def report(provider: str, phone: Phone, result: CallResult, reference: str, detail: str, alarm: bool) -> None:
+            parts = self._parts
+            seconds = parts.clock() - arrived
+            parts.observer(
+                Called(parts.now(), seconds, row.id, provider, phone.masked, result, reference, detail, alarm)
+            )
+
+        return report
+
+    async def _hang_up(self, ref: CallRef) -> bool:
+        """End a call; False when nobody knows whether it ended."""
+        try:
+            await self.follower.hang_up(ref)
+        except Unavailable as problem:
+            self._warn(f"a call could not be ended: {problem}")
+            return False
+        return True
+
+    def _supervise(self, work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
+        """Run `work` to its end whatever becomes of the packet that began it; a failure is never silent."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._warn(f"a ring failed: {type(task.exception()).__name__}")
+
+    def _warn(self, detail: str) -> None:
+        self._parts.observer(Lifecycle(self._parts.now(), "warning", detail))
+
+    # What the gateway is told
+
+    def _decision(self, row: Login | None, stepped: Step, state: bytes, name: str) -> Decision:
+        if row is None:
+            return _refused(stepped.reason, name)
+        if stepped.outcome is Outcome.REJECT:
+            return replace(_refused(stepped.reason, row.name), login=row.id, phone=row.call.phone.masked)
+        decision = Decision(stepped.outcome, stepped.reason, user=row.name, login=row.id, phone=row.call.phone.masked)
+        if stepped.outcome is Outcome.ACCEPT:
+            seconds = self._parts.now() - row.opened_at if stepped.reason is Reason.CODE_RIGHT else 0.0
+            return replace(decision, reply=row.reply, login_seconds=seconds)
+        text = prompts.challenge(
+            stepped.reason, row.language, self._parts.friendly_name, row.call.phone.ending, row.tries
+        )
+        return replace(decision, state=state, text=text)
+
+    def _unavailable(self, policy: Policy, problem: Unavailable, trace: Trace) -> Decision:
+        trace.step("unavailable", str(problem))
+        reason = Reason.STORE_UNAVAILABLE if problem.part == "store" else Reason.IDENTITY_UNAVAILABLE
+        text = prompts.REFUSED if policy.on_unavailable is Outcome.REJECT else ""
+        return Decision(policy.on_unavailable, reason, text=text)
+
+
+def _refused(reason: Reason, name: str = "") -> Decision:
+    return Decision(Outcome.REJECT, reason, text=prompts.REFUSED, user=name)

@@ -1,0 +1,103 @@
+"""Limits: the generic cell rate algorithm, and which limits a login touches. Pure.
+
+A limit of `burst` over `period` keeps one number a subject: the theoretical arrival time, the
+moment at which the subject is back to a full allowance (ITU-T I.371, virtual scheduling).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from radius_voice.events import Reason
+from radius_voice.login.model import Act, Limit, Limited, Spend
+from radius_voice.login.phone import Phone, country_of
+
+REPLAY = Limit("replay", 1, 86400.0, Reason.REPLAY)
+
+
+def arrival_time(full_at: float, limit: Limit, act: Act, now: float) -> float | None:
+    """The theoretical arrival time after `act`, or None when the limit forbids it.
+
+    `full_at` is the time stored before; anything up to `now` means a full allowance.
+    """
+    interval = limit.period / limit.burst
+    base = max(full_at, now)
+    if act is Act.CLEAR:
+        return now
+    if act is Act.GIVE_BACK:
+        return max(base - interval, now)
+    taken = base + interval
+    if taken - now > limit.period + interval * 1e-6:
+        return None
+    return taken if act is Act.TAKE else base
+
+
+def settle(spends: Iterable[Spend], read: Callable[[str], float], now: float) -> dict[str, float] | Limited:
+    """What to write for all of `spends`, or the first limit that forbids one: all or none.
+
+    `read` gives the stored time of `storage_key(spend)`, 0 where there is none.
+    """
+    written: dict[str, float] = {}
+    for spend in spends:
+        key = storage_key(spend)
+        before = written[key] if key in written else read(key)
+        after = arrival_time(before, spend.limit, spend.act, now)
+        if after is None:
+            interval = spend.limit.period / spend.limit.burst
+            return Limited(spend.limit, before + interval - spend.limit.period - now)
+        if spend.act is not Act.PEEK:
+            written[key] = after
+    return written
+
+
+def storage_key(spend: Spend) -> str:
+    """The name under which a store keeps a subject's time."""
+    return f"{spend.limit.name}:{spend.subject}"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The configured limits by scope; a scope that is missing is not limited.
+
+    `failures` knows person, source and client; `calls` and `daily` know person, phone, source,
+    client, country and all; `wrong_codes` is per person.
+    """
+
+    failures: Mapping[str, Limit] = field(default_factory=dict)
+    wrong_codes: Limit | None = None
+    calls: Mapping[str, Limit] = field(default_factory=dict)
+    daily: Mapping[str, Limit] = field(default_factory=dict)
+
+    def for_password(self, name_hash: str, source: str, client: str) -> tuple[Spend, ...]:
+        """What a password that turns out wrong costs. `name_hash` stands for the name as typed."""
+        subjects = {"person": name_hash, "source": source, "client": client}
+        return tuple(Spend(limit, subjects[scope]) for scope, limit in self.failures.items() if subjects[scope])
+
+    def for_code(self, person: str) -> tuple[Spend, ...]:
+        """What a wrong code costs."""
+        return (Spend(self.wrong_codes, person),) if self.wrong_codes else ()
+
+    def for_packet(self, client: str, packet: bytes) -> tuple[Spend, ...]:
+        """A packet, named by its Request Authenticator, may lead to one call a day: replays do not dial."""
+        return (Spend(REPLAY, f"{client}:{packet.hex()}"),)
+
+    def for_phone(self, phone: Phone) -> tuple[Spend, ...]:
+        """What ringing one more phone of the same login costs, when the first one was refused."""
+        return tuple(Spend(limits["phone"], phone.e164) for limits in (self.calls, self.daily) if "phone" in limits)
+
+    def for_call(self, person: str, phone: Phone, source: str, client: str) -> tuple[Spend, ...]:
+        """What ringing a phone costs."""
+        subjects = {"person": person, "phone": phone.e164, "source": source, "client": client, "all": "all"}
+        spends: list[Spend] = []
+        for limits in (self.calls, self.daily):
+            for scope, limit in limits.items():
+                subject = country_of(phone) if scope == "country" else subjects[scope]
+                if subject:
+                    spends.append(Spend(limit, subject))
+        return tuple(spends)
+
+
+def acting(act: Act, spends: Iterable[Spend]) -> tuple[Spend, ...]:
+    """The same limits and subjects, touched in another way."""
+    return tuple(Spend(spend.limit, spend.subject, act) for spend in spends)

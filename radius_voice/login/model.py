@@ -1,0 +1,280 @@
+"""The nouns of a login. Frozen, plain, and free of RADIUS, YAML and vendors.
+
+Times in rows are wall-clock seconds; hashes are keyed with `server.key` (see `codes.Keys`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum, StrEnum
+
+from radius_voice.events import Outcome, Reason
+from radius_voice.login.phone import Phone
+
+LoginKey = bytes
+"""Names a row: a keyed hash of client entry and person. It leads every State handed out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Who somebody says they are: the name as typed, and the password as text."""
+
+    name: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A person as the directory knows them. `id` is stable and never the name as typed."""
+
+    id: str
+    name: str
+    phones: tuple[Phone, ...] = ()
+    language: str = "en"
+    groups: frozenset[str] = frozenset()
+    disabled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """The first factor holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """The first factor does not hold. `name_known` says whether the name may be written down."""
+
+    reason: Reason
+    name_known: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One verified packet of a login, in the domain's words.
+
+    `source` is the Calling-Station-Id (empty when the gateway sent none), `packet` its Request
+    Authenticator. Monotonic seconds: `arrived`, and `answer_by`, after which nobody waits.
+    """
+
+    client: str
+    policy: str
+    name: str
+    password: str = field(repr=False)
+    source: str
+    packet: bytes
+    arrived: float
+    answer_by: float
+    state: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """What is heard: the phrases of one language around a code. Never shows the code."""
+
+    language: str
+    friendly_name: str
+    code: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One call to be placed. `ring` is how many seconds the phone may ring; `login` names the row."""
+
+    phone: Phone
+    script: Script
+    ring: int
+    login: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallRef:
+    """A call at a provider: the provider's name in the configuration and its own reference."""
+
+    provider: str
+    reference: str
+
+
+class CallStatus(StrEnum):
+    """Where a call is, in the provider's words reduced to ours."""
+
+    QUEUED = "queued"
+    RINGING = "ringing"
+    ANSWERED = "answered"
+    COMPLETED = "completed"
+    BUSY = "busy"
+    NO_ANSWER = "no_answer"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+    @property
+    def over(self) -> bool:
+        """Whether the phone has stopped ringing and speaking for good."""
+        return self not in (CallStatus.QUEUED, CallStatus.RINGING, CallStatus.ANSWERED)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """The provider has taken the call."""
+
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedNumber:
+    """The provider will not call this number: try the next phone."""
+
+    detail: str
+    alarm: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NotPlaced:
+    """The provider certainly did not place the call: try the next provider."""
+
+    detail: str
+    alarm: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Nobody knows whether the call was placed: never place it again."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """The latest call of a row. `number` counts them from 1; `live_until` is when it must be over."""
+
+    number: int
+    phone: Phone
+    at: float
+    live_until: float
+    ref: CallRef | None = None
+    answered_at: float | None = None
+    over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What an answer, or the whole row, got."""
+
+    outcome: Outcome
+    reason: Reason
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class HandedOut:
+    """A State that was given to the gateway: its keyed hash and, once used, with what and to what end."""
+
+    state: bytes
+    answer: bytes = b""
+    verdict: Verdict | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """The row: one login of one person at one client entry.
+
+    `name` is as typed, by somebody known. `ends_at` is the absolute cap; `code_until` the end of
+    the present code's life. `version` grows by one with every swap. `reply` are the attributes
+    an Accept will carry.
+    """
+
+    key: LoginKey
+    id: str
+    client: str
+    person: str
+    name: str
+    password: bytes = field(repr=False)
+    source: str
+    code: bytes = field(repr=False)
+    states: tuple[HandedOut, ...] = field(repr=False)
+    phones: tuple[Phone, ...]
+    tries: int
+    redials: int
+    call: Call
+    opened_at: float
+    code_until: float
+    ends_at: float
+    language: str = "en"
+    reply: tuple[tuple[str, str], ...] = ()
+    verdict: Verdict | None = None
+    version: int = 1
+
+    def open_at(self, now: float) -> bool:
+        """Whether the row still waits for its code."""
+        return self.verdict is None and now < self.ends_at
+
+    def live_at(self, now: float) -> bool:
+        """Whether a call of this row may be ringing or speaking."""
+        return self.open_at(now) and not self.call.over and now < self.call.live_until
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the gateway is told and what the record says of it. `login_seconds` is set on the Accept decision."""
+
+    outcome: Outcome
+    reason: Reason
+    state: bytes = field(default=b"", repr=False)
+    text: str = ""
+    reply: tuple[tuple[str, str], ...] = ()
+    user: str = ""
+    login: str = ""
+    phone: str = ""
+    login_seconds: float = 0.0
+
+
+class Act(Enum):
+    """What is done to a limit: use one, ask whether one is left, give one back, or forget all."""
+
+    TAKE = "take"
+    PEEK = "peek"
+    GIVE_BACK = "give_back"
+    CLEAR = "clear"
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most `burst` at once, refilled evenly over `period` seconds. `reason` is what exceeding it means."""
+
+    name: str
+    burst: int
+    period: float
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """One limit touched on behalf of one subject (a person, phone, client, source, or packet)."""
+
+    limit: Limit
+    subject: str
+    act: Act = Act.TAKE
+
+
+@dataclass(frozen=True, slots=True)
+class Limited:
+    """A limit is used up; `retry_after` seconds from now one is left again."""
+
+    limit: Limit
+    retry_after: float
+
+
+class Swap(Enum):
+    """How a swap ended, when no limit stopped it."""
+
+    DONE = "done"
+    STALE = "stale"
+    BUSY = "busy"
+
+
+class Unavailable(Exception):
+    """A part that a login needs (`part`) is out of reach. Its text never holds a secret."""
+
+    def __init__(self, part: str, detail: str) -> None:
+        super().__init__(f"{part}: {detail}")
+        self.part = part
+        self.detail = detail

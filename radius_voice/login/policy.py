@@ -1,0 +1,63 @@
+"""Which rules hold for this person at this client."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from radius_voice.events import Outcome, Reason
+from radius_voice.login.model import User
+from radius_voice.login.phone import Phone, country_of, refused_type
+from radius_voice.login.ports import Directory, FirstFactor
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyRule:
+    """Attributes (names and values as written) that an Accept carries for members of `group`, or for all."""
+
+    group: str | None
+    attributes: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The rules of one policy. Durations in seconds; `bypass_until` is wall clock, 0 when there is none.
+
+    `first_factor` is None when the gateway has checked the password itself; `countries` is None
+    when every country may be called.
+    """
+
+    name: str
+    first_factor: FirstFactor | None
+    directory: Directory
+    digits: int
+    lifetime: float
+    tries: int
+    redials: int
+    ring: int
+    cap: float
+    countries: frozenset[str] | None = None
+    on_unavailable: Outcome = Outcome.SILENCE
+    bypass_until: float = 0.0
+    reply: tuple[ReplyRule, ...] = ()
+
+    def phones_of(self, user: User) -> tuple[Phone, ...] | Reason:
+        """The person's phones that may be called, in their order, or why there is none."""
+        if not user.phones:
+            return Reason.NO_PHONE
+        allowed = tuple(phone for phone in user.phones if self.may_call(phone))
+        return allowed or Reason.NUMBER_NOT_ALLOWED
+
+    def may_call(self, phone: Phone) -> bool:
+        """Whether the number is of a kind and a country that may be called."""
+        if refused_type(phone):
+            return False
+        return self.countries is None or country_of(phone) in self.countries
+
+    def reply_to(self, user: User) -> tuple[tuple[str, str], ...]:
+        """The attributes an Accept for this person carries."""
+        return tuple(
+            attribute
+            for rule in self.reply
+            if rule.group is None or rule.group in user.groups
+            for attribute in rule.attributes
+        )

@@ -1,0 +1,84 @@
+"""Every seam of the house, on one screen.
+
+Deadlines are monotonic seconds; what is stored is wall clock. `Unavailable` is raised when a part
+is out of reach; everything else is returned because it is expected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+from radius_voice.login.model import (
+    CallRef,
+    CallStatus,
+    Claim,
+    Denied,
+    Limited,
+    Login,
+    LoginKey,
+    NotPlaced,
+    Order,
+    Passed,
+    Placed,
+    RefusedNumber,
+    Spend,
+    Swap,
+    Unknown,
+    User,
+)
+
+
+class FirstFactor(Protocol):
+    """Checks passwords. Takes as long for a name that nobody has as for a wrong password."""
+
+    async def verify(self, claim: Claim, deadline: float) -> Passed | Denied: ...
+
+
+class Directory(Protocol):
+    """Knows people and their phones. `name` is as typed; the answer's `id` is stable."""
+
+    async def find(self, name: str, deadline: float) -> User | None: ...
+
+
+class Delivery(Protocol):
+    """Brings a code to a phone. Never retries, never raises for what a provider may answer."""
+
+    async def place(self, order: Order, deadline: float) -> Placed | RefusedNumber | NotPlaced | Unknown: ...
+
+
+class LiveCalls(Delivery, Protocol):
+    """A delivery whose calls can be followed and ended. `progress` asks for all of them at once."""
+
+    async def progress(self, calls: Sequence[CallRef]) -> Mapping[CallRef, CallStatus]: ...
+
+    async def hang_up(self, call: CallRef) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+class Store(Protocol):
+    """Rows and limits. Each method is atomic: all of it happened, or none.
+
+    `swap` puts `new` in place of `old` (None: there was no open row) and touches the limits of
+    `spends` in the same breath. STALE: somebody else was faster, load again. BUSY: a call of the
+    same person lives in another row. Limited: a limit stopped it, and nothing was spent.
+    """
+
+    async def load(self, key: LoginKey) -> Login | None: ...
+
+    async def swap(self, old: Login | None, new: Login, spends: Iterable[Spend] = ()) -> Swap | Limited: ...
+
+    async def spend(self, spends: Iterable[Spend]) -> Limited | None: ...
+
+    async def remember(self, key: bytes, value: bytes, ttl: float) -> None: ...
+
+    async def recall(self, key: bytes) -> bytes | None: ...
+
+    async def open_logins(self) -> int: ...
+
+    async def sweep(self) -> int:
+        """Drop what has ended; returns how many rows were still waiting for a code."""
+        ...
+
+    async def close(self) -> None: ...

@@ -1,0 +1,74 @@
+"""Rings: phones x providers.
+
+Why nothing rings twice. A row has one present call, counted by `Call.number`; only the swap that
+wrote that number leads here, so `place_call` runs once a number. Inside, each answer leaves one way on:
+
+- Placed and Unknown end the ring: the phone rings, or may.
+- RefusedNumber rules out the phone: the next phone is tried, none twice.
+- NotPlaced is given only when the provider certainly did not place the call: the next provider is
+  tried with the same phone.
+
+So after an answer that could mean a ringing phone nothing is ever placed again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from radius_voice.events import CallResult
+from radius_voice.login.model import CallRef, Order, Placed, RefusedNumber, Unknown
+from radius_voice.login.phone import Phone
+from radius_voice.login.ports import Delivery
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """How a ring ended: `ref` when a provider took the call of `phone`."""
+
+    result: CallResult
+    phone: Phone
+    ref: CallRef | None = None
+
+
+Report = Callable[[str, Phone, CallResult, str, str, bool], None]
+"""Told of every provider's answer: provider, phone, result, reference, detail, alarm."""
+
+
+async def place_call(
+    order: Order,
+    phones: Sequence[Phone],
+    providers: Mapping[str, Delivery],
+    may_ring: Callable[[Phone], Awaitable[bool]],
+    report: Report,
+    deadline: float,
+) -> Rung:
+    """Place one call of `order`, at its phone or else at the others of `phones` that `may_ring` allows."""
+    ended = CallResult.NUMBER_REFUSED
+    for phone in (order.phone, *(other for other in phones if other != order.phone)):
+        if phone != order.phone and not await may_ring(phone):
+            continue
+        rung = await _through_providers(replace(order, phone=phone), providers, report, deadline)
+        if rung.result in (CallResult.PLACED, CallResult.UNKNOWN):
+            return rung
+        ended = rung.result
+        if ended is CallResult.NOT_PLACED:
+            break
+    return Rung(ended, order.phone)
+
+
+async def _through_providers(order: Order, providers: Mapping[str, Delivery], report: Report, deadline: float) -> Rung:
+    for name, provider in providers.items():
+        match await provider.place(order, deadline):
+            case Placed(reference):
+                report(name, order.phone, CallResult.PLACED, reference, "", False)
+                return Rung(CallResult.PLACED, order.phone, CallRef(name, reference))
+            case Unknown(detail):
+                report(name, order.phone, CallResult.UNKNOWN, "", detail, False)
+                return Rung(CallResult.UNKNOWN, order.phone)
+            case RefusedNumber(detail, alarm):
+                report(name, order.phone, CallResult.NUMBER_REFUSED, "", detail, alarm)
+                return Rung(CallResult.NUMBER_REFUSED, order.phone)
+            case not_placed:
+                report(name, order.phone, CallResult.NOT_PLACED, "", not_placed.detail, not_placed.alarm)
+    return Rung(CallResult.NOT_PLACED, order.phone)

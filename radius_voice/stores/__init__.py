@@ -1,0 +1,1 @@
+"""Rows and limits, behind `login.ports.Store`."""

@@ -1,0 +1,104 @@
+"""Rows and limits in this process: for demonstrations and tests. What it knows ends with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from heapq import heappop, heappush
+
+from radius_voice.login.challenge import REPEATED_FOR
+from radius_voice.login.limits import settle
+from radius_voice.login.model import Limited, Login, LoginKey, Spend, Swap
+
+SWEPT_AT_ONCE = 1000
+
+
+class MemoryStore:
+    """A `Store` in dictionaries. No method awaits anything, so each is atomic by itself."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._rows: dict[LoginKey, Login] = {}
+        self._ends: list[tuple[float, LoginKey, str]] = []
+        self._live: dict[str, LoginKey] = {}
+        self._open: set[LoginKey] = set()
+        self._full_at: dict[str, float] = {}
+        self._kept: dict[bytes, tuple[bytes, float]] = {}
+
+    async def load(self, key: LoginKey) -> Login | None:
+        """The row as it is, or None."""
+        return self._rows.get(key)
+
+    async def swap(self, old: Login | None, new: Login, spends: Iterable[Spend] = ()) -> Swap | Limited:
+        """Put `new` in place of `old` and touch the limits: all of it, or nothing."""
+        now = self._now()
+        if self._rows.get(new.key) is not old:
+            return Swap.STALE
+        holder = self._live.get(new.person)
+        live = new.live_at(now)
+        if live and holder is not None and holder != new.key and self._rows[holder].live_at(now):
+            return Swap.BUSY
+        written = settle(spends, self._read, now)
+        if isinstance(written, Limited):
+            return written
+        self._full_at.update(written)
+        self._rows[new.key] = new
+        if live:
+            self._live[new.person] = new.key
+        elif holder == new.key:
+            del self._live[new.person]
+        if new.verdict is None:
+            self._open.add(new.key)
+        else:
+            self._open.discard(new.key)
+        if old is None or old.id != new.id:
+            heappush(self._ends, (new.ends_at + REPEATED_FOR, new.key, new.id))
+        return Swap.DONE
+
+    async def spend(self, spends: Iterable[Spend]) -> Limited | None:
+        """Touch limits alone: all of them, or none."""
+        written = settle(spends, self._read, self._now())
+        if isinstance(written, Limited):
+            return written
+        self._full_at.update(written)
+        return None
+
+    def _read(self, key: str) -> float:
+        return self._full_at.get(key, 0.0)
+
+    async def remember(self, key: bytes, value: bytes, ttl: float) -> None:
+        """Keep a value for `ttl` seconds."""
+        self._kept[key] = (value, self._now() + ttl)
+
+    async def recall(self, key: bytes) -> bytes | None:
+        """A value that was kept and still is, or None."""
+        value, until = self._kept.get(key, (None, 0.0))
+        return value if until > self._now() else None
+
+    async def open_logins(self) -> int:
+        """How many rows wait for their code."""
+        return len(self._open)
+
+    async def sweep(self) -> int:
+        """Drop what has ended; returns how many rows were still waiting for a code."""
+        now, abandoned = self._now(), 0
+        while self._ends and self._ends[0][0] <= now:
+            _, key, login = heappop(self._ends)
+            row = self._rows.get(key)
+            if row is None or row.id != login:
+                continue
+            del self._rows[key]
+            if self._live.get(row.person) == key:
+                del self._live[row.person]
+            if key in self._open:
+                self._open.remove(key)
+                abandoned += 1
+        for name in list(self._full_at)[:SWEPT_AT_ONCE]:
+            full_at = self._full_at.pop(name)
+            if full_at > now:
+                self._full_at[name] = full_at
+        for kept in [kept for kept, (_, until) in self._kept.items() if until <= now]:
+            del self._kept[kept]
+        return abandoned
+
+    async def close(self) -> None:
+        """Nothing to close."""

@@ -1,0 +1,146 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from radius_voice.events import Reason
+from radius_voice.login import codes, prompts
+from radius_voice.login.codes import Keys, key_in, new_code, new_state, tidy_code
+from radius_voice.login.limits import Limits, acting, arrival_time, settle
+from radius_voice.login.model import Act, Limit, Limited, Spend
+from radius_voice.login.phone import Phone, country_of, parse_phone, refused_type
+
+
+@pytest.mark.parametrize("digits", [4, 6, 10])
+def test_a_code_has_its_digits(digits, monkeypatch):
+    assert digits == len(new_code(digits))
+    monkeypatch.setattr(codes.secrets, "randbelow", lambda _: 7)
+    assert "7".rjust(digits, "0") == new_code(digits)
+
+
+def test_a_state_leads_to_its_row_and_differs_each_time():
+    key = b"k" * 16
+    assert new_state(key) != new_state(key)
+    assert key == key_in(new_state(key))
+    assert key_in(b"other") is None
+
+
+def test_hashes_of_different_kinds_and_keys_differ():
+    keys, key = Keys(b"a" * 32), b"k" * 16
+    hashes = {
+        keys.code(key, "x"),
+        keys.password(key, "x"),
+        keys.answer(key, "x"),
+        keys.state(b"x"),
+        Keys(b"b").code(key, "x"),
+    }
+    assert 5 == len(hashes)
+    assert keys.login("ab", "c") != keys.login("a", "bc")
+    assert keys.name("Alice ") == keys.name("alice")
+
+
+@pytest.mark.parametrize(
+    "typed", ["123456", "123 456", "1-2-3-4-5-6", "\uff11\uff12\uff13\uff14\uff15\uff16", " 123456\n"]
+)
+def test_codes_are_tidied(typed):
+    assert "123456" == tidy_code(typed)
+
+
+LIMIT = Limit("l", 3, 30.0, Reason.CALL_LIMIT)
+
+
+def test_a_limit_gives_its_burst_and_then_one_an_interval():
+    full_at = 0.0
+    for _ in range(3):
+        full_at = arrival_time(full_at, LIMIT, Act.TAKE, 100.0)
+    assert arrival_time(full_at, LIMIT, Act.TAKE, 100.0) is None
+    assert arrival_time(full_at, LIMIT, Act.PEEK, 100.0) is None
+    assert arrival_time(full_at, LIMIT, Act.PEEK, 110.0) is not None
+    assert arrival_time(full_at, LIMIT, Act.TAKE, 110.0) is not None
+    assert 100.0 == arrival_time(full_at, LIMIT, Act.CLEAR, 100.0)
+    assert 120.0 == arrival_time(full_at, LIMIT, Act.GIVE_BACK, 100.0)
+
+
+@given(st.lists(st.tuples(st.floats(0, 50), st.sampled_from([Act.TAKE, Act.GIVE_BACK, Act.PEEK])), max_size=60))
+def test_no_window_holds_more_than_burst_and_refill(events):
+    now, full_at, taken = 1000.0, 0.0, []
+    given_back = 0
+    for pause, act in events:
+        now += pause
+        if act is Act.GIVE_BACK:
+            if not taken:
+                continue
+            taken.pop()
+            given_back += 1
+        after = arrival_time(full_at, LIMIT, act, now)
+        if after is None:
+            continue
+        if act is not Act.PEEK:
+            full_at = after
+        if act is Act.TAKE:
+            taken.append(now)
+    for start in taken:
+        within = [at for at in taken if start <= at <= start + LIMIT.period]
+        assert len(within) <= 2 * LIMIT.burst + given_back
+
+
+def test_limits_are_spent_all_or_none_and_peeking_writes_nothing():
+    tight = Limit("tight", 1, 60.0, Reason.LOCKED)
+    stored = {"tight:x": 1060.0}
+    read = lambda key: stored.get(key, 0.0)  # noqa: E731
+    limited = settle([Spend(LIMIT, "x"), Spend(tight, "x")], read, 1000.0)
+    assert isinstance(limited, Limited)
+    assert (tight, 60.0) == (limited.limit, limited.retry_after)
+    assert {} == settle([Spend(LIMIT, "x", Act.PEEK)], read, 1000.0)
+    assert {"l:x": 1020.0} == settle([Spend(LIMIT, "x"), Spend(LIMIT, "x")], read, 1000.0)
+
+
+def test_a_subject_that_is_not_known_is_not_limited():
+    limits = Limits(
+        failures={"source": LIMIT}, calls={"source": LIMIT, "phone": LIMIT}, daily={"country": LIMIT, "phone": LIMIT}
+    )
+    assert () == limits.for_password("n", "", "c")
+    assert ["+12025550123", "US", "+12025550123"] == [
+        s.subject for s in limits.for_call("p", Phone("+12025550123"), "", "c")
+    ]
+    assert 2 == len(limits.for_phone(Phone("+12025550123")))
+    assert () == Limits().for_code("p")
+    assert [Act.PEEK] == [spend.act for spend in acting(Act.PEEK, [Spend(LIMIT, "x")])]
+
+
+@pytest.mark.parametrize(
+    "reason", [Reason.CALLED, Reason.WRONG_CODE, Reason.REDIALLED, Reason.CANNOT_REDIAL, Reason.JOINED]
+)
+@pytest.mark.parametrize("language", [*prompts.TEXTS, "xx"])
+@pytest.mark.parametrize("tries", [1, 2])
+def test_prompts_fit_into_a_reply_message(reason, language, tries):
+    text = prompts.challenge(reason, language, "é" * 300, "23", tries)
+    assert 0 < len(text.encode()) <= prompts.LONGEST
+
+
+def test_phones_are_read_and_shown_masked():
+    assert Phone("+14155550123") == parse_phone("+1 (415) 555-0123")
+    assert Phone("+14155550123") == parse_phone("415 555 0123", "US")
+    phone = Phone("+14155550123")
+    assert ("+14*******23", "Phone(+14*******23)", "23") == (phone.masked, str(phone), phone.ending)
+
+
+@pytest.mark.parametrize("text", ["hello", "+1", "+123456789012345678", "0415"])
+def test_what_is_no_number_is_refused_without_quoting_it(text):
+    with pytest.raises(ValueError, match="phone number") as caught:
+        parse_phone(text)
+    assert text not in str(caught.value) or text == "+1"
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "country"),
+    [
+        ("+12025550123", None, "US"),
+        ("+14165550123", None, "CA"),
+        ("+19005550123", "premium", "US"),
+        ("+870773111632", "satellite", "001"),
+        ("+4990012345678"[:13], "premium", "DE"),
+        ("+442079460123", None, "GB"),
+    ],
+)
+def test_kinds_and_countries_of_numbers(number, kind, country):
+    assert (kind, country) == (refused_type(Phone(number)), country_of(Phone(number)))
