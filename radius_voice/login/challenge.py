@@ -11,12 +11,13 @@ what is compared are keyed hashes. What may never happen, whatever the order of 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from hmac import compare_digest
+from typing import NamedTuple
 
 from radius_voice.events import Outcome, Reason
-from radius_voice.login.model import Call, CallRef, CallStatus, HandedOut, Login, Verdict
+from radius_voice.login.model import Call, CallRef, CallStatus, HandedOut, Login, Verdict, but
 from radius_voice.login.phone import Phone
 
 REPEATED_FOR = 30.0
@@ -108,8 +109,7 @@ class Charge(Enum):
     RIGHT_CODE = "right_code"
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """What becomes of a row: the new row (None: nothing changes), what the gateway is told, and what is done.
 
     `hands_out` says that the event's fresh State is given out; `ring` that the new row's call is
@@ -151,7 +151,7 @@ def _first(row: Login | None, blank: Login, now: float) -> Step:
     if row.live_at(now):
         if not same:
             return Step(None, Outcome.REJECT, Reason.BUSY)
-        joined = replace(row, states=_hand_out(row.states, blank.states[0].state, now))
+        joined = _next(row, states=_hand_out(row.states, blank.states[0].state, now))
         return Step(joined, Outcome.CHALLENGE, Reason.JOINED, hands_out=True)
     if not same:
         return _open(row, blank, now)
@@ -160,14 +160,15 @@ def _first(row: Login | None, blank: Login, now: float) -> Step:
     if not _may_redial(row, fresh, now):
         return Step(None, Outcome.REJECT, Reason.NO_REDIALS)
     states = _hand_out(row.states, fresh.state, now)
-    return _redialled(replace(row, states=states), blank.call.phone, fresh, now)
+    return _redialled(_next(row, states=states), blank.call.phone, fresh, now)
 
 
 def _open(row: Login | None, blank: Login, now: float) -> Step:
     """Open a row; verdicts of the one before stay known until nobody can ask for them again."""
     if row is not None:
         used = tuple(handed for handed in row.states if handed.verdict)
-        blank = replace(blank, states=_hand_out(used, blank.states[0].state, now))
+        states = _hand_out(used, blank.states[0].state, now)
+        blank = but(blank, states=states, version=row.version + 1)
     return Step(blank, Outcome.CHALLENGE, Reason.CALLED, hands_out=True, ring=True, charge=Charge.CALL)
 
 
@@ -202,31 +203,30 @@ def _repeat(row: Login, handed: HandedOut, verdict: Verdict, event: Answered, no
     if not row.open_at(now):
         return Step(None, Outcome.REJECT, Reason.USED_STATE)
     states = _hand_out(row.states, event.fresh.state, now)
-    return Step(replace(row, states=states), Outcome.CHALLENGE, Reason.REPEATED, hands_out=True)
+    return Step(_next(row, states=states), Outcome.CHALLENGE, Reason.REPEATED, hands_out=True)
 
 
 def _accept(row: Login, event: Answered, now: float) -> Step:
     verdict = Verdict(Outcome.ACCEPT, Reason.CODE_RIGHT, now)
-    ended = replace(row, states=_use(row.states, event.state, event.answer, verdict), verdict=verdict)
+    ended = _next(row, states=_use(row.states, event.state, event.answer, verdict), verdict=verdict)
     return Step(ended, Outcome.ACCEPT, Reason.CODE_RIGHT, hang_up=_live_ref(row, now), charge=Charge.RIGHT_CODE)
 
 
 def _wrong(row: Login, event: Answered, now: float) -> Step:
     if row.tries <= 1:
-        ended = _end(replace(row, tries=0), event.state, event.answer, Reason.NO_TRIES, now)
-        return replace(ended, hang_up=_live_ref(row, now), charge=Charge.WRONG_CODE)
-    again = _again(replace(row, tries=row.tries - 1), event, Reason.WRONG_CODE, now)
-    return replace(again, charge=Charge.WRONG_CODE)
+        none_left = _next(row, tries=0)
+        return _end(none_left, event.state, event.answer, Reason.NO_TRIES, now, Charge.WRONG_CODE)
+    return _again(_next(row, tries=row.tries - 1), event, Reason.WRONG_CODE, now, Charge.WRONG_CODE)
 
 
-def _again(row: Login, event: Answered, reason: Reason, now: float) -> Step:
+def _again(row: Login, event: Answered, reason: Reason, now: float, charge: Charge = Charge.NOTHING) -> Step:
     """The same challenge under a new State."""
-    return Step(_next_state(row, event, reason, now), Outcome.CHALLENGE, reason, hands_out=True)
+    return Step(_next_state(row, event, reason, now), Outcome.CHALLENGE, reason, hands_out=True, charge=charge)
 
 
 def _next_state(row: Login, event: Answered, reason: Reason, now: float) -> Login:
     used = _use(row.states, event.state, event.answer, Verdict(Outcome.CHALLENGE, reason, now))
-    return replace(row, states=_hand_out(used, event.fresh.state, now))
+    return _next(row, states=_hand_out(used, event.fresh.state, now))
 
 
 def _redial(row: Login, event: Answered, phone: int, now: float) -> Step:
@@ -236,29 +236,31 @@ def _redial(row: Login, event: Answered, phone: int, now: float) -> Step:
     if not possible or (live and row.call.ref is None):
         return _again(row, event, Reason.CANNOT_REDIAL, now)
     asked = _next_state(row, event, Reason.REDIALLED, now)
-    return replace(_redialled(asked, row.phones[phone], event.fresh, now), hang_up=_live_ref(row, now))
+    return _redialled(asked, row.phones[phone], event.fresh, now, _live_ref(row, now))
 
 
 def _may_redial(row: Login, fresh: Fresh, now: float) -> bool:
     return row.redials > 0 and now + fresh.live <= row.ends_at
 
 
-def _redialled(row: Login, phone: Phone, fresh: Fresh, now: float) -> Step:
+def _redialled(row: Login, phone: Phone, fresh: Fresh, now: float, hang_up: CallRef | None = None) -> Step:
     """A new code for a new call kills the old one. Tries, the cap and the wrong codes so far stay."""
-    called = replace(
+    called = _next(
         row,
         code=fresh.code,
         redials=row.redials - 1,
         call=Call(row.call.number + 1, phone, now, now + fresh.live),
         code_until=min(now + fresh.live + fresh.lifetime, row.ends_at),
     )
-    return Step(called, Outcome.CHALLENGE, Reason.REDIALLED, hands_out=True, ring=True, charge=Charge.CALL)
+    return Step(
+        called, Outcome.CHALLENGE, Reason.REDIALLED, hands_out=True, ring=True, hang_up=hang_up, charge=Charge.CALL
+    )
 
 
-def _end(row: Login, state: bytes, answer: bytes, reason: Reason, now: float) -> Step:
+def _end(row: Login, state: bytes, answer: bytes, reason: Reason, now: float, charge: Charge = Charge.NOTHING) -> Step:
     verdict = Verdict(Outcome.REJECT, reason, now)
-    ended = replace(row, states=_use(row.states, state, answer, verdict), verdict=verdict)
-    return Step(ended, Outcome.REJECT, reason, hang_up=_live_ref(row, now))
+    ended = _next(row, states=_use(row.states, state, answer, verdict), verdict=verdict)
+    return Step(ended, Outcome.REJECT, reason, hang_up=_live_ref(row, now), charge=charge)
 
 
 def _locked(row: Login, event: LockedOut, now: float) -> Step:
@@ -270,8 +272,8 @@ def _locked(row: Login, event: LockedOut, now: float) -> Step:
 def _placed(row: Login, event: CallPlaced, now: float) -> Step:
     if event.number != row.call.number or not row.open_at(now):
         return Step(None, Outcome.SILENCE, Reason.CALLED, hang_up=event.ref)
-    call = replace(row.call, phone=event.phone, ref=event.ref)
-    return Step(replace(row, call=call), Outcome.CHALLENGE, Reason.CALLED)
+    call = but(row.call, phone=event.phone, ref=event.ref)
+    return Step(_next(row, call=call), Outcome.CHALLENGE, Reason.CALLED)
 
 
 def _failed(row: Login, event: CallFailed, now: float) -> Step:
@@ -280,7 +282,7 @@ def _failed(row: Login, event: CallFailed, now: float) -> Step:
     verdict = Verdict(Outcome.REJECT, event.reason, now)
     if event.bypass:
         verdict = Verdict(Outcome.ACCEPT, Reason.BYPASSED, now)
-    ended = replace(row, call=replace(row.call, over=True), verdict=verdict)
+    ended = _next(row, call=but(row.call, over=True), verdict=verdict)
     return Step(ended, verdict.outcome, verdict.reason, charge=Charge.CALL_BACK)
 
 
@@ -289,11 +291,16 @@ def _changed(row: Login, event: CallChanged, now: float) -> Step:
     if event.number != call.number or not row.open_at(now) or call.over:
         return Step(None, Outcome.SILENCE, Reason.CALLED)
     if event.status.over:
-        return Step(replace(row, call=replace(call, over=True)), Outcome.SILENCE, Reason.CALLED)
+        return Step(_next(row, call=but(call, over=True)), Outcome.SILENCE, Reason.CALLED)
     if event.status is CallStatus.ANSWERED and call.answered_at is None:
-        answered = replace(row, call=replace(call, answered_at=now), code_until=min(now + event.lifetime, row.ends_at))
+        answered = _next(row, call=but(call, answered_at=now), code_until=min(now + event.lifetime, row.ends_at))
         return Step(answered, Outcome.SILENCE, Reason.CALLED)
     return Step(None, Outcome.SILENCE, Reason.CALLED)
+
+
+def _next(row: Login, **changes: object) -> Login:
+    """The row's next version."""
+    return but(row, version=row.version + 1, **changes)
 
 
 def _live_ref(row: Login, now: float) -> CallRef | None:

@@ -36,32 +36,40 @@ class Keys:
     """Keyed hashes (BLAKE2b, 16 octets), each kind in a domain of its own so that none passes for another."""
 
     def __init__(self, key: bytes) -> None:
-        self._key = key
+        def keyed(kind: bytes) -> blake2b:
+            return blake2b(key=key, digest_size=KEY_OCTETS, person=kind)
 
-    def _hash(self, kind: bytes, *parts: bytes) -> bytes:
-        message = b"".join(len(part).to_bytes(4) + part for part in parts)
-        return blake2b(message, key=self._key, digest_size=KEY_OCTETS, person=kind).digest()
+        self._login, self._state, self._code = keyed(b"login"), keyed(b"state"), keyed(b"code")
+        self._password, self._answer, self._name = keyed(b"password"), keyed(b"answer"), keyed(b"name")
 
     def login(self, client: str, person: str) -> LoginKey:
         """The key of the row of that person at that client entry."""
-        return self._hash(b"login", client.encode(), person.encode())
+        name = client.encode()
+        return _hash(self._login, len(name).to_bytes(2) + name + person.encode())
 
     def state(self, state: bytes) -> bytes:
         """What is stored of a State."""
-        return self._hash(b"state", state)
+        return _hash(self._state, state)
 
     def code(self, key: LoginKey, code: str) -> bytes:
         """What is stored of a code."""
-        return self._hash(b"code", key, code.encode())
+        return _hash(self._code, key + code.encode())
 
     def password(self, key: LoginKey, password: str) -> bytes:
         """What is stored of a password for as long as a row is open."""
-        return self._hash(b"password", key, password.encode())
+        return _hash(self._password, key + password.encode())
 
     def answer(self, key: LoginKey, typed: str) -> bytes:
         """What is stored of an answer, to know it again."""
-        return self._hash(b"answer", key, typed.encode())
+        return _hash(self._answer, key + typed.encode())
 
     def name(self, typed: str) -> str:
         """A typed name for counting failures: people type passwords there, so it is never kept as it is."""
-        return self._hash(b"name", unicodedata.normalize("NFC", typed).strip().casefold().encode()).hex()
+        return _hash(self._name, unicodedata.normalize("NFC", typed).strip().casefold().encode()).hex()
+
+
+def _hash(keyed: blake2b, message: bytes) -> bytes:
+    """`message` under a key and kind; messages of two parts begin with one of fixed or told length."""
+    hashing = keyed.copy()
+    hashing.update(message)
+    return hashing.digest()

@@ -259,10 +259,9 @@ class Dialog:
             stepped = step(row, event, self._parts.now())
             if stepped.row is None:
                 return row, stepped
-            new = replace(stepped.row, version=row.version + 1 if row else 1)
-            swapped = await store.swap(row, new, self._spends(stepped.charge, new, call_cost))
+            swapped = await store.swap(row, stepped.row, self._spends(stepped.charge, stepped.row, call_cost))
             if swapped is Swap.DONE:
-                return new, stepped
+                return stepped.row, stepped
             if swapped is Swap.STALE:
                 continue
             reason = swapped.limit.reason if isinstance(swapped, Limited) else Reason.BUSY
@@ -298,18 +297,20 @@ class Dialog:
     async def _wait_for(self, ring: _Ring, opened: Step, trace: Trace) -> Step:
         """Ring under supervision, and wait for its end as long as the gateway waits for us."""
         task = self._supervise(self._ring(ring, opened))
-        await asyncio.wait({task}, timeout=max(0.0, ring.attempt.answer_by - self._parts.clock()))
+        await asyncio.sleep(0)  # a ring that ends at once needs no timer
+        if not task.done():
+            await asyncio.wait({task}, timeout=max(0.0, ring.attempt.answer_by - self._parts.clock()))
         if not task.done():
             trace.step("ring", Reason.CALLING)
-            return replace(opened, reason=Reason.CALLING)
-        stepped = task.result() if task.exception() is None else replace(opened, reason=Reason.CALL_UNKNOWN)
+            return opened._replace(reason=Reason.CALLING)
+        stepped = task.result() if task.exception() is None else opened._replace(reason=Reason.CALL_UNKNOWN)
         trace.step("ring", stepped.reason)
         return stepped
 
     async def _ring(self, ring: _Ring, opened: Step) -> Step:
         row, policy, parts = ring.row, ring.policy, self._parts
         if ring.hang_up is not None and not await self._hang_up(ring.hang_up):
-            return replace(opened, reason=Reason.CALL_UNKNOWN)
+            return opened._replace(reason=Reason.CALL_UNKNOWN)
         order = Order(row.call.phone, Script(row.language, parts.friendly_name, ring.code), policy.ring, row.id)
         rung = await place_call(
             order,
@@ -325,7 +326,7 @@ class Dialog:
         """Write down how the ring ended; what the gateway is told follows from it."""
         row, parts = ring.row, self._parts
         if rung.result is CallResult.UNKNOWN:
-            return replace(opened, reason=Reason.CALL_UNKNOWN)
+            return opened._replace(reason=Reason.CALL_UNKNOWN)
         if rung.ref is not None:
             ref = rung.ref
             _, stepped = await self._settle(row.key, CallPlaced(row.call.number, rung.phone, ref), ())
@@ -383,16 +384,19 @@ class Dialog:
     def _decision(self, row: Login | None, stepped: Step, state: bytes, name: str) -> Decision:
         if row is None:
             return _refused(stepped.reason, name)
-        if stepped.outcome is Outcome.REJECT:
-            return replace(_refused(stepped.reason, row.name), login=row.id, phone=row.call.phone.masked)
-        decision = Decision(stepped.outcome, stepped.reason, user=row.name, login=row.id, phone=row.call.phone.masked)
-        if stepped.outcome is Outcome.ACCEPT:
-            seconds = self._parts.now() - row.opened_at if stepped.reason is Reason.CODE_RIGHT else 0.0
-            return replace(decision, reply=row.reply, login_seconds=seconds)
-        text = prompts.challenge(
-            stepped.reason, row.language, self._parts.friendly_name, row.call.phone.ending, row.tries
-        )
-        return replace(decision, state=state, text=text)
+        reason, called = stepped.reason, row.call.phone
+        match stepped.outcome:
+            case Outcome.ACCEPT:
+                seconds = self._parts.now() - row.opened_at if reason is Reason.CODE_RIGHT else 0.0
+                return Decision(Outcome.ACCEPT, reason, b"", "", row.reply, row.name, row.id, called.masked, seconds)
+            case Outcome.CHALLENGE:
+                friendly_name = self._parts.friendly_name
+                text = prompts.challenge(reason, row.language, friendly_name, called.ending, row.tries)
+                return Decision(Outcome.CHALLENGE, reason, state, text, (), row.name, row.id, called.masked)
+            case _:
+                return Decision(
+                    Outcome.REJECT, reason, text=prompts.REFUSED, user=row.name, login=row.id, phone=called.masked
+                )
 
     def _unavailable(self, policy: Policy, problem: Unavailable, trace: Trace) -> Decision:
         trace.step("unavailable", str(problem))

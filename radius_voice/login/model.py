@@ -7,12 +7,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
+from typing import NamedTuple, TypeVar
 
 from radius_voice.events import Outcome, Reason
 from radius_voice.login.phone import Phone
 
+_Noun = TypeVar("_Noun")
+
 LoginKey = bytes
 """Names a row: a keyed hash of client entry and person. It leads every State handed out."""
+
+
+def but(noun: _Noun, **changes: object) -> _Noun:
+    """`noun` with some fields changed, as `dataclasses.replace` does, at a fifth of its cost.
+
+    For nouns without slots whose constructor only stores: rows change several times a login.
+    """
+    changed = object.__new__(type(noun))
+    changed.__dict__.update(noun.__dict__, **changes)
+    return changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +155,7 @@ class Unknown:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Call:
     """The latest call of a row. `number` counts them from 1; `live_until` is when it must be over."""
 
@@ -173,7 +186,7 @@ class HandedOut:
     verdict: Verdict | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Login:
     """The row: one login of one person at one client entry.
 
@@ -246,8 +259,7 @@ class Limit:
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Spend:
+class Spend(NamedTuple):
     """One limit touched on behalf of one subject (a person, phone, client, source, or packet)."""
 
     limit: Limit

@@ -7,7 +7,7 @@ linear in their number. Section numbers are RFC 2865's unless another RFC is nam
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import md5
 
@@ -47,7 +47,10 @@ class MalformedPacket(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """A packet as it came: `raw` without padding, `message_authenticator` its offset in `raw` or 0."""
+    """A packet as it came: `raw` without padding, `message_authenticator` its offset in `raw` or 0.
+
+    `firsts` holds the first value of each attribute type.
+    """
 
     code: int
     identifier: int
@@ -55,13 +58,11 @@ class Packet:
     attributes: tuple[Attribute, ...]
     raw: bytes
     message_authenticator: int
+    firsts: Mapping[int, bytes]
 
     def first(self, kind: int) -> bytes | None:
         """The value of the first attribute of that type, or None."""
-        for attribute_type, value in self.attributes:
-            if attribute_type == kind:
-                return value
-        return None
+        return self.firsts.get(kind)
 
     def every(self, kind: int) -> list[bytes]:
         """The values of all attributes of that type, in order."""
@@ -83,7 +84,8 @@ def decode(datagram: bytes) -> Packet:
         raise MalformedPacket("shorter than its Length")
     raw = datagram[:length]
     attributes, message_authenticator = _split(raw)
-    return Packet(raw[0], raw[1], raw[4:HEADER], tuple(attributes), raw, message_authenticator)
+    firsts = dict(reversed(attributes))
+    return Packet(raw[0], raw[1], raw[4:HEADER], tuple(attributes), raw, message_authenticator, firsts)
 
 
 def _split(raw: bytes) -> tuple[list[Attribute], int]:

@@ -256,6 +256,8 @@ async def test_a_call_nobody_knows_of_leaves_the_challenge_and_is_never_placed_a
 async def test_a_provider_that_breaks_leaves_the_challenge_and_a_warning():
     house = House(providers=(Phones(RuntimeError("secret detail")),))
     assert (Outcome.CHALLENGE, Reason.CALL_UNKNOWN) == told(await house.begin())
+    await house.dialog.drain()
+    await asyncio.sleep(0)
     warnings = [record for record in house.records if isinstance(record, Lifecycle)]
     assert ["a ring failed: RuntimeError"] == [warning.detail for warning in warnings]
 

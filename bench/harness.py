@@ -1,0 +1,250 @@
+"""What the benches share: servers started and stopped as processes, the load generator, and CPU time from the kernel.
+
+Everything stays on loopback, is bounded in time, and ends what it started, by its process id.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+BENCH = Path(__file__).resolve().parent
+PROJECT = BENCH.parent
+RADLOAD = BENCH / "build" / "radload"
+PROGRAM: tuple[str | Path, ...] = (sys.executable, "-m", "radius_voice.cli.main")
+SECRET = "benchsecret-benchsecret"
+CODE = "123456"
+
+START_PATIENCE = 20.0
+STOP_PATIENCE = 10.0
+LOAD_PATIENCE = 120.0
+SETTLE = 0.3
+
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class BenchError(Exception):
+    """The bench cannot go on; the text says what to mend."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What radload saw. `p50` and `p99` are milliseconds from first packet to verdict; `line` is its own words."""
+
+    clean: bool
+    rate: float
+    p50: float
+    p99: float
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """A median, and the least and most it was taken from."""
+
+    median: float
+    least: float
+    most: float
+
+    def __str__(self) -> str:
+        return f"{self.median:,.0f} ({self.least:,.0f}-{self.most:,.0f})"
+
+
+def machine() -> str:
+    """One line on what this was measured on."""
+    models = re.findall(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
+    model = models[0] if models else platform.machine()
+    cores = len(os.sched_getaffinity(0))
+    return f"{model}, {cores} cores, {platform.system()} {platform.release()}, Python {platform.python_version()}"
+
+
+def build_radload() -> None:
+    """Compile the load generator unless it is newer than its source. Raises BenchError."""
+    source = BENCH / "radload.c"
+    if RADLOAD.exists() and RADLOAD.stat().st_mtime > source.stat().st_mtime:
+        return
+    RADLOAD.parent.mkdir(exist_ok=True)
+    try:
+        subprocess.run(["cc", "-O2", "-o", RADLOAD, source, "-lcrypto"], check=True, timeout=60)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise BenchError("radload does not build; Debian: apt install gcc libc6-dev libssl-dev") from error
+
+
+def free_port(kind: socket.SocketKind = socket.SOCK_DGRAM) -> int:
+    """A loopback port that was free a moment ago."""
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def run_radload(port: int, *, users: int, window: int, logins: int, code: str = CODE) -> Load:
+    """Drive `logins` dialogs against 127.0.0.1:`port`. Raises BenchError when it never comes to an end."""
+    words = [str(RADLOAD), "127.0.0.1", str(port), SECRET, *map(str, (users, window, logins)), code, "3000"]
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, timeout=LOAD_PATIENCE, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise BenchError(f"radload did not end within {LOAD_PATIENCE:g} s") from error
+    line = done.stdout.strip()
+    rate = re.search(r"= (\d+) logins/s", line)
+    times = re.search(r"login ms p50 ([\d.]+) p99 ([\d.]+)", line)
+    if rate is None:
+        raise BenchError(f"radload failed: {done.stderr.strip()}")
+    p50, p99 = (float(times[1]), float(times[2])) if times else (float("nan"), float("nan"))
+    return Load(done.returncode == 0, float(rate[1]), p50, p99, line)
+
+
+@contextmanager
+def running(
+    command: Sequence[str | Path], ready: Callable[[], bool], log: Path, env: Mapping[str, str] | None = None
+) -> Iterator[int]:
+    """Run `command` while it is wanted; yields its process id once `ready`. Raises BenchError with its last words."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, cwd=PROJECT, env={**os.environ, **(env or {})}, stdout=output, stderr=subprocess.STDOUT
+        )
+    try:
+        deadline = time.monotonic() + START_PATIENCE
+        while not ready():
+            if process.poll() is not None or time.monotonic() > deadline:
+                last_words = log.read_text(encoding="utf-8", errors="replace")[-2000:]
+                raise BenchError(f"{' '.join(map(str, command))} did not start:\n{last_words}")
+            time.sleep(0.05)
+        yield process.pid
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def udp_bound(port: int) -> bool:
+    """Whether somebody has bound this UDP port on loopback."""
+    return any(f":{port:04X}" in line.split()[1] for line in _lines("/proc/net/udp")[1:])
+
+
+def http_ok(url: str) -> bool:
+    """Whether `url` answers 200 within a second."""
+    try:
+        with urllib.request.urlopen(url, timeout=1) as response:
+            return bool(response.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def settled_cpu(pid: int) -> float:
+    """CPU seconds, user and system, of the process and its descendants, once what the load left behind is done."""
+    time.sleep(SETTLE)
+    return _cpu(pid)
+
+
+def _cpu(pid: int) -> float:
+    # proc_pid_stat(5): after the command's closing parenthesis, ppid is field 4, utime to cstime are fields 14 to 17
+    rows = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        except OSError:
+            continue
+        rows[int(path.parent.name)] = (int(fields[1]), sum(map(int, fields[11:15])))
+    family = {pid}
+    while grown := {child for child, (parent, _) in rows.items() if parent in family} - family:
+        family |= grown
+    return sum(rows[member][1] for member in family) / TICKS
+
+
+def _lines(path: str) -> list[str]:
+    return Path(path).read_text(encoding="utf-8").splitlines()
+
+
+# --- the servers -------------------------------------------------------------
+
+
+@contextmanager
+def freeradius(variant: str, port: int, folder: Path) -> Iterator[int]:
+    """FreeRADIUS with one of the configurations in `freeradius/`; yields its process id."""
+    program = shutil.which("freeradius") or shutil.which("radiusd")
+    if program is None:
+        raise BenchError("FreeRADIUS is not installed; Debian: apt install freeradius")
+    raddb = folder / "raddb"
+    shutil.copytree(BENCH / "freeradius", raddb)
+    env = {"BENCH_PORT": str(port), "BENCH_DIR": str(folder), "BENCH_SECRET": SECRET}
+    command: list[str | Path] = [program, "-d", raddb, "-n", variant, "-f", "-l", "stdout"]
+    with running(command, lambda: udp_bound(port), folder / "log", env) as pid:
+        yield pid
+
+
+@contextmanager
+def pyrad(port: int, folder: Path) -> Iterator[int]:
+    """The dialog on pyrad's own server; yields its process id."""
+    command: list[str | Path] = [sys.executable, BENCH / "pyrad_server.py", str(port), SECRET]
+    with running(command, lambda: udp_bound(port), folder / "log") as pid:
+        yield pid
+
+
+@contextmanager
+def radius_voice(port: int, folder: Path, *, users: int, provider: str) -> Iterator[int]:
+    """radius-voice with `users` people and one provider (its YAML, in braces); yields its process id."""
+    admin_port = free_port(socket.SOCK_STREAM)
+    config = folder / "radius-voice.yaml"
+    _write(config, CONFIG.format(port=port, admin_port=admin_port, secret=SECRET, provider=provider))
+    _write(folder / "users.yaml", "".join(f'{user_name(n)}: {{phones: ["{phone(n)}"]}}\n' for n in range(users)))
+    command = [*PROGRAM, "serve", "--config", config]
+    ready = f"http://127.0.0.1:{admin_port}/readyz"
+    with running(command, lambda: http_ok(ready), folder / "log") as pid:
+        yield pid
+
+
+def user_name(number: int) -> str:
+    """The name that radload gives its user of that number."""
+    return f"user{number:05d}"
+
+
+def phone(number: int) -> str:
+    """A phone of its own for each user: a Washington number, possible, never dialled by anything here."""
+    return f"+1202{5550000 + number}"
+
+
+def _write(path: Path, text: str) -> None:
+    path.touch(mode=0o600)
+    path.write_text(text, encoding="utf-8")
+
+
+CONFIG = """\
+development: true
+server: {{listen: ["udp://127.0.0.1:{port}"], state: state, max_in_flight: 4096, max_waiting: 4096}}
+clients: {{bench: {{address: 127.0.0.1, secret: {secret}}}}}
+identity: {{people: {{type: users_file, path: users.yaml}}}}
+policies: {{default: {{first_factor: none, directory: people}}}}
+delivery:
+  friendly_name: Bench
+  providers:
+    bench: {provider}
+limits:
+  wrong_passwords: {{person: 1000000 per 1s, source: 1000000 per 1s, client: 1000000 per 1s}}
+  wrong_codes: {{person: 1000000 per 1s}}
+  calls:
+    person: 1000000 per 1s
+    phone: 1000000 per 1s
+    source: 1000000 per 1s
+    client: 1000000 per 1s
+    all: 1000000 per 1s
+  calls_a_day: {{person: 1000000 per 24h, country: 1000000 per 24h, all: 1000000 per 24h}}
+store: {{type: memory}}
+audit: {{path: audit.jsonl}}
+admin: {{listen: "127.0.0.1:{admin_port}"}}
+"""

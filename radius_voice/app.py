@@ -1,0 +1,277 @@
+"""Configuration -> running service: build, serve, reload, drain. The only place that wires."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+
+from radius_voice.build import Built, Shared, build
+from radius_voice.config.errors import ConfigError
+from radius_voice.config.load import Loaded, load, restart_needed
+from radius_voice.config.schema import Bypass, Fixed, Settings
+from radius_voice.events import Ended, Lifecycle, Observer, Recorded
+from radius_voice.http.admin import Admin, Readiness
+from radius_voice.identity.passwords import Hasher
+from radius_voice.listeners.udp import UdpListener, bind
+from radius_voice.login.codes import Keys
+from radius_voice.login.model import Unavailable
+from radius_voice.login.ports import Store
+from radius_voice.observe.audit import AuditLog
+from radius_voice.observe.metrics import Metrics, Readings
+from radius_voice.server import Rules, Server, Tap
+from radius_voice.stores.memory import MemoryStore
+
+KEY_OCTETS = 32
+TIDY_EVERY = 2.0
+FOLLOW_EVERY = 2.0
+
+
+class CannotStart(Exception):
+    """The service cannot start; the text names the thing, the place and the mend."""
+
+
+class Service:
+    """A running radius-voice. `log` reads what is recorded for people; `tap` sees every packet."""
+
+    def __init__(self, path: Path, loaded: Loaded, log: Observer | None = None, tap: Tap | None = None) -> None:
+        self._path = path
+        self._settings = loaded.settings
+        self._warnings = loaded.warnings
+        self._log = log
+        self._tap = tap
+        self._clock = time.monotonic
+        self._readers: list[Observer] = [] if log is None else [log]
+        self._listeners: list[UdpListener] = []
+        self._running: list[Built] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._open_logins = 0
+        self._draining = False
+        self._shared: Shared
+        self._server: Server
+        self._audit: AuditLog
+        self._metrics: Metrics
+        self._admin: Admin
+        self.admin_port = 0
+
+    @property
+    def ports(self) -> list[int]:
+        """The UDP ports that are listened on, in the order of `server.listen`."""
+        return [listener.port for listener in self._listeners]
+
+    async def start(self) -> None:
+        """Serve. Raises CannotStart and leaves nothing open behind."""
+        settings = self._settings
+        try:
+            self._open(settings)
+            await self._listen(settings)
+        except OSError as problem:
+            await self.stop()
+            raise CannotStart(f"{problem.filename or 'cannot start'}: {problem.strerror or problem}") from None
+        except ValueError as problem:
+            await self.stop()
+            raise CannotStart(str(problem)) from None
+        self._repeat(TIDY_EVERY, self._tidy)
+        self._repeat(FOLLOW_EVERY, self._follow)
+        for warning in (*self._warnings, *_announcements(settings)):
+            self._tell("warning", warning)
+        where = ", ".join(
+            f"udp {endpoint.host} port {port}"
+            for endpoint, port in zip(settings.server.listen, self.ports, strict=True)
+        )
+        self._tell(
+            "started", f"RADIUS on {where}; metrics on http://{settings.admin.listen.host}:{self.admin_port}/metrics"
+        )
+
+    def _open(self, settings: Settings) -> None:
+        self._audit = AuditLog(settings.audit.path, self._clock, self._complain)
+        self._readers.append(self._audit)
+        self._metrics = Metrics(CollectorRegistry(), self._readings())
+        self._readers.append(self._metrics)
+        store: Store = MemoryStore(time.time)
+        self._shared = Shared(Keys(_server_key(settings)), store, Hasher(), self._observe, self._clock, self._complain)
+        built = self._build(settings)
+        rules = settings.server
+        self._server = Server(
+            built.generation,
+            Rules(
+                rules.reject_delay, rules.duplicate_window, rules.max_in_flight, rules.max_waiting, rules.status_server
+            ),
+            store,
+            self._observe,
+            time.time,
+            self._tap,
+        )
+
+    def _build(self, settings: Settings) -> Built:
+        built = build(settings, self._shared)
+        self._metrics.expect(settings.clients, settings.delivery.providers)
+        self._running.append(built)
+        return built
+
+    async def _listen(self, settings: Settings) -> None:
+        self._admin = Admin(self._metrics.page, self._ready)
+        endpoint = settings.admin.listen
+        try:
+            self.admin_port = await self._admin.start(endpoint.host, endpoint.port)
+        except OSError as problem:
+            raise ValueError(f"admin.listen: {endpoint}: {problem.strerror}; is it running already?") from None
+        for endpoint in settings.server.listen:
+            try:
+                sock = bind(endpoint.host, endpoint.port)
+            except OSError as problem:
+                raise ValueError(f"server.listen: {endpoint}: {problem.strerror}; is it running already?") from None
+            self._listeners.append(UdpListener(sock, self._server.receive))
+
+    # Reload and end
+
+    async def reload(self) -> None:
+        """Start a new generation between two packets. A file that is wrong changes nothing, and says so."""
+        self._audit.reopen()
+        try:
+            loaded = load(self._path)
+            built = self._build(loaded.settings)
+        except (ConfigError, ValueError, OSError) as problem:
+            self._tell("reload_failed", str(problem))
+            return
+        old, self._settings = self._running[-2], loaded.settings
+        self._server.use(built.generation)
+        for warning in (*loaded.warnings, *_announcements(loaded.settings)):
+            self._tell("warning", warning)
+        waiting = restart_needed(old.settings, loaded.settings)
+        self._tell("reloaded", f"needs a restart: {', '.join(waiting)}" if waiting else "")
+        self._keep(self._retire(old))
+
+    async def _retire(self, old: Built) -> None:
+        """A generation ends with its last login: its calls are followed until they are over."""
+        await self._server.drain()
+        while len(old.dialog.follower):  # noqa: ASYNC110 - calls end by time, not by an event
+            await asyncio.sleep(FOLLOW_EVERY)
+        await old.dialog.drain()
+        self._running.remove(old)
+        await old.close()
+
+    async def stop(self) -> None:
+        """Drain: take no more packets, answer those that were taken, then close everything."""
+        self._draining = True
+        if self._listeners:
+            self._tell("draining", "")
+        for listener in self._listeners:
+            listener.pause()
+        if hasattr(self, "_server"):
+            await self._server.drain()
+        for built in self._running:
+            await built.dialog.drain()
+            await built.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for listener in self._listeners:
+            listener.close()
+        if hasattr(self, "_admin"):
+            await self._admin.stop()
+        if hasattr(self, "_shared"):
+            self._tell("stopped", "")
+            self._shared.hasher.close()
+            await self._shared.store.close()
+        if hasattr(self, "_audit"):
+            self._audit.close()
+
+    # Readers of what is recorded
+
+    def _observe(self, recorded: Recorded) -> None:
+        for reader in self._readers:
+            reader(recorded)
+
+    def _tell(self, what: str, detail: str) -> None:
+        self._observe(Lifecycle(time.time(), what, detail))
+
+    def _complain(self, text: str) -> None:
+        """Tell people, but not the audit log: it may be what is complained about."""
+        if self._log is not None:
+            self._log(Lifecycle(time.time(), "warning", text))
+
+    def _readings(self) -> Readings:
+        return Readings(
+            open_challenges=lambda: self._open_logins,
+            logins_in_flight=lambda: self._server.in_flight,
+            bypass_active=lambda: _bypass_until(self._settings) > time.time(),
+            development=lambda: self._settings.development,
+            audit_failures=lambda: self._audit.failures,
+        )
+
+    async def _ready(self) -> Readiness:
+        parts = {"store": "", "service": "draining" if self._draining else ""}
+        try:
+            await self._shared.store.recall(b"ready")
+        except Unavailable as problem:
+            parts["store"] = problem.detail
+        return Readiness(parts, self._settings.development)
+
+    # Housekeeping
+
+    def _repeat(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+        async def forever() -> None:
+            while True:
+                await asyncio.sleep(seconds)
+                await work()
+
+        self._keep(forever())
+
+    def _keep(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _tidy(self) -> None:
+        try:
+            abandoned = await self._shared.store.sweep()
+            self._open_logins = await self._shared.store.open_logins()
+        except Unavailable:
+            return
+        if abandoned:
+            self._observe(Ended(time.time(), abandoned))
+
+    async def _follow(self) -> None:
+        for built in list(self._running):
+            await built.dialog.follower.poll()
+
+
+def _server_key(settings: Settings) -> bytes:
+    """The key of all hashes: from the configuration, or made once into the state folder, readable by us alone."""
+    if settings.server.key is not None:
+        return settings.server.key.get_secret_value().encode()[:64]
+    folder = settings.server.state
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = folder / "server.key"
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        key = path.read_bytes()
+        if len(key) != KEY_OCTETS:
+            raise ValueError(f"{path}: not {KEY_OCTETS} octets; remove it, and a new one is made") from None
+        return key
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(key := secrets.token_bytes(KEY_OCTETS))
+    return key
+
+
+def _bypass_until(settings: Settings) -> float:
+    failures = (policy.on_delivery_failure for policy in settings.policies.values())
+    return max((failure.bypass_until for failure in failures if isinstance(failure, Bypass)), default=0.0)
+
+
+def _announcements(settings: Settings) -> list[str]:
+    """What must not go unnoticed at every start."""
+    said = []
+    for name, provider in settings.delivery.providers.items():
+        if isinstance(provider, Fixed):
+            said.append(f"development: provider {name} calls nobody and every code is the same")
+    if _bypass_until(settings) > time.time():
+        said.append("a bypass is active: while no provider can call, a right password alone lets in")
+    return said

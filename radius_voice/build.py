@@ -1,0 +1,193 @@
+"""Settings -> the parts of one generation. Adapters are imported when they are configured: start-up is quick."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TypeGuard
+
+from radius_voice.clients import Client, Clients, Require
+from radius_voice.config.kinds import Rate
+from radius_voice.config.schema import Bypass, Fixed, Section, Settings, TwilioVoice
+from radius_voice.config.schema import Policy as PolicySettings
+from radius_voice.events import Observer, Outcome, Reason
+from radius_voice.identity.passwords import Hasher
+from radius_voice.identity.users_file import UsersFile
+from radius_voice.login.codes import Keys, new_code
+from radius_voice.login.dialog import Dialog, Parts
+from radius_voice.login.limits import Limits
+from radius_voice.login.model import Limit
+from radius_voice.login.policy import Policy, ReplyRule
+from radius_voice.login.ports import Delivery, LiveCalls, Store
+from radius_voice.radius.dictionary import Names
+from radius_voice.radius.packet import Attribute
+from radius_voice.resources import shipped
+from radius_voice.server import Generation
+
+NO_FIRST_FACTOR = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What outlives a generation. `clock` is monotonic; `complain` is told what an administrator should know."""
+
+    keys: Keys
+    store: Store
+    hasher: Hasher
+    observer: Observer
+    clock: Callable[[], float]
+    complain: Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """One generation and its adapters by their names in the configuration."""
+
+    settings: Settings
+    generation: Generation
+    dialog: Dialog
+    delivery: Mapping[str, Delivery]
+    identity: Mapping[str, UsersFile]
+
+    async def close(self) -> None:
+        """Give back what adapters hold, once the last login has ended."""
+        for source in self.identity.values():
+            await source.close()
+        for provider in self.delivery.values():
+            if _is_live(provider):
+                await provider.close()
+
+
+def build(settings: Settings, shared: Shared) -> Built:
+    """The generation that `settings` describe. Raises ValueError or OSError when a file they name cannot be used."""
+    identity = {
+        name: UsersFile(source.path, shared.hasher, shared.complain) for name, source in settings.identity.items()
+    }
+    names = Names(shipped("dictionaries"))
+    encode = lru_cache(maxsize=1024)(names.encode)
+    delivery = {name: provider_of(name, provider) for name, provider in settings.delivery.providers.items()}
+    voice = {name: delivery[name] for name in settings.delivery.voice}
+    dialog = Dialog(
+        Parts(
+            keys=shared.keys,
+            store=shared.store,
+            limits=limits_of(settings),
+            policies={name: _policy(name, policy, identity, encode) for name, policy in settings.policies.items()},
+            voice=voice,
+            live={name: provider for name, provider in voice.items() if _is_live(provider)},
+            friendly_name=settings.delivery.friendly_name,
+            observer=shared.observer,
+            now=time.time,
+            clock=shared.clock,
+            new_code=_codes_of(settings),
+        )
+    )
+    return Built(settings, Generation(_clients(settings), dialog, encode), dialog, delivery, identity)
+
+
+def provider_of(name: str, provider: TwilioVoice | Fixed) -> Delivery:
+    """The provider that a section describes."""
+    if isinstance(provider, Fixed):
+        from radius_voice.delivery.fixed import Fixed as FixedDelivery  # noqa: PLC0415
+
+        return FixedDelivery(name=name, code=provider.code)
+    from radius_voice.delivery.twilio_voice import TwilioVoice as TwilioVoiceDelivery  # noqa: PLC0415
+
+    secret = provider.auth_token or provider.api_secret
+    return TwilioVoiceDelivery(
+        name=name,
+        account_sid=provider.account_sid,
+        username=provider.api_key or provider.account_sid,
+        password=secret.get_secret_value() if secret else "",
+        from_number=provider.from_.e164,
+        region=provider.region,
+        edge=provider.edge,
+        base_url=provider.base_url,
+        proxy=provider.proxy,
+        ca_file=str(provider.ca_file) if provider.ca_file else None,
+        connect_timeout=provider.connect_timeout,
+        total_timeout=provider.timeout,
+    )
+
+
+def limits_of(settings: Settings) -> Limits:
+    """The limits as the login knows them."""
+    limits = settings.limits
+    codes = limits.wrong_codes.person
+    return Limits(
+        failures=_by_scope("wrong_passwords", limits.wrong_passwords, Reason.FAILURE_LIMIT),
+        wrong_codes=_limit("wrong_codes.person", codes, Reason.LOCKED) if codes else None,
+        calls=_by_scope("calls", limits.calls, Reason.CALL_LIMIT),
+        daily=_by_scope("calls_a_day", limits.calls_a_day, Reason.CALL_LIMIT),
+    )
+
+
+def _by_scope(name: str, section: Section, reason: Reason) -> dict[str, Limit]:
+    return {scope: _limit(f"{name}.{scope}", rate, reason) for scope, rate in section if rate is not None}
+
+
+def _limit(name: str, rate: Rate, reason: Reason) -> Limit:
+    return Limit(name, rate.count, rate.period, reason)
+
+
+def _policy(
+    name: str, policy: PolicySettings, identity: Mapping[str, UsersFile], encode: Callable[[str, str], Attribute]
+) -> Policy:
+    challenge = policy.challenge
+    reply = tuple(
+        ReplyRule(rule.when.group if rule.when else None, tuple((each, str(value)) for each, value in rule.set.items()))
+        for rule in policy.reply
+    )
+    for attribute, value in (pair for rule in reply for pair in rule.attributes):
+        try:
+            encode(attribute, value)
+        except ValueError as problem:
+            raise ValueError(f"policies.{name}.reply: {attribute}: {problem}") from None
+    failure = policy.on_delivery_failure
+    return Policy(
+        name=name,
+        first_factor=None if policy.first_factor == NO_FIRST_FACTOR else identity[policy.first_factor],
+        directory=identity[policy.directory],
+        digits=challenge.digits,
+        lifetime=challenge.lifetime,
+        tries=challenge.tries,
+        redials=challenge.redials,
+        ring=round(challenge.ring),
+        cap=challenge.cap,
+        countries=policy.countries,
+        on_unavailable=Outcome(policy.on_unavailable),
+        bypass_until=failure.bypass_until if isinstance(failure, Bypass) else 0.0,
+        reply=reply,
+    )
+
+
+def _clients(settings: Settings) -> Clients:
+    return Clients(
+        (network, client)
+        for name, entry in settings.clients.items()
+        for client in [
+            Client(
+                name=name,
+                secrets=tuple(secret.get_secret_value().encode() for secret in entry.secret),
+                require=Require(entry.require_message_authenticator),
+                policy=entry.policy,
+                answer_within=entry.answer_within,
+            )
+        ]
+        for network in entry.address
+    )
+
+
+def _codes_of(settings: Settings) -> Callable[[int], str]:
+    for name in settings.delivery.voice:
+        provider = settings.delivery.providers[name]
+        if isinstance(provider, Fixed):
+            code = provider.code
+            return lambda _digits: code
+    return new_code
+
+
+def _is_live(provider: Delivery) -> TypeGuard[LiveCalls]:
+    return hasattr(provider, "progress")

@@ -1,0 +1,98 @@
+"""`call`: one test call, followed to its end."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from radius_voice.cli.common import config_option, loaded, run
+from radius_voice.login.phone import parse_phone, refused_type
+
+if TYPE_CHECKING:
+    from radius_voice.config.schema import Settings
+    from radius_voice.login.phone import Phone
+
+CODE = "123456"
+RING = 30
+LOOK_EVERY = 1.0
+LOOKS = 180
+
+
+@click.command()
+@config_option
+@click.argument("number")
+def call(path: Path, number: str) -> None:
+    """Place one test call to NUMBER (+, country code, number) that speaks 1 2 3 4 5 6, and follow it to its end."""
+    try:
+        phone = parse_phone(number)
+    except ValueError as problem:
+        raise click.ClickException(str(problem)) from None
+    kind = refused_type(phone)
+    if kind:
+        raise click.ClickException(f"{phone.masked} is a {kind} number; those are never called")
+    if not run(_call(loaded(path).settings, phone)):
+        raise click.exceptions.Exit(1)
+
+
+async def _call(settings: Settings, phone: Phone) -> bool:
+    from radius_voice.build import provider_of
+    from radius_voice.delivery.twilio_voice import TwilioVoice
+
+    for name in settings.delivery.voice:
+        provider = provider_of(name, settings.delivery.providers[name])
+        if not isinstance(provider, TwilioVoice):
+            click.echo(f"{name}: calls nobody")
+            continue
+        try:
+            placed = await _place(provider, name, settings.delivery.friendly_name, phone)
+        finally:
+            await provider.close()
+        if placed is not None:
+            return placed
+    click.echo("no provider placed the call")
+    return False
+
+
+async def _place(provider: object, name: str, friendly_name: str, phone: Phone) -> bool | None:
+    """Whether the call was answered; None when it certainly was not placed and another provider may try."""
+    from radius_voice.delivery.twilio_voice import TwilioVoice
+    from radius_voice.login.model import (
+        CallRef,
+        CallStatus,
+        NotPlaced,
+        Order,
+        Placed,
+        RefusedNumber,
+        Script,
+        Unavailable,
+    )
+
+    assert isinstance(provider, TwilioVoice)  # noqa: S101 - narrows for the reader
+    order = Order(phone, Script("en", friendly_name, CODE), RING, "test-call")
+    answer = await provider.place(order, asyncio.get_running_loop().time() + RING)
+    match answer:
+        case NotPlaced(detail) | RefusedNumber(detail):
+            click.echo(f"{name}: not placed: {detail}")
+            return None if isinstance(answer, NotPlaced) else False
+        case Placed(reference):
+            click.echo(f"{name}: calling {phone.masked}, call {reference}")
+        case unknown:
+            click.echo(f"{name}: {unknown.detail}; the phone may ring all the same, so nothing is tried again")
+            return False
+    ref, seen = CallRef(name, reference), CallStatus.QUEUED
+    for _ in range(LOOKS):
+        try:
+            status = (await provider.progress([ref])).get(ref, seen)
+        except Unavailable as problem:
+            click.echo(f"{name}: {problem.detail}")
+            return False
+        if status is not seen:
+            click.echo(f"{name}: {status.value.replace('_', ' ')}")
+        seen = status
+        if seen.over:
+            return seen is CallStatus.COMPLETED
+        await asyncio.sleep(LOOK_EVERY)
+    return False

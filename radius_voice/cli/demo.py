@@ -1,0 +1,161 @@
+"""`demo`: the whole product in twenty seconds, on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from radius_voice.cli.common import run
+from radius_voice.login.phone import parse_phone
+from radius_voice.resources import shipped
+
+if TYPE_CHECKING:
+    from radius_voice.app import Service
+    from radius_voice.client import RadiusClient
+    from radius_voice.login.phone import Phone
+    from radius_voice.radius.packet import Packet
+    from radius_voice.simulator.server import Simulator
+
+USER, PASSWORD = "alice", "correct horse"
+SECRET = "demo secret on loopback only"  # noqa: S105 - as config/demo.yaml writes it
+SIMULATED = "http://127.0.0.1:4010"
+LISTEN = "udp://127.0.0.1:1812"
+ACCOUNT = "AC" + "0" * 32
+TOKEN = "demo token of the simulator"  # noqa: S105 - as config/demo.yaml writes it
+TWILIO = ("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_FROM")
+TRIES = 3
+
+
+@click.command()
+@click.option("--call", "number", metavar="+NUMBER", help="Ring your own phone, with your Twilio account.")
+def demo(number: str | None) -> None:
+    """Show a login from end to end: server, simulated phone and gateway, all on loopback.
+
+    Without a terminal it answers by itself. --call takes the account from TWILIO_ACCOUNT_SID,
+    TWILIO_AUTH_TOKEN and TWILIO_FROM.
+    """
+    phone = None
+    if number is not None:
+        try:
+            phone = parse_phone(number)
+        except ValueError as problem:
+            raise click.ClickException(str(problem)) from None
+        missing = [name for name in TWILIO if not os.environ.get(name)]
+        if missing:
+            raise click.ClickException(f"--call needs your Twilio account in the environment: {', '.join(missing)}")
+        if not sys.stdin.isatty():
+            raise click.ClickException("--call needs a terminal: you hear the code and type it")
+    if not run(_demo(phone)):
+        raise click.exceptions.Exit(1)
+
+
+async def _demo(phone: Phone | None) -> bool:
+    click.echo("A VPN login, on this machine: a gateway, radius-voice, and a phone.\n")
+    with tempfile.TemporaryDirectory(prefix="radius-voice-demo-") as folder:
+        async with _house(Path(folder), phone) as (client, simulator):
+            return await _log_in(client, simulator)
+
+
+@asynccontextmanager
+async def _house(folder: Path, phone: Phone | None) -> AsyncIterator[tuple[RadiusClient, Simulator | None]]:
+    """A running server, the gateway's client, and the simulated phone where there is one."""
+    from radius_voice.app import Service
+    from radius_voice.client import RadiusClient
+    from radius_voice.config.load import load
+    from radius_voice.observe.log import Log, configure
+    from radius_voice.simulator.server import Simulator
+
+    simulator = None if phone else Simulator(ACCOUNT, TOKEN, latency=0.2)
+    port = await simulator.start("127.0.0.1", 0) if simulator else 0
+    log = Log(configure("warning", "text", sys.stderr), time.monotonic)
+    service: Service | None = None
+    try:
+        service = Service(path := _configuration(folder, port, phone), load(path), log)
+        await service.start()
+        yield RadiusClient("127.0.0.1", service.ports[0], SECRET.encode()), simulator
+    finally:
+        if service is not None:
+            await service.stop()
+        if simulator is not None:
+            await simulator.stop()
+
+
+def _configuration(folder: Path, port: int, phone: Phone | None) -> Path:
+    """The sample configuration with free ports, and with a real account and phone for `--call`."""
+    text = (shipped("config") / "demo.yaml").read_text()
+    users = (shipped("config") / "users.yaml").read_text()
+    text = text.replace(LISTEN, "udp://127.0.0.1:0").replace('audit: {path: "-"}', "admin: {listen: 127.0.0.1:0}")
+    if phone is None:
+        text = text.replace(SIMULATED, f"http://127.0.0.1:{port}")
+    else:
+        text = "".join(line for line in text.splitlines(keepends=True) if "base_url" not in line)
+        text = text.replace(ACCOUNT, os.environ["TWILIO_ACCOUNT_SID"])
+        text = text.replace(TOKEN, "{env: TWILIO_AUTH_TOKEN}").replace("+15005550006", os.environ["TWILIO_FROM"])
+        users = users.replace("+14155550123", phone.e164)
+    path = folder / "radius-voice.yaml"
+    for target, content in ((path, text), (folder / "users.yaml", users)):
+        target.write_text(content)
+        target.chmod(0o600)
+    return path
+
+
+async def _log_in(client: RadiusClient, simulator: Simulator | None) -> bool:
+    from radius_voice.radius import packet as radius
+
+    _line("gateway", "Access-Request", f"{USER} and her password")
+    reply = await client.request([(radius.USER_NAME, USER.encode())], PASSWORD.encode())
+    for _ in range(TRIES):
+        if reply.code != radius.ACCESS_CHALLENGE:
+            break
+        heard, code = _last_call(simulator)
+        if heard:
+            _line("phone", "rings and says", f"“{heard}”")
+        _line("radius-voice", "Access-Challenge", f"“{_text(reply)}”")
+        typed = await _typed(code)
+        _line("gateway", "Access-Request", "the code")
+        state = reply.first(radius.STATE) or b""
+        reply = await client.request([(radius.USER_NAME, USER.encode()), (radius.STATE, state)], typed.encode())
+    accepted = reply.code == radius.ACCESS_ACCEPT
+    _line(
+        "radius-voice", "Access-Accept" if accepted else "Access-Reject", f"{USER} is in" if accepted else _text(reply)
+    )
+    if accepted:
+        click.echo("\nNext: radius-voice init DIR writes a configuration for your own gateway.")
+    return accepted
+
+
+def _last_call(simulator: Simulator | None) -> tuple[str, str]:
+    """What the simulated phone heard last, and the code in it."""
+    if simulator is None:
+        return "", ""
+    history = simulator.heard()
+    return (history[-1]["said"], history[-1]["code"]) if history else ("", "")
+
+
+async def _typed(code: str) -> str:
+    """The code as typed at the terminal; without one the demo types what the phone said."""
+    if not sys.stdin.isatty():
+        click.echo(f"{'':>14}  no terminal here, so the demo types the code itself: {code}")
+        return code
+    answer: str = await asyncio.to_thread(click.prompt, "\nThe code you hear")
+    click.echo()
+    return answer
+
+
+def _line(who: str, what: str, detail: str) -> None:
+    click.echo(f"{who:>14}  {what:<17} {detail}")
+
+
+def _text(reply: Packet) -> str:
+    from radius_voice.radius.packet import REPLY_MESSAGE
+
+    return (reply.first(REPLY_MESSAGE) or b"").decode()

@@ -1,0 +1,80 @@
+"""`login`: a RADIUS client for people."""
+
+from __future__ import annotations
+
+import os
+import socket
+from ipaddress import ip_address
+
+import click
+
+from radius_voice.cli.common import run
+from radius_voice.client import NoReply, RadiusClient, Timers
+from radius_voice.radius import packet as radius
+from radius_voice.radius.packet import Attribute, Packet
+from radius_voice.radius.password import text_of
+
+PORT = 1812
+
+
+@click.command()
+@click.argument("server")
+@click.argument("user")
+@click.option("--secret", envvar="RADIUS_SECRET", help="The shared secret; better: the variable RADIUS_SECRET.")
+@click.option("--station", default="", help="Calling-Station-Id: where the person's device is.")
+@click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait for each answer.")
+def login(server: str, user: str, secret: str | None, station: str, timeout: float) -> None:
+    """Log USER in at SERVER (HOST or HOST:PORT): sends the password, shows the challenge, asks, sends again.
+
+    The password is asked for, or read from the first line of standard input; codes come from the next lines.
+    """
+    host, port = _address(server)
+    shared = secret or click.prompt("Shared secret", hide_input=True)
+    client = RadiusClient(host, port, shared.encode(), Timers(in_all=timeout))
+    attributes: list[Attribute] = [(radius.USER_NAME, user.encode()), (32, socket.gethostname().encode()[:253])]
+    if station:
+        attributes.append((radius.CALLING_STATION_ID, station.encode()))
+    password = click.prompt("Password", hide_input=os.isatty(0))
+    reply = _asked(client, attributes, password)
+    while reply.code == radius.ACCESS_CHALLENGE:
+        state = reply.first(radius.STATE) or b""
+        text = text_of(b"".join(reply.every(radius.REPLY_MESSAGE))) or "Answer"
+        click.echo("Access-Challenge")
+        typed = click.prompt(_safe(text).rstrip(":"))
+        reply = _asked(client, [*attributes, (radius.STATE, state)], typed)
+    message = _safe(text_of(b"".join(reply.every(radius.REPLY_MESSAGE))))
+    if reply.code == radius.ACCESS_ACCEPT:
+        click.echo(f"Access-Accept {message}".rstrip())
+    else:
+        click.echo(f"Access-Reject {message}".rstrip())
+        raise click.exceptions.Exit(1)
+
+
+def _asked(client: RadiusClient, attributes: list[Attribute], password: str) -> Packet:
+    try:
+        return run(client.request(attributes, password.encode()))
+    except (NoReply, ValueError) as problem:
+        raise click.ClickException(str(problem)) from None
+
+
+def _address(server: str) -> tuple[str, int]:
+    host, port = server, str(PORT)
+    if server.startswith("["):
+        host, _, port = server[1:].partition("]:")
+    elif server.count(":") == 1:
+        host, port = server.split(":")
+    try:
+        host = str(ip_address(host))
+    except ValueError:
+        try:
+            host = str(socket.getaddrinfo(host, None, type=socket.SOCK_DGRAM)[0][4][0])
+        except OSError:
+            raise click.ClickException(f"{host}: no such host") from None
+    if not port.isdigit():
+        raise click.ClickException(f"{server}: not a port; write HOST or HOST:PORT")
+    return host, int(port)
+
+
+def _safe(text: str) -> str:
+    """A server's text without what a terminal would obey."""
+    return "".join(character if character.isprintable() else " " for character in text)

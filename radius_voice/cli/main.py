@@ -1,0 +1,48 @@
+"""The program: every command by its name. Commands are imported when they are called, so that each starts quickly."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+from radius_voice import __version__
+
+COMMANDS = {
+    "demo": "demo:demo",
+    "init": "setup:init",
+    "serve": "serve:serve",
+    "check": "setup:check",
+    "test-credentials": "setup:test_credentials",
+    "call": "call:call",
+    "login": "login:login",
+    "simulate-twilio": "simulate:simulate_twilio",
+    "users": "users:users",
+    "hash-password": "users:hash_password",
+}
+
+
+class Commands(click.Group):
+    """The commands in the order of the manual, imported one at a time."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """All names, in order."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """The command of that name, or None."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute = COMMANDS[cmd_name].split(":")
+        command: click.Command = getattr(import_module(f"radius_voice.cli.{module}"), attribute)
+        return command
+
+
+@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="radius-voice")
+def main() -> None:
+    """A RADIUS second factor that rings a phone and speaks a one-time code."""
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""`init`, `check` and `test-credentials`: from nothing to a configuration that works."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from radius_voice.cli.common import config_option, loaded, run
+
+if TYPE_CHECKING:
+    from radius_voice.config.schema import Settings
+
+
+@click.command()
+@click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
+def init(directory: Path) -> None:
+    """Write a commented configuration with fresh secrets to DIRECTORY, ready to edit."""
+    from radius_voice.config.init import write_configuration
+
+    try:
+        written = write_configuration(directory)
+    except OSError as problem:
+        raise click.ClickException(f"{problem.filename}: {problem.strerror}") from None
+    for path in written:
+        click.echo(f"wrote {path}")
+    configuration = written[0]
+    click.echo(
+        "\nNext:\n"
+        f"  1. edit {configuration}: your gateway's address, your Twilio account and number\n"
+        f"  2. radius-voice users add --file {directory / 'users.yaml'} NAME --phone +NUMBER\n"
+        f"  3. radius-voice check --config {configuration}\n"
+        f"  4. radius-voice serve --config {configuration}"
+    )
+
+
+@click.command()
+@config_option
+@click.option("--connect", is_flag=True, help="Also try every identity source, provider and store.")
+def check(path: Path, connect: bool) -> None:
+    """Validate a configuration and print the policy that results."""
+    from radius_voice.identity.passwords import Hasher
+    from radius_voice.identity.users_file import UsersFile, UsersFileError
+    from radius_voice.radius.dictionary import Names
+    from radius_voice.resources import shipped
+
+    configuration = loaded(path)
+    settings = configuration.settings
+    people: dict[str, int] = {}
+    hasher = Hasher()
+    names = Names(shipped("dictionaries"))
+    try:
+        for name, source in settings.identity.items():
+            people[name] = run(_count(source.path, hasher, UsersFile))
+        for policy in settings.policies.values():
+            for rule in policy.reply:
+                for attribute, value in rule.set.items():
+                    names.encode(attribute, str(value))
+    except (UsersFileError, ValueError) as problem:
+        raise click.ClickException(str(problem)) from None
+    except OSError as problem:
+        raise click.ClickException(f"{problem.filename}: {problem.strerror}") from None
+    finally:
+        hasher.close()
+    for warning in configuration.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    _describe(settings, people)
+    if connect and not run(_ask_providers(settings)):
+        raise click.exceptions.Exit(1)
+    click.echo(f"{path}: good")
+
+
+async def _count(path: Path, hasher: object, kind: type) -> int:
+    return len(kind(path, hasher).everyone())
+
+
+def _describe(settings: Settings, people: dict[str, int]) -> None:
+    for name, count in people.items():
+        click.echo(f"identity {name}: {count} {'person' if count == 1 else 'people'}")
+    for name, client in settings.clients.items():
+        addresses = ", ".join(str(address) for address in client.address)
+        click.echo(
+            f"client {name}: {addresses}; Message-Authenticator required: {client.require_message_authenticator}; "
+            f"policy {client.policy}; answers within {client.answer_within:g} s"
+        )
+    for name, policy in settings.policies.items():
+        challenge = policy.challenge
+        countries = "any country" if policy.countries is None else ", ".join(sorted(policy.countries))
+        click.echo(
+            f"policy {name}: password by {policy.first_factor}, phones from {policy.directory}; "
+            f"{challenge.digits} digits, {challenge.tries} tries, {challenge.redials} redials, "
+            f"code lives {challenge.lifetime:g} s; calls to {countries}"
+        )
+    click.echo(f"calls by: {', '.join(settings.delivery.voice)}, heard as {settings.delivery.friendly_name!r}")
+
+
+@click.command("test-credentials")
+@config_option
+def test_credentials(path: Path) -> None:
+    """Ask each provider whether credentials and number are good. Calls nobody."""
+    if not run(_ask_providers(loaded(path).settings)):
+        raise click.exceptions.Exit(1)
+
+
+async def _ask_providers(settings: Settings) -> bool:
+    from radius_voice.build import provider_of
+    from radius_voice.delivery.twilio_voice import TwilioVoice
+
+    good = True
+    for name, section in settings.delivery.providers.items():
+        provider = provider_of(name, section)
+        if not isinstance(provider, TwilioVoice):
+            click.echo(f"{name}: calls nobody; nothing to test")
+            continue
+        try:
+            for finding in await provider.credentials():
+                click.echo(f"{name}: {'good' if finding.ok else 'BAD'}: {finding.text}")
+                good = good and finding.ok
+        finally:
+            await provider.close()
+    return good

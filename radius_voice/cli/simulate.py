@@ -1,0 +1,45 @@
+"""`simulate-twilio`: the simulator by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+import click
+
+from radius_voice.cli.common import run
+
+ACCOUNT = "AC" + "0" * 32
+HIGHEST_PORT = 65535
+
+
+@click.command("simulate-twilio")
+@click.option("--listen", required=True, metavar="HOST:PORT", help="A loopback address; port 0 takes a free one.")
+@click.option("--latency", default=0.0, show_default=True, help="Seconds that placing a call takes.")
+@click.option("--fail-rate", default=0.0, show_default=True, help="Fraction of calls answered 500; half of them ring.")
+@click.option("--account-sid", default=ACCOUNT, show_default=True, help="The one account there is.")
+@click.option("--auth-token", default="simulated-token", show_default=True, help="Its auth token.")
+def simulate_twilio(listen: str, latency: float, fail_rate: float, account_sid: str, auth_token: str) -> None:
+    """Run a Twilio on loopback; GET /simulator/calls tells what phones heard."""
+    host, _, port = listen.rpartition(":")
+    if host not in ("127.0.0.1", "[::1]", "localhost") or not port.isdigit() or int(port) > HIGHEST_PORT:
+        raise click.BadParameter("write a loopback address and a port, like 127.0.0.1:4010", param_hint="--listen")
+    run(_simulate(host.strip("[]"), int(port), latency, fail_rate, account_sid, auth_token))
+
+
+async def _simulate(host: str, port: int, latency: float, fail_rate: float, account: str, token: str) -> None:
+    from radius_voice.simulator.server import Simulator
+
+    simulator = Simulator(account, token, latency=latency, fail_rate=fail_rate)
+    try:
+        bound = await simulator.start(host, port)
+    except OSError as problem:
+        raise click.ClickException(f"{host}:{port}: {problem.strerror}") from None
+    shown = f"[{host}]" if ":" in host else host
+    click.echo(f"simulated Twilio on http://{shown}:{bound}; what phones heard: http://{shown}:{bound}/simulator/calls")
+    over = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, over.set)
+    await over.wait()
+    await simulator.stop()

@@ -1,0 +1,96 @@
+"""Asks another RADIUS server, with the timers of RFC 5080 section 2.2.1."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+
+from radius_voice.radius import packet as radius
+from radius_voice.radius.packet import Attribute, MalformedPacket, Packet
+from radius_voice.radius.password import hide
+
+
+class NoReply(Exception):
+    """Nobody who knows the secret answered in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timers:
+    """RFC 5080 section 2.2.1: initial and longest wait between transmissions, their number, and all in all; seconds."""
+
+    initial: float = 2.0
+    longest: float = 16.0
+    transmissions: int = 5
+    in_all: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class RadiusClient:
+    """A RADIUS server to ask."""
+
+    host: str
+    port: int
+    secret: bytes = field(repr=False)
+    timers: Timers = field(default_factory=Timers)
+
+    async def request(
+        self, attributes: Sequence[Attribute], password: bytes | None = None, code: int = radius.ACCESS_REQUEST
+    ) -> Packet:
+        """The verified reply to a request of `attributes` and User-Password.
+
+        Raises NoReply when none came in time; replies that are not authentic are not replies.
+        """
+        authenticator, identifier = secrets.token_bytes(16), secrets.randbelow(256)
+        sent = list(attributes)
+        if password is not None:
+            sent.append((radius.USER_PASSWORD, hide(password, self.secret, authenticator)))
+        datagram = radius.encode_request(code, identifier, authenticator, sent, self.secret)
+        loop = asyncio.get_running_loop()
+        host = str(ip_address(self.host.partition("%")[0]))
+        transport, waiting = await loop.create_datagram_endpoint(
+            lambda: _Waiting(identifier, authenticator, self.secret), remote_addr=(host, self.port)
+        )
+        try:
+            return await self._until_answered(transport, waiting, datagram)
+        finally:
+            transport.close()
+
+    async def _until_answered(self, transport: asyncio.DatagramTransport, waiting: _Waiting, datagram: bytes) -> Packet:
+        clock = asyncio.get_running_loop().time
+        wait, over = self.timers.initial, clock() + self.timers.in_all
+        for _ in range(self.timers.transmissions):
+            transport.sendto(datagram)
+            jittered = wait * random.uniform(0.9, 1.1)  # noqa: S311 - RFC 5080's RAND
+            await asyncio.wait({waiting.reply}, timeout=max(0.0, min(jittered, over - clock())))
+            if waiting.reply.done():
+                return waiting.reply.result()
+            wait = min(2 * wait, self.timers.longest)
+        raise NoReply(
+            f"no answer from {self.host} port {self.port}: not running there, another secret, or not its client"
+        )
+
+
+class _Waiting(asyncio.DatagramProtocol):
+    """Waits for the one datagram that answers a request."""
+
+    def __init__(self, identifier: int, authenticator: bytes, secret: bytes) -> None:
+        self._identifier = identifier
+        self._authenticator = authenticator
+        self._secret = secret
+        self.reply: asyncio.Future[Packet] = asyncio.get_running_loop().create_future()
+
+    def datagram_received(self, data: bytes, addr: object) -> None:  # noqa: ARG002 - the socket is connected
+        try:
+            packet = radius.decode(data)
+        except MalformedPacket:
+            return
+        authentic = radius.verify_reply(packet, self._authenticator, self._secret)
+        if packet.identifier == self._identifier and authentic and not self.reply.done():
+            self.reply.set_result(packet)
+
+    def error_received(self, exc: Exception) -> None:
+        """An ICMP error may be forged, or the server may be about to start: keep waiting."""

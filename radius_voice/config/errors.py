@@ -1,0 +1,159 @@
+"""Errors that name the file, the line, the key and the mend, and never a value."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any, TypeAlias
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from radius_voice.strict_yaml import Path as KeyPath
+
+Finding: TypeAlias = tuple[KeyPath, str]
+"""Something about the value at a path: what is wrong, and the mend."""
+
+SENTENCES = {
+    "missing": "is missing; add it",
+    "string_type": "must be text",
+    "string_unicode": "holds half a character (a surrogate); write the whole one",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "bool_type": "must be true or false",
+    "tuple_type": "must be a list",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "string_too_short": "must not be empty",
+    "string_too_long": "must have at most {max_length} characters",
+    "too_short": "must not be empty",
+    "too_long": "must have at most {max_length} items",
+    "literal_error": "must be {expected}",
+    "union_tag_invalid": "is of no known type; known are {expected_tags}",
+    "union_tag_not_found": "has no type; add one",
+}
+MAPPINGS = ("model_type", "dict_type", "model_attributes_type")
+READABLE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+
+class ConfigError(ValueError):
+    """A file that cannot be used. `errors` are whole sentences with file and line, one for each thing to mend."""
+
+    def __init__(self, errors: Iterable[str]) -> None:
+        self.errors = tuple(errors)
+        super().__init__("\n".join(self.errors))
+
+
+def readable(name: str) -> str:
+    """A name that fits into one line of a message."""
+    return name if READABLE.fullmatch(name) else ascii(name)
+
+
+def dotted(path: KeyPath) -> str:
+    """A path as people write it: `clients.hq-vpn.secret[1]`."""
+    written = ""
+    for step in path:
+        if isinstance(step, int):
+            written += f"[{step}]"
+        else:
+            written += f".{readable(step)}" if written else readable(step)
+    return written
+
+
+def placed(name: str, lines: Mapping[KeyPath, int], findings: Iterable[Finding]) -> Iterator[str]:
+    """Findings as sentences, in the order of their lines. What is not written is placed where it belongs."""
+
+    def line_of(finding: Finding) -> int:
+        path = finding[0]
+        return next(lines[path[:length]] for length in range(len(path), -1, -1) if path[:length] in lines)
+
+    for finding in sorted(dict.fromkeys(findings), key=line_of):
+        path, message = finding
+        yield f"{name}:{line_of(finding)}: {dotted(path)}{': ' if path else ''}{message}"
+
+
+def findings_of(error: ValidationError, tree: Any, schema: Mapping[str, Any]) -> Iterator[Finding]:
+    """What pydantic found in `tree`, in our words. `schema` is the JSON Schema, for names and examples."""
+    for details in error.errors(include_url=False, include_input=False):
+        path, value = _walked(details["loc"], tree)
+        match details["type"]:
+            case "too_short" if value != ([] if details["ctx"]["field_type"] == "Tuple" else {}):
+                continue  # pydantic does not count items that are wrong; they are told of already
+            case "extra_forbidden":
+                yield _unknown_key(path, value, schema)
+            case "missing":
+                yield (*path, str(details["loc"][-1])), SENTENCES["missing"]
+            case _:
+                yield path, _sentence(details, path, value, schema)
+
+
+def _sentence(details: ErrorDetails, path: KeyPath, value: Any, schema: Mapping[str, Any]) -> str:
+    kind, context = details["type"], details.get("ctx", {})
+    if value is None and kind not in ("union_tag_not_found", "value_error"):
+        return "has no value; give it one or remove the key"
+    if kind in MAPPINGS:
+        return "must be a mapping: its keys on lines of their own, indented below it"
+    if kind == "string_type" and isinstance(value, bool | int | float):
+        return "YAML reads this as a number or a truth value, not as text; put it in quotes"
+    if kind == "string_pattern_mismatch":
+        return _pattern_sentence(details["loc"], path, schema)
+    if kind == "value_error":
+        return str(context["error"])
+    return SENTENCES.get(kind, "is not valid").format_map(context)
+
+
+def _pattern_sentence(location: Sequence[str | int], path: KeyPath, schema: Mapping[str, Any]) -> str:
+    if location[-1] == "[key]":
+        return "not a name; use letters (small ones for names of your own), digits, '.', '_' and '-'"
+    examples = [example for node in nodes_at(schema, path) for example in node.get("examples", ())]
+    return f"is not written as it must be; write it like {examples[0]}"
+
+
+def _walked(location: Sequence[str | int], tree: Any) -> tuple[KeyPath, Any]:
+    """The path in `tree` that pydantic means, without the marks of unions, and the value there."""
+    path: KeyPath = ()
+    for step in location:
+        inside = isinstance(tree, dict) and step in tree
+        if inside or (isinstance(tree, list) and isinstance(step, int) and step < len(tree)):
+            path, tree = (*path, step), tree[step]
+    return path, tree
+
+
+def _unknown_key(path: KeyPath, value: Any, schema: Mapping[str, Any]) -> Finding:
+    *above, key = path
+    known = [name for node in nodes_at(schema, tuple(above)) for name in node.get("properties", ())]
+    close = get_close_matches(str(key), known, n=1)
+    if close:
+        return path, f"unknown key; did you mean {close[0]}?"
+    if value is None:
+        # `{secret: abc,def}` makes a key of half a secret.
+        return tuple(above), "has an unknown key without a value; quote a text that holds a comma, or remove the key"
+    return path, f"unknown key; known here are {', '.join(dict.fromkeys(known))}"
+
+
+def nodes_at(schema: Mapping[str, Any], path: KeyPath) -> list[Mapping[str, Any]]:
+    """The parts of a JSON Schema that say something about the value at `path`."""
+    nodes = list(_alternatives(schema, schema))
+    for step in path:
+        nodes = [part for node in nodes for child in _children(node, step) for part in _alternatives(schema, child)]
+    return nodes
+
+
+def _alternatives(schema: Mapping[str, Any], node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    if "$ref" in node:
+        yield from _alternatives(schema, schema["$defs"][node["$ref"].rpartition("/")[2]])
+    else:
+        yield node
+        for other in (*node.get("anyOf", ()), *node.get("oneOf", ())):
+            yield from _alternatives(schema, other)
+
+
+def _children(node: Mapping[str, Any], step: str | int) -> Iterator[Mapping[str, Any]]:
+    if isinstance(step, int):
+        if "items" in node:
+            yield node["items"]
+    elif step in node.get("properties", {}):
+        yield node["properties"][step]
+    else:
+        yield from node.get("patternProperties", {}).values()

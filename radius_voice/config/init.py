@@ -1,0 +1,56 @@
+"""A new configuration: loads as it is, and warns of what is still to be filled in."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import string
+from pathlib import Path
+
+from radius_voice.config.errors import ConfigError
+from radius_voice.config.rules import PLACEHOLDER_SECRET
+from radius_voice.resources import shipped
+
+SECRET_LENGTH = 32
+ALPHABET = string.ascii_letters + string.digits
+"""What every gateway's input field takes."""
+
+USERS = """\
+# The people who may log in. Remove the "# " of the example and make it yours:
+# a password comes from `radius-voice hash-password`, phones stand in quotes.
+#
+# alice:
+#   password: $argon2id$v=19$...
+#   phones: ["+14155550123", "+442079460123"]
+#   language: en
+#   groups: [staff]
+"""
+
+
+def write_configuration(directory: Path) -> list[Path]:
+    """Write a commented configuration with a fresh secret into `directory`, made if missing; returns the files.
+
+    Raises ConfigError, having written nothing, when one of the files exists or cannot be written.
+    """
+    secret = "".join(secrets.choice(ALPHABET) for _ in range(SECRET_LENGTH))
+    contents = {
+        "radius-voice.yaml": (shipped("config") / "radius-voice.yaml").read_text(encoding="utf-8"),
+        "users.yaml": USERS,
+        "office-vpn.secret": secret + "\n",
+        "twilio-auth-token": PLACEHOLDER_SECRET + "\n",
+    }
+    files = {directory / name: content for name, content in contents.items()}
+    existing = [path for path in files if path.exists() or path.is_symlink()]
+    if existing:
+        raise ConfigError(
+            f"{path}: exists and is not overwritten; remove it or choose another folder" for path in existing
+        )
+    try:
+        directory.mkdir(mode=0o750, parents=True, exist_ok=True)
+        for path, content in files.items():
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(content)
+    except OSError as error:
+        raise ConfigError([f"{error.filename or directory}: cannot be written: {error.strerror}"]) from None
+    return list(files)

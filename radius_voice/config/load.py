@@ -1,0 +1,179 @@
+"""Reads the configuration: every error of a file at once, or settings that can be used as they are."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from radius_voice import strict_yaml
+from radius_voice.config import rules
+from radius_voice.config.errors import ConfigError, Finding, findings_of, placed
+from radius_voice.config.kinds import Place
+from radius_voice.config.schema import (
+    Admin,
+    Client,
+    Fixed,
+    Policy,
+    Provider,
+    Server,
+    Settings,
+    TwilioVoice,
+    json_schema,
+)
+from radius_voice.config.secrets import READABLE_BY_OTHERS, described
+
+LARGEST = 1_048_576
+SERVER = TypeAdapter(Server)
+ADMIN = TypeAdapter(Admin)
+CLIENT = TypeAdapter(Client)
+POLICY = TypeAdapter(Policy)
+PROVIDER: TypeAdapter[TwilioVoice | Fixed] = TypeAdapter(Provider)
+Part = TypeVar("Part")
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Settings, and what a person should know about them: sentences with file and line."""
+
+    settings: Settings
+    warnings: tuple[str, ...]
+
+
+def load(path: Path | str, environ: Mapping[str, str] | None = None, clock: Callable[[], float] = time.time) -> Loaded:
+    """Read and check a configuration file; raises ConfigError with everything that is wrong.
+
+    Secrets are fetched and paths made absolute, from the file's folder. `environ` is the process's if
+    not given; `clock` is wall-clock seconds, to judge a bypass by.
+    """
+    path = Path(path)
+    text = _text_of(path)
+    try:
+        tree, lines = strict_yaml.load(text, str(path))
+    except strict_yaml.StrictYamlError as error:
+        raise ConfigError(str(error).splitlines()) from None
+    if not isinstance(tree, dict):
+        what = "is empty" if tree is None else "is not a mapping of settings"
+        raise ConfigError([f"{path}:1: {what}; config/minimal.yaml shows the least it must say"])
+    place = Place(Path(os.path.abspath(path)).parent, os.environ if environ is None else environ)  # noqa: PTH100 - a link's own folder counts
+    settings, findings, warnings = _checked(tree, place, clock())
+    if settings is None:
+        raise ConfigError(placed(str(path), lines, findings))
+    told = list(placed(str(path), lines, warnings))
+    if place.holds_secret and not settings.development:
+        told += _readable(path)
+    return Loaded(settings, tuple(told))
+
+
+def restart_needed(old: Settings, new: Settings) -> list[str]:
+    """The keys whose change takes effect at a restart alone."""
+    pairs = {
+        "server.listen": (old.server.listen, new.server.listen),
+        "server.state": (old.server.state, new.server.state),
+        "server.key": (old.server.key, new.server.key),
+        "store": (old.store, new.store),
+        "admin.listen": (old.admin.listen, new.admin.listen),
+        "log": (old.log, new.log),
+    }
+    return [key for key, (before, after) in pairs.items() if before != after]
+
+
+def _text_of(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            octets = file.read(LARGEST + 1)
+    except PermissionError:
+        raise ConfigError([f"{path}: is not readable by this user; give it to the server's user"]) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not a path"
+        raise ConfigError([f"{path}: cannot be read: {reason}"]) from None
+    if len(octets) > LARGEST:
+        raise ConfigError([f"{path}: is larger than {LARGEST} octets, which is no configuration"])
+    try:
+        return octets.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = octets.count(b"\n", 0, error.start) + 1
+        raise ConfigError([f"{path}:{line}: is not UTF-8; save the file as UTF-8"]) from None
+
+
+def _checked(tree: dict[str, Any], place: Place, now: float) -> tuple[Settings | None, list[Finding], list[Finding]]:
+    """Settings (None when something is wrong), errors, warnings."""
+    filled = _filled(tree)
+    draft = _draft(filled, place)
+    errors = list(rules.errors(draft, now))
+    try:
+        settings = Settings.model_validate(filled, context=place)
+    except ValidationError as error:
+        return None, [*findings_of(error, filled, json_schema()), *errors], []
+    return (None if errors else settings), errors, list(rules.warnings(draft, now))
+
+
+def _filled(tree: dict[str, Any]) -> dict[str, Any]:
+    """A copy with what goes without saying when there is one identity source, and with all providers in order."""
+    filled = dict(tree)
+    identity, delivery, policies = _mapping(tree.get("identity")), tree.get("delivery"), tree.get("policies", {})
+    if len(identity) == 1 and isinstance(policies, dict):
+        (source,) = identity
+        roles = {"first_factor": source, "directory": source}
+        written = {"default": {}, **policies}
+        filled["policies"] = {
+            name: {**roles, **policy} if isinstance(policy, dict) else policy for name, policy in written.items()
+        }
+    if isinstance(delivery, dict) and "voice" not in delivery:
+        filled["delivery"] = {**delivery, "voice": list(_mapping(delivery.get("providers")))}
+    return filled
+
+
+def _draft(tree: dict[str, Any], place: Place) -> rules.Draft:
+    """The parts of `tree` that are right by themselves."""
+    delivery = _mapping(tree.get("delivery"))
+    policies, providers = _mapping(tree.get("policies")), _mapping(delivery.get("providers"))
+    clients, voice = _mapping(tree.get("clients")), delivery.get("voice")
+    policy_of = {name: _mapping(client).get("policy", "default") for name, client in clients.items()}
+    source_of = {
+        (name, role): policy.get(role, "")
+        for name, policy in policies.items()
+        for role in ("first_factor", "directory")
+        if isinstance(policy, dict)
+    }
+    return rules.Draft(
+        development=tree.get("development") is True,
+        server=_right({"server": tree.get("server", {})}, SERVER, place).get("server"),
+        admin=_right({"admin": tree.get("admin", {})}, ADMIN, place).get("admin"),
+        clients=_right(clients, CLIENT, place),
+        policies=_right(policies, POLICY, place),
+        providers=_right(providers, PROVIDER, place),
+        identity_names=list(_mapping(tree.get("identity"))),
+        policy_names=list(policies),
+        provider_names=list(providers),
+        voice=[name for name in voice if isinstance(name, str)] if isinstance(voice, list) else [],
+        policy_of={name: policy for name, policy in policy_of.items() if isinstance(policy, str)},
+        source_of={role: source for role, source in source_of.items() if isinstance(source, str)},
+    )
+
+
+def _right(parts: dict[str, Any], kind: TypeAdapter[Part], place: Place) -> dict[str, Part]:
+    right: dict[str, Part] = {}
+    for name, part in parts.items():
+        with suppress(ValidationError):
+            right[name] = kind.validate_python(part, context=place)
+    return right
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _readable(path: Path) -> list[str]:
+    """A warning when everybody may read a file that holds a secret."""
+    status = path.stat()
+    if not status.st_mode & READABLE_BY_OTHERS:
+        return []
+    mend = f"run: chmod o-rwx {path}, or keep the secret in a file of its own"
+    return [f"{path}: holds a secret and is open to every user ({described(status)}); {mend}"]

@@ -1,0 +1,213 @@
+"""Rules between settings: names that must exist, and combinations that would be unsafe.
+
+They look at a `Draft`, which holds the parts of a file that are right by themselves, so that
+one wrong key does not hide what else is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from ipaddress import ip_address, ip_network
+from urllib.parse import urlsplit
+
+from radius_voice.config.errors import Finding, readable
+from radius_voice.config.kinds import Network
+from radius_voice.config.schema import Admin, Bypass, Client, Fixed, Policy, Provider, Server, TwilioVoice
+from radius_voice.strict_yaml import Path as KeyPath
+
+SHORT_SECRET = 16
+SHORT_KEY = 32
+LONGEST_BYPASS = 240 * 60
+PLACEHOLDER_SID = "AC" + "0" * 32
+PLACEHOLDER_SECRET = "replace-me"  # noqa: S105 - it is what the user must replace
+TEST_NUMBER = "+15005550006"
+DOCUMENTATION = tuple(
+    ip_network(text) for text in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What of a file is right by itself.
+
+    The names are all that are written, right or not. `policy_of` goes from client to policy, `source_of`
+    from policy and role to identity source.
+    """
+
+    development: bool
+    server: Server | None
+    admin: Admin | None
+    clients: Mapping[str, Client]
+    policies: Mapping[str, Policy]
+    providers: Mapping[str, Provider]
+    identity_names: Sequence[str]
+    policy_names: Sequence[str]
+    provider_names: Sequence[str]
+    voice: Sequence[str]
+    policy_of: Mapping[str, str]
+    source_of: Mapping[tuple[str, str], str]
+
+
+def errors(draft: Draft, now: float) -> Iterator[Finding]:
+    """What forbids to use the file. `now` is wall-clock seconds."""
+    yield from _server(draft)
+    yield from _client_errors(draft)
+    yield from _references(draft)
+    yield from _bypasses(draft, now)
+    yield from _voice(draft)
+    for name, provider in draft.providers.items():
+        path = ("delivery", "providers", name)
+        yield from (
+            _twilio(draft, provider, path) if isinstance(provider, TwilioVoice) else _fixed(draft, provider, path)
+        )
+
+
+def warnings(draft: Draft, now: float) -> Iterator[Finding]:
+    """What a person should know about a file that can be used."""
+    for name, client in draft.clients.items():
+        yield from _client_warnings(client, ("clients", name))
+    for name, policy in draft.policies.items():
+        failure = policy.on_delivery_failure
+        if isinstance(failure, Bypass) and failure.bypass_until <= now:
+            path = ("policies", name, "on_delivery_failure", "bypass_until")
+            yield path, "this bypass has ended; remove it"
+    for name, provider in draft.providers.items():
+        if isinstance(provider, TwilioVoice) and not provider.base_url:
+            yield from _twilio_warnings(provider, ("delivery", "providers", name))
+    if draft.admin and not draft.admin.listen.loopback:
+        yield ("admin", "listen"), "metrics and health can be read by whoever reaches this address; 127.0.0.1 is safer"
+
+
+def _server(draft: Draft) -> Iterator[Finding]:
+    ports_free = "port 0 is for development: true alone; write the port"
+    if draft.server:
+        listen = draft.server.listen
+        for index, endpoint in enumerate(listen):
+            if endpoint in listen[:index]:
+                yield ("server", "listen", index), "is there twice; remove one"
+            if endpoint.port == 0 and not draft.development:
+                yield ("server", "listen", index), ports_free
+        key = draft.server.key
+        if key and len(key.get_secret_value().encode()) < SHORT_KEY:
+            yield ("server", "key"), f"must have at least {SHORT_KEY} octets; make one with: openssl rand -hex 32"
+    if draft.admin and draft.admin.listen.port == 0 and not draft.development:
+        yield ("admin", "listen"), ports_free
+
+
+def _client_errors(draft: Draft) -> Iterator[Finding]:
+    taken: dict[Network, str] = {}
+    for name, client in draft.clients.items():
+        path: KeyPath = ("clients", name)
+        for network in client.address:
+            if network in taken:
+                whose = "this client" if taken[network] == name else f"client {readable(taken[network])}"
+                yield (*path, "address"), f"{network} belongs to {whose} already; remove it from one"
+            taken.setdefault(network, name)
+        unsigned = client.require_message_authenticator != "yes"
+        if unsigned and draft.source_of.get((client.policy, "first_factor")) == "none":
+            message = "must be yes where first_factor is none, or nothing at all would authenticate a request"
+            yield (*path, "require_message_authenticator"), message
+
+
+def _references(draft: Draft) -> Iterator[Finding]:
+    several = len(draft.identity_names) > 1
+    for client, policy in draft.policy_of.items():
+        if policy not in draft.policy_names and (several or policy != "default"):
+            path: KeyPath = ("clients", client, "policy")
+            if policy == "default":
+                yield path, "there are several identity sources, so there is no policy default unless you write it"
+            else:
+                yield path, _unknown("policy", policy, draft.policy_names)
+    for (policy, role), source in draft.source_of.items():
+        path = ("policies", policy, role)
+        if not source and several:
+            yield path, f"say which of {_list(draft.identity_names)}"
+        elif source and source not in draft.identity_names and (role, source) != ("first_factor", "none"):
+            yield path, _unknown("identity source", source, draft.identity_names)
+    if "none" in draft.identity_names:
+        yield ("identity", "none"), "none means that the gateway checks passwords; use another name"
+
+
+def _bypasses(draft: Draft, now: float) -> Iterator[Finding]:
+    for name, policy in draft.policies.items():
+        failure = policy.on_delivery_failure
+        if isinstance(failure, Bypass) and failure.bypass_until > now + LONGEST_BYPASS:
+            path = ("policies", name, "on_delivery_failure", "bypass_until")
+            yield path, "a bypass lasts 240 minutes at most; write an earlier time"
+
+
+def _voice(draft: Draft) -> Iterator[Finding]:
+    for index, name in enumerate(draft.voice):
+        if name not in draft.provider_names:
+            yield ("delivery", "voice", index), _unknown("provider", name, draft.provider_names)
+        if name in draft.voice[:index]:
+            yield ("delivery", "voice", index), "is there twice; remove one"
+
+
+def _twilio(draft: Draft, provider: TwilioVoice, path: KeyPath) -> Iterator[Finding]:
+    if provider.base_url and not draft.development:
+        parts = urlsplit(provider.base_url)
+        if _loopback(parts.hostname or ""):
+            yield (*path, "base_url"), "a provider on this machine is for development: true alone"
+        elif parts.scheme != "https":
+            yield (*path, "base_url"), "would send credentials in clear; write https://"
+    if provider.ca_file and not provider.ca_file.is_file():
+        yield (*path, "ca_file"), "there is no such file"
+    if provider.connect_timeout > provider.timeout:
+        yield (*path, "connect_timeout"), "is longer than timeout, which it is part of; make it shorter"
+
+
+def _fixed(draft: Draft, provider: Fixed, path: KeyPath) -> Iterator[Finding]:
+    if not draft.development:
+        yield (*path, "type"), "fixed calls nobody and is for development: true alone"
+    for name, client in draft.clients.items():
+        if not all(network.is_loopback for network in client.address):
+            yield ("clients", name, "address"), "must be on loopback while there is a provider of type fixed"
+    for name, policy in draft.policies.items():
+        if policy.challenge.digits != len(provider.code):
+            message = f"must have as many digits as policy {readable(name)} asks for: {policy.challenge.digits}"
+            yield (*path, "code"), message
+
+
+def _client_warnings(client: Client, path: KeyPath) -> Iterator[Finding]:
+    if any(len(secret.get_secret_value()) < SHORT_SECRET for secret in client.secret):
+        message = f"is shorter than {SHORT_SECRET} characters and can be guessed from one packet; make it longer"
+        yield (*path, "secret"), message
+    if client.require_message_authenticator == "no":
+        message = "no leaves this client open to forged answers (CVE-2024-3596); auto or yes is safer"
+        yield (*path, "require_message_authenticator"), message
+    for network in client.address:
+        if network.prefixlen == 0:
+            yield (*path, "address"), "takes in every address there is; write the gateway's"
+        elif any(network.version == example.version and network.subnet_of(example) for example in DOCUMENTATION):  # type: ignore[arg-type]
+            yield (*path, "address"), "is an address for documentation; put your gateway's here"
+
+
+def _twilio_warnings(provider: TwilioVoice, path: KeyPath) -> Iterator[Finding]:
+    if provider.account_sid == PLACEHOLDER_SID:
+        yield (*path, "account_sid"), "is still the placeholder; put your account SID from the Twilio console here"
+    for key, secret in (("auth_token", provider.auth_token), ("api_secret", provider.api_secret)):
+        if secret and secret.get_secret_value() == PLACEHOLDER_SECRET:
+            yield (*path, key), "is still the placeholder; put your own from the Twilio console in its place"
+    if provider.from_.e164 == TEST_NUMBER:
+        yield (*path, "from"), "is a number for tests that calls nobody; put one of your account's here"
+
+
+def _unknown(what: str, name: str, known: Sequence[str]) -> str:
+    close = get_close_matches(name, known, n=1)
+    hint = f"did you mean {readable(close[0])}?" if close else f"known are {_list(known) or 'none'}"
+    return f"there is no such {what}; {hint}"
+
+
+def _list(names: Sequence[str]) -> str:
+    return ", ".join(readable(name) for name in names)
+
+
+def _loopback(host: str) -> bool:
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+    return address.is_loopback or address.is_unspecified

@@ -1,0 +1,377 @@
+"""Every setting there is: its name, kind, bounds and default. Rules between settings are in rules.py.
+
+Defaults stand as the file would write them. The text under a field is what an editor shows for it;
+docs/settings.md says more. Models are frozen; what they hold is checked and in plain types.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationInfo, model_validator
+
+from radius_voice.config.kinds import (
+    ATTRIBUTE_VALUE,
+    COUNTRIES,
+    NETWORK,
+    PATH,
+    PATH_OR_STDOUT,
+    PHONE,
+    TIMESTAMP,
+    URL,
+    Endpoint,
+    Network,
+    OrMany,
+    Rate,
+    duration,
+    endpoint,
+    place_of,
+    rate,
+)
+from radius_voice.config.secrets import Secret
+from radius_voice.login.phone import Phone
+
+Name: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+AttributeName: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+Limit: TypeAlias = Annotated[Rate | None, rate("10 per 10m")]
+DailyLimit: TypeAlias = Annotated[Rate | None, rate("30 per 24h", daily=True)]
+
+
+def written(default: Any, **more: Any) -> Any:
+    """A default as the file would write it: it is read like a value of the file."""
+    return Field(default=default, validate_default=True, **more)
+
+
+def section(**more: Any) -> Any:
+    """A section that may be left out: all its keys have defaults."""
+    return Field(default_factory=dict, validate_default=True, **more)
+
+
+class Section(BaseModel):
+    """A mapping with known keys."""
+
+    model_config = ConfigDict(
+        strict=True, frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True
+    )
+
+
+class Server(Section):
+    """The RADIUS side of this node."""
+
+    listen: Annotated[tuple[Annotated[Endpoint, endpoint("udp://", 1812)], ...], Field(strict=False, min_length=1)] = (
+        written(["udp://0.0.0.0:1812"])
+    )
+    """Where requests are taken: udp://ADDRESS:PORT, IPv6 in brackets."""
+    state: Annotated[Path, PATH] = written("state")
+    """The folder of server.key and what must survive a restart; $STATE_DIRECTORY if that is set."""
+    key: Secret | None = None
+    """Keys the hashes of what is stored. Needed when nodes share a store; made at first start otherwise."""
+    reject_delay: Annotated[float, duration(0, 5)] = written("1s")
+    """How long after its request an Access-Reject is sent."""
+    duplicate_window: Annotated[float, duration(5, 30)] = written("10s")
+    """How long an answer is kept for retransmissions."""
+    max_in_flight: int = Field(256, ge=1, le=65536)
+    """How many requests are worked on at once."""
+    max_waiting: int = Field(1024, ge=0, le=65536)
+    """How many more requests may wait; what comes then is dropped."""
+    status_server: bool = True
+    """Whether Status-Server (RFC 5997) is answered."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _state_of_systemd(cls, data: Any, info: ValidationInfo) -> Any:
+        # systemd separates several directories by colons; the first is the unit's own.
+        directory = place_of(info).environment.get("STATE_DIRECTORY", "").split(":")[0]
+        return {"state": directory, **data} if directory and isinstance(data, dict) else data
+
+
+class Client(Section):
+    """A gateway, or several that share a secret."""
+
+    address: Annotated[tuple[Annotated[Network, NETWORK], ...], Field(strict=False, min_length=1), OrMany()]
+    """An address, a network, or a list of them; the longest prefix decides."""
+    secret: Annotated[tuple[Secret, ...], Field(strict=False, min_length=1, max_length=2), OrMany()] = Field(...)
+    """The shared secret; a list of two while it is being changed."""
+    require_message_authenticator: Literal["yes", "auto", "no"] = "yes"
+    """Whether requests must carry a Message-Authenticator (CVE-2024-3596); auto: once one did."""
+    profile: Literal["generic"] = "generic"
+    """What kind of gateway it is."""
+    policy: str = "default"
+    """Which policy holds for its people."""
+    answer_within: Annotated[float, duration(0.2, 60)] = written("2.5s")
+    """When the first answer goes out at the latest; less than the gateway waits."""
+
+
+class UsersFile(Section):
+    """People in a YAML file."""
+
+    type: Literal["users_file"]
+    """What kind of source it is."""
+    path: Annotated[Path, PATH]
+    """The users file, relative to this one."""
+
+
+class Challenge(Section):
+    """The code and its life."""
+
+    digits: int = Field(6, ge=4, le=10)
+    """How many digits a code has."""
+    lifetime: Annotated[float, duration(30, 600)] = written("2m")
+    """How long a code lives once the call was answered."""
+    tries: int = Field(3, ge=1, le=10)
+    """How many codes may be typed in one login."""
+    redials: int = Field(2, ge=0, le=5)
+    """How often the phone may be rung again in one login."""
+    ring: Annotated[float, duration(10, 120)] = written("30s")
+    """How long the phone rings."""
+    cap: Annotated[float, duration(40, 3600)] = written("6m")
+    """When a login ends whatever happens; at least ring and lifetime together."""
+
+    @model_validator(mode="after")
+    def _cap_holds_a_call(self) -> Challenge:
+        if self.cap < self.ring + self.lifetime:
+            raise ValueError("cap is shorter than ring and lifetime together; make cap longer")
+        return self
+
+
+class Bypass(Section):
+    """Lets people in without a call, for a while."""
+
+    bypass_until: Annotated[float, TIMESTAMP]
+    """When it ends, with a zone; at most 240 minutes ahead."""
+
+
+class When(Section):
+    """Whom a reply rule is for."""
+
+    group: str = Field(min_length=1)
+    """Members of this group."""
+
+
+class ReplyRule(Section):
+    """Attributes that an Access-Accept carries."""
+
+    when: When | None = None
+    """Whom it is for; everybody when left out."""
+    set: dict[AttributeName, Annotated[str | int, ATTRIBUTE_VALUE]] = Field(min_length=1)
+    """RADIUS attributes by name."""
+
+
+def _word_or_mapping(value: Any) -> str:
+    return "word" if isinstance(value, str) else "mapping"
+
+
+class Policy(Section):
+    """What is asked of a person. Once loaded, `first_factor` and `directory` are never empty."""
+
+    first_factor: str = Field(default_factory=str)
+    """Who checks passwords: an identity source, or none when the gateway has done it."""
+    directory: str = Field(default_factory=str)
+    """Who knows people and their phones: an identity source."""
+    methods: Annotated[tuple[Literal["voice"], ...], Field(strict=False, min_length=1, max_length=1)] = written(
+        ["voice"]
+    )
+    """How codes are brought."""
+    challenge: Challenge = section()
+    """The code and its life."""
+    countries: Annotated[frozenset[str] | None, COUNTRIES] = written("any")
+    """Which countries may be called."""
+    on_unavailable: Literal["silence", "reject"] = "silence"
+    """What the gateway gets while an identity source or the store is out of reach."""
+    on_delivery_failure: Annotated[
+        Annotated[Literal["reject"], Tag("word")] | Annotated[Bypass, Tag("mapping")], Discriminator(_word_or_mapping)
+    ] = "reject"
+    """What the gateway gets when no provider can place the call."""
+    reply: Annotated[tuple[ReplyRule, ...], Field(strict=False)] = written([])
+    """Attributes that an Access-Accept carries."""
+
+
+class TwilioVoice(Section):
+    """A Twilio account that places calls."""
+
+    type: Literal["twilio-voice"]
+    """What kind of provider it is."""
+    account_sid: str = Field(pattern="^AC[0-9a-fA-F]{32}$", examples=["AC and 32 hexadecimal digits"])
+    """The account, from the Twilio console."""
+    auth_token: Secret | None = None
+    """The account's auth token; or else api_key and api_secret."""
+    api_key: str | None = Field(None, pattern="^SK[0-9a-fA-F]{32}$", examples=["SK and 32 hexadecimal digits"])
+    """An API key, which may be restricted to calls."""
+    api_secret: Secret | None = None
+    """The API key's secret."""
+    from_: Annotated[Phone, PHONE] = Field(alias="from")
+    """The number that calls: one of the account's, in quotes."""
+    region: str | None = Field(None, pattern="^[a-z0-9-]{1,32}$", examples=["ie1"])
+    """Twilio's region; together with edge."""
+    edge: str | None = Field(None, pattern="^[a-z0-9-]{1,32}$", examples=["dublin"])
+    """Twilio's edge; together with region."""
+    base_url: Annotated[str, URL] | None = None
+    """Where Twilio's API is, if not at twilio.com."""
+    proxy: Annotated[str, URL] | None = None
+    """An HTTP proxy on the way to Twilio."""
+    ca_file: Annotated[Path, PATH] | None = None
+    """Certificates to trust instead of the system's, in PEM."""
+    connect_timeout: Annotated[float, duration(0.1, 30)] = written("2s")
+    """How long connecting may take."""
+    timeout: Annotated[float, duration(0.5, 60)] = written("10s")
+    """How long one request may take."""
+
+    @model_validator(mode="after")
+    def _belongs_together(self) -> TwilioVoice:
+        by_token = self.auth_token is not None
+        key, secret = self.api_key is not None, self.api_secret is not None
+        if key is not secret or by_token is key:
+            raise ValueError("write either auth_token, or api_key and api_secret together")
+        if (self.region is None) is not (self.edge is None):
+            raise ValueError("region and edge belong together; write both or none")
+        if self.base_url is not None and self.region is not None:
+            raise ValueError("base_url names the whole host; remove region and edge, or base_url")
+        return self
+
+
+class Fixed(Section):
+    """Calls nobody: the code is always the same. For measuring, under development: true alone."""
+
+    type: Literal["fixed"]
+    """What kind of provider it is."""
+    code: str = Field(pattern="^[0-9]{4,10}$", repr=False, examples=["123456"])
+    """The code, in quotes."""
+
+
+Identity: TypeAlias = UsersFile
+Provider: TypeAlias = Annotated[TwilioVoice | Fixed, Discriminator("type")]
+
+
+class Delivery(Section):
+    """How codes reach phones."""
+
+    friendly_name: str = Field(min_length=1, max_length=60, pattern=r"^[^\x00-\x1f\x7f]*$", examples=["ACME VPN"])
+    """Whose login it is, as people hear and read it."""
+    voice: Annotated[tuple[str, ...], Field(strict=False)] = Field(default_factory=tuple)
+    """Providers that call, in the order of failover; all of them when left out."""
+    providers: dict[Name, Provider] = Field(min_length=1)
+    """Who places calls."""
+
+
+class PasswordLimits(Section):
+    """Wrong passwords."""
+
+    person: Limit = written("10 per 10m")
+    """By the name that was typed."""
+    source: Limit = written("30 per 10m")
+    """By where the person's device is (Calling-Station-Id)."""
+    client: Limit = written("600 per 10m")
+    """By gateway."""
+
+
+class CodeLimits(Section):
+    """Wrong codes."""
+
+    person: Limit = written("10 per 24h")
+    """By person; a right code clears it."""
+
+
+class CallLimits(Section):
+    """Calls in a short time."""
+
+    person: Limit = written("5 per 10m")
+    """By person."""
+    phone: Limit = written("5 per 10m")
+    """By phone number."""
+    source: Limit = written("10 per 10m")
+    """By where the person's device is (Calling-Station-Id)."""
+    client: Limit = written("60 per 1m")
+    """By gateway."""
+    all: Limit = written("120 per 1m")
+    """All calls."""
+
+
+class DailyCallLimits(Section):
+    """Calls a day: what toll fraud can cost at most."""
+
+    person: DailyLimit = written("30 per 24h")
+    """By person."""
+    country: DailyLimit = written("1000 per 24h")
+    """By the phone's country."""
+    all: DailyLimit = written("2000 per 24h")
+    """All calls."""
+
+
+class Limits(Section):
+    """How often what may happen: N per DURATION, or off."""
+
+    wrong_passwords: PasswordLimits = section()
+    """Wrong passwords."""
+    wrong_codes: CodeLimits = section()
+    """Wrong codes."""
+    calls: CallLimits = section()
+    """Calls in a short time."""
+    calls_a_day: DailyCallLimits = section()
+    """Calls a day."""
+
+
+class MemoryStore(Section):
+    """Logins and limits in this process; forgotten when it ends."""
+
+    type: Literal["memory"] = "memory"
+    """What kind of store it is."""
+
+
+Store: TypeAlias = MemoryStore
+
+
+class Audit(Section):
+    """The record of what was decided and why."""
+
+    path: Annotated[Path | None, PATH_OR_STDOUT] = written("audit.jsonl")
+    """The file, relative to this one; - is standard output (None once loaded)."""
+
+
+class Admin(Section):
+    """Metrics and health."""
+
+    listen: Annotated[Endpoint, endpoint("", 9812)] = written("127.0.0.1:9812")
+    """Where /metrics, /healthz and /readyz are served: ADDRESS:PORT."""
+
+
+class Log(Section):
+    """What is told on standard error."""
+
+    level: Literal["debug", "info", "warning"] = "info"
+    """The least important kind of line to write."""
+    format: Literal["text", "json"] = "text"
+    """How lines are written."""
+
+
+class Settings(Section):
+    """The whole file."""
+
+    development: bool = False
+    """Allows what a real service must not have: providers on loopback, a fixed code, port 0."""
+    server: Server = section()
+    """The RADIUS side of this node."""
+    clients: dict[Name, Client] = Field(min_length=1)
+    """Gateways that may ask."""
+    identity: dict[Name, Identity] = Field(min_length=1)
+    """Who people are: passwords, phones, or both."""
+    policies: dict[Name, Policy] = Field(default_factory=dict)
+    """What is asked of a person; default exists without being written when there is one identity source."""
+    delivery: Delivery
+    """How codes reach phones."""
+    limits: Limits = section()
+    """How often what may happen."""
+    store: Store = section()
+    """Where logins and limits are kept."""
+    audit: Audit = section()
+    """The record of what was decided and why."""
+    admin: Admin = section()
+    """Metrics and health."""
+    log: Log = section()
+    """What is told on standard error."""
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of the file as it is written, for editors."""
+    schema = Settings.model_json_schema(by_alias=True)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "radius-voice.yaml"}

@@ -1,0 +1,300 @@
+"""Voice calls by Twilio's REST API 2010-04-01, through Twilio's own SDK.
+
+A call is not idempotent, so every way a request can end is sorted once, in `REFUSALS` and `place`:
+what Twilio certainly did not do may be tried elsewhere, and what it may have done is never repeated.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, TypeVar
+
+from twilio.base.exceptions import TwilioException
+from twilio.base.version import Version
+from twilio.http.response import Response
+from twilio.rest import Client
+from twilio.twiml.voice_response import VoiceResponse
+
+from radius_voice.delivery.http_client import HttpPool, NotSent, SentUnknown
+from radius_voice.login.model import (
+    CallRef,
+    CallStatus,
+    NotPlaced,
+    Order,
+    Placed,
+    RefusedNumber,
+    Script,
+    Unavailable,
+    Unknown,
+)
+from radius_voice.login.phone import Phone
+from radius_voice.login.script import SCRIPT_SECONDS, TIMES_SPOKEN, Say, lines, phrases_for
+
+T = TypeVar("T")
+
+MAX_TWIML = 4000
+MAX_PAGE = 1000
+FETCHES_AT_ONCE = 8
+
+DIGIT = "\ue000"
+"""Stands for a digit in a template; private use, so not printable, so never in a friendly name."""
+
+REFUSALS: dict[int, RefusedNumber | NotPlaced] = {
+    429: NotPlaced("HTTP 429: too many requests"),
+    10004: NotPlaced("10004: too many concurrent calls"),
+    13224: RefusedNumber("13224: not a valid number"),
+    13227: RefusedNumber("13227: country not enabled", alarm=True),
+    20003: NotPlaced("20003: credentials refused", alarm=True),
+    20404: NotPlaced("20404: no such account or resource", alarm=True),
+    20429: NotPlaced("20429: too many requests"),
+    21210: NotPlaced("21210: the from number is not ours", alarm=True),
+    21211: RefusedNumber("21211: not a valid number"),
+    21212: NotPlaced("21212: the from number is not valid", alarm=True),
+    21214: RefusedNumber("21214: number cannot be reached"),
+    21215: RefusedNumber("21215: country not enabled", alarm=True),
+    21216: RefusedNumber("21216: number is blocked"),
+    21217: RefusedNumber("21217: not a valid number"),
+    21219: NotPlaced("21219: trial account, number not verified", alarm=True),
+    32205: RefusedNumber("32205: country not enabled", alarm=True),
+}
+
+STATUSES = {
+    "queued": CallStatus.QUEUED,
+    "initiated": CallStatus.QUEUED,
+    "ringing": CallStatus.RINGING,
+    "in-progress": CallStatus.ANSWERED,
+    "completed": CallStatus.COMPLETED,
+    "busy": CallStatus.BUSY,
+    "no-answer": CallStatus.NO_ANSWER,
+    "failed": CallStatus.FAILED,
+    "canceled": CallStatus.CANCELED,
+}
+
+NO_SUCH_CALL = frozenset({404, 20404})
+ALREADY_OVER = NO_SUCH_CALL | {21220}
+MAY_NOT_LOOK = frozenset({401, 403, 20003, 70051})
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was tried of an account, and whether it is as it must be. No secret, no whole number."""
+
+    ok: bool
+    text: str
+
+
+class TwilioVoice:
+    """LiveCalls by one Twilio account.
+
+    `username` and `password` are the account SID and its auth token, or an API key and its secret.
+    `region` and `edge` are Twilio's words (`ie1`, `dublin`); the rest is `HttpPool`'s.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        account_sid: str,
+        username: str,
+        password: str,
+        from_number: str,
+        region: str | None = None,
+        edge: str | None = None,
+        base_url: str | None = None,
+        proxy: str | None = None,
+        ca_file: str | None = None,
+        connect_timeout: float = 3.0,
+        total_timeout: float = 10.0,
+    ) -> None:
+        self.name = name
+        self._account_sid = account_sid
+        self._username = username
+        self._password = password
+        self._from = from_number
+        self._region = region
+        self._edge = edge
+        self._pool = HttpPool(
+            connect_timeout=connect_timeout,
+            total_timeout=total_timeout,
+            base_url=base_url,
+            proxy=proxy,
+            ca_file=ca_file,
+        )
+        self._templates: dict[tuple[str, str, int], list[str]] = {}
+
+    def __repr__(self) -> str:
+        return f"TwilioVoice({self.name!r})"
+
+    async def place(self, order: Order, deadline: float) -> Placed | RefusedNumber | NotPlaced | Unknown:
+        """Ask for one call, once. `deadline` is the running loop's time; details are fixed texts."""
+        left = deadline - asyncio.get_running_loop().time()
+        if left <= 0:
+            return NotPlaced("not sent: no time left")
+        twiml = self._twiml(order.script)
+        if len(twiml) > MAX_TWIML:
+            return NotPlaced(f"not sent: message longer than {MAX_TWIML} characters", alarm=True)
+        return await self._create(order, twiml, left)
+
+    async def progress(self, calls: Sequence[CallRef]) -> Mapping[CallRef, CallStatus]:
+        """Where these calls are, by one listing; one by one only what the listing's page did not hold.
+
+        A call that Twilio does not know is left out. Raises Unavailable.
+        """
+        if not calls:
+            return {}
+        wanted = {call.reference: call for call in calls}
+        listed = await self._ask(self._listed(page_size=min(MAX_PAGE, max(50, 2 * len(wanted))))) or {}
+        gate = asyncio.Semaphore(FETCHES_AT_ONCE)
+
+        async def fetched(reference: str) -> tuple[str, Any]:
+            async with gate:
+                call = await self._ask(self._client().calls(reference).fetch_async(), NO_SUCH_CALL)
+                return reference, call and call.status
+
+        missing = await asyncio.gather(*[fetched(reference) for reference in wanted if reference not in listed])
+        return {
+            wanted[reference]: STATUSES[status]
+            for reference, status in chain(listed.items(), missing)
+            if reference in wanted and status in STATUSES
+        }
+
+    async def hang_up(self, call: CallRef) -> None:
+        """End a call, ringing or answered; one that is over already is no error. Raises Unavailable."""
+        await self._ask(self._client().calls(call.reference).update_async(status="completed"), ALREADY_OVER)
+
+    async def credentials(self) -> list[Finding]:
+        """What Twilio thinks of the account and the from number; places no call and never raises Unavailable."""
+        try:
+            return [*await self._account_findings(), await self._number_finding()]
+        except Unavailable as error:
+            return [Finding(ok=False, text=error.detail)]
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._pool.close()
+
+    async def _create(self, order: Order, twiml: str, left: float) -> Placed | RefusedNumber | NotPlaced | Unknown:
+        try:
+            call = await self._client(left).calls.create_async(
+                to=order.phone.e164, from_=self._from, twiml=twiml, timeout=order.ring, time_limit=SCRIPT_SECONDS
+            )
+        except NotSent as error:
+            return NotPlaced(f"not sent: {error}")
+        except SentUnknown as error:
+            return Unknown(f"sent, then: {error}")
+        except TwilioException as error:
+            return _refusal(*_told(error))
+        except Exception:  # noqa: BLE001  # Twilio said yes: whatever breaks while reading that, the phone may ring
+            return Unknown("answer not understood")
+        return Placed(call.sid) if _is_sid(call.sid) else Unknown("answer names no call")
+
+    async def _account_findings(self) -> list[Finding]:
+        if self._username != self._account_sid:
+            # a key that may place calls and nothing else cannot read its account
+            await self._ask(self._listed(page_size=1))
+            return [Finding(ok=True, text="API key accepted")]
+        account = await self._ask(self._client().api.accounts(self._account_sid).fetch_async())
+        active = account is not None and account.status == "active"
+        findings = [Finding(ok=active, text="account is active" if active else "account is not active")]
+        if account is not None and account.type == "Trial":
+            findings.append(Finding(ok=True, text="trial account: calls verified numbers only, after a preamble"))
+        return findings
+
+    async def _number_finding(self) -> Finding:
+        number = Phone(self._from).masked
+        account = self._client().api.account
+        asked = [
+            await self._ask(_any(resource, phone_number=self._from), MAY_NOT_LOOK)
+            for resource in (account.incoming_phone_numbers, account.outgoing_caller_ids)
+        ]
+        if any(asked):
+            return Finding(ok=True, text=f"from number {number} belongs to the account")
+        if None in asked:
+            return Finding(ok=True, text=f"from number {number} not checked: the key may not list numbers")
+        return Finding(ok=False, text=f"from number {number} is neither a number nor a verified caller of the account")
+
+    async def _listed(self, page_size: int) -> dict[str, str]:
+        """Reference to Twilio's status, newest calls first.
+
+        Asked by number and not by start time: a call that still waits in Twilio's queue has none.
+        """
+        page = await self._client().calls.page_async(from_=self._from, page_size=page_size)
+        return {call.sid: call.status for call in page}
+
+    async def _ask(self, request: Awaitable[T], fine: frozenset[int] = frozenset()) -> T | None:
+        """The answer, or None when Twilio refused with one of the codes in `fine`. Raises Unavailable."""
+        try:
+            return await request
+        except (NotSent, SentUnknown) as error:
+            raise Unavailable(self.name, str(error)) from None
+        except TwilioException as error:
+            status, code = _told(error)
+            if code in fine or status in fine:
+                return None
+            raise Unavailable(self.name, _refusal(status, code).detail) from None
+        except (ValueError, TypeError, AttributeError, LookupError):
+            raise Unavailable(self.name, "answer not understood") from None
+
+    def _client(self, seconds: float = math.inf) -> Any:
+        """The SDK's client, bound to one request's time. A few microseconds; the connections are the pool's."""
+        return Client(
+            self._username,
+            self._password,
+            self._account_sid,
+            region=self._region,
+            edge=self._edge,
+            http_client=self._pool.within(seconds),
+            # not empty: for an empty one the SDK looks into the process's environment
+            environment={"TWILIO_REGION": "", "TWILIO_EDGE": ""},
+        )
+
+    def _twiml(self, script: Script) -> str:
+        key = (phrases_for(script.language).language, script.friendly_name, len(script.code))
+        parts = self._templates.get(key)
+        if parts is None:
+            parts = self._templates[key] = _template(script)
+        digits = script.code * TIMES_SPOKEN
+        return "".join(chain.from_iterable(zip(parts, digits, strict=False))) + parts[-1]
+
+
+def _template(script: Script) -> list[str]:
+    """The message's TwiML, cut where the digits belong."""
+    name = "".join(letter for letter in script.friendly_name if letter.isprintable())
+    response = VoiceResponse()
+    locale = phrases_for(script.language).locale
+    for line in lines(Script(script.language, name, DIGIT * len(script.code))):
+        if isinstance(line, Say):
+            response.say(line.text, language=locale)
+        else:
+            response.pause(length=line.seconds)
+    return str(response.to_xml()).split(DIGIT)
+
+
+async def _any(resource: Any, phone_number: str) -> bool:
+    page = await resource.page_async(phone_number=phone_number, page_size=1)
+    return any(True for _ in page)
+
+
+def _is_sid(sid: object) -> bool:
+    return isinstance(sid, str) and sid.isascii() and sid.isalnum()
+
+
+def _told(error: TwilioException) -> tuple[int, int]:
+    """HTTP status and Twilio's code (the status again where there is none) of any of the SDK's exceptions."""
+    response = next((part for part in error.args if isinstance(part, Response)), None)
+    if response is not None:  # the SDK's pages raise without reading the body
+        error = Version.exception("GET", "", response, "")
+    status = getattr(error, "status", 0)
+    code = getattr(error, "code", status)
+    return status, code if isinstance(code, int) else status
+
+
+def _refusal(status: int, code: int) -> RefusedNumber | NotPlaced | Unknown:
+    """What an answer without a call means. A server's error comes first: it may have placed it."""
+    if not 300 <= status < 500:  # noqa: PLR2004
+        return Unknown(f"HTTP {status}, code {code}")
+    return REFUSALS.get(code) or REFUSALS.get(status) or NotPlaced(f"HTTP {status}, code {code}", alarm=True)

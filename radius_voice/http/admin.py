@@ -1,0 +1,148 @@
+"""The admin listener: is the process alive, is it ready, and what has it counted.
+
+It has no login of its own, so it belongs on loopback or behind one. Nothing it says is secret, and a
+slow or noisy peer costs it one of a few connections for a few seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import cast
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST
+
+CONNECTIONS = 64
+PATIENCE = 10.0
+READY_PATIENCE = 5.0
+LINE_SIZE = 4096
+JSON_TYPE = "application/json"
+HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """The parts a login needs, each with what is wrong with it (empty: nothing), and no secrets.
+
+    `development` announces a provider that calls nobody.
+    """
+
+    parts: Mapping[str, str]
+    development: bool = False
+
+    @property
+    def ready(self) -> bool:
+        """Whether every part is well."""
+        return not any(self.parts.values())
+
+
+class Admin:
+    """GET /metrics, /healthz and /readyz; everything else is 404.
+
+    `page` makes the metrics; `ready` is asked at every /readyz. A connection carries one request and
+    lives for at most `patience` seconds; beyond `connections` at once, new ones are closed.
+    """
+
+    def __init__(
+        self,
+        page: Callable[[], bytes],
+        ready: Callable[[], Awaitable[Readiness]],
+        *,
+        connections: int = CONNECTIONS,
+        patience: float = PATIENCE,
+        ready_patience: float = READY_PATIENCE,
+    ) -> None:
+        self._page = page
+        self._ready = ready
+        self._connections = connections
+        self._patience = patience
+        self._ready_patience = ready_patience
+        self._http: web.Server | None = None
+        self._listener: asyncio.Server | None = None
+
+    async def start(self, host: str, port: int) -> int:
+        """Listen, and return the port, which the system chooses when `port` is 0. Raises OSError."""
+        loop = asyncio.get_running_loop()
+        http = web.Server(
+            self._answer,
+            request_factory=lambda message, body, http, writer, task: _Request(message, body, http, writer, task, loop),
+            access_log=None,
+            max_line_size=LINE_SIZE,
+            max_field_size=LINE_SIZE,
+            lingering_time=0,
+        )
+        self._listener = await loop.create_server(lambda: _Door(http, self._connections, self._patience), host, port)
+        self._http = http
+        bound: int = self._listener.sockets[0].getsockname()[1]
+        return bound
+
+    async def stop(self) -> None:
+        """Stop listening and close what is open; a request being answered has a second to end."""
+        if self._listener is not None:
+            self._listener.close()
+        if self._http is not None:
+            await self._http.shutdown(1.0)
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        response = await self._response(request)
+        response.force_close()
+        return response
+
+    async def _response(self, request: web.BaseRequest) -> web.Response:
+        if request.method not in {"GET", "HEAD"}:
+            return web.Response(status=404, text="not found\n", headers=HEADERS)
+        match request.path:
+            case "/metrics":
+                return web.Response(body=self._page(), headers=HEADERS | {"Content-Type": CONTENT_TYPE_LATEST})
+            case "/healthz":
+                return web.Response(text="ok\n", headers=HEADERS)
+            case "/readyz":
+                return await self._readiness()
+            case _:
+                return web.Response(status=404, text="not found\n", headers=HEADERS)
+
+    async def _readiness(self) -> web.Response:
+        try:
+            async with asyncio.timeout(self._ready_patience):
+                found = await self._ready()
+        except TimeoutError:
+            found = Readiness({"readiness": f"not known within {self._ready_patience:g} s"})
+        except Exception as error:  # noqa: BLE001 - whatever is broken, the answer is "not ready"
+            found = Readiness({"readiness": f"not known: {type(error).__name__}"})
+        body = {
+            "ready": found.ready,
+            "development": found.development,
+            "parts": {part: wrong or "ok" for part, wrong in found.parts.items()},
+        }
+        status = 200 if found.ready else 503
+        return web.Response(status=status, text=json.dumps(body) + "\n", content_type=JSON_TYPE, headers=HEADERS)
+
+
+class _Door(asyncio.Protocol):
+    """Admits a connection for a while, or turns it away, before a byte of it is read."""
+
+    def __init__(self, http: web.Server, connections: int, patience: float) -> None:
+        self._http = http
+        self._connections = connections
+        self._patience = patience
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if len(self._http.connections) >= self._connections:
+            transport.close()
+            return
+        stream = cast("asyncio.Transport", transport)  # uvloop's is one without inheriting from it
+        # An absolute end bounds slow headers, slow bodies and slow readers alike.
+        asyncio.get_running_loop().call_later(self._patience, stream.abort)
+        handler = self._http()
+        stream.set_protocol(handler)
+        handler.connection_made(stream)
+
+
+class _Request(web.BaseRequest):
+    """A request whose response names no software, also when it was no HTTP at all."""
+
+    async def _prepare_hook(self, response: web.StreamResponse) -> None:
+        response.headers.popall("Server", None)

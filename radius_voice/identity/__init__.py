@@ -1,0 +1,1 @@
+"""Passwords and people, behind `login.ports.FirstFactor` and `Directory`."""

@@ -1,0 +1,213 @@
+"""The text of a users file: read strictly, and changed without touching what people wrote around a change."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from radius_voice import strict_yaml
+from radius_voice.identity.passwords import parameters_of
+from radius_voice.login.model import User
+from radius_voice.login.phone import Phone, parse_phone
+
+KEYS = ("password", "phones", "language", "groups", "disabled")
+PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_.@-]*")
+
+T = TypeVar("T")
+
+
+class UsersFileError(ValueError):
+    """Everything wrong with a users file, one `file:line: who.key: mend` a line. Never holds a hash or a phone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A user, the hash of their password if they have one, and the line where it stands."""
+
+    user: User
+    password: str | None = field(repr=False)
+    line: int = field(compare=False)
+
+
+def fold(name: str) -> str:
+    """Reduce a name to what is compared: names that differ by case, composition or outer spaces are the same."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name.strip()).casefold())
+
+
+def parse(text: str, file: str) -> dict[str, Person]:
+    """Read everybody in `text`, by folded name; `file` is for messages. Raises UsersFileError with every error."""
+    if not text.strip():
+        # Half-written by an editor, most likely; a file that means nobody says so by a comment or by {}.
+        raise UsersFileError(f"{file}:1: the file is empty; add somebody with: radius-voice users add")
+    try:
+        root, lines = strict_yaml.load(text, file)
+    except strict_yaml.StrictYamlError as problem:
+        raise UsersFileError(str(problem)) from None
+    if root is None:
+        return {}
+    if not isinstance(root, dict):
+        raise UsersFileError(f"{file}:1: must map names to people, as in 'alice: {{phones: [\"+14155550123\"]}}'")
+    reader = _Reader(lines)
+    people: dict[str, Person] = {}
+    hashes: dict[str, str] = {}
+    for key, value in root.items():
+        person = reader.person(key, value)
+        folded = fold(key)
+        if folded in people:
+            reader.refuse((key,), f"the same name as {people[folded].user.id!r}, names are compared without case")
+        people.setdefault(folded, person)
+        if person.password and hashes.setdefault(person.password, key) != key:
+            reader.refuse((key, "password"), f"the same hash as {hashes[person.password]!r}; make one of their own")
+    if reader.errors:
+        raise UsersFileError("\n".join(f"{file}:{line}: {message}" for line, message in sorted(reader.errors)))
+    return people
+
+
+def with_user(text: str, file: str, user: User, password: str) -> str:
+    """Append a user to the text; raises ValueError when the name is taken or the file cannot be appended to."""
+    if not fold(user.id):
+        raise ValueError("a name of spaces alone; give a name")
+    people = parse(text, file)
+    taken = people.get(fold(user.id))
+    if taken:
+        raise ValueError(f"{file}: {taken.user.id!r} is there already; edit the file, or choose another name")
+    entry = [
+        f"{_written(user.id)}:",
+        f"  password: {password}",
+        f"  phones: {json.dumps([phone.e164 for phone in user.phones])}",
+        f"  language: {_written(user.language)}",
+        f"  groups: [{', '.join(_written(group) for group in sorted(user.groups))}]",
+    ]
+    if user.disabled:
+        entry.append("  disabled: true")
+    between = "" if text.endswith("\n") else "\n"
+    changed = text + between + "\n".join(entry) + "\n"
+    return _checked(changed, file, people | {fold(user.id): Person(user, password, 0)})
+
+
+def with_hash(text: str, file: str, person: Person, password: str) -> str | None:
+    """Put a new hash in place of the person's present one; None when somebody has changed it meanwhile."""
+    people = parse(text, file)
+    found = people.get(fold(person.user.id))
+    if found is None or found.password is None or found.password != person.password:
+        return None
+    start = sum(len(line) for line in text.splitlines(keepends=True)[: found.line - 1])
+    changed = text[:start] + text[start:].replace(found.password, password, 1)
+    return _checked(changed, file, people | {fold(person.user.id): replace(found, password=password)})
+
+
+def _checked(text: str, file: str, expected: Mapping[str, Person]) -> str:
+    """Refuse a change that would not be read back as it was meant, whatever the layout of the file."""
+    try:
+        right = parse(text, file) == expected
+    except UsersFileError:
+        right = False
+    if not right:
+        raise ValueError(f"{file}: cannot be changed as it is laid out; write it as in config/users.yaml")
+    return text
+
+
+def _written(text: str) -> str:
+    """Quote unless every reader of YAML takes the word for text: `no` and `on` are not text to all of them."""
+    harmless = PLAIN.fullmatch(text) and text.lower() not in {
+        "true",
+        "false",
+        "null",
+        "yes",
+        "no",
+        "on",
+        "off",
+        "y",
+        "n",
+    }
+    return text if harmless else json.dumps(text, ensure_ascii=False)
+
+
+class _Reader:
+    """Turns checked YAML into people, and keeps what was wrong on the way."""
+
+    def __init__(self, lines: Mapping[strict_yaml.Path, int]) -> None:
+        self._lines = lines
+        self.errors: list[tuple[int, str]] = []
+
+    def refuse(self, path: strict_yaml.Path, mend: str) -> None:
+        where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path[1:])
+        self.errors.append((self._lines[path], f"{path[0]}{where}: {mend}"))
+
+    def person(self, key: str, value: strict_yaml.Value) -> Person:
+        if not fold(key):
+            self.refuse((key,), "a name of spaces alone; give a name")
+        if not isinstance(value, dict):
+            self.refuse((key,), f"must be a mapping with some of: {', '.join(KEYS)}")
+            value = {}
+        for unknown in value.keys() - set(KEYS):
+            self.refuse((key, unknown), f"no such setting; known are: {', '.join(KEYS)}")
+        user = User(
+            id=key,
+            name=key,
+            phones=tuple(self._list((key, "phones"), value, self._phone)),
+            language=self._language((key, "language"), value),
+            groups=frozenset(self._list((key, "groups"), value, self._group)),
+            disabled=self._disabled((key, "disabled"), value),
+        )
+        line = self._lines.get((key, "password"), self._lines[key,])
+        return Person(user, self._password((key, "password"), value), line)
+
+    def _password(self, path: strict_yaml.Path, of: dict[str, strict_yaml.Value]) -> str | None:
+        if "password" not in of:
+            return None
+        hashed = of["password"]
+        try:
+            parameters_of(hashed if isinstance(hashed, str) else "")
+        except ValueError as problem:
+            self.refuse(path, str(problem))
+            return None
+        return str(hashed)
+
+    def _list(
+        self,
+        path: tuple[str, str],
+        of: dict[str, strict_yaml.Value],
+        item: Callable[[strict_yaml.Path, strict_yaml.Value], T | None],
+    ) -> list[T]:
+        values = of.get(path[1], [])
+        if not isinstance(values, list):
+            self.refuse(path, "must be a list, written in [ ]")
+            return []
+        items = [item((*path, index), value) for index, value in enumerate(values)]
+        return [read for read in items if read is not None]
+
+    def _phone(self, path: strict_yaml.Path, value: strict_yaml.Value) -> Phone | None:
+        if not isinstance(value, str):
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            self.refuse(path, f"{'YAML reads this as a number' if number else 'not a phone number'}; put it in quotes")
+            return None
+        try:
+            return parse_phone(value)
+        except ValueError as problem:
+            self.refuse(path, str(problem))
+            return None
+
+    def _group(self, path: strict_yaml.Path, value: strict_yaml.Value) -> str | None:
+        if isinstance(value, str) and value.strip():
+            return value
+        self.refuse(path, "a group is a name; put it in quotes")
+        return None
+
+    def _language(self, path: strict_yaml.Path, of: dict[str, strict_yaml.Value]) -> str:
+        value = of.get("language", "en")
+        if isinstance(value, str) and value.strip():
+            return value
+        self.refuse(path, "must be a language, like en")
+        return "en"
+
+    def _disabled(self, path: strict_yaml.Path, of: dict[str, strict_yaml.Value]) -> bool:
+        value = of.get("disabled", False)
+        if isinstance(value, bool):
+            return value
+        self.refuse(path, "must be true or false")
+        return True

@@ -1,0 +1,99 @@
+"""UDP sockets: datagrams in, datagrams out, and nothing else.
+
+The socket is drained by hand: on every wake-up up to 64 datagrams are read. Replies leave from
+the address that the request came to, also where the socket listens on all addresses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections.abc import Callable
+from functools import partial
+from ipaddress import ip_address
+
+Peer = tuple[str, int]
+Send = Callable[[bytes], None]
+Receive = Callable[[bytes, Peer, int, Send], None]
+
+DRAINED_AT_ONCE = 64
+LONGEST_DATAGRAM = 4097
+RECEIVE_BUFFER = 4 << 20
+_IP_PKTINFO = 8
+_ANCILLARY_SPACE = socket.CMSG_SPACE(20)
+_V4_INFO = struct.Struct("=I4s4s")
+_V6_INFO = struct.Struct("=16sI")
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A bound, non-blocking UDP socket that tells for each datagram the address it was sent to."""
+    family = socket.AF_INET6 if ip_address(host.partition("%")[0]).version == 6 else socket.AF_INET  # noqa: PLR2004
+    sock = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+        else:
+            sock.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
+        sock.bind((host, port))
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+class UdpListener:
+    """Feeds the datagrams of one socket to `receive`, each with the means to answer it."""
+
+    def __init__(self, sock: socket.socket, receive: Receive) -> None:
+        self._sock = sock
+        self._receive = receive
+        self._loop = asyncio.get_running_loop()
+        self._number = sock.fileno()
+        self._loop.add_reader(sock, self._drain)
+
+    @property
+    def port(self) -> int:
+        """The port that the socket is bound to."""
+        return int(self._sock.getsockname()[1])
+
+    def close(self) -> None:
+        """Stop reading; what is queued in the socket is lost with it."""
+        self._loop.remove_reader(self._sock)
+        self._sock.close()
+
+    def pause(self) -> None:
+        """Stop reading, but keep the means to answer."""
+        self._loop.remove_reader(self._sock)
+
+    def _drain(self) -> None:
+        for _ in range(DRAINED_AT_ONCE):
+            try:
+                datagram, ancillary, _, peer = self._sock.recvmsg(LONGEST_DATAGRAM, _ANCILLARY_SPACE)
+            except BlockingIOError:
+                return
+            except OSError:
+                # An ICMP error for an earlier reply; the next datagram is none the worse.
+                continue
+            self._receive(datagram, peer[:2], self._number, partial(self._send, peer, _return_path(ancillary)))
+
+    def _send(self, peer: tuple[str, int], path: list[tuple[int, int, bytes]], datagram: bytes) -> None:
+        try:
+            self._sock.sendmsg([datagram], path, 0, peer)
+        except OSError:
+            # As if lost on the way: the client asks again and gets the same octets.
+            return
+
+
+def _return_path(ancillary: list[tuple[int, int, bytes]]) -> list[tuple[int, int, bytes]]:
+    """Ancillary data that makes a reply leave from the address its request came to."""
+    for level, kind, data in ancillary:
+        if level == socket.IPPROTO_IP and kind == _IP_PKTINFO:
+            _, local, _ = _V4_INFO.unpack(data[: _V4_INFO.size])
+            return [(level, kind, _V4_INFO.pack(0, local, local))]
+        if level == socket.IPPROTO_IPV6 and kind == socket.IPV6_PKTINFO:
+            return [(level, kind, data)]
+    return []

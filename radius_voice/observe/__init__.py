@@ -1,0 +1,1 @@
+"""Readers of what is recorded: audit log, metrics, log."""

@@ -1,0 +1,231 @@
+"""The audit log: one JSON object a line, one line a packet. docs/observing.md describes every key.
+
+Written at once and in the caller's own time, so that what happened before a crash is on record.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import stat
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+
+from radius_voice.events import Called, Discarded, Ended, Event, Followed, Lifecycle, Recorded
+from radius_voice.observe.pace import Pace
+
+MODE = 0o640
+STDOUT = 1
+DISCARDS_PERIOD = 1.0
+CHECK_PERIOD = 1.0
+COMPLAINT_PERIOD = 60.0
+
+# ASCII alone: a stray surrogate cannot raise, and no character that a terminal obeys gets through.
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
+class AuditLog:
+    """Appends records to `path`, or to standard output when there is none.
+
+    Opening raises OSError when the directory is missing or the file cannot be written. After that
+    nothing raises: a record that could not be written is counted in `failures` and told to
+    `complain`, at most once a minute. `now` is monotonic seconds.
+    """
+
+    def __init__(self, path: Path | None, now: Callable[[], float], complain: Callable[[str], None]) -> None:
+        self._path = path
+        self._now = now
+        self._complain = complain
+        self._discards = Pace(DISCARDS_PERIOD, now)
+        self._failures = 0
+        self._next_complaint = now()
+        self._next_check = now() + CHECK_PERIOD
+        self._fd, self._inode, self._torn = (STDOUT, (0, 0), False) if path is None else _open(path)
+
+    @property
+    def failures(self) -> int:
+        """How many records were lost, and how many times the file could not be opened again."""
+        return self._failures
+
+    def __call__(self, record: Recorded) -> None:
+        """Write down `record`, unless its kind is not audited or it is one discard too many."""
+        if isinstance(record, Event):
+            fields = _request(record)
+        elif isinstance(record, Discarded):
+            held = self._discards.admit(record.client, record.reason)
+            if held is None:
+                return
+            fields = _discarded(record) | ({"suppressed": dict(held)} if held else {})
+        elif isinstance(record, Called):
+            fields = _call(record)
+        elif isinstance(record, Followed):
+            fields = _followed(record)
+        elif isinstance(record, Ended):
+            fields = {"at": _iso(record.at), "kind": "ended", "count": record.count}
+        elif isinstance(record, Lifecycle):
+            fields = _lifecycle(record)
+        else:
+            return
+        if self._path is not None and self._now() >= self._next_check:
+            self._follow_rotation(self._path)
+        self._write(_encode(fields).encode("ascii") + b"\n")
+
+    def reopen(self) -> None:
+        """Open the file by its name again, after a rotation. The old one stays in use if that fails."""
+        if self._path is None:
+            return
+        try:
+            opened = _open(self._path)
+        except OSError as error:
+            self._fail(f"audit: {self._path}: cannot be opened again, the old file is still written: {error.strerror}")
+            return
+        with suppress(OSError):  # a network file system reports late writes here
+            os.close(self._fd)
+        self._fd, self._inode, self._torn = opened
+
+    def close(self) -> None:
+        """Close the file; nothing may be recorded afterwards."""
+        if self._path is not None:
+            with suppress(OSError):
+                os.close(self._fd)
+
+    def _follow_rotation(self, path: Path) -> None:
+        self._next_check = self._now() + CHECK_PERIOD
+        try:
+            there = path.stat()
+            moved = (there.st_dev, there.st_ino) != self._inode
+        except OSError:
+            moved = True
+        if moved:
+            self.reopen()
+
+    def _write(self, line: bytes) -> None:
+        if self._torn:
+            line = b"\n" + line
+        try:
+            written = os.write(self._fd, line)
+        except OSError as error:
+            self._fail(f"audit: {self._path or 'standard output'}: a record was not written: {error.strerror}")
+            return
+        self._torn = written < len(line)
+        if self._torn:
+            self._fail(f"audit: {self._path or 'standard output'}: a record was cut short; is the disk full?")
+
+    def _fail(self, text: str) -> None:
+        self._failures += 1
+        if self._now() >= self._next_complaint:
+            self._next_complaint = self._now() + COMPLAINT_PERIOD
+            self._complain(f"{text} ({self._failures} failures since start)")
+
+
+def _open(path: Path) -> tuple[int, tuple[int, int], bool]:
+    """Open the file; returns it, which one it is, and whether its last line lacks its end (a crash, or a full disk)."""
+    if not path.parent.is_dir():
+        mend = "the audit log's directory does not exist; create it, writable by the user of radius-voice"
+        raise FileNotFoundError(errno.ENOENT, mend, str(path.parent))
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+    try:
+        fd = os.open(path, flags | os.O_EXCL, MODE)
+        os.fchmod(fd, MODE)  # whatever the umask is; a file that was there keeps its administrator's mode
+    except FileExistsError:
+        fd = os.open(path, flags, MODE)
+    found = os.fstat(fd)
+    has_lines = stat.S_ISREG(found.st_mode) and found.st_size > 0
+    torn = has_lines and os.pread(fd, 1, found.st_size - 1) != b"\n"
+    return fd, (found.st_dev, found.st_ino), torn
+
+
+def _iso(at: float) -> str:
+    second, milli = divmod(round(at * 1000), 1000)
+    return f"{_second(second)}.{milli:03}Z"
+
+
+@lru_cache(maxsize=2)
+def _second(at: int) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def _request(event: Event) -> dict[str, object]:
+    fields: dict[str, object] = {
+        "at": _iso(event.at),
+        "kind": "request",
+        "client": event.client,
+        "source": event.source,
+        "identifier": event.identifier,
+        "outcome": event.outcome,
+        "reason": event.reason,
+        "seconds": round(event.seconds, 6),
+    }
+    if event.user:
+        fields["user"] = event.user
+    if event.login:
+        fields["login"] = event.login
+    if event.calling_station:
+        fields["calling_station"] = event.calling_station
+    if event.phone:
+        fields["phone"] = event.phone
+    if event.login_seconds:
+        fields["login_seconds"] = round(event.login_seconds, 3)
+    if event.steps:
+        fields["steps"] = [
+            {"name": step.name, "after": round(step.after, 6), "detail": step.detail}
+            if step.detail
+            else {"name": step.name, "after": round(step.after, 6)}
+            for step in event.steps
+        ]
+    return fields
+
+
+def _call(called: Called) -> dict[str, object]:
+    fields: dict[str, object] = {
+        "at": _iso(called.at),
+        "kind": "call",
+        "login": called.login,
+        "provider": called.provider,
+        "phone": called.phone,
+        "result": called.result,
+        "seconds": round(called.seconds, 6),
+    }
+    if called.reference:
+        fields["reference"] = called.reference
+    if called.detail:
+        fields["detail"] = called.detail
+    if called.alarm:
+        fields["alarm"] = True
+    return fields
+
+
+def _followed(followed: Followed) -> dict[str, object]:
+    return {
+        "at": _iso(followed.at),
+        "kind": "followed",
+        "login": followed.login,
+        "provider": followed.provider,
+        "reference": followed.reference,
+        "status": followed.status,
+    }
+
+
+def _discarded(discarded: Discarded) -> dict[str, object]:
+    fields: dict[str, object] = {
+        "at": _iso(discarded.at),
+        "kind": "discarded",
+        "source": discarded.source,
+        "reason": discarded.reason,
+    }
+    if discarded.client:
+        fields["client"] = discarded.client
+    if discarded.detail:
+        fields["detail"] = discarded.detail
+    return fields
+
+
+def _lifecycle(lifecycle: Lifecycle) -> dict[str, object]:
+    fields: dict[str, object] = {"at": _iso(lifecycle.at), "kind": "lifecycle", "what": lifecycle.what}
+    if lifecycle.detail:
+        fields["detail"] = lifecycle.detail
+    return fields

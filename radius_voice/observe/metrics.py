@@ -1,0 +1,189 @@
+"""Metrics for Prometheus. docs/observing.md describes each of them.
+
+No label ever names a person. Labels come from the configuration and from the enumerations in
+`events`, so the number of series is known beforehand; a value from elsewhere becomes `other`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from radius_voice import __version__
+from radius_voice.events import (
+    Called,
+    CallResult,
+    Discard,
+    Discarded,
+    Ended,
+    Event,
+    Followed,
+    Lifecycle,
+    Outcome,
+    Reason,
+    Recorded,
+    Resent,
+)
+from radius_voice.login.model import CallStatus
+
+OTHER = "other"
+UNKNOWN_CLIENT = ""
+STATUSES = frozenset(status.value for status in CallStatus)
+RELOADS = {"reloaded": "ok", "reload_failed": "failed"}
+LOGIN_BUCKETS = (2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300)
+DECISION_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+RING_BUCKETS = (0.05, 0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 2.5, 5, 10, 30)
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """What is asked each time a page is made. Nothing here may block or raise."""
+
+    open_challenges: Callable[[], int]
+    logins_in_flight: Callable[[], int]
+    bypass_active: Callable[[], bool]
+    development: Callable[[], bool]
+    audit_failures: Callable[[], int]
+
+
+class Metrics:
+    """An observer that counts. `expect` must name the clients and providers before they are seen."""
+
+    def __init__(self, registry: CollectorRegistry, readings: Readings) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each counter, which nobody reads
+        self._registry = registry
+        registry.register(_Read(readings))
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"radius_voice_{name}", text, labels, registry=registry)
+
+        def histogram(name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
+            return Histogram(f"radius_voice_{name}", text, buckets=buckets, registry=registry)
+
+        # A family's `labels()` costs three times what counting does: children are looked up here.
+        self._requests = _Children(counter("requests_total", "Verified requests decided", "client", "outcome"))
+        self._reasons = _Children(counter("reasons_total", "Verified requests by reason", "reason"))
+        self._discards = _Children(counter("discards_total", "Datagrams dropped unseen", "client", "reason"))
+        self._duplicates = _Children(counter("duplicates_total", "Retransmissions received", "client"))
+        self._calls = _Children(counter("calls_total", "Calls asked of a provider", "provider", "result"))
+        self._followed = _Children(counter("calls_followed_total", "Changes of calls", "provider", "status"))
+        self._alarms = _Children(counter("provider_alarms_total", "Answers that need an administrator", "provider"))
+        self._reloads = _Children(counter("reloads_total", "Reloads of the configuration", "result"))
+        self._abandoned = counter("abandoned_total", "Logins whose code never came")
+        self._login = histogram("login_seconds", "From the first packet of a login to its Accept", LOGIN_BUCKETS)
+        self._decision = histogram("decision_seconds", "From a packet's arrival to its decision", DECISION_BUCKETS)
+        self._ring = histogram("ring_seconds", "From a packet's arrival to the provider's answer", RING_BUCKETS)
+        self._clients: frozenset[str] = frozenset()
+        self._providers: frozenset[str] = frozenset()
+        for reason in Reason:
+            self._reasons.get(reason)
+        for result in RELOADS.values():
+            self._reloads.get(result)
+
+    def expect(self, clients: Iterable[str], providers: Iterable[str]) -> None:
+        """Make these names labels, from zero, so that a first occurrence is seen as an increase.
+
+        Call it again after a reload; series of names that are gone stay until a restart.
+        """
+        self._clients = frozenset(clients)
+        self._providers = frozenset(providers)
+        for client in self._clients:
+            self._duplicates.get(client)
+            for outcome in Outcome:
+                self._requests.get(client, outcome)
+        for client in (*self._clients, UNKNOWN_CLIENT):
+            for discard in Discard:
+                self._discards.get(client, discard)
+        for provider in self._providers:
+            self._alarms.get(provider)
+            for result in CallResult:
+                self._calls.get(provider, result)
+            for status in CallStatus:
+                self._followed.get(provider, status)
+
+    def __call__(self, record: Recorded) -> None:
+        """Count `record`."""
+        if isinstance(record, Event):
+            self._requests.get(self._client(record.client), record.outcome).inc()
+            self._reasons.get(record.reason).inc()
+            self._decision.observe(record.seconds)
+            if record.outcome is Outcome.ACCEPT and record.login_seconds > 0:
+                self._login.observe(record.login_seconds)
+        elif isinstance(record, Discarded):
+            client = self._client(record.client) if record.client else UNKNOWN_CLIENT
+            self._discards.get(client, record.reason).inc()
+            if record.reason is Discard.DUPLICATE:
+                self._duplicates.get(client).inc()
+        elif isinstance(record, Resent):
+            self._duplicates.get(self._client(record.client)).inc()
+        elif isinstance(record, Called):
+            self._called(record)
+        elif isinstance(record, Followed):
+            status = record.status if record.status in STATUSES else OTHER
+            self._followed.get(self._provider(record.provider), status).inc()
+        elif isinstance(record, Ended):
+            self._abandoned.inc(record.count)
+        else:
+            self._lifecycle(record)
+
+    def page(self) -> bytes:
+        """All metrics in Prometheus's text format."""
+        return generate_latest(self._registry)
+
+    def _called(self, called: Called) -> None:
+        provider = self._provider(called.provider)
+        self._calls.get(provider, called.result).inc()
+        self._ring.observe(called.seconds)
+        if called.alarm:
+            self._alarms.get(provider).inc()
+
+    def _lifecycle(self, lifecycle: Lifecycle) -> None:
+        if lifecycle.what in RELOADS:
+            self._reloads.get(RELOADS[lifecycle.what]).inc()
+
+    def _client(self, name: str) -> str:
+        return name if name in self._clients else OTHER
+
+    def _provider(self, name: str) -> str:
+        return name if name in self._providers else OTHER
+
+
+class _Children:
+    """The children of one counter, each made once. Values must come from fixed sets."""
+
+    def __init__(self, family: Counter) -> None:
+        self._family = family
+        self._kept: dict[tuple[str, ...], Counter] = {}
+
+    def get(self, *values: str) -> Counter:
+        child = self._kept.get(values)
+        if child is None:
+            child = self._kept[values] = self._family.labels(*values)
+        return child
+
+
+class _Read(Collector):
+    """Asks the readings, and says which version this is, when a page is made."""
+
+    def __init__(self, readings: Readings) -> None:
+        self._readings = readings
+
+    def collect(self) -> Iterator[Metric]:
+        read = self._readings
+        gauges = {
+            "open_challenges": ("Logins that wait for their code", read.open_challenges),
+            "logins_in_flight": ("Packets being decided", read.logins_in_flight),
+            "bypass_active": ("1 while a bypass lets people in without a call", read.bypass_active),
+            "development": ("1 when a provider is configured that calls nobody", read.development),
+        }
+        for name, (text, value) in gauges.items():
+            yield GaugeMetricFamily(f"radius_voice_{name}", text, value=float(value()))
+        failures = float(read.audit_failures())
+        yield CounterMetricFamily("radius_voice_audit_failures", "Audit records not written", value=failures)
+        info = GaugeMetricFamily("radius_voice_build_info", "Always 1; the version is its label", labels=["version"])
+        info.add_metric([__version__], 1.0)
+        yield info

@@ -1,0 +1,28 @@
+"""What a flood may cost: one line a second, and a count of the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+
+class Pace:
+    """Lets one thing a key through in `period` seconds and counts, by kind, what it holds back.
+
+    Keys and kinds must come from fixed sets: each is kept for good. `now` is monotonic seconds.
+    """
+
+    def __init__(self, period: float, now: Callable[[], float]) -> None:
+        self._period = period
+        self._now = now
+        self._next: dict[str, float] = {}
+        self._held: dict[str, dict[str, int]] = {}
+
+    def admit(self, key: str, kind: str) -> Mapping[str, int] | None:
+        """None when this one is held back, else how many of each kind were since the last let through."""
+        now = self._now()
+        if now < self._next.get(key, now):
+            held = self._held.setdefault(key, {})
+            held[kind] = held.get(kind, 0) + 1
+            return None
+        self._next[key] = now + self._period
+        return self._held.pop(key, {})

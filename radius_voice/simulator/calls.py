@@ -1,0 +1,186 @@
+"""The simulated calls: where each is at a given moment, and how Twilio would write it.
+
+A call's life is arithmetic on the moment it was placed; nothing runs in the background.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from itertools import islice
+from typing import Any
+
+from radius_voice.simulator.numbers import FATES, Fate
+from radius_voice.simulator.twiml import code_in
+
+API = "/2010-04-01"
+KEPT = 100_000
+"""Calls remembered; a longer load test forgets its oldest."""
+
+SUBRESOURCES = {
+    name: f"{name.title().replace('_', '')}.json"
+    for name in (
+        "events",
+        "notifications",
+        "payments",
+        "recordings",
+        "siprec",
+        "streams",
+        "transcriptions",
+        "user_defined_message_subscriptions",
+        "user_defined_messages",
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long the stages of a call last, in seconds."""
+
+    queued: float
+    ringing: float
+    talking: float
+
+
+@dataclass(slots=True)
+class Call:
+    """One call. Moments are wall-clock seconds; `cut` is set when somebody ended it early."""
+
+    sid: str
+    to: str
+    from_number: str
+    said: str
+    placed_at: float
+    rings_at: float
+    picks_up_at: float
+    ends_at: float
+    fate: Fate
+    cut: str = ""
+
+    def status(self, now: float) -> str:
+        """Twilio's word for where the call is."""
+        if now >= self.ends_at:
+            return self.cut or self.fate.value
+        if now >= self.picks_up_at:
+            return "in-progress"
+        return "ringing" if now >= self.rings_at else "queued"
+
+    def over(self, now: float) -> bool:
+        """Whether it has ended, by itself or by somebody."""
+        return now >= self.ends_at
+
+    def end(self, status: str, now: float) -> None:
+        """Hang up now; `status` is `completed` or `canceled`."""
+        self.ends_at, self.cut = now, status
+
+
+def placed(to: str, from_number: str, said: str, *, timeout: float, pace: Pace, now: float) -> Call:
+    """A new call, its whole life laid out. `timeout` is how long it may ring."""
+    fate = FATES.get(to, Fate.ANSWERED)
+    rings_at = now + pace.queued
+    if fate is Fate.ANSWERED and pace.ringing > timeout:
+        fate = Fate.NO_ANSWER
+    rung = rings_at + (timeout if fate is Fate.NO_ANSWER else pace.ringing)
+    return Call(
+        sid=f"CA{secrets.token_hex(16)}",
+        to=to,
+        from_number=from_number,
+        said=said if fate is Fate.ANSWERED else "",
+        placed_at=now,
+        rings_at=rings_at,
+        picks_up_at=rung,
+        ends_at=rung + pace.talking if fate is Fate.ANSWERED else rung,
+        fate=fate,
+    )
+
+
+class Calls:
+    """All calls, oldest first, by reference and by the number called."""
+
+    def __init__(self) -> None:
+        self._by_sid: dict[str, Call] = {}
+        self._by_to: dict[str, dict[str, Call]] = {}
+
+    def add(self, call: Call) -> None:
+        """Remember a call, and forget the oldest when there are too many."""
+        self._by_sid[call.sid] = call
+        self._by_to.setdefault(call.to, {})[call.sid] = call
+        if len(self._by_sid) > KEPT:
+            oldest = self._by_sid.pop(next(iter(self._by_sid)))
+            same_number = self._by_to[oldest.to]
+            del same_number[oldest.sid]
+            if not same_number:
+                del self._by_to[oldest.to]
+
+    def get(self, sid: str) -> Call | None:
+        """The call of that reference."""
+        return self._by_sid.get(sid)
+
+    def oldest_first(self, to: str | None = None) -> Iterator[Call]:
+        """All calls, or those to one number."""
+        return iter((self._by_sid if to is None else self._by_to.get(to, {})).values())
+
+    def newest_first(self, to: str | None = None) -> Iterator[Call]:
+        """All calls, or those to one number, backwards."""
+        return iter(reversed((self._by_sid if to is None else self._by_to.get(to, {})).values()))
+
+
+def page_of(calls: Iterator[Call], number: int, size: int) -> tuple[list[Call], bool]:
+    """The calls of page `number`, counted from 0, and whether there are more."""
+    held = list(islice(calls, number * size, (number + 1) * size + 1))
+    return held[:size], len(held) > size
+
+
+def written(moment: float) -> str:
+    """A moment as Twilio writes it: RFC 2822, UTC."""
+    return format_datetime(datetime.fromtimestamp(moment, UTC))
+
+
+def resource(call: Call, account_sid: str, now: float) -> dict[str, Any]:
+    """The call as the REST API shows it, every field of Twilio's description."""
+    uri = f"{API}/Accounts/{account_sid}/Calls/{call.sid}"
+    talked = call.over(now) and call.ends_at > call.picks_up_at
+    return {
+        "sid": call.sid,
+        "date_created": written(call.placed_at),
+        "date_updated": written(min(now, call.ends_at)),
+        "parent_call_sid": None,
+        "account_sid": account_sid,
+        "to": call.to,
+        "to_formatted": call.to,
+        "from": call.from_number,
+        "from_formatted": call.from_number,
+        "phone_number_sid": None,
+        "status": call.status(now),
+        "start_time": written(call.rings_at) if call.rings_at <= min(now, call.ends_at) else None,
+        "end_time": written(call.ends_at) if call.over(now) else None,
+        "duration": str(int(call.ends_at - call.picks_up_at)) if talked else ("0" if call.over(now) else None),
+        "price": None,
+        "price_unit": "USD",
+        "direction": "outbound-api",
+        "answered_by": None,
+        "api_version": API.strip("/"),
+        "forwarded_from": None,
+        "group_sid": None,
+        "caller_name": None,
+        "queue_time": str(int((call.rings_at - call.placed_at) * 1000)),
+        "trunk_sid": None,
+        "uri": f"{uri}.json",
+        "subresource_uris": {name: f"{uri}/{file}" for name, file in SUBRESOURCES.items()},
+    }
+
+
+def history(call: Call, now: float) -> dict[str, Any]:
+    """The call as `/simulator/calls` shows it."""
+    return {
+        "sid": call.sid,
+        "to": call.to,
+        "from": call.from_number,
+        "said": call.said,
+        "code": code_in(call.said),
+        "status": call.status(now),
+        "at": call.placed_at,
+    }

@@ -1,0 +1,353 @@
+"""The simulator's HTTP: Twilio's paths and errors, and a history beside them.
+
+Like Twilio it takes basic authentication by account SID and token, or by any API key (`SK...`) with the
+same token. The history asks for no password: the simulator is for loopback and for made-up codes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import hmac
+import json
+import random
+import socket
+import struct
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from aiohttp import web
+
+from radius_voice.simulator.calls import API, Call, Calls, Pace, history, page_of, placed, resource, written
+from radius_voice.simulator.numbers import GOOD_FROM, MISBEHAVIOURS, Misbehaviour, Refusal, refused_from, refused_to
+from radius_voice.simulator.twiml import MAX_LENGTH, BadTwiml, heard
+
+ACCOUNT = API + "/Accounts/{account}"
+MAX_RING = 600
+MAX_PAGE = 1000
+LAST_WORDS = 0.1
+"""Seconds that requests in progress get when the simulator stops: a slow one may be slow on purpose."""
+
+DAY = len("2010-04-01")
+
+CREDENTIALS = Refusal(401, 20003, "Authenticate")
+NOT_FOUND = Refusal(404, 20404, "The requested resource was not found")
+SERVER_ERROR = Refusal(500, 20500, "An internal server error has occurred")
+BAD_PARAMETER = Refusal(400, 20001, "Invalid parameter")
+NO_TO = Refusal(400, 21201, "No 'To' number is specified")
+NO_FROM = Refusal(400, 21213, "'From' phone number is required")
+NO_TWIML = Refusal(400, 21205, "Url parameter is required: the simulator runs Twiml only")
+BAD_TWIML = Refusal(400, 12100, "Document parse failure")
+CALL_OVER = Refusal(400, 21220, "Invalid call state")
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Simulator:
+    """A Twilio for one account.
+
+    `latency` delays every create, in seconds. `fail_rate` is the fraction of creates answered 500,
+    though half of those did place the call: worse than production on purpose. `clock` is wall-clock
+    seconds, `chance` a fraction below one. Whoever is called picks up after `ring_seconds`.
+    """
+
+    def __init__(
+        self,
+        account_sid: str,
+        auth_token: str,
+        *,
+        latency: float = 0.0,
+        fail_rate: float = 0.0,
+        queue_seconds: float = 0.1,
+        ring_seconds: float = 1.0,
+        talk_seconds: float = 5.0,
+        clock: Callable[[], float] = time.time,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._account = account_sid
+        self._token = auth_token.encode()
+        self._latency = latency
+        self._fail_rate = fail_rate
+        self._pace = Pace(queue_seconds, ring_seconds, talk_seconds)
+        self._clock = clock
+        self._chance = chance
+        self._calls = Calls()
+        self._stopping = asyncio.Event()
+        self._runner: web.AppRunner | None = None
+
+    def app(self) -> web.Application:
+        """The application, for whoever brings a server of their own."""
+        app = web.Application(middlewares=[self._guard])
+        app.router.add_post(f"{ACCOUNT}/Calls.json", self._create)
+        app.router.add_get(f"{ACCOUNT}/Calls.json", self._list)
+        app.router.add_get(f"{ACCOUNT}/Calls/{{sid}}.json", self._fetch)
+        app.router.add_post(f"{ACCOUNT}/Calls/{{sid}}.json", self._change)
+        app.router.add_get(f"{ACCOUNT}.json", self._show_account)
+        app.router.add_get(f"{ACCOUNT}/IncomingPhoneNumbers.json", self._list_numbers)
+        app.router.add_get(f"{ACCOUNT}/OutgoingCallerIds.json", self._list_callers)
+        app.router.add_get("/simulator/calls", self._history)
+        app.on_shutdown.append(self._release)
+        return app
+
+    async def start(self, host: str, port: int) -> int:
+        """Listen; returns the port, which is a free one when `port` is 0. Raises OSError."""
+        self._runner = web.AppRunner(self.app(), access_log=None, shutdown_timeout=LAST_WORDS)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, host, port)
+        await site.start()
+        return int(self._runner.addresses[0][1])
+
+    async def stop(self) -> None:
+        """Stop listening and drop every connection. Safe before `start`."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    def heard(self, to: str | None = None) -> list[dict[str, Any]]:
+        """What phones heard, oldest call first, as `GET /simulator/calls` shows it; `to` filters by number."""
+        now = self._clock()
+        return [history(call, now) for call in self._calls.oldest_first(to)]
+
+    async def _release(self, _app: web.Application) -> None:
+        self._stopping.set()
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Credentials before anything else; every error in Twilio's shape."""
+        if not request.path.startswith(API):
+            return await handler(request)
+        if not self._knows(request.headers.get("Authorization", "")):
+            return _error(CREDENTIALS)
+        if request.match_info.get("account") != self._account:
+            return _error(NOT_FOUND)
+        try:
+            return await handler(request)
+        except web.HTTPNotFound:
+            return _error(NOT_FOUND)
+
+    def _knows(self, authorization: str) -> bool:
+        scheme, _, encoded = authorization.partition(" ")
+        try:
+            name, _, token = base64.b64decode(encoded, validate=True).partition(b":")
+        except (binascii.Error, ValueError):
+            return False
+        right_token = hmac.compare_digest(self._token, token)
+        return scheme.lower() == "basic" and right_token and (name == self._account.encode() or name.startswith(b"SK"))
+
+    async def _create(self, request: web.Request) -> web.StreamResponse:
+        form = await _form(request)
+        if self._latency:
+            await asyncio.sleep(self._latency)
+        said = _script(form)
+        refusal = said if isinstance(said, Refusal) else _refusal(form)
+        if refusal is not None:
+            return _error(refusal)
+        misbehaviour = MISBEHAVIOURS.get(form["To"]) or self._bad_luck()
+        if misbehaviour is Misbehaviour.ERROR:
+            return _error(SERVER_ERROR)
+        call = placed(
+            form["To"],
+            form["From"],
+            str(said),
+            timeout=float(form.get("Timeout", "60")),
+            pace=self._pace,
+            now=self._clock(),
+        )
+        self._calls.add(call)
+        if misbehaviour is not None:
+            return await self._misbehave(misbehaviour, request)
+        return _json(resource(call, self._account, call.placed_at), 201)
+
+    def _bad_luck(self) -> Misbehaviour | None:
+        if not self._fail_rate or self._chance() >= self._fail_rate:
+            return None
+        return Misbehaviour.ERROR if self._chance() < 0.5 else Misbehaviour.ERROR_PLACED  # noqa: PLR2004
+
+    async def _misbehave(self, how: Misbehaviour, request: web.Request) -> web.StreamResponse:
+        if how is Misbehaviour.GARBAGE:
+            return web.Response(status=201, text='{"sid": "CA', content_type="application/json")
+        if how is Misbehaviour.SILENCE:
+            await self._stopping.wait()
+        elif how is Misbehaviour.RESET and request.transport is not None:
+            # an abort alone would end the stream politely; without lingering it is a reset
+            request.transport.get_extra_info("socket").setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+            )
+            request.transport.abort()
+        return _error(SERVER_ERROR)
+
+    async def _fetch(self, request: web.Request) -> web.StreamResponse:
+        return _json(resource(self._found(request), self._account, self._clock()))
+
+    async def _change(self, request: web.Request) -> web.StreamResponse:
+        """`Status=canceled` ends a call that is not answered, `completed` any; `Twiml` makes an answered one say it."""
+        call, form, now = self._found(request), await _form(request), self._clock()
+        status, state = form.get("Status"), call.status(now)
+        if call.over(now):
+            return _error(CALL_OVER)
+        if status is not None:
+            if status not in ("canceled", "completed"):
+                return _error(BAD_PARAMETER)
+            if status == "canceled" and state == "in-progress":
+                return _error(CALL_OVER)
+            call.end("completed" if state == "in-progress" else "canceled", now)
+        else:
+            said = _script(form)
+            if isinstance(said, Refusal):
+                return _error(said)
+            if state != "in-progress":
+                return _error(CALL_OVER)
+            call.said = f"{call.said} {said}"
+        return _json(resource(call, self._account, now))
+
+    async def _list(self, request: web.Request) -> web.StreamResponse:
+        """Newest first. `StartTime` filters by the moment a call began to ring; without one a call passes none."""
+        query, now = request.query, self._clock()
+        try:
+            number, size = int(query.get("Page", "0")), int(query.get("PageSize", "50"))
+            between = _span(query)
+        except ValueError:
+            return _error(BAD_PARAMETER)
+        if number < 0 or not 1 <= size <= MAX_PAGE:
+            return _error(BAD_PARAMETER)
+        matching = (
+            call
+            for call in self._calls.newest_first(query.get("To"))
+            if query.get("From") in (None, call.from_number)
+            and query.get("Status") in (None, call.status(now))
+            and (between is None or between[0] <= call.rings_at < between[1])
+        )
+        calls, more = page_of(matching, number, size)
+        shown = [resource(call, self._account, now) for call in calls]
+        return _json(_page(request, "calls", shown, number=number, size=size, more=more))
+
+    async def _show_account(self, request: web.Request) -> web.StreamResponse:
+        return _json(
+            {
+                "auth_token": None,
+                "date_created": written(0),
+                "date_updated": written(0),
+                "friendly_name": "simulator",
+                "owner_account_sid": self._account,
+                "sid": self._account,
+                "status": "active",
+                "subresource_uris": {"calls": request.path.removesuffix(".json") + "/Calls.json"},
+                "type": "Full",
+                "uri": request.path,
+            }
+        )
+
+    async def _list_numbers(self, request: web.Request) -> web.StreamResponse:
+        """The account owns whatever number may call."""
+        number = request.query.get("PhoneNumber", GOOD_FROM)
+        shown = [] if refused_from(number) else [self._number(number)]
+        return _json(_page(request, "incoming_phone_numbers", shown, number=0, size=50, more=False))
+
+    async def _list_callers(self, request: web.Request) -> web.StreamResponse:
+        return _json(_page(request, "outgoing_caller_ids", [], number=0, size=50, more=False))
+
+    async def _history(self, request: web.Request) -> web.StreamResponse:
+        return _json(self.heard(request.query.get("to")))
+
+    def _found(self, request: web.Request) -> Call:
+        call = self._calls.get(request.match_info["sid"])
+        if call is None:
+            raise web.HTTPNotFound
+        return call
+
+    def _number(self, number: str) -> dict[str, Any]:
+        sid = f"PN{number.lstrip('+'):0>32}"
+        return {
+            "account_sid": self._account,
+            "capabilities": {"mms": False, "sms": False, "voice": True, "fax": False},
+            "date_created": written(0),
+            "date_updated": written(0),
+            "friendly_name": number,
+            "phone_number": number,
+            "sid": sid,
+            "uri": f"{API}/Accounts/{self._account}/IncomingPhoneNumbers/{sid}.json",
+        }
+
+
+async def _form(request: web.Request) -> dict[str, str]:
+    return {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
+
+
+def _script(form: Mapping[str, str]) -> str | Refusal:
+    """What the form's TwiML says, or why it cannot be run."""
+    twiml = form.get("Twiml")
+    if not twiml:
+        return NO_TWIML
+    if len(twiml) > MAX_LENGTH:
+        return Refusal(400, BAD_PARAMETER.code, f"Twiml is longer than {MAX_LENGTH} characters")
+    try:
+        return heard(twiml)
+    except BadTwiml as mistake:
+        return Refusal(400, BAD_TWIML.code, f"{BAD_TWIML.message}: {mistake}")
+
+
+def _refusal(form: Mapping[str, str]) -> Refusal | None:
+    """Why Twilio would not place this call, or None."""
+    if not form.get("To"):
+        return NO_TO
+    if not form.get("From"):
+        return NO_FROM
+    for name, most in (("Timeout", MAX_RING), ("TimeLimit", 86_400)):
+        if not form.get(name, "1").isdecimal() or not 1 <= int(form.get(name, "1")) <= most:
+            return BAD_PARAMETER
+    return refused_from(form["From"]) or refused_to(form["To"])
+
+
+def _span(query: Mapping[str, str]) -> tuple[float, float] | None:
+    """First and last moment that the StartTime filters let pass, or None without one. Raises ValueError."""
+    if not any(name in query for name in ("StartTime", "StartTime<", "StartTime>")):
+        return None
+    first, last = 0.0, float("inf")
+    if "StartTime" in query:
+        day = _moment(query["StartTime"][:DAY])
+        first, last = day.timestamp(), (day + timedelta(days=1)).timestamp()
+    if "StartTime>" in query:
+        first = max(first, _moment(query["StartTime>"]).timestamp())
+    if "StartTime<" in query:
+        last = min(last, _moment(query["StartTime<"]).timestamp())
+    return first, last
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _page(
+    request: web.Request, key: str, shown: list[dict[str, Any]], *, number: int, size: int, more: bool
+) -> dict[str, Any]:
+    def uri(page: int) -> str:
+        return str(request.rel_url.update_query({"Page": str(page), "PageSize": str(size)}))
+
+    return {
+        key: shown,
+        "page": number,
+        "page_size": size,
+        "start": number * size,
+        "end": max(number * size, number * size + len(shown) - 1),
+        "uri": str(request.rel_url),
+        "first_page_uri": uri(0),
+        "next_page_uri": uri(number + 1) if more else None,
+        "previous_page_uri": uri(number - 1) if number else None,
+    }
+
+
+def _error(refusal: Refusal) -> web.Response:
+    body = {
+        "code": refusal.code,
+        "message": refusal.message,
+        "more_info": f"https://www.twilio.com/docs/errors/{refusal.code}",
+        "status": refusal.status,
+    }
+    return _json(body, refusal.status)
+
+
+def _json(body: object, status: int = 200) -> web.Response:
+    return web.Response(status=status, body=json.dumps(body).encode(), content_type="application/json")

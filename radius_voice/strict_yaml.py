@@ -1,0 +1,166 @@
+"""YAML without surprises: what it accepts means the same to every reader, and every value knows its line.
+
+A leaf that everybody may import. Refused: duplicate keys, keys that are not strings, anchors, aliases,
+tags, several documents, and nesting deeper than `DEEPEST`. Plain scalars are read by a narrow schema:
+`true` and `false`, decimal integers and floats, `null`, `~` and nothing at all; every other scalar,
+`yes` and `on` and `0x10` and `012` among them, is a string.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TypeAlias, cast
+
+import yaml
+
+Scalar: TypeAlias = "bool | int | float | str | None"
+Value: TypeAlias = "Scalar | list[Value] | dict[str, Value]"
+Path: TypeAlias = "tuple[str | int, ...]"
+
+DEEPEST = 32
+WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None, "~": None, "": None}
+# The bound keeps Python's limit on digits and float's infinity out of reach.
+INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
+FLOAT = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})\.[0-9]{1,18}")
+FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+TAGS = "tags (!name) are not allowed; quote the value if the ! is meant"
+PARSER = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
+
+
+class StrictYamlError(ValueError):
+    """Everything wrong with a text: `errors` holds (line, message), in the order of lines, never a value."""
+
+    def __init__(self, name: str, errors: list[tuple[int, str]]) -> None:
+        self.name = name
+        self.errors = sorted(errors)
+        super().__init__("\n".join(f"{name}:{line}: {message}" for line, message in self.errors))
+
+
+def load(text: str, name: str) -> tuple[Value, dict[Path, int]]:
+    """Read the value that `text` writes, and the line (from 1) of each key and item by its path, `()` being the root.
+
+    `name` is the file's, for messages. Raises StrictYamlError with every error found, not the first alone.
+    """
+    builder = _Builder()
+    try:
+        for event in yaml.parse(text, Loader=PARSER):
+            builder.take(event)
+    except yaml.MarkedYAMLError as broken:
+        mark = broken.problem_mark or broken.context_mark
+        builder.refuse(mark.line + 1 if mark else 1, _told(broken.problem or "not YAML"))
+    except (yaml.YAMLError, UnicodeError):
+        builder.refuse(_unreadable_line(text), "holds a character that YAML forbids (a control character?)")
+    if builder.errors:
+        raise StrictYamlError(name, builder.errors)
+    return builder.root, builder.lines
+
+
+def scalar(text: str) -> Scalar:
+    """Read a plain (unquoted, untagged) scalar."""
+    if text in WORDS:
+        return WORDS[text]
+    if INTEGER.fullmatch(text):
+        return int(text)
+    if FLOAT.fullmatch(text):
+        return float(text)
+    return text
+
+
+@dataclass(slots=True)
+class _Open:
+    """A list or mapping whose end has not come yet; `key` waits for its value, `refused` has none to keep."""
+
+    value: list[Value] | dict[str, Value]
+    path: Path
+    key: str = ""
+    at_key: bool = True
+    refused: bool = False
+    first_lines: dict[str, int] = field(default_factory=dict)
+
+
+class _Builder:
+    """Turns parser events into one value without recursion, so that no nesting can exhaust the stack."""
+
+    def __init__(self) -> None:
+        self.root: Value = None
+        self.lines: dict[Path, int] = {(): 1}
+        self.errors: list[tuple[int, str]] = []
+        self._open: list[_Open] = []
+        self._documents = 0
+
+    def refuse(self, line: int, message: str) -> None:
+        self.errors.append((line, message))
+
+    def take(self, event: yaml.Event) -> None:
+        mark = cast("yaml.Mark", event.start_mark)  # events made by a parser always have one
+        line = mark.line + 1
+        match event:
+            case yaml.DocumentStartEvent():
+                self._documents += 1
+                if self._documents > 1:
+                    self.refuse(line, "a second document; only one is read, remove the '---'")
+            case yaml.AliasEvent():
+                self.refuse(line, "aliases (*name) are not allowed; repeat the value, or quote it if the * is meant")
+                self._add(None, line)
+            case yaml.ScalarEvent():
+                self._check_properties(event, line)
+                plain = event.implicit[0]
+                self._add(scalar(event.value) if plain else event.value, line)
+            case yaml.SequenceStartEvent() | yaml.MappingStartEvent():
+                self._check_properties(event, line)
+                if len(self._open) == DEEPEST:
+                    raise yaml.MarkedYAMLError(problem="nested too deeply", problem_mark=mark)
+                value: list[Value] | dict[str, Value] = [] if isinstance(event, yaml.SequenceStartEvent) else {}
+                self._open.append(_Open(value, self._add(value, line)))
+            case yaml.SequenceEndEvent() | yaml.MappingEndEvent():
+                self._open.pop()
+            case _:
+                pass
+
+    def _check_properties(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent, line: int) -> None:
+        if event.anchor is not None:
+            self.refuse(line, "anchors (&name) are not allowed; quote the value if the & is meant")
+        if event.tag is not None:
+            self.refuse(line, TAGS)
+
+    def _add(self, value: Value, line: int) -> Path:
+        """Put `value` where it belongs; returns its path."""
+        if not self._open:
+            if self._documents == 1:
+                self.root = value
+            return ()
+        into = self._open[-1]
+        if isinstance(into.value, list):
+            into.value.append(value)
+            path = (*into.path, len(into.value) - 1)
+            self.lines[path] = line
+            return path
+        if into.at_key:
+            self._take_key(into, value, line)
+        else:
+            if not into.refused:
+                into.value[into.key] = value
+            into.at_key = True
+        return (*into.path, into.key)
+
+    def _take_key(self, into: _Open, key: Value, line: int) -> None:
+        into.at_key = False
+        into.refused = True
+        if not isinstance(key, str):
+            self.refuse(line, "a key that is not text; put it in quotes")
+        elif key in into.first_lines:
+            self.refuse(line, f"{key!r} stands twice, first in line {into.first_lines[key]}")
+        else:
+            into.key, into.refused = key, False
+            into.first_lines[key] = self.lines[(*into.path, key)] = line
+
+
+def _told(problem: str) -> str:
+    """Hide the one complaint that quotes the text, which may be a password that begins with `!`."""
+    return TAGS if problem.startswith("found undefined tag handle") else problem
+
+
+def _unreadable_line(text: str) -> int:
+    found = FORBIDDEN.search(text)
+    return text.count("\n", 0, found.start() if found else len(text)) + 1

@@ -1,0 +1,275 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import yaml
+
+from radius_voice.config.errors import ConfigError
+from radius_voice.config.kinds import Endpoint, Rate
+from radius_voice.config.load import LARGEST, load, restart_needed
+from tests.config.conftest import NOW, changed, sample
+
+
+def at(seconds: float) -> str:
+    return datetime.fromtimestamp(NOW + seconds, UTC).isoformat()
+
+
+def test_a_file_that_is_right_gets_no_warning_and_all_defaults(file):
+    loaded = file.load(sample())
+    settings = loaded.settings
+    assert () == loaded.warnings
+    assert (Endpoint("0.0.0.0", 1812),) == settings.server.listen
+    assert file.path.parent / "state" == settings.server.state
+    assert file.path.parent / "users.yaml" == settings.identity["people"].path
+    assert Rate(10, 600.0) == settings.limits.wrong_passwords.person
+    assert settings.policies["default"].countries is None
+
+
+def test_the_policy_default_exists_while_there_is_one_identity_source(file):
+    policy = file.load(sample()).settings.policies["default"]
+    assert ("people", "people") == (policy.first_factor, policy.directory)
+
+
+def test_all_providers_call_in_written_order_unless_said_otherwise(file):
+    tree = sample()
+    tree["delivery"]["providers"]["another"] = dict(tree["delivery"]["providers"]["twilio"])
+    assert ("twilio", "another") == file.load(tree).settings.delivery.voice
+
+
+def test_an_error_names_file_line_key_and_mend(file):
+    text = "development: maybe\n" + "clients:\n  hq:\n    address: 10.0.0.1/8\n"
+    assert "radius-voice.yaml:1: development: must be true or false" in file.errors(text)
+    expected = "radius-voice.yaml:4: clients.hq.address: has host bits set; write 10.0.0.0/8, or the address without /8"
+    assert expected in file.errors(text)
+
+
+def test_all_errors_are_told_at_once_in_the_order_of_lines(file):
+    tree = changed("clients.office-vpn.adress", "10.0.0.1")
+    tree["clients"]["office-vpn"]["policy"] = "staf"
+    tree["policies"] = {"staff": {"directory": "peple", "challenge": {"digits": 11}}}
+    tree["delivery"]["voice"] = ["twilo"]
+    errors = file.errors(tree)
+    assert [
+        "clients.office-vpn.adress: unknown key; did you mean address?",
+        "clients.office-vpn.policy: there is no such policy; did you mean staff?",
+        "delivery.voice[0]: there is no such provider; did you mean twilio?",
+        "policies.staff.directory: there is no such identity source; did you mean people?",
+        "policies.staff.challenge.digits: must be at most 10",
+    ] == [error.split(": ", 1)[1] for error in errors]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("", "1: is empty"),
+        ("# nothing\n", "1: is empty"),
+        ("- a\n", "1: is not a mapping of settings"),
+        ("just text", "1: is not a mapping of settings"),
+        (b"clients:\n  caf\xe9: 1\n", "2: is not UTF-8"),
+        ("clients: {}\nclients: {}\n", "2: 'clients' stands twice, first in line 1"),
+        ("a: &x [1]\nb: *x\n", "anchors (&name) are not allowed"),
+        ("a: " + "[" * 100_000, "nested too deeply"),
+        ("a: !!python/object:os.system x", "tags (!name) are not allowed"),
+        (b"x" * (LARGEST + 1), "is larger than"),
+    ],
+)
+def test_a_text_that_is_no_configuration_is_one_clear_error(file, content, expected):
+    assert any(expected in error for error in file.errors(content))
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [("missing.yaml", "No such file"), (".", "Is a directory"), ("a\0b", "not a path"), ("x" * 5000, "too long")],
+)
+def test_a_path_that_cannot_be_read_is_one_clear_error(tmp_path: Path, path, expected):
+    with pytest.raises(ConfigError, match=expected):
+        load(tmp_path / path, {})
+
+
+def test_yes_and_no_are_words(file):
+    for word in ("yes", "no", "auto"):
+        text = f"    require_message_authenticator: {word}\n"
+        head = "clients:\n  office-vpn:\n    address: 10.0.0.1\n    secret: a-secret-long-enough\n"
+        tail = "identity: {p: {type: users_file, path: u}}\ndelivery: {friendly_name: A, providers: {t: {type: twilio-voice, account_sid: AC11111111111111111111111111111111, auth_token: t, from: '+14155550123'}}}\n"
+        assert word == file.load(head + text + tail).settings.clients["office-vpn"].require_message_authenticator
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("server.reject_delay", 3, "a duration needs its unit"),
+        ("server.reject_delay", "6s", "must be between 0s and 5s"),
+        ("server.reject_delay", "3 seconds", "not a duration"),
+        ("server.reject_delay", True, "in quotes"),
+        ("server.max_in_flight", 1.5, "must be a whole number"),
+        ("server.max_in_flight", 0, "must be at least 1"),
+        ("server.listen", ["0.0.0.0:1812"], "udp://"),
+        ("server.listen", ["udp://localhost:1812"], "not an address"),
+        ("server.listen", ["udp://::1:1812"], "not an address"),
+        ("server.listen", ["udp://127.0.0.1:70000"], "not an address"),
+        ("server.listen", ["udp://127.0.0.1:0"], "development"),
+        ("server.listen", ["udp://127.0.0.1:1812", "udp://127.0.0.1:1812"], "twice"),
+        ("server.listen", [], "must not be empty"),
+        ("server.key", "short", "at least 32 octets"),
+        ("server.state", "~/state", "not expanded"),
+        ("clients", {}, "must not be empty"),
+        ("clients", None, "has no value"),
+        ("clients.Office", {"address": "10.0.0.2", "secret": "s"}, "not a name"),
+        ("clients.office-vpn.address", "10.0.0", "not an address or network"),
+        ("clients.office-vpn.address", 10.5, "in quotes"),
+        ("clients.office-vpn.address", "::ffff:10.0.0.1", "write it as IPv4"),
+        ("clients.office-vpn.address", ["10.0.0.1", "10.0.0.1/32"], "belongs to this client already"),
+        ("clients.other", {"address": "10.0.0.1", "secret": "s"}, "belongs to client office-vpn already"),
+        ("clients.office-vpn.secret", 12345678, "in quotes"),
+        ("clients.office-vpn.secret", ["a", "b", "c"], "at most 2"),
+        ("clients.office-vpn.answer_within", "0.1s", "between 0.2s and 1m"),
+        ("clients.office-vpn.profile", "cisco-asa", "must be 'generic'"),
+        ("identity.none", {"type": "users_file", "path": "u"}, "use another name"),
+        ("identity.second", {"type": "users_file", "path": "u"}, "no policy default unless you write it"),
+        ("identity.people.type", "ldap", "must be 'users_file'"),
+        ("policies.staff.first_factor", "nobody", "no such identity source"),
+        ("policies.staff.directory", "none", "no such identity source"),
+        ("policies.staff.challenge", {"cap": "1m"}, "cap is shorter"),
+        ("policies.staff.countries", [], "any"),
+        ("policies.staff.countries", ["us"], "capital"),
+        ("policies.staff.on_delivery_failure", "accept", "must be 'reject'"),
+        ("policies.staff.on_delivery_failure", {"bypass_until": "2027-01-01T00:00:00"}, "no zone"),
+        ("policies.staff.on_delivery_failure", {"bypass_until": at(240 * 60 + 1)}, "240 minutes"),
+        ("policies.staff.reply", [{"set": {}}], "must not be empty"),
+        ("policies.staff.reply", [{"set": {"Class": True}}], "in quotes"),
+        ("delivery.friendly_name", "x" * 61, "at most 60"),
+        ("delivery.friendly_name", "a\nb", "not written as it must be"),
+        ("delivery.voice", ["twilio", "twilio"], "twice"),
+        ("delivery.providers.twilio.type", "twillio-voice", "known are 'twilio-voice', 'fixed'"),
+        ("delivery.providers.twilio.account_sid", "SK" + "1" * 32, "AC and 32"),
+        ("delivery.providers.twilio.api_key", "SK" + "1" * 32, "either auth_token, or api_key and api_secret"),
+        ("delivery.providers.twilio.from", 14155550123, "in quotes"),
+        ("delivery.providers.twilio.from", "4155550123", "write it as +"),
+        ("delivery.providers.twilio.region", "ie1", "both or none"),
+        ("delivery.providers.twilio.base_url", "https://localhost:4010", "development"),
+        ("delivery.providers.twilio.base_url", "https://[::1]:4010", "development"),
+        ("delivery.providers.twilio.base_url", "https://0.0.0.0:4010", "development"),
+        ("delivery.providers.twilio.base_url", "http://twilio.example.org", "https"),
+        ("delivery.providers.twilio.base_url", "ftp://twilio.example.org", "not a URL"),
+        ("delivery.providers.twilio.proxy", "http://me:pass@proxy:3128", "no user name or password"),
+        ("delivery.providers.twilio.ca_file", "ca.pem", "no such file"),
+        ("delivery.providers.twilio.connect_timeout", "20s", "is longer than timeout"),
+        ("delivery.providers.nobody", {"type": "fixed", "code": "123456"}, "development: true alone"),
+        ("limits.calls.person", 5, "write it like '10 per 10m'"),
+        ("limits.calls.person", "0 per 10m", "or off"),
+        ("limits.calls_a_day.all", "10 per 1h", "30 per 24h"),
+        ("store.type", "oracle", "must be 'memory'"),
+        ("admin.listen", "127.0.0.1:0", "development"),
+        ("admin.listen", "9812", "not an address"),
+        ("log.level", "trace", "must be 'debug', 'info' or 'warning'"),
+        ("loging", {"level": "info"}, "did you mean log"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_its_mend(file, key, value, expected):
+    errors = file.errors(changed(key, value))
+    assert any(expected in error for error in errors), errors
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("clients.office-vpn.secret", "short", "shorter than 16 characters"),
+        ("clients.office-vpn.require_message_authenticator", "no", "CVE-2024-3596"),
+        ("clients.office-vpn.address", "192.0.2.1", "for documentation"),
+        ("clients.office-vpn.address", "2001:db8::/48", "for documentation"),
+        ("clients.office-vpn.address", "0.0.0.0/0", "every address"),
+        ("policies.staff.on_delivery_failure", {"bypass_until": at(0)}, "has ended"),
+        ("delivery.providers.twilio.account_sid", "AC" + "0" * 32, "placeholder"),
+        ("delivery.providers.twilio.auth_token", "replace-me", "placeholder"),
+        ("delivery.providers.twilio.from", "+15005550006", "calls nobody"),
+        ("admin.listen", "0.0.0.0:9812", "127.0.0.1 is safer"),
+    ],
+)
+def test_what_is_allowed_but_unwise_is_warned_of(file, key, value, expected):
+    (warning,) = file.load(changed(key, value)).warnings
+    assert expected in warning
+
+
+def test_with_several_identity_sources_each_policy_says_which(file):
+    tree = changed("identity.two\nlines", {"type": "users_file", "path": "users.yaml"})
+    tree["policies"] = {"default": {"first_factor": "people"}}
+    errors = file.errors(tree)
+    assert any("policies.default.directory: say which of people, 'two\\nlines'" in error for error in errors)
+    assert not any("default.first_factor" in error for error in errors)
+
+
+def test_a_bypass_that_ends_in_time_is_wall_clock_seconds(file):
+    tree = changed("policies.default.on_delivery_failure", {"bypass_until": at(240 * 60)})
+    failure = file.load(tree).settings.policies["default"].on_delivery_failure
+    assert NOW + 240 * 60 == failure.bypass_until
+
+
+def test_nothing_at_all_never_authenticates_a_request(file):
+    for word in ("auto", "no"):
+        tree = changed("policies.default.first_factor", "none")
+        tree["clients"]["office-vpn"]["require_message_authenticator"] = word
+        assert any("must be yes where first_factor is none" in error for error in file.errors(tree))
+    assert (
+        "none" == file.load(changed("policies.default.first_factor", "none")).settings.policies["default"].first_factor
+    )
+
+
+def test_a_fixed_code_needs_loopback_clients_and_as_many_digits(file):
+    tree = changed("development", True)
+    tree["delivery"]["providers"] = {"nobody": {"type": "fixed", "code": "1234"}}
+    errors = file.errors(tree)
+    assert any("clients.office-vpn.address: must be on loopback" in error for error in errors)
+    assert any("must have as many digits as policy default asks for: 6" in error for error in errors)
+    tree["clients"]["office-vpn"]["address"] = ["127.0.0.1", "10.0.0.1"]
+    assert any("must be on loopback" in error for error in file.errors(tree))
+    tree["clients"]["office-vpn"]["address"] = ["127.0.0.0/8", "::1"]
+    tree["delivery"]["providers"]["nobody"]["code"] = "123456"
+    loaded = file.load(tree)
+    assert "fixed" == loaded.settings.delivery.providers["nobody"].type
+    assert "123456" not in repr(loaded)
+
+
+def test_development_allows_a_provider_on_loopback_and_port_0(file):
+    tree = changed("delivery.providers.twilio.base_url", "http://127.0.0.1:4010/")
+    tree |= {"development": True, "server": {"listen": ["udp://[::1]:0"]}}
+    settings = file.load(tree).settings
+    assert "http://127.0.0.1:4010" == settings.delivery.providers["twilio"].base_url
+    assert "[::1]:0" == str(settings.server.listen[0])
+
+
+def test_systemd_says_where_state_is_unless_the_file_does(file):
+    file.environ["STATE_DIRECTORY"] = "/var/lib/radius-voice:/var/lib/other"
+    assert Path("/var/lib/radius-voice") == file.load(sample()).settings.server.state
+    assert file.path.parent / "here" == file.load(changed("server.state", "here")).settings.server.state
+
+
+def test_a_dash_is_standard_output(file):
+    assert file.load(changed("audit.path", "-")).settings.audit.path is None
+
+
+def test_off_is_no_limit(file):
+    assert file.load(changed("limits.calls.person", "off")).settings.limits.calls.person is None
+
+
+def test_a_file_with_a_byte_order_mark_is_read(file):
+    content = b"\xef\xbb\xbf" + yaml.safe_dump(sample()).encode()
+    assert () == file.load(content).warnings
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("server.listen", ["udp://0.0.0.0:1645"], ["server.listen"]),
+        ("server.state", "elsewhere", ["server.state"]),
+        ("server.key", "k" * 32, ["server.key"]),
+        ("admin.listen", "127.0.0.1:9999", ["admin.listen"]),
+        ("log.level", "debug", ["log"]),
+        ("audit.path", "other.jsonl", []),
+        ("clients.office-vpn.secret", "another-secret-of-the-gateway", []),
+        ("server.reject_delay", "2s", []),
+    ],
+)
+def test_keys_that_need_a_restart_say_so(file, key, value, expected):
+    assert expected == restart_needed(file.load(sample()).settings, file.load(changed(key, value)).settings)

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.config.conftest import SECRETS, changed, sample
+
+
+def secret_of(loaded):
+    return loaded.settings.clients["office-vpn"].secret[0].get_secret_value()
+
+
+@pytest.mark.parametrize("ending", ["", "\n", "\r\n"])
+def test_a_secret_file_loses_the_newline_at_its_end(file, write, ending):
+    write("gateway", "a secret of a file" + ending)
+    assert "a secret of a file" == secret_of(file.load(changed("clients.office-vpn.secret", {"file": "gateway"})))
+
+
+def test_a_secret_comes_from_the_environment(file):
+    file.environ["GATEWAY"] = "a secret of the environment"
+    assert "a secret of the environment" == secret_of(
+        file.load(changed("clients.office-vpn.secret", {"env": "GATEWAY"}))
+    )
+
+
+def test_a_secret_comes_from_systemd(file, write, tmp_path):
+    write("gateway", "a secret of a credential\n", 0o440)
+    file.environ["CREDENTIALS_DIRECTORY"] = str(tmp_path)
+    assert "a secret of a credential" == secret_of(
+        file.load(changed("clients.office-vpn.secret", {"credential": "gateway"}))
+    )
+
+
+def test_two_secrets_may_stand_while_one_is_changed(file):
+    secrets = file.load(changed("clients.office-vpn.secret", ["the old gateway secret", "the new gateway secret"]))
+    assert 2 == len(secrets.settings.clients["office-vpn"].secret)
+
+
+def test_a_file_that_others_may_read_is_refused_with_mode_owner_and_mend(file, write):
+    write("gateway", "a secret of a file", 0o644)
+    (error,) = file.errors(changed("clients.office-vpn.secret", {"file": "gateway"}))
+    assert "clients.office-vpn.secret: gateway is open to every user (mode 0644, owner " in error
+    assert "run: chmod o-rwx gateway" in error
+
+
+def test_a_file_that_its_group_may_read_is_taken(file, write):
+    write("gateway", "a secret of a file", 0o640)
+    assert "a secret of a file" == secret_of(file.load(changed("clients.office-vpn.secret", {"file": "gateway"})))
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ({"file": "missing"}, "cannot be read: No such file"),
+        ({"file": "."}, "is not a file"),
+        ({"file": "pipe"}, "is not a file"),
+        ({"file": "empty"}, "is empty"),
+        ({"file": "latin1"}, "is not UTF-8"),
+        ({"file": "huge"}, "is larger than"),
+        ({"file": 5}, "in quotes"),
+        ({"file": "a\0b"}, "not a path"),
+        ({"env": "NOT_THERE"}, "NOT_THERE is not set"),
+        ({"env": "not a name!"}, "not the name"),
+        ({"credential": "gateway"}, "LoadCredential"),
+        ({"credential": "../gateway"}, "not the name"),
+        ({"file": "a", "env": "B"}, "not one source"),
+        ({}, "not one source"),
+        ("", "is empty"),
+        (True, "in quotes"),
+    ],
+)
+def test_a_secret_that_cannot_be_had_says_why(file, tmp_path, source, expected):
+    os.mkfifo(tmp_path / "pipe", 0o600)
+    for name, content in (("empty", b"\n"), ("latin1", b"\xe9"), ("huge", b"x" * 70_000)):
+        (tmp_path / name).write_bytes(content)
+        (tmp_path / name).chmod(0o600)
+    (error,) = file.errors(changed("clients.office-vpn.secret", source))
+    assert expected in error
+
+
+def test_a_file_that_holds_a_secret_and_is_open_to_all_is_warned_of(file):
+    from radius_voice.config.load import load
+
+    file.load(sample())
+    file.path.chmod(0o644)
+    (warning,) = load(file.path, {}).warnings
+    assert "holds a secret and is open to every user (mode 0644" in warning
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_no_repr_shows_a_secret(file, secret):
+    loaded = file.load(sample())
+    for shown in (repr(loaded), str(loaded.settings), loaded.settings.model_dump_json(exclude={"clients"})):
+        assert secret not in shown
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "hunter2-hunter2\n  oops: 1",
+        "{hunter2-hunter2}",
+        "{hunter2-hunter2: x}",
+        "[hunter2-hunter2, b, c]",
+        "[[hunter2-hunter2]]",
+        "{file: {hunter2-hunter2: 1}}",
+        "{env: 'hunter2-hunter2!'}",
+        "!hunter2-hunter2",
+        "!!hunter2-hunter2 x",
+        "&hunter2-hunter2",
+        "*hunter2-hunter2",
+        "@hunter2-hunter2",
+        "`hunter2-hunter2",
+        "%hunter2-hunter2",
+        "'hunter2-hunter2",
+        '"hunter2-hunter2 \\q"',
+        "a, hunter2-hunter2",
+        "a: hunter2-hunter2",
+        "|x hunter2-hunter2",
+        "\thunter2-hunter2",
+        "hunter2-hunter2\n  secret: hunter2-hunter2",
+    ],
+)
+def test_no_error_shows_what_stands_where_a_secret_belongs(file, written):
+    block = f"clients:\n  office:\n    address: 10.0.0.1\n    secret: {written}\n"
+    flow = f"clients:\n  office: {{address: 10.0.0.1, secret: {written}}}\n"
+    for text in (block, flow, f"server:\n  key: {written}\n"):
+        assert "hunter2" not in "\n".join(file.errors(text))

@@ -1,0 +1,396 @@
+import asyncio
+import json
+import logging
+import socket
+from urllib.parse import parse_qs
+
+import aiohttp
+import pytest
+
+from radius_voice.delivery.twilio_voice import REFUSALS, Finding
+from radius_voice.login.model import CallRef, CallStatus, NotPlaced, Placed, RefusedNumber, Unavailable, Unknown
+from radius_voice.login.script import SCRIPT_SECONDS
+from radius_voice.simulator.twiml import heard
+
+from .conftest import ACCOUNT, TOKEN, answering, raw_server, read_request
+
+THIS_PHONE, THIS_COUNTRY = (RefusedNumber, False), (RefusedNumber, True)
+NEXT_PROVIDER, CONFIGURATION = (NotPlaced, False), (NotPlaced, True)
+
+CODE_TABLE = {
+    20003: (401, CONFIGURATION),
+    20404: (404, CONFIGURATION),
+    20429: (429, NEXT_PROVIDER),
+    21210: (400, CONFIGURATION),
+    21212: (400, CONFIGURATION),
+    21211: (400, THIS_PHONE),
+    21217: (400, THIS_PHONE),
+    13224: (400, THIS_PHONE),
+    21214: (400, THIS_PHONE),
+    21215: (400, THIS_COUNTRY),
+    13227: (400, THIS_COUNTRY),
+    32205: (403, THIS_COUNTRY),
+    21216: (400, THIS_PHONE),
+    21219: (400, CONFIGURATION),
+    10004: (429, NEXT_PROVIDER),
+}
+
+
+async def history(base_url):
+    async with aiohttp.ClientSession() as session, session.get(f"{base_url}/simulator/calls") as response:
+        return await response.json()
+
+
+def error_body(code, status):
+    return json.dumps({"code": code, "message": "about +14155550123", "more_info": "", "status": status}).encode()
+
+
+def test_the_table_holds_every_code_and_the_bare_status_of_too_many_requests():
+    assert CODE_TABLE.keys() | {429} == REFUSALS.keys()
+
+
+@pytest.mark.parametrize("code", CODE_TABLE)
+async def test_every_code_of_twilio_becomes_what_the_table_says(code, voice, order, soon):
+    status, (kind, alarm) = CODE_TABLE[code]
+    async with raw_server(answering(status, error_body(code, status))) as port:
+        answer = await voice(f"http://127.0.0.1:{port}").place(order(), soon())
+    assert (kind, alarm) == (type(answer), answer.alarm)
+    assert answer.detail.startswith(str(code))
+    assert "4155550123" not in answer.detail
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "alarm"),
+    [
+        (429, b"slow down", NotPlaced, False),
+        (429, error_body(99999, 429), NotPlaced, False),
+        (400, error_body(21205, 400), NotPlaced, True),
+        (418, b"\xff\xfe", NotPlaced, True),
+        (400, b'{"code": ["21217"]}', NotPlaced, True),
+        (400, b"[21217]", NotPlaced, True),
+        (307, b"", NotPlaced, True),
+    ],
+)
+async def test_a_refusal_without_a_known_code_was_not_placed(status, body, kind, alarm, voice, order, soon):
+    async with raw_server(answering(status, body)) as port:
+        answer = await voice(f"http://127.0.0.1:{port}").place(order(), soon())
+    assert (kind, alarm) == (type(answer), answer.alarm)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (500, b""),
+        (502, b"<html>"),
+        (503, error_body(20429, 503)),
+        (201, b""),
+        (201, b"not json"),
+        (201, b"[]"),
+        (201, b"{}"),
+        (201, b'"CA"'),
+        (201, b'{"sid": null}'),
+        (201, b'{"sid": 12}'),
+        (201, b'{"sid": "../Calls"}'),
+        (201, b'{"sid": "CA1", "date_created": 5}'),
+        (201, b"[" * 100_000),
+    ],
+)
+async def test_a_servers_error_or_an_answer_that_makes_no_sense_is_unknown(status, body, voice, order, soon):
+    async with raw_server(answering(status, body)) as port:
+        assert isinstance(await voice(f"http://127.0.0.1:{port}").place(order(), soon()), Unknown)
+
+
+async def test_a_dead_port_was_not_placed(voice, order, soon):
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        answer = await voice(f"http://127.0.0.1:{held.getsockname()[1]}").place(order(), soon())
+    assert NotPlaced("not sent: connection refused or host out of reach") == answer
+
+
+async def test_a_deadline_that_has_passed_sends_nothing(simulator, voice, order, soon):
+    assert NotPlaced("not sent: no time left") == await voice(simulator).place(order(), soon(-1))
+    assert [] == await history(simulator)
+
+
+async def test_a_reset_after_sending_is_unknown_and_the_phone_rings_once(simulator, voice, order, soon):
+    assert isinstance(await voice(simulator).place(order("+15005550032"), soon()), Unknown)
+    assert 1 == len(await history(simulator))
+
+
+async def test_an_answer_that_never_comes_is_unknown_at_the_deadline(simulator, voice, order, soon):
+    assert Unknown("sent, then: timed out") == await voice(simulator).place(order("+15005550033"), soon(0.05))
+    assert 1 == len(await history(simulator))
+
+
+async def test_the_deadline_shortens_the_total_time_and_never_lengthens_it(voice, order, soon, monkeypatch):
+    ours, allowed = voice(None, total_timeout=10), []
+
+    async def send(method, url, *, seconds, **rest):
+        allowed.append(seconds)
+        raise RuntimeError
+
+    monkeypatch.setattr(ours._pool, "send", send)
+    for left in (5, 60):
+        await ours.place(order(), soon(left))
+    assert 4 < allowed[0] <= 5
+    assert 10 == allowed[1]
+
+
+async def test_the_total_time_holds_when_the_deadline_is_far(simulator, voice, order, soon):
+    answer = await voice(simulator, total_timeout=0.05).place(order("+15005550033"), soon(60))
+    assert Unknown("sent, then: timed out") == answer
+
+
+@pytest.mark.parametrize("number", ["+15005550030", "+15005550031", "+15005550034"])
+async def test_the_simulators_worst_answers_are_unknown(number, simulator, voice, order, soon):
+    assert isinstance(await voice(simulator).place(order(number), soon()), Unknown)
+
+
+async def test_a_call_is_placed_and_speaks_the_code(simulator, voice, order, soon):
+    answer = await voice(simulator).place(order(), soon())
+    (call,) = await history(simulator)
+    assert Placed(call["sid"]) == answer
+    assert ("+14155550123", "+15005550006", "123456") == (call["to"], call["from"], call["code"])
+    assert call["said"].startswith(
+        "Hello. This is ACME VPN. Your code is 1 2 3 4 5 6. Once more, your code is 1 2 3 4 5 6."
+    )
+
+
+async def test_a_name_with_markup_is_heard_as_it_is_written(simulator, voice, order, soon):
+    name = 'R&D <Say>"one"</Say> \ue000\x00 Zürich'
+    await voice(simulator).place(order(friendly_name=name), soon())
+    (call,) = await history(simulator)
+    assert 'This is R&D <Say>"one"</Say> Zürich.' in call["said"]
+    assert "123456" == call["code"]
+
+
+async def test_a_template_never_keeps_a_code(simulator, voice, order, soon):
+    ours = voice(simulator)
+    for code in ("111111", "222222", "3333"):
+        await ours.place(order(code=code), soon())
+        await ours.place(order(code=code, language="de"), soon())
+    assert ["111111", "111111", "222222", "222222", "3333", "3333"] == [
+        call["code"] for call in await history(simulator)
+    ]
+    assert not any(digit in str(ours._templates.values()) for digit in ("11", "22", "33"))
+    assert 4 == len(ours._templates)
+
+
+async def test_a_language_nobody_speaks_makes_no_template_of_its_own(simulator, voice, order, soon):
+    ours = voice(simulator)
+    for language in ("en", "tlh", "x" * 50):
+        await ours.place(order(language=language), soon())
+    assert 1 == len(ours._templates)
+
+
+async def test_a_message_too_long_for_twilio_is_not_sent(simulator, voice, order, soon):
+    answer = await voice(simulator).place(order(friendly_name="x" * 4000), soon())
+    assert (NotPlaced, True) == (type(answer), answer.alarm)
+    assert [] == await history(simulator)
+
+
+async def test_the_longest_code_in_every_language_fits(simulator, voice, order, soon):
+    for language in ("en", "de", "fr", "es"):
+        assert isinstance(await voice(simulator).place(order(language=language, code="1234567890"), soon()), Placed)
+
+
+async def test_what_is_sent_is_the_ring_time_a_cap_and_no_recording(voice, order, soon):
+    sent = []
+
+    async def talk(reader, writer):
+        sent.append(await read_request(reader))
+        writer.write(b'HTTP/1.1 201 X\r\nContent-Length: 14\r\n\r\n{"sid": "CA1"}')
+        await writer.drain()
+        await reader.read()
+
+    async with raw_server(talk) as port:
+        assert Placed("CA1") == await voice(f"http://127.0.0.1:{port}").place(order(), soon())
+    head, _, body = sent[0].decode().partition("\r\n\r\n")
+    form = parse_qs(body)
+    assert head.startswith(f"POST /2010-04-01/Accounts/{ACCOUNT}/Calls.json HTTP/1.1")
+    assert {"To", "From", "Twiml", "Timeout", "TimeLimit"} == form.keys()
+    assert (["25"], [str(SCRIPT_SECONDS)]) == (form["Timeout"], form["TimeLimit"])
+    assert "1 2 3 4 5 6" in heard(form["Twiml"][0])
+
+
+@pytest.mark.parametrize(
+    ("settings", "host"),
+    [
+        ({}, "api.twilio.com"),
+        ({"region": "ie1", "edge": "dublin"}, "api.dublin.ie1.twilio.com"),
+        ({"edge": "dublin"}, "api.dublin.us1.twilio.com"),
+    ],
+)
+async def test_region_and_edge_choose_the_host_and_the_environment_does_not(
+    settings, host, voice, order, soon, monkeypatch
+):
+    monkeypatch.setenv("TWILIO_REGION", "au1")
+    monkeypatch.setenv("TWILIO_EDGE", "sydney")
+    ours, urls = voice(None, **settings), []
+
+    async def send(method, url, **rest):
+        urls.append(url)
+        raise RuntimeError
+
+    monkeypatch.setattr(ours._pool, "send", send)
+    await ours.place(order(), soon())
+    assert [f"https://{host}/2010-04-01/Accounts/{ACCOUNT}/Calls.json"] == urls
+
+
+async def test_being_cancelled_stays_being_cancelled(voice, order, soon):
+    arrived = asyncio.Event()
+
+    async def silent(reader, writer):
+        await read_request(reader)
+        arrived.set()
+        await asyncio.Event().wait()
+
+    async with raw_server(silent) as port:
+        placing = asyncio.create_task(voice(f"http://127.0.0.1:{port}").place(order(), soon()))
+        await asyncio.wait_for(arrived.wait(), 5)
+        placing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await placing
+
+
+async def test_calls_are_followed_from_queue_to_end(simulator, clock, voice, order, soon):
+    ours = voice(simulator)
+    answers = [
+        await ours.place(order(number), soon())
+        for number in ("+14155550123", "+15005550010", "+15005550011", "+15005550012")
+    ]
+    calls = [CallRef("twilio", answer.reference) for answer in answers]
+    seen = []
+    for seconds in (0, 1.5, 2, 24, 30):
+        clock.now += seconds
+        told = await ours.progress(calls)
+        seen.append([told[call] for call in calls])
+    assert [
+        [CallStatus.QUEUED] * 4,
+        [CallStatus.RINGING] * 4,
+        [CallStatus.ANSWERED, CallStatus.BUSY, CallStatus.RINGING, CallStatus.FAILED],
+        [CallStatus.ANSWERED, CallStatus.BUSY, CallStatus.NO_ANSWER, CallStatus.FAILED],
+        [CallStatus.COMPLETED, CallStatus.BUSY, CallStatus.NO_ANSWER, CallStatus.FAILED],
+    ] == seen
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """Counts what a TwilioVoice asks, as `METHOD last-part-of-the-path`."""
+
+    def watch(ours):
+        asked, send = [], ours._pool.send
+
+        async def counting(method, url, **rest):
+            asked.append(f"{method} {url.rpartition('/')[2]}")
+            return await send(method, url, **rest)
+
+        monkeypatch.setattr(ours._pool, "send", counting)
+        return asked
+
+    return watch
+
+
+async def test_many_calls_are_followed_by_one_request(simulator, voice, order, soon, counted):
+    ours = voice(simulator)
+    calls = [CallRef("twilio", (await ours.place(order(), soon())).reference) for _ in range(80)]
+    asked = counted(ours)
+    assert set(calls) == (await ours.progress(calls)).keys()
+    assert ["GET Calls.json"] == asked
+
+
+async def test_a_call_that_is_not_on_the_page_is_asked_for_alone(simulator, voice, order, soon, counted):
+    ours = voice(simulator)
+    old = CallRef("twilio", (await ours.place(order(), soon())).reference)
+    for _ in range(60):
+        await ours.place(order(), soon())
+    asked = counted(ours)
+    assert {old: CallStatus.QUEUED} == await ours.progress([old])
+    assert ["GET Calls.json", f"GET {old.reference}.json"] == asked
+
+
+async def test_a_call_twilio_never_heard_of_is_left_out(simulator, voice):
+    assert {} == await voice(simulator).progress([CallRef("twilio", "CA" + "f" * 32)])
+
+
+async def test_following_nothing_asks_nothing(voice):
+    assert {} == await voice("http://127.0.0.1:9").progress([])
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"calls": 5}', b'{"calls": [7]}', b'{"a": [], "b": []}'])
+async def test_a_listing_that_makes_no_sense_is_unavailable(body, voice):
+    async with raw_server(answering(200, body)) as port:
+        with pytest.raises(Unavailable, match="twilio: "):
+            await voice(f"http://127.0.0.1:{port}").progress([CallRef("twilio", "CA1")])
+
+
+async def test_following_with_a_wrong_token_is_unavailable_and_says_why(simulator, voice):
+    with pytest.raises(Unavailable, match="20003"):
+        await voice(simulator, password="wrong").progress([CallRef("twilio", "CA1")])
+
+
+async def test_hanging_up_ends_a_call(simulator, clock, voice, order, soon):
+    ours = voice(simulator)
+    call = CallRef("twilio", (await ours.place(order(), soon())).reference)
+    clock.now += 5
+    await ours.hang_up(call)
+    assert {call: CallStatus.COMPLETED} == await ours.progress([call])
+
+
+async def test_hanging_up_a_call_that_rings_cancels_it(simulator, clock, voice, order, soon):
+    ours = voice(simulator)
+    call = CallRef("twilio", (await ours.place(order(), soon())).reference)
+    clock.now += 1.5
+    await ours.hang_up(call)
+    assert {call: CallStatus.CANCELED} == await ours.progress([call])
+
+
+async def test_hanging_up_twice_or_a_call_that_never_was_is_no_error(simulator, clock, voice, order, soon):
+    ours = voice(simulator)
+    call = CallRef("twilio", (await ours.place(order(), soon())).reference)
+    clock.now += 100
+    await ours.hang_up(call)
+    await ours.hang_up(CallRef("twilio", "CA" + "f" * 32))
+
+
+async def test_hanging_up_without_twilio_is_unavailable(voice):
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        with pytest.raises(Unavailable):
+            await voice(f"http://127.0.0.1:{held.getsockname()[1]}").hang_up(CallRef("twilio", "CA1"))
+
+
+async def test_good_credentials_are_found_good(simulator, voice):
+    findings = await voice(simulator).credentials()
+    assert [True, True] == [finding.ok for finding in findings]
+    assert "15005550006" not in str(findings)
+
+
+async def test_an_api_key_is_found_good_without_reading_the_account(simulator, voice, counted):
+    ours = voice(simulator, username="SK" + "1" * 32)
+    asked = counted(ours)
+    assert all(finding.ok for finding in await ours.credentials())
+    assert f"GET {ACCOUNT}.json" not in asked
+
+
+async def test_a_wrong_token_is_found(simulator, voice):
+    assert [Finding(ok=False, text="20003: credentials refused")] == await voice(
+        simulator, password="wrong"
+    ).credentials()
+
+
+async def test_a_foreign_from_number_is_found(simulator, voice):
+    (account, number) = await voice(simulator, from_number="+15005550007").credentials()
+    assert (True, False) == (account.ok, number.ok)
+
+
+async def test_a_secret_is_in_no_repr_log_or_error(simulator, voice, order, soon, caplog):
+    caplog.set_level(logging.DEBUG)
+    ours = voice(simulator)
+    shown = [repr(ours), str(ours), repr(await ours.place(order("+15005550001"), soon()))]
+    try:
+        await voice("http://127.0.0.1:9", password=TOKEN).hang_up(CallRef("twilio", "CA1"))
+    except Unavailable as error:
+        shown.append(repr(error))
+    for private in (TOKEN, "123456", "5005550001"):
+        assert private not in " ".join(shown) + caplog.text

@@ -1,0 +1,176 @@
+import string
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from radius_voice.identity.passwords import CHEAPEST, hash_password
+from radius_voice.identity.users_text import UsersFileError, fold, parse, with_hash, with_user
+from radius_voice.login.model import User
+from radius_voice.login.phone import Phone
+
+ALICE = hash_password("hush-alice", CHEAPEST)
+BOB = hash_password("hush-bob", CHEAPEST)
+TEXT = f"""\
+# the office
+alice:
+  password: {ALICE}   # changed in spring
+  phones: ["+14155550123", '+44 20 7946 0123']
+  language: de
+  groups: [staff, no]
+
+Bob@example.org:   # {BOB}
+  password: "{BOB}"
+  disabled: true
+carol: {{phones: []}}
+"""
+
+
+def told(text):
+    with pytest.raises(UsersFileError) as refused:
+        parse(text, "users.yaml")
+    return str(refused.value).splitlines()
+
+
+def test_everything_that_a_file_tells_is_read():
+    people = parse(TEXT, "users.yaml")
+    alice = User(
+        id="alice",
+        name="alice",
+        phones=(Phone("+14155550123"), Phone("+442079460123")),
+        language="de",
+        groups=frozenset({"staff", "no"}),
+    )
+    bob = User(id="Bob@example.org", name="Bob@example.org", disabled=True)
+    assert ["alice", "bob@example.org", "carol"] == list(people)
+    assert [alice, bob, User("carol", "carol")] == [person.user for person in people.values()]
+    assert [ALICE, BOB, None] == [person.password for person in people.values()]
+
+
+def test_nobody_can_be_told_by_a_comment_and_not_by_an_empty_file():
+    assert parse("# nobody yet\n", "users.yaml") == {}
+    assert parse("{}", "users.yaml") == {}
+    assert told(" \n") == ["users.yaml:1: the file is empty; add somebody with: radius-voice users add"]
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("- alice\n", "users.yaml:1: must map names to people"),
+        ("alice\n", "users.yaml:1: must map names to people"),
+        ("a: {}\na: {}\n", "users.yaml:2: 'a' stands twice, first in line 1"),
+        ("12345: {}\n", "users.yaml:1: a key that is not text; put it in quotes"),
+        ("alice:\n", "users.yaml:1: alice: must be a mapping with some of: password, phones"),
+        ("'  ': {}\n", "users.yaml:1:   : a name of spaces alone"),
+        ("alice: {}\nbob: {}\nALICE: {}\n", "users.yaml:3: ALICE: the same name as 'alice'"),
+        ("straße: {}\nSTRASSE: {}\n", "users.yaml:2: STRASSE: the same name as 'straße'"),
+        ("alice:\n  phone: x\n", "users.yaml:2: alice.phone: no such setting; known are: password, phones"),
+        ("alice:\n  phones: +14155550123\n", "users.yaml:2: alice.phones: must be a list"),
+        ("alice:\n  phones: [+14155550123]\n", "users.yaml:2: alice.phones[0]: YAML reads this as a number; put it in"),
+        ("alice:\n  phones: [1.5]\n", "users.yaml:2: alice.phones[0]: YAML reads this as a number"),
+        ("alice:\n  phones:\n  - '+14155550123'\n  - true\n", "users.yaml:4: alice.phones[1]: not a phone number; put"),
+        ("alice:\n  phones: ['4155550123']\n", "users.yaml:2: alice.phones[0]: not a phone number; write it as +"),
+        ("alice:\n  password: hush\n", "users.yaml:2: alice.password: not an argon2id hash; make one with"),
+        ("alice:\n  password: 123\n", "users.yaml:2: alice.password: not an argon2id hash"),
+        ("alice:\n  password:\n", "users.yaml:2: alice.password: not an argon2id hash"),
+        ("alice:\n  groups: [1]\n", "users.yaml:2: alice.groups[0]: a group is a name; put it in quotes"),
+        ("alice:\n  groups: ['']\n", "users.yaml:2: alice.groups[0]: a group is a name"),
+        ("alice:\n  groups: staff\n", "users.yaml:2: alice.groups: must be a list"),
+        ("alice:\n  language: 1\n", "users.yaml:2: alice.language: must be a language, like en"),
+        ("alice:\n  disabled: yes\n", "users.yaml:2: alice.disabled: must be true or false"),
+        (
+            f"alice:\n  password: {ALICE}\nbob:\n  password: {ALICE}\n",
+            "users.yaml:4: bob.password: the same hash as 'alice'",
+        ),
+        (
+            "alice:\n  password: $argon2id$v=19$m=99999999,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$" + "A" * 43,
+            "users.yaml:2: alice.password: asks too much of the server",
+        ),
+    ],
+)
+def test_a_mistake_is_told_with_file_line_and_mend(text, error):
+    errors = told(text)
+    assert 1 == len(errors)
+    assert errors[0].startswith(error)
+    assert "hush" not in errors[0]
+    assert "0123" not in errors[0].replace("+14155550123", "")
+
+
+def test_all_mistakes_are_told_at_once():
+    errors = told("alice:\n  phones: [x, 1]\n  color: red\n  disabled: no\nALICE: 1\n")
+    assert [2, 2, 3, 4, 5, 5] == [int(error.split(":")[1]) for error in errors]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("alice", " ALICE "), ("straße", "STRASSE"), ("zoe\u0308", "ZO\u00cb"), ("\u1e9e", "ss")],
+)
+def test_names_are_the_same_by_case_composition_and_outer_spaces(one, other):
+    assert fold(one) == fold(other)
+
+
+# Changed
+
+
+def test_a_new_user_is_appended_and_the_rest_stays():
+    dave = User("dave", "dave", (Phone("+14155550124"),), "en", frozenset({"b", "a", "no", "two words"}))
+    changed = with_user(TEXT.rstrip("\n"), "users.yaml", dave, hashed := hash_password("x", CHEAPEST))
+    assert changed.startswith(TEXT)
+    assert dave == parse(changed, "users.yaml")["dave"].user
+    assert hashed == parse(changed, "users.yaml")["dave"].password
+
+
+NAME = st.text(min_size=1, max_size=20).filter(fold) | st.text(string.punctuation + "aé ", min_size=1).filter(fold)
+
+
+@given(NAME, st.lists(NAME, max_size=3), st.booleans())
+def test_any_name_and_group_is_read_back_or_refused(name, groups, disabled):
+    user = User(name, name, (Phone("+14155550124"),), "no", frozenset(groups), disabled)
+    changed = None
+    with suppress(ValueError):
+        changed = with_user("# head\n", "users.yaml", user, ALICE)
+    assert changed is None or user == parse(changed, "users.yaml")[fold(name)].user
+    assert changed or not "".join([name, *groups]).isprintable()
+
+
+def test_a_name_that_is_taken_is_refused():
+    with pytest.raises(ValueError, match="'alice' is there already"):
+        with_user(TEXT, "users.yaml", User("Alice", "Alice"), ALICE)
+
+
+def test_a_name_of_spaces_is_refused():
+    with pytest.raises(ValueError, match="give a name"):
+        with_user(TEXT, "users.yaml", User(" ", " "), ALICE)
+
+
+@pytest.mark.parametrize("text", ["{}", "alice: {phones: []}\n...\n", "  alice: {}\n"])
+def test_a_layout_that_cannot_be_appended_to_is_refused(text):
+    with pytest.raises(ValueError, match="cannot be changed as it is laid out"):
+        with_user(text, "users.yaml", User("bob", "bob"), BOB)
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize(("who", "old"), [("alice", ALICE), ("bob@example.org", BOB)])
+def test_a_new_hash_stands_where_the_old_one_stood(who, old, newline):
+    text = TEXT.replace("\n", newline)
+    new = hash_password("x", CHEAPEST)
+    before, after = text.rsplit(old, 1)
+    assert before + new + after == with_hash(text, "users.yaml", parse(text, "users.yaml")[who], new)
+
+
+@pytest.mark.parametrize("meanwhile", ["bob: {}\n", "alice: {}\n", f'alice: {{password: "{BOB}"}}\n'])
+def test_a_hash_that_somebody_changed_meanwhile_is_left_alone(meanwhile):
+    assert with_hash(meanwhile, "users.yaml", parse(TEXT, "users.yaml")["alice"], ALICE) is None
+
+
+def test_a_hash_written_over_two_lines_is_refused_rather_than_guessed():
+    text = f'alice:\n  password: "{ALICE[:40]}\\\n    {ALICE[40:]}"\n'
+    person = parse(text, "users.yaml")["alice"]
+    assert ALICE == person.password
+    with pytest.raises(ValueError, match="cannot be changed as it is laid out"):
+        with_hash(text, "users.yaml", person, BOB)
+
+
+def test_a_person_never_shows_the_hash():
+    assert ALICE not in repr(parse(TEXT, "users.yaml"))

@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+
+import pytest
+from prometheus_client import CollectorRegistry
+from prometheus_client.parser import text_string_to_metric_families
+
+from radius_voice import __version__
+from radius_voice.events import Called, CallResult, Discard, Ended, Event, Followed, Lifecycle, Outcome, Reason
+from radius_voice.observe.metrics import Metrics, Readings
+from tests.observe import records
+
+
+class Service:
+    """What the readings ask."""
+
+    def __init__(self):
+        self.open = 0
+        self.flying = 0
+        self.bypass = False
+        self.development = False
+        self.lost = 0
+
+
+@pytest.fixture
+def service():
+    return Service()
+
+
+@pytest.fixture
+def registry():
+    return CollectorRegistry()
+
+
+@pytest.fixture
+def metrics(registry, service):
+    counted = Metrics(
+        registry,
+        Readings(
+            open_challenges=lambda: service.open,
+            logins_in_flight=lambda: service.flying,
+            bypass_active=lambda: service.bypass,
+            development=lambda: service.development,
+            audit_failures=lambda: service.lost,
+        ),
+    )
+    counted.expect(["hq-vpn", "branch-vpn"], ["twilio"])
+    return counted
+
+
+@pytest.fixture
+def value(registry):
+    return lambda name, **labels: registry.get_sample_value(f"radius_voice_{name}", labels)
+
+
+def test_a_request_is_counted_by_client_outcome_and_reason(metrics, value):
+    metrics(records.REQUEST)
+    metrics(records.BARE_REQUEST)
+    metrics(records.BARE_REQUEST)
+
+    assert 1 == value("requests_total", client="hq-vpn", outcome="accept")
+    assert 2 == value("requests_total", client="hq-vpn", outcome="reject")
+    assert 1 == value("reasons_total", reason="code_right")
+    assert 2 == value("reasons_total", reason="unknown_user")
+    assert 3 == value("decision_seconds_count")
+    assert 1.0123456789 == pytest.approx(value("decision_seconds_sum"))
+
+
+def test_a_logins_time_is_measured_when_it_is_accepted_with_a_code(metrics, value):
+    metrics(records.REQUEST)
+    metrics(replace(records.REQUEST, outcome=Outcome.REJECT))
+    metrics(replace(records.REQUEST, reason=Reason.BYPASSED, login_seconds=0.0))
+
+    assert 1 == value("login_seconds_count")
+    assert 21.5 == value("login_seconds_sum")
+
+
+def test_discards_are_counted_by_client_and_strangers_share_the_empty_one(metrics, value):
+    metrics(records.DISCARDED)
+    metrics(records.STRANGER)
+
+    assert 1 == value("discards_total", client="hq-vpn", reason="malformed")
+    assert 1 == value("discards_total", client="", reason="unknown_client")
+
+
+def test_duplicates_are_those_resent_and_those_still_being_decided(metrics, value):
+    metrics(records.RESENT)
+    metrics(replace(records.DISCARDED, reason=Discard.DUPLICATE))
+    metrics(records.DISCARDED)
+
+    assert 2 == value("duplicates_total", client="hq-vpn")
+
+
+def test_calls_are_counted_with_their_time_and_their_alarms(metrics, value):
+    metrics(records.CALL)
+    metrics(records.BARE_CALL)
+
+    assert 1 == value("calls_total", provider="twilio", result="not_placed")
+    assert 1 == value("calls_total", provider="twilio", result="placed")
+    assert 1 == value("provider_alarms_total", provider="twilio")
+    assert 2 == value("ring_seconds_count")
+    assert 0.4 == pytest.approx(value("ring_seconds_sum"))
+
+
+def test_the_rest_is_counted(metrics, value):
+    metrics(records.FOLLOWED)
+    metrics(records.ENDED)
+    metrics(records.LIFECYCLE)
+    metrics(Lifecycle(records.AT, "reloaded"))
+    metrics(Lifecycle(records.AT, "started"))
+
+    assert 1 == value("calls_followed_total", provider="twilio", status="completed")
+    assert 3 == value("abandoned_total")
+    assert 1 == value("reloads_total", result="failed")
+    assert 1 == value("reloads_total", result="ok")
+
+
+def test_names_and_statuses_that_nobody_configured_count_as_other(metrics, value):
+    metrics(replace(records.REQUEST, client="mallory"))
+    metrics(replace(records.DISCARDED, client="mallory"))
+    metrics(replace(records.CALL, provider="mallory"))
+    metrics(replace(records.FOLLOWED, status="mallory"))
+
+    assert 1 == value("requests_total", client="other", outcome="accept")
+    assert 1 == value("discards_total", client="other", reason="malformed")
+    assert 1 == value("calls_total", provider="other", result="not_placed")
+    assert 1 == value("calls_followed_total", provider="twilio", status="other")
+
+
+def test_configured_names_count_from_zero_so_that_a_first_increase_is_seen(metrics, value):
+    found = [value("requests_total", client=c, outcome=o) for c, o in product(["hq-vpn", "branch-vpn"], Outcome)]
+    found += [value("calls_total", provider="twilio", result=result) for result in CallResult]
+    found += [value("discards_total", client="", reason=reason) for reason in Discard]
+
+    assert {0.0} == set(found)
+
+
+def test_no_label_comes_from_a_person(metrics):
+    before = {line.split(" ")[0] for line in metrics.page().decode().splitlines()}
+
+    for number in range(50):
+        user = f"person{number}"
+        metrics(replace(records.REQUEST, user=user, source=user, calling_station=user, login=user, phone=user))
+        metrics(replace(records.CALL, login=user, phone=user, reference=user, detail=user))
+        metrics(replace(records.FOLLOWED, login=user, reference=user))
+        metrics(replace(records.STRANGER, source=user, detail=user))
+
+    assert before == {line.split(" ")[0] for line in metrics.page().decode().splitlines()}
+
+
+def test_gauges_are_read_when_the_page_is_made(metrics, service, value):
+    assert 0 == value("open_challenges")
+
+    service.open, service.flying, service.bypass, service.development, service.lost = 7, 2, True, True, 4
+
+    assert 7 == value("open_challenges")
+    assert 2 == value("logins_in_flight")
+    assert 1 == value("bypass_active")
+    assert 1 == value("development")
+    assert 4 == value("audit_failures_total")
+    assert 1 == value("build_info", version=__version__)
+
+
+def test_a_reload_may_name_new_clients(metrics, value):
+    metrics.expect(["new-vpn"], ["twilio"])
+    metrics(replace(records.REQUEST, client="new-vpn"))
+    metrics(records.REQUEST)
+
+    assert 1 == value("requests_total", client="new-vpn", outcome="accept")
+    assert 1 == value("requests_total", client="other", outcome="accept")
+
+
+def test_the_page_is_one_that_prometheus_reads(metrics):
+    for record in records.ALL:
+        metrics(record)
+
+    names = {family.name for family in text_string_to_metric_families(metrics.page().decode())}
+
+    assert {"radius_voice_requests", "radius_voice_login_seconds", "radius_voice_build_info"} <= names
+
+
+def test_every_kind_of_record_is_accepted_by_a_service_without_clients(registry):
+    nothing = Metrics(registry, Readings(int, int, bool, bool, int))
+    for record in records.ALL:
+        nothing(record)
+
+    assert {Event, Called, Followed, Ended} <= {type(record) for record in records.ALL}

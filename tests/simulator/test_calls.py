@@ -1,0 +1,19 @@
+from radius_voice.simulator import calls
+from radius_voice.simulator.calls import Calls, Pace, placed
+
+PACE = Pace(queued=1, ringing=2, talking=3)
+
+
+def call(to):
+    return placed(to, "+15005550006", "hello", timeout=60, pace=PACE, now=0)
+
+
+def test_the_oldest_call_is_forgotten_when_there_are_too_many(monkeypatch):
+    monkeypatch.setattr(calls, "KEPT", 2)
+    kept, made = Calls(), [call("+14155550121"), call("+14155550122"), call("+14155550122")]
+    for each in made:
+        kept.add(each)
+    assert made[1:] == list(kept.oldest_first())
+    assert None is kept.get(made[0].sid)
+    assert [] == list(kept.oldest_first("+14155550121"))
+    assert made[:0:-1] == list(kept.newest_first("+14155550122"))

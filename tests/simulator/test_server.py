@@ -1,0 +1,283 @@
+import json
+
+import aiohttp
+import pytest
+
+from radius_voice.simulator import Simulator
+
+ACCOUNT, TOKEN = "AC" + "0" * 32, "token"
+TWIML = "<Response><Say>Your code is</Say><Say>1</Say><Say>2</Say><Say>3</Say><Say>4</Say></Response>"
+
+
+class Clock:
+    def __init__(self):
+        self.now = 1_700_000_000.0
+
+    def __call__(self):
+        return self.now
+
+
+class Talk:
+    """A simulator and an HTTP client beside it."""
+
+    def __init__(self, url, session):
+        self.url, self.session = url, session
+
+    async def __call__(self, method, path, auth=(ACCOUNT, TOKEN), **rest):
+        headers = {"Authorization": aiohttp.encode_basic_auth(*auth)} if auth else {}
+        where = path if path.startswith("/simulator") else f"/2010-04-01/Accounts/{ACCOUNT}{path}"
+        async with self.session.request(method, self.url + where, headers=headers, **rest) as response:
+            return response.status, json.loads(await response.read())
+
+    async def call(self, to="+14155550123", **changes):
+        form = {"To": to, "From": "+15005550006", "Twiml": TWIML} | changes
+        return await self(
+            "POST", "/Calls.json", data={name: value for name, value in form.items() if value is not None}
+        )
+
+    async def history(self, **query):
+        return (await self("GET", "/simulator/calls", params=query))[1]
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+async def make(clock):
+    """Starts a simulator and gives a `Talk` to it."""
+    running = []
+
+    async def start(**settings):
+        simulator = Simulator(
+            ACCOUNT, TOKEN, **{"queue_seconds": 1, "ring_seconds": 2, "talk_seconds": 30, "clock": clock} | settings
+        )
+        port = await simulator.start("127.0.0.1", 0)
+        session = aiohttp.ClientSession()
+        running.append((simulator, session))
+        return Talk(f"http://127.0.0.1:{port}", session)
+
+    yield start
+    for simulator, session in running:
+        await session.close()
+        await simulator.stop()
+
+
+@pytest.fixture
+async def talk(make):
+    return await make()
+
+
+async def test_a_call_is_taken_and_its_history_says_what_was_heard(talk, clock):
+    status, call = await talk.call()
+    assert (201, "queued", ACCOUNT, "outbound-api") == (status, call["status"], call["account_sid"], call["direction"])
+    assert [
+        {
+            "sid": call["sid"],
+            "to": "+14155550123",
+            "from": "+15005550006",
+            "said": "Your code is 1 2 3 4",
+            "code": "1234",
+            "status": "queued",
+            "at": clock.now,
+        }
+    ] == await talk.history()
+
+
+async def test_history_is_oldest_first_and_can_be_asked_by_number(talk):
+    for number in ("+14155550121", "+14155550122", "+14155550121"):
+        await talk.call(number)
+    assert ["+14155550121", "+14155550122", "+14155550121"] == [call["to"] for call in await talk.history()]
+    assert 2 == len(await talk.history(to="+14155550121"))
+    assert [] == await talk.history(to="+14155550129")
+
+
+async def test_a_call_queues_rings_is_answered_and_ends(talk, clock):
+    _, call = await talk.call()
+    seen = []
+    for seconds in (0.5, 1, 2, 29, 1):
+        clock.now += seconds
+        seen.append((await talk("GET", f"/Calls/{call['sid']}.json"))[1]["status"])
+    assert ["queued", "ringing", "in-progress", "in-progress", "completed"] == seen
+
+
+@pytest.mark.parametrize(
+    ("number", "end"), [("+15005550010", "busy"), ("+15005550011", "no-answer"), ("+15005550012", "failed")]
+)
+async def test_calls_that_nobody_hears_end_so(number, end, talk, clock):
+    await talk.call(number)
+    clock.now += 100
+    (call,) = await talk.history()
+    assert (end, "", "") == (call["status"], call["said"], call["code"])
+
+
+async def test_a_phone_that_rings_shorter_than_people_take_is_not_answered(talk, clock):
+    await talk.call(Timeout="1")
+    clock.now += 2
+    assert "no-answer" == (await talk.history())[0]["status"]
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "code"),
+    [
+        ("+15005550001", 400, 21217),
+        ("+15005550002", 400, 21214),
+        ("+15005550003", 400, 21215),
+        ("+15005550004", 400, 21216),
+        ("+15005550020", 429, 20429),
+        ("+15005550021", 429, 10004),
+        ("+15005550022", 400, 21219),
+        ("+15005550023", 400, 13224),
+        ("+15005550024", 400, 13227),
+        ("+15005550025", 400, 32205),
+        ("+15005550030", 500, 20500),
+        ("4155550123", 400, 21211),
+        ("", 400, 21201),
+        (None, 400, 21201),
+    ],
+)
+async def test_numbers_that_are_refused(number, status, code, talk):
+    answered, error = await talk.call(number)
+    assert (status, code, status) == (answered, error["code"], error["status"])
+    assert {"code", "message", "more_info", "status"} == error.keys()
+    assert [] == await talk.history()
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"From": "+15005550001"}, 21212),
+        ({"From": "+15005550007"}, 21210),
+        ({"From": None}, 21213),
+        ({"From": "ACME"}, 21212),
+        ({"Twiml": None}, 21205),
+        ({"Twiml": "<Response><Shout/></Response>"}, 12100),
+        ({"Twiml": f"<Response><Say>{'x' * 4000}</Say></Response>"}, 20001),
+        ({"Timeout": "601"}, 20001),
+        ({"Timeout": "soon"}, 20001),
+    ],
+)
+async def test_requests_that_are_refused(change, code, talk):
+    status, error = await talk.call(**change)
+    assert (400, code) == (status, error["code"])
+    assert [] == await talk.history()
+
+
+@pytest.mark.parametrize("auth", [None, (ACCOUNT, "wrong"), ("AC" + "1" * 32, TOKEN), ("", "")])
+async def test_wrong_credentials_are_refused(auth, talk):
+    status, error = await talk("GET", ".json", auth=auth)
+    assert (401, 20003) == (status, error["code"])
+
+
+async def test_an_api_key_is_as_good_as_the_account(talk):
+    assert 200 == (await talk("GET", ".json", auth=("SK" + "1" * 32, TOKEN)))[0]
+
+
+async def test_what_is_not_there_is_not_found_in_twilios_words(talk):
+    for path in ("/Calls/CA1.json", "/Messages.json", "0.json"):
+        status, error = await talk("GET", path)
+        assert (404, 20404) == (status, error["code"])
+
+
+@pytest.mark.parametrize(
+    ("after", "status", "end"),
+    [(0, "canceled", "canceled"), (2, "completed", "canceled"), (10, "completed", "completed")],
+)
+async def test_a_call_can_be_ended(after, status, end, talk, clock):
+    _, call = await talk.call()
+    clock.now += after
+    answered, changed = await talk("POST", f"/Calls/{call['sid']}.json", data={"Status": status})
+    assert (200, end) == (answered, changed["status"])
+    answered, error = await talk("POST", f"/Calls/{call['sid']}.json", data={"Status": status})
+    assert (400, 21220) == (answered, error["code"])
+
+
+async def test_a_call_that_is_answered_cannot_be_cancelled(talk, clock):
+    _, call = await talk.call()
+    clock.now += 10
+    assert 21220 == (await talk("POST", f"/Calls/{call['sid']}.json", data={"Status": "canceled"}))[1]["code"]
+
+
+async def test_a_live_call_can_be_made_to_say_something_else(talk, clock):
+    _, call = await talk.call()
+    more = {"Twiml": "<Response><Say>Thank you</Say></Response>"}
+    assert 21220 == (await talk("POST", f"/Calls/{call['sid']}.json", data=more))[1]["code"]
+    clock.now += 10
+    assert 200 == (await talk("POST", f"/Calls/{call['sid']}.json", data=more))[0]
+    assert "Your code is 1 2 3 4 Thank you" == (await talk.history())[0]["said"]
+
+
+async def test_the_listing_is_newest_first_in_pages(talk):
+    sids = [(await talk.call())[1]["sid"] for _ in range(5)]
+    _, page = await talk("GET", "/Calls.json", params={"PageSize": "2"})
+    assert sids[:2:-1] == [call["sid"] for call in page["calls"]]
+    found = []
+    while page["next_page_uri"]:
+        _, page = await talk("GET", page["next_page_uri"].partition(ACCOUNT)[2])
+        found += [call["sid"] for call in page["calls"]]
+    assert sids[2::-1] == found
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ({}, 2),
+        ({"To": "+14155550121"}, 1),
+        ({"From": "+14155559999"}, 0),
+        ({"Status": "ringing"}, 1),
+        ({"StartTime": "2023-11-14"}, 2),
+        ({"StartTime": "2023-11-15"}, 0),
+        ({"StartTime>": "2023-11-14T22:13:25Z"}, 1),
+        ({"StartTime<": "2023-11-14T22:13:25Z"}, 1),
+    ],
+)
+async def test_the_listing_can_be_filtered(query, found, talk, clock):
+    await talk.call("+14155550121")
+    clock.now += 10
+    await talk.call("+14155550122")
+    clock.now += 1.5
+    status, page = await talk("GET", "/Calls.json", params=query)
+    assert (200, found) == (status, len(page["calls"]))
+
+
+@pytest.mark.parametrize(
+    "query", [{"PageSize": "0"}, {"PageSize": "1001"}, {"PageSize": "x"}, {"Page": "-1"}, {"StartTime": "soon"}]
+)
+async def test_a_listing_that_makes_no_sense_is_refused(query, talk):
+    assert 400 == (await talk("GET", "/Calls.json", params=query))[0]
+
+
+async def test_a_create_that_fails_may_have_placed_the_call_all_the_same(make):
+    fractions = iter([0.0, 0.6, 0.0, 0.4, 0.9])
+    talk = await make(fail_rate=0.5, chance=lambda: next(fractions))
+    outcomes = [((await talk.call())[0], len(await talk.history())) for _ in range(3)]
+    assert [(500, 1), (500, 1), (201, 2)] == outcomes
+
+
+async def test_the_worst_answers_do_place_the_call(talk):
+    assert 500 == (await talk.call("+15005550031"))[0]
+    with pytest.raises(aiohttp.ClientError):
+        await talk.call("+15005550032")
+    with pytest.raises(TimeoutError):
+        await talk(
+            "POST",
+            "/Calls.json",
+            data={"To": "+15005550033", "From": "+15005550006", "Twiml": TWIML},
+            timeout=aiohttp.ClientTimeout(0.05),
+        )
+    with pytest.raises(json.JSONDecodeError):
+        await talk.call("+15005550034")
+    assert 4 == len(await talk.history())
+    assert all(call["code"] == "1234" for call in await talk.history())
+
+
+async def test_latency_holds_back_every_create(make):
+    talk = await make(latency=60)
+    with pytest.raises(TimeoutError):
+        await talk("POST", "/Calls.json", data={}, timeout=aiohttp.ClientTimeout(0.05))
+    assert [] == await talk.history()
+
+
+async def test_stopping_before_starting_is_no_error():
+    await Simulator(ACCOUNT, TOKEN).stop()
