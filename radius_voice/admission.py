@@ -35,12 +35,15 @@ class Admission:
         self._waiting = 0
         self.in_flight = 0
 
-    def offer(self, job: Job) -> None:
-        """Start the job now, let it wait, or drop one: of the source that has the most waiting, its newest."""
-        if self.in_flight < self._most_in_flight:
-            self.in_flight += 1
-            job.start()
-            return
+    def enter(self) -> bool:
+        """Take a free place, if there is one."""
+        if self.in_flight >= self._most_in_flight:
+            return False
+        self.in_flight += 1
+        return True
+
+    def wait(self, job: Job) -> None:
+        """Let a job wait for a place. If too many do, one is dropped: the newest of who has the most waiting."""
         if job.answers:
             self._answers.append(job)
         else:

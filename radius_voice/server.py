@@ -193,6 +193,9 @@ class Server:
         self._record(request, Decision(outcome, Reason.STATUS), "", Trace(request.arrived, self._clock))
 
     def _admit(self, request: _Request) -> None:
+        if self._admission.enter():
+            self._start(request)
+            return
         packet, client = request.packet, request.client
         station = packet.first(radius.CALLING_STATION_ID)
         job = Job(
@@ -202,7 +205,7 @@ class Server:
             source=text_of(station) if station else client.name,
             until=request.arrived + client.answer_within,
         )
-        self._admission.offer(job)
+        self._admission.wait(job)
 
     def _shed(self, request: _Request) -> None:
         self._duplicates.forget(request.origin, request.packet.authenticator)
@@ -337,7 +340,7 @@ class Server:
 
 def _unfit(packet: Packet) -> Reason | None:
     """Why a request cannot be a login of ours, or None."""
-    kinds = {kind for kind, _ in packet.attributes}
+    kinds = packet.firsts.keys()
     service = packet.first(radius.SERVICE_TYPE)
     if service in (AUTHORIZE_ONLY, CALL_CHECK) and radius.STATE not in kinds:
         return Reason.BAD_REQUEST  # RFC 5080 section 2.1.1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import sys
 import time
@@ -11,6 +12,13 @@ from pathlib import Path
 import click
 
 from radius_voice.cli.common import config_option, loaded, run
+
+
+def spare_the_collector() -> None:
+    """Rows and packets hold no cycles: what lives at start is never looked at again, the rest seldom. Saves a tenth."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 @click.command()
@@ -47,5 +55,6 @@ async def _serve(path: Path, debug: bool) -> None:
         await service.start()
     except CannotStart as problem:
         raise click.ClickException(str(problem)) from None
+    spare_the_collector()
     await over.wait()
     await service.stop()

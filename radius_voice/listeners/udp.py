@@ -27,16 +27,18 @@ _V6_INFO = struct.Struct("=16sI")
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A bound, non-blocking UDP socket that tells for each datagram the address it was sent to."""
-    family = socket.AF_INET6 if ip_address(host.partition("%")[0]).version == 6 else socket.AF_INET  # noqa: PLR2004
+    """A bound, non-blocking UDP socket; on all addresses, it tells for each datagram the one it was sent to."""
+    address = ip_address(host.partition("%")[0])
+    family = socket.AF_INET6 if address.version == 6 else socket.AF_INET  # noqa: PLR2004
     sock = socket.socket(family, socket.SOCK_DGRAM)
     try:
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if address.is_unspecified and family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
-        else:
+        elif address.is_unspecified:
             sock.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
         sock.bind((host, port))
     except OSError:

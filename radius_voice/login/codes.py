@@ -10,6 +10,7 @@ from radius_voice.login.model import LoginKey
 
 KEY_OCTETS = 16
 STATE_RANDOM = 16
+RANDOM_PAGE = 1024
 
 
 def new_code(digits: int) -> str:
@@ -17,9 +18,18 @@ def new_code(digits: int) -> str:
     return f"{secrets.randbelow(10**digits):0{digits}}"
 
 
-def new_state(key: LoginKey) -> bytes:
-    """A fresh State: the row's key, by which it is found, and 16 random octets, by which it is believed."""
-    return key + secrets.token_bytes(STATE_RANDOM)
+class States:
+    """Makes States. The system's random octets are fetched a page at a time: each fetch is a system call."""
+
+    def __init__(self) -> None:
+        self._random = b""
+
+    def new(self, key: LoginKey) -> bytes:
+        """A fresh State: the row's key, by which it is found, and 16 random octets, by which it is believed."""
+        if len(self._random) < STATE_RANDOM:
+            self._random = secrets.token_bytes(RANDOM_PAGE)
+        fresh, self._random = self._random[:STATE_RANDOM], self._random[STATE_RANDOM:]
+        return key + fresh
 
 
 def key_in(state: bytes) -> LoginKey | None:

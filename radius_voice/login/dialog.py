@@ -28,7 +28,7 @@ from radius_voice.login.challenge import (
     Step,
     step,
 )
-from radius_voice.login.codes import Keys, key_in, new_code, new_state, tidy_code
+from radius_voice.login.codes import Keys, States, key_in, new_code, tidy_code
 from radius_voice.login.follow import Follower, Watched
 from radius_voice.login.limits import Limits, acting
 from radius_voice.login.model import (
@@ -95,6 +95,7 @@ class Dialog:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._states = States()
         self._tasks: set[asyncio.Task[Any]] = set()
         self.follower = Follower(parts.live, self.heard, parts.observer, parts.now)
 
@@ -177,7 +178,7 @@ class Dialog:
         if parts.clock() >= attempt.answer_by:
             return Decision(Outcome.SILENCE, Reason.TOO_LATE, user=attempt.name)
         key = parts.keys.login(attempt.client, user.id)
-        code, state = parts.new_code(policy.digits), new_state(key)
+        code, state = parts.new_code(policy.digits), self._states.new(key)
         blank = self._blank(key, code, state, attempt, policy, user, phones)
         row, stepped = await self._settle(key, First(blank), self._cost(blank, phones[0], attempt))
         trace.step("row", stepped.reason)
@@ -222,7 +223,7 @@ class Dialog:
 
     async def _weigh(self, attempt: Attempt, key: LoginKey, policy: Policy, trace: Trace) -> Decision:
         parts, keys = self._parts, self._parts.keys
-        code, state = parts.new_code(policy.digits), new_state(key)
+        code, state = parts.new_code(policy.digits), self._states.new(key)
         asked = _PHONE_ASKED_FOR.fullmatch(attempt.password)
         phone = int(asked[1] or 1) - 1 if asked else None
         event = Answered(

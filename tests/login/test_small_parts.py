@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from radius_voice.events import Reason
 from radius_voice.login import codes, prompts
-from radius_voice.login.codes import Keys, key_in, new_code, new_state, tidy_code
+from radius_voice.login.codes import Keys, States, key_in, new_code, tidy_code
 from radius_voice.login.limits import Limits, acting, arrival_time, settle
 from radius_voice.login.model import Act, Limit, Limited, Spend
 from radius_voice.login.phone import Phone, country_of, parse_phone, refused_type
@@ -19,8 +19,10 @@ def test_a_code_has_its_digits(digits, monkeypatch):
 
 def test_a_state_leads_to_its_row_and_differs_each_time():
     key = b"k" * 16
-    assert new_state(key) != new_state(key)
-    assert key == key_in(new_state(key))
+    states = States()
+    made = [states.new(key) for _ in range(200)]
+    assert 200 == len(set(made))
+    assert {key} == {key_in(state) for state in made}
     assert key_in(b"other") is None
 
 
