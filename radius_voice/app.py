@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from radius_voice.build import Built, Shared, build
 from radius_voice.config.errors import ConfigError
 from radius_voice.config.load import Loaded, load, restart_needed
-from radius_voice.config.schema import Bypass, Fixed, Settings
+from radius_voice.config.schema import Bypass, Fixed, MemoryStore, Settings
 from radius_voice.events import Ended, Lifecycle, Observer, Recorded
 from radius_voice.http.admin import Admin, Readiness
 from radius_voice.identity.passwords import Hasher
@@ -25,7 +25,6 @@ from radius_voice.login.ports import Store
 from radius_voice.observe.audit import AuditLog
 from radius_voice.observe.metrics import Metrics, Readings
 from radius_voice.server import Rules, Server, Tap
-from radius_voice.stores.memory import MemoryStore
 
 KEY_OCTETS = 32
 TIDY_EVERY = 2.0
@@ -93,7 +92,7 @@ class Service:
         self._readers.append(self._audit)
         self._metrics = Metrics(CollectorRegistry(), self._readings())
         self._readers.append(self._metrics)
-        store: Store = MemoryStore(time.time)
+        store = _store(settings)
         self._shared = Shared(Keys(_server_key(settings)), store, Hasher(), self._observe, self._clock, self._complain)
         built = self._build(settings)
         rules = settings.server
@@ -240,6 +239,18 @@ class Service:
     async def _follow(self) -> None:
         for built in list(self._running):
             await built.dialog.follower.poll()
+
+
+def _store(settings: Settings) -> Store:
+    """The store, in the state folder unless the configuration says otherwise."""
+    if isinstance(settings.store, MemoryStore):
+        from radius_voice.stores import memory  # noqa: PLC0415
+
+        return memory.MemoryStore(time.time)
+    from radius_voice.stores import sqlite  # noqa: PLC0415
+
+    settings.server.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return sqlite.SqliteStore(settings.store.path or settings.server.state / "state.db", time.time)
 
 
 def _server_key(settings: Settings) -> bytes:

@@ -25,6 +25,7 @@ MS_CHAP = {1, 2, 11, 25}
 ECHO = (1).to_bytes(4)
 REMEMBERED_FOR = 10 * 365 * 86400.0
 JITTER = 0.1
+ROOM_FOR_REPLY = 1024
 _REPLY_CODES = {
     Outcome.ACCEPT: radius.ACCESS_ACCEPT,
     Outcome.REJECT: radius.ACCESS_REJECT,
@@ -309,7 +310,12 @@ class Server:
         self._loop.call_at(at, leave)
 
     def _reply(self, request: _Request, code: int, attributes: list[Attribute]) -> None:
-        reply = radius.encode_reply(code, request.packet, attributes, request.secret)
+        try:
+            reply = radius.encode_reply(code, request.packet, attributes, request.secret)
+        except ValueError as problem:
+            self._duplicates.forget(request.origin, request.packet.authenticator)
+            self._discard(request.client, request.source, Discard.MALFORMED, str(problem))
+            return
         if self._tap is not None:
             self._tap("->", request.client.name, reply)
         if self._duplicates.answered(request.origin, request.packet.authenticator, reply):
@@ -352,6 +358,8 @@ def _unfit(packet: Packet) -> Reason | None:
         return Reason.BAD_REQUEST
     if len(packet.every(radius.STATE)) > 1:
         return Reason.BAD_REQUEST
+    if sum(len(value) + 2 for value in packet.every(radius.PROXY_STATE)) > radius.LONGEST - ROOM_FOR_REPLY:
+        return Reason.BAD_REQUEST  # every one comes back, and the answer must fit beside them
     return None
 
 

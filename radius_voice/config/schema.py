@@ -311,14 +311,23 @@ class Limits(Section):
     """Calls a day."""
 
 
+class SqliteStore(Section):
+    """Logins and limits in one file, which outlives the process."""
+
+    type: Literal["sqlite"]
+    """What kind of store it is."""
+    path: Annotated[Path, PATH] | None = None
+    """The file; state.db in server.state when left out."""
+
+
 class MemoryStore(Section):
     """Logins and limits in this process; forgotten when it ends."""
 
-    type: Literal["memory"] = "memory"
+    type: Literal["memory"]
     """What kind of store it is."""
 
 
-Store: TypeAlias = MemoryStore
+Store: TypeAlias = Annotated[SqliteStore | MemoryStore, Discriminator("type")]
 
 
 class Audit(Section):
@@ -361,7 +370,7 @@ class Settings(Section):
     """How codes reach phones."""
     limits: Limits = section()
     """How often what may happen."""
-    store: Store = section()
+    store: Store = written({"type": "sqlite"})
     """Where logins and limits are kept."""
     audit: Audit = section()
     """The record of what was decided and why."""

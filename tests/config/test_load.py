@@ -160,7 +160,7 @@ def test_yes_and_no_are_words(file):
         ("limits.calls.person", 5, "write it like '10 per 10m'"),
         ("limits.calls.person", "0 per 10m", "or off"),
         ("limits.calls_a_day.all", "10 per 1h", "30 per 24h"),
-        ("store.type", "oracle", "must be 'memory'"),
+        ("store.type", "oracle", "known are 'sqlite', 'memory'"),
         ("admin.listen", "127.0.0.1:0", "development"),
         ("admin.listen", "9812", "not an address"),
         ("log.level", "trace", "must be 'debug', 'info' or 'warning'"),

@@ -1,0 +1,199 @@
+"""Rows and limits in one SQLite file: the default of `serve`.
+
+Write-ahead log, in the event loop: a transaction takes tens of microseconds, less than handing it to a
+thread. What was committed outlives `kill -9`. A commit is not forced to disk, so a power loss may take the
+last moments with it: at the first start of another boot, open rows end and limits keep what was durable.
+Checkpoints, which do wait for the disk, run in a thread of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from radius_voice.login.challenge import REPEATED_FOR
+from radius_voice.login.limits import settle, storage_key
+from radius_voice.login.model import Limited, Login, LoginKey, Spend, Swap, Unavailable
+from radius_voice.stores.rows import UnreadableRow, pack, unpack
+
+BUSY_SECONDS = 0.25
+SWEPT_AT_ONCE = 500
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+MIGRATIONS = (
+    """
+    CREATE TABLE rows (
+        key BLOB PRIMARY KEY, id TEXT NOT NULL, person TEXT NOT NULL, version INTEGER NOT NULL,
+        live_until REAL NOT NULL, ends_at REAL NOT NULL, open INTEGER NOT NULL, body BLOB NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX rows_person ON rows (person);
+    CREATE INDEX rows_end ON rows (ends_at);
+    CREATE TABLE limits (name TEXT PRIMARY KEY, full_at REAL NOT NULL) WITHOUT ROWID;
+    CREATE TABLE kept (key BLOB PRIMARY KEY, value BLOB NOT NULL, until REAL NOT NULL) WITHOUT ROWID;
+    CREATE TABLE boot (id TEXT NOT NULL);
+    """,
+)
+"""What makes each version of the schema of the one before; `PRAGMA user_version` counts them."""
+
+
+class CannotOpen(ValueError):
+    """The file cannot be used as a store; the text says why."""
+
+
+class SqliteStore:
+    """A `Store` in one file, which several processes of this machine may share. `now` is wall-clock seconds."""
+
+    def __init__(self, path: Path, now: Callable[[], float]) -> None:
+        self._path = path
+        self._now = now
+        self._swept_to = ""
+        try:
+            path.touch(mode=0o600)
+            self._base = self._connect()
+            self._migrate()
+            self._end_rows_of_another_boot()
+        except sqlite3.Error as problem:
+            raise CannotOpen(f"store.path: {path}: {problem}") from None
+
+    def _connect(self) -> sqlite3.Connection:
+        base = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        base.executescript(
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=0; PRAGMA cache_size=-16384;"
+        )
+        return base
+
+    def _migrate(self) -> None:
+        (version,) = self._base.execute("PRAGMA user_version").fetchone()
+        if version > len(MIGRATIONS):
+            raise CannotOpen(f"store.path: {self._path}: written by a newer version of radius-voice")
+        for number, migration in enumerate(MIGRATIONS[version:], version + 1):
+            self._base.executescript(f"BEGIN IMMEDIATE; {migration} PRAGMA user_version={number}; COMMIT;")
+
+    def _end_rows_of_another_boot(self) -> None:
+        """After a power loss the newest state of a row may be lost: a code used before it must not be usable again."""
+        boot = BOOT_ID.read_text().strip() if BOOT_ID.exists() else ""
+        known = self._base.execute("SELECT id FROM boot").fetchone()
+        if known is None or known[0] != boot:
+            self._base.executescript("BEGIN IMMEDIATE; DELETE FROM rows; DELETE FROM boot;")
+            self._base.execute("INSERT INTO boot VALUES (?)", (boot,))
+            self._base.execute("COMMIT")
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with self._base as base:
+                base.execute("BEGIN IMMEDIATE")
+                yield base
+        except sqlite3.Error as problem:
+            raise Unavailable("store", str(problem)) from None
+
+    async def load(self, key: LoginKey) -> Login | None:
+        """The row as it is, or None."""
+        try:
+            found = self._base.execute("SELECT body FROM rows WHERE key=?", (key,)).fetchone()
+            return unpack(found[0]) if found else None
+        except sqlite3.Error as problem:
+            raise Unavailable("store", str(problem)) from None
+        except UnreadableRow:
+            return None
+
+    async def swap(self, old: Login | None, new: Login, spends: Iterable[Spend] = ()) -> Swap | Limited:
+        """Put `new` in place of `old` and touch the limits: all of it, or nothing."""
+        now = self._now()
+        live = new.live_at(now)
+        live_until = min(new.call.live_until, new.ends_at) if live else 0.0
+        values = (new.key, new.id, new.person, new.version, live_until, new.ends_at, new.verdict is None, pack(new))
+        with self._transaction() as base:
+            seen = base.execute("SELECT id, version FROM rows WHERE key=?", (new.key,)).fetchone()
+            if seen != ((old.id, old.version) if old else None):
+                return Swap.STALE
+            if live and self._lives_elsewhere(base, new, now):
+                return Swap.BUSY
+            written = self._settled(base, spends, now)
+            if isinstance(written, Limited):
+                return written
+            base.execute("REPLACE INTO rows VALUES (?,?,?,?,?,?,?,?)", values)
+        return Swap.DONE
+
+    def _lives_elsewhere(self, base: sqlite3.Connection, new: Login, now: float) -> bool:
+        query = "SELECT 1 FROM rows WHERE person=? AND key<>? AND live_until>? LIMIT 1"
+        return base.execute(query, (new.person, new.key, now)).fetchone() is not None
+
+    def _settled(self, base: sqlite3.Connection, spends: Iterable[Spend], now: float) -> Limited | None:
+        """Touch limits inside a transaction, or say which forbids it."""
+        spends = tuple(spends)
+        if not spends:
+            return None
+        names = {storage_key(spend) for spend in spends}
+        query = f"SELECT name, full_at FROM limits WHERE name IN ({','.join('?' * len(names))})"  # noqa: S608 - marks only
+        known: dict[str, float] = dict(base.execute(query, tuple(names)))
+        written = settle(spends, lambda name: known.get(name, 0.0), now)
+        if isinstance(written, Limited):
+            return written
+        base.executemany("REPLACE INTO limits VALUES (?,?)", written.items())
+        return None
+
+    async def spend(self, spends: Iterable[Spend]) -> Limited | None:
+        """Touch limits alone: all of them, or none."""
+        spends = tuple(spends)
+        if not spends:
+            return None
+        with self._transaction() as base:
+            return self._settled(base, spends, self._now())
+
+    async def remember(self, key: bytes, value: bytes, ttl: float) -> None:
+        """Keep a value for `ttl` seconds, over restarts."""
+        with self._transaction() as base:
+            base.execute("REPLACE INTO kept VALUES (?,?,?)", (key, value, self._now() + ttl))
+
+    async def recall(self, key: bytes) -> bytes | None:
+        """A value that was kept and still is, or None."""
+        try:
+            query = "SELECT value FROM kept WHERE key=? AND until>?"
+            found = self._base.execute(query, (key, self._now())).fetchone()
+        except sqlite3.Error as problem:
+            raise Unavailable("store", str(problem)) from None
+        return found[0] if found else None
+
+    async def open_logins(self) -> int:
+        """How many rows wait for their code."""
+        try:
+            query = "SELECT count(*) FROM rows WHERE ends_at>? AND open"
+            (count,) = self._base.execute(query, (self._now(),)).fetchone()
+        except sqlite3.Error as problem:
+            raise Unavailable("store", str(problem)) from None
+        return int(count)
+
+    async def sweep(self) -> int:
+        """Drop what has ended, a bounded piece at a time; returns how many rows were still waiting for a code."""
+        now = self._now()
+        with self._transaction() as base:
+            query = "SELECT key, open FROM rows WHERE ends_at<=? LIMIT ?"
+            ended = base.execute(query, (now - REPEATED_FOR, SWEPT_AT_ONCE)).fetchall()
+            base.executemany("DELETE FROM rows WHERE key=?", [(key,) for key, _ in ended])
+            query = "SELECT name, full_at FROM limits WHERE name>? ORDER BY name LIMIT ?"
+            looked_at = base.execute(query, (self._swept_to, SWEPT_AT_ONCE)).fetchall()
+            full = [(name,) for name, full_at in looked_at if full_at <= now]
+            base.executemany("DELETE FROM limits WHERE name=?", full)
+            base.execute("DELETE FROM kept WHERE until<=?", (now,))
+        self._swept_to = looked_at[-1][0] if len(looked_at) == SWEPT_AT_ONCE else ""
+        await asyncio.to_thread(self._checkpoint)
+        return sum(is_open for _, is_open in ended)
+
+    def _checkpoint(self) -> None:
+        """Move the write-ahead log into the file, on a connection of its own so that no login waits for the disk."""
+        try:
+            other = sqlite3.connect(self._path, timeout=BUSY_SECONDS)
+            try:
+                other.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            finally:
+                other.close()
+        except sqlite3.Error as problem:
+            raise Unavailable("store", str(problem)) from None
+
+    async def close(self) -> None:
+        """Close the file; a last connection checkpoints it."""
+        self._base.close()
