@@ -35,6 +35,11 @@ class Admission:
         self._waiting = 0
         self.in_flight = 0
 
+    def allow(self, most_in_flight: int, most_waiting: int) -> None:
+        """Other numbers from now on; what is in flight or waits already stays."""
+        self._most_in_flight = most_in_flight
+        self._most_waiting = most_waiting
+
     def enter(self) -> bool:
         """Take a free place, if there is one."""
         if self.in_flight >= self._most_in_flight:

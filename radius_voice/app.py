@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import socket
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
@@ -35,10 +38,28 @@ class CannotStart(Exception):
     """The service cannot start; the text names the thing, the place and the mend."""
 
 
-class Service:
-    """A running radius-voice. `log` reads what is recorded for people; `tap` sees every packet."""
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """One of several processes: its sockets, where it tells metrics and health, and how many have died so far."""
 
-    def __init__(self, path: Path, loaded: Loaded, log: Observer | None = None, tap: Tap | None = None) -> None:
+    number: int
+    sockets: list[socket.socket]
+    admin: Path
+    deaths: Callable[[], int]
+
+
+class Service:
+    """A running radius-voice, alone or as one worker. `log` tells people what is recorded; `tap` sees every packet."""
+
+    def __init__(
+        self,
+        path: Path,
+        loaded: Loaded,
+        log: Observer | None = None,
+        tap: Tap | None = None,
+        worker: Worker | None = None,
+    ) -> None:
+        self._worker = worker
         self._path = path
         self._settings = loaded.settings
         self._warnings = loaded.warnings
@@ -79,13 +100,14 @@ class Service:
         self._repeat(FOLLOW_EVERY, self._follow)
         for warning in (*self._warnings, *_announcements(settings)):
             self._tell("warning", warning)
-        where = ", ".join(
-            f"udp {endpoint.host} port {port}"
-            for endpoint, port in zip(settings.server.listen, self.ports, strict=True)
-        )
-        self._tell(
-            "started", f"RADIUS on {where}; metrics on http://{settings.admin.listen.host}:{self.admin_port}/metrics"
-        )
+        self._tell("started", self._where(settings))
+
+    def _where(self, settings: Settings) -> str:
+        pairs = zip(settings.server.listen, self.ports, strict=True)
+        where = f"RADIUS on {', '.join(f'udp {endpoint.host} port {port}' for endpoint, port in pairs)}"
+        if self._worker is not None:
+            return f"worker {self._worker.number}: {where}"
+        return f"{where}; metrics on http://{settings.admin.listen.host}:{self.admin_port}/metrics"
 
     def _open(self, settings: Settings) -> None:
         self._audit = AuditLog(settings.audit.path, self._clock, self._complain)
@@ -95,17 +117,7 @@ class Service:
         store = _store(settings)
         self._shared = Shared(Keys(_server_key(settings)), store, Hasher(), self._observe, self._clock, self._complain)
         built = self._build(settings)
-        rules = settings.server
-        self._server = Server(
-            built.generation,
-            Rules(
-                rules.reject_delay, rules.duplicate_window, rules.max_in_flight, rules.max_waiting, rules.status_server
-            ),
-            store,
-            self._observe,
-            time.time,
-            self._tap,
-        )
+        self._server = Server(built.generation, _rules(settings), store, self._observe, time.time, self._tap)
 
     def _build(self, settings: Settings) -> Built:
         built = build(settings, self._shared)
@@ -114,18 +126,27 @@ class Service:
         return built
 
     async def _listen(self, settings: Settings) -> None:
-        self._admin = Admin(self._metrics.page, self._ready)
+        self._admin = Admin(self._metrics.page, self._ready, refresh=self._count)
+        if self._worker is not None:
+            await self._admin.start_at(self._worker.admin)
+            sockets = self._worker.sockets
+        else:
+            sockets = await self._bound(settings)
+        self._listeners = [UdpListener(sock, self._server.receive) for sock in sockets]
+
+    async def _bound(self, settings: Settings) -> list[socket.socket]:
         endpoint = settings.admin.listen
         try:
             self.admin_port = await self._admin.start(endpoint.host, endpoint.port)
         except OSError as problem:
             raise ValueError(f"admin.listen: {endpoint}: {problem.strerror}; is it running already?") from None
+        sockets: list[socket.socket] = []
         for endpoint in settings.server.listen:
             try:
-                sock = bind(endpoint.host, endpoint.port)
+                sockets.append(bind(endpoint.host, endpoint.port))
             except OSError as problem:
                 raise ValueError(f"server.listen: {endpoint}: {problem.strerror}; is it running already?") from None
-            self._listeners.append(UdpListener(sock, self._server.receive))
+        return sockets
 
     # Reload and end
 
@@ -139,7 +160,7 @@ class Service:
             self._tell("reload_failed", str(problem))
             return
         old, self._settings = self._running[-2], loaded.settings
-        self._server.use(built.generation)
+        self._server.use(built.generation, _rules(loaded.settings))
         for warning in (*loaded.warnings, *_announcements(loaded.settings)):
             self._tell("warning", warning)
         waiting = restart_needed(old.settings, loaded.settings)
@@ -202,6 +223,7 @@ class Service:
             bypass_active=lambda: _bypass_until(self._settings) > time.time(),
             development=lambda: self._settings.development,
             audit_failures=lambda: self._audit.failures,
+            worker_deaths=self._worker.deaths if self._worker else lambda: 0,
         )
 
     async def _ready(self) -> Readiness:
@@ -228,17 +250,34 @@ class Service:
         task.add_done_callback(self._tasks.discard)
 
     async def _tidy(self) -> None:
-        try:
+        with suppress(Unavailable):
             abandoned = await self._shared.store.sweep()
+            if abandoned:
+                self._observe(Ended(time.time(), abandoned))
+
+    async def _count(self) -> None:
+        with suppress(Unavailable):
             self._open_logins = await self._shared.store.open_logins()
-        except Unavailable:
-            return
-        if abandoned:
-            self._observe(Ended(time.time(), abandoned))
 
     async def _follow(self) -> None:
         for built in list(self._running):
             await built.dialog.follower.poll()
+
+
+def prepare(settings: Settings) -> None:
+    """Make what workers share, before there are any. Raises ValueError or OSError."""
+    _server_key(settings)
+
+
+def _rules(settings: Settings) -> Rules:
+    server = settings.server
+    return Rules(
+        reject_delay=server.reject_delay,
+        duplicate_window=server.duplicate_window,
+        max_in_flight=server.max_in_flight,
+        max_waiting=server.max_waiting,
+        status_server=server.status_server,
+    )
 
 
 def _store(settings: Settings) -> Store:

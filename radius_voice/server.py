@@ -63,7 +63,7 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What needs a restart to change: seconds and counts."""
+    """How packets are handled, whoever sends them: seconds and counts."""
 
     reject_delay: float = 1.0
     duplicate_window: float = 10.0
@@ -119,9 +119,12 @@ class Server:
         """Logins being handled, those whose reject is held back included."""
         return self._admission.in_flight + self._delayed
 
-    def use(self, generation: Generation) -> None:
+    def use(self, generation: Generation, rules: Rules) -> None:
         """From the next packet on, this configuration holds. Logins in flight end with theirs."""
         self._generation = generation
+        self._rules = rules
+        self._duplicates.window = rules.duplicate_window
+        self._admission.allow(rules.max_in_flight, rules.max_waiting)
 
     async def drain(self) -> None:
         """Wait until every packet that was taken has been answered, held-back rejects included."""

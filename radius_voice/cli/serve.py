@@ -8,10 +8,19 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from radius_voice.cli.common import config_option, loaded, run
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+    from radius_voice.app import Worker
+    from radius_voice.config.load import Loaded
+    from radius_voice.config.schema import Settings
+    from radius_voice.workers import House
 
 
 def spare_the_collector() -> None:
@@ -26,23 +35,45 @@ def spare_the_collector() -> None:
 @click.option("--debug", is_flag=True, help="Print decoded packets and every decision; secrets are hidden.")
 def serve(path: Path, debug: bool) -> None:
     """Run the server until SIGTERM; SIGHUP reads the configuration again."""
-    run(_serve(path, debug))
+    configuration = loaded(path)
+    if configuration.settings.server.workers == 1:
+        run(_serve(path, configuration, debug, None))
+    else:
+        _serve_by_workers(path, configuration, debug)
 
 
-async def _serve(path: Path, debug: bool) -> None:
+def _serve_by_workers(path: Path, configuration: Loaded, debug: bool) -> None:
+    from radius_voice.app import Worker, prepare
+    from radius_voice.workers import WATCHER, Parent
+
+    async def child(configuration: Loaded, house: House, number: int) -> None:
+        asyncio.get_running_loop().add_reader(house.parent, lambda: signal.raise_signal(signal.SIGTERM))
+        if number == WATCHER:
+            await _watch(configuration.settings, house)
+            return
+        worker = Worker(number, house.sockets[number], house.admin_of(number), lambda: house.deaths)
+        await _serve(path, configuration, debug, worker)
+
+    logger = configure_log(configuration)
+    try:
+        prepare(configuration.settings)
+        code = Parent(path, configuration, child, logger.warning).run()
+    except (ValueError, OSError) as problem:
+        raise click.ClickException(str(problem)) from None
+    raise click.exceptions.Exit(code)
+
+
+async def _serve(path: Path, configuration: Loaded, debug: bool, worker: Worker | None) -> None:
     from radius_voice.app import CannotStart, Service
     from radius_voice.cli.debug import Debug
-    from radius_voice.observe.log import Log, configure
+    from radius_voice.observe.log import Log
+    from radius_voice.workers import CANNOT_START
 
-    configuration = loaded(path)
-    log = configuration.settings.log
-    reader = Log(configure(log.level, log.format, sys.stderr), time.monotonic)
+    reader = Log(configure_log(configuration), time.monotonic)
     watch = Debug(sys.stdout) if debug else None
-    service = Service(path, configuration, watch.after(reader) if watch else reader, watch.tap if watch else None)
-    over = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, over.set)
+    tap = watch.tap if watch else None
+    service = Service(path, configuration, watch.after(reader) if watch else reader, tap, worker)
+    over = _signalled()
     reloads: set[asyncio.Task[None]] = set()
 
     def reload() -> None:
@@ -50,11 +81,46 @@ async def _serve(path: Path, debug: bool) -> None:
         reloads.add(task)
         task.add_done_callback(reloads.discard)
 
-    loop.add_signal_handler(signal.SIGHUP, reload)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
     try:
         await service.start()
     except CannotStart as problem:
-        raise click.ClickException(str(problem)) from None
+        click.echo(f"Error: {problem}", err=True)
+        raise SystemExit(1 if worker is None else CANNOT_START) from None
     spare_the_collector()
     await over.wait()
     await service.stop()
+
+
+async def _watch(settings: Settings, house: House) -> None:
+    from radius_voice.watcher import Watcher
+    from radius_voice.workers import CANNOT_START
+
+    watcher = Watcher(house)
+    over = _signalled()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, lambda: None)
+    endpoint = settings.admin.listen
+    try:
+        port = await watcher.start(endpoint.host, endpoint.port)
+    except OSError as problem:
+        click.echo(f"Error: admin.listen: {endpoint}: {problem.strerror}; is it running already?", err=True)
+        raise SystemExit(CANNOT_START) from None
+    click.echo(f"metrics of all workers on http://{endpoint.host}:{port}/metrics", err=True)
+    await over.wait()
+    await watcher.stop()
+
+
+def _signalled() -> asyncio.Event:
+    """Set at SIGTERM or an interrupt."""
+    over = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, over.set)
+    return over
+
+
+def configure_log(configuration: Loaded) -> FilteringBoundLogger:
+    """The log as the configuration wants it, on standard error."""
+    from radius_voice.observe.log import configure
+
+    log = configuration.settings.log
+    return configure(log.level, log.format, sys.stderr)

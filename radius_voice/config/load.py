@@ -77,6 +77,7 @@ def restart_needed(old: Settings, new: Settings) -> list[str]:
         "server.listen": (old.server.listen, new.server.listen),
         "server.state": (old.server.state, new.server.state),
         "server.key": (old.server.key, new.server.key),
+        "server.workers": (old.server.workers, new.server.workers),
         "store": (old.store, new.store),
         "admin.listen": (old.admin.listen, new.admin.listen),
         "log": (old.log, new.log),

@@ -65,6 +65,8 @@ class Server(Section):
     """Where requests are taken: udp://ADDRESS:PORT, IPv6 in brackets."""
     state: Annotated[Path, PATH] = written("state")
     """The folder of server.key and what must survive a restart; $STATE_DIRECTORY if that is set."""
+    workers: int = Field(1, ge=1, le=64)
+    """How many processes serve; more than one needs a store they can share."""
     key: Secret | None = None
     """Keys the hashes of what is stored. Needed when nodes share a store; made at first start otherwise."""
     reject_delay: Annotated[float, duration(0, 5)] = written("1s")
@@ -378,6 +380,12 @@ class Settings(Section):
     """Metrics and health."""
     log: Log = section()
     """What is told on standard error."""
+
+    @model_validator(mode="after")
+    def _workers_share_a_store(self) -> Settings:
+        if self.server.workers > 1 and isinstance(self.store, MemoryStore):
+            raise ValueError("server.workers: more than one cannot share a store of type memory; use sqlite")
+        return self
 
 
 def json_schema() -> dict[str, Any]:

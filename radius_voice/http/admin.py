@@ -10,6 +10,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import cast
 
 from aiohttp import web
@@ -42,7 +43,7 @@ class Readiness:
 class Admin:
     """GET /metrics, /healthz and /readyz; everything else is 404.
 
-    `page` makes the metrics; `ready` is asked at every /readyz. A connection carries one request and
+    `page` makes the metrics, after `refresh`; `ready` is asked at every /readyz. A connection carries one request and
     lives for at most `patience` seconds; beyond `connections` at once, new ones are closed.
     """
 
@@ -51,12 +52,14 @@ class Admin:
         page: Callable[[], bytes],
         ready: Callable[[], Awaitable[Readiness]],
         *,
+        refresh: Callable[[], Awaitable[None]] | None = None,
         connections: int = CONNECTIONS,
         patience: float = PATIENCE,
         ready_patience: float = READY_PATIENCE,
     ) -> None:
         self._page = page
         self._ready = ready
+        self._refresh = refresh
         self._connections = connections
         self._patience = patience
         self._ready_patience = ready_patience
@@ -66,6 +69,16 @@ class Admin:
     async def start(self, host: str, port: int) -> int:
         """Listen, and return the port, which the system chooses when `port` is 0. Raises OSError."""
         loop = asyncio.get_running_loop()
+        self._listener = await loop.create_server(self._opened(), host, port)
+        bound: int = self._listener.sockets[0].getsockname()[1]
+        return bound
+
+    async def start_at(self, path: Path) -> None:
+        """Listen on a local socket, for another process of this service. Raises OSError."""
+        self._listener = await asyncio.get_running_loop().create_unix_server(self._opened(), path)
+
+    def _opened(self) -> Callable[[], _Door]:
+        loop = asyncio.get_running_loop()
         http = web.Server(
             self._answer,
             request_factory=lambda message, body, http, writer, task: _Request(message, body, http, writer, task, loop),
@@ -74,10 +87,8 @@ class Admin:
             max_field_size=LINE_SIZE,
             lingering_time=0,
         )
-        self._listener = await loop.create_server(lambda: _Door(http, self._connections, self._patience), host, port)
         self._http = http
-        bound: int = self._listener.sockets[0].getsockname()[1]
-        return bound
+        return lambda: _Door(http, self._connections, self._patience)
 
     async def stop(self) -> None:
         """Stop listening and close what is open; a request being answered has a second to end."""
@@ -96,6 +107,8 @@ class Admin:
             return web.Response(status=404, text="not found\n", headers=HEADERS)
         match request.path:
             case "/metrics":
+                if self._refresh is not None:
+                    await self._refresh()
                 return web.Response(body=self._page(), headers=HEADERS | {"Content-Type": CONTENT_TYPE_LATEST})
             case "/healthz":
                 return web.Response(text="ok\n", headers=HEADERS)

@@ -26,14 +26,18 @@ _V4_INFO = struct.Struct("=I4s4s")
 _V6_INFO = struct.Struct("=16sI")
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """A bound, non-blocking UDP socket; on all addresses, it tells for each datagram the one it was sent to."""
+def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """A bound, non-blocking UDP socket; on all addresses, it tells for each datagram the one it was sent to.
+
+    With `shared`, more sockets may be bound to the same port: the kernel gives each peer to one of them.
+    """
     address = ip_address(host.partition("%")[0])
     family = socket.AF_INET6 if address.version == 6 else socket.AF_INET  # noqa: PLR2004
     sock = socket.socket(family, socket.SOCK_DGRAM)
     try:
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, shared)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if address.is_unspecified and family == socket.AF_INET6:

@@ -48,6 +48,7 @@ class Readings:
     bypass_active: Callable[[], bool]
     development: Callable[[], bool]
     audit_failures: Callable[[], int]
+    worker_deaths: Callable[[], int]
 
 
 class Metrics:
@@ -182,8 +183,12 @@ class _Read(Collector):
         }
         for name, (text, value) in gauges.items():
             yield GaugeMetricFamily(f"radius_voice_{name}", text, value=float(value()))
-        failures = float(read.audit_failures())
-        yield CounterMetricFamily("radius_voice_audit_failures", "Audit records not written", value=failures)
+        counters = {
+            "audit_failures": ("Audit records not written", read.audit_failures),
+            "worker_deaths": ("Workers that died and were replaced", read.worker_deaths),
+        }
+        for name, (text, value) in counters.items():
+            yield CounterMetricFamily(f"radius_voice_{name}", text, value=float(value()))
         info = GaugeMetricFamily("radius_voice_build_info", "Always 1; the version is its label", labels=["version"])
         info.add_metric([__version__], 1.0)
         yield info

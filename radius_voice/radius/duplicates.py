@@ -32,7 +32,7 @@ class Duplicates:
     """Requests of the last `window` seconds (5 to 30) with the replies they got."""
 
     def __init__(self, window: float) -> None:
-        self._window = window
+        self.window = window
         self._entries: dict[Origin, _Entry] = {}
         self._oldest: deque[_Entry] = deque()
 
@@ -71,7 +71,7 @@ class Duplicates:
 
     def _forget(self, now: float) -> None:
         oldest = self._oldest
-        while oldest and now - oldest[0].since > self._window:
+        while oldest and now - oldest[0].since > self.window:
             entry = oldest.popleft()
             if self._entries.get(entry.origin) is entry:
                 del self._entries[entry.origin]

@@ -70,16 +70,23 @@ class SqliteStore:
         if version > len(MIGRATIONS):
             raise CannotOpen(f"store.path: {self._path}: written by a newer version of radius-voice")
         for number, migration in enumerate(MIGRATIONS[version:], version + 1):
-            self._base.executescript(f"BEGIN IMMEDIATE; {migration} PRAGMA user_version={number}; COMMIT;")
+            with self._base as base:
+                base.execute("BEGIN EXCLUSIVE")
+                (now_at,) = base.execute("PRAGMA user_version").fetchone()
+                if now_at < number:  # another process may have been faster
+                    for statement in migration.strip().rstrip(";").split(";"):
+                        base.execute(statement)
+                    base.execute(f"PRAGMA user_version={number}")
 
     def _end_rows_of_another_boot(self) -> None:
         """After a power loss the newest state of a row may be lost: a code used before it must not be usable again."""
         boot = BOOT_ID.read_text().strip() if BOOT_ID.exists() else ""
-        known = self._base.execute("SELECT id FROM boot").fetchone()
-        if known is None or known[0] != boot:
-            self._base.executescript("BEGIN IMMEDIATE; DELETE FROM rows; DELETE FROM boot;")
-            self._base.execute("INSERT INTO boot VALUES (?)", (boot,))
-            self._base.execute("COMMIT")
+        with self._base as base:
+            base.execute("BEGIN IMMEDIATE")
+            if base.execute("SELECT id FROM boot").fetchall() != [(boot,)]:
+                base.execute("DELETE FROM rows")
+                base.execute("DELETE FROM boot")
+                base.execute("INSERT INTO boot VALUES (?)", (boot,))
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

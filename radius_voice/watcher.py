@@ -1,0 +1,76 @@
+"""The child that speaks for all workers: one page of metrics, one answer whether they are ready."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+
+from radius_voice.http.admin import Admin, Readiness
+from radius_voice.observe.merge import merged
+from radius_voice.workers import House
+
+PATIENCE = 1.0
+
+
+class Watcher:
+    """Collects from the workers' local sockets, and serves the admin listener."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._page = b""
+        self._admin = Admin(lambda: self._page, self._ready, refresh=self._collect)
+
+    async def start(self, host: str, port: int) -> int:
+        """Listen, and return the port. Raises OSError."""
+        return await self._admin.start(host, port)
+
+    async def stop(self) -> None:
+        """Stop listening."""
+        await self._admin.stop()
+
+    async def _collect(self) -> None:
+        answers = await ask_all(self._house, "/metrics")
+        self._page = merged(page for _, page in answers.values())
+
+    async def _ready(self) -> Readiness:
+        return readiness_of(await ask_all(self._house, "/readyz"), len(self._house.sockets))
+
+
+async def ask(house: House, worker: int, path: str) -> tuple[int, str]:
+    """A worker's answer on its local socket: HTTP status and text. Raises OSError or ValueError when it has none."""
+    reader, writer = await asyncio.open_unix_connection(house.admin_of(worker))
+    try:
+        writer.write(f"GET {path} HTTP/1.0\r\nHost: worker\r\n\r\n".encode())
+        answer = (await reader.read()).decode()
+    finally:
+        writer.close()
+    head, _, body = answer.partition("\r\n\r\n")
+    return int(head.split(" ", 2)[1]), body
+
+
+async def ask_all(house: House, path: str) -> Mapping[int, tuple[int, str]]:
+    """The answers of all workers that give one in time."""
+
+    async def asked(worker: int) -> tuple[int, str]:
+        async with asyncio.timeout(PATIENCE):
+            return await ask(house, worker, path)
+
+    numbers = range(len(house.sockets))
+    answers = await asyncio.gather(*(asked(number) for number in numbers), return_exceptions=True)
+    return {number: answer for number, answer in enumerate(answers) if not isinstance(answer, BaseException)}
+
+
+def readiness_of(answers: Mapping[int, tuple[int, str]], workers: int) -> Readiness:
+    """What `/readyz` of all workers comes to: a part is as bad as it is anywhere."""
+    parts: dict[str, str] = {}
+    development = False
+    for number in range(workers):
+        if number not in answers:
+            parts[f"worker {number}"] = "does not answer"
+            continue
+        told = json.loads(answers[number][1])
+        development = development or told["development"]
+        for part, state in told["parts"].items():
+            parts[part] = parts.get(part) or ("" if state == "ok" else state)
+    return Readiness(parts, development)

@@ -1,0 +1,200 @@
+"""`server.workers: N`: several processes that serve one configuration.
+
+The parent does nothing that can fail in use: it binds the sockets, forks, waits, and passes signals on. It keeps
+every socket open, so that what is queued for a worker that died is read by the one that takes its place. Each worker
+has a socket of its own on every port, and the kernel sends a gateway's packets from one port to the same one,
+so a retransmission finds the worker that knows it. One more child collects the workers' metrics and health.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import shutil
+import signal
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from radius_voice.config.errors import ConfigError
+from radius_voice.config.load import Loaded, load
+from radius_voice.config.schema import Settings
+from radius_voice.listeners.udp import bind
+
+SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGALRM}
+CANNOT_START = 3
+YOUNG = 2.0
+PATIENCE = 45
+WATCHER = -1
+
+
+@dataclass(slots=True)
+class _Child:
+    number: int
+    born: float
+
+
+@dataclass(slots=True)
+class House:
+    """What the processes of one service share: sockets by worker, a folder for local sockets, and a count.
+
+    `parent` can be read from once the parent is gone.
+    """
+
+    sockets: list[list[socket.socket]]
+    folder: Path
+    parent: int
+    _deaths: mmap.mmap = field(default_factory=lambda: mmap.mmap(-1, 8))
+
+    @property
+    def deaths(self) -> int:
+        """How many workers have died and were replaced."""
+        return int.from_bytes(self._deaths[:8])
+
+    def count_death(self) -> None:
+        """Note that one more worker died. The parent alone writes."""
+        self._deaths[:8] = (self.deaths + 1).to_bytes(8)
+
+    def admin_of(self, worker: int) -> Path:
+        """The local socket on which a worker tells metrics and health."""
+        return self.folder / f"worker-{worker}"
+
+
+def bind_all(settings: Settings) -> list[list[socket.socket]]:
+    """For every worker a socket on every endpoint, in the order of `server.listen`.
+
+    Raises ValueError when one is taken.
+    """
+    workers: list[list[socket.socket]] = [[] for _ in range(settings.server.workers)]
+    for endpoint in settings.server.listen:
+        port = endpoint.port
+        for sockets in workers:
+            try:
+                sockets.append(bind(endpoint.host, port, shared=True))
+            except OSError as problem:
+                raise ValueError(f"server.listen: {endpoint}: {problem.strerror}; is it running already?") from None
+            port = sockets[-1].getsockname()[1]
+    return workers
+
+
+Serve = Callable[[Loaded, House, int], Coroutine[Any, Any, None]]
+"""What a child runs: a worker by its number, or the watcher."""
+
+
+class Parent:
+    """Forks the workers and one watcher, and replaces whoever dies."""
+
+    def __init__(self, path: Path, loaded: Loaded, serve: Serve, complain: Callable[[str], None]) -> None:
+        self._path = path
+        self._loaded = loaded
+        self._serve = serve
+        self._complain = complain
+        self._children: dict[int, _Child] = {}
+        self._due: dict[int, float] = {}
+        self._stopping = False
+
+    def run(self) -> int:
+        """Serve until SIGTERM; returns the exit code. Raises ValueError when a socket cannot be bound."""
+        sockets = bind_all(self._loaded.settings)
+        folder = Path(tempfile.mkdtemp(prefix="radius-voice-"))
+        parent, self._alive = os.pipe()
+        self._house = House(sockets, folder, parent)
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        try:
+            for number in (WATCHER, *range(len(self._house.sockets))):
+                self._fork(number)
+            return self._supervise()
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _supervise(self) -> int:
+        code = 0
+        while self._children or (self._due and not self._stopping):
+            received = signal.sigtimedwait(SIGNALS, self._until_due())
+            match received.si_signo if received else None:
+                case signal.SIGTERM | signal.SIGINT:
+                    self._stopping = True
+                    self._signal_all(signal.SIGTERM)
+                    signal.alarm(PATIENCE)
+                case signal.SIGALRM:
+                    self._signal_all(signal.SIGKILL)
+                case signal.SIGHUP:
+                    self._reload()
+            code = max(code, self._reap())
+            self._replace()
+        signal.alarm(0)
+        return code
+
+    def _until_due(self) -> float:
+        now = time.monotonic()
+        return max(0.0, min((at - now for at in self._due.values()), default=3600.0))
+
+    def _reap(self) -> int:
+        """Bury who has ended; one that could not start ends the service."""
+        code = 0
+        while self._children:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return code
+            child = self._children.pop(pid)
+            if os.waitstatus_to_exitcode(status) == CANNOT_START and not self._house.deaths:
+                code, self._stopping = 1, True
+                self._signal_all(signal.SIGTERM)
+            elif not self._stopping:
+                self._bury(child, os.waitstatus_to_exitcode(status))
+        return code
+
+    def _bury(self, child: _Child, code: int) -> None:
+        now = time.monotonic()
+        name = "the watcher" if child.number == WATCHER else f"worker {child.number}"
+        self._complain(f"{name} died ({_how(code)}) and is replaced")
+        self._house.count_death()
+        self._due[child.number] = now if now - child.born > YOUNG else now + YOUNG
+
+    def _replace(self) -> None:
+        now = time.monotonic()
+        for number in [number for number, at in self._due.items() if at <= now and not self._stopping]:
+            del self._due[number]
+            self._fork(number)
+
+    def _reload(self) -> None:
+        """Remember the newest good configuration for workers to come, and let each worker read it."""
+        with suppress(ConfigError):  # each worker says so, and serves on
+            self._loaded = load(self._path)
+        self._signal_all(signal.SIGHUP)
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        for pid in self._children:
+            os.kill(pid, number)
+
+    def _fork(self, number: int) -> None:
+        pid = os.fork()
+        if pid:
+            self._children[pid] = _Child(number, time.monotonic())
+            return
+        code = 1
+        try:
+            os.close(self._alive)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+            code = _run_child(self._serve(self._loaded, self._house, number))
+        finally:
+            os._exit(code)
+
+
+def _run_child(work: Coroutine[Any, Any, None]) -> int:
+    import uvloop  # noqa: PLC0415
+
+    try:
+        uvloop.run(work)
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else 1
+    return 0
+
+
+def _how(code: int) -> str:
+    return f"signal {-code}" if code < 0 else f"exit code {code}"
