@@ -1,13 +1,14 @@
 # make demo   a login from end to end on this machine, with a simulated phone
 # make test   the tests; as root on Debian it installs the real servers they need
 # make lint   format, lint, types, import rules
+# make story  produce the login that docs/login-story.md shows
 # make bench  what the server costs, beside its peers
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all lint bench wheel peers
+.PHONY: demo test test-all lint bench story wheel peers
 
 demo: $(VENV)/ready
 	@$(BIN)/radius-voice demo
@@ -27,6 +28,9 @@ lint: $(VENV)/ready-dev
 bench: $(VENV)/ready-dev peers
 	$(BIN)/python bench/login_cpu.py
 	$(BIN)/python bench/voice_rate.py
+
+story: $(VENV)/ready-dev peers
+	$(BIN)/python docs/produce_login_story.py
 
 wheel: $(VENV)/ready-dev
 	$(BIN)/python -m build --wheel

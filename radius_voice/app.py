@@ -114,7 +114,7 @@ class Service:
         self._readers.append(self._audit)
         self._metrics = Metrics(CollectorRegistry(), self._readings())
         self._readers.append(self._metrics)
-        store = _store(settings)
+        store = open_store(settings)
         self._shared = Shared(Keys(_server_key(settings)), store, Hasher(), self._observe, self._clock, self._complain)
         built = self._build(settings)
         self._server = Server(built.generation, _rules(settings), store, self._observe, time.time, self._tap)
@@ -280,7 +280,7 @@ def _rules(settings: Settings) -> Rules:
     )
 
 
-def _store(settings: Settings) -> Store:
+def open_store(settings: Settings) -> Store:
     """The store, in the state folder unless the configuration says otherwise."""
     if isinstance(settings.store, MemoryStore):
         from radius_voice.stores import memory  # noqa: PLC0415

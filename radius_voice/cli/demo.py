@@ -43,6 +43,9 @@ def demo(number: str | None) -> None:
     Without a terminal it answers by itself. --call takes the account from TWILIO_ACCOUNT_SID,
     TWILIO_AUTH_TOKEN and TWILIO_FROM.
     """
+    from radius_voice.app import CannotStart
+    from radius_voice.client import NoReply
+
     phone = None
     if number is not None:
         try:
@@ -54,7 +57,11 @@ def demo(number: str | None) -> None:
             raise click.ClickException(f"--call needs your Twilio account in the environment: {', '.join(missing)}")
         if not sys.stdin.isatty():
             raise click.ClickException("--call needs a terminal: you hear the code and type it")
-    if not run(_demo(phone)):
+    try:
+        accepted = run(_demo(phone))
+    except (CannotStart, NoReply) as problem:
+        raise click.ClickException(str(problem)) from None
+    if not accepted:
         raise click.exceptions.Exit(1)
 
 

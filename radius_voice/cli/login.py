@@ -29,18 +29,18 @@ def login(server: str, user: str, secret: str | None, station: str, timeout: flo
     The password is asked for, or read from the first line of standard input; codes come from the next lines.
     """
     host, port = _address(server)
-    shared = secret or click.prompt("Shared secret", hide_input=True)
+    shared = secret or click.prompt("Shared secret", hide_input=True, err=True)
     client = RadiusClient(host, port, shared.encode(), Timers(in_all=timeout))
     attributes: list[Attribute] = [(radius.USER_NAME, user.encode()), (32, socket.gethostname().encode()[:253])]
     if station:
         attributes.append((radius.CALLING_STATION_ID, station.encode()))
-    password = click.prompt("Password", hide_input=os.isatty(0))
+    password = click.prompt("Password", hide_input=os.isatty(0), err=True)
     reply = _asked(client, attributes, password)
     while reply.code == radius.ACCESS_CHALLENGE:
         state = reply.first(radius.STATE) or b""
         text = text_of(b"".join(reply.every(radius.REPLY_MESSAGE))) or "Answer"
         click.echo("Access-Challenge")
-        typed = click.prompt(_safe(text).rstrip(":"))
+        typed = click.prompt(_safe(text).rstrip(": "), err=True)
         reply = _asked(client, [*attributes, (radius.STATE, state)], typed)
     message = _safe(text_of(b"".join(reply.every(radius.REPLY_MESSAGE))))
     if reply.code == radius.ACCESS_ACCEPT:

@@ -17,10 +17,13 @@ if TYPE_CHECKING:
 @click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
 def init(directory: Path) -> None:
     """Write a commented configuration with fresh secrets to DIRECTORY, ready to edit."""
+    from radius_voice.config.errors import ConfigError
     from radius_voice.config.init import write_configuration
 
     try:
         written = write_configuration(directory)
+    except ConfigError as problem:
+        raise click.ClickException(str(problem)) from None
     except OSError as problem:
         raise click.ClickException(f"{problem.filename}: {problem.strerror}") from None
     for path in written:
@@ -37,7 +40,7 @@ def init(directory: Path) -> None:
 
 @click.command()
 @config_option
-@click.option("--connect", is_flag=True, help="Also try every identity source, provider and store.")
+@click.option("--connect", is_flag=True, help="Also try the store and every provider.")
 def check(path: Path, connect: bool) -> None:
     """Validate a configuration and print the policy that results."""
     from radius_voice.identity.passwords import Hasher
@@ -66,7 +69,7 @@ def check(path: Path, connect: bool) -> None:
     for warning in configuration.warnings:
         click.echo(f"warning: {warning}", err=True)
     _describe(settings, people)
-    if connect and not run(_ask_providers(settings)):
+    if connect and not run(_connect(settings)):
         raise click.exceptions.Exit(1)
     click.echo(f"{path}: good")
 
@@ -101,6 +104,22 @@ def test_credentials(path: Path) -> None:
     """Ask each provider whether credentials and number are good. Calls nobody."""
     if not run(_ask_providers(loaded(path).settings)):
         raise click.exceptions.Exit(1)
+
+
+async def _connect(settings: Settings) -> bool:
+    """Try what a login needs besides the files; tells what it finds."""
+    from radius_voice.app import open_store
+    from radius_voice.login.model import Unavailable
+
+    try:
+        store = open_store(settings)
+        await store.recall(b"check")
+        await store.close()
+    except (Unavailable, ValueError, OSError) as problem:
+        click.echo(f"store {settings.store.type}: BAD: {problem}")
+        return False
+    click.echo(f"store {settings.store.type}: good")
+    return await _ask_providers(settings)
 
 
 async def _ask_providers(settings: Settings) -> bool:

@@ -6,6 +6,7 @@ docs/settings.md says more. Models are frozen; what they hold is checked and in 
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -383,6 +384,8 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _workers_share_a_store(self) -> Settings:
+        if self.server.workers > 1 and not sys.platform.startswith("linux"):
+            raise ValueError("server.workers: more than one needs Linux; leave it out here")
         if self.server.workers > 1 and isinstance(self.store, MemoryStore):
             raise ValueError("server.workers: more than one cannot share a store of type memory; use sqlite")
         return self

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+import sys
 from collections.abc import Callable
 from functools import partial
 from ipaddress import ip_address
@@ -20,7 +21,7 @@ Receive = Callable[[bytes, Peer, int, Send], None]
 DRAINED_AT_ONCE = 64
 LONGEST_DATAGRAM = 4097
 RECEIVE_BUFFER = 4 << 20
-_IP_PKTINFO = 8
+_IP_PKTINFO = 26 if sys.platform == "darwin" else 8
 _ANCILLARY_SPACE = socket.CMSG_SPACE(20)
 _V4_INFO = struct.Struct("=I4s4s")
 _V6_INFO = struct.Struct("=16sI")

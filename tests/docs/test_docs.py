@@ -1,0 +1,244 @@
+"""What is written for people is true: links, samples, commands, transcripts."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner
+from pyrad.dictionary import Dictionary
+from pyrad.packet import Packet
+
+from radius_voice.cli.main import COMMANDS, main
+from radius_voice.config.load import load
+from radius_voice.config.schema import Settings, json_schema
+from radius_voice.radius import packet as radius
+from radius_voice.resources import shipped
+from tests.docs.pages import ROOT, anchors, blocks, commands, pages, prose, text
+
+PASSWORD = "correct horse"
+CALLS_SOMEBODY = ("serve", "test-credentials")
+YAML = [(page, number) for page in pages() for number in range(len(blocks(page, "yaml")))]
+
+
+def console(*words, **more):
+    """A command of radius-voice as people type it, in the folder `cwd`."""
+    command = [sys.executable, "-m", "radius_voice.cli.main", *words]
+    return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=60, check=False, **more)
+
+
+@pytest.mark.parametrize("page", pages())
+def test_every_relative_link_leads_somewhere(page):
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
+        if re.match(r"\w+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        linked = (ROOT / page).parent / path if path else ROOT / page
+        assert linked.exists(), f"{page} links to {target}"
+        if anchor:
+            assert anchor in anchors(linked.resolve().relative_to(ROOT)), f"{page} links to {target}"
+
+
+@pytest.mark.parametrize("page", pages())
+def test_no_page_names_a_place_of_one_machine(page):
+    places = {str(ROOT), str(Path.home()), sys.prefix, str(Path(sys.prefix).parent)}
+    mine = {place for place in places if len(Path(place).parts) > 2} | set(
+        re.findall(r"/(?:home|Users)/\w+", text(page))
+    )
+    assert [] == [place for place in mine if place in text(page)]
+
+
+@pytest.mark.parametrize("page", [page for page in pages() if page.startswith("docs/")])
+def test_every_page_can_be_reached_from_the_readme(page):
+    seen, ahead = set(), ["README.md"]
+    while ahead:
+        here = ahead.pop()
+        seen.add(here)
+        for target in re.findall(r"\]\(([^)\s#]+\.md)", prose(here)):
+            path = os.path.relpath((ROOT / here).parent / target, ROOT)
+            ahead += [path] if path not in seen else []
+    assert page in seen
+
+
+@pytest.mark.parametrize(("page", "number"), YAML)
+def test_every_configuration_that_is_shown_can_be_loaded(tmp_path, monkeypatch, page, number):
+    shown = blocks(page, "yaml")[number].replace("/etc/radius-voice/", "")
+    read = yaml.safe_load(shown)
+    if not set(read) <= {*Settings.model_fields}:
+        return  # other software's: that it is YAML is all that is known here
+    least = yaml.safe_load((shipped("config") / "minimal.yaml").read_text())
+    rest = {key: value for key, value in least.items() if key not in read}
+    path = tmp_path / "radius-voice.yaml"
+    path.write_text(shown + (yaml.safe_dump(rest) if rest else ""))
+    for variable in re.findall(r"env: (\w+)", path.read_text()):
+        monkeypatch.setenv(variable, "a secret of more than thirty-two octets")
+    for name in re.findall(r"\{file: ([\w./-]+)\}", shown):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch(0o600)
+        (tmp_path / name).write_text("a secret of more than thirty-two octets\n")
+
+    assert set(read) <= load(path).settings.model_fields_set
+
+
+# README
+
+
+def test_the_readme_leads_from_nothing_to_a_configuration_that_is_good(tmp_path):
+    lines = [shlex.split(line)[1:] for line in commands("README.md") if line.startswith("radius-voice ")]
+    assert ["init", "users", "check", "test-credentials", "serve"] == [line[0] for line in lines]
+    told = []
+    for line in lines:
+        if line[0] not in CALLS_SOMEBODY:
+            done = console(*line, cwd=tmp_path, input=f"{PASSWORD}\n")
+            assert 0 == done.returncode, done.stderr
+            told += done.stdout.splitlines()
+        assert 0 == console(line[0], "--help").returncode
+
+    assert "vpn/users.yaml: alice added" in told
+    assert "identity people: 1 person" in told
+    assert "vpn/radius-voice.yaml: good" == told[-1]
+
+
+def test_the_readme_shows_the_demos_own_output():
+    shown = text("README.md").split("<!-- the demo's own output -->\n```text\n")[1].split("```")[0]
+    printed = console("demo", stdin=subprocess.DEVNULL)
+
+    assert 0 == printed.returncode, printed.stderr
+    assert without_codes(shown) == without_codes(printed.stdout)
+
+
+def without_codes(printed):
+    return re.sub(r"\b\d{6}\b", "CODE", re.sub(r"\b\d( \d){5}\b", "C O D E", printed))
+
+
+def test_the_readme_names_the_packages_that_the_tests_want():
+    install = text("tests/peers/install")
+    wanted = re.search(r'^packages="(.+)"$', install, re.MULTILINE)[1].split()
+    wanted += re.findall(r'packages="\$packages (\w+)"', install)
+
+    assert wanted in [line.split()[2:] for line in text("README.md").splitlines() if "apt-get install" in line]
+
+
+def test_the_readmes_make_targets_exist():
+    targets = set(re.findall(r"^([\w-]+):", text("Makefile"), re.MULTILINE))
+
+    assert (
+        {"demo", "test", "wheel"} <= set(re.findall(r"^    make ([\w-]+)", text("README.md"), re.MULTILINE)) <= targets
+    )
+
+
+def test_the_readme_says_what_kinds_there_are():
+    table = text("README.md").split("## What it works with")[1].split("\n\nIt ")[0]
+    kinds = {
+        node["properties"]["type"]["const"]
+        for node in json_schema()["$defs"].values()
+        if "const" in node.get("properties", {}).get("type", {})
+    }
+
+    assert kinds == set(re.findall(r"`([\w-]+)`", table))
+
+
+# Commands
+
+
+def every_command():
+    """Each command and subcommand by its words."""
+    for name in COMMANDS:
+        command = main.get_command(None, name)
+        below = getattr(command, "commands", None)
+        if below is None:
+            yield name, command
+        else:
+            yield from ((f"{name} {word}", each) for word, each in below.items())
+
+
+def section(name):
+    """What docs/commands.md says of a command."""
+    found = re.search(rf"^## `{re.escape(name)}`\n(.*?)(?=^## |\Z)", text("docs/commands.md"), re.MULTILINE | re.DOTALL)
+    assert found, f"docs/commands.md has no section on {name}"
+    return found[1]
+
+
+def parameters(command, kind):
+    return [each for each in command.params if each.param_type_name == kind]
+
+
+def test_every_command_is_documented_and_no_other():
+    documented = re.findall(r"^## `(.+)`$", text("docs/commands.md"), re.MULTILINE)
+
+    assert [name for name, _ in every_command()] == documented
+
+
+@pytest.mark.parametrize(("name", "command"), list(every_command()))
+def test_every_option_is_documented_and_no_other(name, command):
+    documented = re.findall(r"^\| `(--[\w-]+)", section(name), re.MULTILINE)
+
+    assert [option.opts[-1] for option in parameters(command, "option")] == documented
+
+
+@pytest.mark.parametrize(("name", "command"), list(every_command()))
+def test_the_usage_line_names_arguments_and_required_options(name, command):
+    usage = re.search(r"^`(radius-voice .+)`$", section(name), re.MULTILINE)[1]
+
+    assert usage.startswith(f"radius-voice {name}")
+    needed = [option.opts[-1] for option in parameters(command, "option") if option.required]
+    needed += [argument.name.upper() for argument in parameters(command, "argument")]
+    assert [] == [word for word in needed if word not in usage]
+
+
+@pytest.mark.parametrize(("name", "command"), list(every_command()))
+def test_every_command_says_when_its_exit_code_is_0(name, command):
+    assert 1 == section(name).count("Exit code 0: ")
+
+
+@pytest.mark.parametrize(
+    ("code", "line"),
+    [
+        (0, "hash-password"),
+        (1, "users list --file nothing.yaml"),
+        (1, "check --config nothing.yaml"),
+        (1, "serve --config nothing.yaml"),
+        (1, "test-credentials --config nothing.yaml"),
+        (1, "call --config nothing.yaml +14155550123"),
+        (1, "login nowhere.invalid alice --secret aSecret"),
+        (2, "check"),
+        (2, "simulate-twilio --listen 192.0.2.1:1"),
+        (2, "users add --file users.yaml alice --phone 5"),
+        (2, "nothing"),
+    ],
+)
+def test_exit_codes_are_those_of_the_manual(tmp_path, monkeypatch, code, line):
+    monkeypatch.chdir(tmp_path)
+
+    assert code == CliRunner().invoke(main, line.split(), input=f"{PASSWORD}\n").exit_code
+
+
+def test_the_changelog_names_every_command():
+    listed = re.search(r"^- Commands: (.+)\.$", text("CHANGELOG.md"), re.MULTILINE)[1]
+
+    assert {name for name, _ in every_command()} >= set(re.findall(r"`([\w -]+)`", listed))
+
+
+# Decisions
+
+
+def test_decisions_are_numbered_without_a_gap_and_say_the_same_three_things():
+    decisions = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+
+    for number, path in enumerate(decisions, 1):
+        assert path.name.startswith(f"{number:04}-")
+        assert f"# {number}. " == path.read_text()[: len(f"# {number}. ")]
+        assert ["Situation", "Decision", "Consequences"] == re.findall(r"^## (.+)$", path.read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("attribute", [b"\x00\x02", b"\x01\x0aAB"])
+def test_pyrad_takes_what_the_codec_refuses_as_decision_1_says(attribute):
+    octets = b"\x01\x01" + (20 + len(attribute)).to_bytes(2) + bytes(16) + attribute
+
+    Packet(secret=b"s", dict=Dictionary(str(shipped("dictionaries") / "dictionary"))).DecodePacket(octets)
+    with pytest.raises(radius.MalformedPacket):
+        radius.decode(octets)

@@ -1,0 +1,91 @@
+"""docs/login-story.md shows what the program does today: its producer runs again, and both tell the same."""
+
+import importlib.util
+import json
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from tests.docs.pages import ROOT, commands, text
+from tests.peers.needs import need
+
+PAGE = "docs/login-story.md"
+
+
+@pytest.fixture(scope="module")
+def producer():
+    spec = importlib.util.spec_from_file_location("produce_login_story", ROOT / "docs" / "produce_login_story.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+def told(section):
+    """What a section tells, without what differs from one run to the next: a list of plain lines."""
+    lines = []
+    for line in section.splitlines():
+        if line.startswith("{"):
+            lines.append(masked_record(json.loads(line)))
+        elif not line.startswith(("Sent ", "    Cleartext-Password")):  # what radclient says of itself is its own
+            lines.append(masked(line))
+    return lines
+
+
+def masked(line):
+    line = re.sub(r"0x[0-9a-f]{32,}", "OCTETS", line)
+    line = re.sub(r"^(Received Access-\w+) Id \d+ from .* length (\d+)$", r"\1 of \2 octets", line)
+    line = re.sub(r"\b\d( \d){5}\b", "C O D E", line)
+    return re.sub(r'"\d{6}"', '"CODE"', line)
+
+
+def masked_record(record):
+    """Keys, names, reasons and outcomes stay; times, references and identifiers go."""
+    kept = ("kind", "client", "outcome", "reason", "user", "phone", "provider", "result")
+    steps = [(step["name"], step.get("detail")) for step in record.get("steps", ())]
+    return [sorted(record), {key: record[key] for key in kept if key in record}, steps]
+
+
+def test_the_story_is_what_happens(producer):
+    need("radclient", shutil.which("radclient"))
+    shown = text(PAGE).split(producer.BEGIN)[1].split(producer.END)[0].lstrip("\n")
+
+    assert told(producer.produce()) == told(shown), "run: make story"
+
+
+def test_the_producer_replaces_what_is_between_the_markers_and_nothing_else(producer, tmp_path, monkeypatch):
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{producer.BEGIN}\nold\n{producer.END}\nafter\n")
+    monkeypatch.setattr(producer, "produce", lambda: "new\n")
+
+    producer.write(page)
+
+    assert f"before\n{producer.BEGIN}\nnew\n{producer.END}\nafter\n" == page.read_text()
+
+
+def test_every_file_that_the_story_names_exists():
+    names = re.findall(r"`((?:[\w]+/)*[\w]+\.py)`", text(PAGE).split("## By hand")[0])
+
+    assert names
+    assert [] == [name for name in names if not (ROOT / name).exists() and not (ROOT / "radius_voice" / name).exists()]
+
+
+def test_the_story_tells_every_outcome_once(producer):
+    section = text(PAGE).split(producer.BEGIN)[1]
+
+    assert ["Challenge", "Challenge", "Accept"] == re.findall(r"Received Access-(\w+)", section)
+
+
+def test_the_readmes_question_to_a_server_is_answered_with_a_challenge(producer, tmp_path):
+    need("radclient", shutil.which("radclient"))
+    (line,) = [line for line in commands("README.md") if "radclient" in line]
+    line = line.replace("the password", producer.PASSWORD).replace("vpn/office-vpn.secret", "gateway.secret")
+
+    with producer.house(tmp_path) as running:
+        line = line.replace("127.0.0.1", running.server)
+        answer = subprocess.run(line, shell=True, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+
+    assert "Received Access-Challenge" in answer.stdout
