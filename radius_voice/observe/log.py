@@ -82,7 +82,7 @@ def configure(level: Level, form: Format, stream: TextIO) -> FilteringBoundLogge
         logger_factory=lambda *_: Lines(stream),
         cache_logger_on_first_use=False,
     )
-    logger: FilteringBoundLogger = structlog.get_logger()
+    logger: FilteringBoundLogger = structlog.get_logger().bind()  # not the lazy one, made anew at every line
     logging.getLogger("twilio").setLevel(OFF)
     root = logging.getLogger()
     root.handlers[:] = [Libraries(logger)]
@@ -167,7 +167,7 @@ class Log:
         elif event.outcome is Outcome.SILENCE and event.reason is not Reason.STATUS:
             level = logging.ERROR if event.reason is Reason.INTERNAL_ERROR else logging.WARNING
             held = self._silences.admit(event.client, event.reason)
-        if held is None:
+        if held is None or not self._logger.is_enabled_for(level):
             return
         self._logger.log(
             level,
@@ -208,6 +208,8 @@ class Log:
             level = logging.INFO
         else:
             level = logging.DEBUG
+        if not self._logger.is_enabled_for(level):
+            return
         self._logger.log(
             level,
             "call asked for",
