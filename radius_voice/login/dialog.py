@@ -367,7 +367,7 @@ class Dialog:
 
     def _supervise(self, work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
         """Run `work` to its end whatever becomes of the packet that began it; a failure is never silent."""
-        task = asyncio.ensure_future(work)
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         return task
