@@ -11,6 +11,7 @@ what is compared are keyed hashes. What may never happen, whatever the order of 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from hmac import compare_digest
@@ -166,14 +167,15 @@ def _first(row: Login | None, blank: Login, now: float) -> Step:
 def _open(row: Login | None, blank: Login, now: float) -> Step:
     """Open a row; verdicts of the one before stay known until nobody can ask for them again."""
     if row is not None:
-        used = tuple(handed for handed in row.states if handed.verdict)
+        used = [handed for handed in row.states if handed.verdict]
         states = _hand_out(used, blank.states[0].state, now)
         blank = but(blank, states=states, version=row.version + 1)
     return Step(blank, Outcome.CHALLENGE, Reason.CALLED, hands_out=True, ring=True, charge=Charge.CALL)
 
 
 def _answered(row: Login, event: Answered, now: float) -> Step:
-    handed = next((each for each in row.states if compare_digest(each.state, event.state)), None)
+    newest_first = reversed(row.states)
+    handed = next((each for each in newest_first if compare_digest(each.state, event.state)), None)
     if handed is None or row.client != event.client or row.name.casefold() != event.name.casefold():
         return Step(None, Outcome.REJECT, Reason.UNKNOWN_STATE)
     if handed.verdict is not None:
@@ -308,12 +310,11 @@ def _live_ref(row: Login, now: float) -> CallRef | None:
 
 
 def _use(states: tuple[HandedOut, ...], state: bytes, answer: bytes, verdict: Verdict) -> tuple[HandedOut, ...]:
-    return tuple(
-        HandedOut(each.state, answer, verdict) if compare_digest(each.state, state) else each for each in states
-    )
+    used = [HandedOut(each.state, answer, verdict) if compare_digest(each.state, state) else each for each in states]
+    return tuple(used)
 
 
-def _hand_out(states: tuple[HandedOut, ...], state: bytes, now: float) -> tuple[HandedOut, ...]:
+def _hand_out(states: Iterable[HandedOut], state: bytes, now: float) -> tuple[HandedOut, ...]:
     """`states` and a new one, without those whose verdict nobody may ask for any more, 32 at most."""
     known = [each for each in states if each.verdict is None or now - each.verdict.at <= REPEATED_FOR]
     return (*known[1 - MOST_STATES :], HandedOut(state))

@@ -197,17 +197,18 @@ class Dialog:
         phones: tuple[Phone, ...],
     ) -> Login:
         keys, now = self._parts.keys, self._parts.now()
+        state_hash = keys.state(state)
         live = policy.ring + SCRIPT_SECONDS
         return Login(
             key=key,
-            id=keys.state(state).hex()[:16],
+            id=state_hash.hex()[:16],
             client=attempt.client,
             person=user.id,
             name=attempt.name,
             password=keys.password(key, attempt.password),
             source=attempt.source,
             code=keys.code(key, code),
-            states=(HandedOut(keys.state(state)),),
+            states=(HandedOut(state_hash),),
             phones=phones,
             tries=policy.tries,
             redials=policy.redials,

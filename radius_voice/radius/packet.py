@@ -66,6 +66,8 @@ class Packet:
 
     def every(self, kind: int) -> list[bytes]:
         """The values of all attributes of that type, in order."""
+        if kind not in self.firsts:
+            return []
         return [value for attribute_type, value in self.attributes if attribute_type == kind]
 
 
