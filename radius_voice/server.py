@@ -25,6 +25,7 @@ MS_CHAP = {1, 2, 11, 25}
 ECHO = (1).to_bytes(4)
 REMEMBERED_FOR = 10 * 365 * 86400.0
 JITTER = 0.1
+MOST_REMEMBERED = 10_000
 ROOM_FOR_REPLY = 1024
 _REPLY_CODES = {
     Outcome.ACCEPT: radius.ACCESS_ACCEPT,
@@ -133,6 +134,11 @@ class Server:
         if self._delayed:
             await asyncio.sleep(self._rules.reject_delay * (1 + JITTER))
 
+    async def settle(self) -> None:
+        """Wait until the packets that are being handled now have been decided."""
+        if self._tasks:
+            await asyncio.wait(set(self._tasks))
+
     def receive(self, datagram: bytes, peer: tuple[str, int], socket_number: int, send: Send) -> None:
         """One datagram from a listener. Anything that is not authentic ends here, in silence."""
         arrived = self._clock()
@@ -191,10 +197,10 @@ class Server:
 
     def _status(self, request: _Request) -> None:
         """Answer a Status-Server (RFC 5997 section 3), unless told to keep silent."""
-        if self._rules.status_server:
-            self._reply(request, radius.ACCESS_ACCEPT, [])
         outcome = Outcome.ACCEPT if self._rules.status_server else Outcome.SILENCE
         self._record(request, Decision(outcome, Reason.STATUS), "", Trace(request.arrived, self._clock))
+        if self._rules.status_server:
+            self._reply(request, radius.ACCESS_ACCEPT, [])
 
     def _admit(self, request: _Request) -> None:
         if self._admission.enter():
@@ -253,6 +259,8 @@ class Server:
                 self._signs.add(pair)
                 self._shed_unsigned(request)
                 return False
+            if len(self._does_not_sign) >= MOST_REMEMBERED:
+                self._does_not_sign.clear()
             self._does_not_sign.add(pair)
         return True
 

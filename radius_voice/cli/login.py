@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from ipaddress import ip_address
 
@@ -15,6 +16,7 @@ from radius_voice.radius.packet import Attribute, Packet
 from radius_voice.radius.password import text_of
 
 PORT = 1812
+HIGHEST_PORT = 65535
 
 
 @click.command()
@@ -58,11 +60,8 @@ def _asked(client: RadiusClient, attributes: list[Attribute], password: str) -> 
 
 
 def _address(server: str) -> tuple[str, int]:
-    host, port = server, str(PORT)
-    if server.startswith("["):
-        host, _, port = server[1:].partition("]:")
-    elif server.count(":") == 1:
-        host, port = server.split(":")
+    bracketed = re.fullmatch(r"\[(.+)\](?::(\d+))?", server) or re.fullmatch(r"([^:]+):(\d+)", server)
+    host, port = (bracketed[1], bracketed[2] or PORT) if bracketed else (server, PORT)
     try:
         host = str(ip_address(host))
     except ValueError:
@@ -70,7 +69,7 @@ def _address(server: str) -> tuple[str, int]:
             host = str(socket.getaddrinfo(host, None, type=socket.SOCK_DGRAM)[0][4][0])
         except OSError:
             raise click.ClickException(f"{host}: no such host") from None
-    if not port.isdigit():
+    if not 0 < int(port) <= HIGHEST_PORT:
         raise click.ClickException(f"{server}: not a port; write HOST or HOST:PORT")
     return host, int(port)
 

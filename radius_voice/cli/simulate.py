@@ -36,10 +36,10 @@ async def _simulate(host: str, port: int, latency: float, fail_rate: float, acco
     except OSError as problem:
         raise click.ClickException(f"{host}:{port}: {problem.strerror}") from None
     shown = f"[{host}]" if ":" in host else host
-    click.echo(f"simulated Twilio on http://{shown}:{bound}; what phones heard: http://{shown}:{bound}/simulator/calls")
     over = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, over.set)
+    click.echo(f"simulated Twilio on http://{shown}:{bound}; what phones heard: http://{shown}:{bound}/simulator/calls")
     await over.wait()
     await simulator.stop()

@@ -144,6 +144,11 @@ class Hasher:
         except Argon2Error as problem:
             raise Unavailable("password hashing", f"argon2 failed: {problem}") from None
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is being checked: a moment for work that nobody waits for."""
+        return not self._jobs
+
     async def hash(self, text: str, parameters: Parameters = DEFAULT) -> str:
         """Hash a password in the same threads, after everybody who waits already."""
         return await asyncio.wrap_future(self._submit(parameters.work, partial(hash_password, text, parameters)))

@@ -138,9 +138,9 @@ class UsersFile:
         return _Content(people, hash_password(secrets.token_urlsafe(), costliest)), signature
 
     def _rehash_soon(self, person: Person, password: str) -> None:
-        """Beside the login, which must not wait for it, and once for a person at a time."""
+        """Beside the login, once for a person at a time, and only while nobody waits to be checked."""
         key = fold(person.user.id)
-        if key not in self._rehashing:
+        if key not in self._rehashing and self._hasher.idle:
             task = asyncio.create_task(self._rehash(person, password))
             self._rehashing[key] = task
             task.add_done_callback(lambda _: self._rehashing.pop(key))

@@ -24,7 +24,6 @@ RECEIVE_BUFFER = 4 << 20
 _IP_PKTINFO = 26 if sys.platform == "darwin" else 8
 _ANCILLARY_SPACE = socket.CMSG_SPACE(20)
 _V4_INFO = struct.Struct("=I4s4s")
-_V6_INFO = struct.Struct("=16sI")
 
 
 def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:

@@ -9,6 +9,8 @@ Checkpoints, which do wait for the disk, run in a thread of their own.
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -43,6 +45,17 @@ class CannotOpen(ValueError):
     """The file cannot be used as a store; the text says why."""
 
 
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """One process at a time opens a store there: SQLite does not wait while another changes a file's journal mode."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
 class SqliteStore:
     """A `Store` in one file, which several processes of this machine may share. `now` is wall-clock seconds."""
 
@@ -52,9 +65,10 @@ class SqliteStore:
         self._swept_to = ""
         try:
             path.touch(mode=0o600)
-            self._base = self._connect()
-            self._migrate()
-            self._end_rows_of_another_boot()
+            with _alone_in(path.parent):
+                self._base = self._connect()
+                self._migrate()
+                self._end_rows_of_another_boot()
         except sqlite3.Error as problem:
             raise CannotOpen(f"store.path: {path}: {problem}") from None
 
@@ -72,11 +86,9 @@ class SqliteStore:
         for number, migration in enumerate(MIGRATIONS[version:], version + 1):
             with self._base as base:
                 base.execute("BEGIN EXCLUSIVE")
-                (now_at,) = base.execute("PRAGMA user_version").fetchone()
-                if now_at < number:  # another process may have been faster
-                    for statement in migration.strip().rstrip(";").split(";"):
-                        base.execute(statement)
-                    base.execute(f"PRAGMA user_version={number}")
+                for statement in migration.strip().rstrip(";").split(";"):
+                    base.execute(statement)
+                base.execute(f"PRAGMA user_version={number}")
 
     def _end_rows_of_another_boot(self) -> None:
         """After a power loss the newest state of a row may be lost: a code used before it must not be usable again."""
@@ -150,6 +162,15 @@ class SqliteStore:
             return None
         with self._transaction() as base:
             return self._settled(base, spends, self._now())
+
+    async def full_at(self, spends: Iterable[Spend]) -> dict[Spend, float]:
+        """What is stored of limits."""
+        try:
+            query = "SELECT full_at FROM limits WHERE name=?"
+            found = {spend: self._base.execute(query, (storage_key(spend),)).fetchone() for spend in spends}
+        except sqlite3.Error as problem:
+            raise Unavailable("store", str(problem)) from None
+        return {spend: full_at[0] if full_at else 0.0 for spend, full_at in found.items()}
 
     async def remember(self, key: bytes, value: bytes, ttl: float) -> None:
         """Keep a value for `ttl` seconds, over restarts."""

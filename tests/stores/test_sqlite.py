@@ -98,6 +98,7 @@ async def test_every_method_of_a_broken_store_is_unavailable(path, clock):
         store.remember(b"k", b"v", 1),
         store.recall(b"k"),
         store.open_logins(),
+        store.full_at([Spend(TIGHT, "x")]),
         store.sweep(),
     )
     for call in calls:

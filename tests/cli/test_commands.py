@@ -1,0 +1,271 @@
+"""Every command as people type it: what it says, what it writes, and its exit code."""
+
+import re
+import socket
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from radius_voice import __version__
+from radius_voice.cli.main import COMMANDS, main
+from tests.server.house import FOUNDATION, PATIENCE, PROGRAM, SECRET, Program, furnish
+
+CONFIGURATION = """\
+server: {listen: ["udp://127.0.0.1:0"], reject_delay: 0.2s}
+clients:
+  host: {address: 127.0.0.1, secret: a shared secret of the tests}
+"""
+START = FOUNDATION.count("\n") + 1  # the line where CONFIGURATION begins
+NOWHERE = "http://127.0.0.1:1"
+
+
+@pytest.fixture(scope="module")
+def person(make_person):
+    return make_person()
+
+
+@pytest.fixture(scope="module")
+def house(start, person):
+    """A running server."""
+    with start(CONFIGURATION, [person]) as house:
+        yield house
+
+
+@pytest.fixture
+def write(tmp_path, phones, person):
+    """Writes the files of a server that does not run; the configuration's path."""
+
+    def write(configuration=CONFIGURATION, phones=phones):
+        return furnish(tmp_path, phones, configuration, [person])
+
+    return write
+
+
+def run(*arguments, typed=None, env=None):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments], input=typed, env=env)
+
+
+def test_the_program_tells_its_version_and_its_commands():
+    assert f"radius-voice, version {__version__}\n" == run("--version").stdout
+    told = run("--help")
+    assert 0 == told.exit_code
+    assert list(COMMANDS) == re.findall(r"^  ([a-z][a-z-]+)", told.stdout.partition("Commands:")[2], re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", [*([name] for name in COMMANDS), ["users", "add"], ["users", "list"]])
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_every_command_has_help(command, option):
+    told = run(*command, option)
+    assert (0, "") == (told.exit_code, told.stderr)
+    assert re.match(rf"Usage: \S+ {' '.join(command)} ", told.stdout)
+    described = told.stdout.partition("\n\n")[2].strip()
+    assert described[0].isupper()
+
+
+@pytest.mark.parametrize("arguments", [["no-such-command"], ["serve"], ["login"], ["serve", "--no-such-option"], []])
+def test_wrong_usage_is_exit_code_2_and_says_how(arguments):
+    ended = run(*arguments)
+    assert 2 == ended.exit_code
+    assert "Usage: " in ended.stderr
+    assert "" == ended.stdout
+
+
+def test_a_command_runs_as_a_program_with_an_honest_exit_code():
+    ended = subprocess.run([*PROGRAM, "check", "--config", "/nowhere.yaml"], capture_output=True, text=True)
+    assert (1, "") == (ended.returncode, ended.stdout)
+    assert "/nowhere.yaml: cannot be read: No such file or directory" in ended.stderr
+
+
+def test_the_demo_without_a_terminal_logs_in_by_itself():
+    ended = subprocess.run([*PROGRAM, "demo"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30)
+    assert 0 == ended.returncode, ended.stderr
+    said = re.search(r"types the code itself: (\d{6})", ended.stdout)[1]
+    assert ", ".join(said) in ended.stdout or " ".join(said) in ended.stdout, "the phone spoke that code"
+    assert "alice is in" in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "mend"),
+    [
+        (["--call", "555"], "+"),
+        (["--call", "+14155550123"], "TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN, TWILIO_FROM"),
+    ],
+)
+def test_a_demo_that_cannot_ring_a_real_phone_says_what_it_needs(arguments, mend):
+    ended = run("demo", *arguments, env=dict.fromkeys(("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_FROM")))
+    assert 1 == ended.exit_code
+    assert mend in ended.stderr
+
+
+def test_init_writes_a_configuration_that_check_calls_good_and_never_overwrites(tmp_path):
+    folder = tmp_path / "etc"
+    told = run("init", folder)
+    assert 0 == told.exit_code
+    assert f"radius-voice check --config {folder / 'radius-voice.yaml'}" in told.stdout
+    checked = run("check", "--config", folder / "radius-voice.yaml")
+    assert 0 == checked.exit_code, checked.stderr
+    assert checked.stdout.endswith(f"{folder / 'radius-voice.yaml'}: good\n")
+    assert "warning: " in checked.stderr, "placeholders are told"
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    again = run("init", folder)
+    assert 1 == again.exit_code
+    assert "exists and is not overwritten" in again.output
+    assert before == {path: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_check_tells_every_error_with_file_line_and_mend(write):
+    path = write(CONFIGURATION.replace("secret:", "secrets:").replace("reject_delay: 0.2s", "reject_delay: soon"))
+    told = run("check", "--config", path)
+    assert (1, "") == (told.exit_code, told.stdout)
+    assert f"{path}:{START}: server.reject_delay" in told.stderr
+    assert f"{path}:{START + 2}: clients.host.secret" in told.stderr
+    assert SECRET.decode() not in told.output
+
+
+def test_check_prints_the_policy_that_results_and_tries_the_provider(write):
+    told = run("check", "--config", write(), "--connect")
+    assert 0 == told.exit_code
+    assert "identity people: 1 person\n" in told.stdout
+    assert "client host: 127.0.0.1/32; Message-Authenticator required: yes; policy default" in told.stdout
+    assert "policy default: password by people, phones from people; 6 digits, 3 tries, 2 redials" in told.stdout
+    assert "twilio: good: account is active" in told.stdout
+    assert SECRET.decode() not in told.output
+
+
+def test_check_finds_a_users_file_that_cannot_be_used(write):
+    path = write()
+    (path.parent / "users.yaml").chmod(0o644)
+    told = run("check", "--config", path)
+    assert (1, True) == (told.exit_code, "chmod o-rwx" in told.stderr)
+
+
+def test_check_finds_a_reply_attribute_that_nobody_knows(write):
+    told = run(
+        "check",
+        "--config",
+        write(CONFIGURATION + "policies: {default: {reply: [{set: {Framed-Protokol: PPP}}]}}\n"),
+    )
+    assert (1, True) == (told.exit_code, "Framed-Protokol: no attribute of that name" in told.stderr)
+
+
+def test_test_credentials_is_honest_about_good_and_bad_ones(write):
+    path = write()
+    good = run("test-credentials", "--config", path)
+    assert (0, True) == (good.exit_code, "twilio: good: account is active" in good.stdout)
+    path.write_text(path.read_text().replace("simulated-token", "another token"))
+    bad = run("test-credentials", "--config", path)
+    assert (1, "twilio: BAD: 20003: credentials refused\n") == (bad.exit_code, bad.output)
+
+
+def test_a_provider_that_is_gone_is_told(write):
+    path = write(phones=NOWHERE)
+    told = run("test-credentials", "--config", path)
+    assert (1, "twilio: BAD: connection refused or host out of reach\n") == (told.exit_code, told.stdout)
+    assert 1 == run("check", "--config", path, "--connect").exit_code
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        ("+15005550010", "twilio: busy"),
+        ("+15005550003", "twilio: not placed: 21215: country not enabled"),
+        ("+15005550020", "no provider placed the call"),
+        ("+15005550034", "the phone may ring all the same"),
+    ],
+)
+def test_call_follows_a_call_to_its_end_and_fails_when_nobody_answers(write, number, said):
+    told = run("call", "--config", write(), number)
+    assert (1, True) == (told.exit_code, said in told.stdout)
+    assert number not in told.output
+
+
+@pytest.mark.parametrize(("number", "said"), [("five", "not a phone number"), ("+19005550123", "premium")])
+def test_call_refuses_what_is_no_number_or_never_called(write, number, said):
+    told = run("call", "--config", write(), number)
+    assert (1, True) == (told.exit_code, said in told.stderr)
+
+
+def test_login_shows_the_challenge_asks_and_tells_the_verdict(house, person):
+    with Program(
+        "login", f"127.0.0.1:{house.ports[0]}", person.name, "--secret", SECRET.decode(), stdin=subprocess.PIPE
+    ) as login:
+
+        def type_in(text):
+            login.process.stdin.write(f"{text}\n")
+            login.process.stdin.flush()
+
+        type_in(person.password)
+        login.line("Access-Challenge", login.stdout)
+        type_in(house.phones.code(person.phone))
+        login.line("Access-Accept", login.stdout)
+        assert 0 == login.wait()
+    asked = "".join([*login.stdout, *login.stderr])
+    assert f"ending in {person.phone[-2:]}. Enter the code you hear" in asked
+
+
+def test_login_that_is_rejected_is_exit_code_1(house, person):
+    secret = {"RADIUS_SECRET": SECRET.decode()}
+    told = run("login", f"127.0.0.1:{house.ports[0]}", person.name, typed="wrong\n", env=secret)
+    assert 1 == told.exit_code
+    assert "Access-Reject Login refused." in told.stdout
+
+
+def test_login_that_hears_nothing_says_what_that_may_mean(house, person):
+    where = f"127.0.0.1:{house.ports[0]}"
+    told = run("login", where, person.name, "--secret", "another secret", "--timeout", "0.3", typed="x\n")
+    assert 1 == told.exit_code
+    assert f"no answer from 127.0.0.1 port {house.ports[0]}: not running there, another secret" in told.stderr
+    assert "another secret than" not in told.output
+
+
+@pytest.mark.parametrize("where", ["127.0.0.1:port", "no.such.host.invalid", "127.0.0.1:70000"])
+def test_login_to_no_address_says_so(where):
+    told = run("login", where, "alice", "--secret", "x", "--timeout", "0.2", typed="x\n")
+    assert 1 == told.exit_code
+    assert "Error: " in told.stderr
+    assert isinstance(told.exception, SystemExit)
+
+
+def test_serve_that_cannot_have_its_port_says_which_and_ends(house, write):
+    path = write(CONFIGURATION.replace("127.0.0.1:0", f"127.0.0.1:{house.ports[0]}"))
+    with Program("serve", "--config", path) as second:
+        assert 1 == second.wait()
+    mend = f"server.listen: 127.0.0.1:{house.ports[0]}: Address already in use; is it running already?"
+    assert mend in "".join(second.stderr)
+    assert "Traceback" not in "".join(second.stderr)
+
+
+def test_serve_with_a_bad_file_tells_every_error_and_ends(write):
+    path = write(CONFIGURATION.replace("secret:", "secrets:"))
+    told = run("serve", "--config", path)
+    assert (1, True) == (told.exit_code, f"{path}:{START + 2}: clients.host.secret" in told.stderr)
+
+
+def test_simulate_twilio_listens_on_loopback_alone():
+    for listen in ("0.0.0.0:0", "192.0.2.1:80", "127.0.0.1", "127.0.0.1:x", "127.0.0.1:70000"):
+        told = run("simulate-twilio", "--listen", listen)
+        assert (2, True) == (told.exit_code, "write a loopback address and a port" in told.stderr)
+
+
+def test_simulate_twilio_says_when_its_port_is_taken():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        told = run("simulate-twilio", "--listen", f"127.0.0.1:{port}")
+    assert (1, f"Error: 127.0.0.1:{port}: ") == (told.exit_code, told.stderr[: len(f"Error: 127.0.0.1:{port}: ")])
+    assert "in use" in told.stderr
+
+
+def test_simulate_twilio_ends_by_sigterm_with_exit_code_0():
+    with Program("simulate-twilio", "--listen", "127.0.0.1:0") as simulator:
+        simulator.line("simulated Twilio on http://127.0.0.1:", simulator.stdout)
+        assert 0 == simulator.stop()
+
+
+def test_the_program_starts_without_importing_what_a_command_does_not_need():
+    code = (
+        "import sys, radius_voice.cli.main as m; print([n for n in ('aiohttp', 'twilio', 'pyrad') if n in sys.modules])"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE)
+    assert "[]\n" == ended.stdout

@@ -1,0 +1,142 @@
+"""UDP sockets: every datagram once, and replies on the way back that they came."""
+
+import asyncio
+import socket
+
+import pytest
+
+from radius_voice.listeners.udp import DRAINED_AT_ONCE, UdpListener, bind
+
+
+@pytest.fixture
+async def listen():
+    """A listener on an address, and the queue of what came: datagram, peer, the socket's number, and how to answer."""
+    listeners = []
+
+    def listen(host):
+        came = asyncio.Queue()
+        listener = UdpListener(bind(host, 0), lambda *what: came.put_nowait(what))
+        listeners.append(listener)
+        return listener, came
+
+    yield listen
+    for listener in listeners:
+        listener.close()
+
+
+@pytest.fixture
+def asker():
+    """Makes the sockets that ask."""
+    socks = []
+
+    def ask(family=socket.AF_INET):
+        sock = socket.socket(family, socket.SOCK_DGRAM)
+        sock.setblocking(False)
+        socks.append(sock)
+        return sock
+
+    yield ask
+    for sock in socks:
+        sock.close()
+
+
+async def reply_to(sock):
+    async with asyncio.timeout(10):
+        octets, server = await asyncio.get_running_loop().sock_recvfrom(sock, 8192)
+        return octets, server[:2]
+
+
+async def next_of(came):
+    async with asyncio.timeout(10):
+        return await came.get()
+
+
+@pytest.mark.parametrize(
+    ("host", "asked"),
+    [
+        ("127.0.0.1", "127.0.0.1"),
+        ("0.0.0.0", "127.0.0.2"),
+        ("0.0.0.0", "127.9.8.7"),
+        ("::1", "::1"),
+        ("::", "::1"),
+    ],
+)
+async def test_a_reply_comes_from_the_address_that_was_asked(listen, asker, host, asked):
+    listener, came = listen(host)
+    sock = asker(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    sock.sendto(b"hello", (asked, listener.port))
+    datagram, peer, _, send = await next_of(came)
+    assert (b"hello", ("::1" if ":" in host else "127.0.0.1", sock.getsockname()[1])) == (datagram, peer)
+    send(b"welcome")
+    assert (b"welcome", (asked, listener.port)) == await reply_to(sock)
+
+
+async def test_a_wildcard_of_one_family_does_not_take_the_others_port(listen):
+    listener, _ = listen("::")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as four:
+        four.bind(("0.0.0.0", listener.port))
+
+
+async def test_more_than_one_wake_up_takes_is_read_in_order(listen, asker):
+    listener, came = listen("127.0.0.1")
+    sock = asker()
+    expected = [number.to_bytes(2) for number in range(3 * DRAINED_AT_ONCE + 1)]
+    for datagram in expected:
+        sock.sendto(datagram, ("127.0.0.1", listener.port))
+    assert expected == [(await next_of(came))[0] for _ in expected]
+
+
+async def test_a_reply_may_come_later_and_from_each_socket_its_own(listen, asker):
+    first, to_first = listen("127.0.0.1")
+    second, to_second = listen("127.0.0.1")
+    one, two = asker(), asker()
+    one.sendto(b"", ("127.0.0.1", first.port))
+    two.sendto(b"", ("127.0.0.1", second.port))
+    *_, first_number, answer_one = await next_of(to_first)
+    *_, second_number, answer_two = await next_of(to_second)
+    assert first_number != second_number
+    answer_two(b"2")
+    answer_one(b"1")
+    assert (b"1", ("127.0.0.1", first.port)) == await reply_to(one)
+    assert (b"2", ("127.0.0.1", second.port)) == await reply_to(two)
+
+
+async def test_who_has_gone_away_hurts_nobody_else(listen, asker):
+    listener, came = listen("127.0.0.1")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as gone:
+        gone.sendto(b"hello", ("127.0.0.1", listener.port))
+    (await next_of(came))[-1](b"to nobody")
+    sock = asker()
+    for text in (b"one", b"two"):
+        sock.sendto(text, ("127.0.0.1", listener.port))
+        datagram, *_, send = await next_of(came)
+        send(datagram)
+        assert text == (await reply_to(sock))[0]
+
+
+async def test_a_reply_that_cannot_be_sent_is_as_if_lost(listen, asker):
+    listener, came = listen("127.0.0.1")
+    sock = asker()
+    sock.sendto(b"", ("127.0.0.1", listener.port))
+    *_, send = await next_of(came)
+    send(bytes(70_000))
+    send(b"again")
+    assert b"again" == (await reply_to(sock))[0]
+
+
+async def test_a_paused_listener_reads_no_more_but_can_still_answer(listen, asker):
+    listener, came = listen("127.0.0.1")
+    sock = asker()
+    sock.sendto(b"1", ("127.0.0.1", listener.port))
+    *_, send = await next_of(came)
+    listener.pause()
+    sock.sendto(b"2", ("127.0.0.1", listener.port))
+    send(b"late")
+    assert b"late" == (await reply_to(sock))[0]
+    assert came.empty()
+
+
+async def test_a_taken_port_is_an_error_and_leaves_no_socket(listen):
+    listener, _ = listen("127.0.0.1")
+    with pytest.raises(OSError, match="in use"):
+        bind("127.0.0.1", listener.port)

@@ -1,0 +1,125 @@
+"""Several processes that serve as one."""
+
+import os
+import re
+import signal
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from radius_voice.radius import packet as radius
+from tests.server.house import House, get
+
+CONFIGURATION = """\
+server: {listen: ["udp://127.0.0.1:0"], workers: 2, reject_delay: 0.3s}
+clients:
+  gateway: {address: 127.0.0.1, secret: a shared secret of the tests}
+"""
+
+
+class Workers(House):
+    """A house of several processes: the watcher tells where metrics are."""
+
+    def find_admin(self, started):
+        for number in range(2):
+            self.line(f"worker {number}: RADIUS", self.stderr)
+        return re.search(r"http://[\d.]+:\d+", self.line("metrics of all workers", self.stderr))[0]
+
+    def children(self):
+        """Process ids of workers, by number, from what each one's sockets are."""
+        text = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        return [int(pid) for pid in text.split()]
+
+
+@pytest.fixture
+def people(make_person):
+    return [make_person() for _ in range(6)]
+
+
+@pytest.fixture
+def workers(phones, tmp_path, people):
+    house = Workers(tmp_path, phones, CONFIGURATION, people)
+    yield house
+    assert 0 == house.stop()
+
+
+def test_a_challenge_of_one_worker_is_answered_at_another(workers, people):
+    for person in people:
+        challenge = workers.gateway().begin(person)
+        assert radius.ACCESS_CHALLENGE == challenge.code
+        accept = workers.gateway().answer(person, challenge, workers.phones.code(person.phone))
+        assert radius.ACCESS_ACCEPT == accept.code
+        assert 1 == len(workers.phones.calls(person.phone))
+    assert 6 == workers.metric("radius_voice_requests_total", client="gateway", outcome="accept")
+
+
+def test_copies_that_reach_different_workers_ring_once(workers, people):
+    anne = people[0]
+    gateways = [workers.gateway() for _ in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        replies = list(pool.map(lambda gateway: gateway.begin(anne), gateways))
+    assert {radius.ACCESS_CHALLENGE} == {reply.code for reply in replies}
+    assert 1 == len(workers.phones.calls(anne.phone))
+
+
+def test_a_retransmission_finds_its_worker(workers, people):
+    gateway = workers.gateway()
+    datagram = gateway.first(people[0])
+    gateway.send(datagram)
+    first = gateway.receive()
+    for _ in range(3):
+        gateway.send(datagram)
+        assert first.raw == gateway.receive().raw
+
+
+def test_what_was_queued_for_a_worker_that_died_is_answered_by_the_next(workers, people):
+    children = workers.children()
+    for pid in children:
+        os.kill(pid, signal.SIGSTOP)
+    gateways = [workers.gateway() for _ in people]
+    for gateway, person in zip(gateways, people, strict=True):
+        gateway.send(gateway.first(person))
+    for pid in children:
+        os.kill(pid, signal.SIGKILL)
+    assert {radius.ACCESS_CHALLENGE} == {gateway.receive().code for gateway in gateways}
+    again = workers.line("metrics of all workers", workers.stderr, times=2)
+    workers.admin = re.search(r"http://[\d.]+:\d+", again)[0]
+    workers.line("worker 1: RADIUS", workers.stderr, times=2)
+    workers.line("worker 0: RADIUS", workers.stderr, times=2)
+    assert 3 == workers.metric("radius_voice_worker_deaths_total")
+    assert [1] * 6 == [len(workers.phones.calls(person.phone)) for person in people]
+
+
+def test_all_are_asked_whether_they_are_ready(workers):
+    status, text = get(f"{workers.admin}/readyz")
+    assert (200, True) == (status, '"ready": true' in text)
+    stopped = workers.children()[-1]
+    os.kill(stopped, signal.SIGSTOP)
+    status, text = get(f"{workers.admin}/readyz")
+    os.kill(stopped, signal.SIGCONT)
+    assert (503, True) == (status, "does not answer" in text)
+
+
+def test_every_worker_reads_the_configuration_again(workers, people):
+    workers.write(CONFIGURATION.replace("address: 127.0.0.1", "address: 127.0.0.3"))
+    workers.send_signal(signal.SIGHUP)
+    workers.line("reloaded", workers.stderr, times=2)
+    gateway = workers.gateway("127.0.0.3")
+    assert radius.ACCESS_CHALLENGE == gateway.begin(people[0]).code
+
+
+def test_workers_end_with_their_parent(phones, tmp_path, people):
+    house = Workers(tmp_path, phones, CONFIGURATION, people)
+    house.kill()
+    # The streams end when the last process that held them has: `kill` waits for that.
+    assert 2 == len([line for line in house.stderr if "stopped" in line])
+
+
+def test_a_port_that_is_taken_is_told_and_nothing_stays_behind(phones, tmp_path, people):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        with pytest.raises(AssertionError, match=r"server.listen: 127\.0\.0\.1:\d+: Address already in use"):
+            Workers(tmp_path, phones, CONFIGURATION.replace(":0", f":{port}"), people)
