@@ -115,10 +115,9 @@ def provider_of(name: str, provider: TwilioVoice | Fixed) -> Delivery:
 def limits_of(settings: Settings) -> Limits:
     """The limits as the login knows them."""
     limits = settings.limits
-    codes = limits.wrong_codes.person
     return Limits(
         failures=_by_scope("wrong_passwords", limits.wrong_passwords, Reason.FAILURE_LIMIT),
-        wrong_codes=_limit("wrong_codes.person", codes, Reason.LOCKED) if codes else None,
+        codes=_by_scope("wrong_codes", limits.wrong_codes, Reason.LOCKED),
         calls=_by_scope("calls", limits.calls, Reason.CALL_LIMIT),
         daily=_by_scope("calls_a_day", limits.calls_a_day, Reason.CALL_LIMIT),
     )

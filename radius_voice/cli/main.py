@@ -17,6 +17,7 @@ COMMANDS = {
     "call": "call:call",
     "login": "login:login",
     "simulate-twilio": "simulate:simulate_twilio",
+    "limits": "limits:limits",
     "users": "users:users",
     "hash-password": "users:hash_password",
 }

@@ -1,4 +1,4 @@
-"""`users add`, `users list` and `hash-password`: the users file from the command line."""
+"""`users` and `hash-password`: the people of a users file from the command line."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from radius_voice.cli.limits import unlock
 from radius_voice.login.model import User
 from radius_voice.login.phone import Phone, parse_phone
 
@@ -115,3 +116,6 @@ def _opened(path: Path) -> UsersFile:
     from radius_voice.identity.users_file import UsersFile
 
     return UsersFile(path, Hasher())
+
+
+users.add_command(unlock)

@@ -30,7 +30,7 @@ from radius_voice.login.challenge import (
 )
 from radius_voice.login.codes import Keys, States, key_in, new_code, tidy_code
 from radius_voice.login.follow import Follower, Watched
-from radius_voice.login.limits import Limits, acting
+from radius_voice.login.limits import Limits, acting, subjects_of
 from radius_voice.login.model import (
     Act,
     Attempt,
@@ -273,26 +273,24 @@ class Dialog:
         raise Unavailable("store", "a row changed too often")
 
     def _spends(self, charge: Charge, row: Login, call_cost: tuple[Spend, ...]) -> tuple[Spend, ...]:
-        codes = self._parts.limits.for_code(row.person)
+        if charge is Charge.NOTHING:
+            return ()
+        limits = self._parts.limits
+        subjects = subjects_of(row.person, row.call.phone, row.source, row.client)
         match charge:
-            case Charge.NOTHING:
-                return ()
             case Charge.CALL:
-                return (*acting(Act.PEEK, codes), *call_cost)
+                return (*acting(Act.PEEK, limits.for_code(subjects)), *call_cost)
             case Charge.CALL_BACK:
-                called = self._parts.limits.for_call(row.person, row.call.phone, row.source, row.client)
-                return acting(Act.GIVE_BACK, called)
+                return acting(Act.GIVE_BACK, limits.for_call(subjects))
             case Charge.WRONG_CODE:
-                return codes
+                return limits.for_code(subjects)
             case _:  # RIGHT_CODE
-                return (*acting(Act.PEEK, codes), *acting(Act.CLEAR, codes))
+                return limits.for_right_code(subjects)
 
     def _cost(self, row: Login, phone: Phone, attempt: Attempt) -> tuple[Spend, ...]:
         limits = self._parts.limits
-        return (
-            *limits.for_packet(attempt.client, attempt.packet),
-            *limits.for_call(row.person, phone, row.source, row.client),
-        )
+        subjects = subjects_of(row.person, phone, row.source, row.client)
+        return (*limits.for_packet(attempt.client, attempt.packet), *limits.for_call(subjects))
 
     # The ring
 

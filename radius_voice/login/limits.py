@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from math import floor
 
 from radius_voice.events import Reason
 from radius_voice.login.model import Act, Limit, Limited, Spend
 from radius_voice.login.phone import Phone, country_of
 
+OWN_SCOPES = ("person", "phone")
 REPLAY = Limit("replay", 1, 86400.0, Reason.REPLAY)
 
 
@@ -56,27 +58,50 @@ def storage_key(spend: Spend) -> str:
     return f"{spend.limit.name}:{spend.subject}"
 
 
+def left_of(full_at: float, limit: Limit, now: float) -> int:
+    """How many uses are left of a limit whose stored time is `full_at`."""
+    interval = limit.period / limit.burst
+    return min(limit.burst, floor((now + limit.period - max(full_at, now)) / interval + 1e-6))
+
+
+def subjects_of(person: str, phone: Phone, source: str, client: str) -> Mapping[str, str]:
+    """Whom a call or a code is counted for, by scope; the source is empty where the gateway sent none."""
+    return {
+        "person": person,
+        "phone": phone.e164,
+        "source": source,
+        "client": client,
+        "country": country_of(phone),
+        "all": "all",
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """The configured limits by scope; a scope that is missing is not limited.
 
-    `failures` knows person, source and client; `calls` and `daily` know person, phone, source,
-    client, country and all; `wrong_codes` is per person.
+    `failures` (of passwords) knows person, source, client and all; `codes` and `calls` know every scope of
+    `subjects_of`; `daily` knows person, country and all.
     """
 
     failures: Mapping[str, Limit] = field(default_factory=dict)
-    wrong_codes: Limit | None = None
+    codes: Mapping[str, Limit] = field(default_factory=dict)
     calls: Mapping[str, Limit] = field(default_factory=dict)
     daily: Mapping[str, Limit] = field(default_factory=dict)
 
     def for_password(self, name_hash: str, source: str, client: str) -> tuple[Spend, ...]:
         """What a password that turns out wrong costs. `name_hash` stands for the name as typed."""
-        subjects = {"person": name_hash, "source": source, "client": client}
-        return tuple(Spend(limit, subjects[scope]) for scope, limit in self.failures.items() if subjects[scope])
+        return _spends(self.failures, {"person": name_hash, "source": source, "client": client, "all": "all"})
 
-    def for_code(self, person: str) -> tuple[Spend, ...]:
+    def for_code(self, subjects: Mapping[str, str]) -> tuple[Spend, ...]:
         """What a wrong code costs."""
-        return (Spend(self.wrong_codes, person),) if self.wrong_codes else ()
+        return _spends(self.codes, subjects)
+
+    def for_right_code(self, subjects: Mapping[str, str]) -> tuple[Spend, ...]:
+        """A right code counts while no limit of wrong ones is reached, and clears those of its person and phone."""
+        spends = self.for_code(subjects)
+        own = [Spend(self.codes[scope], subjects[scope]) for scope in OWN_SCOPES if scope in self.codes]
+        return (*acting(Act.PEEK, spends), *acting(Act.CLEAR, own))
 
     def for_packet(self, client: str, packet: bytes) -> tuple[Spend, ...]:
         """A packet, named by its Request Authenticator, may lead to one call a day: replays do not dial."""
@@ -84,18 +109,21 @@ class Limits:
 
     def for_phone(self, phone: Phone) -> tuple[Spend, ...]:
         """What ringing one more phone of the same login costs, when the first one was refused."""
-        return tuple(Spend(limits["phone"], phone.e164) for limits in (self.calls, self.daily) if "phone" in limits)
+        subjects = {"phone": phone.e164, "country": country_of(phone)}
+        return (*_spends(self.calls, subjects), *_spends(self.daily, subjects))
 
-    def for_call(self, person: str, phone: Phone, source: str, client: str) -> tuple[Spend, ...]:
+    def for_call(self, subjects: Mapping[str, str]) -> tuple[Spend, ...]:
         """What ringing a phone costs."""
-        subjects = {"person": person, "phone": phone.e164, "source": source, "client": client, "all": "all"}
-        spends: list[Spend] = []
-        for limits in (self.calls, self.daily):
-            for scope, limit in limits.items():
-                subject = country_of(phone) if scope == "country" else subjects[scope]
-                if subject:
-                    spends.append(Spend(limit, subject))
-        return tuple(spends)
+        return (*_spends(self.calls, subjects), *_spends(self.daily, subjects))
+
+    def about(self, subjects: Mapping[str, str], name_hash: str = "") -> tuple[Spend, ...]:
+        """Every limit that counts something for these subjects; `name_hash` stands for a name as typed."""
+        typed = {**subjects, "person": name_hash}
+        return (*_spends(self.failures, typed), *self.for_code(subjects), *self.for_call(subjects))
+
+
+def _spends(limits: Mapping[str, Limit], subjects: Mapping[str, str]) -> tuple[Spend, ...]:
+    return tuple(Spend(limit, subjects[scope]) for scope, limit in limits.items() if subjects.get(scope))
 
 
 def acting(act: Act, spends: Iterable[Spend]) -> tuple[Spend, ...]:

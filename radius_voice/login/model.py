@@ -266,6 +266,9 @@ class Spend(NamedTuple):
     subject: str
     act: Act = Act.TAKE
 
+    def __repr__(self) -> str:
+        return f"Spend({self.limit.name}, {self.act.value})"  # a subject may be a phone
+
 
 @dataclass(frozen=True, slots=True)
 class Limited:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from heapq import heappop, heappush
 
 from radius_voice.login.challenge import REPEATED_FOR
-from radius_voice.login.limits import settle
+from radius_voice.login.limits import settle, storage_key
 from radius_voice.login.model import Limited, Login, LoginKey, Spend, Swap
 
 SWEPT_AT_ONCE = 1000
@@ -61,6 +61,10 @@ class MemoryStore:
             return written
         self._full_at.update(written)
         return None
+
+    async def full_at(self, spends: Iterable[Spend]) -> dict[Spend, float]:
+        """What is stored of limits."""
+        return {spend: self._read(storage_key(spend)) for spend in spends}
 
     def _read(self, key: str) -> float:
         return self._full_at.get(key, 0.0)

@@ -102,7 +102,7 @@ async def test_a_state_that_is_not_ours_is_refused(house, state):
 
 
 async def test_wrong_codes_lock_and_a_right_password_does_not_unlock():
-    house = House(limits=Limits(wrong_codes=limit("codes", 2, Reason.LOCKED)))
+    house = House(limits=Limits(codes={"person": limit("codes", 2, Reason.LOCKED)}))
     challenge = await house.begin()
     wrong = await house.answer("x", challenge)
     assert (Outcome.CHALLENGE, Reason.WRONG_CODE) == told(wrong)
@@ -116,7 +116,7 @@ async def test_wrong_codes_lock_and_a_right_password_does_not_unlock():
 
 
 async def test_a_right_code_clears_the_wrong_ones():
-    house = House(limits=Limits(wrong_codes=limit("codes", 2, Reason.LOCKED)))
+    house = House(limits=Limits(codes={"person": limit("codes", 2, Reason.LOCKED)}))
     for _ in range(3):
         challenge = await house.answer("x", await house.begin())
         assert ACCEPTED == told(await house.answer(house.phones.codes[-1], challenge))

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from radius_voice.events import Reason
 from radius_voice.login import codes, prompts
 from radius_voice.login.codes import Keys, States, key_in, new_code, tidy_code
-from radius_voice.login.limits import Limits, acting, arrival_time, settle
+from radius_voice.login.limits import Limits, acting, arrival_time, left_of, settle, subjects_of
 from radius_voice.login.model import Act, Limit, Limited, Spend
 from radius_voice.login.phone import Phone, country_of, parse_phone, refused_type
 
@@ -102,10 +102,10 @@ def test_a_subject_that_is_not_known_is_not_limited():
     )
     assert () == limits.for_password("n", "", "c")
     assert ["+12025550123", "US", "+12025550123"] == [
-        s.subject for s in limits.for_call("p", Phone("+12025550123"), "", "c")
+        s.subject for s in limits.for_call(subjects_of("p", Phone("+12025550123"), "", "c"))
     ]
-    assert 2 == len(limits.for_phone(Phone("+12025550123")))
-    assert () == Limits().for_code("p")
+    assert 3 == len(limits.for_phone(Phone("+12025550123")))
+    assert () == Limits().for_code(subjects_of("p", Phone("+12025550123"), "", "c"))
     assert [Act.PEEK] == [spend.act for spend in acting(Act.PEEK, [Spend(LIMIT, "x")])]
 
 
@@ -146,3 +146,22 @@ def test_what_is_no_number_is_refused_without_quoting_it(text):
 )
 def test_kinds_and_countries_of_numbers(number, kind, country):
     assert (kind, country) == (refused_type(Phone(number)), country_of(Phone(number)))
+
+
+@pytest.mark.parametrize(("full_at", "left"), [(0.0, 3), (100.0, 3), (110.0, 2), (119.0, 1), (120.0, 1), (130.0, 0)])
+def test_what_is_left_of_a_limit_is_told(full_at, left):
+    assert left == left_of(full_at, LIMIT, 100.0)
+
+
+def test_a_right_code_clears_what_is_counted_for_its_person_and_phone_alone():
+    limits = Limits(codes={"person": LIMIT, "source": LIMIT, "phone": LIMIT})
+    subjects = subjects_of("p", Phone("+12025550123"), "s", "c")
+    acts = [(spend.act, spend.subject) for spend in limits.for_right_code(subjects)]
+    peeked = [(Act.PEEK, "p"), (Act.PEEK, "s"), (Act.PEEK, "+12025550123")]
+    assert [*peeked, (Act.CLEAR, "p"), (Act.CLEAR, "+12025550123")] == acts
+
+
+def test_what_is_counted_about_somebody_holds_no_typed_name():
+    limits = Limits(failures={"person": LIMIT, "client": LIMIT}, codes={"person": LIMIT}, calls={"phone": LIMIT})
+    about = limits.about({"person": "p", "phone": "+12025550123"}, "hash")
+    assert ["hash", "p", "+12025550123"] == [spend.subject for spend in about]

@@ -138,6 +138,12 @@ async def test_limits_are_given_back_peeked_at_and_cleared(store):
     assert await store.spend([Spend(TIGHT, "y")]) is None
 
 
+async def test_what_is_stored_of_limits_is_told(store, clock):
+    await store.spend([Spend(LIMIT, "x")])
+    told = await store.full_at([Spend(LIMIT, "x"), Spend(LIMIT, "y")])
+    assert {Spend(LIMIT, "x"): pytest.approx(clock.now + 30), Spend(LIMIT, "y"): 0} == told
+
+
 async def test_what_is_remembered_is_recalled_until_its_time(store, clock):
     await store.remember(b"key\0\xff", b"value", 10)
     assert b"value" == await store.recall(b"key\0\xff")

@@ -1,0 +1,130 @@
+"""`limits` and `users unlock`: what is used of limits, and how to give it back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from radius_voice.cli.common import config_option, loaded, run
+
+if TYPE_CHECKING:
+    from radius_voice.config.schema import Settings
+    from radius_voice.login.limits import Limits
+    from radius_voice.login.model import Spend, User
+    from radius_voice.login.ports import Store
+
+
+@click.command()
+@config_option
+@click.option("--user", "name", help="What counts for this person and their phones.")
+def limits(path: Path, name: str | None) -> None:
+    """Show what is used of limits and what is left: in all and by gateway and country, or of one person."""
+    settings = loaded(path).settings
+    run(_show(settings, name))
+
+
+@click.command("unlock")
+@config_option
+@click.argument("name")
+def unlock(path: Path, name: str) -> None:
+    """Clear what is counted for the person NAME and their phones: wrong codes, wrong passwords, and calls."""
+    run(_unlock(loaded(path).settings, name))
+
+
+async def _show(settings: Settings, name: str | None) -> None:
+    from radius_voice.build import limits_of
+    from radius_voice.login.limits import left_of
+
+    configured = limits_of(settings)
+    if name is None:
+        spends = list(_common(settings, configured))
+    else:
+        spends = _own(settings, configured, await _person(settings, name))
+    store = _store(settings)
+    try:
+        full_at = await store.full_at(spends)
+    finally:
+        await store.close()
+    now = time.time()
+    click.echo(f"{'limit':<28} {'of':<20} {'used':>6} {'left':>6}  allowed")
+    for spend in spends:
+        left = left_of(full_at[spend], spend.limit, now)
+        burst, period = spend.limit.burst, spend.limit.period
+        shown = _shown(spend)
+        click.echo(f"{spend.limit.name:<28} {shown:<20} {burst - left:>6} {left:>6}  {burst} per {period:g} s")
+
+
+async def _unlock(settings: Settings, name: str) -> None:
+    from radius_voice.build import limits_of
+    from radius_voice.login.limits import acting
+    from radius_voice.login.model import Act
+
+    user = await _person(settings, name)
+    store = _store(settings)
+    try:
+        await store.spend(acting(Act.CLEAR, _own(settings, limits_of(settings), user)))
+    finally:
+        await store.close()
+    click.echo(f"{user.name} is unlocked")
+
+
+def _store(settings: Settings) -> Store:
+    from radius_voice.app import open_store
+
+    if settings.store.type == "memory":
+        raise click.ClickException("a store of type memory belongs to the process that serves; its limits end with it")
+    try:
+        return open_store(settings)
+    except (ValueError, OSError) as problem:
+        raise click.ClickException(str(problem)) from None
+
+
+async def _person(settings: Settings, name: str) -> User:
+    from radius_voice.identity.passwords import Hasher
+    from radius_voice.identity.users_file import UsersFile
+
+    hasher = Hasher()
+    try:
+        for source in settings.identity.values():
+            user = await UsersFile(source.path, hasher).find(name, 0.0)
+            if user is not None:
+                return user
+    except (ValueError, OSError) as problem:
+        raise click.ClickException(str(problem)) from None
+    finally:
+        hasher.close()
+    raise click.ClickException("nobody has that name; radius-voice users list shows who there is")
+
+
+def _own(settings: Settings, configured: Limits, user: User) -> list[Spend]:
+    """The limits that count for a person by any of their phones, each once."""
+    from radius_voice.app import server_key
+    from radius_voice.login.codes import Keys
+
+    name_hash = Keys(server_key(settings)).name(user.name)
+    spends = list(configured.about({"person": user.id}, name_hash))
+    for phone in user.phones:
+        spends += configured.about({"phone": phone.e164})
+    return spends
+
+
+def _common(settings: Settings, configured: Limits) -> Iterator[Spend]:
+    """The limits that count for everybody, for a gateway, and for the countries that policies name."""
+    yield from configured.about({"all": "all"})
+    for client in settings.clients:
+        yield from configured.about({"client": client})
+    for country in sorted({each for policy in settings.policies.values() for each in policy.countries or ()}):
+        yield from configured.about({"country": country})
+
+
+def _shown(spend: Spend) -> str:
+    """A subject as people may see it: phones masked, hashes of typed names not at all."""
+    from radius_voice.login.phone import Phone
+
+    if spend.limit.name.endswith(".phone"):
+        return Phone(spend.subject).masked
+    return "the name" if spend.limit.name == "wrong_passwords.person" else spend.subject

@@ -1,0 +1,8 @@
+import pytest
+
+from tests.login.fakes import Clock
+
+
+@pytest.fixture
+def clock():
+    return Clock()
