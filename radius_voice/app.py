@@ -6,6 +6,7 @@ import asyncio
 import os
 import secrets
 import socket
+import ssl
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -17,7 +18,7 @@ from prometheus_client import CollectorRegistry
 from radius_voice.build import Built, Shared, build
 from radius_voice.config.errors import ConfigError
 from radius_voice.config.load import Loaded, load, restart_needed
-from radius_voice.config.schema import Bypass, Fixed, MemoryStore, Settings
+from radius_voice.config.schema import Bypass, Fixed, MemoryStore, RedisStore, Settings
 from radius_voice.events import Ended, Lifecycle, Observer, Recorded
 from radius_voice.http.admin import Admin, Readiness
 from radius_voice.identity.passwords import Hasher
@@ -27,6 +28,7 @@ from radius_voice.login.model import Unavailable
 from radius_voice.login.ports import Store
 from radius_voice.observe.audit import AuditLog
 from radius_voice.observe.metrics import Metrics, Readings
+from radius_voice.observe.syslog import Syslog
 from radius_voice.server import Rules, Server, Tap
 
 KEY_OCTETS = 32
@@ -75,6 +77,7 @@ class Service:
         self._shared: Shared
         self._server: Server
         self._audit: AuditLog
+        self._syslog: Syslog | None = None
         self._metrics: Metrics
         self._admin: Admin
         self.admin_port = 0
@@ -110,12 +113,15 @@ class Service:
         return f"{where}; metrics on http://{settings.admin.listen.host}:{self.admin_port}/metrics"
 
     def _open(self, settings: Settings) -> None:
-        self._audit = AuditLog(settings.audit.path, self._clock, self._complain)
+        self._syslog = _syslog(settings, self._complain)
+        self._audit = AuditLog(settings.audit.path, self._clock, self._complain, self._syslog)
+        if self._syslog is not None:
+            self._keep(self._syslog.run())
         self._readers.append(self._audit)
         self._metrics = Metrics(CollectorRegistry(), self._readings())
         self._readers.append(self._metrics)
         store = open_store(settings)
-        self._shared = Shared(Keys(_server_key(settings)), store, Hasher(), self._observe, self._clock, self._complain)
+        self._shared = Shared(Keys(server_key(settings)), store, Hasher(), self._observe, self._clock, self._complain)
         built = self._build(settings)
         self._server = Server(built.generation, _rules(settings), store, self._observe, time.time, self._tap)
 
@@ -169,7 +175,7 @@ class Service:
 
     async def _retire(self, old: Built) -> None:
         """A generation ends with its last login: its calls are followed until they are over."""
-        await self._server.drain()
+        await self._server.settle()
         while len(old.dialog.follower):  # noqa: ASYNC110 - calls end by time, not by an event
             await asyncio.sleep(FOLLOW_EVERY)
         await old.dialog.drain()
@@ -223,6 +229,7 @@ class Service:
             bypass_active=lambda: _bypass_until(self._settings) > time.time(),
             development=lambda: self._settings.development,
             audit_failures=lambda: self._audit.failures,
+            syslog_dropped=lambda: self._syslog.dropped if self._syslog else 0,
             worker_deaths=self._worker.deaths if self._worker else lambda: 0,
         )
 
@@ -266,7 +273,7 @@ class Service:
 
 def prepare(settings: Settings) -> None:
     """Make what workers share, before there are any. Raises ValueError or OSError."""
-    _server_key(settings)
+    server_key(settings)
 
 
 def _rules(settings: Settings) -> Rules:
@@ -286,13 +293,33 @@ def open_store(settings: Settings) -> Store:
         from radius_voice.stores import memory  # noqa: PLC0415
 
         return memory.MemoryStore(time.time)
+    if isinstance(settings.store, RedisStore):
+        return _redis(settings.store, server_key(settings))
     from radius_voice.stores import sqlite  # noqa: PLC0415
 
     settings.server.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     return sqlite.SqliteStore(settings.store.path or settings.server.state / "state.db", time.time)
 
 
-def _server_key(settings: Settings) -> bytes:
+def _redis(store: RedisStore, key: bytes) -> Store:
+    try:
+        from radius_voice.stores import redis, redis_link  # noqa: PLC0415
+    except ModuleNotFoundError:
+        raise ValueError("store.type: redis needs packages of its own; run: pip install radius-voice[redis]") from None
+    servers = redis_link.Servers(
+        addresses=tuple((each.host, each.port) for each in store.servers),
+        mode=store.mode,
+        service=store.service or "",
+        username=store.username,
+        password=store.password.get_secret_value() if store.password else None,
+        tls=store.tls,
+        ca_file=store.ca_file,
+        timeout=store.timeout,
+    )
+    return redis.RedisStore(servers, key, prefix=store.prefix, replicas=store.replicas)
+
+
+def server_key(settings: Settings) -> bytes:
     """The key of all hashes: from the configuration, or made once into the state folder, readable by us alone."""
     if settings.server.key is not None:
         return settings.server.key.get_secret_value().encode()[:64]
@@ -309,6 +336,14 @@ def _server_key(settings: Settings) -> bytes:
     with os.fdopen(descriptor, "wb") as file:
         file.write(key := secrets.token_bytes(KEY_OCTETS))
     return key
+
+
+def _syslog(settings: Settings, complain: Callable[[str], None]) -> Syslog | None:
+    to = settings.audit.syslog
+    if to is None:
+        return None
+    tls = ssl.create_default_context(cafile=to.ca_file) if to.tls else None
+    return Syslog(to.server.host, to.server.port, tls, time.time, complain)
 
 
 def _bypass_until(settings: Settings) -> float:

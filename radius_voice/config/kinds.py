@@ -241,6 +241,28 @@ def endpoint(scheme: str, usual_port: int) -> Kind:
     return Kind(read, {"type": "string", "pattern": f"^{scheme}.+:[0-9]{{1,5}}$", "examples": examples})
 
 
+@dataclass(frozen=True, slots=True)
+class HostPort:
+    """A server by name or address, and its port."""
+
+    host: str
+    port: int
+
+
+def _host_port(value: Any, _place: Place) -> HostPort:
+    found = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9._-]+)):([0-9]{1,5})", text_of(value))
+    if found is None or not 1 <= int(found[3]) <= HIGHEST_PORT:
+        raise ValueError("not a server; write HOST:PORT, like redis.example.org:6379 or [2001:db8::1]:6379")
+    return HostPort(found[1] or found[2], int(found[3]))
+
+
+HOST_PORT = Kind(
+    _host_port,
+    {"type": "string", "pattern": ".+:[0-9]{1,5}$", "examples": ["redis.example.org:6379", "[2001:db8::1]:6379"]},
+)
+"""`HOST:PORT`, IPv6 in brackets; it becomes a HostPort."""
+
+
 def _url(value: Any, _place: Place) -> str:
     text = text_of(value)
     wrong = "not a URL of a host; write http://HOST:PORT or https://HOST:PORT, without a path"

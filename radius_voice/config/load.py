@@ -24,6 +24,7 @@ from radius_voice.config.schema import (
     Provider,
     Server,
     Settings,
+    Store,
     TwilioVoice,
     json_schema,
 )
@@ -31,6 +32,7 @@ from radius_voice.config.secrets import READABLE_BY_OTHERS, described
 
 LARGEST = 1_048_576
 SERVER = TypeAdapter(Server)
+STORE: TypeAdapter[Store] = TypeAdapter(Store)
 ADMIN = TypeAdapter(Admin)
 CLIENT = TypeAdapter(Client)
 POLICY = TypeAdapter(Policy)
@@ -80,6 +82,7 @@ def restart_needed(old: Settings, new: Settings) -> list[str]:
         "server.workers": (old.server.workers, new.server.workers),
         "store": (old.store, new.store),
         "admin.listen": (old.admin.listen, new.admin.listen),
+        "audit": (old.audit, new.audit),
         "log": (old.log, new.log),
     }
     return [key for key, (before, after) in pairs.items() if before != after]
@@ -146,6 +149,7 @@ def _draft(tree: dict[str, Any], place: Place) -> rules.Draft:
     return rules.Draft(
         development=tree.get("development") is True,
         server=_right({"server": tree.get("server", {})}, SERVER, place).get("server"),
+        store=_right({"store": tree.get("store", {"type": "sqlite"})}, STORE, place).get("store"),
         admin=_right({"admin": tree.get("admin", {})}, ADMIN, place).get("admin"),
         clients=_right(clients, CLIENT, place),
         policies=_right(policies, POLICY, place),

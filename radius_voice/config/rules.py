@@ -14,7 +14,18 @@ from urllib.parse import urlsplit
 
 from radius_voice.config.errors import Finding, readable
 from radius_voice.config.kinds import Network
-from radius_voice.config.schema import Admin, Bypass, Client, Fixed, Policy, Provider, Server, TwilioVoice
+from radius_voice.config.schema import (
+    Admin,
+    Bypass,
+    Client,
+    Fixed,
+    Policy,
+    Provider,
+    RedisStore,
+    Server,
+    Store,
+    TwilioVoice,
+)
 from radius_voice.strict_yaml import Path as KeyPath
 
 SHORT_SECRET = 16
@@ -38,6 +49,7 @@ class Draft:
 
     development: bool
     server: Server | None
+    store: Store | None
     admin: Admin | None
     clients: Mapping[str, Client]
     policies: Mapping[str, Policy]
@@ -53,6 +65,7 @@ class Draft:
 def errors(draft: Draft, now: float) -> Iterator[Finding]:
     """What forbids to use the file. `now` is wall-clock seconds."""
     yield from _server(draft)
+    yield from _store(draft)
     yield from _client_errors(draft)
     yield from _references(draft)
     yield from _bypasses(draft, now)
@@ -76,6 +89,9 @@ def warnings(draft: Draft, now: float) -> Iterator[Finding]:
     for name, provider in draft.providers.items():
         if isinstance(provider, TwilioVoice) and not provider.base_url:
             yield from _twilio_warnings(provider, ("delivery", "providers", name))
+    store = draft.store
+    if isinstance(store, RedisStore) and not store.tls and not all(_loopback(each.host) for each in store.servers):
+        yield ("store",), "what is kept, and a password, go over the network in clear; write tls: true"
     if draft.admin and not draft.admin.listen.loopback:
         yield ("admin", "listen"), "metrics and health can be read by whoever reaches this address; 127.0.0.1 is safer"
 
@@ -94,6 +110,15 @@ def _server(draft: Draft) -> Iterator[Finding]:
             yield ("server", "key"), f"must have at least {SHORT_KEY} octets; make one with: openssl rand -hex 32"
     if draft.admin and draft.admin.listen.port == 0 and not draft.development:
         yield ("admin", "listen"), ports_free
+
+
+def _store(draft: Draft) -> Iterator[Finding]:
+    if isinstance(draft.store, RedisStore):
+        if draft.server and draft.server.key is None:
+            mend = "make one with: openssl rand -hex 32"
+            yield ("server", "key"), f"is needed with a store of type redis, the same on every node; {mend}"
+        if draft.store.ca_file and not draft.store.ca_file.is_file():
+            yield ("store", "ca_file"), "there is no such file"
 
 
 def _client_errors(draft: Draft) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, Validatio
 from radius_voice.config.kinds import (
     ATTRIBUTE_VALUE,
     COUNTRIES,
+    HOST_PORT,
     NETWORK,
     PATH,
     PATH_OR_STDOUT,
@@ -22,6 +23,7 @@ from radius_voice.config.kinds import (
     TIMESTAMP,
     URL,
     Endpoint,
+    HostPort,
     Network,
     OrMany,
     Rate,
@@ -266,6 +268,8 @@ class PasswordLimits(Section):
     """By where the person's device is (Calling-Station-Id)."""
     client: Limit = written("600 per 10m")
     """By gateway."""
+    all: Limit = written("off")
+    """All wrong passwords."""
 
 
 class CodeLimits(Section):
@@ -273,6 +277,16 @@ class CodeLimits(Section):
 
     person: Limit = written("10 per 24h")
     """By person; a right code clears it."""
+    phone: Limit = written("20 per 24h")
+    """By phone number; a right code clears it."""
+    source: Limit = written("30 per 10m")
+    """By where the person's device is (Calling-Station-Id)."""
+    client: Limit = written("off")
+    """By gateway."""
+    country: Limit = written("off")
+    """By the phone's country."""
+    all: Limit = written("off")
+    """All wrong codes."""
 
 
 class CallLimits(Section):
@@ -282,11 +296,13 @@ class CallLimits(Section):
     """By person."""
     phone: Limit = written("5 per 10m")
     """By phone number."""
-    source: Limit = written("10 per 10m")
+    source: Limit = written("30 per 10m")
     """By where the person's device is (Calling-Station-Id)."""
-    client: Limit = written("60 per 1m")
+    client: Limit = written("30 per 1m")
     """By gateway."""
-    all: Limit = written("120 per 1m")
+    country: Limit = written("40 per 1m")
+    """By the phone's country."""
+    all: Limit = written("40 per 1m")
     """All calls."""
 
 
@@ -330,7 +346,57 @@ class MemoryStore(Section):
     """What kind of store it is."""
 
 
-Store: TypeAlias = Annotated[SqliteStore | MemoryStore, Discriminator("type")]
+class RedisStore(Section):
+    """Logins and limits in Redis or Valkey, which several nodes share."""
+
+    type: Literal["redis"]
+    """What kind of store it is."""
+    servers: Annotated[tuple[Annotated[HostPort, HOST_PORT], ...], Field(strict=False, min_length=1)]
+    """The server; of sentinel the Sentinels, of cluster some of its nodes: HOST:PORT each."""
+    mode: Literal["standalone", "sentinel", "cluster"] = "standalone"
+    """How the server that has our data is found."""
+    service: str | None = Field(None, min_length=1, examples=["mymaster"])
+    """The name by which Sentinels know the master."""
+    username: str | None = Field(None, min_length=1, examples=["radius-voice"])
+    """The user, where Redis has users (ACL)."""
+    password: Secret | None = None
+    """The password."""
+    tls: bool = False
+    """Whether to speak TLS; the certificate and its name are verified."""
+    ca_file: Annotated[Path, PATH] | None = None
+    """Certificates to trust beside the system's, in PEM."""
+    timeout: Annotated[float, duration(0.05, 10)] = written("0.5s")
+    """How long one operation may take, connecting included."""
+    replicas: int = Field(0, ge=0, le=10)
+    """How many replicas must have what opens or ends a login before it counts."""
+    prefix: str = Field("radius-voice", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$", examples=["radius-voice"])
+    """What our keys begin with, in braces."""
+
+    @model_validator(mode="after")
+    def _belongs_together(self) -> RedisStore:
+        if (self.mode == "sentinel") is not (self.service is not None):
+            raise ValueError("service, the master's name, belongs to mode: sentinel; write both or none")
+        if self.mode == "standalone" and len(self.servers) > 1:
+            raise ValueError("standalone is one server; remove the others, or write mode: sentinel or mode: cluster")
+        if self.username is not None and self.password is None:
+            raise ValueError("username needs a password; add it")
+        if self.ca_file is not None and not self.tls:
+            raise ValueError("ca_file is for TLS; write tls: true too")
+        return self
+
+
+Store: TypeAlias = Annotated[SqliteStore | MemoryStore | RedisStore, Discriminator("type")]
+
+
+class Syslog(Section):
+    """A syslog server that gets a copy of the audit log."""
+
+    server: Annotated[HostPort, HOST_PORT]
+    """Where it is: HOST:PORT."""
+    tls: bool = True
+    """Whether the connection is encrypted, and the server's certificate checked."""
+    ca_file: Annotated[Path, PATH] | None = None
+    """Certificates to trust instead of the system's, in PEM."""
 
 
 class Audit(Section):
@@ -338,6 +404,8 @@ class Audit(Section):
 
     path: Annotated[Path | None, PATH_OR_STDOUT] = written("audit.jsonl")
     """The file, relative to this one; - is standard output (None once loaded)."""
+    syslog: Syslog | None = None
+    """A syslog server that gets a copy."""
 
 
 class Admin(Section):
@@ -387,7 +455,7 @@ class Settings(Section):
         if self.server.workers > 1 and not sys.platform.startswith("linux"):
             raise ValueError("server.workers: more than one needs Linux; leave it out here")
         if self.server.workers > 1 and isinstance(self.store, MemoryStore):
-            raise ValueError("server.workers: more than one cannot share a store of type memory; use sqlite")
+            raise ValueError("server.workers: more than one cannot share a store of type memory; use sqlite or redis")
         return self
 
 

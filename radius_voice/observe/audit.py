@@ -33,10 +33,17 @@ class AuditLog:
 
     Opening raises OSError when the directory is missing or the file cannot be written. After that
     nothing raises: a record that could not be written is counted in `failures` and told to
-    `complain`, at most once a minute. `now` is monotonic seconds.
+    `complain`, at most once a minute. `now` is monotonic seconds. `copy` gets every line as well.
     """
 
-    def __init__(self, path: Path | None, now: Callable[[], float], complain: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        now: Callable[[], float],
+        complain: Callable[[str], None],
+        copy: Callable[[bytes], None] | None = None,
+    ) -> None:
+        self._copy = copy
         self._path = path
         self._now = now
         self._complain = complain
@@ -72,7 +79,10 @@ class AuditLog:
             return
         if self._path is not None and self._now() >= self._next_check:
             self._follow_rotation(self._path)
-        self._write(_encode(fields).encode("ascii") + b"\n")
+        line = _encode(fields).encode("ascii")
+        if self._copy is not None:
+            self._copy(line)
+        self._write(line + b"\n")
 
     def reopen(self) -> None:
         """Open the file by its name again, after a rotation. The old one stays in use if that fails."""

@@ -49,6 +49,7 @@ class Readings:
     development: Callable[[], bool]
     audit_failures: Callable[[], int]
     worker_deaths: Callable[[], int]
+    syslog_dropped: Callable[[], int]
 
 
 class Metrics:
@@ -185,6 +186,7 @@ class _Read(Collector):
             yield GaugeMetricFamily(f"radius_voice_{name}", text, value=float(value()))
         counters = {
             "audit_failures": ("Audit records not written", read.audit_failures),
+            "syslog_dropped": ("Audit records that the syslog queue had no place for", read.syslog_dropped),
             "worker_deaths": ("Workers that died and were replaced", read.worker_deaths),
         }
         for name, (text, value) in counters.items():

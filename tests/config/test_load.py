@@ -266,7 +266,7 @@ def test_a_file_with_a_byte_order_mark_is_read(file):
         ("server.key", "k" * 32, ["server.key"]),
         ("admin.listen", "127.0.0.1:9999", ["admin.listen"]),
         ("log.level", "debug", ["log"]),
-        ("audit.path", "other.jsonl", []),
+        ("audit.path", "other.jsonl", ["audit"]),
         ("clients.office-vpn.secret", "another-secret-of-the-gateway", []),
         ("server.reject_delay", "2s", []),
     ],

@@ -44,7 +44,8 @@ def metrics(registry, service):
             bypass_active=lambda: service.bypass,
             development=lambda: service.development,
             audit_failures=lambda: service.lost,
-        worker_deaths=lambda: 7,
+            worker_deaths=lambda: 7,
+            syslog_dropped=lambda: 8,
         ),
     )
     counted.expect(["hq-vpn", "branch-vpn"], ["twilio"])
@@ -162,6 +163,7 @@ def test_gauges_are_read_when_the_page_is_made(metrics, service, value):
     assert 1 == value("development")
     assert 4 == value("audit_failures_total")
     assert 7 == value("worker_deaths_total")
+    assert 8 == value("syslog_dropped_total")
     assert 1 == value("build_info", version=__version__)
 
 
@@ -184,7 +186,7 @@ def test_the_page_is_one_that_prometheus_reads(metrics):
 
 
 def test_every_kind_of_record_is_accepted_by_a_service_without_clients(registry):
-    nothing = Metrics(registry, Readings(int, int, bool, bool, int, int))
+    nothing = Metrics(registry, Readings(int, int, bool, bool, int, int, int))
     for record in records.ALL:
         nothing(record)
 

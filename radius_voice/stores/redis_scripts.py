@@ -1,0 +1,134 @@
+"""What Redis does in one breath, in Lua. Numbers travel as text that loses no digit.
+
+Every script gets the wall clock as its first argument: empty, as in service, means the server's own, so that
+nodes whose clocks differ count alike. All keys are in KEYS and share a hash tag, as Redis Cluster asks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from hashlib import sha1
+
+DONE = b"done"
+"""What a script answers that has written something."""
+
+CLOCK = """
+local function wall_clock()
+  if ARGV[1] ~= '' then return tonumber(ARGV[1]) end
+  local told = redis.call('TIME')
+  return tonumber(told[1]) + tonumber(told[2]) / 1000000
+end
+local function exact(number) return string.format('%.17g', number) end
+local function milliseconds(seconds) return string.format('%.0f', math.max(1, math.ceil(seconds * 1000))) end
+local now = wall_clock()
+"""
+
+SETTLE = """
+-- login/limits.py, operation for operation: both must give the same doubles.
+-- Limits are KEYS after the first `others`; of each, ARGV holds burst, period and act after the first `before`.
+local function settle(others, before)
+  local written = {}
+  for number = 1, #KEYS - others do
+    local key, at = KEYS[others + number], before + 3 * (number - 1)
+    local period, act = tonumber(ARGV[at + 2]), ARGV[at + 3]
+    local interval = period / tonumber(ARGV[at + 1])
+    local full_at = written[key] or tonumber(redis.call('GET', key) or '0')
+    local base = math.max(full_at, now)
+    local after = base
+    if act == 'clear' then
+      after = now
+    elseif act == 'give_back' then
+      after = math.max(base - interval, now)
+    else
+      local taken = base + interval
+      if taken - now > period + interval * 1e-6 then
+        return nil, {number - 1, exact(full_at + interval - period - now)}
+      end
+      if act == 'take' then after = taken end
+    end
+    if act ~= 'peek' then written[key] = after end
+  end
+  return written
+end
+local function write(written)
+  for key, full_at in pairs(written) do
+    if full_at > now then
+      redis.call('SET', key, exact(full_at), 'PX', milliseconds(full_at - now))
+    else
+      redis.call('DEL', key)
+    end
+  end
+end
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A script and the name by which Redis knows it once it has seen it."""
+
+    text: str
+    sha: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sha", sha1(self.text.encode(), usedforsecurity=False).hexdigest())
+
+
+SPEND = Script(
+    CLOCK
+    + SETTLE
+    + """
+local written, limited = settle(0, 1)
+if limited then return limited end
+write(written)
+return 'done'
+"""
+)
+"""KEYS: limits. ARGV: clock; burst, period, act of each. Gives `done`, or the index of a limit and its retry_after."""
+
+SWAP = Script(
+    CLOCK
+    + SETTLE
+    + """
+local row, slot, open = KEYS[1], KEYS[2], KEYS[3]
+local live_until, ends_at, kept = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[8])
+if (redis.call('HGET', row, 'stamp') or '') ~= ARGV[2] then return 'stale' end
+local held_until, holder = string.match(redis.call('GET', slot) or '0 -', '^(%S+) (%S+)$')
+local live = live_until > now
+if live and holder ~= row and tonumber(held_until) > now then return 'busy' end
+local written, limited = settle(3, 8)
+if limited then return limited end
+write(written)
+local left = milliseconds(ends_at + kept - now)
+redis.call('HSET', row, 'stamp', ARGV[3], 'body', ARGV[7])
+redis.call('PEXPIRE', row, left)
+if live then
+  redis.call('SET', slot, ARGV[4] .. ' ' .. row, 'PX', milliseconds(live_until - now))
+elseif holder == row then
+  redis.call('DEL', slot)
+end
+if ARGV[6] == 'open' then
+  redis.call('ZADD', open, ARGV[5], row)
+  local longer = left + 3600000
+  if redis.call('PTTL', open) < longer then redis.call('PEXPIRE', open, longer) end
+else
+  redis.call('ZREM', open, row)
+end
+return 'done'
+"""
+)
+"""KEYS: row, the person's slot, the open rows, limits. ARGV: clock, stamp before (empty: no row), stamp after, live
+until (0: not live), ends at, `open` or `ended`, sealed row, seconds a row is kept after its end; burst, period, act of
+each limit. Gives `done`, `stale`, `busy`, or what SPEND gives.
+
+The slot names the row that holds it and until when. Only that row's own swaps write it, together with the row, so
+what the slot says is true without a look at a key that Redis Cluster was not told of.
+"""
+
+DROP = Script("if redis.call('HGET', KEYS[1], 'body') == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0")
+"""Removes a row if it still is the one that could not be read."""
+
+COUNT = Script(CLOCK + "return redis.call('ZCOUNT', KEYS[1], '(' .. exact(now), '+inf')")
+"""How many rows wait for their code."""
+
+SWEEP = Script(CLOCK + "return redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', exact(now - tonumber(ARGV[2])))")
+"""Forgets open rows that have ended as many seconds ago as a row is kept, and gives their number, once."""
