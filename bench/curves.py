@@ -1,0 +1,47 @@
+"""Curves as SVG: points by name, the horizontal axis logarithmic, nothing but lines and words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import log10
+from xml.sax.saxutils import escape
+
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 640, 320, 64, 44, 16, 96
+COLOURS = ("#0b6e4f", "#b5179e", "#3a5a9b")
+
+Points = Sequence[tuple[float, float]]
+
+
+def drawn(lines: Mapping[str, Points], across: str, up: str) -> str:
+    """An SVG of all lines, from zero upwards. `across` and `up` say what the axes are."""
+    most_across = max(x for points in lines.values() for x, _ in points)
+    most_up = max(y for points in lines.values() for _, y in points) * 1.15
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        right = log10(x + 1) / log10(most_across + 1) if most_across else 0.0
+        return LEFT + right * (WIDTH - LEFT - RIGHT), HEIGHT - BOTTOM - y / most_up * (HEIGHT - BOTTOM - TOP)
+
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}"',
+        '     font-family="sans-serif" font-size="12">',
+        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>',
+    ]
+    for step in range(5):
+        value = most_up * step / 4
+        _, y = place(0, value)
+        parts.append(f'<line x1="{LEFT}" y1="{y:.1f}" x2="{WIDTH - RIGHT}" y2="{y:.1f}" stroke="#dddddd"/>')
+        parts.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:,.0f}</text>')
+    floor = f'y="{HEIGHT - BOTTOM + 18}" text-anchor="middle"'
+    every_x = sorted({x for points in lines.values() for x, _ in points})
+    parts += [f'<text x="{place(x, 0)[0]:.1f}" {floor}>{x:,.0f}</text>' for x in every_x]
+    for (name, points), colour in zip(lines.items(), COLOURS, strict=False):
+        places = [place(x, y) for x, y in points]
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+        parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in places]
+        end_x, end_y = places[-1]
+        parts.append(f'<text x="{end_x + 8:.1f}" y="{end_y + 4:.1f}" fill="{colour}">{escape(name)}</text>')
+    middle, turned = (WIDTH - RIGHT + LEFT) / 2, f'transform="rotate(-90 14 {HEIGHT / 2})"'
+    parts.append(f'<text x="{middle}" y="{HEIGHT - 6}" text-anchor="middle">{escape(across)}</text>')
+    parts.append(f'<text x="14" y="{HEIGHT / 2}" text-anchor="middle" {turned}>{escape(up)}</text>')
+    return "\n".join([*parts, "</svg>", ""])
