@@ -51,7 +51,9 @@ class RedisServer:
         ports = ["--port", 0, "--tls-port", self.port] if tls else ["--port", self.port]
         (self.folder / "redis.conf").write_text(config)
         options = [*ports, "--repl-diskless-sync-delay", 0, "--bind", LOOPBACK, "--dir", self.folder, *options]
-        self.command = ["redis-server", self.folder / "redis.conf", *(str(option) for option in options)]
+        # Tests that are killed leave no server behind.
+        lifeline = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
+        self.command = [*lifeline, "redis-server", self.folder / "redis.conf", *(str(option) for option in options)]
         self.admin = redis.Redis(host=LOOPBACK, port=self.port, protocol=2)
         self.process = None
         self.start()
