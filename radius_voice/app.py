@@ -18,7 +18,8 @@ from prometheus_client import CollectorRegistry
 from radius_voice.build import Built, Shared, build
 from radius_voice.config.errors import ConfigError
 from radius_voice.config.load import Loaded, load, restart_needed
-from radius_voice.config.schema import Bypass, Fixed, MemoryStore, RedisStore, Settings
+from radius_voice.config.schema import Bypass, Fixed, Settings
+from radius_voice.config.stores import MemoryStore, RedisStore
 from radius_voice.events import Ended, Lifecycle, Observer, Recorded
 from radius_voice.http.admin import Admin, Readiness
 from radius_voice.identity.passwords import Hasher

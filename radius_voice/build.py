@@ -10,8 +10,9 @@ from typing import TypeGuard
 
 from radius_voice.clients import Client, Clients, Require
 from radius_voice.config.kinds import Rate
-from radius_voice.config.schema import Bypass, Fixed, Section, Settings, TwilioVoice
+from radius_voice.config.schema import Bypass, Fixed, Settings, TwilioVoice
 from radius_voice.config.schema import Policy as PolicySettings
+from radius_voice.config.section import Section
 from radius_voice.events import Observer, Outcome, Reason
 from radius_voice.identity.passwords import Hasher
 from radius_voice.identity.users_file import UsersFile

@@ -24,11 +24,11 @@ from radius_voice.config.schema import (
     Provider,
     Server,
     Settings,
-    Store,
     TwilioVoice,
     json_schema,
 )
 from radius_voice.config.secrets import READABLE_BY_OTHERS, described
+from radius_voice.config.stores import Store
 
 LARGEST = 1_048_576
 SERVER = TypeAdapter(Server)

@@ -21,11 +21,10 @@ from radius_voice.config.schema import (
     Fixed,
     Policy,
     Provider,
-    RedisStore,
     Server,
-    Store,
     TwilioVoice,
 )
+from radius_voice.config.stores import RedisStore, Store
 from radius_voice.strict_yaml import Path as KeyPath
 
 SHORT_SECRET = 16

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationInfo, model_validator
+from pydantic import Discriminator, Field, Tag, ValidationInfo, model_validator
 
 from radius_voice.config.kinds import (
     ATTRIBUTE_VALUE,
@@ -26,37 +26,18 @@ from radius_voice.config.kinds import (
     HostPort,
     Network,
     OrMany,
-    Rate,
     duration,
     endpoint,
     place_of,
-    rate,
 )
+from radius_voice.config.limits import Limits
 from radius_voice.config.secrets import Secret
+from radius_voice.config.section import Section, section, written
+from radius_voice.config.stores import MemoryStore, Store
 from radius_voice.login.phone import Phone
 
 Name: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 AttributeName: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
-Limit: TypeAlias = Annotated[Rate | None, rate("10 per 10m")]
-DailyLimit: TypeAlias = Annotated[Rate | None, rate("30 per 24h", daily=True)]
-
-
-def written(default: Any, **more: Any) -> Any:
-    """A default as the file would write it: it is read like a value of the file."""
-    return Field(default=default, validate_default=True, **more)
-
-
-def section(**more: Any) -> Any:
-    """A section that may be left out: all its keys have defaults."""
-    return Field(default_factory=dict, validate_default=True, **more)
-
-
-class Section(BaseModel):
-    """A mapping with known keys."""
-
-    model_config = ConfigDict(
-        strict=True, frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True
-    )
 
 
 class Server(Section):
@@ -257,135 +238,6 @@ class Delivery(Section):
     """Providers that call, in the order of failover; all of them when left out."""
     providers: dict[Name, Provider] = Field(min_length=1)
     """Who places calls."""
-
-
-class PasswordLimits(Section):
-    """Wrong passwords."""
-
-    person: Limit = written("10 per 10m")
-    """By the name that was typed."""
-    source: Limit = written("30 per 10m")
-    """By where the person's device is (Calling-Station-Id)."""
-    client: Limit = written("600 per 10m")
-    """By gateway."""
-    all: Limit = written("off")
-    """All wrong passwords."""
-
-
-class CodeLimits(Section):
-    """Wrong codes."""
-
-    person: Limit = written("10 per 24h")
-    """By person; a right code clears it."""
-    phone: Limit = written("20 per 24h")
-    """By phone number; a right code clears it."""
-    source: Limit = written("30 per 10m")
-    """By where the person's device is (Calling-Station-Id)."""
-    client: Limit = written("off")
-    """By gateway."""
-    country: Limit = written("off")
-    """By the phone's country."""
-    all: Limit = written("off")
-    """All wrong codes."""
-
-
-class CallLimits(Section):
-    """Calls in a short time."""
-
-    person: Limit = written("5 per 10m")
-    """By person."""
-    phone: Limit = written("5 per 10m")
-    """By phone number."""
-    source: Limit = written("30 per 10m")
-    """By where the person's device is (Calling-Station-Id)."""
-    client: Limit = written("30 per 1m")
-    """By gateway."""
-    country: Limit = written("40 per 1m")
-    """By the phone's country."""
-    all: Limit = written("40 per 1m")
-    """All calls."""
-
-
-class DailyCallLimits(Section):
-    """Calls a day: what toll fraud can cost at most."""
-
-    person: DailyLimit = written("30 per 24h")
-    """By person."""
-    country: DailyLimit = written("1000 per 24h")
-    """By the phone's country."""
-    all: DailyLimit = written("2000 per 24h")
-    """All calls."""
-
-
-class Limits(Section):
-    """How often what may happen: N per DURATION, or off."""
-
-    wrong_passwords: PasswordLimits = section()
-    """Wrong passwords."""
-    wrong_codes: CodeLimits = section()
-    """Wrong codes."""
-    calls: CallLimits = section()
-    """Calls in a short time."""
-    calls_a_day: DailyCallLimits = section()
-    """Calls a day."""
-
-
-class SqliteStore(Section):
-    """Logins and limits in one file, which outlives the process."""
-
-    type: Literal["sqlite"]
-    """What kind of store it is."""
-    path: Annotated[Path, PATH] | None = None
-    """The file; state.db in server.state when left out."""
-
-
-class MemoryStore(Section):
-    """Logins and limits in this process; forgotten when it ends."""
-
-    type: Literal["memory"]
-    """What kind of store it is."""
-
-
-class RedisStore(Section):
-    """Logins and limits in Redis or Valkey, which several nodes share."""
-
-    type: Literal["redis"]
-    """What kind of store it is."""
-    servers: Annotated[tuple[Annotated[HostPort, HOST_PORT], ...], Field(strict=False, min_length=1)]
-    """The server; of sentinel the Sentinels, of cluster some of its nodes: HOST:PORT each."""
-    mode: Literal["standalone", "sentinel", "cluster"] = "standalone"
-    """How the server that has our data is found."""
-    service: str | None = Field(None, min_length=1, examples=["mymaster"])
-    """The name by which Sentinels know the master."""
-    username: str | None = Field(None, min_length=1, examples=["radius-voice"])
-    """The user, where Redis has users (ACL)."""
-    password: Secret | None = None
-    """The password."""
-    tls: bool = False
-    """Whether to speak TLS; the certificate and its name are verified."""
-    ca_file: Annotated[Path, PATH] | None = None
-    """Certificates to trust beside the system's, in PEM."""
-    timeout: Annotated[float, duration(0.05, 10)] = written("0.5s")
-    """How long one operation may take, connecting included."""
-    replicas: int = Field(0, ge=0, le=10)
-    """How many replicas must have what opens or ends a login before it counts."""
-    prefix: str = Field("radius-voice", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$", examples=["radius-voice"])
-    """What our keys begin with, in braces."""
-
-    @model_validator(mode="after")
-    def _belongs_together(self) -> RedisStore:
-        if (self.mode == "sentinel") is not (self.service is not None):
-            raise ValueError("service, the master's name, belongs to mode: sentinel; write both or none")
-        if self.mode == "standalone" and len(self.servers) > 1:
-            raise ValueError("standalone is one server; remove the others, or write mode: sentinel or mode: cluster")
-        if self.username is not None and self.password is None:
-            raise ValueError("username needs a password; add it")
-        if self.ca_file is not None and not self.tls:
-            raise ValueError("ca_file is for TLS; write tls: true too")
-        return self
-
-
-Store: TypeAlias = Annotated[SqliteStore | MemoryStore | RedisStore, Discriminator("type")]
 
 
 class Syslog(Section):

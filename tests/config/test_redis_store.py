@@ -7,7 +7,7 @@ import pytest
 
 from radius_voice.app import open_store
 from radius_voice.config.kinds import HostPort
-from radius_voice.config.schema import RedisStore
+from radius_voice.config.stores import RedisStore
 from tests.config.conftest import File, changed
 
 SERVER_KEY = "a server key of thirty-two octets"

@@ -1,0 +1,25 @@
+"""What every section of the configuration is made of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+def written(default: Any, **more: Any) -> Any:
+    """A default as the file would write it: it is read like a value of the file."""
+    return Field(default=default, validate_default=True, **more)
+
+
+def section(**more: Any) -> Any:
+    """A section that may be left out: all its keys have defaults."""
+    return Field(default_factory=dict, validate_default=True, **more)
+
+
+class Section(BaseModel):
+    """A mapping with known keys."""
+
+    model_config = ConfigDict(
+        strict=True, frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True
+    )

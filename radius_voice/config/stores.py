@@ -1,0 +1,70 @@
+"""The section `store`: where logins and limits are kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Discriminator, Field, model_validator
+
+from radius_voice.config.kinds import HOST_PORT, PATH, HostPort, duration
+from radius_voice.config.secrets import Secret
+from radius_voice.config.section import Section, written
+
+
+class SqliteStore(Section):
+    """Logins and limits in one file, which outlives the process."""
+
+    type: Literal["sqlite"]
+    """What kind of store it is."""
+    path: Annotated[Path, PATH] | None = None
+    """The file; state.db in server.state when left out."""
+
+
+class MemoryStore(Section):
+    """Logins and limits in this process; forgotten when it ends."""
+
+    type: Literal["memory"]
+    """What kind of store it is."""
+
+
+class RedisStore(Section):
+    """Logins and limits in Redis or Valkey, which several nodes share."""
+
+    type: Literal["redis"]
+    """What kind of store it is."""
+    servers: Annotated[tuple[Annotated[HostPort, HOST_PORT], ...], Field(strict=False, min_length=1)]
+    """The server; of sentinel the Sentinels, of cluster some of its nodes: HOST:PORT each."""
+    mode: Literal["standalone", "sentinel", "cluster"] = "standalone"
+    """How the server that has our data is found."""
+    service: str | None = Field(None, min_length=1, examples=["mymaster"])
+    """The name by which Sentinels know the master."""
+    username: str | None = Field(None, min_length=1, examples=["radius-voice"])
+    """The user, where Redis has users (ACL)."""
+    password: Secret | None = None
+    """The password."""
+    tls: bool = False
+    """Whether to speak TLS; the certificate and its name are verified."""
+    ca_file: Annotated[Path, PATH] | None = None
+    """Certificates to trust beside the system's, in PEM."""
+    timeout: Annotated[float, duration(0.05, 10)] = written("0.5s")
+    """How long one operation may take, connecting included."""
+    replicas: int = Field(0, ge=0, le=10)
+    """How many replicas must have what opens or ends a login before it counts."""
+    prefix: str = Field("radius-voice", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$", examples=["radius-voice"])
+    """What our keys begin with, in braces."""
+
+    @model_validator(mode="after")
+    def _belongs_together(self) -> RedisStore:
+        if (self.mode == "sentinel") is not (self.service is not None):
+            raise ValueError("service, the master's name, belongs to mode: sentinel; write both or none")
+        if self.mode == "standalone" and len(self.servers) > 1:
+            raise ValueError("standalone is one server; remove the others, or write mode: sentinel or mode: cluster")
+        if self.username is not None and self.password is None:
+            raise ValueError("username needs a password; add it")
+        if self.ca_file is not None and not self.tls:
+            raise ValueError("ca_file is for TLS; write tls: true too")
+        return self
+
+
+Store: TypeAlias = Annotated[SqliteStore | MemoryStore | RedisStore, Discriminator("type")]
