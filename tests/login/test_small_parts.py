@@ -165,3 +165,7 @@ def test_what_is_counted_about_somebody_holds_no_typed_name():
     limits = Limits(failures={"person": LIMIT, "client": LIMIT}, codes={"person": LIMIT}, calls={"phone": LIMIT})
     about = limits.about({"person": "p", "phone": "+12025550123"}, "hash")
     assert ["hash", "p", "+12025550123"] == [spend.subject for spend in about]
+
+
+def test_a_spend_does_not_show_its_subject():
+    assert "Spend(l, take)" == repr(Spend(LIMIT, "+12025550123"))
