@@ -236,12 +236,13 @@ delivery:
     bench: {provider}
 limits:
   wrong_passwords: {{person: 1000000 per 1s, source: 1000000 per 1s, client: 1000000 per 1s}}
-  wrong_codes: {{person: 1000000 per 1s}}
+  wrong_codes: {{person: 1000000 per 1s, phone: 1000000 per 1s, source: 1000000 per 1s}}
   calls:
     person: 1000000 per 1s
     phone: 1000000 per 1s
     source: 1000000 per 1s
     client: 1000000 per 1s
+    country: 1000000 per 1s
     all: 1000000 per 1s
   calls_a_day: {{person: 1000000 per 24h, country: 1000000 per 24h, all: 1000000 per 24h}}
 store: {{type: memory}}
