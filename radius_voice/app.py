@@ -176,10 +176,11 @@ class Service:
 
     async def _retire(self, old: Built) -> None:
         """A generation ends with its last login: its calls are followed until they are over."""
-        await self._server.settle()
-        while len(old.dialog.follower):  # noqa: ASYNC110 - calls end by time, not by an event
-            await asyncio.sleep(FOLLOW_EVERY)
+        await self._server.release(old.generation)
         await old.dialog.drain()
+        while len(old.dialog.follower):
+            await asyncio.sleep(FOLLOW_EVERY)
+            await old.dialog.drain()
         self._running.remove(old)
         await old.close()
 
@@ -248,7 +249,10 @@ class Service:
         async def forever() -> None:
             while True:
                 await asyncio.sleep(seconds)
-                await work()
+                try:
+                    await work()
+                except Exception as problem:  # noqa: BLE001 - the next time may go well, and without it nothing is tidied
+                    self._tell("warning", f"housekeeping failed: {type(problem).__name__}")
 
         self._keep(forever())
 
@@ -279,9 +283,12 @@ def prepare(settings: Settings) -> None:
 
 def _rules(settings: Settings) -> Rules:
     server = settings.server
+    # A request still being handled must not look new to its retransmission.
+    longest = max(client.answer_within for client in settings.clients.values())
+    window = max(server.duplicate_window, longest + 1.0, server.reject_delay * 1.2)
     return Rules(
         reject_delay=server.reject_delay,
-        duplicate_window=server.duplicate_window,
+        duplicate_window=window,
         max_in_flight=server.max_in_flight,
         max_waiting=server.max_waiting,
         status_server=server.status_server,

@@ -25,9 +25,10 @@ from radius_voice.login.ports import Delivery, LiveCalls, Store
 from radius_voice.radius.dictionary import Names
 from radius_voice.radius.packet import Attribute
 from radius_voice.resources import shipped
-from radius_voice.server import Generation
+from radius_voice.server import ROOM_FOR_REPLY, Generation
 
 NO_FIRST_FACTOR = "none"
+ROOM_FOR_ATTRIBUTES = ROOM_FOR_REPLY - 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,14 +141,18 @@ def _policy(
         ReplyRule(rule.when.group if rule.when else None, tuple((each, str(value)) for each, value in rule.set.items()))
         for rule in policy.reply
     )
+    octets = 0
     for attribute, value in (pair for rule in reply for pair in rule.attributes):
         try:
-            encode(attribute, value)
+            octets += len(encode(attribute, value)[1]) + 2
         except ValueError as problem:
-            raise ValueError(f"policies.{name}.reply: {attribute}: {problem}") from None
+            raise ValueError(f"policies.{name}.reply: {problem}") from None
+    if octets > ROOM_FOR_ATTRIBUTES:
+        raise ValueError(f"policies.{name}.reply: {octets} octets of attributes; at most {ROOM_FOR_ATTRIBUTES} fit")
     failure = policy.on_delivery_failure
     return Policy(
         name=name,
+        directory_name=policy.directory,
         first_factor=None if policy.first_factor == NO_FIRST_FACTOR else identity[policy.first_factor],
         directory=identity[policy.directory],
         digits=challenge.digits,

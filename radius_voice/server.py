@@ -6,6 +6,7 @@ import asyncio
 import random
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -13,7 +14,7 @@ from typing import Protocol
 from radius_voice.admission import Admission, Job
 from radius_voice.clients import Client, Clients, Require
 from radius_voice.events import Discard, Discarded, Event, Lifecycle, Observer, Outcome, Reason, Resent, Trace
-from radius_voice.login.model import Attempt, Decision
+from radius_voice.login.model import Attempt, Decision, Unavailable
 from radius_voice.radius import packet as radius
 from radius_voice.radius.duplicates import Duplicates, Origin, Seen
 from radius_voice.radius.packet import Attribute, MalformedPacket, Packet
@@ -25,7 +26,7 @@ MS_CHAP = {1, 2, 11, 25}
 ECHO = (1).to_bytes(4)
 REMEMBERED_FOR = 10 * 365 * 86400.0
 JITTER = 0.1
-MOST_REMEMBERED = 10_000
+RELEASE_EVERY = 0.1
 ROOM_FOR_REPLY = 1024
 _REPLY_CODES = {
     Outcome.ACCEPT: radius.ACCESS_ACCEPT,
@@ -53,7 +54,7 @@ class Memory(Protocol):
     async def recall(self, key: bytes) -> bytes | None: ...  # noqa: D102
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Generation:
     """What one configuration makes of packets. `encode` turns a reply attribute's name and value to octets."""
 
@@ -111,7 +112,7 @@ class Server:
         self._duplicates = Duplicates(rules.duplicate_window)
         self._admission = Admission(rules.max_in_flight, rules.max_waiting, self._clock)
         self._signs: set[tuple[str, str]] = set()
-        self._does_not_sign: set[tuple[str, str]] = set()
+        self._held: Counter[Generation] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
         self._delayed = 0
 
@@ -134,10 +135,11 @@ class Server:
         if self._delayed:
             await asyncio.sleep(self._rules.reject_delay * (1 + JITTER))
 
-    async def settle(self) -> None:
-        """Wait until the packets that are being handled now have been decided."""
-        if self._tasks:
-            await asyncio.wait(set(self._tasks))
+    async def release(self, generation: Generation) -> None:
+        """Wait until no packet that this generation took is waiting or being handled."""
+        while self._held[generation]:  # noqa: ASYNC110 - seldom, and nobody waits for it
+            await asyncio.sleep(RELEASE_EVERY)
+        del self._held[generation]
 
     def receive(self, datagram: bytes, peer: tuple[str, int], socket_number: int, send: Send) -> None:
         """One datagram from a listener. Anything that is not authentic ends here, in silence."""
@@ -203,6 +205,7 @@ class Server:
             self._reply(request, radius.ACCESS_ACCEPT, [])
 
     def _admit(self, request: _Request) -> None:
+        self._held[request.generation] += 1
         if self._admission.enter():
             self._start(request)
             return
@@ -218,6 +221,7 @@ class Server:
         self._admission.wait(job)
 
     def _shed(self, request: _Request) -> None:
+        self._held[request.generation] -= 1
         self._duplicates.forget(request.origin, request.packet.authenticator)
         self._discard(request.client, request.source, Discard.OVERLOAD)
 
@@ -233,11 +237,15 @@ class Server:
             if not await self._signature_settled(request, trace):
                 return
             decision = await self._decide(request, station, trace)
+        except Unavailable as problem:
+            trace.step("unavailable", str(problem))
+            decision = Decision(Outcome.SILENCE, Reason.STORE_UNAVAILABLE)
         except Exception as problem:  # noqa: BLE001 - one login's accident must not end the others
             trace.step("error", _where(problem))
             decision = Decision(Outcome.SILENCE, Reason.INTERNAL_ERROR)
             self._observer(Lifecycle(self._now(), "warning", f"internal error: {_where(problem)}"))
         finally:
+            self._held[request.generation] -= 1
             self._admission.done()
         self._record(request, decision, station, trace)
         self._tell(request, decision)
@@ -254,14 +262,10 @@ class Server:
         if signed:
             await self._memory.remember(key, b"1", REMEMBERED_FOR)
             self._signs.add(pair)
-        elif pair not in self._does_not_sign:
-            if await self._memory.recall(key):
-                self._signs.add(pair)
-                self._shed_unsigned(request)
-                return False
-            if len(self._does_not_sign) >= MOST_REMEMBERED:
-                self._does_not_sign.clear()
-            self._does_not_sign.add(pair)
+        elif await self._memory.recall(key):
+            self._signs.add(pair)
+            self._shed_unsigned(request)
+            return False
         return True
 
     def _shed_unsigned(self, request: _Request) -> None:

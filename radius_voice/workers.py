@@ -141,7 +141,9 @@ class Parent:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
                 return code
-            child = self._children.pop(pid)
+            child = self._children.pop(pid, None)
+            if child is None:
+                continue  # somebody else's, given to us when its parent ended
             if os.waitstatus_to_exitcode(status) == CANNOT_START and not self._house.deaths:
                 code, self._stopping = 1, True
                 self._signal_all(signal.SIGTERM)

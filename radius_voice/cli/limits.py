@@ -43,7 +43,7 @@ async def _show(settings: Settings, name: str | None) -> None:
     if name is None:
         spends = list(_common(settings, configured))
     else:
-        spends = _own(settings, configured, await _person(settings, name))
+        spends = _own(settings, configured, *await _person(settings, name))
     store = _store(settings)
     try:
         full_at = await store.full_at(spends)
@@ -63,10 +63,10 @@ async def _unlock(settings: Settings, name: str) -> None:
     from radius_voice.login.limits import acting
     from radius_voice.login.model import Act
 
-    user = await _person(settings, name)
+    source, user = await _person(settings, name)
     store = _store(settings)
     try:
-        await store.spend(acting(Act.CLEAR, _own(settings, limits_of(settings), user)))
+        await store.spend(acting(Act.CLEAR, _own(settings, limits_of(settings), source, user)))
     finally:
         await store.close()
     click.echo(f"{user.name} is unlocked")
@@ -83,16 +83,16 @@ def _store(settings: Settings) -> Store:
         raise click.ClickException(str(problem)) from None
 
 
-async def _person(settings: Settings, name: str) -> User:
+async def _person(settings: Settings, name: str) -> tuple[str, User]:
     from radius_voice.identity.passwords import Hasher
     from radius_voice.identity.users_file import UsersFile
 
     hasher = Hasher()
     try:
-        for source in settings.identity.values():
+        for source_name, source in settings.identity.items():
             user = await UsersFile(source.path, hasher).find(name, 0.0)
             if user is not None:
-                return user
+                return source_name, user
     except (ValueError, OSError) as problem:
         raise click.ClickException(str(problem)) from None
     finally:
@@ -100,13 +100,13 @@ async def _person(settings: Settings, name: str) -> User:
     raise click.ClickException("nobody has that name; radius-voice users list shows who there is")
 
 
-def _own(settings: Settings, configured: Limits, user: User) -> list[Spend]:
+def _own(settings: Settings, configured: Limits, source: str, user: User) -> list[Spend]:
     """The limits that count for a person by any of their phones, each once."""
     from radius_voice.app import server_key
     from radius_voice.login.codes import Keys
 
     name_hash = Keys(server_key(settings)).name(user.name)
-    spends = list(configured.about({"person": user.id}, name_hash))
+    spends = list(configured.about({"person": f"{source}:{user.id}"}, name_hash))
     for phone in user.phones:
         spends += configured.about({"phone": phone.e164})
     return spends

@@ -35,8 +35,11 @@ from radius_voice.config.secrets import Secret
 from radius_voice.config.section import Section, section, written
 from radius_voice.config.stores import MemoryStore, Store
 from radius_voice.login.phone import Phone
+from radius_voice.login.policy import PROVIDER_SECONDS
+from radius_voice.login.script import SCRIPT_SECONDS
 
 Name: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+CALL_BESIDES_RINGING = PROVIDER_SECONDS + SCRIPT_SECONDS
 AttributeName: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 
 
@@ -112,12 +115,12 @@ class Challenge(Section):
     ring: Annotated[float, duration(10, 120)] = written("30s")
     """How long the phone rings."""
     cap: Annotated[float, duration(40, 3600)] = written("6m")
-    """When a login ends whatever happens; at least ring and lifetime together."""
+    """When a login ends whatever happens; at least ring and lifetime (110s at least) together."""
 
     @model_validator(mode="after")
     def _cap_holds_a_call(self) -> Challenge:
-        if self.cap < self.ring + self.lifetime:
-            raise ValueError("cap is shorter than ring and lifetime together; make cap longer")
+        if self.cap < self.ring + max(self.lifetime, CALL_BESIDES_RINGING):
+            raise ValueError("cap is shorter than ring and lifetime (110s at least) together; make cap longer")
         return self
 
 

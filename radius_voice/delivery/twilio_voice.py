@@ -44,13 +44,13 @@ DIGIT = "\ue000"
 """Stands for a digit in a template; private use, so not printable, so never in a friendly name."""
 
 REFUSALS: dict[int, RefusedNumber | NotPlaced] = {
-    429: NotPlaced("HTTP 429: too many requests"),
-    10004: NotPlaced("10004: too many concurrent calls"),
+    429: NotPlaced("HTTP 429: too many requests", paced=True),
+    10004: NotPlaced("10004: too many concurrent calls", paced=True),
     13224: RefusedNumber("13224: not a valid number"),
     13227: RefusedNumber("13227: country not enabled", alarm=True),
     20003: NotPlaced("20003: credentials refused", alarm=True),
     20404: NotPlaced("20404: no such account or resource", alarm=True),
-    20429: NotPlaced("20429: too many requests"),
+    20429: NotPlaced("20429: too many requests", paced=True),
     21210: NotPlaced("21210: the from number is not ours", alarm=True),
     21211: RefusedNumber("21211: not a valid number"),
     21212: NotPlaced("21212: the from number is not valid", alarm=True),
@@ -159,7 +159,7 @@ class TwilioVoice:
         return {
             wanted[reference]: STATUSES[status]
             for reference, status in chain(listed.items(), missing)
-            if reference in wanted and status in STATUSES
+            if reference in wanted and isinstance(status, str) and status in STATUSES
         }
 
     async def hang_up(self, call: CallRef) -> None:

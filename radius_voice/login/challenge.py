@@ -5,7 +5,7 @@ what is compared are keyed hashes. What may never happen, whatever the order of 
 
 - an Accept without the right code of the present call (a written, timed bypass aside);
 - a second Accept decision on a row; only its verdict may be repeated, for `REPEATED_FOR` seconds;
-- a new call while the old one may live, unless the old one is hung up first;
+- a new call while the old one may live, unless the old one is hung up first - also when its row has ended;
 - a row that stays open past `ends_at`.
 """
 
@@ -18,6 +18,7 @@ from hmac import compare_digest
 from typing import NamedTuple
 
 from radius_voice.events import Outcome, Reason
+from radius_voice.login.codes import fold
 from radius_voice.login.model import Call, CallRef, CallStatus, HandedOut, Login, Verdict, but
 from radius_voice.login.phone import Phone
 
@@ -72,8 +73,9 @@ class LockedOut:
 
 @dataclass(frozen=True, slots=True)
 class CallPlaced:
-    """A provider took call `number` to that phone."""
+    """A provider took call `number` of that login to that phone."""
 
+    login: str
     number: int
     phone: Phone
     ref: CallRef
@@ -81,8 +83,9 @@ class CallPlaced:
 
 @dataclass(frozen=True, slots=True)
 class CallFailed:
-    """Nobody placed call `number`. `bypass` is True while a written, timed bypass lets people in."""
+    """Nobody placed call `number` of that login. `bypass` is True while a written, timed bypass lets people in."""
 
+    login: str
     number: int
     reason: Reason
     bypass: bool
@@ -90,8 +93,9 @@ class CallFailed:
 
 @dataclass(frozen=True, slots=True)
 class CallChanged:
-    """The provider reports call `number`; `lifetime` is how long a code lives once heard."""
+    """The provider reports call `number` of that login; `lifetime` is how long a code lives once heard."""
 
+    login: str
     number: int
     status: CallStatus
     lifetime: float
@@ -130,13 +134,21 @@ def step(row: Login | None, event: Input, now: float) -> Step:
     """What `event` makes of `row` at wall-clock time `now`."""
     if isinstance(event, First):
         return _first(row, event.blank, now)
+    if isinstance(event, CallPlaced | CallFailed | CallChanged):
+        return _of_call(row, event, now)
     if row is None:
         return Step(None, Outcome.REJECT, Reason.UNKNOWN_STATE)
+    if isinstance(event, LockedOut):
+        return _locked(row, event, now)
+    return _answered(row, event, now)
+
+
+def _of_call(row: Login | None, event: CallPlaced | CallFailed | CallChanged, now: float) -> Step:
+    """What a call's fate means, if it is the present call of the row; one that came too late is hung up."""
+    if row is None or event.login != row.id or event.number != row.call.number:
+        late = event.ref if isinstance(event, CallPlaced) else None
+        return Step(None, Outcome.SILENCE, Reason.CALLED, hang_up=late)
     match event:
-        case Answered():
-            return _answered(row, event, now)
-        case LockedOut():
-            return _locked(row, event, now)
         case CallPlaced():
             return _placed(row, event, now)
         case CallFailed():
@@ -146,8 +158,10 @@ def step(row: Login | None, event: Input, now: float) -> Step:
 
 
 def _first(row: Login | None, blank: Login, now: float) -> Step:
-    if row is None or not row.open_at(now):
-        return _open(row, blank, now)
+    if row is None:
+        return _open(None, blank, now)
+    if not row.open_at(now):
+        return Step(None, Outcome.REJECT, Reason.BUSY) if row.live_at(now) else _open(row, blank, now)
     same = compare_digest(row.password, blank.password) and row.source == blank.source
     if row.live_at(now):
         if not same:
@@ -176,7 +190,7 @@ def _open(row: Login | None, blank: Login, now: float) -> Step:
 def _answered(row: Login, event: Answered, now: float) -> Step:
     newest_first = reversed(row.states)
     handed = next((each for each in newest_first if compare_digest(each.state, event.state)), None)
-    if handed is None or row.client != event.client or row.name.casefold() != event.name.casefold():
+    if handed is None or row.client != event.client or fold(row.name) != fold(event.name):
         return Step(None, Outcome.REJECT, Reason.UNKNOWN_STATE)
     if handed.verdict is not None:
         return _repeat(row, handed, handed.verdict, event, now)
@@ -210,7 +224,8 @@ def _repeat(row: Login, handed: HandedOut, verdict: Verdict, event: Answered, no
 
 def _accept(row: Login, event: Answered, now: float) -> Step:
     verdict = Verdict(Outcome.ACCEPT, Reason.CODE_RIGHT, now)
-    ended = _next(row, states=_use(row.states, event.state, event.answer, verdict), verdict=verdict)
+    states = _use(row.states, event.state, event.answer, verdict)
+    ended = _next(row, states=states, call=but(row.call, over=True), verdict=verdict)
     return Step(ended, Outcome.ACCEPT, Reason.CODE_RIGHT, hang_up=_live_ref(row, now), charge=Charge.RIGHT_CODE)
 
 
@@ -272,15 +287,17 @@ def _locked(row: Login, event: LockedOut, now: float) -> Step:
 
 
 def _placed(row: Login, event: CallPlaced, now: float) -> Step:
-    if event.number != row.call.number or not row.open_at(now):
+    if not row.open_at(now):
         return Step(None, Outcome.SILENCE, Reason.CALLED, hang_up=event.ref)
     call = but(row.call, phone=event.phone, ref=event.ref)
     return Step(_next(row, call=call), Outcome.CHALLENGE, Reason.CALLED)
 
 
 def _failed(row: Login, event: CallFailed, now: float) -> Step:
-    if event.number != row.call.number or not row.open_at(now):
+    if row.call.over:
         return Step(None, Outcome.SILENCE, event.reason)
+    if not row.open_at(now):
+        return Step(_next(row, call=but(row.call, over=True)), Outcome.SILENCE, event.reason, charge=Charge.CALL_BACK)
     verdict = Verdict(Outcome.REJECT, event.reason, now)
     if event.bypass:
         verdict = Verdict(Outcome.ACCEPT, Reason.BYPASSED, now)
@@ -290,13 +307,11 @@ def _failed(row: Login, event: CallFailed, now: float) -> Step:
 
 def _changed(row: Login, event: CallChanged, now: float) -> Step:
     call = row.call
-    if event.number != call.number or not row.open_at(now) or call.over:
-        return Step(None, Outcome.SILENCE, Reason.CALLED)
-    if event.status.over:
+    if not call.over and event.status.over:
         return Step(_next(row, call=but(call, over=True)), Outcome.SILENCE, Reason.CALLED)
-    if event.status is CallStatus.ANSWERED and call.answered_at is None:
-        answered = _next(row, call=but(call, answered_at=now), code_until=min(now + event.lifetime, row.ends_at))
-        return Step(answered, Outcome.SILENCE, Reason.CALLED)
+    if row.open_at(now) and not call.over and event.status is CallStatus.ANSWERED and call.answered_at is None:
+        until = min(now + event.lifetime, row.ends_at)
+        return Step(_next(row, call=but(call, answered_at=now), code_until=until), Outcome.SILENCE, Reason.CALLED)
     return Step(None, Outcome.SILENCE, Reason.CALLED)
 
 

@@ -42,6 +42,11 @@ def tidy_code(typed: str) -> str:
     return unicodedata.normalize("NFKC", typed).translate({ord(c): None for c in " -.\t\r\n"})
 
 
+def fold(name: str) -> str:
+    """A name as typed, without the differences that are none: composition, case, spaces around it."""
+    return unicodedata.normalize("NFC", name).strip().casefold()
+
+
 class Keys:
     """Keyed hashes (BLAKE2b, 16 octets), each kind in a domain of its own so that none passes for another."""
 
@@ -75,7 +80,7 @@ class Keys:
 
     def name(self, typed: str) -> str:
         """A typed name for counting failures: people type passwords there, so it is never kept as it is."""
-        return _hash(self._name, unicodedata.normalize("NFC", typed).strip().casefold().encode()).hex()
+        return _hash(self._name, fold(typed).encode()).hex()
 
 
 def _hash(keyed: blake2b, message: bytes) -> bytes:

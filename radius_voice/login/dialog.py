@@ -18,6 +18,7 @@ from radius_voice.events import Called, CallResult, Lifecycle, Observer, Outcome
 from radius_voice.login import prompts
 from radius_voice.login.challenge import (
     Answered,
+    CallChanged,
     CallFailed,
     CallPlaced,
     Charge,
@@ -36,6 +37,7 @@ from radius_voice.login.model import (
     Attempt,
     Call,
     CallRef,
+    CallStatus,
     Claim,
     Decision,
     Denied,
@@ -51,12 +53,10 @@ from radius_voice.login.model import (
     User,
 )
 from radius_voice.login.phone import Phone
-from radius_voice.login.policy import Policy
+from radius_voice.login.policy import PROVIDER_SECONDS, Policy
 from radius_voice.login.ports import Delivery, FirstFactor, LiveCalls, Store
 from radius_voice.login.ring import Rung, place_call
-from radius_voice.login.script import SCRIPT_SECONDS
 
-PROVIDER_SECONDS = 20.0
 MOST_SWAPS = 16
 _PHONE_ASKED_FOR = re.compile(r"\s*phone([1-9]?)\s*", re.IGNORECASE)
 _T = TypeVar("_T")
@@ -97,7 +97,8 @@ class Dialog:
         self._parts = parts
         self._states = States()
         self._tasks: set[asyncio.Task[Any]] = set()
-        self.follower = Follower(parts.live, self.heard, parts.observer, parts.now)
+        silent = parts.voice.keys() - parts.live.keys()
+        self.follower = Follower(parts.live, silent, self.heard, parts.observer, parts.now)
 
     async def begin(self, attempt: Attempt, trace: Trace) -> Decision:
         """A first packet: who is it, may they, ring."""
@@ -152,21 +153,23 @@ class Dialog:
 
     async def _check_password(self, attempt: Attempt, first_factor: FirstFactor, trace: Trace) -> Decision | None:
         """Refuse, or None. A failure is paid for before anything expensive and given back when it was none."""
-        store, parts = self._parts.store, self._parts
-        failure = parts.limits.for_password(parts.keys.name(attempt.name), attempt.source, attempt.client)
-        limited = await store.spend(failure)
+        store, limits = self._parts.store, self._parts.limits
+        own = limits.for_password(self._parts.keys.name(attempt.name), attempt.source)
+        shared = limits.for_wrong_password(attempt.client)
+        limited = await store.spend((*acting(Act.PEEK, shared), *own))
         if limited is not None:
             trace.step("limited", limited.limit.name)
             return _refused(limited.limit.reason)
         try:
             checked = await first_factor.verify(Claim(attempt.name, attempt.password), attempt.answer_by)
         except Unavailable:
-            await store.spend(acting(Act.GIVE_BACK, failure))
+            await store.spend(acting(Act.GIVE_BACK, own))
             raise
         trace.step("password", "wrong" if isinstance(checked, Denied) else "right")
         if isinstance(checked, Denied):
+            await store.spend(shared)
             return _refused(checked.reason, attempt.name if checked.name_known else "")
-        await store.spend(acting(Act.GIVE_BACK, failure))
+        await store.spend(acting(Act.GIVE_BACK, own))
         return None
 
     # Opening a row, or joining it
@@ -177,7 +180,7 @@ class Dialog:
         parts = self._parts
         if parts.clock() >= attempt.answer_by:
             return Decision(Outcome.SILENCE, Reason.TOO_LATE, user=attempt.name)
-        key = parts.keys.login(attempt.client, user.id)
+        key = parts.keys.login(attempt.client, policy.person(user))
         code, state = parts.new_code(policy.digits), self._states.new(key)
         blank = self._blank(key, code, state, attempt, policy, user, phones)
         row, stepped = await self._settle(key, First(blank), self._cost(blank, phones[0], attempt))
@@ -198,12 +201,12 @@ class Dialog:
     ) -> Login:
         keys, now = self._parts.keys, self._parts.now()
         state_hash = keys.state(state)
-        live = policy.ring + SCRIPT_SECONDS
+        live = policy.live
         return Login(
             key=key,
             id=state_hash.hex()[:16],
             client=attempt.client,
-            person=user.id,
+            person=policy.person(user),
             name=attempt.name,
             password=keys.password(key, attempt.password),
             source=attempt.source,
@@ -235,7 +238,7 @@ class Dialog:
             code=keys.code(key, tidy_code(attempt.password)),
             password=keys.password(key, attempt.password),
             phone=phone,
-            fresh=Fresh(keys.state(state), keys.code(key, code), policy.ring + SCRIPT_SECONDS, policy.lifetime),
+            fresh=Fresh(keys.state(state), keys.code(key, code), policy.live, policy.lifetime),
         )
         cost: tuple[Spend, ...] = ()
         if phone is not None:
@@ -247,8 +250,8 @@ class Dialog:
         if stepped.ring and row is not None:
             ring = _Ring(row, code, policy, attempt, stepped.hang_up)
             stepped = await self._wait_for(ring, stepped, trace)
-        elif stepped.hang_up is not None:
-            self._supervise(self._hang_up(stepped.hang_up))
+        elif stepped.hang_up is not None and row is not None:
+            self._supervise(self._end_call(row, stepped.hang_up))
         return self._decision(row, stepped, state, "")
 
     # The small thing that all three are
@@ -329,17 +332,18 @@ class Dialog:
             return opened._replace(reason=Reason.CALL_UNKNOWN)
         if rung.ref is not None:
             ref = rung.ref
-            _, stepped = await self._settle(row.key, CallPlaced(row.call.number, rung.phone, ref), ())
+            _, stepped = await self._settle(row.key, CallPlaced(row.id, row.call.number, rung.phone, ref), ())
             if stepped.hang_up is not None:
-                await self._hang_up(stepped.hang_up)
+                await self._end_call(row, stepped.hang_up)
             else:
                 watched = Watched(row.key, row.id, row.call.number, row.call.live_until, ring.policy.lifetime)
                 self.follower.watch(ref, watched)
             return opened
         reason = Reason.NUMBER_REFUSED if rung.result is CallResult.NUMBER_REFUSED else Reason.DELIVERY_FAILED
+        failed = reason is Reason.DELIVERY_FAILED and not rung.paced
         waited_for = parts.clock() < ring.attempt.answer_by
-        bypass = reason is Reason.DELIVERY_FAILED and waited_for and parts.now() < ring.policy.bypass_until
-        _, stepped = await self._settle(row.key, CallFailed(row.call.number, reason, bypass), ())
+        bypass = failed and waited_for and parts.now() < ring.policy.bypass_until
+        _, stepped = await self._settle(row.key, CallFailed(row.id, row.call.number, reason, bypass), ())
         return stepped
 
     async def _may_ring(self, phone: Phone) -> bool:
@@ -363,6 +367,11 @@ class Dialog:
             self._warn(f"a call could not be ended: {problem}")
             return False
         return True
+
+    async def _end_call(self, row: Login, ref: CallRef) -> None:
+        """Hang up the call of a row that has ended; only then its person may be called again."""
+        if await self._hang_up(ref):
+            await self.heard(row.key, CallChanged(row.id, row.call.number, CallStatus.COMPLETED, 0.0))
 
     def _supervise(self, work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
         """Run `work` to its end whatever becomes of the packet that began it; a failure is never silent."""

@@ -6,7 +6,7 @@ All calls of a provider are asked for in one request, every few seconds, and onl
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Container, Mapping
 from dataclasses import dataclass
 
 from radius_voice.events import Followed, Observer
@@ -28,16 +28,21 @@ class Watched:
 
 
 class Follower:
-    """Asks providers what became of calls, and tells `heard` of every change."""
+    """Asks providers what became of calls, and tells `heard` of every change.
+
+    `silent` are providers whose calls can be neither followed nor ended.
+    """
 
     def __init__(
         self,
         live: Mapping[str, LiveCalls],
+        silent: Container[str],
         heard: Callable[[LoginKey, CallChanged], Awaitable[None]],
         observer: Observer,
         now: Callable[[], float],
     ) -> None:
         self._live = live
+        self._silent = silent
         self._heard = heard
         self._observer = observer
         self._now = now
@@ -53,9 +58,11 @@ class Follower:
 
     async def hang_up(self, ref: CallRef) -> None:
         """End a call, where its provider can. Raises Unavailable when nobody knows whether it ended."""
-        self._watched.pop(ref, None)
         if ref.provider in self._live:
             await self._live[ref.provider].hang_up(ref)
+        elif ref.provider not in self._silent:
+            raise Unavailable(ref.provider, "is configured no more")
+        self._watched.pop(ref, None)
 
     async def poll(self) -> None:
         """Ask every provider once for its calls. One that cannot be reached is asked again next time."""
@@ -81,4 +88,4 @@ class Follower:
         if status.over:
             del self._watched[ref]
         self._observer(Followed(self._now(), watched.login, ref.provider, ref.reference, status.value))
-        await self._heard(watched.key, CallChanged(watched.number, status, watched.lifetime))
+        await self._heard(watched.key, CallChanged(watched.login, watched.number, status, watched.lifetime))

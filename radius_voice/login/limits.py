@@ -89,9 +89,20 @@ class Limits:
     calls: Mapping[str, Limit] = field(default_factory=dict)
     daily: Mapping[str, Limit] = field(default_factory=dict)
 
-    def for_password(self, name_hash: str, source: str, client: str) -> tuple[Spend, ...]:
-        """What a password that turns out wrong costs. `name_hash` stands for the name as typed."""
-        return _spends(self.failures, {"person": name_hash, "source": source, "client": client, "all": "all"})
+    def for_password(self, name_hash: str, source: str) -> tuple[Spend, ...]:
+        """What a wrong password costs its name and source; `name_hash` stands for the name as typed.
+
+        It is taken before the password is looked at and given back when that was right, so that guesses at once
+        are no more than guesses one by one.
+        """
+        return _spends(self.failures, {"person": name_hash, "source": source})
+
+    def for_wrong_password(self, client: str) -> tuple[Spend, ...]:
+        """What a wrong password costs all who share a gateway.
+
+        It is asked before and taken after: people who log in at once with right passwords cost each other nothing.
+        """
+        return _spends(self.failures, {"client": client, "all": "all"})
 
     def for_code(self, subjects: Mapping[str, str]) -> tuple[Spend, ...]:
         """What a wrong code costs."""
@@ -110,7 +121,7 @@ class Limits:
     def for_phone(self, phone: Phone) -> tuple[Spend, ...]:
         """What ringing one more phone of the same login costs, when the first one was refused."""
         subjects = {"phone": phone.e164, "country": country_of(phone)}
-        return (*_spends(self.calls, subjects), *_spends(self.daily, subjects))
+        return (*acting(Act.PEEK, self.for_code(subjects)), *self.for_call(subjects))
 
     def for_call(self, subjects: Mapping[str, str]) -> tuple[Spend, ...]:
         """What ringing a phone costs."""

@@ -142,10 +142,14 @@ class RefusedNumber:
 
 @dataclass(frozen=True, slots=True)
 class NotPlaced:
-    """The provider certainly did not place the call: try the next provider."""
+    """The provider certainly did not place the call: try the next provider.
+
+    `paced` says that it only wants fewer at a time, which is no failure.
+    """
 
     detail: str
     alarm: bool = False
+    paced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,8 +225,8 @@ class Login:
         return self.verdict is None and now < self.ends_at
 
     def live_at(self, now: float) -> bool:
-        """Whether a call of this row may be ringing or speaking."""
-        return self.open_at(now) and not self.call.over and now < self.call.live_until
+        """Whether a call of this row may be ringing or speaking, also when the row itself has ended."""
+        return not self.call.over and now < self.call.live_until
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,10 @@ from radius_voice.events import Outcome, Reason
 from radius_voice.login.model import User
 from radius_voice.login.phone import Phone, country_of, refused_type
 from radius_voice.login.ports import Directory, FirstFactor
+from radius_voice.login.script import SCRIPT_SECONDS
+
+PROVIDER_SECONDS = 20.0
+"""How long placing a call may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,7 @@ class Policy:
     """
 
     name: str
+    directory_name: str
     first_factor: FirstFactor | None
     directory: Directory
     digits: int
@@ -39,6 +44,15 @@ class Policy:
     on_unavailable: Outcome = Outcome.SILENCE
     bypass_until: float = 0.0
     reply: tuple[ReplyRule, ...] = ()
+
+    @property
+    def live(self) -> float:
+        """How long after it was asked for a call may live: placing, ringing and speaking."""
+        return PROVIDER_SECONDS + self.ring + SCRIPT_SECONDS
+
+    def person(self, user: User) -> str:
+        """Who somebody is for good: sources may use the same ids for different people."""
+        return f"{self.directory_name}:{user.id}"
 
     def phones_of(self, user: User) -> tuple[Phone, ...] | Reason:
         """The person's phones that may be called, in their order, or why there is none."""

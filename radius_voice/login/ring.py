@@ -24,11 +24,12 @@ from radius_voice.login.ports import Delivery
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """How a ring ended: `ref` when a provider took the call of `phone`."""
+    """How a ring ended: `ref` when a provider took the call of `phone`, `paced` when one only wants fewer at a time."""
 
     result: CallResult
     phone: Phone
     ref: CallRef | None = None
+    paced: bool = False
 
 
 Report = Callable[[str, Phone, CallResult, str, str, bool], None]
@@ -44,20 +45,21 @@ async def place_call(
     deadline: float,
 ) -> Rung:
     """Place one call of `order`, at its phone or else at the others of `phones` that `may_ring` allows."""
-    ended = CallResult.NUMBER_REFUSED
+    ended = Rung(CallResult.NUMBER_REFUSED, order.phone)
     for phone in (order.phone, *(other for other in phones if other != order.phone)):
         if phone != order.phone and not await may_ring(phone):
             continue
         rung = await _through_providers(replace(order, phone=phone), providers, report, deadline)
         if rung.result in (CallResult.PLACED, CallResult.UNKNOWN):
             return rung
-        ended = rung.result
-        if ended is CallResult.NOT_PLACED:
+        ended = rung
+        if rung.result is CallResult.NOT_PLACED:
             break
-    return Rung(ended, order.phone)
+    return ended
 
 
 async def _through_providers(order: Order, providers: Mapping[str, Delivery], report: Report, deadline: float) -> Rung:
+    paced = False
     for name, provider in providers.items():
         match await provider.place(order, deadline):
             case Placed(reference):
@@ -70,5 +72,6 @@ async def _through_providers(order: Order, providers: Mapping[str, Delivery], re
                 report(name, order.phone, CallResult.NUMBER_REFUSED, "", detail, alarm)
                 return Rung(CallResult.NUMBER_REFUSED, order.phone)
             case not_placed:
+                paced = paced or not_placed.paced
                 report(name, order.phone, CallResult.NOT_PLACED, "", not_placed.detail, not_placed.alarm)
-    return Rung(CallResult.NOT_PLACED, order.phone)
+    return Rung(CallResult.NOT_PLACED, order.phone, paced=paced)

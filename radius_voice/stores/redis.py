@@ -60,7 +60,7 @@ class RedisStore:
         spends = tuple(spends)
         place = self._sealer.name(ROW, new.key)
         waiting = new.verdict is None
-        live_until = min(new.call.live_until, new.ends_at) if waiting and not new.call.over else 0.0
+        live_until = 0.0 if new.call.over else new.call.live_until
         keys = [place, self._sealer.name(b"live", new.person.encode()), self._open, *self._limits(spends)]
         arguments = [
             self._clock(),

@@ -123,7 +123,7 @@ class SqliteStore:
         """Put `new` in place of `old` and touch the limits: all of it, or nothing."""
         now = self._now()
         live = new.live_at(now)
-        live_until = min(new.call.live_until, new.ends_at) if live else 0.0
+        live_until = new.call.live_until if live else 0.0
         values = (new.key, new.id, new.person, new.version, live_until, new.ends_at, new.verdict is None, pack(new))
         with self._transaction() as base:
             seen = base.execute("SELECT id, version FROM rows WHERE key=?", (new.key,)).fetchone()

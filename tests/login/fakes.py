@@ -107,6 +107,7 @@ class House:
         self.packets = 0
         rules = {
             "name": "default",
+            "directory_name": "people",
             "first_factor": self.people,
             "directory": self.people,
             "digits": 6,

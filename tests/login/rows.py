@@ -5,12 +5,13 @@ from radius_voice.login.model import Call, CallRef, HandedOut, Login
 from radius_voice.login.phone import Phone
 
 KEY = b"k" * 16
+LOGIN = "login1"
 PHONES = (Phone("+12025550123"), Phone("+12025550124"))
 LIVE, LIFETIME, CAP = 90.0, 120.0, 360.0
 REF = CallRef("twilio", "CA1")
 
 
-def blank(now=0.0, *, code=b"code1", state=b"state1", password=b"pw", source="192.0.2.9", login="login1", **changes):
+def blank(now=0.0, *, code=b"code1", state=b"state1", password=b"pw", source="192.0.2.9", login=LOGIN, **changes):
     values = {
         "key": KEY,
         "id": login,

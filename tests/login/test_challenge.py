@@ -15,7 +15,7 @@ from radius_voice.login.challenge import (
     step,
 )
 from radius_voice.login.model import CallRef, CallStatus
-from tests.login.rows import CAP, LIFETIME, LIVE, PHONES, REF, answered, blank
+from tests.login.rows import CAP, LIFETIME, LIVE, LOGIN, PHONES, REF, answered, blank
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def row():
 
 
 def placed(row, ref=REF):
-    return step(row, CallPlaced(row.call.number, row.call.phone, ref), row.call.at).row
+    return step(row, CallPlaced(row.id, row.call.number, row.call.phone, ref), row.call.at).row
 
 
 def told(stepped):
@@ -110,10 +110,10 @@ def test_a_code_expires_a_lifetime_after_the_latest_moment_the_call_may_be_answe
 
 
 def test_a_code_lives_from_the_moment_the_call_is_answered(row):
-    heard = step(row, CallChanged(1, CallStatus.ANSWERED, LIFETIME), 10).row
+    heard = step(row, CallChanged(LOGIN, 1, CallStatus.ANSWERED, LIFETIME), 10).row
     assert 10 + LIFETIME == heard.code_until
     assert Reason.EXPIRED == step(heard, answered(), 10 + LIFETIME).reason
-    assert step(heard, CallChanged(1, CallStatus.ANSWERED, LIFETIME), 20).row is None
+    assert step(heard, CallChanged(LOGIN, 1, CallStatus.ANSWERED, LIFETIME), 20).row is None
 
 
 def test_nothing_outlives_the_cap(row):
@@ -123,7 +123,7 @@ def test_nothing_outlives_the_cap(row):
 
 
 def over(row, at=40):
-    return step(row, CallChanged(row.call.number, CallStatus.NO_ANSWER, LIFETIME), at).row
+    return step(row, CallChanged(row.id, row.call.number, CallStatus.NO_ANSWER, LIFETIME), at).row
 
 
 def test_a_second_first_packet_joins_and_rings_nothing(row):
@@ -225,28 +225,57 @@ def test_too_many_wrong_codes_end_the_row(row):
 def test_a_call_taken_too_late_is_hung_up(row):
     late = CallRef("twilio", "CA9")
     accepted = step(row, answered(), 5).row
-    assert late == step(accepted, CallPlaced(1, PHONES[0], late), 6).hang_up
-    assert late == step(row, CallPlaced(2, PHONES[0], late), 6).hang_up
+    assert late == step(accepted, CallPlaced(LOGIN, 1, PHONES[0], late), 6).hang_up
+    assert late == step(row, CallPlaced(LOGIN, 2, PHONES[0], late), 6).hang_up
+
+
+def test_what_becomes_of_one_logins_call_changes_no_other_login(row):
+    late = CallRef("twilio", "CA9")
+    placed_late = step(row, CallPlaced("before", 1, PHONES[0], late), 6)
+    assert (None, late) == (placed_late.row, placed_late.hang_up)
+    assert step(row, CallFailed("before", 1, Reason.DELIVERY_FAILED, bypass=True), 6).row is None
+    assert step(row, CallChanged("before", 1, CallStatus.COMPLETED, LIFETIME), 6).row is None
+    assert late == step(None, CallPlaced(LOGIN, 1, PHONES[0], late), 6).hang_up
+
+
+def test_a_person_whose_login_ended_is_called_again_only_when_the_call_is_over():
+    pending = step(None, First(blank(tries=1)), 0).row
+    ended = step(pending, answered(typed=b"wrong"), 5).row
+    assert (Outcome.REJECT, Reason.BUSY) == told(step(ended, First(blank(6, login="login2")), 6))
+    hung_up = step(ended, CallChanged(LOGIN, 1, CallStatus.COMPLETED, LIFETIME), 7).row
+    assert (Outcome.CHALLENGE, Reason.CALLED) == told(step(hung_up, First(blank(8, login="login2")), 8))
+    assert (Outcome.CHALLENGE, Reason.CALLED) == told(step(ended, First(blank(LIVE, login="login2")), LIVE))
+
+
+def test_a_call_that_nobody_placed_frees_the_person_of_a_login_that_ended():
+    ended = step(step(None, First(blank(tries=1)), 0).row, answered(typed=b"wrong"), 5).row
+    failed = step(ended, CallFailed(LOGIN, 1, Reason.DELIVERY_FAILED, bypass=True), 6)
+    assert (Outcome.SILENCE, Charge.CALL_BACK, False) == (failed.outcome, failed.charge, failed.row.live_at(6))
+
+
+def test_a_name_spelled_another_way_is_the_same_name(row):
+    for name in ("ALICE", " alice ", "alice"):
+        assert Outcome.ACCEPT == step(row, answered(name=name), 1).outcome
 
 
 def test_a_call_that_nobody_placed_ends_the_row_and_is_not_paid_for():
     pending = step(None, First(blank()), 0).row
-    failed = step(pending, CallFailed(1, Reason.DELIVERY_FAILED, bypass=False), 1)
+    failed = step(pending, CallFailed(LOGIN, 1, Reason.DELIVERY_FAILED, bypass=False), 1)
     assert (Outcome.REJECT, Reason.DELIVERY_FAILED, Charge.CALL_BACK) == (*told(failed), failed.charge)
-    assert step(failed.row, CallFailed(1, Reason.DELIVERY_FAILED, bypass=True), 2).row is None
+    assert step(failed.row, CallFailed(LOGIN, 1, Reason.DELIVERY_FAILED, bypass=True), 2).row is None
 
 
 def test_a_written_bypass_lets_in_when_nobody_placed_the_call():
     pending = step(None, First(blank()), 0).row
-    bypassed = step(pending, CallFailed(1, Reason.DELIVERY_FAILED, bypass=True), 1)
+    bypassed = step(pending, CallFailed(LOGIN, 1, Reason.DELIVERY_FAILED, bypass=True), 1)
     assert (Outcome.ACCEPT, Reason.BYPASSED) == told(bypassed)
     assert (Outcome.REJECT, Reason.USED_STATE) == told(step(bypassed.row, answered(), 2))
 
 
 @pytest.mark.parametrize("status", [CallStatus.RINGING, CallStatus.QUEUED])
 def test_progress_that_changes_nothing_changes_nothing(row, status):
-    assert step(row, CallChanged(1, status, LIFETIME), 5).row is None
-    assert step(over(row), CallChanged(1, CallStatus.COMPLETED, LIFETIME), 50).row is None
+    assert step(row, CallChanged(LOGIN, 1, status, LIFETIME), 5).row is None
+    assert step(over(row), CallChanged(LOGIN, 1, CallStatus.COMPLETED, LIFETIME), 50).row is None
 
 
 def test_the_states_of_a_row_are_bounded(row):

@@ -33,11 +33,12 @@ class OneRow(RuleBasedStateMachine):
         if stepped.row is not None:
             self.row = stepped.row
         row = self.row
-        if stepped.hang_up is not None and row is not None and before is not None:
+        if stepped.ring and stepped.hang_up is not None:
             self.rung.setdefault(before.id, {})[before.call.number] = True
         if stepped.ring:
             calls = self.rung.setdefault(row.id, {})
-            assert all(calls.values()), "a call was placed while another of the row may live"
+            others = [over for logins in self.rung.values() for over in logins.values()]
+            assert all(others), "a call was placed while another of the person may live"
             assert row.call.number not in calls, "a call was placed twice"
             calls[row.call.number] = False
         return stepped
@@ -94,26 +95,30 @@ class OneRow(RuleBasedStateMachine):
         self.accepted_with[state] = (typed, self.now)
 
     @precondition(lambda self: self.row is not None)
-    @rule(number=st.integers(1, 4))
-    def provider_takes_the_call(self, number):
+    @rule(number=st.integers(1, 4), mine=st.booleans())
+    def provider_takes_the_call(self, number, mine):
+        login = self.row.id if mine else "another"
         ref = CallRef("p", f"{self.row.id}-{number}")
-        stepped = self.apply(CallPlaced(number, self.row.call.phone, ref))
-        if number != self.row.call.number or not self.row.open_at(self.now):
+        stepped = self.apply(CallPlaced(login, number, self.row.call.phone, ref))
+        if not mine or number != self.row.call.number or not self.row.open_at(self.now):
             assert ref == stepped.hang_up
 
     @precondition(lambda self: self.row is not None)
-    @rule(number=st.integers(1, 4), bypass=st.booleans())
-    def nobody_places_the_call(self, number, bypass):
-        stepped = self.apply(CallFailed(number, Reason.DELIVERY_FAILED, bypass))
+    @rule(number=st.integers(1, 4), bypass=st.booleans(), mine=st.booleans())
+    def nobody_places_the_call(self, number, bypass, mine):
+        login = self.row.id if mine else "another"
+        stepped = self.apply(CallFailed(login, number, Reason.DELIVERY_FAILED, bypass))
         if stepped.outcome is Outcome.ACCEPT:
             assert bypass
+            assert mine
             self.accepts[self.row.id] = self.accepts.get(self.row.id, 0) + 1
 
     @precondition(lambda self: self.row is not None)
-    @rule(number=st.integers(1, 4), status=st.sampled_from(CallStatus))
-    def progress(self, number, status):
-        current = number == self.row.call.number
-        stepped = self.apply(CallChanged(number, status, LIFETIME))
+    @rule(number=st.integers(1, 4), status=st.sampled_from(CallStatus), mine=st.booleans())
+    def progress(self, number, status, mine):
+        login = self.row.id if mine else "another"
+        current = mine and number == self.row.call.number
+        stepped = self.apply(CallChanged(login, number, status, LIFETIME))
         if status.over and current and stepped.row is not None:
             self.rung.setdefault(self.row.id, {})[number] = True
 

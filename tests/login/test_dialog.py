@@ -6,7 +6,7 @@ import pytest
 from radius_voice.events import Called, Followed, Lifecycle, Outcome, Reason
 from radius_voice.login.challenge import CallChanged
 from radius_voice.login.limits import Limits
-from radius_voice.login.model import CallStatus, RefusedNumber, Swap, Unavailable, Unknown, User
+from radius_voice.login.model import CallStatus, NotPlaced, RefusedNumber, Swap, Unavailable, Unknown, User
 from radius_voice.login.phone import Phone
 from radius_voice.login.policy import ReplyRule
 from tests.login.fakes import ACCEPTED, ALICE, NOT_PLACED, House, People, Phones, limit, told
@@ -111,6 +111,7 @@ async def test_wrong_codes_lock_and_a_right_password_does_not_unlock():
     assert "1 try" in wrong.text
     locked = await house.answer(house.phones.codes[0], wrong)
     assert (Outcome.REJECT, Reason.LOCKED) == told(locked)
+    await house.dialog.drain()
     assert (Outcome.REJECT, Reason.LOCKED) == told(await house.begin())
     assert 1 == len(house.phones.orders)
 
@@ -283,6 +284,72 @@ async def test_a_call_taken_after_its_login_ended_is_hung_up():
     assert ["fake1"] == house.phones.hung_up
 
 
+async def test_a_call_nobody_knows_of_keeps_its_person_from_being_called_until_it_must_be_over():
+    house = House(providers=(Phones(Unknown("500")),), policy={"tries": 1})
+    assert Reason.NO_TRIES == (await house.answer("x", await house.begin())).reason
+    assert (Outcome.REJECT, Reason.BUSY) == told(await house.begin())
+    house.clock.now += house.dialog._parts.policies["default"].live
+    assert Reason.CALLED == (await house.begin()).reason
+    assert 2 == len(house.phones.orders)
+
+
+async def test_a_call_that_cannot_be_hung_up_keeps_its_person_busy():
+    house = House(policy={"tries": 1})
+    challenge = await house.begin()
+    house.phones.broken = True
+    await house.answer("x", challenge)
+    await house.dialog.drain()
+    assert (Outcome.REJECT, Reason.BUSY) == told(await house.begin())
+
+
+async def test_a_slow_provider_of_the_login_before_does_not_touch_this_one():
+    house = House(answer_within=0.01, policy={"tries": 1})
+    house.phones.held = asyncio.Event()
+    await house.answer("x", await house.begin())
+    house.clock.now += house.dialog._parts.policies["default"].live
+    house.phones.held, held = None, house.phones.held
+    challenge = await house.begin()
+    held.set()
+    await house.dialog.drain()
+    assert 1 == len(house.phones.hung_up)
+    assert ACCEPTED == told(await house.answer(house.phones.codes[-1], challenge))
+
+
+async def test_people_at_one_gateway_who_log_in_at_once_cost_each_other_nothing():
+    users = [User(f"id{n}", f"user{n}", (Phone(f"+120255501{n:02}"),)) for n in range(40)]
+    limits = Limits(failures={"client": limit("s", 3, Reason.FAILURE_LIMIT)})
+    house = House(people=People(*users), limits=limits)
+    decisions = await asyncio.gather(*(house.begin(name=user.name) for user in users))
+    assert {Reason.CALLED} == {decision.reason for decision in decisions}
+    for _ in range(3):
+        await house.begin("wrong", name="user0")
+    assert Reason.FAILURE_LIMIT == (await house.begin(name="user1")).reason
+
+
+async def test_a_next_phone_that_is_locked_is_not_rung():
+    limits = Limits(codes={"phone": limit("c", 1, Reason.LOCKED)})
+    house = House(providers=(Phones(RefusedNumber("21211")),), limits=limits)
+    await house.store.spend(limits.for_code({"phone": "+12025550124"}))
+    assert (Outcome.REJECT, Reason.NUMBER_REFUSED) == told(await house.begin())
+    assert 1 == len(house.phones.orders)
+
+
+async def test_a_provider_that_only_wants_fewer_calls_opens_no_bypass():
+    paced = NotPlaced("429", paced=True)
+    house = House(
+        providers=(Phones(paced, name="a"), Phones(NOT_PLACED, name="b")), policy={"bypass_until": 2_000_000.0}
+    )
+    assert (Outcome.REJECT, Reason.DELIVERY_FAILED) == told(await house.begin())
+
+
+async def test_a_call_of_a_provider_that_is_configured_no_more_is_not_replaced(house):
+    challenge = await house.begin()
+    house.dialog.follower._live = {}
+    again = await house.answer("phone", challenge)
+    assert (Outcome.CHALLENGE, Reason.CALL_UNKNOWN) == told(again)
+    assert 1 == len(house.phones.orders)
+
+
 async def test_delivery_that_fails_after_the_challenge_ends_the_login_without_bypass():
     house = House(answer_within=0.01, providers=(Phones(NOT_PLACED),), policy={"bypass_until": 2_000_000.0})
     house.phones.held = asyncio.Event()
@@ -323,7 +390,7 @@ async def test_a_call_that_is_never_over_is_not_followed_for_ever(house):
 
 
 async def test_calls_of_a_provider_that_cannot_be_asked_are_not_followed(house):
-    house.dialog.follower._live = {}
+    house.dialog.follower._live, house.dialog.follower._silent = {}, {"fake"}
     challenge = await house.begin()
     assert 0 == len(house.dialog.follower)
     assert ACCEPTED == told(await house.answer(house.phones.codes[0], challenge))
@@ -388,7 +455,7 @@ async def test_a_store_out_of_reach_is_silence_or_reject_as_configured(stale, se
     assert (outcome, Reason.STORE_UNAVAILABLE) == told(await house.begin())
     assert (outcome, Reason.STORE_UNAVAILABLE) == told(await house.answer("x", challenge))
     key = challenge.state[:16]
-    await house.dialog.heard(key, CallChanged(1, CallStatus.COMPLETED, 1.0))
+    await house.dialog.heard(key, CallChanged(challenge.login, 1, CallStatus.COMPLETED, 1.0))
     assert "progress was lost" in house.records[-1].detail
 
 

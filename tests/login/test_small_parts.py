@@ -100,7 +100,8 @@ def test_a_subject_that_is_not_known_is_not_limited():
     limits = Limits(
         failures={"source": LIMIT}, calls={"source": LIMIT, "phone": LIMIT}, daily={"country": LIMIT, "phone": LIMIT}
     )
-    assert () == limits.for_password("n", "", "c")
+    assert () == limits.for_wrong_password("c")
+    assert () == limits.for_password("n", "")
     assert ["+12025550123", "US", "+12025550123"] == [
         s.subject for s in limits.for_call(subjects_of("p", Phone("+12025550123"), "", "c"))
     ]

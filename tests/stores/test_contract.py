@@ -12,7 +12,7 @@ from radius_voice.login.challenge import REPEATED_FOR, CallChanged, CallPlaced, 
 from radius_voice.login.limits import settle
 from radius_voice.login.model import Act, CallStatus, Limit, Limited, Spend, Swap, but
 from tests.login.fakes import Clock
-from tests.login.rows import CAP, LIFETIME, LIVE, REF, answered, blank
+from tests.login.rows import CAP, LIFETIME, LIVE, LOGIN, REF, answered, blank
 from tests.stores.kinds import KINDS, opened
 
 LIMIT = Limit("calls.person", 2, 60.0, Reason.CALL_LIMIT)
@@ -43,8 +43,8 @@ async def test_what_is_swapped_in_is_loaded_again(store, clock):
 
 async def test_every_field_survives(store, clock):
     first = row(clock)
-    placed = step(first, CallPlaced(1, first.call.phone, REF), clock.now).row
-    heard = step(placed, CallChanged(1, CallStatus.ANSWERED, LIFETIME), clock.now).row
+    placed = step(first, CallPlaced(LOGIN, 1, first.call.phone, REF), clock.now).row
+    heard = step(placed, CallChanged(LOGIN, 1, CallStatus.ANSWERED, LIFETIME), clock.now).row
     wrong = step(heard, answered(typed=b"wrong"), clock.now).row
     accepted = step(wrong, answered(b"state2"), clock.now).row
     before = None
