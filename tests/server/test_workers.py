@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from radius_voice.radius import packet as radius
+from tests.server import house
 from tests.server.house import House, get
 
 CONFIGURATION = """\
@@ -40,9 +41,9 @@ def people(make_person):
 
 @pytest.fixture
 def workers(phones, tmp_path, people):
-    house = Workers(tmp_path, phones, CONFIGURATION, people)
-    yield house
-    assert 0 == house.stop()
+    workers = Workers(tmp_path, phones, CONFIGURATION, people)
+    yield workers
+    assert 0 == workers.stop()
 
 
 def test_a_challenge_of_one_worker_is_answered_at_another(workers, people):
@@ -110,11 +111,20 @@ def test_every_worker_reads_the_configuration_again(workers, people):
     assert radius.ACCESS_CHALLENGE == gateway.begin(people[0]).code
 
 
+def test_a_child_that_is_somebody_elses_ends_nothing(phones, tmp_path, people, monkeypatch):
+    adopted = ("sh", "-c", 'sleep 0.5 & exec "$@"', "sh", *house.PROGRAM)
+    monkeypatch.setattr(house, "PROGRAM", adopted)
+    with Workers(tmp_path, phones, CONFIGURATION, people) as workers:
+        while len(workers.children()) > 3:
+            workers.settled()
+        assert radius.ACCESS_CHALLENGE == workers.gateway().begin(people[0]).code
+
+
 def test_workers_end_with_their_parent(phones, tmp_path, people):
-    house = Workers(tmp_path, phones, CONFIGURATION, people)
-    house.kill()
+    workers = Workers(tmp_path, phones, CONFIGURATION, people)
+    workers.kill()
     # The streams end when the last process that held them has: `kill` waits for that.
-    assert 2 == len([line for line in house.stderr if "stopped" in line])
+    assert 2 == len([line for line in workers.stderr if "stopped" in line])
 
 
 def test_a_port_that_is_taken_is_told_and_nothing_stays_behind(phones, tmp_path, people):
