@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from radius_voice.events import Called, CallResult, Lifecycle, Observer, Outcome, Reason, Trace
-from radius_voice.login import prompts
+from radius_voice.login import told
 from radius_voice.login.challenge import (
     Answered,
     CallChanged,
@@ -109,21 +109,21 @@ class Dialog:
                 return user
             phones = policy.phones_of(user)
             if isinstance(phones, Reason):
-                return _refused(phones, attempt.name)
+                return told.refused(phones, attempt.name)
             return await self._open(attempt, policy, user, phones, trace)
         except Unavailable as problem:
-            return self._unavailable(policy, problem, trace)
+            return told.unavailable(policy.on_unavailable, problem, trace)
 
     async def answer(self, attempt: Attempt, trace: Trace) -> Decision:
         """A packet with State: the code, a wish for another call, or neither."""
         policy = self._parts.policies[attempt.policy]
         key = key_in(attempt.state or b"")
         if key is None:
-            return _refused(Reason.UNKNOWN_STATE)
+            return told.refused(Reason.UNKNOWN_STATE)
         try:
             return await self._weigh(attempt, key, policy, trace)
         except Unavailable as problem:
-            return self._unavailable(policy, problem, trace)
+            return told.unavailable(policy.on_unavailable, problem, trace)
 
     async def heard(self, key: LoginKey, event: Input) -> None:
         """Something about a call reached us. A store out of reach loses it: rows end by their cap."""
@@ -146,9 +146,9 @@ class Dialog:
                 return refused
         user = await policy.directory.find(attempt.name, attempt.answer_by)
         if user is None:
-            return _refused(Reason.UNKNOWN_USER)
+            return told.refused(Reason.UNKNOWN_USER)
         if user.disabled:
-            return _refused(Reason.DISABLED, attempt.name)
+            return told.refused(Reason.DISABLED, attempt.name)
         return user
 
     async def _check_password(self, attempt: Attempt, first_factor: FirstFactor, trace: Trace) -> Decision | None:
@@ -159,7 +159,7 @@ class Dialog:
         limited = await store.spend((*acting(Act.PEEK, shared), *own))
         if limited is not None:
             trace.step("limited", limited.limit.name)
-            return _refused(limited.limit.reason)
+            return told.refused(limited.limit.reason)
         try:
             checked = await first_factor.verify(Claim(attempt.name, attempt.password), attempt.answer_by)
         except Unavailable:
@@ -168,7 +168,7 @@ class Dialog:
         trace.step("password", "wrong" if isinstance(checked, Denied) else "right")
         if isinstance(checked, Denied):
             await store.spend(shared)
-            return _refused(checked.reason, attempt.name if checked.name_known else "")
+            return told.refused(checked.reason, attempt.name if checked.name_known else "")
         await store.spend(acting(Act.GIVE_BACK, own))
         return None
 
@@ -187,7 +187,7 @@ class Dialog:
         trace.step("row", stepped.reason)
         if stepped.ring and row is not None:
             stepped = await self._wait_for(_Ring(row, code, policy, attempt, None), stepped, trace)
-        return self._decision(row, stepped, state, attempt.name)
+        return told.decision(row, stepped, state, attempt.name, parts.friendly_name, parts.now())
 
     def _blank(
         self,
@@ -252,7 +252,7 @@ class Dialog:
             stepped = await self._wait_for(ring, stepped, trace)
         elif stepped.hang_up is not None and row is not None:
             self._supervise(self._end_call(row, stepped.hang_up))
-        return self._decision(row, stepped, state, "")
+        return told.decision(row, stepped, state, "", parts.friendly_name, parts.now())
 
     # The small thing that all three are
 
@@ -387,32 +387,3 @@ class Dialog:
 
     def _warn(self, detail: str) -> None:
         self._parts.observer(Lifecycle(self._parts.now(), "warning", detail))
-
-    # What the gateway is told
-
-    def _decision(self, row: Login | None, stepped: Step, state: bytes, name: str) -> Decision:
-        if row is None:
-            return _refused(stepped.reason, name)
-        reason, called = stepped.reason, row.call.phone
-        match stepped.outcome:
-            case Outcome.ACCEPT:
-                seconds = self._parts.now() - row.opened_at if reason is Reason.CODE_RIGHT else 0.0
-                return Decision(Outcome.ACCEPT, reason, b"", "", row.reply, row.name, row.id, called.masked, seconds)
-            case Outcome.CHALLENGE:
-                friendly_name = self._parts.friendly_name
-                text = prompts.challenge(reason, row.language, friendly_name, called.ending, row.tries)
-                return Decision(Outcome.CHALLENGE, reason, state, text, (), row.name, row.id, called.masked)
-            case _:
-                return Decision(
-                    Outcome.REJECT, reason, text=prompts.REFUSED, user=row.name, login=row.id, phone=called.masked
-                )
-
-    def _unavailable(self, policy: Policy, problem: Unavailable, trace: Trace) -> Decision:
-        trace.step("unavailable", str(problem))
-        reason = Reason.STORE_UNAVAILABLE if problem.part == "store" else Reason.IDENTITY_UNAVAILABLE
-        text = prompts.REFUSED if policy.on_unavailable is Outcome.REJECT else ""
-        return Decision(policy.on_unavailable, reason, text=text)
-
-
-def _refused(reason: Reason, name: str = "") -> Decision:
-    return Decision(Outcome.REJECT, reason, text=prompts.REFUSED, user=name)
