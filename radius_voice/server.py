@@ -8,6 +8,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -260,8 +261,9 @@ class Server:
             return True
         key = f"signs\0{client.name}\0{request.source}".encode()
         if signed:
-            await self._memory.remember(key, b"1", REMEMBERED_FOR)
-            self._signs.add(pair)
+            with suppress(Unavailable):  # the next one is remembered; what this one gets is for the policy to say
+                await self._memory.remember(key, b"1", REMEMBERED_FOR)
+                self._signs.add(pair)
         elif await self._memory.recall(key):
             self._signs.add(pair)
             self._shed_unsigned(request)

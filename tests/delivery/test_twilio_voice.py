@@ -7,7 +7,7 @@ from urllib.parse import parse_qs
 import aiohttp
 import pytest
 
-from radius_voice.delivery.twilio_voice import REFUSALS, Finding
+from radius_voice.delivery.twilio_voice import REFUSALS, Finding, TwilioVoice
 from radius_voice.login.model import CallRef, CallStatus, NotPlaced, Placed, RefusedNumber, Unavailable, Unknown
 from radius_voice.login.script import SCRIPT_SECONDS
 from radius_voice.simulator.twiml import heard
@@ -394,3 +394,14 @@ async def test_a_secret_is_in_no_repr_log_or_error(simulator, voice, order, soon
         shown.append(repr(error))
     for private in (TOKEN, "123456", "5005550001"):
         assert private not in " ".join(shown) + caplog.text
+
+
+async def test_a_status_that_is_no_text_is_no_status(monkeypatch):
+    twilio = TwilioVoice(name="t", account_sid="AC" + "0" * 32, username="u", password="p", from_number="+15005550006")
+
+    async def listed(page_size):
+        return {"CA1": []}
+
+    monkeypatch.setattr(twilio, "_listed", listed)
+    assert {} == await twilio.progress([CallRef("t", "CA1")])
+    await twilio.close()

@@ -1,0 +1,158 @@
+"""What servers and configurations that follow or stand beside each other must agree on, in process."""
+
+import asyncio
+import json
+
+import pytest
+
+from radius_voice import app
+from radius_voice.app import Service
+from radius_voice.build import Shared, build
+from radius_voice.clients import Require
+from radius_voice.config.load import load
+from radius_voice.events import Lifecycle, Reason
+from radius_voice.identity.passwords import CHEAPEST, Hasher, hash_password
+from radius_voice.login.codes import Keys
+from radius_voice.login.model import CallStatus, Placed, Unavailable, User
+from radius_voice.radius import packet as radius
+from radius_voice.radius.password import hide
+from radius_voice.server import Rules
+from radius_voice.stores.memory import MemoryStore
+from tests.login.fakes import House
+from tests.server.house import FOUNDATION
+from tests.server.test_time import Direct, request
+
+SECRET = b"a shared secret of the tests"
+CONFIGURATION = """\
+server: {listen: ["udp://127.0.0.1:0"], reject_delay: 0s}
+clients:
+  gateway: {address: 127.0.0.1, secret: a shared secret of the tests, answer_within: 0.3s}
+store: {type: memory}
+audit: {path: audit.jsonl}
+"""
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Writes a configuration, and a users file whose only person has the password `right`."""
+
+    def written(configuration, foundation=FOUNDATION):
+        alice = {"alice": {"password": hash_password("right", CHEAPEST), "phones": ["+12025550123"]}}
+        for name in ("users.yaml", "others.yaml"):
+            (tmp_path / name).write_text(json.dumps(alice))
+            (tmp_path / name).chmod(0o600)
+        path = tmp_path / "radius-voice.yaml"
+        path.write_text(foundation.replace("PHONES", "http://127.0.0.1:1") + configuration)
+        return path
+
+    return written
+
+
+@pytest.fixture
+def shared():
+    hasher = Hasher()
+    yield Shared(Keys(b"k" * 32), MemoryStore(lambda: 0.0), hasher, print, lambda: 0.0, print)
+    hasher.close()
+
+
+async def test_who_signs_anywhere_signs_everywhere_at_once():
+    house = House()
+    one, other = Direct(house, require=Require.AUTO), Direct(house, require=Require.AUTO)
+    assert 1 == len(await other.ask(request("wrong", signed=False, identifier=1)))
+    assert 1 == len(await one.ask(request("wrong", identifier=2)))
+    assert [] == await other.ask(request("wrong", signed=False, identifier=3))
+
+
+async def test_a_signed_packet_needs_no_memory_of_who_signs():
+    class Gone:
+        async def remember(self, key, value, ttl):
+            raise Unavailable("store", "gone")
+
+        async def recall(self, key):
+            raise Unavailable("store", "gone")
+
+    gateway = Direct(House(), memory=Gone(), require=Require.AUTO)
+    assert 1 == len(await gateway.ask(request("wrong", identifier=1)))
+    assert [] == await gateway.ask(request("wrong", signed=False, identifier=2))
+    assert [Reason.WRONG_PASSWORD, Reason.STORE_UNAVAILABLE] == gateway.reasons()
+
+
+async def test_a_generation_is_released_when_nothing_of_it_waits_or_is_handled():
+    house = House()
+    house.phones.held = asyncio.Event()
+    gateway = Direct(house, rules=Rules(reject_delay=0.0, max_in_flight=1))
+    gateway.send(request("right", identifier=1))
+    gateway.send(request("right", identifier=2))
+    await asyncio.sleep(0)
+    released = asyncio.ensure_future(gateway.server.release(gateway.generation))
+    done, _ = await asyncio.wait({released}, timeout=0.15)
+    assert not done
+    house.phones.held.set()
+    await asyncio.wait_for(released, 10)
+    assert 2 == len(gateway.replies)
+
+
+async def test_a_ring_that_ends_after_a_reload_is_followed(write, monkeypatch):
+    monkeypatch.setattr(app, "FOLLOW_EVERY", 0.01)
+    path = write(CONFIGURATION)
+    service = Service(path, load(path))
+    await service.start()
+    provider = service._running[0].delivery["twilio"]
+    gate, asked, told = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def place(order, deadline):
+        await gate.wait()
+        return Placed("CA1")
+
+    async def progress(calls):
+        asked.set()
+        return dict.fromkeys(calls, CallStatus.BUSY)
+
+    provider.place, provider.progress = place, progress
+    attributes = [(radius.USER_NAME, b"alice"), (radius.USER_PASSWORD, hide(b"right", SECRET, bytes(16)))]
+    datagram = radius.encode_request(radius.ACCESS_REQUEST, 1, bytes(16), attributes, SECRET)
+    service._server.receive(datagram, ("127.0.0.1", 5000), 3, lambda _: told.set())
+    await asyncio.wait_for(told.wait(), 10)
+    await service.reload()
+    gate.set()
+    await asyncio.wait_for(asked.wait(), 10)
+    await service.stop()
+
+
+async def test_housekeeping_that_failed_is_told_and_tried_again(write):
+    path, told, again = write(CONFIGURATION), [], asyncio.Event()
+    service = Service(path, load(path), log=told.append)
+
+    async def work():
+        if told:
+            again.set()
+        raise TypeError("a secret")
+
+    service._repeat(0.0, work)
+    await asyncio.wait_for(again.wait(), 10)
+    await service.stop()
+    assert "housekeeping failed: TypeError" == told[0].detail
+    assert isinstance(told[0], Lifecycle)
+
+
+def test_a_request_is_known_for_as_long_as_it_may_be_handled(write):
+    path = write(CONFIGURATION.replace("0.3s", "40s"))
+    assert 40 < app._rules(load(path).settings).duplicate_window
+
+
+async def test_attributes_that_would_not_fit_into_an_accept_are_refused(write, shared):
+    names = ("Class", "Filter-Id", "Callback-Number", "Callback-Id", "Framed-Route")
+    rules = "".join(f"{name}: {'x' * 240}, " for name in names)
+    path = write(f"{CONFIGURATION}policies: {{default: {{reply: [{{set: {{{rules}}}}}]}}}}\n")
+    with pytest.raises(ValueError, match=r"policies\.default\.reply: 1210 octets of attributes; at most 960 fit"):
+        build(load(path).settings, shared)
+
+
+async def test_namesakes_of_two_sources_are_two_people(write, shared):
+    two = FOUNDATION.replace("users.yaml}", "users.yaml}\n  others: {type: users_file, path: others.yaml}")
+    policies = (
+        "policies: {default: {first_factor: people, directory: people}, o: {first_factor: others, directory: others}}\n"
+    )
+    built = build(load(write(CONFIGURATION + policies, two)).settings, shared)
+    alice = User("alice", "alice")
+    assert 2 == len({policy.person(alice) for policy in built.dialog._parts.policies.values()})
