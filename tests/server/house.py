@@ -193,7 +193,11 @@ class House(Program):
 
     def settled(self):
         """Every datagram that was sent before this has been looked at."""
-        assert radius.ACCESS_ACCEPT == self.gateway().status().code
+        gateway = Gateway(self.ports[0])
+        try:
+            assert radius.ACCESS_ACCEPT == gateway.status().code
+        finally:
+            gateway.close()
 
     def audit(self, **wanted):
         """The audit records that have these values."""
