@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from radius_voice.radius import packet as radius
-from tests.server import house
 from tests.server.house import House, get
 
 CONFIGURATION = """\
@@ -109,15 +108,6 @@ def test_every_worker_reads_the_configuration_again(workers, people):
     workers.line("reloaded", workers.stderr, times=2)
     gateway = workers.gateway("127.0.0.3")
     assert radius.ACCESS_CHALLENGE == gateway.begin(people[0]).code
-
-
-def test_a_child_that_is_somebody_elses_ends_nothing(phones, tmp_path, people, monkeypatch):
-    adopted = ("sh", "-c", 'sleep 0.5 & exec "$@"', "sh", *house.PROGRAM)
-    monkeypatch.setattr(house, "PROGRAM", adopted)
-    with Workers(tmp_path, phones, CONFIGURATION, people) as workers:
-        while len(workers.children()) > 3:
-            workers.settled()
-        assert radius.ACCESS_CHALLENGE == workers.gateway().begin(people[0]).code
 
 
 def test_workers_end_with_their_parent(phones, tmp_path, people):
