@@ -7,8 +7,9 @@ the enumerations below are the fixed sets that metrics use as labels.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
+
+from radius_voice.nouns import noun
 
 
 class Outcome(StrEnum):
@@ -86,7 +87,7 @@ class CallResult(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
+@noun
 class Step:
     """One thing that happened to a packet: its name, seconds after arrival, and a detail without secrets."""
 
@@ -110,7 +111,7 @@ class Trace:
         self.steps.append(Step(name, self._clock() - self._arrived, detail))
 
 
-@dataclass(frozen=True, slots=True)
+@noun
 class Event:
     """One verified Access-Request and what became of it.
 
@@ -133,7 +134,7 @@ class Event:
     steps: tuple[Step, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@noun
 class Called:
     """A provider was asked to call, and what it said; `seconds` is since the request's arrival."""
 
@@ -148,7 +149,7 @@ class Called:
     alarm: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@noun
 class Followed:
     """A call that was placed changed its status, as the provider reports it."""
 
@@ -159,7 +160,7 @@ class Followed:
     status: str
 
 
-@dataclass(frozen=True, slots=True)
+@noun
 class Discarded:
     """A datagram was dropped; `client` is empty when its source is no client of ours."""
 
@@ -170,7 +171,7 @@ class Discarded:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@noun
 class Resent:
     """A retransmission of an answered packet got the same octets again."""
 
@@ -178,7 +179,7 @@ class Resent:
     client: str
 
 
-@dataclass(frozen=True, slots=True)
+@noun
 class Ended:
     """Open logins that nobody answered ended by their absolute cap."""
 
@@ -186,7 +187,7 @@ class Ended:
     count: int
 
 
-@dataclass(frozen=True, slots=True)
+@noun
 class Lifecycle:
     """The service itself: `started`, `reloaded`, `reload_failed`, `draining`, `stopped`, or `warning`."""
 

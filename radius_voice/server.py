@@ -6,7 +6,6 @@ import asyncio
 import random
 import time
 import traceback
-from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from radius_voice.admission import Admission, Job
 from radius_voice.clients import Client, Clients, Require
 from radius_voice.events import Discard, Discarded, Event, Lifecycle, Observer, Outcome, Reason, Resent, Trace
 from radius_voice.login.model import Attempt, Decision, Unavailable
+from radius_voice.nouns import noun
 from radius_voice.radius import packet as radius
 from radius_voice.radius.duplicates import Duplicates, Origin, Seen
 from radius_voice.radius.packet import Attribute, MalformedPacket, Packet
@@ -75,7 +75,7 @@ class Rules:
     status_server: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@noun
 class _Request:
     """A verified packet with all that is needed to answer it."""
 
@@ -113,7 +113,7 @@ class Server:
         self._duplicates = Duplicates(rules.duplicate_window)
         self._admission = Admission(rules.max_in_flight, rules.max_waiting, self._clock)
         self._signs: set[tuple[str, str]] = set()
-        self._held: Counter[Generation] = Counter()
+        self._held: dict[Generation, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._delayed = 0
 
@@ -138,9 +138,9 @@ class Server:
 
     async def release(self, generation: Generation) -> None:
         """Wait until no packet that this generation took is waiting or being handled."""
-        while self._held[generation]:  # noqa: ASYNC110 - seldom, and nobody waits for it
+        while self._held.get(generation):  # noqa: ASYNC110 - seldom, and nobody waits for it
             await asyncio.sleep(RELEASE_EVERY)
-        del self._held[generation]
+        self._held.pop(generation, None)
 
     def receive(self, datagram: bytes, peer: tuple[str, int], socket_number: int, send: Send) -> None:
         """One datagram from a listener. Anything that is not authentic ends here, in silence."""
@@ -206,7 +206,7 @@ class Server:
             self._reply(request, radius.ACCESS_ACCEPT, [])
 
     def _admit(self, request: _Request) -> None:
-        self._held[request.generation] += 1
+        self._held[request.generation] = self._held.get(request.generation, 0) + 1
         if self._admission.enter():
             self._start(request)
             return

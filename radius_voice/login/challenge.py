@@ -12,28 +12,28 @@ what is compared are keyed hashes. What may never happen, whatever the order of 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum
 from hmac import compare_digest
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from radius_voice.events import Outcome, Reason
 from radius_voice.login.codes import fold
-from radius_voice.login.model import Call, CallRef, CallStatus, HandedOut, Login, Verdict, but
+from radius_voice.login.model import Call, CallRef, CallStatus, HandedOut, Login, Verdict
 from radius_voice.login.phone import Phone
+from radius_voice.nouns import noun
 
 REPEATED_FOR = 30.0
 MOST_STATES = 32
 
 
-@dataclass(frozen=True, slots=True)
+@noun
 class First:
     """A first packet whose first factor holds. `blank` is the row to open if none is to be joined."""
 
     blank: Login
 
 
-@dataclass(frozen=True, slots=True)
+@noun
 class Fresh:
     """What an answer may need: hashes of a new State and a new code; `live` seconds a call may last."""
 
@@ -43,7 +43,7 @@ class Fresh:
     lifetime: float
 
 
-@dataclass(frozen=True, slots=True)
+@noun
 class Answered:
     """What was typed into a challenge, as hashes: the answer itself, and read as a code and as the password.
 
@@ -63,7 +63,7 @@ class Answered:
     may_ring: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@noun
 class LockedOut:
     """The person has typed too many wrong codes."""
 
@@ -71,7 +71,7 @@ class LockedOut:
     answer: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@noun
 class CallPlaced:
     """A provider took call `number` of that login to that phone."""
 
@@ -81,7 +81,7 @@ class CallPlaced:
     ref: CallRef
 
 
-@dataclass(frozen=True, slots=True)
+@noun
 class CallFailed:
     """Nobody placed call `number` of that login. `bypass` is True while a written, timed bypass lets people in."""
 
@@ -91,7 +91,7 @@ class CallFailed:
     bypass: bool
 
 
-@dataclass(frozen=True, slots=True)
+@noun
 class CallChanged:
     """The provider reports call `number` of that login; `lifetime` is how long a code lives once heard."""
 
@@ -183,7 +183,7 @@ def _open(row: Login | None, blank: Login, now: float) -> Step:
     if row is not None:
         used = [handed for handed in row.states if handed.verdict]
         states = _hand_out(used, blank.states[0].state, now)
-        blank = but(blank, states=states, version=row.version + 1)
+        blank = blank._replace(states=states, version=row.version + 1)
     return Step(blank, Outcome.CHALLENGE, Reason.CALLED, hands_out=True, ring=True, charge=Charge.CALL)
 
 
@@ -225,7 +225,7 @@ def _repeat(row: Login, handed: HandedOut, verdict: Verdict, event: Answered, no
 def _accept(row: Login, event: Answered, now: float) -> Step:
     verdict = Verdict(Outcome.ACCEPT, Reason.CODE_RIGHT, now)
     states = _use(row.states, event.state, event.answer, verdict)
-    ended = _next(row, states=states, call=but(row.call, over=True), verdict=verdict)
+    ended = _next(row, states=states, call=row.call._replace(over=True), verdict=verdict)
     return Step(ended, Outcome.ACCEPT, Reason.CODE_RIGHT, hang_up=_live_ref(row, now), charge=Charge.RIGHT_CODE)
 
 
@@ -289,35 +289,36 @@ def _locked(row: Login, event: LockedOut, now: float) -> Step:
 def _placed(row: Login, event: CallPlaced, now: float) -> Step:
     if not row.open_at(now):
         return Step(None, Outcome.SILENCE, Reason.CALLED, hang_up=event.ref)
-    call = but(row.call, phone=event.phone, ref=event.ref)
+    call = row.call._replace(phone=event.phone, ref=event.ref)
     return Step(_next(row, call=call), Outcome.CHALLENGE, Reason.CALLED)
 
 
 def _failed(row: Login, event: CallFailed, now: float) -> Step:
     if row.call.over:
         return Step(None, Outcome.SILENCE, event.reason)
+    over = row.call._replace(over=True)
     if not row.open_at(now):
-        return Step(_next(row, call=but(row.call, over=True)), Outcome.SILENCE, event.reason, charge=Charge.CALL_BACK)
+        return Step(_next(row, call=over), Outcome.SILENCE, event.reason, charge=Charge.CALL_BACK)
     verdict = Verdict(Outcome.REJECT, event.reason, now)
     if event.bypass:
         verdict = Verdict(Outcome.ACCEPT, Reason.BYPASSED, now)
-    ended = _next(row, call=but(row.call, over=True), verdict=verdict)
+    ended = _next(row, call=over, verdict=verdict)
     return Step(ended, verdict.outcome, verdict.reason, charge=Charge.CALL_BACK)
 
 
 def _changed(row: Login, event: CallChanged, now: float) -> Step:
     call = row.call
     if not call.over and event.status.over:
-        return Step(_next(row, call=but(call, over=True)), Outcome.SILENCE, Reason.CALLED)
+        return Step(_next(row, call=call._replace(over=True)), Outcome.SILENCE, Reason.CALLED)
     if row.open_at(now) and not call.over and event.status is CallStatus.ANSWERED and call.answered_at is None:
         until = min(now + event.lifetime, row.ends_at)
-        return Step(_next(row, call=but(call, answered_at=now), code_until=until), Outcome.SILENCE, Reason.CALLED)
+        return Step(_next(row, call=call._replace(answered_at=now), code_until=until), Outcome.SILENCE, Reason.CALLED)
     return Step(None, Outcome.SILENCE, Reason.CALLED)
 
 
-def _next(row: Login, **changes: object) -> Login:
+def _next(row: Login, **changes: Any) -> Login:
     """The row's next version."""
-    return but(row, version=row.version + 1, **changes)
+    return row._replace(version=row.version + 1, **changes)
 
 
 def _live_ref(row: Login, now: float) -> CallRef | None:

@@ -11,6 +11,7 @@ from radius_voice.login.model import LoginKey
 KEY_OCTETS = 16
 STATE_RANDOM = 16
 RANDOM_PAGE = 1024
+_FILLERS = dict.fromkeys(map(ord, " -.\t\r\n"))
 
 
 def new_code(digits: int) -> str:
@@ -39,7 +40,7 @@ def key_in(state: bytes) -> LoginKey | None:
 
 def tidy_code(typed: str) -> str:
     """A typed code without the spaces, dashes and wide digits that people and keyboards add."""
-    return unicodedata.normalize("NFKC", typed).translate({ord(c): None for c in " -.\t\r\n"})
+    return unicodedata.normalize("NFKC", typed).translate(_FILLERS)
 
 
 def fold(name: str) -> str:

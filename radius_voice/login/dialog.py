@@ -56,6 +56,7 @@ from radius_voice.login.phone import Phone
 from radius_voice.login.policy import PROVIDER_SECONDS, Policy
 from radius_voice.login.ports import Delivery, FirstFactor, LiveCalls, Store
 from radius_voice.login.ring import Rung, place_call
+from radius_voice.nouns import noun
 
 MOST_SWAPS = 16
 _PHONE_ASKED_FOR = re.compile(r"\s*phone([1-9]?)\s*", re.IGNORECASE)
@@ -79,7 +80,7 @@ class Parts:
     new_code: Callable[[int], str] = field(default=new_code)
 
 
-@dataclass(frozen=True, slots=True)
+@noun
 class _Ring:
     """A row whose present call is to be placed, and the only copy of the code that will be spoken."""
 
@@ -282,7 +283,7 @@ class Dialog:
         subjects = subjects_of(row.person, row.call.phone, row.source, row.client)
         match charge:
             case Charge.CALL:
-                return (*acting(Act.PEEK, limits.for_code(subjects)), *call_cost)
+                return limits.for_code(subjects, Act.PEEK) + call_cost
             case Charge.CALL_BACK:
                 return acting(Act.GIVE_BACK, limits.for_call(subjects))
             case Charge.WRONG_CODE:

@@ -24,7 +24,7 @@ def arrival_time(full_at: float, limit: Limit, act: Act, now: float) -> float | 
     `full_at` is the time stored before; anything up to `now` means a full allowance.
     """
     interval = limit.period / limit.burst
-    base = max(full_at, now)
+    base = max(now, full_at)
     if act is Act.CLEAR:
         return now
     if act is Act.GIVE_BACK:
@@ -35,20 +35,20 @@ def arrival_time(full_at: float, limit: Limit, act: Act, now: float) -> float | 
     return taken if act is Act.TAKE else base
 
 
-def settle(spends: Iterable[Spend], read: Callable[[str], float], now: float) -> dict[str, float] | Limited:
+def settle(spends: Iterable[Spend], read: Callable[[str], float | None], now: float) -> dict[str, float] | Limited:
     """What to write for all of `spends`, or the first limit that forbids one: all or none.
 
-    `read` gives the stored time of `storage_key(spend)`, 0 where there is none.
+    `read` gives the stored time of `storage_key(spend)`, None where there is none.
     """
     written: dict[str, float] = {}
     for spend in spends:
+        limit, _, act = spend
         key = storage_key(spend)
-        before = written[key] if key in written else read(key)
-        after = arrival_time(before, spend.limit, spend.act, now)
+        before = written[key] if key in written else read(key) or 0.0
+        after = arrival_time(before, limit, act, now)
         if after is None:
-            interval = spend.limit.period / spend.limit.burst
-            return Limited(spend.limit, before + interval - spend.limit.period - now)
-        if spend.act is not Act.PEEK:
+            return Limited(limit, before + limit.period / limit.burst - limit.period - now)
+        if act is not Act.PEEK:
             written[key] = after
     return written
 
@@ -104,15 +104,14 @@ class Limits:
         """
         return _spends(self.failures, {"client": client, "all": "all"})
 
-    def for_code(self, subjects: Mapping[str, str]) -> tuple[Spend, ...]:
+    def for_code(self, subjects: Mapping[str, str], act: Act = Act.TAKE) -> tuple[Spend, ...]:
         """What a wrong code costs."""
-        return _spends(self.codes, subjects)
+        return _spends(self.codes, subjects, act)
 
     def for_right_code(self, subjects: Mapping[str, str]) -> tuple[Spend, ...]:
         """A right code counts while no limit of wrong ones is reached, and clears those of its person and phone."""
-        spends = self.for_code(subjects)
-        own = [Spend(self.codes[scope], subjects[scope]) for scope in OWN_SCOPES if scope in self.codes]
-        return (*acting(Act.PEEK, spends), *acting(Act.CLEAR, own))
+        own = {scope: self.codes[scope] for scope in OWN_SCOPES if scope in self.codes}
+        return (*self.for_code(subjects, Act.PEEK), *_spends(own, subjects, Act.CLEAR))
 
     def for_packet(self, client: str, packet: bytes) -> tuple[Spend, ...]:
         """A packet, named by its Request Authenticator, may lead to one call a day: replays do not dial."""
@@ -121,11 +120,11 @@ class Limits:
     def for_phone(self, phone: Phone) -> tuple[Spend, ...]:
         """What ringing one more phone of the same login costs, when the first one was refused."""
         subjects = {"phone": phone.e164, "country": country_of(phone)}
-        return (*acting(Act.PEEK, self.for_code(subjects)), *self.for_call(subjects))
+        return (*self.for_code(subjects, Act.PEEK), *self.for_call(subjects))
 
     def for_call(self, subjects: Mapping[str, str]) -> tuple[Spend, ...]:
         """What ringing a phone costs."""
-        return (*_spends(self.calls, subjects), *_spends(self.daily, subjects))
+        return _spends(self.calls, subjects) + _spends(self.daily, subjects)
 
     def about(self, subjects: Mapping[str, str], name_hash: str = "") -> tuple[Spend, ...]:
         """Every limit that counts something for these subjects; `name_hash` stands for a name as typed."""
@@ -133,8 +132,9 @@ class Limits:
         return (*_spends(self.failures, typed), *self.for_code(subjects), *self.for_call(subjects))
 
 
-def _spends(limits: Mapping[str, Limit], subjects: Mapping[str, str]) -> tuple[Spend, ...]:
-    return tuple(Spend(limit, subjects[scope]) for scope, limit in limits.items() if subjects.get(scope))
+def _spends(limits: Mapping[str, Limit], subjects: Mapping[str, str], act: Act = Act.TAKE) -> tuple[Spend, ...]:
+    named = [(limit, subjects.get(scope)) for scope, limit in limits.items()]
+    return tuple([Spend(limit, subject, act) for limit, subject in named if subject])
 
 
 def acting(act: Act, spends: Iterable[Spend]) -> tuple[Spend, ...]:

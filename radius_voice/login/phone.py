@@ -5,11 +5,12 @@ The arithmetic of numbering plans is libphonenumber's; the rule which numbers ma
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 import phonenumbers
 from phonenumbers import PhoneNumberType
+
+from radius_voice.nouns import noun
 
 REFUSED_TYPES = {
     PhoneNumberType.PREMIUM_RATE: "premium",
@@ -20,7 +21,7 @@ REFUSED_TYPES = {
 SATELLITE_PREFIXES = ("+870", "+881", "+882", "+883", "+888", "+979")
 
 
-@dataclass(frozen=True, slots=True)
+@noun
 class Phone:
     """A phone number in E.164 form, `+` and at most 15 digits. Shows itself masked."""
 
@@ -38,8 +39,6 @@ class Phone:
 
     def __repr__(self) -> str:
         return f"Phone({self.masked})"
-
-    __str__ = __repr__
 
 
 def parse_phone(text: str, default_region: str | None = None) -> Phone:

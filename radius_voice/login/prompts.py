@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from radius_voice.events import Reason
 
@@ -53,6 +54,7 @@ TEXTS = {
 }
 
 
+@lru_cache(maxsize=4096)
 def challenge(reason: Reason, language: str, friendly_name: str, ending: str, tries: int) -> str:
     """The text of a challenge. `ending` are the called phone's last digits; unknown languages get English."""
     texts = TEXTS.get(language, TEXTS["en"])

@@ -14,15 +14,16 @@ So after an answer that could mean a ringing phone nothing is ever placed again.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from radius_voice.events import CallResult
 from radius_voice.login.model import CallRef, Order, Placed, RefusedNumber, Unknown
 from radius_voice.login.phone import Phone
 from radius_voice.login.ports import Delivery
+from radius_voice.nouns import noun
 
 
-@dataclass(frozen=True, slots=True)
+@noun
 class Rung:
     """How a ring ended: `ref` when a provider took the call of `phone`, `paced` when one only wants fewer at a time."""
 
@@ -49,7 +50,8 @@ async def place_call(
     for phone in (order.phone, *(other for other in phones if other != order.phone)):
         if phone != order.phone and not await may_ring(phone):
             continue
-        rung = await _through_providers(replace(order, phone=phone), providers, report, deadline)
+        wanted = order if phone == order.phone else replace(order, phone=phone)
+        rung = await _through_providers(wanted, providers, report, deadline)
         if rung.result in (CallResult.PLACED, CallResult.UNKNOWN):
             return rung
         ended = rung

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import md5
+from typing import NamedTuple
 
 ACCESS_REQUEST = 1
 ACCESS_ACCEPT = 2
@@ -45,8 +45,7 @@ class MalformedPacket(ValueError):
     """Octets that are no RADIUS packet. The text never quotes them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Packet:
+class Packet(NamedTuple):
     """A packet as it came: `raw` without padding, `message_authenticator` its offset in `raw` or 0.
 
     `firsts` holds the first value of each attribute type.
@@ -86,8 +85,7 @@ def decode(datagram: bytes) -> Packet:
         raise MalformedPacket("shorter than its Length")
     raw = datagram[:length]
     attributes, message_authenticator = _split(raw)
-    firsts = dict(reversed(attributes))
-    return Packet(raw[0], raw[1], raw[4:HEADER], tuple(attributes), raw, message_authenticator, firsts)
+    return Packet(raw[0], raw[1], raw[4:HEADER], tuple(attributes), raw, message_authenticator, dict(attributes[::-1]))
 
 
 def _split(raw: bytes) -> tuple[list[Attribute], int]:

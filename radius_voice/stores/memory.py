@@ -37,7 +37,7 @@ class MemoryStore:
         live = new.live_at(now)
         if live and holder is not None and holder != new.key and self._rows[holder].live_at(now):
             return Swap.BUSY
-        written = settle(spends, self._read, now)
+        written = settle(spends, self._full_at.get, now)
         if isinstance(written, Limited):
             return written
         self._full_at.update(written)
@@ -56,7 +56,7 @@ class MemoryStore:
 
     async def spend(self, spends: Iterable[Spend]) -> Limited | None:
         """Touch limits alone: all of them, or none."""
-        written = settle(spends, self._read, self._now())
+        written = settle(spends, self._full_at.get, self._now())
         if isinstance(written, Limited):
             return written
         self._full_at.update(written)
@@ -64,10 +64,7 @@ class MemoryStore:
 
     async def full_at(self, spends: Iterable[Spend]) -> dict[Spend, float]:
         """What is stored of limits."""
-        return {spend: self._read(storage_key(spend)) for spend in spends}
-
-    def _read(self, key: str) -> float:
-        return self._full_at.get(key, 0.0)
+        return {spend: self._full_at.get(storage_key(spend), 0.0) for spend in spends}
 
     async def remember(self, key: bytes, value: bytes, ttl: float) -> None:
         """Keep a value for `ttl` seconds."""

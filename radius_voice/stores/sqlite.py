@@ -149,7 +149,7 @@ class SqliteStore:
         names = {storage_key(spend) for spend in spends}
         query = f"SELECT name, full_at FROM limits WHERE name IN ({','.join('?' * len(names))})"  # noqa: S608 - marks only
         known: dict[str, float] = dict(base.execute(query, tuple(names)))
-        written = settle(spends, lambda name: known.get(name, 0.0), now)
+        written = settle(spends, known.get, now)
         if isinstance(written, Limited):
             return written
         base.executemany("REPLACE INTO limits VALUES (?,?)", written.items())

@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import pytest
 
 from radius_voice.events import Outcome, Reason
@@ -164,7 +162,7 @@ def test_a_call_nobody_followed_is_over_after_ring_time_and_script(row):
 
 
 def test_redials_are_capped_and_none_starts_too_late_to_be_heard(row):
-    none_left = replace(over(row), redials=0)
+    none_left = over(row)._replace(redials=0)
     assert (Outcome.REJECT, Reason.NO_REDIALS) == told(step(none_left, First(blank(50)), 50))
     assert Reason.NO_REDIALS == step(over(row), First(blank()), CAP - LIVE + 1).reason
 
@@ -204,7 +202,7 @@ def test_phone2_asks_for_the_other_phone(row):
     ],
 )
 def test_a_call_that_cannot_be_placed_again_leaves_the_challenge_and_its_code(row, change, event):
-    again = step(replace(row, **change), answered(typed=b"phone", **event), 20)
+    again = step(row._replace(**change), answered(typed=b"phone", **event), 20)
     assert (Outcome.CHALLENGE, Reason.CANNOT_REDIAL, 3, False) == (*told(again), again.row.tries, again.ring)
     assert Outcome.ACCEPT == step(again.row, answered(b"state2"), 21).outcome
 

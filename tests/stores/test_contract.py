@@ -1,7 +1,6 @@
 """What every store promises, run against each of them."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,7 +9,7 @@ from hypothesis import strategies as st
 from radius_voice.events import Reason
 from radius_voice.login.challenge import REPEATED_FOR, CallChanged, CallPlaced, First, step
 from radius_voice.login.limits import settle
-from radius_voice.login.model import Act, CallStatus, Limit, Limited, Spend, Swap, but
+from radius_voice.login.model import Act, CallStatus, Limit, Limited, Spend, Swap
 from tests.login.fakes import Clock
 from tests.login.rows import CAP, LIFETIME, LIVE, LOGIN, REF, answered, blank
 from tests.stores.kinds import KINDS, opened
@@ -61,9 +60,9 @@ async def test_a_row_that_somebody_else_changed_is_stale(store, clock):
     await store.swap(None, first)
     assert Swap.STALE is await store.swap(None, row(clock, login="other"))
     loaded = await store.load(first.key)
-    second = but(loaded, tries=2, version=2)
+    second = loaded._replace(tries=2, version=2)
     assert Swap.DONE is await store.swap(loaded, second)
-    assert Swap.STALE is await store.swap(loaded, but(loaded, tries=1, version=2))
+    assert Swap.STALE is await store.swap(loaded, loaded._replace(tries=1, version=2))
     assert 2 == (await store.load(first.key)).tries
 
 
@@ -82,7 +81,7 @@ async def test_one_live_call_a_person(store, clock):
     assert await store.load(elsewhere.key) is None
     another = row(clock, key=b"b" * 16, person="bob-id", login="login3")
     assert Swap.DONE is await store.swap(None, another)
-    over = but(first, call=replace(first.call, over=True), version=2)
+    over = first._replace(call=first.call._replace(over=True), version=2)
     assert Swap.DONE is await store.swap(await store.load(first.key), over)
     assert Swap.DONE is await store.swap(None, elsewhere)
 

@@ -12,7 +12,7 @@ import trustme
 
 from radius_voice.login.challenge import REPEATED_FOR, step
 from radius_voice.login.limits import arrival_time, storage_key
-from radius_voice.login.model import Act, CallRef, Limit, Limited, Spend, Swap, Unavailable, but
+from radius_voice.login.model import Act, CallRef, Limit, Limited, Spend, Swap, Unavailable
 from radius_voice.stores.redis import RedisStore
 from radius_voice.stores.redis_link import CONNECTIONS, Servers, _detail
 from radius_voice.stores.sealed import Sealer
@@ -200,7 +200,7 @@ def test_what_a_server_says_is_not_repeated():
 async def test_who_reads_redis_learns_no_name_number_or_code(redis, connect):
     store = connect(redis.address)
     row = blank(time.time(), code=b"hashed-code", password=b"hashed-password", reply=(("Class", "admins"),))
-    row = but(row, call=but(row.call, ref=CallRef("twilio", "CA123")))
+    row = row._replace(call=row.call._replace(ref=CallRef("twilio", "CA123")))
     await store.swap(None, row, [Spend(LIMIT, "alice-id"), Spend(TIGHT, "+12025550123")])
     await store.spend([Spend(LIMIT, "192.0.2.9")])
     await store.remember(b"remembered", b"the value", 60)
@@ -292,7 +292,7 @@ async def test_of_eight_nodes_that_race_one_is_done(redis, connect):
     swaps = await asyncio.gather(*(node.swap(None, row) for node, row in zip(nodes, rows, strict=True)))
     assert [Swap.DONE] + [Swap.STALE] * 7 == sorted(swaps, key=lambda swap: swap is not Swap.DONE)
     first = await nodes[0].load(KEY)
-    seconds = [but(first, tries=tries, version=2) for tries in range(8)]
+    seconds = [first._replace(tries=tries, version=2) for tries in range(8)]
     swaps = await asyncio.gather(*(node.swap(first, row) for node, row in zip(nodes, seconds, strict=True)))
     assert 1 == swaps.count(Swap.DONE)
     assert seconds[swaps.index(Swap.DONE)] == await nodes[0].load(KEY)
@@ -426,7 +426,7 @@ async def test_sentinels_lead_to_the_new_master(start_redis, connect):
     master.kill()
     with pytest.raises(Unavailable):
         await store.recall(b"x")
-    second = but(row, tries=2, version=2)
+    second = row._replace(tries=2, version=2)
     loaded = await soon(lambda: store.load(KEY))
     assert row == loaded
     assert Swap.DONE is await soon(lambda: store.swap(loaded, second))
@@ -476,6 +476,6 @@ async def test_the_node_of_a_cluster_that_has_our_slot_is_found_and_found_again(
     await eventually(lambda: copy.admin.dbsize() == master.admin.dbsize(), "the replica has it all")
     ask(copy, "FAILOVER")
     await eventually(lambda: master.admin.info("replication")["role"] == "slave", "the old master knows")
-    second = but(row, tries=2, version=2)
+    second = row._replace(tries=2, version=2)
     assert Swap.DONE is await soon(lambda: store.swap(row, second))
     assert second == await store.load(KEY)
