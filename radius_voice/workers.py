@@ -113,7 +113,7 @@ class Parent:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _supervise(self) -> int:
-        code = 0
+        code = self._reap()  # whoever ended before signals were blocked gave none that waits
         while self._children or (self._due and not self._stopping):
             received = signal.sigtimedwait(SIGNALS, self._until_due())
             match received.si_signo if received else None:

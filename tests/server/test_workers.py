@@ -4,19 +4,40 @@ import os
 import re
 import signal
 import socket
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from radius_voice.radius import packet as radius
+from tests.server import house
 from tests.server.house import House, get
+from tests.stores.redis_server import until
 
 CONFIGURATION = """\
 server: {listen: ["udp://127.0.0.1:0"], workers: 2, reject_delay: 0.3s}
 clients:
   gateway: {address: 127.0.0.1, secret: a shared secret of the tests}
 """
+
+STRANGERS = """\
+import os, sys
+ended = os.fork()
+if not ended:
+    os._exit(0)
+os.waitid(os.P_PID, ended, os.WEXITED | os.WNOWAIT)
+read, write = os.pipe()
+os.set_inheritable(write, True)
+living = os.fork()
+if not living:
+    os.close(write)
+    os.read(read, 1)  # until everybody else is gone
+    os._exit(0)
+print("strangers", ended, living, file=sys.stderr, flush=True)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+"""Becomes the program that it is given, as the parent of one child that has ended and of one that lives."""
 
 
 class Workers(House):
@@ -108,6 +129,19 @@ def test_every_worker_reads_the_configuration_again(workers, people):
     workers.line("reloaded", workers.stderr, times=2)
     gateway = workers.gateway("127.0.0.3")
     assert radius.ACCESS_CHALLENGE == gateway.begin(people[0]).code
+
+
+def test_children_that_are_somebody_elses_are_buried_and_end_nothing(phones, tmp_path, people, monkeypatch):
+    monkeypatch.setattr(house, "PROGRAM", (sys.executable, "-c", STRANGERS, *house.PROGRAM))
+    with Workers(tmp_path, phones, CONFIGURATION, people) as workers:
+        ended, living = map(int, workers.line("strangers", workers.stderr).split()[1:])
+        until(lambda: ended not in workers.children(), "who ended before the server began is buried")
+        os.kill(living, signal.SIGTERM)
+        until(lambda: living not in workers.children(), "who ended while it serves is buried")
+        assert 3 == len(workers.children())
+        assert radius.ACCESS_CHALLENGE == workers.gateway().begin(people[0]).code
+        assert 0 == workers.metric("radius_voice_worker_deaths_total")
+        assert [] == [line for line in workers.stderr if "died" in line]
 
 
 def test_workers_end_with_their_parent(phones, tmp_path, people):
