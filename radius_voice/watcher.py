@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 
 from radius_voice.http.admin import Admin, Readiness
-from radius_voice.observe.merge import merged
+from radius_voice.observe.merge import Ledger
 from radius_voice.workers import House
 
 PATIENCE = 1.0
@@ -18,6 +18,8 @@ class Watcher:
 
     def __init__(self, house: House) -> None:
         self._house = house
+        self._ledger = Ledger(house.folder / "counted.json")
+        self._turn = asyncio.Lock()
         self._page = b""
         self._admin = Admin(lambda: self._page, self._ready, refresh=self._collect)
 
@@ -30,8 +32,16 @@ class Watcher:
         await self._admin.stop()
 
     async def _collect(self) -> None:
-        answers = await ask_all(self._house, "/metrics")
-        self._page = merged(page for _, page in answers.values())
+        async with self._turn:  # an older answer must not follow a newer one
+            before = self._births()
+            answers = await ask_all(self._house, "/metrics")
+            after = self._births()
+            # Of a worker that was replaced meanwhile nobody knows which of the two has answered.
+            known = [worker for worker in answers if before[worker] == after[worker]]
+            self._page = self._ledger.page({worker: (after[worker], answers[worker][1]) for worker in known})
+
+    def _births(self) -> list[int]:
+        return [self._house.births(worker) for worker in range(len(self._house.sockets))]
 
     async def _ready(self) -> Readiness:
         return readiness_of(await ask_all(self._house, "/readyz"), len(self._house.sockets))

@@ -41,24 +41,41 @@ class _Child:
 
 @dataclass(slots=True)
 class House:
-    """What the processes of one service share: sockets by worker, a folder for local sockets, and a count.
+    """What the processes of one service share: sockets by worker, a folder for local files, and counts.
 
-    `parent` can be read from once the parent is gone.
+    `parent` can be read from once the parent is gone. The parent alone counts.
     """
 
     sockets: list[list[socket.socket]]
     folder: Path
     parent: int
-    _deaths: mmap.mmap = field(default_factory=lambda: mmap.mmap(-1, 8))
+    _counts: mmap.mmap = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._counts = mmap.mmap(-1, 8 * (2 + len(self.sockets)))
 
     @property
     def deaths(self) -> int:
         """How many workers have died and were replaced."""
-        return int.from_bytes(self._deaths[:8])
+        return self._read(0)
 
     def count_death(self) -> None:
-        """Note that one more worker died. The parent alone writes."""
-        self._deaths[:8] = (self.deaths + 1).to_bytes(8)
+        """Note that one more worker died."""
+        self._count(0)
+
+    def births(self, number: int) -> int:
+        """How many processes have been worker `number`, the present one included."""
+        return self._read(2 + number)
+
+    def count_birth(self, number: int) -> None:
+        """Note that worker `number` is another process from now on; the one before has ended."""
+        self._count(2 + number)
+
+    def _read(self, place: int) -> int:
+        return int.from_bytes(self._counts[8 * place : 8 * place + 8])
+
+    def _count(self, place: int) -> None:
+        self._counts[8 * place : 8 * place + 8] = (self._read(place) + 1).to_bytes(8)
 
     def admin_of(self, worker: int) -> Path:
         """The local socket on which a worker tells metrics and health."""
@@ -175,6 +192,7 @@ class Parent:
             os.kill(pid, number)
 
     def _fork(self, number: int) -> None:
+        self._house.count_birth(number)
         pid = os.fork()
         if pid:
             self._children[pid] = _Child(number, time.monotonic())

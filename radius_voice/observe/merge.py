@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
 
 from prometheus_client import generate_latest
 from prometheus_client.core import CollectorRegistry, Metric
@@ -23,11 +26,13 @@ SHARED = frozenset(
 
 
 class _Merged(Collector):
-    def __init__(self, pages: Iterable[str]) -> None:
+    def __init__(self) -> None:
         self._families: dict[str, Metric] = {}
         self._values: dict[str, dict[tuple[str, tuple[tuple[str, str], ...]], float]] = {}
-        for page in pages:
-            for family in text_string_to_metric_families(page):
+
+    def add(self, page: str, wanted: Callable[[Metric], bool]) -> None:
+        for family in text_string_to_metric_families(page):
+            if wanted(family):
                 self._add(family)
 
     def _add(self, family: Metric) -> None:
@@ -46,8 +51,48 @@ class _Merged(Collector):
             yield one
 
 
-def merged(pages: Iterable[str]) -> bytes:
-    """The sum of the pages, in Prometheus's text format."""
+def _only_grows(family: Metric) -> bool:
+    return family.type in {"counter", "histogram"}
+
+
+def merged(pages: Iterable[str], silent: Iterable[str] = ()) -> bytes:
+    """The sum of the pages, in Prometheus's text format; of `silent` ones only what never falls."""
+    both = _Merged()
+    for page in pages:
+        both.add(page, lambda _: True)
+    for page in silent:
+        both.add(page, _only_grows)
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Merged(pages))
+    registry.register(both)
     return generate_latest(registry)
+
+
+class Ledger:
+    """The page of all workers, whose counters never fall: what a worker had counted outlives it.
+
+    It is kept in a file too, so that it outlives its keeper. What a worker counted after it was last asked is lost.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._ended = ""
+        self._last: dict[str, tuple[int, str]] = {}
+        with suppress(FileNotFoundError, ValueError):
+            self._ended, self._last = json.loads(path.read_bytes())
+
+    def page(self, told: Mapping[int, tuple[int, str]]) -> bytes:
+        """One page out of what workers tell: by worker, which of its processes answers (1, 2, ...), and its page."""
+        for worker, (birth, page) in told.items():
+            before, counted = self._last.get(str(worker), (birth, ""))
+            if before != birth:
+                self._ended = merged([], [self._ended, counted]).decode()
+            self._last[str(worker)] = (birth, page)
+        self._write()
+        silent = [page for worker, (_, page) in self._last.items() if int(worker) not in told]
+        return merged([page for _, page in told.values()], [self._ended, *silent])
+
+    def _write(self) -> None:
+        whole = self._path.with_suffix(".new")
+        with suppress(OSError):  # told again at the next time
+            whole.write_text(json.dumps([self._ended, self._last]))
+            whole.replace(self._path)

@@ -144,6 +144,22 @@ def test_children_that_are_somebody_elses_are_buried_and_end_nothing(phones, tmp
         assert [] == [line for line in workers.stderr if "died" in line]
 
 
+def test_what_a_worker_has_counted_outlives_it_and_who_collects(workers, people):
+    for person in people:
+        workers.gateway().begin(person)
+    counted = {"radius_voice_requests_total": 6, "radius_voice_ring_seconds_count": 6, "radius_voice_calls_total": 6}
+    assert counted == {name: workers.metric(name) for name in counted}
+    for pid in workers.children():
+        os.kill(pid, signal.SIGKILL)
+    for number in range(2):
+        workers.line(f"worker {number}: RADIUS", workers.stderr, times=2)
+    again = workers.line("metrics of all workers", workers.stderr, times=2)
+    workers.admin = re.search(r"http://[\d.]+:\d+", again)[0]
+    assert counted == {name: workers.metric(name) for name in counted}
+    workers.settled()
+    assert 7 == workers.metric("radius_voice_requests_total")
+
+
 def test_workers_end_with_their_parent(phones, tmp_path, people):
     workers = Workers(tmp_path, phones, CONFIGURATION, people)
     workers.kill()
