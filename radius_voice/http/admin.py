@@ -1,7 +1,7 @@
 """The admin listener: is the process alive, is it ready, and what has it counted.
 
 It has no login of its own, so it belongs on loopback or behind one. Nothing it says is secret, and a
-slow or noisy peer costs it one of a few connections for a few seconds.
+slow or noisy peer costs it one of a few connections for a few seconds, and a few kilobytes.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ CONNECTIONS = 64
 PATIENCE = 10.0
 READY_PATIENCE = 5.0
 LINE_SIZE = 4096
+LONGEST_REQUEST = 16384
 JSON_TYPE = "application/json"
 HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
@@ -44,7 +45,8 @@ class Admin:
     """GET /metrics, /healthz and /readyz; everything else is 404.
 
     `page` makes the metrics, after `refresh`; `ready` is asked at every /readyz. A connection carries one request and
-    lives for at most `patience` seconds; beyond `connections` at once, new ones are closed.
+    lives for at most `patience` seconds; one that sends more than LONGEST_REQUEST octets is cut. Beyond `connections`
+    at once, new ones are closed.
     """
 
     def __init__(
@@ -135,23 +137,48 @@ class Admin:
 
 
 class _Door(asyncio.Protocol):
-    """Admits a connection for a while, or turns it away, before a byte of it is read."""
+    """Admits a connection for a while and for one small request, or turns it away before a byte of it is read."""
 
     def __init__(self, http: web.Server, connections: int, patience: float) -> None:
         self._http = http
         self._connections = connections
         self._patience = patience
+        self._room = LONGEST_REQUEST
+        self._handler: asyncio.Protocol | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._stream = cast("asyncio.Transport", transport)  # uvloop's is one without inheriting from it
         if len(self._http.connections) >= self._connections:
             transport.close()
             return
-        stream = cast("asyncio.Transport", transport)  # uvloop's is one without inheriting from it
         # An absolute end bounds slow headers, slow bodies and slow readers alike.
-        asyncio.get_running_loop().call_later(self._patience, stream.abort)
-        handler = self._http()
-        stream.set_protocol(handler)
-        handler.connection_made(stream)
+        self._end = asyncio.get_running_loop().call_later(self._patience, self._stream.abort)
+        self._handler = self._http()
+        self._handler.connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._room -= len(data)
+        if self._room < 0:
+            self._stream.abort()
+        elif self._handler is not None:
+            self._handler.data_received(data)
+
+    def eof_received(self) -> bool | None:
+        return self._handler.eof_received() if self._handler is not None else None
+
+    def pause_writing(self) -> None:
+        if self._handler is not None:
+            self._handler.pause_writing()
+
+    def resume_writing(self) -> None:
+        if self._handler is not None:
+            self._handler.resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._handler is not None:
+            self._end.cancel()
+            self._handler.connection_lost(exc)
+            self._handler = None
 
 
 class _Request(web.BaseRequest):

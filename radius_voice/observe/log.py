@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -108,15 +109,20 @@ class Lines:
 
 
 class Libraries(logging.Handler):
-    """Says that a library logged something, and where, without its text."""
+    """Says that a library logged something, and where, without its text; of each place once a second."""
 
     def __init__(self, logger: FilteringBoundLogger) -> None:
         super().__init__(logging.WARNING)
         self._logger = logger
+        self._places = Pace(PERIOD, time.monotonic)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Log the library's name, the place of its logging call, and the exception's kind and place."""
-        fields = {"library": record.name, "place": f"{record.module}.py:{record.lineno}"}
+        place = f"{record.module}.py:{record.lineno}"
+        held = self._places.admit(f"{record.name} {place}", "lines")
+        if held is None:
+            return
+        fields: dict[str, object] = {"library": record.name, "place": place, **_filled(suppressed=held)}
         error = record.exc_info[1] if record.exc_info else None
         if error is not None:
             fields["error"] = type(error).__name__

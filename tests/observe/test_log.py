@@ -203,3 +203,12 @@ def test_libraries_are_named_and_their_texts_are_not(stream, said):
     assert ("asyncio", "error", "ValueError") == (failed["library"], failed["level"], failed["error"])
     assert failed["raised"].startswith("test_log.py:")
     assert ("aiohttp.client", "warning") == (warned["library"], warned["level"])
+
+
+def test_a_library_that_complains_on_and_on_has_a_line_a_second(stream, said):
+    configure("info", "json", stream)
+    for number in range(100):
+        logging.getLogger("aiohttp.server").warning("bad request %d", number)
+    logging.getLogger("aiohttp.client").warning("another place")
+
+    assert ["aiohttp.server", "aiohttp.client"] == [line["library"] for line in said()]
