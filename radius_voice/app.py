@@ -247,12 +247,13 @@ class Service:
 
     def _repeat(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
         async def forever() -> None:
+            told = ""
             while True:
                 await asyncio.sleep(seconds)
-                try:
-                    await work()
-                except Exception as problem:  # noqa: BLE001 - the next time may go well, and without it nothing is tidied
-                    self._tell("warning", f"housekeeping failed: {type(problem).__name__}")
+                failed = await _failure(work)
+                if failed and failed != told:
+                    self._tell("warning", f"housekeeping failed: {failed}")
+                told = failed
 
         self._keep(forever())
 
@@ -262,10 +263,9 @@ class Service:
         task.add_done_callback(self._tasks.discard)
 
     async def _tidy(self) -> None:
-        with suppress(Unavailable):
-            abandoned = await self._shared.store.sweep()
-            if abandoned:
-                self._observe(Ended(time.time(), abandoned))
+        abandoned = await self._shared.store.sweep()
+        if abandoned:
+            self._observe(Ended(time.time(), abandoned))
 
     async def _count(self) -> None:
         with suppress(Unavailable):
@@ -274,6 +274,17 @@ class Service:
     async def _follow(self) -> None:
         for built in list(self._running):
             await built.dialog.follower.poll()
+
+
+async def _failure(work: Callable[[], Awaitable[None]]) -> str:
+    """Why `work` failed, or nothing. The next time may go well, and without it nothing is tidied."""
+    try:
+        await work()
+    except Unavailable as problem:
+        return str(problem)
+    except Exception as problem:  # noqa: BLE001
+        return type(problem).__name__
+    return ""
 
 
 def prepare(settings: Settings) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import resource
 import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,12 +32,20 @@ def spare_the_collector() -> None:
     gc.set_threshold(50_000, 20, 100)
 
 
+def allow_descriptors() -> None:
+    """Take as many file descriptors as this process may: a burst of calls needs a connection each."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # macOS has a ceiling of its own
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 @click.command()
 @config_option
 @click.option("--debug", is_flag=True, help="Print decoded packets and every decision; secrets are hidden.")
 def serve(path: Path, debug: bool) -> None:
     """Run the server until SIGTERM; SIGHUP reads the configuration again."""
     configuration = loaded(path)
+    allow_descriptors()
     if configuration.settings.server.workers == 1:
         run(_serve(path, configuration, debug, None))
     else:

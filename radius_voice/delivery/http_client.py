@@ -10,6 +10,7 @@ connection is asked once more by aiohttp, which changes nothing at the provider.
 from __future__ import annotations
 
 import base64
+import errno
 import logging
 import math
 import ssl
@@ -61,6 +62,8 @@ async def _handed_over(_session: aiohttp.ClientSession, context: SimpleNamespace
 
 
 def _what(error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno in {errno.EMFILE, errno.ENFILE}:
+        return "no file descriptor is left"
     return next((text for kind, text in WHAT_BROKE if isinstance(error, kind)), "connection broke")
 
 

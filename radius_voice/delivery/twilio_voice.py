@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any, TypeVar
 
+import twilio.rest.api  # noqa: F401 - the SDK would do so in somebody's login, and may not be able to by then
 from twilio.base.exceptions import TwilioException
 from twilio.base.version import Version
 from twilio.http.response import Response
