@@ -30,6 +30,9 @@ CONNECTIONS = 1000
 KEEPALIVE_SECONDS = 15.0
 """Shorter than any load balancer's idle time, so that a stale connection is seldom met."""
 
+LONGEST_ANSWER = 8 << 20
+"""The longest answer that is asked for is a listing of a thousand calls, some two megabytes."""
+
 WHAT_BROKE: tuple[tuple[type[BaseException], str], ...] = (
     (aiohttp.ClientConnectorDNSError, "host name not found"),
     (aiohttp.ClientProxyConnectionError, "proxy out of reach"),
@@ -65,6 +68,15 @@ def _what(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno in {errno.EMFILE, errno.ENFILE}:
         return "no file descriptor is left"
     return next((text for kind, text in WHAT_BROKE if isinstance(error, kind)), "connection broke")
+
+
+async def _whole(content: aiohttp.StreamReader) -> bytes:
+    body = bytearray()
+    async for piece in content.iter_any():
+        body += piece
+        if len(body) > LONGEST_ANSWER:
+            raise SentUnknown("answer too long")
+    return bytes(body)
 
 
 def _basic(auth: tuple[str, str] | None) -> dict[str, str]:
@@ -129,7 +141,7 @@ class HttpPool:
                 allow_redirects=False,
                 trace_request_ctx=journey,
             ) as response:
-                body = await response.read()
+                body = await _whole(response.content)
         except (aiohttp.ClientError, OSError) as error:
             kind = SentUnknown if journey.connected else NotSent
             raise kind(_what(error)) from None

@@ -237,7 +237,7 @@ class TwilioVoice:
             if code in fine or status in fine:
                 return None
             raise Unavailable(self.name, _refusal(status, code).detail) from None
-        except (ValueError, TypeError, AttributeError, LookupError):
+        except (ValueError, TypeError, AttributeError, LookupError, RecursionError):
             raise Unavailable(self.name, "answer not understood") from None
 
     def _client(self, seconds: float = math.inf) -> Any:
