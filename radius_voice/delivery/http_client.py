@@ -15,14 +15,15 @@ import logging
 import math
 import ssl
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
 from twilio.http import AsyncHttpClient
 from twilio.http.response import Response
+from yarl import URL
 
 CONNECTIONS = 1000
 """aiohttp's pool stops at 100 unless told; a burst of logins must not queue behind itself."""
@@ -32,6 +33,8 @@ KEEPALIVE_SECONDS = 15.0
 
 LONGEST_ANSWER = 8 << 20
 """The longest answer that is asked for is a listing of a thousand calls, some two megabytes."""
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 WHAT_BROKE: tuple[tuple[type[BaseException], str], ...] = (
     (aiohttp.ClientConnectorDNSError, "host name not found"),
@@ -60,8 +63,23 @@ class _Journey:
     connected: bool = False
 
 
-async def _handed_over(_session: aiohttp.ClientSession, context: SimpleNamespace, _params: object) -> None:
-    context.trace_request_ctx.connected = True
+_journey: ContextVar[_Journey] = ContextVar("journey")
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Notes in a request's journey that it has a connection; aiohttp's tracing says so for a tenth more."""
+
+    async def connect(
+        self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout
+    ) -> aiohttp.connector.Connection:
+        connection = await super().connect(req, traces, timeout)
+        _journey.get().connected = True
+        return connection
+
+
+def _form(data: Mapping[str, Any]) -> bytes:
+    """A form's body: yarl quotes a call's script six times faster than the standard library."""
+    return URL.build(query=data).raw_query_string.encode()
 
 
 def _what(error: Exception) -> str:
@@ -126,6 +144,7 @@ class HttpPool:
     ) -> Response:
         """One request, one answer of any status, redirects not followed. Raises NotSent or SentUnknown."""
         journey = _Journey()
+        _journey.set(journey)
         timeout = aiohttp.ClientTimeout(
             total=seconds, connect=min(self._connect_timeout, seconds), ceil_threshold=math.inf
         )
@@ -134,12 +153,11 @@ class HttpPool:
                 method,
                 self._rebased(url),
                 params=params,
-                data=data,
-                headers={**(headers or {}), **_basic(auth)},
+                data=_form(data) if data else None,
+                headers={**(FORM if data else {}), **(headers or {}), **_basic(auth)},
                 proxy=self._proxy,
                 timeout=timeout,
                 allow_redirects=False,
-                trace_request_ctx=journey,
             ) as response:
                 body = await _whole(response.content)
         except (aiohttp.ClientError, OSError) as error:
@@ -155,13 +173,9 @@ class HttpPool:
     def _opened(self) -> aiohttp.ClientSession:
         """The session, made at the first request because it must be made inside the running loop."""
         if self._session is None:
-            trace = aiohttp.TraceConfig()
-            trace.on_connection_create_end.append(_handed_over)
-            trace.on_connection_reuseconn.append(_handed_over)
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=KEEPALIVE_SECONDS, ssl=self._ssl),
+                connector=_Connector(limit=CONNECTIONS, keepalive_timeout=KEEPALIVE_SECONDS, ssl=self._ssl),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                trace_configs=[trace],
             )
         return self._session
 

@@ -2,6 +2,7 @@ import asyncio
 import logging
 import socket
 import ssl
+from urllib.parse import parse_qsl
 
 import pytest
 import trustme
@@ -148,6 +149,26 @@ async def test_a_kept_connection_that_closes_on_a_post_is_unknown_and_the_post_i
         with pytest.raises(SentUnknown):
             await ask(ours)
     assert 2 == len(requests)
+
+
+async def test_a_form_arrives_as_it_was_given(pool):
+    form = {
+        "To": "+14155550123",
+        "Twiml": '<Say language="de-DE">Müller & Söhne; 50% = ~1/2?\n\U0001f4de</Say>',
+        "Timeout": 25,
+    }
+    requests = []
+
+    async def keep(reader, writer):
+        requests.append(await read_request(reader))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+        await writer.drain()
+
+    async with raw_server(keep) as port:
+        await pool(port).within().request("POST", "https://api.twilio.com/X", data=form)
+    head, _, body = requests[0].partition(b"\r\n\r\n")
+    assert b"Content-Type: application/x-www-form-urlencoded" in head
+    assert {name: str(value) for name, value in form.items()} == dict(parse_qsl(body.decode(), strict_parsing=True))
 
 
 async def test_a_redirect_is_an_answer_and_not_followed(pool):
