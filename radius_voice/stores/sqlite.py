@@ -12,6 +12,7 @@ import asyncio
 import fcntl
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,7 @@ from radius_voice.login.model import Limited, Login, LoginKey, Spend, Swap, Unav
 from radius_voice.stores.rows import UnreadableRow, pack, unpack
 
 BUSY_SECONDS = 0.25
+BUSY_NAP = 0.00005
 SWEPT_AT_ONCE = 500
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -69,6 +71,7 @@ class SqliteStore:
                 self._base = self._connect()
                 self._migrate()
                 self._end_rows_of_another_boot()
+                self._base.execute("PRAGMA busy_timeout=0")
         except sqlite3.Error as problem:
             raise CannotOpen(f"store.path: {path}: {problem}") from None
 
@@ -104,10 +107,23 @@ class SqliteStore:
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         try:
             with self._base as base:
-                base.execute("BEGIN IMMEDIATE")
+                self._begin(base)
                 yield base
         except sqlite3.Error as problem:
             raise Unavailable("store", str(problem)) from None
+
+    def _begin(self, base: sqlite3.Connection) -> None:
+        """Wait for other processes' transactions, which take microseconds: SQLite itself sleeps for milliseconds."""
+        until = time.monotonic() + BUSY_SECONDS
+        while True:
+            try:
+                base.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as problem:
+                if problem.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
+                    raise
+                time.sleep(BUSY_NAP)
+            else:
+                return
 
     async def load(self, key: LoginKey) -> Login | None:
         """The row as it is, or None."""
