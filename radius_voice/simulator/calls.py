@@ -174,7 +174,7 @@ def resource(call: Call, account_sid: str, now: float) -> dict[str, Any]:
 
 
 def history(call: Call, now: float) -> dict[str, Any]:
-    """The call as `/simulator/calls` shows it."""
+    """The call as `/simulator/calls` shows it: `ended` is None while it lives."""
     return {
         "sid": call.sid,
         "to": call.to,
@@ -183,4 +183,5 @@ def history(call: Call, now: float) -> dict[str, Any]:
         "code": code_in(call.said),
         "status": call.status(now),
         "at": call.placed_at,
+        "ended": call.ends_at if call.over(now) else None,
     }

@@ -81,6 +81,7 @@ async def test_a_call_is_taken_and_its_history_says_what_was_heard(talk, clock):
             "code": "1234",
             "status": "queued",
             "at": clock.now,
+            "ended": None,
         }
     ] == await talk.history()
 
