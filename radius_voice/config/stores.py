@@ -50,7 +50,7 @@ class RedisStore(Section):
     timeout: Annotated[float, duration(0.05, 10)] = written("0.5s")
     """How long one operation may take, connecting included."""
     replicas: int = Field(0, ge=0, le=10)
-    """How many replicas must have what opens or ends a login before it counts."""
+    """How many replicas must have what opens, rings or ends a login before it counts."""
     prefix: str = Field("radius-voice", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$", examples=["radius-voice"])
     """What our keys begin with, in braces."""
 

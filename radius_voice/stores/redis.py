@@ -24,8 +24,8 @@ ROW = f"row{FORMAT}".encode()
 class RedisStore:
     """A `Store` that every node with the same `key` (`server.key`) shares.
 
-    What opens or ends a row is told as done when `replicas` replicas have it. `now` is for tests; without it
-    time is the server's.
+    What opens a row, rings again or ends it is told as done when `replicas` replicas have it. `now` is for tests;
+    without it time is the server's.
     """
 
     def __init__(
@@ -73,7 +73,8 @@ class RedisStore:
             _exact(REPEATED_FOR),
             *_acts(spends),
         ]
-        matters = old is None or old.id != new.id or not waiting
+        rings = old is None or (old.id, old.call.number) != (new.id, new.call.number)
+        matters = rings or not waiting
         told = await self._link.script(SWAP, keys, arguments, self._replicas if matters else 0)
         return _limited(told, spends) or Swap(told.decode())
 
