@@ -225,7 +225,7 @@ def _repeat(row: Login, handed: HandedOut, verdict: Verdict, event: Answered, no
 def _accept(row: Login, event: Answered, now: float) -> Step:
     verdict = Verdict(Outcome.ACCEPT, Reason.CODE_RIGHT, now)
     states = _use(row.states, event.state, event.answer, verdict)
-    ended = _next(row, states=states, call=row.call._replace(over=True), verdict=verdict)
+    ended = _next(row, states=states, verdict=verdict)
     return Step(ended, Outcome.ACCEPT, Reason.CODE_RIGHT, hang_up=_live_ref(row, now), charge=Charge.RIGHT_CODE)
 
 

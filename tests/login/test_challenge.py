@@ -40,7 +40,16 @@ def test_the_right_code_is_accepted_ends_the_call_and_clears_wrong_codes(row):
     stepped = step(row, answered(), 30)
     assert (Outcome.ACCEPT, Reason.CODE_RIGHT) == told(stepped)
     assert (REF, Charge.RIGHT_CODE) == (stepped.hang_up, stepped.charge)
-    assert not stepped.row.live_at(30)
+
+
+@pytest.mark.parametrize("ref", [REF, None])
+def test_after_a_right_code_nobody_is_called_until_the_call_is_known_to_be_over(row, ref):
+    accepted = step(row._replace(call=row.call._replace(ref=ref)), answered(), 30)
+    assert ref == accepted.hang_up
+    next_login = First(blank(31, login="login2"))
+    assert (Outcome.REJECT, Reason.BUSY) == told(step(accepted.row, next_login, 31))
+    assert (Outcome.CHALLENGE, Reason.CALLED) == told(step(over(accepted.row), next_login, 31))
+    assert (Outcome.CHALLENGE, Reason.CALLED) == told(step(accepted.row, next_login, LIVE))
 
 
 def test_wrong_codes_cost_tries_and_the_last_one_ends_the_row(row):
@@ -168,7 +177,7 @@ def test_redials_are_capped_and_none_starts_too_late_to_be_heard(row):
 
 
 def test_a_new_row_remembers_recent_verdicts_of_the_one_before(row):
-    accepted = step(row, answered(), 10).row
+    accepted = over(step(row, answered(), 10).row)
     new = step(accepted, First(blank(20, code=b"code9", state=b"state9", login="login2")), 20).row
     assert (Outcome.ACCEPT, Reason.REPEATED) == told(step(new, answered(), 21))
     assert (Outcome.REJECT, Reason.USED_STATE) == told(step(new, answered(), 41))

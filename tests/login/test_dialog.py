@@ -87,6 +87,7 @@ async def test_one_live_call_a_person_whatever_the_client(house):
     challenge = await house.begin()
     assert (Outcome.REJECT, Reason.BUSY) == told(await house.begin(client="other"))
     await house.answer(house.phones.codes[0], challenge)
+    await house.dialog.drain()
     assert Reason.CALLED == (await house.begin(client="other")).reason
 
 
@@ -121,6 +122,7 @@ async def test_a_right_code_clears_the_wrong_ones():
     for _ in range(3):
         challenge = await house.answer("x", await house.begin())
         assert ACCEPTED == told(await house.answer(house.phones.codes[-1], challenge))
+        await house.dialog.drain()
 
 
 async def test_failures_are_limited_before_the_password_is_looked_at():
@@ -153,6 +155,7 @@ async def test_calls_are_limited_in_the_same_breath_as_the_row():
     house = House(limits=limits)
     challenge = await house.begin()
     await house.answer(house.phones.codes[0], challenge)
+    await house.dialog.drain()
     assert (Outcome.REJECT, Reason.CALL_LIMIT) == told(await house.begin())
     house.clock.now += 601
     assert Reason.CALLED == (await house.begin()).reason
@@ -162,6 +165,7 @@ async def test_a_replayed_packet_does_not_dial(house):
     packet = b"p" * 16
     challenge = await house.begin(packet=packet)
     await house.answer(house.phones.codes[0], challenge)
+    await house.dialog.drain()
     assert (Outcome.REJECT, Reason.REPLAY) == told(await house.begin(packet=packet))
 
 

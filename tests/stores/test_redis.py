@@ -409,10 +409,10 @@ async def test_a_call_of_a_row_that_is_known_is_done_when_its_replica_has_it(sta
     row = blank(time.time())
     assert Swap.DONE is await connect(server.address).swap(None, row)
     store = connect(server.address, replicas=1, timeout=0.2)
-    wrong = but(row, tries=2, version=2)
+    wrong = row._replace(tries=2, version=2)
     assert Swap.DONE is await store.swap(row, wrong), "a wrong code does not wait"
     with pytest.raises(Unavailable, match="0 of 1 replicas"):
-        await store.swap(wrong, but(wrong, call=but(row.call, number=2), version=3))
+        await store.swap(wrong, wrong._replace(call=row.call._replace(number=2), version=3))
 
 
 async def test_sentinels_lead_to_the_new_master(start_redis, connect):
