@@ -98,8 +98,7 @@ class Dialog:
         self._parts = parts
         self._states = States()
         self._tasks: set[asyncio.Task[Any]] = set()
-        silent = parts.voice.keys() - parts.live.keys()
-        self.follower = Follower(parts.live, silent, self.heard, parts.observer, parts.now)
+        self.follower = Follower(parts.live, self.heard, parts.observer, parts.now)
 
     async def begin(self, attempt: Attempt, trace: Trace) -> Decision:
         """A first packet: who is it, may they, ring."""
@@ -331,14 +330,8 @@ class Dialog:
         row, parts = ring.row, self._parts
         if rung.result is CallResult.UNKNOWN:
             return opened._replace(reason=Reason.CALL_UNKNOWN)
-        if rung.ref is not None:
-            ref = rung.ref
-            _, stepped = await self._settle(row.key, CallPlaced(row.id, row.call.number, rung.phone, ref), ())
-            if stepped.hang_up is not None:
-                await self._end_call(row, stepped.hang_up)
-            else:
-                watched = Watched(row.key, row.id, row.call.number, row.call.live_until, ring.policy.lifetime)
-                self.follower.watch(ref, watched)
+        if rung.result is CallResult.PLACED:
+            await self._placed(ring, rung)
             return opened
         reason = Reason.NUMBER_REFUSED if rung.result is CallResult.NUMBER_REFUSED else Reason.DELIVERY_FAILED
         failed = reason is Reason.DELIVERY_FAILED and not rung.paced
@@ -346,6 +339,18 @@ class Dialog:
         bypass = failed and waited_for and parts.now() < ring.policy.bypass_until
         _, stepped = await self._settle(row.key, CallFailed(row.id, row.call.number, reason, bypass), ())
         return stepped
+
+    async def _placed(self, ring: _Ring, rung: Rung) -> None:
+        row, ref = ring.row, rung.ref
+        if ref is None:
+            await self._settle(row.key, CallChanged(row.id, row.call.number, CallStatus.COMPLETED, 0.0), ())
+            return
+        _, stepped = await self._settle(row.key, CallPlaced(row.id, row.call.number, rung.phone, ref), ())
+        if stepped.hang_up is not None:
+            await self._end_call(row, stepped.hang_up)
+        else:
+            watched = Watched(row.key, row.id, row.call.number, row.call.live_until, ring.policy.lifetime)
+            self.follower.watch(ref, watched)
 
     async def _may_ring(self, phone: Phone) -> bool:
         return await self._parts.store.spend(self._parts.limits.for_phone(phone)) is None

@@ -6,7 +6,7 @@ All calls of a provider are asked for in one request, every few seconds, and onl
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Container, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from radius_voice.events import Followed, Observer
@@ -28,21 +28,16 @@ class Watched:
 
 
 class Follower:
-    """Asks providers what became of calls, and tells `heard` of every change.
-
-    `silent` are providers whose calls can be neither followed nor ended.
-    """
+    """Asks providers what became of calls, and tells `heard` of every change."""
 
     def __init__(
         self,
         live: Mapping[str, LiveCalls],
-        silent: Container[str],
         heard: Callable[[LoginKey, CallChanged], Awaitable[None]],
         observer: Observer,
         now: Callable[[], float],
     ) -> None:
         self._live = live
-        self._silent = silent
         self._heard = heard
         self._observer = observer
         self._now = now
@@ -57,11 +52,11 @@ class Follower:
             self._watched[ref] = watched
 
     async def hang_up(self, ref: CallRef) -> None:
-        """End a call, where its provider can. Raises Unavailable when nobody knows whether it ended."""
-        if ref.provider in self._live:
-            await self._live[ref.provider].hang_up(ref)
-        elif ref.provider not in self._silent:
+        """End a call. Raises Unavailable when nobody knows whether it ended."""
+        provider = self._live.get(ref.provider)
+        if provider is None:
             raise Unavailable(ref.provider, "is configured no more")
+        await provider.hang_up(ref)
         self._watched.pop(ref, None)
 
     async def poll(self) -> None:

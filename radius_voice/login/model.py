@@ -116,9 +116,10 @@ class CallStatus(StrEnum):
 
 @noun
 class Placed:
-    """The provider has taken the call."""
+    """The provider has taken the call. `live` is False where nothing rings: it is over with being placed."""
 
     reference: str
+    live: bool = True
 
 
 @noun

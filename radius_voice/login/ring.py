@@ -25,7 +25,7 @@ from radius_voice.nouns import noun
 
 @noun
 class Rung:
-    """How a ring ended: `ref` when a provider took the call of `phone`, `paced` when one only wants fewer at a time."""
+    """How a ring ended: `ref` is the call that lives, `paced` says that a provider only wants fewer at a time."""
 
     result: CallResult
     phone: Phone
@@ -64,9 +64,9 @@ async def _through_providers(order: Order, providers: Mapping[str, Delivery], re
     paced = False
     for name, provider in providers.items():
         match await provider.place(order, deadline):
-            case Placed(reference):
+            case Placed(reference, live):
                 report(name, order.phone, CallResult.PLACED, reference, "", False)
-                return Rung(CallResult.PLACED, order.phone, CallRef(name, reference))
+                return Rung(CallResult.PLACED, order.phone, CallRef(name, reference) if live else None)
             case Unknown(detail):
                 report(name, order.phone, CallResult.UNKNOWN, "", detail, False)
                 return Rung(CallResult.UNKNOWN, order.phone)

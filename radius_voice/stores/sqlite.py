@@ -13,7 +13,7 @@ import fcntl
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from radius_voice.stores.rows import UnreadableRow, pack, unpack
 
 BUSY_SECONDS = 0.25
 BUSY_NAP = 0.00005
+PRIMARY_CODE = 0xFF
 SWEPT_AT_ONCE = 500
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -107,28 +108,26 @@ class SqliteStore:
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         try:
             with self._base as base:
-                self._begin(base)
+                self._when_free("BEGIN IMMEDIATE")
                 yield base
         except sqlite3.Error as problem:
             raise Unavailable("store", str(problem)) from None
 
-    def _begin(self, base: sqlite3.Connection) -> None:
+    def _when_free(self, statement: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
         """Wait for other processes' transactions, which take microseconds: SQLite itself sleeps for milliseconds."""
         until = time.monotonic() + BUSY_SECONDS
         while True:
             try:
-                base.execute("BEGIN IMMEDIATE")
+                return self._base.execute(statement, values)
             except sqlite3.OperationalError as problem:
-                if problem.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
+                if problem.sqlite_errorcode & PRIMARY_CODE != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
                     raise
                 time.sleep(BUSY_NAP)
-            else:
-                return
 
     async def load(self, key: LoginKey) -> Login | None:
         """The row as it is, or None."""
         try:
-            found = self._base.execute("SELECT body FROM rows WHERE key=?", (key,)).fetchone()
+            found = self._when_free("SELECT body FROM rows WHERE key=?", (key,)).fetchone()
             return unpack(found[0]) if found else None
         except sqlite3.Error as problem:
             raise Unavailable("store", str(problem)) from None
@@ -183,7 +182,7 @@ class SqliteStore:
         """What is stored of limits."""
         try:
             query = "SELECT full_at FROM limits WHERE name=?"
-            found = {spend: self._base.execute(query, (storage_key(spend),)).fetchone() for spend in spends}
+            found = {spend: self._when_free(query, (storage_key(spend),)).fetchone() for spend in spends}
         except sqlite3.Error as problem:
             raise Unavailable("store", str(problem)) from None
         return {spend: full_at[0] if full_at else 0.0 for spend, full_at in found.items()}
@@ -197,7 +196,7 @@ class SqliteStore:
         """A value that was kept and still is, or None."""
         try:
             query = "SELECT value FROM kept WHERE key=? AND until>?"
-            found = self._base.execute(query, (key, self._now())).fetchone()
+            found = self._when_free(query, (key, self._now())).fetchone()
         except sqlite3.Error as problem:
             raise Unavailable("store", str(problem)) from None
         return found[0] if found else None
@@ -206,7 +205,7 @@ class SqliteStore:
         """How many rows wait for their code."""
         try:
             query = "SELECT count(*) FROM rows WHERE ends_at>? AND open"
-            (count,) = self._base.execute(query, (self._now(),)).fetchone()
+            (count,) = self._when_free(query, (self._now(),)).fetchone()
         except sqlite3.Error as problem:
             raise Unavailable("store", str(problem)) from None
         return int(count)

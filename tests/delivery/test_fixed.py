@@ -3,7 +3,7 @@ from radius_voice.login.model import Placed
 
 
 async def test_it_takes_every_order_and_calls_nobody(order, soon):
-    assert Placed("fixed") == await Fixed(name="fixed", code="123456").place(order(), soon())
+    assert Placed("fixed", live=False) == await Fixed(name="fixed", code="123456").place(order(), soon())
 
 
 def test_it_does_not_show_its_code():

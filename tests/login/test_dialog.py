@@ -6,7 +6,7 @@ import pytest
 from radius_voice.events import Called, Followed, Lifecycle, Outcome, Reason
 from radius_voice.login.challenge import CallChanged
 from radius_voice.login.limits import Limits
-from radius_voice.login.model import CallStatus, NotPlaced, RefusedNumber, Swap, Unavailable, Unknown, User
+from radius_voice.login.model import CallStatus, NotPlaced, Placed, RefusedNumber, Swap, Unavailable, Unknown, User
 from radius_voice.login.phone import Phone
 from radius_voice.login.policy import ReplyRule
 from tests.login.fakes import ACCEPTED, ALICE, NOT_PLACED, House, People, Phones, limit, told
@@ -394,9 +394,17 @@ async def test_a_call_that_is_never_over_is_not_followed_for_ever(house):
 
 
 async def test_calls_of_a_provider_that_cannot_be_asked_are_not_followed(house):
-    house.dialog.follower._live, house.dialog.follower._silent = {}, {"fake"}
+    house.dialog.follower._live = {}
     challenge = await house.begin()
     assert 0 == len(house.dialog.follower)
+    assert ACCEPTED == told(await house.answer(house.phones.codes[0], challenge))
+
+
+async def test_where_nothing_rings_nobody_is_busy_and_nothing_is_ended():
+    house = House(providers=(Phones(Placed("sent", live=False), Placed("sent", live=False)),))
+    challenge = await house.begin()
+    assert 0 == len(house.dialog.follower)
+    assert Reason.CALLED == (await house.begin(client="other")).reason
     assert ACCEPTED == told(await house.answer(house.phones.codes[0], challenge))
     await house.dialog.drain()
     assert [] == house.phones.hung_up

@@ -1,7 +1,5 @@
 """Strangers at the admin listener, and file descriptors that run out: logins go on, and what they cost is bounded."""
 
-import os
-import re
 import resource
 import socket
 from contextlib import ExitStack, contextmanager
@@ -63,7 +61,7 @@ def test_descriptors_that_run_out_stop_no_answer_and_are_loud(start, people, mon
         pid, gateway = house.process.pid, house.gateway()
         soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
         assert soft == hard, "it takes as many as it may"
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{pid}/fd")) + 4, hard))
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(list(Path(f"/proc/{pid}/fd").iterdir())) + 4, hard))
         with strangers(house, 10):
             house.settled()
             assert radius.ACCESS_REJECT == gateway.begin(anne).code
