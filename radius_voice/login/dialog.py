@@ -128,7 +128,7 @@ class Dialog:
     async def heard(self, key: LoginKey, event: Input) -> None:
         """Something about a call reached us. A store out of reach loses it: rows end by their cap."""
         try:
-            await self._settle(key, event, ())
+            await self._settle(key, event)
         except Unavailable as problem:
             self._warn(f"a call's progress was lost: {problem}")
 
@@ -256,11 +256,16 @@ class Dialog:
 
     # The small thing that all three are
 
-    async def _settle(self, key: LoginKey, event: Input, call_cost: tuple[Spend, ...]) -> tuple[Login | None, Step]:
-        """Load, step, swap, until nobody was faster. Returns the row as it now is and what became of it."""
+    async def _settle(
+        self, key: LoginKey, event: Input, call_cost: tuple[Spend, ...] = (), known: Login | None = None
+    ) -> tuple[Login | None, Step]:
+        """Load, step, swap, until nobody was faster. Returns the row as it now is and what became of it.
+
+        `known` is the row as it was a moment ago: it is tried before anything is loaded.
+        """
         store = self._parts.store
         for _ in range(MOST_SWAPS):
-            row = await store.load(key)
+            row, known = known or await store.load(key), None
             stepped = step(row, event, self._parts.now())
             if stepped.row is None:
                 return row, stepped
@@ -337,15 +342,15 @@ class Dialog:
         failed = reason is Reason.DELIVERY_FAILED and not rung.paced
         waited_for = parts.clock() < ring.attempt.answer_by
         bypass = failed and waited_for and parts.now() < ring.policy.bypass_until
-        _, stepped = await self._settle(row.key, CallFailed(row.id, row.call.number, reason, bypass), ())
+        _, stepped = await self._settle(row.key, CallFailed(row.id, row.call.number, reason, bypass), known=row)
         return stepped
 
     async def _placed(self, ring: _Ring, rung: Rung) -> None:
         row, ref = ring.row, rung.ref
         if ref is None:
-            await self._settle(row.key, CallChanged(row.id, row.call.number, CallStatus.COMPLETED, 0.0), ())
+            await self._settle(row.key, CallChanged(row.id, row.call.number, CallStatus.COMPLETED, 0.0), known=row)
             return
-        _, stepped = await self._settle(row.key, CallPlaced(row.id, row.call.number, rung.phone, ref), ())
+        _, stepped = await self._settle(row.key, CallPlaced(row.id, row.call.number, rung.phone, ref), known=row)
         if stepped.hang_up is not None:
             await self._end_call(row, stepped.hang_up)
         else:

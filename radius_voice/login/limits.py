@@ -38,6 +38,7 @@ def arrival_time(full_at: float, limit: Limit, act: Act, now: float) -> float | 
 def settle(spends: Iterable[Spend], read: Callable[[str], float | None], now: float) -> dict[str, float] | Limited:
     """What to write for all of `spends`, or the first limit that forbids one: all or none.
 
+    A limit that was full and stays so is not written.
     `read` gives the stored time of `storage_key(spend)`, None where there is none.
     """
     written: dict[str, float] = {}
@@ -48,14 +49,14 @@ def settle(spends: Iterable[Spend], read: Callable[[str], float | None], now: fl
         after = arrival_time(before, limit, act, now)
         if after is None:
             return Limited(limit, before + limit.period / limit.burst - limit.period - now)
-        if act is not Act.PEEK:
+        if act is not Act.PEEK and (after > now or before > now):
             written[key] = after
     return written
 
 
 def storage_key(spend: Spend) -> str:
     """The name under which a store keeps a subject's time."""
-    return f"{spend.limit.name}:{spend.subject}"
+    return f"{spend.subject}:{spend.limit.name}"
 
 
 def left_of(full_at: float, limit: Limit, now: float) -> int:

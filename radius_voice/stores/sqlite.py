@@ -44,6 +44,9 @@ MIGRATIONS = (
 """What makes each version of the schema of the one before; `PRAGMA user_version` counts them."""
 
 
+OPEN_ROW = "REPLACE INTO rows (key, id, person, ends_at, version, live_until, open, body) VALUES (?,?,?,?,?,?,?,?)"
+
+
 class CannotOpen(ValueError):
     """The file cannot be used as a store; the text says why."""
 
@@ -138,18 +141,22 @@ class SqliteStore:
         """Put `new` in place of `old` and touch the limits: all of it, or nothing."""
         now = self._now()
         live = new.live_at(now)
-        live_until = new.call.live_until if live else 0.0
-        values = (new.key, new.id, new.person, new.version, live_until, new.ends_at, new.verdict is None, pack(new))
         with self._transaction() as base:
             seen = base.execute("SELECT id, version FROM rows WHERE key=?", (new.key,)).fetchone()
             if seen != ((old.id, old.version) if old else None):
                 return Swap.STALE
-            if live and self._lives_elsewhere(base, new, now):
+            has_place = old is not None and old.live_at(now)
+            if live and not has_place and self._lives_elsewhere(base, new, now):
                 return Swap.BUSY
             written = self._settled(base, spends, now)
             if isinstance(written, Limited):
                 return written
-            base.execute("REPLACE INTO rows VALUES (?,?,?,?,?,?,?,?)", values)
+            state = (new.version, new.call.live_until if live else 0.0, new.verdict is None, pack(new))
+            if old is not None and old.id == new.id:
+                base.execute("UPDATE rows SET version=?, live_until=?, open=?, body=? WHERE key=?", (*state, new.key))
+            else:
+                opened = (new.key, new.id, new.person, new.ends_at)
+                base.execute(OPEN_ROW, opened + state)
         return Swap.DONE
 
     def _lives_elsewhere(self, base: sqlite3.Connection, new: Login, now: float) -> bool:

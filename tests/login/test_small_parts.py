@@ -87,13 +87,15 @@ def test_no_window_holds_more_than_burst_and_refill(events):
 
 def test_limits_are_spent_all_or_none_and_peeking_writes_nothing():
     tight = Limit("tight", 1, 60.0, Reason.LOCKED)
-    stored = {"tight:x": 1060.0}
+    stored = {"x:tight": 1060.0}
     read = lambda key: stored.get(key, 0.0)  # noqa: E731
     limited = settle([Spend(LIMIT, "x"), Spend(tight, "x")], read, 1000.0)
     assert isinstance(limited, Limited)
     assert (tight, 60.0) == (limited.limit, limited.retry_after)
     assert {} == settle([Spend(LIMIT, "x", Act.PEEK)], read, 1000.0)
-    assert {"l:x": 1020.0} == settle([Spend(LIMIT, "x"), Spend(LIMIT, "x")], read, 1000.0)
+    assert {} == settle([Spend(LIMIT, "x", Act.CLEAR), Spend(LIMIT, "x", Act.GIVE_BACK)], read, 1000.0)
+    assert {"x:tight": 1000.0} == settle([Spend(tight, "x", Act.CLEAR)], read, 1000.0)
+    assert {"x:l": 1020.0} == settle([Spend(LIMIT, "x"), Spend(LIMIT, "x")], read, 1000.0)
 
 
 def test_a_subject_that_is_not_known_is_not_limited():
