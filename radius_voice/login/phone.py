@@ -55,18 +55,22 @@ def parse_phone(text: str, default_region: str | None = None) -> Phone:
     return Phone(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
 
 
-@lru_cache(maxsize=65536)
 def country_of(phone: Phone) -> str:
     """The ISO 3166 code of the number's country, or `001` for numbers of no country."""
-    number = phonenumbers.parse(phone.e164)
-    return phonenumbers.region_code_for_number(number) or phonenumbers.region_code_for_country_code(
-        number.country_code or 0
-    )
+    return _plan(phone.e164)[0]
 
 
-@lru_cache(maxsize=65536)
 def refused_type(phone: Phone) -> str | None:
     """The kind of number that is never dialled (`premium`, `satellite`, ...), or None when it may be."""
-    if phone.e164.startswith(SATELLITE_PREFIXES):
-        return "satellite"
-    return REFUSED_TYPES.get(phonenumbers.number_type(phonenumbers.parse(phone.e164)))
+    return _plan(phone.e164)[1]
+
+
+@lru_cache(maxsize=16384)
+def _plan(e164: str) -> tuple[str, str | None]:
+    """What the numbering plan says of a number: its country, and its kind if that is refused."""
+    number = phonenumbers.parse(e164)
+    country = phonenumbers.region_code_for_number(number)
+    country = country or phonenumbers.region_code_for_country_code(number.country_code or 0)
+    if e164.startswith(SATELLITE_PREFIXES):
+        return country, "satellite"
+    return country, REFUSED_TYPES.get(phonenumbers.number_type(number))

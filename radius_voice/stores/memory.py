@@ -20,7 +20,7 @@ class MemoryStore:
         self._rows: dict[LoginKey, Login] = {}
         self._ends: list[tuple[float, LoginKey, str]] = []
         self._live: dict[str, LoginKey] = {}
-        self._open: set[LoginKey] = set()
+        self._waiting = 0
         self._full_at: dict[str, float] = {}
         self._kept: dict[bytes, tuple[bytes, float]] = {}
 
@@ -46,10 +46,7 @@ class MemoryStore:
             self._live[new.person] = new.key
         elif holder == new.key:
             del self._live[new.person]
-        if new.verdict is None:
-            self._open.add(new.key)
-        else:
-            self._open.discard(new.key)
+        self._waiting += _waits(new) - _waits(old)
         if old is None or old.id != new.id:
             heappush(self._ends, (new.ends_at + REPEATED_FOR, new.key, new.id))
         return Swap.DONE
@@ -77,7 +74,7 @@ class MemoryStore:
 
     async def open_logins(self) -> int:
         """How many rows wait for their code."""
-        return len(self._open)
+        return self._waiting
 
     async def sweep(self) -> int:
         """Drop what has ended; returns how many rows were still waiting for a code."""
@@ -90,9 +87,8 @@ class MemoryStore:
             del self._rows[key]
             if self._live.get(row.person) == key:
                 del self._live[row.person]
-            if key in self._open:
-                self._open.remove(key)
-                abandoned += 1
+            abandoned += _waits(row)
+        self._waiting -= abandoned
         for name in list(self._full_at)[:SWEPT_AT_ONCE]:
             full_at = self._full_at.pop(name)
             if full_at > now:
@@ -103,3 +99,8 @@ class MemoryStore:
 
     async def close(self) -> None:
         """Nothing to close."""
+
+
+def _waits(row: Login | None) -> int:
+    """1 for a row that waits for its code, else 0."""
+    return int(row is not None and row.verdict is None)
