@@ -31,6 +31,7 @@ from radius_voice.login.challenge import (
 )
 from radius_voice.login.codes import Keys, States, key_in, new_code, tidy_code
 from radius_voice.login.follow import Follower, Watched
+from radius_voice.login.identify import identify
 from radius_voice.login.limits import Limits, acting, subjects_of
 from radius_voice.login.model import (
     Act,
@@ -38,9 +39,7 @@ from radius_voice.login.model import (
     Call,
     CallRef,
     CallStatus,
-    Claim,
     Decision,
-    Denied,
     HandedOut,
     Limited,
     Login,
@@ -54,7 +53,7 @@ from radius_voice.login.model import (
 )
 from radius_voice.login.phone import Phone
 from radius_voice.login.policy import PROVIDER_SECONDS, Policy
-from radius_voice.login.ports import Delivery, FirstFactor, LiveCalls, Store
+from radius_voice.login.ports import Delivery, LiveCalls, Store
 from radius_voice.login.ring import Rung, place_call
 from radius_voice.nouns import noun
 
@@ -104,7 +103,7 @@ class Dialog:
         """A first packet: who is it, may they, ring."""
         policy = self._parts.policies[attempt.policy]
         try:
-            user = await self._identify(attempt, policy, trace)
+            user = await identify(attempt, policy, self._parts.keys, self._parts.limits, self._parts.store, trace)
             if isinstance(user, Decision):
                 return user
             phones = policy.phones_of(user)
@@ -136,41 +135,6 @@ class Dialog:
         """Wait until every ring and every call being ended has come to its end."""
         while self._tasks:
             await asyncio.wait(self._tasks)
-
-    # Who is it?
-
-    async def _identify(self, attempt: Attempt, policy: Policy, trace: Trace) -> User | Decision:
-        if policy.first_factor is not None:
-            refused = await self._check_password(attempt, policy.first_factor, trace)
-            if refused is not None:
-                return refused
-        user = await policy.directory.find(attempt.name, attempt.answer_by)
-        if user is None:
-            return told.refused(Reason.UNKNOWN_USER)
-        if user.disabled:
-            return told.refused(Reason.DISABLED, attempt.name)
-        return user
-
-    async def _check_password(self, attempt: Attempt, first_factor: FirstFactor, trace: Trace) -> Decision | None:
-        """Refuse, or None. A failure is paid for before anything expensive and given back when it was none."""
-        store, limits = self._parts.store, self._parts.limits
-        own = limits.for_password(self._parts.keys.name(attempt.name), attempt.source)
-        shared = limits.for_wrong_password(attempt.client)
-        limited = await store.spend((*acting(Act.PEEK, shared), *own))
-        if limited is not None:
-            trace.step("limited", limited.limit.name)
-            return told.refused(limited.limit.reason)
-        try:
-            checked = await first_factor.verify(Claim(attempt.name, attempt.password), attempt.answer_by)
-        except Unavailable:
-            await store.spend(acting(Act.GIVE_BACK, own))
-            raise
-        trace.step("password", "wrong" if isinstance(checked, Denied) else "right")
-        if isinstance(checked, Denied):
-            await store.spend(shared)
-            return told.refused(checked.reason, attempt.name if checked.name_known else "")
-        await store.spend(acting(Act.GIVE_BACK, own))
-        return None
 
     # Opening a row, or joining it
 
