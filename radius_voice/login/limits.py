@@ -21,10 +21,11 @@ REPLAY = Limit("replay", 1, 86400.0, Reason.REPLAY)
 def arrival_time(full_at: float, limit: Limit, act: Act, now: float) -> float | None:
     """The theoretical arrival time after `act`, or None when the limit forbids it.
 
-    `full_at` is the time stored before; anything up to `now` means a full allowance.
+    `full_at` is the time stored before; anything up to `now` means a full allowance, and so does what no use
+    can have left: it was written before the clock was set back, and would lock for as long.
     """
     interval = limit.period / limit.burst
-    base = max(now, full_at)
+    base = now if full_at - now > limit.period + interval else max(full_at, now)
     if act is Act.CLEAR:
         return now
     if act is Act.GIVE_BACK:
@@ -62,7 +63,8 @@ def storage_key(spend: Spend) -> str:
 def left_of(full_at: float, limit: Limit, now: float) -> int:
     """How many uses are left of a limit whose stored time is `full_at`."""
     interval = limit.period / limit.burst
-    return min(limit.burst, floor((now + limit.period - max(full_at, now)) / interval + 1e-6))
+    base = now if full_at - now > limit.period + interval else max(full_at, now)
+    return min(limit.burst, floor((now + limit.period - base) / interval + 1e-6))
 
 
 def subjects_of(person: str, phone: Phone, source: str, client: str) -> Mapping[str, str]:

@@ -34,6 +34,7 @@ local function settle(others, before)
     local interval = period / tonumber(ARGV[at + 1])
     local full_at = written[key] or tonumber(redis.call('GET', key) or '0')
     local base = math.max(full_at, now)
+    if full_at - now > period + interval then base = now end
     local after = base
     if act == 'clear' then
       after = now

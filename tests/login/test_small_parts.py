@@ -62,6 +62,20 @@ def test_a_limit_gives_its_burst_and_then_one_an_interval():
     assert 120.0 == arrival_time(full_at, LIMIT, Act.GIVE_BACK, 100.0)
 
 
+@pytest.mark.parametrize("set_back", [11.0, 86400.0, 1e9])
+def test_a_clock_that_is_set_back_locks_no_limit(set_back):
+    before = 100.0 + set_back + 30.0  # spent as a whole
+    assert 110.0 == arrival_time(before, LIMIT, Act.TAKE, 100.0)
+    assert 3 == left_of(before, LIMIT, 100.0)
+
+
+@pytest.mark.parametrize("set_back", [0.0, 5.0, 9.0])
+def test_a_clock_that_is_set_back_a_little_gives_nothing_away(set_back):
+    spent = 100.0 + set_back + 30.0
+    assert arrival_time(spent, LIMIT, Act.TAKE, 100.0) is None
+    assert arrival_time(spent, LIMIT, Act.TAKE, 110.0 + set_back) is not None
+
+
 @given(st.lists(st.tuples(st.floats(0, 50), st.sampled_from([Act.TAKE, Act.GIVE_BACK, Act.PEEK])), max_size=60))
 def test_no_window_holds_more_than_burst_and_refill(events):
     now, full_at, taken = 1000.0, 0.0, []

@@ -137,6 +137,14 @@ async def test_limits_are_given_back_peeked_at_and_cleared(store):
     assert await store.spend([Spend(TIGHT, "y")]) is None
 
 
+async def test_a_clock_that_is_set_back_locks_no_limit(store, clock):
+    clock.now += 1e8
+    assert await store.spend([Spend(TIGHT, "x")]) is None
+    clock.now -= 1e8
+    assert await store.spend([Spend(TIGHT, "x")]) is None
+    assert isinstance(await store.spend([Spend(TIGHT, "x")]), Limited)
+
+
 async def test_what_is_stored_of_limits_is_told(store, clock):
     await store.spend([Spend(LIMIT, "x")])
     told = await store.full_at([Spend(LIMIT, "x"), Spend(LIMIT, "y")])
