@@ -196,7 +196,7 @@ def _answered(row: Login, event: Answered, now: float) -> Step:
         return _repeat(row, handed, handed.verdict, event, now)
     if row.verdict is not None:
         return Step(None, Outcome.REJECT, Reason.USED_STATE)
-    if now >= row.ends_at:
+    if not row.open_at(now):
         return _end(row, event.state, event.answer, Reason.EXPIRED, now)
     if event.phone is not None:
         return _redial(row, event, event.phone, now)

@@ -13,6 +13,9 @@ from radius_voice.events import Outcome, Reason
 from radius_voice.login.phone import Phone
 from radius_voice.nouns import noun
 
+SET_BACK = 600.0
+"""What is dated further ahead than this, in seconds, was dated before the clock was set back, and is over."""
+
 LoginKey = bytes
 """Names a row: a keyed hash of client entry and person. It leads every State handed out."""
 
@@ -213,11 +216,11 @@ class Login(NamedTuple):
 
     def open_at(self, now: float) -> bool:
         """Whether the row still waits for its code."""
-        return self.verdict is None and now < self.ends_at
+        return self.verdict is None and self.opened_at - SET_BACK <= now < self.ends_at
 
     def live_at(self, now: float) -> bool:
         """Whether a call of this row may be ringing or speaking, also when the row itself has ended."""
-        return not self.call.over and now < self.call.live_until
+        return not self.call.over and self.call.at - SET_BACK <= now < self.call.live_until
 
 
 @noun

@@ -12,7 +12,7 @@ from radius_voice.login.challenge import (
     LockedOut,
     step,
 )
-from radius_voice.login.model import CallRef, CallStatus
+from radius_voice.login.model import SET_BACK, CallRef, CallStatus
 from tests.login.rows import CAP, LIFETIME, LIVE, LOGIN, PHONES, REF, answered, blank
 
 
@@ -295,3 +295,15 @@ def test_the_states_of_a_row_are_bounded(row):
 def test_no_secret_shows_in_a_row():
     assert "code1" not in repr(blank())
     assert "pw" not in repr(blank())
+
+
+def test_a_row_of_a_clock_that_was_set_back_is_over_and_in_nobodys_way():
+    ahead = blank(SET_BACK + 1)
+    assert Reason.EXPIRED is step(ahead, answered(), 0.0).reason
+    opened = step(ahead, First(blank(0.0)), 0.0)
+    assert (Reason.CALLED, True) == (opened.reason, opened.ring)
+
+
+def test_a_clock_that_was_set_back_a_little_ends_no_login():
+    assert Reason.CODE_RIGHT is step(blank(SET_BACK), answered(), 0.0).reason
+    assert Reason.JOINED is step(blank(SET_BACK), First(blank(0.0)), 0.0).reason
