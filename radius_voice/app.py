@@ -35,6 +35,7 @@ from radius_voice.server import Rules, Server, Tap
 KEY_OCTETS = 32
 TIDY_EVERY = 2.0
 FOLLOW_EVERY = 2.0
+READY_FOR = 60.0
 
 
 class CannotStart(Exception):
@@ -238,7 +239,7 @@ class Service:
     async def _ready(self) -> Readiness:
         parts = {"store": "", "service": "draining" if self._draining else ""}
         try:
-            await self._shared.store.recall(b"ready")
+            await self._shared.store.remember(b"ready", b"", READY_FOR)  # a full disk can be read
         except Unavailable as problem:
             parts["store"] = problem.detail
         return Readiness(parts, self._settings.development)

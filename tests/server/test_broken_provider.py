@@ -2,8 +2,6 @@
 
 import re
 import socket
-import struct
-import threading
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import pytest
 
 from radius_voice.radius import packet as radius
 from tests.server import house as houses
+from tests.server.broken import Listener, resetting, saying, silent
 from tests.stores.redis_server import until
 
 CONFIGURATION = """\
@@ -23,43 +22,21 @@ IMPATIENT = "timeout: 0.5s\n      connect_timeout: 0.5s"
 MEMORY = 48 << 20
 
 
-class Provider:
+class Provider(Listener):
     """Stands in front of the simulated Twilio and hands it every request, or does what `fault` does instead."""
 
     def __init__(self, url):
+        super().__init__(self.answer)
         self.well = tuple(url.removeprefix("http://").split(":"))
         self.fault = None
         self.calls_asked_for = 0
-        self.port = 0
-        self.open()
         self.url = f"http://127.0.0.1:{self.port}"
 
-    def open(self):
-        self.listener = socket.create_server(("127.0.0.1", self.port))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.listen, args=(self.listener,), daemon=True).start()
-
-    def close(self):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-
-    def listen(self, listener):
-        while True:
-            try:
-                connection, _ = listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
-
-    def serve(self, connection):
+    def answer(self, connection):
         """One request a connection: so each meets the fault of its time."""
-        with connection:
-            try:
-                request = whole(connection)
-                self.calls_asked_for += request.startswith(b"POST") and b"/Calls.json " in request
-                (self.fault or partial(self.hand_on, request=request))(connection)
-            except OSError:
-                return
+        request = whole(connection)
+        self.calls_asked_for += request.startswith(b"POST") and b"/Calls.json " in request
+        (self.fault or partial(self.hand_on, request=request))(connection)
 
     def hand_on(self, connection, request):
         with socket.create_connection(self.well, houses.PATIENCE) as twilio:
@@ -87,19 +64,6 @@ def received(connection):
 
 
 # Faults
-
-
-def silent(connection):
-    connection.settimeout(houses.PATIENCE)
-    connection.recv(1)
-
-
-def resetting(connection):
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-
-
-def saying(octets):
-    return lambda connection: connection.sendall(octets)
 
 
 def answering(status, body, promised=0, kind=b"application/json"):
