@@ -2,13 +2,16 @@
 # make test   the tests; as root on Debian it installs the real servers they need
 # make lint   format, lint, types, import rules
 # make story  produce the login that docs/login-story.md shows
+# make fuzz   hostile octets under atheris, SECONDS=60 for each target
 # make bench  what the server costs, beside its peers
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+SECONDS ?= 60
+FUZZED := wire password yaml configuration people provider
 
-.PHONY: demo test test-all lint bench story wheel peers
+.PHONY: demo test test-all fuzz lint bench story wheel peers
 
 demo: $(VENV)/ready
 	@$(BIN)/radius-voice demo
@@ -18,6 +21,10 @@ test: $(VENV)/ready-dev peers
 
 test-all: test
 	RADIUS_VOICE_LONG=1 $(BIN)/pytest tests
+
+fuzz: $(VENV)/ready-dev
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
+	@for target in $(FUZZED); do $(BIN)/python -m tests.fuzz $$target $(SECONDS) || exit 1; done
 
 lint: $(VENV)/ready-dev
 	$(BIN)/ruff format --check
