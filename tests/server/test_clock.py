@@ -1,5 +1,6 @@
 """The wall clock of a real process is set forward and back (libfaketime) while logins are open; monotonic time goes on."""
 
+import os
 import shutil
 import subprocess
 
@@ -10,6 +11,7 @@ from tests.peers.needs import need
 from tests.server.test_faults import CONFIGURATION, log_in
 
 HOUR, YEARS = 3600, 100_000_000
+STEPS_BACK = [HOUR, YEARS] if os.environ.get("RADIUS_VOICE_LONG") else [YEARS]
 
 
 class Clock:
@@ -62,7 +64,7 @@ def test_a_clock_set_forward_ends_logins_and_nothing_else(start, people, clock):
     assert 2 == len(house.phones.calls(anne.phone))
 
 
-@pytest.mark.parametrize("back", [HOUR, YEARS])
+@pytest.mark.parametrize("back", STEPS_BACK)
 def test_a_clock_set_back_locks_nobody_and_lets_no_code_live_on(start, people, clock, back):
     anne, bob, carl = people
     clock.off(back)

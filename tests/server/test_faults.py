@@ -10,6 +10,7 @@ import pytest
 
 from radius_voice.radius import packet as radius
 from radius_voice.radius.packet import encode_request
+from tests.server.house import get
 
 CONFIGURATION = """\
 server: {listen: ["udp://127.0.0.1:0"], reject_delay: 0.2s}
@@ -98,6 +99,7 @@ def test_a_flood_of_status_server_from_a_client_stops_nobody(start, people):
     with start(CONFIGURATION, people) as house:
         flood(house, datagrams)
         assert radius.ACCESS_ACCEPT == log_in(house, people[0])
+        assert 3000 <= house.metric("radius_voice_reasons_total", reason="status")
 
 
 def test_a_flood_of_wrong_passwords_stops_at_the_limits_and_nobody_else(start, people):
@@ -140,9 +142,47 @@ def test_a_store_that_somebody_locks_is_silence_and_heals(start, people):
         other.execute("BEGIN IMMEDIATE")
         gateway.send(gateway.first(people[0]))
         house.line("store_unavailable", house.stderr)
+        assert "database is locked" in get(f"{house.admin}/readyz")[1]
         other.rollback()
         other.close()
+        assert 200 == get(f"{house.admin}/readyz")[0]
         assert radius.ACCESS_ACCEPT == log_in(house, people[0])
         assert gateway.silent()
         assert 1 == len(house.audit(reason="store_unavailable"))
         assert 1 == len(house.phones.calls(people[0].phone))
+
+
+def test_a_flood_of_new_logins_beyond_the_cap_lets_answers_through(start, people, slow_phones):
+    anne, bob, carl = people
+    few = CONFIGURATION.replace("reject_delay: 0.2s", "reject_delay: 0.2s, max_in_flight: 2, max_waiting: 8")
+    with start(few, people, phones=slow_phones) as house:
+        gateway, crowd = house.gateway(), house.gateway()
+        challenge = gateway.begin(anne)
+        answer = gateway.second(anne, challenge, slow_phones.code(anne.phone))
+        others = [house.gateway(), house.gateway()]
+        for other, person in zip(others, (bob, carl), strict=True):
+            other.send(other.first(person))
+        house.settled()  # both are in flight, as many as may be
+        for number in range(400):
+            crowd.send(crowd.request([(radius.USER_NAME, b"user%d" % number)], "guess"))
+        house.settled()
+        gateway.send(answer)
+        assert radius.ACCESS_ACCEPT == gateway.receive().code
+        assert ["called", "code_right"] == house.reasons(anne)
+        assert {radius.ACCESS_CHALLENGE} == {other.receive().code for other in others}
+        shed = house.metric("radius_voice_discards_total", client="gateway", reason="overload")
+        assert 380 < shed, "what does not fit is dropped and counted"
+        assert 10 > len(house.audit(kind="discarded", reason="overload")), "and does not fill the disk"
+        house.line("overload", house.stderr)
+
+
+def test_no_flood_of_strangers_takes_memory(start, people):
+    """Addresses that nobody knows, each once: what is remembered of them must not grow."""
+    with start(CONFIGURATION, people) as house:
+        flood(house, (secrets.token_bytes(20) for _ in range(2000)), "127.0.0.9")
+        before = resident(house)
+        for number in range(60):
+            flood(house, (secrets.token_bytes(40) for _ in range(100)), f"127.1.{number}.9")
+        assert resident(house) - before < 4 << 20
+        assert 8000 <= house.metric("radius_voice_discards_total", reason="unknown_client")
+        assert radius.ACCESS_ACCEPT == log_in(house, people[0])
