@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -135,7 +136,12 @@ def page_of(calls: Iterator[Call], number: int, size: int) -> tuple[list[Call], 
 
 
 def written(moment: float) -> str:
-    """A moment as Twilio writes it: RFC 2822, UTC."""
+    """A moment as Twilio writes it: RFC 2822, UTC, whole seconds."""
+    return _second(int(moment))
+
+
+@lru_cache
+def _second(moment: int) -> str:
     return format_datetime(datetime.fromtimestamp(moment, UTC))
 
 
