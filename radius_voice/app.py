@@ -76,6 +76,7 @@ class Service:
         self._tasks: set[asyncio.Task[None]] = set()
         self._open_logins = 0
         self._draining = False
+        self._reloading = asyncio.Lock()
         self._shared: Shared
         self._server: Server
         self._audit: AuditLog
@@ -124,14 +125,13 @@ class Service:
         self._readers.append(self._metrics)
         store = open_store(settings)
         self._shared = Shared(Keys(server_key(settings)), store, Hasher(), self._observe, self._clock, self._complain)
-        built = self._build(settings)
+        built = build(settings, self._shared)
+        self._adopt(built)
         self._server = Server(built.generation, _rules(settings), store, self._observe, time.time, self._tap)
 
-    def _build(self, settings: Settings) -> Built:
-        built = build(settings, self._shared)
-        self._metrics.expect(settings.clients, settings.delivery.providers)
+    def _adopt(self, built: Built) -> None:
+        self._metrics.expect(built.settings.clients, built.settings.delivery.providers)
         self._running.append(built)
-        return built
 
     async def _listen(self, settings: Settings) -> None:
         self._admin = Admin(self._metrics.page, self._ready, refresh=self._count)
@@ -161,13 +161,23 @@ class Service:
     async def reload(self) -> None:
         """Start a new generation between two packets. A file that is wrong changes nothing, and says so."""
         self._audit.reopen()
+        async with self._reloading:
+            await self._reload()
+
+    async def _reload(self) -> None:
+        old = self._running[-1]
         try:
-            loaded = load(self._path)
-            built = self._build(loaded.settings)
+            # In a thread: many people take seconds to read, and logins go on meanwhile.
+            loaded = await asyncio.to_thread(load, self._path)
+            built = await asyncio.to_thread(build, loaded.settings, self._shared, old)
         except (ConfigError, ValueError, OSError) as problem:
             self._tell("reload_failed", str(problem))
             return
-        old, self._settings = self._running[-2], loaded.settings
+        if self._draining:
+            await built.close()
+            return
+        self._settings = loaded.settings
+        self._adopt(built)
         self._server.use(built.generation, _rules(loaded.settings))
         for warning in (*loaded.warnings, *_announcements(loaded.settings)):
             self._tell("warning", warning)

@@ -12,6 +12,7 @@ from radius_voice.clients import Client, Clients, Require
 from radius_voice.config.kinds import Rate
 from radius_voice.config.schema import Bypass, Fixed, Settings, TwilioVoice
 from radius_voice.config.schema import Policy as PolicySettings
+from radius_voice.config.schema import UsersFile as UsersFileSettings
 from radius_voice.config.section import Section
 from radius_voice.events import Observer, Outcome, Reason
 from radius_voice.identity.passwords import Hasher
@@ -62,11 +63,12 @@ class Built:
                 await provider.close()
 
 
-def build(settings: Settings, shared: Shared) -> Built:
-    """The generation that `settings` describe. Raises ValueError or OSError when a file they name cannot be used."""
-    identity = {
-        name: UsersFile(source.path, shared.hasher, shared.complain) for name, source in settings.identity.items()
-    }
+def build(settings: Settings, shared: Shared, before: Built | None = None) -> Built:
+    """The generation that `settings` describe. Raises ValueError or OSError when a file they name cannot be used.
+
+    People of the generation `before` are kept: reading 100,000 of them again takes seconds.
+    """
+    identity = {name: _people(name, source, shared, before) for name, source in settings.identity.items()}
     names = Names(shipped("dictionaries"))
     encode = lru_cache(maxsize=1024)(names.encode)
     delivery = {name: provider_of(name, provider) for name, provider in settings.delivery.providers.items()}
@@ -87,6 +89,13 @@ def build(settings: Settings, shared: Shared) -> Built:
         )
     )
     return Built(settings, Generation(_clients(settings), dialog, encode), dialog, delivery, identity)
+
+
+def _people(name: str, source: UsersFileSettings, shared: Shared, before: Built | None) -> UsersFile:
+    if before is not None and source == before.settings.identity.get(name):
+        before.identity[name].refresh()
+        return before.identity[name]
+    return UsersFile(source.path, shared.hasher, shared.complain)
 
 
 def provider_of(name: str, provider: TwilioVoice | Fixed) -> Delivery:

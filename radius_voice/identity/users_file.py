@@ -98,6 +98,12 @@ class UsersFile:
             _replace(self._path, file, with_user(_text(file, self._path), str(self._path), user, password_hash))
         self._content, self._signature = self._read()
 
+    def refresh(self) -> None:
+        """Read the file now unless it is as it was. Raises UsersFileError or OSError and keeps the old."""
+        if self._complained or _signature(self._path.stat()) != self._signature:
+            self._content, self._signature = self._read()
+            self._complained = ""
+
     async def close(self) -> None:
         """Wait until hashes that are being replaced are written. To be called before the hasher is closed."""
         await asyncio.gather(*self._rehashing.values(), return_exceptions=True)

@@ -178,6 +178,25 @@ async def test_a_mended_file_is_read_and_a_new_mistake_told_again(house):
     assert 2 == len(house.complaints)
 
 
+async def test_refreshing_reads_a_changed_file_at_once_and_an_unchanged_one_never(house, monkeypatch):
+    users = house.users()
+    house.write(TEXT.replace("carol", "dave"))
+    users.refresh()
+    assert "dave" == (await users.find("dave", 0)).id
+    monkeypatch.setattr(users, "_read", None)
+    users.refresh()
+
+
+async def test_refreshing_refuses_a_bad_file_also_one_that_was_told_before(house):
+    users = house.users()
+    house.write("alice: 1\n")
+    house.later()
+    assert "carol" == (await users.find("carol", 0)).id
+    with pytest.raises(UsersFileError):
+        users.refresh()
+    assert "carol" == (await users.find("carol", 0)).id
+
+
 async def test_a_file_that_goes_and_comes_back_is_read_again(house):
     users = house.users()
     house.path.unlink()

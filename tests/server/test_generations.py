@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 
 import pytest
 
@@ -19,7 +20,7 @@ from radius_voice.radius.password import hide
 from radius_voice.server import Rules
 from radius_voice.stores.memory import MemoryStore
 from tests.login.fakes import House
-from tests.server.house import FOUNDATION
+from tests.server.house import FOUNDATION, PATIENCE
 from tests.server.test_time import Direct, request
 
 SECRET = b"a shared secret of the tests"
@@ -90,6 +91,40 @@ async def test_a_generation_is_released_when_nothing_of_it_waits_or_is_handled()
     house.phones.held.set()
     await asyncio.wait_for(released, 10)
     assert 2 == len(gateway.replies)
+
+
+async def test_the_loop_goes_on_while_a_reload_reads(write, monkeypatch):
+    path = write(CONFIGURATION)
+    service = Service(path, load(path))
+    await service.start()
+    reading, go_on = threading.Event(), threading.Event()
+
+    def slow(path):
+        reading.set()
+        assert go_on.wait(PATIENCE)
+        return load(path)
+
+    monkeypatch.setattr(app, "load", slow)
+    reloads = [asyncio.create_task(service.reload()) for _ in range(2)]
+    assert await asyncio.to_thread(reading.wait, PATIENCE)
+    before = service._running[-1]
+    go_on.set()
+    await asyncio.gather(*reloads)
+    assert before is not service._running[-1]
+    assert before.identity == service._running[-1].identity
+    await service.stop()
+
+
+async def test_a_reload_that_meets_the_end_starts_nothing(write):
+    path = write(CONFIGURATION)
+    service = Service(path, load(path))
+    await service.start()
+    before = service._running[-1]
+    reloading = asyncio.create_task(service.reload())
+    await asyncio.sleep(0)
+    await service.stop()
+    await reloading
+    assert [before] == service._running
 
 
 async def test_a_ring_that_ends_after_a_reload_is_followed(write, monkeypatch):
