@@ -3,7 +3,7 @@
 # make lint   format, lint, types, import rules
 # make story  produce the login that docs/login-story.md shows
 # make fuzz   hostile octets under atheris, SECONDS=60 for each target
-# make bench  what the server costs, beside its peers
+# make bench  what the server costs, beside its peers; with BENCH=--page, docs/performance.md is written anew
 
 PYTHON ?= python3
 VENV := .venv
@@ -33,8 +33,7 @@ lint: $(VENV)/ready-dev
 	$(BIN)/lint-imports
 
 bench: $(VENV)/ready-dev peers
-	$(BIN)/python bench/login_cpu.py
-	$(BIN)/python bench/voice_rate.py
+	for bench in login_cpu voice_rate time_to_ring open_rows life passwords; do $(BIN)/python bench/$$bench.py $(BENCH) || exit 1; done
 
 story: $(VENV)/ready-dev peers
 	$(BIN)/python docs/produce_login_story.py

@@ -1,4 +1,4 @@
-"""Curves as SVG: points by name, the horizontal axis logarithmic, nothing but lines and words."""
+"""Curves and bars as SVG, nothing but lines and words; a curve's horizontal axis is logarithmic."""
 
 from __future__ import annotations
 
@@ -44,4 +44,22 @@ def drawn(lines: Mapping[str, Points], across: str, up: str) -> str:
     middle, turned = (WIDTH - RIGHT + LEFT) / 2, f'transform="rotate(-90 14 {HEIGHT / 2})"'
     parts.append(f'<text x="{middle}" y="{HEIGHT - 6}" text-anchor="middle">{escape(across)}</text>')
     parts.append(f'<text x="14" y="{HEIGHT / 2}" text-anchor="middle" {turned}>{escape(up)}</text>')
+    return "\n".join([*parts, "</svg>", ""])
+
+
+def bars(lengths: Mapping[str, float], what: str) -> str:
+    """An SVG of one bar a name. `what` says what they measure."""
+    step, start = 28, 170
+    most, height = max(lengths.values()), 28 * len(lengths) + 30
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}"',
+        '     font-family="sans-serif" font-size="12">',
+        f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
+    ]
+    for number, (name, length) in enumerate(lengths.items()):
+        y, width = number * step + 8, length / most * (WIDTH - start - 60)
+        parts.append(f'<text x="{start - 8}" y="{y + 14}" text-anchor="end">{escape(name)}</text>')
+        parts.append(f'<rect x="{start}" y="{y}" width="{width:.1f}" height="20" fill="{COLOURS[0]}"/>')
+        parts.append(f'<text x="{start + width + 6:.1f}" y="{y + 14}">{length:,.0f}</text>')
+    parts.append(f'<text x="{start}" y="{height - 6}">{escape(what)}</text>')
     return "\n".join([*parts, "</svg>", ""])

@@ -5,11 +5,13 @@ Everything stays on loopback, is bounded in time, and ends what it started, by i
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import re
 import shutil
 import socket
+import statistics
 import subprocess
 import sys
 import time
@@ -26,6 +28,9 @@ RADLOAD = BENCH / "build" / "radload"
 PROGRAM: tuple[str | Path, ...] = (sys.executable, "-m", "radius_voice.cli.main")
 SECRET = "benchsecret-benchsecret"
 CODE = "123456"
+FIXED = f'{{type: fixed, code: "{CODE}"}}'
+ACCOUNT = "AC" + "0" * 32
+TOKEN = "bench-token"
 
 START_PATIENCE = 20.0
 STOP_PATIENCE = 10.0
@@ -41,13 +46,25 @@ class BenchError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What radload saw. `p50` and `p99` are milliseconds from first packet to verdict; `line` is its own words."""
+    """What radload saw: milliseconds (median, 99th percentile, most) from the first packet of a login on.
+
+    `login` is until the verdict, `ring` until the provider was asked for the call. `line` is
+    radload's own words.
+    """
 
     clean: bool
     rate: float
-    p50: float
-    p99: float
+    login: tuple[float, float, float]
+    ring: tuple[float, float, float]
     line: str
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A store that is ready: its section of the configuration, and the process id of its server if it has one."""
+
+    section: str
+    server: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +75,18 @@ class Spread:
     least: float
     most: float
 
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread:
+        """The spread of some rounds."""
+        return cls(statistics.median(values), min(values), max(values))
+
     def __str__(self) -> str:
         return f"{self.median:,.0f} ({self.least:,.0f}-{self.most:,.0f})"
+
+    @property
+    def fine(self) -> str:
+        """With a decimal, for small numbers."""
+        return f"{self.median:,.1f} ({self.least:,.1f}-{self.most:,.1f})"
 
 
 def machine() -> str:
@@ -90,20 +117,27 @@ def free_port(kind: socket.SocketKind = socket.SOCK_DGRAM) -> int:
         return port
 
 
-def run_radload(port: int, *, users: int, window: int, logins: int, code: str = CODE) -> Load:
-    """Drive `logins` dialogs against 127.0.0.1:`port`. Raises BenchError when it never comes to an end."""
-    words = [str(RADLOAD), "127.0.0.1", str(port), SECRET, *map(str, (users, window, logins)), code, "3000"]
+def run_radload(port: int, *, users: int, window: int, logins: int, code: str = CODE, rate: float = 0) -> Load:
+    """Drive `logins` dialogs against 127.0.0.1:`port`: `window` in flight, or `rate` begun every second.
+
+    Raises BenchError when they never come to an end.
+    """
+    numbers = map(str, (users, window, logins))
+    words = [str(RADLOAD), "127.0.0.1", str(port), SECRET, *numbers, code, "3000", str(rate)]
     try:
         done = subprocess.run(words, capture_output=True, text=True, timeout=LOAD_PATIENCE, check=False)
     except subprocess.TimeoutExpired as error:
         raise BenchError(f"radload did not end within {LOAD_PATIENCE:g} s") from error
     line = done.stdout.strip()
-    rate = re.search(r"= (\d+) logins/s", line)
-    times = re.search(r"login ms p50 ([\d.]+) p99 ([\d.]+)", line)
-    if rate is None:
+    reached = re.search(r"= (\d+) logins/s", line)
+    if reached is None:
         raise BenchError(f"radload failed: {done.stderr.strip()}")
-    p50, p99 = (float(times[1]), float(times[2])) if times else (float("nan"), float("nan"))
-    return Load(done.returncode == 0, float(rate[1]), p50, p99, line)
+    return Load(done.returncode == 0, float(reached[1]), _times(line, "login"), _times(line, "ring"), line)
+
+
+def _times(line: str, name: str) -> tuple[float, float, float]:
+    found = re.search(rf"\| {name} ms p50 ([\d.]+) p99 ([\d.]+) max ([\d.]+)", line)
+    return (float(found[1]), float(found[2]), float(found[3])) if found else (math.nan, math.nan, math.nan)
 
 
 @contextmanager
@@ -197,16 +231,67 @@ def pyrad(port: int, folder: Path) -> Iterator[int]:
 
 
 @contextmanager
-def radius_voice(port: int, folder: Path, *, users: int, provider: str) -> Iterator[int]:
-    """radius-voice with `users` people and one provider (its YAML, in braces); yields its process id."""
+def radius_voice(
+    port: int, folder: Path, *, users: int, provider: str = FIXED, store: str = "{type: memory}", workers: int = 1
+) -> Iterator[int]:
+    """radius-voice with `users` people, one provider and a store (YAML, in braces); yields its process id."""
     admin_port = free_port(socket.SOCK_STREAM)
-    config = folder / "radius-voice.yaml"
-    _write(config, CONFIG.format(port=port, admin_port=admin_port, secret=SECRET, provider=provider))
-    _write(folder / "users.yaml", "".join(f'{user_name(n)}: {{phones: ["{phone(n)}"]}}\n' for n in range(users)))
-    command = [*PROGRAM, "serve", "--config", config]
+    config = configured(folder, port, admin_port, users=users, provider=provider, store=store, workers=workers)
     ready = f"http://127.0.0.1:{admin_port}/readyz"
-    with running(command, lambda: http_ok(ready), folder / "log") as pid:
+    with running([*PROGRAM, "serve", "--config", config], lambda: http_ok(ready), folder / "log") as pid:
         yield pid
+
+
+def configured(
+    folder: Path, port: int, admin_port: int, *, users: int, provider: str, store: str, workers: int
+) -> Path:
+    """Writes radius-voice's configuration and its people into `folder`; returns the file to start it with."""
+    config = folder / "radius-voice.yaml"
+    parts = {"port": port, "admin_port": admin_port, "provider": provider, "store": store, "workers": workers}
+    _write(config, CONFIG.format(secret=SECRET, **parts))
+    _write(folder / "users.yaml", "".join(f'{user_name(n)}: {{phones: ["{phone(n)}"]}}\n' for n in range(users)))
+    return config
+
+
+@contextmanager
+def a_store(kind: str, folder: Path) -> Iterator[Store]:
+    """The store of that name: what the configuration says, and for redis a server of its own."""
+    if kind != "redis":
+        yield Store(f"{{type: {kind}}}")
+        return
+    with redis(folder) as (pid, port):
+        yield Store(f'{{type: redis, servers: ["127.0.0.1:{port}"]}}', pid)
+
+
+@contextmanager
+def redis(folder: Path) -> Iterator[tuple[int, int]]:
+    """An empty Redis that writes nothing to disk; yields its process id and port."""
+    program = shutil.which("redis-server")
+    if program is None:
+        raise BenchError("Redis is not installed; Debian: apt install redis-server")
+    port = free_port(socket.SOCK_STREAM)
+    options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+
+    def listens() -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    with running([program, *options], listens, folder / "redis.log") as pid:
+        yield pid, port
+
+
+@contextmanager
+def phones(latency: float, folder: Path) -> Iterator[tuple[int, str, str]]:
+    """The simulated Twilio and who hears it; yields its process id, the provider's YAML and radload's CODE."""
+    port, oracle_port = free_port(socket.SOCK_STREAM), free_port()
+    provider = (
+        f'{{type: twilio-voice, account_sid: {ACCOUNT}, auth_token: {TOKEN}, from: "+15005550006", '
+        f'base_url: "http://127.0.0.1:{port}"}}'
+    )
+    command: list[str | Path] = [sys.executable, BENCH / "phones.py", str(port), str(oracle_port), str(latency)]
+    history = f"http://127.0.0.1:{port}/simulator/calls"
+    with running(command, lambda: http_ok(history), folder / "phones.log") as pid:
+        yield pid, provider, f"@{oracle_port}"
 
 
 def user_name(number: int) -> str:
@@ -226,7 +311,14 @@ def _write(path: Path, text: str) -> None:
 
 CONFIG = """\
 development: true
-server: {{listen: ["udp://127.0.0.1:{port}"], state: state, max_in_flight: 4096, max_waiting: 4096}}
+server:
+  listen: ["udp://127.0.0.1:{port}"]
+  state: state
+  status_server: true
+  key: bench-key-bench-key-bench-key-bench-key
+  workers: {workers}
+  max_in_flight: 4096
+  max_waiting: 4096
 clients: {{bench: {{address: 127.0.0.1, secret: {secret}}}}}
 identity: {{people: {{type: users_file, path: users.yaml}}}}
 policies: {{default: {{first_factor: none, directory: people}}}}
@@ -245,7 +337,7 @@ limits:
     country: 1000000 per 1s
     all: 1000000 per 1s
   calls_a_day: {{person: 1000000 per 24h, country: 1000000 per 24h, all: 1000000 per 24h}}
-store: {{type: memory}}
+store: {store}
 audit: {{path: audit.jsonl}}
 admin: {{listen: "127.0.0.1:{admin_port}"}}
 """

@@ -11,82 +11,101 @@ import argparse
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import curves
 import harness
+import page
 from harness import BenchError, Spread
 
 FREERADIUS = "freeradius"
 EQUAL_WORK = "freeradius-equal-work"
 RADIUS_VOICE = "radius-voice"
+WITH_SQLITE = "radius-voice-sqlite"
+WITH_REDIS = "radius-voice-redis"
 PYRAD = "pyrad"
 
-Start = Callable[[int, Path], AbstractContextManager[int]]
+Running = tuple[int, int | None]
+"""The process ids of a server, and of its store's server if it has one."""
+
+Start = Callable[[int, Path], AbstractContextManager[Running]]
 
 
 @dataclass(slots=True)
 class Measured:
-    """Rounds of one server: microseconds of CPU a login, logins a second, and the loads that failed."""
+    """Rounds of one server: microseconds of CPU a login, its own and its store's server's, and logins a second."""
 
     cpu: list[float] = field(default_factory=list)
+    store: list[float] = field(default_factory=list)
     rate: list[float] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
 
+@contextmanager
+def alone(server: AbstractContextManager[int]) -> Iterator[Running]:
+    with server as pid:
+        yield pid, None
+
+
+@contextmanager
+def with_store(kind: str, users: int, port: int, folder: Path) -> Iterator[Running]:
+    with (
+        harness.a_store(kind, folder) as store,
+        harness.radius_voice(port, folder, users=users, store=store.section) as pid,
+    ):
+        yield pid, store.server
+
+
 def starts(users: int) -> dict[str, Start]:
     """How each server is started, by its name in the table."""
-    fixed = f'{{type: fixed, code: "{harness.CODE}"}}'
     return {
-        FREERADIUS: lambda port, folder: harness.freeradius("static", port, folder),
-        EQUAL_WORK: lambda port, folder: harness.freeradius("equal_work", port, folder),
-        RADIUS_VOICE: lambda port, folder: harness.radius_voice(port, folder, users=users, provider=fixed),
-        PYRAD: harness.pyrad,
+        FREERADIUS: lambda port, folder: alone(harness.freeradius("static", port, folder)),
+        EQUAL_WORK: lambda port, folder: alone(harness.freeradius("equal_work", port, folder)),
+        PYRAD: lambda port, folder: alone(harness.pyrad(port, folder)),
+        RADIUS_VOICE: lambda port, folder: with_store("memory", users, port, folder),
+        WITH_SQLITE: lambda port, folder: with_store("sqlite", users, port, folder),
+        WITH_REDIS: lambda port, folder: with_store("redis", users, port, folder),
     }
 
 
 def measure(start: Start, args: argparse.Namespace, into: Measured) -> None:
     port = harness.free_port()
-    with tempfile.TemporaryDirectory(prefix="radius-voice-bench-") as folder, start(port, Path(folder)) as pid:
+    with tempfile.TemporaryDirectory(prefix="radius-voice-bench-") as folder, start(port, Path(folder)) as pids:
         warm = harness.run_radload(port, users=args.users, window=args.window, logins=args.warmup)
-        before = harness.settled_cpu(pid)
+        before = [harness.settled_cpu(pid) if pid else 0.0 for pid in pids]
         load = harness.run_radload(port, users=args.users, window=args.window, logins=args.logins)
-        spent = harness.settled_cpu(pid) - before
+        after = [harness.settled_cpu(pid) if pid else 0.0 for pid in pids]
     into.failures += [seen.line for seen in (warm, load) if not seen.clean]
-    into.cpu.append(spent / args.logins * 1e6)
+    server, store = ((end - begin) / args.logins * 1e6 for begin, end in zip(before, after, strict=True))
+    into.cpu.append(server)
+    into.store.append(store)
     into.rate.append(load.rate)
 
 
-def spread(values: Sequence[float]) -> Spread:
-    return Spread(statistics.median(values), min(values), max(values))
-
-
-def table(results: dict[str, Measured]) -> str:
+def table(results: dict[str, Measured]) -> list[list[object]]:
     base = results[FREERADIUS].cpu if FREERADIUS in results else []
-    rows = [("server", "CPU us a login (spread)", "logins/s (spread)", f"CPU / {FREERADIUS}")]
+    rows: list[list[object]] = [
+        ["server", "CPU, us a login", f"to {FREERADIUS}", "store's server, us", "logins a second"]
+    ]
     for name, measured in results.items():
-        cpu = spread(measured.cpu)
-        ratio = f"{cpu.median / statistics.median(base):.2f}" if base else "-"
-        rows.append((name, str(cpu), str(spread(measured.rate)), ratio))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
+        ratio = f"{statistics.median(measured.cpu) / statistics.median(base):.2f}" if base else "-"
+        store = Spread.of(measured.store) if any(measured.store) else "-"
+        rows.append([name, Spread.of(measured.cpu), ratio, store, Spread.of(measured.rate)])
+    return rows
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--logins", type=int, default=10_000, help="logins measured, a server and round")
+    parser = page.parser(__doc__)
+    parser.add_argument("--logins", type=int, default=8_000, help="logins measured, a server and round")
     parser.add_argument("--warmup", type=int, default=2_000, help="logins before those")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--window", type=int, default=100, help="logins in flight")
     parser.add_argument("--users", type=int, default=1_000, help="people; more than the window, for one call a person")
-    parser.add_argument(
-        "--servers", nargs="+", choices=[FREERADIUS, EQUAL_WORK, RADIUS_VOICE, PYRAD],
-        default=[FREERADIUS, RADIUS_VOICE, PYRAD],
-    )  # fmt: skip
+    servers = list(starts(0))
+    parser.add_argument("--servers", nargs="+", choices=servers, default=servers)
     args = parser.parse_args()
     if args.users <= args.window:
         parser.error("--users must be more than --window: a person has one live call")
@@ -104,9 +123,12 @@ def main() -> int:
     except BenchError as error:
         print(error, file=sys.stderr)
         return 1
-    print(f"CPU per login, {args.rounds} rounds of {args.logins} logins, {args.window} in flight")
-    print(harness.machine())
-    print(table(results))
+    method = (
+        f"`python bench/login_cpu.py`: medians (least and most) of {args.rounds} rounds of {args.logins:,} logins, "
+        f"{args.window} in flight."
+    )
+    picture = curves.bars({name: statistics.median(each.cpu) for name, each in results.items()}, "CPU, us a login")
+    page.show("login_cpu", method, table(results), page=args.page, picture=picture)
     failures = [f"{name}: {line}" for name, measured in results.items() for line in measured.failures]
     print("\n".join(failures), file=sys.stderr, end="\n" if failures else "")
     return 1 if failures else 0

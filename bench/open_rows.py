@@ -1,22 +1,23 @@
 """What open rows cost: CPU per login and memory, by store, at 0, 1,000, 10,000 and 100,000 logins that wait.
 
-The dialog runs in this process, without sockets, with all limits on; only its store differs. Writes the curves
-to docs/open-rows.svg with --draw.
+The dialog runs in this process, without sockets, with all limits on; only its store differs.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
-import statistics
+import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import curves
+import harness
+import page
+from harness import BenchError, Spread
 
 from radius_voice.delivery.fixed import Fixed
 from radius_voice.events import Reason, Trace
@@ -32,9 +33,9 @@ from radius_voice.stores.sqlite import SqliteStore
 
 CODE = "123456"
 SIZES = (0, 1_000, 10_000, 100_000)
-LOGINS, ROUNDS = 300, 5
+STORES = ("memory", "sqlite", "redis")
+LOGINS, ROUNDS, AT_ONCE = 300, 5, 50
 LIMIT = Limit("bench", 10_000_000, 86400.0, Reason.CALL_LIMIT)
-ROOT = Path(__file__).parents[1]
 
 
 class People:
@@ -47,7 +48,18 @@ class People:
 def dialog_on(store: Store) -> Dialog:
     """A dialog that calls nobody and limits everything."""
     scopes = dict.fromkeys(("person", "phone", "source", "client", "country", "all"), LIMIT)
-    policy = Policy("default", None, People(), 6, 120.0, 3, 2, 30, 360.0)
+    policy = Policy(
+        name="default",
+        directory_name="people",
+        first_factor=None,
+        directory=People(),
+        digits=6,
+        lifetime=120.0,
+        tries=3,
+        redials=2,
+        ring=30,
+        cap=360.0,
+    )
     return Dialog(
         Parts(
             keys=Keys(b"k" * 32),
@@ -104,46 +116,78 @@ def resident() -> int:
 
 
 @asynccontextmanager
-async def opened(kind: str, folder: Path) -> AsyncIterator[Store]:
-    store: Store = MemoryStore(time.time) if kind == "memory" else SqliteStore(folder / "state.db", time.time)
-    try:
-        yield store
-    finally:
+async def opened(kind: str, folder: Path) -> AsyncIterator[tuple[Store, Callable[[], Awaitable[int]]]]:
+    """A store, and what says how many octets hold it: this process's memory, or Redis's own."""
+    if kind != "redis":
+        store: Store = MemoryStore(time.time) if kind == "memory" else SqliteStore(folder / "state.db", time.time)
+
+        async def ours() -> int:
+            return resident()
+
+        yield store, ours
+        await store.close()
+        return
+    from redis.asyncio import Redis  # noqa: PLC0415 - an extra of the package
+
+    from radius_voice.stores.redis import RedisStore  # noqa: PLC0415
+    from radius_voice.stores.redis_link import Servers  # noqa: PLC0415
+
+    with harness.redis(folder) as (_, port):
+        store = RedisStore(Servers(addresses=(("127.0.0.1", port),)), b"k" * 32)
+        async with Redis(port=port) as asked:
+
+            async def theirs() -> int:
+                return int((await asked.info("memory"))["used_memory"])
+
+            yield store, theirs
         await store.close()
 
 
-async def measured(kind: str, sizes: tuple[int, ...]) -> list[tuple[int, float, float]]:
-    """For each size: open rows, microseconds a login (median of rounds), megabytes more than with none."""
+async def measured(kind: str, sizes: Sequence[int]) -> list[tuple[int, Spread, float]]:
+    """For each size: open rows, microseconds a login, megabytes more than with none."""
     rows = []
     with tempfile.TemporaryDirectory(prefix="radius-voice-bench-") as folder:
-        async with opened(kind, Path(folder)) as store:
+        async with opened(kind, Path(folder)) as (store, held):
             dialog, there = dialog_on(store), 0
             await cost(dialog, 5_000_000)
-            base = resident()
+            base = await held()
             for size in sizes:
                 while there < size:
-                    await begin(dialog, there)
-                    there += 1
+                    await asyncio.gather(
+                        *(begin(dialog, number) for number in range(there, min(size, there + AT_ONCE)))
+                    )
+                    there = min(size, there + AT_ONCE)
                 await store.sweep()
                 rounds = [await cost(dialog, 1_000_000 + size + number * LOGINS) for number in range(ROUNDS)]
-                rows.append((size, statistics.median(rounds), (resident() - base) / 2**20))
-                print(f"{kind:<8} {size:>8} {rows[-1][1]:>10.0f} us {rows[-1][2]:>8.1f} MiB", flush=True)
+                rows.append((size, Spread.of(rounds), (await held() - base) / 2**20))
     return rows
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main() -> int:
+    parser = page.parser(__doc__)
     parser.add_argument("--most", type=int, default=SIZES[-1], help="do not go beyond so many open rows")
-    parser.add_argument("--draw", action="store_true", help="write docs/open-rows.svg")
+    parser.add_argument("--stores", nargs="+", choices=STORES, default=STORES)
     args = parser.parse_args()
-    sizes = tuple(size for size in SIZES if size <= args.most)
-    print("store    open rows   CPU a login     memory")
-    found = {kind: asyncio.run(measured(kind, sizes)) for kind in ("memory", "sqlite")}
-    if args.draw:
-        lines = {kind: [(size, cpu) for size, cpu, _ in rows] for kind, rows in found.items()}
-        picture = curves.drawn(lines, "open rows", "CPU per login, microseconds")
-        (ROOT / "docs" / "open-rows.svg").write_text(picture)
+    sizes = [size for size in SIZES if size <= args.most]
+    try:
+        found = {kind: asyncio.run(measured(kind, sizes)) for kind in args.stores}
+        head = [head for kind in found for head in (f"{kind}: CPU, us", f"{kind}: MiB more")]
+        rows: list[list[object]] = [["open logins", *head]]
+        for at, size in enumerate(sizes):
+            cells = [cell for row in found.values() for cell in (row[at][1], f"{row[at][2]:,.0f}")]
+            rows.append([f"{size:,}", *cells])
+        method = (
+            f"`python bench/open_rows.py`: medians (least and most) of {ROUNDS} rounds of {LOGINS} logins; memory is "
+            "this process's, for redis its server's own."
+        )
+        lines = {kind: [(size, cpu.median) for size, cpu, _ in row] for kind, row in found.items()}
+        picture = curves.drawn(lines, "open logins", "CPU, us a login")
+        page.show("open_rows", method, rows, page=args.page, picture=picture)
+    except BenchError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,18 +1,25 @@
-/* radload: closed-loop load generator for a RADIUS challenge dialog, loopback only.
+/* radload: load generator for a RADIUS challenge dialog, loopback only.
  *
  * Each login sends an Access-Request (PAP, password "password"), expects an
  * Access-Challenge with State, answers it with a code under a new identifier
- * and expects an Access-Accept.  WINDOW logins are kept in flight over several
- * sockets; every Response Authenticator is checked (RFC 2865 section 3).
+ * and expects an Access-Accept.  Logins go over many sockets, since a server
+ * of several processes shares gateways out by address and port; every Response
+ * Authenticator is checked (RFC 2865 section 3).
  *
  * build:  cc -O2 -o radload radload.c -lcrypto        (Debian: libssl-dev)
- * usage:  radload HOST PORT SECRET USERS WINDOW LOGINS CODE [TIMEOUT_MS]
+ * usage:  radload HOST PORT SECRET USERS WINDOW LOGINS CODE [TIMEOUT_MS [RATE]]
  *   users are named user00000 ... ; CODE is one of
  *     123456    a fixed code
- *     @PORT     ask 127.0.0.1:PORT by UDP: send the user name, receive the code
- *               (an empty answer means: not known yet, ask again)
+ *     @PORT     ask 127.0.0.1:PORT by UDP: send "SLOT user", receive
+ *               "SLOT code moment", the moment (CLOCK_MONOTONIC, seconds) being
+ *               when the provider was asked for the call
  *     -         one packet a login, any verified answer counts
- * prints: rates, counts of each answer, retransmissions, latency percentiles.
+ *   without RATE, WINDOW logins are kept in flight; with it, so many logins
+ *   begin every second, whatever became of the others, and WINDOW is the most
+ *   that may be in flight: one that must wait for room counts its wait.
+ * prints: rates, counts of each answer, retransmissions, latency percentiles:
+ *   from the first packet to the verdict (login), to the challenge (challenge),
+ *   and to the moment that the oracle told (ring).
  * exit:   0 when every login ended in Access-Accept.
  */
 #define _GNU_SOURCE
@@ -52,14 +59,15 @@ enum {
     DIGEST = 16,
     MAX_PASSWORD = 128,
     MAX_PACKET = 4096,
+    MIN_SOCKETS = 64,
     MAX_SOCKETS = 256,
     IDENTIFIERS = 256,
     LOGINS_PER_SOCKET = 200,
     MAX_RETRIES = 3,
-    ORACLE_ASKS = 5000,
+    MAX_STATE = 253,
 };
 
-enum step { IDLE, WANTS_CHALLENGE, WANTS_VERDICT };
+enum step { IDLE, WANTS_CHALLENGE, WANTS_CODE, WANTS_VERDICT };
 
 struct login {
     enum step step;
@@ -67,8 +75,11 @@ struct login {
     int identifier;
     int retries;
     double started;
+    double first_sent;
     double sent;
     char user[32];
+    uint8_t state[MAX_STATE];
+    int state_length;
     uint8_t authenticator[DIGEST];
     uint8_t packet[1024];
     int length;
@@ -89,13 +100,14 @@ static struct options {
     const char *code;
     int one_packet;
     double timeout;
+    double rate;
 } options;
 
 static struct {
     long started, done, accepts, rejects, challenges, bad, timeouts, retransmissions;
 } counts;
 
-static struct samples login_times, challenge_times;
+static struct samples login_times, challenge_times, ring_times;
 static struct login *logins;
 static struct login *waiting[MAX_SOCKETS][IDENTIFIERS];
 static unsigned next_identifier[MAX_SOCKETS];
@@ -245,26 +257,26 @@ static void transmit(struct login *login)
     }
 }
 
-static void start(struct login *login)
+static void start(struct login *login, double due)
 {
     snprintf(login->user, sizeof login->user, "user%05ld", counts.started % options.users);
     counts.started++;
     login->step = WANTS_CHALLENGE;
     login->retries = 0;
-    login->started = now();
+    login->started = due;
     take_identifier(login);
     build_request(login, "password", NULL, 0);
     transmit(login);
+    login->first_sent = login->sent;
 }
 
 static void finish(struct login *login)
 {
     release_identifier(login);
     counts.done++;
-    if (counts.started < options.logins)
-        start(login);
-    else
-        login->step = IDLE;
+    login->step = IDLE;
+    if (options.rate == 0 && counts.started < options.logins)
+        start(login, now());
 }
 
 static void sample(struct samples *samples, double seconds)
@@ -272,51 +284,58 @@ static void sample(struct samples *samples, double seconds)
     samples->values[samples->count++] = seconds;
 }
 
-/* Fills `code` with what the user was told; 0 when nobody knows. */
-static int ask_oracle(const char *user, char *code, size_t size)
+static void answer_challenge(struct login *login, const char *code)
 {
-    for (int ask = 0; ask < ORACLE_ASKS; ask++) {
-        struct pollfd readable = {.fd = oracle, .events = POLLIN};
-        send(oracle, user, strlen(user), 0);
-        if (poll(&readable, 1, 5000) <= 0)
-            return 0;
-        ssize_t length = recv(oracle, code, size - 1, 0);
-        if (length > 0) {
-            code[length] = 0;
-            return 1;
-        }
-        usleep(1000);
-    }
-    return 0;
-}
-
-static int find_code(const char *user, char *code, size_t size)
-{
-    if (oracle >= 0)
-        return ask_oracle(user, code, size);
-    snprintf(code, size, "%s", options.code);
-    return 1;
-}
-
-static void answer_challenge(struct login *login, const uint8_t *reply, int length)
-{
-    char code[64];
-    int state_length = 0;
-    const uint8_t *state = find_state(reply, length, &state_length);
-
-    counts.challenges++;
-    sample(&challenge_times, now() - login->started);
-    if (!state || !find_code(login->user, code, sizeof code)) {
-        counts.bad++;
-        finish(login);
-        return;
-    }
     release_identifier(login);
     take_identifier(login);
     login->step = WANTS_VERDICT;
     login->retries = 0;
-    build_request(login, code, state, state_length);
+    build_request(login, code, login->state, login->state_length);
     transmit(login);
+}
+
+static void ask_oracle(struct login *login)
+{
+    char question[64];
+    int length = snprintf(question, sizeof question, "%d %s", (int)(login - logins), login->user);
+    login->step = WANTS_CODE;
+    login->sent = now();
+    send(oracle, question, length, 0);
+}
+
+static void take_challenge(struct login *login, const uint8_t *reply, int length)
+{
+    const uint8_t *state = find_state(reply, length, &login->state_length);
+
+    counts.challenges++;
+    sample(&challenge_times, now() - login->started);
+    if (!state) {
+        counts.bad++;
+        finish(login);
+        return;
+    }
+    memcpy(login->state, state, login->state_length);
+    if (oracle >= 0)
+        ask_oracle(login);
+    else
+        answer_challenge(login, options.code);
+}
+
+static void take_codes(void)
+{
+    char told[64], code[16];
+    ssize_t length;
+    while ((length = recv(oracle, told, sizeof told - 1, 0)) >= 0) {
+        int slot;
+        double asked;
+        told[length] = 0;
+        if (sscanf(told, "%d %15s %lf", &slot, code, &asked) != 3 || slot < 0 || slot >= options.window)
+            fail("the oracle speaks in riddles");
+        if (logins[slot].step != WANTS_CODE)
+            continue;
+        sample(&ring_times, asked - logins[slot].first_sent);
+        answer_challenge(&logins[slot], code);
+    }
 }
 
 static void count_verdict(struct login *login, int code)
@@ -347,8 +366,8 @@ static void take_reply(int socket, uint8_t *reply, int length)
         return;
     }
     if (reply[0] == ACCESS_CHALLENGE && login->step == WANTS_CHALLENGE && !options.one_packet)
-        answer_challenge(login, reply, length);
-    else
+        take_challenge(login, reply, length);
+    else if (login->step != WANTS_CODE)
         count_verdict(login, reply[0]);
 }
 
@@ -362,7 +381,7 @@ static void drain(int socket)
 
 static void retry_or_give_up(struct login *login)
 {
-    if (login->retries < MAX_RETRIES) {
+    if (login->step != WANTS_CODE && login->retries < MAX_RETRIES) {
         login->retries++;
         counts.retransmissions++;
         transmit(login);
@@ -407,7 +426,7 @@ static struct sockaddr_in loopback(const char *host, int port)
 static void read_options(int count, char **words)
 {
     if (count < 8)
-        fail("usage: radload HOST PORT SECRET USERS WINDOW LOGINS CODE|@ORACLEPORT|- [TIMEOUT_MS]");
+        fail("usage: radload HOST PORT SECRET USERS WINDOW LOGINS CODE|@ORACLEPORT|- [TIMEOUT_MS [RATE]]");
     options.server = loopback(words[1], atoi(words[2]));
     options.secret = words[3];
     options.secret_length = strlen(words[3]);
@@ -417,6 +436,7 @@ static void read_options(int count, char **words)
     options.code = words[7];
     options.one_packet = strcmp(words[7], "-") == 0;
     options.timeout = count > 8 ? atof(words[8]) / 1000 : 5;
+    options.rate = count > 9 ? atof(words[9]) : 0;
     if (options.users < 1 || options.window < 1 || options.logins < 1)
         fail("USERS, WINDOW and LOGINS start at 1");
     if (options.window > MAX_SOCKETS * LOGINS_PER_SOCKET)
@@ -426,12 +446,12 @@ static void read_options(int count, char **words)
 static void open_sockets(void)
 {
     socket_count = (options.window + LOGINS_PER_SOCKET - 1) / LOGINS_PER_SOCKET;
-    if (socket_count < 4)
-        socket_count = 4;
+    if (socket_count < MIN_SOCKETS)
+        socket_count = MIN_SOCKETS;
     for (int i = 0; i < socket_count; i++)
         sockets[i] = connected_socket(options.server, SOCK_NONBLOCK);
     if (options.code[0] == '@')
-        oracle = connected_socket(loopback("127.0.0.1", atoi(options.code + 1)), 0);
+        oracle = connected_socket(loopback("127.0.0.1", atoi(options.code + 1)), SOCK_NONBLOCK);
 }
 
 static void allocate(void)
@@ -439,25 +459,52 @@ static void allocate(void)
     logins = calloc(options.window, sizeof *logins);
     login_times.values = calloc(options.logins, sizeof(double));
     challenge_times.values = calloc(options.logins, sizeof(double));
-    if (!logins || !login_times.values || !challenge_times.values)
+    ring_times.values = calloc(options.logins, sizeof(double));
+    if (!logins || !login_times.values || !challenge_times.values || !ring_times.values)
         fail("no memory");
+    for (int i = 0; i < options.window; i++)
+        logins[i].socket = i % socket_count;
+}
+
+/* Starts what is due; returns seconds until the next login is, or the longest wait. */
+static double start_due(double began)
+{
+    static int slot;
+    while (counts.started < options.logins) {
+        double due = began + counts.started / options.rate;
+        double wait = due - now();
+        if (wait > 0)
+            return wait;
+        int tried = 0;
+        while (logins[slot].step != IDLE && ++tried < options.window)
+            slot = (slot + 1) % options.window;
+        if (logins[slot].step != IDLE)
+            break;
+        start(&logins[slot], due);
+    }
+    return 0.1;
 }
 
 static void run(void)
 {
-    struct pollfd readable[MAX_SOCKETS];
-    double last_look = now();
+    struct pollfd readable[MAX_SOCKETS + 1];
+    double began = now();
+    double last_look = began;
 
     for (int i = 0; i < socket_count; i++)
         readable[i] = (struct pollfd){.fd = sockets[i], .events = POLLIN};
-    for (int i = 0; i < options.window && counts.started < options.logins; i++) {
-        logins[i].socket = i % socket_count;
-        start(&logins[i]);
-    }
+    readable[socket_count] = (struct pollfd){.fd = oracle, .events = POLLIN};
+    for (int i = 0; options.rate == 0 && i < options.window && counts.started < options.logins; i++)
+        start(&logins[i], now());
     while (counts.done < options.logins) {
-        poll(readable, socket_count, 100);
+        double wait = options.rate > 0 ? start_due(began) : 0.1;
+        struct timespec patience = {.tv_nsec = (long)((wait < 0.1 ? wait : 0.1) * 1e9)};
+        ppoll(readable, socket_count + 1, &patience, NULL);
         for (int i = 0; i < socket_count; i++)
-            drain(i);
+            if (readable[i].revents)
+                drain(i);
+        if (readable[socket_count].revents)
+            take_codes();
         if (now() - last_look > 0.25) {
             last_look = now();
             look_for_timeouts();
@@ -498,6 +545,7 @@ static void report(double seconds)
            counts.challenges, counts.bad, counts.timeouts, counts.retransmissions);
     print_times("login", &login_times);
     print_times("challenge", &challenge_times);
+    print_times("ring", &ring_times);
     puts("");
 }
 
