@@ -232,13 +232,24 @@ def pyrad(port: int, folder: Path) -> Iterator[int]:
 
 @contextmanager
 def radius_voice(
-    port: int, folder: Path, *, users: int, provider: str = FIXED, store: str = "{type: memory}", workers: int = 1
+    port: int,
+    folder: Path,
+    *,
+    users: int,
+    provider: str = FIXED,
+    store: str = "{type: memory}",
+    workers: int = 1,
+    code: Path | None = None,
 ) -> Iterator[int]:
-    """radius-voice with `users` people, one provider and a store (YAML, in braces); yields its process id."""
+    """radius-voice with `users` people, one provider and a store (YAML, in braces); yields its process id.
+
+    `code` is a folder to import it from instead of this project.
+    """
     admin_port = free_port(socket.SOCK_STREAM)
     config = configured(folder, port, admin_port, users=users, provider=provider, store=store, workers=workers)
     ready = f"http://127.0.0.1:{admin_port}/readyz"
-    with running([*PROGRAM, "serve", "--config", config], lambda: http_ok(ready), folder / "log") as pid:
+    env = {"PYTHONPATH": str(code), "PYTHONSAFEPATH": "1"} if code else {}
+    with running([*PROGRAM, "serve", "--config", config], lambda: http_ok(ready), folder / "log", env) as pid:
         yield pid
 
 

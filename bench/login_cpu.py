@@ -11,7 +11,7 @@ import argparse
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,10 +51,10 @@ def alone(server: AbstractContextManager[int]) -> Iterator[Running]:
 
 
 @contextmanager
-def with_store(kind: str, users: int, port: int, folder: Path) -> Iterator[Running]:
+def with_store(kind: str, users: int, port: int, folder: Path, code: Path | None = None) -> Iterator[Running]:
     with (
         harness.a_store(kind, folder) as store,
-        harness.radius_voice(port, folder, users=users, store=store.section) as pid,
+        harness.radius_voice(port, folder, users=users, store=store.section, code=code) as pid,
     ):
         yield pid, store.server
 
@@ -85,6 +85,15 @@ def measure(start: Start, args: argparse.Namespace, into: Measured) -> None:
     into.rate.append(load.rate)
 
 
+def in_turn(servers: Mapping[str, Start], args: argparse.Namespace) -> dict[str, Measured]:
+    """All rounds of all servers, each server once a round."""
+    results = {name: Measured() for name in servers}
+    for _ in range(args.rounds):
+        for name, start in servers.items():
+            measure(start, args, results[name])
+    return results
+
+
 def table(results: dict[str, Measured]) -> list[list[object]]:
     base = results[FREERADIUS].cpu if FREERADIUS in results else []
     rows: list[list[object]] = [
@@ -97,13 +106,18 @@ def table(results: dict[str, Measured]) -> list[list[object]]:
     return rows
 
 
-def arguments() -> argparse.Namespace:
-    parser = page.parser(__doc__)
+def with_size(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """Options that say how much is measured."""
     parser.add_argument("--logins", type=int, default=8_000, help="logins measured, a server and round")
     parser.add_argument("--warmup", type=int, default=2_000, help="logins before those")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--window", type=int, default=100, help="logins in flight")
     parser.add_argument("--users", type=int, default=1_000, help="people; more than the window, for one call a person")
+    return parser
+
+
+def arguments() -> argparse.Namespace:
+    parser = with_size(page.parser(__doc__))
     servers = list(starts(0))
     parser.add_argument("--servers", nargs="+", choices=servers, default=servers)
     args = parser.parse_args()
@@ -116,10 +130,8 @@ def main() -> int:
     args = arguments()
     try:
         harness.build_radload()
-        results = {name: Measured() for name in args.servers}
-        for _ in range(args.rounds):
-            for name, measured in results.items():
-                measure(starts(args.users)[name], args, measured)
+        known = starts(args.users)
+        results = in_turn({name: known[name] for name in args.servers}, args)
     except BenchError as error:
         print(error, file=sys.stderr)
         return 1
@@ -129,6 +141,11 @@ def main() -> int:
     )
     picture = curves.bars({name: statistics.median(each.cpu) for name, each in results.items()}, "CPU, us a login")
     page.show("login_cpu", method, table(results), page=args.page, picture=picture)
+    return told(results)
+
+
+def told(results: Mapping[str, Measured]) -> int:
+    """1 when a login failed anywhere, which is printed; else 0."""
     failures = [f"{name}: {line}" for name, measured in results.items() for line in measured.failures]
     print("\n".join(failures), file=sys.stderr, end="\n" if failures else "")
     return 1 if failures else 0

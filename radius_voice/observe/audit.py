@@ -6,16 +6,14 @@ Written at once and in the caller's own time, so that what happened before a cra
 from __future__ import annotations
 
 import errno
-import json
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 
-from radius_voice.events import Called, Discarded, Ended, Event, Followed, Lifecycle, Recorded
+from radius_voice.events import Discarded, Recorded
+from radius_voice.observe.lines import line_of
 from radius_voice.observe.pace import Pace
 
 MODE = 0o640
@@ -23,9 +21,6 @@ STDOUT = 1
 DISCARDS_PERIOD = 1.0
 CHECK_PERIOD = 1.0
 COMPLAINT_PERIOD = 60.0
-
-# ASCII alone: a stray surrogate cannot raise, and no character that a terminal obeys gets through.
-_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class AuditLog:
@@ -60,26 +55,15 @@ class AuditLog:
 
     def __call__(self, record: Recorded) -> None:
         """Write down `record`, unless its kind is not audited or it is one discard too many."""
-        if isinstance(record, Event):
-            fields = _request(record)
-        elif isinstance(record, Discarded):
+        held: Mapping[str, int] | None = {}
+        if isinstance(record, Discarded):
             held = self._discards.admit(record.client, record.reason)
-            if held is None:
-                return
-            fields = _discarded(record) | ({"suppressed": dict(held)} if held else {})
-        elif isinstance(record, Called):
-            fields = _call(record)
-        elif isinstance(record, Followed):
-            fields = _followed(record)
-        elif isinstance(record, Ended):
-            fields = {"at": _iso(record.at), "kind": "ended", "count": record.count}
-        elif isinstance(record, Lifecycle):
-            fields = _lifecycle(record)
-        else:
+        written = None if held is None else line_of(record, held)
+        if written is None:
             return
         if self._path is not None and self._now() >= self._next_check:
             self._follow_rotation(self._path)
-        line = _encode(fields).encode("ascii")
+        line = written.encode("ascii")
         if self._copy is not None:
             self._copy(line)
         self._write(line + b"\n")
@@ -147,95 +131,3 @@ def _open(path: Path) -> tuple[int, tuple[int, int], bool]:
     has_lines = stat.S_ISREG(found.st_mode) and found.st_size > 0
     torn = has_lines and os.pread(fd, 1, found.st_size - 1) != b"\n"
     return fd, (found.st_dev, found.st_ino), torn
-
-
-def _iso(at: float) -> str:
-    second, milli = divmod(round(at * 1000), 1000)
-    return f"{_second(second)}.{milli:03}Z"
-
-
-@lru_cache(maxsize=2)
-def _second(at: int) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-
-
-def _request(event: Event) -> dict[str, object]:
-    fields: dict[str, object] = {
-        "at": _iso(event.at),
-        "kind": "request",
-        "client": event.client,
-        "source": event.source,
-        "identifier": event.identifier,
-        "outcome": event.outcome,
-        "reason": event.reason,
-        "seconds": round(event.seconds, 6),
-    }
-    if event.user:
-        fields["user"] = event.user
-    if event.login:
-        fields["login"] = event.login
-    if event.calling_station:
-        fields["calling_station"] = event.calling_station
-    if event.phone:
-        fields["phone"] = event.phone
-    if event.login_seconds:
-        fields["login_seconds"] = round(event.login_seconds, 3)
-    if event.steps:
-        fields["steps"] = [
-            {"name": step.name, "after": round(step.after, 6), "detail": step.detail}
-            if step.detail
-            else {"name": step.name, "after": round(step.after, 6)}
-            for step in event.steps
-        ]
-    return fields
-
-
-def _call(called: Called) -> dict[str, object]:
-    fields: dict[str, object] = {
-        "at": _iso(called.at),
-        "kind": "call",
-        "login": called.login,
-        "provider": called.provider,
-        "phone": called.phone,
-        "result": called.result,
-        "seconds": round(called.seconds, 6),
-    }
-    if called.reference:
-        fields["reference"] = called.reference
-    if called.detail:
-        fields["detail"] = called.detail
-    if called.alarm:
-        fields["alarm"] = True
-    return fields
-
-
-def _followed(followed: Followed) -> dict[str, object]:
-    return {
-        "at": _iso(followed.at),
-        "kind": "followed",
-        "login": followed.login,
-        "provider": followed.provider,
-        "reference": followed.reference,
-        "status": followed.status,
-    }
-
-
-def _discarded(discarded: Discarded) -> dict[str, object]:
-    fields: dict[str, object] = {
-        "at": _iso(discarded.at),
-        "kind": "discarded",
-        "source": discarded.source,
-        "reason": discarded.reason,
-    }
-    if discarded.client:
-        fields["client"] = discarded.client
-    if discarded.detail:
-        fields["detail"] = discarded.detail
-    return fields
-
-
-def _lifecycle(lifecycle: Lifecycle) -> dict[str, object]:
-    fields: dict[str, object] = {"at": _iso(lifecycle.at), "kind": "lifecycle", "what": lifecycle.what}
-    if lifecycle.detail:
-        fields["detail"] = lifecycle.detail
-    return fields

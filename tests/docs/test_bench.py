@@ -11,6 +11,7 @@ from tests.server.house import PATIENCE
 BENCH = Path(__file__).parents[2] / "bench"
 RUNS = {
     "login_cpu": ["--help"],
+    "compiled": ["--help"],
     "voice_rate": ["--help"],
     "time_to_ring": ["--help"],
     "life": ["--help"],
