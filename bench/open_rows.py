@@ -34,7 +34,7 @@ from radius_voice.stores.sqlite import SqliteStore
 CODE = "123456"
 SIZES = (0, 1_000, 10_000, 100_000)
 STORES = ("memory", "sqlite", "redis")
-LOGINS, ROUNDS, AT_ONCE = 300, 5, 50
+LOGINS, ROUNDS, AT_ONCE = 300, 5, 20
 LIMIT = Limit("bench", 10_000_000, 86400.0, Reason.CALL_LIMIT)
 
 
@@ -133,7 +133,7 @@ async def opened(kind: str, folder: Path) -> AsyncIterator[tuple[Store, Callable
     from radius_voice.stores.redis_link import Servers  # noqa: PLC0415
 
     with harness.redis(folder) as (_, port):
-        store = RedisStore(Servers(addresses=(("127.0.0.1", port),)), b"k" * 32)
+        store = RedisStore(Servers(addresses=(("127.0.0.1", port),), timeout=10.0), b"k" * 32)
         async with Redis(port=port) as asked:
 
             async def theirs() -> int:
