@@ -124,10 +124,10 @@ class Dialog:
         except Unavailable as problem:
             return told.unavailable(policy.on_unavailable, problem, trace)
 
-    async def heard(self, key: LoginKey, event: Input) -> None:
+    async def heard(self, key: LoginKey, event: Input, known: Login | None = None) -> None:
         """Something about a call reached us. A store out of reach loses it: rows end by their cap."""
         try:
-            await self._settle(key, event)
+            await self._settle(key, event, known=known)
         except Unavailable as problem:
             self._warn(f"a call's progress was lost: {problem}")
 
@@ -346,7 +346,7 @@ class Dialog:
     async def _end_call(self, row: Login, ref: CallRef) -> None:
         """Hang up the call of a row that has ended; only then its person may be called again."""
         if await self._hang_up(ref):
-            await self.heard(row.key, CallChanged(row.id, row.call.number, CallStatus.COMPLETED, 0.0))
+            await self.heard(row.key, CallChanged(row.id, row.call.number, CallStatus.COMPLETED, 0.0), row)
 
     def _supervise(self, work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
         """Run `work` to its end whatever becomes of the packet that began it; a failure is never silent."""
