@@ -2,9 +2,9 @@
  *
  * Each login sends an Access-Request (PAP, password "password"), expects an
  * Access-Challenge with State, answers it with a code under a new identifier
- * and expects an Access-Accept.  Logins go over many sockets, since a server
- * of several processes shares gateways out by address and port; every Response
- * Authenticator is checked (RFC 2865 section 3).
+ * and expects an Access-Accept.  With an oracle logins go over many sockets, since
+ * a server of several processes shares gateways out by address and port; every
+ * Response Authenticator is checked (RFC 2865 section 3).
  *
  * build:  cc -O2 -o radload radload.c -lcrypto        (Debian: libssl-dev)
  * usage:  radload HOST PORT SECRET USERS WINDOW LOGINS CODE [TIMEOUT_MS [RATE]]
@@ -59,7 +59,8 @@ enum {
     DIGEST = 16,
     MAX_PASSWORD = 128,
     MAX_PACKET = 4096,
-    MIN_SOCKETS = 64,
+    FEW_SOCKETS = 4,
+    MANY_SOCKETS = 64,
     MAX_SOCKETS = 256,
     IDENTIFIERS = 256,
     LOGINS_PER_SOCKET = 200,
@@ -446,8 +447,9 @@ static void read_options(int count, char **words)
 static void open_sockets(void)
 {
     socket_count = (options.window + LOGINS_PER_SOCKET - 1) / LOGINS_PER_SOCKET;
-    if (socket_count < MIN_SOCKETS)
-        socket_count = MIN_SOCKETS;
+    int least = options.code[0] == '@' ? MANY_SOCKETS : FEW_SOCKETS;
+    if (socket_count < least)
+        socket_count = least;
     for (int i = 0; i < socket_count; i++)
         sockets[i] = connected_socket(options.server, SOCK_NONBLOCK);
     if (options.code[0] == '@')
