@@ -13,7 +13,7 @@ from radius_voice.login.challenge import REPEATED_FOR
 from radius_voice.login.limits import storage_key
 from radius_voice.login.model import Limited, Login, LoginKey, Spend, Swap
 from radius_voice.stores.redis_link import Argument, Link, Servers
-from radius_voice.stores.redis_scripts import COUNT, DROP, SPEND, SWAP, SWEEP
+from radius_voice.stores.redis_scripts import AGAIN, COUNT, DROP, SPEND, SWAP, SWEEP
 from radius_voice.stores.rows import FORMAT, UnreadableRow, pack, unpack
 from radius_voice.stores.sealed import Sealer
 
@@ -44,16 +44,22 @@ class RedisStore:
         self._open = self._sealer.name(b"open", b"")
 
     async def load(self, key: LoginKey) -> Login | None:
-        """The row as it is, or None. What cannot be read is removed, for it would be in everybody's way."""
+        """The row as it is, or None. What cannot be read is removed, for it would be in everybody's way.
+
+        A row that has ended is told when `replicas` replicas have it: who ended it may not have seen that they do.
+        """
         place = self._sealer.name(ROW, key)
         sealed = await self._link.command("HGET", place, "body")
         if sealed is None:
             return None
         try:
-            return unpack(self._sealer.unseal(place, sealed) or b"")
+            row = unpack(self._sealer.unseal(place, sealed) or b"")
         except UnreadableRow:
             await self._link.script(DROP, [place], [sealed])
             return None
+        if self._replicas and row.verdict is not None:
+            await self._link.script(AGAIN, [place], [], self._replicas)
+        return row
 
     async def swap(self, old: Login | None, new: Login, spends: Iterable[Spend] = ()) -> Swap | Limited:
         """Put `new` in place of `old` and touch the limits: all of it, or nothing."""

@@ -125,6 +125,14 @@ The slot names the row that holds it and until when. Only that row's own swaps w
 what the slot says is true without a look at a key that Redis Cluster was not told of.
 """
 
+AGAIN = Script("""
+local stamp = redis.call('HGET', KEYS[1], 'stamp')
+if not stamp then return 'gone' end
+redis.call('HSET', KEYS[1], 'stamp', stamp)
+return 'done'
+""")
+"""Writes what is there already: a replica that has this has all that was written before. Gives `done` or `gone`."""
+
 DROP = Script("if redis.call('HGET', KEYS[1], 'body') == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0")
 """Removes a row if it still is the one that could not be read."""
 

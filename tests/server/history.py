@@ -288,9 +288,10 @@ def tries_are_counted(history):
 
 
 def every_login_ends(history):
-    """Who cannot log in once all is whole again was hit by a fault, or nobody knows whether their phone rang."""
+    """Who cannot log in was hit by a fault or a store out of reach, or nobody knows whether their phone rang."""
     unknown = {exchange.person for record, exchange in history.audited() if record.login in history.unknown}
-    for person in history.stuck - unknown:
+    unheard = {exchange.person for record, exchange in history.audited() if record.reason == "store_unavailable"}
+    for person in history.stuck - unknown - unheard:
         theirs = [exchange for exchange in history.exchanges if exchange.person == person]
         hit = (
             exchange.begun <= fault.ended and fault.begun <= exchange.ended + CALL

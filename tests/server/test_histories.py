@@ -25,7 +25,7 @@ from tests.server.house import Phones
 from tests.stores.redis_server import RedisServer
 
 LONG = bool(os.environ.get("RADIUS_VOICE_LONG"))
-SEEDS = [int(os.environ["RADIUS_VOICE_SEED"])] if "RADIUS_VOICE_SEED" in os.environ else range(7 if LONG else 1)
+SEEDS = [int(os.environ["RADIUS_VOICE_SEED"])] if "RADIUS_VOICE_SEED" in os.environ else range(5 if LONG else 1)
 SECONDS, PEOPLE = (20, 60) if LONG else (3, 12)
 DURABLE = ("--appendonly", "yes", "--appendfsync", "always")
 

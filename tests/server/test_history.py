@@ -38,7 +38,7 @@ class Story:
         """One more request, and what the audit says of it."""
         exchange = self.exchange(at, told, **changes)
         self.history.exchanges.append(exchange)
-        outcome = told.outcome if told else "accept"
+        outcome = told.outcome if told else "silence"
         self.history.audit.append(Audited(exchange.source, outcome, reason, login))
 
     def instead(self, old, **changes):
@@ -215,6 +215,9 @@ def test_who_was_hit_by_a_fault_or_whose_call_nobody_knows_may_have_to_wait():
     story.history.faults = [Fault(3.2, 4.0, "a node is killed")]
     assert [] == wrong_in(story.history)
     story.history.faults, story.history.unknown = [], {"login1"}
+    assert [] == wrong_in(story.history)
+    story.history.unknown = set()
+    story.add(5, reason="store_unavailable", right=True)
     assert [] == wrong_in(story.history)
 
 

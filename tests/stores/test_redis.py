@@ -408,11 +408,25 @@ async def test_a_call_of_a_row_that_is_known_is_done_when_its_replica_has_it(sta
     server = start_redis()
     row = blank(time.time())
     assert Swap.DONE is await connect(server.address).swap(None, row)
-    store = connect(server.address, replicas=1, timeout=0.2)
+    store = connect(server.address, replicas=1, timeout=0.6)
     wrong = row._replace(tries=2, version=2)
     assert Swap.DONE is await store.swap(row, wrong), "a wrong code does not wait"
     with pytest.raises(Unavailable, match="0 of 1 replicas"):
         await store.swap(wrong, wrong._replace(call=row.call._replace(number=2), version=3))
+
+
+async def test_a_verdict_is_told_again_when_its_replica_has_it(start_redis, connect):
+    server = start_redis()
+    row = blank(time.time())
+    ended = step(row, answered(), time.time()).row
+    assert Swap.DONE is await connect(server.address).swap(None, row)
+    store = connect(server.address, replicas=1, timeout=0.6)
+    for attempt in (lambda: store.swap(row, ended), lambda: store.load(KEY)):
+        with pytest.raises(Unavailable, match="0 of 1 replicas"):
+            await attempt()
+    copy = start_redis("--replicaof", f"127.0.0.1 {server.port}")
+    await eventually(lambda: copy.admin.info("replication")["master_link_status"] == "up", "the replica follows")
+    assert ended == await soon(lambda: store.load(KEY))
 
 
 async def test_sentinels_lead_to_the_new_master(start_redis, connect):
