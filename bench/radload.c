@@ -65,8 +65,11 @@ enum {
     IDENTIFIERS = 256,
     LOGINS_PER_SOCKET = 200,
     MAX_RETRIES = 3,
+    MAX_ASKS = 10,
     MAX_STATE = 253,
 };
+
+#define ASK_AGAIN 0.5 /* seconds: a burst of questions may overflow the oracle's socket */
 
 enum step { IDLE, WANTS_CHALLENGE, WANTS_CODE, WANTS_VERDICT };
 
@@ -316,6 +319,7 @@ static void take_challenge(struct login *login, const uint8_t *reply, int length
         return;
     }
     memcpy(login->state, state, login->state_length);
+    login->retries = 0;
     if (oracle >= 0)
         ask_oracle(login);
     else
@@ -382,8 +386,13 @@ static void drain(int socket)
 
 static void retry_or_give_up(struct login *login)
 {
-    if (login->step != WANTS_CODE && login->retries < MAX_RETRIES) {
+    int asks = login->step == WANTS_CODE;
+    if (login->retries < (asks ? MAX_ASKS : MAX_RETRIES)) {
         login->retries++;
+        if (asks) {
+            ask_oracle(login);
+            return;
+        }
         counts.retransmissions++;
         transmit(login);
         return;
@@ -397,7 +406,8 @@ static void look_for_timeouts(void)
     double t = now();
     for (int i = 0; i < options.window; i++) {
         struct login *login = &logins[i];
-        if (login->step != IDLE && t - login->sent > options.timeout)
+        double patience = login->step == WANTS_CODE ? ASK_AGAIN : options.timeout;
+        if (login->step != IDLE && t - login->sent > patience)
             retry_or_give_up(login);
     }
 }
