@@ -10,6 +10,7 @@ from radius_voice.http.admin import Admin, Readiness
 from radius_voice.observe.merge import Ledger
 from radius_voice.workers import House
 
+OK = 200
 PATIENCE = 1.0
 
 
@@ -37,8 +38,13 @@ class Watcher:
             answers = await ask_all(self._house, "/metrics")
             after = self._births()
             # Of a worker that was replaced meanwhile nobody knows which of the two has answered.
-            known = [worker for worker in answers if before[worker] == after[worker]]
-            self._page = self._ledger.page({worker: (after[worker], answers[worker][1]) for worker in known})
+            self._page = self._ledger.page(
+                {
+                    worker: (after[worker], page)
+                    for worker, (status, page) in answers.items()
+                    if status == OK and before[worker] == after[worker]
+                }
+            )
 
     def _births(self) -> list[int]:
         return [self._house.births(worker) for worker in range(len(self._house.sockets))]
@@ -48,15 +54,17 @@ class Watcher:
 
 
 async def ask(house: House, worker: int, path: str) -> tuple[int, str]:
-    """A worker's answer on its local socket: HTTP status and text. Raises OSError or ValueError when it has none."""
+    """A worker's answer on its local socket: HTTP status and text. Raises OSError or ValueError when none is whole."""
     reader, writer = await asyncio.open_unix_connection(house.admin_of(worker))
     try:
         writer.write(f"GET {path} HTTP/1.0\r\nHost: worker\r\n\r\n".encode())
-        answer = (await reader.read()).decode()
+        answer = await reader.read()
     finally:
         writer.close()
-    head, _, body = answer.partition("\r\n\r\n")
-    return int(head.split(" ", 2)[1]), body
+    head, _, body = answer.partition(b"\r\n\r\n")
+    if b"\r\nContent-Length: %d\r\n" % len(body) not in head + b"\r\n":
+        raise ValueError("cut short")  # by the end of the worker
+    return int(head.split(b" ", 2)[1]), body.decode()
 
 
 async def ask_all(house: House, path: str) -> Mapping[int, tuple[int, str]]:
