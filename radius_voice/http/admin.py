@@ -83,6 +83,7 @@ class Admin:
         loop = asyncio.get_running_loop()
         http = web.Server(
             self._answer,
+            handler_cancellation=True,
             request_factory=lambda message, body, http, writer, task: _Request(message, body, http, writer, task, loop),
             access_log=None,
             max_line_size=LINE_SIZE,

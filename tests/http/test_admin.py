@@ -190,6 +190,18 @@ async def test_connections_beyond_the_limit_are_closed_and_a_freed_place_is_give
     await admin.stop()
 
 
+async def test_who_has_gone_holds_no_place():
+    async def hang() -> None:
+        await asyncio.Event().wait()
+
+    admin, port = await start(refresh=hang, connections=1, patience=0.1)
+    assert b"" == await exchange(port, b"GET /metrics HTTP/1.0\r\n\r\n")
+    async with asyncio.timeout(10):
+        while not await exchange(port, b"GET /healthz HTTP/1.0\r\n\r\n"):
+            pass
+    await admin.stop()
+
+
 async def test_after_stop_nobody_listens():
     admin, port = await start()
     _, writer = await asyncio.open_connection("127.0.0.1", port)
