@@ -204,7 +204,7 @@ class Service:
             listener.pause()
         if hasattr(self, "_server"):
             await self._server.drain()
-        for built in self._running:
+        for built in list(self._running):  # one that was replaced may end meanwhile
             await built.dialog.drain()
             await built.close()
         for task in self._tasks:

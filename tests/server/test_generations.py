@@ -127,6 +127,31 @@ async def test_a_reload_that_meets_the_end_starts_nothing(write):
     assert [before] == service._running
 
 
+async def test_a_generation_that_ends_while_the_service_does_leaves_the_next_to_be_drained(write):
+    path = write(CONFIGURATION)
+    service = Service(path, load(path))
+    await service.start()
+    before = service._running[-1].dialog
+    gate, asked, rung = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    before._supervise(gate.wait())
+    await service.reload()
+
+    async def ring():
+        await before.drain()
+        asked.set()
+        for _ in range(20):  # longer than it takes the one before to be retired
+            await asyncio.sleep(0)
+        rung.set()
+
+    service._running[-1].dialog._supervise(ring())
+    stopping = asyncio.create_task(service.stop())
+    await asyncio.sleep(0)
+    gate.set()
+    await asyncio.wait_for(asked.wait(), PATIENCE)
+    await asyncio.wait_for(stopping, PATIENCE)
+    assert rung.is_set()
+
+
 async def test_a_ring_that_ends_after_a_reload_is_followed(write, monkeypatch):
     monkeypatch.setattr(app, "FOLLOW_EVERY", 0.01)
     path = write(CONFIGURATION)
