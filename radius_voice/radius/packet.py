@@ -59,6 +59,9 @@ class Packet(NamedTuple):
     message_authenticator: int
     firsts: Mapping[int, bytes]
 
+    def __repr__(self) -> str:
+        return f"Packet({self.code}, {self.identifier})"  # its octets hold names, phones and hidden passwords
+
     def first(self, kind: int) -> bytes | None:
         """The value of the first attribute of that type, or None."""
         return self.firsts.get(kind)

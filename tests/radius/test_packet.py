@@ -189,3 +189,8 @@ def test_a_value_or_packet_too_long_is_refused():
         encode_reply(2, decode(REQUEST), [(18, bytes(253))] * 17, SECRET)
     with pytest.raises(ValueError, match="4096"):
         encode_request(1, 0, AUTHENTICATOR, [(18, bytes(253))] * 17, SECRET)
+
+
+def test_a_packet_shows_none_of_its_octets():
+    octets = radius.encode_request(radius.ACCESS_REQUEST, 7, bytes(16), [(31, b"+12025550123")], b"secret")
+    assert "Packet(1, 7)" == repr(radius.decode(octets))
