@@ -128,13 +128,16 @@ class SqliteStore:
                 time.sleep(BUSY_NAP)
 
     async def load(self, key: LoginKey) -> Login | None:
-        """The row as it is, or None."""
+        """The row as it is, or None. What cannot be read is removed, for it would be in everybody's way."""
         try:
             found = self._when_free("SELECT body FROM rows WHERE key=?", (key,)).fetchone()
-            return unpack(found[0]) if found else None
         except sqlite3.Error as problem:
             raise Unavailable("store", str(problem)) from None
+        try:
+            return unpack(found[0]) if found else None
         except UnreadableRow:
+            with self._transaction() as base:
+                base.execute("DELETE FROM rows WHERE key=? AND body=?", (key, *found))
             return None
 
     async def swap(self, old: Login | None, new: Login, spends: Iterable[Spend] = ()) -> Swap | Limited:

@@ -135,6 +135,7 @@ async def test_a_row_of_another_version_is_no_row(path, clock):
     await store.swap(None, blank(clock.now))
     store._base.execute("UPDATE rows SET body=?", (b"[99]",))
     assert await store.load(KEY) is None
+    assert Swap.DONE is await store.swap(None, blank(clock.now))
     await store.close()
 
 
