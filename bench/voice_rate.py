@@ -39,7 +39,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--logins", type=int, default=4_000, help="logins measured, a round")
     parser.add_argument("--warmup", type=int, default=1_000, help="logins before those")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--window", type=int, nargs="+", default=[50, 100, 200, 400], help="logins in flight")
+    parser.add_argument("--window", type=int, nargs="+", default=[50, 100, 200, 400, 800], help="logins in flight")
     parser.add_argument("--users", type=int, default=5_000, help="people; more than the window, for one call a person")
     parser.add_argument("--latency", type=float, default=0.2, help="seconds the provider takes to accept a call")
     parser.add_argument("--workers", type=int, default=2, help="processes of the server; memory takes one")
