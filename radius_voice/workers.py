@@ -183,7 +183,7 @@ class Parent:
 
     def _reload(self) -> None:
         """Remember the newest good configuration for workers to come, and let each worker read it."""
-        with suppress(ConfigError):  # each worker says so, and serves on
+        with suppress(ConfigError, OSError):  # each worker says so, and serves on
             self._loaded = load(self._path)
         self._signal_all(signal.SIGHUP)
 

@@ -225,7 +225,8 @@ class Dialog:
     ) -> tuple[Login | None, Step]:
         """Load, step, swap, until nobody was faster. Returns the row as it now is and what became of it.
 
-        `known` is the row as it was a moment ago: it is tried before anything is loaded.
+        `known` is the row as it was a moment ago: it is tried before anything is loaded. If it is old the swap says
+        so; of what a call did, `step` changes nothing only where time alone decides.
         """
         store = self._parts.store
         for _ in range(MOST_SWAPS):

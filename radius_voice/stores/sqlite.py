@@ -148,7 +148,7 @@ class SqliteStore:
             seen = base.execute("SELECT id, version FROM rows WHERE key=?", (new.key,)).fetchone()
             if seen != ((old.id, old.version) if old else None):
                 return Swap.STALE
-            has_place = old is not None and old.live_at(now)
+            has_place = old is not None and old.live_at(now)  # while its call lives nobody else can have taken it
             if live and not has_place and self._lives_elsewhere(base, new, now):
                 return Swap.BUSY
             written = self._settled(base, spends, now)
