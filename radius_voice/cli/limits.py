@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,18 +45,15 @@ async def _show(settings: Settings, name: str | None) -> None:
         spends = list(_common(settings, configured))
     else:
         spends = _own(settings, configured, *await _person(settings, name))
-    store = _store(settings)
-    try:
+    async with _opened(settings) as store:
         full_at = await store.full_at(spends)
-    finally:
-        await store.close()
     now = time.time()
     click.echo(f"{'limit':<28} {'of':<20} {'used':>6} {'left':>6}  allowed")
     for spend in spends:
         left = left_of(full_at[spend], spend.limit, now)
         burst, period = spend.limit.burst, spend.limit.period
         shown = _shown(spend)
-        click.echo(f"{spend.limit.name:<28} {shown:<20} {burst - left:>6} {left:>6}  {burst} per {period:g} s")
+        click.echo(f"{spend.limit.name:<28} {shown:<20} {burst - left:>6} {left:>6}  {burst} per {_written(period)}")
 
 
 async def _unlock(settings: Settings, name: str) -> None:
@@ -64,12 +62,23 @@ async def _unlock(settings: Settings, name: str) -> None:
     from radius_voice.login.model import Act
 
     source, user = await _person(settings, name)
+    async with _opened(settings) as store:
+        await store.spend(acting(Act.CLEAR, _own(settings, limits_of(settings), source, user)))
+    click.echo(f"{user.name} is unlocked")
+
+
+@asynccontextmanager
+async def _opened(settings: Settings) -> AsyncIterator[Store]:
+    """The store of the configuration; when it cannot be used, the end of the command."""
+    from radius_voice.login.model import Unavailable
+
     store = _store(settings)
     try:
-        await store.spend(acting(Act.CLEAR, _own(settings, limits_of(settings), source, user)))
+        yield store
+    except Unavailable as problem:
+        raise click.ClickException(str(problem)) from None
     finally:
         await store.close()
-    click.echo(f"{user.name} is unlocked")
 
 
 def _store(settings: Settings) -> Store:
@@ -119,6 +128,14 @@ def _common(settings: Settings, configured: Limits) -> Iterator[Spend]:
         yield from configured.about({"client": client})
     for country in sorted({each for policy in settings.policies.values() for each in policy.countries or ()}):
         yield from configured.about({"country": country})
+
+
+def _written(seconds: float) -> str:
+    """A period as the configuration writes it."""
+    for unit, length in (("h", 3600), ("m", 60)):
+        if seconds % length == 0:
+            return f"{seconds / length:g}{unit}"
+    return f"{seconds:g}s"
 
 
 def _shown(spend: Spend) -> str:

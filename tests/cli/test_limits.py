@@ -6,6 +6,7 @@ from click.testing import CliRunner
 from radius_voice.cli.main import main
 from radius_voice.radius import packet as radius
 from tests.server.house import House
+from tests.stores.redis_server import free_port
 
 CONFIGURATION = """\
 server: {listen: ["udp://127.0.0.1:0"], reject_delay: 0s}
@@ -48,6 +49,7 @@ def test_what_a_person_used_is_shown_and_given_back(house, person):
     assert [1, 4] == row(shown.output, "calls.person")
     assert [1, 4] == row(shown.output, "calls.phone")
     assert person.phone not in shown.output
+    assert shown.output.splitlines()[1].endswith("10 per 10m"), "as the configuration writes it"
     assert [1, 39] == row(run("limits", "--config", house.path).output, "calls.all")
 
     assert radius.ACCESS_REJECT == gateway.answer(person, challenge, house.phones.code(person.phone)).code
@@ -68,3 +70,11 @@ def test_a_store_in_memory_cannot_be_looked_into(house):
     house.write(CONFIGURATION + "store: {type: memory}\n")
     told = run("limits", "--config", house.path)
     assert (1, True) == (told.exit_code, "belongs to the process that serves" in told.output)
+
+
+def test_a_store_that_is_out_of_reach_is_told(house, person):
+    lost = f"store: {{type: redis, servers: ['127.0.0.1:{free_port()}']}}\n"
+    house.write(CONFIGURATION.replace("reject_delay", "key: a server key that the tests have, reject_delay") + lost)
+    for command in (("limits",), ("users", "unlock", person.name)):
+        told = run(*command, "--config", house.path)
+        assert (1, True) == (told.exit_code, told.output.startswith("Error: store: Redis is out of reach"))
