@@ -1,5 +1,6 @@
 """Every command as people type it: what it says, what it writes, and its exit code."""
 
+import os
 import re
 import socket
 import subprocess
@@ -84,6 +85,19 @@ def test_the_demo_without_a_terminal_logs_in_by_itself():
     said = re.search(r"types the code itself: (\d{6})", ended.stdout)[1]
     assert ", ".join(said) in ended.stdout or " ".join(said) in ended.stdout, "the phone spoke that code"
     assert "alice is in" in ended.stdout
+
+
+def test_the_demo_on_a_terminal_asks_and_says_of_no_call_that_it_rings_twice():
+    ours, terminal = os.openpty()
+    demo = subprocess.Popen([*PROGRAM, "demo"], stdin=terminal, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        os.write(ours, b"wrong\nwrong\nwrong\n")
+        printed = demo.communicate(timeout=PATIENCE)[0].decode()
+    finally:
+        demo.kill()
+        os.close(ours)
+        os.close(terminal)
+    assert (1, 3, 1) == (demo.returncode, printed.count("The code you hear:"), printed.count("rings and says"))
 
 
 @pytest.mark.parametrize(
