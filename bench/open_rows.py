@@ -22,9 +22,10 @@ from harness import BenchError, Spread
 from radius_voice.delivery.fixed import Fixed
 from radius_voice.events import Reason, Trace
 from radius_voice.login.codes import Keys
-from radius_voice.login.dialog import Dialog, Parts
+from radius_voice.login.dialog import Dialog
 from radius_voice.login.limits import Limits
 from radius_voice.login.model import Attempt, Limit, User
+from radius_voice.login.parts import Parts
 from radius_voice.login.phone import Phone
 from radius_voice.login.policy import Policy
 from radius_voice.login.ports import Store
@@ -44,12 +45,16 @@ class People:
     async def find(self, name: str, deadline: float) -> User | None:  # noqa: ARG002, D102
         return User(name, name, (Phone(f"+1202{5_000_000 + int(name)}"),))
 
+    async def get(self, user_id: str, deadline: float) -> User | None:  # noqa: D102
+        return await self.find(user_id, deadline)
+
 
 def dialog_on(store: Store) -> Dialog:
     """A dialog that calls nobody and limits everything."""
     scopes = dict.fromkeys(("person", "phone", "source", "client", "country", "all"), LIMIT)
     policy = Policy(
         name="default",
+        first_factor_name="none",
         directory_name="people",
         first_factor=None,
         directory=People(),

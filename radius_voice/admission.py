@@ -1,15 +1,15 @@
-"""Who is served next when more logins arrive than may be in flight.
+"""Which request is handled next when more arrive than may be in flight.
 
-Answers to challenges go first: somebody has the code in the ear. First packets wait in one queue
-a source and are taken in turn, so that one source cannot fill the house. Nobody waits past the
-moment at which the gateway stops waiting. Time is an argument.
+Responses to challenges go first, because their users have heard the code. Initial requests are queued per source and
+taken in turn. No request waits longer than its gateway does. Time is an argument.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from radius_voice.fair_queue import FairQueue
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +28,14 @@ class Admission:
 
     def __init__(self, most_in_flight: int, most_waiting: int, clock: Callable[[], float]) -> None:
         self._most_in_flight = most_in_flight
-        self._most_waiting = most_waiting
         self._clock = clock
-        self._answers: deque[Job] = deque()
-        self._firsts: OrderedDict[str, deque[Job]] = OrderedDict()
-        self._waiting = 0
+        self._waiting: FairQueue[Job] = FairQueue(most_waiting)
         self.in_flight = 0
 
     def allow(self, most_in_flight: int, most_waiting: int) -> None:
         """Other numbers from now on; what is in flight or waits already stays."""
         self._most_in_flight = most_in_flight
-        self._most_waiting = most_waiting
+        self._waiting.capacity = most_waiting
 
     def enter(self) -> bool:
         """Take a free place, if there is one."""
@@ -48,14 +45,10 @@ class Admission:
         return True
 
     def wait(self, job: Job) -> None:
-        """Let a job wait for a place. If too many do, one is dropped: the newest of who has the most waiting."""
-        if job.answers:
-            self._answers.append(job)
-        else:
-            self._firsts.setdefault(job.source, deque()).append(job)
-        self._waiting += 1
-        if self._waiting > self._most_waiting:
-            self._shed()
+        """Let a job wait for a place. If too many wait, one is dropped (see `FairQueue`)."""
+        dropped = self._waiting.put(job, job.source, preferred=job.answers)
+        if dropped is not None:
+            dropped.drop()
 
     def done(self) -> None:
         """A job that was started has ended: its place goes to the next in turn."""
@@ -66,29 +59,8 @@ class Admission:
             job.start()
 
     def _next(self) -> Job | None:
-        while self._waiting:
-            job = self._answers.popleft() if self._answers else self._next_first()
-            self._waiting -= 1
+        while (job := self._waiting.pop()) is not None:
             if self._clock() < job.until:
                 return job
             job.drop()
         return None
-
-    def _next_first(self) -> Job:
-        source, jobs = self._firsts.popitem(last=False)
-        job = jobs.popleft()
-        if jobs:
-            self._firsts[source] = jobs
-        return job
-
-    def _shed(self) -> None:
-        self._waiting -= 1
-        if not self._firsts:
-            self._answers.pop().drop()
-            return
-        source = max(self._firsts, key=lambda each: len(self._firsts[each]))
-        jobs = self._firsts[source]
-        job = jobs.pop()
-        if not jobs:
-            del self._firsts[source]
-        job.drop()

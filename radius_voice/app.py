@@ -124,7 +124,8 @@ class Service:
         self._metrics = Metrics(CollectorRegistry(), self._readings())
         self._readers.append(self._metrics)
         store = open_store(settings)
-        self._shared = Shared(Keys(server_key(settings)), store, Hasher(), self._observe, self._clock, self._complain)
+        hasher = Hasher(waiting=_verifications(settings))
+        self._shared = Shared(Keys(server_key(settings)), store, hasher, self._observe, self._clock, self._complain)
         built = build(settings, self._shared)
         self._adopt(built)
         self._server = Server(built.generation, _rules(settings), store, self._observe, time.time, self._tap)
@@ -179,6 +180,7 @@ class Service:
         self._settings = loaded.settings
         self._adopt(built)
         self._server.use(built.generation, _rules(loaded.settings))
+        self._shared.hasher.allow(_verifications(loaded.settings))
         for warning in (*loaded.warnings, *_announcements(loaded.settings)):
             self._tell("warning", warning)
         waiting = restart_needed(old.settings, loaded.settings)
@@ -315,6 +317,14 @@ def _rules(settings: Settings) -> Rules:
         max_waiting=server.max_waiting,
         status_server=server.status_server,
     )
+
+
+def _verifications(settings: Settings) -> int:
+    """How many password verifications may wait: half of what may be in flight, so that the rest stays free for others.
+
+    Requests of returning users and responses to challenges then always find a place.
+    """
+    return max(1, settings.server.max_in_flight // 2)
 
 
 def open_store(settings: Settings) -> Store:

@@ -18,9 +18,10 @@ from radius_voice.events import Observer, Outcome, Reason
 from radius_voice.identity.passwords import Hasher
 from radius_voice.identity.users_file import UsersFile
 from radius_voice.login.codes import Keys, new_code
-from radius_voice.login.dialog import Dialog, Parts
+from radius_voice.login.dialog import Dialog
 from radius_voice.login.limits import Limits
 from radius_voice.login.model import Limit
+from radius_voice.login.parts import Parts
 from radius_voice.login.policy import Policy, ReplyRule
 from radius_voice.login.ports import Delivery, LiveCalls, Store
 from radius_voice.radius.dictionary import Names
@@ -161,6 +162,7 @@ def _policy(
     failure = policy.on_delivery_failure
     return Policy(
         name=name,
+        first_factor_name=policy.first_factor,
         directory_name=policy.directory,
         first_factor=None if policy.first_factor == NO_FIRST_FACTOR else identity[policy.first_factor],
         directory=identity[policy.directory],

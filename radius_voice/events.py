@@ -45,10 +45,12 @@ class Reason(StrEnum):
     LOCKED = "locked"
     FAILURE_LIMIT = "failure_limit"
     NO_PHONE = "no_phone"
+    PHONE_CHANGED = "phone_changed"
     NUMBER_NOT_ALLOWED = "number_not_allowed"
     CALL_LIMIT = "call_limit"
     BUSY = "busy"
     REPLAY = "replay"
+    JOIN_LIMIT = "join_limit"
     NO_REDIALS = "no_redials"
     NUMBER_REFUSED = "number_refused"
     DELIVERY_FAILED = "delivery_failed"
@@ -115,8 +117,9 @@ class Trace:
 class Event:
     """One verified Access-Request and what became of it.
 
-    `at` is wall-clock seconds at arrival, `seconds` the time until the decision. `user` is empty
-    for a name that nobody has: people type passwords there. `phone` is masked.
+    `at` is wall-clock seconds at arrival, `seconds` the time until the decision. `user` is the user's name in
+    the directory and `typed` what was typed, where it differs; both are empty for a name that no user has,
+    because people type passwords there. `phone` is masked.
     """
 
     at: float
@@ -132,6 +135,7 @@ class Event:
     phone: str = ""
     login_seconds: float = 0.0
     steps: tuple[Step, ...] = ()
+    typed: str = ""
 
 
 @noun

@@ -284,16 +284,18 @@ class Server:
             password = text_of(reveal(hidden, request.secret, packet.authenticator))
         except MalformedPassword:
             return Decision(Outcome.REJECT, Reason.BAD_REQUEST)
+        name = packet.first(radius.USER_NAME) or b""
         attempt = Attempt(
             client=client.name,
             policy=client.policy,
-            name=text_of(packet.first(radius.USER_NAME) or b""),
+            name=text_of(name),
             password=password,
             source=station,
             packet=packet.authenticator,
             arrived=request.arrived,
             answer_by=request.arrived + client.answer_within,
             state=packet.first(radius.STATE),
+            guess=bytes((len(name),)) + name + hidden,
         )
         dialog = request.generation.dialog
         return await (dialog.begin(attempt, trace) if attempt.state is None else dialog.answer(attempt, trace))
@@ -339,6 +341,7 @@ class Server:
             request.send(reply)
 
     def _record(self, request: _Request, decision: Decision, station: str, trace: Trace) -> None:
+        typed = text_of(request.packet.first(radius.USER_NAME) or b"") if decision.user else ""
         self._observer(
             Event(
                 at=request.at,
@@ -354,6 +357,7 @@ class Server:
                 phone=decision.phone,
                 login_seconds=decision.login_seconds,
                 steps=tuple(trace.steps),
+                typed=typed if typed != decision.user else "",
             )
         )
 

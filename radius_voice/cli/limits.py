@@ -41,11 +41,11 @@ async def _show(settings: Settings, name: str | None) -> None:
     from radius_voice.login.limits import left_of
 
     configured = limits_of(settings)
-    if name is None:
-        spends = list(_common(settings, configured))
-    else:
-        spends = _own(settings, configured, *await _person(settings, name))
     async with _opened(settings) as store:
+        if name is None:
+            spends = list(_common(settings, configured))
+        else:
+            spends = await _own(settings, configured, store, *await _person(settings, name))
         full_at = await store.full_at(spends)
     now = time.time()
     click.echo(f"{'limit':<28} {'of':<20} {'used':>6} {'left':>6}  allowed")
@@ -63,7 +63,8 @@ async def _unlock(settings: Settings, name: str) -> None:
 
     source, user = await _person(settings, name)
     async with _opened(settings) as store:
-        await store.spend(acting(Act.CLEAR, _own(settings, limits_of(settings), source, user)))
+        own = await _own(settings, limits_of(settings), store, source, user)
+        await store.spend(acting(Act.CLEAR, own))
     click.echo(f"{user.name} is unlocked")
 
 
@@ -109,13 +110,14 @@ async def _person(settings: Settings, name: str) -> tuple[str, User]:
     raise click.ClickException("nobody has that name; radius-voice users list shows who there is")
 
 
-def _own(settings: Settings, configured: Limits, source: str, user: User) -> list[Spend]:
+async def _own(settings: Settings, configured: Limits, store: Store, source: str, user: User) -> list[Spend]:
     """The limits that count for a person by any of their phones, each once."""
     from radius_voice.app import server_key
     from radius_voice.login.codes import Keys
+    from radius_voice.login.first_factor import password_subjects
 
-    name_hash = Keys(server_key(settings)).name(user.name)
-    spends = list(configured.about({"person": f"{source}:{user.id}"}, name_hash))
+    subjects = await password_subjects(Keys(server_key(settings)), store, source, user.name)
+    spends = list(configured.about({"person": f"{source}:{user.id}"}, subjects))
     for phone in user.phones:
         spends += configured.about({"phone": phone.e164})
     return spends

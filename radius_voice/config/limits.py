@@ -18,7 +18,7 @@ class PasswordLimits(Section):
     """By the name that was typed."""
     source: Limit = written("30 per 10m")
     """By where the person's device is (Calling-Station-Id)."""
-    client: Limit = written("600 per 10m")
+    client: Limit = written("off")
     """By gateway."""
     all: Limit = written("off")
     """All wrong passwords."""

@@ -45,16 +45,17 @@ DIGIT = "\ue000"
 """Stands for a digit in a template; private use, so not printable, so never in a friendly name."""
 
 REFUSALS: dict[int, RefusedNumber | NotPlaced] = {
-    429: NotPlaced("HTTP 429: too many requests", paced=True),
-    10004: NotPlaced("10004: too many concurrent calls", paced=True),
+    429: NotPlaced("HTTP 429: too many requests"),
+    10004: NotPlaced("10004: too many concurrent calls"),
     13224: RefusedNumber("13224: not a valid number"),
     13227: RefusedNumber("13227: country not enabled", alarm=True),
-    20003: NotPlaced("20003: credentials refused", alarm=True),
-    20404: NotPlaced("20404: no such account or resource", alarm=True),
-    20429: NotPlaced("20429: too many requests", paced=True),
-    21210: NotPlaced("21210: the from number is not ours", alarm=True),
+    20003: NotPlaced("20003: credentials refused", alarm=True, outage=True),
+    20404: NotPlaced("20404: no such account or resource", alarm=True, outage=True),
+    20429: NotPlaced("20429: too many requests"),
+    21202: RefusedNumber("21202: premium number"),
+    21210: NotPlaced("21210: the from number is not ours", alarm=True, outage=True),
     21211: RefusedNumber("21211: not a valid number"),
-    21212: NotPlaced("21212: the from number is not valid", alarm=True),
+    21212: NotPlaced("21212: the from number is not valid", alarm=True, outage=True),
     21214: RefusedNumber("21214: number cannot be reached"),
     21215: RefusedNumber("21215: country not enabled", alarm=True),
     21216: RefusedNumber("21216: number is blocked"),
@@ -184,7 +185,7 @@ class TwilioVoice:
                 to=order.phone.e164, from_=self._from, twiml=twiml, timeout=order.ring, time_limit=SCRIPT_SECONDS
             )
         except NotSent as error:
-            return NotPlaced(f"not sent: {error}")
+            return NotPlaced(f"not sent: {error}", outage=True)
         except SentUnknown as error:
             return Unknown(f"sent, then: {error}")
         except TwilioException as error:

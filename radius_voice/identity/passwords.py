@@ -1,4 +1,4 @@
-"""Passwords at rest are argon2id (RFC 9106), checked in threads of their own so that no burst can stop the loop."""
+"""Passwords at rest are argon2id (RFC 9106), verified in threads so that no burst of them can stop the event loop."""
 
 from __future__ import annotations
 
@@ -7,18 +7,16 @@ import base64
 import os
 import re
 import secrets
-import threading
 import time
 import unicodedata
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import partial
-from typing import TypeVar
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 
 from argon2 import low_level
 from argon2.exceptions import Argon2Error, VerifyMismatchError
 
+from radius_voice.fair_queue import FairQueue
 from radius_voice.login.model import Unavailable
 
 SALT_OCTETS = 16
@@ -32,9 +30,8 @@ MOST_TIME = 20
 MOST_PARALLELISM = 16
 FEWEST_SALT_OCTETS = 8
 FEWEST_HASH_OCTETS = 16
+PART = "password verification"
 SETTLING = 0.2  # the weight of the newest measurement in the running mean
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,89 +102,127 @@ def outdated(hashed: str, parameters: Parameters = DEFAULT) -> bool:
     return parameters_of(hashed).work < parameters.work
 
 
-class Hasher:
-    """Checks passwords in at most `threads` threads (one a core), with at most `waiting` more in the queue.
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Where a verification queues: those of `returning` users first, the others in turn for each `queue`."""
 
-    First come, first served. Whoever cannot be served by their deadline is told so at once instead of
-    being kept waiting: a gateway that hears nothing asks the next server.
+    queue: str = ""
+    returning: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Job:
+    """A verification that waits or runs. `deadline` is loop time, `work` KiB touched."""
+
+    hashed: str = field(repr=False)
+    text: str = field(repr=False)
+    work: int
+    deadline: float
+    result: asyncio.Future[bool]
+
+    def refuse(self, detail: str) -> None:
+        """End it as unavailable, unless it has ended."""
+        if not self.result.done():
+            self.result.set_exception(Unavailable(PART, detail))
+
+
+class Hasher:
+    """Verifies passwords in at most `threads` threads (one a core), with at most `waiting` more in the queue.
+
+    A verification that cannot end before its deadline is not begun, so that under overload the threads work for those
+    whose gateways still wait. One that has begun ends in its own time. All methods belong to the event loop.
     """
 
     def __init__(
         self,
         threads: int | None = None,
-        waiting: int = 256,
+        waiting: int = 128,
         check: Callable[[str, str], bool] = verify,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._threads = threads or len(os.sched_getaffinity(0))
-        self._waiting = waiting
         self._check = check
         self._clock = clock
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="password")
-        self._lock = threading.Lock()
-        self._jobs = 0
-        self._work = 0
+        self._queue: FairQueue[_Job] = FairQueue(waiting)
+        self._running = 0
         self._pace = 0.0
 
-    async def verify(self, hashed: str, text: str, deadline: float) -> bool:
-        """Whether `text` is the password behind the hash, told by `deadline` (loop time).
+    def allow(self, waiting: int) -> None:
+        """Let at most that many verifications wait from now on."""
+        self._queue.capacity = waiting
 
-        Raises Unavailable when that cannot be known in time.
+    async def verify(self, hashed: str, text: str, deadline: float, turn: Turn = Turn()) -> bool:
+        """Whether `text` is the password behind the hash.
+
+        Raises Unavailable if the verification does not begin before `deadline` (loop time), or fails.
         """
-        work = parameters_of(hashed).work
-        self._admit(work, deadline - asyncio.get_running_loop().time())
-        try:
-            async with asyncio.timeout_at(deadline):
-                return await asyncio.wrap_future(self._submit(work, partial(self._measured, hashed, text, work)))
-        except TimeoutError:
-            raise Unavailable("password hashing", "not done in time") from None
-        except Argon2Error as problem:
-            raise Unavailable("password hashing", f"argon2 failed: {problem}") from None
+        loop = asyncio.get_running_loop()
+        job = _Job(hashed, text, parameters_of(hashed).work, deadline, loop.create_future())
+        if loop.time() >= deadline:
+            job.refuse("too late to begin")
+        elif self._running < self._threads:
+            self._start(job)  # a free thread always tries: a pace measured in a bad moment is measured again
+        else:
+            self._wait(job, turn)
+        return await job.result
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is being checked: a moment for work that nobody waits for."""
-        return not self._jobs
+        """Whether nothing is being verified: a moment for work that no login waits for."""
+        return not self._running
 
     async def hash(self, text: str, parameters: Parameters = DEFAULT) -> str:
-        """Hash a password in the same threads, after everybody who waits already."""
-        return await asyncio.wrap_future(self._submit(parameters.work, partial(hash_password, text, parameters)))
+        """Hash a password in the same threads, behind the verifications that run."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, hash_password, text, parameters)
 
     def close(self) -> None:
         """Drop what waits; what runs ends by itself."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _admit(self, work: int, left: float) -> None:
-        with self._lock:
-            jobs, expected = self._jobs, (self._work / self._threads + work) * self._pace
-        if left <= 0:
-            raise Unavailable("password hashing", "too late to begin")
-        if jobs >= self._threads + self._waiting:
-            raise Unavailable("password hashing", f"{jobs} verifications wait already")
-        # A free thread always tries: a pace measured in a bad moment could otherwise never be measured again.
-        if jobs >= self._threads and expected > left:
-            raise Unavailable("password hashing", f"{jobs} verifications would take longer than the gateway waits")
+    def _wait(self, job: _Job, turn: Turn) -> None:
+        if len(self._queue) >= self._queue.capacity:
+            self._queue.remove(lambda each: each.result.done())
+        dropped = self._queue.put(job, turn.queue, preferred=turn.returning)
+        if dropped is not None:
+            dropped.refuse(f"{len(self._queue)} verifications wait already")
+        asyncio.get_running_loop().call_at(job.deadline, job.refuse, "not begun in time")
 
-    def _submit(self, work: int, job: Callable[[], T]) -> Future[T]:
-        with self._lock:
-            self._jobs += 1
-            self._work += work
-        future = self._pool.submit(job)
-        future.add_done_callback(lambda _: self._finished(work))
-        return future
+    def _start(self, job: _Job) -> None:
+        self._running += 1
+        running = asyncio.get_running_loop().run_in_executor(self._pool, self._timed, job.hashed, job.text)
+        running.add_done_callback(lambda ended: self._ended(job, ended))
 
-    def _finished(self, work: int) -> None:
-        with self._lock:
-            self._jobs -= 1
-            self._work -= work
-
-    def _measured(self, hashed: str, text: str, work: int) -> bool:
+    def _timed(self, hashed: str, text: str) -> tuple[bool, float]:
         begun = self._clock()
-        right = self._check(hashed, text)
-        pace = (self._clock() - begun) / work
-        with self._lock:
+        return self._check(hashed, text), self._clock() - begun
+
+    def _ended(self, job: _Job, ended: asyncio.Future[tuple[bool, float]]) -> None:
+        self._running -= 1
+        if ended.cancelled():
+            job.refuse("the server stops")
+            return
+        problem = ended.exception()
+        if problem is not None:
+            job.refuse(f"argon2 failed: {problem if isinstance(problem, Argon2Error) else type(problem).__name__}")
+        else:
+            right, seconds = ended.result()
+            pace = seconds / job.work
             self._pace = self._pace + SETTLING * (pace - self._pace) if self._pace else pace
-        return right
+            if not job.result.done():
+                job.result.set_result(right)
+        self._start_next()
+
+    def _start_next(self) -> None:
+        now = asyncio.get_running_loop().time()
+        while self._running < self._threads and (job := self._queue.pop()) is not None:
+            if job.result.done():
+                continue
+            if now + job.work * self._pace > job.deadline:
+                job.refuse("would take longer than the gateway waits")
+            else:
+                self._start(job)
 
 
 def _octets(text: str) -> bytes:

@@ -20,9 +20,10 @@ from typing import BinaryIO
 from argon2.exceptions import Argon2Error
 
 from radius_voice.events import Reason
-from radius_voice.identity.passwords import DEFAULT, Hasher, Parameters, hash_password, outdated, parameters_of
-from radius_voice.identity.users_text import Person, UsersFileError, fold, parse, with_hash, with_user
+from radius_voice.identity.passwords import DEFAULT, Hasher, Parameters, Turn, hash_password, outdated, parameters_of
+from radius_voice.identity.users_text import Person, UsersFileError, parse, with_hash, with_user
 from radius_voice.login.model import Claim, Denied, Passed, User
+from radius_voice.login.names import canonical_name
 
 __all__ = ["UsersFile", "UsersFileError", "create"]
 
@@ -70,23 +71,29 @@ class UsersFile:
     async def verify(self, claim: Claim, deadline: float) -> Passed | Denied:
         """Check a password. Every answer costs one verification, so that time does not tell who exists."""
         content = await self._current()
-        person = content.people.get(fold(claim.name))
+        person = content.people.get(canonical_name(claim.name))
         hashed = person.password if person else None
-        right = await self._hasher.verify(hashed or content.nobody, claim.password, deadline)
+        turn = Turn(claim.queue, claim.returning)
+        right = await self._hasher.verify(hashed or content.nobody, claim.password, deadline, turn)
         if person is None:
-            return Denied(Reason.UNKNOWN_USER, name_known=False)
+            return Denied(Reason.UNKNOWN_USER)
         if hashed is None or not claim.password or not right:
-            return Denied(Reason.WRONG_PASSWORD, name_known=True)
+            return Denied(Reason.WRONG_PASSWORD, person.user.name)
         if person.user.disabled:
-            return Denied(Reason.DISABLED, name_known=True)
+            return Denied(Reason.DISABLED, person.user.name, password_right=True)
         if outdated(hashed, self._parameters):
             self._rehash_soon(person, claim.password)
         return Passed()
 
     async def find(self, name: str, deadline: float) -> User | None:  # noqa: ARG002
         """Find whoever has that name, disabled or not."""
-        person = (await self._current()).people.get(fold(name))
+        person = (await self._current()).people.get(canonical_name(name))
         return person.user if person else None
+
+    async def get(self, user_id: str, deadline: float) -> User | None:
+        """Find a user by its id, which is its key in the file."""
+        found = await self.find(user_id, deadline)
+        return found if found is not None and found.id == user_id else None
 
     def everyone(self) -> tuple[User, ...]:
         """Everybody as last read, in the file's order."""
@@ -145,7 +152,7 @@ class UsersFile:
 
     def _rehash_soon(self, person: Person, password: str) -> None:
         """Beside the login, once for a person at a time, and only while nobody waits to be checked."""
-        key = fold(person.user.id)
+        key = canonical_name(person.user.id)
         if key not in self._rehashing and self._hasher.idle:
             task = asyncio.create_task(self._rehash(person, password))
             self._rehashing[key] = task

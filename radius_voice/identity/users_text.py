@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -12,6 +11,7 @@ from typing import TypeVar
 from radius_voice import strict_yaml
 from radius_voice.identity.passwords import parameters_of
 from radius_voice.login.model import User
+from radius_voice.login.names import canonical_name
 from radius_voice.login.phone import Phone, parse_phone
 
 KEYS = ("password", "phones", "language", "groups", "disabled")
@@ -33,11 +33,6 @@ class Person:
     line: int = field(compare=False)
 
 
-def fold(name: str) -> str:
-    """Reduce a name to what is compared: names that differ by case, composition or outer spaces are the same."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name.strip()).casefold())
-
-
 def parse(text: str, file: str) -> dict[str, Person]:
     """Read everybody in `text`, by folded name; `file` is for messages. Raises UsersFileError with every error."""
     if not text.strip():
@@ -56,7 +51,7 @@ def parse(text: str, file: str) -> dict[str, Person]:
     hashes: dict[str, str] = {}
     for key, value in root.items():
         person = reader.person(key, value)
-        folded = fold(key)
+        folded = canonical_name(key)
         if folded in people:
             reader.refuse((key,), f"the same name as {people[folded].user.id!r}, names are compared without case")
         people.setdefault(folded, person)
@@ -69,10 +64,10 @@ def parse(text: str, file: str) -> dict[str, Person]:
 
 def with_user(text: str, file: str, user: User, password: str) -> str:
     """Append a user to the text; raises ValueError when the name is taken or the file cannot be appended to."""
-    if not fold(user.id):
+    if not canonical_name(user.id):
         raise ValueError("a name of spaces alone; give a name")
     people = parse(text, file)
-    taken = people.get(fold(user.id))
+    taken = people.get(canonical_name(user.id))
     if taken:
         raise ValueError(f"{file}: {taken.user.id!r} is there already; edit the file, or choose another name")
     entry = [
@@ -86,18 +81,18 @@ def with_user(text: str, file: str, user: User, password: str) -> str:
         entry.append("  disabled: true")
     between = "" if text.endswith("\n") else "\n"
     changed = text + between + "\n".join(entry) + "\n"
-    return _checked(changed, file, people | {fold(user.id): Person(user, password, 0)})
+    return _checked(changed, file, people | {canonical_name(user.id): Person(user, password, 0)})
 
 
 def with_hash(text: str, file: str, person: Person, password: str) -> str | None:
     """Put a new hash in place of the person's present one; None when somebody has changed it meanwhile."""
     people = parse(text, file)
-    found = people.get(fold(person.user.id))
+    found = people.get(canonical_name(person.user.id))
     if found is None or found.password is None or found.password != person.password:
         return None
     start = sum(len(line) for line in text.splitlines(keepends=True)[: found.line - 1])
     changed = text[:start] + text[start:].replace(found.password, password, 1)
-    return _checked(changed, file, people | {fold(person.user.id): replace(found, password=password)})
+    return _checked(changed, file, people | {canonical_name(person.user.id): replace(found, password=password)})
 
 
 def _checked(text: str, file: str, expected: Mapping[str, Person]) -> str:
@@ -139,7 +134,7 @@ class _Reader:
         self.errors.append((self._lines[path], f"{path[0]}{where}: {mend}"))
 
     def person(self, key: str, value: strict_yaml.Value) -> Person:
-        if not fold(key):
+        if not canonical_name(key):
             self.refuse((key,), "a name of spaces alone; give a name")
         if not isinstance(value, dict):
             self.refuse((key,), f"must be a mapping with some of: {', '.join(KEYS)}")

@@ -6,24 +6,23 @@ what is compared are keyed hashes. What may never happen, whatever the order of 
 - an Accept without the right code of the present call (a written, timed bypass aside);
 - a second Accept decision on a row; only its verdict may be repeated, for `REPEATED_FOR` seconds;
 - a new call while the old one may live, unless the old one is hung up first - also when its row has ended;
+- an effect, a State or an attempt in another session than the one that a State was issued for;
 - a row that stays open past `ends_at`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from enum import Enum
 from hmac import compare_digest
 from typing import Any, NamedTuple
 
 from radius_voice.events import Outcome, Reason
-from radius_voice.login.codes import fold
-from radius_voice.login.model import Call, CallRef, CallStatus, HandedOut, Login, Verdict
+from radius_voice.login import issued
+from radius_voice.login.issued import REPEATED_FOR
+from radius_voice.login.model import Call, CallRef, CallStatus, FinalResult, HandedOut, Login, Verdict
+from radius_voice.login.names import canonical_name
 from radius_voice.login.phone import Phone
 from radius_voice.nouns import noun
-
-REPEATED_FOR = 30.0
-MOST_STATES = 32
 
 
 @noun
@@ -31,6 +30,19 @@ class First:
     """A first packet whose first factor holds. `blank` is the row to open if none is to be joined."""
 
     blank: Login
+
+
+@noun
+class RecordedRequest:
+    """An initial request that is recorded for the session `login`: it may join that one and has no other effect.
+
+    `state` is the hash of the State that it was issued; `password` and `source` must be those of the session.
+    """
+
+    login: str
+    state: bytes
+    password: bytes
+    source: str
 
 
 @noun
@@ -72,13 +84,26 @@ class LockedOut:
 
 
 @noun
+class UserChanged:
+    """The directory no longer permits the login that waits for its code; `reason` says why."""
+
+    state: bytes
+    answer: bytes
+    reason: Reason
+
+
+@noun
 class CallPlaced:
-    """A provider took call `number` of that login to that phone."""
+    """A provider took call `number` of that login to that phone, or may have taken it: then `ref` is None.
+
+    `refused` is True if a provider had refused it before for another reason than an outage.
+    """
 
     login: str
     number: int
     phone: Phone
-    ref: CallRef
+    ref: CallRef | None
+    refused: bool = False
 
 
 @noun
@@ -101,7 +126,7 @@ class CallChanged:
     lifetime: float
 
 
-Input = First | Answered | LockedOut | CallPlaced | CallFailed | CallChanged
+Input = First | RecordedRequest | Answered | LockedOut | UserChanged | CallPlaced | CallFailed | CallChanged
 
 
 class Charge(Enum):
@@ -118,7 +143,8 @@ class Step(NamedTuple):
     """What becomes of a row: the new row (None: nothing changes), what the gateway is told, and what is done.
 
     `hands_out` says that the event's fresh State is given out; `ring` that the new row's call is
-    to be placed, after hanging up `hang_up` where there is one.
+    to be placed, after hanging up `hang_up` where there is one. `previous` is the result of a replaced
+    session that is repeated.
     """
 
     row: Login | None
@@ -128,19 +154,29 @@ class Step(NamedTuple):
     ring: bool = False
     hang_up: CallRef | None = None
     charge: Charge = Charge.NOTHING
+    previous: FinalResult | None = None
 
 
 def step(row: Login | None, event: Input, now: float) -> Step:
     """What `event` makes of `row` at wall-clock time `now`."""
     if isinstance(event, First):
         return _first(row, event.blank, now)
+    if isinstance(event, RecordedRequest):
+        return _recorded(row, event, now)
     if isinstance(event, CallPlaced | CallFailed | CallChanged):
         return _of_call(row, event, now)
     if row is None:
         return Step(None, Outcome.REJECT, Reason.UNKNOWN_STATE)
-    if isinstance(event, LockedOut):
-        return _locked(row, event, now)
+    if isinstance(event, LockedOut | UserChanged):
+        return _stopped(row, event, now)
     return _answered(row, event, now)
+
+
+def decides(row: Login | None, event: Answered, now: float) -> bool:
+    """Whether `step` would compare the code or place a call for that response, instead of repeating or refusing it."""
+    if row is None or not row.open_at(now) or not _belongs(row, event.client, event.name):
+        return False
+    return issued.is_unused(row.states, event.state)
 
 
 def _of_call(row: Login | None, event: CallPlaced | CallFailed | CallChanged, now: float) -> Step:
@@ -162,36 +198,55 @@ def _first(row: Login | None, blank: Login, now: float) -> Step:
         return _open(None, blank, now)
     if not row.open_at(now):
         return Step(None, Outcome.REJECT, Reason.BUSY) if row.live_at(now) else _open(row, blank, now)
-    same = compare_digest(row.password, blank.password) and row.source == blank.source
+    same = _same(row, blank.password, blank.source)
     if row.live_at(now):
         if not same:
             return Step(None, Outcome.REJECT, Reason.BUSY)
-        joined = _next(row, states=_hand_out(row.states, blank.states[0].state, now))
-        return Step(joined, Outcome.CHALLENGE, Reason.JOINED, hands_out=True)
+        return _join(row, blank.states[0].state, now)
     if not same:
         return _open(row, blank, now)
     live = blank.call.live_until - blank.call.at
     fresh = Fresh(blank.states[0].state, blank.code, live, blank.code_until - blank.call.live_until)
     if not _may_redial(row, fresh, now):
         return Step(None, Outcome.REJECT, Reason.NO_REDIALS)
-    states = _hand_out(row.states, fresh.state, now)
-    return _redialled(_next(row, states=states), blank.call.phone, fresh, now)
+    joined = _join(row, fresh.state, now)
+    if joined.row is None:
+        return joined
+    return _redialled(joined.row._replace(phones=blank.phones), blank.call.phone, fresh, now)
+
+
+def _join(row: Login, state: bytes, now: float) -> Step:
+    """Join the session with a State of its own."""
+    if issued.is_full(row.states):
+        return Step(None, Outcome.REJECT, Reason.JOIN_LIMIT)
+    joined = _next(row, states=issued.issue(row.states, state, now))
+    return Step(joined, Outcome.CHALLENGE, Reason.JOINED, hands_out=True)
+
+
+def _recorded(row: Login | None, event: RecordedRequest, now: float) -> Step:
+    """A recorded request joins its own session with the State that it was issued, if that is still unused."""
+    own = row is not None and row.id == event.login and row.open_at(now) and _same(row, event.password, event.source)
+    if row is None or not own or not issued.is_unused(row.states, event.state):
+        return Step(None, Outcome.REJECT, Reason.REPLAY)
+    return Step(None, Outcome.CHALLENGE, Reason.JOINED, hands_out=True)
+
+
+def _same(row: Login, password: bytes, source: str) -> bool:
+    """Whether a request comes from whoever opened the session."""
+    return compare_digest(row.password, password) and row.source == source
 
 
 def _open(row: Login | None, blank: Login, now: float) -> Step:
-    """Open a row; verdicts of the one before stay known until nobody can ask for them again."""
+    """Open a session; final results of the one before stay known while they may be repeated."""
     if row is not None:
-        used = [handed for handed in row.states if handed.verdict]
-        states = _hand_out(used, blank.states[0].state, now)
-        blank = blank._replace(states=states, version=row.version + 1)
+        blank = blank._replace(previous=issued.results_to_keep(row, now), version=row.version + 1)
     return Step(blank, Outcome.CHALLENGE, Reason.CALLED, hands_out=True, ring=True, charge=Charge.CALL)
 
 
 def _answered(row: Login, event: Answered, now: float) -> Step:
-    newest_first = reversed(row.states)
-    handed = next((each for each in newest_first if compare_digest(each.state, event.state)), None)
-    if handed is None or row.client != event.client or fold(row.name) != fold(event.name):
-        return Step(None, Outcome.REJECT, Reason.UNKNOWN_STATE)
+    handed = issued.find(row.states, event.state)
+    if handed is None or not _belongs(row, event.client, event.name):
+        return _of_previous(row, event, now)
     if handed.verdict is not None:
         return _repeat(row, handed, handed.verdict, event, now)
     if row.verdict is not None:
@@ -210,6 +265,21 @@ def _answered(row: Login, event: Answered, now: float) -> Step:
     return _wrong(row, event, now)
 
 
+def _belongs(known: Login | FinalResult, client: str, name: str) -> bool:
+    """Whether a response comes from the client entry and the user that the session is for."""
+    return known.client == client and canonical_name(known.name) == canonical_name(name)
+
+
+def _of_previous(row: Login, event: Answered, now: float) -> Step:
+    """The final result of a replaced session is repeated; a State of it has no effect in this session."""
+    known = next((each for each in row.previous if compare_digest(each.state, event.state)), None)
+    if known is None or not _belongs(known, event.client, event.name):
+        return Step(None, Outcome.REJECT, Reason.UNKNOWN_STATE)
+    if not compare_digest(known.answer, event.answer) or now - known.verdict.at > REPEATED_FOR:
+        return Step(None, Outcome.REJECT, Reason.USED_STATE)
+    return Step(None, known.verdict.outcome, Reason.REPEATED, previous=known)
+
+
 def _repeat(row: Login, handed: HandedOut, verdict: Verdict, event: Answered, now: float) -> Step:
     """A verdict is repeated, not reconsidered; any other use of a used State is refused."""
     if not compare_digest(handed.answer, event.answer) or now - verdict.at > REPEATED_FOR:
@@ -218,13 +288,12 @@ def _repeat(row: Login, handed: HandedOut, verdict: Verdict, event: Answered, no
         return Step(None, verdict.outcome, Reason.REPEATED)
     if not row.open_at(now):
         return Step(None, Outcome.REJECT, Reason.USED_STATE)
-    states = _hand_out(row.states, event.fresh.state, now)
-    return Step(_next(row, states=states), Outcome.CHALLENGE, Reason.REPEATED, hands_out=True)
+    return Step(None, Outcome.CHALLENGE, Reason.REPEATED, hands_out=True)
 
 
 def _accept(row: Login, event: Answered, now: float) -> Step:
     verdict = Verdict(Outcome.ACCEPT, Reason.CODE_RIGHT, now)
-    states = _use(row.states, event.state, event.answer, verdict)
+    states = issued.use(row.states, event.state, event.answer, verdict)
     ended = _next(row, states=states, verdict=verdict)
     return Step(ended, Outcome.ACCEPT, Reason.CODE_RIGHT, hang_up=_live_ref(row, now), charge=Charge.RIGHT_CODE)
 
@@ -242,8 +311,8 @@ def _again(row: Login, event: Answered, reason: Reason, now: float, charge: Char
 
 
 def _next_state(row: Login, event: Answered, reason: Reason, now: float) -> Login:
-    used = _use(row.states, event.state, event.answer, Verdict(Outcome.CHALLENGE, reason, now))
-    return _next(row, states=_hand_out(used, event.fresh.state, now))
+    used = issued.use(row.states, event.state, event.answer, Verdict(Outcome.CHALLENGE, reason, now))
+    return _next(row, states=issued.issue(used, event.fresh.state, now))
 
 
 def _redial(row: Login, event: Answered, phone: int, now: float) -> Step:
@@ -276,21 +345,23 @@ def _redialled(row: Login, phone: Phone, fresh: Fresh, now: float, hang_up: Call
 
 def _end(row: Login, state: bytes, answer: bytes, reason: Reason, now: float, charge: Charge = Charge.NOTHING) -> Step:
     verdict = Verdict(Outcome.REJECT, reason, now)
-    ended = _next(row, states=_use(row.states, state, answer, verdict), verdict=verdict)
+    ended = _next(row, states=issued.use(row.states, state, answer, verdict), verdict=verdict)
     return Step(ended, Outcome.REJECT, reason, hang_up=_live_ref(row, now), charge=charge)
 
 
-def _locked(row: Login, event: LockedOut, now: float) -> Step:
-    if not row.open_at(now):
-        return Step(None, Outcome.REJECT, Reason.LOCKED)
-    return _end(row, event.state, event.answer, Reason.LOCKED, now)
+def _stopped(row: Login, event: LockedOut | UserChanged, now: float) -> Step:
+    reason = event.reason if isinstance(event, UserChanged) else Reason.LOCKED
+    if not row.open_at(now) or not issued.is_unused(row.states, event.state):
+        return Step(None, Outcome.REJECT, reason)
+    return _end(row, event.state, event.answer, reason, now)
 
 
 def _placed(row: Login, event: CallPlaced, now: float) -> Step:
     if not row.open_at(now):
         return Step(None, Outcome.SILENCE, Reason.CALLED, hang_up=event.ref)
     call = row.call._replace(phone=event.phone, ref=event.ref)
-    return Step(_next(row, call=call), Outcome.CHALLENGE, Reason.CALLED)
+    allowed = row.bypass_allowed and not event.refused
+    return Step(_next(row, call=call, bypass_allowed=allowed), Outcome.CHALLENGE, Reason.CALLED)
 
 
 def _failed(row: Login, event: CallFailed, now: float) -> Step:
@@ -300,7 +371,7 @@ def _failed(row: Login, event: CallFailed, now: float) -> Step:
     if not row.open_at(now):
         return Step(_next(row, call=over), Outcome.SILENCE, event.reason, charge=Charge.CALL_BACK)
     verdict = Verdict(Outcome.REJECT, event.reason, now)
-    if event.bypass:
+    if event.bypass and row.bypass_allowed:
         verdict = Verdict(Outcome.ACCEPT, Reason.BYPASSED, now)
     ended = _next(row, call=over, verdict=verdict)
     return Step(ended, verdict.outcome, verdict.reason, charge=Charge.CALL_BACK)
@@ -323,14 +394,3 @@ def _next(row: Login, **changes: Any) -> Login:
 
 def _live_ref(row: Login, now: float) -> CallRef | None:
     return row.call.ref if row.live_at(now) else None
-
-
-def _use(states: tuple[HandedOut, ...], state: bytes, answer: bytes, verdict: Verdict) -> tuple[HandedOut, ...]:
-    used = [HandedOut(each.state, answer, verdict) if compare_digest(each.state, state) else each for each in states]
-    return tuple(used)
-
-
-def _hand_out(states: Iterable[HandedOut], state: bytes, now: float) -> tuple[HandedOut, ...]:
-    """`states` and a new one, without those whose verdict nobody may ask for any more, 32 at most."""
-    known = [each for each in states if each.verdict is None or now - each.verdict.at <= REPEATED_FOR]
-    return (*known[1 - MOST_STATES :], HandedOut(state))

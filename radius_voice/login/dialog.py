@@ -1,93 +1,70 @@
 """The login, from top to bottom.
 
 A first packet goes to `begin`, one that carries State to `answer`, a call's progress to `heard`.
-Each loads the row, lets `challenge.step` decide, and swaps the new row in if nobody else did.
+Each loads the row, lets `challenge.step` decide, and swaps the new row in if no other process was faster.
 The row with its code is in the store before a provider is asked: a crash in between leaves a row
-that is answered or ends, never a ringing phone whose code nobody knows.
+that is answered or ends, never a ringing phone whose code cannot be checked.
 """
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from collections.abc import Callable
+from dataclasses import replace
 
-from radius_voice.events import Called, CallResult, Lifecycle, Observer, Outcome, Reason, Trace
+from radius_voice.events import Outcome, Reason, Trace
 from radius_voice.login import told
+from radius_voice.login.calls import Calls, Ring
 from radius_voice.login.challenge import (
     Answered,
-    CallChanged,
-    CallFailed,
-    CallPlaced,
     Charge,
     First,
     Fresh,
     Input,
     LockedOut,
+    RecordedRequest,
     Step,
+    UserChanged,
+    decides,
     step,
 )
-from radius_voice.login.codes import Keys, States, key_in, new_code, tidy_code
-from radius_voice.login.follow import Follower, Watched
-from radius_voice.login.identify import identify
-from radius_voice.login.limits import Limits, acting, subjects_of
+from radius_voice.login.codes import key_in, new_login_id, tidy_code
+from radius_voice.login.first_factor import Checked, FirstFactorChecks
+from radius_voice.login.limits import acting, subjects_of
 from radius_voice.login.model import (
     Act,
     Attempt,
     Call,
-    CallRef,
-    CallStatus,
     Decision,
+    Denied,
     HandedOut,
     Limited,
     Login,
     LoginKey,
-    Order,
-    Script,
+    Record,
+    Recorded,
     Spend,
     Swap,
     Unavailable,
     User,
 )
+from radius_voice.login.parts import Parts
 from radius_voice.login.phone import Phone
-from radius_voice.login.policy import PROVIDER_SECONDS, Policy
-from radius_voice.login.ports import Delivery, LiveCalls, Store
-from radius_voice.login.ring import Rung, place_call
-from radius_voice.nouns import noun
+from radius_voice.login.policy import Policy
+from radius_voice.login.records import Slot, session_of
+from radius_voice.login.supervisor import Supervisor
 
 MOST_SWAPS = 16
+REUSE_WARNING_SECONDS = 60.0
 _PHONE_ASKED_FOR = re.compile(r"\s*phone([1-9]?)\s*", re.IGNORECASE)
-_T = TypeVar("_T")
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What a dialog works with. `now` is wall clock, `clock` monotonic; `voice` is in order of failover."""
+class _AlreadyRecorded(Exception):
+    """The request had an effect before; `value` is its record."""
 
-    keys: Keys
-    store: Store
-    limits: Limits
-    policies: Mapping[str, Policy]
-    voice: Mapping[str, Delivery]
-    live: Mapping[str, LiveCalls]
-    friendly_name: str
-    observer: Observer
-    now: Callable[[], float]
-    clock: Callable[[], float]
-    new_code: Callable[[int], str] = field(default=new_code)
-
-
-@noun
-class _Ring:
-    """A row whose present call is to be placed, and the only copy of the code that will be spoken."""
-
-    row: Login
-    code: str = field(repr=False)
-    policy: Policy
-    attempt: Attempt
-    hang_up: CallRef | None
+    def __init__(self, value: bytes) -> None:
+        super().__init__()
+        self.value = value
 
 
 class Dialog:
@@ -95,21 +72,25 @@ class Dialog:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._states = States()
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self.follower = Follower(parts.live, self.heard, parts.observer, parts.now)
+        self._supervisor = Supervisor(parts.warn)
+        self._first_factor = FirstFactorChecks(
+            parts.keys, parts.limits, parts.store, self._supervisor.run, parts.now, parts.clock
+        )
+        self._calls = Calls(parts, self._supervisor, self._settle_call)
+        self.follower = self._calls.follower
+        self.heard = self._calls.progress
+        self.drain = self._supervisor.drain
+        self._next_reuse_warning: dict[str, float] = {}
 
     async def begin(self, attempt: Attempt, trace: Trace) -> Decision:
         """A first packet: who is it, may they, ring."""
         policy = self._parts.policies[attempt.policy]
         try:
-            user = await identify(attempt, policy, self._parts.keys, self._parts.limits, self._parts.store, trace)
-            if isinstance(user, Decision):
-                return user
-            phones = policy.phones_of(user)
-            if isinstance(phones, Reason):
-                return told.refused(phones, attempt.name)
-            return await self._open(attempt, policy, user, phones, trace)
+            checked = await self._first_factor.check(attempt, policy)
+            checked.note(trace)
+            if checked.reused:
+                self._warn_of_reuse(attempt)
+            return await self._decide(attempt, policy, checked, trace)
         except Unavailable as problem:
             return told.unavailable(policy.on_unavailable, problem, trace)
 
@@ -120,113 +101,174 @@ class Dialog:
         if key is None:
             return told.refused(Reason.UNKNOWN_STATE)
         try:
-            return await self._weigh(attempt, key, policy, trace)
+            decision = await self._weigh(attempt, key, policy, trace)
+            if decision.reason is Reason.CODE_RIGHT and decision.new_station:
+                await self._first_factor.remember_login(attempt, policy)
         except Unavailable as problem:
             return told.unavailable(policy.on_unavailable, problem, trace)
+        return decision
 
-    async def heard(self, key: LoginKey, event: Input, known: Login | None = None) -> None:
-        """Something about a call reached us. A store out of reach loses it: rows end by their cap."""
-        try:
-            await self._settle(key, event, known=known)
-        except Unavailable as problem:
-            self._warn(f"a call's progress was lost: {problem}")
+    # A first packet
 
-    async def drain(self) -> None:
-        """Wait until every ring and every call being ended has come to its end."""
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+    async def _decide(self, attempt: Attempt, policy: Policy, checked: Checked, trace: Trace) -> Decision:
+        match checked.result:
+            case Limited(limit):
+                return told.refused(limit.reason)
+            case Denied(reason, name):
+                return told.refused(reason, name)
+            case Recorded(value):
+                return await self._join_recorded(attempt, checked.slot, value, trace)
+            case _:
+                pass
+        user = await policy.directory.find(attempt.name, attempt.answer_by)
+        refused = _refusal(policy, user)
+        if user is None or refused is not None:
+            await self._parts.store.spend((), checked.slot.rejected(verified=True))
+            return told.refused(refused or Reason.UNKNOWN_USER, user.name if user else "")
+        return await self._opened_or_joined(attempt, policy, user, checked, trace)
 
-    # Opening a row, or joining it
-
-    async def _open(
-        self, attempt: Attempt, policy: Policy, user: User, phones: tuple[Phone, ...], trace: Trace
+    async def _opened_or_joined(
+        self, attempt: Attempt, policy: Policy, user: User, checked: Checked, trace: Trace
     ) -> Decision:
-        parts = self._parts
+        try:
+            return await self._open(attempt, policy, user, checked, trace)
+        except _AlreadyRecorded as recorded:
+            if checked.slot.holds(recorded.value):
+                return await self._join_recorded(attempt, checked.slot, recorded.value, trace)
+        trace.step("request_authenticator_reused")
+        self._warn_of_reuse(attempt)
+        return await self._opened_or_joined(
+            attempt, policy, user, replace(checked, slot=checked.slot.alternative), trace
+        )
+
+    def _warn_of_reuse(self, attempt: Attempt) -> None:
+        """Report a Request Authenticator that was used for another name or password, once a minute for a client."""
+        now = self._parts.clock()
+        if now >= self._next_reuse_warning.get(attempt.client, now):
+            self._next_reuse_warning[attempt.client] = now + REUSE_WARNING_SECONDS
+            self._parts.warn(
+                f"clients.{attempt.client}: two requests with the same Request Authenticator and another user name or "
+                "password: an altered recording, or a faulty gateway (RFC 2865 section 3)"
+            )
+
+    async def _open(self, attempt: Attempt, policy: Policy, user: User, checked: Checked, trace: Trace) -> Decision:
+        parts, slot = self._parts, checked.slot
         if parts.clock() >= attempt.answer_by:
-            return Decision(Outcome.SILENCE, Reason.TOO_LATE, user=attempt.name)
+            return Decision(Outcome.SILENCE, Reason.TOO_LATE, user=user.name)
         key = parts.keys.login(attempt.client, policy.person(user))
-        code, state = parts.new_code(policy.digits), self._states.new(key)
-        blank = self._blank(key, code, state, attempt, policy, user, phones)
-        row, stepped = await self._settle(key, First(blank), self._cost(blank, phones[0], attempt))
+        code, state = parts.new_code(policy.digits), parts.keys.first_state(key, slot.fingerprint)
+        blank = self._blank(key, code, state, attempt, policy, user, checked.returning)
+        cost = self._call_cost(blank, blank.call.phone)
+        row, stepped = await self._settle(key, First(blank), cost, record=slot.session)
+        if stepped.outcome is Outcome.REJECT:
+            await parts.store.spend((), slot.rejected(verified=True))
         trace.step("row", stepped.reason)
         if stepped.ring and row is not None:
-            stepped = await self._wait_for(_Ring(row, code, policy, attempt, None), stepped, trace)
-        return told.decision(row, stepped, state, attempt.name, parts.friendly_name, parts.now())
+            stepped = await self._calls.place(Ring(row, code, policy, attempt), stepped, trace)
+        return told.decision(row, stepped, state, user.name, parts.friendly_name, parts.now())
+
+    async def _join_recorded(self, attempt: Attempt, slot: Slot, value: bytes, trace: Trace) -> Decision:
+        """A request that had its effect before: it may join its own session, as long as that is open."""
+        parts, session = self._parts, session_of(value)
+        if session is None:
+            return told.refused(Reason.REPLAY)
+        key, login = session
+        state = parts.keys.first_state(key, slot.fingerprint)
+        password = parts.keys.password(key, attempt.password)
+        event = RecordedRequest(login, parts.keys.state(state), password, attempt.source)
+        row, stepped = await self._settle(key, event)
+        trace.step("row", stepped.reason)
+        return told.decision(row, stepped, state, "", parts.friendly_name, parts.now())
 
     def _blank(
-        self,
-        key: LoginKey,
-        code: str,
-        state: bytes,
-        attempt: Attempt,
-        policy: Policy,
-        user: User,
-        phones: tuple[Phone, ...],
+        self, key: LoginKey, code: str, state: bytes, attempt: Attempt, policy: Policy, user: User, returning: bool
     ) -> Login:
         keys, now = self._parts.keys, self._parts.now()
-        state_hash = keys.state(state)
-        live = policy.live
+        phones = policy.phones_of(user)
         return Login(
             key=key,
-            id=state_hash.hex()[:16],
+            id=new_login_id(),
             client=attempt.client,
             person=policy.person(user),
-            name=attempt.name,
+            name=user.name,
             password=keys.password(key, attempt.password),
             source=attempt.source,
             code=keys.code(key, code),
-            states=(HandedOut(state_hash),),
+            states=(HandedOut(keys.state(state)),),
             phones=phones,
             tries=policy.tries,
             redials=policy.redials,
-            call=Call(1, phones[0], now, now + live),
+            call=Call(1, phones[0], now, now + policy.live),
             opened_at=now,
-            code_until=min(now + live + policy.lifetime, now + policy.cap),
+            code_until=min(now + policy.live + policy.lifetime, now + policy.cap),
             ends_at=now + policy.cap,
             language=user.language,
             reply=policy.reply_to(user),
+            returning=returning,
         )
 
     # An answer
 
     async def _weigh(self, attempt: Attempt, key: LoginKey, policy: Policy, trace: Trace) -> Decision:
         parts, keys = self._parts, self._parts.keys
-        code, state = parts.new_code(policy.digits), self._states.new(key)
-        asked = _PHONE_ASKED_FOR.fullmatch(attempt.password)
-        phone = int(asked[1] or 1) - 1 if asked else None
+        sent = attempt.state or b""
+        code, state = parts.new_code(policy.digits), keys.next_state(key, sent, attempt.password)
         event = Answered(
             client=attempt.client,
             name=attempt.name,
-            state=keys.state(attempt.state or b""),
+            state=keys.state(sent),
             answer=keys.answer(key, attempt.password),
             code=keys.code(key, tidy_code(attempt.password)),
             password=keys.password(key, attempt.password),
-            phone=phone,
+            phone=_phone_asked_for(attempt.password),
             fresh=Fresh(keys.state(state), keys.code(key, code), policy.live, policy.lifetime),
         )
+        row = await parts.store.load(key)
+        checked: Answered | UserChanged = event
         cost: tuple[Spend, ...] = ()
-        if phone is not None:
-            row = await parts.store.load(key)
-            if row is not None and phone < len(row.phones):
-                cost = self._cost(row, row.phones[phone], attempt)
-        row, stepped = await self._settle(key, event, cost)
+        if row is not None and decides(row, event, parts.now()):
+            checked = await self._checked_again(row, event, policy, attempt.answer_by)
+            if isinstance(checked, Answered) and checked.phone is not None and checked.may_ring:
+                cost = self._call_cost(row, row.phones[checked.phone])
+        row, stepped = await self._settle(key, checked, cost, known=row)
         trace.step("answer", stepped.reason)
         if stepped.ring and row is not None:
-            ring = _Ring(row, code, policy, attempt, stepped.hang_up)
-            stepped = await self._wait_for(ring, stepped, trace)
+            stepped = await self._calls.place(Ring(row, code, policy, attempt, stepped.hang_up), stepped, trace)
         elif stepped.hang_up is not None and row is not None:
-            self._supervise(self._end_call(row, stepped.hang_up))
+            self._calls.end(row, stepped.hang_up)
         return told.decision(row, stepped, state, "", parts.friendly_name, parts.now())
 
-    # The small thing that all three are
+    async def _checked_again(
+        self, row: Login, event: Answered, policy: Policy, deadline: float
+    ) -> Answered | UserChanged:
+        """The event, if the directory still has the user, permits the login and knows the phone that was called."""
+        user_id = policy.user_id(row.person)
+        user = None if user_id is None else await policy.directory.get(user_id, deadline)
+        refused = _refusal(policy, user)
+        if refused is None and user is not None and row.call.phone not in policy.phones_of(user):
+            refused = Reason.PHONE_CHANGED
+        if user is None or refused is not None:
+            return UserChanged(event.state, event.answer, refused or Reason.UNKNOWN_USER)
+        if event.phone is None:
+            return event
+        known = event.phone < len(row.phones) and row.phones[event.phone] in policy.phones_of(user)
+        return replace(event, may_ring=known)
+
+    # Load, step, compare-and-swap
 
     async def _settle(
-        self, key: LoginKey, event: Input, call_cost: tuple[Spend, ...] = (), known: Login | None = None
+        self,
+        key: LoginKey,
+        event: Input,
+        call_cost: tuple[Spend, ...] = (),
+        known: Login | None = None,
+        record: Callable[[Login], Record] | None = None,
     ) -> tuple[Login | None, Step]:
-        """Load, step, swap, until nobody was faster. Returns the row as it now is and what became of it.
+        """Load, step, swap, until no other process was faster. Returns the row as it now is and what became of it.
 
         `known` is the row as it was a moment ago: it is tried before anything is loaded. If it is old the swap says
-        so; of what a call did, `step` changes nothing only where time alone decides.
+        so; of what a call did, `step` changes nothing only where time alone decides. `record` makes the record of the
+        request that is written with the row; raises _AlreadyRecorded if there is one.
         """
         store = self._parts.store
         for _ in range(MOST_SWAPS):
@@ -234,16 +276,22 @@ class Dialog:
             stepped = step(row, event, self._parts.now())
             if stepped.row is None:
                 return row, stepped
-            swapped = await store.swap(row, stepped.row, self._spends(stepped.charge, stepped.row, call_cost))
+            spends = self._spends(stepped.charge, stepped.row, call_cost)
+            swapped = await store.swap(row, stepped.row, spends, record(stepped.row) if record else None)
             if swapped is Swap.DONE:
                 return stepped.row, stepped
             if swapped is Swap.STALE:
                 continue
+            if isinstance(swapped, Recorded):
+                raise _AlreadyRecorded(swapped.value)
             reason = swapped.limit.reason if isinstance(swapped, Limited) else Reason.BUSY
             if not isinstance(event, Answered):
                 return row, Step(None, Outcome.REJECT, reason)
             event = replace(event, may_ring=False) if stepped.ring else LockedOut(event.state, event.answer)
         raise Unavailable("store", "a row changed too often")
+
+    async def _settle_call(self, key: LoginKey, event: Input, known: Login | None) -> tuple[Login | None, Step]:
+        return await self._settle(key, event, known=known)
 
     def _spends(self, charge: Charge, row: Login, call_cost: tuple[Spend, ...]) -> tuple[Spend, ...]:
         if charge is Charge.NOTHING:
@@ -260,106 +308,22 @@ class Dialog:
             case _:  # RIGHT_CODE
                 return limits.for_right_code(subjects)
 
-    def _cost(self, row: Login, phone: Phone, attempt: Attempt) -> tuple[Spend, ...]:
-        limits = self._parts.limits
-        subjects = subjects_of(row.person, phone, row.source, row.client)
-        return (*limits.for_packet(attempt.client, attempt.packet), *limits.for_call(subjects))
+    def _call_cost(self, row: Login, phone: Phone) -> tuple[Spend, ...]:
+        return self._parts.limits.for_call(subjects_of(row.person, phone, row.source, row.client))
 
-    # The ring
 
-    async def _wait_for(self, ring: _Ring, opened: Step, trace: Trace) -> Step:
-        """Ring under supervision, and wait for its end as long as the gateway waits for us."""
-        task = self._supervise(self._ring(ring, opened))
-        await asyncio.sleep(0)  # a ring that ends at once needs no timer
-        if not task.done():
-            await asyncio.wait({task}, timeout=max(0.0, ring.attempt.answer_by - self._parts.clock()))
-        if not task.done():
-            trace.step("ring", Reason.CALLING)
-            return opened._replace(reason=Reason.CALLING)
-        stepped = task.result() if task.exception() is None else opened._replace(reason=Reason.CALL_UNKNOWN)
-        trace.step("ring", stepped.reason)
-        return stepped
+def _refusal(policy: Policy, user: User | None) -> Reason | None:
+    """Why this user may not log in, or None."""
+    if user is None:
+        return Reason.UNKNOWN_USER
+    if user.disabled:
+        return Reason.DISABLED
+    if not user.phones:
+        return Reason.NO_PHONE
+    return None if policy.phones_of(user) else Reason.NUMBER_NOT_ALLOWED
 
-    async def _ring(self, ring: _Ring, opened: Step) -> Step:
-        row, policy, parts = ring.row, ring.policy, self._parts
-        if ring.hang_up is not None and not await self._hang_up(ring.hang_up):
-            return opened._replace(reason=Reason.CALL_UNKNOWN)
-        order = Order(row.call.phone, Script(row.language, parts.friendly_name, ring.code), policy.ring, row.id)
-        rung = await place_call(
-            order,
-            row.phones,
-            parts.voice,
-            self._may_ring,
-            self._reporter(row, ring.attempt.arrived),
-            parts.clock() + PROVIDER_SECONDS,
-        )
-        return await self._rung(ring, rung, opened)
 
-    async def _rung(self, ring: _Ring, rung: Rung, opened: Step) -> Step:
-        """Write down how the ring ended; what the gateway is told follows from it."""
-        row, parts = ring.row, self._parts
-        if rung.result is CallResult.UNKNOWN:
-            return opened._replace(reason=Reason.CALL_UNKNOWN)
-        if rung.result is CallResult.PLACED:
-            await self._placed(ring, rung)
-            return opened
-        reason = Reason.NUMBER_REFUSED if rung.result is CallResult.NUMBER_REFUSED else Reason.DELIVERY_FAILED
-        failed = reason is Reason.DELIVERY_FAILED and not rung.paced
-        waited_for = parts.clock() < ring.attempt.answer_by
-        bypass = failed and waited_for and parts.now() < ring.policy.bypass_until
-        _, stepped = await self._settle(row.key, CallFailed(row.id, row.call.number, reason, bypass), known=row)
-        return stepped
-
-    async def _placed(self, ring: _Ring, rung: Rung) -> None:
-        row, ref = ring.row, rung.ref
-        if ref is None:
-            await self._settle(row.key, CallChanged(row.id, row.call.number, CallStatus.COMPLETED, 0.0), known=row)
-            return
-        _, stepped = await self._settle(row.key, CallPlaced(row.id, row.call.number, rung.phone, ref), known=row)
-        if stepped.hang_up is not None:
-            await self._end_call(row, stepped.hang_up)
-        else:
-            watched = Watched(row.key, row.id, row.call.number, row.call.live_until, ring.policy.lifetime)
-            self.follower.watch(ref, watched)
-
-    async def _may_ring(self, phone: Phone) -> bool:
-        return await self._parts.store.spend(self._parts.limits.for_phone(phone)) is None
-
-    def _reporter(self, row: Login, arrived: float) -> Callable[[str, Phone, CallResult, str, str, bool], None]:
-        def report(provider: str, phone: Phone, result: CallResult, reference: str, detail: str, alarm: bool) -> None:
-            parts = self._parts
-            seconds = parts.clock() - arrived
-            parts.observer(
-                Called(parts.now(), seconds, row.id, provider, phone.masked, result, reference, detail, alarm)
-            )
-
-        return report
-
-    async def _hang_up(self, ref: CallRef) -> bool:
-        """End a call; False when nobody knows whether it ended."""
-        try:
-            await self.follower.hang_up(ref)
-        except Unavailable as problem:
-            self._warn(f"a call could not be ended: {problem}")
-            return False
-        return True
-
-    async def _end_call(self, row: Login, ref: CallRef) -> None:
-        """Hang up the call of a row that has ended; only then its person may be called again."""
-        if await self._hang_up(ref):
-            await self.heard(row.key, CallChanged(row.id, row.call.number, CallStatus.COMPLETED, 0.0), row)
-
-    def _supervise(self, work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
-        """Run `work` to its end whatever becomes of the packet that began it; a failure is never silent."""
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-        return task
-
-    def _ended(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            self._warn(f"a ring failed: {type(task.exception()).__name__}")
-
-    def _warn(self, detail: str) -> None:
-        self._parts.observer(Lifecycle(self._parts.now(), "warning", detail))
+def _phone_asked_for(typed: str) -> int | None:
+    """The index of the phone that `phone`, `phone2` ... ask for instead of a code, or None."""
+    asked = _PHONE_ASKED_FOR.fullmatch(typed)
+    return int(asked[1] or 1) - 1 if asked else None

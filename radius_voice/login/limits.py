@@ -10,12 +10,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from math import floor
 
-from radius_voice.events import Reason
 from radius_voice.login.model import Act, Limit, Limited, Spend
 from radius_voice.login.phone import Phone, country_of
 
 OWN_SCOPES = ("person", "phone")
-REPLAY = Limit("replay", 1, 86400.0, Reason.REPLAY)
 
 
 def arrival_time(full_at: float, limit: Limit, act: Act, now: float) -> float | None:
@@ -116,10 +114,6 @@ class Limits:
         own = {scope: self.codes[scope] for scope in OWN_SCOPES if scope in self.codes}
         return (*self.for_code(subjects, Act.PEEK), *_spends(own, subjects, Act.CLEAR))
 
-    def for_packet(self, client: str, packet: bytes) -> tuple[Spend, ...]:
-        """A packet, named by its Request Authenticator, may lead to one call a day: replays do not dial."""
-        return (Spend(REPLAY, f"{client}:{packet.hex()}"),)
-
     def for_phone(self, phone: Phone) -> tuple[Spend, ...]:
         """What ringing one more phone of the same login costs, when the first one was refused."""
         subjects = {"phone": phone.e164, "country": country_of(phone)}
@@ -129,10 +123,18 @@ class Limits:
         """What ringing a phone costs."""
         return _spends(self.calls, subjects) + _spends(self.daily, subjects)
 
-    def about(self, subjects: Mapping[str, str], name_hash: str = "") -> tuple[Spend, ...]:
-        """Every limit that counts something for these subjects; `name_hash` stands for a name as typed."""
-        typed = {**subjects, "person": name_hash}
-        return (*_spends(self.failures, typed), *self.for_code(subjects), *self.for_call(subjects))
+    def about(self, subjects: Mapping[str, str], password_subjects: Iterable[str] = ()) -> tuple[Spend, ...]:
+        """Every limit that counts something for these subjects.
+
+        Wrong passwords of a user are counted under `password_subjects` (see `first_factor`), not under the user's id.
+        """
+        shared = {scope: subject for scope, subject in subjects.items() if scope != "person"}
+        return (
+            *_spends(self.failures, shared),
+            *(spend for subject in password_subjects for spend in _spends(self.failures, {"person": subject})),
+            *self.for_code(subjects),
+            *self.for_call(subjects),
+        )
 
 
 def _spends(limits: Mapping[str, Limit], subjects: Mapping[str, str], act: Act = Act.TAKE) -> tuple[Spend, ...]:

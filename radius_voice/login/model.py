@@ -22,10 +22,15 @@ LoginKey = bytes
 
 @noun
 class Claim:
-    """Who somebody says they are: the name as typed, and the password as text."""
+    """A user name and password to verify, as typed.
+
+    When verifications queue, those of a `returning` user go first, the others in turn for each `queue`.
+    """
 
     name: str
     password: str = field(repr=False)
+    queue: str = ""
+    returning: bool = False
 
 
 @noun
@@ -47,10 +52,14 @@ class Passed:
 
 @noun
 class Denied:
-    """The first factor does not hold. `name_known` says whether the name may be written down."""
+    """The first factor does not hold. `user` is the user's name in the directory, empty if no user has the name.
+
+    `password_right`: the password was right and something else forbids the login; it is no failure to be charged.
+    """
 
     reason: Reason
-    name_known: bool
+    user: str = ""
+    password_right: bool = False
 
 
 @noun
@@ -58,7 +67,8 @@ class Attempt:
     """One verified packet of a login, in the domain's words.
 
     `source` is the Calling-Station-Id (empty when the gateway sent none), `packet` its Request
-    Authenticator. Monotonic seconds: `arrived`, and `answer_by`, after which nobody waits.
+    Authenticator, `guess` the octets of its User-Name and encrypted User-Password. Monotonic seconds: `arrived`,
+    and `answer_by`, after which the gateway no longer waits.
     """
 
     client: str
@@ -70,6 +80,7 @@ class Attempt:
     arrived: float
     answer_by: float
     state: bytes | None = field(default=None, repr=False)
+    guess: bytes = field(default=b"", repr=False)
 
 
 @noun
@@ -137,12 +148,13 @@ class RefusedNumber:
 class NotPlaced:
     """The provider certainly did not place the call: try the next provider.
 
-    `paced` says that it only wants fewer at a time, which is no failure.
+    `outage` is True if the provider could not have placed any call: no connection, or the account or caller ID is
+    refused. Only an outage of every provider permits a bypass.
     """
 
     detail: str
     alarm: bool = False
-    paced: bool = False
+    outage: bool = False
 
 
 @noun
@@ -182,12 +194,30 @@ class HandedOut:
     verdict: Verdict | None = None
 
 
+class FinalResult(NamedTuple):
+    """The result of a session that a newer one replaced, kept so that a lost response can be repeated.
+
+    `state` and `answer` are the keyed hashes of the response that got it; `reply` are the Accept's attributes.
+    """
+
+    state: bytes
+    answer: bytes
+    verdict: Verdict
+    client: str
+    login: str
+    name: str
+    phone: Phone
+    reply: tuple[tuple[str, str], ...] = ()
+
+
 class Login(NamedTuple):
     """The row: one login of one person at one client entry.
 
-    `name` is as typed, by somebody known. `ends_at` is the absolute cap; `code_until` the end of
+    `name` is the user's name in the directory. `ends_at` is the absolute cap; `code_until` the end of
     the present code's life. `version` grows by one with every swap. `reply` are the attributes
-    an Accept will carry.
+    an Accept will carry. `previous` are results of sessions that this one replaced. `bypass_allowed` becomes False
+    when a provider refused a call for another reason than an outage. `returning` says that the pair of user and
+    Calling-Station-Id has logged in within a day, so that it need not be stored again.
     """
 
     key: LoginKey
@@ -210,6 +240,9 @@ class Login(NamedTuple):
     reply: tuple[tuple[str, str], ...] = ()
     verdict: Verdict | None = None
     version: int = 1
+    previous: tuple[FinalResult, ...] = ()
+    bypass_allowed: bool = True
+    returning: bool = False
 
     def __repr__(self) -> str:
         return f"Login({self.id}, version {self.version})"  # what it holds is for stores alone
@@ -225,7 +258,11 @@ class Login(NamedTuple):
 
 @noun
 class Decision:
-    """What the gateway is told and what the record says of it. `login_seconds` is set on the Accept decision."""
+    """What the gateway is told and what the record says of it. `login_seconds` is set on the Accept decision.
+
+    `user` is the user's name in the directory, empty if no user has the name that was typed. `new_station` is True on
+    an Accept from a Calling-Station-Id that is not known for this user, or was last stored more than a day ago.
+    """
 
     outcome: Outcome
     reason: Reason
@@ -236,6 +273,7 @@ class Decision:
     login: str = ""
     phone: str = ""
     login_seconds: float = 0.0
+    new_station: bool = False
 
 
 class Act(Enum):
@@ -274,6 +312,26 @@ class Limited:
 
     limit: Limit
     retry_after: float
+
+
+class Record(NamedTuple):
+    """A record of a request, written together with the request's effect (see `login.records`).
+
+    It is written where no record is, or the record is `replaces`; an empty `value` removes it. Records of requests
+    whose first factor held (`verified`) are counted separately: strangers cannot displace them.
+    """
+
+    key: bytes
+    value: bytes
+    replaces: bytes = b""
+    verified: bool = False
+
+
+@noun
+class Recorded:
+    """The request is recorded already, with this `value`: nothing was written."""
+
+    value: bytes
 
 
 class Swap(Enum):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from radius_voice.events import Outcome, Reason
+from radius_voice.events import Outcome
 from radius_voice.login.model import User
 from radius_voice.login.phone import Phone, country_of, refused_type
 from radius_voice.login.ports import Directory, FirstFactor
@@ -31,6 +31,7 @@ class Policy:
     """
 
     name: str
+    first_factor_name: str
     directory_name: str
     first_factor: FirstFactor | None
     directory: Directory
@@ -54,12 +55,14 @@ class Policy:
         """Who somebody is for good: sources may use the same ids for different people."""
         return f"{self.directory_name}:{user.id}"
 
-    def phones_of(self, user: User) -> tuple[Phone, ...] | Reason:
-        """The person's phones that may be called, in their order, or why there is none."""
-        if not user.phones:
-            return Reason.NO_PHONE
-        allowed = tuple(phone for phone in user.phones if self.may_call(phone))
-        return allowed or Reason.NUMBER_NOT_ALLOWED
+    def user_id(self, person: str) -> str | None:
+        """The id in this policy's directory of somebody that `person` named, or None for another directory's."""
+        prefix = f"{self.directory_name}:"
+        return person.removeprefix(prefix) if person.startswith(prefix) else None
+
+    def phones_of(self, user: User) -> tuple[Phone, ...]:
+        """The user's phones that may be called, in their order."""
+        return tuple(phone for phone in user.phones if self.may_call(phone))
 
     def may_call(self, phone: Phone) -> bool:
         """Whether the number is of a kind and a country that may be called."""

@@ -21,6 +21,8 @@ from radius_voice.login.model import (
     Order,
     Passed,
     Placed,
+    Record,
+    Recorded,
     RefusedNumber,
     Spend,
     Swap,
@@ -30,15 +32,21 @@ from radius_voice.login.model import (
 
 
 class FirstFactor(Protocol):
-    """Checks passwords. Takes as long for a name that nobody has as for a wrong password."""
+    """Checks passwords. Takes as long for a name that nobody has as for a wrong password.
+
+    Raises Unavailable if the verification did not begin before `deadline` or could not be made. Once begun it returns
+    its result, also after `deadline`.
+    """
 
     async def verify(self, claim: Claim, deadline: float) -> Passed | Denied: ...
 
 
 class Directory(Protocol):
-    """Knows people and their phones. `name` is as typed; the answer's `id` is stable."""
+    """Knows people and their phones. `find` takes a name as typed, `get` the stable `id` of a user found before."""
 
     async def find(self, name: str, deadline: float) -> User | None: ...
+
+    async def get(self, user_id: str, deadline: float) -> User | None: ...
 
 
 class Delivery(Protocol):
@@ -60,16 +68,20 @@ class LiveCalls(Delivery, Protocol):
 class Store(Protocol):
     """Rows and limits. Each method is atomic: all of it happened, or none.
 
-    `swap` puts `new` in place of `old` (None: there was no open row) and touches the limits of
-    `spends` in the same breath. STALE: somebody else was faster, load again. BUSY: a call of the
-    same person lives in another row. Limited: a limit stopped it, and nothing was spent.
+    `swap` puts `new` in place of `old` (None: there was no open row), touches the limits of `spends` and writes
+    `record`, in one transaction. STALE: another process was faster, load again. BUSY: a call of the
+    same person lives in another row. Limited: a limit stopped it. Recorded: the request has a record already.
+    In all of these cases nothing was written. Records are kept for `RECORD_SECONDS`, and at most `MAX_RECORDS` of
+    either kind: then the oldest of that kind are removed.
     """
 
     async def load(self, key: LoginKey) -> Login | None: ...
 
-    async def swap(self, old: Login | None, new: Login, spends: Iterable[Spend] = ()) -> Swap | Limited: ...
+    async def swap(
+        self, old: Login | None, new: Login, spends: Iterable[Spend] = (), record: Record | None = None
+    ) -> Swap | Limited | Recorded: ...
 
-    async def spend(self, spends: Iterable[Spend]) -> Limited | None: ...
+    async def spend(self, spends: Iterable[Spend], record: Record | None = None) -> Limited | Recorded | None: ...
 
     async def full_at(self, spends: Iterable[Spend]) -> Mapping[Spend, float]:
         """The stored time of each limit and subject, 0 where there is none: to be shown to people."""

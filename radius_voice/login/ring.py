@@ -25,16 +25,19 @@ from radius_voice.nouns import noun
 
 @noun
 class Rung:
-    """How a ring ended: `ref` is the call that lives, `paced` says that a provider only wants fewer at a time."""
+    """How a ring ended: `ref` is the call that lives.
+
+    `refused`: a provider refused the number, or the call for another reason than an outage.
+    """
 
     result: CallResult
     phone: Phone
     ref: CallRef | None = None
-    paced: bool = False
+    refused: bool = False
 
 
 Report = Callable[[str, Phone, CallResult, str, str, bool], None]
-"""Told of every provider's answer: provider, phone, result, reference, detail, alarm."""
+"""Gets every provider's answer: provider, phone, result, reference, detail, alarm."""
 
 
 async def place_call(
@@ -46,34 +49,31 @@ async def place_call(
     deadline: float,
 ) -> Rung:
     """Place one call of `order`, at its phone or else at the others of `phones` that `may_ring` allows."""
-    ended = Rung(CallResult.NUMBER_REFUSED, order.phone)
-    for phone in (order.phone, *(other for other in phones if other != order.phone)):
-        if phone != order.phone and not await may_ring(phone):
-            continue
-        wanted = order if phone == order.phone else replace(order, phone=phone)
-        rung = await _through_providers(wanted, providers, report, deadline)
-        if rung.result in (CallResult.PLACED, CallResult.UNKNOWN):
-            return rung
-        ended = rung
-        if rung.result is CallResult.NOT_PLACED:
+    ended = await _through_providers(order, providers, report, deadline)
+    for phone in (other for other in phones if other != order.phone):
+        if ended.result is not CallResult.NUMBER_REFUSED:
             break
+        if await may_ring(phone):
+            rung = await _through_providers(replace(order, phone=phone), providers, report, deadline)
+            ended = replace(rung, refused=True)
     return ended
 
 
 async def _through_providers(order: Order, providers: Mapping[str, Delivery], report: Report, deadline: float) -> Rung:
-    paced = False
+    refused = False
     for name, provider in providers.items():
         match await provider.place(order, deadline):
             case Placed(reference, live):
                 report(name, order.phone, CallResult.PLACED, reference, "", False)
-                return Rung(CallResult.PLACED, order.phone, CallRef(name, reference) if live else None)
+                ref = CallRef(name, reference) if live else None
+                return Rung(CallResult.PLACED, order.phone, ref, refused)
             case Unknown(detail):
                 report(name, order.phone, CallResult.UNKNOWN, "", detail, False)
-                return Rung(CallResult.UNKNOWN, order.phone)
+                return Rung(CallResult.UNKNOWN, order.phone, refused=refused)
             case RefusedNumber(detail, alarm):
                 report(name, order.phone, CallResult.NUMBER_REFUSED, "", detail, alarm)
-                return Rung(CallResult.NUMBER_REFUSED, order.phone)
+                return Rung(CallResult.NUMBER_REFUSED, order.phone, refused=True)
             case not_placed:
-                paced = paced or not_placed.paced
+                refused = refused or not not_placed.outage
                 report(name, order.phone, CallResult.NOT_PLACED, "", not_placed.detail, not_placed.alarm)
-    return Rung(CallResult.NOT_PLACED, order.phone, paced=paced)
+    return Rung(CallResult.NOT_PLACED, order.phone, refused=refused)

@@ -53,6 +53,8 @@ def _request(event: Event) -> str:
     ]
     if event.user:
         parts.append(f'"user":{_text(event.user)}')
+    if event.typed:
+        parts.append(f'"typed":{_text(event.typed)}')
     if event.login:
         parts.append(f'"login":{_text(event.login)}')
     if event.calling_station:

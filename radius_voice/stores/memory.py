@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from heapq import heappop, heappush
 
-from radius_voice.login.challenge import REPEATED_FOR
+from radius_voice.login.issued import REPEATED_FOR
 from radius_voice.login.limits import settle, storage_key
-from radius_voice.login.model import Limited, Login, LoginKey, Spend, Swap
+from radius_voice.login.model import Limited, Login, LoginKey, Record, Recorded, Spend, Swap
+from radius_voice.login.records import MAX_RECORDS, RECORD_SECONDS
 
 SWEPT_AT_ONCE = 1000
 
@@ -23,16 +24,22 @@ class MemoryStore:
         self._waiting = 0
         self._full_at: dict[str, float] = {}
         self._kept: dict[bytes, tuple[bytes, float]] = {}
+        self._records: dict[bool, dict[bytes, tuple[bytes, float]]] = {False: {}, True: {}}
 
     async def load(self, key: LoginKey) -> Login | None:
         """The row as it is, or None."""
         return self._rows.get(key)
 
-    async def swap(self, old: Login | None, new: Login, spends: Iterable[Spend] = ()) -> Swap | Limited:
-        """Put `new` in place of `old` and touch the limits: all of it, or nothing."""
+    async def swap(
+        self, old: Login | None, new: Login, spends: Iterable[Spend] = (), record: Record | None = None
+    ) -> Swap | Limited | Recorded:
+        """Put `new` in place of `old`, touch the limits and write the record: all of it, or nothing."""
         now = self._now()
         if self._rows.get(new.key) is not old:
             return Swap.STALE
+        recorded = self._recorded(record, now)
+        if recorded is not None:
+            return recorded
         holder = self._live.get(new.person)
         live = new.live_at(now)
         if live and holder is not None and holder != new.key and self._rows[holder].live_at(now):
@@ -41,6 +48,7 @@ class MemoryStore:
         if isinstance(written, Limited):
             return written
         self._full_at.update(written)
+        self._write(record, now)
         self._rows[new.key] = new
         if live:
             self._live[new.person] = new.key
@@ -51,13 +59,39 @@ class MemoryStore:
             heappush(self._ends, (new.ends_at + REPEATED_FOR, new.key, new.id))
         return Swap.DONE
 
-    async def spend(self, spends: Iterable[Spend]) -> Limited | None:
-        """Touch limits alone: all of them, or none."""
-        written = settle(spends, self._full_at.get, self._now())
+    async def spend(self, spends: Iterable[Spend], record: Record | None = None) -> Limited | Recorded | None:
+        """Touch limits and write a record: all of it, or nothing."""
+        now = self._now()
+        recorded = self._recorded(record, now)
+        if recorded is not None:
+            return recorded
+        written = settle(spends, self._full_at.get, now)
         if isinstance(written, Limited):
             return written
         self._full_at.update(written)
+        self._write(record, now)
         return None
+
+    def _recorded(self, record: Record | None, now: float) -> Recorded | None:
+        """The record that stands in the way of `record`, or None."""
+        if record is None:
+            return None
+        for records in self._records.values():
+            value, until = records.get(record.key, (b"", 0.0))
+            if until > now and value != record.replaces:
+                return Recorded(value)
+        return None
+
+    def _write(self, record: Record | None, now: float) -> None:
+        if record is None:
+            return
+        for records in self._records.values():
+            records.pop(record.key, None)
+        if record.value:
+            records = self._records[record.verified]
+            records[record.key] = (record.value, now + RECORD_SECONDS)
+            if len(records) > MAX_RECORDS:
+                del records[next(iter(records))]
 
     async def full_at(self, spends: Iterable[Spend]) -> dict[Spend, float]:
         """What is stored of limits."""
@@ -95,6 +129,9 @@ class MemoryStore:
                 self._full_at[name] = full_at
         for kept in [kept for kept, (_, until) in self._kept.items() if until <= now]:
             del self._kept[kept]
+        for records in self._records.values():
+            while records and records[oldest := next(iter(records))][1] <= now:
+                del records[oldest]
         return abandoned
 
     async def close(self) -> None:

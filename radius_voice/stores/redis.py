@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from radius_voice.login.challenge import REPEATED_FOR
+from radius_voice.login.issued import REPEATED_FOR
 from radius_voice.login.limits import storage_key
-from radius_voice.login.model import Limited, Login, LoginKey, Spend, Swap
+from radius_voice.login.model import Limited, Login, LoginKey, Record, Recorded, Spend, Swap
 from radius_voice.stores.redis_link import Argument, Link, Servers
 from radius_voice.stores.redis_scripts import AGAIN, COUNT, DROP, SPEND, SWAP, SWEEP
 from radius_voice.stores.rows import FORMAT, UnreadableRow, pack, unpack
@@ -42,6 +42,8 @@ class RedisStore:
         self._replicas = replicas
         self._now = now
         self._open = self._sealer.name(b"open", b"")
+        kinds = (b"requests", b"verified", b"other")
+        self._records = [self._sealer.name(kind, b"") for kind in kinds]
 
     async def load(self, key: LoginKey) -> Login | None:
         """The row as it is, or None. What cannot be read is removed, for it would be in everybody's way.
@@ -61,15 +63,19 @@ class RedisStore:
             await self._link.script(AGAIN, [place], [], self._replicas)
         return row
 
-    async def swap(self, old: Login | None, new: Login, spends: Iterable[Spend] = ()) -> Swap | Limited:
-        """Put `new` in place of `old` and touch the limits: all of it, or nothing."""
+    async def swap(
+        self, old: Login | None, new: Login, spends: Iterable[Spend] = (), record: Record | None = None
+    ) -> Swap | Limited | Recorded:
+        """Put `new` in place of `old`, touch the limits and write the record: all of it, or nothing."""
         spends = tuple(spends)
         place = self._sealer.name(ROW, new.key)
         waiting = new.verdict is None
         live_until = 0.0 if new.call.over else new.call.live_until
-        keys = [place, self._sealer.name(b"live", new.person.encode()), self._open, *self._limits(spends)]
+        slot = self._sealer.name(b"live", new.person.encode())
+        keys = [place, slot, self._open, *self._records, *self._limits(spends)]
         arguments = [
             self._clock(),
+            *_recording(record),
             _stamp(old) if old else "",
             _stamp(new),
             _exact(live_until),
@@ -82,15 +88,16 @@ class RedisStore:
         rings = old is None or (old.id, old.call.number) != (new.id, new.call.number)
         matters = rings or not waiting
         told = await self._link.script(SWAP, keys, arguments, self._replicas if matters else 0)
-        return _limited(told, spends) or Swap(told.decode())
+        return _obstacle(told, spends) or Swap(told.decode())
 
-    async def spend(self, spends: Iterable[Spend]) -> Limited | None:
-        """Touch limits alone: all of them, or none."""
+    async def spend(self, spends: Iterable[Spend], record: Record | None = None) -> Limited | Recorded | None:
+        """Touch limits and write a record: all of it, or nothing."""
         spends = tuple(spends)
-        if not spends:
+        if not spends and record is None:
             return None
-        told = await self._link.script(SPEND, self._limits(spends), [self._clock(), *_acts(spends)])
-        return _limited(told, spends)
+        keys = [*self._records, *self._limits(spends)]
+        told = await self._link.script(SPEND, keys, [self._clock(), *_recording(record), *_acts(spends)])
+        return _obstacle(told, spends)
 
     async def full_at(self, spends: Iterable[Spend]) -> dict[Spend, float]:
         """What is stored of limits."""
@@ -116,8 +123,12 @@ class RedisStore:
         return int(await self._link.script(COUNT, [self._open], [self._clock()]))
 
     async def sweep(self) -> int:
-        """Count, once among all nodes, the rows that ended waiting. Everything else ends by itself."""
-        return int(await self._link.script(SWEEP, [self._open], [self._clock(), _exact(REPEATED_FOR)]))
+        """Count, once among all nodes, the rows that ended waiting, and remove records that have ended.
+
+        Everything else ends by itself.
+        """
+        keys = [self._open, *self._records]
+        return int(await self._link.script(SWEEP, keys, [self._clock(), _exact(REPEATED_FOR)]))
 
     async def close(self) -> None:
         """Close the connections."""
@@ -145,9 +156,17 @@ def _acts(spends: Iterable[Spend]) -> Iterable[Argument]:
         yield from (spend.limit.burst, _exact(spend.limit.period), spend.act.value)
 
 
-def _limited(told: Any, spends: tuple[Spend, ...]) -> Limited | None:
-    """The limit that a script tells of, or None when it tells of something else."""
+def _recording(record: Record | None) -> Iterable[Argument]:
+    if record is None:
+        return ("", "", "", "")
+    return (record.key, record.value, record.replaces, "verified" if record.verified else "other")
+
+
+def _obstacle(told: Any, spends: tuple[Spend, ...]) -> Limited | Recorded | None:
+    """The limit or record that kept a script from writing, or None."""
     if not isinstance(told, list):
         return None
+    if told[0] == b"recorded":
+        return Recorded(told[1])
     index, retry_after = told
     return Limited(spends[index].limit, float(retry_after))

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from hashlib import sha1
 
+from radius_voice.login.records import MAX_RECORDS, RECORD_SECONDS
+
 DONE = b"done"
 """What a script answers that has written something."""
 
@@ -62,6 +64,42 @@ local function write(written)
 end
 """
 
+RECORD = f"""
+-- Records of requests: a hash of `END VALUE` by key, and for either kind a sorted set of keys by their ends.
+-- ARGV[2] to ARGV[5] are key, value, the value that may be replaced, and `verified` or `other`; no key, no record.
+local function recorded(records)
+  local found = ARGV[2] ~= '' and redis.call('HGET', records, ARGV[2])
+  if not found then return nil end
+  local space = string.find(found, ' ', 1, true)
+  local value = string.sub(found, space + 1)
+  if tonumber(string.sub(found, 1, space - 1)) <= now or value == ARGV[4] then return nil end
+  return {{'recorded', value}}
+end
+local function write_record(records, verified, other)
+  if ARGV[2] == '' then return end
+  if ARGV[4] ~= '' then
+    redis.call('ZREM', verified, ARGV[2])
+    redis.call('ZREM', other, ARGV[2])
+  end
+  if ARGV[3] == '' then
+    redis.call('HDEL', records, ARGV[2])
+    return
+  end
+  local order = ARGV[5] == 'verified' and verified or other
+  local ends = exact(now + {RECORD_SECONDS:.0f})
+  redis.call('HSET', records, ARGV[2], ends .. ' ' .. ARGV[3])
+  redis.call('ZADD', order, ends, ARGV[2])
+  local count = redis.call('ZCARD', order)
+  if count > {MAX_RECORDS} then
+    redis.call('HDEL', records, redis.call('ZPOPMIN', order)[1])
+  elseif count == 1 then
+    for _, key in ipairs({{records, verified, other}}) do
+      redis.call('PEXPIRE', key, milliseconds(2 * {RECORD_SECONDS:.0f}))
+    end
+  end
+end
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Script:
@@ -77,38 +115,49 @@ class Script:
 SPEND = Script(
     CLOCK
     + SETTLE
+    + RECORD
     + """
-local written, limited = settle(0, 1)
+local before = recorded(KEYS[1])
+if before then return before end
+local written, limited = settle(3, 5)
 if limited then return limited end
 write(written)
+write_record(KEYS[1], KEYS[2], KEYS[3])
 return 'done'
 """
 )
-"""KEYS: limits. ARGV: clock; burst, period, act of each. Gives `done`, or the index of a limit and its retry_after."""
+"""KEYS: the three of records, limits. ARGV: clock; the record; burst, period, act of each limit.
+
+Gives `done`, the index of a limit and its retry_after, or `recorded` and the value of the record that is there.
+"""
 
 SWAP = Script(
     CLOCK
     + SETTLE
+    + RECORD
     + """
 local row, slot, open = KEYS[1], KEYS[2], KEYS[3]
-local live_until, ends_at, kept = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[8])
-if (redis.call('HGET', row, 'stamp') or '') ~= ARGV[2] then return 'stale' end
+local live_until, ends_at, kept = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[12])
+if (redis.call('HGET', row, 'stamp') or '') ~= ARGV[6] then return 'stale' end
+local before = recorded(KEYS[4])
+if before then return before end
 local held_until, holder = string.match(redis.call('GET', slot) or '0 -', '^(%S+) (%S+)$')
 local live = live_until > now
 if live and holder ~= row and tonumber(held_until) > now then return 'busy' end
-local written, limited = settle(3, 8)
+local written, limited = settle(6, 12)
 if limited then return limited end
 write(written)
+write_record(KEYS[4], KEYS[5], KEYS[6])
 local left = milliseconds(ends_at + kept - now)
-redis.call('HSET', row, 'stamp', ARGV[3], 'body', ARGV[7])
+redis.call('HSET', row, 'stamp', ARGV[7], 'body', ARGV[11])
 redis.call('PEXPIRE', row, left)
 if live then
-  redis.call('SET', slot, ARGV[4] .. ' ' .. row, 'PX', milliseconds(live_until - now))
+  redis.call('SET', slot, ARGV[8] .. ' ' .. row, 'PX', milliseconds(live_until - now))
 elseif holder == row then
   redis.call('DEL', slot)
 end
-if ARGV[6] == 'open' then
-  redis.call('ZADD', open, ARGV[5], row)
+if ARGV[10] == 'open' then
+  redis.call('ZADD', open, ARGV[9], row)
   local longer = left + 3600000
   if redis.call('PTTL', open) < longer then redis.call('PEXPIRE', open, longer) end
 else
@@ -117,9 +166,9 @@ end
 return 'done'
 """
 )
-"""KEYS: row, the person's slot, the open rows, limits. ARGV: clock, stamp before (empty: no row), stamp after, live
-until (0: not live), ends at, `open` or `ended`, sealed row, seconds a row is kept after its end; burst, period, act of
-each limit. Gives `done`, `stale`, `busy`, or what SPEND gives.
+"""KEYS: row, the person's slot, the open rows, the three of records, limits. ARGV: clock, the record, stamp before
+(empty: no row), stamp after, live until (0: not live), ends at, `open` or `ended`, sealed row, seconds a row is kept
+after its end; burst, period, act of each limit. Gives `done`, `stale`, `busy`, or what SPEND gives.
 
 The slot names the row that holds it and until when. Only that row's own swaps write it, together with the row, so
 what the slot says is true without a look at a key that Redis Cluster was not told of.
@@ -139,5 +188,20 @@ DROP = Script("if redis.call('HGET', KEYS[1], 'body') == ARGV[1] then return red
 COUNT = Script(CLOCK + "return redis.call('ZCOUNT', KEYS[1], '(' .. exact(now), '+inf')")
 """How many rows wait for their code."""
 
-SWEEP = Script(CLOCK + "return redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', exact(now - tonumber(ARGV[2])))")
-"""Forgets open rows that have ended as many seconds ago as a row is kept, and gives their number, once."""
+SWEEP = Script(
+    CLOCK
+    + f"""
+for _, order in ipairs({{KEYS[3], KEYS[4]}}) do
+  for _, key in ipairs(redis.call('ZRANGEBYSCORE', order, '-inf', exact(now), 'LIMIT', 0, 500)) do
+    redis.call('ZREM', order, key)
+    redis.call('HDEL', KEYS[2], key)
+  end
+end
+for number = 2, 4 do redis.call('PEXPIRE', KEYS[number], milliseconds(2 * {RECORD_SECONDS:.0f})) end
+return redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', exact(now - tonumber(ARGV[2])))
+"""
+)
+"""KEYS: the open rows, the three of records. ARGV: clock, how many seconds a row is kept after its end.
+
+Removes records that have ended, and open rows that have ended as many seconds ago, and gives the rows' number, once.
+"""

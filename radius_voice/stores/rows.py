@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from radius_voice.events import Outcome, Reason
-from radius_voice.login.model import Call, CallRef, HandedOut, Login, Verdict
+from radius_voice.login.model import Call, CallRef, FinalResult, HandedOut, Login, Verdict
 from radius_voice.login.phone import Phone
 
-FORMAT = 1
+FORMAT = 2
 _dump = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
@@ -52,6 +52,9 @@ def pack(row: Login) -> bytes:
             row.reply,
             _verdict(row.verdict),
             row.version,
+            [_final(each) for each in row.previous],
+            row.bypass_allowed,
+            row.returning,
         ]
     ).encode()
 
@@ -60,7 +63,8 @@ def unpack(octets: bytes) -> Login:
     """The row that `pack` made; raises UnreadableRow for anything else."""
     try:
         form, key, login, client, person, name, password, source, code, states, phones, *rest = json.loads(octets)
-        tries, redials, call, opened_at, code_until, ends_at, language, reply, verdict, version = rest
+        tries, redials, call, opened_at, code_until, ends_at, language, reply, verdict, version, *added = rest
+        previous, bypass_allowed, returning = added
         if form != FORMAT:
             raise UnreadableRow("a row of another version")
         return Login(
@@ -84,9 +88,12 @@ def unpack(octets: bytes) -> Login:
             code_until=code_until,
             ends_at=ends_at,
             language=language,
-            reply=tuple((attribute, value) for attribute, value in reply),
+            reply=_reply_of(reply),
             verdict=_verdict_of(verdict),
             version=version,
+            previous=tuple(_final_of(each) for each in previous),
+            bypass_allowed=bypass_allowed,
+            returning=returning,
         )
     except (ValueError, TypeError, AttributeError):
         raise UnreadableRow("a row that this version cannot read") from None
@@ -95,6 +102,31 @@ def unpack(octets: bytes) -> Login:
 def _call_of(call: Sequence[Any]) -> Call:
     number, phone, at, live_until, ref, answered_at, over = call
     return Call(number, Phone(phone), at, live_until, CallRef(*ref) if ref else None, answered_at, over)
+
+
+def _final(result: FinalResult) -> list[Any]:
+    return [
+        result.state.hex(),
+        result.answer.hex(),
+        _verdict(result.verdict),
+        result.client,
+        result.login,
+        result.name,
+        result.phone.e164,
+        result.reply,
+    ]
+
+
+def _final_of(told: Sequence[Any]) -> FinalResult:
+    state, answer, (outcome, reason, at), client, login, name, phone, reply = told
+    verdict = Verdict(Outcome(outcome), Reason(reason), at)
+    return FinalResult(
+        bytes.fromhex(state), bytes.fromhex(answer), verdict, client, login, name, Phone(phone), _reply_of(reply)
+    )
+
+
+def _reply_of(told: Sequence[Any]) -> tuple[tuple[str, str], ...]:
+    return tuple((attribute, value) for attribute, value in told)
 
 
 def _verdict(verdict: Verdict | None) -> list[Any] | None:

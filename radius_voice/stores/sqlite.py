@@ -17,9 +17,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from radius_voice.login.challenge import REPEATED_FOR
+from radius_voice.login.issued import REPEATED_FOR
 from radius_voice.login.limits import settle, storage_key
-from radius_voice.login.model import Limited, Login, LoginKey, Spend, Swap, Unavailable
+from radius_voice.login.model import Limited, Login, LoginKey, Record, Recorded, Spend, Swap, Unavailable
+from radius_voice.login.records import MAX_RECORDS, RECORD_SECONDS
 from radius_voice.stores.rows import UnreadableRow, pack, unpack
 
 BUSY_SECONDS = 0.25
@@ -40,9 +41,23 @@ MIGRATIONS = (
     CREATE TABLE kept (key BLOB PRIMARY KEY, value BLOB NOT NULL, until REAL NOT NULL) WITHOUT ROWID;
     CREATE TABLE boot (id TEXT NOT NULL);
     """,
+    """
+    CREATE TABLE verified_requests (
+        number INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, value BLOB NOT NULL, until REAL NOT NULL
+    );
+    CREATE TABLE other_requests (
+        number INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, value BLOB NOT NULL, until REAL NOT NULL
+    );
+    DELETE FROM rows;
+    """,
 )
 """What makes each version of the schema of the one before; `PRAGMA user_version` counts them."""
 
+
+RECORDS = {True: "verified_requests", False: "other_requests"}
+"""The tables of records, by whether the first factor held. `number` counts, so that the oldest are found quickly."""
+
+FIND_RECORD = " UNION ALL ".join(f"SELECT value FROM {table} WHERE key=?1 AND until>?2" for table in RECORDS.values())  # noqa: S608
 
 OPEN_ROW = "REPLACE INTO rows (key, id, person, ends_at, version, live_until, open, body) VALUES (?,?,?,?,?,?,?,?)"
 
@@ -140,14 +155,19 @@ class SqliteStore:
                 base.execute("DELETE FROM rows WHERE key=? AND body=?", (key, *found))
             return None
 
-    async def swap(self, old: Login | None, new: Login, spends: Iterable[Spend] = ()) -> Swap | Limited:
-        """Put `new` in place of `old` and touch the limits: all of it, or nothing."""
+    async def swap(
+        self, old: Login | None, new: Login, spends: Iterable[Spend] = (), record: Record | None = None
+    ) -> Swap | Limited | Recorded:
+        """Put `new` in place of `old`, touch the limits and write the record: all of it, or nothing."""
         now = self._now()
         live = new.live_at(now)
         with self._transaction() as base:
             seen = base.execute("SELECT id, version FROM rows WHERE key=?", (new.key,)).fetchone()
             if seen != ((old.id, old.version) if old else None):
                 return Swap.STALE
+            recorded = self._recorded(base, record, now)
+            if recorded is not None:
+                return recorded
             has_place = old is not None and old.live_at(now)  # while its call lives nobody else can have taken it
             if live and not has_place and self._lives_elsewhere(base, new, now):
                 return Swap.BUSY
@@ -160,7 +180,25 @@ class SqliteStore:
             else:
                 opened = (new.key, new.id, new.person, new.ends_at)
                 base.execute(OPEN_ROW, opened + state)
+            self._write(base, record, now)
         return Swap.DONE
+
+    def _recorded(self, base: sqlite3.Connection, record: Record | None, now: float) -> Recorded | None:
+        """The record that stands in the way of `record`, or None."""
+        if record is None:
+            return None
+        found = base.execute(FIND_RECORD, (record.key, now)).fetchone()
+        return None if found is None or found[0] == record.replaces else Recorded(found[0])
+
+    def _write(self, base: sqlite3.Connection, record: Record | None, now: float) -> None:
+        if record is None:
+            return
+        if record.replaces:
+            for table in RECORDS.values():
+                base.execute(f"DELETE FROM {table} WHERE key=?", (record.key,))  # noqa: S608 - a constant
+        if record.value:
+            statement = f"REPLACE INTO {RECORDS[record.verified]} (key, value, until) VALUES (?,?,?)"  # noqa: S608
+            base.execute(statement, (record.key, record.value, now + RECORD_SECONDS))
 
     def _lives_elsewhere(self, base: sqlite3.Connection, new: Login, now: float) -> bool:
         query = "SELECT 1 FROM rows WHERE person=? AND key<>? AND live_until>? LIMIT 1"
@@ -180,13 +218,17 @@ class SqliteStore:
         base.executemany("REPLACE INTO limits VALUES (?,?)", written.items())
         return None
 
-    async def spend(self, spends: Iterable[Spend]) -> Limited | None:
-        """Touch limits alone: all of them, or none."""
+    async def spend(self, spends: Iterable[Spend], record: Record | None = None) -> Limited | Recorded | None:
+        """Touch limits and write a record: all of it, or nothing."""
         spends = tuple(spends)
-        if not spends:
+        if not spends and record is None:
             return None
+        now = self._now()
         with self._transaction() as base:
-            return self._settled(base, spends, self._now())
+            obstacle = self._recorded(base, record, now) or self._settled(base, spends, now)
+            if obstacle is None:
+                self._write(base, record, now)
+            return obstacle
 
     async def full_at(self, spends: Iterable[Spend]) -> dict[Spend, float]:
         """What is stored of limits."""
@@ -232,9 +274,20 @@ class SqliteStore:
             full = [(name,) for name, full_at in looked_at if full_at <= now]
             base.executemany("DELETE FROM limits WHERE name=?", full)
             base.execute("DELETE FROM kept WHERE until<=?", (now,))
+            for table in RECORDS.values():
+                self._sweep_records(base, table, now)
         self._swept_to = looked_at[-1][0] if len(looked_at) == SWEPT_AT_ONCE else ""
         await asyncio.to_thread(self._checkpoint)
         return sum(is_open for _, is_open in ended)
+
+    def _sweep_records(self, base: sqlite3.Connection, table: str, now: float) -> None:
+        """Remove the oldest records: those beyond the bound, and those that have ended."""
+        (newest,) = base.execute(f"SELECT coalesce(max(number), 0) FROM {table}").fetchone()  # noqa: S608 - a constant
+        base.execute(f"DELETE FROM {table} WHERE number<=?", (newest - MAX_RECORDS,))  # noqa: S608
+        oldest = f"SELECT number, until FROM {table} ORDER BY number LIMIT ?"  # noqa: S608
+        looked_at = base.execute(oldest, (SWEPT_AT_ONCE,)).fetchall()
+        ended = [(number,) for number, until in looked_at if until <= now]
+        base.executemany(f"DELETE FROM {table} WHERE number=?", ended)  # noqa: S608
 
     def _checkpoint(self) -> None:
         """Move the write-ahead log into the file, on a connection of its own so that no login waits for the disk."""

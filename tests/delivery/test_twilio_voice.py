@@ -16,6 +16,7 @@ from .conftest import ACCOUNT, TOKEN, answering, raw_server, read_request
 
 THIS_PHONE, THIS_COUNTRY = (RefusedNumber, False), (RefusedNumber, True)
 NEXT_PROVIDER, CONFIGURATION = (NotPlaced, False), (NotPlaced, True)
+OUTAGES = {20003, 20404, 21210, 21212}
 
 CODE_TABLE = {
     20003: (401, CONFIGURATION),
@@ -23,6 +24,7 @@ CODE_TABLE = {
     20429: (429, NEXT_PROVIDER),
     21210: (400, CONFIGURATION),
     21212: (400, CONFIGURATION),
+    21202: (400, THIS_PHONE),
     21211: (400, THIS_PHONE),
     21217: (400, THIS_PHONE),
     13224: (400, THIS_PHONE),
@@ -57,6 +59,7 @@ async def test_every_code_of_twilio_becomes_what_the_table_says(code, voice, ord
     assert (kind, alarm) == (type(answer), answer.alarm)
     assert answer.detail.startswith(str(code))
     assert "4155550123" not in answer.detail
+    assert (code in OUTAGES) == getattr(answer, "outage", False)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +107,7 @@ async def test_a_dead_port_was_not_placed(voice, order, soon):
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         answer = await voice(f"http://127.0.0.1:{held.getsockname()[1]}").place(order(), soon())
-    assert NotPlaced("not sent: connection refused or host out of reach") == answer
+    assert NotPlaced("not sent: connection refused or host out of reach", outage=True) == answer
 
 
 async def test_a_deadline_that_has_passed_sends_nothing(simulator, voice, order, soon):

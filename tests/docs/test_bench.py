@@ -16,6 +16,7 @@ RUNS = {
     "time_to_ring": ["--help"],
     "life": ["--help"],
     "passwords": ["--help"],
+    "password_flood": ["--help"],
     "open_rows": ["--most", "0", "--stores", "memory"],
 }
 

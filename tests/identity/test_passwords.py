@@ -13,6 +13,7 @@ from radius_voice.identity.passwords import (
     DEFAULT,
     Hasher,
     Parameters,
+    Turn,
     hash_password,
     outdated,
     parameters_of,
@@ -183,13 +184,16 @@ async def test_a_deadline_that_is_over_begins_nothing(hashers):
     assert asked == []
 
 
-async def test_whoever_is_not_served_by_the_deadline_is_told(hashers, gate):
+async def test_a_verification_that_has_begun_gives_its_result_after_the_deadline_too(hashers, gate):
     hasher = hashers(threads=1, check=behind(gate))
-    with pytest.raises(Unavailable, match="not done in time"):
-        await hasher.verify(HASH, "arctangent", now() + 0.01)
+    running = await started(hasher.verify(HASH, "arctangent", now() + 0.01))
+    with pytest.raises(Unavailable, match="not begun in time"):
+        await hasher.verify(HASH, "queued behind it", now() + 0.02)
+    gate.set()
+    assert await running
 
 
-async def test_what_nobody_waits_for_any_more_is_not_checked(hashers, gate):
+async def test_what_no_gateway_waits_for_any_more_is_not_verified(hashers, gate):
     asked = []
 
     def check(hashed, text):
@@ -207,14 +211,65 @@ async def test_what_nobody_waits_for_any_more_is_not_checked(hashers, gate):
     assert ["first", "third"] == asked
 
 
-async def test_a_full_queue_refuses_at_once(hashers, gate):
+async def test_a_full_queue_refuses_the_newest_of_the_queue_with_most_waiting(hashers, gate):
     hasher = hashers(threads=1, waiting=2, check=behind(gate))
-    tasks = [await started(hasher.verify(HASH, "arctangent", now() + 30)) for _ in range(3)]
-    with pytest.raises(Unavailable, match="3 verifications wait already"):
+    tasks = [await started(hasher.verify(HASH, "arctangent", now() + 30, Turn("a"))) for _ in range(3)]
+    with pytest.raises(Unavailable, match="2 verifications wait already"):
+        await hasher.verify(HASH, "arctangent", now() + 30, Turn("a"))
+    other = await started(hasher.verify(HASH, "arctangent", now() + 30, Turn("b")))
+    with pytest.raises(Unavailable, match="2 verifications wait already"):
+        await tasks.pop()
+    gate.set()
+    assert [True] * 3 == await asyncio.gather(*tasks, other)
+    assert hasher.idle
+
+
+async def test_those_that_nobody_waits_for_make_room_in_a_full_queue(hashers, gate):
+    hasher = hashers(threads=1, waiting=1, check=behind(gate))
+    running = await started(hasher.verify(HASH, "arctangent", now() + 30))
+    given_up = await started(hasher.verify(HASH, "arctangent", now() + 30))
+    given_up.cancel()
+    await asyncio.sleep(0)
+    waiting = await started(hasher.verify(HASH, "arctangent", now() + 30))
+    gate.set()
+    assert [True, True] == await asyncio.gather(running, waiting)
+
+
+async def test_returning_users_are_verified_first_and_the_others_in_turn(hashers, gate):
+    order = []
+
+    def check(hashed, text):
+        gate.wait(30)
+        order.append(text)
+        return True
+
+    hasher = hashers(threads=1, check=check)
+    turns = [("running", Turn("x")), *[(f"flood{n}", Turn("flood")) for n in range(3)], ("new", Turn("new"))]
+    turns += [("returning", Turn("flood", returning=True))]
+    tasks = [await started(hasher.verify(HASH, text, now() + 30, turn)) for text, turn in turns]
+    gate.set()
+    await asyncio.gather(*tasks)
+    assert ["running", "returning", "flood0", "new", "flood1", "flood2"] == order
+
+
+async def test_fewer_may_wait_after_a_reload(hashers, gate):
+    hasher = hashers(threads=1, check=behind(gate))
+    hasher.allow(0)
+    running = await started(hasher.verify(HASH, "arctangent", now() + 30))
+    with pytest.raises(Unavailable, match="0 verifications wait already"):
         await hasher.verify(HASH, "arctangent", now() + 30)
     gate.set()
-    assert [True] * 3 == await asyncio.gather(*tasks)
-    assert await hasher.verify(HASH, "arctangent", now() + 30)
+    assert await running
+
+
+async def test_a_hasher_that_is_closed_refuses_what_waits(hashers, gate):
+    hasher = hashers(threads=1, check=behind(gate))
+    hasher._pool.submit(gate.wait, 30)
+    waiting = await started(hasher.verify(HASH, "arctangent", now() + 30))
+    hasher.close()
+    with pytest.raises(Unavailable, match="the server stops"):
+        await waiting
+    gate.set()
 
 
 def clock_of(step):
@@ -222,17 +277,18 @@ def clock_of(step):
     return lambda: next(ticks) * step
 
 
-async def test_a_queue_that_takes_longer_than_the_deadline_refuses_at_once(hashers, gate):
+async def test_what_would_not_end_before_its_deadline_is_not_begun(hashers, gate):
     hasher = hashers(threads=1, check=behind(gate), clock=clock_of(10.0))
     gate.set()
     assert await hasher.verify(HASH, "it took ten seconds", now() + 30)
     gate.clear()
     running = await started(hasher.verify(HASH, "arctangent", now() + 30))
-    with pytest.raises(Unavailable, match="longer than the gateway waits"):
-        await hasher.verify(HASH, "arctangent", now() + 19)
+    hasty = await started(hasher.verify(HASH, "arctangent", now() + 9))
     patient = await started(hasher.verify(HASH, "arctangent", now() + 25))
     gate.set()
     assert [True, True] == await asyncio.gather(running, patient)
+    with pytest.raises(Unavailable, match="longer than the gateway waits"):
+        await hasty
 
 
 async def test_one_slow_moment_does_not_refuse_everybody_for_ever(hashers):
@@ -245,7 +301,7 @@ async def test_argon2_out_of_memory_is_unavailable_and_not_a_wrong_password(hash
     def check(hashed, text):
         raise VerificationError("Memory allocation error")
 
-    with pytest.raises(Unavailable, match="password hashing: argon2 failed: Memory allocation error"):
+    with pytest.raises(Unavailable, match="password verification: argon2 failed: Memory allocation error"):
         await hashers(check=check).verify(HASH, "arctangent", now() + 30)
 
 

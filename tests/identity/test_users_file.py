@@ -23,8 +23,8 @@ bob:
 carol:
   phones: ["+14155550125"]
 """
-WRONG = Denied(Reason.WRONG_PASSWORD, name_known=True)
-UNKNOWN = Denied(Reason.UNKNOWN_USER, name_known=False)
+WRONG = Denied(Reason.WRONG_PASSWORD, "alice")
+UNKNOWN = Denied(Reason.UNKNOWN_USER)
 
 
 class Clock:
@@ -85,10 +85,10 @@ async def login(users, name, password):
         (" ALICE ", "arctangent", Passed()),
         ("alice", "Arctangent", WRONG),
         ("alice", "", WRONG),
-        ("bob", "tangent", Denied(Reason.DISABLED, name_known=True)),
-        ("bob", "wrong", WRONG),
-        ("carol", "arctangent", WRONG),
-        ("carol", "", WRONG),
+        ("bob", "tangent", Denied(Reason.DISABLED, "bob", password_right=True)),
+        ("bob", "wrong", Denied(Reason.WRONG_PASSWORD, "bob")),
+        ("carol", "arctangent", Denied(Reason.WRONG_PASSWORD, "carol")),
+        ("carol", "", Denied(Reason.WRONG_PASSWORD, "carol")),
         ("mallory", "arctangent", UNKNOWN),
         ("mallory", "", UNKNOWN),
         ("", "", UNKNOWN),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from radius_voice.events import Outcome, Reason, Trace
 from radius_voice.login.codes import Keys
-from radius_voice.login.dialog import Dialog, Parts
+from radius_voice.login.dialog import Dialog
 from radius_voice.login.limits import Limits
 from radius_voice.login.model import (
     Attempt,
@@ -18,6 +18,7 @@ from radius_voice.login.model import (
     Unavailable,
     User,
 )
+from radius_voice.login.parts import Parts
 from radius_voice.login.phone import Phone
 from radius_voice.login.policy import Policy
 from radius_voice.stores.memory import MemoryStore
@@ -70,26 +71,34 @@ class Phones:
 
 
 class People:
-    """A first factor and directory; `down` makes it unavailable."""
+    """A first factor and directory; `down` makes it unavailable, verifications wait for `held`."""
 
     def __init__(self, *users, password="right"):
         self.users = {user.name: user for user in users}
         self.password = password
         self.verified = 0
         self.down = False
+        self.held = None
 
     async def verify(self, claim, deadline):
         if self.down:
             raise Unavailable("people", "down")
         self.verified += 1
+        if self.held is not None:
+            await self.held.wait()
         if claim.name not in self.users:
-            return Denied(Reason.UNKNOWN_USER, name_known=False)
-        return Passed() if claim.password == self.password else Denied(Reason.WRONG_PASSWORD, name_known=True)
+            return Denied(Reason.UNKNOWN_USER)
+        return Passed() if claim.password == self.password else Denied(Reason.WRONG_PASSWORD, claim.name)
 
     async def find(self, name, deadline):
         if self.down:
             raise Unavailable("people", "down")
         return self.users.get(name)
+
+    async def get(self, user_id, deadline):
+        if self.down:
+            raise Unavailable("people", "down")
+        return next((user for user in self.users.values() if user.id == user_id), None)
 
 
 @dataclass
@@ -107,6 +116,7 @@ class House:
         self.packets = 0
         rules = {
             "name": "default",
+            "first_factor_name": "people",
             "directory_name": "people",
             "first_factor": self.people,
             "directory": self.people,
@@ -117,14 +127,19 @@ class House:
             "ring": 30,
             "cap": 360.0,
         }
-        policy = Policy(**{**rules, **self.policy})
+        self._policy = Policy(**{**rules, **self.policy})
+        self.use(self.store)
+
+    def use(self, store):
+        """Begin anew on that store, as after a restart."""
+        self.store = store
         voice = {provider.name: provider for provider in self.providers}
         self.dialog = Dialog(
             Parts(
                 keys=Keys(b"k" * 32),
-                store=self.store,
+                store=store,
                 limits=self.limits,
-                policies={"default": policy},
+                policies={"default": self._policy},
                 voice=voice,
                 live=voice,
                 friendly_name="ACME VPN",
@@ -153,6 +168,7 @@ class House:
             arrived=arrived,
             answer_by=arrived + self.answer_within,
             state=state,
+            guess=f"{name}\0{password}".encode(),
         )
 
     async def begin(self, password="right", **more):
@@ -171,5 +187,5 @@ def limit(name, burst, reason, period=600.0):
     return Limit(name, burst, period, reason)
 
 
-NOT_PLACED = NotPlaced("429")
+NOT_PLACED = NotPlaced("down", outage=True)
 ACCEPTED = (Outcome.ACCEPT, Reason.CODE_RIGHT)

@@ -2,8 +2,6 @@ import pytest
 
 from radius_voice.events import Outcome, Reason
 from radius_voice.login.challenge import (
-    MOST_STATES,
-    REPEATED_FOR,
     CallChanged,
     CallFailed,
     CallPlaced,
@@ -12,6 +10,7 @@ from radius_voice.login.challenge import (
     LockedOut,
     step,
 )
+from radius_voice.login.issued import MAX_UNUSED, MAX_USED, REPEATED_FOR
 from radius_voice.login.model import SET_BACK, CallRef, CallStatus
 from tests.login.rows import CAP, LIFETIME, LIVE, LOGIN, PHONES, REF, answered, blank
 
@@ -80,10 +79,10 @@ def test_a_verdict_is_repeated_for_a_while_and_then_refused(row):
 
 def test_a_repeated_wrong_answer_gets_the_challenge_again_and_costs_nothing(row):
     wrong = step(row, answered(typed=b"wrong"), 1).row
-    again = step(wrong, answered(typed=b"wrong", new_state=b"state3"), 2)
+    again = step(wrong, answered(typed=b"wrong"), 2)
     assert (Outcome.CHALLENGE, Reason.REPEATED) == told(again)
-    assert (2, True, Charge.NOTHING) == (again.row.tries, again.hands_out, again.charge)
-    accepted = step(again.row, answered(b"state3"), 3).row
+    assert (None, True, Charge.NOTHING) == (again.row, again.hands_out, again.charge)
+    accepted = step(wrong, answered(b"state2"), 3).row
     assert (Outcome.REJECT, Reason.USED_STATE) == told(step(accepted, answered(typed=b"wrong"), 4))
 
 
@@ -285,11 +284,22 @@ def test_progress_that_changes_nothing_changes_nothing(row, status):
     assert step(over(row), CallChanged(LOGIN, 1, CallStatus.COMPLETED, LIFETIME), 50).row is None
 
 
-def test_the_states_of_a_row_are_bounded(row):
-    for number in range(2 * MOST_STATES):
+def test_a_session_with_32_unused_states_is_joined_no_more_and_loses_none_of_them(row):
+    for number in range(MAX_UNUSED - 1):
         row = step(row, First(blank(state=b"twin%d" % number)), 5).row
-    assert MOST_STATES == len(row.states)
-    assert Outcome.ACCEPT == step(row, answered(b"twin%d" % (2 * MOST_STATES - 1)), 6).outcome
+    refused = step(row, First(blank(state=b"one too many")), 5)
+    assert (Outcome.REJECT, Reason.JOIN_LIMIT, None) == (*told(refused), refused.row)
+    assert (Outcome.REJECT, Reason.JOIN_LIMIT) == told(step(over(row), First(blank(50, state=b"too many")), 50))
+    for state in (b"state1", b"twin0", b"twin%d" % (MAX_UNUSED - 2)):
+        assert Outcome.ACCEPT == step(row, answered(state), 6).outcome
+
+
+def test_used_states_make_room_for_new_ones(row):
+    for number in range(2 * MAX_UNUSED):
+        row = step(row, answered(row.states[-1].state, b"pw", new_state=b"next%d" % number), 5).row
+    assert 1 == sum(each.verdict is None for each in row.states)
+    assert len(row.states) <= MAX_USED + 1
+    assert Outcome.ACCEPT == step(row, answered(row.states[-1].state), 6).outcome
 
 
 def test_no_secret_shows_in_a_row():

@@ -5,7 +5,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from radius_voice.events import Outcome, Reason
-from radius_voice.login.challenge import REPEATED_FOR, CallChanged, CallFailed, CallPlaced, First, LockedOut, step
+from radius_voice.login.challenge import (
+    CallChanged,
+    CallFailed,
+    CallPlaced,
+    First,
+    LockedOut,
+    RecordedRequest,
+    UserChanged,
+    step,
+)
+from radius_voice.login.issued import REPEATED_FOR
 from radius_voice.login.model import CallRef, CallStatus
 from tests.login.rows import CAP, LIFETIME, answered, blank
 
@@ -18,6 +28,7 @@ class OneRow(RuleBasedStateMachine):
         self.names = 0
         self.codes = {}  # login id -> codes made for it, newest last
         self.states = []  # (state, login id)
+        self.requests = []  # (state, login id, password, source)
         self.accepts = {}  # login id -> decisions
         self.accepted_with = {}  # state -> (answer, at)
         self.rung = {}  # login id -> {number: over?}
@@ -66,7 +77,17 @@ class OneRow(RuleBasedStateMachine):
         if stepped.ring:
             self.codes.setdefault(self.row.id, []).append(code)
         if stepped.hands_out:
+            assert (password, source) == (self.row.password, self.row.source), "a State went to another person"
             self.states.append((state, self.row.id))
+            self.requests.append((state, self.row.id, password, source))
+
+    @precondition(lambda self: self.requests)
+    @rule(data=st.data())
+    def recorded_request(self, data):
+        state, login, password, source = data.draw(st.sampled_from(self.requests))
+        stepped = self.apply(RecordedRequest(login, state, password, source))
+        assert (None, False) == (stepped.row, stepped.ring), "a recorded request had a second effect"
+        assert not stepped.hands_out or login == self.row.id
 
     @precondition(lambda self: self.states)
     @rule(data=st.data(), phone=st.sampled_from([None, None, None, 0, 1, 2]), may_ring=st.booleans())
@@ -79,7 +100,9 @@ class OneRow(RuleBasedStateMachine):
         stepped = self.apply(answered(state, typed, new_state=new_state, new_code=code, phone=phone, may_ring=may_ring))
         if stepped.ring:
             self.codes.setdefault(self.row.id, []).append(code)
-        if stepped.hands_out:
+        if login != before.id:
+            assert (None, False, False) == (stepped.row, stepped.hands_out, stepped.ring), "an effect in another login"
+        if stepped.hands_out and stepped.reason is not Reason.REPEATED:
             self.states.append((new_state, self.row.id))
         if stepped.outcome is not Outcome.ACCEPT:
             return
@@ -123,13 +146,15 @@ class OneRow(RuleBasedStateMachine):
             self.rung.setdefault(self.row.id, {})[number] = True
 
     @precondition(lambda self: self.states)
-    @rule(data=st.data())
-    def locked(self, data):
-        state, _ = data.draw(st.sampled_from(self.states[-6:]))
-        before = self.row.verdict
-        stepped = self.apply(LockedOut(state, b"answer"))
+    @rule(data=st.data(), changed=st.booleans())
+    def stopped(self, data, changed):
+        state, login = data.draw(st.sampled_from(self.states[-6:]))
+        before = self.row
+        event = UserChanged(state, b"answer", Reason.DISABLED) if changed else LockedOut(state, b"answer")
+        stepped = self.apply(event)
         assert stepped.outcome is Outcome.REJECT
-        assert before is None or before == self.row.verdict, "a verdict was reconsidered"
+        assert stepped.row is None or login == before.id, "another login was stopped"
+        assert before.verdict is None or before.verdict == self.row.verdict, "a verdict was reconsidered"
 
     @invariant()
     def at_most_one_accept_a_row(self):

@@ -264,7 +264,7 @@ async def test_a_provider_that_breaks_leaves_the_challenge_and_a_warning():
     await house.dialog.drain()
     await asyncio.sleep(0)
     warnings = [record for record in house.records if isinstance(record, Lifecycle)]
-    assert ["a ring failed: RuntimeError"] == [warning.detail for warning in warnings]
+    assert ["a login's background task failed: RuntimeError"] == [warning.detail for warning in warnings]
 
 
 async def test_the_challenge_does_not_wait_longer_than_the_gateway():
@@ -338,12 +338,46 @@ async def test_a_next_phone_that_is_locked_is_not_rung():
     assert 1 == len(house.phones.orders)
 
 
-async def test_a_provider_that_only_wants_fewer_calls_opens_no_bypass():
-    paced = NotPlaced("429", paced=True)
-    house = House(
-        providers=(Phones(paced, name="a"), Phones(NOT_PLACED, name="b")), policy={"bypass_until": 2_000_000.0}
-    )
-    assert (Outcome.REJECT, Reason.DELIVERY_FAILED) == told(await house.begin())
+BYPASS = {"bypass_until": 2_000_000.0}
+REFUSED = RefusedNumber("21211")
+PACED, NOT_LISTED = NotPlaced("429"), NotPlaced("HTTP 400, code 21205", alarm=True)
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        ([PACED], [NOT_PLACED]),
+        ([NOT_PLACED], [NOT_LISTED]),
+        ([REFUSED, REFUSED], [NOT_PLACED]),
+        ([REFUSED, NOT_PLACED], [NOT_PLACED]),
+        ([NOT_PLACED, NOT_PLACED], [REFUSED, NOT_PLACED]),
+    ],
+)
+async def test_a_login_that_met_another_refusal_than_an_outage_never_takes_the_bypass(answers):
+    providers = tuple(Phones(*each, name=name) for name, each in zip("ab", answers, strict=True))
+    house = House(providers=providers, policy=BYPASS)
+    assert Outcome.REJECT == (await house.begin()).outcome
+
+
+async def test_an_outage_of_every_provider_takes_the_bypass():
+    house = House(providers=(Phones(NOT_PLACED, name="a"), Phones(NOT_PLACED, name="b")), policy=BYPASS)
+    assert (Outcome.ACCEPT, Reason.BYPASSED) == told(await house.begin())
+
+
+@pytest.mark.parametrize("first", [Placed("r"), Unknown("500")])
+@pytest.mark.parametrize("refusal", [REFUSED, NOT_LISTED])
+async def test_a_redial_takes_no_bypass_if_its_login_met_a_refusal_before(first, refusal):
+    one, two = Phones(refusal, name="a"), Phones(first, name="b")
+    providers = (one, two)
+    if refusal is REFUSED:
+        one.answers.append(first)
+    house = House(providers=providers, policy=BYPASS)
+    challenge = await house.begin()
+    assert Outcome.CHALLENGE == challenge.outcome
+    house.clock.now += house.dialog._parts.policies["default"].live
+    for provider in providers:
+        provider.answers = [NOT_PLACED, NOT_PLACED]
+    assert (Outcome.REJECT, Reason.DELIVERY_FAILED) == told(await house.answer("phone", challenge))
 
 
 async def test_a_call_of_a_provider_that_is_configured_no_more_is_not_replaced(house):
@@ -453,7 +487,7 @@ class Moody:
             raise Unavailable("store", "down")
         return await self._store.load(key)
 
-    async def swap(self, old, new, spends=()):
+    async def swap(self, old, new, spends=(), record=None):
         return Swap.STALE
 
 

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from radius_voice.events import Reason
 from radius_voice.login import codes, prompts
-from radius_voice.login.codes import Keys, States, key_in, new_code, tidy_code
+from radius_voice.login.codes import Keys, key_in, new_code, tidy_code
 from radius_voice.login.limits import Limits, acting, arrival_time, left_of, settle, subjects_of
 from radius_voice.login.model import Act, Limit, Limited, Spend
 from radius_voice.login.phone import Phone, country_of, parse_phone, refused_type
@@ -17,13 +17,15 @@ def test_a_code_has_its_digits(digits, monkeypatch):
     assert "7".rjust(digits, "0") == new_code(digits)
 
 
-def test_a_state_leads_to_its_row_and_differs_each_time():
-    key = b"k" * 16
-    states = States()
-    made = [states.new(key) for _ in range(200)]
-    assert 200 == len(set(made))
-    assert {key} == {key_in(state) for state in made}
+def test_a_state_leads_to_its_row_and_is_the_same_for_the_same_request_only():
+    key, keys = b"k" * 16, Keys(b"a" * 32)
+    first, other = keys.first_state(key, b"request 1"), keys.first_state(key, b"request 2")
+    after = {keys.next_state(key, first, "1"), keys.next_state(key, first, "2"), keys.next_state(key, other, "1")}
+    assert 5 == len({first, other, *after})
+    assert first == keys.first_state(key, b"request 1")
+    assert {key} == {key_in(state) for state in (first, other, *after)}
     assert key_in(b"other") is None
+    assert first != Keys(b"b" * 32).first_state(key, b"request 1")
 
 
 def test_hashes_of_different_kinds_and_keys_differ():
@@ -37,7 +39,9 @@ def test_hashes_of_different_kinds_and_keys_differ():
     }
     assert 5 == len(hashes)
     assert keys.login("ab", "c") != keys.login("a", "bc")
-    assert keys.name("Alice ") == keys.name("alice")
+    assert keys.name("people", "Alice ") == keys.name("people", "alice")
+    assert keys.name("people", "alice") != keys.name("others", "alice")
+    assert keys.name("a", "bc") != keys.name("ab", "c")
 
 
 @pytest.mark.parametrize(
@@ -180,8 +184,8 @@ def test_a_right_code_clears_what_is_counted_for_its_person_and_phone_alone():
 
 def test_what_is_counted_about_somebody_holds_no_typed_name():
     limits = Limits(failures={"person": LIMIT, "client": LIMIT}, codes={"person": LIMIT}, calls={"phone": LIMIT})
-    about = limits.about({"person": "p", "phone": "+12025550123"}, "hash")
-    assert ["hash", "p", "+12025550123"] == [spend.subject for spend in about]
+    about = limits.about({"person": "p", "phone": "+12025550123"}, ["hash", "hash@station"])
+    assert ["hash", "hash@station", "p", "+12025550123"] == [spend.subject for spend in about]
 
 
 def test_a_spend_does_not_show_its_subject():

@@ -52,6 +52,7 @@ def test_a_request_is_one_line_with_its_steps_inside(audit, path):
             "reason": "code_right",
             "seconds": 0.012346,
             "user": "alice",
+            "typed": "ALICE",
             "login": "a1b2",
             "calling_station": "203.0.113.9",
             "phone": "+14*******23",

@@ -195,14 +195,15 @@ def each_reply_is_on_record(history):
             yield f"the audit tells something else: {exchange}"
 
 
-def a_state_is_given_once(history):
-    """Each challenge has a State of its own."""
-    holder = {}
+def a_state_is_given_for_one_request_only(history):
+    """Each challenge has a State of its own; a request that is repeated, at whichever node, gets the same again."""
+    asked_for = {}
     for exchange in history.exchanges:
+        asked = (exchange.state, exchange.typed) if exchange.state else exchange.octets[4:]
         for state in {reply.state for reply in exchange.replies if reply.state}:
-            if state in holder:
-                yield f"a State was given again: {holder[state]}, and {exchange}"
-            holder[state] = exchange
+            before, first = asked_for.setdefault(state, (asked, exchange))
+            if before != asked:
+                yield f"a State was given for another request: {first}, and {exchange}"
 
 
 def a_state_serves_once(history):
@@ -308,7 +309,7 @@ def _person(call):
 RULES = (
     each_reply_is_one_that_may_be,
     each_reply_is_on_record,
-    a_state_is_given_once,
+    a_state_is_given_for_one_request_only,
     a_state_serves_once,
     no_accept_without_a_right_password_and_code,
     at_most_one_accept_decision_a_login,

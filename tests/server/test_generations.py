@@ -133,7 +133,7 @@ async def test_a_generation_that_ends_while_the_service_does_leaves_the_next_to_
     await service.start()
     before = service._running[-1].dialog
     gate, asked, rung = asyncio.Event(), asyncio.Event(), asyncio.Event()
-    before._supervise(gate.wait())
+    before._supervisor.run(gate.wait())
     await service.reload()
 
     async def ring():
@@ -143,7 +143,7 @@ async def test_a_generation_that_ends_while_the_service_does_leaves_the_next_to_
             await asyncio.sleep(0)
         rung.set()
 
-    service._running[-1].dialog._supervise(ring())
+    service._running[-1].dialog._supervisor.run(ring())
     stopping = asyncio.create_task(service.stop())
     await asyncio.sleep(0)
     gate.set()

@@ -31,7 +31,7 @@ class Story:
         )
 
     def exchange(self, at, told=None, **changes):
-        about = {"node": "one", "client": "gateway", "source": f"127.1.0.{at}", "person": "anne", "octets": bytes([at])}
+        about = {"node": "one", "client": "gateway", "source": f"127.1.0.{at}", "person": "anne", "octets": bytes([at]) * 24}
         return Exchange(at, at + 0.5, **{**about, **changes}, replies=(told,) if told else ())
 
     def add(self, at, told=None, reason="code_right", login="login1", **changes):
@@ -171,7 +171,7 @@ BAD = {
     two_calls_live: "is called while a call lives",
     a_call_lives_for_ever_and_the_next_one_comes: "is called while a call lives",
     a_replay_rings: "one packet rang again",
-    a_state_is_given_twice: "a State was given again",
+    a_state_is_given_twice: "a State was given for another request",
     a_state_serves_again_after_a_wrong_code: "served for 00000000 and for 12345678",
     one_packet_gets_two_answers: "one packet, two answers",
     the_audit_tells_something_else: "the audit tells something else",

@@ -7,9 +7,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from radius_voice.events import Reason
-from radius_voice.login.challenge import REPEATED_FOR, CallChanged, CallPlaced, First, step
+from radius_voice.login.challenge import CallChanged, CallPlaced, First, step
+from radius_voice.login.issued import REPEATED_FOR
 from radius_voice.login.limits import settle
-from radius_voice.login.model import Act, CallStatus, Limit, Limited, Spend, Swap
+from radius_voice.login.model import Act, CallStatus, Limit, Limited, Record, Recorded, Spend, Swap
+from radius_voice.login.records import MAX_RECORDS, RECORD_SECONDS
+from radius_voice.stores import redis_scripts
 from tests.login.fakes import Clock
 from tests.login.rows import CAP, LIFETIME, LIVE, LOGIN, REF, answered, blank
 from tests.stores.kinds import KINDS, opened
@@ -53,6 +56,15 @@ async def test_every_field_survives(store, clock):
         assert Swap.DONE is await store.swap(loaded, each)
         before = each
     assert accepted == await store.load(first.key)
+    over = step(accepted, CallChanged(LOGIN, 1, CallStatus.COMPLETED, LIFETIME), clock.now).row
+    assert Swap.DONE is await store.swap(await store.load(first.key), over)
+    opened = step(over, First(row(clock, login="login2", reply=(("Class", "x"),), returning=True)), clock.now).row
+    assert opened.previous
+    assert Swap.DONE is await store.swap(await store.load(first.key), opened)
+    refused = step(opened, CallPlaced("login2", 1, opened.call.phone, None, refused=True), clock.now).row
+    assert not refused.bypass_allowed
+    assert Swap.DONE is await store.swap(await store.load(first.key), refused)
+    assert refused == await store.load(first.key)
 
 
 async def test_a_row_that_somebody_else_changed_is_stale(store, clock):
@@ -122,6 +134,62 @@ async def test_a_stale_or_busy_swap_spends_nothing(store, clock):
     assert Swap.STALE is await store.swap(None, row(clock), [Spend(TIGHT, "all")])
     assert Swap.BUSY is await store.swap(None, row(clock, key=b"o" * 16), [Spend(TIGHT, "all")])
     assert await store.spend([Spend(TIGHT, "all")]) is None
+
+
+CHARGED = Record(b"\0request\xff", b"\0charged \xff")
+REJECTED = Record(CHARGED.key, b"rejected", replaces=CHARGED.value)
+SESSION = Record(CHARGED.key, b"session", replaces=CHARGED.value, verified=True)
+
+
+async def test_a_request_is_recorded_once_with_its_effect(store, clock):
+    assert await store.spend([Spend(LIMIT, "alice")], CHARGED) is None
+    assert Recorded(CHARGED.value) == await store.spend([Spend(LIMIT, "alice")], CHARGED)
+    assert Swap.DONE is await store.swap(None, row(clock), [], SESSION)
+    assert Recorded(b"session") == await store.spend([], REJECTED)
+    second = row(clock, key=b"b" * 16, person="bob", login="2")
+    assert Recorded(b"session") == await store.swap(None, second, [Spend(LIMIT, "alice")], SESSION)
+    assert await store.load(b"b" * 16) is None
+    assert await store.spend([Spend(LIMIT, "alice")]) is None  # one was spent, by the first
+    assert isinstance(await store.spend([Spend(LIMIT, "alice")]), Limited)
+
+
+async def test_a_request_whose_effect_did_not_happen_is_not_recorded(store, clock):
+    await store.spend([Spend(TIGHT, "x")])
+    assert isinstance(await store.spend([Spend(TIGHT, "x")], CHARGED), Limited)
+    await store.swap(None, row(clock))
+    assert Swap.STALE is await store.swap(None, row(clock), [], SESSION)
+    assert Swap.BUSY is await store.swap(None, row(clock, key=b"o" * 16), [], SESSION)
+    assert await store.spend([], CHARGED) is None
+    assert await store.spend([], Record(CHARGED.key, b"", replaces=CHARGED.value)) is None
+    assert await store.spend([], CHARGED) is None
+
+
+async def test_records_end_after_a_day(store, clock):
+    await store.spend([], CHARGED)
+    clock.now += RECORD_SECONDS - 1
+    await store.sweep()
+    assert Recorded(CHARGED.value) == await store.spend([], CHARGED)
+    clock.now += 1
+    assert await store.spend([], REJECTED) is None
+    await store.sweep()
+    assert Recorded(b"rejected") == await store.spend([], CHARGED)
+
+
+async def test_strangers_cannot_displace_records_of_verified_requests(store, monkeypatch):
+    for module in ("memory", "sqlite"):
+        monkeypatch.setattr(f"radius_voice.stores.{module}.MAX_RECORDS", 3)
+    monkeypatch.setattr("radius_voice.stores.redis.SPEND", limited_to(3, redis_scripts.SPEND))
+    await store.spend([], SESSION)
+    for number in range(10):
+        await store.spend([], Record(b"stranger %d" % number, b"rejected"))
+    await store.sweep()
+    assert Recorded(b"session") == await store.spend([], CHARGED)
+    kept = [n for n in range(10) if await store.spend([], Record(b"stranger %d" % n, b"", b"-"))]
+    assert [7, 8, 9] == kept
+
+
+def limited_to(records, script):
+    return redis_scripts.Script(script.text.replace(f"count > {MAX_RECORDS}", f"count > {records}"))
 
 
 async def test_limits_are_given_back_peeked_at_and_cleared(store):

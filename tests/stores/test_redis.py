@@ -217,7 +217,7 @@ async def test_everything_has_an_end(redis, connect):
     await store.remember(b"x", b"y", 100)
     lives = {key.split(b":")[1]: redis.admin.pttl(key) / 1000 for key in redis.admin.scan_iter()}
     expected = {
-        b"row1": CAP + REPEATED_FOR,
+        b"row2": CAP + REPEATED_FOR,
         b"live": LIVE,
         b"open": CAP + REPEATED_FOR + 3600,
         b"limit": 30,
@@ -266,7 +266,7 @@ async def test_what_was_tampered_with_is_no_row_and_in_nobodys_way(redis, connec
     store = connect(redis.address)
     await store.swap(None, blank(time.time()))
     await store.remember(b"x", b"y", 60)
-    rows, kept = redis.admin.keys("*:row1:*"), redis.admin.keys("*:kept:*")
+    rows, kept = redis.admin.keys("*:row2:*"), redis.admin.keys("*:kept:*")
     body = redis.admin.hget(rows[0], "body")
     redis.admin.hset(rows[0], "body", body[:-1] + bytes([body[-1] ^ 1]))
     redis.admin.set(kept[0], b"", ex=60)
@@ -278,7 +278,7 @@ async def test_a_row_counts_at_its_own_place_alone(redis, connect):
     store = connect(redis.address)
     for number in (b"a", b"b"):
         await store.swap(None, blank(time.time(), key=number * 16, person=number.decode()))
-    one, other = redis.admin.keys("*:row1:*")
+    one, other = redis.admin.keys("*:row2:*")
     redis.admin.hset(one, "body", redis.admin.hget(other, "body"))
     assert [None] == [row for row in (await store.load(b"a" * 16), await store.load(b"b" * 16)) if row is None]
 
@@ -401,7 +401,7 @@ async def test_a_row_is_done_when_its_replica_has_it(start_redis, connect):
     patient = connect(server.address, replicas=1)
     server.admin.script_flush()
     assert Swap.DONE is await patient.swap(None, blank(time.time(), key=b"o" * 16, person="bob"))
-    assert 2 == len(copy.admin.keys("*:row1:*"))
+    assert 2 == len(copy.admin.keys("*:row2:*"))
 
 
 async def test_a_call_of_a_row_that_is_known_is_done_when_its_replica_has_it(start_redis, connect):

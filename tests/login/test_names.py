@@ -1,0 +1,36 @@
+import unicodedata
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from radius_voice.login.codes import Keys
+from radius_voice.login.names import canonical_name
+
+DOTLESS_I = "\u0131"  # its capital letter is I, whose small letter is i: no folding makes these three one
+
+
+def test_every_spelling_of_every_character_has_one_canonical_form():
+    for number in range(0x110000):
+        if 0xD800 <= number < 0xE000 or chr(number) == DOTLESS_I:
+            continue
+        character = chr(number)
+        canonical = canonical_name(character)
+        assert canonical == canonical_name(canonical)
+        composed = (unicodedata.normalize(form, character) for form in ("NFC", "NFD"))
+        for spelling in (*composed, character.upper(), character.lower(), character.casefold(), f" {character}\t"):
+            assert canonical == canonical_name(spelling), hex(number)
+
+
+@given(st.text(st.characters(codec="utf-8")))
+def test_a_name_and_its_decomposed_and_folded_forms_are_one(name):
+    canonical = canonical_name(name)
+    assert canonical == canonical_name(canonical)
+    assert canonical == canonical_name(unicodedata.normalize("NFD", name))
+    assert canonical == canonical_name(unicodedata.normalize("NFC", name))
+
+
+def test_two_spellings_of_one_name_share_one_allowance():
+    keys = Keys(b"k" * 32)
+    one, other = "šimon.kašpar", unicodedata.normalize("NFD", "ŠIMON.KAŠPAR ")
+    assert one != other
+    assert keys.name("people", one) == keys.name("people", other)
