@@ -31,7 +31,13 @@ class Story:
         )
 
     def exchange(self, at, told=None, **changes):
-        about = {"node": "one", "client": "gateway", "source": f"127.1.0.{at}", "person": "anne", "octets": bytes([at]) * 24}
+        about = {
+            "node": "one",
+            "client": "gateway",
+            "source": f"127.1.0.{at}",
+            "person": "anne",
+            "octets": bytes([at]) * 24,
+        }
         return Exchange(at, at + 0.5, **{**about, **changes}, replies=(told,) if told else ())
 
     def add(self, at, told=None, reason="code_right", login="login1", **changes):
