@@ -134,7 +134,7 @@ class Service:
         self._running.append(built)
 
     async def _listen(self, settings: Settings) -> None:
-        self._admin = Admin(self._metrics.page, self._ready, refresh=self._count)
+        self._admin = Admin(self._metrics.page, self._ready, refresh=self._count, hosts=settings.admin.hosts)
         if self._worker is not None:
             await self._admin.start_at(self._worker.admin)
             sockets = self._worker.sockets

@@ -106,7 +106,7 @@ async def _watch(settings: Settings, house: House) -> None:
     from radius_voice.watcher import Watcher
     from radius_voice.workers import CANNOT_START
 
-    watcher = Watcher(house)
+    watcher = Watcher(house, settings.admin.hosts)
     over = _signalled()
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, lambda: None)
     endpoint = settings.admin.listen
