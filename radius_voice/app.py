@@ -65,7 +65,7 @@ class Service:
     ) -> None:
         self._worker = worker
         self._path = path
-        self._settings = loaded.settings
+        self._started_with = self._settings = loaded.settings
         self._warnings = loaded.warnings
         self._log = log
         self._tap = tap
@@ -181,7 +181,7 @@ class Service:
         self._server.use(built.generation, _rules(loaded.settings))
         for warning in (*loaded.warnings, *_announcements(loaded.settings)):
             self._tell("warning", warning)
-        waiting = restart_needed(old.settings, loaded.settings)
+        waiting = restart_needed(self._started_with, loaded.settings)
         self._tell("reloaded", f"needs a restart: {', '.join(waiting)}" if waiting else "")
         self._keep(self._retire(old))
 
