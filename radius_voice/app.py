@@ -130,7 +130,8 @@ class Service:
         self._server = Server(built.generation, _rules(settings), store, self._observe, time.time, self._tap)
 
     def _adopt(self, built: Built) -> None:
-        self._metrics.expect(built.settings.clients, built.settings.delivery.providers)
+        rotating = [name for name, client in built.settings.clients.items() if len(client.secret) > 1]
+        self._metrics.expect(built.settings.clients, built.settings.delivery.providers, rotating)
         self._running.append(built)
 
     async def _listen(self, settings: Settings) -> None:

@@ -75,6 +75,7 @@ class Discard(StrEnum):
     NO_MESSAGE_AUTHENTICATOR = "no_message_authenticator"
     BAD_MESSAGE_AUTHENTICATOR = "bad_message_authenticator"
     DUPLICATE = "duplicate"
+    IDENTIFIER_IN_USE = "identifier_in_use"
     OVERLOAD = "overload"
 
 
@@ -116,7 +117,10 @@ class Event:
     """One verified Access-Request and what became of it.
 
     `at` is wall-clock seconds at arrival, `seconds` the time until the decision. `user` is empty
-    for a name that nobody has: people type passwords there. `phone` is masked.
+    for a name that nobody has: people type passwords there. `phone` is masked. `secret` is 1 or 2, the
+    secret that the packet was made with, for a client with two; 0 where there is one, or where it is unknown.
+    `packet` is a hash of the packet's octets that holds for this run of the program (0: not known); it is
+    never written down. `repeated` is the number of identical packets that this record stands for; 0 means one.
     """
 
     at: float
@@ -132,6 +136,9 @@ class Event:
     phone: str = ""
     login_seconds: float = 0.0
     steps: tuple[Step, ...] = ()
+    secret: int = 0
+    packet: int = 0
+    repeated: int = 0
 
 
 @noun

@@ -80,9 +80,7 @@ async def _serve(path: Path, configuration: Loaded, debug: bool, worker: Worker 
     from radius_voice.workers import CANNOT_START
 
     reader = Log(configure_log(configuration), time.monotonic)
-    watch = Debug(sys.stdout) if debug else None
-    tap = watch.tap if watch else None
-    service = Service(path, configuration, watch.after(reader) if watch else reader, tap, worker)
+    service = Service(path, configuration, reader, Debug(sys.stdout, time.time) if debug else None, worker)
     over = _signalled()
     reloads: set[asyncio.Task[None]] = set()
 
