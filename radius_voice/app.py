@@ -29,6 +29,7 @@ from radius_voice.login.model import Unavailable
 from radius_voice.login.ports import Store
 from radius_voice.observe.audit import AuditLog
 from radius_voice.observe.metrics import Metrics, Readings
+from radius_voice.observe.repeats import Repeats
 from radius_voice.observe.syslog import Syslog
 from radius_voice.server import Rules, Server, Tap
 
@@ -70,7 +71,9 @@ class Service:
         self._log = log
         self._tap = tap
         self._clock = time.monotonic
-        self._readers: list[Observer] = [] if log is None else [log]
+        self._written: list[Observer] = [] if log is None else [log]
+        self._repeats = Repeats(self._written, self._clock)
+        self._readers: list[Observer] = [self._repeats]
         self._listeners: list[UdpListener] = []
         self._running: list[Built] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -120,7 +123,7 @@ class Service:
         self._audit = AuditLog(settings.audit.path, self._clock, self._complain, self._syslog)
         if self._syslog is not None:
             self._keep(self._syslog.run())
-        self._readers.append(self._audit)
+        self._written.append(self._audit)
         self._metrics = Metrics(CollectorRegistry(), self._readings())
         self._readers.append(self._metrics)
         store = open_store(settings)
@@ -216,6 +219,7 @@ class Service:
         if hasattr(self, "_admin"):
             await self._admin.stop()
         if hasattr(self, "_shared"):
+            self._repeats.write_rest()
             self._tell("stopped", "")
             self._shared.hasher.close()
             await self._shared.store.close()
@@ -275,6 +279,7 @@ class Service:
         task.add_done_callback(self._tasks.discard)
 
     async def _tidy(self) -> None:
+        self._repeats.write_due()
         abandoned = await self._shared.store.sweep()
         if abandoned:
             self._observe(Ended(time.time(), abandoned))
