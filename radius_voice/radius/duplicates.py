@@ -108,4 +108,7 @@ class Duplicates:
 
 
 def _find(kept: list[_Entry], request: RequestId) -> _Entry | None:
-    return next((entry for entry in kept if entry.request.authenticator == request.authenticator), None)
+    for entry in kept:
+        if entry.request.authenticator == request.authenticator:
+            return entry
+    return None
