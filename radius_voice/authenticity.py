@@ -1,4 +1,4 @@
-"""Which requests are genuine: shared secrets, Message-Authenticator, and who must send one (CVE-2024-3596)."""
+"""Authenticity of requests: shared secrets, Message-Authenticator, and which clients must send one (CVE-2024-3596)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """`serve --debug`: packets and decisions as people read them, secrets hidden.
 
-Names and attributes are what a stranger may have sent: every character that a terminal obeys is escaped.
+Names and attributes may come from an attacker: every character that can control a terminal is escaped.
 """
 
 from __future__ import annotations

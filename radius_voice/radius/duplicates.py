@@ -4,7 +4,7 @@ Pure: time is an argument. Only requests that pass the checks for authenticity m
 
 A request is identified by its key (source address, source port, identifier, receiving socket) and its Request
 Authenticator. With a verified Message-Authenticator, another Request Authenticator under the same key replaces the
-earlier request, as the RFC says. Without one, whoever can spoof the source address could suppress the answer to a
+earlier request, as the RFC says. Without one, an attacker who spoofs the source address could suppress the answer to a
 genuine request that way. So requests without Message-Authenticator replace nothing: up to `MAX_UNSIGNED` stand
 side by side under one key, and neither kind can displace the other.
 """

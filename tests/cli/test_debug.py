@@ -88,7 +88,7 @@ def test_a_decision_has_the_same_head_the_user_and_the_steps(debug, lines):
     ] == lines()
 
 
-def test_where_nobody_is_known_no_name_is_made_up(debug, lines):
+def test_a_decision_without_a_user_has_no_name(debug, lines):
     debug.decided(PEER, PACKET, event(outcome=Outcome.REJECT, reason=Reason.UNKNOWN_USER))
     debug.decided(PEER, STATUS, event(reason=Reason.STATUS))
     assert [
@@ -143,7 +143,7 @@ def test_passwords_states_and_what_dictionaries_hide_stay_hidden(debug, stream, 
 
 
 class Narrow(io.TextIOWrapper):
-    """A terminal that knows ASCII alone."""
+    """A terminal that can show ASCII only."""
 
     def __init__(self):
         super().__init__(io.BytesIO(), encoding="ascii", write_through=True)

@@ -62,7 +62,7 @@ def test_a_request_that_ended_in_silence_is_looked_at_afresh():
     assert Seen.IN_PROGRESS == table.ask(A, 1)
     table.forget(A)
     assert Seen.NEW == table.ask(A, 2)
-    table.forget(elsewhere(A, ("nobody",)))
+    table.forget(elsewhere(A, ("another origin",)))
 
 
 def test_without_message_authenticator_a_second_request_removes_nothing_and_each_gets_its_reply():

@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import signal
 
 import pytest
 
@@ -185,7 +186,7 @@ def test_auto_believes_unsigned_packets_of_an_address_until_one_is_signed(house,
 
 
 def spoofed(datagram):
-    """What somebody sends who guesses address, port and identifier of a request: another Request Authenticator."""
+    """A request of an attacker who guessed address, port and identifier of a genuine one."""
     attributes = datagram[20:]
     if attributes[0] == radius.MESSAGE_AUTHENTICATOR:
         attributes = attributes[18:]
@@ -260,6 +261,35 @@ def test_while_a_secret_is_being_changed_audit_and_metric_say_which_one_a_client
     assert used == uses(house, "rotating")
     assert [number] * 2 == [record["secret"] for record in house.audit(client="rotating", user=person.name)]
     assert house.audit(client="rotating", reason="status", secret=number)
+
+
+def test_a_secret_is_changed_in_service_and_audit_and_metric_say_when_the_old_one_may_go(start, pool):
+    old, new = b"the old secret of the gateway", b"the new secret of the gateway"
+
+    def configuration(secrets):
+        return CONFIGURATION.replace('["the old secret of the gateway", "the new secret of the gateway"]', secrets)
+
+    person = pool.pop()
+    with start(configuration(old.decode()), [person]) as house:
+        before, after = house.gateway("127.0.0.2", secret=old), house.gateway("127.0.0.2", secret=new)
+        before.status()
+        assert {} == uses(house, "rotating")
+        house.write(configuration(f"[{old.decode()}, {new.decode()}]"))
+        house.send_signal(signal.SIGHUP)
+        house.line("reloaded", house.stderr)
+        before.status()
+        assert {"1": 1, "2": 0} == uses(house, "rotating")
+        after.status()
+        assert radius.ACCESS_ACCEPT == log_in(house, after, person)
+        assert {"1": 1, "2": 3} == uses(house, "rotating")
+        house.write(configuration(new.decode()))
+        house.send_signal(signal.SIGHUP)
+        house.line("reloaded", house.stderr, times=2)
+        before.send(before.request([], code=radius.STATUS_SERVER))
+        after.status()
+        assert before.silent()
+        secrets = [record.get("secret") for record in house.audit(kind="request", client="rotating")]
+        assert [None, 1, 2, 2, 2, None] == secrets
 
 
 def test_of_a_client_with_one_secret_nothing_is_said_about_which(house, person):
