@@ -33,7 +33,7 @@ UNSIGNED = "127.0.0.3"
 
 @pytest.fixture(scope="module")
 def pool(make_person):
-    return [make_person() for _ in range(24)]
+    return [make_person() for _ in range(32)]
 
 
 @pytest.fixture(scope="module")
