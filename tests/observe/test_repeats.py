@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from radius_voice.events import Outcome, Reason
 from radius_voice.observe import repeats
 from radius_voice.observe.audit import AuditLog
-from radius_voice.observe.repeats import MAX_TRACKED, PERIOD, Repeats
+from radius_voice.observe.repeats import MAX_SOURCES, MAX_TRACKED, PERIOD, Repeats
 from tests.observe import records
 from tests.observe.conftest import Clock
 
@@ -54,9 +54,38 @@ def test_identical_rejects_are_written_at_once_and_then_once_a_minute_with_their
 def test_the_record_that_is_written_later_is_the_last_one(paced, reader):
     paced(REJECT)
     paced(replace(REJECT, at=records.AT + 1))
-    paced(replace(REJECT, at=records.AT + 2, source="198.51.100.8"))
+    paced(replace(REJECT, at=records.AT + 2))
     paced.write_rest()
-    assert replace(REJECT, at=records.AT + 2, source="198.51.100.8", repeated=2) == reader[-1]
+    assert replace(REJECT, at=records.AT + 2, repeated=2) == reader[-1]
+
+
+def test_the_first_copy_from_each_of_some_addresses_is_written_at_once_and_no_more(paced, reader, clock):
+    copies = [replace(REJECT, source=f"198.51.100.{number}") for number in range(2 * MAX_SOURCES)]
+    for copy in copies:
+        paced(copy)
+    assert copies[:MAX_SOURCES] == reader
+    clock.pass_by(PERIOD)
+    for copy in copies:
+        paced(copy)
+    paced.write_rest()
+    assert [MAX_SOURCES, 2 * MAX_SOURCES] == reader.counts[MAX_SOURCES:]
+
+
+@pytest.mark.parametrize(
+    ("result", "counts"),
+    [
+        ({"outcome": Outcome.SILENCE, "reason": Reason.STORE_UNAVAILABLE}, [0, 2]),
+        ({"outcome": Outcome.ACCEPT, "reason": Reason.STATUS}, [0, 2]),
+        ({"outcome": Outcome.ACCEPT, "reason": Reason.REPEATED}, [0, 2]),
+        ({"outcome": Outcome.ACCEPT, "reason": Reason.CODE_RIGHT}, [0, 0, 0]),
+        ({"outcome": Outcome.CHALLENGE, "reason": Reason.JOINED}, [0, 0, 0]),
+    ],
+)
+def test_an_accept_or_a_challenge_has_a_record_of_its_own_unless_it_repeats_a_result(paced, reader, result, counts):
+    for _ in range(3):
+        paced(replace(REJECT, **result))
+    paced.write_rest()
+    assert counts == reader.counts
 
 
 def test_a_record_that_nothing_repeats_stays_one_record(paced, reader, clock):
@@ -102,9 +131,10 @@ def test_at_the_bound_the_oldest_packet_is_written_and_nothing_is_lost(paced, re
     assert [(1, 0), (2, 0), (1, 1), (3, 0), (1, 0)] == [(each.packet, each.repeated) for each in reader]
 
 
-def test_the_bound_is_the_one_that_the_manual_states():
+def test_the_bounds_are_those_that_the_manual_states():
     page = (Path(__file__).parents[2] / "docs" / "observing.md").read_text()
     assert f"{MAX_TRACKED:,} packets" in page
+    assert f"{MAX_SOURCES} addresses" in page
 
 
 EVENTS = st.tuples(st.integers(1, 4), st.sampled_from([Reason.REPLAY, Reason.WRONG_PASSWORD]), st.floats(0, 40))
