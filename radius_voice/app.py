@@ -29,6 +29,7 @@ from radius_voice.login.model import Unavailable
 from radius_voice.login.ports import Store
 from radius_voice.observe.audit import AuditLog
 from radius_voice.observe.metrics import Metrics, Readings
+from radius_voice.observe.repeats import Repeats
 from radius_voice.observe.syslog import Syslog
 from radius_voice.server import Rules, Server, Tap
 
@@ -65,12 +66,14 @@ class Service:
     ) -> None:
         self._worker = worker
         self._path = path
-        self._settings = loaded.settings
+        self._started_with = self._settings = loaded.settings
         self._warnings = loaded.warnings
         self._log = log
         self._tap = tap
         self._clock = time.monotonic
-        self._readers: list[Observer] = [] if log is None else [log]
+        self._written: list[Observer] = [] if log is None else [log]
+        self._repeats = Repeats(self._written, self._clock)
+        self._readers: list[Observer] = [self._repeats]
         self._listeners: list[UdpListener] = []
         self._running: list[Built] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -120,7 +123,7 @@ class Service:
         self._audit = AuditLog(settings.audit.path, self._clock, self._complain, self._syslog)
         if self._syslog is not None:
             self._keep(self._syslog.run())
-        self._readers.append(self._audit)
+        self._written.append(self._audit)
         self._metrics = Metrics(CollectorRegistry(), self._readings())
         self._readers.append(self._metrics)
         store = open_store(settings)
@@ -131,11 +134,12 @@ class Service:
         self._server = Server(built.generation, _rules(settings), store, self._observe, time.time, self._tap)
 
     def _adopt(self, built: Built) -> None:
-        self._metrics.expect(built.settings.clients, built.settings.delivery.providers)
+        rotating = [name for name, client in built.settings.clients.items() if len(client.secret) > 1]
+        self._metrics.expect(built.settings.clients, built.settings.delivery.providers, rotating)
         self._running.append(built)
 
     async def _listen(self, settings: Settings) -> None:
-        self._admin = Admin(self._metrics.page, self._ready, refresh=self._count)
+        self._admin = Admin(self._metrics.page, self._ready, refresh=self._count, hosts=settings.admin.hosts)
         if self._worker is not None:
             await self._admin.start_at(self._worker.admin)
             sockets = self._worker.sockets
@@ -183,7 +187,7 @@ class Service:
         self._shared.hasher.allow(_verifications(loaded.settings))
         for warning in (*loaded.warnings, *_announcements(loaded.settings)):
             self._tell("warning", warning)
-        waiting = restart_needed(old.settings, loaded.settings)
+        waiting = restart_needed(self._started_with, loaded.settings)
         self._tell("reloaded", f"needs a restart: {', '.join(waiting)}" if waiting else "")
         self._keep(self._retire(old))
 
@@ -217,6 +221,7 @@ class Service:
         if hasattr(self, "_admin"):
             await self._admin.stop()
         if hasattr(self, "_shared"):
+            self._repeats.write_rest()
             self._tell("stopped", "")
             self._shared.hasher.close()
             await self._shared.store.close()
@@ -276,6 +281,7 @@ class Service:
         task.add_done_callback(self._tasks.discard)
 
     async def _tidy(self) -> None:
+        self._repeats.write_due()
         abandoned = await self._shared.store.sweep()
         if abandoned:
             self._observe(Ended(time.time(), abandoned))

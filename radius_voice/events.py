@@ -77,6 +77,7 @@ class Discard(StrEnum):
     NO_MESSAGE_AUTHENTICATOR = "no_message_authenticator"
     BAD_MESSAGE_AUTHENTICATOR = "bad_message_authenticator"
     DUPLICATE = "duplicate"
+    IDENTIFIER_IN_USE = "identifier_in_use"
     OVERLOAD = "overload"
 
 
@@ -119,7 +120,10 @@ class Event:
 
     `at` is wall-clock seconds at arrival, `seconds` the time until the decision. `user` is the user's name in
     the directory and `typed` what was typed, where it differs; both are empty for a name that no user has,
-    because people type passwords there. `phone` is masked.
+    because people type passwords there. `phone` is masked. `secret` is 1 or 2, the secret that the packet was made
+    with, for a client with two; 0 where there is one, or where it is unknown.
+    `packet` is a hash of the packet's octets that holds for this run of the program (0: not known); it is
+    never written down. `repeated` is the number of identical packets that this record stands for; 0 means one.
     """
 
     at: float
@@ -136,6 +140,9 @@ class Event:
     login_seconds: float = 0.0
     steps: tuple[Step, ...] = ()
     typed: str = ""
+    secret: int = 0
+    packet: int = 0
+    repeated: int = 0
 
 
 @noun

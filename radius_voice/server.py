@@ -7,17 +7,17 @@ import random
 import time
 import traceback
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from radius_voice.admission import Admission, Job
-from radius_voice.clients import Client, Clients, Require
+from radius_voice.authenticity import Authenticity, Memory
+from radius_voice.clients import Client, Clients
 from radius_voice.events import Discard, Discarded, Event, Lifecycle, Observer, Outcome, Reason, Resent, Trace
 from radius_voice.login.model import Attempt, Decision, Unavailable
 from radius_voice.nouns import noun
 from radius_voice.radius import packet as radius
-from radius_voice.radius.duplicates import Duplicates, Origin, Seen
+from radius_voice.radius.duplicates import Duplicates, RequestId, Seen
 from radius_voice.radius.packet import Attribute, MalformedPacket, Packet
 from radius_voice.radius.password import MalformedPassword, reveal, text_of
 
@@ -25,7 +25,6 @@ AUTHORIZE_ONLY, CALL_CHECK = (17).to_bytes(4), (10).to_bytes(4)
 MICROSOFT = (311).to_bytes(4)
 MS_CHAP = {1, 2, 11, 25}
 ECHO = (1).to_bytes(4)
-REMEMBERED_FOR = 10 * 365 * 86400.0
 JITTER = 0.1
 RELEASE_EVERY = 0.1
 ROOM_FOR_REPLY = 1024
@@ -35,8 +34,20 @@ _REPLY_CODES = {
     Outcome.CHALLENGE: radius.ACCESS_CHALLENGE,
 }
 Send = Callable[[bytes], None]
-Tap = Callable[[str, str, bytes], None]
-"""Sees every packet of a known client: `<-` or `->`, the client's name, the octets."""
+Peer = tuple[str, int]
+
+
+class Tap(Protocol):
+    """Sees what happens to the packets of known clients, as it happens. Must not raise.
+
+    `peer` is the gateway's address and port, `packet` the request as far as it could be read.
+    """
+
+    def received(self, client: str, peer: Peer, octets: bytes) -> None: ...  # noqa: D102
+
+    def decided(self, peer: Peer, packet: Packet | None, record: Event | Discarded | Resent) -> None: ...  # noqa: D102
+
+    def sent(self, client: str, peer: Peer, octets: bytes) -> None: ...  # noqa: D102
 
 
 class Answers(Protocol):
@@ -45,14 +56,6 @@ class Answers(Protocol):
     async def begin(self, attempt: Attempt, trace: Trace) -> Decision: ...  # noqa: D102
 
     async def answer(self, attempt: Attempt, trace: Trace) -> Decision: ...  # noqa: D102
-
-
-class Memory(Protocol):
-    """What a server asks of the store."""
-
-    async def remember(self, key: bytes, value: bytes, ttl: float) -> None: ...  # noqa: D102
-
-    async def recall(self, key: bytes) -> bytes | None: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,17 +80,25 @@ class Rules:
 
 @noun
 class _Request:
-    """A verified packet with all that is needed to answer it."""
+    """A verified packet with all that is needed to answer it. `secret_index` is that of its secret in the client's."""
 
     packet: Packet
     client: Client
-    secret: bytes = field(repr=False)
-    source: str
-    origin: Origin
+    secret_index: int
+    peer: Peer
+    id: RequestId
     send: Send
     arrived: float
     at: float
     generation: Generation
+
+    @property
+    def secret(self) -> bytes:
+        return self.client.secrets[self.secret_index]
+
+    @property
+    def source(self) -> str:
+        return self.peer[0]
 
 
 class Server:
@@ -106,13 +117,12 @@ class Server:
         self._clock = time.monotonic  # uvloop's own time is whole milliseconds of the same clock
         self._generation = generation
         self._rules = rules
-        self._memory = memory
+        self._authenticity = Authenticity(memory)
         self._observer = observer
         self._now = now
         self._tap = tap
         self._duplicates = Duplicates(rules.duplicate_window)
         self._admission = Admission(rules.max_in_flight, rules.max_waiting, self._clock)
-        self._signs: set[tuple[str, str]] = set()
         self._held: dict[Generation, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._delayed = 0
@@ -142,58 +152,44 @@ class Server:
             await asyncio.sleep(RELEASE_EVERY)
         self._held.pop(generation, None)
 
-    def receive(self, datagram: bytes, peer: tuple[str, int], socket_number: int, send: Send) -> None:
+    def receive(self, datagram: bytes, peer: Peer, socket_number: int, send: Send) -> None:
         """One datagram from a listener. Anything that is not authentic ends here, in silence."""
         arrived = self._clock()
         source = peer[0]
         client = self._generation.clients.find(source)
         if client is None:
-            self._discard(None, source, Discard.UNKNOWN_CLIENT)
+            self._discard(None, peer, None, Discard.UNKNOWN_CLIENT)
             return
+        if self._tap is not None:
+            self._tap.received(client.name, peer, datagram)
         try:
             packet = radius.decode(datagram)
         except MalformedPacket as problem:
-            self._discard(client, source, Discard.MALFORMED, str(problem))
+            self._discard(client, peer, None, Discard.MALFORMED, str(problem))
             return
         if packet.code not in (radius.ACCESS_REQUEST, radius.STATUS_SERVER):
-            self._discard(client, source, Discard.WRONG_CODE, str(packet.code))
+            self._discard(client, peer, packet, Discard.WRONG_CODE, str(packet.code))
             return
-        secret = self._secret_of(packet, client, source)
-        if isinstance(secret, Discard):
-            self._discard(client, source, secret)
+        secret_index = self._authenticity.secret_of(packet, client, source)
+        if isinstance(secret_index, Discard):
+            self._discard(client, peer, packet, secret_index)
             return
-        if self._tap is not None:
-            self._tap("<-", client.name, packet.raw)
-        origin = (*peer, packet.identifier, socket_number)
-        generation = self._generation
-        at = self._now()
-        request = _Request(packet, client, secret, source, origin, send, arrived, at, generation)
-        self._once(request)
-
-    def _secret_of(self, packet: Packet, client: Client, source: str) -> bytes | Discard:
-        """The secret that the packet was made with, or why it is not believed."""
-        if packet.message_authenticator:
-            for secret in client.secrets:
-                if radius.verify(packet, secret):
-                    return secret
-            return Discard.BAD_MESSAGE_AUTHENTICATOR
-        eap = packet.first(radius.EAP_MESSAGE) is not None
-        if client.require is Require.YES or eap or packet.code == radius.STATUS_SERVER:
-            return Discard.NO_MESSAGE_AUTHENTICATOR
-        if client.require is Require.AUTO and (client.name, source) in self._signs:
-            return Discard.NO_MESSAGE_AUTHENTICATOR
-        return client.secrets[0]
+        signed = bool(packet.message_authenticator)
+        request_id = RequestId((*peer, packet.identifier, socket_number), packet.authenticator, signed)
+        generation, at = self._generation, self._now()
+        self._once(_Request(packet, client, secret_index, peer, request_id, send, arrived, at, generation))
 
     def _once(self, request: _Request) -> None:
         """Handle a request that is new; a retransmission gets silence or the same octets."""
-        packet = request.packet
-        seen = self._duplicates.ask(request.origin, packet.authenticator, request.arrived)
+        seen = self._duplicates.ask(request.id, request.arrived)
         if isinstance(seen, bytes):
-            self._observer(Resent(request.at, request.client.name))
-            request.send(seen)
+            self._note(request.peer, request.packet, Resent(request.at, request.client.name))
+            self._send(request, seen)
         elif seen is Seen.IN_PROGRESS:
-            self._discard(request.client, request.source, Discard.DUPLICATE)
-        elif packet.code == radius.STATUS_SERVER:
+            self._drop(request, Discard.DUPLICATE)
+        elif seen is Seen.REFUSED:
+            self._drop(request, Discard.IDENTIFIER_IN_USE)
+        elif request.packet.code == radius.STATUS_SERVER:
             self._status(request)
         else:
             self._admit(request)
@@ -223,8 +219,8 @@ class Server:
 
     def _shed(self, request: _Request) -> None:
         self._held[request.generation] -= 1
-        self._duplicates.forget(request.origin, request.packet.authenticator)
-        self._discard(request.client, request.source, Discard.OVERLOAD)
+        self._duplicates.forget(request.id)
+        self._drop(request, Discard.OVERLOAD)
 
     def _start(self, request: _Request) -> None:
         task = self._loop.create_task(self._handle(request))
@@ -235,7 +231,11 @@ class Server:
         trace = Trace(request.arrived, self._clock)
         station = text_of(request.packet.first(radius.CALLING_STATION_ID) or b"")
         try:
-            if not await self._signature_settled(request, trace):
+            if not request.id.signed:
+                trace.step("no_message_authenticator")
+            if not await self._authenticity.settled(request.packet, request.client, request.source):
+                self._duplicates.forget(request.id)
+                self._drop(request, Discard.NO_MESSAGE_AUTHENTICATOR)
                 return
             decision = await self._decide(request, station, trace)
         except Unavailable as problem:
@@ -250,29 +250,6 @@ class Server:
             self._admission.done()
         self._record(request, decision, station, trace)
         self._tell(request, decision)
-
-    async def _signature_settled(self, request: _Request, trace: Trace) -> bool:
-        """With `auto`: remember who signs for good, and drop what such a source did not sign."""
-        client, pair = request.client, (request.client.name, request.source)
-        signed = bool(request.packet.message_authenticator)
-        if not signed:
-            trace.step("no_message_authenticator")
-        if client.require is not Require.AUTO or pair in self._signs:
-            return True
-        key = f"signs\0{client.name}\0{request.source}".encode()
-        if signed:
-            with suppress(Unavailable):  # the next one is remembered; what this one gets is for the policy to say
-                await self._memory.remember(key, b"1", REMEMBERED_FOR)
-                self._signs.add(pair)
-        elif await self._memory.recall(key):
-            self._signs.add(pair)
-            self._shed_unsigned(request)
-            return False
-        return True
-
-    def _shed_unsigned(self, request: _Request) -> None:
-        self._duplicates.forget(request.origin, request.packet.authenticator)
-        self._discard(request.client, request.source, Discard.NO_MESSAGE_AUTHENTICATOR)
 
     async def _decide(self, request: _Request, station: str, trace: Trace) -> Decision:
         packet, client = request.packet, request.client
@@ -302,7 +279,7 @@ class Server:
 
     def _tell(self, request: _Request, decision: Decision) -> None:
         if decision.outcome is Outcome.SILENCE:
-            self._duplicates.forget(request.origin, request.packet.authenticator)
+            self._duplicates.forget(request.id)
             return
         attributes: list[Attribute] = []
         if decision.text and request.packet.first(radius.EAP_MESSAGE) is None:
@@ -332,17 +309,23 @@ class Server:
         try:
             reply = radius.encode_reply(code, request.packet, attributes, request.secret)
         except ValueError as problem:
-            self._duplicates.forget(request.origin, request.packet.authenticator)
-            self._discard(request.client, request.source, Discard.MALFORMED, str(problem))
+            self._duplicates.forget(request.id)
+            self._drop(request, Discard.MALFORMED, str(problem))
             return
+        if self._duplicates.answered(request.id, reply):
+            self._send(request, reply)
+
+    def _send(self, request: _Request, reply: bytes) -> None:
         if self._tap is not None:
-            self._tap("->", request.client.name, reply)
-        if self._duplicates.answered(request.origin, request.packet.authenticator, reply):
-            request.send(reply)
+            self._tap.sent(request.client.name, request.peer, reply)
+        request.send(reply)
 
     def _record(self, request: _Request, decision: Decision, station: str, trace: Trace) -> None:
         typed = text_of(request.packet.first(radius.USER_NAME) or b"") if decision.user else ""
-        self._observer(
+        rotating = len(request.client.secrets) > 1 and request.id.signed
+        self._note(
+            request.peer,
+            request.packet,
             Event(
                 at=request.at,
                 seconds=self._clock() - request.arrived,
@@ -358,11 +341,23 @@ class Server:
                 login_seconds=decision.login_seconds,
                 steps=tuple(trace.steps),
                 typed=typed if typed != decision.user else "",
-            )
+                secret=request.secret_index + 1 if rotating else 0,
+                packet=hash(request.packet.raw),
+            ),
         )
 
-    def _discard(self, client: Client | None, source: str, reason: Discard, detail: str = "") -> None:
-        self._observer(Discarded(self._now(), client.name if client else "", source, reason, detail))
+    def _drop(self, request: _Request, reason: Discard, detail: str = "") -> None:
+        self._discard(request.client, request.peer, request.packet, reason, detail)
+
+    def _discard(
+        self, client: Client | None, peer: Peer, packet: Packet | None, reason: Discard, detail: str = ""
+    ) -> None:
+        self._note(peer, packet, Discarded(self._now(), client.name if client else "", peer[0], reason, detail))
+
+    def _note(self, peer: Peer, packet: Packet | None, record: Event | Discarded | Resent) -> None:
+        if self._tap is not None and record.client:
+            self._tap.decided(peer, packet, record)
+        self._observer(record)
 
 
 def _unfit(packet: Packet) -> Reason | None:

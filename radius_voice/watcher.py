@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from radius_voice.http.admin import Admin, Readiness
 from radius_voice.observe.merge import Ledger
@@ -17,12 +17,12 @@ PATIENCE = 1.0
 class Watcher:
     """Collects from the workers' local sockets, and serves the admin listener."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: House, hosts: Iterable[str] = ()) -> None:
         self._house = house
         self._ledger = Ledger(house.folder / "counted.json")
         self._turn = asyncio.Lock()
         self._page = b""
-        self._admin = Admin(lambda: self._page, self._ready, refresh=self._collect)
+        self._admin = Admin(lambda: self._page, self._ready, refresh=self._collect, hosts=hosts)
 
     async def start(self, host: str, port: int) -> int:
         """Listen, and return the port. Raises OSError."""
@@ -57,7 +57,7 @@ async def ask(house: House, worker: int, path: str) -> tuple[int, str]:
     """A worker's answer on its local socket: HTTP status and text. Raises OSError or ValueError when none is whole."""
     reader, writer = await asyncio.open_unix_connection(house.admin_of(worker))
     try:
-        writer.write(f"GET {path} HTTP/1.0\r\nHost: worker\r\n\r\n".encode())
+        writer.write(f"GET {path} HTTP/1.0\r\n\r\n".encode())
         answer = await reader.read()
     finally:
         writer.close()

@@ -17,12 +17,12 @@ import tempfile
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from radius_voice.config.errors import ConfigError
-from radius_voice.config.load import Loaded, load
+from radius_voice.config.load import Loaded, load, until_restart
 from radius_voice.config.schema import Settings
 from radius_voice.listeners.udp import bind
 
@@ -182,9 +182,10 @@ class Parent:
             self._fork(number)
 
     def _reload(self) -> None:
-        """Remember the newest good configuration for workers to come, and let each worker read it."""
+        """Let each worker read the configuration, and keep it for workers to come, but for keys that need a restart."""
         with suppress(ConfigError, OSError):  # each worker says so, and serves on
-            self._loaded = load(self._path)
+            loaded = load(self._path)
+            self._loaded = replace(loaded, settings=until_restart(self._loaded.settings, loaded.settings))
         self._signal_all(signal.SIGHUP)
 
     def _signal_all(self, number: signal.Signals) -> None:

@@ -1,13 +1,21 @@
-"""`serve --debug`: packets and decisions as people read them, secrets hidden."""
+"""`serve --debug`: packets and decisions as people read them, secrets hidden.
+
+Names and attributes may come from an attacker: every character that can control a terminal is escaped.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
 from typing import TextIO
 
-from radius_voice.events import Event, Observer, Recorded
+from radius_voice.events import Discarded, Event, Resent
 from radius_voice.radius import packet as radius
-from radius_voice.radius.dictionary import Names
+from radius_voice.radius.dictionary import Names, printable, quoted
+from radius_voice.radius.packet import MalformedPacket, Packet
 from radius_voice.resources import shipped
+from radius_voice.server import Peer
 
 CODES = {
     radius.ACCESS_REQUEST: "Access-Request",
@@ -19,35 +27,62 @@ CODES = {
 
 
 class Debug:
-    """Prints to a stream."""
+    """A `Tap` that prints to a stream: `<-` came in, `==` was decided, `->` went out. `now` is wall-clock seconds."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, now: Callable[[], float]) -> None:
         self._stream = stream
+        self._now = now
         self._names = Names(shipped("dictionaries"))
 
-    def tap(self, direction: str, client: str, octets: bytes) -> None:
-        """Print one packet of a client: `<-` came in, `->` went out."""
-        packet = radius.decode(octets)
-        self._print(f"{direction} {client}: {CODES.get(packet.code, packet.code)} {packet.identifier}")
-        for line in self._names.describe(packet.attributes):
-            self._print(f"     {line}")
+    def received(self, client: str, peer: Peer, octets: bytes) -> None:
+        """Print a datagram of a known client, verified or not. Nothing in it is decrypted."""
+        self._packet("<-", client, peer, octets)
 
-    def after(self, other: Observer) -> Observer:
-        """An observer that prints every decision with its steps, and then lets `other` see it."""
+    def sent(self, client: str, peer: Peer, octets: bytes) -> None:
+        """Print a reply."""
+        self._packet("->", client, peer, octets)
 
-        def observe(recorded: Recorded) -> None:
-            if isinstance(recorded, Event):
-                self._decision(recorded)
-            other(recorded)
+    def decided(self, peer: Peer, packet: Packet | None, record: Event | Discarded | Resent) -> None:
+        """Print what became of a request, and the steps that led there."""
+        self._print("==", record.client, peer, f"{_title(packet)}: {_conclusion(record)}", _steps(record))
 
-        return observe
+    def _packet(self, direction: str, client: str, peer: Peer, octets: bytes) -> None:
+        try:
+            packet = radius.decode(octets)
+        except MalformedPacket:
+            self._print(direction, client, peer, f"{len(octets)} octets that are not a RADIUS packet")
+        else:
+            self._print(direction, client, peer, _title(packet), self._names.describe(packet.attributes))
 
-    def _decision(self, event: Event) -> None:
-        who = event.user or "somebody"
-        self._print(f"== {event.client}: {who}: {event.outcome}, because {event.reason}")
-        for step in event.steps:
-            self._print(f"     {step.after * 1000:8.1f} ms  {step.name} {step.detail}".rstrip())
+    def _print(self, mark: str, client: str, peer: Peer, text: str, below: Iterable[str] = ()) -> None:
+        at = datetime.fromtimestamp(self._now(), UTC).isoformat(timespec="milliseconds").removesuffix("+00:00")
+        head = f"{at}Z {mark} {client} {peer[0]} port {peer[1]}: {text}"
+        lines = [head, *(f"     {line}" for line in below)]
+        block = "".join(f"{printable(line)}\n" for line in lines)
+        with suppress(OSError, ValueError):  # a stream that is full or gone costs the lines, never a login
+            encoding = self._stream.encoding or "utf-8"
+            self._stream.write(block.encode(encoding, "backslashreplace").decode(encoding))
+            self._stream.flush()
 
-    def _print(self, text: str) -> None:
-        self._stream.write(f"{text}\n")
-        self._stream.flush()
+
+def _title(packet: Packet | None) -> str:
+    if packet is None:
+        return "malformed"
+    return f"{CODES.get(packet.code, f'code {packet.code}')} {packet.identifier}"
+
+
+def _conclusion(record: Event | Discarded | Resent) -> str:
+    match record:
+        case Event():
+            user = f"{quoted(record.user)}: " if record.user else ""
+            return f"{user}{record.outcome}, because {record.reason}"
+        case Discarded():
+            return f"discarded, because {record.reason}" + (f" ({record.detail})" if record.detail else "")
+        case Resent():
+            return "retransmission, gets the same reply again"
+
+
+def _steps(record: Event | Discarded | Resent) -> Iterator[str]:
+    if isinstance(record, Event):
+        for step in record.steps:
+            yield f"{step.after * 1000:8.1f} ms  {step.name} {step.detail}".rstrip()

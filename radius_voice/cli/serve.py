@@ -80,9 +80,7 @@ async def _serve(path: Path, configuration: Loaded, debug: bool, worker: Worker 
     from radius_voice.workers import CANNOT_START
 
     reader = Log(configure_log(configuration), time.monotonic)
-    watch = Debug(sys.stdout) if debug else None
-    tap = watch.tap if watch else None
-    service = Service(path, configuration, watch.after(reader) if watch else reader, tap, worker)
+    service = Service(path, configuration, reader, Debug(sys.stdout, time.time) if debug else None, worker)
     over = _signalled()
     reloads: set[asyncio.Task[None]] = set()
 
@@ -106,7 +104,7 @@ async def _watch(settings: Settings, house: House) -> None:
     from radius_voice.watcher import Watcher
     from radius_voice.workers import CANNOT_START
 
-    watcher = Watcher(house)
+    watcher = Watcher(house, settings.admin.hosts)
     over = _signalled()
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, lambda: None)
     endpoint = settings.admin.listen

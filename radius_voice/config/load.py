@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,6 +32,17 @@ from radius_voice.config.secrets import READABLE_BY_OTHERS, described
 from radius_voice.config.stores import Store
 
 LARGEST = 1_048_576
+NEED_RESTART = (
+    "server.listen",
+    "server.state",
+    "server.key",
+    "server.workers",
+    "store",
+    "admin.listen",
+    "admin.hosts",
+    "audit",
+    "log",
+)
 SERVER = TypeAdapter(Server)
 STORE: TypeAdapter[Store] = TypeAdapter(Store)
 ADMIN = TypeAdapter(Admin)
@@ -73,19 +85,24 @@ def load(path: Path | str, environ: Mapping[str, str] | None = None, clock: Call
     return Loaded(settings, tuple(told))
 
 
-def restart_needed(old: Settings, new: Settings) -> list[str]:
-    """The keys whose change takes effect at a restart alone."""
-    pairs = {
-        "server.listen": (old.server.listen, new.server.listen),
-        "server.state": (old.server.state, new.server.state),
-        "server.key": (old.server.key, new.server.key),
-        "server.workers": (old.server.workers, new.server.workers),
-        "store": (old.store, new.store),
-        "admin.listen": (old.admin.listen, new.admin.listen),
-        "audit": (old.audit, new.audit),
-        "log": (old.log, new.log),
-    }
-    return [key for key, (before, after) in pairs.items() if before != after]
+def restart_needed(running: Settings, wanted: Settings) -> list[str]:
+    """The keys of `wanted` that take effect at a restart only, and that differ from the settings of `running`."""
+    return [key for key in NEED_RESTART if _value(running, key) != _value(wanted, key)]
+
+
+def until_restart(running: Settings, wanted: Settings) -> Settings:
+    """What is in force after a reload of `wanted`: everything of it but the keys that need a restart."""
+    for key in NEED_RESTART:
+        section, _, name = key.partition(".")
+        value = getattr(running, section)
+        if name:
+            value = getattr(wanted, section).model_copy(update={name: getattr(value, name)})
+        wanted = wanted.model_copy(update={section: value})
+    return wanted
+
+
+def _value(settings: Settings, key: str) -> Any:
+    return reduce(getattr, key.split("."), settings)
 
 
 def _text_of(path: Path) -> str:

@@ -39,6 +39,9 @@ from radius_voice.login.policy import PROVIDER_SECONDS
 from radius_voice.login.script import SCRIPT_SECONDS
 
 Name: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+HostName: TypeAlias = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9_]([A-Za-z0-9._-]{0,251}[A-Za-z0-9_])?$", examples=["metrics.example.org"])
+]
 CALL_BESIDES_RINGING = PROVIDER_SECONDS + SCRIPT_SECONDS
 AttributeName: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 
@@ -268,6 +271,8 @@ class Admin(Section):
 
     listen: Annotated[Endpoint, endpoint("", 9812)] = written("127.0.0.1:9812")
     """Where /metrics, /healthz and /readyz are served: ADDRESS:PORT."""
+    hosts: Annotated[tuple[HostName, ...], Field(strict=False)] = written([])
+    """Host names by which it may be asked, besides IP addresses and localhost."""
 
 
 class Log(Section):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import errno
+import json
 import logging
 import math
 import ssl
@@ -32,7 +33,13 @@ KEEPALIVE_SECONDS = 15.0
 """Shorter than any load balancer's idle time, so that a stale connection is seldom met."""
 
 LONGEST_ANSWER = 8 << 20
-"""The longest answer that is asked for is a listing of a thousand calls, some two megabytes."""
+"""In octets. The longest answer to a GET is a listing of a thousand calls, some two megabytes."""
+
+LONGEST_POST_ANSWER = 64 << 10
+"""In octets. The answer to a POST is one call, some two kilobytes."""
+
+MAX_ERROR_CODE = 999_999
+"""Twilio's error codes have five digits; a larger number is none."""
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -88,11 +95,11 @@ def _what(error: Exception) -> str:
     return next((text for kind, text in WHAT_BROKE if isinstance(error, kind)), "connection broke")
 
 
-async def _whole(content: aiohttp.StreamReader) -> bytes:
+async def _whole(content: aiohttp.StreamReader, longest: int) -> bytes:
     body = bytearray()
     async for piece in content.iter_any():
         body += piece
-        if len(body) > LONGEST_ANSWER:
+        if len(body) > longest:
             raise SentUnknown("answer too long")
     return bytes(body)
 
@@ -159,7 +166,7 @@ class HttpPool:
                 timeout=timeout,
                 allow_redirects=False,
             ) as response:
-                body = await _whole(response.content)
+                body = await _whole(response.content, LONGEST_POST_ANSWER if method == "POST" else LONGEST_ANSWER)
         except (aiohttp.ClientError, OSError) as error:
             kind = SentUnknown if journey.connected else NotSent
             raise kind(_what(error)) from None
@@ -207,6 +214,20 @@ class TimedClient(AsyncHttpClient):  # type: ignore[misc]
         allow_redirects: bool = False,  # noqa: ARG002
     ) -> Response:
         """Send by the pool; the SDK's own `timeout` and `allow_redirects` are never set by the calls we make."""
-        return await self._pool.send(
+        response = await self._pool.send(
             method, uri, seconds=self._seconds, params=params, data=data, headers=headers, auth=auth
         )
+        return response if 200 <= response.status_code < 300 else _error_of(response)  # noqa: PLR2004
+
+
+def _error_of(response: Response) -> Response:
+    """The error reduced to its HTTP status and, where the body has one, Twilio's code.
+
+    The SDK takes the status from a body in the format of RFC 9457 and keeps its texts, which may be of any length.
+    """
+    try:
+        code = json.loads(response.text)["code"]
+    except (ValueError, TypeError, LookupError, RecursionError):
+        code = None
+    known = isinstance(code, int) and 0 < code <= MAX_ERROR_CODE
+    return Response(response.status_code, json.dumps({"code": code}) if known else "")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -75,6 +76,9 @@ STATUSES = {
     "failed": CallStatus.FAILED,
     "canceled": CallStatus.CANCELED,
 }
+
+SID = re.compile(r"[A-Za-z0-9]{1,64}")
+"""A call's SID: Twilio's are `CA` and 32 hexadecimal digits, services that speak its API have others."""
 
 NO_SUCH_CALL = frozenset({404, 20404})
 ALREADY_OVER = NO_SUCH_CALL | {21220}
@@ -282,7 +286,7 @@ async def _any(resource: Any, phone_number: str) -> bool:
 
 
 def _is_sid(sid: object) -> bool:
-    return isinstance(sid, str) and sid.isascii() and sid.isalnum()
+    return isinstance(sid, str) and SID.fullmatch(sid) is not None
 
 
 def _told(error: TwilioException) -> tuple[int, int]:

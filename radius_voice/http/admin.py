@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -16,12 +16,18 @@ from typing import cast
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from radius_voice.http.hosts import HostCheck
+
 CONNECTIONS = 64
 PATIENCE = 10.0
 READY_PATIENCE = 5.0
 LINE_SIZE = 4096
 LONGEST_REQUEST = 16384
 JSON_TYPE = "application/json"
+MISDIRECTED = (
+    "This host name is not allowed here. Use the server's IP address, or add the name to admin.hosts in the "
+    "configuration of radius-voice and restart it.\n"
+)
 HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
@@ -44,6 +50,8 @@ class Readiness:
 class Admin:
     """GET /metrics, /healthz and /readyz; everything else is 404.
 
+    A request for a host that is no IP address, `localhost` or one of `hosts` is refused with 421 (see `HostCheck`).
+
     `page` makes the metrics, after `refresh`; `ready` is asked at every /readyz. A connection carries one request and
     lives for at most `patience` seconds; one that sends more than LONGEST_REQUEST octets is cut. Beyond `connections`
     at once, new ones are closed.
@@ -55,10 +63,12 @@ class Admin:
         ready: Callable[[], Awaitable[Readiness]],
         *,
         refresh: Callable[[], Awaitable[None]] | None = None,
+        hosts: Iterable[str] = (),
         connections: int = CONNECTIONS,
         patience: float = PATIENCE,
         ready_patience: float = READY_PATIENCE,
     ) -> None:
+        self._host_check = HostCheck(hosts)
         self._page = page
         self._ready = ready
         self._refresh = refresh
@@ -106,6 +116,8 @@ class Admin:
         return response
 
     async def _response(self, request: web.BaseRequest) -> web.Response:
+        if not self._host_check.allows(request.headers.getall("Host", ()), request.raw_path):
+            return web.Response(status=421, text=MISDIRECTED, headers=HEADERS)
         if request.method not in {"GET", "HEAD"}:
             return web.Response(status=404, text="not found\n", headers=HEADERS)
         match request.path:

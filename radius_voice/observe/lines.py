@@ -63,6 +63,10 @@ def _request(event: Event) -> str:
         parts.append(f'"phone":{_text(event.phone)}')
     if event.login_seconds:
         parts.append(f'"login_seconds":{round(event.login_seconds, 3)}')
+    if event.secret:
+        parts.append(f'"secret":{event.secret}')
+    if event.repeated:
+        parts.append(f'"repeated":{event.repeated}')
     if event.steps:
         parts.append(f'"steps":[{",".join(map(_step, event.steps))}]')
     return ",".join(parts) + "}"

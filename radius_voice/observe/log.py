@@ -172,7 +172,7 @@ class Log:
             level = logging.INFO
         elif event.outcome is Outcome.SILENCE and event.reason is not Reason.STATUS:
             level = logging.ERROR if event.reason is Reason.INTERNAL_ERROR else logging.WARNING
-            held = self._silences.admit(event.client, event.reason)
+            held = self._silences.admit(event.client, event.reason, event.repeated or 1)
         if held is None or not self._logger.is_enabled_for(level):
             return
         self._logger.log(
@@ -186,6 +186,7 @@ class Log:
                 login=event.login,
                 calling_station=event.calling_station,
                 phone=event.phone,
+                repeated=event.repeated,
                 suppressed=held,
                 steps=event.steps,
             ),

@@ -32,6 +32,7 @@ from radius_voice.login.model import CallStatus
 
 OTHER = "other"
 UNKNOWN_CLIENT = ""
+SECRETS = ("1", "2")
 STATUSES = frozenset(status.value for status in CallStatus)
 RELOADS = {"reloaded": "ok", "reload_failed": "failed"}
 LOGIN_BUCKETS = (2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300)
@@ -68,6 +69,7 @@ class Metrics:
 
         # A family's `labels()` costs three times what counting does: children are looked up here.
         self._requests = _Children(counter("requests_total", "Verified requests decided", "client", "outcome"))
+        self._secrets = _Children(counter("secret_uses_total", "Requests by shared secret", "client", "secret"))
         self._reasons = _Children(counter("reasons_total", "Verified requests by reason", "reason"))
         self._discards = _Children(counter("discards_total", "Datagrams dropped unseen", "client", "reason"))
         self._duplicates = _Children(counter("duplicates_total", "Retransmissions received", "client"))
@@ -86,10 +88,11 @@ class Metrics:
         for result in RELOADS.values():
             self._reloads.get(result)
 
-    def expect(self, clients: Iterable[str], providers: Iterable[str]) -> None:
+    def expect(self, clients: Iterable[str], providers: Iterable[str], rotating: Iterable[str] = ()) -> None:
         """Make these names labels, from zero, so that a first occurrence is seen as an increase.
 
-        Call it again after a reload; series of names that are gone stay until a restart.
+        `rotating` are the clients with two secrets. Call it again after a reload; series of names that are gone stay
+        until a restart.
         """
         self._clients = frozenset(clients)
         self._providers = frozenset(providers)
@@ -100,6 +103,9 @@ class Metrics:
         for client in (*self._clients, UNKNOWN_CLIENT):
             for discard in Discard:
                 self._discards.get(client, discard)
+        for client in rotating:
+            for secret in SECRETS:
+                self._secrets.get(client, secret)
         for provider in self._providers:
             self._alarms.get(provider)
             for result in CallResult:
@@ -112,6 +118,8 @@ class Metrics:
         if isinstance(record, Event):
             self._requests.get(self._client(record.client), record.outcome).inc()
             self._reasons.get(record.reason).inc()
+            if record.secret:
+                self._secrets.get(self._client(record.client), str(record.secret)).inc()
             self._decision.observe(record.seconds)
             if record.outcome is Outcome.ACCEPT and record.login_seconds > 0:
                 self._login.observe(record.login_seconds)

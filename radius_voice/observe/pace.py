@@ -17,12 +17,15 @@ class Pace:
         self._next: dict[str, float] = {}
         self._held: dict[str, dict[str, int]] = {}
 
-    def admit(self, key: str, kind: str) -> Mapping[str, int] | None:
-        """None when this one is held back, else how many of each kind were since the last let through."""
+    def admit(self, key: str, kind: str, count: int = 1) -> Mapping[str, int] | None:
+        """None when this one is held back, else how many of each kind were since the last let through.
+
+        `count` is how many it stands for.
+        """
         now = self._now()
         if now < self._next.get(key, now):
             held = self._held.setdefault(key, {})
-            held[kind] = held.get(kind, 0) + 1
+            held[kind] = held.get(kind, 0) + count
             return None
         self._next[key] = now + self._period
         return self._held.pop(key, {})

@@ -239,7 +239,7 @@ def _shown(known: _Attribute, octets: bytes) -> str:
         case "octets":
             return f"0x{octets.hex()}"
         case "string":
-            return _quoted(octets.decode())
+            return quoted(octets.decode())
         case "date":
             return f"{datetime.fromtimestamp(tools.DecodeDate(octets), UTC):%Y-%m-%dT%H:%M:%SZ}"
         case "ipv6addr":
@@ -252,7 +252,12 @@ def _shown(known: _Attribute, octets: bytes) -> str:
     return next((word for word, of in known.values.items() if of == number), str(number))
 
 
-def _quoted(text: str) -> str:
-    """Quote so that no octet of a packet can move the cursor or forge a second line."""
+def quoted(text: str) -> str:
+    """Text in quotes on one line: no octet of a packet can move a terminal's cursor, turn text or forge a line."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return '"' + "".join(c if c.isprintable() else repr(c)[1:-1] for c in escaped) + '"'
+    return f'"{printable(escaped)}"'
+
+
+def printable(text: str) -> str:
+    """The text with every character escaped that a terminal may obey: controls, also C1, and those of direction."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

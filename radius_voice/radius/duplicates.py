@@ -1,6 +1,12 @@
-"""Who has asked this before? The duplicate table of RFC 5080 section 2.2.2.
+"""The duplicate table of RFC 5080 section 2.2.2: which request is a retransmission, and what it was answered.
 
-Pure: time is an argument. Only packets whose authenticity was checked may touch the table.
+Pure: time is an argument. Only requests that pass the checks for authenticity may touch the table.
+
+A request is identified by its key (source address, source port, identifier, receiving socket) and its Request
+Authenticator. With a verified Message-Authenticator, another Request Authenticator under the same key replaces the
+earlier request, as the RFC says. Without one, an attacker who spoofs the source address could suppress the answer to a
+genuine request that way. So requests without Message-Authenticator replace nothing: up to `MAX_UNSIGNED` stand
+side by side under one key, and neither kind can displace the other.
 """
 
 from __future__ import annotations
@@ -8,22 +14,33 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
+
+MAX_UNSIGNED = 4
 
 Origin = tuple[object, ...]
 """Source address, source port, identifier and receiving socket of a request."""
 
 
 class Seen(Enum):
-    """What the table says of a request that gets no octets again."""
+    """What the table says of a request that has no answer yet."""
 
     NEW = "new"
     IN_PROGRESS = "in_progress"
+    REFUSED = "refused"
+
+
+class RequestId(NamedTuple):
+    """What tells requests apart. `signed`: it carries a verified Message-Authenticator."""
+
+    origin: Origin
+    authenticator: bytes
+    signed: bool
 
 
 @dataclass(slots=True)
 class _Entry:
-    origin: Origin
-    authenticator: bytes
+    request: RequestId
     since: float
     reply: bytes | None = None
 
@@ -33,45 +50,65 @@ class Duplicates:
 
     def __init__(self, window: float) -> None:
         self.window = window
-        self._entries: dict[Origin, _Entry] = {}
+        self._entries: dict[tuple[Origin, bool], list[_Entry]] = {}
         self._oldest: deque[_Entry] = deque()
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return sum(map(len, self._entries.values()))
 
-    def ask(self, origin: Origin, authenticator: bytes, now: float) -> Seen | bytes:
-        """NEW (and remembered from now on), IN_PROGRESS, or the octets that the same request got.
+    def ask(self, request: RequestId, now: float) -> Seen | bytes:
+        """NEW (and remembered from now on), IN_PROGRESS, REFUSED, or the octets that the same request got.
 
-        Another Request Authenticator under the same origin is a new request: the old entry goes.
+        REFUSED is for a request without Message-Authenticator whose key has `MAX_UNSIGNED` others. None of them is
+        dropped in its favour: one could be genuine.
         """
-        self._forget(now)
-        entry = self._entries.get(origin)
-        if entry is not None and entry.authenticator == authenticator:
-            return Seen.IN_PROGRESS if entry.reply is None else entry.reply
-        entry = _Entry(origin, authenticator, now)
-        self._entries[origin] = entry
+        self._expire(now)
+        kept = self._kept(request)
+        known = _find(kept, request)
+        if known is not None:
+            return Seen.IN_PROGRESS if known.reply is None else known.reply
+        if not request.signed and len(kept) >= MAX_UNSIGNED:
+            return Seen.REFUSED
+        entry = _Entry(request, now)
+        self._entries[request.origin, request.signed] = [entry] if request.signed else [*kept, entry]
         self._oldest.append(entry)
         return Seen.NEW
 
-    def answered(self, origin: Origin, authenticator: bytes, reply: bytes) -> bool:
-        """Keep the reply of a request; False when a newer request has taken its place."""
-        entry = self._entries.get(origin)
+    def answered(self, request: RequestId, reply: bytes) -> bool:
+        """Keep the reply of a request; False when a newer request has replaced it, so that it must not be sent."""
+        kept = self._kept(request)
+        entry = _find(kept, request)
         if entry is None:
-            return True
-        if entry.authenticator != authenticator:
-            return False
+            return not (request.signed and kept)
         entry.reply = reply
         return True
 
-    def forget(self, origin: Origin, authenticator: bytes) -> None:
-        """Drop a request that ended in silence, so that its retransmission is looked at afresh."""
-        entry = self._entries.get(origin)
-        if entry is not None and entry.authenticator == authenticator:
-            del self._entries[origin]
+    def forget(self, request: RequestId) -> None:
+        """Drop a request that got no response, so that its retransmission is processed."""
+        entry = _find(self._kept(request), request)
+        if entry is not None:
+            self._remove(entry)
 
-    def _forget(self, now: float) -> None:
+    def _kept(self, request: RequestId) -> list[_Entry]:
+        return self._entries.get((request.origin, request.signed), [])
+
+    def _expire(self, now: float) -> None:
         oldest = self._oldest
         while oldest and now - oldest[0].since > self.window:
-            entry = oldest.popleft()
-            if self._entries.get(entry.origin) is entry:
-                del self._entries[entry.origin]
+            self._remove(oldest.popleft())
+
+    def _remove(self, entry: _Entry) -> None:
+        """Take the entry out, unless it was replaced or forgotten before."""
+        key = (entry.request.origin, entry.request.signed)
+        left = [other for other in self._entries.get(key, []) if other is not entry]
+        if left:
+            self._entries[key] = left
+        else:
+            self._entries.pop(key, None)
+
+
+def _find(kept: list[_Entry], request: RequestId) -> _Entry | None:
+    for entry in kept:
+        if entry.request.authenticator == request.authenticator:
+            return entry
+    return None

@@ -12,6 +12,7 @@ import binascii
 import hmac
 import json
 import random
+import re
 import socket
 import struct
 import time
@@ -28,6 +29,11 @@ from radius_voice.simulator.twiml import MAX_LENGTH, BadTwiml, heard
 ACCOUNT = API + "/Accounts/{account}"
 MAX_RING = 600
 MAX_PAGE = 1000
+MAX_PAGE_NUMBER = 1_000_000
+MAX_SAID = 20_000
+"""Characters that are kept of what a call said: a script may loop."""
+
+NUMBER = re.compile("[0-9]{1,5}")
 LAST_WORDS = 0.1
 """Seconds that requests in progress get when the simulator stops: a slow one may be slow on purpose."""
 
@@ -199,7 +205,7 @@ class Simulator:
                 return _error(said)
             if state != "in-progress":
                 return _error(CALL_OVER)
-            call.said = f"{call.said} {said}"
+            call.said = f"{call.said} {said}"[:MAX_SAID]
         return _json(resource(call, self._account, now))
 
     async def _list(self, request: web.Request) -> web.StreamResponse:
@@ -208,9 +214,9 @@ class Simulator:
         try:
             number, size = int(query.get("Page", "0")), int(query.get("PageSize", "50"))
             between = _span(query)
-        except ValueError:
+        except (ValueError, OverflowError):
             return _error(BAD_PARAMETER)
-        if number < 0 or not 1 <= size <= MAX_PAGE:
+        if not 0 <= number <= MAX_PAGE_NUMBER or not 1 <= size <= MAX_PAGE:
             return _error(BAD_PARAMETER)
         matching = (
             call
@@ -283,7 +289,7 @@ def _script(form: Mapping[str, str]) -> str | Refusal:
     if len(twiml) > MAX_LENGTH:
         return Refusal(400, BAD_PARAMETER.code, f"Twiml is longer than {MAX_LENGTH} characters")
     try:
-        return heard(twiml)
+        return heard(twiml)[:MAX_SAID]
     except BadTwiml as mistake:
         return Refusal(400, BAD_TWIML.code, f"{BAD_TWIML.message}: {mistake}")
 
@@ -295,7 +301,7 @@ def _refusal(form: Mapping[str, str]) -> Refusal | None:
     if not form.get("From"):
         return NO_FROM
     for name, most in (("Timeout", MAX_RING), ("TimeLimit", 86_400)):
-        if not form.get(name, "1").isdecimal() or not 1 <= int(form.get(name, "1")) <= most:
+        if not NUMBER.fullmatch(form.get(name, "1")) or not 1 <= int(form.get(name, "1")) <= most:
             return BAD_PARAMETER
     return refused_from(form["From"]) or refused_to(form["To"])
 

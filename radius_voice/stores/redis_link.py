@@ -8,6 +8,7 @@ All our keys share one slot, so a cluster is one server at a time, and following
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -37,6 +38,7 @@ from radius_voice.stores.redis_scripts import DONE, Script
 CONNECTIONS = 32
 MOST_HOPS = 5
 LONGEST_DETAIL = 200
+CODE = re.compile(r"[A-Z]{1,32}")
 
 Address: TypeAlias = tuple[str, int]
 Argument: TypeAlias = bytes | str | int
@@ -133,6 +135,9 @@ class Link:
         except (RedisError, OSError) as problem:
             self._lost()
             raise Unavailable("store", _detail(problem)) from None
+        except ValueError:  # a redirection to no address
+            self._lost()
+            raise Unavailable("store", "the answer of Redis is not understood") from None
 
     async def _follow(self, work: Callable[[Redis], Awaitable[Given]]) -> Given:
         for _ in range(MOST_HOPS):
@@ -265,5 +270,6 @@ def _detail(problem: Exception) -> str:
     said = str(problem)
     if isinstance(problem, ResponseError):
         code = said.split(" ", 1)[0]
-        return f"Redis refuses: {code if code.isalpha() and code.isupper() else type(problem).__name__}"
-    return f"Redis is out of reach: {said.splitlines()[0][:LONGEST_DETAIL] if said else type(problem).__name__}"
+        return f"Redis refuses: {code if CODE.fullmatch(code) else type(problem).__name__}"
+    shown = "".join(letter for letter in said[:LONGEST_DETAIL].partition("\n")[0] if letter.isprintable())
+    return f"Redis is out of reach: {shown or type(problem).__name__}"

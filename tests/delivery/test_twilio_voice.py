@@ -103,6 +103,72 @@ async def test_a_servers_error_or_an_answer_that_makes_no_sense_is_unknown(statu
         assert isinstance(await voice(f"http://127.0.0.1:{port}").place(order(), soon()), Unknown)
 
 
+@pytest.mark.parametrize("sid", ["CA" + "0f" * 16, "x", "A1" * 32])
+async def test_a_call_by_a_short_name_of_letters_and_digits_is_placed(sid, voice, order, soon):
+    async with raw_server(answering(201, json.dumps({"sid": sid}).encode())) as port:
+        assert Placed(sid) == await voice(f"http://127.0.0.1:{port}").place(order(), soon())
+
+
+@pytest.mark.parametrize("sid", ["", "A" * 65, "A" * 60_000, "CA 1", "CA-1", "CA1\n", "CÄ1", "CA\u0661", "CA1\x1b[2J"])
+async def test_a_call_by_any_other_name_is_unknown(sid, voice, order, soon):
+    async with raw_server(answering(201, json.dumps({"sid": sid}).encode())) as port:
+        assert Unknown("answer names no call") == await voice(f"http://127.0.0.1:{port}").place(order(), soon())
+
+
+async def test_an_answer_to_a_call_that_is_far_too_long_is_unknown(voice, order, soon):
+    body = json.dumps({"sid": "A" * 7_000_000}).encode()
+    async with raw_server(answering(201, body)) as port:
+        answer = await voice(f"http://127.0.0.1:{port}").place(order(), soon())
+    assert Unknown("sent, then: answer too long") == answer
+
+
+def problem(**changes):
+    """An error in the format of RFC 9457, which names its own HTTP status."""
+    return json.dumps({"type": "about:blank", "title": "no", "status": 400, "code": 21211} | changes).encode()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected"),
+    [
+        (500, problem(), Unknown("HTTP 500, code 21211")),
+        (400, problem(status=503), REFUSALS[21211]),
+        (400, problem(status="x" * 50_000), REFUSALS[21211]),
+        (400, problem(status=10**4000), REFUSALS[21211]),
+        (400, problem(code=10**4000), NotPlaced("HTTP 400, code 400", alarm=True)),
+        (400, problem(code=-1), NotPlaced("HTTP 400, code 400", alarm=True)),
+        (400, problem(code="x" * 50_000), NotPlaced("HTTP 400, code 400", alarm=True)),
+        (400, b'{"code": ' + b"9" * 5000 + b"}", NotPlaced("HTTP 400, code 400", alarm=True)),
+        (400, b'{"code": 99999, "message": "' + b"x" * 60_000 + b'"}', NotPlaced("HTTP 400, code 99999", alarm=True)),
+        (400, b"[" * 60_000, NotPlaced("HTTP 400, code 400", alarm=True)),
+        (503, b'{"code": 999999999999}', Unknown("HTTP 503, code 503")),
+    ],
+)
+async def test_of_an_error_only_its_http_status_and_a_code_of_few_digits_are_kept(
+    status, body, expected, voice, order, soon
+):
+    async with raw_server(answering(status, body)) as port:
+        assert expected == await voice(f"http://127.0.0.1:{port}").place(order(), soon())
+
+
+@pytest.mark.parametrize("body", [problem(status="x" * 50_000, code=10**4000), b'{"code": ' + b"9" * 5000 + b"}"])
+async def test_what_following_hanging_up_and_asking_for_credentials_say_of_an_error_is_short(body, voice):
+    async with raw_server(answering(400, body)) as port:
+        ours = voice(f"http://127.0.0.1:{port}")
+        with pytest.raises(Unavailable, match=r"^twilio: HTTP 400, code 400$"):
+            await ours.progress([CallRef("twilio", "CA1")])
+        with pytest.raises(Unavailable, match=r"^twilio: HTTP 400, code 400$"):
+            await ours.hang_up(CallRef("twilio", "CA1"))
+        assert [Finding(ok=False, text="HTTP 400, code 400")] == await ours.credentials()
+
+
+@pytest.mark.parametrize("name", ["x" * 60_000, "two\nlines\x1b[2J"])
+async def test_no_text_of_an_account_is_shown(name, voice):
+    account = {"sid": name, "friendly_name": name, "status": name, "type": name, "incoming_phone_numbers": []}
+    async with raw_server(answering(200, json.dumps(account).encode())) as port:
+        findings = await voice(f"http://127.0.0.1:{port}").credentials()
+    assert all(len(finding.text) < 100 and finding.text.isprintable() for finding in findings)
+
+
 async def test_a_dead_port_was_not_placed(voice, order, soon):
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))

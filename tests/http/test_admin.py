@@ -120,7 +120,7 @@ async def test_every_other_method_is_404(port, method):
 
 
 async def test_a_head_has_no_body(port):
-    answer = await exchange(port, b"HEAD /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+    answer = await exchange(port, b"HEAD /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
 
     assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
     assert answer.endswith(b"\r\n\r\n")
@@ -129,11 +129,11 @@ async def test_a_head_has_no_body(port):
 @pytest.mark.parametrize(
     "octets",
     [
-        b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b"GET /healthz HTTP/9.9\r\n\r\n",
         b"no http at all\r\n\r\n",
-        b"GET /healthz HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 10_000 + b"\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: " + b"y" * 10_000 + b"\r\n\r\n",
     ],
 )
 async def test_no_answer_names_the_software(port, octets):
@@ -147,8 +147,8 @@ async def test_no_answer_names_the_software(port, octets):
 @pytest.mark.parametrize(
     "octets",
     [
-        b"GET /" + b"a" * 5000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"GET /healthz HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 5000 + b"\r\n\r\n",
+        b"GET /" + b"a" * 5000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: " + b"y" * 5000 + b"\r\n\r\n",
     ],
 )
 async def test_a_line_or_header_beyond_4096_octets_is_refused(port, octets):
@@ -156,13 +156,13 @@ async def test_a_line_or_header_beyond_4096_octets_is_refused(port, octets):
 
 
 async def test_a_connection_carries_one_request(port):
-    answer = await exchange(port, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" * 2)
+    answer = await exchange(port, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n" * 2)
 
     assert 1 == answer.count(b"HTTP/1.1 200")
 
 
 async def test_a_body_is_not_waited_for(port):
-    answer = await exchange(port, b"POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nx")
+    answer = await exchange(port, b"POST /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\nx")
 
     assert answer.startswith(b"HTTP/1.1 404")
 
@@ -179,12 +179,12 @@ async def test_connections_beyond_the_limit_are_closed_and_a_freed_place_is_give
     admin, port = await start(connections=2)
     held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
 
-    assert b"" == await exchange(port, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert b"" == await exchange(port, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
 
     held_reader, held_writer = held[0]
-    held_writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+    held_writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert (await held_reader.read()).endswith(b"ok\n")
-    assert (await exchange(port, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")).endswith(b"ok\n")
+    assert (await exchange(port, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")).endswith(b"ok\n")
     for _, writer in held:
         writer.close()
     await admin.stop()
@@ -220,11 +220,11 @@ def test_it_serves_on_uvloop_too():
     async def serve():
         admin, port = await start(connections=1)
         _, writer = await asyncio.open_connection("127.0.0.1", port)
-        refused = await exchange(port, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        refused = await exchange(port, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         writer.close()
         await admin.stop()
         admin, port = await start(patience=0.1)
-        served = await exchange(port, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        served = await exchange(port, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         slow = await exchange(port, b"GET ")
         await admin.stop()
         return refused, served[:15], slow

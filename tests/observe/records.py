@@ -34,6 +34,8 @@ REQUEST = Event(
     login_seconds=21.5,
     steps=(Step("limits", 0.0001), Step("first_factor", 0.004, "people")),
     typed="ALICE",
+    secret=2,
+    repeated=3,
 )
 BARE_REQUEST = Event(AT, 0.5, "hq-vpn", "198.51.100.7", 18, Outcome.REJECT, Reason.UNKNOWN_USER)
 CALL = Called(

@@ -57,6 +57,8 @@ def test_a_request_is_one_line_with_its_steps_inside(audit, path):
             "calling_station": "203.0.113.9",
             "phone": "+14*******23",
             "login_seconds": 21.5,
+            "secret": 2,
+            "repeated": 3,
             "steps": [
                 {"name": "limits", "after": 0.0001},
                 {"name": "first_factor", "after": 0.004, "detail": "people"},

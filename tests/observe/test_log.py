@@ -82,6 +82,23 @@ def test_packets_left_unanswered_are_warnings_once_a_second_a_client(log, said, 
     ]
 
 
+def test_a_reject_that_stands_for_many_says_for_how_many(log, said):
+    log(replace(records.BARE_REQUEST, repeated=999))
+
+    assert [999] == [line["repeated"] for line in said()]
+
+
+def test_packets_that_a_record_stands_for_count_when_it_is_suppressed(log, said, clock):
+    silence = replace(records.BARE_REQUEST, outcome=Outcome.SILENCE, reason=Reason.STORE_UNAVAILABLE)
+    log(silence)
+    log(silence)
+    log(replace(silence, repeated=5))
+    clock.pass_by(1.0)
+    log(silence)
+
+    assert [None, "store_unavailable 6"] == [line.get("suppressed") for line in said()]
+
+
 def test_a_status_request_that_is_not_to_be_answered_is_no_failure(log, said):
     log(replace(records.BARE_REQUEST, outcome=Outcome.SILENCE, reason=Reason.STATUS))
 

@@ -48,7 +48,7 @@ def metrics(registry, service):
             syslog_dropped=lambda: 8,
         ),
     )
-    counted.expect(["hq-vpn", "branch-vpn"], ["twilio"])
+    counted.expect(["hq-vpn", "branch-vpn"], ["twilio"], rotating=["hq-vpn"])
     return counted
 
 
@@ -68,6 +68,16 @@ def test_a_request_is_counted_by_client_outcome_and_reason(metrics, value):
     assert 2 == value("reasons_total", reason="unknown_user")
     assert 3 == value("decision_seconds_count")
     assert 1.0123456789 == pytest.approx(value("decision_seconds_sum"))
+
+
+def test_the_secret_of_two_that_a_client_used_is_counted(metrics, value):
+    metrics(replace(records.REQUEST, secret=1))
+    metrics(replace(records.BARE_REQUEST, secret=1))
+    metrics(replace(records.BARE_REQUEST, secret=0))
+
+    assert 2 == value("secret_uses_total", client="hq-vpn", secret="1")
+    assert 0 == value("secret_uses_total", client="hq-vpn", secret="2"), "from zero, so that a first use is seen"
+    assert value("secret_uses_total", client="branch-vpn", secret="1") is None
 
 
 def test_a_logins_time_is_measured_when_it_is_accepted_with_a_code(metrics, value):

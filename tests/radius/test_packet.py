@@ -170,7 +170,7 @@ def test_message_authenticator_is_verified_at_any_position():
 def test_message_authenticator_is_first_in_every_reply_and_proxy_state_in_order(code):
     reply = decode(encode_reply(code, decode(REQUEST), [(18, b"text")], SECRET))
     assert 20 == reply.message_authenticator
-    assert [b"p1", b"p2"] == reply.every(33)
+    assert ([b"p1", b"p2"], []) == (reply.every(33), reply.every(34))
     assert 7 == reply.identifier
 
 

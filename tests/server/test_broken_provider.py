@@ -93,7 +93,9 @@ UNKNOWN = {
     "cuts in mid-body": (answering(201, b'{"sid": "CA1"', promised=500), "answer cut short"),
     "never comes to an end": (endless, "answer too long"),
     "sends broken JSON": (answering(201, b'{"sid": "CA1'), "answer not understood"),
-    "nests without end": (answering(201, b"[" * 200_000), "answer not understood"),
+    "nests without end": (answering(201, b"[" * 60_000), "answer not understood"),
+    "answers at length": (answering(201, b'{"sid": "%b"}' % (b"A" * 7_000_000)), "answer too long"),
+    "names a call at length": (answering(201, b'{"sid": "%b"}' % (b"A" * 60_000)), "answer names no call"),
     "sends a list": (answering(201, b"[1]"), "answer not understood"),
     "sends wrong types": (answering(201, b'{"sid": 5, "status": [], "price": {}}'), "answer names no call"),
     "is a hotel's login page": (answering(200, HTML, kind=b"text/html"), "answer not understood"),
@@ -103,6 +105,7 @@ UNKNOWN = {
 REFUSED = {
     "leads elsewhere": (saying(b"HTTP/1.1 302 X\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"), "302"),
     "refuses with noise": (answering(400, b"\xff\xfe"), "HTTP 400"),
+    "refuses at length": (answering(400, b'{"code": %b, "message": "%b"}' % (b"9" * 4000, b"x" * 9000)), "HTTP 400"),
     "refuses with wrong types": (answering(403, b'{"code": [1], "message": {}}'), "HTTP 403"),
 }
 

@@ -18,6 +18,7 @@ clients:
   gateway: {address: 127.0.0.1, secret: a shared secret of the tests}
   hostile: {address: 127.0.0.2, secret: another secret of the tests}
 """
+COPIES = 200
 DATAGRAMS = 1_000_000 if os.environ.get("RADIUS_VOICE_LONG") else 30_000
 HOSTILE = b"another secret of the tests"
 
@@ -118,6 +119,29 @@ def test_a_flood_of_wrong_passwords_stops_at_the_limits_and_nobody_else(start, p
         limited = house.metric("radius_voice_reasons_total", reason="failure_limit")
         assert 30 >= verified, "more guesses from one place than its limit"
         assert 100 <= limited
+
+
+@pytest.mark.parametrize("kind", ["wrong password", "Status-Server"])
+def test_one_packet_that_is_sent_again_and_again_fills_no_disk_and_every_copy_is_counted(start, people, kind):
+    with start(CONFIGURATION, people) as house:
+        recorded = house.gateway()
+        if kind == "Status-Server":
+            datagram = recorded.request([], code=radius.STATUS_SERVER)
+        else:
+            datagram = recorded.request([(radius.USER_NAME, people[0].name.encode())], "not the password")
+        senders = [house.gateway() for _ in range(COPIES)]
+        for sender in senders:
+            sender.send(datagram)
+        for sender in senders:
+            assert sender.sock.recv(8192)
+        counted = house.metric("radius_voice_requests_total", client="gateway")
+        assert COPIES == counted, "metrics count every packet"
+        house.stop()
+        records = [record for record in house.audit(kind="request") if record["identifier"] == datagram[1]]
+        results = {(record["outcome"], record["reason"]) for record in records}
+        assert COPIES == sum(record.get("repeated", 1) for record in records)
+        assert 2 * len(results) >= len(records)
+        assert 2 * len(results) >= len([line for line in house.stderr if "rejected" in line])
 
 
 def test_an_audit_log_on_a_full_disk_stops_nobody_and_is_loud(start, people, tmp_path):

@@ -1,6 +1,8 @@
 """Which packets are believed: addresses, shared secrets, Message-Authenticator; and what is counted of the others."""
 
 import json
+import secrets
+import signal
 
 import pytest
 
@@ -26,11 +28,12 @@ policies:
   default: {}
 """
 STRANGER = "127.9.9.9"
+UNSIGNED = "127.0.0.3"
 
 
 @pytest.fixture(scope="module")
 def pool(make_person):
-    return [make_person() for _ in range(24)]
+    return [make_person() for _ in range(32)]
 
 
 @pytest.fixture(scope="module")
@@ -182,9 +185,117 @@ def test_auto_believes_unsigned_packets_of_an_address_until_one_is_signed(house,
     assert radius.ACCESS_CHALLENGE == neighbour.begin(late, signed=False).code, "a neighbour of the same entry"
 
 
+def spoofed(datagram):
+    """A request of an attacker who guessed address, port and identifier of a genuine one."""
+    attributes = datagram[20:]
+    if attributes[0] == radius.MESSAGE_AUTHENTICATOR:
+        attributes = attributes[18:]
+    return datagram[:2] + (20 + len(attributes)).to_bytes(2) + secrets.token_bytes(16) + attributes
+
+
+def replies_to(gateway, *datagrams):
+    """The codes of as many replies as there are requests, by the request whose Request Authenticator they were made for."""
+    replies = [radius.decode(gateway.sock.recv(8192)) for _ in datagrams]
+    return [
+        [reply.code for reply in replies if radius.verify_reply(reply, datagram[4:20], SECRET)]
+        for datagram in datagrams
+    ]
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_a_spoofed_request_suppresses_no_answer_to_a_genuine_one(house, person, signed):
+    gateway = house.gateway(UNSIGNED)
+    genuine = gateway.first(person, signed=signed)
+    gateway.send(genuine)
+    gateway.send(forged := spoofed(genuine))
+    assert [[radius.ACCESS_CHALLENGE], [radius.ACCESS_REJECT]] == replies_to(gateway, genuine, forged)
+
+
+def test_spoofed_requests_before_a_genuine_one_suppress_no_answer_as_long_as_they_are_three(house, person, discards):
+    gateway = house.gateway(UNSIGNED)
+    genuine = gateway.first(person, signed=False)
+    forged = [spoofed(genuine) for _ in range(3)]
+    for datagram in (*forged, genuine):
+        gateway.send(datagram)
+    expected = [*[[radius.ACCESS_REJECT]] * 3, [radius.ACCESS_CHALLENGE]]
+    assert expected == replies_to(gateway, *forged, genuine)
+    assert {} == discards()
+
+
+def test_a_fifth_request_under_one_identifier_is_discarded_and_counted_and_the_four_are_answered(
+    house, person, discards
+):
+    gateway = house.gateway(UNSIGNED)
+    genuine = gateway.first(person, signed=False)
+    forged = [spoofed(genuine) for _ in range(4)]
+    for datagram in (genuine, *forged):
+        gateway.send(datagram)
+    expected = [[radius.ACCESS_CHALLENGE], *[[radius.ACCESS_REJECT]] * 3]
+    assert expected == replies_to(gateway, genuine, *forged[:3])
+    assert {("unsigned", "identifier_in_use"): 1} == discards()
+    gateway.send(genuine)
+    assert [[radius.ACCESS_CHALLENGE]] == replies_to(gateway, genuine), "a retransmission finds its answer"
+    assert gateway.silent()
+    assert 1 == len(house.phones.calls(person.phone))
+
+
 @pytest.mark.parametrize("secret", [b"the old secret of the gateway", b"the new secret of the gateway"])
 def test_while_a_secret_is_being_changed_both_are_good_and_answers_use_the_one_that_asked(house, person, secret):
     assert radius.ACCESS_ACCEPT == log_in(house, house.gateway("127.0.0.2", secret=secret), person)
+
+
+def uses(house, client):
+    samples = house.samples("radius_voice_secret_uses_total")
+    return {sample.labels["secret"]: sample.value for sample in samples if sample.labels["client"] == client}
+
+
+@pytest.mark.parametrize(
+    ("number", "secret"), [(1, b"the old secret of the gateway"), (2, b"the new secret of the gateway")]
+)
+def test_while_a_secret_is_being_changed_audit_and_metric_say_which_one_a_client_uses(house, person, number, secret):
+    before = uses(house, "rotating")
+    gateway = house.gateway("127.0.0.2", secret=secret)
+    log_in(house, gateway, person)
+    gateway.status()
+    used = {**before, str(number): before[str(number)] + 3}
+    assert used == uses(house, "rotating")
+    assert [number] * 2 == [record["secret"] for record in house.audit(client="rotating", user=person.name)]
+    assert house.audit(client="rotating", reason="status", secret=number)
+
+
+def test_a_secret_is_changed_in_service_and_audit_and_metric_say_when_the_old_one_may_go(start, pool):
+    old, new = b"the old secret of the gateway", b"the new secret of the gateway"
+
+    def configuration(secrets):
+        return CONFIGURATION.replace('["the old secret of the gateway", "the new secret of the gateway"]', secrets)
+
+    person = pool.pop()
+    with start(configuration(old.decode()), [person]) as house:
+        before, after = house.gateway("127.0.0.2", secret=old), house.gateway("127.0.0.2", secret=new)
+        before.status()
+        assert {} == uses(house, "rotating")
+        house.write(configuration(f"[{old.decode()}, {new.decode()}]"))
+        house.send_signal(signal.SIGHUP)
+        house.line("reloaded", house.stderr)
+        before.status()
+        assert {"1": 1, "2": 0} == uses(house, "rotating")
+        after.status()
+        assert radius.ACCESS_ACCEPT == log_in(house, after, person)
+        assert {"1": 1, "2": 3} == uses(house, "rotating")
+        house.write(configuration(new.decode()))
+        house.send_signal(signal.SIGHUP)
+        house.line("reloaded", house.stderr, times=2)
+        before.send(before.request([], code=radius.STATUS_SERVER))
+        after.status()
+        assert before.silent()
+        secrets = [record.get("secret") for record in house.audit(kind="request", client="rotating")]
+        assert [None, 1, 2, 2, 2, None] == secrets
+
+
+def test_of_a_client_with_one_secret_nothing_is_said_about_which(house, person):
+    log_in(house, house.gateway(), person)
+    assert {} == uses(house, "gateway")
+    assert [] == [record for record in house.audit(client="gateway") if "secret" in record]
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,12 @@ from radius_voice import app
 from radius_voice.app import Service
 from radius_voice.build import Shared, build
 from radius_voice.clients import Require
-from radius_voice.config.load import load
+from radius_voice.config.load import load, restart_needed, until_restart
 from radius_voice.events import Lifecycle, Reason
 from radius_voice.identity.passwords import CHEAPEST, Hasher, hash_password
 from radius_voice.login.codes import Keys
 from radius_voice.login.model import CallStatus, Placed, Unavailable, User
+from radius_voice.observe import repeats
 from radius_voice.radius import packet as radius
 from radius_voice.radius.password import hide
 from radius_voice.server import Rules
@@ -193,6 +194,54 @@ async def test_housekeeping_that_failed_is_told_and_tried_again(write):
     await service.stop()
     assert "housekeeping failed: TypeError" == told[0].detail
     assert isinstance(told[0], Lifecycle)
+
+
+async def test_what_needs_a_restart_is_said_at_every_reload_until_it_is_taken_back(write):
+    path, told = write(CONFIGURATION), []
+    service = Service(path, load(path), log=told.append)
+    await service.start()
+
+    async def reloaded(configuration):
+        write(configuration)
+        await service.reload()
+        return [record.detail for record in told if record.what == "reloaded"][-1]
+
+    changed = CONFIGURATION + "log: {level: debug}\n"
+    assert "needs a restart: log" == await reloaded(changed)
+    assert "needs a restart: log" == await reloaded(changed)
+    named = changed.replace("0.3s}", "0.3s}\n  other: {address: 127.0.0.2, secret: a shared secret of the tests}")
+    assert "needs a restart: log" == await reloaded(named), "and what needs none is in force"
+    assert "" == await reloaded(CONFIGURATION)
+    await service.stop()
+
+
+def test_what_is_in_force_after_a_reload_is_the_new_file_but_for_keys_that_need_a_restart(write):
+    running = load(write(CONFIGURATION)).settings
+    other = CONFIGURATION.replace("reject_delay: 0s", "reject_delay: 2s, workers: 2").replace("memory", "sqlite")
+    other = other.replace("audit.jsonl", "other.jsonl").replace("0.3s", "1s") + "log: {level: debug}\n"
+    foundation = FOUNDATION.replace("127.0.0.1:0", "127.0.0.1:9812").replace("ACME VPN", "Other VPN")
+    wanted = load(write(other, foundation)).settings
+    in_force = until_restart(running, wanted)
+    needed = ["server.workers", "store", "admin.listen", "audit", "log"]
+    assert needed == restart_needed(running, wanted)
+    assert [] == restart_needed(running, in_force)
+    assert needed == restart_needed(in_force, wanted)
+    assert (2.0, 1.0) == (in_force.server.reject_delay, in_force.clients["gateway"].answer_within)
+    assert "Other VPN" == in_force.delivery.friendly_name
+
+
+async def test_what_was_held_back_of_identical_rejects_is_written_though_nothing_follows(write, monkeypatch):
+    monkeypatch.setattr(app, "TIDY_EVERY", 0.01)
+    monkeypatch.setattr(repeats, "PERIOD", 0.05)
+    path, written = write(CONFIGURATION), asyncio.Event()
+    service = Service(path, load(path), log=lambda record: getattr(record, "repeated", 0) and written.set())
+    await service.start()
+    attributes = [(radius.USER_NAME, b"alice"), (radius.USER_PASSWORD, hide(b"wrong", SECRET, bytes(16)))]
+    datagram = radius.encode_request(radius.ACCESS_REQUEST, 1, bytes(16), attributes, SECRET)
+    for port in range(5000, 5003):
+        service._server.receive(datagram, ("127.0.0.1", port), 3, lambda _: None)
+    await asyncio.wait_for(written.wait(), PATIENCE)
+    await service.stop()
 
 
 def test_a_request_is_known_for_as_long_as_it_may_be_handled(write):

@@ -21,9 +21,9 @@ PEER = ("192.0.2.1", 40000)
 class Direct:
     """A gateway that hands its datagrams to the server itself."""
 
-    def __init__(self, house, memory=None, require=Require.YES, rules=None):
+    def __init__(self, house, memory=None, require=Require.YES, rules=None, secrets=(SECRET,)):
         self.house, self.records, self.replies = house, [], []
-        vpn = Client("vpn", (SECRET,), require, "default", 2.5)
+        vpn = Client("vpn", secrets, require, "default", 2.5)
         generation = Generation(Clients([(ip_network("192.0.2.0/24"), vpn)]), house.dialog, None)
         rules = rules or Rules(reject_delay=0.0)
         self.server = Server(generation, rules, memory or house.store, self.records.append, house.clock)
@@ -103,6 +103,27 @@ async def test_a_reply_to_a_request_that_a_newer_one_has_replaced_is_not_sent(ho
     await direct.server.drain()
     await asyncio.sleep(0)
     assert [radius.ACCESS_REJECT] == [radius.decode(reply).code for reply in direct.replies]
+
+
+@pytest.mark.parametrize("signed", [False, True])
+async def test_a_request_that_nobody_signed_takes_no_others_answer(house, signed):
+    direct = Direct(house, require=Require.NO)
+    house.phones.held = asyncio.Event()
+    direct.send(request("right", identifier=7, signed=signed))
+    await asyncio.sleep(0)
+    direct.send(request("wrong", identifier=7, signed=False))
+    house.phones.held.set()
+    await direct.server.drain()
+    await asyncio.sleep(0)
+    codes = [radius.decode(reply).code for reply in direct.replies]
+    assert [radius.ACCESS_REJECT, radius.ACCESS_CHALLENGE] == sorted(codes)
+
+
+async def test_which_secret_of_two_is_not_known_of_a_request_without_message_authenticator(house):
+    direct = Direct(house, require=Require.NO, secrets=(SECRET, b"another secret"))
+    await direct.ask(request("wrong", identifier=1))
+    await direct.ask(request("wrong", identifier=2, signed=False))
+    assert [1, 0] == [record.secret for record in direct.records if isinstance(record, Event)]
 
 
 @pytest.mark.parametrize("other", [("192.0.2.1", 40001), ("192.0.2.2", 40000)])

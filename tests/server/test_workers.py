@@ -5,6 +5,8 @@ import re
 import signal
 import socket
 import sys
+import urllib.error
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -129,6 +131,44 @@ def test_every_worker_reads_the_configuration_again(workers, people):
     workers.line("reloaded", workers.stderr, times=2)
     gateway = workers.gateway("127.0.0.3")
     assert radius.ACCESS_CHALLENGE == gateway.begin(people[0]).code
+
+
+def test_a_worker_that_takes_anothers_place_serves_what_the_others_do_until_a_restart(workers, people):
+    port = workers.ports[0]
+    listen = CONFIGURATION.replace('["udp://127.0.0.1:0"]', f'["udp://127.0.0.1:{port}", "udp://127.0.0.2:{port}"]')
+    workers.write(f"{listen}store: {{type: sqlite, path: other.db}}\n")
+    workers.send_signal(signal.SIGHUP)
+    for times in (1, 2):
+        workers.line("needs a restart: server.listen, store", workers.stderr, times=times)
+    for pid in workers.children():
+        os.kill(pid, signal.SIGKILL)
+    for number in range(2):
+        workers.line(f"worker {number}: RADIUS", workers.stderr, times=2)
+    assert radius.ACCESS_CHALLENGE == workers.gateway().begin(people[0]).code
+    assert not (workers.folder / "other.db").exists()
+    workers.send_signal(signal.SIGHUP)
+    for times in (3, 4):
+        workers.line("needs a restart: server.listen, store", workers.stderr, times=times)
+    workers.admin = re.search(r"http://[\d.]+:\d+", workers.line("metrics of all workers", workers.stderr, times=2))[0]
+
+
+def test_metrics_of_workers_are_told_to_the_names_in_the_configuration_alone(phones, tmp_path, people):
+    def status(host):
+        asked = urllib.request.Request(f"{workers.admin}/metrics", headers={"Host": host})
+        try:
+            with urllib.request.urlopen(asked, timeout=house.PATIENCE) as page:
+                return page.status
+        except urllib.error.HTTPError as refused:
+            with refused:
+                return refused.code
+
+    settings = f"{CONFIGURATION}admin: {{listen: '127.0.0.1:0', hosts: [Metrics.example.org]}}\n"
+    foundation = house.FOUNDATION.replace('admin: {listen: "127.0.0.1:0"}\n', "")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(house, "FOUNDATION", foundation)
+        workers = Workers(tmp_path, phones, settings, people)
+    assert [200, 200, 421] == [status(name) for name in ("metrics.example.org:9812", "localhost", "evil.example")]
+    assert 0 == workers.stop()
 
 
 def test_children_that_are_somebody_elses_are_buried_and_end_nothing(phones, tmp_path, people, monkeypatch):

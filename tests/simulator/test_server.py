@@ -4,6 +4,7 @@ import aiohttp
 import pytest
 
 from radius_voice.simulator import Simulator
+from radius_voice.simulator.server import MAX_SAID
 
 ACCOUNT, TOKEN = "AC" + "0" * 32, "token"
 TWIML = "<Response><Say>Your code is</Say><Say>1</Say><Say>2</Say><Say>3</Say><Say>4</Say></Response>"
@@ -157,6 +158,8 @@ async def test_numbers_that_are_refused(number, status, code, talk):
         ({"Twiml": f"<Response><Say>{'x' * 4000}</Say></Response>"}, 20001),
         ({"Timeout": "601"}, 20001),
         ({"Timeout": "soon"}, 20001),
+        ({"Timeout": "9" * 5000}, 20001),
+        ({"TimeLimit": "\u0661"}, 20001),
     ],
 )
 async def test_requests_that_are_refused(change, code, talk):
@@ -209,6 +212,14 @@ async def test_a_live_call_can_be_made_to_say_something_else(talk, clock):
     assert "Your code is 1 2 3 4 Thank you" == (await talk.history())[0]["said"]
 
 
+async def test_what_a_script_repeats_without_end_is_kept_in_part(talk, clock):
+    endless = f'<Response><Say loop="0">{"x" * 999}</Say></Response>'
+    _, call = await talk.call(Twiml=endless)
+    clock.now += 10
+    assert 200 == (await talk("POST", f"/Calls/{call['sid']}.json", data={"Twiml": endless}))[0]
+    assert MAX_SAID == len((await talk.history())[0]["said"])
+
+
 async def test_the_listing_is_newest_first_in_pages(talk):
     sids = [(await talk.call())[1]["sid"] for _ in range(5)]
     _, page = await talk("GET", "/Calls.json", params={"PageSize": "2"})
@@ -243,7 +254,16 @@ async def test_the_listing_can_be_filtered(query, found, talk, clock):
 
 
 @pytest.mark.parametrize(
-    "query", [{"PageSize": "0"}, {"PageSize": "1001"}, {"PageSize": "x"}, {"Page": "-1"}, {"StartTime": "soon"}]
+    "query",
+    [
+        {"PageSize": "0"},
+        {"PageSize": "1001"},
+        {"PageSize": "x"},
+        {"Page": "-1"},
+        {"Page": "9" * 20},
+        {"StartTime": "soon"},
+        {"StartTime": "9999-12-31"},
+    ],
 )
 async def test_a_listing_that_makes_no_sense_is_refused(query, talk):
     assert 400 == (await talk("GET", "/Calls.json", params=query))[0]

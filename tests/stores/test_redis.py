@@ -129,6 +129,43 @@ async def test_a_swap_whose_connection_breaks_is_sent_once():
     assert 1 == len(swaps)
 
 
+@pytest.mark.parametrize("mode", ["standalone", "cluster"])
+@pytest.mark.parametrize(
+    "error",
+    [
+        b"A" * 7_000_000,
+        b"\xc3\x84" * 30,
+        b"ERR the password was open sesame\x1b[2J",
+        b"MOVED",
+        b"MOVED 1",
+        b"MOVED 1 nowhere",
+        b"MOVED 1 127.0.0.1:port",
+        b"MOVED 1 127.0.0.1:" + b"9" * 5000,
+        b"MOVED 1 " + b"\x1b[2J" * 100 + b":1",
+        b"MOVED 1 " + b"x" * 100_000 + b":1",
+    ],
+    ids=lambda error: error[:20].decode(),
+)
+async def test_whatever_a_server_refuses_with_the_store_is_unavailable_in_few_printable_words(mode, error):
+    async def refusing(reader, writer):
+        commands = hiredis.Reader()
+        while octets := await reader.read(65536):
+            commands.feed(octets)
+            while commands.gets():
+                writer.write(b"-" + error + b"\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(refusing, "127.0.0.1", 0) as server:
+        store = RedisStore(Servers((server.sockets[0].getsockname()[:2],), mode=mode, timeout=5.0), kinds.KEY)
+        for call in each_method(store):
+            with pytest.raises(Unavailable) as told:
+                await call
+            assert len(str(told.value)) < 300
+            assert str(told.value).isprintable()
+            assert "sesame" not in str(told.value)
+        await store.close()
+
+
 async def test_a_server_that_is_gone_is_unavailable_and_works_again_once_it_is_back(start_redis, connect):
     server = start_redis()
     store = connect(server.address)
