@@ -15,4 +15,6 @@ def test_every_threat_is_shown_by_tests_that_exist():
         assert bool(named) is not (UNDEFENDED in can), attacker
         for path, test in named:
             code = (ROOT / path).read_text(encoding="utf-8")
-            assert not test or re.search(rf"^(async def|def|class|{test} =) ?{test}\b|^{test} =", code, re.M), test
+            assert not test or re.search(rf"^(async def|def|class|{test} =) ?{test}\b|^{test} =", code, re.MULTILINE), (
+                test
+            )
