@@ -18,9 +18,11 @@ import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from radius_voice.bounded import bounded
 from radius_voice.config.errors import ConfigError
 from radius_voice.config.load import Loaded, load
 from radius_voice.config.schema import Settings
@@ -184,7 +186,7 @@ class Parent:
     def _reload(self) -> None:
         """Remember the newest good configuration for workers to come, and let each worker read it."""
         with suppress(ConfigError, OSError):  # each worker says so, and serves on
-            self._loaded = load(self._path)
+            self._loaded = bounded("configuration", partial(load, self._path))
         self._signal_all(signal.SIGHUP)
 
     def _signal_all(self, number: signal.Signals) -> None:
