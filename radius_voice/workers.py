@@ -184,10 +184,10 @@ class Parent:
             self._fork(number)
 
     def _reload(self) -> None:
-        """Remember the newest good configuration for workers to come, and let each worker read it."""
+        """Let each worker read the configuration, and remember it, if it is good, for workers to come."""
+        self._signal_all(signal.SIGHUP)
         with suppress(ConfigError, OSError):  # each worker says so, and serves on
             self._loaded = bounded("configuration", partial(load, self._path))
-        self._signal_all(signal.SIGHUP)
 
     def _signal_all(self, number: signal.Signals) -> None:
         for pid in self._children:

@@ -23,7 +23,7 @@ from radius_voice.identity.users_text import UsersFileError
 OTHERS = stat.S_IRWXO
 ACCESS_LIST = "system.posix_acl_access"
 BYTE_ORDER_MARK = "\ufeff"
-LOCK_SECONDS = 5.0
+LOCK_SECONDS = 30.0  # a file of 100,000 users is locked for some 15 s by a change
 LOCK_RETRY_SECONDS = 0.05
 HEADER = "# The users who may log in. Made by radius-voice users add; docs/users-file.md describes every key.\n"
 
@@ -87,7 +87,7 @@ def _locked(path: Path) -> Iterator[BinaryIO]:
         finally:
             bounded(subject, file.close)
         if time.monotonic() >= until:
-            raise BlockingIOError(errno.EAGAIN, "locked by another process for 5 s; try again", subject)
+            raise BlockingIOError(errno.EAGAIN, f"locked by another process for {LOCK_SECONDS:g} s; try again", subject)
         time.sleep(LOCK_RETRY_SECONDS)
 
 
