@@ -11,16 +11,19 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
+from radius_voice.bounded import in_daemon_thread
 from radius_voice.build import Built, Shared, build
 from radius_voice.config.errors import ConfigError
 from radius_voice.config.load import Loaded, load, restart_needed
 from radius_voice.config.schema import Bypass, Fixed, Settings
 from radius_voice.config.stores import MemoryStore, RedisStore
 from radius_voice.events import Ended, Lifecycle, Observer, Recorded
+from radius_voice.files import explained, read_file, require_regular
 from radius_voice.http.admin import Admin, Readiness
 from radius_voice.identity.passwords import Hasher
 from radius_voice.listeners.udp import UdpListener, bind
@@ -32,10 +35,12 @@ from radius_voice.observe.metrics import Metrics, Readings
 from radius_voice.observe.repeats import Repeats
 from radius_voice.observe.syslog import Syslog
 from radius_voice.server import Rules, Server, Tap
+from radius_voice.users_watch import UsersWatch, warnings_of
 
 KEY_OCTETS = 32
 TIDY_EVERY = 2.0
 FOLLOW_EVERY = 2.0
+WATCH_EVERY = 2.0
 READY_FOR = 60.0
 
 
@@ -77,6 +82,7 @@ class Service:
         self._listeners: list[UdpListener] = []
         self._running: list[Built] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self._users = UsersWatch(self._tell, time_verifications=worker is None or worker.number == 0)
         self._open_logins = 0
         self._draining = False
         self._reloading = asyncio.Lock()
@@ -107,6 +113,7 @@ class Service:
             raise CannotStart(str(problem)) from None
         self._repeat(TIDY_EVERY, self._tidy)
         self._repeat(FOLLOW_EVERY, self._follow)
+        self._repeat(WATCH_EVERY, self._watch_users)
         for warning in (*self._warnings, *_announcements(settings)):
             self._tell("warning", warning)
         self._tell("started", self._where(settings))
@@ -127,8 +134,8 @@ class Service:
         self._metrics = Metrics(CollectorRegistry(), self._readings())
         self._readers.append(self._metrics)
         store = open_store(settings)
-        hasher = Hasher(waiting=_verifications(settings))
-        self._shared = Shared(Keys(server_key(settings)), store, hasher, self._observe, self._clock, self._complain)
+        hasher, key = Hasher(waiting=_verifications(settings)), server_key(settings)
+        self._shared = Shared(Keys(key), store, hasher, self._observe, self._clock, self._complain, key)
         built = build(settings, self._shared)
         self._adopt(built)
         self._server = Server(built.generation, _rules(settings), store, self._observe, time.time, self._tap)
@@ -172,11 +179,11 @@ class Service:
     async def _reload(self) -> None:
         old = self._running[-1]
         try:
-            # In a thread: many people take seconds to read, and logins go on meanwhile.
-            loaded = await asyncio.to_thread(load, self._path)
-            built = await asyncio.to_thread(build, loaded.settings, self._shared, old)
+            # In a thread: many people take seconds to read, and logins go on meanwhile. It may outlive the service.
+            loaded = await in_daemon_thread(partial(load, self._path))
+            built = await in_daemon_thread(partial(build, loaded.settings, self._shared, old))
         except (ConfigError, ValueError, OSError) as problem:
-            self._tell("reload_failed", str(problem))
+            self._tell("reload_failed", explained(problem))
             return
         if self._draining:
             await built.close()
@@ -248,6 +255,7 @@ class Service:
             logins_in_flight=lambda: self._server.in_flight,
             bypass_active=lambda: _bypass_until(self._settings) > time.time(),
             development=lambda: self._settings.development,
+            users_files_invalid=lambda: {n: u.problem is not None for n, u in self._running[-1].identity.items()},
             audit_failures=lambda: self._audit.failures,
             syslog_dropped=lambda: self._syslog.dropped if self._syslog else 0,
             worker_deaths=self._worker.deaths if self._worker else lambda: 0,
@@ -259,7 +267,7 @@ class Service:
             await self._shared.store.remember(b"ready", b"", READY_FOR)  # a full disk can be read
         except Unavailable as problem:
             parts["store"] = problem.detail
-        return Readiness(parts, self._settings.development)
+        return Readiness(parts, self._settings.development, warnings_of(self._running[-1].identity))
 
     # Housekeeping
 
@@ -289,6 +297,10 @@ class Service:
     async def _count(self) -> None:
         with suppress(Unavailable):
             self._open_logins = await self._shared.store.open_logins()
+
+    async def _watch_users(self) -> None:
+        answer_within = {name: client.answer_within for name, client in self._running[-1].settings.clients.items()}
+        await self._users.look([built.identity for built in self._running], answer_within)
 
     async def _follow(self) -> None:
         for built in list(self._running):
@@ -375,7 +387,7 @@ def server_key(settings: Settings) -> bytes:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        key = path.read_bytes()
+        key, _ = read_file(path)
         if len(key) != KEY_OCTETS:
             raise ValueError(f"{path}: not {KEY_OCTETS} octets; remove it, and a new one is made") from None
         return key
@@ -388,6 +400,8 @@ def _syslog(settings: Settings, complain: Callable[[str], None]) -> Syslog | Non
     to = settings.audit.syslog
     if to is None:
         return None
+    if to.ca_file is not None:
+        require_regular(to.ca_file)
     tls = ssl.create_default_context(cafile=to.ca_file) if to.tls else None
     return Syslog(to.server.host, to.server.port, tls, time.time, complain)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TypeGuard
 
@@ -35,7 +35,10 @@ ROOM_FOR_ATTRIBUTES = ROOM_FOR_REPLY - 64
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What outlives a generation. `clock` is monotonic; `complain` is told what an administrator should know."""
+    """What outlives a generation. `clock` is monotonic; `complain` is told what an administrator should know.
+
+    `key` is `server.key`, which keys the hashes of `keys` too.
+    """
 
     keys: Keys
     store: Store
@@ -43,6 +46,7 @@ class Shared:
     observer: Observer
     clock: Callable[[], float]
     complain: Callable[[str], None]
+    key: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +100,7 @@ def _people(name: str, source: UsersFileSettings, shared: Shared, before: Built 
     if before is not None and source == before.settings.identity.get(name):
         before.identity[name].refresh()
         return before.identity[name]
-    return UsersFile(source.path, shared.hasher, shared.complain)
+    return UsersFile(source.path, shared.hasher, shared.complain, key=shared.key)
 
 
 def provider_of(name: str, provider: TwilioVoice | Fixed) -> Delivery:

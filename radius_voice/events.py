@@ -200,7 +200,10 @@ class Ended:
 
 @noun
 class Lifecycle:
-    """The service itself: `started`, `reloaded`, `reload_failed`, `draining`, `stopped`, or `warning`."""
+    """The service itself: `started`, `reloaded`, `reload_failed`, `draining`, `stopped`, or `warning`.
+
+    Of a users file while it runs: `users_file_invalid`, `users_file_valid`.
+    """
 
     at: float
     what: str

@@ -80,8 +80,9 @@ async def ask_all(house: House, path: str) -> Mapping[int, tuple[int, str]]:
 
 
 def readiness_of(answers: Mapping[int, tuple[int, str]], workers: int) -> Readiness:
-    """What `/readyz` of all workers comes to: a part is as bad as it is anywhere."""
+    """What `/readyz` of all workers comes to: a part is as bad as it is anywhere, and a warning is listed once."""
     parts: dict[str, str] = {}
+    warnings: dict[str, None] = {}
     development = False
     for number in range(workers):
         if number not in answers:
@@ -89,6 +90,7 @@ def readiness_of(answers: Mapping[int, tuple[int, str]], workers: int) -> Readin
             continue
         told = json.loads(answers[number][1])
         development = development or told["development"]
+        warnings |= dict.fromkeys(told["warnings"])
         for part, state in told["parts"].items():
             parts[part] = parts.get(part) or ("" if state == "ok" else state)
-    return Readiness(parts, development)
+    return Readiness(parts, development, tuple(warnings))

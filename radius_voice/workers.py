@@ -18,9 +18,11 @@ import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from radius_voice.bounded import bounded
 from radius_voice.config.errors import ConfigError
 from radius_voice.config.load import Loaded, load, until_restart
 from radius_voice.config.schema import Settings
@@ -183,10 +185,10 @@ class Parent:
 
     def _reload(self) -> None:
         """Let each worker read the configuration, and keep it for workers to come, but for keys that need a restart."""
-        with suppress(ConfigError, OSError):  # each worker says so, and serves on
-            loaded = load(self._path)
-            self._loaded = replace(loaded, settings=until_restart(self._loaded.settings, loaded.settings))
         self._signal_all(signal.SIGHUP)
+        with suppress(ConfigError, OSError):  # each worker says so, and serves on
+            loaded = bounded("configuration", partial(load, self._path))
+            self._loaded = replace(loaded, settings=until_restart(self._loaded.settings, loaded.settings))
 
     def _signal_all(self, number: signal.Signals) -> None:
         for pid in self._children:

@@ -13,8 +13,9 @@ from radius_voice.config.load import Loaded, load
 
 _T = TypeVar("_T")
 
+# Not click.Path, which asks for the file's status and waits for a mount that does not answer.
 config_option = click.option(
-    "--config", "path", required=True, type=click.Path(path_type=Path), help="The configuration file."
+    "--config", "path", required=True, type=Path, metavar="FILE", help="The configuration file."
 )
 
 

@@ -47,15 +47,16 @@ def check(path: Path, connect: bool) -> None:
     from radius_voice.identity.users_file import UsersFile, UsersFileError
     from radius_voice.radius.dictionary import Names
     from radius_voice.resources import shipped
+    from radius_voice.verification_time import slow_verifications
 
     configuration = loaded(path)
     settings = configuration.settings
-    people: dict[str, int] = {}
+    people: dict[str, UsersFile] = {}
     hasher = Hasher()
     names = Names(shipped("dictionaries"))
     try:
         for name, source in settings.identity.items():
-            people[name] = run(_count(source.path, hasher, UsersFile))
+            people[name] = UsersFile(source.path, hasher)
         for policy in settings.policies.values():
             for rule in policy.reply:
                 for attribute, value in rule.set.items():
@@ -68,14 +69,14 @@ def check(path: Path, connect: bool) -> None:
         hasher.close()
     for warning in configuration.warnings:
         click.echo(f"warning: {warning}", err=True)
-    _describe(settings, people)
+    _describe(settings, {name: len(source.everyone()) for name, source in people.items()})
+    answer_within = {name: client.answer_within for name, client in settings.clients.items()}
+    too_slow = list(slow_verifications(people, answer_within))
+    if too_slow:
+        raise click.ClickException("\n".join(too_slow))
     if connect and not run(_connect(settings)):
         raise click.exceptions.Exit(1)
     click.echo(f"{path}: good")
-
-
-async def _count(path: Path, hasher: object, kind: type) -> int:
-    return len(kind(path, hasher).everyone())
 
 
 def _describe(settings: Settings, people: dict[str, int]) -> None:

@@ -1,8 +1,12 @@
-"""`users` and `hash-password`: the people of a users file from the command line."""
+"""`users` and `hash-password`: the users of a users file from the command line."""
 
 from __future__ import annotations
 
 import sys
+import unicodedata
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,16 +17,13 @@ from radius_voice.login.model import User
 from radius_voice.login.phone import Phone, parse_phone
 
 if TYPE_CHECKING:
-    from radius_voice.identity.users_file import UsersFile
+    from radius_voice.identity.users_text import Person
 
 LONGEST_PASSWORD = 128  # octets: RFC 2865 section 5.2
-FILE = click.option(
-    "--file",
-    "path",
-    required=True,
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="The users file.",
-)
+MIN_PASSWORD_CHARACTERS = 8
+# Not click.Path, which asks for the file's status and waits for a mount that does not answer.
+FILE = click.option("--file", "path", required=True, type=Path, metavar="FILE", help="The users file.")
+SHOW_PHONES = click.option("--show-phones", is_flag=True, help="Write phone numbers in full.")
 
 
 def _phones(_context: click.Context, _option: click.Parameter, texts: tuple[str, ...]) -> tuple[Phone, ...]:
@@ -32,15 +33,20 @@ def _phones(_context: click.Context, _option: click.Parameter, texts: tuple[str,
         raise click.BadParameter(str(problem)) from None
 
 
+PHONES = click.option(
+    "--phone", "phones", multiple=True, required=True, callback=_phones, help="In order of preference."
+)
+
+
 @click.group()
 def users() -> None:
-    """The people in a users file."""
+    """The users in a users file."""
 
 
 @users.command()
 @FILE
 @click.argument("name")
-@click.option("--phone", "phones", multiple=True, required=True, callback=_phones, help="In order of preference.")
+@PHONES
 @click.option("--language", default="en", show_default=True, help="What the call is spoken in.")
 @click.option("--group", "groups", multiple=True, help="For the policies' rules; may be given again.")
 def add(path: Path, name: str, phones: tuple[Phone, ...], language: str, groups: tuple[str, ...]) -> None:
@@ -49,38 +55,113 @@ def add(path: Path, name: str, phones: tuple[Phone, ...], language: str, groups:
     Asks for the password twice on a terminal, else reads one line from standard input.
     """
     from radius_voice.identity.passwords import hash_password as hashed
-    from radius_voice.identity.users_file import create
+    from radius_voice.identity.users_edit import create, edit
+    from radius_voice.identity.users_text import with_user
 
-    try:
-        if path.exists():
-            _opened(path)
+    with _explained(path):
+        try:
+            _read(path)
             password = hashed(asked_password())
-        else:
+        except FileNotFoundError:
             password = hashed(asked_password())
             create(path)
-        _opened(path).save(User(name, name, phones, language, frozenset(groups)), password)
-    except OSError as problem:
-        raise click.ClickException(f"{path}: {problem.strerror}") from None
-    except ValueError as problem:
-        raise click.ClickException(str(problem)) from None
+        user = User(name, name, phones, language, frozenset(groups))
+        edit(path, lambda text: with_user(text, str(path), user, password))
     click.echo(f"{path}: {name} added")
 
 
 @users.command("list")
 @FILE
-@click.option("--show-phones", is_flag=True, help="Write phone numbers in full.")
+@SHOW_PHONES
 def list_(path: Path, show_phones: bool) -> None:
-    """List everybody in a users file, phone numbers masked: name, phones, language, groups."""
-    try:
-        everyone = _opened(path).everyone()
-    except OSError as problem:
-        raise click.ClickException(f"{path}: {problem.strerror}") from None
-    except ValueError as problem:
-        raise click.ClickException(str(problem)) from None
-    for user in everyone:
-        phones = ",".join(phone.e164 if show_phones else phone.masked for phone in user.phones) or "no phone"
-        columns = [user.name, phones, user.language, ",".join(sorted(user.groups)) or "no group"]
+    """List every user of a users file, phone numbers masked: name, phones, language, groups."""
+    with _explained(path):
+        everyone = _read(path).values()
+    for user in (person.user for person in everyone):
+        columns = [user.name, _written(user.phones, show_phones), user.language, _groups(user)]
         click.echo("\t".join([*columns, "disabled"] if user.disabled else columns))
+
+
+@users.command()
+@FILE
+@SHOW_PHONES
+@click.argument("name")
+def show(path: Path, name: str, show_phones: bool) -> None:
+    """Show what a users file says of NAME, phone numbers masked."""
+    from radius_voice.identity.passwords import parameters_of
+
+    person = _person(path, name)
+    user = person.user
+    click.echo(
+        f"name: {user.name}\n"
+        f"password: {f'argon2id {parameters_of(person.password)}' if person.password else 'none'}\n"
+        f"phones: {_written(user.phones, show_phones)}\n"
+        f"language: {user.language}\n"
+        f"groups: {_groups(user)}\n"
+        f"disabled: {'true' if user.disabled else 'false'}"
+    )
+
+
+@users.command("set-phone")
+@FILE
+@click.argument("name")
+@PHONES
+def set_phone(path: Path, name: str, phones: tuple[Phone, ...]) -> None:
+    """Give NAME these phones in place of all present ones."""
+    from radius_voice.identity.users_entry import with_phones
+
+    user = _person(path, name).user
+    _change(path, partial(with_phones, name=name, phones=phones))
+    click.echo(f"{path}: {user.name} has {'this phone' if len(phones) == 1 else 'these phones'}: {_written(phones)}")
+
+
+@users.command("set-password")
+@FILE
+@click.argument("name")
+def set_password(path: Path, name: str) -> None:
+    """Give NAME another password.
+
+    Asks for it twice on a terminal, else reads one line from standard input.
+    """
+    from radius_voice.identity.passwords import hash_password as hashed
+    from radius_voice.identity.users_entry import with_password
+
+    user = _person(path, name).user
+    _change(path, partial(with_password, name=name, password=hashed(asked_password())))
+    click.echo(f"{path}: {user.name} has a new password")
+
+
+@users.command()
+@FILE
+@click.argument("name")
+def disable(path: Path, name: str) -> None:
+    """Reject every login of NAME from now on, and keep the entry."""
+    _set_disabled(path, name, True)
+
+
+@users.command()
+@FILE
+@click.argument("name")
+def enable(path: Path, name: str) -> None:
+    """Let NAME, who was disabled, log in again."""
+    _set_disabled(path, name, False)
+
+
+@users.command()
+@FILE
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.argument("name")
+def remove(path: Path, name: str, yes: bool) -> None:
+    """Remove NAME from a users file. Asks on a terminal; elsewhere --yes is needed."""
+    from radius_voice.identity.users_entry import without_user
+
+    user = _person(path, name).user
+    if not yes:
+        if not sys.stdin.isatty():
+            raise click.ClickException(f"{user.name} is not removed: without a terminal, confirm with --yes")
+        click.confirm(f"Remove {user.name} from {path}?", abort=True, err=True)
+    _change(path, partial(without_user, name=name))
+    click.echo(f"{path}: {user.name} removed")
 
 
 @click.command("hash-password")
@@ -95,7 +176,7 @@ def hash_password() -> None:
 
 
 def asked_password() -> str:
-    """Ask twice on a terminal, else read one line from standard input; raises click.ClickException with the mend."""
+    """Ask twice on a terminal, else read one line from standard input; raises click.ClickException with the fix."""
     if sys.stdin.isatty():
         text: str = click.prompt("Password", hide_input=True, confirmation_prompt="Once more", err=True)
     else:
@@ -106,16 +187,66 @@ def asked_password() -> str:
             raise click.ClickException("the password is not UTF-8; send it in that encoding") from None
     if not text:
         raise click.ClickException("an empty password; give one, on the terminal or as one line of standard input")
+    if len(unicodedata.normalize("NFC", text)) < MIN_PASSWORD_CHARACTERS:
+        raise click.ClickException(f"the password is too short; give at least {MIN_PASSWORD_CHARACTERS} characters")
     if len(text.encode("utf-8", "surrogatepass")) > LONGEST_PASSWORD:
         raise click.ClickException(f"longer than {LONGEST_PASSWORD} octets, which RADIUS cannot carry; give another")
     return text
 
 
-def _opened(path: Path) -> UsersFile:
-    from radius_voice.identity.passwords import Hasher
-    from radius_voice.identity.users_file import UsersFile
+def _set_disabled(path: Path, name: str, disabled: bool) -> None:
+    from radius_voice.identity.users_entry import with_disabled
 
-    return UsersFile(path, Hasher())
+    word = "disabled" if disabled else "enabled"
+    user = _person(path, name).user
+    if user.disabled is disabled:
+        click.echo(f"{path}: {user.name} is {word} already")
+        return
+    _change(path, partial(with_disabled, name=name, disabled=disabled))
+    click.echo(f"{path}: {user.name} is {word}")
+
+
+def _change(path: Path, change: Callable[[str, str], str]) -> None:
+    """Replace the file's text by what a function of `users_entry` makes of it."""
+    from radius_voice.identity.users_edit import edit
+
+    with _explained(path):
+        edit(path, lambda text: change(text, str(path)))
+
+
+def _person(path: Path, name: str) -> Person:
+    from radius_voice.identity.users_entry import person_of
+
+    with _explained(path):
+        return person_of(_read(path), str(path), name)
+
+
+def _read(path: Path) -> dict[str, Person]:
+    """Every user of the file by canonical name. Raises OSError or ValueError."""
+    from radius_voice.files import read_file
+    from radius_voice.identity.users_edit import text_of
+    from radius_voice.identity.users_text import parse
+
+    return parse(text_of(*read_file(path), path), str(path))
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn what goes wrong with the users file into the end of the command."""
+    try:
+        yield
+    except OSError as problem:
+        raise click.ClickException(f"{path}: {problem.strerror}") from None
+    except ValueError as problem:
+        raise click.ClickException(str(problem)) from None
+
+
+def _written(phones: tuple[Phone, ...], in_full: bool = False) -> str:
+    return ",".join(phone.e164 if in_full else phone.masked for phone in phones) or "no phone"
+
+
+def _groups(user: User) -> str:
+    return ",".join(sorted(user.groups)) or "no group"
 
 
 users.add_command(unlock)

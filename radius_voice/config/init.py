@@ -24,6 +24,7 @@ USERS = """\
 #   phones: ["+14155550123", "+442079460123"]
 #   language: en
 #   groups: [staff]
+#   disabled: false
 """
 
 

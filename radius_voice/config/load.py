@@ -30,6 +30,7 @@ from radius_voice.config.schema import (
 )
 from radius_voice.config.secrets import READABLE_BY_OTHERS, described
 from radius_voice.config.stores import Store
+from radius_voice.files import read_file
 
 LARGEST = 1_048_576
 NEED_RESTART = (
@@ -107,8 +108,7 @@ def _value(settings: Settings, key: str) -> Any:
 
 def _text_of(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            octets = file.read(LARGEST + 1)
+        octets, _ = read_file(path, LARGEST + 1)
     except PermissionError:
         raise ConfigError([f"{path}: is not readable by this user; give it to the server's user"]) from None
     except (OSError, ValueError) as error:

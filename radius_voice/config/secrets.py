@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypeAlias
 from pydantic import SecretStr
 
 from radius_voice.config.kinds import Kind, Place, Shape, path_of, text_of
+from radius_voice.files import read_file
 
 LARGEST = 65536
 READABLE_BY_OTHERS = 0o007
@@ -87,13 +88,7 @@ def _looked_up(source: dict[str, Any], place: Place) -> str:
 def _read(path: Path) -> str:
     """The text of a file of a secret, without the newline that editors put at its end."""
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise ValueError(f"{path} is not a file")
-        if status.st_mode & READABLE_BY_OTHERS:
-            raise ValueError(f"{path} is open to every user ({described(status)}); run: chmod o-rwx {path}")
-        with path.open("rb") as file:
-            octets = file.read(LARGEST + 1)
+        octets, status = read_file(path, LARGEST + 1)
     except PermissionError:
         raise ValueError(
             f"{path} is not readable by this user{_owner_of(path)}; give it to the server's user"
@@ -101,6 +96,8 @@ def _read(path: Path) -> str:
     except OSError as error:
         reason = error.strerror or "unknown reason"
         raise ValueError(f"{path} cannot be read: {reason}; correct the path or make the file") from None
+    if status.st_mode & READABLE_BY_OTHERS:
+        raise ValueError(f"{path} is open to every user ({described(status)}); run: chmod o-rwx {path}")
     return _text(octets, path)
 
 

@@ -35,11 +35,12 @@ HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 class Readiness:
     """The parts a login needs, each with what is wrong with it (empty: nothing), and no secrets.
 
-    `development` announces a provider that calls nobody.
+    `development` announces a provider that calls nobody. `warnings` need an administrator and stop no login.
     """
 
     parts: Mapping[str, str]
     development: bool = False
+    warnings: tuple[str, ...] = ()
 
     @property
     def ready(self) -> bool:
@@ -143,6 +144,7 @@ class Admin:
         body = {
             "ready": found.ready,
             "development": found.development,
+            "warnings": list(found.warnings),
             "parts": {part: wrong or "ok" for part, wrong in found.parts.items()},
         }
         status = 200 if found.ready else 503

@@ -47,6 +47,9 @@ class Parameters:
         """KiB touched: what both the defender and the attacker pay for a guess."""
         return self.memory * self.time
 
+    def __str__(self) -> str:
+        return f"m={self.memory},t={self.time},p={self.parallelism}"
+
 
 DEFAULT = Parameters(memory=19 * 1024, time=2, parallelism=1)
 """OWASP's floor, on purpose: the server pays this for every guess that anybody sends, and a stronger

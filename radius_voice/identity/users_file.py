@@ -3,50 +3,57 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
-import pwd
 import secrets
-import stat
-import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
 
 from argon2.exceptions import Argon2Error
 
+from radius_voice.bounded import FILE_SECONDS, in_daemon_thread
 from radius_voice.events import Reason
-from radius_voice.identity.passwords import DEFAULT, Hasher, Parameters, Turn, hash_password, outdated, parameters_of
+from radius_voice.files import read_file, status_of
+from radius_voice.identity.decoys import Decoys
+from radius_voice.identity.passwords import DEFAULT, Hasher, Parameters, Turn, outdated, parameters_of
+from radius_voice.identity.users_edit import edit, text_of
 from radius_voice.identity.users_text import Person, UsersFileError, parse, with_hash, with_user
 from radius_voice.login.model import Claim, Denied, Passed, User
 from radius_voice.login.names import canonical_name
 
-__all__ = ["UsersFile", "UsersFileError", "create"]
+__all__ = ["Problem", "UsersFile", "UsersFileError"]
 
-LOOK_AGAIN = 1.0  # seconds between looks at the file
-OTHERS = stat.S_IRWXO
-HEADER = "# The people who may log in. Made by radius-voice users add; docs/settings.md tells every key.\n"
+KEY_OCTETS = 32
 
-Signature = tuple[int, int, int]
+Signature = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class _Content:
-    """What a file held, by folded name, and a hash that nobody's password matches, as costly as the costliest."""
+    """What a file held, by folded name, what is verified for a name without a hash, and which hashes cost most."""
 
     people: Mapping[str, Person]
-    nobody: str = field(repr=False)
+    decoys: Decoys = field(repr=False)
+    costliest: Parameters
+    costliest_lines: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why the users read before stay in force. `summary` names no user, `detail` holds every error of the file."""
+
+    summary: str
+    detail: str
 
 
 class UsersFile:
     """FirstFactor and Directory over one file. Raises UsersFileError or OSError when it cannot be used.
 
-    The file is looked at again at most once a second; a bad new one is told to `complain`, once, and the
-    old content stays. A hash of less work than `parameters` is replaced after its owner's next login.
+    `refresh` reads the file again; when it cannot be used any more, `problem` says why and the users read before
+    stay in force. A hash of less work than `parameters` is replaced after its owner's next login; `complain` gets
+    a text when that fails. `key` picks what a name without a hash costs (see Decoys); None makes one.
     """
 
     def __init__(
@@ -55,26 +62,29 @@ class UsersFile:
         hasher: Hasher,
         complain: Callable[[str], None] = lambda _: None,
         parameters: Parameters = DEFAULT,
-        clock: Callable[[], float] = time.monotonic,
+        key: bytes | None = None,
     ) -> None:
         self._path = path
         self._hasher = hasher
         self._complain = complain
         self._parameters = parameters
-        self._clock = clock
+        self._key = key or secrets.token_bytes(KEY_OCTETS)
         self._complained = ""
-        self._content, self._signature = self._read()
-        self._looked_at = clock()
-        self._reloading = asyncio.Lock()
+        self._reading = threading.Lock()
+        self._signature: Signature = ()
+        self._invalid = ""
+        self._problem: Problem | None = None
+        self._content: _Content
+        self.refresh()
         self._rehashing: dict[str, asyncio.Task[None]] = {}
 
     async def verify(self, claim: Claim, deadline: float) -> Passed | Denied:
         """Check a password. Every answer costs one verification, so that time does not tell who exists."""
-        content = await self._current()
-        person = content.people.get(canonical_name(claim.name))
+        content, name = self._content, canonical_name(claim.name)
+        person = content.people.get(name)
         hashed = person.password if person else None
         turn = Turn(claim.queue, claim.returning)
-        right = await self._hasher.verify(hashed or content.nobody, claim.password, deadline, turn)
+        right = await self._hasher.verify(hashed or content.decoys.of(name), claim.password, deadline, turn)
         if person is None:
             return Denied(Reason.UNKNOWN_USER)
         if hashed is None or not claim.password or not right:
@@ -87,7 +97,7 @@ class UsersFile:
 
     async def find(self, name: str, deadline: float) -> User | None:  # noqa: ARG002
         """Find whoever has that name, disabled or not."""
-        person = (await self._current()).people.get(canonical_name(name))
+        person = self._content.people.get(canonical_name(name))
         return person.user if person else None
 
     async def get(self, user_id: str, deadline: float) -> User | None:
@@ -99,56 +109,71 @@ class UsersFile:
         """Everybody as last read, in the file's order."""
         return tuple(person.user for person in self._content.people.values())
 
+    @property
+    def path(self) -> Path:
+        """Where the file is."""
+        return self._path
+
+    @property
+    def problem(self) -> Problem | None:
+        """Why the file as it is now is not in force; None when it is."""
+        return self._problem
+
+    def costliest(self) -> tuple[Parameters, tuple[int, ...]]:
+        """The parameters of the costliest hash, and the lines of all hashes that have them.
+
+        Where no user has a hash, these are the parameters of new hashes, and no lines.
+        """
+        return self._content.costliest, self._content.costliest_lines
+
     def save(self, user: User, password_hash: str) -> None:
         """Append a user to the file; raises ValueError when the name is taken, OSError when it cannot be written."""
-        with _locked(self._path) as file:
-            _replace(self._path, file, with_user(_text(file, self._path), str(self._path), user, password_hash))
-        self._content, self._signature = self._read()
+        edit(self._path, lambda text: with_user(text, str(self._path), user, password_hash))
+        self.refresh()
 
     def refresh(self) -> None:
-        """Read the file now unless it is as it was. Raises UsersFileError or OSError and keeps the old."""
-        if self._complained or _signature(self._path.stat()) != self._signature:
-            self._content, self._signature = self._read()
-            self._complained = ""
+        """Read the file unless it is as it was. Blocks for as long as parsing takes, and a few seconds.
+
+        Raises UsersFileError or OSError; the users read before stay in force.
+        """
+        with self._reading:
+            try:
+                self._read_if_changed()
+            except OSError as problem:
+                self._problem = Problem(str(problem.strerror), _told(self._path, problem))
+                raise
+            except UsersFileError as problem:
+                self._problem = Problem("invalid, the log has the details", str(problem))
+                raise
+            self._problem = None
 
     async def close(self) -> None:
-        """Wait until hashes that are being replaced are written. To be called before the hasher is closed."""
-        await asyncio.gather(*self._rehashing.values(), return_exceptions=True)
+        """Wait a few seconds for hashes that are being replaced. To be called before the hasher is closed."""
+        if self._rehashing:
+            await asyncio.wait(self._rehashing.values(), timeout=FILE_SECONDS)
 
-    async def _current(self) -> _Content:
-        now = self._clock()
-        if now - self._looked_at >= LOOK_AGAIN and not self._reloading.locked():
-            async with self._reloading:
-                self._looked_at = now
-                await self._reload()
-        return self._content
+    def _read_if_changed(self) -> None:
+        # Taken before reading: a change during the reading is noticed the next time.
+        signature = _signature(status_of(self._path))
+        if signature != self._signature:
+            invalid = ""
+            try:
+                self._content = self._parsed(text_of(*read_file(self._path), self._path))
+            except UsersFileError as problem:
+                invalid = str(problem)
+            self._signature, self._invalid = signature, invalid
+        if self._invalid:
+            raise UsersFileError(self._invalid)
 
-    async def _reload(self) -> None:
-        signature: Signature | None = None
-        with suppress(OSError):
-            signature = _signature(self._path.stat())
-        if signature == self._signature:
-            return
-        try:
-            self._content, self._signature = await asyncio.to_thread(self._read)
-        except (OSError, UsersFileError) as problem:
-            # Remembered, so that the same bad file is read and told once.
-            self._signature = signature
-            self._tell(f"{_told(self._path, problem)}\nthe users read before stay in force")
-        else:
-            self._complained = ""
-
-    def _read(self) -> tuple[_Content, Signature | None]:
-        with self._path.open("rb") as file:
-            text = _text(file, self._path)
-            signature = _signature(os.fstat(file.fileno()))
+    def _parsed(self, text: str) -> _Content:
         people = parse(text, str(self._path))
-        costliest = max(
-            (parameters_of(person.password) for person in people.values() if person.password),
-            key=lambda parameters: parameters.work,
-            default=self._parameters,
-        )
-        return _Content(people, hash_password(secrets.token_urlsafe(), costliest)), signature
+        lines: dict[Parameters, list[int]] = {}
+        for person in people.values():
+            if person.password:
+                lines.setdefault(parameters_of(person.password), []).append(person.line)
+        counts = {parameters: len(of) for parameters, of in lines.items()} or {self._parameters: 1}
+        costliest = max(counts, key=lambda parameters: parameters.work)
+        return _Content(people, Decoys(counts, self._key), costliest, tuple(lines.get(costliest, ())))
 
     def _rehash_soon(self, person: Person, password: str) -> None:
         """Beside the login, once for a person at a time, and only while nobody waits to be checked."""
@@ -161,15 +186,12 @@ class UsersFile:
     async def _rehash(self, person: Person, password: str) -> None:
         try:
             hashed = await self._hasher.hash(password, self._parameters)
-            await asyncio.to_thread(partial(self._write_hash, person, hashed))
+            await in_daemon_thread(partial(self._write_hash, person, hashed))
         except (OSError, ValueError, Argon2Error) as problem:
             self._tell(f"{_told(self._path, problem)}\nan outdated password hash stays as it is")
 
     def _write_hash(self, person: Person, hashed: str) -> None:
-        with _locked(self._path) as file:
-            changed = with_hash(_text(file, self._path), str(self._path), person, hashed)
-            if changed is not None:
-                _replace(self._path, file, changed)
+        edit(self._path, lambda text: with_hash(text, str(self._path), person, hashed))
 
     def _tell(self, text: str) -> None:
         if text != self._complained:
@@ -177,77 +199,10 @@ class UsersFile:
             self._complain(text)
 
 
-def create(path: Path) -> None:
-    """Make a users file with nobody in it that its owner alone may read; raises OSError when one is there."""
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(HEADER)
-
-
 def _told(path: Path, problem: Exception) -> str:
     return f"{path}: {problem.strerror}" if isinstance(problem, OSError) else str(problem)
 
 
 def _signature(status: os.stat_result) -> Signature:
-    # The inode's change time moves with the content's, and with the owner and mode that a complaint asked to mend.
-    return status.st_ctime_ns, status.st_ino, status.st_size
-
-
-def _text(file: BinaryIO, path: Path) -> str:
-    """Read an open users file, unless everybody could."""
-    status = os.fstat(file.fileno())
-    if status.st_mode & OTHERS:
-        raise UsersFileError(
-            f"{path}: open to every user of this machine (mode {stat.S_IMODE(status.st_mode):04o}, "
-            f"owner {_owner(status.st_uid)}); run: chmod o-rwx {path}"
-        )
-    octets = file.read()
-    try:
-        return octets.decode()
-    except UnicodeDecodeError as problem:
-        line = octets.count(b"\n", 0, problem.start) + 1
-        raise UsersFileError(f"{path}:{line}: not UTF-8; save the file in that encoding") from None
-
-
-def _owner(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[BinaryIO]:
-    """Open the file for a change that nobody else of ours makes at the same time.
-
-    Each change puts a new file in its place, so the lock may be held on one that is gone: then again.
-    """
-    while True:
-        with path.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
-                yield file
-                return
-
-
-def _replace(path: Path, present: BinaryIO, text: str) -> None:
-    """Put a whole new file in place of the present one, with its mode and owner, or leave all as it is."""
-    # A link keeps pointing where it did.
-    target = path.resolve()
-    status = os.fstat(present.fileno())
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(text.encode())
-            os.fchown(descriptor, status.st_uid, status.st_gid)
-            os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
-            file.flush()
-            os.fsync(descriptor)
-        Path(temporary).replace(target)
-    except BaseException:
-        Path(temporary).unlink()
-        raise
-    folder = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    # The change time moves with owner and mode too, which an error may have asked to correct.
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns

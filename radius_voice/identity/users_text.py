@@ -81,7 +81,7 @@ def with_user(text: str, file: str, user: User, password: str) -> str:
         entry.append("  disabled: true")
     between = "" if text.endswith("\n") else "\n"
     changed = text + between + "\n".join(entry) + "\n"
-    return _checked(changed, file, people | {canonical_name(user.id): Person(user, password, 0)})
+    return checked(changed, file, people | {canonical_name(user.id): Person(user, password, 0)})
 
 
 def with_hash(text: str, file: str, person: Person, password: str) -> str | None:
@@ -92,17 +92,19 @@ def with_hash(text: str, file: str, person: Person, password: str) -> str | None
         return None
     start = sum(len(line) for line in text.splitlines(keepends=True)[: found.line - 1])
     changed = text[:start] + text[start:].replace(found.password, password, 1)
-    return _checked(changed, file, people | {canonical_name(person.user.id): replace(found, password=password)})
+    return checked(changed, file, people | {canonical_name(person.user.id): replace(found, password=password)})
 
 
-def _checked(text: str, file: str, expected: Mapping[str, Person]) -> str:
-    """Refuse a change that would not be read back as it was meant, whatever the layout of the file."""
+def checked(text: str, file: str, expected: Mapping[str, Person]) -> str:
+    """Refuse, by ValueError, a change that would not be read back as `expected`, whatever the layout of the file."""
     try:
         right = parse(text, file) == expected
     except UsersFileError:
         right = False
     if not right:
-        raise ValueError(f"{file}: cannot be changed as it is laid out; write it as in config/users.yaml")
+        raise ValueError(
+            f"{file}: cannot be changed as it is laid out; edit it by hand, or write it as in config/users.yaml"
+        )
     return text
 
 

@@ -121,7 +121,8 @@ def _open(path: Path) -> tuple[int, tuple[int, int], bool]:
     if not path.parent.is_dir():
         mend = "the audit log's directory does not exist; create it, writable by the user of radius-voice"
         raise FileNotFoundError(errno.ENOENT, mend, str(path.parent))
-    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+    # Not blocking: a FIFO that no process reads loses records, which is counted, and stops no login.
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
     try:
         fd = os.open(path, flags | os.O_EXCL, MODE)
         os.fchmod(fd, MODE)  # whatever the umask is; a file that was there keeps its administrator's mode

@@ -57,7 +57,7 @@ SAID = {
     Outcome.REJECT: "rejected",
     Outcome.SILENCE: "not answered",
 }
-SEVERE = {"reload_failed": logging.ERROR, "warning": logging.WARNING}
+SEVERE = {"reload_failed": logging.ERROR, "warning": logging.WARNING, "users_file_invalid": logging.WARNING}
 
 
 def configure(level: Level, form: Format, stream: TextIO) -> FilteringBoundLogger:

@@ -20,9 +20,10 @@ SHARED = frozenset(
         "radius_voice_development",
         "radius_voice_build_info",
         "radius_voice_worker_deaths",
+        "radius_voice_users_file_invalid",
     }
 )
-"""What every process sees alike, so that adding it up would count it twice."""
+"""What every process sees alike, so that adding it up would count it twice: the highest counts."""
 
 
 class _Merged(Collector):

@@ -6,7 +6,7 @@ No label ever names a person. Labels come from the configuration and from the en
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
@@ -51,6 +51,7 @@ class Readings:
     audit_failures: Callable[[], int]
     worker_deaths: Callable[[], int]
     syslog_dropped: Callable[[], int]
+    users_files_invalid: Callable[[], Mapping[str, bool]]
 
 
 class Metrics:
@@ -192,6 +193,12 @@ class _Read(Collector):
         }
         for name, (text, value) in gauges.items():
             yield GaugeMetricFamily(f"radius_voice_{name}", text, value=float(value()))
+        invalid = GaugeMetricFamily(
+            "radius_voice_users_file_invalid", "1 while a changed users file cannot be used", labels=["identity"]
+        )
+        for name, state in read.users_files_invalid().items():
+            invalid.add_metric([name], float(state))
+        yield invalid
         counters = {
             "audit_failures": ("Audit records not written", read.audit_failures),
             "syslog_dropped": ("Audit records that the syslog queue had no place for", read.syslog_dropped),

@@ -9,11 +9,13 @@ import pytest
 from click.testing import CliRunner
 
 from radius_voice.cli.users import hash_password, users
-from radius_voice.identity.passwords import DEFAULT, parameters_of, verify
+from radius_voice.identity.passwords import CHEAPEST, DEFAULT, parameters_of, verify
+from radius_voice.identity.passwords import hash_password as hashed_as
 from radius_voice.identity.users_text import parse
 from radius_voice.login.phone import Phone
 
 ROOT = Path(__file__).parents[2]
+HASHED = hashed_as("arctangent", CHEAPEST)
 
 
 @pytest.fixture
@@ -40,7 +42,12 @@ def test_hash_password_prints_the_hash_alone():
 
 @pytest.mark.parametrize(
     ("typed", "password"),
-    [("a b \r\n", "a b "), ("first\nsecond\n", "first"), ("no newline", "no newline"), ("größe\n".encode(), "größe")],
+    [
+        ("a b c d \r\n", "a b c d "),
+        ("first line\nsecond line\n", "first line"),
+        ("no newline", "no newline"),
+        ("schuhgröße\n".encode(), "schuhgröße"),
+    ],
 )
 def test_one_line_of_standard_input_is_the_password(typed, password):
     assert verify(run(hash_password, typed=typed).stdout.strip(), password)
@@ -51,6 +58,9 @@ def test_one_line_of_standard_input_is_the_password(typed, password):
     [
         ("", "an empty password"),
         ("\n", "an empty password"),
+        ("1234567\n", "too short; give at least 8 characters"),
+        ("ööööööö\n", "too short; give at least 8 characters"),
+        ("o\u0308" * 7 + "\n", "too short; give at least 8 characters"),
         ("ö" * 65, "longer than 128 octets"),
         (b"hush\xff", "UTF-8"),
     ],
@@ -147,3 +157,150 @@ def test_listing_masks_phones_unless_told(path, option, phone):
     path.chmod(0o600)
     ended = run(users, "list", "--file", path, *option)
     assert f"alice\t{phone}\ten\ta,b\nbob\tno phone\ten\tno group\tdisabled\n" == ended.stdout
+
+
+# One user
+
+
+TEXT = """\
+# the office
+alice:   # since 2019
+  password: PASSWORD   # changed in spring
+  phones: ["+14155550123", "+442079460123"]
+  groups: [b, a]
+Bob: {disabled: true}
+"""
+
+
+@pytest.fixture
+def written(path):
+    path.write_text(TEXT.replace("PASSWORD", HASHED))
+    path.chmod(0o640)
+    return path
+
+
+def change(command, path, *arguments, **more):
+    """Run a command that must succeed; what it says."""
+    ended = run(users, command, "--file", path, *arguments, **more)
+    assert (0, "") == (ended.exit_code, ended.stderr)
+    return ended.stdout.removeprefix(f"{path}: ")
+
+
+def user(path, name):
+    return parse(path.read_text(), "users.yaml")[name]
+
+
+@pytest.mark.parametrize(
+    ("option", "phones"), [([], "+14*******23,+44********23"), (["--show-phones"], "+14155550123,+442079460123")]
+)
+def test_one_user_is_shown_with_masked_phones_unless_told(written, option, phones):
+    told = f"name: alice\npassword: argon2id {CHEAPEST}\nphones: {phones}\nlanguage: en\ngroups: a,b\ndisabled: false\n"
+    assert told == change("show", written, " ALICE ", *option)
+
+
+def test_a_user_without_anything_is_shown(written):
+    told = "name: Bob\npassword: none\nphones: no phone\nlanguage: en\ngroups: no group\ndisabled: true\n"
+    assert told == change("show", written, "bob")
+
+
+def test_phones_are_replaced_and_told_masked(written):
+    told = change("set-phone", written, "Alice", "--phone", "+1 415 555 0199", "--phone", "+442079460199")
+    assert "alice has these phones: +14*******99,+44********99\n" == told
+    assert (Phone("+14155550199"), Phone("+442079460199")) == user(written, "alice").user.phones
+    assert "bob has this phone" in change("set-phone", written, "bob", "--phone", "+14155550199").lower()
+
+
+def test_a_password_is_replaced(written):
+    assert "alice has a new password\n" == change("set-password", written, "alice", typed="cotangent\n")
+    assert verify(user(written, "alice").password, "cotangent")
+    assert "  # changed in spring" in written.read_text()
+
+
+def test_a_password_of_an_unknown_user_is_not_asked_for(written):
+    ended = run(users, "set-password", "--file", written, "mallory", typed="")
+    assert 1 == ended.exit_code
+    assert "no user 'mallory'" in ended.stderr
+
+
+def test_a_user_is_disabled_and_enabled_once(written):
+    assert "alice is disabled\n" == change("disable", written, "ALICE")
+    assert user(written, "alice").user.disabled
+    before = written.stat()
+    assert "alice is disabled already\n" == change("disable", written, "alice")
+    assert before == written.stat()
+    assert "Bob is enabled\n" == change("enable", written, "bob")
+    assert not user(written, "bob").user.disabled
+    assert "Bob is enabled already\n" == change("enable", written, "bob")
+
+
+def test_removing_needs_a_confirmation(written):
+    ended = run(users, "remove", "--file", written, "bob", typed="y\n")
+    assert 1 == ended.exit_code
+    assert "Bob is not removed: without a terminal, confirm with --yes" in ended.stderr
+    assert "Bob removed\n" == change("remove", written, "bob", "--yes")
+    assert ["alice"] == list(parse(written.read_text(), "users.yaml"))
+
+
+@pytest.mark.parametrize(("answer", "code", "left"), [(b"n\n", 1, True), (b"y\n", 0, False)])
+def test_removing_asks_on_a_terminal(written, answer, code, left):
+    ours, theirs = pty.openpty()
+    script = "import sys; from radius_voice.cli.users import users; users(sys.argv[1:])"
+    command = [sys.executable, "-c", script, "remove", "--file", written, "bob"]
+    with subprocess.Popen(command, cwd=ROOT, stdin=theirs, stdout=subprocess.DEVNULL, stderr=theirs) as process:
+        os.close(theirs)
+        seen = b""
+        while not seen.endswith(b"[y/N]: "):
+            seen += os.read(ours, 1024)
+        os.write(ours, answer)
+        assert code == process.wait(30)
+    os.close(ours)
+    assert b"Remove Bob from " in seen
+    assert left is ("bob" in parse(written.read_text(), "users.yaml"))
+
+
+CHANGES = [
+    ["set-phone", "--phone", "+14155550199"],
+    ["set-password"],
+    ["disable"],
+    ["enable"],
+    ["remove", "--yes"],
+]
+
+
+@pytest.mark.parametrize("command", [["show"], *CHANGES])
+def test_an_unknown_name_is_an_error_with_the_command_that_lists_all(written, command):
+    before = written.read_text()
+    ended = run(users, *command, "--file", written, "mallory")
+    assert 1 == ended.exit_code
+    assert f"Error: {written}: there is no user 'mallory'; radius-voice users list --file {written}" in ended.stderr
+    assert before == written.read_text()
+
+
+@pytest.mark.parametrize("command", [["list"], ["add", "--phone", "+14155550124"], ["show"], *CHANGES])
+def test_a_fifo_is_refused_at_once(path, command):
+    os.mkfifo(path, 0o600)
+    ended = run(users, *command, "--file", path, *([] if command == ["list"] else ["alice"]))
+    assert (1, f"Error: {path}: a FIFO, not a regular file\n") == (ended.exit_code, ended.stderr)
+
+
+@pytest.mark.parametrize("command", CHANGES)
+def test_owner_and_mode_stay_when_root_changes_the_file_of_another_user(written, command):
+    if os.getuid() != 0:
+        pytest.skip("needs to be root")
+    os.chown(written, 12345, 54321)
+    name = "bob" if command == ["enable"] else "alice"
+    before = written.read_text()
+    change(*command[:1], written, *command[1:], name)
+    status = written.stat()
+    assert before != written.read_text()
+    assert (12345, 54321, 0o640) == (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode))
+
+
+@pytest.mark.parametrize("command", [["add", "carol", "--phone", "+14155550124"], ["set-password", "alice"]])
+@pytest.mark.parametrize("typed", ["x\n", "1234567\n", "größe\n".encode()])
+def test_a_password_of_fewer_than_8_characters_changes_nothing(written, command, typed):
+    before = written.read_text()
+    ended = run(users, *command, "--file", written, typed=typed)
+    assert 1 == ended.exit_code
+    assert "the password is too short; give at least 8 characters" in ended.stderr
+    assert before == written.read_text()

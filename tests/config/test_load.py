@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -81,11 +82,22 @@ def test_a_text_that_is_no_configuration_is_one_clear_error(file, content, expec
 
 @pytest.mark.parametrize(
     ("path", "expected"),
-    [("missing.yaml", "No such file"), (".", "Is a directory"), ("a\0b", "not a path"), ("x" * 5000, "too long")],
+    [
+        ("missing.yaml", "No such file"),
+        (".", "a directory, not a regular file"),
+        ("a\0b", "not a path"),
+        ("x" * 5000, "too long"),
+    ],
 )
 def test_a_path_that_cannot_be_read_is_one_clear_error(tmp_path: Path, path, expected):
     with pytest.raises(ConfigError, match=expected):
         load(tmp_path / path, {})
+
+
+def test_a_fifo_is_no_configuration_and_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigError, match="pipe: cannot be read: a FIFO, not a regular file"):
+        load(tmp_path / "pipe", {})
 
 
 def test_yes_and_no_are_words(file):

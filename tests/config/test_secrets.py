@@ -53,8 +53,8 @@ def test_a_file_that_its_group_may_read_is_taken(file, write):
     ("source", "expected"),
     [
         ({"file": "missing"}, "cannot be read: No such file"),
-        ({"file": "."}, "is not a file"),
-        ({"file": "pipe"}, "is not a file"),
+        ({"file": "."}, "cannot be read: a directory, not a regular file"),
+        ({"file": "pipe"}, "cannot be read: a FIFO, not a regular file"),
         ({"file": "empty"}, "is empty"),
         ({"file": "latin1"}, "is not UTF-8"),
         ({"file": "huge"}, "is larger than"),

@@ -16,6 +16,7 @@ from pyrad.packet import Packet
 from radius_voice.cli.main import COMMANDS, main
 from radius_voice.config.load import load
 from radius_voice.config.schema import Settings, json_schema
+from radius_voice.identity.users_text import KEYS, parse
 from radius_voice.radius import packet as radius
 from radius_voice.resources import shipped
 from tests.docs.pages import ROOT, anchors, blocks, commands, pages, prose, text
@@ -142,6 +143,26 @@ def test_the_readme_says_what_kinds_there_are():
     assert kinds == set(re.findall(r"`([\w-]+)`", table))
 
 
+# The users file
+
+
+def test_every_key_of_the_users_file_is_documented_and_no_other():
+    keys = text("docs/users-file.md").split("## Keys of a user")[1].split("\n## ")[0]
+
+    assert list(KEYS) == re.findall(r"^\| `(\w+)` \|", keys, re.MULTILINE)
+
+
+@pytest.mark.parametrize("sample", [text("config/users.yaml"), *blocks("docs/users-file.md", "yaml")])
+def test_every_users_file_that_is_shown_can_be_read(sample):
+    users = parse(sample, "users.yaml")
+
+    assert users["alice"].user.phones
+
+
+def test_the_sample_users_file_shows_every_key():
+    assert set(KEYS) == set(yaml.safe_load(text("config/users.yaml"))["alice"])
+
+
 # Commands
 
 
@@ -200,6 +221,10 @@ def test_every_command_says_when_its_exit_code_is_0(name, command):
     [
         (0, "hash-password"),
         (1, "users list --file nothing.yaml"),
+        (1, "users show --file nothing.yaml alice"),
+        (1, "users set-phone --file nothing.yaml alice --phone +14155550123"),
+        (2, "users set-phone --file nothing.yaml alice"),
+        (1, "users remove --file nothing.yaml alice --yes"),
         (1, "check --config nothing.yaml"),
         (1, "serve --config nothing.yaml"),
         (1, "test-credentials --config nothing.yaml"),

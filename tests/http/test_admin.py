@@ -63,7 +63,8 @@ async def test_readyz_is_200_when_every_part_is_well(port):
 
     assert 200 == status
     assert "application/json; charset=utf-8" == headers["Content-Type"]
-    assert {"ready": True, "development": False, "parts": {"store": "ok", "people": "ok"}} == json.loads(text)
+    parts = {"store": "ok", "people": "ok"}
+    assert {"ready": True, "development": False, "warnings": [], "parts": parts} == json.loads(text)
 
 
 async def readiness(ready, **settings):
@@ -81,8 +82,17 @@ async def test_readyz_is_503_and_names_the_part_that_is_not():
 
     assert (
         503,
-        {"ready": False, "development": False, "parts": {"store": "ok", "people": "out of reach"}},
+        {"ready": False, "development": False, "warnings": [], "parts": {"store": "ok", "people": "out of reach"}},
     ) == await readiness(ready)
+
+
+async def test_readyz_lists_warnings_and_stays_200():
+    async def ready():
+        return Readiness({"store": ""}, warnings=("users.yaml: missing",))
+
+    status, body = await readiness(ready)
+
+    assert (200, True, ["users.yaml: missing"]) == (status, body["ready"], body["warnings"])
 
 
 async def test_readyz_announces_development():

@@ -209,6 +209,16 @@ def test_a_full_disk_raises_nothing_and_is_told_once_a_minute(clock, complaints)
     ] == complaints
 
 
+def test_a_fifo_that_no_process_reads_loses_records_and_stops_nothing(path, clock, complaints):
+    os.mkfifo(path)
+    audit = AuditLog(path, clock, complaints)
+    for _ in range(1000):  # more than a pipe holds
+        audit(records.REQUEST)
+    audit.close()
+    assert audit.failures
+    assert "a record was not written: Resource temporarily unavailable" in complaints[0]
+
+
 def test_after_a_write_cut_short_the_next_record_starts_on_a_line_of_its_own(audit, path, complaints, monkeypatch):
     write = os.write
     with monkeypatch.context() as disk:

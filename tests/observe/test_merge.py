@@ -19,11 +19,14 @@ radius_voice_logins_in_flight {calls}
 # HELP radius_voice_open_challenges Open
 # TYPE radius_voice_open_challenges gauge
 radius_voice_open_challenges {calls}
+# HELP radius_voice_users_file_invalid Invalid
+# TYPE radius_voice_users_file_invalid gauge
+radius_voice_users_file_invalid{{identity="people"}} {invalid}
 """
 
 
-def worker(calls):
-    return PAGE.format(calls=float(calls))
+def worker(calls, invalid=0):
+    return PAGE.format(calls=float(calls), invalid=float(invalid))
 
 
 def counted(page):
@@ -40,6 +43,13 @@ def ledger(tmp_path):
 
 def test_pages_add_up_and_what_all_see_alike_does_not():
     assert (5, 5, 5, 3) == counted(merged([worker(2), worker(3)]))
+
+
+@pytest.mark.parametrize(("states", "merged_state"), [((0, 0), 0), ((0, 1), 1), ((1, 1), 1), ((1, 0), 1)])
+def test_a_users_file_is_invalid_when_it_is_to_one_worker(states, merged_state):
+    page = merged(worker(1, invalid) for invalid in states).decode()
+    samples = {s.name: s.value for family in text_string_to_metric_families(page) for s in family.samples}
+    assert merged_state == samples["radius_voice_users_file_invalid"]
 
 
 def test_what_a_worker_that_died_had_counted_stays(ledger):

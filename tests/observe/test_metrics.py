@@ -22,6 +22,7 @@ class Service:
         self.bypass = False
         self.development = False
         self.lost = 0
+        self.invalid = False
 
 
 @pytest.fixture
@@ -46,6 +47,7 @@ def metrics(registry, service):
             audit_failures=lambda: service.lost,
             worker_deaths=lambda: 7,
             syslog_dropped=lambda: 8,
+            users_files_invalid=lambda: {"people": service.invalid},
         ),
     )
     counted.expect(["hq-vpn", "branch-vpn"], ["twilio"], rotating=["hq-vpn"])
@@ -177,6 +179,14 @@ def test_gauges_are_read_when_the_page_is_made(metrics, service, value):
     assert 1 == value("build_info", version=__version__)
 
 
+def test_a_users_file_that_cannot_be_used_is_a_gauge_by_identity_source(metrics, service, value):
+    assert 0 == value("users_file_invalid", identity="people")
+
+    service.invalid = True
+
+    assert 1 == value("users_file_invalid", identity="people")
+
+
 def test_a_reload_may_name_new_clients(metrics, value):
     metrics.expect(["new-vpn"], ["twilio"])
     metrics(replace(records.REQUEST, client="new-vpn"))
@@ -196,7 +206,7 @@ def test_the_page_is_one_that_prometheus_reads(metrics):
 
 
 def test_every_kind_of_record_is_accepted_by_a_service_without_clients(registry):
-    nothing = Metrics(registry, Readings(int, int, bool, bool, int, int, int))
+    nothing = Metrics(registry, Readings(int, int, bool, bool, int, int, int, dict))
     for record in records.ALL:
         nothing(record)
 

@@ -53,7 +53,7 @@ def write(tmp_path):
 @pytest.fixture
 def shared():
     hasher = Hasher()
-    yield Shared(Keys(b"k" * 32), MemoryStore(lambda: 0.0), hasher, print, lambda: 0.0, print)
+    yield Shared(Keys(b"k" * 32), MemoryStore(lambda: 0.0), hasher, print, lambda: 0.0, print, b"k" * 32)
     hasher.close()
 
 

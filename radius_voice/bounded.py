@@ -1,0 +1,104 @@
+"""Work that may block for ever, with a bound on how long anything waits for it.
+
+A leaf that every module may import. `stat`, `open` and `read` on a network mount that does not answer cannot be
+interrupted, so they run in a daemon thread, which is abandoned after some seconds. Python does not join such a
+thread at exit; it does join those of `asyncio.to_thread` and of executors.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from typing import NamedTuple, TypeVar
+
+FILE_SECONDS = 5.0
+
+T = TypeVar("T")
+
+
+class NoAnswer(TimeoutError):
+    """The work has not ended in time; an OSError, whose `filename` is the subject.
+
+    A class of its own because asyncio replaces a TimeoutError of a thread by one without the file's name.
+    """
+
+
+class _Running(NamedTuple):
+    """Work in progress: `over` is set when it is done, `until` (monotonic) is how long its caller waits for it."""
+
+    over: threading.Event
+    until: float
+
+
+_running: dict[str, _Running] = {}
+_guard = threading.Lock()
+
+
+def bounded(subject: str, work: Callable[[], T], seconds: float | None = None) -> T:
+    """Return what `work` returns, or raise what it raises; blocks for at most `seconds` (FILE_SECONDS if not given).
+
+    `subject` is what the work may hang on, such as a path. One work at a time runs on a subject, so at most one
+    thread hangs on it; while one hangs, further calls raise at once. Raises NoAnswer when there is no result in
+    time. Abandoned work may still complete later.
+    """
+    seconds = FILE_SECONDS if seconds is None else seconds
+    until = time.monotonic() + seconds
+    while (future := _begun(subject, work, until)) is None:
+        before = _running[subject]
+        if not before.over.wait(max(0.0, min(until, before.until) - time.monotonic())):
+            raise _late(subject, seconds)
+    if wait([future], until - time.monotonic()).not_done:
+        raise _late(subject, seconds)
+    return future.result()
+
+
+async def in_daemon_thread(work: Callable[[], T]) -> T:
+    """Await `work` like `asyncio.to_thread`, in a thread that Python does not join at exit."""
+    return await asyncio.wrap_future(_started(work))
+
+
+def _begun(subject: str, work: Callable[[], T], until: float) -> Future[T] | None:
+    """Begin the work unless other work on the subject is in progress."""
+    with _guard:
+        before = _running.get(subject)
+        if before is not None and not before.over.is_set():
+            return None
+        over = threading.Event()
+        future = _started(work, over.set)
+        _running[subject] = _Running(over, until)
+        return future
+
+
+def _started(work: Callable[[], T], finally_: Callable[[], None] = lambda: None) -> Future[T]:
+    future: Future[T] = Future()
+    future.set_running_or_notify_cancel()  # from here on a cancelled caller leaves the future alone
+
+    def run() -> None:
+        try:
+            result = work()
+        except BaseException as problem:  # noqa: BLE001 - it is raised where the result is asked for
+            future.set_exception(problem)
+        else:
+            future.set_result(result)
+        finally:
+            finally_()
+
+    threading.Thread(target=run, name="bounded", daemon=True).start()
+    return future
+
+
+def _late(subject: str, seconds: float) -> NoAnswer:
+    return NoAnswer(errno.ETIMEDOUT, f"no answer within {seconds:g} s; is its network mount reachable?", subject)
+
+
+def _forget_threads_of_parent() -> None:
+    _running.clear()
+    _guard.release()
+
+
+os.register_at_fork(before=_guard.acquire, after_in_parent=_guard.release, after_in_child=_forget_threads_of_parent)

@@ -1,0 +1,72 @@
+"""Reading files that an administrator names: regular files only, and never waited for without a bound.
+
+A leaf that every module may import. `open` on a FIFO without a writer blocks for ever, and so does any access to a
+network mount that does not answer.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+from radius_voice.bounded import bounded
+
+KINDS = {
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFDIR: "a directory",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+def read_file(path: Path, most: int = -1) -> tuple[bytes, os.stat_result]:
+    """Read a regular file, or its first `most` octets; returns them and its status.
+
+    Raises OSError, also for what is no regular file and when there is no answer within FILE_SECONDS.
+    """
+    return bounded(str(path), partial(_read, path, most))
+
+
+def status_of(path: Path) -> os.stat_result:
+    """The status of what is at `path`, links followed. Raises OSError as `read_file` does."""
+    return bounded(str(path), path.stat)
+
+
+def require_regular(path: Path) -> None:
+    """Raise OSError unless `path` is a regular file, for what another library opens by itself."""
+    _require(status_of(path), path)
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file for reading. Raises OSError for anything else. May block: call it by `bounded`."""
+    _require(path.stat(), path)  # before it is opened: opening a device may already have an effect
+    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+    try:
+        _require(os.fstat(file.fileno()), path)
+    except OSError:
+        file.close()
+        raise
+    return file
+
+
+def explained(problem: Exception) -> str:
+    """An error's text; of an OSError the file and what is wrong with it, without the error's number."""
+    if isinstance(problem, OSError) and problem.filename:
+        return f"{problem.filename}: {problem.strerror}"
+    return str(problem)
+
+
+def _require(status: os.stat_result, path: Path) -> None:
+    kind = stat.S_IFMT(status.st_mode)
+    if kind != stat.S_IFREG:
+        raise OSError(errno.EINVAL, f"{KINDS.get(kind, 'something else')}, not a regular file", str(path))
+
+
+def _read(path: Path, most: int) -> tuple[bytes, os.stat_result]:
+    with open_regular(path) as file:
+        return file.read(most), os.fstat(file.fileno())

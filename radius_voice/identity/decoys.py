@@ -1,0 +1,47 @@
+"""Hashes that no password matches, verified for names without a hash, so that time does not tell which names exist."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from bisect import bisect_right
+from collections.abc import Mapping
+from hashlib import blake2b
+from itertools import accumulate
+
+from radius_voice.identity.passwords import HASH_OCTETS, SALT_OCTETS, Parameters
+
+INDEX_OCTETS = 8
+
+
+class Decoys:
+    """Picks a hash for a name without one: with parameters of the file's hashes, in the proportions of the file.
+
+    Three hashes in four with parameters X mean that three names in four cost X. A name's parameters depend on
+    `key`, which an attacker does not know, and stay the same while the file's hashes do; a change of few hashes
+    changes those of few names. `counts` says how many hashes have which parameters; `key` has at most 64 octets.
+    """
+
+    def __init__(self, counts: Mapping[Parameters, int], key: bytes) -> None:
+        every = sorted(counts, key=lambda each: (each.work, each.memory, each.parallelism))
+        self._hashes = [unmatched(each) for each in every]
+        self._ends = list(accumulate(counts[each] for each in every))
+        self._keyed = blake2b(key=key, digest_size=INDEX_OCTETS, person=b"decoy")
+
+    def of(self, name: str) -> str:
+        """The hash to verify for a canonical name."""
+        hashing = self._keyed.copy()
+        hashing.update(name.encode("utf-8", "surrogatepass"))
+        index = int.from_bytes(hashing.digest()) * self._ends[-1] >> 8 * INDEX_OCTETS
+        return self._hashes[bisect_right(self._ends, index)]
+
+
+def unmatched(parameters: Parameters) -> str:
+    """An encoded hash of random octets: verifying a password against it costs what one with `parameters` costs.
+
+    Making it costs nothing: hashing a password instead would take seconds with the highest parameters.
+    """
+    salt, digest = (
+        base64.b64encode(secrets.token_bytes(octets)).rstrip(b"=").decode() for octets in (SALT_OCTETS, HASH_OCTETS)
+    )
+    return f"$argon2id$v=19${parameters}${salt}${digest}"

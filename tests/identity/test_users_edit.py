@@ -1,0 +1,116 @@
+"""A users file is changed in one step, under a lock, and keeps its owner, mode and access list."""
+
+import fcntl
+import os
+import stat
+import struct
+import threading
+
+import pytest
+
+from radius_voice.identity import users_edit
+from radius_voice.identity.users_edit import create, edit
+from radius_voice.identity.users_entry import with_disabled
+from radius_voice.identity.users_text import UsersFileError
+
+TEXT = "alice: {}\n"
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "users.yaml"
+    path.write_text(TEXT)
+    path.chmod(0o640)
+    return path
+
+
+def changed(text):
+    return text + "bob: {}\n"
+
+
+def test_owner_and_mode_stay_as_they_are(path):
+    if os.getuid() != 0:
+        pytest.skip("needs to be root")
+    os.chown(path, 12345, 54321)
+    edit(path, changed)
+    status = path.stat()
+    assert "alice: {}\nbob: {}\n" == path.read_text()
+    assert (12345, 54321, 0o640) == (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode))
+    assert [path] == list(path.parent.iterdir())
+
+
+def test_an_access_list_stays_as_it_is(path):
+    entries = [(1, 6, -1), (2, 4, 12345), (4, 0, -1), (16, 4, -1), (32, 0, -1)]  # tag, permissions, user
+    access_list = struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *entry) for entry in entries)
+    try:
+        os.setxattr(path, "system.posix_acl_access", access_list)
+    except OSError:
+        pytest.skip("this file system has no access lists")
+    edit(path, changed)
+    assert access_list == os.getxattr(path, "system.posix_acl_access")
+    assert 0o640 == stat.S_IMODE(path.stat().st_mode), "the group bits are what the list allows at most"
+
+
+def test_a_byte_order_mark_stays(path):
+    path.write_bytes(b"\xef\xbb\xbf" + TEXT.encode())
+    edit(path, lambda text: with_disabled(text, "users.yaml", "alice", True))
+    edit(path, lambda text: with_disabled(text, "users.yaml", "alice", False))
+    assert b"\xef\xbb\xbfalice: {disabled: false}\n" == path.read_bytes()
+
+
+def test_no_change_writes_nothing(path):
+    before = path.stat()
+    edit(path, lambda _: None)
+    assert before == path.stat()
+
+
+def test_a_change_that_raises_leaves_the_file_and_the_lock_free(path):
+    with pytest.raises(ValueError, match="no"):
+        edit(path, lambda _: (_ for _ in ()).throw(ValueError("no")))
+    edit(path, changed)
+    assert "alice: {}\nbob: {}\n" == path.read_text()
+
+
+def test_a_file_that_other_users_can_read_is_not_changed(path):
+    path.chmod(0o644)
+    with pytest.raises(UsersFileError, match="chmod o-rwx"):
+        edit(path, changed)
+
+
+def test_a_fifo_is_not_waited_for(path):
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(OSError, match="a FIFO, not a regular file"):
+        edit(path, changed)
+
+
+def test_a_lock_of_another_process_is_waited_for_but_not_for_ever(path, monkeypatch):
+    monkeypatch.setattr(users_edit, "LOCK_SECONDS", 0.1)
+    with path.open("rb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(BlockingIOError, match="locked by another process"):
+            edit(path, changed)
+        monkeypatch.setattr(users_edit, "LOCK_SECONDS", 30)
+        waiting = threading.Thread(target=edit, args=(path, changed))
+        waiting.start()
+        assert TEXT == path.read_text()
+    waiting.join()
+    assert "alice: {}\nbob: {}\n" == path.read_text()
+
+
+def test_a_file_that_does_not_answer_is_given_up(path, monkeypatch):
+    answer = threading.Event()
+    monkeypatch.setattr("radius_voice.bounded.FILE_SECONDS", 0.05)
+    monkeypatch.setattr(users_edit, "open_regular", lambda _: answer.wait(30))
+    with pytest.raises(TimeoutError, match="no answer within"):
+        edit(path, changed)
+    answer.set()
+
+
+def test_a_created_file_is_its_owner_s_alone_and_never_replaces_one(path):
+    with pytest.raises(FileExistsError):
+        create(path)
+    assert TEXT == path.read_text()
+    path.unlink()
+    create(path)
+    assert 0o600 == stat.S_IMODE(path.stat().st_mode)
