@@ -82,22 +82,23 @@ def test_once_the_work_has_ended_the_subject_is_free_again(answer):
 
 
 def test_work_that_is_in_progress_is_waited_for(answer):
-    begun, results = threading.Event(), []
+    begun, ended = threading.Event(), []
 
     def slow():
         begun.set()
-        return answer.wait(30)
+        answer.wait(30)
+        ended.append("first")
 
-    first = threading.Thread(target=lambda: results.append(bounded("users.yaml", slow, 30)))
+    first = threading.Thread(target=lambda: bounded("users.yaml", slow, 30))
     first.start()
     begun.wait(30)
-    second = threading.Thread(target=lambda: results.append(bounded("users.yaml", lambda: "second", 30)))
+    second = threading.Thread(target=lambda: bounded("users.yaml", lambda: ended.append("second"), 30))
     second.start()
-    assert [] == results
+    assert [] == ended
     answer.set()
     first.join()
     second.join()
-    assert [True, "second"] == results
+    assert ["first", "second"] == ended
 
 
 def test_many_callers_at_once_run_one_after_the_other():

@@ -343,7 +343,8 @@ def test_a_reply_that_does_not_fit_beside_its_proxy_states_is_discarded_and_hurt
 def test_ready_healthy_and_measured(house, person):
     status, page = get(f"{house.admin}/readyz")
     parts = {"store": "ok", "service": "ok"}
-    assert (200, {"ready": True, "development": True, "parts": parts}) == (status, json.loads(page))
+    ready = {"ready": True, "development": True, "warnings": [], "parts": parts}
+    assert (200, ready) == (status, json.loads(page))
     assert 200 == get(f"{house.admin}/healthz")[0]
     before = house.metric("radius_voice_requests_total", client="gateway", outcome="accept")
     calls = house.metric("radius_voice_calls_total", provider="twilio", result="placed")
