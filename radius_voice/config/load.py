@@ -57,7 +57,7 @@ def load(path: Path | str, environ: Mapping[str, str] | None = None, clock: Call
     path = Path(path)
     text = _text_of(path)
     try:
-        tree, lines = strict_yaml.load(text, str(path))
+        tree, lines = strict_yaml.load(text, str(path), sections=Settings.model_fields)
     except strict_yaml.StrictYamlError as error:
         raise ConfigError(str(error).splitlines()) from None
     if not isinstance(tree, dict):
