@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 
@@ -26,6 +25,7 @@ from radius_voice.config.schema import (
 )
 from radius_voice.config.stores import RedisStore, Store
 from radius_voice.strict_yaml import Path as KeyPath
+from radius_voice.words import suggestion
 
 SHORT_SECRET = 16
 SHORT_KEY = 32
@@ -220,9 +220,7 @@ def _twilio_warnings(provider: TwilioVoice, path: KeyPath) -> Iterator[Finding]:
 
 
 def _unknown(what: str, name: str, known: Sequence[str]) -> str:
-    close = get_close_matches(name, known, n=1)
-    hint = f"did you mean {readable(close[0])}?" if close else f"known are {_list(known) or 'none'}"
-    return f"there is no such {what}; {hint}"
+    return f"there is no such {what}{suggestion(name, known) or '; known are ' + (_list(known) or 'none')}"
 
 
 def _list(names: Sequence[str]) -> str:

@@ -78,9 +78,13 @@ class Server(Section):
 class Client(Section):
     """A gateway, or several that share a secret."""
 
-    address: Annotated[tuple[Annotated[Network, NETWORK], ...], Field(strict=False, min_length=1), OrMany()]
+    address: Annotated[tuple[Annotated[Network, NETWORK], ...], Field(strict=False, min_length=1), OrMany()] = Field(
+        ..., examples=[["192.0.2.10", "198.51.100.0/24"]]
+    )
     """An address, a network, or a list of them; the longest prefix decides."""
-    secret: Annotated[tuple[Secret, ...], Field(strict=False, min_length=1, max_length=2), OrMany()] = Field(...)
+    secret: Annotated[tuple[Secret, ...], Field(strict=False, min_length=1, max_length=2), OrMany()] = Field(
+        ..., examples=[[{"file": "new.secret"}, {"file": "old.secret"}]]
+    )
     """The shared secret; a list of two while it is being changed."""
     require_message_authenticator: Literal["yes", "auto", "no"] = "yes"
     """Whether requests must carry a Message-Authenticator (CVE-2024-3596); auto: once one did."""
@@ -172,7 +176,7 @@ class Policy(Section):
         Annotated[Literal["reject"], Tag("word")] | Annotated[Bypass, Tag("mapping")], Discriminator(_word_or_mapping)
     ] = "reject"
     """What the gateway gets when no provider can place the call."""
-    reply: Annotated[tuple[ReplyRule, ...], Field(strict=False)] = written([])
+    reply: Annotated[tuple[ReplyRule, ...], Field(strict=False)] = written([], examples=[[{"set": {"Class": "VPN"}}]])
     """Attributes that an Access-Accept carries."""
 
 
@@ -237,7 +241,7 @@ class Delivery(Section):
 
     friendly_name: str = Field(min_length=1, max_length=60, pattern=r"^[^\x00-\x1f\x7f]*$", examples=["ACME VPN"])
     """Whose login it is, as people hear and read it."""
-    voice: Annotated[tuple[str, ...], Field(strict=False)] = Field(default_factory=tuple)
+    voice: Annotated[tuple[str, ...], Field(strict=False)] = Field(default_factory=tuple, examples=[["twilio"]])
     """Providers that call, in the order of failover; all of them when left out."""
     providers: dict[Name, Provider] = Field(min_length=1)
     """Who places calls."""

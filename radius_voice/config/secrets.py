@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypeAlias
 from pydantic import SecretStr
 
 from radius_voice.config.kinds import Kind, Place, Shape, path_of, text_of
+from radius_voice.words import suggestion
 
 LARGEST = 65536
 READABLE_BY_OTHERS = 0o007
@@ -55,7 +56,8 @@ def _source_shape(key: str) -> Shape:
 
 
 TEXT: Shape = {"type": "string", "minLength": 1}
-SHAPE: Shape = {"anyOf": [TEXT, *(_source_shape(key) for key in ("file", "env", "credential"))]}
+SOURCES = ("file", "env", "credential")
+SHAPE: Shape = {"anyOf": [TEXT, *(_source_shape(key) for key in SOURCES)]}
 Secret: TypeAlias = Annotated[SecretStr, Kind(_secret, SHAPE)]
 """Text, or `{file: PATH}`, `{env: NAME}` or `{credential: NAME}` (systemd's LoadCredential=)."""
 
@@ -81,7 +83,7 @@ def _looked_up(source: dict[str, Any], place: Place) -> str:
             return _read(Path(directory) / name)
         case {"env": _} | {"credential": _}:
             raise ValueError("not the name of an environment variable or a credential")
-    raise ValueError(f"not a source of a secret; {MEND}")
+    raise ValueError(f"not a source of a secret{suggestion(next(iter(source)), SOURCES)}; {MEND}")
 
 
 def _read(path: Path) -> str:

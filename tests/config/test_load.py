@@ -165,10 +165,68 @@ def test_yes_and_no_are_words(file):
         ("admin.listen", "9812", "not an address"),
         ("log.level", "trace", "must be 'debug', 'info' or 'warning'"),
         ("loging", {"level": "info"}, "did you mean log"),
+        ("branch", {"address": "10.0.0.2"}, "if it belongs to the section above, indent it"),
+        ("server", None, "has no value; indent what belongs to it or remove the key"),
+        ("log.level", None, "has no value; give it one or remove the key"),
     ],
 )
 def test_a_wrong_value_is_refused_with_its_mend(file, key, value, expected):
     errors = file.errors(changed(key, value))
+    assert any(expected in error for error in errors), errors
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("server.listen", "udp://0.0.0.0:1812", "must be a list; write it like ['udp://0.0.0.0:1812']"),
+        ("server.listen", [], "must not be empty; write it like ['udp://0.0.0.0:1812']"),
+        (
+            "clients.office-vpn.address",
+            "10.0.0.1, 10.0.0.2",
+            "and several as a list, like [192.0.2.10, 198.51.100.0/24]",
+        ),
+        ("clients.office-vpn.address", [], "must not be empty; write it like [192.0.2.10, 198.51.100.0/24]"),
+        ("clients.office-vpn.secret", ["a", "b", "c"], "items; write it like [{file: new.secret}, {file: old.secret}]"),
+        ("policies.default.methods", "voice", "must be a list; write it like [voice]"),
+        ("policies.default.countries", "US", "write a list of countries, like [US, GB], or any"),
+        ("policies.default.reply", {"set": {"Class": "a"}}, "must be a list; write it like [{set: {Class: VPN}}]"),
+        ("delivery.voice", "twilio", "must be a list; write it like [twilio]"),
+        ("store", {"type": "redis", "servers": "a:1"}, "must be a list; write it like ['redis.example.org:6379']"),
+    ],
+)
+def test_an_error_of_a_list_shows_a_list(file, key, value, expected):
+    errors = file.errors(changed(key, value))
+    assert any(error.endswith(expected) for error in errors), errors
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("clients.office-vpn.ADDRESS", "10.0.0.1", "unknown key; did you mean address?"),
+        ("clients.office-vpn.require_message_authenticator", "yess", "'yes', 'auto' or 'no'; did you mean yes?"),
+        ("clients.office-vpn.policy", "Staff", "there is no such policy; did you mean staff?"),
+        ("identity.people.type", "users-file", "must be 'users_file'; did you mean users_file?"),
+        ("policies.staff.directory", "People", "there is no such identity source; did you mean people?"),
+        ("policies.staff.on_unavailable", "rejct", "'silence' or 'reject'; did you mean reject?"),
+        ("policies.staff.methods", ["voise"], "must be 'voice'; did you mean voice?"),
+        ("policies.staff.countries", ["US", "UK"], "UK is no country code (did you mean GB?); write ISO 3166 codes"),
+        ("policies.staff.countries", ["usa", "de"], "usa is no country code (did you mean US?), de is no country code"),
+        ("policies.staff.countries", ["US", "ZZ"], "ZZ is no country code; write ISO 3166 codes"),
+        ("policies.staff.countries", ["US", 1], "holds an item that is no country code; write"),
+        ("delivery.voice", ["Twilio"], "there is no such provider; did you mean twilio?"),
+        ("delivery.providers.twilio.type", "twilio_voice", "'twilio-voice', 'fixed'; did you mean twilio-voice?"),
+        ("limits.calls.persn", "off", "unknown key; did you mean person?"),
+        ("limits.wrong_password", {}, "unknown key; did you mean wrong_passwords?"),
+        ("store.type", "SQLite", "'sqlite', 'memory', 'redis'; did you mean sqlite?"),
+        ("store", {"path": "x"}, "has no type; add one of sqlite, memory, redis"),
+        ("log.level", "warn", "'debug', 'info' or 'warning'; did you mean warning?"),
+        ("server.key", {"fiel": "server.key"}, "not a source of a secret; did you mean file?; write the text"),
+    ],
+)
+def test_an_unknown_word_is_answered_with_the_known_one_that_is_near(file, key, value, expected):
+    tree = changed(key, value)
+    tree.setdefault("policies", {}).setdefault("staff", {})
+    errors = file.errors(tree)
     assert any(expected in error for error in errors), errors
 
 

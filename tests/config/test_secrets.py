@@ -126,3 +126,10 @@ def test_no_error_shows_what_stands_where_a_secret_belongs(file, written):
     flow = f"clients:\n  office: {{address: 10.0.0.1, secret: {written}}}\n"
     for text in (block, flow, f"server:\n  key: {written}\n"):
         assert "hunter2" not in "\n".join(file.errors(text))
+
+
+@pytest.mark.parametrize("written", ["secret:hunter2", "secret hunter2", "secret: hu,nter2"])
+def test_a_secret_that_yaml_reads_as_a_key_is_not_shown(file, written):
+    errors = "\n".join(file.errors(f"clients:\n  office: {{address: 10.0.0.1, {written}}}\n"))
+    assert "nter2" not in errors
+    assert "write KEY: VALUE with a space after the colon" in errors
