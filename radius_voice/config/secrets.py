@@ -42,6 +42,8 @@ def _secret(value: Any, place: Place) -> SecretStr:
     text = text_of(value)
     if any("\ud800" <= character <= "\udfff" for character in text):
         raise ValueError("holds half a character (a surrogate); write the whole one")
+    if "\n" in text:
+        raise ValueError(f"holds a line break, which a shared secret cannot have; {MEND}")
     place.holds_secret = True
     return SecretStr(text)
 
@@ -73,7 +75,7 @@ def _looked_up(source: dict[str, Any], place: Place) -> str:
                 raise ValueError(
                     f"the environment variable {name} is not set, or empty; set it where the server starts"
                 )
-            return text
+            return _checked(text, f"the environment variable {name}")
         case {"credential": str(name)} if NAME.fullmatch(name):
             directory = place.environment.get("CREDENTIALS_DIRECTORY")
             if not directory:
@@ -87,7 +89,7 @@ def _looked_up(source: dict[str, Any], place: Place) -> str:
 
 
 def _read(path: Path) -> str:
-    """The text of a file of a secret, without the newline that editors put at its end."""
+    """The text of a file of a secret, without the one line break that editors put at its end."""
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
@@ -120,7 +122,17 @@ def _text(octets: bytes, path: Path) -> str:
         text = octets.decode()
     except UnicodeDecodeError:
         raise ValueError(f"{path} is not UTF-8 text") from None
-    text = text.removesuffix("\n").removesuffix("\r")
+    return _checked(re.sub("\r?\n\\Z", "", text), str(path))
+
+
+def _checked(text: str, place: str) -> str:
+    """The text, unless it holds what nobody sees: a gateway would be given another secret."""
     if not text:
-        raise ValueError(f"{path} is empty; put the secret into it")
+        raise ValueError(f"{place} is empty; put the secret into it")
+    if text.startswith("\ufeff"):
+        raise ValueError(f"{place} begins with a byte order mark; save it as UTF-8 without one")
+    if text != text.strip():
+        raise ValueError(f"{place} begins or ends with a space, tab or line break; remove it, it is not ignored")
+    if not text.isprintable():
+        raise ValueError(f"{place} holds a line break or an invisible character; a secret is one line of text")
     return text

@@ -13,8 +13,46 @@ def secret_of(loaded):
 
 @pytest.mark.parametrize("ending", ["", "\n", "\r\n"])
 def test_a_secret_file_loses_the_newline_at_its_end(file, write, ending):
-    write("gateway", "a secret of a file" + ending)
+    write("gateway", "a secret of a file").write_bytes(f"a secret of a file{ending}".encode())
     assert "a secret of a file" == secret_of(file.load(changed("clients.office-vpn.secret", {"file": "gateway"})))
+
+
+ENDS = "begins or ends with a space, tab or line break"
+INSIDE = "holds a line break or an invisible character"
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"\xef\xbb\xbfa secret of a file\n", "begins with a byte order mark; save it as UTF-8 without one"),
+        (b"a secret of a file \n", ENDS),
+        (b"a secret of a file\t", ENDS),
+        (b"a secret of a file\r", ENDS),
+        (b"a secret of a file\r\r\n", ENDS),
+        (b"a secret of a file\n\n", ENDS),
+        (b"a secret of a file\xc2\xa0\n", ENDS),
+        (b" a secret of a file\n", ENDS),
+        (b"\na secret of a file\n", ENDS),
+        (b"a secret\nof a file\n", INSIDE),
+        (b"a secret\xe2\x80\x8bof a file\n", INSIDE),
+        (b"a secret\0of a file\n", INSIDE),
+    ],
+)
+@pytest.mark.parametrize("source", ["file", "credential"])
+def test_a_secret_file_with_what_nobody_sees_is_refused(file, write, tmp_path, content, expected, source):
+    write("gateway", "").write_bytes(content)
+    file.environ["CREDENTIALS_DIRECTORY"] = str(tmp_path)
+    (error,) = file.errors(changed("clients.office-vpn.secret", {source: "gateway"}))
+    assert f"clients.office-vpn.secret: gateway {expected}" in error
+    assert "of a file" not in error
+
+
+def test_a_variable_or_a_text_with_a_line_break_is_refused_too(file):
+    file.environ["GATEWAY"] = "a secret of the environment\n"
+    (error,) = file.errors(changed("clients.office-vpn.secret", {"env": "GATEWAY"}))
+    assert f"the environment variable GATEWAY {ENDS}" in error
+    (error,) = file.errors(changed("clients.office-vpn.secret", "a secret of a block\n"))
+    assert "holds a line break" in error
 
 
 def test_a_secret_comes_from_the_environment(file):
