@@ -21,6 +21,7 @@ from radius_voice.login.codes import Keys, new_code
 from radius_voice.login.dialog import Dialog, Parts
 from radius_voice.login.limits import Limits
 from radius_voice.login.model import Limit
+from radius_voice.login.phone import TEST_NUMBERS
 from radius_voice.login.policy import Policy, ReplyRule
 from radius_voice.login.ports import Delivery, LiveCalls, Store
 from radius_voice.radius.dictionary import Names
@@ -78,7 +79,7 @@ def build(settings: Settings, shared: Shared, before: Built | None = None) -> Bu
             keys=shared.keys,
             store=shared.store,
             limits=limits_of(settings),
-            policies={name: _policy(name, policy, identity, encode) for name, policy in settings.policies.items()},
+            policies={name: _policy(name, settings, identity, encode) for name in settings.policies},
             voice=voice,
             live={name: provider for name, provider in voice.items() if _is_live(provider)},
             friendly_name=settings.delivery.friendly_name,
@@ -142,9 +143,15 @@ def _limit(name: str, rate: Rate, reason: Reason) -> Limit:
     return Limit(name, rate.count, rate.period, reason)
 
 
+def allowed_numbers(settings: Settings, policy: PolicySettings) -> tuple[str, ...]:
+    """The numbers and prefixes that a policy allows to be called whatever their kind and country."""
+    return (*policy.allow_numbers, *((TEST_NUMBERS,) if settings.development else ()))
+
+
 def _policy(
-    name: str, policy: PolicySettings, identity: Mapping[str, UsersFile], encode: Callable[[str, str], Attribute]
+    name: str, settings: Settings, identity: Mapping[str, UsersFile], encode: Callable[[str, str], Attribute]
 ) -> Policy:
+    policy = settings.policies[name]
     challenge = policy.challenge
     reply = tuple(
         ReplyRule(rule.when.group if rule.when else None, tuple((each, str(value)) for each, value in rule.set.items()))
@@ -171,6 +178,7 @@ def _policy(
         ring=round(challenge.ring),
         cap=challenge.cap,
         countries=policy.countries,
+        allow_numbers=allowed_numbers(settings, policy),
         on_unavailable=Outcome(policy.on_unavailable),
         bypass_until=failure.bypass_until if isinstance(failure, Bypass) else 0.0,
         reply=reply,

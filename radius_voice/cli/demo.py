@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from radius_voice.cli.common import run
-from radius_voice.login.phone import parse_phone
+from radius_voice.cli.common import callable_phone, run
 from radius_voice.resources import shipped
 
 if TYPE_CHECKING:
@@ -48,10 +47,7 @@ def demo(number: str | None) -> None:
 
     phone = None
     if number is not None:
-        try:
-            phone = parse_phone(number)
-        except ValueError as problem:
-            raise click.ClickException(str(problem)) from None
+        phone = callable_phone(number)
         missing = [name for name in TWILIO if not os.environ.get(name)]
         if missing:
             raise click.ClickException(f"--call needs your Twilio account in the environment: {', '.join(missing)}")

@@ -182,6 +182,24 @@ PHONE = Kind(_phone, {"type": "string", "pattern": r"^\+", "examples": ["+141555
 """A phone number in international form; it becomes a Phone."""
 
 
+NUMBER = r"\+[1-9][0-9]{3,14}"
+
+
+def _number_prefix(value: Any, _place: Place) -> str:
+    text = text_of(value)
+    if not re.fullmatch(NUMBER, text):
+        raise ValueError(
+            "not a number or prefix; write + and 4 to 15 digits without spaces, like +4915 or +12025550123"
+        )
+    return text
+
+
+NUMBER_PREFIX = Kind(
+    _number_prefix, {"type": "string", "pattern": f"^{NUMBER}$", "examples": ["+4915", "+12025550123"]}
+)
+"""An E.164 number or the beginning of one; it stays text."""
+
+
 def _network(value: Any, _place: Place) -> Network:
     text = text_of(value)
     try:

@@ -17,6 +17,7 @@ from radius_voice.config.kinds import (
     COUNTRIES,
     HOST_PORT,
     NETWORK,
+    NUMBER_PREFIX,
     PATH,
     PATH_OR_STDOUT,
     PHONE,
@@ -170,6 +171,10 @@ class Policy(Section):
     """The code and its life."""
     countries: Annotated[frozenset[str] | None, COUNTRIES] = written("any")
     """Which countries may be called."""
+    allow_numbers: Annotated[tuple[Annotated[str, NUMBER_PREFIX], ...], Field(strict=False)] = written(
+        [], examples=[["+4915", "+12025550123"]]
+    )
+    """Numbers and prefixes that may be called whatever their kind and country."""
     on_unavailable: Literal["silence", "reject"] = "silence"
     """What the gateway gets while an identity source or the store is out of reach."""
     on_delivery_failure: Annotated[

@@ -27,7 +27,8 @@ class Policy:
     """The rules of one policy. Durations in seconds; `bypass_until` is wall clock, 0 when there is none.
 
     `first_factor` is None when the gateway has checked the password itself; `countries` is None
-    when every country may be called.
+    when every country may be called. `allow_numbers` are E.164 numbers and prefixes that may be called whatever
+    their kind and country.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Policy:
     ring: int
     cap: float
     countries: frozenset[str] | None = None
+    allow_numbers: tuple[str, ...] = ()
     on_unavailable: Outcome = Outcome.SILENCE
     bypass_until: float = 0.0
     reply: tuple[ReplyRule, ...] = ()
@@ -62,7 +64,9 @@ class Policy:
         return allowed or Reason.NUMBER_NOT_ALLOWED
 
     def may_call(self, phone: Phone) -> bool:
-        """Whether the number is of a kind and a country that may be called."""
+        """Whether the number is of a kind and a country that may be called, or allowed by itself."""
+        if phone.e164.startswith(self.allow_numbers):
+            return True
         if refused_type(phone):
             return False
         return self.countries is None or country_of(phone) in self.countries

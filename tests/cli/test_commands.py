@@ -195,10 +195,44 @@ def test_call_follows_a_call_to_its_end_and_fails_when_nobody_answers(write, num
     assert number not in told.output
 
 
-@pytest.mark.parametrize(("number", "said"), [("five", "not a phone number"), ("+19005550123", "premium")])
+NEVER_CALLED = [
+    ("five", "not a phone number"),
+    ("+14155550123 x5", "an extension cannot be called"),
+    ("+14155550123;ext=5", "an extension cannot be called"),
+    ("+19005550123", "+19*******23 is not called (premium number)"),
+    ("+447012345678", "+44********78 is not called (personal number)"),
+    ("+61147101234", "+61*******34 is not called (satellite number)"),
+    ("+441632960123", "is not called (invalid number), unless policies.NAME.allow_numbers allows it"),
+]
+
+
+@pytest.mark.parametrize(("number", "said"), NEVER_CALLED)
 def test_call_refuses_what_is_no_number_or_never_called(write, number, said):
     told = run("call", "--config", write(), number)
     assert (1, True) == (told.exit_code, said in told.stderr)
+
+
+@pytest.mark.parametrize(("number", "said"), [*NEVER_CALLED, ("+15005550006", "(personal number)")])
+def test_a_demo_refuses_the_numbers_that_call_refuses(number, said):
+    told = run("demo", "--call", number)
+    assert (1, True) == (told.exit_code, said in told.stderr)
+
+
+def test_call_warns_of_a_number_for_fiction(write):
+    told = run("call", "--config", write(phones=NOWHERE), "+14155550123")
+    assert "warning: +14*******23 is reserved for fiction and rings nobody" in told.stderr
+
+
+def test_call_calls_a_number_that_a_policy_allows(write):
+    allowing = CONFIGURATION + 'policies: {default: {}, staff: {allow_numbers: ["+44163296"]}}\n'
+    assert "calling +44********23, call CA" in run("call", "--config", write(allowing), "+441632960123").stdout
+
+
+def test_twilios_test_numbers_are_called_in_development_only(tmp_path, write):
+    assert "twilio: calling +15*******10" in run("call", "--config", write(), "+15005550010").stdout
+    assert 0 == run("init", tmp_path / "etc").exit_code
+    told = run("call", "--config", tmp_path / "etc" / "radius-voice.yaml", "+15005550010")
+    assert (1, True) == (told.exit_code, "+15*******10 is not called (personal number)" in told.stderr)
 
 
 def test_login_shows_the_challenge_asks_and_tells_the_verdict(house, person):

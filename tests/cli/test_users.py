@@ -111,6 +111,30 @@ def test_a_bad_phone_makes_no_file_and_tells_the_mend(path):
     assert not path.exists()
 
 
+def test_a_phone_with_an_extension_makes_no_file(path):
+    ended = add(path, "alice", "--phone", "+14155550123 ext 5")
+    assert (2, True) == (ended.exit_code, "an extension cannot be called" in ended.stderr)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("phone", "warning"),
+    [
+        ("+441632960123", "warning: +44********23 is not called (invalid number), unless policies.NAME.allow_numbers"),
+        ("+19005550123", "warning: +19*******23 is not called (premium number), unless policies.NAME.allow_numbers"),
+        ("+14155550123", "warning: +14*******23 is reserved for fiction and rings nobody"),
+    ],
+)
+def test_a_phone_that_will_not_ring_is_added_with_a_warning(path, phone, warning):
+    ended = add(path, "alice", "--phone", phone)
+    assert (0, True) == (ended.exit_code, ended.stderr.startswith(warning))
+    assert phone in path.read_text()
+
+
+def test_a_phone_that_rings_is_added_without_a_warning(path):
+    assert "" == add(path, "alice", "--phone", "+4915112345678").stderr
+
+
 def test_an_empty_password_makes_no_file(path):
     assert 1 == add(path, "alice", "--phone", "+14155550123", typed="\n").exit_code
     assert not path.exists()
