@@ -25,12 +25,10 @@ from radius_voice.login.phone import TEST_NUMBERS
 from radius_voice.login.policy import Policy, ReplyRule
 from radius_voice.login.ports import Delivery, LiveCalls, Store
 from radius_voice.radius.dictionary import Names
-from radius_voice.radius.packet import Attribute
 from radius_voice.resources import shipped
-from radius_voice.server import ROOM_FOR_REPLY, Generation
+from radius_voice.server import Generation
 
 NO_FIRST_FACTOR = "none"
-ROOM_FOR_ATTRIBUTES = ROOM_FOR_REPLY - 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +77,7 @@ def build(settings: Settings, shared: Shared, before: Built | None = None) -> Bu
             keys=shared.keys,
             store=shared.store,
             limits=limits_of(settings),
-            policies={name: _policy(name, settings, identity, encode) for name in settings.policies},
+            policies={name: _policy(name, settings, identity) for name in settings.policies},
             voice=voice,
             live={name: provider for name, provider in voice.items() if _is_live(provider)},
             friendly_name=settings.delivery.friendly_name,
@@ -148,23 +146,13 @@ def allowed_numbers(settings: Settings, policy: PolicySettings) -> tuple[str, ..
     return (*policy.allow_numbers, *((TEST_NUMBERS,) if settings.development else ()))
 
 
-def _policy(
-    name: str, settings: Settings, identity: Mapping[str, UsersFile], encode: Callable[[str, str], Attribute]
-) -> Policy:
+def _policy(name: str, settings: Settings, identity: Mapping[str, UsersFile]) -> Policy:
     policy = settings.policies[name]
     challenge = policy.challenge
     reply = tuple(
         ReplyRule(rule.when.group if rule.when else None, tuple((each, str(value)) for each, value in rule.set.items()))
         for rule in policy.reply
     )
-    octets = 0
-    for attribute, value in (pair for rule in reply for pair in rule.attributes):
-        try:
-            octets += len(encode(attribute, value)[1]) + 2
-        except ValueError as problem:
-            raise ValueError(f"policies.{name}.reply: {problem}") from None
-    if octets > ROOM_FOR_ATTRIBUTES:
-        raise ValueError(f"policies.{name}.reply: {octets} octets of attributes; at most {ROOM_FOR_ATTRIBUTES} fit")
     failure = policy.on_delivery_failure
     return Policy(
         name=name,

@@ -20,6 +20,7 @@ from radius_voice.config.schema import (
     Admin,
     Client,
     Fixed,
+    Identity,
     Policy,
     Provider,
     Server,
@@ -35,6 +36,7 @@ SERVER = TypeAdapter(Server)
 STORE: TypeAdapter[Store] = TypeAdapter(Store)
 ADMIN = TypeAdapter(Admin)
 CLIENT = TypeAdapter(Client)
+IDENTITY: TypeAdapter[Identity] = TypeAdapter(Identity)
 POLICY = TypeAdapter(Policy)
 PROVIDER: TypeAdapter[TwilioVoice | Fixed] = TypeAdapter(Provider)
 Part = TypeVar("Part")
@@ -154,6 +156,7 @@ def _draft(tree: dict[str, Any], place: Place) -> rules.Draft:
         clients=_right(clients, CLIENT, place),
         policies=_right(policies, POLICY, place),
         providers=_right(providers, PROVIDER, place),
+        identity=_right(_mapping(tree.get("identity")), IDENTITY, place),
         identity_names=list(_mapping(tree.get("identity"))),
         policy_names=list(policies),
         provider_names=list(providers),

@@ -12,6 +12,7 @@ from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 
 from radius_voice.config.errors import Finding, readable
+from radius_voice.config.files import unreadable
 from radius_voice.config.kinds import Network
 from radius_voice.config.schema import (
     Admin,
@@ -22,13 +23,18 @@ from radius_voice.config.schema import (
     Provider,
     Server,
     TwilioVoice,
+    UsersFile,
 )
 from radius_voice.config.stores import RedisStore, Store
+from radius_voice.radius.packet import ROOM_FOR_REPLY
+from radius_voice.resources import shipped
 from radius_voice.strict_yaml import Path as KeyPath
 from radius_voice.words import suggestion
 
 SHORT_SECRET = 16
 SHORT_KEY = 32
+ROOM_FOR_ATTRIBUTES = ROOM_FOR_REPLY - 64
+"""Octets of the attributes of one policy's reply rules, all together; the rest is for the server's own."""
 LONGEST_BYPASS = 240 * 60
 PLACEHOLDER_SID = "AC" + "0" * 32
 PLACEHOLDER_SECRET = "replace-me"  # noqa: S105 - it is what the user must replace
@@ -53,6 +59,7 @@ class Draft:
     clients: Mapping[str, Client]
     policies: Mapping[str, Policy]
     providers: Mapping[str, Provider]
+    identity: Mapping[str, UsersFile]
     identity_names: Sequence[str]
     policy_names: Sequence[str]
     provider_names: Sequence[str]
@@ -67,6 +74,11 @@ def errors(draft: Draft, now: float) -> Iterator[Finding]:
     yield from _store(draft)
     yield from _client_errors(draft)
     yield from _references(draft)
+    for name, source in draft.identity.items():
+        if problem := unreadable(source.path):
+            yield ("identity", name, "path"), problem
+    if any(policy.reply for policy in draft.policies.values()):
+        yield from _replies(draft)
     yield from _bypasses(draft, now)
     yield from _voice(draft)
     for name, provider in draft.providers.items():
@@ -152,6 +164,23 @@ def _references(draft: Draft) -> Iterator[Finding]:
             yield path, _unknown("identity source", source, draft.identity_names)
     if "none" in draft.identity_names:
         yield ("identity", "none"), "none means that the gateway checks passwords; use another name"
+
+
+def _replies(draft: Draft) -> Iterator[Finding]:
+    from radius_voice.radius.dictionary import Names  # noqa: PLC0415 - needed by few configurations
+
+    names = Names(shipped("dictionaries"))
+    for policy_name, policy in draft.policies.items():
+        path = ("policies", policy_name, "reply")
+        octets = 0
+        for index, rule in enumerate(policy.reply):
+            for attribute, value in rule.set.items():
+                try:
+                    octets += len(names.encode(attribute, str(value))[1]) + 2
+                except ValueError as problem:
+                    yield (*path, index, "set", attribute), str(problem).removeprefix(f"{attribute}: ")
+        if octets > ROOM_FOR_ATTRIBUTES:
+            yield path, f"has {octets} octets of attributes, {ROOM_FOR_ATTRIBUTES} fit; remove some"
 
 
 def _bypasses(draft: Draft, now: float) -> Iterator[Finding]:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import re
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -7,6 +10,7 @@ import pytest
 import yaml
 
 from radius_voice.config.errors import ConfigError
+from radius_voice.config.files import unreadable
 from radius_voice.config.kinds import Endpoint, Rate
 from radius_voice.config.load import LARGEST, load, restart_needed
 from tests.config.conftest import NOW, changed, sample
@@ -92,7 +96,7 @@ def test_yes_and_no_are_words(file):
     for word in ("yes", "no", "auto"):
         text = f"    require_message_authenticator: {word}\n"
         head = "clients:\n  office-vpn:\n    address: 10.0.0.1\n    secret: a-secret-long-enough\n"
-        tail = "identity: {p: {type: users_file, path: u}}\ndelivery: {friendly_name: A, providers: {t: {type: twilio-voice, account_sid: AC11111111111111111111111111111111, auth_token: t, from: '+14155550123'}}}\n"
+        tail = "identity: {p: {type: users_file, path: users.yaml}}\ndelivery: {friendly_name: A, providers: {t: {type: twilio-voice, account_sid: AC11111111111111111111111111111111, auth_token: t, from: '+14155550123'}}}\n"
         assert word == file.load(head + text + tail).settings.clients["office-vpn"].require_message_authenticator
 
 
@@ -252,6 +256,73 @@ def test_an_unknown_word_is_answered_with_the_known_one_that_is_near(file, key, 
 def test_what_is_allowed_but_unwise_is_warned_of(file, key, value, expected):
     (warning,) = file.load(changed(key, value)).warnings
     assert expected in warning
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (lambda path: None, "does not exist; correct the path or create the file"),
+        (lambda path: path.mkdir(), "is not a regular file; name a file"),
+        (lambda path: os.mkfifo(path, 0o600), "is not a regular file; name a file"),
+        (lambda path: path.symlink_to(path), "cannot be read: Too many levels of symbolic links"),
+    ],
+)
+def test_a_users_file_that_cannot_be_read_is_named_with_its_key_among_the_other_errors(file, make, expected):
+    file.users.unlink()
+    make(file.users)
+    errors = file.errors(changed("clients.office-vpn.policy", "nothing"))
+    assert any(
+        re.search(rf"^radius-voice.yaml:\d+: identity.people.path: users.yaml {expected}", error) for error in errors
+    )
+    assert any("clients.office-vpn.policy: there is no such policy" in error for error in errors)
+
+
+def test_a_users_file_on_a_file_system_that_does_not_answer_is_given_up(tmp_path, monkeypatch):
+    answer = threading.Event()
+
+    def stat(path):
+        answer.wait()
+        raise FileNotFoundError
+
+    monkeypatch.setattr(Path, "stat", stat)
+    assert "does not answer within 0.01 s" in unreadable(tmp_path / "users.yaml", 0.01)
+    answer.set()
+
+
+def test_a_reply_attribute_that_cannot_be_sent_is_named_with_its_line_among_the_other_errors(file):
+    text = (
+        yaml.safe_dump(changed("log.level", "loud"))
+        + """policies:
+  default:
+    reply:
+      - set:
+          Class: ok
+          Framed-Protokol: PPP
+      - set: {Cisco-AVPair: "shell:priv-lvl=15"}
+      - set: {Session-Timeout: hush}
+"""
+    )
+    start = text.index("policies:")
+    first = text.count("\n", 0, start) + 1
+    errors = file.errors(text)
+    told = {int(error.split(":")[1]) - first: error.split(": ", 1)[1] for error in errors if "reply" in error}
+    assert (
+        "policies.default.reply[0].set.Framed-Protokol: no attribute of that name; did you mean Framed-Protocol?"
+        == told[5]
+    )
+    assert told[6].startswith(
+        "policies.default.reply[1].set.Cisco-AVPair: an attribute of a vendor whose dictionary is not"
+    )
+    assert "policies.default.reply[2].set.Session-Timeout: takes a number" == told[7]
+    assert any("log.level: must be 'debug'" in error for error in errors)
+
+
+def test_reply_attributes_that_do_not_fit_into_an_accept_are_an_error(file):
+    rules = [{"set": {"Class": "x" * 250}} for _ in range(4)]
+    errors = file.errors(changed("policies.default.reply", rules))
+    assert ["policies.default.reply: has 1008 octets of attributes, 960 fit; remove some"] == [
+        error.split(": ", 1)[1] for error in errors
+    ]
 
 
 def test_with_several_identity_sources_each_policy_says_which(file):

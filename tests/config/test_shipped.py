@@ -96,6 +96,7 @@ def test_the_whole_sample_written_out_is_the_same_as_its_defaults(tmp_path):
     for name in ("office-vpn.secret", "twilio-auth-token"):
         (tmp_path / name).write_text("x" * 20)
         (tmp_path / name).chmod(0o600)
+    (tmp_path / "users.yaml").touch()
     (tmp_path / "short.yaml").write_text(text)
     (tmp_path / "full.yaml").write_text(full)
     assert 20 < count
