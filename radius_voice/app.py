@@ -15,6 +15,7 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
+from radius_voice.advice import warnings_of
 from radius_voice.build import Built, Shared, build
 from radius_voice.config.errors import ConfigError
 from radius_voice.config.load import Loaded, load, restart_needed
@@ -66,7 +67,7 @@ class Service:
         self._worker = worker
         self._path = path
         self._settings = loaded.settings
-        self._warnings = loaded.warnings
+        self._loaded = loaded
         self._log = log
         self._tap = tap
         self._clock = time.monotonic
@@ -104,9 +105,10 @@ class Service:
             raise CannotStart(str(problem)) from None
         self._repeat(TIDY_EVERY, self._tidy)
         self._repeat(FOLLOW_EVERY, self._follow)
-        for warning in (*self._warnings, *_announcements(settings)):
+        for warning in (*self._loaded.warnings, *_announcements(settings)):
             self._tell("warning", warning)
         self._tell("started", self._where(settings))
+        self._keep(self._warn_of_users(self._loaded, self._running[-1]))
 
     def _where(self, settings: Settings) -> str:
         pairs = zip(settings.server.listen, self.ports, strict=True)
@@ -183,7 +185,16 @@ class Service:
             self._tell("warning", warning)
         waiting = restart_needed(old.settings, loaded.settings)
         self._tell("reloaded", f"needs a restart: {', '.join(waiting)}" if waiting else "")
+        self._keep(self._warn_of_users(loaded, built))
         self._keep(self._retire(old))
+
+    async def _warn_of_users(self, loaded: Loaded, built: Built) -> None:
+        """Of several workers the first does it. In a thread: many users take seconds, and logins go on meanwhile."""
+        if self._worker is not None and self._worker.number:
+            return
+        users = {name: source.everyone() for name, source in built.identity.items()}
+        for warning in await asyncio.to_thread(lambda: loaded.placed(warnings_of(loaded.settings, users))):
+            self._tell("warning", warning)
 
     async def _retire(self, old: Built) -> None:
         """A generation ends with its last login: its calls are followed until they are over."""

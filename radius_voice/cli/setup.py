@@ -10,7 +10,9 @@ import click
 from radius_voice.cli.common import config_option, loaded, run
 
 if TYPE_CHECKING:
+    from radius_voice.config.load import Loaded
     from radius_voice.config.schema import Settings
+    from radius_voice.login.model import User
 
 
 @click.command()
@@ -43,39 +45,45 @@ def init(directory: Path) -> None:
 @click.option("--connect", is_flag=True, help="Also try the store and every provider.")
 def check(path: Path, connect: bool) -> None:
     """Validate a configuration and print the policy that results."""
-    from radius_voice.identity.passwords import Hasher
-    from radius_voice.identity.users_file import UsersFile, UsersFileError
-    from radius_voice.radius.dictionary import Names
-    from radius_voice.resources import shipped
+    from radius_voice.advice import warnings_of
 
-    configuration = loaded(path)
+    configuration, users = _examined(path)
     settings = configuration.settings
-    people: dict[str, int] = {}
-    hasher = Hasher()
-    names = Names(shipped("dictionaries"))
-    try:
-        for name, source in settings.identity.items():
-            people[name] = run(_count(source.path, hasher, UsersFile))
-        for policy in settings.policies.values():
-            for rule in policy.reply:
-                for attribute, value in rule.set.items():
-                    names.encode(attribute, str(value))
-    except (UsersFileError, ValueError) as problem:
-        raise click.ClickException(str(problem)) from None
-    except OSError as problem:
-        raise click.ClickException(f"{problem.filename}: {problem.strerror}") from None
-    finally:
-        hasher.close()
-    for warning in configuration.warnings:
+    for warning in (*configuration.warnings, *configuration.placed(warnings_of(settings, users))):
         click.echo(f"warning: {warning}", err=True)
-    _describe(settings, people)
+    _describe(settings, {name: len(everyone) for name, everyone in users.items()})
     if connect and not run(_connect(settings)):
         raise click.exceptions.Exit(1)
     click.echo(f"{path}: good")
 
 
-async def _count(path: Path, hasher: object, kind: type) -> int:
-    return len(kind(path, hasher).everyone())
+def _examined(path: Path) -> tuple[Loaded, dict[str, tuple[User, ...]]]:
+    """The configuration and the users of each identity source, or the end of the command with every error in both."""
+    from radius_voice.config.errors import ConfigError
+    from radius_voice.config.load import load
+    from radius_voice.identity.passwords import Hasher
+    from radius_voice.identity.users_file import UsersFile
+
+    errors: list[str] = []
+    try:
+        configuration = load(path)
+        files = {name: source.path for name, source in configuration.settings.identity.items()}
+    except ConfigError as problem:
+        configuration, errors, files = None, list(problem.errors), dict(problem.users_files)
+    users: dict[str, tuple[User, ...]] = {}
+    hasher = Hasher()
+    for name, file in files.items():
+        try:
+            users[name] = UsersFile(file, hasher).everyone()
+        except ValueError as problem:
+            errors += str(problem).splitlines()
+        except OSError as problem:
+            if configuration is not None:  # or else it is among the errors already
+                errors.append(f"{file}: {problem.strerror}")
+    hasher.close()
+    if configuration is None or errors:
+        raise click.ClickException("\n".join(["the configuration cannot be used:", *errors]))
+    return configuration, users
 
 
 def _describe(settings: Settings, people: dict[str, int]) -> None:

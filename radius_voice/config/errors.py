@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import yaml
@@ -40,10 +41,14 @@ READABLE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 class ConfigError(ValueError):
-    """A file that cannot be used. `errors` are whole sentences with file and line, one for each thing to mend."""
+    """A file that cannot be used. `errors` are whole sentences with file and line, one for each thing to fix.
 
-    def __init__(self, errors: Iterable[str]) -> None:
+    `users_files` are the users files that it names, by identity source: their errors can be reported too.
+    """
+
+    def __init__(self, errors: Iterable[str], users_files: Mapping[str, Path] | None = None) -> None:
         self.errors = tuple(errors)
+        self.users_files = users_files or {}
         super().__init__("\n".join(self.errors))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from threading import Thread
 
 from radius_voice.config.secrets import described
@@ -16,13 +15,14 @@ ANSWER_WITHIN = 5.0
 
 def unreadable(path: Path, seconds: float = ANSWER_WITHIN) -> str | None:
     """Why a regular file cannot be read by this process, or None. It is not opened."""
-    answer: SimpleQueue[str | None] = SimpleQueue()
+    found: list[str | None] = []
     # A daemon: a thread that waits for a dead mount must not keep the process from ending.
-    Thread(target=lambda: answer.put(_problem(path)), daemon=True).start()
-    try:
-        return answer.get(timeout=seconds)
-    except Empty:
+    thread = Thread(target=lambda: found.append(_problem(path)), daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if not found:
         return f"{path} does not answer within {seconds:g} s; check that its file system is mounted and available"
+    return found[0]
 
 
 def _problem(path: Path) -> str | None:

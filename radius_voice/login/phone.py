@@ -95,6 +95,20 @@ def refused_type(phone: Phone) -> str | None:
     return _plan(phone.e164)[1]
 
 
+def refusal(phone: Phone, countries: frozenset[str] | None, allowed: tuple[str, ...]) -> str | None:
+    """Why a number is not called (`premium number`, `country FR`), or None when it is.
+
+    `countries` is None when every country may be called; `allowed` are E.164 numbers and prefixes that are called
+    whatever their kind and country.
+    """
+    if phone.e164.startswith(allowed):
+        return None
+    country, kind = _plan(phone.e164)
+    if kind:
+        return f"{kind} number"
+    return None if countries is None or country in countries else f"country {country}"
+
+
 def is_fictional(phone: Phone) -> bool:
     """Whether the number is reserved for fiction and documentation. It costs nothing and rings nobody."""
     return FICTIONAL.fullmatch(phone.e164) is not None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from radius_voice.events import Outcome, Reason
 from radius_voice.login.model import User
-from radius_voice.login.phone import Phone, country_of, refused_type
+from radius_voice.login.phone import Phone, refusal
 from radius_voice.login.ports import Directory, FirstFactor
 from radius_voice.login.script import SCRIPT_SECONDS
 
@@ -65,11 +65,7 @@ class Policy:
 
     def may_call(self, phone: Phone) -> bool:
         """Whether the number is of a kind and a country that may be called, or allowed by itself."""
-        if phone.e164.startswith(self.allow_numbers):
-            return True
-        if refused_type(phone):
-            return False
-        return self.countries is None or country_of(phone) in self.countries
+        return refusal(phone, self.countries, self.allow_numbers) is None
 
     def reply_to(self, user: User) -> tuple[tuple[str, str], ...]:
         """The attributes an Accept for this person carries."""

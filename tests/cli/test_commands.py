@@ -155,6 +155,37 @@ def test_check_finds_a_users_file_that_cannot_be_used(write):
     assert (1, True) == (told.exit_code, "chmod o-rwx" in told.stderr)
 
 
+def test_check_tells_the_errors_of_both_files_at_once(write):
+    path = write(CONFIGURATION.replace("reject_delay: 0.2s", "reject_delay: soon"))
+    users = path.parent / "users.yaml"
+    users.write_text('alice:\n  phones: ["+1415"]\n  langauge: en\n')
+    told = run("check", "--config", path)
+    assert (1, "") == (told.exit_code, told.stdout)
+    assert f"{path}:{START}: server.reject_delay: not a duration" in told.stderr
+    assert f"{users}:2: alice.phones[0]: a phone number of impossible length" in told.stderr
+    assert f"{users}:3: alice.langauge: no such setting; did you mean language?" in told.stderr
+
+
+def test_check_tells_a_missing_users_file_once_and_with_the_other_errors(write):
+    path = write(CONFIGURATION.replace("reject_delay: 0.2s", "reject_delay: soon"))
+    (path.parent / "users.yaml").unlink()
+    told = run("check", "--config", path)
+    assert (1, 1) == (told.exit_code, told.stderr.count("users.yaml"))
+    assert "identity.people.path: " in told.stderr
+    assert "server.reject_delay: " in told.stderr
+
+
+def test_check_warns_of_users_that_do_not_fit_to_the_configuration(write):
+    path = write(CONFIGURATION + "policies: {default: {reply: [{when: {group: staff}, set: {Class: x}}]}}\n")
+    (path.parent / "users.yaml").write_text('alice:\n  phones: ["+19001550123"]\n')
+    told = run("check", "--config", path)
+    assert (0, True) == (told.exit_code, told.stdout.endswith(": good\n"))
+    line = START + 3
+    assert f"warning: {path}:{line}: policies.default: users without a phone that this policy calls" in told.stderr
+    assert f"warning: {path}:{line}: policies.default.reply[0].when.group: no user of people is in this" in told.stderr
+    assert "9001550123" not in told.output
+
+
 def test_check_finds_a_reply_attribute_that_nobody_knows(write):
     told = run(
         "check",

@@ -126,6 +126,47 @@ def test_a_file_that_holds_a_secret_and_is_open_to_all_is_warned_of(file):
     assert "holds a secret and is open to every user (mode 0644" in warning
 
 
+@pytest.mark.parametrize(
+    "written", ["${OFFICE_VPN_SECRET}", "$OFFICE_VPN_SECRET", "%OFFICE_VPN_SECRET%", "{{ vpn_secret }}"]
+)
+@pytest.mark.parametrize("key", ["clients.office-vpn.secret", "delivery.providers.twilio.auth_token"])
+def test_a_secret_that_is_the_text_of_a_variable_gets_a_warning(file, key, written):
+    (warning,) = file.load(changed(key, written)).warnings
+    assert f"{key}: is the text of a variable, which is not expanded here; write {{env: NAME}}" in warning
+    assert "VPN" not in warning.upper().replace("OFFICE-VPN", "").partition("yaml:")[2]
+
+
+def test_a_secret_that_is_the_name_of_a_file_gets_a_warning(file, write, tmp_path):
+    path = write("office-vpn-gateway.secret", "x")
+    for name in ("office-vpn-gateway.secret", "./office-vpn-gateway.secret", str(path)):
+        (warning,) = file.load(changed("clients.office-vpn.secret", name)).warnings
+        assert "clients.office-vpn.secret: is the name of a file; write {file: NAME} if the secret is in it" in warning
+        assert "gateway.secret" not in warning
+
+
+def test_a_secret_that_two_gateways_share_gets_a_warning(file, write):
+    write("gateway", SECRETS[0])
+    tree = sample()
+    tree["clients"]["branch"] = {"address": "10.0.0.2", "secret": ["another secret of the tests", {"file": "gateway"}]}
+    (warning,) = file.load(tree).warnings
+    assert (
+        "clients.branch.secret[1]: is the same as clients.office-vpn.secret; give each gateway a secret of its"
+        in warning
+    )
+
+
+def test_a_secret_that_is_listed_twice_gets_a_warning(file):
+    (warning,) = file.load(changed("clients.office-vpn.secret", [SECRETS[0], SECRETS[0]])).warnings
+    assert "clients.office-vpn.secret[1]: is listed twice; write the new and the old secret, or only one" in warning
+
+
+@pytest.mark.parametrize(
+    "secret", ["x" * 5000, "a secret with a \0 in it", ".", "/", "$ecret-of-the-gateway", "100%sure%of%this%one"]
+)
+def test_any_other_secret_gets_no_warning(file, secret):
+    assert () == file.load(changed("delivery.providers.twilio.auth_token", secret)).warnings
+
+
 @pytest.mark.parametrize("secret", SECRETS)
 def test_no_repr_shows_a_secret(file, secret):
     loaded = file.load(sample())
