@@ -21,7 +21,7 @@ USERS = """\
 #
 # alice:
 #   password: $argon2id$v=19$...
-#   phones: ["+14155550123", "+442079460123"]
+#   phones: ["+14155550123", "+442079460958"]
 #   language: en
 #   groups: [staff]
 """

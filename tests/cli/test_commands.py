@@ -87,17 +87,37 @@ def test_the_demo_without_a_terminal_logs_in_by_itself():
     assert "alice is in" in ended.stdout
 
 
-def test_the_demo_on_a_terminal_asks_and_says_of_no_call_that_it_rings_twice():
+def demo_on_a_terminal(*typed):
+    """The exit code of a demo in which somebody types these lines, and what it prints."""
     ours, terminal = os.openpty()
     demo = subprocess.Popen([*PROGRAM, "demo"], stdin=terminal, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:
-        os.write(ours, b"wrong\nwrong\nwrong\n")
+        os.write(ours, "".join(f"{line}\n" for line in typed).encode())
         printed = demo.communicate(timeout=PATIENCE)[0].decode()
     finally:
         demo.kill()
         os.close(ours)
         os.close(terminal)
-    assert (1, 3, 1) == (demo.returncode, printed.count("The code you hear:"), printed.count("rings and says"))
+    return demo.returncode, printed
+
+
+def test_the_demo_on_a_terminal_asks_and_says_of_no_call_that_it_rings_twice():
+    code, printed = demo_on_a_terminal("wrong", "wrong", "wrong")
+    assert (1, 3, 1) == (code, printed.count("The code you hear:"), printed.count("rings and says"))
+    assert 1 == printed.count("Access-Reject     Login refused.")
+
+
+def test_the_demo_asks_until_the_server_accepts_or_rejects():
+    code, printed = demo_on_a_terminal("phone2", "phone", "phone", "wrong", "wrong", "wrong")
+    assert (1, 6, 6) == (code, printed.count("The code you hear:"), printed.count("Access-Challenge"))
+    assert 1 == printed.count("Access-Reject")
+    assert "Access-Reject     Login refused." in printed
+
+
+def test_the_demo_has_two_phones_that_can_be_told_apart():
+    printed = demo_on_a_terminal("phone2", "wrong", "wrong", "wrong")[1]
+    assert "calling your phone ending in 23." in printed
+    assert "Calling your phone ending in 58 again." in printed
 
 
 @pytest.mark.parametrize(

@@ -138,4 +138,4 @@ def test_the_demo_loads_without_a_warning_and_stays_on_loopback():
 def test_the_sample_person_has_the_password_the_sample_says():
     tree, _ = strict_yaml.load((CONFIG / "users.yaml").read_text(encoding="utf-8"), "users")
     assert argon2.PasswordHasher().verify(tree["alice"]["password"], "correct horse")
-    assert ["+14155550123", "+442079460123"] == tree["alice"]["phones"]
+    assert ["+14155550123", "+442079460958"] == tree["alice"]["phones"]
