@@ -304,6 +304,40 @@ def test_login_shows_the_challenge_asks_and_tells_the_verdict(house, person):
     assert f"ending in {person.phone[-2:]}. Enter the code you hear" in asked
 
 
+def test_login_without_secret_and_terminal_says_how_to_give_the_secret(house, person):
+    for secret in ({"RADIUS_SECRET": None}, {"RADIUS_SECRET": ""}):
+        told = run("login", f"127.0.0.1:{house.ports[0]}", person.name, typed=f"{person.password}\n", env=secret)
+        assert (1, "") == (told.exit_code, told.stdout)
+        assert told.stderr.startswith("Error: no shared secret, and no terminal to ask for it")
+        assert 'RADIUS_SECRET="$(cat FILE)"' in told.stderr
+        assert 1 == len(told.stderr.splitlines())
+
+
+def test_login_asks_for_the_secret_on_a_terminal(house, person):
+    ours, terminal = os.openpty()
+    login = subprocess.Popen(
+        [*PROGRAM, "login", f"127.0.0.1:{house.ports[0]}", person.name],
+        stdin=terminal,
+        stdout=subprocess.PIPE,
+        stderr=terminal,
+        env={name: value for name, value in os.environ.items() if name != "RADIUS_SECRET"},
+        start_new_session=True,  # without the terminal of whoever runs the tests
+    )
+    try:
+        os.close(terminal)
+        seen = b""
+        for asked, typed in ((b"Shared secret: ", SECRET), (b"Password: ", b"wrong")):
+            while not seen.endswith(asked):
+                seen += os.read(ours, 1024)
+            os.write(ours, typed + b"\n")
+        printed = login.communicate(timeout=PATIENCE)[0].decode()
+    finally:
+        login.kill()
+        os.close(ours)
+    assert (1, True) == (login.returncode, "Access-Reject Login refused." in printed)
+    assert SECRET not in seen
+
+
 def test_login_that_is_rejected_is_exit_code_1(house, person):
     secret = {"RADIUS_SECRET": SECRET.decode()}
     told = run("login", f"127.0.0.1:{house.ports[0]}", person.name, typed="wrong\n", env=secret)
