@@ -93,7 +93,7 @@ def test_the_whole_sample_written_out_is_the_same_as_its_defaults(tmp_path):
     text = (CONFIG / "radius-voice.yaml").read_text(encoding="utf-8")
     keys = "|".join({name.rpartition(".")[2] for name in SETTINGS})
     full, count = re.subn(rf"^( *)# (({keys}): (?!.*example).+)$", r"\1\2", text, flags=re.MULTILINE)
-    for name in ("office-vpn.secret", "twilio-auth-token"):
+    for name in ("office-vpn.secret", "this-machine.secret", "twilio-auth-token"):
         (tmp_path / name).write_text("x" * 20)
         (tmp_path / name).chmod(0o600)
     (tmp_path / "users.yaml").touch()
