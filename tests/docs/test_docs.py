@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ from radius_voice.config.schema import Settings, json_schema
 from radius_voice.radius import packet as radius
 from radius_voice.resources import shipped
 from tests.docs.pages import ROOT, anchors, blocks, commands, pages, prose, text
+from tests.peers.needs import need
 
 PASSWORD = "correct horse"
 CALLS_SOMEBODY = ("serve", "test-credentials")
@@ -130,6 +132,15 @@ def test_the_readmes_make_targets_exist():
     assert (
         {"demo", "test", "wheel"} <= set(re.findall(r"^    make ([\w-]+)", text("README.md"), re.MULTILINE)) <= targets
     )
+
+
+def test_the_wheel_is_built_without_what_tests_need():
+    need("make", shutil.which("make"))
+    command = ["make", "--dry-run", "--always-make", "wheel"]
+    steps = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True).stdout
+
+    assert "--wheel-dir dist" in steps
+    assert [] == [word for word in ("[dev]", "--editable", "tests/peers/install", ".venv/") if word in steps]
 
 
 def test_the_readme_says_what_kinds_there_are():
