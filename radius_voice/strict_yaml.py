@@ -39,11 +39,11 @@ class StrictYamlError(ValueError):
         super().__init__("\n".join(f"{name}:{line}: {message}" for line, message in self.errors))
 
 
-def load(text: str, name: str, sections: Collection[str] = ()) -> tuple[Value, dict[Path, int]]:
+def load(text: str, name: str, sections: Collection[str] | None = None) -> tuple[Value, dict[Path, int]]:
     """Read the value that `text` writes, and the line (from 1) of each key and item by its path, `()` being the root.
 
-    `name` is the file's, for messages; `sections` are the keys that are expected at the root, if known. Raises
-    StrictYamlError with every error found, not the first alone.
+    `name` is the file's, for messages; `sections` are the keys that are expected at the root, None if any may be.
+    Raises StrictYamlError with every error found, not the first alone.
     """
     builder = _Builder()
     try:

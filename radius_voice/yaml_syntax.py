@@ -50,11 +50,13 @@ KEY_ONLY = re.compile(ITEM + r"[^\s:]*$")
 CONTINUED = re.compile(r"[,:\[{]\s*(#.*)?$")
 
 
-def explain(error: yaml.MarkedYAMLError, text: str, quoted: tuple[int, int], sections: Collection[str]) -> Finding:
+def explain(
+    error: yaml.MarkedYAMLError, text: str, quoted: tuple[int, int], sections: Collection[str] | None
+) -> Finding:
     """The line to change, and what to do there.
 
-    `quoted` are the first and last line of the last quoted value before the error. `sections` are the keys that are
-    known to belong into column 0.
+    `quoted` are the first and last line of the last quoted value before the error. `sections` are the keys that
+    belong into column 0; None when every key may be there.
     """
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line + 1, mark.column) if mark else (1, 0)
@@ -81,7 +83,7 @@ class _Place:
     line: int
     column: int
     opened: int
-    sections: Collection[str]
+    sections: Collection[str] | None
 
 
 def _in_quotes(at: _Place) -> Finding:
@@ -117,22 +119,40 @@ def _first_key(at: _Place) -> Finding:
 
 
 def _between_keys(at: _Place) -> Finding:
-    """Where a key was expected: text after a value, or a line whose indentation is wrong."""
+    """Where a key was expected: text after a value, a key without a colon, or a line whose indentation is wrong."""
     lines, line = at.lines, at.line
     indent, above = lines.indent(line), lines.above(line)
     if at.column > indent:
         return line, AFTER_QUOTE
     if indent == lines.indent(above):
-        return line, MIXED
+        return _same_indentation(lines, line, above)
     if indent > lines.indent(above) and KEY_AND_COLON.match(lines.content(above)):
         return line, DEEPER
-    # A key that is indented too little ends the mapping that this line belongs to.
-    ended_by = lines.above(line, lambda other: lines.indent(other) < indent)
-    neighbour = lines.above(ended_by, lambda other: lines.indent(other) <= indent)
-    key = lines.content(ended_by).partition(":")[0]
-    if neighbour and lines.indent(neighbour) == indent and key not in at.sections:
+    return _indentation(lines, line, at.sections)
+
+
+def _same_indentation(lines: _Lines, line: int, above: int) -> Finding:
+    if lines.content(above).startswith("-") or KEY_AND_COLON.match(lines.content(above)):
+        return line, MIXED
+    return above, NO_SPACE if KEY_WITHOUT_SPACE.match(lines.content(above)) else NO_COLON
+
+
+def _indentation(lines: _Lines, line: int, sections: Collection[str] | None) -> Finding:
+    """A line that fits to no mapping above it, because of its own indentation or of that of a line above."""
+    indent = lines.indent(line)
+    parent = lines.above(line, lambda other: lines.indent(other) < indent)
+    belongs_there = sections is None or lines.content(parent).partition(":")[0] in sections
+    if lines.indent(parent) or not belongs_there:
+        neighbour = lines.above(parent, lambda other: lines.indent(other) <= indent)
         ends = f"ends the mapping that line {line} continues"
-        return ended_by, f"is indented less than lines {neighbour} and {line} and {ends}; indent it like them"
+        if neighbour and lines.indent(neighbour) == indent:
+            return parent, f"is indented less than lines {neighbour} and {line} and {ends}; indent it like them"
+        if lines.content(neighbour).endswith(":") and lines.indent(neighbour) == lines.indent(parent):
+            return parent, f"is not indented below line {neighbour} and {ends}; indent it like line {line}"
+    first = lines.below(parent)
+    unit = lines.indent(lines.below(0, lambda other: lines.indent(other) > 0)) or 1
+    if lines.indent(first) % unit and not indent % unit:
+        return first, f"is indented differently than line {line}, which belongs to the same mapping; indent both alike"
     return line, UNEVEN
 
 
@@ -184,9 +204,10 @@ class _Lines:
         """The nearest line above that fits, or 0."""
         return next((other for other in range(line - 1, 0, -1) if self._counts(other) and fits(other)), 0)
 
-    def below(self, line: int) -> int:
-        """The nearest line below, or 0."""
-        return next((other for other in range(line + 1, len(self._lines) + 1) if self._counts(other)), 0)
+    def below(self, line: int, fits: Callable[[int], bool] = lambda _: True) -> int:
+        """The nearest line below that fits, or 0."""
+        lines = range(line + 1, len(self._lines) + 1)
+        return next((other for other in lines if self._counts(other) and fits(other)), 0)
 
     def _counts(self, line: int) -> bool:
         return bool(self.content(line)) and not self.content(line).startswith("#")

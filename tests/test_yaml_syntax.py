@@ -61,6 +61,12 @@ MISTAKES = {
     "no colon after a section": (f"development: true\nclients\n{CLIENT[9:]}", 2, NO_COLON),
     "no colon after the first section": (f"clients\n{CLIENT[9:]}", 1, NO_COLON),
     "no colon after a name": ("clients:\n  # ours\n  hq\n\n    secret: hush\n", 3, NO_COLON),
+    "no colon after a key above a comment": (
+        "clients:\n  hq:\n    address 10.0.0.1\n    # hush\n    secret: hush\n",
+        3,
+        NO_COLON,
+    ),
+    "no space after a colon above a comment": ("hq:\n  address:10.0.0.1\n  # hush\n  secret: hush\n", 2, NO_SPACE),
     "an equals sign for a colon": (f"{CLIENT}    secret = hush\nlog: {{}}\n", 4, NO_COLON),
     "no colon after very many quotes": ("x" + '""' * 60 + "\n  b: 1\n", 1, NO_COLON),
     "no space after a colon": ("clients:\n  hq:\n    secret:hush\n    policy: x\n", 3, NO_SPACE),
@@ -99,6 +105,16 @@ MISTAKES = {
         5,
         "is indented less than lines 2 and 8 and ends the mapping that line 8 continues; indent it like them",
     ),
+    "the first client in column 0": (
+        "clients:\nhq:\n    secret: hush-1\n  branch:\n    secret: hush-2\n",
+        2,
+        "is not indented below line 1 and ends the mapping that line 4 continues; indent it like line 4",
+    ),
+    "the first key of a client indented one more": (
+        "clients:\n  hq:\n     address: 10.0.0.1\n    # ours\n    secret: hush\n",
+        3,
+        "is indented differently than line 5, which belongs to the same mapping; indent both alike",
+    ),
     "a key below a section that ended": ("clients:\n  a: 1\nserver:\n    key: hush\n  workers: 2\n", 5, UNEVEN),
     "indented one less": (f"{CLIENT}   secret: hush\n", 4, UNEVEN),
     "indented one more": (f"{CLIENT}     secret: hush\n", 4, DEEPER),
@@ -131,3 +147,9 @@ def test_a_character_of_a_value_is_not_shown(monkeypatch):
             with pytest.raises(strict_yaml.StrictYamlError) as refused:
                 strict_yaml.load(f"key: {written}\n", "x.yaml")
             assert not {"q", "7", "'#'"} & set(str(refused.value).replace("quote", "").split())
+
+
+def test_a_key_in_column_0_is_right_where_every_key_may_be_there():
+    with pytest.raises(strict_yaml.StrictYamlError) as refused:
+        strict_yaml.load("alice:\n  groups: []\nbob:\n    groups: []\n  phones: []\n", "users.yaml")
+    assert f"users.yaml:5: {UNEVEN}" == str(refused.value)

@@ -31,7 +31,7 @@ SENTENCES = {
     "string_too_long": "must have at most {max_length} characters",
     "too_short": "must not be empty{example}",
     "too_long": "must have at most {max_length} items{example}",
-    "literal_error": "must be {expected}{suggestion}",
+    "literal_error": "must be {expected}{mapping}{suggestion}",
     "union_tag_invalid": "is of no known type; known are {expected_tags}{suggestion}",
     "union_tag_not_found": "has no type; add one of {types}",
 }
@@ -114,9 +114,15 @@ def _sentence(details: ErrorDetails, path: KeyPath, value: Any, schema: Mapping[
             **context,
             "example": _example(path, schema),
             "suggestion": suggestion(str(context.get("tag", value)), known),
+            "mapping": _or_mapping(path, schema),
             "types": ", ".join(node["const"] for node in nodes_at(schema, (*path, "type")) if "const" in node),
         }
     )
+
+
+def _or_mapping(path: KeyPath, schema: Mapping[str, Any]) -> str:
+    keys = [key for node in nodes_at(schema, path) for key in node.get("properties", ())]
+    return f", or a mapping with {', '.join(keys)}" if keys else ""
 
 
 def _example(path: KeyPath, schema: Mapping[str, Any]) -> str:

@@ -142,7 +142,7 @@ def test_yes_and_no_are_words(file):
         ("policies.staff.allow_numbers", ["+1"], "write + and 4 to 15 digits without spaces"),
         ("policies.staff.allow_numbers", ["+49 15"], "write + and 4 to 15 digits without spaces"),
         ("policies.staff.allow_numbers", [4915], "in quotes"),
-        ("policies.staff.on_delivery_failure", "accept", "must be 'reject'"),
+        ("policies.staff.on_delivery_failure", "bypass", "must be 'reject', or a mapping with bypass_until"),
         ("policies.staff.on_delivery_failure", {"bypass_until": "2027-01-01T00:00:00"}, "no zone"),
         ("policies.staff.on_delivery_failure", {"bypass_until": at(240 * 60 + 1)}, "240 minutes"),
         ("policies.staff.reply", [{"set": {}}], "must not be empty"),
