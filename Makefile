@@ -1,6 +1,7 @@
 # make demo   a login from end to end on this machine, with a simulated phone
 # make test   the tests; as root on Debian it installs the real servers they need
 # make lint   format, lint, types, import rules
+# make wheel  the wheel, in dist/; installs what building needs and nothing else, into an environment of its own
 # make story  produce the login that docs/login-story.md shows
 # make fuzz   hostile octets under atheris, SECONDS=60 for each target
 # make bench  what the server costs, beside its peers; with BENCH=--page, docs/performance.md is written anew
@@ -8,6 +9,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+BUILD := .venv-wheel
 SECONDS ?= 60
 FUZZED := wire password yaml configuration people provider
 
@@ -38,8 +40,9 @@ bench: $(VENV)/ready-dev peers
 story: $(VENV)/ready-dev peers
 	$(BIN)/python docs/produce_login_story.py
 
-wheel: $(VENV)/ready-dev
-	$(BIN)/python -m build --wheel
+wheel:
+	@sh tests/peers/make-venv $(PYTHON) $(BUILD)
+	$(BUILD)/bin/pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
 
 peers:
 	@sh tests/peers/install

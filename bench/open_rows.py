@@ -154,7 +154,7 @@ async def measured(kind: str, sizes: Sequence[int]) -> list[tuple[int, Spread, f
     with tempfile.TemporaryDirectory(prefix="radius-voice-bench-") as folder:
         async with opened(kind, Path(folder)) as (store, held):
             dialog, there = dialog_on(store), 0
-            await cost(dialog, 5_000_000)
+            await cost(dialog, 4_000_000)
             base = await held()
             for size in sizes:
                 while there < size:

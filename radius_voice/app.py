@@ -16,6 +16,7 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
+from radius_voice import advice
 from radius_voice.bounded import in_daemon_thread
 from radius_voice.build import Built, Shared, build
 from radius_voice.config.errors import ConfigError
@@ -72,7 +73,7 @@ class Service:
         self._worker = worker
         self._path = path
         self._started_with = self._settings = loaded.settings
-        self._warnings = loaded.warnings
+        self._loaded = loaded
         self._log = log
         self._tap = tap
         self._clock = time.monotonic
@@ -114,9 +115,10 @@ class Service:
         self._repeat(TIDY_EVERY, self._tidy)
         self._repeat(FOLLOW_EVERY, self._follow)
         self._repeat(WATCH_EVERY, self._watch_users)
-        for warning in (*self._warnings, *_announcements(settings)):
+        for warning in (*self._loaded.warnings, *_announcements(settings)):
             self._tell("warning", warning)
         self._tell("started", self._where(settings))
+        self._keep(self._warn_of_users(self._loaded, self._running[-1]))
 
     def _where(self, settings: Settings) -> str:
         pairs = zip(settings.server.listen, self.ports, strict=True)
@@ -196,7 +198,16 @@ class Service:
             self._tell("warning", warning)
         waiting = restart_needed(self._started_with, loaded.settings)
         self._tell("reloaded", f"needs a restart: {', '.join(waiting)}" if waiting else "")
+        self._keep(self._warn_of_users(loaded, built))
         self._keep(self._retire(old))
+
+    async def _warn_of_users(self, loaded: Loaded, built: Built) -> None:
+        """Of several workers the first does it. In a thread: many users take seconds, and logins go on meanwhile."""
+        if self._worker is not None and self._worker.number:
+            return
+        users = {name: source.everyone() for name, source in built.identity.items()}
+        for warning in await asyncio.to_thread(lambda: loaded.placed(advice.warnings_of(loaded.settings, users))):
+            self._tell("warning", warning)
 
     async def _retire(self, old: Built) -> None:
         """A generation ends with its last login: its calls are followed until they are over."""

@@ -22,15 +22,14 @@ from radius_voice.login.dialog import Dialog
 from radius_voice.login.limits import Limits
 from radius_voice.login.model import Limit
 from radius_voice.login.parts import Parts
+from radius_voice.login.phone import TEST_NUMBERS
 from radius_voice.login.policy import Policy, ReplyRule
 from radius_voice.login.ports import Delivery, LiveCalls, Store
 from radius_voice.radius.dictionary import Names
-from radius_voice.radius.packet import Attribute
 from radius_voice.resources import shipped
-from radius_voice.server import ROOM_FOR_REPLY, Generation
+from radius_voice.server import Generation
 
 NO_FIRST_FACTOR = "none"
-ROOM_FOR_ATTRIBUTES = ROOM_FOR_REPLY - 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +82,7 @@ def build(settings: Settings, shared: Shared, before: Built | None = None) -> Bu
             keys=shared.keys,
             store=shared.store,
             limits=limits_of(settings),
-            policies={name: _policy(name, policy, identity, encode) for name, policy in settings.policies.items()},
+            policies={name: _policy(name, settings, identity) for name in settings.policies},
             voice=voice,
             live={name: provider for name, provider in voice.items() if _is_live(provider)},
             friendly_name=settings.delivery.friendly_name,
@@ -147,22 +146,18 @@ def _limit(name: str, rate: Rate, reason: Reason) -> Limit:
     return Limit(name, rate.count, rate.period, reason)
 
 
-def _policy(
-    name: str, policy: PolicySettings, identity: Mapping[str, UsersFile], encode: Callable[[str, str], Attribute]
-) -> Policy:
+def allowed_numbers(settings: Settings, policy: PolicySettings) -> tuple[str, ...]:
+    """The numbers and prefixes that a policy allows to be called whatever their kind and country."""
+    return (*policy.allow_numbers, *((TEST_NUMBERS,) if settings.development else ()))
+
+
+def _policy(name: str, settings: Settings, identity: Mapping[str, UsersFile]) -> Policy:
+    policy = settings.policies[name]
     challenge = policy.challenge
     reply = tuple(
         ReplyRule(rule.when.group if rule.when else None, tuple((each, str(value)) for each, value in rule.set.items()))
         for rule in policy.reply
     )
-    octets = 0
-    for attribute, value in (pair for rule in reply for pair in rule.attributes):
-        try:
-            octets += len(encode(attribute, value)[1]) + 2
-        except ValueError as problem:
-            raise ValueError(f"policies.{name}.reply: {problem}") from None
-    if octets > ROOM_FOR_ATTRIBUTES:
-        raise ValueError(f"policies.{name}.reply: {octets} octets of attributes; at most {ROOM_FOR_ATTRIBUTES} fit")
     failure = policy.on_delivery_failure
     return Policy(
         name=name,
@@ -177,6 +172,7 @@ def _policy(
         ring=round(challenge.ring),
         cap=challenge.cap,
         countries=policy.countries,
+        allow_numbers=allowed_numbers(settings, policy),
         on_unavailable=Outcome(policy.on_unavailable),
         bypass_until=failure.bypass_until if isinstance(failure, Bypass) else 0.0,
         reply=reply,

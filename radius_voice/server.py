@@ -27,7 +27,6 @@ MS_CHAP = {1, 2, 11, 25}
 ECHO = (1).to_bytes(4)
 JITTER = 0.1
 RELEASE_EVERY = 0.1
-ROOM_FOR_REPLY = 1024
 _REPLY_CODES = {
     Outcome.ACCEPT: radius.ACCESS_ACCEPT,
     Outcome.REJECT: radius.ACCESS_REJECT,
@@ -374,7 +373,7 @@ def _unfit(packet: Packet) -> Reason | None:
         return Reason.BAD_REQUEST
     if len(packet.every(radius.STATE)) > 1:
         return Reason.BAD_REQUEST
-    if sum(len(value) + 2 for value in packet.every(radius.PROXY_STATE)) > radius.LONGEST - ROOM_FOR_REPLY:
+    if sum(len(value) + 2 for value in packet.every(radius.PROXY_STATE)) > radius.LONGEST - radius.ROOM_FOR_REPLY:
         return Reason.BAD_REQUEST  # every one comes back, and the answer must fit beside them
     return None
 

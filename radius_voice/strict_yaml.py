@@ -9,10 +9,13 @@ tags, several documents, and nesting deeper than `DEEPEST`. Plain scalars are re
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import TypeAlias, cast
 
 import yaml
+
+from radius_voice import yaml_syntax
 
 Scalar: TypeAlias = "bool | int | float | str | None"
 Value: TypeAlias = "Scalar | list[Value] | dict[str, Value]"
@@ -24,7 +27,6 @@ WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None, "~"
 INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
 FLOAT = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})\.[0-9]{1,18}")
 FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-TAGS = "tags (!name) are not allowed; quote the value if the ! is meant"
 PARSER = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 
 
@@ -37,18 +39,20 @@ class StrictYamlError(ValueError):
         super().__init__("\n".join(f"{name}:{line}: {message}" for line, message in self.errors))
 
 
-def load(text: str, name: str) -> tuple[Value, dict[Path, int]]:
+def load(text: str, name: str, sections: Collection[str] | None = None) -> tuple[Value, dict[Path, int]]:
     """Read the value that `text` writes, and the line (from 1) of each key and item by its path, `()` being the root.
 
-    `name` is the file's, for messages. Raises StrictYamlError with every error found, not the first alone.
+    `name` is the file's, for messages; `sections` are the keys that are expected at the root, None if any may be.
+    Raises StrictYamlError with every error found, not the first alone.
     """
     builder = _Builder()
     try:
         for event in yaml.parse(text, Loader=PARSER):
             builder.take(event)
+    except _TooDeep as broken:
+        builder.refuse(broken.line, yaml_syntax.TOO_DEEP)
     except yaml.MarkedYAMLError as broken:
-        mark = broken.problem_mark or broken.context_mark
-        builder.refuse(mark.line + 1 if mark else 1, _told(broken.problem or "not YAML"))
+        builder.refuse(*yaml_syntax.explain(broken, text, builder.quoted, sections))
     except (yaml.YAMLError, UnicodeError):
         builder.refuse(_unreadable_line(text), "holds a character that YAML forbids (a control character?)")
     if builder.errors:
@@ -65,6 +69,14 @@ def scalar(text: str) -> Scalar:
     if FLOAT.fullmatch(text):
         return float(text)
     return text
+
+
+class _TooDeep(Exception):
+    """The text is nested deeper than `DEEPEST`."""
+
+    def __init__(self, line: int) -> None:
+        super().__init__(line)
+        self.line = line
 
 
 @dataclass(slots=True)
@@ -86,6 +98,7 @@ class _Builder:
         self.root: Value = None
         self.lines: dict[Path, int] = {(): 1}
         self.errors: list[tuple[int, str]] = []
+        self.quoted = (0, 0)
         self._open: list[_Open] = []
         self._documents = 0
 
@@ -105,12 +118,14 @@ class _Builder:
                 self._add(None, line)
             case yaml.ScalarEvent():
                 self._check_properties(event, line)
+                if event.style in ("'", '"'):
+                    self.quoted = (line, cast("yaml.Mark", event.end_mark).line + 1)
                 plain = event.implicit[0]
                 self._add(scalar(event.value) if plain else event.value, line)
             case yaml.SequenceStartEvent() | yaml.MappingStartEvent():
                 self._check_properties(event, line)
                 if len(self._open) == DEEPEST:
-                    raise yaml.MarkedYAMLError(problem="nested too deeply", problem_mark=mark)
+                    raise _TooDeep(line)
                 value: list[Value] | dict[str, Value] = [] if isinstance(event, yaml.SequenceStartEvent) else {}
                 self._open.append(_Open(value, self._add(value, line)))
             case yaml.SequenceEndEvent() | yaml.MappingEndEvent():
@@ -122,7 +137,7 @@ class _Builder:
         if event.anchor is not None:
             self.refuse(line, "anchors (&name) are not allowed; quote the value if the & is meant")
         if event.tag is not None:
-            self.refuse(line, TAGS)
+            self.refuse(line, yaml_syntax.TAGS)
 
     def _add(self, value: Value, line: int) -> Path:
         """Put `value` where it belongs; returns its path."""
@@ -154,11 +169,6 @@ class _Builder:
         else:
             into.key, into.refused = key, False
             into.first_lines[key] = self.lines[(*into.path, key)] = line
-
-
-def _told(problem: str) -> str:
-    """Hide the one complaint that quotes the text, which may be a password that begins with `!`."""
-    return TAGS if problem.startswith("found undefined tag handle") else problem
 
 
 def _unreadable_line(text: str) -> int:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from radius_voice.cli.common import config_option, loaded, run
-from radius_voice.login.phone import parse_phone, refused_type
+from radius_voice.cli.common import callable_phone, config_option, loaded, run
 
 if TYPE_CHECKING:
     from radius_voice.config.schema import Settings
@@ -26,14 +25,11 @@ LOOKS = 180
 @click.argument("number")
 def call(path: Path, number: str) -> None:
     """Place one test call to NUMBER (+, country code, number) that speaks 1 2 3 4 5 6, and follow it to its end."""
-    try:
-        phone = parse_phone(number)
-    except ValueError as problem:
-        raise click.ClickException(str(problem)) from None
-    kind = refused_type(phone)
-    if kind:
-        raise click.ClickException(f"{phone.masked} is a {kind} number; those are never called")
-    if not run(_call(loaded(path).settings, phone)):
+    from radius_voice.build import allowed_numbers
+
+    settings = loaded(path).settings
+    allowed = [prefix for policy in settings.policies.values() for prefix in allowed_numbers(settings, policy)]
+    if not run(_call(settings, callable_phone(number, tuple(allowed)))):
         raise click.exceptions.Exit(1)
 
 

@@ -10,6 +10,7 @@ import click
 
 from radius_voice.config.errors import ConfigError
 from radius_voice.config.load import Loaded, load
+from radius_voice.login.phone import Phone, caution, parse_phone, refused_type
 
 _T = TypeVar("_T")
 
@@ -25,6 +26,23 @@ def loaded(path: Path) -> Loaded:
         return load(path)
     except ConfigError as problem:
         raise click.ClickException(f"the configuration cannot be used:\n{problem}") from None
+
+
+def callable_phone(text: str, allowed: tuple[str, ...] = ()) -> Phone:
+    """The number that `text` writes, or the end of the command with the reason why it is not called.
+
+    `allowed` are numbers and prefixes that are called whatever their kind.
+    """
+    try:
+        phone = parse_phone(text)
+    except ValueError as problem:
+        raise click.ClickException(str(problem)) from None
+    reason = None if phone.e164.startswith(allowed) else caution(phone)
+    if reason and refused_type(phone):
+        raise click.ClickException(reason)
+    if reason:
+        click.echo(f"warning: {reason}", err=True)
+    return phone
 
 
 def run(work: Coroutine[Any, Any, _T]) -> _T:

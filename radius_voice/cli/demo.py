@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from radius_voice.cli.common import run
-from radius_voice.login.phone import parse_phone
+from radius_voice.cli.common import callable_phone, run
 from radius_voice.resources import shipped
 
 if TYPE_CHECKING:
@@ -32,7 +31,6 @@ LISTEN = "udp://127.0.0.1:1812"
 ACCOUNT = "AC" + "0" * 32
 TOKEN = "demo token of the simulator"  # noqa: S105 - as config/demo.yaml writes it
 TWILIO = ("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_FROM")
-TRIES = 3
 
 
 @click.command()
@@ -48,10 +46,7 @@ def demo(number: str | None) -> None:
 
     phone = None
     if number is not None:
-        try:
-            phone = parse_phone(number)
-        except ValueError as problem:
-            raise click.ClickException(str(problem)) from None
+        phone = callable_phone(number)
         missing = [name for name in TWILIO if not os.environ.get(name)]
         if missing:
             raise click.ClickException(f"--call needs your Twilio account in the environment: {', '.join(missing)}")
@@ -121,9 +116,7 @@ async def _log_in(client: RadiusClient, simulator: Simulator | None) -> bool:
     _line("gateway", "Access-Request", f"{USER} and her password")
     reply = await client.request([(radius.USER_NAME, USER.encode())], PASSWORD.encode())
     said = ""
-    for _ in range(TRIES):
-        if reply.code != radius.ACCESS_CHALLENGE:
-            break
+    while reply.code == radius.ACCESS_CHALLENGE:
         heard, code = _last_call(simulator)
         if heard != said:  # every call speaks a code of its own
             _line("phone", "rings and says", f"“{heard}”")

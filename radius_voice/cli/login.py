@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 import socket
+import sys
 from ipaddress import ip_address
 
 import click
@@ -31,12 +31,17 @@ def login(server: str, user: str, secret: str | None, station: str, timeout: flo
     The password is asked for, or read from the first line of standard input; codes come from the next lines.
     """
     host, port = _address(server)
+    if not secret and not sys.stdin.isatty():
+        raise click.ClickException(
+            "no shared secret, and no terminal to ask for it; put it into the environment variable RADIUS_SECRET, "
+            'for example: RADIUS_SECRET="$(cat FILE)"'
+        )
     shared = secret or click.prompt("Shared secret", hide_input=True, err=True)
     client = RadiusClient(host, port, shared.encode(), Timers(in_all=timeout))
     attributes: list[Attribute] = [(radius.USER_NAME, user.encode()), (32, socket.gethostname().encode()[:253])]
     if station:
         attributes.append((radius.CALLING_STATION_ID, station.encode()))
-    password = click.prompt("Password", hide_input=os.isatty(0), err=True)
+    password = click.prompt("Password", hide_input=sys.stdin.isatty(), err=True)
     reply = _asked(client, attributes, password)
     while reply.code == radius.ACCESS_CHALLENGE:
         state = reply.first(radius.STATE) or b""

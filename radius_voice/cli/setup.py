@@ -10,7 +10,9 @@ import click
 from radius_voice.cli.common import config_option, loaded, run
 
 if TYPE_CHECKING:
+    from radius_voice.config.load import Loaded
     from radius_voice.config.schema import Settings
+    from radius_voice.identity.users_file import UsersFile
 
 
 @click.command()
@@ -43,40 +45,50 @@ def init(directory: Path) -> None:
 @click.option("--connect", is_flag=True, help="Also try the store and every provider.")
 def check(path: Path, connect: bool) -> None:
     """Validate a configuration and print the policy that results."""
-    from radius_voice.identity.passwords import Hasher
-    from radius_voice.identity.users_file import UsersFile, UsersFileError
-    from radius_voice.radius.dictionary import Names
-    from radius_voice.resources import shipped
-    from radius_voice.verification_time import slow_verifications
+    from radius_voice.advice import warnings_of
 
-    configuration = loaded(path)
+    configuration, sources = _examined(path)
     settings = configuration.settings
-    people: dict[str, UsersFile] = {}
-    hasher = Hasher()
-    names = Names(shipped("dictionaries"))
-    try:
-        for name, source in settings.identity.items():
-            people[name] = UsersFile(source.path, hasher)
-        for policy in settings.policies.values():
-            for rule in policy.reply:
-                for attribute, value in rule.set.items():
-                    names.encode(attribute, str(value))
-    except (UsersFileError, ValueError) as problem:
-        raise click.ClickException(str(problem)) from None
-    except OSError as problem:
-        raise click.ClickException(f"{problem.filename}: {problem.strerror}") from None
-    finally:
-        hasher.close()
-    for warning in configuration.warnings:
+    users = {name: source.everyone() for name, source in sources.items()}
+    for warning in (*configuration.warnings, *configuration.placed(warnings_of(settings, users))):
         click.echo(f"warning: {warning}", err=True)
-    _describe(settings, {name: len(source.everyone()) for name, source in people.items()})
-    answer_within = {name: client.answer_within for name, client in settings.clients.items()}
-    too_slow = list(slow_verifications(people, answer_within))
-    if too_slow:
-        raise click.ClickException("\n".join(too_slow))
+    _describe(settings, {name: len(everyone) for name, everyone in users.items()})
     if connect and not run(_connect(settings)):
         raise click.exceptions.Exit(1)
     click.echo(f"{path}: good")
+
+
+def _examined(path: Path) -> tuple[Loaded, dict[str, UsersFile]]:
+    """The configuration and its identity sources, or the end of the command with every error in both."""
+    from radius_voice.config.errors import ConfigError
+    from radius_voice.config.load import load
+    from radius_voice.identity.passwords import Hasher
+    from radius_voice.identity.users_file import UsersFile
+    from radius_voice.verification_time import slow_verifications
+
+    errors: list[str] = []
+    try:
+        configuration = load(path)
+        files = {name: source.path for name, source in configuration.settings.identity.items()}
+    except ConfigError as problem:
+        configuration, errors, files = None, list(problem.errors), dict(problem.users_files)
+    sources: dict[str, UsersFile] = {}
+    hasher = Hasher()
+    for name, file in files.items():
+        try:
+            sources[name] = UsersFile(file, hasher)
+        except ValueError as problem:
+            errors += str(problem).splitlines()
+        except OSError as problem:
+            if configuration is not None:  # or else it is among the errors already
+                errors.append(f"{file}: {problem.strerror}")
+    hasher.close()
+    if configuration is not None and not errors:
+        clients = configuration.settings.clients.items()
+        errors += slow_verifications(sources, {name: client.answer_within for name, client in clients})
+    if configuration is None or errors:
+        raise click.ClickException("\n".join(["the configuration cannot be used:", *errors]))
+    return configuration, sources
 
 
 def _describe(settings: Settings, people: dict[str, int]) -> None:

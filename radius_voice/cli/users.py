@@ -14,7 +14,7 @@ import click
 
 from radius_voice.cli.limits import unlock
 from radius_voice.login.model import User
-from radius_voice.login.phone import Phone, parse_phone
+from radius_voice.login.phone import Phone, caution, parse_phone
 
 if TYPE_CHECKING:
     from radius_voice.identity.users_text import Person
@@ -28,9 +28,12 @@ SHOW_PHONES = click.option("--show-phones", is_flag=True, help="Write phone numb
 
 def _phones(_context: click.Context, _option: click.Parameter, texts: tuple[str, ...]) -> tuple[Phone, ...]:
     try:
-        return tuple(parse_phone(text) for text in texts)
+        phones = tuple(parse_phone(text) for text in texts)
     except ValueError as problem:
         raise click.BadParameter(str(problem)) from None
+    for warning in filter(None, map(caution, phones)):
+        click.echo(f"warning: {warning}", err=True)
+    return phones
 
 
 PHONES = click.option(

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, TypeAlias
 
+import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from radius_voice.strict_yaml import Path as KeyPath
+from radius_voice.words import suggestion
 
 Finding: TypeAlias = tuple[KeyPath, str]
 """Something about the value at a path: what is wrong, and the mend."""
@@ -22,26 +24,31 @@ SENTENCES = {
     "int_type": "must be a whole number",
     "int_from_float": "must be a whole number",
     "bool_type": "must be true or false",
-    "tuple_type": "must be a list",
+    "tuple_type": "must be a list{example}",
     "greater_than_equal": "must be at least {ge}",
     "less_than_equal": "must be at most {le}",
     "string_too_short": "must not be empty",
     "string_too_long": "must have at most {max_length} characters",
-    "too_short": "must not be empty",
-    "too_long": "must have at most {max_length} items",
-    "literal_error": "must be {expected}",
-    "union_tag_invalid": "is of no known type; known are {expected_tags}",
-    "union_tag_not_found": "has no type; add one",
+    "too_short": "must not be empty{example}",
+    "too_long": "must have at most {max_length} items{example}",
+    "literal_error": "must be {expected}{mapping}{suggestion}",
+    "union_tag_invalid": "is of no known type; known are {expected_tags}{suggestion}",
+    "union_tag_not_found": "has no type; add one of {types}",
 }
+QUOTED = re.compile("'([^']*)'")
 MAPPINGS = ("model_type", "dict_type", "model_attributes_type")
 READABLE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 class ConfigError(ValueError):
-    """A file that cannot be used. `errors` are whole sentences with file and line, one for each thing to mend."""
+    """A file that cannot be used. `errors` are whole sentences with file and line, one for each thing to fix.
 
-    def __init__(self, errors: Iterable[str]) -> None:
+    `users_files` are the users files that it names, by identity source: their errors can be reported too.
+    """
+
+    def __init__(self, errors: Iterable[str], users_files: Mapping[str, Path] | None = None) -> None:
         self.errors = tuple(errors)
+        self.users_files = users_files or {}
         super().__init__("\n".join(self.errors))
 
 
@@ -91,7 +98,8 @@ def findings_of(error: ValidationError, tree: Any, schema: Mapping[str, Any]) ->
 def _sentence(details: ErrorDetails, path: KeyPath, value: Any, schema: Mapping[str, Any]) -> str:
     kind, context = details["type"], details.get("ctx", {})
     if value is None and kind not in ("union_tag_not_found", "value_error"):
-        return "has no value; give it one or remove the key"
+        holds_keys = any("properties" in node or "patternProperties" in node for node in nodes_at(schema, path))
+        return f"has no value; {'indent what belongs to it' if holds_keys else 'give it one'} or remove the key"
     if kind in MAPPINGS:
         return "must be a mapping: its keys on lines of their own, indented below it"
     if kind == "string_type" and isinstance(value, bool | int | float):
@@ -100,7 +108,30 @@ def _sentence(details: ErrorDetails, path: KeyPath, value: Any, schema: Mapping[
         return _pattern_sentence(details["loc"], path, schema)
     if kind == "value_error":
         return str(context["error"])
-    return SENTENCES.get(kind, "is not valid").format_map(context)
+    known = QUOTED.findall(context.get("expected", context.get("expected_tags", "")))
+    return SENTENCES.get(kind, "is not valid").format_map(
+        {
+            **context,
+            "example": _example(path, schema),
+            "suggestion": suggestion(str(context.get("tag", value)), known),
+            "mapping": _or_mapping(path, schema),
+            "types": ", ".join(node["const"] for node in nodes_at(schema, (*path, "type")) if "const" in node),
+        }
+    )
+
+
+def _or_mapping(path: KeyPath, schema: Mapping[str, Any]) -> str:
+    keys = [key for node in nodes_at(schema, path) for key in node.get("properties", ())]
+    return f", or a mapping with {', '.join(keys)}" if keys else ""
+
+
+def _example(path: KeyPath, schema: Mapping[str, Any]) -> str:
+    """`; write it like [...]` with a list as the file would write it: an example of the schema, or the default."""
+    for node in nodes_at(schema, path):
+        for example in (*node.get("examples", ()), node.get("default")):
+            if example and isinstance(example, list):
+                return f"; write it like {yaml.safe_dump(example, default_flow_style=True, width=200).strip()}"
+    return ""
 
 
 def _pattern_sentence(location: Sequence[str | int], path: KeyPath, schema: Mapping[str, Any]) -> str:
@@ -123,13 +154,15 @@ def _walked(location: Sequence[str | int], tree: Any) -> tuple[KeyPath, Any]:
 def _unknown_key(path: KeyPath, value: Any, schema: Mapping[str, Any]) -> Finding:
     *above, key = path
     known = [name for node in nodes_at(schema, tuple(above)) for name in node.get("properties", ())]
-    close = get_close_matches(str(key), known, n=1)
-    if close:
-        return path, f"unknown key; did you mean {close[0]}?"
-    if value is None:
-        # `{secret: abc,def}` makes a key of half a secret.
-        return tuple(above), "has an unknown key without a value; quote a text that holds a comma, or remove the key"
-    return path, f"unknown key; known here are {', '.join(dict.fromkeys(known))}"
+    meant = suggestion(str(key), known)
+    # `{secret: abc,def}` and `{secret:abc}` make a key of a secret, or of half of one.
+    if value is None and not (meant and READABLE.fullmatch(str(key))):
+        fix = "write KEY: VALUE with a space after the colon, and put a text that holds a comma in quotes"
+        return tuple(above), f"has an unknown key without a value; {fix}"
+    if meant:
+        return path, f"unknown key{meant}"
+    indent = "; if it belongs to the section above, indent it" if isinstance(value, dict) and not above else ""
+    return path, f"unknown key; known here are {', '.join(dict.fromkeys(known))}{indent}"
 
 
 def nodes_at(schema: Mapping[str, Any], path: KeyPath) -> list[Mapping[str, Any]]:

@@ -21,7 +21,7 @@ USERS = """\
 #
 # alice:
 #   password: $argon2id$v=19$...
-#   phones: ["+14155550123", "+442079460123"]
+#   phones: ["+14155550123", "+442079460958"]
 #   language: en
 #   groups: [staff]
 #   disabled: false
@@ -29,15 +29,15 @@ USERS = """\
 
 
 def write_configuration(directory: Path) -> list[Path]:
-    """Write a commented configuration with a fresh secret into `directory`, made if missing; returns the files.
+    """Write a commented configuration with fresh secrets into `directory`, made if missing; returns the files.
 
     Raises ConfigError, having written nothing, when one of the files exists or cannot be written.
     """
-    secret = "".join(secrets.choice(ALPHABET) for _ in range(SECRET_LENGTH))
     contents = {
         "radius-voice.yaml": (shipped("config") / "radius-voice.yaml").read_text(encoding="utf-8"),
         "users.yaml": USERS,
-        "office-vpn.secret": secret + "\n",
+        "office-vpn.secret": _secret() + "\n",
+        "this-machine.secret": _secret() + "\n",
         "twilio-auth-token": PLACEHOLDER_SECRET + "\n",
     }
     files = {directory / name: content for name, content in contents.items()}
@@ -55,3 +55,7 @@ def write_configuration(directory: Path) -> list[Path]:
     except OSError as error:
         raise ConfigError([f"{error.filename or directory}: cannot be written: {error.strerror}"]) from None
     return list(files)
+
+
+def _secret() -> str:
+    return "".join(secrets.choice(ALPHABET) for _ in range(SECRET_LENGTH))

@@ -88,6 +88,8 @@ def text_of(value: Any) -> str:
             raise ValueError("YAML reads this as a number or a truth value, not as text; put it in quotes")
         case None:
             raise ValueError("has no value; give it one or remove the key")
+        case dict():
+            raise ValueError("must be text; put a text that ends in a colon, or holds a colon and a space, in quotes")
         case _:
             raise ValueError("must be text")
 
@@ -180,6 +182,24 @@ PHONE = Kind(_phone, {"type": "string", "pattern": r"^\+", "examples": ["+141555
 """A phone number in international form; it becomes a Phone."""
 
 
+NUMBER = r"\+[1-9][0-9]{3,14}"
+
+
+def _number_prefix(value: Any, _place: Place) -> str:
+    text = text_of(value)
+    if not re.fullmatch(NUMBER, text):
+        raise ValueError(
+            "not a number or prefix; write + and 4 to 15 digits without spaces, like +4915 or +12025550123"
+        )
+    return text
+
+
+NUMBER_PREFIX = Kind(
+    _number_prefix, {"type": "string", "pattern": f"^{NUMBER}$", "examples": ["+4915", "+12025550123"]}
+)
+"""An E.164 number or the beginning of one; it stays text."""
+
+
 def _network(value: Any, _place: Place) -> Network:
     text = text_of(value)
     try:
@@ -197,7 +217,8 @@ def _without_host_bits(text: str) -> Network:
         return ip_network(text, strict=False)
     except ValueError:
         mend = "write it like 192.0.2.10, 198.51.100.0/24 or 2001:db8::/32"
-        raise ValueError(f"not an address or network; {mend}") from None
+        several = ", and several as a list, like [192.0.2.10, 198.51.100.0/24]"
+        raise ValueError(f"not an address or network; {mend}{several if re.search('[ ,]', text) else ''}") from None
 
 
 NETWORK = Kind(_network, {"type": "string", "examples": ["192.0.2.10", "198.51.100.0/24", "2001:db8::/32"]})
@@ -284,18 +305,45 @@ URL = Kind(_url, {"type": "string", "pattern": "^https?://[^/@]+/?$", "examples"
 """`http://HOST[:PORT]` or `https://HOST[:PORT]`, without path or credentials; it stays text."""
 
 
+OFTEN_MEANT = {
+    "EL": "GR",
+    "EN": "GB",
+    "UK": "GB",
+    "CAN": "CA",
+    "DEU": "DE",
+    "ESP": "ES",
+    "FRA": "FR",
+    "GBR": "GB",
+    "GER": "DE",
+    "IRL": "IE",
+    "SUI": "CH",
+    "USA": "US",
+}
+"""Codes of other lists that people write for those of ISO 3166."""
+
+
 def _countries(value: Any, _place: Place) -> frozenset[str] | None:
     if value == "any":
         return None
     if not isinstance(value, list) or not value:
         raise ValueError("write a list of countries, like [US, GB], or any")
-    if not all(isinstance(code, str) and code in SUPPORTED_REGIONS for code in value):
-        raise ValueError("holds what is no country; write ISO 3166 codes of two capital letters, like [US, GB]")
+    wrong = [_not_a_country(code) for code in value if not isinstance(code, str) or code not in SUPPORTED_REGIONS]
+    if wrong:
+        raise ValueError(
+            f"{', '.join(dict.fromkeys(wrong))}; write ISO 3166 codes of two capital letters, like [US, GB]"
+        )
     return frozenset(value)
 
 
+def _not_a_country(code: Any) -> str:
+    if not isinstance(code, str) or not re.fullmatch("[A-Za-z]{2,3}", code):
+        return "holds an item that is no country code"
+    meant = OFTEN_MEANT.get(code.upper(), code.upper())
+    return f"{code} is no country code{f' (did you mean {meant}?)' if meant in SUPPORTED_REGIONS else ''}"
+
+
 CODES = {"type": "array", "minItems": 1, "items": {"type": "string", "pattern": "^[A-Z]{2}$"}}
-COUNTRIES = Kind(_countries, {"anyOf": [{"const": "any"}, CODES]})
+COUNTRIES = Kind(_countries, {"anyOf": [{"const": "any"}, CODES], "examples": [["US", "GB"]]})
 """`any`, which becomes None, or a list of ISO 3166 codes."""
 
 

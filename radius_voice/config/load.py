@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +21,7 @@ from radius_voice.config.schema import (
     Admin,
     Client,
     Fixed,
+    Identity,
     Policy,
     Provider,
     Server,
@@ -48,6 +49,7 @@ SERVER = TypeAdapter(Server)
 STORE: TypeAdapter[Store] = TypeAdapter(Store)
 ADMIN = TypeAdapter(Admin)
 CLIENT = TypeAdapter(Client)
+IDENTITY: TypeAdapter[Identity] = TypeAdapter(Identity)
 POLICY = TypeAdapter(Policy)
 PROVIDER: TypeAdapter[TwilioVoice | Fixed] = TypeAdapter(Provider)
 Part = TypeVar("Part")
@@ -55,10 +57,19 @@ Part = TypeVar("Part")
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Settings, and what a person should know about them: sentences with file and line."""
+    """Settings, and what a person should know about them: sentences with file and line.
+
+    `lines` are those of the file `name`, for findings that come later.
+    """
 
     settings: Settings
     warnings: tuple[str, ...]
+    name: str
+    lines: Mapping[strict_yaml.Path, int] = field(repr=False)
+
+    def placed(self, findings: Iterable[Finding]) -> tuple[str, ...]:
+        """Findings about the file as sentences with file, line and key."""
+        return tuple(placed(self.name, self.lines, findings))
 
 
 def load(path: Path | str, environ: Mapping[str, str] | None = None, clock: Callable[[], float] = time.time) -> Loaded:
@@ -70,20 +81,24 @@ def load(path: Path | str, environ: Mapping[str, str] | None = None, clock: Call
     path = Path(path)
     text = _text_of(path)
     try:
-        tree, lines = strict_yaml.load(text, str(path))
+        tree, lines = strict_yaml.load(text, str(path), sections=Settings.model_fields)
     except strict_yaml.StrictYamlError as error:
         raise ConfigError(str(error).splitlines()) from None
     if not isinstance(tree, dict):
         what = "is empty" if tree is None else "is not a mapping of settings"
         raise ConfigError([f"{path}:1: {what}; config/minimal.yaml shows the least it must say"])
     place = Place(Path(os.path.abspath(path)).parent, os.environ if environ is None else environ)  # noqa: PTH100 - a link's own folder counts
-    settings, findings, warnings = _checked(tree, place, clock())
+    filled = _filled(tree)
+    draft = _draft(filled, place)
+    settings, findings = _checked(filled, draft, place, clock())
     if settings is None:
-        raise ConfigError(placed(str(path), lines, findings))
+        users_files = {name: source.path for name, source in draft.identity.items()}
+        raise ConfigError(placed(str(path), lines, findings), users_files)
+    warnings = [*rules.warnings(draft, clock()), *rules.secret_warnings(settings, place.directory)]
     told = list(placed(str(path), lines, warnings))
     if place.holds_secret and not settings.development:
         told += _readable(path)
-    return Loaded(settings, tuple(told))
+    return Loaded(settings, tuple(told), str(path), lines)
 
 
 def restart_needed(running: Settings, wanted: Settings) -> list[str]:
@@ -123,16 +138,16 @@ def _text_of(path: Path) -> str:
         raise ConfigError([f"{path}:{line}: is not UTF-8; save the file as UTF-8"]) from None
 
 
-def _checked(tree: dict[str, Any], place: Place, now: float) -> tuple[Settings | None, list[Finding], list[Finding]]:
-    """Settings (None when something is wrong), errors, warnings."""
-    filled = _filled(tree)
-    draft = _draft(filled, place)
+def _checked(
+    filled: dict[str, Any], draft: rules.Draft, place: Place, now: float
+) -> tuple[Settings | None, list[Finding]]:
+    """Settings (None when something is wrong), and what is wrong."""
     errors = list(rules.errors(draft, now))
     try:
         settings = Settings.model_validate(filled, context=place)
     except ValidationError as error:
-        return None, [*findings_of(error, filled, json_schema()), *errors], []
-    return (None if errors else settings), errors, list(rules.warnings(draft, now))
+        return None, [*findings_of(error, filled, json_schema()), *errors]
+    return (None if errors else settings), errors
 
 
 def _filled(tree: dict[str, Any]) -> dict[str, Any]:
@@ -171,6 +186,7 @@ def _draft(tree: dict[str, Any], place: Place) -> rules.Draft:
         clients=_right(clients, CLIENT, place),
         policies=_right(policies, POLICY, place),
         providers=_right(providers, PROVIDER, place),
+        identity=_right(_mapping(tree.get("identity")), IDENTITY, place),
         identity_names=list(_mapping(tree.get("identity"))),
         policy_names=list(policies),
         provider_names=list(providers),

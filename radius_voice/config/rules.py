@@ -6,13 +6,18 @@ one wrong key does not hide what else is wrong.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from ipaddress import ip_address, ip_network
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
-from radius_voice.config.errors import Finding, readable
+from pydantic import SecretStr
+
+from radius_voice.config.errors import Finding, dotted, readable
+from radius_voice.config.files import unreadable
 from radius_voice.config.kinds import Network
 from radius_voice.config.schema import (
     Admin,
@@ -22,17 +27,27 @@ from radius_voice.config.schema import (
     Policy,
     Provider,
     Server,
+    Settings,
     TwilioVoice,
+    UsersFile,
 )
+from radius_voice.config.section import Section
 from radius_voice.config.stores import RedisStore, Store
+from radius_voice.radius.packet import ROOM_FOR_REPLY
+from radius_voice.resources import shipped
 from radius_voice.strict_yaml import Path as KeyPath
+from radius_voice.words import suggestion
 
 SHORT_SECRET = 16
 SHORT_KEY = 32
+ROOM_FOR_ATTRIBUTES = ROOM_FOR_REPLY - 64
+"""Octets of the attributes of one policy's reply rules, all together; the rest is for the server's own."""
 LONGEST_BYPASS = 240 * 60
 PLACEHOLDER_SID = "AC" + "0" * 32
 PLACEHOLDER_SECRET = "replace-me"  # noqa: S105 - it is what the user must replace
 TEST_NUMBER = "+15005550006"
+VARIABLE = re.compile(r"\$\{\w+\}|\$[A-Z][A-Z0-9_]*|\$\(.*\)|%[A-Z][A-Z0-9_]*%|\{\{.*\}\}")
+"""How shells, Windows and templates write a variable."""
 DOCUMENTATION = tuple(
     ip_network(text) for text in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")
 )
@@ -53,6 +68,7 @@ class Draft:
     clients: Mapping[str, Client]
     policies: Mapping[str, Policy]
     providers: Mapping[str, Provider]
+    identity: Mapping[str, UsersFile]
     identity_names: Sequence[str]
     policy_names: Sequence[str]
     provider_names: Sequence[str]
@@ -67,6 +83,11 @@ def errors(draft: Draft, now: float) -> Iterator[Finding]:
     yield from _store(draft)
     yield from _client_errors(draft)
     yield from _references(draft)
+    for name, source in draft.identity.items():
+        if problem := unreadable(source.path):
+            yield ("identity", name, "path"), problem
+    if any(policy.reply for policy in draft.policies.values()):
+        yield from _replies(draft)
     yield from _bypasses(draft, now)
     yield from _voice(draft)
     for name, provider in draft.providers.items():
@@ -93,6 +114,46 @@ def warnings(draft: Draft, now: float) -> Iterator[Finding]:
         yield ("store",), "what is kept, and a password, go over the network in clear; write tls: true"
     if draft.admin and not draft.admin.listen.loopback:
         yield ("admin", "listen"), "metrics and health can be read by whoever reaches this address; 127.0.0.1 is safer"
+
+
+def secret_warnings(settings: Settings, directory: Path) -> Iterator[Finding]:
+    """Secrets that are probably not meant as they are. `directory` is the configuration file's."""
+    clients: dict[str, KeyPath] = {}
+    for path, secret in _secrets(settings, ()):
+        if VARIABLE.fullmatch(secret):
+            yield path, "is the text of a variable, which is not expanded here; write {env: NAME}"
+        elif _is_file(directory, secret):
+            yield path, "is the name of a file; write {file: NAME} if the secret is in it"
+        if path[0] == "clients":
+            first = clients.setdefault(secret, path)
+            if first[1] != path[1]:
+                yield path, f"is the same as {dotted(first)}; give each gateway a secret of its own"
+            elif first != path:
+                yield path, "is listed twice; write the new and the old secret, or only one"
+
+
+def _secrets(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+    """Every secret below `value`, and its path in the file."""
+    below: list[tuple[KeyPath, Any]] = []
+    match value:
+        case SecretStr():
+            yield path, value.get_secret_value()
+        case Section():
+            fields = type(value).model_fields.items()
+            below = [((*path, field.alias or name), getattr(value, name)) for name, field in fields]
+        case dict():
+            below = [((*path, name), each) for name, each in value.items()]
+        case tuple():
+            below = [(path if len(value) == 1 else (*path, index), each) for index, each in enumerate(value)]
+    for deeper, each in below:
+        yield from _secrets(each, deeper)
+
+
+def _is_file(directory: Path, name: str) -> bool:
+    try:
+        return (directory / name).is_file()
+    except (OSError, ValueError):  # too long, or no name
+        return False
 
 
 def _server(draft: Draft) -> Iterator[Finding]:
@@ -152,6 +213,23 @@ def _references(draft: Draft) -> Iterator[Finding]:
             yield path, _unknown("identity source", source, draft.identity_names)
     if "none" in draft.identity_names:
         yield ("identity", "none"), "none means that the gateway checks passwords; use another name"
+
+
+def _replies(draft: Draft) -> Iterator[Finding]:
+    from radius_voice.radius.dictionary import Names  # noqa: PLC0415 - needed by few configurations
+
+    names = Names(shipped("dictionaries"))
+    for policy_name, policy in draft.policies.items():
+        path = ("policies", policy_name, "reply")
+        octets = 0
+        for index, rule in enumerate(policy.reply):
+            for attribute, value in rule.set.items():
+                try:
+                    octets += len(names.encode(attribute, str(value))[1]) + 2
+                except ValueError as problem:
+                    yield (*path, index, "set", attribute), str(problem).removeprefix(f"{attribute}: ")
+        if octets > ROOM_FOR_ATTRIBUTES:
+            yield path, f"has {octets} octets of attributes, {ROOM_FOR_ATTRIBUTES} fit; remove some"
 
 
 def _bypasses(draft: Draft, now: float) -> Iterator[Finding]:
@@ -220,9 +298,7 @@ def _twilio_warnings(provider: TwilioVoice, path: KeyPath) -> Iterator[Finding]:
 
 
 def _unknown(what: str, name: str, known: Sequence[str]) -> str:
-    close = get_close_matches(name, known, n=1)
-    hint = f"did you mean {readable(close[0])}?" if close else f"known are {_list(known) or 'none'}"
-    return f"there is no such {what}; {hint}"
+    return f"there is no such {what}{suggestion(name, known) or '; known are ' + (_list(known) or 'none')}"
 
 
 def _list(names: Sequence[str]) -> str:

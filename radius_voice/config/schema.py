@@ -17,6 +17,7 @@ from radius_voice.config.kinds import (
     COUNTRIES,
     HOST_PORT,
     NETWORK,
+    NUMBER_PREFIX,
     PATH,
     PATH_OR_STDOUT,
     PHONE,
@@ -81,9 +82,13 @@ class Server(Section):
 class Client(Section):
     """A gateway, or several that share a secret."""
 
-    address: Annotated[tuple[Annotated[Network, NETWORK], ...], Field(strict=False, min_length=1), OrMany()]
+    address: Annotated[tuple[Annotated[Network, NETWORK], ...], Field(strict=False, min_length=1), OrMany()] = Field(
+        ..., examples=[["192.0.2.10", "198.51.100.0/24"]]
+    )
     """An address, a network, or a list of them; the longest prefix decides."""
-    secret: Annotated[tuple[Secret, ...], Field(strict=False, min_length=1, max_length=2), OrMany()] = Field(...)
+    secret: Annotated[tuple[Secret, ...], Field(strict=False, min_length=1, max_length=2), OrMany()] = Field(
+        ..., examples=[[{"file": "new.secret"}, {"file": "old.secret"}]]
+    )
     """The shared secret; a list of two while it is being changed."""
     require_message_authenticator: Literal["yes", "auto", "no"] = "yes"
     """Whether requests must carry a Message-Authenticator (CVE-2024-3596); auto: once one did."""
@@ -169,13 +174,17 @@ class Policy(Section):
     """The code and its life."""
     countries: Annotated[frozenset[str] | None, COUNTRIES] = written("any")
     """Which countries may be called."""
+    allow_numbers: Annotated[tuple[Annotated[str, NUMBER_PREFIX], ...], Field(strict=False)] = written(
+        [], examples=[["+4915", "+12025550123"]]
+    )
+    """Numbers and prefixes that may be called whatever their kind and country."""
     on_unavailable: Literal["silence", "reject"] = "silence"
     """What the gateway gets while an identity source or the store is out of reach."""
     on_delivery_failure: Annotated[
         Annotated[Literal["reject"], Tag("word")] | Annotated[Bypass, Tag("mapping")], Discriminator(_word_or_mapping)
     ] = "reject"
     """What the gateway gets when no provider can place the call."""
-    reply: Annotated[tuple[ReplyRule, ...], Field(strict=False)] = written([])
+    reply: Annotated[tuple[ReplyRule, ...], Field(strict=False)] = written([], examples=[[{"set": {"Class": "VPN"}}]])
     """Attributes that an Access-Accept carries."""
 
 
@@ -240,7 +249,7 @@ class Delivery(Section):
 
     friendly_name: str = Field(min_length=1, max_length=60, pattern=r"^[^\x00-\x1f\x7f]*$", examples=["ACME VPN"])
     """Whose login it is, as people hear and read it."""
-    voice: Annotated[tuple[str, ...], Field(strict=False)] = Field(default_factory=tuple)
+    voice: Annotated[tuple[str, ...], Field(strict=False)] = Field(default_factory=tuple, examples=[["twilio"]])
     """Providers that call, in the order of failover; all of them when left out."""
     providers: dict[Name, Provider] = Field(min_length=1)
     """Who places calls."""

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from radius_voice.config.kinds import Kind, Place, Shape, path_of, text_of
 from radius_voice.files import read_file
+from radius_voice.words import suggestion
 
 LARGEST = 65536
 READABLE_BY_OTHERS = 0o007
@@ -42,6 +43,8 @@ def _secret(value: Any, place: Place) -> SecretStr:
     text = text_of(value)
     if any("\ud800" <= character <= "\udfff" for character in text):
         raise ValueError("holds half a character (a surrogate); write the whole one")
+    if "\n" in text:
+        raise ValueError(f"holds a line break, which a shared secret cannot have; {MEND}")
     place.holds_secret = True
     return SecretStr(text)
 
@@ -56,7 +59,8 @@ def _source_shape(key: str) -> Shape:
 
 
 TEXT: Shape = {"type": "string", "minLength": 1}
-SHAPE: Shape = {"anyOf": [TEXT, *(_source_shape(key) for key in ("file", "env", "credential"))]}
+SOURCES = ("file", "env", "credential")
+SHAPE: Shape = {"anyOf": [TEXT, *(_source_shape(key) for key in SOURCES)]}
 Secret: TypeAlias = Annotated[SecretStr, Kind(_secret, SHAPE)]
 """Text, or `{file: PATH}`, `{env: NAME}` or `{credential: NAME}` (systemd's LoadCredential=)."""
 
@@ -72,7 +76,7 @@ def _looked_up(source: dict[str, Any], place: Place) -> str:
                 raise ValueError(
                     f"the environment variable {name} is not set, or empty; set it where the server starts"
                 )
-            return text
+            return _checked(text, f"the environment variable {name}")
         case {"credential": str(name)} if NAME.fullmatch(name):
             directory = place.environment.get("CREDENTIALS_DIRECTORY")
             if not directory:
@@ -82,11 +86,11 @@ def _looked_up(source: dict[str, Any], place: Place) -> str:
             return _read(Path(directory) / name)
         case {"env": _} | {"credential": _}:
             raise ValueError("not the name of an environment variable or a credential")
-    raise ValueError(f"not a source of a secret; {MEND}")
+    raise ValueError(f"not a source of a secret{suggestion(next(iter(source)), SOURCES)}; {MEND}")
 
 
 def _read(path: Path) -> str:
-    """The text of a file of a secret, without the newline that editors put at its end."""
+    """The text of a file of a secret, without the one line break that editors put at its end."""
     try:
         octets, status = read_file(path, LARGEST + 1)
     except PermissionError:
@@ -115,7 +119,17 @@ def _text(octets: bytes, path: Path) -> str:
         text = octets.decode()
     except UnicodeDecodeError:
         raise ValueError(f"{path} is not UTF-8 text") from None
-    text = text.removesuffix("\n").removesuffix("\r")
+    return _checked(re.sub("\r?\n\\Z", "", text), str(path))
+
+
+def _checked(text: str, place: str) -> str:
+    """The text, unless it holds what nobody sees: a gateway would be given another secret."""
     if not text:
-        raise ValueError(f"{path} is empty; put the secret into it")
+        raise ValueError(f"{place} is empty; put the secret into it")
+    if text.startswith("\ufeff"):
+        raise ValueError(f"{place} begins with a byte order mark; save it as UTF-8 without one")
+    if text != text.strip():
+        raise ValueError(f"{place} begins or ends with a space, tab or line break; remove it, it is not ignored")
+    if not text.isprintable():
+        raise ValueError(f"{place} holds a line break or an invisible character; a secret is one line of text")
     return text

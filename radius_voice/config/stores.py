@@ -33,7 +33,9 @@ class RedisStore(Section):
 
     type: Literal["redis"]
     """What kind of store it is."""
-    servers: Annotated[tuple[Annotated[HostPort, HOST_PORT], ...], Field(strict=False, min_length=1)]
+    servers: Annotated[tuple[Annotated[HostPort, HOST_PORT], ...], Field(strict=False, min_length=1)] = Field(
+        ..., examples=[["redis.example.org:6379"]]
+    )
     """The server; of sentinel the Sentinels, of cluster some of its nodes: HOST:PORT each."""
     mode: Literal["standalone", "sentinel", "cluster"] = "standalone"
     """How the server that has our data is found."""

@@ -13,8 +13,10 @@ from radius_voice.identity.passwords import parameters_of
 from radius_voice.login.model import User
 from radius_voice.login.names import canonical_name
 from radius_voice.login.phone import Phone, parse_phone
+from radius_voice.words import suggestion
 
 KEYS = ("password", "phones", "language", "groups", "disabled")
+EXAMPLES = {"phones": '["+14155550123"]', "groups": "[staff]"}
 PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_.@-]*")
 
 T = TypeVar("T")
@@ -142,7 +144,8 @@ class _Reader:
             self.refuse((key,), f"must be a mapping with some of: {', '.join(KEYS)}")
             value = {}
         for unknown in value.keys() - set(KEYS):
-            self.refuse((key, unknown), f"no such setting; known are: {', '.join(KEYS)}")
+            meant = suggestion(unknown, KEYS) or f"; known are: {', '.join(KEYS)}"
+            self.refuse((key, unknown), f"no such setting{meant}")
         user = User(
             id=key,
             name=key,
@@ -173,7 +176,7 @@ class _Reader:
     ) -> list[T]:
         values = of.get(path[1], [])
         if not isinstance(values, list):
-            self.refuse(path, "must be a list, written in [ ]")
+            self.refuse(path, f"must be a list, like {EXAMPLES[path[1]]}")
             return []
         items = [item((*path, index), value) for index, value in enumerate(values)]
         return [read for read in items if read is not None]

@@ -5,6 +5,7 @@ The arithmetic of numbering plans is libphonenumber's; the rule which numbers ma
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
 import phonenumbers
@@ -17,8 +18,31 @@ REFUSED_TYPES = {
     PhoneNumberType.SHARED_COST: "shared cost",
     PhoneNumberType.UAN: "universal access",
     PhoneNumberType.PAGER: "pager",
+    PhoneNumberType.PERSONAL_NUMBER: "personal",
+    PhoneNumberType.UNKNOWN: "invalid",
 }
-SATELLITE_PREFIXES = ("+870", "+881", "+882", "+883", "+888", "+979")
+REFUSED_PREFIXES = {
+    "+1600": "satellite",  # Canadian NPA 600 NXX Code Assignment Guideline: caller-pays and satellite services
+    "+1900": "premium",  # North American Numbering Plan
+    "+4470": "personal",  # Ofcom, National Telephone Numbering Plan, part A1: priced by the called party
+    "+6114": "satellite",  # Telecommunications Numbering Plan 2015 (Australia)
+    "+870": "satellite",  # this and the following: ITU-T, list of E.164 assigned country codes
+    "+878": "personal",
+    "+881": "satellite",
+    "+882": "international network",
+    "+883": "international network",
+    "+888": "disaster relief",
+    "+979": "premium",
+}
+"""What libphonenumber's data miss or do not refuse, and the numbering plan that says it."""
+TEST_NUMBERS = "+1500555"
+"""The numbers that Twilio's test credentials and the simulator know; personal numbers in the numbering plan."""
+FICTIONAL = re.compile(r"\+1[2-9]\d\d55501\d\d|\+442079460\d{3}")
+"""Numbers for films and documentation, which ring nobody: 555-0100 to 555-0199 (NANPA), 020 7946 0xxx (Ofcom)."""
+WRITTEN = re.compile(r"[+\uff0b]?[\d\s().\u2010-\u2015/-]+")
+
+
+NOT_A_NUMBER = "not a phone number; write it as +, country code and number, like +14155550123"
 
 
 @noun
@@ -42,14 +66,20 @@ class Phone:
 
 
 def parse_phone(text: str, default_region: str | None = None) -> Phone:
-    """The number that `text` writes; raises ValueError with the mend when it writes none.
+    """The number that `text` writes; raises ValueError with the fix when it is none or more than a number.
 
-    `default_region` is an ISO 3166 code for numbers written without a country.
+    A number that is invalid or of a refused kind by libphonenumber's data is accepted: the data can be older than
+    the number, and only a policy knows which numbers it allows. `default_region` is an ISO 3166 code for numbers
+    written without a country.
     """
     try:
         number = phonenumbers.parse(text, default_region)
     except phonenumbers.NumberParseException:
-        raise ValueError("not a phone number; write it as +, country code and number, like +14155550123") from None
+        raise ValueError(NOT_A_NUMBER) from None
+    if number.extension is not None:
+        raise ValueError("an extension cannot be called; write the number without it, or another number")
+    if not WRITTEN.fullmatch(text.strip()):  # libphonenumber leaves out what it does not need
+        raise ValueError(NOT_A_NUMBER)
     if not phonenumbers.is_possible_number(number):
         raise ValueError("a phone number of impossible length; write it as +, country code and number")
     return Phone(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
@@ -61,8 +91,35 @@ def country_of(phone: Phone) -> str:
 
 
 def refused_type(phone: Phone) -> str | None:
-    """The kind of number that is never dialled (`premium`, `satellite`, ...), or None when it may be."""
+    """The kind of number that is not dialled (`premium`, `invalid`, ...), or None when it may be."""
     return _plan(phone.e164)[1]
+
+
+def refusal(phone: Phone, countries: frozenset[str] | None, allowed: tuple[str, ...]) -> str | None:
+    """Why a number is not called (`premium number`, `country FR`), or None when it is.
+
+    `countries` is None when every country may be called; `allowed` are E.164 numbers and prefixes that are called
+    whatever their kind and country.
+    """
+    if phone.e164.startswith(allowed):
+        return None
+    country, kind = _plan(phone.e164)
+    if kind:
+        return f"{kind} number"
+    return None if countries is None or country in countries else f"country {country}"
+
+
+def is_fictional(phone: Phone) -> bool:
+    """Whether the number is reserved for fiction and documentation. It costs nothing and rings nobody."""
+    return FICTIONAL.fullmatch(phone.e164) is not None
+
+
+def caution(phone: Phone) -> str | None:
+    """Why a number that was written down will not ring, masked, or None."""
+    kind = refused_type(phone)
+    if kind:
+        return f"{phone.masked} is not called ({kind} number), unless policies.NAME.allow_numbers allows it"
+    return f"{phone.masked} is reserved for fiction and rings nobody" if is_fictional(phone) else None
 
 
 @lru_cache(maxsize=16384)
@@ -71,6 +128,5 @@ def _plan(e164: str) -> tuple[str, str | None]:
     number = phonenumbers.parse(e164)
     country = phonenumbers.region_code_for_number(number)
     country = country or phonenumbers.region_code_for_country_code(number.country_code or 0)
-    if e164.startswith(SATELLITE_PREFIXES):
-        return country, "satellite"
-    return country, REFUSED_TYPES.get(phonenumbers.number_type(number))
+    ours = (kind for prefix, kind in REFUSED_PREFIXES.items() if e164.startswith(prefix))
+    return country, next(ours, REFUSED_TYPES.get(phonenumbers.number_type(number)))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from radius_voice.events import Outcome
 from radius_voice.login.model import User
-from radius_voice.login.phone import Phone, country_of, refused_type
+from radius_voice.login.phone import Phone, refusal
 from radius_voice.login.ports import Directory, FirstFactor
 from radius_voice.login.script import SCRIPT_SECONDS
 
@@ -27,7 +27,8 @@ class Policy:
     """The rules of one policy. Durations in seconds; `bypass_until` is wall clock, 0 when there is none.
 
     `first_factor` is None when the gateway has checked the password itself; `countries` is None
-    when every country may be called.
+    when every country may be called. `allow_numbers` are E.164 numbers and prefixes that may be called whatever
+    their kind and country.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Policy:
     ring: int
     cap: float
     countries: frozenset[str] | None = None
+    allow_numbers: tuple[str, ...] = ()
     on_unavailable: Outcome = Outcome.SILENCE
     bypass_until: float = 0.0
     reply: tuple[ReplyRule, ...] = ()
@@ -65,10 +67,8 @@ class Policy:
         return tuple(phone for phone in user.phones if self.may_call(phone))
 
     def may_call(self, phone: Phone) -> bool:
-        """Whether the number is of a kind and a country that may be called."""
-        if refused_type(phone):
-            return False
-        return self.countries is None or country_of(phone) in self.countries
+        """Whether the number is of a kind and a country that may be called, or allowed by itself."""
+        return refusal(phone, self.countries, self.allow_numbers) is None
 
     def reply_to(self, user: User) -> tuple[tuple[str, str], ...]:
         """The attributes an Accept for this person carries."""

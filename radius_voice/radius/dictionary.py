@@ -45,6 +45,35 @@ HIDDEN = {
     "Tunnel-Password",
     "User-Password",
 }
+SHIPPED = "RFC 2865, 2866, 2868, 2869 and 3162, and Microsoft"
+VENDORS = {
+    "ASA": "cisco.asa",
+    "Aruba": "aruba",
+    "Ascend": "ascend",
+    "CP": "checkpoint",
+    "CVPN3000": "cisco.vpn3000",
+    "Cisco": "cisco",
+    "Citrix": "citrix",
+    "Clavister": "clavister",
+    "ERX": "erx",
+    "F5": "f5",
+    "Fortinet": "fortinet",
+    "H3C": "h3c",
+    "HP": "hp",
+    "Hillstone": "hillstone",
+    "Huawei": "huawei",
+    "Juniper": "juniper",
+    "LCS": "lancom",
+    "Mikrotik": "mikrotik",
+    "NS": "netscreen",
+    "PaloAlto": "paloalto",
+    "Ruckus": "ruckus",
+    "SonicWall": "sonicwall",
+    "WISPr": "wispr",
+    "Zyxel": "zyxel",
+    "pfSense": "pfsense",
+}
+"""How names of vendors' attributes begin, and the dictionary of FreeRADIUS that holds them: dictionary.cisco."""
 LONGEST_NUMBER = 20  # digits: 64 bits need no more
 BITS = {"byte": 8, "short": 16, "integer": 32, "date": 32, "integer64": 64}
 EXAMPLES = {
@@ -81,6 +110,7 @@ class Names:
     """
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
         read = Dictionary(str(folder / "dictionary"))
         self._by_name = {
             name: _Attribute(
@@ -108,7 +138,7 @@ class Names:
         plain, _, tag = name.partition(":")
         known = self._by_name.get(plain)
         if known is None:
-            raise ValueError(f"{plain}: no attribute of that name{_like(plain, self._by_name)}")
+            raise ValueError(f"{plain}: {self._unknown(plain)}")
         if plain in REFUSED:
             raise ValueError(f"{plain}: not for reply rules, {REFUSED[plain]}; remove it")
         if known.encrypted:
@@ -120,6 +150,17 @@ class Names:
         if known.vendor:
             return VENDOR_SPECIFIC, struct.pack("!IBB", known.vendor, known.code, len(octets) + 2) + octets
         return known.code, octets
+
+    def _unknown(self, name: str) -> str:
+        prefix = name.partition("-")[0]
+        vendor = VENDORS.get(prefix)
+        if vendor and not any(known.startswith(f"{prefix}-") for known in self._by_name):
+            fix = (
+                f"put dictionary.{vendor} of FreeRADIUS into {self._folder} and include it in the file dictionary there"
+            )
+            return f"an attribute of a vendor whose dictionary is not shipped; shipped are {SHIPPED}; {fix}"
+        like = _like(name, self._by_name)
+        return f"no attribute of that name{like or f' in the dictionaries that are shipped: {SHIPPED}'}"
 
     def describe(self, attributes: Sequence[tuple[int, bytes]]) -> list[str]:
         """One printable line for each attribute, secrets hidden, whatever the octets are; never raises."""
@@ -219,7 +260,8 @@ def _number(known: _Attribute, value: str | int | bytes, bits: int) -> int:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         names = f", or one of {', '.join(known.values)}" if known.values else ""
-        raise ValueError(f"{known.name}: takes a number{names}")  # noqa: TRY004
+        like = _like(value, known.values) if isinstance(value, str) else ""
+        raise ValueError(f"{known.name}: takes a number{names}{like}")  # noqa: TRY004
     if not 0 <= value < 1 << bits:
         raise ValueError(f"{known.name}: takes a number from 0 to {(1 << bits) - 1}")
     return value

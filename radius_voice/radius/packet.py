@@ -35,6 +35,8 @@ HEADER = 20
 LONGEST = 4096
 LONGEST_VALUE = 253
 MOST_ATTRIBUTES = 200
+ROOM_FOR_REPLY = 1024
+"""Octets of a response that are kept for everything but Proxy-State."""
 _ZEROS = bytes(16)
 _MA_HEAD = bytes((MESSAGE_AUTHENTICATOR, 18))
 

@@ -88,17 +88,37 @@ def test_the_demo_without_a_terminal_logs_in_by_itself():
     assert "alice is in" in ended.stdout
 
 
-def test_the_demo_on_a_terminal_asks_and_says_of_no_call_that_it_rings_twice():
+def demo_on_a_terminal(*typed):
+    """The exit code of a demo in which somebody types these lines, and what it prints."""
     ours, terminal = os.openpty()
     demo = subprocess.Popen([*PROGRAM, "demo"], stdin=terminal, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:
-        os.write(ours, b"wrong\nwrong\nwrong\n")
+        os.write(ours, "".join(f"{line}\n" for line in typed).encode())
         printed = demo.communicate(timeout=PATIENCE)[0].decode()
     finally:
         demo.kill()
         os.close(ours)
         os.close(terminal)
-    assert (1, 3, 1) == (demo.returncode, printed.count("The code you hear:"), printed.count("rings and says"))
+    return demo.returncode, printed
+
+
+def test_the_demo_on_a_terminal_asks_and_says_of_no_call_that_it_rings_twice():
+    code, printed = demo_on_a_terminal("wrong", "wrong", "wrong")
+    assert (1, 3, 1) == (code, printed.count("The code you hear:"), printed.count("rings and says"))
+    assert 1 == printed.count("Access-Reject     Login refused.")
+
+
+def test_the_demo_asks_until_the_server_accepts_or_rejects():
+    code, printed = demo_on_a_terminal("phone2", "phone", "phone", "wrong", "wrong", "wrong")
+    assert (1, 6, 6) == (code, printed.count("The code you hear:"), printed.count("Access-Challenge"))
+    assert 1 == printed.count("Access-Reject")
+    assert "Access-Reject     Login refused." in printed
+
+
+def test_the_demo_has_two_phones_that_can_be_told_apart():
+    printed = demo_on_a_terminal("phone2", "wrong", "wrong", "wrong")[1]
+    assert "calling your phone ending in 23." in printed
+    assert "Calling your phone ending in 58 again." in printed
 
 
 @pytest.mark.parametrize(
@@ -164,10 +184,41 @@ def test_check_refuses_a_hash_that_takes_longer_than_gateways_wait(write):
     told = run("check", "--config", path)
     assert (1, False) == (told.exit_code, "good" in told.stdout)
     assert (
-        f"Error: identity.people: {users}: verifying one password with m=65536,t=20,p=1 takes longer than 0.1 s, half "
+        f"identity.people: {users}: verifying one password with m=65536,t=20,p=1 takes longer than 0.1 s, half "
         "of the shortest answer_within (clients.host); 1 user has such a hash (line 2); for each run: "
         f"radius-voice users set-password --file {users} NAME"
     ) in told.stderr
+
+
+def test_check_tells_the_errors_of_both_files_at_once(write):
+    path = write(CONFIGURATION.replace("reject_delay: 0.2s", "reject_delay: soon"))
+    users = path.parent / "users.yaml"
+    users.write_text('alice:\n  phones: ["+1415"]\n  langauge: en\n')
+    told = run("check", "--config", path)
+    assert (1, "") == (told.exit_code, told.stdout)
+    assert f"{path}:{START}: server.reject_delay: not a duration" in told.stderr
+    assert f"{users}:2: alice.phones[0]: a phone number of impossible length" in told.stderr
+    assert f"{users}:3: alice.langauge: no such setting; did you mean language?" in told.stderr
+
+
+def test_check_tells_a_missing_users_file_once_and_with_the_other_errors(write):
+    path = write(CONFIGURATION.replace("reject_delay: 0.2s", "reject_delay: soon"))
+    (path.parent / "users.yaml").unlink()
+    told = run("check", "--config", path)
+    assert (1, 1) == (told.exit_code, told.stderr.count("users.yaml"))
+    assert "identity.people.path: " in told.stderr
+    assert "server.reject_delay: " in told.stderr
+
+
+def test_check_warns_of_users_that_do_not_fit_to_the_configuration(write):
+    path = write(CONFIGURATION + "policies: {default: {reply: [{when: {group: staff}, set: {Class: x}}]}}\n")
+    (path.parent / "users.yaml").write_text('alice:\n  phones: ["+19001550123"]\n')
+    told = run("check", "--config", path)
+    assert (0, True) == (told.exit_code, told.stdout.endswith(": good\n"))
+    line = START + 3
+    assert f"warning: {path}:{line}: policies.default: users without a phone that this policy calls" in told.stderr
+    assert f"warning: {path}:{line}: policies.default.reply[0].when.group: no user of people is in this" in told.stderr
+    assert "9001550123" not in told.output
 
 
 def test_check_finds_a_reply_attribute_that_nobody_knows(write):
@@ -210,10 +261,44 @@ def test_call_follows_a_call_to_its_end_and_fails_when_nobody_answers(write, num
     assert number not in told.output
 
 
-@pytest.mark.parametrize(("number", "said"), [("five", "not a phone number"), ("+19005550123", "premium")])
+NEVER_CALLED = [
+    ("five", "not a phone number"),
+    ("+14155550123 x5", "an extension cannot be called"),
+    ("+14155550123;ext=5", "an extension cannot be called"),
+    ("+19005550123", "+19*******23 is not called (premium number)"),
+    ("+447012345678", "+44********78 is not called (personal number)"),
+    ("+61147101234", "+61*******34 is not called (satellite number)"),
+    ("+441632960123", "is not called (invalid number), unless policies.NAME.allow_numbers allows it"),
+]
+
+
+@pytest.mark.parametrize(("number", "said"), NEVER_CALLED)
 def test_call_refuses_what_is_no_number_or_never_called(write, number, said):
     told = run("call", "--config", write(), number)
     assert (1, True) == (told.exit_code, said in told.stderr)
+
+
+@pytest.mark.parametrize(("number", "said"), [*NEVER_CALLED, ("+15005550006", "(personal number)")])
+def test_a_demo_refuses_the_numbers_that_call_refuses(number, said):
+    told = run("demo", "--call", number)
+    assert (1, True) == (told.exit_code, said in told.stderr)
+
+
+def test_call_warns_of_a_number_for_fiction(write):
+    told = run("call", "--config", write(phones=NOWHERE), "+14155550123")
+    assert "warning: +14*******23 is reserved for fiction and rings nobody" in told.stderr
+
+
+def test_call_calls_a_number_that_a_policy_allows(write):
+    allowing = CONFIGURATION + 'policies: {default: {}, staff: {allow_numbers: ["+44163296"]}}\n'
+    assert "calling +44********23, call CA" in run("call", "--config", write(allowing), "+441632960123").stdout
+
+
+def test_twilios_test_numbers_are_called_in_development_only(tmp_path, write):
+    assert "twilio: calling +15*******10" in run("call", "--config", write(), "+15005550010").stdout
+    assert 0 == run("init", tmp_path / "etc").exit_code
+    told = run("call", "--config", tmp_path / "etc" / "radius-voice.yaml", "+15005550010")
+    assert (1, True) == (told.exit_code, "+15*******10 is not called (personal number)" in told.stderr)
 
 
 def test_login_shows_the_challenge_asks_and_tells_the_verdict(house, person):
@@ -232,6 +317,40 @@ def test_login_shows_the_challenge_asks_and_tells_the_verdict(house, person):
         assert 0 == login.wait()
     asked = "".join([*login.stdout, *login.stderr])
     assert f"ending in {person.phone[-2:]}. Enter the code you hear" in asked
+
+
+def test_login_without_secret_and_terminal_says_how_to_give_the_secret(house, person):
+    for secret in ({"RADIUS_SECRET": None}, {"RADIUS_SECRET": ""}):
+        told = run("login", f"127.0.0.1:{house.ports[0]}", person.name, typed=f"{person.password}\n", env=secret)
+        assert (1, "") == (told.exit_code, told.stdout)
+        assert told.stderr.startswith("Error: no shared secret, and no terminal to ask for it")
+        assert 'RADIUS_SECRET="$(cat FILE)"' in told.stderr
+        assert 1 == len(told.stderr.splitlines())
+
+
+def test_login_asks_for_the_secret_on_a_terminal(house, person):
+    ours, terminal = os.openpty()
+    login = subprocess.Popen(
+        [*PROGRAM, "login", f"127.0.0.1:{house.ports[0]}", person.name],
+        stdin=terminal,
+        stdout=subprocess.PIPE,
+        stderr=terminal,
+        env={name: value for name, value in os.environ.items() if name != "RADIUS_SECRET"},
+        start_new_session=True,  # without the terminal of whoever runs the tests
+    )
+    try:
+        os.close(terminal)
+        seen = b""
+        for asked, typed in ((b"Shared secret: ", SECRET), (b"Password: ", b"wrong")):
+            while not seen.endswith(asked):
+                seen += os.read(ours, 1024)
+            os.write(ours, typed + b"\n")
+        printed = login.communicate(timeout=PATIENCE)[0].decode()
+    finally:
+        login.kill()
+        os.close(ours)
+    assert (1, True) == (login.returncode, "Access-Reject Login refused." in printed)
+    assert SECRET not in seen
 
 
 def test_login_that_is_rejected_is_exit_code_1(house, person):

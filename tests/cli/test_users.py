@@ -121,6 +121,30 @@ def test_a_bad_phone_makes_no_file_and_tells_the_mend(path):
     assert not path.exists()
 
 
+def test_a_phone_with_an_extension_makes_no_file(path):
+    ended = add(path, "alice", "--phone", "+14155550123 ext 5")
+    assert (2, True) == (ended.exit_code, "an extension cannot be called" in ended.stderr)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("phone", "warning"),
+    [
+        ("+441632960123", "warning: +44********23 is not called (invalid number), unless policies.NAME.allow_numbers"),
+        ("+19005550123", "warning: +19*******23 is not called (premium number), unless policies.NAME.allow_numbers"),
+        ("+14155550123", "warning: +14*******23 is reserved for fiction and rings nobody"),
+    ],
+)
+def test_a_phone_that_will_not_ring_is_added_with_a_warning(path, phone, warning):
+    ended = add(path, "alice", "--phone", phone)
+    assert (0, True) == (ended.exit_code, ended.stderr.startswith(warning))
+    assert phone in path.read_text()
+
+
+def test_a_phone_that_rings_is_added_without_a_warning(path):
+    assert "" == add(path, "alice", "--phone", "+4915112345678").stderr
+
+
 def test_an_empty_password_makes_no_file(path):
     assert 1 == add(path, "alice", "--phone", "+14155550123", typed="\n").exit_code
     assert not path.exists()
@@ -204,10 +228,10 @@ def test_a_user_without_anything_is_shown(written):
 
 
 def test_phones_are_replaced_and_told_masked(written):
-    told = change("set-phone", written, "Alice", "--phone", "+1 415 555 0199", "--phone", "+442079460199")
+    told = change("set-phone", written, "Alice", "--phone", "+1 415 222 0199", "--phone", "+442079410199")
     assert "alice has these phones: +14*******99,+44********99\n" == told
-    assert (Phone("+14155550199"), Phone("+442079460199")) == user(written, "alice").user.phones
-    assert "bob has this phone" in change("set-phone", written, "bob", "--phone", "+14155550199").lower()
+    assert (Phone("+14152220199"), Phone("+442079410199")) == user(written, "alice").user.phones
+    assert "bob has this phone" in change("set-phone", written, "bob", "--phone", "+14152220199").lower()
 
 
 def test_a_password_is_replaced(written):
@@ -259,7 +283,7 @@ def test_removing_asks_on_a_terminal(written, answer, code, left):
 
 
 CHANGES = [
-    ["set-phone", "--phone", "+14155550199"],
+    ["set-phone", "--phone", "+14152220199"],
     ["set-password"],
     ["disable"],
     ["enable"],
@@ -276,7 +300,7 @@ def test_an_unknown_name_is_an_error_with_the_command_that_lists_all(written, co
     assert before == written.read_text()
 
 
-@pytest.mark.parametrize("command", [["list"], ["add", "--phone", "+14155550124"], ["show"], *CHANGES])
+@pytest.mark.parametrize("command", [["list"], ["add", "--phone", "+14152220124"], ["show"], *CHANGES])
 def test_a_fifo_is_refused_at_once(path, command):
     os.mkfifo(path, 0o600)
     ended = run(users, *command, "--file", path, *([] if command == ["list"] else ["alice"]))
@@ -296,7 +320,7 @@ def test_owner_and_mode_stay_when_root_changes_the_file_of_another_user(written,
     assert (12345, 54321, 0o640) == (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode))
 
 
-@pytest.mark.parametrize("command", [["add", "carol", "--phone", "+14155550124"], ["set-password", "alice"]])
+@pytest.mark.parametrize("command", [["add", "carol", "--phone", "+14152220124"], ["set-password", "alice"]])
 @pytest.mark.parametrize("typed", ["x\n", "1234567\n", "größe\n".encode()])
 def test_a_password_of_fewer_than_8_characters_changes_nothing(written, command, typed):
     before = written.read_text()

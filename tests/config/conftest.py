@@ -50,6 +50,8 @@ class File:
 
     def __init__(self, directory: Path) -> None:
         self.path = directory / "radius-voice.yaml"
+        self.users = directory / "users.yaml"
+        self.users.touch(0o600)
         self.environ: dict[str, str] = {}
 
     def load(self, content: Any) -> Loaded:

@@ -53,6 +53,7 @@ def loads_or_says_why(path: Path, octets: bytes) -> str:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
+    (tmp_path / "users.yaml").touch(0o600)
     return tmp_path / "radius-voice.yaml"
 
 

@@ -17,7 +17,7 @@ def test_what_init_writes_loads_as_it_is_and_says_what_to_fill_in(tmp_path):
 
 
 def test_a_filled_in_configuration_gets_no_warning(tmp_path):
-    main, _, _, token = write_configuration(tmp_path)
+    main, *_, token = write_configuration(tmp_path)
     text = main.read_text().replace("192.0.2.10", "10.0.0.1").replace("+15005550006", "+14155550123")
     main.write_text(text.replace("AC" + "0" * 32, "AC" + "1" * 32))
     token.write_text("the token of the account\n")

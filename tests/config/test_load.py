@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import re
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import pytest
 import yaml
 
 from radius_voice.config.errors import ConfigError
+from radius_voice.config.files import unreadable
 from radius_voice.config.kinds import Endpoint, Rate
 from radius_voice.config.load import LARGEST, load, restart_needed
 from tests.config.conftest import NOW, changed, sample
@@ -104,7 +107,7 @@ def test_yes_and_no_are_words(file):
     for word in ("yes", "no", "auto"):
         text = f"    require_message_authenticator: {word}\n"
         head = "clients:\n  office-vpn:\n    address: 10.0.0.1\n    secret: a-secret-long-enough\n"
-        tail = "identity: {p: {type: users_file, path: u}}\ndelivery: {friendly_name: A, providers: {t: {type: twilio-voice, account_sid: AC11111111111111111111111111111111, auth_token: t, from: '+14155550123'}}}\n"
+        tail = "identity: {p: {type: users_file, path: users.yaml}}\ndelivery: {friendly_name: A, providers: {t: {type: twilio-voice, account_sid: AC11111111111111111111111111111111, auth_token: t, from: '+14155550123'}}}\n"
         assert word == file.load(head + text + tail).settings.clients["office-vpn"].require_message_authenticator
 
 
@@ -146,7 +149,11 @@ def test_yes_and_no_are_words(file):
         ("policies.staff.challenge", {"cap": "1m"}, "cap is shorter"),
         ("policies.staff.countries", [], "any"),
         ("policies.staff.countries", ["us"], "capital"),
-        ("policies.staff.on_delivery_failure", "accept", "must be 'reject'"),
+        ("policies.staff.allow_numbers", "+4915", "must be a list; write it like ['+4915', '+12025550123']"),
+        ("policies.staff.allow_numbers", ["+1"], "write + and 4 to 15 digits without spaces"),
+        ("policies.staff.allow_numbers", ["+49 15"], "write + and 4 to 15 digits without spaces"),
+        ("policies.staff.allow_numbers", [4915], "in quotes"),
+        ("policies.staff.on_delivery_failure", "bypass", "must be 'reject', or a mapping with bypass_until"),
         ("policies.staff.on_delivery_failure", {"bypass_until": "2027-01-01T00:00:00"}, "no zone"),
         ("policies.staff.on_delivery_failure", {"bypass_until": at(240 * 60 + 1)}, "240 minutes"),
         ("policies.staff.reply", [{"set": {}}], "must not be empty"),
@@ -181,10 +188,68 @@ def test_yes_and_no_are_words(file):
         ("admin.hosts", ["*.example.org"], "write it like metrics.example.org"),
         ("log.level", "trace", "must be 'debug', 'info' or 'warning'"),
         ("loging", {"level": "info"}, "did you mean log"),
+        ("branch", {"address": "10.0.0.2"}, "if it belongs to the section above, indent it"),
+        ("server", None, "has no value; indent what belongs to it or remove the key"),
+        ("log.level", None, "has no value; give it one or remove the key"),
     ],
 )
 def test_a_wrong_value_is_refused_with_its_mend(file, key, value, expected):
     errors = file.errors(changed(key, value))
+    assert any(expected in error for error in errors), errors
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("server.listen", "udp://0.0.0.0:1812", "must be a list; write it like ['udp://0.0.0.0:1812']"),
+        ("server.listen", [], "must not be empty; write it like ['udp://0.0.0.0:1812']"),
+        (
+            "clients.office-vpn.address",
+            "10.0.0.1, 10.0.0.2",
+            "and several as a list, like [192.0.2.10, 198.51.100.0/24]",
+        ),
+        ("clients.office-vpn.address", [], "must not be empty; write it like [192.0.2.10, 198.51.100.0/24]"),
+        ("clients.office-vpn.secret", ["a", "b", "c"], "items; write it like [{file: new.secret}, {file: old.secret}]"),
+        ("policies.default.methods", "voice", "must be a list; write it like [voice]"),
+        ("policies.default.countries", "US", "write a list of countries, like [US, GB], or any"),
+        ("policies.default.reply", {"set": {"Class": "a"}}, "must be a list; write it like [{set: {Class: VPN}}]"),
+        ("delivery.voice", "twilio", "must be a list; write it like [twilio]"),
+        ("store", {"type": "redis", "servers": "a:1"}, "must be a list; write it like ['redis.example.org:6379']"),
+    ],
+)
+def test_an_error_of_a_list_shows_a_list(file, key, value, expected):
+    errors = file.errors(changed(key, value))
+    assert any(error.endswith(expected) for error in errors), errors
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("clients.office-vpn.ADDRESS", "10.0.0.1", "unknown key; did you mean address?"),
+        ("clients.office-vpn.require_message_authenticator", "yess", "'yes', 'auto' or 'no'; did you mean yes?"),
+        ("clients.office-vpn.policy", "Staff", "there is no such policy; did you mean staff?"),
+        ("identity.people.type", "users-file", "must be 'users_file'; did you mean users_file?"),
+        ("policies.staff.directory", "People", "there is no such identity source; did you mean people?"),
+        ("policies.staff.on_unavailable", "rejct", "'silence' or 'reject'; did you mean reject?"),
+        ("policies.staff.methods", ["voise"], "must be 'voice'; did you mean voice?"),
+        ("policies.staff.countries", ["US", "UK"], "UK is no country code (did you mean GB?); write ISO 3166 codes"),
+        ("policies.staff.countries", ["usa", "de"], "usa is no country code (did you mean US?), de is no country code"),
+        ("policies.staff.countries", ["US", "ZZ"], "ZZ is no country code; write ISO 3166 codes"),
+        ("policies.staff.countries", ["US", 1], "holds an item that is no country code; write"),
+        ("delivery.voice", ["Twilio"], "there is no such provider; did you mean twilio?"),
+        ("delivery.providers.twilio.type", "twilio_voice", "'twilio-voice', 'fixed'; did you mean twilio-voice?"),
+        ("limits.calls.persn", "off", "unknown key; did you mean person?"),
+        ("limits.wrong_password", {}, "unknown key; did you mean wrong_passwords?"),
+        ("store.type", "SQLite", "'sqlite', 'memory', 'redis'; did you mean sqlite?"),
+        ("store", {"path": "x"}, "has no type; add one of sqlite, memory, redis"),
+        ("log.level", "warn", "'debug', 'info' or 'warning'; did you mean warning?"),
+        ("server.key", {"fiel": "server.key"}, "not a source of a secret; did you mean file?; write the text"),
+    ],
+)
+def test_an_unknown_word_is_answered_with_the_known_one_that_is_near(file, key, value, expected):
+    tree = changed(key, value)
+    tree.setdefault("policies", {}).setdefault("staff", {})
+    errors = file.errors(tree)
     assert any(expected in error for error in errors), errors
 
 
@@ -206,6 +271,73 @@ def test_a_wrong_value_is_refused_with_its_mend(file, key, value, expected):
 def test_what_is_allowed_but_unwise_is_warned_of(file, key, value, expected):
     (warning,) = file.load(changed(key, value)).warnings
     assert expected in warning
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (lambda path: None, "does not exist; correct the path or create the file"),
+        (lambda path: path.mkdir(), "is not a regular file; name a file"),
+        (lambda path: os.mkfifo(path, 0o600), "is not a regular file; name a file"),
+        (lambda path: path.symlink_to(path), "cannot be read: Too many levels of symbolic links"),
+    ],
+)
+def test_a_users_file_that_cannot_be_read_is_named_with_its_key_among_the_other_errors(file, make, expected):
+    file.users.unlink()
+    make(file.users)
+    errors = file.errors(changed("clients.office-vpn.policy", "nothing"))
+    assert any(
+        re.search(rf"^radius-voice.yaml:\d+: identity.people.path: users.yaml {expected}", error) for error in errors
+    )
+    assert any("clients.office-vpn.policy: there is no such policy" in error for error in errors)
+
+
+def test_a_users_file_on_a_file_system_that_does_not_answer_is_given_up(tmp_path, monkeypatch):
+    answer = threading.Event()
+
+    def stat(path):
+        answer.wait()
+        raise FileNotFoundError
+
+    monkeypatch.setattr(Path, "stat", stat)
+    assert "does not answer within 0.01 s" in unreadable(tmp_path / "users.yaml", 0.01)
+    answer.set()
+
+
+def test_a_reply_attribute_that_cannot_be_sent_is_named_with_its_line_among_the_other_errors(file):
+    text = (
+        yaml.safe_dump(changed("log.level", "loud"))
+        + """policies:
+  default:
+    reply:
+      - set:
+          Class: ok
+          Framed-Protokol: PPP
+      - set: {Cisco-AVPair: "shell:priv-lvl=15"}
+      - set: {Session-Timeout: hush}
+"""
+    )
+    start = text.index("policies:")
+    first = text.count("\n", 0, start) + 1
+    errors = file.errors(text)
+    told = {int(error.split(":")[1]) - first: error.split(": ", 1)[1] for error in errors if "reply" in error}
+    assert (
+        "policies.default.reply[0].set.Framed-Protokol: no attribute of that name; did you mean Framed-Protocol?"
+        == told[5]
+    )
+    assert told[6].startswith(
+        "policies.default.reply[1].set.Cisco-AVPair: an attribute of a vendor whose dictionary is not"
+    )
+    assert "policies.default.reply[2].set.Session-Timeout: takes a number" == told[7]
+    assert any("log.level: must be 'debug'" in error for error in errors)
+
+
+def test_reply_attributes_that_do_not_fit_into_an_accept_are_an_error(file):
+    rules = [{"set": {"Class": "x" * 250}} for _ in range(4)]
+    errors = file.errors(changed("policies.default.reply", rules))
+    assert ["policies.default.reply: has 1008 octets of attributes, 960 fit; remove some"] == [
+        error.split(": ", 1)[1] for error in errors
+    ]
 
 
 def test_with_several_identity_sources_each_policy_says_which(file):

@@ -13,8 +13,46 @@ def secret_of(loaded):
 
 @pytest.mark.parametrize("ending", ["", "\n", "\r\n"])
 def test_a_secret_file_loses_the_newline_at_its_end(file, write, ending):
-    write("gateway", "a secret of a file" + ending)
+    write("gateway", "a secret of a file").write_bytes(f"a secret of a file{ending}".encode())
     assert "a secret of a file" == secret_of(file.load(changed("clients.office-vpn.secret", {"file": "gateway"})))
+
+
+ENDS = "begins or ends with a space, tab or line break"
+INSIDE = "holds a line break or an invisible character"
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"\xef\xbb\xbfa secret of a file\n", "begins with a byte order mark; save it as UTF-8 without one"),
+        (b"a secret of a file \n", ENDS),
+        (b"a secret of a file\t", ENDS),
+        (b"a secret of a file\r", ENDS),
+        (b"a secret of a file\r\r\n", ENDS),
+        (b"a secret of a file\n\n", ENDS),
+        (b"a secret of a file\xc2\xa0\n", ENDS),
+        (b" a secret of a file\n", ENDS),
+        (b"\na secret of a file\n", ENDS),
+        (b"a secret\nof a file\n", INSIDE),
+        (b"a secret\xe2\x80\x8bof a file\n", INSIDE),
+        (b"a secret\0of a file\n", INSIDE),
+    ],
+)
+@pytest.mark.parametrize("source", ["file", "credential"])
+def test_a_secret_file_with_what_nobody_sees_is_refused(file, write, tmp_path, content, expected, source):
+    write("gateway", "").write_bytes(content)
+    file.environ["CREDENTIALS_DIRECTORY"] = str(tmp_path)
+    (error,) = file.errors(changed("clients.office-vpn.secret", {source: "gateway"}))
+    assert f"clients.office-vpn.secret: gateway {expected}" in error
+    assert "of a file" not in error
+
+
+def test_a_variable_or_a_text_with_a_line_break_is_refused_too(file):
+    file.environ["GATEWAY"] = "a secret of the environment\n"
+    (error,) = file.errors(changed("clients.office-vpn.secret", {"env": "GATEWAY"}))
+    assert f"the environment variable GATEWAY {ENDS}" in error
+    (error,) = file.errors(changed("clients.office-vpn.secret", "a secret of a block\n"))
+    assert "holds a line break" in error
 
 
 def test_a_secret_comes_from_the_environment(file):
@@ -88,6 +126,47 @@ def test_a_file_that_holds_a_secret_and_is_open_to_all_is_warned_of(file):
     assert "holds a secret and is open to every user (mode 0644" in warning
 
 
+@pytest.mark.parametrize(
+    "written", ["${OFFICE_VPN_SECRET}", "$OFFICE_VPN_SECRET", "%OFFICE_VPN_SECRET%", "{{ vpn_secret }}"]
+)
+@pytest.mark.parametrize("key", ["clients.office-vpn.secret", "delivery.providers.twilio.auth_token"])
+def test_a_secret_that_is_the_text_of_a_variable_gets_a_warning(file, key, written):
+    (warning,) = file.load(changed(key, written)).warnings
+    assert f"{key}: is the text of a variable, which is not expanded here; write {{env: NAME}}" in warning
+    assert "VPN" not in warning.upper().replace("OFFICE-VPN", "").partition("yaml:")[2]
+
+
+def test_a_secret_that_is_the_name_of_a_file_gets_a_warning(file, write, tmp_path):
+    path = write("office-vpn-gateway.secret", "x")
+    for name in ("office-vpn-gateway.secret", "./office-vpn-gateway.secret", str(path)):
+        (warning,) = file.load(changed("clients.office-vpn.secret", name)).warnings
+        assert "clients.office-vpn.secret: is the name of a file; write {file: NAME} if the secret is in it" in warning
+        assert "gateway.secret" not in warning
+
+
+def test_a_secret_that_two_gateways_share_gets_a_warning(file, write):
+    write("gateway", SECRETS[0])
+    tree = sample()
+    tree["clients"]["branch"] = {"address": "10.0.0.2", "secret": ["another secret of the tests", {"file": "gateway"}]}
+    (warning,) = file.load(tree).warnings
+    assert (
+        "clients.branch.secret[1]: is the same as clients.office-vpn.secret; give each gateway a secret of its"
+        in warning
+    )
+
+
+def test_a_secret_that_is_listed_twice_gets_a_warning(file):
+    (warning,) = file.load(changed("clients.office-vpn.secret", [SECRETS[0], SECRETS[0]])).warnings
+    assert "clients.office-vpn.secret[1]: is listed twice; write the new and the old secret, or only one" in warning
+
+
+@pytest.mark.parametrize(
+    "secret", ["x" * 5000, "a secret with a \0 in it", ".", "/", "$ecret-of-the-gateway", "100%sure%of%this%one"]
+)
+def test_any_other_secret_gets_no_warning(file, secret):
+    assert () == file.load(changed("delivery.providers.twilio.auth_token", secret)).warnings
+
+
 @pytest.mark.parametrize("secret", SECRETS)
 def test_no_repr_shows_a_secret(file, secret):
     loaded = file.load(sample())
@@ -126,3 +205,10 @@ def test_no_error_shows_what_stands_where_a_secret_belongs(file, written):
     flow = f"clients:\n  office: {{address: 10.0.0.1, secret: {written}}}\n"
     for text in (block, flow, f"server:\n  key: {written}\n"):
         assert "hunter2" not in "\n".join(file.errors(text))
+
+
+@pytest.mark.parametrize("written", ["secret:hunter2", "secret hunter2", "secret: hu,nter2"])
+def test_a_secret_that_yaml_reads_as_a_key_is_not_shown(file, written):
+    errors = "\n".join(file.errors(f"clients:\n  office: {{address: 10.0.0.1, {written}}}\n"))
+    assert "nter2" not in errors
+    assert "write KEY: VALUE with a space after the colon" in errors

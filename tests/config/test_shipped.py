@@ -93,9 +93,10 @@ def test_the_whole_sample_written_out_is_the_same_as_its_defaults(tmp_path):
     text = (CONFIG / "radius-voice.yaml").read_text(encoding="utf-8")
     keys = "|".join({name.rpartition(".")[2] for name in SETTINGS})
     full, count = re.subn(rf"^( *)# (({keys}): (?!.*example).+)$", r"\1\2", text, flags=re.MULTILINE)
-    for name in ("office-vpn.secret", "twilio-auth-token"):
+    for name in ("office-vpn.secret", "this-machine.secret", "twilio-auth-token"):
         (tmp_path / name).write_text("x" * 20)
         (tmp_path / name).chmod(0o600)
+    (tmp_path / "users.yaml").touch()
     (tmp_path / "short.yaml").write_text(text)
     (tmp_path / "full.yaml").write_text(full)
     assert 20 < count
@@ -137,4 +138,4 @@ def test_the_demo_loads_without_a_warning_and_stays_on_loopback():
 def test_the_sample_person_has_the_password_the_sample_says():
     tree, _ = strict_yaml.load((CONFIG / "users.yaml").read_text(encoding="utf-8"), "users")
     assert argon2.PasswordHasher().verify(tree["alice"]["password"], "correct horse")
-    assert ["+14155550123", "+442079460123"] == tree["alice"]["phones"]
+    assert ["+14155550123", "+442079460958"] == tree["alice"]["phones"]

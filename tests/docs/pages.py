@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-NOT_OURS = {".venv", ".peers", "node_modules", "dist"}
+NOT_OURS = {".venv", ".venv-wheel", ".peers", "node_modules", "dist"}
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 

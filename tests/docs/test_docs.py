@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ from radius_voice.identity.users_text import KEYS, parse
 from radius_voice.radius import packet as radius
 from radius_voice.resources import shipped
 from tests.docs.pages import ROOT, anchors, blocks, commands, pages, prose, text
+from tests.peers.needs import need
 
 PASSWORD = "correct horse"
 CALLS_SOMEBODY = ("serve", "test-credentials")
@@ -81,6 +83,7 @@ def test_every_configuration_that_is_shown_can_be_loaded(tmp_path, monkeypatch, 
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch(0o600)
         (tmp_path / name).write_text("a secret of more than thirty-two octets\n")
+    (tmp_path / "users.yaml").touch()
 
     assert set(read) <= load(path).settings.model_fields_set
 
@@ -130,6 +133,15 @@ def test_the_readmes_make_targets_exist():
     assert (
         {"demo", "test", "wheel"} <= set(re.findall(r"^    make ([\w-]+)", text("README.md"), re.MULTILINE)) <= targets
     )
+
+
+def test_the_wheel_is_built_without_what_tests_need():
+    need("make", shutil.which("make"))
+    command = ["make", "--dry-run", "--always-make", "wheel"]
+    steps = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True).stdout
+
+    assert "--wheel-dir dist" in steps
+    assert [] == [word for word in ("[dev]", "--editable", "tests/peers/install", ".venv/") if word in steps]
 
 
 def test_the_readme_says_what_kinds_there_are():

@@ -4,12 +4,11 @@ import importlib.util
 import json
 import re
 import shutil
-import subprocess
 import sys
 
 import pytest
 
-from tests.docs.pages import ROOT, commands, text
+from tests.docs.pages import ROOT, text
 from tests.peers.needs import need
 
 PAGE = "docs/login-story.md"
@@ -77,15 +76,3 @@ def test_the_story_tells_every_outcome_once(producer):
     section = text(PAGE).split(producer.BEGIN)[1]
 
     assert ["Challenge", "Challenge", "Accept"] == re.findall(r"Received Access-(\w+)", section)
-
-
-def test_the_readmes_question_to_a_server_is_answered_with_a_challenge(producer, tmp_path):
-    need("radclient", shutil.which("radclient"))
-    (line,) = [line for line in commands("README.md") if "radclient" in line]
-    line = line.replace("the password", producer.PASSWORD).replace("vpn/office-vpn.secret", "gateway.secret")
-
-    with producer.house(tmp_path) as running:
-        line = line.replace("127.0.0.1", running.server)
-        answer = subprocess.run(line, shell=True, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
-
-    assert "Received Access-Challenge" in answer.stdout

@@ -66,7 +66,7 @@ def test_nobody_can_be_told_by_a_comment_and_not_by_an_empty_file():
         ("'  ': {}\n", "users.yaml:1:   : a name of spaces alone"),
         ("alice: {}\nbob: {}\nALICE: {}\n", "users.yaml:3: ALICE: the same name as 'alice'"),
         ("straße: {}\nSTRASSE: {}\n", "users.yaml:2: STRASSE: the same name as 'straße'"),
-        ("alice:\n  phone: x\n", "users.yaml:2: alice.phone: no such setting; known are: password, phones"),
+        ("alice:\n  phone: x\n", "users.yaml:2: alice.phone: no such setting; did you mean phones?"),
         ("alice:\n  phones: +14155550123\n", "users.yaml:2: alice.phones: must be a list"),
         ("alice:\n  phones: [+14155550123]\n", "users.yaml:2: alice.phones[0]: YAML reads this as a number; put it in"),
         ("alice:\n  phones: [1.5]\n", "users.yaml:2: alice.phones[0]: YAML reads this as a number"),
@@ -77,7 +77,8 @@ def test_nobody_can_be_told_by_a_comment_and_not_by_an_empty_file():
         ("alice:\n  password:\n", "users.yaml:2: alice.password: not an argon2id hash"),
         ("alice:\n  groups: [1]\n", "users.yaml:2: alice.groups[0]: a group is a name; put it in quotes"),
         ("alice:\n  groups: ['']\n", "users.yaml:2: alice.groups[0]: a group is a name"),
-        ("alice:\n  groups: staff\n", "users.yaml:2: alice.groups: must be a list"),
+        ("alice:\n  groups: staff\n", "users.yaml:2: alice.groups: must be a list, like [staff]"),
+        ("alice:\n  mail: x\n", "users.yaml:2: alice.mail: no such setting; known are: password, phones"),
         ("alice:\n  language: 1\n", "users.yaml:2: alice.language: must be a language, like en"),
         ("alice:\n  disabled: yes\n", "users.yaml:2: alice.disabled: must be true or false"),
         (

@@ -1,4 +1,6 @@
 import logging
+import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -6,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pyrad.dictionary import Dictionary
 
-from radius_voice.radius.dictionary import Names
+from radius_voice.radius.dictionary import SHIPPED, VENDORS, Names
 from radius_voice.resources import shipped
 from tests.peers.needs import need
 
@@ -39,6 +41,30 @@ END-VENDOR Example
 """
     )
     return Names(tmp_path)
+
+
+@pytest.mark.parametrize("prefix", VENDORS)
+def test_a_vendors_attributes_are_in_the_dictionary_that_the_message_names(prefix):
+    need("freeradius-common", DEBIAN.exists())
+    text = (DEBIAN / f"dictionary.{VENDORS[prefix]}").read_text()
+    assert re.search(rf"^ATTRIBUTE\s+{prefix}-", text, re.MULTILINE)
+
+
+def test_an_attribute_of_a_vendor_whose_dictionary_was_added_is_looked_for_there(tmp_path):
+    shutil.copytree(shipped("dictionaries"), tmp_path, dirs_exist_ok=True)
+    added = "VENDOR Cisco 9\nBEGIN-VENDOR Cisco\nATTRIBUTE Cisco-AVPair 1 string\nEND-VENDOR Cisco\n"
+    (tmp_path / "dictionary.cisco").write_text(added)
+    with (tmp_path / "dictionary").open("a") as file:
+        file.write("$INCLUDE dictionary.cisco\n")
+    names = Names(tmp_path)
+    assert (26, b"\0\0\0\x09\x01\x03x") == names.encode("Cisco-AVPair", "x")
+    with pytest.raises(ValueError, match=r"no attribute of that name; did you mean Cisco-AVPair\?"):
+        names.encode("Cisco-AVPar", "x")
+
+
+def test_the_message_names_the_dictionaries_that_are_shipped():
+    files = {path.name for path in shipped("dictionaries").glob("dictionary.*")} - {"dictionary.rfc5997"}
+    assert {f"dictionary.rfc{number}" for number in re.findall(r"\d{4}", SHIPPED)} | {"dictionary.microsoft"} == files
 
 
 # The dictionaries
@@ -159,7 +185,14 @@ def test_a_policy_may_not_set_what_the_server_owns_or_encrypts(name):
     [
         ("Clas", "x", r"^Clas: no attribute of that name; did you mean Class\?$"),
         ("Vendor-Specific", "x", r"^Vendor-Specific: no attribute of that name"),
-        ("?", "x", r"^\?: no attribute of that name$"),
+        ("?", "x", r"^\?: no attribute of that name in the dictionaries that are shipped: RFC 2865, .* and Microsoft$"),
+        ("Service-Type", "Framed-Usr", r"^Service-Type: takes a number, or one of .*; did you mean Framed-User\?$"),
+        (
+            "Cisco-AVPair",
+            "x",
+            "^Cisco-AVPair: an attribute of a vendor whose dictionary is not shipped; shipped are RFC 2865",
+        ),
+        ("ASA-Group-Policy", "x", r"put dictionary\.cisco\.asa of FreeRADIUS into \S+/dictionaries and include it in"),
         ("Class", "", "1 to 253 octets, this one has 0"),
         ("Class", "x" * 254, "1 to 253 octets, this one has 254"),
         ("Tunnel-Private-Group-Id:1", "x" * 253, "this one has 254"),

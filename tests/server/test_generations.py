@@ -249,14 +249,6 @@ def test_a_request_is_known_for_as_long_as_it_may_be_handled(write):
     assert 40 < app._rules(load(path).settings).duplicate_window
 
 
-async def test_attributes_that_would_not_fit_into_an_accept_are_refused(write, shared):
-    names = ("Class", "Filter-Id", "Callback-Number", "Callback-Id", "Framed-Route")
-    rules = "".join(f"{name}: {'x' * 240}, " for name in names)
-    path = write(f"{CONFIGURATION}policies: {{default: {{reply: [{{set: {{{rules}}}}}]}}}}\n")
-    with pytest.raises(ValueError, match=r"policies\.default\.reply: 1210 octets of attributes; at most 960 fit"):
-        build(load(path).settings, shared)
-
-
 async def test_namesakes_of_two_sources_are_two_people(write, shared):
     two = FOUNDATION.replace("users.yaml}", "users.yaml}\n  others: {type: users_file, path: others.yaml}")
     policies = (

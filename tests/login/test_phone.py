@@ -1,0 +1,123 @@
+"""Which texts are phone numbers, and which numbers are called."""
+
+import random
+import re
+
+import pytest
+
+from radius_voice.login.phone import TEST_NUMBERS, Phone, caution, parse_phone, refused_type
+from radius_voice.login.policy import Policy
+
+
+def policy(**rules):
+    timers = {"digits": 6, "lifetime": 120.0, "tries": 3, "redials": 2, "ring": 30, "cap": 360.0}
+    return Policy("p", "people", None, directory=None, **timers, **rules)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "+14155550123 ext 5",
+        "+14155550123 x5",
+        "+14155550123x5",
+        "+14155550123;ext=5",
+        "+14155550123 #5",
+        "+14155550123,5",
+    ],
+)
+def test_an_extension_is_refused_and_not_left_out(text):
+    with pytest.raises(ValueError, match=r"^an extension cannot be called; write the number without it"):
+        parse_phone(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "+14155550123;isub=5",
+        "+14155550123w5",
+        "+14155550123/x+14155550124",
+        "+14155550123 +14155550124",
+        "alice +14155550123",
+        "tel:+14155550123",
+        "+1800FLOWERS",
+        "+14155550123 (home)",
+    ],
+)
+def test_a_text_that_is_more_than_a_number_is_refused(text):
+    with pytest.raises(ValueError, match=r"^not a phone number; write it as \+, country code and number"):
+        parse_phone(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["+4915112345678", "+49 151 12345678", "+49 (0)151/123-45678", " +49.151.12345678 ", "\uff0b4915112345678"]
+)
+def test_a_number_may_be_written_with_spaces_and_punctuation(text):
+    assert Phone("+4915112345678") == parse_phone(text)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "digits"),
+    [("+1900", 11), ("+449", 12), ("+4470", 12), ("+61147", 11), ("+1500", 11), ("+1533", 11), ("+41878", 11)],
+)
+def test_no_number_of_these_ranges_is_called(prefix, digits):
+    pick = random.Random(13)
+    for _ in range(500):
+        number = prefix + "".join(pick.choices("0123456789", k=digits + 1 - len(prefix)))
+        assert refused_type(Phone(number)) is not None
+        assert not policy().may_call(Phone(number))
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [
+        ("+19001550123", "premium"),
+        ("+447012345678", "personal"),
+        ("+61147101234", "satellite"),
+        ("+61145112345", "satellite"),
+        ("+16002012345", "satellite"),
+        ("+878101234567890", "personal"),
+        ("+883510012345", "international network"),
+        ("+979123456789", "premium"),
+        ("+15005550006", "personal"),
+        ("+441632960123", "invalid"),
+        ("+12015550", "invalid"),
+        ("+14155550123", None),
+        ("+447400123456", None),
+        ("+4915112345678", None),
+    ],
+)
+def test_the_kind_of_a_number_that_is_not_called(number, kind):
+    assert kind == refused_type(Phone(number))
+
+
+def test_a_number_that_is_invalid_by_the_librarys_data_can_be_written_down():
+    phone = parse_phone("+441632960123")
+    assert "+44********23 is not called (invalid number), unless policies.NAME.allow_numbers allows it" == caution(
+        phone
+    )
+
+
+@pytest.mark.parametrize("number", ["+14155550123", "+12025550199", "+442079460123"])
+def test_who_writes_down_a_number_for_fiction_is_warned(number):
+    assert re.fullmatch(r"\S+ is reserved for fiction and rings nobody", caution(Phone(number)))
+    assert number not in caution(Phone(number))
+
+
+@pytest.mark.parametrize("number", ["+14155550223", "+14155540123", "+447400123456"])
+def test_who_writes_down_any_other_number_is_not_warned(number):
+    assert caution(Phone(number)) is None
+
+
+def test_a_policy_allows_single_numbers_and_prefixes_whatever_their_kind_and_country():
+    allowing = policy(countries=frozenset({"US"}), allow_numbers=("+441632960123", "+4970"))
+    assert allowing.may_call(Phone("+441632960123"))
+    assert allowing.may_call(Phone("+497012345678"))
+    assert not allowing.may_call(Phone("+441632960124"))
+    assert not allowing.may_call(Phone("+447012345678"))
+    assert not allowing.may_call(Phone("+4915112345678"))
+    assert allowing.may_call(Phone("+12025550123"))
+
+
+def test_twilios_test_numbers_are_personal_numbers_unless_they_are_allowed():
+    assert not policy().may_call(Phone("+15005550006"))
+    assert policy(allow_numbers=(TEST_NUMBERS,)).may_call(Phone("+15005550006"))

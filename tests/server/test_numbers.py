@@ -1,0 +1,43 @@
+"""Which numbers a running server calls."""
+
+import pytest
+
+from radius_voice.radius import packet as radius
+
+CONFIGURATION = """\
+server: {listen: ["udp://127.0.0.1:0"], reject_delay: 0s}
+clients:
+  gateway: {address: 127.0.0.1, secret: a shared secret of the tests, answer_within: 8s}
+policies:
+  default: {countries: [US], allow_numbers: ["+441632960123", "+4478"]}
+"""
+CALLED = {"single": "+441632960123", "prefix": "+447812345678", "test": "+15005550006", "country": "+14155551234"}
+NOT_CALLED = {
+    "invalid": "+441632960124",
+    "premium": "+19001550123",
+    "personal": "+447012345678",
+    "abroad": "+4930123456",
+}
+
+
+@pytest.fixture(scope="module")
+def people(make_person):
+    return {name: make_person(name, phone=phone) for name, phone in (CALLED | NOT_CALLED).items()}
+
+
+@pytest.fixture(scope="module")
+def house(start, people):
+    with start(CONFIGURATION, people.values()) as house:
+        yield house
+
+
+@pytest.mark.parametrize("name", CALLED)
+def test_a_number_that_the_policy_allows_is_called(house, people, name):
+    assert radius.ACCESS_CHALLENGE == house.gateway().begin(people[name]).code
+
+
+@pytest.mark.parametrize("name", NOT_CALLED)
+def test_another_number_is_not_called(house, people, name):
+    assert radius.ACCESS_REJECT == house.gateway().begin(people[name]).code
+    assert ["number_not_allowed"] == house.reasons(people[name])
+    assert [] == house.phones.calls(people[name].phone)

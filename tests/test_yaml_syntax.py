@@ -1,0 +1,155 @@
+"""A syntax error names the line that must be changed, the cause and the fix, whichever parser PyYAML has."""
+
+import pytest
+import yaml
+
+from radius_voice import strict_yaml
+
+TAB = "a tab; YAML is indented with spaces only, replace the tab by spaces"
+OPEN_QUOTE = "the quote that opens in this line is not closed; add the closing quote"
+OPEN_BRACKET = "the [ or { that opens in this line is not closed; close it, or put the whole value in quotes"
+NO_COLON = "the key has no colon; write it as KEY: VALUE"
+NO_SPACE = "there is no space after the colon; write it as KEY: VALUE"
+COLON = "a value that ends in a colon, or holds a colon and a space, must be in quotes, like '2001:db8::'"
+FIRST_CHARACTER = "a value that begins with one of @ ` % & * ? | > ] } , must be in quotes"
+BACKSLASH = "in double quotes a backslash begins an escape; write the value in single quotes"
+AFTER_QUOTE = (
+    "text follows the closing quote or bracket of a value; put the whole value in single quotes, "
+    "and write a single quote inside it twice"
+)
+IN_BRACKETS = (
+    "inside [ ] and { } a comma goes between values, and a value that holds one of [ ] { } , or a colon "
+    'must be in quotes, like ["udp://[::1]:1812"]'
+)
+NO_COMMA = "a comma is missing at the end of this line, inside [ ] or { }"
+DASH = (
+    "a list that is written with '-' begins on the line after its key; a value that begins with '- ' must be in quotes"
+)
+DEEPER = "is indented deeper than the line above, which has a value already; indent both alike"
+UNEVEN = "the indentation fits none of the lines above; indent what belongs together by the same number of spaces"
+MIXED = "a key and an item that begins with '-' are beside each other; a mapping has only keys, a list only items"
+FIRST_LINE = "the first key is indented and the keys below it are not; remove the spaces before it"
+TAGS = "tags (!name) are not allowed; quote the value if the ! is meant"
+OTHER = "not valid YAML; check the indentation, quotes and colons of this line and the line above"
+
+CLIENT = "clients:\n  hq:\n    address: 10.0.0.1\n"
+TWO_CLIENTS = (
+    f"{CLIENT}    secret: hush-1\nbranch:\n    address: 10.0.0.2\n    secret: hush-2\n  lab:\n    address: 10.0.0.3\n"
+)
+
+MISTAKES = {
+    "a tab before a key": ("clients:\n\thq:\n\t\taddress: 10.0.0.1\n", 2, TAB),
+    "a tab below spaces": (f"{CLIENT}\tsecret: hush\n", 4, TAB),
+    "a tab after spaces": ("clients:\n  hq:\n  \tsecret: hush\n", 3, TAB),
+    "a tab before a list": ("listen:\n\t- udp://0.0.0.0:1812\n", 2, TAB),
+    "an unclosed double quote, no other quote below": (
+        f'{CLIENT}    secret: "hush\n    policy: x\nlog: {{}}\n',
+        4,
+        OPEN_QUOTE,
+    ),
+    "an unclosed double quote, another quote below": (
+        f'{CLIENT}    secret: "hush\n    policy: x\n  b:\n    secret: "hush"\n',
+        4,
+        OPEN_QUOTE,
+    ),
+    "an unclosed double quote with a backslash below": (f'{CLIENT}    secret: "hush\n    policy: \\p\n', 4, OPEN_QUOTE),
+    "an unclosed single quote": ("a: 'hush\nb: 'hush'\nc: 1\n", 1, OPEN_QUOTE),
+    "an unclosed quote in a list": ('listen: ["udp://0.0.0.0:1812]\nkey: "hush"\nworkers: 2\n', 1, OPEN_QUOTE),
+    "an unclosed quote in braces": ('hq: {address: 1, secret: "hush}\nb: {secret: "hush"}\n', 1, OPEN_QUOTE),
+    "no colon after a key": ("clients:\n  hq:\n    address 10.0.0.1\n    secret: hush\n", 3, NO_COLON),
+    "no colon after the last key": (f"{CLIENT}    secret hush\nidentity: {{}}\n", 4, NO_COLON),
+    "no colon after a section": (f"development: true\nclients\n{CLIENT[9:]}", 2, NO_COLON),
+    "no colon after the first section": (f"clients\n{CLIENT[9:]}", 1, NO_COLON),
+    "no colon after a name": ("clients:\n  # ours\n  hq\n\n    secret: hush\n", 3, NO_COLON),
+    "no colon after a key above a comment": (
+        "clients:\n  hq:\n    address 10.0.0.1\n    # hush\n    secret: hush\n",
+        3,
+        NO_COLON,
+    ),
+    "no space after a colon above a comment": ("hq:\n  address:10.0.0.1\n  # hush\n  secret: hush\n", 2, NO_SPACE),
+    "an equals sign for a colon": (f"{CLIENT}    secret = hush\nlog: {{}}\n", 4, NO_COLON),
+    "no colon after very many quotes": ("x" + '""' * 60 + "\n  b: 1\n", 1, NO_COLON),
+    "no space after a colon": ("clients:\n  hq:\n    secret:hush\n    policy: x\n", 3, NO_SPACE),
+    "no space after the last colon": (f"{CLIENT}    secret:hush\n", 4, NO_SPACE),
+    "a colon inside a value": ("delivery:\n  friendly_name: hush: VPN\n", 2, COLON),
+    "a colon at the end of a value": ("hq:\n  address: 2001:db8::\n  secret: hush\n", 2, COLON),
+    "a colon inside a value in braces": ("delivery: {friendly_name: hush: VPN}\n", 1, IN_BRACKETS),
+    "a colon at the end of a value in braces": ("hq: {address: 2001:db8::, secret: hush}\n", 1, IN_BRACKETS),
+    "an at sign": ("hq:\n  secret: @hush\n", 2, FIRST_CHARACTER),
+    "a back quote": ("hq:\n  secret: `hush\n", 2, FIRST_CHARACTER),
+    "a percent sign": ("hq:\n  secret: %hush\n", 2, FIRST_CHARACTER),
+    "an at sign in braces": ("hq: {secret: @hush}\n", 1, FIRST_CHARACTER),
+    "a closing brace first": ("hq:\n  secret: }hush\n", 2, FIRST_CHARACTER),
+    "a comma first": ("hq:\n  secret: ,hush\n", 2, FIRST_CHARACTER),
+    "a question mark first": ("hq:\n  secret: ? hush\n", 2, FIRST_CHARACTER),
+    "an asterisk alone": ("hq:\n  secret: * hush\n", 2, FIRST_CHARACTER),
+    "an ampersand alone": ("hq:\n  secret: & hush\n", 2, FIRST_CHARACTER),
+    "a bar first": ("hq:\n  secret: |hush\n", 2, FIRST_CHARACTER),
+    "a bracket in a list": ("server:\n  listen: [udp://[::1]:1812]\n", 2, IN_BRACKETS),
+    "no comma in braces": ("hq: {address: 1 secret: hush}\n", 1, IN_BRACKETS),
+    "no comma in a list": ('listen: ["hush" "hush"]\n', 1, IN_BRACKETS),
+    "no comma at the end of a line": ("a: {person: 1,\n    phone: 2  # hush\n    all: 3}\n", 2, NO_COMMA),
+    "a colon in a later line of braces": ("a: {person: 1,\n    name: x: y}\n", 2, IN_BRACKETS),
+    "an unclosed bracket": ("server:\n  listen: [udp://a, udp://b\n  workers: 2\n  key: hush\n", 2, OPEN_BRACKET),
+    "an unclosed brace": ("clients:\n  hq: {address: 1, secret: hush\n  b: {address: 2}\n", 2, OPEN_BRACKET),
+    "an unclosed brace at the end": ("clients:\n  hq: {address: 1, secret: hush\n", 2, OPEN_BRACKET),
+    "a bracket too many": ("listen: [a]]\nb: 2\n", 1, AFTER_QUOTE),
+    "text after a quote": ('key: "hush" hush\nb: 2\n', 1, AFTER_QUOTE),
+    "a quote in quotes": ("key: 'hush's'\nb: 2\n", 1, AFTER_QUOTE),
+    "text after a brace": ("key: {hush}hush\nb: 2\n", 1, AFTER_QUOTE),
+    "a backslash": ('key: "hush\\path"\n', 1, BACKSLASH),
+    "a hexadecimal escape": ('key: "\\xhush"\n', 1, BACKSLASH),
+    "a list on the line of its key": ("reply: - set: hush\n", 1, DASH),
+    "a client in column 0": (
+        TWO_CLIENTS,
+        5,
+        "is indented less than lines 2 and 8 and ends the mapping that line 8 continues; indent it like them",
+    ),
+    "the first client in column 0": (
+        "clients:\nhq:\n    secret: hush-1\n  branch:\n    secret: hush-2\n",
+        2,
+        "is not indented below line 1 and ends the mapping that line 4 continues; indent it like line 4",
+    ),
+    "the first key of a client indented one more": (
+        "clients:\n  hq:\n     address: 10.0.0.1\n    # ours\n    secret: hush\n",
+        3,
+        "is indented differently than line 5, which belongs to the same mapping; indent both alike",
+    ),
+    "a key below a section that ended": ("clients:\n  a: 1\nserver:\n    key: hush\n  workers: 2\n", 5, UNEVEN),
+    "indented one less": (f"{CLIENT}   secret: hush\n", 4, UNEVEN),
+    "indented one more": (f"{CLIENT}     secret: hush\n", 4, DEEPER),
+    "indented below a quoted value": ('a: "hush"\n  b: 2\n', 2, DEEPER),
+    "a name indented one more": (f"{CLIENT}   branch:\n    address: 10.0.0.2\n", 4, UNEVEN),
+    "a section indented": ("server:\n  workers: 1\n clients:\n  a: 1\n", 3, UNEVEN),
+    "the first section indented": ("# hush\n server:\n  workers: 1\nclients:\n  a: 1\n", 2, FIRST_LINE),
+    "an item indented one less": ("reply:\n  - set: 1\n - set: 2\n", 3, UNEVEN),
+    "an item and a key": ("a:\n  - hush\n  b: 1\n", 3, MIXED),
+    "a key and an item": ("a:\n  b: hush\n  - x\n", 3, MIXED),
+    "a tag": ("hq:\n  secret: !hush! hush\n", 2, TAGS),
+    "another format": ("[clients]\nsecret: hush\n", 2, OTHER),
+}
+
+
+@pytest.mark.parametrize("parser", [yaml.CSafeLoader, yaml.SafeLoader])
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_syntax_error_names_its_line_its_cause_and_the_fix_and_no_value(monkeypatch, parser, mistake):
+    monkeypatch.setattr(strict_yaml, "PARSER", parser)
+    text, line, message = MISTAKES[mistake]
+    with pytest.raises(strict_yaml.StrictYamlError) as refused:
+        strict_yaml.load(text, "x.yaml", sections=("server", "clients"))
+    assert f"x.yaml:{line}: {message}" == str(refused.value)
+
+
+def test_a_character_of_a_value_is_not_shown(monkeypatch):
+    for parser in (yaml.CSafeLoader, yaml.SafeLoader):
+        monkeypatch.setattr(strict_yaml, "PARSER", parser)
+        for written in ("@#", '"\\q"', "|7x", "!q!q q"):
+            with pytest.raises(strict_yaml.StrictYamlError) as refused:
+                strict_yaml.load(f"key: {written}\n", "x.yaml")
+            assert not {"q", "7", "'#'"} & set(str(refused.value).replace("quote", "").split())
+
+
+def test_a_key_in_column_0_is_right_where_every_key_may_be_there():
+    with pytest.raises(strict_yaml.StrictYamlError) as refused:
+        strict_yaml.load("alice:\n  groups: []\nbob:\n    groups: []\n  phones: []\n", "users.yaml")
+    assert f"users.yaml:5: {UNEVEN}" == str(refused.value)
