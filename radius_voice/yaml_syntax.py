@@ -124,6 +124,8 @@ def _between_keys(at: _Place) -> Finding:
     indent, above = lines.indent(line), lines.above(line)
     if at.column > indent:
         return line, AFTER_QUOTE
+    if not above:
+        return line, OTHER
     if indent == lines.indent(above):
         return _same_indentation(lines, line, above)
     if indent > lines.indent(above) and KEY_AND_COLON.match(lines.content(above)):

@@ -109,6 +109,7 @@ def test_the_deepest_nesting_is_read():
 @example("\ufeffa: 1")
 @example("...")
 @example("a: 'x")
+@example(":")
 def test_any_text_is_read_or_refused_and_never_anything_else(text):
     errors = [(1, "")]
     try:
