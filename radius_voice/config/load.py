@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import SecretStr, TypeAdapter, ValidationError
 
 from radius_voice import strict_yaml
 from radius_voice.config import rules
@@ -18,6 +19,7 @@ from radius_voice.config.errors import ConfigError, Finding, findings_of, placed
 from radius_voice.config.kinds import Place
 from radius_voice.config.schema import (
     Admin,
+    Audit,
     Client,
     Fixed,
     Policy,
@@ -27,13 +29,15 @@ from radius_voice.config.schema import (
     TwilioVoice,
     json_schema,
 )
-from radius_voice.config.secrets import READABLE_BY_OTHERS, described
+from radius_voice.config.secrets import UnavailableSecret
 from radius_voice.config.stores import Store
+from radius_voice.file_access import READ_ACCESS, WRITE_ACCESS, exposure
 
 LARGEST = 1_048_576
 SERVER = TypeAdapter(Server)
 STORE: TypeAdapter[Store] = TypeAdapter(Store)
 ADMIN = TypeAdapter(Admin)
+AUDIT = TypeAdapter(Audit)
 CLIENT = TypeAdapter(Client)
 POLICY = TypeAdapter(Policy)
 PROVIDER: TypeAdapter[TwilioVoice | Fixed] = TypeAdapter(Provider)
@@ -42,20 +46,34 @@ Part = TypeVar("Part")
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Settings, and what a person should know about them: sentences with file and line."""
+    """Settings, and what a person should know about them: sentences with file and line.
+
+    `secret_files` are the files that secrets were read from.
+    """
 
     settings: Settings
     warnings: tuple[str, ...]
+    secret_files: tuple[Path, ...]
 
 
-def load(path: Path | str, environ: Mapping[str, str] | None = None, clock: Callable[[], float] = time.time) -> Loaded:
+def load(
+    path: Path | str,
+    environ: Mapping[str, str] | None = None,
+    clock: Callable[[], float] = time.time,
+    *,
+    for_service: bool = True,
+    owner: int | None = None,
+) -> Loaded:
     """Read and check a configuration file; raises ConfigError with everything that is wrong.
 
     Secrets are fetched and paths made absolute, from the file's folder. `environ` is the process's if
-    not given; `clock` is wall-clock seconds, to judge a bypass by.
+    not given; `clock` is wall-clock seconds, to judge a bypass by. With `for_service=False`, for a command, a secret
+    that only the service can read becomes `UnavailableSecret`. The file and the file of `server.key` must belong to
+    root or to the user id `owner`: a service's default is its own, a command's is None, which leaves owners aside.
     """
     path = Path(path)
-    text = _text_of(path)
+    text, status = _content_of(path)
+    owner = os.geteuid() if for_service and owner is None else owner
     try:
         tree, lines = strict_yaml.load(text, str(path))
     except strict_yaml.StrictYamlError as error:
@@ -64,13 +82,14 @@ def load(path: Path | str, environ: Mapping[str, str] | None = None, clock: Call
         what = "is empty" if tree is None else "is not a mapping of settings"
         raise ConfigError([f"{path}:1: {what}; config/minimal.yaml shows the least it must say"])
     place = Place(Path(os.path.abspath(path)).parent, os.environ if environ is None else environ)  # noqa: PTH100 - a link's own folder counts
+    if not for_service:
+        place.unavailable = UnavailableSecret
     settings, findings, warnings = _checked(tree, place, clock())
-    if settings is None:
-        raise ConfigError(placed(str(path), lines, findings))
-    told = list(placed(str(path), lines, warnings))
-    if place.holds_secret and not settings.development:
-        told += _readable(path)
-    return Loaded(settings, tuple(told))
+    findings += _key_file_findings(tree, place, owner)
+    errors = [*_exposed(path, status, tree, place, owner), *placed(str(path), lines, findings)]
+    if settings is None or errors:
+        raise ConfigError(errors)
+    return Loaded(settings, tuple(placed(str(path), lines, warnings)), tuple(dict.fromkeys(place.secret_files)))
 
 
 def restart_needed(old: Settings, new: Settings) -> list[str]:
@@ -88,10 +107,10 @@ def restart_needed(old: Settings, new: Settings) -> list[str]:
     return [key for key, (before, after) in pairs.items() if before != after]
 
 
-def _text_of(path: Path) -> str:
+def _content_of(path: Path) -> tuple[str, os.stat_result]:
     try:
         with path.open("rb") as file:
-            octets = file.read(LARGEST + 1)
+            octets, status = file.read(LARGEST + 1), os.fstat(file.fileno())
     except PermissionError:
         raise ConfigError([f"{path}: is not readable by this user; give it to the server's user"]) from None
     except (OSError, ValueError) as error:
@@ -100,7 +119,7 @@ def _text_of(path: Path) -> str:
     if len(octets) > LARGEST:
         raise ConfigError([f"{path}: is larger than {LARGEST} octets, which is no configuration"])
     try:
-        return octets.decode("utf-8-sig")
+        return octets.decode("utf-8-sig"), status
     except UnicodeDecodeError as error:
         line = octets.count(b"\n", 0, error.start) + 1
         raise ConfigError([f"{path}:{line}: is not UTF-8; save the file as UTF-8"]) from None
@@ -109,7 +128,9 @@ def _text_of(path: Path) -> str:
 def _checked(tree: dict[str, Any], place: Place, now: float) -> tuple[Settings | None, list[Finding], list[Finding]]:
     """Settings (None when something is wrong), errors, warnings."""
     filled = _filled(tree)
-    draft = _draft(filled, place)
+    # Rules judge the length and the likeness of secrets: one that cannot be read passes for a good one.
+    assumed = replace(place, unavailable=place.unavailable and (lambda _: SecretStr(secrets.token_urlsafe(48))))
+    draft = _draft(filled, assumed)
     errors = list(rules.errors(draft, now))
     try:
         settings = Settings.model_validate(filled, context=place)
@@ -151,6 +172,7 @@ def _draft(tree: dict[str, Any], place: Place) -> rules.Draft:
         server=_right({"server": tree.get("server", {})}, SERVER, place).get("server"),
         store=_right({"store": tree.get("store", {"type": "sqlite"})}, STORE, place).get("store"),
         admin=_right({"admin": tree.get("admin", {})}, ADMIN, place).get("admin"),
+        audit=_right({"audit": tree.get("audit", {})}, AUDIT, place).get("audit"),
         clients=_right(clients, CLIENT, place),
         policies=_right(policies, POLICY, place),
         providers=_right(providers, PROVIDER, place),
@@ -175,10 +197,20 @@ def _mapping(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _readable(path: Path) -> list[str]:
-    """A warning when everybody may read a file that holds a secret."""
-    status = path.stat()
-    if not status.st_mode & READABLE_BY_OTHERS:
-        return []
-    mend = f"run: chmod o-rwx {path}, or keep the secret in a file of its own"
-    return [f"{path}: holds a secret and is open to every user ({described(status)}); {mend}"]
+def _exposed(
+    path: Path, status: os.stat_result, tree: dict[str, Any], place: Place, owner: int | None
+) -> Iterator[str]:
+    """Why the file cannot be trusted: other users may change it, or read a secret that is written in it."""
+    yield from exposure(path, status, WRITE_ACCESS, owner)
+    if place.holds_secret and tree.get("development") is not True:
+        for problem in exposure(path, status, READ_ACCESS, None):
+            yield f"{problem}, or keep the secret that it holds in a file of its own"
+
+
+def _key_file_findings(tree: dict[str, Any], place: Place, owner: int | None) -> Iterator[Finding]:
+    match _mapping(tree.get("server")).get("key"):
+        case {"file": str(name)}:
+            path = place.directory / name
+            with suppress(OSError, ValueError):  # a file that cannot be read is reported where it is read
+                for problem in exposure(path, path.stat(), 0, owner):
+                    yield ("server", "key"), problem
