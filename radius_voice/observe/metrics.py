@@ -129,7 +129,7 @@ class Metrics:
             self._followed.get(self._provider(record.provider), status).inc()
         elif isinstance(record, Ended):
             self._abandoned.inc(record.count)
-        else:
+        elif isinstance(record, Lifecycle):
             self._lifecycle(record)
 
     def page(self) -> bytes:
