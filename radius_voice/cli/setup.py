@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from radius_voice.cli.common import config_option, loaded, run
+from radius_voice.cli.common import config_option, loaded, run, state_option
+from radius_voice.faults import message_of
+from radius_voice.file_access import Account, account_named, account_of
 
 if TYPE_CHECKING:
     from radius_voice.config.schema import Settings
@@ -41,37 +45,77 @@ def init(directory: Path) -> None:
 @click.command()
 @config_option
 @click.option("--connect", is_flag=True, help="Also try the store and every provider.")
-def check(path: Path, connect: bool) -> None:
-    """Validate a configuration and print the policy that results."""
-    from radius_voice.identity.passwords import Hasher
-    from radius_voice.identity.users_file import UsersFile, UsersFileError
-    from radius_voice.radius.dictionary import Names
-    from radius_voice.resources import shipped
+@click.option("--user", help="The user that the service runs as; otherwise the owner of the state directory, or you.")
+@state_option
+def check(path: Path, connect: bool, user: str | None, state: Path | None) -> None:
+    """Validate a configuration, try what serve needs at start, and print the policy that results."""
+    from radius_voice import preflight
 
-    configuration = loaded(path)
+    configuration = loaded(path, state=state)
+    account = _account(user, configuration.settings)
+    configuration = loaded(path, owner=account.uid, state=state)
     settings = configuration.settings
-    people: dict[str, int] = {}
-    hasher = Hasher()
-    names = Names(shipped("dictionaries"))
-    try:
-        for name, source in settings.identity.items():
-            people[name] = run(_count(source.path, hasher, UsersFile))
-        for policy in settings.policies.values():
-            for rule in policy.reply:
-                for attribute, value in rule.set.items():
-                    names.encode(attribute, str(value))
-    except (UsersFileError, ValueError) as problem:
-        raise click.ClickException(str(problem)) from None
-    except OSError as problem:
-        raise click.ClickException(f"{problem.filename}: {problem.strerror}") from None
-    finally:
-        hasher.close()
+    people, errors = _people(settings)
+    found = list(preflight.findings(path, configuration, account))
+    errors += [*_reply_errors(settings), *(finding.text for finding in found if finding.checked)]
     for warning in configuration.warnings:
         click.echo(f"warning: {warning}", err=True)
+    for finding in found:
+        if not finding.checked:
+            click.echo(f"not checked: {finding.text}", err=True)
+    if errors:
+        raise click.ClickException("\n".join([f"serve would not start as user {account.name}:", *errors]))
     _describe(settings, people)
+    click.echo(f"files and directories: as user {account.name} needs them")
     if connect and not run(_connect(settings)):
         raise click.exceptions.Exit(1)
     click.echo(f"{path}: good")
+
+
+def _account(user: str | None, settings: Settings) -> Account:
+    """The user that the service runs as."""
+    if user is not None:
+        try:
+            return account_named(user)
+        except KeyError:
+            raise click.BadParameter(f"this machine has no user {user}", param_hint="--user") from None
+    try:
+        return account_of(settings.server.state.stat().st_uid)
+    except OSError:
+        return account_of(os.geteuid())
+
+
+def _people(settings: Settings) -> tuple[dict[str, int], list[str]]:
+    """How many users each identity source has, and what is wrong with those that cannot be read."""
+    from radius_voice.identity.passwords import Hasher
+    from radius_voice.identity.users_file import UsersFile
+
+    people: dict[str, int] = {}
+    errors: list[str] = []
+    hasher = Hasher()
+    try:
+        for name, source in settings.identity.items():
+            try:
+                people[name] = run(_count(source.path, hasher, UsersFile))
+            except (ValueError, OSError) as problem:
+                errors.append(message_of(problem))
+    finally:
+        hasher.close()
+    return people, errors
+
+
+def _reply_errors(settings: Settings) -> Iterator[str]:
+    from radius_voice.radius.dictionary import Names
+    from radius_voice.resources import shipped
+
+    names = Names(shipped("dictionaries"))
+    for policy in settings.policies.values():
+        for rule in policy.reply:
+            for attribute, value in rule.set.items():
+                try:
+                    names.encode(attribute, str(value))
+                except ValueError as problem:
+                    yield str(problem)
 
 
 async def _count(path: Path, hasher: object, kind: type) -> int:
@@ -102,33 +146,38 @@ def _describe(settings: Settings, people: dict[str, int]) -> None:
 @config_option
 def test_credentials(path: Path) -> None:
     """Ask each provider whether credentials and number are good. Calls nobody."""
-    if not run(_ask_providers(loaded(path).settings)):
+    if not run(_ask_providers(loaded(path).settings, "BAD")):
         raise click.exceptions.Exit(1)
 
 
 async def _connect(settings: Settings) -> bool:
-    """Try what a login needs besides the files; tells what it finds."""
-    from radius_voice.app import open_store
-    from radius_voice.login.model import Unavailable
+    """Try what a login needs besides the files, and print the results."""
+    from radius_voice.config.secrets import unavailable_in
+    from radius_voice.operations import OperationFailed, try_store
 
+    good = True
+    not_readable = [f"{key}: {reason}" for key, reason in unavailable_in(settings.store, "store")]
     try:
-        store = open_store(settings)
-        await store.recall(b"check")
-        await store.close()
-    except (Unavailable, ValueError, OSError) as problem:
-        click.echo(f"store {settings.store.type}: BAD: {problem}")
-        return False
-    click.echo(f"store {settings.store.type}: good")
-    return await _ask_providers(settings)
+        result = f"not checked: {not_readable[0]}" if not_readable else await try_store(settings)
+    except OperationFailed as problem:
+        result, good = f"BAD: {problem}", False
+    click.echo(f"store {settings.store.type}: {result}")
+    return await _ask_providers(settings, "not checked") and good
 
 
-async def _ask_providers(settings: Settings) -> bool:
+async def _ask_providers(settings: Settings, without_credentials: str) -> bool:
+    """Print what the providers say; `without_credentials` is the verdict on one whose secret only the service reads."""
     from radius_voice.build import provider_of
     from radius_voice.delivery.twilio_voice import TwilioVoice
 
     good = True
     for name, section in settings.delivery.providers.items():
-        provider = provider_of(name, section)
+        try:
+            provider = provider_of(name, section)
+        except ValueError as problem:
+            click.echo(f"{name}: {without_credentials}: {problem}")
+            good = good and without_credentials != "BAD"
+            continue
         if not isinstance(provider, TwilioVoice):
             click.echo(f"{name}: calls nobody; nothing to test")
             continue

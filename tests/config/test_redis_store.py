@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from radius_voice.app import open_store
 from radius_voice.config.kinds import HostPort
 from radius_voice.config.stores import RedisStore
+from radius_voice.state import open_store
 from tests.config.conftest import File, changed
 
 SERVER_KEY = "a server key of thirty-two octets"
