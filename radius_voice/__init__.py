@@ -7,6 +7,8 @@ identity    passwords and people          delivery    telephony providers
 stores      rows and limits               config      YAML -> checked settings
 observe     audit, metrics, log           http        health and metrics
 client      asks a RADIUS server          simulator   a Twilio on loopback
+operations  what an operator can do       control     the service's local socket
+state       key, store, their safety      preflight   what serve needs at start
 """
 
 __version__ = "0.1.0"

@@ -16,7 +16,7 @@ SHOWN = 3
 """How many users or countries a warning names."""
 
 
-def warnings_of(settings: Settings, users: Mapping[str, Sequence[User]]) -> Iterator[Finding]:
+def user_warnings(settings: Settings, users: Mapping[str, Sequence[User]]) -> Iterator[Finding]:
     """Warnings about the users of each identity source. They name a few users and no phone.
 
     Takes some 30 us per phone: with many users not to be run where packets are answered.

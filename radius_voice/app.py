@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import secrets
 import socket
 import ssl
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -16,29 +14,31 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
-from radius_voice import advice
+from radius_voice import operations
+from radius_voice.advice import user_warnings
 from radius_voice.bounded import in_daemon_thread
 from radius_voice.build import Built, Shared, build
 from radius_voice.config.errors import ConfigError
 from radius_voice.config.load import Loaded, load, restart_needed
 from radius_voice.config.schema import Bypass, Fixed, Settings
-from radius_voice.config.stores import MemoryStore, RedisStore
-from radius_voice.events import Ended, Lifecycle, Observer, Recorded
-from radius_voice.files import explained, read_file, require_regular
+from radius_voice.control import ControlServer, ControlSocket, Request
+from radius_voice.endpoints import ADMIN_LISTEN, LISTEN, cannot_bind
+from radius_voice.events import Ended, Lifecycle, Observer, Operated, Recorded
+from radius_voice.faults import message_of
+from radius_voice.files import require_regular
 from radius_voice.http.admin import Admin, Readiness
 from radius_voice.identity.passwords import Hasher
 from radius_voice.listeners.udp import UdpListener, bind
 from radius_voice.login.codes import Keys
 from radius_voice.login.model import Unavailable
-from radius_voice.login.ports import Store
 from radius_voice.observe.audit import AuditLog
 from radius_voice.observe.metrics import Metrics, Readings
 from radius_voice.observe.repeats import Repeats
 from radius_voice.observe.syslog import Syslog
 from radius_voice.server import Rules, Server, Tap
+from radius_voice.state import claim, open_store, server_key
 from radius_voice.users_watch import UsersWatch, warnings_of
 
-KEY_OCTETS = 32
 TIDY_EVERY = 2.0
 FOLLOW_EVERY = 2.0
 WATCH_EVERY = 2.0
@@ -93,6 +93,10 @@ class Service:
         self._syslog: Syslog | None = None
         self._metrics: Metrics
         self._admin: Admin
+        self._claimed: ControlSocket | None = None
+        self._control: ControlServer | None = None
+        self._status: Mapping[str, object]
+        self._started = False
         self.admin_port = 0
 
     @property
@@ -104,14 +108,17 @@ class Service:
         """Serve. Raises CannotStart and leaves nothing open behind."""
         settings = self._settings
         try:
+            if self._worker is None:
+                self._claimed = claim(settings)
             self._open(settings)
             await self._listen(settings)
-        except OSError as problem:
+            if self._claimed is not None:
+                self._control = ControlServer(self._claimed.listener, self._operate)
+                await self._control.start()
+        except (ValueError, OSError) as problem:
             await self.stop()
-            raise CannotStart(f"{problem.filename or 'cannot start'}: {problem.strerror or problem}") from None
-        except ValueError as problem:
-            await self.stop()
-            raise CannotStart(str(problem)) from None
+            raise CannotStart(message_of(problem)) from None
+        self._started = True
         self._repeat(TIDY_EVERY, self._tidy)
         self._repeat(FOLLOW_EVERY, self._follow)
         self._repeat(WATCH_EVERY, self._watch_users)
@@ -128,15 +135,16 @@ class Service:
         return f"{where}; metrics on http://{settings.admin.listen.host}:{self.admin_port}/metrics"
 
     def _open(self, settings: Settings) -> None:
-        self._syslog = _syslog(settings, self._complain)
+        self._syslog = syslog_of(settings, self._complain)
         self._audit = AuditLog(settings.audit.path, self._clock, self._complain, self._syslog)
         if self._syslog is not None:
             self._keep(self._syslog.run())
         self._written.append(self._audit)
         self._metrics = Metrics(CollectorRegistry(), self._readings())
         self._readers.append(self._metrics)
+        key = server_key(settings)
         store = open_store(settings)
-        hasher, key = Hasher(waiting=_verifications(settings)), server_key(settings)
+        hasher = Hasher(waiting=_verifications(settings))
         self._shared = Shared(Keys(key), store, hasher, self._observe, self._clock, self._complain, key)
         built = build(settings, self._shared)
         self._adopt(built)
@@ -154,6 +162,7 @@ class Service:
             sockets = self._worker.sockets
         else:
             sockets = await self._bound(settings)
+            self._status = operations.status(self._path, sockets, (settings.admin.listen.host, self.admin_port))
         self._listeners = [UdpListener(sock, self._server.receive) for sock in sockets]
 
     async def _bound(self, settings: Settings) -> list[socket.socket]:
@@ -161,13 +170,15 @@ class Service:
         try:
             self.admin_port = await self._admin.start(endpoint.host, endpoint.port)
         except OSError as problem:
-            raise ValueError(f"admin.listen: {endpoint}: {problem.strerror}; is it running already?") from None
+            raise ValueError(cannot_bind(ADMIN_LISTEN, endpoint, problem)) from None
         sockets: list[socket.socket] = []
         for endpoint in settings.server.listen:
             try:
                 sockets.append(bind(endpoint.host, endpoint.port))
             except OSError as problem:
-                raise ValueError(f"server.listen: {endpoint}: {problem.strerror}; is it running already?") from None
+                for sock in sockets:
+                    sock.close()
+                raise ValueError(cannot_bind(LISTEN, endpoint, problem)) from None
         return sockets
 
     # Reload and end
@@ -185,7 +196,7 @@ class Service:
             loaded = await in_daemon_thread(partial(load, self._path))
             built = await in_daemon_thread(partial(build, loaded.settings, self._shared, old))
         except (ConfigError, ValueError, OSError) as problem:
-            self._tell("reload_failed", explained(problem))
+            self._tell("reload_failed", message_of(problem))
             return
         if self._draining:
             await built.close()
@@ -206,7 +217,7 @@ class Service:
         if self._worker is not None and self._worker.number:
             return
         users = {name: source.everyone() for name, source in built.identity.items()}
-        for warning in await asyncio.to_thread(lambda: loaded.placed(advice.warnings_of(loaded.settings, users))):
+        for warning in await in_daemon_thread(lambda: loaded.placed(user_warnings(loaded.settings, users))):
             self._tell("warning", warning)
 
     async def _retire(self, old: Built) -> None:
@@ -234,17 +245,47 @@ class Service:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._close()
+
+    async def _close(self) -> None:
+        """Close what was opened; the state directory is given back last."""
         for listener in self._listeners:
             listener.close()
         if hasattr(self, "_admin"):
             await self._admin.stop()
-        if hasattr(self, "_shared"):
+        if self._control is not None:
+            await self._control.stop()
+        if self._started:
             self._repeats.write_rest()
             self._tell("stopped", "")
+        if hasattr(self, "_shared"):
             self._shared.hasher.close()
             await self._shared.store.close()
         if hasattr(self, "_audit"):
             self._audit.close()
+        if self._claimed is not None:
+            self._claimed.release()
+
+    # Operations
+
+    async def _operate(self, request: Request) -> Mapping[str, object]:
+        """The response to an operator's command."""
+        if request.command == operations.STATUS:
+            return self._status
+        built, shared = self._running[-1], self._shared
+        dependencies = operations.Dependencies(
+            settings=built.settings,
+            store=shared.store,
+            keys=lambda: shared.keys,
+            identity=built.identity,
+            record=self._recorded,
+            uid=request.uid,
+        )
+        return await operations.answer(request, dependencies)
+
+    def _recorded(self, operated: Operated) -> str:
+        self._observe(operated)
+        return ""
 
     # Readers of what is recorded
 
@@ -329,11 +370,6 @@ async def _failure(work: Callable[[], Awaitable[None]]) -> str:
     return ""
 
 
-def prepare(settings: Settings) -> None:
-    """Make what workers share, before there are any. Raises ValueError or OSError."""
-    server_key(settings)
-
-
 def _rules(settings: Settings) -> Rules:
     server = settings.server
     # A request still being handled must not look new to its retransmission.
@@ -356,58 +392,8 @@ def _verifications(settings: Settings) -> int:
     return max(1, settings.server.max_in_flight // 2)
 
 
-def open_store(settings: Settings) -> Store:
-    """The store, in the state folder unless the configuration says otherwise."""
-    if isinstance(settings.store, MemoryStore):
-        from radius_voice.stores import memory  # noqa: PLC0415
-
-        return memory.MemoryStore(time.time)
-    if isinstance(settings.store, RedisStore):
-        return _redis(settings.store, server_key(settings))
-    from radius_voice.stores import sqlite  # noqa: PLC0415
-
-    settings.server.state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return sqlite.SqliteStore(settings.store.path or settings.server.state / "state.db", time.time)
-
-
-def _redis(store: RedisStore, key: bytes) -> Store:
-    try:
-        from radius_voice.stores import redis, redis_link  # noqa: PLC0415
-    except ModuleNotFoundError:
-        raise ValueError("store.type: redis needs packages of its own; run: pip install radius-voice[redis]") from None
-    servers = redis_link.Servers(
-        addresses=tuple((each.host, each.port) for each in store.servers),
-        mode=store.mode,
-        service=store.service or "",
-        username=store.username,
-        password=store.password.get_secret_value() if store.password else None,
-        tls=store.tls,
-        ca_file=store.ca_file,
-        timeout=store.timeout,
-    )
-    return redis.RedisStore(servers, key, prefix=store.prefix, replicas=store.replicas)
-
-
-def server_key(settings: Settings) -> bytes:
-    """The key of all hashes: from the configuration, or made once into the state folder, readable by us alone."""
-    if settings.server.key is not None:
-        return settings.server.key.get_secret_value().encode()[:64]
-    folder = settings.server.state
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = folder / "server.key"
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        key, _ = read_file(path)
-        if len(key) != KEY_OCTETS:
-            raise ValueError(f"{path}: not {KEY_OCTETS} octets; remove it, and a new one is made") from None
-        return key
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(key := secrets.token_bytes(KEY_OCTETS))
-    return key
-
-
-def _syslog(settings: Settings, complain: Callable[[str], None]) -> Syslog | None:
+def syslog_of(settings: Settings, complain: Callable[[str], None]) -> Syslog | None:
+    """The sender of the copy of the audit log, where one is configured; its `run` must be started."""
     to = settings.audit.syslog
     if to is None:
         return None

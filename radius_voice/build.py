@@ -13,6 +13,7 @@ from radius_voice.config.kinds import Rate
 from radius_voice.config.schema import Bypass, Fixed, Settings, TwilioVoice
 from radius_voice.config.schema import Policy as PolicySettings
 from radius_voice.config.schema import UsersFile as UsersFileSettings
+from radius_voice.config.secrets import revealed
 from radius_voice.config.section import Section
 from radius_voice.events import Observer, Outcome, Reason
 from radius_voice.identity.passwords import Hasher
@@ -103,19 +104,22 @@ def _people(name: str, source: UsersFileSettings, shared: Shared, before: Built 
 
 
 def provider_of(name: str, provider: TwilioVoice | Fixed) -> Delivery:
-    """The provider that a section describes."""
+    """The provider that a section describes. Raises ValueError when this process cannot read its credentials."""
     if isinstance(provider, Fixed):
         from radius_voice.delivery.fixed import Fixed as FixedDelivery  # noqa: PLC0415
 
         return FixedDelivery(name=name, code=provider.code)
     from radius_voice.delivery.twilio_voice import TwilioVoice as TwilioVoiceDelivery  # noqa: PLC0415
 
-    secret = provider.auth_token or provider.api_secret
+    secrets = {"auth_token": provider.auth_token, "api_secret": provider.api_secret}
+    (password,) = (
+        revealed(secret, f"delivery.providers.{name}.{key}") for key, secret in secrets.items() if secret is not None
+    )
     return TwilioVoiceDelivery(
         name=name,
         account_sid=provider.account_sid,
         username=provider.api_key or provider.account_sid,
-        password=secret.get_secret_value() if secret else "",
+        password=password,
         from_number=provider.from_.e164,
         region=provider.region,
         edge=provider.edge,

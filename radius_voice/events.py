@@ -210,5 +210,20 @@ class Lifecycle:
     detail: str = ""
 
 
-Recorded = Event | Called | Followed | Discarded | Resent | Ended | Lifecycle
+@noun
+class Operated:
+    """An administrator's command changed something: `unlocked` cleared what was counted for a user.
+
+    `user` is the name in the directory and `sources` the identity sources that have it. `uid` is the user id of the
+    process that asked, on this machine; None where the system does not tell.
+    """
+
+    at: float
+    what: str
+    user: str
+    sources: tuple[str, ...]
+    uid: int | None
+
+
+Recorded = Event | Called | Followed | Discarded | Resent | Ended | Lifecycle | Operated
 Observer = Callable[[Recorded], None]

@@ -42,6 +42,16 @@ def require_regular(path: Path) -> None:
     _require(status_of(path), path)
 
 
+def unreadable(path: Path) -> str | None:
+    """Why this process cannot read a regular file, and what to do, or None. It is not opened."""
+    try:
+        require_regular(path)
+        allowed = bounded(str(path), partial(os.access, path, os.R_OK))
+    except OSError as problem:
+        return f"{path}: {problem.strerror}; correct the path or create the file"
+    return None if allowed else f"{path} is not readable by this user; make the server's user its owner"
+
+
 def open_regular(path: Path) -> BinaryIO:
     """Open a regular file for reading. Raises OSError for anything else. May block: call it by `bounded`."""
     _require(path.stat(), path)  # before it is opened: opening a device may already have an effect
@@ -52,13 +62,6 @@ def open_regular(path: Path) -> BinaryIO:
         file.close()
         raise
     return file
-
-
-def explained(problem: Exception) -> str:
-    """An error's text; of an OSError the file and what is wrong with it, without the error's number."""
-    if isinstance(problem, OSError) and problem.filename:
-        return f"{problem.filename}: {problem.strerror}"
-    return str(problem)
 
 
 def _require(status: os.stat_result, path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -14,6 +13,7 @@ from radius_voice.admission import Admission, Job
 from radius_voice.authenticity import Authenticity, Memory
 from radius_voice.clients import Client, Clients
 from radius_voice.events import Discard, Discarded, Event, Lifecycle, Observer, Outcome, Reason, Resent, Trace
+from radius_voice.faults import where
 from radius_voice.login.model import Attempt, Decision, Unavailable
 from radius_voice.nouns import noun
 from radius_voice.radius import packet as radius
@@ -241,9 +241,9 @@ class Server:
             trace.step("unavailable", str(problem))
             decision = Decision(Outcome.SILENCE, Reason.STORE_UNAVAILABLE)
         except Exception as problem:  # noqa: BLE001 - one login's accident must not end the others
-            trace.step("error", _where(problem))
+            trace.step("error", where(problem))
             decision = Decision(Outcome.SILENCE, Reason.INTERNAL_ERROR)
-            self._observer(Lifecycle(self._now(), "warning", f"internal error: {_where(problem)}"))
+            self._observer(Lifecycle(self._now(), "warning", f"internal error: {where(problem)}"))
         finally:
             self._held[request.generation] -= 1
             self._admission.done()
@@ -383,10 +383,3 @@ def _speaks_ms_chap(packet: Packet) -> bool:
         value[:4] == MICROSOFT and len(value) > 4 and value[4] in MS_CHAP  # noqa: PLR2004 - after the vendor
         for value in packet.every(radius.VENDOR_SPECIFIC)
     )
-
-
-def _where(problem: Exception) -> str:
-    """An accident's kind and place; never its text, which may quote what somebody typed."""
-    frames = traceback.extract_tb(problem.__traceback__)
-    place = f"{frames[-1].name}:{frames[-1].lineno}" if frames else "unknown"
-    return f"{type(problem).__name__} in {place}"

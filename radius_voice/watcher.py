@@ -1,13 +1,28 @@
-"""The child that speaks for all workers: one page of metrics, one answer whether they are ready."""
+"""The child that speaks for all workers: one page of metrics, one answer whether they are ready, and for operators."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
+from radius_voice import operations
+from radius_voice.app import syslog_of
+from radius_voice.config.errors import ConfigError
+from radius_voice.config.load import load
+from radius_voice.config.schema import Settings
+from radius_voice.control import ControlServer, Request
+from radius_voice.events import Lifecycle, Observer, Operated
+from radius_voice.faults import message_of
 from radius_voice.http.admin import Admin, Readiness
+from radius_voice.login.model import Unavailable
+from radius_voice.observe.audit import AuditLog
 from radius_voice.observe.merge import Ledger
+from radius_voice.state import open_store
 from radius_voice.workers import House
 
 OK = 200
@@ -51,6 +66,60 @@ class Watcher:
 
     async def _ready(self) -> Readiness:
         return readiness_of(await ask_all(self._house, "/readyz"), len(self._house.sockets))
+
+
+class Operator:
+    """Does operators' commands on the store that the workers share, with the configuration as it was last read.
+
+    `log` prints what is recorded. Raises OSError when the audit log cannot be opened.
+    """
+
+    def __init__(self, path: Path, settings: Settings, house: House, log: Observer) -> None:
+        self._path = path
+        self._settings = settings
+        self._house = house
+        self._log = log
+        self._syslog = syslog_of(settings, self._warn)
+        self._audit = AuditLog(settings.audit.path, time.monotonic, self._warn, self._syslog)
+        self._control = ControlServer(house.control.listener, self._answer)
+
+    async def start(self, admin: tuple[str, int]) -> None:
+        """Answer from now on; `admin` is the address of the admin listener."""
+        self._status = operations.status(self._path, self._house.sockets[0], admin)
+        self._sending = asyncio.ensure_future(self._syslog.run()) if self._syslog is not None else None
+        await self._control.start()
+
+    async def reload(self) -> None:
+        """Read the configuration again; one with an error changes nothing, which each worker reports."""
+        self._audit.reopen()
+        with suppress(ConfigError):
+            self._settings = (await asyncio.to_thread(load, self._path)).settings
+
+    async def stop(self) -> None:
+        """Stop answering."""
+        await self._control.stop()
+        if self._sending is not None:
+            self._sending.cancel()
+        self._audit.close()
+
+    async def _answer(self, request: Request) -> Mapping[str, Any]:
+        if request.command == operations.STATUS:
+            return self._status
+        name = request.arguments.get("name")
+        try:
+            store = open_store(self._settings)
+            async with operations.opened(self._settings, store, name, self._record, request.uid) as dependencies:
+                return await operations.answer(request, dependencies)
+        except (Unavailable, ValueError, OSError) as problem:
+            return {"error": message_of(problem)}
+
+    def _record(self, operated: Operated) -> str:
+        self._log(operated)
+        self._audit(operated)
+        return ""
+
+    def _warn(self, text: str) -> None:
+        self._log(Lifecycle(time.time(), "warning", text))
 
 
 async def ask(house: House, worker: int, path: str) -> tuple[int, str]:

@@ -26,7 +26,9 @@ from radius_voice.bounded import bounded
 from radius_voice.config.errors import ConfigError
 from radius_voice.config.load import Loaded, load, until_restart
 from radius_voice.config.schema import Settings
-from radius_voice.listeners.udp import bind
+from radius_voice.control import ControlSocket
+from radius_voice.endpoints import ADMIN_LISTEN, LISTEN, cannot_bind, try_admin_listen
+from radius_voice.listeners.udp import bind_shared
 
 SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGALRM}
 CANNOT_START = 3
@@ -45,12 +47,14 @@ class _Child:
 class House:
     """What the processes of one service share: sockets by worker, a folder for local files, and counts.
 
-    `parent` can be read from once the parent is gone. The parent alone counts.
+    `parent` can be read from once the parent is gone. The parent alone counts. The watcher serves `control`, whose
+    listening socket the parent keeps open as well: requests wait in it while a dead watcher is replaced.
     """
 
     sockets: list[list[socket.socket]]
     folder: Path
     parent: int
+    control: ControlSocket
     _counts: mmap.mmap = field(init=False)
 
     def __post_init__(self) -> None:
@@ -87,18 +91,19 @@ class House:
 def bind_all(settings: Settings) -> list[list[socket.socket]]:
     """For every worker a socket on every endpoint, in the order of `server.listen`.
 
-    Raises ValueError when one is taken.
+    Raises ValueError when one is taken, or the address that the watcher will bind: workers would serve by then.
     """
-    workers: list[list[socket.socket]] = [[] for _ in range(settings.server.workers)]
+    try:
+        try_admin_listen(settings)
+    except OSError as problem:
+        raise ValueError(cannot_bind(ADMIN_LISTEN, settings.admin.listen, problem)) from None
+    by_endpoint: list[list[socket.socket]] = []
     for endpoint in settings.server.listen:
-        port = endpoint.port
-        for sockets in workers:
-            try:
-                sockets.append(bind(endpoint.host, port, shared=True))
-            except OSError as problem:
-                raise ValueError(f"server.listen: {endpoint}: {problem.strerror}; is it running already?") from None
-            port = sockets[-1].getsockname()[1]
-    return workers
+        try:
+            by_endpoint.append(bind_shared(endpoint.host, endpoint.port, settings.server.workers))
+        except OSError as problem:
+            raise ValueError(cannot_bind(LISTEN, endpoint, problem)) from None
+    return [list(sockets) for sockets in zip(*by_endpoint, strict=True)]
 
 
 Serve = Callable[[Loaded, House, int], Coroutine[Any, Any, None]]
@@ -108,9 +113,12 @@ Serve = Callable[[Loaded, House, int], Coroutine[Any, Any, None]]
 class Parent:
     """Forks the workers and one watcher, and replaces whoever dies."""
 
-    def __init__(self, path: Path, loaded: Loaded, serve: Serve, complain: Callable[[str], None]) -> None:
+    def __init__(
+        self, path: Path, loaded: Loaded, control: ControlSocket, serve: Serve, complain: Callable[[str], None]
+    ) -> None:
         self._path = path
         self._loaded = loaded
+        self._control = control
         self._serve = serve
         self._complain = complain
         self._children: dict[int, _Child] = {}
@@ -122,7 +130,7 @@ class Parent:
         sockets = bind_all(self._loaded.settings)
         folder = Path(tempfile.mkdtemp(prefix="radius-voice-"))
         parent, self._alive = os.pipe()
-        self._house = House(sockets, folder, parent)
+        self._house = House(sockets, folder, parent, self._control)
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         try:
             for number in (WATCHER, *range(len(self._house.sockets))):

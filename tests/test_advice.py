@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from radius_voice.advice import warnings_of
+from radius_voice.advice import user_warnings
 from radius_voice.config.load import load
 from radius_voice.login.model import User
 from radius_voice.login.phone import Phone
@@ -22,7 +22,7 @@ def warned(tmp_path):
         path.write_text(yaml.safe_dump(tree, sort_keys=False))
         path.chmod(0o600)
         loaded = load(path, {})
-        told = loaded.placed(warnings_of(loaded.settings, {"people": users}))
+        told = loaded.placed(user_warnings(loaded.settings, {"people": users}))
         assert not [phone for user in users for phone in user.phones if phone.e164[1:] in str(told)]
         assert all(sentence.startswith(f"{path}:") for sentence in told)
         return [sentence.split(": ", 1)[1] for sentence in told]

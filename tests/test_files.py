@@ -5,7 +5,8 @@ import socket
 
 import pytest
 
-from radius_voice.files import explained, open_regular, read_file, require_regular, status_of
+from radius_voice.faults import message_of
+from radius_voice.files import open_regular, read_file, require_regular, status_of
 
 
 def test_a_file_is_read_with_its_status(tmp_path):
@@ -38,7 +39,7 @@ def test_what_is_no_regular_file_is_refused_at_once(tmp_path, make, kind):
     for read in (read_file, require_regular, open_regular):
         with pytest.raises(OSError) as refused:
             read(path)
-        assert f"{path}: {kind}, not a regular file" == explained(refused.value)
+        assert f"{path}: {kind}, not a regular file" == message_of(refused.value)
 
 
 def test_a_file_that_is_replaced_by_a_fifo_before_it_is_opened_is_refused(tmp_path, monkeypatch):
@@ -54,8 +55,8 @@ def test_a_file_that_is_replaced_by_a_fifo_before_it_is_opened_is_refused(tmp_pa
 def test_a_missing_file_is_the_usual_error(tmp_path):
     with pytest.raises(FileNotFoundError) as missing:
         read_file(tmp_path / "file")
-    assert f"{tmp_path}/file: No such file or directory" == explained(missing.value)
+    assert f"{tmp_path}/file: No such file or directory" == message_of(missing.value)
 
 
 def test_other_errors_are_explained_by_their_text():
-    assert "a text" == explained(ValueError("a text"))
+    assert "a text" == message_of(ValueError("a text"))

@@ -38,7 +38,10 @@ async def _call(settings: Settings, phone: Phone) -> bool:
     from radius_voice.delivery.twilio_voice import TwilioVoice
 
     for name in settings.delivery.voice:
-        provider = provider_of(name, settings.delivery.providers[name])
+        try:
+            provider = provider_of(name, settings.delivery.providers[name])
+        except ValueError as problem:
+            raise click.ClickException(str(problem)) from None
         if not isinstance(provider, TwilioVoice):
             click.echo(f"{name}: calls nobody")
             continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,12 +21,32 @@ config_option = click.option(
 )
 
 
-def loaded(path: Path) -> Loaded:
-    """The configuration, or the end of the command with every error in it."""
+state_option = click.option(
+    "--state",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The state directory of the service, where it is not the configuration's: systemd sets $STATE_DIRECTORY.",
+)
+
+
+def loaded(path: Path, *, for_service: bool = False, owner: int | None = None, state: Path | None = None) -> Loaded:
+    """The configuration, or the end of the command with every error in it; `load` says what the options mean.
+
+    `state` replaces the state directory.
+    """
     try:
-        return load(path)
+        configuration = load(path, for_service=for_service, owner=owner)
     except ConfigError as problem:
         raise click.ClickException(f"the configuration cannot be used:\n{problem}") from None
+    return at_state(configuration, state)
+
+
+def at_state(configuration: Loaded, state: Path | None) -> Loaded:
+    """The configuration with another state directory, where one is given."""
+    if state is None:
+        return configuration
+    settings = configuration.settings
+    server = settings.server.model_copy(update={"state": state.absolute()})
+    return replace(configuration, settings=settings.model_copy(update={"server": server}))
 
 
 def callable_phone(text: str, allowed: tuple[str, ...] = ()) -> Phone:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import Any
 
 import click
 
 from radius_voice import __version__
+from radius_voice.faults import where
 
 COMMANDS = {
     "demo": "demo:demo",
@@ -37,6 +39,17 @@ class Commands(click.Group):
         module, attribute = COMMANDS[cmd_name].split(":")
         command: click.Command = getattr(import_module(f"radius_voice.cli.{module}"), attribute)
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command. One that fails unexpectedly ends in one line that names kind and place, not in a traceback."""
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise  # click reports these itself
+        except Exception as problem:  # noqa: BLE001 - whatever it is, an operator cannot use a traceback
+            raise click.ClickException(
+                f"internal error: {where(problem)}; please report it with the command that you ran"
+            ) from None
 
 
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

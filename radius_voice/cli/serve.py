@@ -8,9 +8,10 @@ import resource
 import signal
 import sys
 import time
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from radius_voice.app import Worker
     from radius_voice.config.load import Loaded
-    from radius_voice.config.schema import Settings
     from radius_voice.workers import House
 
 
@@ -44,7 +44,7 @@ def allow_descriptors() -> None:
 @click.option("--debug", is_flag=True, help="Print decoded packets and every decision; secrets are hidden.")
 def serve(path: Path, debug: bool) -> None:
     """Run the server until SIGTERM; SIGHUP reads the configuration again."""
-    configuration = loaded(path)
+    configuration = loaded(path, for_service=True)
     allow_descriptors()
     if configuration.settings.server.workers == 1:
         run(_serve(path, configuration, debug, None))
@@ -53,23 +53,30 @@ def serve(path: Path, debug: bool) -> None:
 
 
 def _serve_by_workers(path: Path, configuration: Loaded, debug: bool) -> None:
-    from radius_voice.app import Worker, prepare
+    from radius_voice.app import Worker
+    from radius_voice.faults import message_of
+    from radius_voice.state import claim, server_key
     from radius_voice.workers import WATCHER, Parent
 
     async def child(configuration: Loaded, house: House, number: int) -> None:
         asyncio.get_running_loop().add_reader(house.parent, lambda: signal.raise_signal(signal.SIGTERM))
         if number == WATCHER:
-            await _watch(configuration.settings, house)
+            await _watch(path, configuration, house)
             return
         worker = Worker(number, house.sockets[number], house.admin_of(number), lambda: house.deaths)
         await _serve(path, configuration, debug, worker)
 
     logger = configure_log(configuration)
     try:
-        prepare(configuration.settings)
-        code = Parent(path, configuration, child, logger.warning).run()
+        control = claim(configuration.settings)
+        try:
+            server_key(configuration.settings)
+            code = Parent(path, configuration, control, child, logger.warning).run()
+        finally:
+            control.release()
     except (ValueError, OSError) as problem:
-        raise click.ClickException(str(problem)) from None
+        _cannot_start(configuration, message_of(problem))
+        code = 1
     raise click.exceptions.Exit(code)
 
 
@@ -82,40 +89,56 @@ async def _serve(path: Path, configuration: Loaded, debug: bool, worker: Worker 
     reader = Log(configure_log(configuration), time.monotonic)
     service = Service(path, configuration, reader, Debug(sys.stdout, time.time) if debug else None, worker)
     over = _signalled()
-    reloads: set[asyncio.Task[None]] = set()
-
-    def reload() -> None:
-        task = asyncio.ensure_future(service.reload())
-        reloads.add(task)
-        task.add_done_callback(reloads.discard)
-
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
+    _at_hangup(service.reload)
     try:
         await service.start()
     except CannotStart as problem:
-        click.echo(f"Error: {problem}", err=True)
+        _cannot_start(configuration, str(problem))
         raise SystemExit(1 if worker is None else CANNOT_START) from None
     spare_the_collector()
     await over.wait()
     await service.stop()
 
 
-async def _watch(settings: Settings, house: House) -> None:
-    from radius_voice.watcher import Watcher
+async def _watch(path: Path, configuration: Loaded, house: House) -> None:
+    from radius_voice.endpoints import ADMIN_LISTEN, cannot_bind
+    from radius_voice.faults import message_of
+    from radius_voice.observe.log import Log
+    from radius_voice.watcher import Operator, Watcher
     from radius_voice.workers import CANNOT_START
 
-    watcher = Watcher(house, settings.admin.hosts)
+    logger = configure_log(configuration)
+    watcher = Watcher(house, configuration.settings.admin.hosts)
     over = _signalled()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, lambda: None)
-    endpoint = settings.admin.listen
+    endpoint = configuration.settings.admin.listen
+    try:
+        operator = Operator(path, configuration.settings, house, Log(logger, time.monotonic))
+    except OSError as problem:
+        _cannot_start(configuration, message_of(problem))
+        raise SystemExit(CANNOT_START) from None
+    _at_hangup(operator.reload)
     try:
         port = await watcher.start(endpoint.host, endpoint.port)
     except OSError as problem:
-        click.echo(f"Error: admin.listen: {endpoint}: {problem.strerror}; is it running already?", err=True)
+        _cannot_start(configuration, cannot_bind(ADMIN_LISTEN, endpoint, problem))
         raise SystemExit(CANNOT_START) from None
-    click.echo(f"metrics of all workers on http://{endpoint.host}:{port}/metrics", err=True)
+    await operator.start((endpoint.host, port))
+    logger.info("metrics of all workers", url=f"http://{endpoint.host}:{port}/metrics")
     await over.wait()
+    await operator.stop()
     await watcher.stop()
+
+
+def _at_hangup(reload: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run `reload` at each SIGHUP."""
+    reloads: set[asyncio.Task[None]] = set()
+
+    def start() -> None:
+        task = asyncio.ensure_future(reload())
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, start)
 
 
 def _signalled() -> asyncio.Event:
@@ -124,6 +147,14 @@ def _signalled() -> asyncio.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, over.set)
     return over
+
+
+def _cannot_start(configuration: Loaded, text: str) -> None:
+    """Say why the service does not start: on standard error, which holds nothing but JSON where the log is JSON."""
+    if configuration.settings.log.format == "json":
+        configure_log(configuration).error("cannot_start", detail=text)
+    else:
+        click.echo(f"Error: {text}", err=True)
 
 
 def configure_log(configuration: Loaded) -> FilteringBoundLogger:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from radius_voice.cli.common import config_option, loaded, run
+from radius_voice.cli.common import at_state, config_option, loaded, run, state_option
+from radius_voice.faults import message_of
+from radius_voice.file_access import Account, account_named, account_of
 
 if TYPE_CHECKING:
     from radius_voice.config.load import Loaded
@@ -43,32 +47,45 @@ def init(directory: Path) -> None:
 @click.command()
 @config_option
 @click.option("--connect", is_flag=True, help="Also try the store and every provider.")
-def check(path: Path, connect: bool) -> None:
-    """Validate a configuration and print the policy that results."""
-    from radius_voice.advice import warnings_of
+@click.option("--user", help="The user that the service runs as; otherwise the owner of the state directory, or you.")
+@state_option
+def check(path: Path, connect: bool, user: str | None, state: Path | None) -> None:
+    """Validate a configuration, try what serve needs at start, and print the policy that results."""
+    from radius_voice import preflight
+    from radius_voice.advice import user_warnings
 
-    configuration, sources = _examined(path)
+    account = _account(user, _examined(path, state, None)[0].settings)
+    configuration, sources, errors = _examined(path, state, account.uid)
     settings = configuration.settings
+    found = list(preflight.findings(path, configuration, account))
+    errors += [*_slow(configuration, sources), *(finding.text for finding in found if finding.checked)]
     users = {name: source.everyone() for name, source in sources.items()}
-    for warning in (*configuration.warnings, *configuration.placed(warnings_of(settings, users))):
+    of_users = () if errors else configuration.placed(user_warnings(settings, users))
+    for warning in (*configuration.warnings, *of_users):
         click.echo(f"warning: {warning}", err=True)
+    for finding in found:
+        if not finding.checked:
+            click.echo(f"not checked: {finding.text}", err=True)
+    if errors:
+        raise click.ClickException("\n".join([f"serve would not start as user {account.name}:", *errors]))
     _describe(settings, {name: len(everyone) for name, everyone in users.items()})
+    click.echo(f"files and directories: as user {account.name} needs them")
     if connect and not run(_connect(settings)):
         raise click.exceptions.Exit(1)
     click.echo(f"{path}: good")
 
 
-def _examined(path: Path) -> tuple[Loaded, dict[str, UsersFile]]:
-    """The configuration and its identity sources, or the end of the command with every error in both."""
+def _examined(path: Path, state: Path | None, owner: int | None) -> tuple[Loaded, dict[str, UsersFile], list[str]]:
+    """The configuration, its identity sources, and the errors in these; ends the command if it cannot be used."""
     from radius_voice.config.errors import ConfigError
     from radius_voice.config.load import load
+    from radius_voice.files import unreadable
     from radius_voice.identity.passwords import Hasher
     from radius_voice.identity.users_file import UsersFile
-    from radius_voice.verification_time import slow_verifications
 
     errors: list[str] = []
     try:
-        configuration = load(path)
+        configuration = at_state(load(path, for_service=False, owner=owner), state)
         files = {name: source.path for name, source in configuration.settings.identity.items()}
     except ConfigError as problem:
         configuration, errors, files = None, list(problem.errors), dict(problem.users_files)
@@ -81,14 +98,34 @@ def _examined(path: Path) -> tuple[Loaded, dict[str, UsersFile]]:
             errors += str(problem).splitlines()
         except OSError as problem:
             if configuration is not None:  # or else it is among the errors already
-                errors.append(f"{file}: {problem.strerror}")
+                errors += configuration.placed([(("identity", name, "path"), unreadable(file) or message_of(problem))])
     hasher.close()
-    if configuration is not None and not errors:
-        clients = configuration.settings.clients.items()
-        errors += slow_verifications(sources, {name: client.answer_within for name, client in clients})
-    if configuration is None or errors:
+    if configuration is None:
         raise click.ClickException("\n".join(["the configuration cannot be used:", *errors]))
-    return configuration, sources
+    return configuration, sources, errors
+
+
+def _slow(configuration: Loaded, sources: dict[str, UsersFile]) -> Iterator[str]:
+    """Identity sources whose passwords take too long to verify."""
+    from radius_voice.verification_time import slow_verifications
+
+    clients = configuration.settings.clients.items()
+    return (
+        slow_verifications(sources, {name: client.answer_within for name, client in clients}) if sources else iter(())
+    )
+
+
+def _account(user: str | None, settings: Settings) -> Account:
+    """The user that the service runs as."""
+    if user is not None:
+        try:
+            return account_named(user)
+        except KeyError:
+            raise click.BadParameter(f"this machine has no user {user}", param_hint="--user") from None
+    try:
+        return account_of(settings.server.state.stat().st_uid)
+    except OSError:
+        return account_of(os.geteuid())
 
 
 def _describe(settings: Settings, people: dict[str, int]) -> None:
@@ -115,33 +152,38 @@ def _describe(settings: Settings, people: dict[str, int]) -> None:
 @config_option
 def test_credentials(path: Path) -> None:
     """Ask each provider whether credentials and number are good. Calls nobody."""
-    if not run(_ask_providers(loaded(path).settings)):
+    if not run(_ask_providers(loaded(path).settings, "BAD")):
         raise click.exceptions.Exit(1)
 
 
 async def _connect(settings: Settings) -> bool:
-    """Try what a login needs besides the files; tells what it finds."""
-    from radius_voice.app import open_store
-    from radius_voice.login.model import Unavailable
+    """Try what a login needs besides the files, and print the results."""
+    from radius_voice.config.secrets import unavailable_in
+    from radius_voice.operations import OperationFailed, try_store
 
+    good = True
+    not_readable = [f"{key}: {reason}" for key, reason in unavailable_in(settings.store, "store")]
     try:
-        store = open_store(settings)
-        await store.recall(b"check")
-        await store.close()
-    except (Unavailable, ValueError, OSError) as problem:
-        click.echo(f"store {settings.store.type}: BAD: {problem}")
-        return False
-    click.echo(f"store {settings.store.type}: good")
-    return await _ask_providers(settings)
+        result = f"not checked: {not_readable[0]}" if not_readable else await try_store(settings)
+    except OperationFailed as problem:
+        result, good = f"BAD: {problem}", False
+    click.echo(f"store {settings.store.type}: {result}")
+    return await _ask_providers(settings, "not checked") and good
 
 
-async def _ask_providers(settings: Settings) -> bool:
+async def _ask_providers(settings: Settings, without_credentials: str) -> bool:
+    """Print what the providers say; `without_credentials` is the verdict on one whose secret only the service reads."""
     from radius_voice.build import provider_of
     from radius_voice.delivery.twilio_voice import TwilioVoice
 
     good = True
     for name, section in settings.delivery.providers.items():
-        provider = provider_of(name, section)
+        try:
+            provider = provider_of(name, section)
+        except ValueError as problem:
+            click.echo(f"{name}: {without_credentials}: {problem}")
+            good = good and without_credentials != "BAD"
+            continue
         if not isinstance(provider, TwilioVoice):
             click.echo(f"{name}: calls nobody; nothing to test")
             continue

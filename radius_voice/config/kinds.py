@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any, TypeAlias, cast
 from urllib.parse import urlsplit
 
 from phonenumbers import SUPPORTED_REGIONS
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, SecretStr, ValidationInfo
 from pydantic_core import CoreSchema, core_schema
 
 from radius_voice.login.phone import Phone, parse_phone
@@ -35,12 +35,15 @@ HIGHEST_PORT = 65535
 class Place:
     """Where a file is read: what its paths are relative to, and its environment.
 
-    `holds_secret` becomes true when a secret is written in the file itself.
+    `holds_secret` becomes true when a secret is written in the file itself; `secret_files` are the files that hold one.
+    `unavailable` makes what stands for a secret that this process cannot read; without it that is an error.
     """
 
     directory: Path
     environment: Mapping[str, str]
     holds_secret: bool = False
+    secret_files: list[Path] = field(default_factory=list)
+    unavailable: Callable[[Any], SecretStr] | None = None
 
 
 def place_of(info: ValidationInfo) -> Place:

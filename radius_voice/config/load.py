@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
+import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import SecretStr, TypeAdapter, ValidationError
 
 from radius_voice import strict_yaml
 from radius_voice.config import rules
@@ -19,6 +20,7 @@ from radius_voice.config.errors import ConfigError, Finding, findings_of, placed
 from radius_voice.config.kinds import Place
 from radius_voice.config.schema import (
     Admin,
+    Audit,
     Client,
     Fixed,
     Identity,
@@ -29,8 +31,9 @@ from radius_voice.config.schema import (
     TwilioVoice,
     json_schema,
 )
-from radius_voice.config.secrets import READABLE_BY_OTHERS, described
+from radius_voice.config.secrets import UnavailableSecret
 from radius_voice.config.stores import Store
+from radius_voice.file_access import READ_ACCESS, WRITE_ACCESS, exposure
 from radius_voice.files import read_file
 
 LARGEST = 1_048_576
@@ -48,6 +51,7 @@ NEED_RESTART = (
 SERVER = TypeAdapter(Server)
 STORE: TypeAdapter[Store] = TypeAdapter(Store)
 ADMIN = TypeAdapter(Admin)
+AUDIT = TypeAdapter(Audit)
 CLIENT = TypeAdapter(Client)
 IDENTITY: TypeAdapter[Identity] = TypeAdapter(Identity)
 POLICY = TypeAdapter(Policy)
@@ -59,11 +63,13 @@ Part = TypeVar("Part")
 class Loaded:
     """Settings, and what a person should know about them: sentences with file and line.
 
-    `lines` are those of the file `name`, for findings that come later.
+    `lines` are those of the file `name`, for findings that come later. `secret_files` are the files that secrets
+    were read from.
     """
 
     settings: Settings
     warnings: tuple[str, ...]
+    secret_files: tuple[Path, ...]
     name: str
     lines: Mapping[strict_yaml.Path, int] = field(repr=False)
 
@@ -72,14 +78,24 @@ class Loaded:
         return tuple(placed(self.name, self.lines, findings))
 
 
-def load(path: Path | str, environ: Mapping[str, str] | None = None, clock: Callable[[], float] = time.time) -> Loaded:
+def load(
+    path: Path | str,
+    environ: Mapping[str, str] | None = None,
+    clock: Callable[[], float] = time.time,
+    *,
+    for_service: bool = True,
+    owner: int | None = None,
+) -> Loaded:
     """Read and check a configuration file; raises ConfigError with everything that is wrong.
 
     Secrets are fetched and paths made absolute, from the file's folder. `environ` is the process's if
-    not given; `clock` is wall-clock seconds, to judge a bypass by.
+    not given; `clock` is wall-clock seconds, to judge a bypass by. With `for_service=False`, for a command, a secret
+    that only the service can read becomes `UnavailableSecret`. The file and the file of `server.key` must belong to
+    root or to the user id `owner`: a service's default is its own, a command's is None, which leaves owners aside.
     """
     path = Path(path)
-    text = _text_of(path)
+    text, status = _content_of(path)
+    owner = os.geteuid() if for_service and owner is None else owner
     try:
         tree, lines = strict_yaml.load(text, str(path), sections=Settings.model_fields)
     except strict_yaml.StrictYamlError as error:
@@ -88,17 +104,22 @@ def load(path: Path | str, environ: Mapping[str, str] | None = None, clock: Call
         what = "is empty" if tree is None else "is not a mapping of settings"
         raise ConfigError([f"{path}:1: {what}; config/minimal.yaml shows the least it must say"])
     place = Place(Path(os.path.abspath(path)).parent, os.environ if environ is None else environ)  # noqa: PTH100 - a link's own folder counts
+    if not for_service:
+        place.unavailable = UnavailableSecret
     filled = _filled(tree)
-    draft = _draft(filled, place)
+    # Rules judge the length and the likeness of secrets: one that cannot be read passes for a good one.
+    assumed = replace(place, unavailable=place.unavailable and (lambda _: SecretStr(secrets.token_urlsafe(48))))
+    draft = _draft(filled, assumed)
     settings, findings = _checked(filled, draft, place, clock())
-    if settings is None:
-        users_files = {name: source.path for name, source in draft.identity.items()}
-        raise ConfigError(placed(str(path), lines, findings), users_files)
+    findings += _key_file_findings(tree, place, owner)
+    if for_service or findings:
+        findings += rules.users_files(draft)
+    errors = [*_exposed(path, status, tree, place, owner), *placed(str(path), lines, findings)]
+    if settings is None or errors:
+        raise ConfigError(errors, {name: source.path for name, source in draft.identity.items()})
     warnings = [*rules.warnings(draft, clock()), *rules.secret_warnings(settings, place.directory)]
-    told = list(placed(str(path), lines, warnings))
-    if place.holds_secret and not settings.development:
-        told += _readable(path)
-    return Loaded(settings, tuple(told), str(path), lines)
+    told = tuple(placed(str(path), lines, warnings))
+    return Loaded(settings, told, tuple(dict.fromkeys(place.secret_files)), str(path), lines)
 
 
 def restart_needed(running: Settings, wanted: Settings) -> list[str]:
@@ -121,9 +142,9 @@ def _value(settings: Settings, key: str) -> Any:
     return reduce(getattr, key.split("."), settings)
 
 
-def _text_of(path: Path) -> str:
+def _content_of(path: Path) -> tuple[str, os.stat_result]:
     try:
-        octets, _ = read_file(path, LARGEST + 1)
+        octets, status = read_file(path, LARGEST + 1)
     except PermissionError:
         raise ConfigError([f"{path}: is not readable by this user; give it to the server's user"]) from None
     except (OSError, ValueError) as error:
@@ -132,7 +153,7 @@ def _text_of(path: Path) -> str:
     if len(octets) > LARGEST:
         raise ConfigError([f"{path}: is larger than {LARGEST} octets, which is no configuration"])
     try:
-        return octets.decode("utf-8-sig")
+        return octets.decode("utf-8-sig"), status
     except UnicodeDecodeError as error:
         line = octets.count(b"\n", 0, error.start) + 1
         raise ConfigError([f"{path}:{line}: is not UTF-8; save the file as UTF-8"]) from None
@@ -183,6 +204,7 @@ def _draft(tree: dict[str, Any], place: Place) -> rules.Draft:
         server=_right({"server": tree.get("server", {})}, SERVER, place).get("server"),
         store=_right({"store": tree.get("store", {"type": "sqlite"})}, STORE, place).get("store"),
         admin=_right({"admin": tree.get("admin", {})}, ADMIN, place).get("admin"),
+        audit=_right({"audit": tree.get("audit", {})}, AUDIT, place).get("audit"),
         clients=_right(clients, CLIENT, place),
         policies=_right(policies, POLICY, place),
         providers=_right(providers, PROVIDER, place),
@@ -208,10 +230,20 @@ def _mapping(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _readable(path: Path) -> list[str]:
-    """A warning when everybody may read a file that holds a secret."""
-    status = path.stat()
-    if not status.st_mode & READABLE_BY_OTHERS:
-        return []
-    mend = f"run: chmod o-rwx {path}, or keep the secret in a file of its own"
-    return [f"{path}: holds a secret and is open to every user ({described(status)}); {mend}"]
+def _exposed(
+    path: Path, status: os.stat_result, tree: dict[str, Any], place: Place, owner: int | None
+) -> Iterator[str]:
+    """Why the file cannot be trusted: other users may change it, or read a secret that is written in it."""
+    yield from exposure(path, status, WRITE_ACCESS, owner)
+    if place.holds_secret and tree.get("development") is not True:
+        for problem in exposure(path, status, READ_ACCESS, None):
+            yield f"{problem}, or keep the secret that it holds in a file of its own"
+
+
+def _key_file_findings(tree: dict[str, Any], place: Place, owner: int | None) -> Iterator[Finding]:
+    match _mapping(tree.get("server")).get("key"):
+        case {"file": str(name)}:
+            path = place.directory / name
+            with suppress(OSError, ValueError):  # a file that cannot be read is reported where it is read
+                for problem in exposure(path, path.stat(), 0, owner):
+                    yield ("server", "key"), problem

@@ -7,6 +7,8 @@ one wrong key does not hide what else is wrong.
 from __future__ import annotations
 
 import re
+import ssl
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
@@ -17,10 +19,10 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from radius_voice.config.errors import Finding, dotted, readable
-from radius_voice.config.files import unreadable
 from radius_voice.config.kinds import Network
 from radius_voice.config.schema import (
     Admin,
+    Audit,
     Bypass,
     Client,
     Fixed,
@@ -31,8 +33,10 @@ from radius_voice.config.schema import (
     TwilioVoice,
     UsersFile,
 )
+from radius_voice.config.secrets import UnavailableSecret
 from radius_voice.config.section import Section
 from radius_voice.config.stores import RedisStore, Store
+from radius_voice.files import unreadable
 from radius_voice.radius.packet import ROOM_FOR_REPLY
 from radius_voice.resources import shipped
 from radius_voice.strict_yaml import Path as KeyPath
@@ -65,6 +69,7 @@ class Draft:
     server: Server | None
     store: Store | None
     admin: Admin | None
+    audit: Audit | None
     clients: Mapping[str, Client]
     policies: Mapping[str, Policy]
     providers: Mapping[str, Provider]
@@ -81,11 +86,9 @@ def errors(draft: Draft, now: float) -> Iterator[Finding]:
     """What forbids to use the file. `now` is wall-clock seconds."""
     yield from _server(draft)
     yield from _store(draft)
+    yield from _syslog(draft)
     yield from _client_errors(draft)
     yield from _references(draft)
-    for name, source in draft.identity.items():
-        if problem := unreadable(source.path):
-            yield ("identity", name, "path"), problem
     if any(policy.reply for policy in draft.policies.values()):
         yield from _replies(draft)
     yield from _bypasses(draft, now)
@@ -116,6 +119,13 @@ def warnings(draft: Draft, now: float) -> Iterator[Finding]:
         yield ("admin", "listen"), "metrics and health can be read by whoever reaches this address; 127.0.0.1 is safer"
 
 
+def users_files(draft: Draft) -> Iterator[Finding]:
+    """Users files that cannot be read."""
+    for name, source in draft.identity.items():
+        if problem := unreadable(source.path):
+            yield ("identity", name, "path"), problem
+
+
 def secret_warnings(settings: Settings, directory: Path) -> Iterator[Finding]:
     """Secrets that are probably not meant as they are. `directory` is the configuration file's."""
     clients: dict[str, KeyPath] = {}
@@ -133,9 +143,11 @@ def secret_warnings(settings: Settings, directory: Path) -> Iterator[Finding]:
 
 
 def _secrets(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
-    """Every secret below `value`, and its path in the file."""
+    """Every secret below `value` that this process can read, and its path in the file."""
     below: list[tuple[KeyPath, Any]] = []
     match value:
+        case UnavailableSecret():
+            return
         case SecretStr():
             yield path, value.get_secret_value()
         case Section():
@@ -177,8 +189,29 @@ def _store(draft: Draft) -> Iterator[Finding]:
         if draft.server and draft.server.key is None:
             mend = "make one with: openssl rand -hex 32"
             yield ("server", "key"), f"is needed with a store of type redis, the same on every node; {mend}"
-        if draft.store.ca_file and not draft.store.ca_file.is_file():
-            yield ("store", "ca_file"), "there is no such file"
+        yield from _certificates(draft.store.ca_file, ("store", "ca_file"))
+
+
+def _syslog(draft: Draft) -> Iterator[Finding]:
+    if draft.audit and draft.audit.syslog:
+        yield from _certificates(draft.audit.syslog.ca_file, ("audit", "syslog", "ca_file"))
+
+
+def _certificates(ca_file: Path | None, path: KeyPath) -> Iterator[Finding]:
+    """What is wrong with a file of certificates: TLS libraries find out when the first connection is made."""
+    if ca_file is None:
+        return
+    try:
+        if not stat.S_ISREG(ca_file.stat().st_mode):
+            yield path, "is not a file; name a file of certificates in PEM"
+            return
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(ca_file)
+    except FileNotFoundError:
+        yield path, "there is no such file"
+    except ssl.SSLError:
+        yield path, "holds no certificate in PEM; put one there, from -----BEGIN CERTIFICATE----- on"
+    except OSError as problem:
+        yield path, f"cannot be read: {problem.strerror}; correct the path or the file's mode"
 
 
 def _client_errors(draft: Draft) -> Iterator[Finding]:
@@ -255,8 +288,7 @@ def _twilio(draft: Draft, provider: TwilioVoice, path: KeyPath) -> Iterator[Find
             yield (*path, "base_url"), "a provider on this machine is for development: true alone"
         elif parts.scheme != "https":
             yield (*path, "base_url"), "would send credentials in clear; write https://"
-    if provider.ca_file and not provider.ca_file.is_file():
-        yield (*path, "ca_file"), "there is no such file"
+    yield from _certificates(provider.ca_file, (*path, "ca_file"))
     if provider.connect_timeout > provider.timeout:
         yield (*path, "connect_timeout"), "is longer than timeout, which it is part of; make it shorter"
 

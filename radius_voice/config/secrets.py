@@ -2,38 +2,82 @@
 
 from __future__ import annotations
 
-import os
-import pwd
 import re
-import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 
 from radius_voice.config.kinds import Kind, Place, Shape, path_of, text_of
+from radius_voice.file_access import ANY_ACCESS, described
 from radius_voice.files import read_file
 from radius_voice.words import suggestion
 
 LARGEST = 65536
-READABLE_BY_OTHERS = 0o007
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,254}")
 MEND = "write the text in quotes, {file: PATH}, {env: NAME} or {credential: NAME}"
 
 
-def described(status: os.stat_result) -> str:
-    """Mode and owner of a file, for messages."""
+class SecretUnavailable(ValueError):
+    """A secret that only the service can read; the text says why. `source` is `env`, `credential` or `file`."""
+
+    def __init__(self, text: str, source: str) -> None:
+        super().__init__(text)
+        self.source = source
+
+
+class UnavailableSecret(SecretStr):
+    """Stands for a secret that this process cannot read, in the settings of a command that may not need it."""
+
+    def __init__(self, reason: SecretUnavailable) -> None:
+        super().__init__("")
+        self.reason = reason
+
+    def get_secret_value(self) -> str:
+        """Raises SecretUnavailable: no command may take another text for the secret."""
+        raise self.reason
+
+    def __bool__(self) -> bool:
+        """True: it is not the same as no secret."""
+        return True
+
+
+def revealed(secret: SecretStr, key: str) -> str:
+    """The text of the secret at `key`; raises ValueError that names the key where this process cannot read it."""
     try:
-        owner = pwd.getpwuid(status.st_uid).pw_name
-    except KeyError:
-        owner = str(status.st_uid)
-    return f"mode {stat.S_IMODE(status.st_mode):04o}, owner {owner}"
+        return secret.get_secret_value()
+    except SecretUnavailable as problem:
+        raise ValueError(f"{key}: {problem}") from None
+
+
+def unavailable_in(part: Any, key: str = "") -> Iterator[tuple[str, SecretUnavailable]]:
+    """The keys of all secrets in `part` of the settings that this process cannot read, and why."""
+    match part:
+        case UnavailableSecret():
+            yield key, part.reason
+        case BaseModel():
+            for name, field in type(part).model_fields.items():
+                yield from unavailable_in(getattr(part, name), f"{key}.{field.alias or name}".removeprefix("."))
+        case dict():
+            for name, value in part.items():
+                yield from unavailable_in(value, f"{key}.{name}")
+        case tuple() if len(part) == 1:
+            yield from unavailable_in(part[0], key)
+        case tuple():
+            for index, value in enumerate(part):
+                yield from unavailable_in(value, f"{key}[{index}]")
 
 
 def _secret(value: Any, place: Place) -> SecretStr:
     match value:
         case dict() if len(value) == 1:
-            return SecretStr(_looked_up(value, place))
+            try:
+                return SecretStr(_looked_up(value, place))
+            except SecretUnavailable as problem:
+                if place.unavailable is None:
+                    raise
+                return place.unavailable(problem)
         case dict():
             raise ValueError(f"not one source of a secret; {MEND}")
         case "":
@@ -69,19 +113,22 @@ def _looked_up(source: dict[str, Any], place: Place) -> str:
     # The keys are matched, never named: in `secret: {hunter2}` the key is the secret.
     match source:
         case {"file": path}:
-            return _read(path_of(path, place))
+            place.secret_files.append(path_of(path, place))
+            return _read(place.secret_files[-1])
         case {"env": str(name)} if NAME.fullmatch(name):
             text = place.environment.get(name, "")
             if not text:
-                raise ValueError(
-                    f"the environment variable {name} is not set, or empty; set it where the server starts"
+                raise SecretUnavailable(
+                    f"the environment variable {name} is not set, or empty; set it where the server starts", "env"
                 )
             return _checked(text, f"the environment variable {name}")
         case {"credential": str(name)} if NAME.fullmatch(name):
             directory = place.environment.get("CREDENTIALS_DIRECTORY")
             if not directory:
-                raise ValueError(
-                    "there is no $CREDENTIALS_DIRECTORY; start by systemd with LoadCredential=, or use {file: PATH}"
+                raise SecretUnavailable(
+                    f"there is no $CREDENTIALS_DIRECTORY to hold the credential {name}; "
+                    "start by systemd with LoadCredential=, or use {file: PATH}",
+                    "credential",
                 )
             return _read(Path(directory) / name)
         case {"env": _} | {"credential": _}:
@@ -94,13 +141,13 @@ def _read(path: Path) -> str:
     try:
         octets, status = read_file(path, LARGEST + 1)
     except PermissionError:
-        raise ValueError(
-            f"{path} is not readable by this user{_owner_of(path)}; give it to the server's user"
+        raise SecretUnavailable(
+            f"{path} is not readable by this user{_owner_of(path)}; give it to the server's user", "file"
         ) from None
     except OSError as error:
         reason = error.strerror or "unknown reason"
         raise ValueError(f"{path} cannot be read: {reason}; correct the path or make the file") from None
-    if status.st_mode & READABLE_BY_OTHERS:
+    if status.st_mode & ANY_ACCESS:
         raise ValueError(f"{path} is open to every user ({described(status)}); run: chmod o-rwx {path}")
     return _text(octets, path)
 

@@ -51,6 +51,17 @@ def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
     return sock
 
 
+def bind_shared(host: str, port: int, count: int) -> list[socket.socket]:
+    """`count` sockets on one port for the processes of one service; a port that another process has is refused.
+
+    The first is bound without SO_REUSEPORT: with it, Linux lets a second service of the same user join the port.
+    """
+    first = bind(host, port)
+    first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, True)
+    port = first.getsockname()[1]
+    return [first, *(bind(host, port, shared=True) for _ in range(count - 1))]
+
+
 class UdpListener:
     """Feeds the datagrams of one socket to `receive`, each with the means to answer it."""
 

@@ -116,6 +116,19 @@ class AuditLog:
             self._complain(f"{text} ({self._failures} failures since start)")
 
 
+def append(path: Path, record: Recorded) -> None:
+    """Add a record to an audit log that exists, for a command beside the service. Creates nothing; raises OSError."""
+    written = line_of(record, {})
+    if written is None:
+        return
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+    try:
+        torn = _is_torn(descriptor)
+        os.write(descriptor, (b"\n" if torn else b"") + written.encode("ascii") + b"\n")
+    finally:
+        os.close(descriptor)
+
+
 def _open(path: Path) -> tuple[int, tuple[int, int], bool]:
     """Open the file; returns it, which one it is, and whether its last line lacks its end (a crash, or a full disk)."""
     if not path.parent.is_dir():
@@ -129,6 +142,11 @@ def _open(path: Path) -> tuple[int, tuple[int, int], bool]:
     except FileExistsError:
         fd = os.open(path, flags, MODE)
     found = os.fstat(fd)
+    return fd, (found.st_dev, found.st_ino), _is_torn(fd)
+
+
+def _is_torn(fd: int) -> bool:
+    """Whether the last line lacks its end."""
+    found = os.fstat(fd)
     has_lines = stat.S_ISREG(found.st_mode) and found.st_size > 0
-    torn = has_lines and os.pread(fd, 1, found.st_size - 1) != b"\n"
-    return fd, (found.st_dev, found.st_ino), torn
+    return has_lines and os.pread(fd, 1, found.st_size - 1) != b"\n"

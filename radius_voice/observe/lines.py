@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from radius_voice.events import Called, Discarded, Ended, Event, Followed, Lifecycle, Recorded, Step
+from radius_voice.events import Called, Discarded, Ended, Event, Followed, Lifecycle, Operated, Recorded, Step
 
 # ASCII alone: a stray surrogate cannot raise, and no character that a terminal obeys gets through.
 _encode = json.JSONEncoder(separators=(",", ":")).encode
@@ -31,6 +31,8 @@ def line_of(record: Recorded, held: Mapping[str, int]) -> str | None:
         return _encode({"at": _iso(record.at), "kind": "ended", "count": record.count})
     if isinstance(record, Lifecycle):
         return _encode(_lifecycle(record))
+    if isinstance(record, Operated):
+        return _encode(_operated(record))
     return None
 
 
@@ -125,4 +127,17 @@ def _lifecycle(lifecycle: Lifecycle) -> dict[str, object]:
     fields: dict[str, object] = {"at": _iso(lifecycle.at), "kind": "lifecycle", "what": lifecycle.what}
     if lifecycle.detail:
         fields["detail"] = lifecycle.detail
+    return fields
+
+
+def _operated(operated: Operated) -> dict[str, object]:
+    fields: dict[str, object] = {
+        "at": _iso(operated.at),
+        "kind": "operator",
+        "what": operated.what,
+        "user": operated.user,
+        "sources": operated.sources,
+    }
+    if operated.uid is not None:
+        fields["uid"] = operated.uid
     return fields

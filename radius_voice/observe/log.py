@@ -24,6 +24,7 @@ from radius_voice.events import (
     Event,
     Followed,
     Lifecycle,
+    Operated,
     Outcome,
     Reason,
     Recorded,
@@ -162,6 +163,8 @@ class Log:
             self._logger.info("logins ended without their code", count=record.count)
         elif isinstance(record, Lifecycle):
             self._logger.log(SEVERE.get(record.what, logging.INFO), record.what, **_filled(detail=record.detail))
+        elif isinstance(record, Operated):
+            self._logger.info(record.what, user=record.user, sources=", ".join(record.sources), uid=record.uid)
 
     def _request(self, event: Event) -> None:
         level = logging.DEBUG

@@ -117,13 +117,7 @@ class Metrics:
     def __call__(self, record: Recorded) -> None:
         """Count `record`."""
         if isinstance(record, Event):
-            self._requests.get(self._client(record.client), record.outcome).inc()
-            self._reasons.get(record.reason).inc()
-            if record.secret:
-                self._secrets.get(self._client(record.client), str(record.secret)).inc()
-            self._decision.observe(record.seconds)
-            if record.outcome is Outcome.ACCEPT and record.login_seconds > 0:
-                self._login.observe(record.login_seconds)
+            self._request(record)
         elif isinstance(record, Discarded):
             client = self._client(record.client) if record.client else UNKNOWN_CLIENT
             self._discards.get(client, record.reason).inc()
@@ -138,12 +132,22 @@ class Metrics:
             self._followed.get(self._provider(record.provider), status).inc()
         elif isinstance(record, Ended):
             self._abandoned.inc(record.count)
-        else:
+        elif isinstance(record, Lifecycle):
             self._lifecycle(record)
 
     def page(self) -> bytes:
         """All metrics in Prometheus's text format."""
         return generate_latest(self._registry)
+
+    def _request(self, event: Event) -> None:
+        client = self._client(event.client)
+        self._requests.get(client, event.outcome).inc()
+        self._reasons.get(event.reason).inc()
+        if event.secret:
+            self._secrets.get(client, str(event.secret)).inc()
+        self._decision.observe(event.seconds)
+        if event.outcome is Outcome.ACCEPT and event.login_seconds > 0:
+            self._login.observe(event.login_seconds)
 
     def _called(self, called: Called) -> None:
         provider = self._provider(called.provider)

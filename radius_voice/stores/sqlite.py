@@ -11,11 +11,13 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import shlex
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 from radius_voice.login.issued import REPEATED_FOR
 from radius_voice.login.limits import settle, storage_key
@@ -67,9 +69,12 @@ class CannotOpen(ValueError):
 
 
 @contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """One process at a time opens a store there: SQLite does not wait while another changes a file's journal mode."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def _alone_at(path: Path) -> Iterator[None]:
+    """One process at a time opens a store: SQLite does not wait while another changes a file's journal mode.
+
+    The lock is a file that no other user can open: a lock on the folder is open to every user who can list it.
+    """
+    descriptor = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
@@ -77,16 +82,42 @@ def _alone_in(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-class SqliteStore:
-    """A `Store` in one file, which several processes of this machine may share. `now` is wall-clock seconds."""
+def _connect_to_read(path: Path) -> sqlite3.Connection:
+    """A connection that creates and changes no file: SQLite itself would create the log of a database to read it."""
+    path = path.resolve(strict=True)
+    log, index = path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")
+    if not log.exists():
+        return _connected(path, "immutable=1")
+    if not index.exists():
+        raise CannotOpen(f"store.path: {log}: its index {index.name} is missing; start the service, which restores it")
+    for file in (log, index):
+        if file.stat().st_uid != path.stat().st_uid:  # as root, SQLite would change the owner
+            command = f"chown --reference={shlex.quote(str(path))} {shlex.quote(str(file))}"
+            raise CannotOpen(f"store.path: {file}: belongs to another user than {path.name}; run: {command}")
+    return _connected(path, "mode=ro&readonly_shm=1")
 
-    def __init__(self, path: Path, now: Callable[[], float]) -> None:
+
+def _connected(path: Path, how: str) -> sqlite3.Connection:
+    return sqlite3.connect(f"file:{quote(str(path))}?{how}", timeout=BUSY_SECONDS, isolation_level=None, uri=True)
+
+
+class SqliteStore:
+    """A `Store` in one file, which several processes of this machine may share. `now` is wall-clock seconds.
+
+    With `read_only` the file must exist, nothing is created or changed, and only reading is possible.
+    """
+
+    def __init__(self, path: Path, now: Callable[[], float], *, read_only: bool = False) -> None:
         self._path = path
         self._now = now
         self._swept_to = ""
         try:
+            if read_only:
+                self._base = _connect_to_read(path)
+                self._version()
+                return
             path.touch(mode=0o600)
-            with _alone_in(path.parent):
+            with _alone_at(path):
                 self._base = self._connect()
                 self._migrate()
                 self._end_rows_of_another_boot()
@@ -101,10 +132,14 @@ class SqliteStore:
         )
         return base
 
-    def _migrate(self) -> None:
+    def _version(self) -> int:
         (version,) = self._base.execute("PRAGMA user_version").fetchone()
         if version > len(MIGRATIONS):
             raise CannotOpen(f"store.path: {self._path}: written by a newer version of radius-voice")
+        return int(version)
+
+    def _migrate(self) -> None:
+        version = self._version()
         for number, migration in enumerate(MIGRATIONS[version:], version + 1):
             with self._base as base:
                 base.execute("BEGIN EXCLUSIVE")

@@ -380,9 +380,24 @@ def test_serve_that_cannot_have_its_port_says_which_and_ends(house, write):
     path = write(CONFIGURATION.replace("127.0.0.1:0", f"127.0.0.1:{house.ports[0]}"))
     with Program("serve", "--config", path) as second:
         assert 1 == second.wait()
-    mend = f"server.listen: 127.0.0.1:{house.ports[0]}: Address already in use; is it running already?"
-    assert mend in "".join(second.stderr)
+    fix = f"server.listen: 127.0.0.1:{house.ports[0]}: Address already in use; another process has this port"
+    assert fix in "".join(second.stderr)
     assert "Traceback" not in "".join(second.stderr)
+
+
+@pytest.mark.parametrize("command", ["check", "limits", "test-credentials"])
+def test_a_command_that_fails_unexpectedly_ends_in_one_line_without_the_text_of_the_failure(
+    write, monkeypatch, command
+):
+    def broken(*_, **__):
+        raise KeyError("a password")
+
+    monkeypatch.setattr("radius_voice.cli.common.load", broken)
+    monkeypatch.setattr("radius_voice.config.load.load", broken)
+    told = run(command, "--config", write())
+    expected = r"Error: internal error: KeyError in broken:\d+; please report it with the command that you ran\n"
+    assert (1, "") == (told.exit_code, told.stdout)
+    assert re.fullmatch(expected, told.stderr)
 
 
 def test_serve_with_a_bad_file_tells_every_error_and_ends(write):

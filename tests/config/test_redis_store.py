@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from radius_voice.app import open_store
 from radius_voice.config.kinds import HostPort
 from radius_voice.config.stores import RedisStore
+from radius_voice.state import open_store
 from tests.config.conftest import File, changed
 
 SERVER_KEY = "a server key of thirty-two octets"
@@ -62,6 +62,7 @@ def test_what_is_no_server_is_refused(file: File, server: Any) -> None:
         ({"username": "somebody"}, "username needs a password"),
         ({"ca_file": "ca.pem"}, "write tls: true too"),
         ({"ca_file": "ca.pem", "tls": True}, "there is no such file"),
+        ({"ca_file": "radius-voice.yaml", "tls": True}, "holds no certificate in PEM"),
         ({"prefix": "{x}"}, "write it like radius-voice"),
         ({"timeout": "11s"}, "between 0.05s and 10s"),
         ({"path": "state.db"}, "unknown key"),

@@ -3,7 +3,13 @@ from __future__ import annotations
 import os
 
 import pytest
+import yaml
 
+from radius_voice.build import provider_of
+from radius_voice.config.errors import ConfigError
+from radius_voice.config.load import load
+from radius_voice.config.secrets import SecretUnavailable, unavailable_in
+from radius_voice.files import read_file
 from tests.config.conftest import SECRETS, changed, sample
 
 
@@ -117,13 +123,95 @@ def test_a_secret_that_cannot_be_had_says_why(file, tmp_path, source, expected):
     assert expected in error
 
 
-def test_a_file_that_holds_a_secret_and_is_open_to_all_is_warned_of(file):
-    from radius_voice.config.load import load
-
+@pytest.mark.parametrize("mode", [0o644, 0o604])
+def test_a_configuration_that_holds_a_secret_and_that_others_may_read_is_refused(file, mode):
     file.load(sample())
+    file.path.chmod(mode)
+    with pytest.raises(ConfigError) as caught:
+        load(file.path, {})
+    (error,) = caught.value.errors
+    assert f"{file.path}: is readable by other users (mode {mode:04o}, owner " in error
+    assert f"run: chmod o-r {file.path}, or keep the secret that it holds in a file of its own" in error
+
+
+@pytest.mark.parametrize("mode", [0o602, 0o646])
+@pytest.mark.parametrize("development", [True, False])
+def test_a_configuration_that_others_may_write_is_refused_with_all_other_errors(file, mode, development):
+    file.load(changed("development", development))
+    file.path.write_text(file.path.read_text() + "audit: 5\n")
+    file.path.chmod(mode)
+    with pytest.raises(ConfigError) as caught:
+        load(file.path, {})
+    assert f"run: chmod o-w {file.path}" in caught.value.errors[0]
+    assert any("audit: must be a mapping" in error for error in caught.value.errors)
+
+
+def test_the_samples_of_a_development_configuration_may_be_read_by_all(file):
+    """config/demo.yaml is installed for everybody to read, and so are the secrets in it."""
+    file.load(changed("development", True))
     file.path.chmod(0o644)
-    (warning,) = load(file.path, {}).warnings
-    assert "holds a secret and is open to every user (mode 0644" in warning
+    assert load(file.path, {}).settings.development
+
+
+UNAVAILABLE = [({"env": "NOT_HERE"}, "env"), ({"credential": "not-here"}, "credential"), ({"file": "closed"}, "file")]
+
+
+@pytest.mark.parametrize(("secret", "source"), UNAVAILABLE)
+@pytest.mark.parametrize(
+    "key", ["clients.office-vpn.secret", "delivery.providers.twilio.auth_token", "server.key", "store.password"]
+)
+def test_a_command_loads_without_the_secrets_that_only_the_service_can_read(
+    file, write, monkeypatch, key, secret, source
+):
+    closed(monkeypatch, write("closed", "a secret of the service"))
+    tree = changed(key, secret)
+    if key == "store.password":
+        tree["store"] |= {"type": "redis", "servers": ["127.0.0.1:6379"]}
+        tree["server"] = {"key": "a server key of thirty-two octets"}
+    (error,) = file.errors(tree)
+    assert f": {key}: " in error
+    loaded = load(file.path, file.environ, for_service=False)
+    ((found, reason),) = unavailable_in(loaded.settings)
+    assert (key, source) == (found, reason.source)
+    assert str(reason).replace(f"{file.path.parent}{os.sep}", "") in error
+    assert not [warning for warning in loaded.warnings if key in warning]
+
+
+def closed(monkeypatch, path):
+    """As for a user who may not read that file; root may read any."""
+
+    def read(file, *arguments):
+        if file == path:
+            raise PermissionError(13, "Permission denied", str(file))
+        return read_file(file, *arguments)
+
+    monkeypatch.setattr("radius_voice.config.secrets.read_file", read)
+
+
+@pytest.mark.parametrize(("secret", "source"), UNAVAILABLE)
+def test_a_secret_that_is_not_there_is_never_taken_for_an_empty_one(file, write, monkeypatch, secret, source):
+    closed(monkeypatch, write("closed", "a secret of the service"))
+    file.path.write_text(yaml.safe_dump(changed("delivery.providers.twilio.auth_token", secret)))
+    file.path.chmod(0o600)
+    provider = load(file.path, {}, for_service=False).settings.delivery.providers["twilio"]
+    assert provider.auth_token
+    with pytest.raises(SecretUnavailable):
+        provider.auth_token.get_secret_value()
+    with pytest.raises(ValueError, match=r"delivery\.providers\.twilio\.auth_token: "):
+        provider_of("twilio", provider)
+
+
+def test_one_of_two_secrets_that_is_not_there_is_named_by_its_place(file):
+    file.path.write_text(yaml.safe_dump(changed("clients.office-vpn.secret", [SECRETS[0], {"env": "NOT_HERE"}])))
+    file.path.chmod(0o600)
+    ((key, _),) = unavailable_in(load(file.path, {}, for_service=False).settings)
+    assert "clients.office-vpn.secret[1]" == key
+
+
+def test_a_secret_file_that_is_missing_is_an_error_for_commands_too(file):
+    file.path.write_text(yaml.safe_dump(changed("clients.office-vpn.secret", {"file": "missing"})))
+    with pytest.raises(ConfigError, match="cannot be read: No such file"):
+        load(file.path, {}, for_service=False)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from radius_voice.listeners.udp import DRAINED_AT_ONCE, UdpListener, bind
+from radius_voice.listeners.udp import DRAINED_AT_ONCE, UdpListener, bind, bind_shared
 
 
 @pytest.fixture
@@ -140,3 +140,31 @@ async def test_a_taken_port_is_an_error_and_leaves_no_socket(listen):
     listener, _ = listen("127.0.0.1")
     with pytest.raises(OSError, match="in use"):
         bind("127.0.0.1", listener.port)
+
+
+def test_the_sockets_of_one_service_share_a_port_and_every_datagram_reaches_one():
+    socks = bind_shared("127.0.0.1", 0, 3)
+    (address,) = {sock.getsockname() for sock in socks}
+    heard = dict.fromkeys(socks, 0)
+    for _ in range(100):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+            peer.sendto(b"x", address)
+        for sock in socks:
+            try:
+                heard[sock] += len(sock.recv(2))
+            except BlockingIOError:
+                continue
+    for sock in socks:
+        sock.close()
+    assert 100 == sum(heard.values())
+    assert 0 not in heard.values()
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_port_that_the_sockets_of_another_service_share_is_refused(count):
+    first = bind_shared("127.0.0.1", 0, 2)
+    port = first[0].getsockname()[1]
+    with pytest.raises(OSError, match="Address already in use"):
+        bind_shared("127.0.0.1", port, count)
+    for sock in first:
+        sock.close()

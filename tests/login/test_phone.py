@@ -11,7 +11,8 @@ from radius_voice.login.policy import Policy
 
 def policy(**rules):
     timers = {"digits": 6, "lifetime": 120.0, "tries": 3, "redials": 2, "ring": 30, "cap": 360.0}
-    return Policy("p", "people", None, directory=None, **timers, **rules)
+    sources = {"first_factor_name": "people", "first_factor": None, "directory_name": "people", "directory": None}
+    return Policy(name="p", **sources, **timers, **rules)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from radius_voice.events import (
     Event,
     Followed,
     Lifecycle,
+    Operated,
     Outcome,
     Reason,
     Resent,
@@ -48,5 +49,6 @@ STRANGER = Discarded(AT, "", "192.0.2.66", Discard.UNKNOWN_CLIENT)
 RESENT = Resent(AT, "hq-vpn")
 ENDED = Ended(AT, 3)
 LIFECYCLE = Lifecycle(AT, "reload_failed", "clients.hq-vpn.secret: missing")
+OPERATED = Operated(AT, "unlocked", "alice", ("people", "partners"), 1000)
 
-ALL = (REQUEST, BARE_REQUEST, CALL, BARE_CALL, FOLLOWED, DISCARDED, STRANGER, RESENT, ENDED, LIFECYCLE)
+ALL = (REQUEST, BARE_REQUEST, CALL, BARE_CALL, FOLLOWED, DISCARDED, STRANGER, RESENT, ENDED, LIFECYCLE, OPERATED)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from radius_voice.observe.audit import AuditLog
+from radius_voice.observe.audit import AuditLog, append
 from tests.observe import records
 
 
@@ -187,6 +187,18 @@ def test_a_line_that_a_crash_cut_short_stays_alone(path, clock, complaints):
 
     assert '{"kind":"requ' == path.read_text().split("\n")[0]
     assert "ended" == json.loads(path.read_text().split("\n")[1])["kind"]
+
+
+def test_a_command_appends_to_an_audit_log_that_exists_and_creates_none(path):
+    with pytest.raises(FileNotFoundError):
+        append(path, records.OPERATED)
+    assert not path.exists()
+    path.write_text('{"kind":"requ')
+    append(path, records.OPERATED)
+    append(path, records.OPERATED)
+    cut, *written = path.read_text().splitlines()
+    assert '{"kind":"requ' == cut
+    assert ["operator", "operator"] == [json.loads(line)["kind"] for line in written]
 
 
 def test_a_missing_directory_is_named_with_its_mend(tmp_path, clock, complaints):

@@ -19,6 +19,7 @@ from radius_voice.events import (
     Event,
     Followed,
     Lifecycle,
+    Operated,
     Outcome,
     Reason,
 )
@@ -35,6 +36,7 @@ FULL = {
     "discarded": (Discarded, records.DISCARDED),
     "ended": (Ended, records.ENDED),
     "lifecycle": (Lifecycle, records.LIFECYCLE),
+    "operator": (Operated, records.OPERATED),
 }
 
 

@@ -45,9 +45,12 @@ admin: {{listen: "127.0.0.1:0"}}
 
 
 class Program:
-    """A command of radius-voice as a process. Both its streams are read as they come."""
+    """A command of radius-voice as a process. Both its streams are read as they come.
 
-    def __init__(self, *arguments, stdin=subprocess.DEVNULL):
+    `more` are arguments of subprocess.Popen, like another environment.
+    """
+
+    def __init__(self, *arguments, stdin=subprocess.DEVNULL, **more):
         self.process = subprocess.Popen(
             [*PROGRAM, *map(str, arguments)],
             stdin=stdin,
@@ -55,6 +58,7 @@ class Program:
             stderr=subprocess.PIPE,
             text=True,
             encoding="utf-8",
+            **more,
         )
         self.stdout, self.stderr = [], []
         self._news = threading.Condition()
@@ -169,11 +173,11 @@ def furnish(folder, phones, configuration, people):
 class House(Program):
     """`serve` with a configuration of FOUNDATION and what a test writes, and the people it may let in."""
 
-    def __init__(self, folder, phones, configuration, people, *options):
+    def __init__(self, folder, phones, configuration, people, *options, **more):
         self.folder, self.phones, self.people = folder, phones, tuple(people)
         self.path = furnish(folder, phones, configuration, people)
         self._gateways = []
-        super().__init__("serve", "--config", self.path, *options)
+        super().__init__("serve", "--config", self.path, *options, **more)
         started = self.line("started", self.stderr)
         self.ports = [int(port) for port in re.findall(r"udp \S+ port (\d+)", started)]
         self.admin = self.find_admin(started)

@@ -1,4 +1,7 @@
+import fcntl
+import os
 import sqlite3
+import threading
 
 import pytest
 
@@ -9,6 +12,8 @@ from radius_voice.stores.sqlite import CannotOpen, SqliteStore
 from tests.login.fakes import Clock
 from tests.login.rows import KEY, blank
 from tests.stores.test_contract import TIGHT
+
+PATIENCE = 10.0
 
 
 @pytest.fixture
@@ -24,6 +29,48 @@ def path(tmp_path):
 async def test_the_file_is_for_its_owner_alone(path, clock):
     await SqliteStore(path, clock).close()
     assert 0o600 == path.stat().st_mode & 0o777
+
+
+async def test_a_lock_that_another_user_holds_on_the_folder_does_not_hold_up_opening(path, clock):
+    folder = os.open(path.parent, os.O_RDONLY)  # whoever can list the folder can do this
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    opened = threading.Thread(target=lambda: SqliteStore(path, clock), daemon=True)
+    opened.start()
+    opened.join(PATIENCE)
+    os.close(folder)
+    assert not opened.is_alive()
+    assert 0o600 == path.with_name("state.db.lock").stat().st_mode & 0o777
+
+
+@pytest.mark.parametrize("closed", [True, False])
+async def test_reading_a_store_creates_no_file(path, clock, closed):
+    store = SqliteStore(path, clock)
+    await store.spend([Spend(TIGHT, "x")])
+    if closed:
+        await store.close()
+    before = listing(path.parent)
+    reader = SqliteStore(path, clock, read_only=True)
+    assert clock.now < (await reader.full_at([Spend(TIGHT, "x")]))[Spend(TIGHT, "x")]
+    with pytest.raises(Unavailable, match="readonly"):
+        await reader.remember(b"k", b"v", 60)
+    await reader.close()
+    assert before == listing(path.parent)
+    await store.close()
+
+
+def listing(folder):
+    return {file.name: (file.stat().st_uid, file.stat().st_size) for file in folder.iterdir()}
+
+
+async def test_reading_needs_a_store_that_is_whole(path, clock):
+    with pytest.raises(FileNotFoundError):
+        SqliteStore(path, clock, read_only=True)
+    store = SqliteStore(path, clock)
+    path.with_name("state.db-shm").unlink()
+    with pytest.raises(CannotOpen, match=r"its index state\.db-shm is missing; start the service"):
+        SqliteStore(path, clock, read_only=True)
+    assert not path.with_name("state.db-shm").exists()
+    await store.close()
 
 
 async def test_rows_limits_and_memories_outlive_a_process_that_was_killed(path, clock):

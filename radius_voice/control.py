@@ -1,0 +1,239 @@
+"""The service's local socket, for commands that ask a running service.
+
+`control.sock` in the state directory, for root and the user of the service (mode 0600). A client sends one request and
+gets one response, each a JSON object on one line: `{"command": "unlock", "name": "bob"}`, `{"error": "..."}`.
+`control.lock` beside it is held by the service while one of its processes lives, so that two services never share a
+state directory, and so that only the socket of a dead service is replaced.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import os
+import socket
+import stat
+import struct
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from radius_voice.faults import where
+
+SOCKET = "control.sock"
+LOCK = "control.lock"
+MODE = 0o600
+MAX_REQUEST_BYTES = 4096
+MAX_RESPONSE_BYTES = 16 << 20
+MAX_CONNECTIONS = 16
+BACKLOG = 64
+EXCHANGE_SECONDS = 10.0
+ASK_SECONDS = 15.0
+MAX_ADDRESS_BYTES = 100
+UCRED = struct.Struct("3i")
+
+
+class AlreadyRunning(ValueError):
+    """Another service has the state directory; the text says which process."""
+
+
+class NotRunning(Exception):
+    """No service listens in the state directory."""
+
+
+class RequestFailed(Exception):
+    """The running service did not do what was asked, or gave no response; the text says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a client asks: a command, its arguments as they were sent, and the user id of the client's process.
+
+    `uid` is None on systems that do not tell it (SO_PEERCRED is Linux).
+    """
+
+    command: str
+    arguments: Mapping[str, Any]
+    uid: int | None
+
+
+Handler = Callable[[Request], Awaitable[Mapping[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class ControlSocket:
+    """A state directory that this service holds: its lock and its listening socket, which forked processes share."""
+
+    path: Path
+    listener: socket.socket
+    lock: int
+
+    def release(self) -> None:
+        """Give the directory back. For the process that claimed it, once all others have ended."""
+        self.path.unlink(missing_ok=True)
+        self.listener.close()
+        os.close(self.lock)
+
+
+def claim(directory: Path) -> ControlSocket:
+    """Hold a state directory and listen there. Raises AlreadyRunning, ValueError or OSError."""
+    lock = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, MODE)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            process = os.pread(lock, 20, 0).decode("ascii", "replace").strip() or "unknown"
+            raise AlreadyRunning(
+                f"server.state: {directory}: a radius-voice service with this state directory is running already "
+                f"(process {process}); stop it, or give this one another server.state"
+            ) from None
+        with suppress(OSError):  # a full disk: only the message above needs the number
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+        return ControlSocket(directory / SOCKET, _listen(directory / SOCKET), lock)
+    except BaseException:
+        os.close(lock)
+        raise
+
+
+def _listen(path: Path) -> socket.socket:
+    """A listening socket at `path`, in place of one that a dead service left. The caller holds the lock."""
+    with suppress(FileNotFoundError):
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            raise ValueError(f"{path}: is not a socket; remove it")
+        path.unlink()
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    mask = os.umask(0o777 & ~MODE)
+    try:
+        with _address(path) as address:
+            listener.bind(address)
+        listener.listen(BACKLOG)
+        listener.setblocking(False)
+    except OSError as problem:
+        listener.close()
+        raise OSError(problem.errno, problem.strerror, str(path)) from None
+    finally:
+        os.umask(mask)
+    return listener
+
+
+@contextmanager
+def _address(path: Path) -> Iterator[str]:
+    """The path as the address of a socket: by the directory's descriptor where it is longer than unix(7) allows."""
+    if len(os.fsencode(path)) <= MAX_ADDRESS_BYTES:
+        yield str(path)
+        return
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{directory}/{path.name}"
+    finally:
+        os.close(directory)
+
+
+class ControlServer:
+    """Answers requests on a listening socket with `handle`, several at once."""
+
+    def __init__(self, listener: socket.socket, handle: Handler) -> None:
+        self._listener = listener
+        self._handle = handle
+        self._exchanges: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Answer from now on, requests that wait in the socket included."""
+        self._server = await asyncio.start_unix_server(
+            self._connected, sock=self._listener.dup(), limit=MAX_REQUEST_BYTES
+        )
+
+    async def stop(self) -> None:
+        """Stop answering; an exchange that has not ended is cut off."""
+        self._server.close()
+        for exchange in self._exchanges:
+            exchange.cancel()
+        await asyncio.gather(*self._exchanges, return_exceptions=True)
+
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if len(self._exchanges) >= MAX_CONNECTIONS:
+            writer.close()
+            return
+        exchange = asyncio.ensure_future(self._exchange(reader, writer))
+        self._exchanges.add(exchange)
+
+        def ended(exchange: asyncio.Task[None]) -> None:
+            self._exchanges.discard(exchange)
+            writer.transport.abort()
+
+        exchange.add_done_callback(ended)
+
+    async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            async with asyncio.timeout(EXCHANGE_SECONDS):
+                line = await reader.readline()
+                response = await self._response(line, _peer_uid(writer))
+                writer.write(json.dumps(response).encode() + b"\n")
+                await writer.drain()
+                writer.close()
+                await writer.wait_closed()
+        except (OSError, TimeoutError, ValueError):  # gone, too slow, or a line without end
+            return
+
+    async def _response(self, line: bytes, uid: int | None) -> Mapping[str, Any]:
+        try:
+            arguments = json.loads(line) if line.endswith(b"\n") else None
+        except (ValueError, RecursionError):
+            arguments = None
+        if not isinstance(arguments, dict) or not isinstance(arguments.get("command"), str):
+            return {"error": "the request is not a JSON object with a command on one line"}
+        try:
+            return await self._handle(Request(arguments["command"], arguments, uid))
+        except Exception as problem:  # noqa: BLE001 - a fault of one command must not end the service
+            return {"error": f"internal error: {where(problem)}"}
+
+
+def _peer_uid(writer: asyncio.StreamWriter) -> int | None:
+    if not hasattr(socket, "SO_PEERCRED"):
+        return None
+    credentials = writer.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, UCRED.size)
+    _, uid, _ = UCRED.unpack(credentials)
+    return int(uid)
+
+
+def ask(directory: Path, command: str, **arguments: str) -> Mapping[str, Any]:
+    """The response of the service that runs with this state directory. Raises NotRunning or RequestFailed."""
+    path = directory / SOCKET
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(ASK_SECONDS)
+        try:
+            with _address(path) as address:
+                connection.connect(address)
+            connection.sendall(json.dumps({"command": command, **arguments}).encode() + b"\n")
+            response = json.loads(_line(connection))
+        except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
+            raise NotRunning(f"no radius-voice service listens at {path}") from None
+        except PermissionError:
+            raise RequestFailed(f"{path}: only root and the user of the service may use it; run this as root") from None
+        except TimeoutError:
+            raise RequestFailed(f"{path}: the service did not respond within {ASK_SECONDS:g} s") from None
+        except (OSError, ValueError):
+            raise RequestFailed(f"{path}: the service closed the connection; run this again") from None
+    if not isinstance(response, dict):
+        raise RequestFailed(f"{path}: the service sent a response that is not understood")
+    if "error" in response:
+        raise RequestFailed(str(response["error"]))
+    return response
+
+
+def _line(connection: socket.socket) -> bytes:
+    """One line, within the time of the whole exchange. Raises ValueError when it is too long or cut short."""
+    received = bytearray()
+    deadline = time.monotonic() + ASK_SECONDS
+    while not received.endswith(b"\n"):
+        connection.settimeout(max(0.001, deadline - time.monotonic()))
+        piece = connection.recv(65536)
+        received += piece
+        if not piece or len(received) > MAX_RESPONSE_BYTES:
+            raise ValueError("no whole line")
+    return bytes(received)

@@ -1,0 +1,87 @@
+"""The addresses that the service listens on, and messages for those that cannot be bound."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Iterator
+from ipaddress import ip_address
+from pathlib import Path
+
+from radius_voice.config.kinds import Endpoint
+from radius_voice.config.schema import Settings
+from radius_voice.listeners.udp import bind
+
+PRIVILEGED = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+LISTEN = "server.listen"
+ADMIN_LISTEN = "admin.listen"
+
+
+def cannot_bind(key: str, endpoint: Endpoint, problem: OSError) -> str:
+    """The message for an address that the service cannot listen on: the setting, the cause, what to do."""
+    number = problem.errno or 0
+    match number:
+        case errno.EADDRINUSE:
+            sockets = "-lntp" if key == ADMIN_LISTEN else "-lnup"
+            fix = f"another process has this port; find it with: ss {sockets} 'sport = :{endpoint.port}'"
+        case errno.EADDRNOTAVAIL:
+            fix = "this machine has no such address; ip address shows those it has"
+        case errno.EACCES | errno.EPERM:
+            fix = privilege_hint(endpoint)
+        case errno.EAFNOSUPPORT:
+            fix = "IPv6 is off on this machine; write an IPv4 address"
+        case _:
+            fix = "write another address"
+    return f"{key}: {endpoint}: {os.strerror(number)}; {fix}"
+
+
+def privilege_hint(endpoint: Endpoint) -> str:
+    """What a user needs to listen on that port."""
+    return (
+        f"ports below {_first_unprivileged_port()} need a privilege; write another port than {endpoint.port}, "
+        "or give the systemd unit AmbientCapabilities=CAP_NET_BIND_SERVICE"
+    )
+
+
+def is_privileged(endpoint: Endpoint) -> bool:
+    """Whether only root, or a process with CAP_NET_BIND_SERVICE, can listen on that port."""
+    return 0 < endpoint.port < _first_unprivileged_port()
+
+
+def not_bindable(settings: Settings) -> Iterator[tuple[str, Endpoint, OSError]]:
+    """The settings and addresses that this process cannot bind now, and why. Binds each for a moment."""
+    for endpoint in settings.server.listen:
+        try:
+            bind(endpoint.host, endpoint.port).close()
+        except OSError as problem:
+            yield LISTEN, endpoint, problem
+    try:
+        try_admin_listen(settings)
+    except OSError as problem:
+        yield ADMIN_LISTEN, settings.admin.listen, problem
+
+
+def radius_ports_in_use(settings: Settings) -> list[Endpoint]:
+    """The addresses of `server.listen` that a process of this machine listens on."""
+    return [
+        endpoint
+        for key, endpoint, problem in not_bindable(settings)
+        if key == LISTEN and problem.errno == errno.EADDRINUSE
+    ]
+
+
+def try_admin_listen(settings: Settings) -> None:
+    """Bind the address of the admin listener for a moment; raises OSError."""
+    endpoint = settings.admin.listen
+    family = socket.AF_INET6 if ip_address(endpoint.host).version == 6 else socket.AF_INET  # noqa: PLR2004
+    with socket.socket(family, socket.SOCK_STREAM) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, True)  # as asyncio does: connections that have ended
+        sock.bind((endpoint.host, endpoint.port))
+
+
+def _first_unprivileged_port() -> int:
+    try:
+        return int(PRIVILEGED.read_text())
+    except (OSError, ValueError):
+        return 1024

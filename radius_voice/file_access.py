@@ -1,0 +1,93 @@
+"""File access: rules for the files that the service trusts, and the access that another user has."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shlex
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ANY_ACCESS = 0o007
+WRITE_ACCESS = 0o002
+READ_ACCESS = 0o004
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A user of this machine: the numeric ids that the kernel judges by, and the name for messages."""
+
+    uid: int
+    gid: int
+    groups: tuple[int, ...]
+    name: str
+
+
+def account_named(name: str) -> Account:
+    """The account of a user name; raises LookupError when this machine has none."""
+    entry = pwd.getpwnam(name)
+    return Account(entry.pw_uid, entry.pw_gid, tuple(os.getgrouplist(name, entry.pw_gid)), name)
+
+
+def account_of(uid: int) -> Account:
+    """The account of a numeric user id, which need not have a name (systemd's DynamicUser=)."""
+    try:
+        return account_named(pwd.getpwuid(uid).pw_name)
+    except KeyError:
+        return Account(uid, uid, (), str(uid))
+
+
+def described(status: os.stat_result) -> str:
+    """Mode and owner of a file, for messages."""
+    return f"mode {stat.S_IMODE(status.st_mode):04o}, owner {account_of(status.st_uid).name}"
+
+
+def exposure(path: Path, status: os.stat_result, others: int, uid: int | None) -> Iterator[str]:
+    """Why a file or directory with this status cannot be trusted, each reason with the command that fixes it.
+
+    `others` are the mode bits that no other user may have. The owner must be root or the user `uid`, the service's;
+    None leaves the owner aside.
+    """
+    if status.st_mode & others:
+        access = {ANY_ACCESS: "readable or writable", WRITE_ACCESS: "writable", READ_ACCESS: "readable"}[others]
+        change = {ANY_ACCESS: "o-rwx", WRITE_ACCESS: "o-w", READ_ACCESS: "o-r"}[others]
+        yield f"{path}: is {access} by other users ({described(status)}); run: chmod {change} {shlex.quote(str(path))}"
+    if uid is not None and status.st_uid not in (0, uid):
+        owner, service = account_of(status.st_uid).name, account_of(uid).name
+        allowed = "root" if uid == 0 else f"root or {service}"
+        yield (
+            f"{path}: belongs to user {owner}, and must belong to {allowed}, the user of the service; "
+            f"run: chown {service} {shlex.quote(str(path))}"
+        )
+
+
+def can_act_as(account: Account) -> bool:
+    """Whether this process can find out what that user may do with a file."""
+    return os.geteuid() in (0, account.uid)
+
+
+def has_access(path: Path, mode: int, account: Account) -> bool:
+    """Whether that user has the access `mode` (os.R_OK, os.W_OK, os.X_OK) to a file; `can_act_as` must hold."""
+    with _acting_as(account):
+        return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
+
+
+@contextmanager
+def _acting_as(account: Account) -> Iterator[None]:
+    """The kernel judges this process as that user, access control lists and read-only file systems included."""
+    if os.geteuid() == account.uid:
+        yield
+        return
+    groups, gid = os.getgroups(), os.getegid()
+    os.setgroups(account.groups)
+    os.setegid(account.gid)
+    os.seteuid(account.uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(gid)
+        os.setgroups(groups)

@@ -1,0 +1,251 @@
+"""Tries without side effects what `serve` needs at start: files, state directory, store, audit log, addresses.
+
+File access is judged for the account that the service runs as. Nothing is created or changed; each address is bound for
+a moment, unless the running service of this configuration has it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import shlex
+import stat
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+from radius_voice import control, state
+from radius_voice.config.kinds import Endpoint
+from radius_voice.config.load import Loaded
+from radius_voice.config.schema import Settings
+from radius_voice.config.secrets import unavailable_in
+from radius_voice.config.stores import RedisStore, SqliteStore
+from radius_voice.endpoints import ADMIN_LISTEN, LISTEN, cannot_bind, is_privileged, not_bindable, privilege_hint
+from radius_voice.faults import message_of
+from radius_voice.file_access import Account, can_act_as, described, has_access
+from radius_voice.operations import STATE_HINT, STATUS
+
+READ_WRITE = os.R_OK | os.W_OK
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """An error that `serve` would end with, or what could not be checked here and how it can be."""
+
+    text: str
+    checked: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The service that runs with the state directory: its `status`, None where none runs, or why it is unknown."""
+
+    status: Mapping[str, Any] | None
+    unknown: str = ""
+
+
+def findings(path: Path, configuration: Loaded, account: Account) -> Iterator[Finding]:
+    """Everything that would keep `serve` from starting as that user, and what could not be checked."""
+    settings = configuration.settings
+    yield from _secrets(path, settings)
+    if can_act_as(account):
+        yield from _files(path, configuration, account)
+    else:
+        text = f"whether user {account.name} can read and write the files of the service; run this as root"
+        yield Finding(text, checked=False)
+    running = _running(settings)
+    if running.status is not None and running.status["config"] != os.path.realpath(path):
+        yield Finding(
+            f"server.state: {settings.server.state}: process {running.status['process']} runs with this directory and "
+            f"another configuration, {running.status['config']}; stop it, or write another server.state"
+        )
+    yield from _addresses(settings, account, running)
+
+
+def _secrets(path: Path, settings: Settings) -> Iterator[Finding]:
+    """Secrets that only the service can read, each with the command that checks it."""
+    where = f"--config {shlex.quote(str(path.absolute()))} --state {shlex.quote(str(settings.server.state))}"
+    check = f"radius-voice check {where}"
+    commands = {
+        "env": f"systemd-run --pipe --wait --property=EnvironmentFile=FILE {check}, with FILE as in the service's unit",
+        "credential": f"CREDENTIALS_DIRECTORY=/run/credentials/radius-voice.service {check}, while that unit runs",
+        "file": f"{check}, as root",
+    }
+    for key, reason in unavailable_in(settings):
+        yield Finding(f"{key}: {reason}; to check it, run: {commands[reason.source]}", checked=False)
+
+
+def _files(path: Path, configuration: Loaded, account: Account) -> Iterator[Finding]:
+    settings = configuration.settings
+    parts = (
+        _readable_files(path, configuration, account),
+        _state_directory(settings, account),
+        _store(settings, account),
+        _audit_log(settings, account),
+    )
+    for part in parts:
+        try:
+            yield from part
+        except OSError as problem:  # not even its existence can be found out
+            yield Finding(message_of(problem))
+
+
+def _readable_files(path: Path, configuration: Loaded, account: Account) -> Iterator[Finding]:
+    settings = configuration.settings
+    private = [path.absolute(), *configuration.secret_files, *(source.path for source in settings.identity.values())]
+    for file in dict.fromkeys(private):
+        yield from _accessible("", file, os.R_OK, account, f"chown {account.name} FILE")
+    parts = (*settings.delivery.providers.values(), settings.store, settings.audit.syslog)
+    for ca_file in dict.fromkeys(getattr(part, "ca_file", None) for part in parts):
+        if ca_file is not None:
+            yield from _accessible("", ca_file, os.R_OK, account, "chmod o+r FILE")
+
+
+def _state_directory(settings: Settings, account: Account) -> Iterator[Finding]:
+    directory = settings.server.state
+    if not directory.exists():
+        yield from _creatable("server.state", directory, account)
+        return
+    yield from map(Finding, state.directory_problems("server.state", directory, account.uid))
+    if not has_access(directory, READ_WRITE | os.X_OK, account):
+        yield Finding(_denied("server.state", directory, account, f"chown -R {account.name} FILE"))
+        return
+    own = f"chown {account.name} FILE"
+    yield from _accessible("server.state", directory / control.LOCK, READ_WRITE, account, own)
+    sock, key = directory / control.SOCKET, state.key_path(settings)
+    if sock.exists() and not stat.S_ISSOCK(sock.stat().st_mode):
+        yield Finding(f"server.state: {sock}: is not a socket; remove it")
+    if settings.server.key is None and key.exists():
+        yield from _accessible("server.key", key, os.R_OK, account, own)
+        try:
+            state.existing_key(settings, account.uid)
+        except ValueError as problem:
+            yield Finding(str(problem))
+
+
+def _store(settings: Settings, account: Account) -> Iterator[Finding]:
+    if isinstance(settings.store, RedisStore):
+        try:
+            state.require_redis()
+        except ValueError as problem:
+            yield Finding(str(problem))
+    elif isinstance(settings.store, SqliteStore):
+        yield from _database(settings, settings.store, account)
+
+
+def _database(settings: Settings, store: SqliteStore, account: Account) -> Iterator[Finding]:
+    from radius_voice.stores import sqlite  # noqa: PLC0415
+
+    path = state.store_path(settings, store)
+    found = [Finding(problem) for problem in state.store_problems(settings, store, account.uid)]
+    if path.parent != settings.server.state:
+        own = f"install -d -o {account.name} -m 700 DIRECTORY, and name a file in it"
+        found += _accessible("store.path", path.parent, READ_WRITE | os.X_OK, account, own)
+    if has_access(path.parent, READ_WRITE | os.X_OK, account):
+        for file in state.store_files(path):
+            found += _accessible("store.path", file, READ_WRITE, account, f"chown {account.name} FILE")
+    if path.exists() and not found:
+        try:
+            asyncio.run(sqlite.SqliteStore(path, time.time, read_only=True).close())
+        except ValueError as problem:
+            found.append(Finding(str(problem)))
+    yield from found
+
+
+def _audit_log(settings: Settings, account: Account) -> Iterator[Finding]:
+    path = settings.audit.path
+    if path is None:
+        return
+    if path.is_dir():
+        yield Finding(f"audit.path: {path}: is a directory; name a file")
+    elif path.exists():
+        yield from _accessible("audit.path", path, READ_WRITE, account, f"chown {account.name} FILE")
+    elif path.parent.is_dir():
+        create = f"install -o {account.name} -m 640 /dev/null {shlex.quote(str(path))}"
+        yield from _accessible("audit.path", path.parent, os.W_OK | os.X_OK, account, create)
+    else:
+        command = f"install -d -o {account.name} -m 750 {shlex.quote(str(path.parent))}"
+        yield Finding(f"audit.path: {path.parent}: does not exist; run: {command}")
+
+
+def _creatable(key: str, directory: Path, account: Account) -> Iterator[Finding]:
+    """Whether a directory that does not exist can be created, with those above it."""
+    above = next(parent for parent in directory.absolute().parents if parent.exists())
+    if not above.is_dir() or not has_access(above, os.W_OK | os.X_OK, account):
+        command = f"install -d -o {account.name} -m 700 {shlex.quote(str(directory))}"
+        yield Finding(f"{key}: {directory}: cannot be created by user {account.name} in {above}; run: {command}")
+
+
+def _accessible(key: str, file: Path, mode: int, account: Account, fix: str) -> Iterator[Finding]:
+    """Whether the account has the access to a file, or to a directory, where there is one."""
+    if _exists(file) and not has_access(file, mode, account):
+        yield Finding(_denied(key, file, account, fix))
+
+
+def _denied(key: str, file: Path, account: Account, fix: str) -> str:
+    """What is wrong with a file that the account cannot access, and the command that gives it access to FILE."""
+    place = f"{key}: {file}" if key else str(file)
+    for directory in reversed(file.absolute().parents):
+        if not has_access(directory, os.X_OK, account):
+            return (
+                f"{place}: user {account.name} cannot enter its directory {directory} ({described(directory.stat())}); "
+                f"run: chmod o+x {shlex.quote(str(directory))}, or move the file"
+            )
+    command = fix.replace("FILE", shlex.quote(str(file)))
+    return f"{place}: is not accessible for user {account.name} ({described(file.stat())}); run: {command}"
+
+
+def _exists(file: Path) -> bool:
+    """Whether a file is there, or may be there in a directory that this process cannot enter."""
+    try:
+        file.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _running(settings: Settings) -> Running:
+    try:
+        return Running(control.ask(settings.server.state, STATUS))
+    except control.NotRunning:
+        return Running(None)
+    except control.RequestFailed as problem:
+        return Running(None, str(problem))
+
+
+def _addresses(settings: Settings, account: Account, running: Running) -> Iterator[Finding]:
+    for key, endpoint, problem in not_bindable(settings):
+        if problem.errno == errno.EADDRINUSE and _holds(running.status, key, endpoint):
+            continue
+        if problem.errno == errno.EADDRINUSE and running.unknown:
+            yield Finding(f"{key}: {endpoint}: is in use, perhaps by the running service: {running.unknown}", False)
+            continue
+        hint = f"; {STATE_HINT}" if problem.errno == errno.EADDRINUSE and running.status is None else ""
+        yield Finding(f"{cannot_bind(key, endpoint, problem)}{hint}")
+    if os.geteuid() == 0 and account.uid != 0:
+        for key, endpoint in [
+            *((LISTEN, each) for each in settings.server.listen),
+            (ADMIN_LISTEN, settings.admin.listen),
+        ]:
+            if is_privileged(endpoint):
+                hint = privilege_hint(endpoint)
+                yield Finding(f"{key}: {endpoint}: whether user {account.name} may listen there; {hint}", checked=False)
+
+
+def _holds(status: Mapping[str, Any] | None, key: str, wanted: Endpoint) -> bool:
+    """Whether the running service listens where `wanted` would be refused."""
+    if status is None:
+        return False
+    held = [status["admin"]] if key == ADMIN_LISTEN else status["listen"]
+    return any(port == wanted.port and _overlap(host, wanted.host) for host, port in held)
+
+
+def _overlap(one: str, other: str) -> bool:
+    first, second = ip_address(one), ip_address(other)
+    return first == second or (first.version == second.version and (first.is_unspecified or second.is_unspecified))

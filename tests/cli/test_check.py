@@ -1,0 +1,464 @@
+"""`check` finds what would keep `serve` from starting, for the user of the service, and changes nothing."""
+
+import os
+import pwd
+import shutil
+import socket
+import sqlite3
+import subprocess
+from contextlib import closing
+
+import pytest
+from click.testing import CliRunner
+
+from radius_voice.cli.main import main
+from tests.accounts import OTHER, give, open_folder, other  # noqa: F401 - fixtures
+from tests.server.house import PATIENCE, PROGRAM, House, furnish
+from tests.stores.redis_server import free_port
+
+CONFIGURATION = """\
+server: {listen: ["udp://127.0.0.1:0"]}
+clients:
+  gateway: {address: 127.0.0.1, secret: {file: gateway.secret}}
+"""
+SECRET = "a shared secret of the tests"
+COMMANDS = [
+    ("check",),
+    ("check", "--connect"),
+    ("test-credentials",),
+    ("limits",),
+    ("limits", "--user", "PERSON"),
+    ("users", "unlock", "PERSON"),
+    ("call", "+15005550010"),
+]
+BY_ITS_USER = [("check", "--connect"), ("limits", "--user", "PERSON"), ("users", "unlock", "PERSON")]
+
+
+@pytest.fixture
+def person(make_person):
+    return make_person()
+
+
+@pytest.fixture
+def write(tmp_path, phones, person):
+    """Writes the files of a service that does not run; the configuration's path."""
+
+    def write(configuration=CONFIGURATION, folder=tmp_path):
+        private(folder / "gateway.secret", SECRET.encode())
+        return furnish(folder, phones, configuration, [person])
+
+    return write
+
+
+def private(path, octets=b"", mode=0o600):
+    """Write a file that its owner alone may read, and the folders above it."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.write_bytes(octets)
+    path.chmod(mode)
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def program(*arguments, start=PROGRAM):
+    """A command as a process, which may be another user's."""
+    command = [*start, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=3 * PATIENCE)
+
+
+def listing(folder):
+    """Every file and directory below `folder`, with owner, mode and size."""
+    found = {path: path.lstat() for path in folder.rglob("*")}
+    return {path: (status.st_uid, status.st_mode, status.st_size) for path, status in found.items()}
+
+
+def newer_store(folder):
+    private(folder / "state" / "state.db")
+    with closing(sqlite3.connect(folder / "state" / "state.db")) as base:
+        base.execute("PRAGMA user_version=99")
+
+
+WITH = {
+    "a certificate file that is no PEM": (
+        lambda folder: private(folder / "ca.pem", b"no certificate"),
+        {"base_url: ": "ca_file: ca.pem\n      base_url: "},
+        "delivery.providers.twilio.ca_file: holds no certificate in PEM",
+    ),
+    "a syslog certificate file that is no PEM": (
+        lambda folder: private(folder / "ca.pem", b"no certificate"),
+        {"clients:": "audit: {syslog: {server: '127.0.0.1:6514', ca_file: ca.pem}}\nclients:"},
+        "audit.syslog.ca_file: holds no certificate in PEM",
+    ),
+    "a missing audit directory": (
+        None,
+        {"clients:": "audit: {path: nothing/audit.jsonl}\nclients:"},
+        "nothing: ",
+    ),
+    "an audit file that is a directory": (
+        lambda folder: (folder / "audit.jsonl").mkdir(),
+        {},
+        "audit.jsonl: ",
+    ),
+    "an empty server.key": (
+        lambda folder: private(folder / "state" / "server.key"),
+        {},
+        "server.key: FOLDER/state/server.key: has no bytes, and must have 32",
+    ),
+    "a server.key of another length": (
+        lambda folder: private(folder / "state" / "server.key", b"x" * 33),
+        {},
+        "server.key: FOLDER/state/server.key: has another number of bytes, and must have 32",
+    ),
+    "a server.key that is a pipe": (
+        lambda folder: ((folder / "state").mkdir(0o700), os.mkfifo(folder / "state" / "server.key", 0o600)),
+        {},
+        "server.key: FOLDER/state/server.key: is not a regular file",
+    ),
+    "a listen address of another machine": (
+        None,
+        {"udp://127.0.0.1:0": "udp://192.0.2.1:1812"},
+        "server.listen: 192.0.2.1:1812: Cannot assign requested address; this machine has no such address",
+    ),
+    "an admin address of another machine": (
+        None,
+        {'"127.0.0.1:0"': '"192.0.2.1:9812"'},
+        "admin.listen: 192.0.2.1:9812: Cannot assign requested address; this machine has no such address",
+    ),
+    "a file in place of the state directory": (
+        lambda folder: private(folder / "state"),
+        {},
+        "state: ",
+    ),
+    "a state directory below a file": (
+        None,
+        {"server: {listen:": "server: {state: users.yaml/state, listen:"},
+        "users.yaml",
+    ),
+    "a file in place of the local socket": (
+        lambda folder: private(folder / "state" / "control.sock"),
+        {},
+        "FOLDER/state/control.sock: is not a socket; remove it",
+    ),
+    "a store of a newer version": (
+        newer_store,
+        {},
+        "store.path: FOLDER/state/state.db: written by a newer version of radius-voice",
+    ),
+    "a store that is no database": (
+        lambda folder: private(folder / "state" / "state.db", b"no database" * 100),
+        {},
+        "store.path: FOLDER/state/state.db: file is not a database",
+    ),
+    "a store in a missing directory": (
+        None,
+        {"clients:": "store: {type: sqlite, path: nothing/state.db}\nclients:"},
+        "store.path: FOLDER/nothing: does not exist",
+    ),
+    "a missing users file": (
+        lambda folder: (folder / "users.yaml").unlink(),
+        {},
+        "users.yaml: No such file or directory; correct the path or create the file",
+    ),
+    "a users file that every user may read": (
+        lambda folder: (folder / "users.yaml").chmod(0o644),
+        {},
+        "run: chmod o-rwx FOLDER/users.yaml",
+    ),
+}
+
+
+@pytest.mark.parametrize("wrong", WITH)
+def test_what_serve_refuses_is_found_and_no_command_ends_in_a_traceback(write, tmp_path, person, wrong):
+    damage, replaced, expected = WITH[wrong]
+    path = write()
+    if damage is not None:
+        damage(tmp_path)
+    for old, new in replaced.items():
+        assert old in path.read_text()
+        path.write_text(path.read_text().replace(old, new))
+    before = listing(tmp_path)
+    for command in COMMANDS:
+        result = run(*(word.replace("PERSON", person.name) for word in command), "--config", path)
+        assert isinstance(result.exception, SystemExit | None), result.exception
+        assert "internal error" not in result.output
+        if command[0] == "check":
+            assert 1 == result.exit_code
+            assert expected.replace("FOLDER", str(tmp_path)) in result.stderr
+    assert before == listing(tmp_path)
+    served = program("serve", "--config", path)
+    assert (1, True) == (served.returncode, expected.replace("FOLDER", str(tmp_path)) in served.stderr), served.stderr
+    assert "Traceback" not in served.stderr
+    assert "stopped" not in served.stderr
+
+
+def test_all_errors_are_reported_together(write, tmp_path):
+    path = write(CONFIGURATION.replace("127.0.0.1:0", "192.0.2.1:1812") + "audit: {path: nothing/audit.jsonl}\n")
+    private(tmp_path / "state" / "server.key")
+    (tmp_path / "users.yaml").chmod(0o644)
+    result = run("check", "--config", path)
+    assert 1 == result.exit_code
+    for part in ("server.listen: ", "audit.path: ", "server.key: ", "users.yaml: "):
+        assert 1 == sum(part in line for line in result.stderr.splitlines()), result.stderr
+
+
+def test_a_port_of_another_process_is_an_error(write):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.create_server(("127.0.0.1", 0)) as tcp:
+        udp.bind(("127.0.0.1", 0))
+        path = write(CONFIGURATION.replace("127.0.0.1:0", f"127.0.0.1:{udp.getsockname()[1]}"))
+        path.write_text(path.read_text().replace('"127.0.0.1:0"', f'"127.0.0.1:{tcp.getsockname()[1]}"'))
+        result = run("check", "--config", path)
+    assert 1 == result.exit_code
+    assert (
+        f"server.listen: 127.0.0.1:{udp_port(path)}: Address already in use; another process has this" in result.stderr
+    )
+    assert "admin.listen: " in result.stderr
+    assert "ss -lnup 'sport = :" in result.stderr
+    assert "ss -lntp 'sport = :" in result.stderr
+
+
+def udp_port(path):
+    return path.read_text().partition("udp://127.0.0.1:")[2].partition('"')[0]
+
+
+@pytest.fixture
+def house(write, tmp_path, phones, person, request):
+    write()
+    listen = CONFIGURATION.replace("127.0.0.1:0", f"0.0.0.0:{free_port()}")
+    house = House(tmp_path, phones, listen.replace("server: {", f"server: {{{getattr(request, 'param', '')}"), [person])
+    yield house
+    assert 0 == house.stop()
+
+
+def test_a_port_that_the_running_service_of_this_configuration_has_is_no_error(house):
+    for more in ((), ("--connect",)):
+        result = run("check", "--config", house.path, *more)
+        assert (0, "") == (result.exit_code, result.stderr)
+    house.path.write_text(house.path.read_text().replace("udp://0.0.0.0:", "udp://127.0.0.1:"))
+    assert 0 == run("check", "--config", house.path).exit_code, "the same port by another address"
+
+
+def test_the_service_of_another_configuration_in_the_same_state_directory_is_an_error(house):
+    copy = house.path.with_name("copy.yaml")
+    copy.write_text(house.path.read_text())
+    result = run("check", "--config", copy)
+    assert 1 == result.exit_code
+    assert (
+        f"process {house.process.pid} runs with this directory and another configuration, {house.path}" in result.stderr
+    )
+
+
+def test_the_service_that_has_the_port_but_another_state_directory_is_found_by_option(phones, write, tmp_path, person):
+    write()
+    configuration = CONFIGURATION.replace("127.0.0.1:0", f"127.0.0.1:{free_port()}")
+    env = {**os.environ, "STATE_DIRECTORY": str(tmp_path / "var")}
+    house = House(tmp_path, phones, configuration, [person], env=env)
+    result = run("check", "--config", house.path)
+    assert (1, True) == (result.exit_code, "add it: --state /var/lib/radius-voice" in result.stderr)
+    assert 0 == run("check", "--config", house.path, "--state", tmp_path / "var").exit_code
+    assert 0 == house.stop()
+
+
+@pytest.mark.parametrize(
+    ("secret", "reason", "command"),
+    [
+        (
+            "{env: NOT_IN_THE_SHELL}",
+            "the environment variable NOT_IN_THE_SHELL is not set",
+            "systemd-run --pipe --wait --property=EnvironmentFile=FILE radius-voice check --config",
+        ),
+        (
+            "{credential: not-in-the-shell}",
+            "there is no $CREDENTIALS_DIRECTORY to hold the credential not-in-the-shell",
+            "CREDENTIALS_DIRECTORY=/run/credentials/radius-voice.service radius-voice check --config",
+        ),
+    ],
+)
+def test_a_secret_that_only_the_service_has_is_not_checked_and_no_error(write, monkeypatch, secret, reason, command):
+    monkeypatch.delenv("NOT_IN_THE_SHELL", raising=False)
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    path = write(CONFIGURATION.replace("{file: gateway.secret}", secret))
+    path.write_text(path.read_text().replace("simulated-token", secret))
+    result = run("check", "--config", path, "--connect")
+    assert 0 == result.exit_code, result.output
+    for key in ("clients.gateway.secret", "delivery.providers.twilio.auth_token"):
+        (line,) = [line for line in result.stderr.splitlines() if line.startswith(f"not checked: {key}: ")]
+        assert reason in line
+        assert f"{command} {path} --state {path.parent / 'state'}" in line
+    assert "twilio: not checked: delivery.providers.twilio.auth_token: " in result.stdout
+    asked = run("test-credentials", "--config", path)
+    assert (1, True) == (
+        asked.exit_code,
+        asked.output.startswith("twilio: BAD: delivery.providers.twilio.auth_token: "),
+    )
+    called = run("call", "--config", path, "+15005550010")
+    assert (1, True) == (called.exit_code, "Error: delivery.providers.twilio.auth_token: " in called.output)
+
+
+def test_a_variable_is_checked_where_it_is_set(write, monkeypatch):
+    path = write(CONFIGURATION.replace("{file: gateway.secret}", "{env: IN_THE_SHELL}"))
+    monkeypatch.setenv("IN_THE_SHELL", SECRET)
+    result = run("check", "--config", path)
+    assert (0, "") == (result.exit_code, result.stderr)
+
+
+def test_missing_packages_of_a_store_are_found(write, monkeypatch):
+    key = "server: {key: a server key of thirty-two octets, "
+    store = f"store: {{type: redis, servers: ['127.0.0.1:{free_port()}']}}\n"
+    path = write(CONFIGURATION.replace("server: {", key) + store)
+    assert 0 == run("check", "--config", path).exit_code
+    monkeypatch.setitem(__import__("sys").modules, "radius_voice.stores.redis_link", None)
+    monkeypatch.delattr("radius_voice.stores.redis_link", raising=False)
+    result = run("check", "--config", path)
+    assert (1, True) == (result.exit_code, "run: pip install radius-voice[redis]" in result.stderr)
+
+
+def test_a_store_that_cannot_be_connected_to_is_bad(write):
+    key = "server: {key: a server key of thirty-two octets, "
+    store = f"store: {{type: redis, servers: ['127.0.0.1:{free_port()}']}}\n"
+    result = run("check", "--config", write(CONFIGURATION.replace("server: {", key) + store), "--connect")
+    assert (1, True) == (result.exit_code, "store redis: BAD: store: Redis is out of reach" in result.stdout)
+
+
+# As another user
+
+
+@pytest.fixture
+def installed(open_folder, write):  # noqa: F811
+    """The files of a service, in a folder that every user may enter; the configuration's path."""
+    return write(folder=open_folder)
+
+
+def test_files_are_judged_for_the_user_that_is_named(installed, other):  # noqa: F811
+    result = run("check", "--config", installed, "--user", OTHER)
+    assert 1 == result.exit_code
+    assert f"serve would not start as user {OTHER}:" in result.stderr
+    for name in ("gateway.secret", "users.yaml"):
+        file = installed.parent / name
+        assert (
+            f"{file}: is not accessible for user {OTHER} (mode 0600, owner root); run: chown {OTHER} {file}"
+            in result.stderr
+        )
+    assert f"server.state: {installed.parent / 'state'}: cannot be created by user {OTHER}" in result.stderr
+    assert f"audit.path: {installed.parent}: is not accessible for user {OTHER}" in result.stderr
+    give(installed.parent, OTHER)
+    result = run("check", "--config", installed, "--user", OTHER)
+    assert (0, "") == (result.exit_code, result.stderr)
+
+
+def test_files_are_judged_for_the_owner_of_the_state_directory(installed, other):  # noqa: F811
+    (installed.parent / "state").mkdir(0o700)
+    give(installed.parent / "state", OTHER)
+    result = run("check", "--config", installed)
+    assert (1, True) == (result.exit_code, f"serve would not start as user {OTHER}:" in result.stderr)
+    give(installed.parent, OTHER)
+    private(installed.parent / "audit.jsonl")
+    result = run("check", "--config", installed)
+    assert 1 == result.exit_code
+    audit = installed.parent / "audit.jsonl"
+    assert f"audit.path: {audit}: is not accessible for user {OTHER} (mode 0600, owner root)" in result.stderr
+    served = program("serve", "--config", installed, start=other)
+    assert (1, f"Error: {audit}: Permission denied\n") == (served.returncode, served.stderr)
+
+
+def test_what_root_left_in_the_state_directory_is_found(installed, other):  # noqa: F811
+    give(installed.parent, OTHER)
+    state = installed.parent / "state"
+    names = ("server.key", "state.db", "state.db-wal", "control.lock")
+    for name in names:
+        private(state / name, b"k" * 32 if name == "server.key" else b"")
+    result = run("check", "--config", installed, "--user", OTHER)
+    assert (1, True) == (result.exit_code, f"run: chown -R {OTHER} {state}\n" in result.stderr)
+    shutil.chown(state, OTHER)
+    result = run("check", "--config", installed, "--user", OTHER)
+    assert 1 == result.exit_code
+    for name in names:
+        assert f"run: chown {OTHER} {state / name}\n" in result.stderr, result.stderr
+
+
+def test_a_directory_that_the_user_cannot_enter_is_named(installed, other):  # noqa: F811
+    give(installed.parent, OTHER)
+    installed.parent.chmod(0o700)
+    os.chown(installed.parent, 0, 0)
+    result = run("check", "--config", installed, "--user", OTHER)
+    assert 1 == result.exit_code
+    assert f"user {OTHER} cannot enter its directory {installed.parent} (mode 0700, owner root)" in result.stderr
+
+
+def test_another_user_learns_that_root_must_check_what_only_root_can(installed, other):  # noqa: F811
+    result = program("check", "--config", installed, "--user", "root", start=other)
+    assert (
+        f"not checked: clients.gateway.secret: {installed.parent / 'gateway.secret'} is not readable" in result.stderr
+    )
+    assert (
+        "not checked: whether user root can read and write the files of the service; run this as root" in result.stderr
+    )
+    assert "Traceback" not in result.stderr
+
+
+def test_the_socket_of_a_service_of_another_user_leaves_its_port_unchecked(installed, other, phones, person):  # noqa: F811
+    port = free_port()
+    configuration = CONFIGURATION.replace("127.0.0.1:0", f"127.0.0.1:{port}")
+    house = House(installed.parent, phones, configuration, [person])
+    installed.parent.joinpath("state").chmod(0o755)
+    result = program("check", "--config", installed, "--user", "root", start=other)
+    expected = f"not checked: server.listen: 127.0.0.1:{port}: is in use, perhaps by the running service: "
+    (line,) = [line for line in result.stderr.splitlines() if "server.listen" in line]
+    assert line.startswith(expected)
+    assert line.endswith("only root and the user of the service may use it; run this as root")
+    assert 0 == house.stop()
+
+
+def test_a_user_that_does_not_exist_is_wrong_usage(write):
+    result = run("check", "--config", write(), "--user", "no-such-user")
+    assert (2, True) == (result.exit_code, "this machine has no user no-such-user" in result.stderr)
+
+
+def test_a_privileged_port_is_left_to_the_service_s_user(installed, other):  # noqa: F811
+    give(installed.parent, OTHER)
+    installed.write_text(installed.read_text().replace("udp://127.0.0.1:0", "udp://127.0.0.1:812"))
+    result = run("check", "--config", installed, "--user", OTHER)
+    assert 0 == result.exit_code, result.stderr
+    assert f"not checked: server.listen: 127.0.0.1:812: whether user {OTHER} may listen there" in result.stderr
+    assert "AmbientCapabilities=CAP_NET_BIND_SERVICE" in result.stderr
+    checked = program("check", "--config", installed, start=other)
+    expected = "server.listen: 127.0.0.1:812: Permission denied; ports below 1024 need a privilege"
+    assert (1, True) == (checked.returncode, expected in checked.stderr)
+    served = program("serve", "--config", installed, start=other)
+    assert (1, True) == (served.returncode, served.stderr.startswith(f"Error: {expected}")), served.stderr
+    assert "stopped" not in served.stderr
+    assert "running" not in served.stderr
+
+
+# Side effects
+
+
+@pytest.mark.parametrize("before", ["nothing", "ended", "killed", "running"])
+def test_no_command_creates_or_changes_a_file(installed, other, phones, person, before, monkeypatch):  # noqa: F811
+    """As root, who may write everywhere, and as the user of the service."""
+    monkeypatch.setattr("tests.server.house.PROGRAM", other)
+    folder = installed.parent
+    give(folder, OTHER)
+    house = None
+    if before != "nothing":
+        house = House(folder, phones, CONFIGURATION, [person])
+        if before == "ended":
+            assert 0 == house.stop()
+        elif before == "killed":
+            house.kill()
+    for command in [*COMMANDS, ("users", "list")]:
+        words = [word.replace("PERSON", person.name) for word in command]
+        where = ["--file", folder / "users.yaml"] if command == ("users", "list") else ["--config", installed]
+        was = set(listing(folder))
+        assert isinstance(run(*words, *where).exception, SystemExit | None)
+        assert was == set(listing(folder)), f"{command} of root"
+        if command in BY_ITS_USER:
+            assert "Traceback" not in program(*words, *where, start=other).stderr
+            assert was == set(listing(folder)), f"{command} of {OTHER}"
+    owners = {pwd.getpwuid(path.lstat().st_uid).pw_name for path in folder.rglob("*")}
+    assert {OTHER} == owners
+    if before == "running":
+        assert 0 == house.stop()
+    give(folder, OTHER)
+    house = House(folder, phones, CONFIGURATION, [person])
+    assert 0 == house.stop(), "the service starts after all of them"

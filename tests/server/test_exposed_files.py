@@ -1,0 +1,188 @@
+"""Files that other users of the machine may open are refused, by `serve`, by `check` and at a reload."""
+
+import os
+import signal
+import subprocess
+
+import pytest
+from click.testing import CliRunner
+
+from radius_voice.cli.main import main
+from tests.peers.needs import need
+from tests.server.house import PATIENCE, PROGRAM, House, furnish
+from tests.stores.redis_server import free_port
+
+STRANGER = 12345
+CONFIGURATION = """\
+server: {listen: ["udp://127.0.0.1:0"]}
+clients:
+  gateway: {address: 127.0.0.1, secret: {file: gateway.secret}}
+"""
+KEY_FILE = CONFIGURATION.replace("server: {", "server: {key: {file: shared.key}, ")
+SECRET_AS_TEXT = """\
+server: {listen: ["udp://127.0.0.1:PORT"]}
+clients:
+  gateway: {address: 127.0.0.1, secret: a shared secret of the tests}
+identity:
+  people: {type: users_file, path: users.yaml}
+delivery:
+  friendly_name: ACME VPN
+  providers:
+    twilio:
+      type: twilio-voice
+      account_sid: AC11111111111111111111111111111111
+      auth_token: {file: gateway.secret}
+      from: "+14155550123"
+admin: {listen: "127.0.0.1:ADMIN"}
+"""
+
+MODES = [
+    ("state", 0o777, "server.state: PATH: is writable by other users (mode 0777, owner OWNER); run: chmod o-w PATH"),
+    ("state", 0o1777, "server.state: PATH: is writable by other users (mode 1777, owner OWNER); run: chmod o-w PATH"),
+    *(
+        (name, mode, f"{key}: PATH: is readable or writable by other users (mode {mode:04o}, owner OWNER); run: {fix}")
+        for name, key in (
+            ("state/server.key", "server.key"),
+            ("state/state.db", "store.path"),
+            ("state/state.db-wal", "store.path"),
+            ("state/state.db-shm", "store.path"),
+        )
+        for mode, fix in ((0o604, "chmod o-rwx PATH"), (0o602, "chmod o-rwx PATH"))
+    ),
+    ("radius-voice.yaml", 0o646, "PATH: is writable by other users (mode 0646, owner OWNER); run: chmod o-w PATH"),
+]
+OWNERS = [
+    ("state", "server.state: PATH: belongs to user 12345, and must belong to ALLOWED, the user of the service"),
+    (
+        "state/server.key",
+        "server.key: PATH: belongs to user 12345, and must belong to ALLOWED, the user of the service",
+    ),
+    ("state/state.db", "store.path: PATH: belongs to user 12345, and must belong to ALLOWED, the user of the service"),
+    ("radius-voice.yaml", "PATH: belongs to user 12345, and must belong to ALLOWED, the user of the service"),
+    ("shared.key", "server.key: PATH: belongs to user 12345, and must belong to ALLOWED, the user of the service"),
+]
+
+
+@pytest.fixture
+def person(make_person):
+    return make_person()
+
+
+@pytest.fixture
+def installed(tmp_path, phones, person):
+    """The files of a service that ran and was killed; the configuration's path."""
+
+    def install(configuration=CONFIGURATION):
+        for name in ("gateway.secret", "shared.key"):
+            (tmp_path / name).write_text("a shared secret of thirty-two octets")
+            (tmp_path / name).chmod(0o600)
+        house = House(tmp_path, phones, configuration, [person])
+        house.kill()
+        return house.path
+
+    return install
+
+
+def serve(path):
+    """Start the service, and end it where it starts; what it said before."""
+    process = subprocess.Popen([*PROGRAM, "serve", "--config", path], stderr=subprocess.PIPE, text=True)
+    said = ""
+    try:
+        for line in process.stderr:
+            said += line
+            if " started " in line:
+                process.send_signal(signal.SIGTERM)
+    finally:
+        process.stderr.close()
+        code = process.wait(PATIENCE)
+    return code, said
+
+
+def check(path, *more):
+    result = CliRunner().invoke(main, ["check", "--config", str(path), *more])
+    assert isinstance(result.exception, SystemExit | None)
+    return result.exit_code, result.stderr
+
+
+def refused_until_fixed(path, file, expected):
+    """`serve` and `check` refuse with that message, and the command in it is the fix."""
+    expected = expected.replace("PATH", str(file)).replace("OWNER", "root").replace("ALLOWED", "root")
+    for code, said in (check(path, "--user", "root"), serve(path)):
+        assert (1, True) == (code, expected in said), said
+    (command,) = {line.rpartition("run: ")[2] for line in said.splitlines() if expected in line}
+    subprocess.run(command.partition(", or ")[0], shell=True, check=True)
+    for code, said in (check(path, "--user", "root"), serve(path)):
+        assert (0, True) == (code, "o-" not in said), said
+
+
+@pytest.mark.parametrize(("name", "mode", "expected"), MODES)
+def test_what_others_may_open_is_refused_and_the_message_ends_with_the_fix(installed, name, mode, expected):
+    need("root", os.geteuid() == 0)
+    path = installed()
+    file = path.parent / name
+    file.chmod(mode)
+    refused_until_fixed(path, file, expected)
+
+
+@pytest.mark.parametrize(("name", "expected"), OWNERS)
+def test_what_belongs_to_another_user_is_refused_and_the_message_ends_with_the_fix(installed, name, expected):
+    need("root", os.geteuid() == 0)
+    path = installed(KEY_FILE if name == "shared.key" else CONFIGURATION)
+    if name != "shared.key":
+        assert (path.parent / name).exists()
+    os.chown(path.parent / name, STRANGER, 0)
+    refused_until_fixed(path, path.parent / name, expected)
+
+
+def test_a_group_may_read_and_write_what_it_is_given(installed):
+    path = installed()
+    for name, mode in (("state", 0o770), ("state/server.key", 0o660), ("state/state.db", 0o660)):
+        (path.parent / name).chmod(mode)
+    path.chmod(0o664)
+    assert 0 == check(path)[0]
+    assert 0 == serve(path)[0]
+
+
+def with_secret(tmp_path):
+    """A configuration of a real service that holds a secret as text."""
+    (tmp_path / "gateway.secret").write_text("a shared secret of the tests")
+    (tmp_path / "gateway.secret").chmod(0o600)
+    (tmp_path / "users.yaml").write_text("{}")
+    (tmp_path / "users.yaml").chmod(0o600)
+    path = tmp_path / "radius-voice.yaml"
+    path.write_text(SECRET_AS_TEXT.replace("PORT", str(free_port())).replace("ADMIN", str(free_port())))
+    return path
+
+
+def test_a_configuration_that_holds_a_secret_must_not_be_readable_by_others(tmp_path):
+    need("root", os.geteuid() == 0)
+    path = with_secret(tmp_path)
+    path.chmod(0o644)
+    expected = "PATH: is readable by other users (mode 0644, owner OWNER); run: chmod o-r PATH"
+    refused_until_fixed(path, path, expected)
+
+
+def test_a_configuration_without_a_secret_may_be_readable_by_all(tmp_path):
+    path = with_secret(tmp_path)
+    path.write_text(path.read_text().replace("a shared secret of the tests", "{file: gateway.secret}"))
+    path.chmod(0o644)
+    assert 0 == check(path)[0]
+
+
+def test_a_reload_refuses_a_configuration_that_others_may_write(phones, tmp_path, person):
+    (tmp_path / "gateway.secret").write_text("a shared secret of the tests")
+    (tmp_path / "gateway.secret").chmod(0o600)
+    house = House(tmp_path, phones, CONFIGURATION, [person])
+    house.path.chmod(0o666)
+    house.send_signal(signal.SIGHUP)
+    house.line("is writable by other users", house.stderr)
+    assert 1 == len(house.audit(what="reload_failed"))
+    assert 0 == house.stop()
+
+
+def test_every_command_refuses_a_configuration_that_others_may_write(tmp_path, phones, person):
+    path = furnish(tmp_path, phones, CONFIGURATION.replace("{file: gateway.secret}", "a shared secret"), [person])
+    path.chmod(0o666)
+    for command in (["check"], ["limits"], ["users", "unlock", person.name], ["test-credentials"]):
+        result = CliRunner().invoke(main, [*command, "--config", str(path)])
+        assert (1, True) == (result.exit_code, "is writable by other users" in result.stderr), result.output
