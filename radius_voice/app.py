@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -17,15 +16,23 @@ from prometheus_client import CollectorRegistry
 from radius_voice import operations
 from radius_voice.advice import user_warnings
 from radius_voice.bounded import in_daemon_thread
-from radius_voice.build import Built, Shared, build
+from radius_voice.build import (
+    Built,
+    Shared,
+    announcements,
+    build,
+    bypass_until,
+    server_rules,
+    syslog_of,
+    waiting_verifications,
+)
 from radius_voice.config.errors import ConfigError
 from radius_voice.config.load import Loaded, load, restart_needed
-from radius_voice.config.schema import Bypass, Fixed, Settings
+from radius_voice.config.schema import Settings
 from radius_voice.control import ControlServer, ControlSocket, Request
 from radius_voice.endpoints import ADMIN_LISTEN, LISTEN, cannot_bind
 from radius_voice.events import Ended, Lifecycle, Observer, Operated, Recorded
 from radius_voice.faults import message_of
-from radius_voice.files import require_regular
 from radius_voice.http.admin import Admin, Readiness
 from radius_voice.identity.passwords import Hasher
 from radius_voice.listeners.udp import UdpListener, bind
@@ -35,7 +42,7 @@ from radius_voice.observe.audit import AuditLog
 from radius_voice.observe.metrics import Metrics, Readings
 from radius_voice.observe.repeats import Repeats
 from radius_voice.observe.syslog import Syslog
-from radius_voice.server import Rules, Server, Tap
+from radius_voice.server import Server, Tap
 from radius_voice.state import claim, open_store, server_key
 from radius_voice.users_watch import UsersWatch, warnings_of
 
@@ -122,7 +129,7 @@ class Service:
         self._repeat(TIDY_EVERY, self._tidy)
         self._repeat(FOLLOW_EVERY, self._follow)
         self._repeat(WATCH_EVERY, self._watch_users)
-        for warning in (*self._loaded.warnings, *_announcements(settings)):
+        for warning in (*self._loaded.warnings, *announcements(settings)):
             self._tell("warning", warning)
         self._tell("started", self._where(settings))
         self._keep(self._warn_of_users(self._loaded, self._running[-1]))
@@ -144,11 +151,11 @@ class Service:
         self._readers.append(self._metrics)
         key = server_key(settings)
         store = open_store(settings)
-        hasher = Hasher(waiting=_verifications(settings))
+        hasher = Hasher(waiting=waiting_verifications(settings))
         self._shared = Shared(Keys(key), store, hasher, self._observe, self._clock, self._complain, key)
         built = build(settings, self._shared)
         self._adopt(built)
-        self._server = Server(built.generation, _rules(settings), store, self._observe, time.time, self._tap)
+        self._server = Server(built.generation, server_rules(settings), store, self._observe, time.time, self._tap)
 
     def _adopt(self, built: Built) -> None:
         rotating = [name for name, client in built.settings.clients.items() if len(client.secret) > 1]
@@ -203,9 +210,9 @@ class Service:
             return
         self._settings = loaded.settings
         self._adopt(built)
-        self._server.use(built.generation, _rules(loaded.settings))
-        self._shared.hasher.allow(_verifications(loaded.settings))
-        for warning in (*loaded.warnings, *_announcements(loaded.settings)):
+        self._server.use(built.generation, server_rules(loaded.settings))
+        self._shared.hasher.allow(waiting_verifications(loaded.settings))
+        for warning in (*loaded.warnings, *announcements(loaded.settings)):
             self._tell("warning", warning)
         waiting = restart_needed(self._started_with, loaded.settings)
         self._tell("reloaded", f"needs a restart: {', '.join(waiting)}" if waiting else "")
@@ -305,7 +312,7 @@ class Service:
         return Readings(
             open_challenges=lambda: self._open_logins,
             logins_in_flight=lambda: self._server.in_flight,
-            bypass_active=lambda: _bypass_until(self._settings) > time.time(),
+            bypass_active=lambda: bypass_until(self._settings) > time.time(),
             development=lambda: self._settings.development,
             users_files_invalid=lambda: {n: u.problem is not None for n, u in self._running[-1].identity.items()},
             audit_failures=lambda: self._audit.failures,
@@ -368,52 +375,3 @@ async def _failure(work: Callable[[], Awaitable[None]]) -> str:
     except Exception as problem:  # noqa: BLE001
         return type(problem).__name__
     return ""
-
-
-def _rules(settings: Settings) -> Rules:
-    server = settings.server
-    # A request still being handled must not look new to its retransmission.
-    longest = max(client.answer_within for client in settings.clients.values())
-    window = max(server.duplicate_window, longest + 1.0, server.reject_delay * 1.2)
-    return Rules(
-        reject_delay=server.reject_delay,
-        duplicate_window=window,
-        max_in_flight=server.max_in_flight,
-        max_waiting=server.max_waiting,
-        status_server=server.status_server,
-    )
-
-
-def _verifications(settings: Settings) -> int:
-    """How many password verifications may wait: half of what may be in flight, so that the rest stays free for others.
-
-    Requests of returning users and responses to challenges then always find a place.
-    """
-    return max(1, settings.server.max_in_flight // 2)
-
-
-def syslog_of(settings: Settings, complain: Callable[[str], None]) -> Syslog | None:
-    """The sender of the copy of the audit log, where one is configured; its `run` must be started."""
-    to = settings.audit.syslog
-    if to is None:
-        return None
-    if to.ca_file is not None:
-        require_regular(to.ca_file)
-    tls = ssl.create_default_context(cafile=to.ca_file) if to.tls else None
-    return Syslog(to.server.host, to.server.port, tls, time.time, complain)
-
-
-def _bypass_until(settings: Settings) -> float:
-    failures = (policy.on_delivery_failure for policy in settings.policies.values())
-    return max((failure.bypass_until for failure in failures if isinstance(failure, Bypass)), default=0.0)
-
-
-def _announcements(settings: Settings) -> list[str]:
-    """What must not go unnoticed at every start."""
-    said = []
-    for name, provider in settings.delivery.providers.items():
-        if isinstance(provider, Fixed):
-            said.append(f"development: provider {name} calls nobody and every code is the same")
-    if _bypass_until(settings) > time.time():
-        said.append("a bypass is active: while no provider can call, a right password alone lets in")
-    return said

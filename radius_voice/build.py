@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from radius_voice.config.schema import UsersFile as UsersFileSettings
 from radius_voice.config.secrets import revealed
 from radius_voice.config.section import Section
 from radius_voice.events import Observer, Outcome, Reason
+from radius_voice.files import require_regular
 from radius_voice.identity.passwords import Hasher
 from radius_voice.identity.users_file import UsersFile
 from radius_voice.login.codes import Keys, new_code
@@ -26,9 +28,10 @@ from radius_voice.login.parts import Parts
 from radius_voice.login.phone import TEST_NUMBERS
 from radius_voice.login.policy import Policy, ReplyRule
 from radius_voice.login.ports import Delivery, LiveCalls, Store
+from radius_voice.observe.syslog import Syslog
 from radius_voice.radius.dictionary import Names
 from radius_voice.resources import shipped
-from radius_voice.server import Generation
+from radius_voice.server import Generation, Rules
 
 NO_FIRST_FACTOR = "none"
 
@@ -211,3 +214,54 @@ def _codes_of(settings: Settings) -> Callable[[int], str]:
 
 def _is_live(provider: Delivery) -> TypeGuard[LiveCalls]:
     return hasattr(provider, "progress")
+
+
+def server_rules(settings: Settings) -> Rules:
+    """How the server handles packets."""
+    server = settings.server
+    # A request still being handled must not look new to its retransmission.
+    longest = max(client.answer_within for client in settings.clients.values())
+    window = max(server.duplicate_window, longest + 1.0, server.reject_delay * 1.2)
+    return Rules(
+        reject_delay=server.reject_delay,
+        duplicate_window=window,
+        max_in_flight=server.max_in_flight,
+        max_waiting=server.max_waiting,
+        status_server=server.status_server,
+    )
+
+
+def waiting_verifications(settings: Settings) -> int:
+    """How many password verifications may wait: half of what may be in flight, so that the rest stays free for others.
+
+    Requests of returning users and responses to challenges then always find a place.
+    """
+    return max(1, settings.server.max_in_flight // 2)
+
+
+def syslog_of(settings: Settings, complain: Callable[[str], None]) -> Syslog | None:
+    """The sender of the copy of the audit log, where one is configured; its `run` must be started."""
+    to = settings.audit.syslog
+    if to is None:
+        return None
+    if to.ca_file is not None:
+        require_regular(to.ca_file)
+    tls = ssl.create_default_context(cafile=to.ca_file) if to.tls else None
+    return Syslog(to.server.host, to.server.port, tls, time.time, complain)
+
+
+def bypass_until(settings: Settings) -> float:
+    """When the last bypass of any policy ends, wall-clock seconds; 0 without one."""
+    failures = (policy.on_delivery_failure for policy in settings.policies.values())
+    return max((failure.bypass_until for failure in failures if isinstance(failure, Bypass)), default=0.0)
+
+
+def announcements(settings: Settings) -> list[str]:
+    """What must not go unnoticed at every start."""
+    said = []
+    for name, provider in settings.delivery.providers.items():
+        if isinstance(provider, Fixed):
+            said.append(f"development: provider {name} calls nobody and every code is the same")
+    if bypass_until(settings) > time.time():
+        said.append("a bypass is active: while no provider can call, a right password alone lets in")
+    return said

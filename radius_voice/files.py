@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from radius_voice.bounded import bounded
+from radius_voice.bounded import NoAnswer, bounded
 
 KINDS = {
     stat.S_IFIFO: "a FIFO",
@@ -47,6 +47,8 @@ def unreadable(path: Path) -> str | None:
     try:
         require_regular(path)
         allowed = bounded(str(path), partial(os.access, path, os.R_OK))
+    except NoAnswer as problem:
+        return f"{path}: {problem.strerror}"
     except OSError as problem:
         return f"{path}: {problem.strerror}; correct the path or create the file"
     return None if allowed else f"{path} is not readable by this user; make the server's user its owner"

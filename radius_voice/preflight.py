@@ -12,7 +12,7 @@ import os
 import shlex
 import stat
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -48,12 +48,15 @@ class Running:
     unknown: str = ""
 
 
-def findings(path: Path, configuration: Loaded, account: Account) -> Iterator[Finding]:
-    """Everything that would keep `serve` from starting as that user, and what could not be checked."""
+def findings(path: Path, configuration: Loaded, account: Account, users_files: Iterable[Path]) -> Iterator[Finding]:
+    """Everything that would keep `serve` from starting as that user, and what could not be checked.
+
+    `users_files` are those that this process could read; one on a mount that does not answer must not be among them.
+    """
     settings = configuration.settings
     yield from _secrets(path, settings)
     if can_act_as(account):
-        yield from _files(path, configuration, account)
+        yield from _files(path, configuration, account, users_files)
     else:
         text = f"whether user {account.name} can read and write the files of the service; run this as root"
         yield Finding(text, checked=False)
@@ -79,10 +82,10 @@ def _secrets(path: Path, settings: Settings) -> Iterator[Finding]:
         yield Finding(f"{key}: {reason}; to check it, run: {commands[reason.source]}", checked=False)
 
 
-def _files(path: Path, configuration: Loaded, account: Account) -> Iterator[Finding]:
+def _files(path: Path, configuration: Loaded, account: Account, users_files: Iterable[Path]) -> Iterator[Finding]:
     settings = configuration.settings
     parts = (
-        _readable_files(path, configuration, account),
+        _readable_files(configuration, account, [path.absolute(), *configuration.secret_files, *users_files]),
         _state_directory(settings, account),
         _store(settings, account),
         _audit_log(settings, account),
@@ -94,9 +97,8 @@ def _files(path: Path, configuration: Loaded, account: Account) -> Iterator[Find
             yield Finding(message_of(problem))
 
 
-def _readable_files(path: Path, configuration: Loaded, account: Account) -> Iterator[Finding]:
+def _readable_files(configuration: Loaded, account: Account, private: Iterable[Path]) -> Iterator[Finding]:
     settings = configuration.settings
-    private = [path.absolute(), *configuration.secret_files, *(source.path for source in settings.identity.values())]
     for file in dict.fromkeys(private):
         yield from _accessible("", file, os.R_OK, account, f"chown {account.name} FILE")
     parts = (*settings.delivery.providers.values(), settings.store, settings.audit.syslog)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from radius_voice import operations
-from radius_voice.app import syslog_of
+from radius_voice.build import syslog_of
 from radius_voice.config.errors import ConfigError
 from radius_voice.config.load import load
 from radius_voice.config.schema import Settings

@@ -54,10 +54,10 @@ def check(path: Path, connect: bool, user: str | None, state: Path | None) -> No
     from radius_voice import preflight
     from radius_voice.advice import user_warnings
 
-    account = _account(user, _examined(path, state, None)[0].settings)
-    configuration, sources, errors = _examined(path, state, account.uid)
+    account, configuration, sources, errors = _examined(path, user, state)
     settings = configuration.settings
-    found = list(preflight.findings(path, configuration, account))
+    readable = [settings.identity[name].path for name in sources]
+    found = list(preflight.findings(path, configuration, account, readable))
     errors += [*_slow(configuration, sources), *(finding.text for finding in found if finding.checked)]
     users = {name: source.everyone() for name, source in sources.items()}
     of_users = () if errors else configuration.placed(user_warnings(settings, users))
@@ -75,20 +75,27 @@ def check(path: Path, connect: bool, user: str | None, state: Path | None) -> No
     click.echo(f"{path}: good")
 
 
-def _examined(path: Path, state: Path | None, owner: int | None) -> tuple[Loaded, dict[str, UsersFile], list[str]]:
-    """The configuration, its identity sources, and the errors in these; ends the command if it cannot be used."""
+def _examined(
+    path: Path, user: str | None, state: Path | None
+) -> tuple[Account, Loaded, dict[str, UsersFile], list[str]]:
+    """The service's user, the configuration for that user, its identity sources, and the errors in these.
+
+    Ends the command with every error if the configuration cannot be used.
+    """
     from radius_voice.config.errors import ConfigError
     from radius_voice.config.load import load
     from radius_voice.files import unreadable
     from radius_voice.identity.passwords import Hasher
     from radius_voice.identity.users_file import UsersFile
 
-    errors: list[str] = []
+    configuration: Loaded | None = None
+    account, errors = account_of(os.geteuid()), []
     try:
-        configuration = at_state(load(path, for_service=False, owner=owner), state)
+        account = _account(user, at_state(load(path, for_service=False), state).settings)
+        configuration = at_state(load(path, for_service=False, owner=account.uid), state)
         files = {name: source.path for name, source in configuration.settings.identity.items()}
     except ConfigError as problem:
-        configuration, errors, files = None, list(problem.errors), dict(problem.users_files)
+        errors, files = list(problem.errors), dict(problem.users_files)
     sources: dict[str, UsersFile] = {}
     hasher = Hasher()
     for name, file in files.items():
@@ -102,7 +109,7 @@ def _examined(path: Path, state: Path | None, owner: int | None) -> tuple[Loaded
     hasher.close()
     if configuration is None:
         raise click.ClickException("\n".join(["the configuration cannot be used:", *errors]))
-    return configuration, sources, errors
+    return account, configuration, sources, errors
 
 
 def _slow(configuration: Loaded, sources: dict[str, UsersFile]) -> Iterator[str]:

@@ -134,11 +134,22 @@ def test_a_demo_that_cannot_ring_a_real_phone_says_what_it_needs(arguments, mend
     assert mend in ended.stderr
 
 
+def free_ports(path):
+    """Give a written configuration ports that no other server of this machine has."""
+    text = path.read_text()
+    for kind, port in ((socket.SOCK_DGRAM, "1812"), (socket.SOCK_STREAM, "9812")):
+        with socket.socket(type=kind) as free:
+            free.bind(("127.0.0.1", 0))
+            text = text.replace(f':{port}"', f':{free.getsockname()[1]}"')
+    path.write_text(text)
+
+
 def test_init_writes_a_configuration_that_check_calls_good_and_never_overwrites(tmp_path):
     folder = tmp_path / "etc"
     told = run("init", folder)
     assert 0 == told.exit_code
     assert f"radius-voice check --config {folder / 'radius-voice.yaml'}" in told.stdout
+    free_ports(folder / "radius-voice.yaml")
     checked = run("check", "--config", folder / "radius-voice.yaml")
     assert 0 == checked.exit_code, checked.stderr
     assert checked.stdout.endswith(f"{folder / 'radius-voice.yaml'}: good\n")

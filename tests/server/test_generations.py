@@ -8,7 +8,7 @@ import pytest
 
 from radius_voice import app
 from radius_voice.app import Service
-from radius_voice.build import Shared, build
+from radius_voice.build import Shared, build, server_rules
 from radius_voice.clients import Require
 from radius_voice.config.load import load, restart_needed, until_restart
 from radius_voice.events import Lifecycle, Reason
@@ -246,7 +246,7 @@ async def test_what_was_held_back_of_identical_rejects_is_written_though_nothing
 
 def test_a_request_is_known_for_as_long_as_it_may_be_handled(write):
     path = write(CONFIGURATION.replace("0.3s", "40s"))
-    assert 40 < app._rules(load(path).settings).duplicate_window
+    assert 40 < server_rules(load(path).settings).duplicate_window
 
 
 async def test_namesakes_of_two_sources_are_two_people(write, shared):

@@ -18,7 +18,7 @@ def answer(body, status="200 OK"):
 @pytest.fixture
 async def asked(tmp_path):
     """Asks a watcher for metrics; what its only worker says, and how often that was born, can be set."""
-    house = House([[]], tmp_path, 0)
+    house = House([[]], tmp_path, 0, None)
     said = []
 
     async def say(reader, writer):
