@@ -17,19 +17,23 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TypeVar, cast
 from urllib.parse import quote
 
 from radius_voice.login.issued import REPEATED_FOR
-from radius_voice.login.limits import settle, storage_key
+from radius_voice.login.limits import storage_key
 from radius_voice.login.model import Limited, Login, LoginKey, Record, Recorded, Spend, Swap, Unavailable
-from radius_voice.login.records import MAX_RECORDS, RECORD_SECONDS
-from radius_voice.stores.rows import UnreadableRow, pack, unpack
+from radius_voice.login.records import MAX_RECORDS
+from radius_voice.stores.rows import UnreadableRow, unpack
+from radius_voice.stores.sqlite_batch import RECORDS, Batch, Cache
 
 BUSY_SECONDS = 0.25
 BUSY_NAP = 0.00005
 PRIMARY_CODE = 0xFF
 SWEPT_AT_ONCE = 500
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+T = TypeVar("T")
 
 MIGRATIONS = (
     """
@@ -54,14 +58,6 @@ MIGRATIONS = (
     """,
 )
 """What makes each version of the schema of the one before; `PRAGMA user_version` counts them."""
-
-
-RECORDS = {True: "verified_requests", False: "other_requests"}
-"""The tables of records, by whether the first factor held. `number` counts, so that the oldest are found quickly."""
-
-FIND_RECORD = " UNION ALL ".join(f"SELECT value FROM {table} WHERE key=?1 AND until>?2" for table in RECORDS.values())  # noqa: S608
-
-OPEN_ROW = "REPLACE INTO rows (key, id, person, ends_at, version, live_until, open, body) VALUES (?,?,?,?,?,?,?,?)"
 
 
 class CannotOpen(ValueError):
@@ -111,6 +107,10 @@ class SqliteStore:
         self._path = path
         self._now = now
         self._swept_to = ""
+        self._cache = Cache()
+        self._data_version = 0
+        self._waiting: list[tuple[Callable[[Batch], Any], asyncio.Future[Any]]] = []
+        self._alone = True
         try:
             if read_only:
                 self._base = _connect_to_read(path)
@@ -157,6 +157,51 @@ class SqliteStore:
                 base.execute("DELETE FROM boot")
                 base.execute("INSERT INTO boot VALUES (?)", (boot,))
 
+    async def _run(self, operation: Callable[[Batch], T]) -> T:
+        """Run an operation in a transaction, which it shares with all others of the same turn of the event loop.
+
+        While operations come one at a time, each is committed at once. Returns when it is in the file.
+        """
+        if self._alone and not self._waiting:
+            self._alone = False
+            asyncio.get_running_loop().call_soon(self._turn_over)
+            (result,) = self._commit([operation])
+            return cast("T", result)
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[T] = loop.create_future()
+        if not self._waiting:
+            loop.call_soon(self._flush)
+        self._waiting.append((operation, done))
+        return await done
+
+    def _turn_over(self) -> None:
+        """Another turn of the event loop: the next operation may be alone again, unless others came with the last."""
+        self._alone = not self._waiting
+
+    def _flush(self) -> None:
+        """Commit what waits; every operation gets its result, or all of them the same exception."""
+        waiting, self._waiting = self._waiting, []
+        self._alone = len(waiting) == 1
+        try:
+            results = self._commit([operation for operation, _ in waiting])
+        except Exception as problem:  # noqa: BLE001 - whatever it is, no operation may wait for ever
+            for _, done in waiting:
+                if not done.done():
+                    done.set_exception(problem)
+            return
+        for (_, done), result in zip(waiting, results, strict=True):
+            if not done.done():
+                done.set_result(result)
+
+    def _commit(self, operations: Sequence[Callable[[Batch], Any]]) -> list[Any]:
+        """The results of operations in one transaction; raises Unavailable, and nothing of them is in the file."""
+        with self._transaction() as base:
+            batch = Batch(base, self._fresh_cache(), self._now())
+            results = [operation(batch) for operation in operations]
+            batch.write()
+        batch.committed()
+        return results
+
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         try:
@@ -164,7 +209,19 @@ class SqliteStore:
                 self._when_free("BEGIN IMMEDIATE")
                 yield base
         except sqlite3.Error as problem:
+            self._cache.clear()
             raise Unavailable("store", str(problem)) from None
+        except BaseException:
+            self._cache.clear()
+            raise
+
+    def _fresh_cache(self) -> Cache:
+        """The cache, emptied if another process has written to the file."""
+        (version,) = self._base.execute("PRAGMA data_version").fetchone()
+        if version != self._data_version:
+            self._data_version = version
+            self._cache.clear()
+        return self._cache
 
     def _when_free(self, statement: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
         """Wait for other processes' transactions, which take microseconds: SQLite itself sleeps for milliseconds."""
@@ -180,6 +237,9 @@ class SqliteStore:
     async def load(self, key: LoginKey) -> Login | None:
         """The row as it is, or None. What cannot be read is removed, for it would be in everybody's way."""
         try:
+            row = self._fresh_cache().rows.get(key)
+            if row is not None:
+                return row
             found = self._when_free("SELECT body FROM rows WHERE key=?", (key,)).fetchone()
         except sqlite3.Error as problem:
             raise Unavailable("store", str(problem)) from None
@@ -194,76 +254,15 @@ class SqliteStore:
         self, old: Login | None, new: Login, spends: Iterable[Spend] = (), record: Record | None = None
     ) -> Swap | Limited | Recorded:
         """Put `new` in place of `old`, touch the limits and write the record: all of it, or nothing."""
-        now = self._now()
-        live = new.live_at(now)
-        with self._transaction() as base:
-            seen = base.execute("SELECT id, version FROM rows WHERE key=?", (new.key,)).fetchone()
-            if seen != ((old.id, old.version) if old else None):
-                return Swap.STALE
-            recorded = self._recorded(base, record, now)
-            if recorded is not None:
-                return recorded
-            has_place = old is not None and old.live_at(now)  # while its call lives nobody else can have taken it
-            if live and not has_place and self._lives_elsewhere(base, new, now):
-                return Swap.BUSY
-            written = self._settled(base, spends, now)
-            if isinstance(written, Limited):
-                return written
-            state = (new.version, new.call.live_until if live else 0.0, new.verdict is None, pack(new))
-            if old is not None and old.id == new.id:
-                base.execute("UPDATE rows SET version=?, live_until=?, open=?, body=? WHERE key=?", (*state, new.key))
-            else:
-                opened = (new.key, new.id, new.person, new.ends_at)
-                base.execute(OPEN_ROW, opened + state)
-            self._write(base, record, now)
-        return Swap.DONE
-
-    def _recorded(self, base: sqlite3.Connection, record: Record | None, now: float) -> Recorded | None:
-        """The record that stands in the way of `record`, or None."""
-        if record is None:
-            return None
-        found = base.execute(FIND_RECORD, (record.key, now)).fetchone()
-        return None if found is None or found[0] == record.replaces else Recorded(found[0])
-
-    def _write(self, base: sqlite3.Connection, record: Record | None, now: float) -> None:
-        if record is None:
-            return
-        if record.replaces:
-            for table in RECORDS.values():
-                base.execute(f"DELETE FROM {table} WHERE key=?", (record.key,))  # noqa: S608 - a constant
-        if record.value:
-            statement = f"REPLACE INTO {RECORDS[record.verified]} (key, value, until) VALUES (?,?,?)"  # noqa: S608
-            base.execute(statement, (record.key, record.value, now + RECORD_SECONDS))
-
-    def _lives_elsewhere(self, base: sqlite3.Connection, new: Login, now: float) -> bool:
-        query = "SELECT 1 FROM rows WHERE person=? AND key<>? AND live_until>? LIMIT 1"
-        return base.execute(query, (new.person, new.key, now)).fetchone() is not None
-
-    def _settled(self, base: sqlite3.Connection, spends: Iterable[Spend], now: float) -> Limited | None:
-        """Touch limits inside a transaction, or say which forbids it."""
         spends = tuple(spends)
-        if not spends:
-            return None
-        names = {storage_key(spend) for spend in spends}
-        query = f"SELECT name, full_at FROM limits WHERE name IN ({','.join('?' * len(names))})"  # noqa: S608 - marks only
-        known: dict[str, float] = dict(base.execute(query, tuple(names)))
-        written = settle(spends, known.get, now)
-        if isinstance(written, Limited):
-            return written
-        base.executemany("REPLACE INTO limits VALUES (?,?)", written.items())
-        return None
+        return await self._run(lambda batch: batch.swap(old, new, spends, record))
 
     async def spend(self, spends: Iterable[Spend], record: Record | None = None) -> Limited | Recorded | None:
         """Touch limits and write a record: all of it, or nothing."""
         spends = tuple(spends)
         if not spends and record is None:
             return None
-        now = self._now()
-        with self._transaction() as base:
-            obstacle = self._recorded(base, record, now) or self._settled(base, spends, now)
-            if obstacle is None:
-                self._write(base, record, now)
-            return obstacle
+        return await self._run(lambda batch: batch.spend(spends, record))
 
     async def full_at(self, spends: Iterable[Spend]) -> dict[Spend, float]:
         """What is stored of limits."""
@@ -276,8 +275,8 @@ class SqliteStore:
 
     async def remember(self, key: bytes, value: bytes, ttl: float) -> None:
         """Keep a value for `ttl` seconds, over restarts."""
-        with self._transaction() as base:
-            base.execute("REPLACE INTO kept VALUES (?,?,?)", (key, value, self._now() + ttl))
+        until = self._now() + ttl
+        await self._run(lambda batch: batch.keep(key, value, until))
 
     async def recall(self, key: bytes) -> bytes | None:
         """A value that was kept and still is, or None."""
@@ -300,6 +299,7 @@ class SqliteStore:
     async def sweep(self) -> int:
         """Drop what has ended, a bounded piece at a time; returns how many rows were still waiting for a code."""
         now = self._now()
+        self._cache.clear()  # this connection's own writes leave its `data_version` as it was
         with self._transaction() as base:
             query = "SELECT key, open FROM rows WHERE ends_at<=? LIMIT ?"
             ended = base.execute(query, (now - REPEATED_FOR, SWEPT_AT_ONCE)).fetchall()
@@ -336,5 +336,7 @@ class SqliteStore:
             raise Unavailable("store", str(problem)) from None
 
     async def close(self) -> None:
-        """Close the file; a last connection checkpoints it."""
+        """Commit what waits and close the file; a last connection checkpoints it."""
+        if self._waiting:
+            self._flush()
         self._base.close()

@@ -180,7 +180,9 @@ async def test_a_failed_migration_leaves_the_old_schema(path, clock, monkeypatch
 async def test_a_row_of_another_version_is_no_row(path, clock):
     store = SqliteStore(path, clock)
     await store.swap(None, blank(clock.now))
-    store._base.execute("UPDATE rows SET body=?", (b"[99]",))
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("UPDATE rows SET body=?", (b"[99]",))
+    other.close()
     assert await store.load(KEY) is None
     assert Swap.DONE is await store.swap(None, blank(clock.now))
     await store.close()
