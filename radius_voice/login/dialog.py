@@ -113,7 +113,7 @@ class Dialog:
     async def _decide(self, attempt: Attempt, policy: Policy, checked: Checked, trace: Trace) -> Decision:
         match checked.result:
             case Limited(limit):
-                return told.refused(limit.reason)
+                return told.refused(limit.reason, await self._name_of(attempt, policy))
             case Denied(reason, name):
                 return told.refused(reason, name)
             case Recorded(value):
@@ -126,6 +126,14 @@ class Dialog:
             await self._parts.store.spend((), checked.slot.rejected(verified=True))
             return told.refused(refused or Reason.UNKNOWN_USER, user.name if user else "")
         return await self._opened_or_joined(attempt, policy, user, checked, trace)
+
+    async def _name_of(self, attempt: Attempt, policy: Policy) -> str:
+        """The user's name in the directory, for the audit log; empty if no user has it or the directory is down."""
+        try:
+            user = await policy.directory.find(attempt.name, attempt.answer_by)
+        except Unavailable:
+            return ""
+        return user.name if user else ""
 
     async def _opened_or_joined(
         self, attempt: Attempt, policy: Policy, user: User, checked: Checked, trace: Trace

@@ -48,6 +48,16 @@ async def test_strangers_cannot_lock_out_somebody_who_logged_in_from_here_before
     await log_in(house, source=HOME)
 
 
+async def test_a_reject_by_the_limit_of_wrong_passwords_says_whose_login_it_was(house):
+    await guess(house, 3)
+    assert (LIMITED, "alice") == (told(limited := await house.begin()), limited.user)
+    house.people.down = True
+    assert (LIMITED, "") == (told(limited := await house.begin()), limited.user)
+    house.people.down = False
+    await guess(house, 3, name="hunter2")
+    assert (LIMITED, "") == (told(limited := await house.begin(name="hunter2")), limited.user)
+
+
 async def test_an_own_allowance_is_limited_too_and_no_other_user_shares_it(house):
     await log_in(house, source=HOME)
     assert [WRONG] * 3 + [LIMITED] == await guess(house, 4, source=HOME)
