@@ -21,10 +21,11 @@ from harness import BenchError
 BUILT = harness.BENCH / "build" / "compiled"
 PATIENCE = 300.0
 HOT = """
-    admission clients events server listeners/udp observe/audit observe/lines observe/metrics observe/pace
+    admission authenticity clients events fair_queue server listeners/udp
+    observe/audit observe/lines observe/metrics observe/pace
     radius/duplicates radius/packet radius/password stores/memory
-    login/challenge login/codes login/dialog login/follow login/identify login/limits login/model login/phone
-    login/policy login/prompts login/ring login/told
+    login/calls login/challenge login/codes login/dialog login/first_factor login/follow login/issued login/limits
+    login/model login/names login/parts login/phone login/policy login/prompts login/records login/ring login/told
 """
 SETUP = """
 from mypyc.build import mypycify

@@ -30,3 +30,9 @@ def test_every_bench_starts(bench):
 def test_every_bench_has_its_place_on_the_page():
     page = (BENCH.parent / "docs" / "performance.md").read_text()
     assert [*RUNS] == [bench for bench in RUNS if f"<!-- bench/{bench}.py -->\n" in page]
+
+
+def test_the_modules_that_are_compiled_for_the_comparison_exist():
+    code = (BENCH / "compiled.py").read_text()
+    hot = code.split('HOT = """')[1].split('"""')[0].split()
+    assert [] == [module for module in hot if not (BENCH.parent / "radius_voice" / f"{module}.py").is_file()]
