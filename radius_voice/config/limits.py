@@ -1,4 +1,4 @@
-"""The section `limits`: how often what may happen."""
+"""The section `limits`: rate limits."""
 
 from __future__ import annotations
 
@@ -15,68 +15,68 @@ class PasswordLimits(Section):
     """Wrong passwords."""
 
     person: Limit = written("10 per 10m")
-    """By the name that was typed."""
+    """For each user name."""
     source: Limit = written("30 per 10m")
-    """By where the person's device is (Calling-Station-Id)."""
+    """For each Calling-Station-Id."""
     client: Limit = written("off")
-    """By gateway."""
+    """For each client."""
     all: Limit = written("off")
-    """All wrong passwords."""
+    """In total."""
 
 
 class CodeLimits(Section):
     """Wrong codes."""
 
     person: Limit = written("10 per 24h")
-    """By person; a right code clears it."""
+    """For each user; a right code clears it."""
     phone: Limit = written("20 per 24h")
-    """By phone number; a right code clears it."""
+    """For each phone number; a right code clears it."""
     source: Limit = written("30 per 10m")
-    """By where the person's device is (Calling-Station-Id)."""
+    """For each Calling-Station-Id."""
     client: Limit = written("off")
-    """By gateway."""
+    """For each client."""
     country: Limit = written("off")
-    """By the phone's country."""
+    """For each country of the phone."""
     all: Limit = written("off")
-    """All wrong codes."""
+    """In total."""
 
 
 class CallLimits(Section):
-    """Calls in a short time."""
+    """Calls in a short period."""
 
     person: Limit = written("5 per 10m")
-    """By person."""
+    """For each user."""
     phone: Limit = written("5 per 10m")
-    """By phone number."""
+    """For each phone number."""
     source: Limit = written("30 per 10m")
-    """By where the person's device is (Calling-Station-Id)."""
+    """For each Calling-Station-Id."""
     client: Limit = written("30 per 1m")
-    """By gateway."""
+    """For each client."""
     country: Limit = written("40 per 1m")
-    """By the phone's country."""
+    """For each country of the phone."""
     all: Limit = written("40 per 1m")
-    """All calls."""
+    """In total."""
 
 
 class DailyCallLimits(Section):
-    """Calls a day: what toll fraud can cost at most."""
+    """Calls a day, which bound the cost of toll fraud."""
 
     person: DailyLimit = written("30 per 24h")
-    """By person."""
+    """For each user."""
     country: DailyLimit = written("1000 per 24h")
-    """By the phone's country."""
+    """For each country of the phone."""
     all: DailyLimit = written("2000 per 24h")
-    """All calls."""
+    """In total."""
 
 
 class Limits(Section):
-    """How often what may happen: N per DURATION, or off."""
+    """Rate limits: N per DURATION, or off."""
 
     wrong_passwords: PasswordLimits = section()
     """Wrong passwords."""
     wrong_codes: CodeLimits = section()
     """Wrong codes."""
     calls: CallLimits = section()
-    """Calls in a short time."""
+    """Calls in a short period."""
     calls_a_day: DailyCallLimits = section()
     """Calls a day."""

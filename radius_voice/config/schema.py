@@ -1,7 +1,7 @@
-"""Every setting there is: its name, kind, bounds and default. Rules between settings are in rules.py.
+"""All settings: name, type, bounds and default. Rules between settings are in rules.py.
 
-Defaults stand as the file would write them. The text under a field is what an editor shows for it;
-docs/settings.md says more. Models are frozen; what they hold is checked and in plain types.
+Defaults are written as in the file. The docstring of a field is the text that an editor shows for it;
+docs/settings.md has the details. Models are frozen, and their values are validated and of plain types.
 """
 
 from __future__ import annotations
@@ -48,28 +48,28 @@ AttributeName: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9
 
 
 class Server(Section):
-    """The RADIUS side of this node."""
+    """The RADIUS server of this node."""
 
     listen: Annotated[tuple[Annotated[Endpoint, endpoint("udp://", 1812)], ...], Field(strict=False, min_length=1)] = (
         written(["udp://0.0.0.0:1812"])
     )
-    """Where requests are taken: udp://ADDRESS:PORT, IPv6 in brackets."""
+    """Addresses that receive requests: udp://ADDRESS:PORT, IPv6 in brackets."""
     state: Annotated[Path, PATH] = written("state")
-    """The folder of server.key and what must survive a restart; $STATE_DIRECTORY if that is set."""
+    """The directory of server.key and of data that must survive a restart; by default $STATE_DIRECTORY if set."""
     workers: int = Field(1, ge=1, le=64)
-    """How many processes serve; more than one needs a store they can share."""
+    """The number of processes; more than one needs Linux and a store of type sqlite or redis."""
     key: Secret | None = None
-    """Keys the hashes of what is stored. Needed when nodes share a store; made at first start otherwise."""
+    """The key of the hashes in the store. Required when nodes share a store; otherwise created at the first start."""
     reject_delay: Annotated[float, duration(0, 5)] = written("1s")
     """How long after its request an Access-Reject is sent."""
     duplicate_window: Annotated[float, duration(5, 30)] = written("10s")
-    """How long an answer is kept for retransmissions."""
+    """How long a response is kept for retransmissions of its request."""
     max_in_flight: int = Field(256, ge=1, le=65536)
-    """How many requests are worked on at once."""
+    """How many requests are processed at once."""
     max_waiting: int = Field(1024, ge=0, le=65536)
-    """How many more requests may wait; what comes then is dropped."""
+    """How many more requests may wait; beyond that, requests are discarded."""
     status_server: bool = True
-    """Whether Status-Server (RFC 5997) is answered."""
+    """Whether to respond to Status-Server (RFC 5997)."""
 
     @model_validator(mode="before")
     @classmethod
@@ -85,45 +85,45 @@ class Client(Section):
     address: Annotated[tuple[Annotated[Network, NETWORK], ...], Field(strict=False, min_length=1), OrMany()] = Field(
         ..., examples=[["192.0.2.10", "198.51.100.0/24"]]
     )
-    """An address, a network, or a list of them; the longest prefix decides."""
+    """An address, a network, or a list of them; the longest prefix applies."""
     secret: Annotated[tuple[Secret, ...], Field(strict=False, min_length=1, max_length=2), OrMany()] = Field(
         ..., examples=[[{"file": "new.secret"}, {"file": "old.secret"}]]
     )
     """The shared secret; a list of two while it is being changed."""
     require_message_authenticator: Literal["yes", "auto", "no"] = "yes"
-    """Whether requests must carry a Message-Authenticator (CVE-2024-3596); auto: once one did."""
+    """Whether requests must have a Message-Authenticator (CVE-2024-3596); auto: from addresses that have sent one."""
     profile: Literal["generic"] = "generic"
-    """What kind of gateway it is."""
+    """The kind of gateway."""
     policy: str = "default"
-    """Which policy holds for its people."""
+    """The policy for users of this client."""
     answer_within: Annotated[float, duration(0.2, 60)] = written("2.5s")
-    """When the first answer goes out at the latest; less than the gateway waits."""
+    """The challenge is sent within this time; keep it below the gateway's timeout."""
 
 
 class UsersFile(Section):
-    """People in a YAML file."""
+    """Users in a YAML file."""
 
     type: Literal["users_file"]
-    """What kind of source it is."""
+    """The type of the source."""
     path: Annotated[Path, PATH]
-    """The users file, relative to this one."""
+    """The users file, relative to this file."""
 
 
 class Challenge(Section):
-    """The code and its life."""
+    """The code, and the calls that deliver it."""
 
     digits: int = Field(6, ge=4, le=10)
-    """How many digits a code has."""
+    """Number of digits of a code."""
     lifetime: Annotated[float, duration(30, 600)] = written("2m")
-    """How long a code lives once the call was answered."""
+    """How long a code is valid after the call is answered."""
     tries: int = Field(3, ge=1, le=10)
-    """How many codes may be typed in one login."""
+    """How many codes may be entered in one login."""
     redials: int = Field(2, ge=0, le=5)
-    """How often the phone may be rung again in one login."""
+    """How many more calls a user may request in one login."""
     ring: Annotated[float, duration(10, 120)] = written("30s")
     """How long the phone rings."""
     cap: Annotated[float, duration(40, 3600)] = written("6m")
-    """When a login ends whatever happens; at least ring and lifetime (110s at least) together."""
+    """The longest duration of a login; at least ring plus lifetime, and ring plus 110s."""
 
     @model_validator(mode="after")
     def _cap_holds_a_call(self) -> Challenge:
@@ -133,14 +133,14 @@ class Challenge(Section):
 
 
 class Bypass(Section):
-    """Lets people in without a call, for a while."""
+    """Accepts users without a call for a limited time."""
 
     bypass_until: Annotated[float, TIMESTAMP]
     """When it ends, with a zone; at most 240 minutes ahead."""
 
 
 class When(Section):
-    """Whom a reply rule is for."""
+    """The users that a reply rule applies to."""
 
     group: str = Field(min_length=1)
     """Members of this group."""
@@ -150,7 +150,7 @@ class ReplyRule(Section):
     """Attributes that an Access-Accept carries."""
 
     when: When | None = None
-    """Whom it is for; everybody when left out."""
+    """The users that it applies to; by default all."""
     set: dict[AttributeName, Annotated[str | int, ATTRIBUTE_VALUE]] = Field(min_length=1)
     """RADIUS attributes by name."""
 
@@ -160,26 +160,26 @@ def _word_or_mapping(value: Any) -> str:
 
 
 class Policy(Section):
-    """What is asked of a person. Once loaded, `first_factor` and `directory` are never empty."""
+    """How users log in. Once loaded, `first_factor` and `directory` are never empty."""
 
     first_factor: str = Field(default_factory=str)
-    """Who checks passwords: an identity source, or none when the gateway has done it."""
+    """The identity source that verifies passwords, or none if the gateway has verified the password."""
     directory: str = Field(default_factory=str)
-    """Who knows people and their phones: an identity source."""
+    """The identity source of users and their phones."""
     methods: Annotated[tuple[Literal["voice"], ...], Field(strict=False, min_length=1, max_length=1)] = written(
         ["voice"]
     )
-    """How codes are brought."""
+    """How codes are delivered."""
     challenge: Challenge = section()
-    """The code and its life."""
+    """The code, and the calls that deliver it."""
     countries: Annotated[frozenset[str] | None, COUNTRIES] = written("any")
-    """Which countries may be called."""
+    """Countries that may be called."""
     allow_numbers: Annotated[tuple[Annotated[str, NUMBER_PREFIX], ...], Field(strict=False)] = written(
         [], examples=[["+4915", "+12025550123"]]
     )
-    """Numbers and prefixes that may be called whatever their kind and country."""
+    """Numbers and prefixes that may be called whatever their type and country."""
     on_unavailable: Literal["silence", "reject"] = "silence"
-    """What the gateway gets while an identity source or the store is out of reach."""
+    """What the gateway gets while an identity source or the store is unavailable; silence: no response."""
     on_delivery_failure: Annotated[
         Annotated[Literal["reject"], Tag("word")] | Annotated[Bypass, Tag("mapping")], Discriminator(_word_or_mapping)
     ] = "reject"
@@ -192,31 +192,31 @@ class TwilioVoice(Section):
     """A Twilio account that places calls."""
 
     type: Literal["twilio-voice"]
-    """What kind of provider it is."""
+    """The type of the provider."""
     account_sid: str = Field(pattern="^AC[0-9a-fA-F]{32}$", examples=["AC and 32 hexadecimal digits"])
-    """The account, from the Twilio console."""
+    """The account SID, from the Twilio console."""
     auth_token: Secret | None = None
-    """The account's auth token; or else api_key and api_secret."""
+    """The account's auth token, unless api_key and api_secret are used."""
     api_key: str | None = Field(None, pattern="^SK[0-9a-fA-F]{32}$", examples=["SK and 32 hexadecimal digits"])
-    """An API key, which may be restricted to calls."""
+    """An API key, which can be restricted to calls."""
     api_secret: Secret | None = None
     """The API key's secret."""
     from_: Annotated[Phone, PHONE] = Field(alias="from")
-    """The number that calls: one of the account's, in quotes."""
+    """The caller's number: a number or verified caller ID of the account, in quotes."""
     region: str | None = Field(None, pattern="^[a-z0-9-]{1,32}$", examples=["ie1"])
-    """Twilio's region; together with edge."""
+    """Twilio's region; requires edge."""
     edge: str | None = Field(None, pattern="^[a-z0-9-]{1,32}$", examples=["dublin"])
-    """Twilio's edge; together with region."""
+    """Twilio's edge; requires region."""
     base_url: Annotated[str, URL] | None = None
-    """Where Twilio's API is, if not at twilio.com."""
+    """Another host with Twilio's API."""
     proxy: Annotated[str, URL] | None = None
-    """An HTTP proxy on the way to Twilio."""
+    """An HTTP proxy for requests to Twilio."""
     ca_file: Annotated[Path, PATH] | None = None
     """Certificates to trust instead of the system's, in PEM."""
     connect_timeout: Annotated[float, duration(0.1, 30)] = written("2s")
-    """How long connecting may take."""
+    """Timeout for connecting."""
     timeout: Annotated[float, duration(0.5, 60)] = written("10s")
-    """How long one request may take."""
+    """Timeout for one request."""
 
     @model_validator(mode="after")
     def _belongs_together(self) -> TwilioVoice:
@@ -232,10 +232,10 @@ class TwilioVoice(Section):
 
 
 class Fixed(Section):
-    """Calls nobody: the code is always the same. For measuring, under development: true alone."""
+    """Places no calls; the code is always the same. For measuring, under development: true only."""
 
     type: Literal["fixed"]
-    """What kind of provider it is."""
+    """The type of the provider."""
     code: str = Field(pattern="^[0-9]{4,10}$", repr=False, examples=["123456"])
     """The code, in quotes."""
 
@@ -245,79 +245,79 @@ Provider: TypeAlias = Annotated[TwilioVoice | Fixed, Discriminator("type")]
 
 
 class Delivery(Section):
-    """How codes reach phones."""
+    """How codes are delivered to phones."""
 
     friendly_name: str = Field(min_length=1, max_length=60, pattern=r"^[^\x00-\x1f\x7f]*$", examples=["ACME VPN"])
-    """Whose login it is, as people hear and read it."""
+    """The name of the service that users log in to, as they hear and read it."""
     voice: Annotated[tuple[str, ...], Field(strict=False)] = Field(default_factory=tuple, examples=[["twilio"]])
-    """Providers that call, in the order of failover; all of them when left out."""
+    """Providers that place calls, in the order of failover; by default all."""
     providers: dict[Name, Provider] = Field(min_length=1)
-    """Who places calls."""
+    """The providers."""
 
 
 class Syslog(Section):
-    """A syslog server that gets a copy of the audit log."""
+    """A syslog server that receives a copy of the audit log."""
 
     server: Annotated[HostPort, HOST_PORT]
-    """Where it is: HOST:PORT."""
+    """The syslog server: HOST:PORT."""
     tls: bool = True
-    """Whether the connection is encrypted, and the server's certificate checked."""
+    """Whether to use TLS and verify the server's certificate."""
     ca_file: Annotated[Path, PATH] | None = None
     """Certificates to trust instead of the system's, in PEM."""
 
 
 class Audit(Section):
-    """The record of what was decided and why."""
+    """The audit log: every decision and its reason."""
 
     path: Annotated[Path | None, PATH_OR_STDOUT] = written("audit.jsonl")
-    """The file, relative to this one; - is standard output (None once loaded)."""
+    """The path, relative to this file; - is standard output (None once loaded)."""
     syslog: Syslog | None = None
-    """A syslog server that gets a copy."""
+    """A syslog server that receives a copy."""
 
 
 class Admin(Section):
     """Metrics and health."""
 
     listen: Annotated[Endpoint, endpoint("", 9812)] = written("127.0.0.1:9812")
-    """Where /metrics, /healthz and /readyz are served: ADDRESS:PORT."""
+    """The address of /metrics, /healthz and /readyz: ADDRESS:PORT."""
     hosts: Annotated[tuple[HostName, ...], Field(strict=False)] = written([])
-    """Host names by which it may be asked, besides IP addresses and localhost."""
+    """Host names that requests may use, besides IP addresses and localhost."""
 
 
 class Log(Section):
-    """What is told on standard error."""
+    """The log on standard error."""
 
     level: Literal["debug", "info", "warning"] = "info"
-    """The least important kind of line to write."""
+    """The lowest level of messages to write."""
     format: Literal["text", "json"] = "text"
-    """How lines are written."""
+    """The format of log lines."""
 
 
 class Settings(Section):
     """The whole file."""
 
     development: bool = False
-    """Allows what a real service must not have: providers on loopback, a fixed code, port 0."""
+    """Allows what is unsafe in production: providers on loopback, a fixed code, port 0."""
     server: Server = section()
-    """The RADIUS side of this node."""
+    """The RADIUS server of this node."""
     clients: dict[Name, Client] = Field(min_length=1)
-    """Gateways that may ask."""
+    """The gateways that may send requests."""
     identity: dict[Name, Identity] = Field(min_length=1)
-    """Who people are: passwords, phones, or both."""
+    """The sources of users: passwords, phones, or both."""
     policies: dict[Name, Policy] = Field(default_factory=dict)
-    """What is asked of a person; default exists without being written when there is one identity source."""
+    """How users log in; with one identity source, the policy default exists even if it is not written."""
     delivery: Delivery
-    """How codes reach phones."""
+    """How codes are delivered to phones."""
     limits: Limits = section()
-    """How often what may happen."""
+    """Rate limits."""
     store: Store = written({"type": "sqlite"})
     """Where logins and limits are kept."""
     audit: Audit = section()
-    """The record of what was decided and why."""
+    """The audit log: every decision and its reason."""
     admin: Admin = section()
     """Metrics and health."""
     log: Log = section()
-    """What is told on standard error."""
+    """The log on standard error."""
 
     @model_validator(mode="after")
     def _workers_share_a_store(self) -> Settings:
@@ -329,6 +329,6 @@ class Settings(Section):
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema of the file as it is written, for editors."""
+    """The JSON Schema of the configuration file, for editors."""
     schema = Settings.model_json_schema(by_alias=True)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "radius-voice.yaml"}

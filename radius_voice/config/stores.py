@@ -13,48 +13,48 @@ from radius_voice.config.section import Section, written
 
 
 class SqliteStore(Section):
-    """Logins and limits in one file, which outlives the process."""
+    """Logins and limits in one file, which survives a restart."""
 
     type: Literal["sqlite"]
-    """What kind of store it is."""
+    """The type of the store."""
     path: Annotated[Path, PATH] | None = None
-    """The file; state.db in server.state when left out."""
+    """The file; by default state.db in server.state."""
 
 
 class MemoryStore(Section):
-    """Logins and limits in this process; forgotten when it ends."""
+    """Logins and limits in the process; lost when it ends."""
 
     type: Literal["memory"]
-    """What kind of store it is."""
+    """The type of the store."""
 
 
 class RedisStore(Section):
     """Logins and limits in Redis or Valkey, which several nodes share."""
 
     type: Literal["redis"]
-    """What kind of store it is."""
+    """The type of the store."""
     servers: Annotated[tuple[Annotated[HostPort, HOST_PORT], ...], Field(strict=False, min_length=1)] = Field(
         ..., examples=[["redis.example.org:6379"]]
     )
-    """The server; of sentinel the Sentinels, of cluster some of its nodes: HOST:PORT each."""
+    """HOST:PORT of the server; with mode: sentinel of the Sentinels, with mode: cluster of some nodes."""
     mode: Literal["standalone", "sentinel", "cluster"] = "standalone"
-    """How the server that has our data is found."""
+    """How the server that holds the data is found."""
     service: str | None = Field(None, min_length=1, examples=["mymaster"])
-    """The name by which Sentinels know the master."""
+    """The Sentinels' name of the master; with mode: sentinel only."""
     username: str | None = Field(None, min_length=1, examples=["radius-voice"])
-    """The user, where Redis has users (ACL)."""
+    """The Redis user (ACL); requires password."""
     password: Secret | None = None
-    """The password."""
+    """The password; it is not sent to Sentinels."""
     tls: bool = False
-    """Whether to speak TLS; the certificate and its name are verified."""
+    """Whether to use TLS; the certificate and its name are verified."""
     ca_file: Annotated[Path, PATH] | None = None
-    """Certificates to trust beside the system's, in PEM."""
+    """Certificates to trust in addition to the system's, in PEM."""
     timeout: Annotated[float, duration(0.05, 10)] = written("0.5s")
-    """How long one operation may take, connecting included."""
+    """Timeout for one operation, including connecting."""
     replicas: int = Field(0, ge=0, le=10)
-    """How many replicas must have what opens, rings or ends a login before it counts."""
+    """How many replicas must confirm a change that starts or ends a login or places a call."""
     prefix: str = Field("radius-voice", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$", examples=["radius-voice"])
-    """What our keys begin with, in braces."""
+    """The prefix of all keys, in braces."""
 
     @model_validator(mode="after")
     def _belongs_together(self) -> RedisStore:
