@@ -225,7 +225,7 @@ class TimedClient(AsyncHttpClient):  # type: ignore[misc]
 def _error_of(response: Response) -> Response:
     """Reduce an error response to its HTTP status and, if the body has one, Twilio's code.
 
-    From a body in the format of RFC 9457 the SDK would take the status, and it keeps texts of any length.
+    Otherwise the SDK takes the status from a body in the format of RFC 9457, and keeps texts of any length.
     """
     try:
         code = json.loads(response.text)["code"]

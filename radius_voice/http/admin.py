@@ -1,7 +1,8 @@
 """The admin listener: liveness, readiness and metrics.
 
 It has no authentication, so it belongs on loopback or behind a proxy that has. Its responses hold no secrets. A slow
-peer or a flood takes at most one connection of `CONNECTIONS` for `PATIENCE` seconds, and `LONGEST_REQUEST` octets.
+or noisy connection takes one of `CONNECTIONS` places for at most `PATIENCE` seconds, and sends at most
+`LONGEST_REQUEST` octets.
 """
 
 from __future__ import annotations
@@ -139,7 +140,7 @@ class Admin:
                 found = await self._ready()
         except TimeoutError:
             found = Readiness({"readiness": f"not known within {self._ready_patience:g} s"})
-        except Exception as error:  # noqa: BLE001 - whatever is broken, the answer is "not ready"
+        except Exception as error:  # noqa: BLE001 - any failure means "not ready"
             found = Readiness({"readiness": f"not known: {type(error).__name__}"})
         body = {
             "ready": found.ready,

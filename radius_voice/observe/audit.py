@@ -1,6 +1,6 @@
 """The audit log: one JSON object per line, one line per record. docs/observing.md describes every key.
 
-Records are written synchronously and unbuffered, so that a crash loses none.
+Records are written synchronously and unbuffered, so that what preceded a crash is on disk or with the kernel.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""One transaction of the SQLite store. Each row, limit and record is written at most once; limits are read at most once.
+"""One transaction of the SQLite store.
 
 Operations that arrive together share a transaction. Later ones see the changes of earlier ones, so conflicts between
-them are found in memory.
+them are found in memory. Each row, limit and record is written at most once, and limits are read at most once.
 """
 
 from __future__ import annotations
