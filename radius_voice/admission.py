@@ -1,4 +1,4 @@
-"""Which request is handled next when more arrive than may be in flight.
+"""Decides which request is processed next when more arrive than may be in flight.
 
 Responses to challenges go first, because their users have heard the code. Initial requests are queued per source and
 taken in turn. No request waits longer than its gateway does. Time is an argument.
@@ -14,7 +14,10 @@ from radius_voice.fair_queue import FairQueue
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One packet to be handled: `start` begins it, `drop` gives it up; `until` is monotonic seconds."""
+    """A request to be processed by `start` or discarded by `drop`.
+
+    `answers`: it is a response to a challenge. `source` is its queue. `until` is monotonic seconds.
+    """
 
     start: Callable[[], None]
     drop: Callable[[], None]
@@ -24,7 +27,7 @@ class Job:
 
 
 class Admission:
-    """At most `most_in_flight` jobs at once and `most_waiting` behind them."""
+    """Admits at most `most_in_flight` jobs at once; at most `most_waiting` wait. `clock` is monotonic seconds."""
 
     def __init__(self, most_in_flight: int, most_waiting: int, clock: Callable[[], float]) -> None:
         self._most_in_flight = most_in_flight
@@ -33,25 +36,25 @@ class Admission:
         self.in_flight = 0
 
     def allow(self, most_in_flight: int, most_waiting: int) -> None:
-        """Other numbers from now on; what is in flight or waits already stays."""
+        """Change the limits. Jobs that are in flight or waiting stay."""
         self._most_in_flight = most_in_flight
         self._waiting.capacity = most_waiting
 
     def enter(self) -> bool:
-        """Take a free place, if there is one."""
+        """Whether a place was free; if so, it is taken."""
         if self.in_flight >= self._most_in_flight:
             return False
         self.in_flight += 1
         return True
 
     def wait(self, job: Job) -> None:
-        """Let a job wait for a place. If too many wait, one is dropped (see `FairQueue`)."""
+        """Queue a job. If too many wait, one is dropped (see `FairQueue`)."""
         dropped = self._waiting.put(job, job.source, preferred=job.answers)
         if dropped is not None:
             dropped.drop()
 
     def done(self) -> None:
-        """A job that was started has ended: its place goes to the next in turn."""
+        """Release the place of a job that has ended; the next job gets it."""
         job = self._next()
         if job is None:
             self.in_flight -= 1

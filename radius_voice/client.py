@@ -1,4 +1,4 @@
-"""Asks another RADIUS server, with the timers of RFC 5080 section 2.2.1."""
+"""A RADIUS client with the retransmission timers of RFC 5080 section 2.2.1."""
 
 from __future__ import annotations
 
@@ -15,12 +15,16 @@ from radius_voice.radius.password import hide
 
 
 class NoReply(Exception):
-    """Nobody who knows the secret answered in time."""
+    """No authentic response arrived in time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timers:
-    """RFC 5080 section 2.2.1: initial and longest wait between transmissions, their number, and all in all; seconds."""
+    """RFC 5080 section 2.2.1, in seconds.
+
+    `initial` and `longest` wait between transmissions (IRT, MRT), number of `transmissions` (MRC), total time `in_all`
+    (MRD).
+    """
 
     initial: float = 2.0
     longest: float = 16.0
@@ -30,7 +34,7 @@ class Timers:
 
 @dataclass(frozen=True, slots=True)
 class RadiusClient:
-    """A RADIUS server to ask."""
+    """Sends requests to one RADIUS server; `host` is an IP address."""
 
     host: str
     port: int
@@ -40,9 +44,9 @@ class RadiusClient:
     async def request(
         self, attributes: Sequence[Attribute], password: bytes | None = None, code: int = radius.ACCESS_REQUEST
     ) -> Packet:
-        """The verified reply to a request of `attributes` and User-Password.
+        """Send `attributes` and, with `password`, User-Password; returns the verified response.
 
-        Raises NoReply when none came in time; replies that are not authentic are not replies.
+        Raises NoReply if none arrives in time, and OSError. Responses that are not authentic are ignored.
         """
         authenticator, identifier = secrets.token_bytes(16), secrets.randbelow(256)
         sent = list(attributes)
@@ -75,7 +79,7 @@ class RadiusClient:
 
 
 class _Waiting(asyncio.DatagramProtocol):
-    """Waits for the one datagram that answers a request."""
+    """Waits for the authentic response to a request."""
 
     def __init__(self, identifier: int, authenticator: bytes, secret: bytes) -> None:
         self._identifier = identifier
@@ -93,4 +97,4 @@ class _Waiting(asyncio.DatagramProtocol):
             self.reply.set_result(packet)
 
     def error_received(self, exc: Exception) -> None:
-        """An ICMP error may be forged, or the server may be about to start: keep waiting."""
+        """Ignored: an ICMP error may be forged, or the server may be starting."""

@@ -1,4 +1,4 @@
-"""RADIUS clients: the gateways that may ask, found by source address, longest prefix first."""
+"""RADIUS client entries, found by source address, longest prefix first."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Require(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A client entry. `secrets` holds two while one is being rotated; `answer_within` is in seconds."""
+    """A client entry. `secrets` holds two during a rotation; `answer_within` is in seconds."""
 
     name: str
     secrets: tuple[bytes, ...] = field(repr=False)
@@ -43,7 +43,7 @@ class Clients:
         self.find = lru_cache(maxsize=4096)(self._find)
 
     def _find(self, source: str) -> Client | None:
-        """The entry for a source address as the socket gives it, or None."""
+        """The entry for a source address, as the socket reports it, or None."""
         address = ip_address(source.partition("%")[0])
         if isinstance(address, IPv6Address) and address.ipv4_mapped:
             address = address.ipv4_mapped

@@ -1,7 +1,7 @@
-"""What is recorded: one frozen `Event` a packet, read by the audit log, the metrics and the log.
+"""The records that the audit log, the metrics and the log read, among them one `Event` per verified request.
 
-A leaf that everybody may import. No field can hold a code, a password or a whole phone number;
-the enumerations below are the fixed sets that metrics use as labels.
+Imports only `nouns`; every module may import it. No field holds a code, a password or a complete phone number. Metrics
+use the enumerations below as labels.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from radius_voice.nouns import noun
 
 
 class Outcome(StrEnum):
-    """What the gateway got for a packet."""
+    """The response to the gateway; SILENCE is no response."""
 
     ACCEPT = "accept"
     CHALLENGE = "challenge"
@@ -22,7 +22,7 @@ class Outcome(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a verified packet got its outcome. Fixed: metrics use it as a label."""
+    """Why a verified request got its outcome. A fixed set: metrics use it as a label."""
 
     # accept
     CODE_RIGHT = "code_right"
@@ -69,7 +69,7 @@ class Reason(StrEnum):
 
 
 class Discard(StrEnum):
-    """Why a datagram was dropped before anybody's login was looked at."""
+    """Why a datagram was discarded before its login was processed."""
 
     UNKNOWN_CLIENT = "unknown_client"
     MALFORMED = "malformed"
@@ -82,7 +82,7 @@ class Discard(StrEnum):
 
 
 class CallResult(StrEnum):
-    """How asking a provider to call ended."""
+    """The result of a request to a provider to place a call."""
 
     PLACED = "placed"
     NUMBER_REFUSED = "number_refused"
@@ -92,7 +92,7 @@ class CallResult(StrEnum):
 
 @noun
 class Step:
-    """One thing that happened to a packet: its name, seconds after arrival, and a detail without secrets."""
+    """One step in processing a packet: its name, `after` in seconds since arrival, a detail without secrets."""
 
     name: str
     after: float
@@ -100,7 +100,7 @@ class Step:
 
 
 class Trace:
-    """Collects the steps of one packet while it is handled; `arrived` and the clock are monotonic."""
+    """Collects the steps of one packet; `arrived` and `clock` are monotonic seconds."""
 
     __slots__ = ("_arrived", "_clock", "steps")
 
@@ -110,20 +110,21 @@ class Trace:
         self.steps: list[Step] = []
 
     def step(self, name: str, detail: str = "") -> None:
-        """Note that something happened just now."""
+        """Add a step that happened now."""
         self.steps.append(Step(name, self._clock() - self._arrived, detail))
 
 
 @noun
 class Event:
-    """One verified Access-Request and what became of it.
+    """One verified Access-Request or Status-Server, and its result.
 
-    `at` is wall-clock seconds at arrival, `seconds` the time until the decision. `user` is the user's name in
-    the directory and `typed` what was typed, where it differs; both are empty for a name that no user has,
-    because people type passwords there. `phone` is masked. `secret` is 1 or 2, the secret that the packet was made
-    with, for a client with two; 0 where there is one, or where it is unknown.
-    `packet` is a hash of the packet's octets that holds for this run of the program (0: not known); it is
-    never written down. `repeated` is the number of identical packets that this record stands for; 0 means one.
+    `at` is wall-clock seconds at arrival, `seconds` the time until the decision. `user` is the user's name in the
+    directory; `typed` is the name as typed, if it differs. Both are empty for a name that no user has, because users
+    type passwords there by mistake. `login` is the session's id and `phone` is masked. `login_seconds`, on an accept,
+    is the time since the login's first packet. For a client with two secrets, `secret` is the one that the packet was
+    made with, 1 or 2; it is 0 if that is unknown and for other clients. `packet` is a hash of the packet's octets, only
+    valid in this process (0: not known) and never written. `repeated` is the number of identical packets that this
+    record stands for; 0 means one.
     """
 
     at: float
@@ -147,7 +148,7 @@ class Event:
 
 @noun
 class Called:
-    """A provider was asked to call, and what it said; `seconds` is since the request's arrival."""
+    """A request to a provider to place a call, and its result; `seconds` is the time since the packet's arrival."""
 
     at: float
     seconds: float
@@ -162,7 +163,7 @@ class Called:
 
 @noun
 class Followed:
-    """A call that was placed changed its status, as the provider reports it."""
+    """The provider reported a new status of a placed call."""
 
     at: float
     login: str
@@ -173,7 +174,7 @@ class Followed:
 
 @noun
 class Discarded:
-    """A datagram was dropped; `client` is empty when its source is no client of ours."""
+    """A datagram was discarded; `client` is empty if the source address belongs to no client."""
 
     at: float
     client: str
@@ -184,7 +185,7 @@ class Discarded:
 
 @noun
 class Resent:
-    """A retransmission of an answered packet got the same octets again."""
+    """A retransmission got the octets of the first response again."""
 
     at: float
     client: str
@@ -192,7 +193,7 @@ class Resent:
 
 @noun
 class Ended:
-    """Open logins that nobody answered ended by their absolute cap."""
+    """Number of open logins that expired without their code."""
 
     at: float
     count: int
@@ -200,9 +201,9 @@ class Ended:
 
 @noun
 class Lifecycle:
-    """The service itself: `started`, `reloaded`, `reload_failed`, `draining`, `stopped`, or `warning`.
+    """An event of the service: `started`, `reloaded`, `reload_failed`, `draining`, `stopped` or `warning`.
 
-    Of a users file while it runs: `users_file_invalid`, `users_file_valid`.
+    For a users file while the service runs: `users_file_invalid` or `users_file_valid`.
     """
 
     at: float
@@ -212,10 +213,10 @@ class Lifecycle:
 
 @noun
 class Operated:
-    """An administrator's command changed something: `unlocked` cleared what was counted for a user.
+    """An administrator's command changed something: `unlocked` reset what was counted for a user.
 
-    `user` is the name in the directory and `sources` the identity sources that have it. `uid` is the user id of the
-    process that asked, on this machine; None where the system does not tell.
+    `user` is the name in the directory and `sources` the identity sources that have it. `uid` is the local user id of
+    the requesting process, None on systems that do not provide it.
     """
 
     at: float

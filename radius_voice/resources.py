@@ -1,4 +1,4 @@
-"""Finds the files that travel with the program: in the wheel, or in the checkout it runs from."""
+"""Finds the data files of the program, in the wheel or in the checkout."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def shipped(folder: str) -> Path:
-    """The folder `dictionaries` or `config` as installed."""
+    """The installed folder `dictionaries` or `config`."""
     here = Path(__file__).parent
     packaged = here / "data" / folder
     return packaged if packaged.is_dir() else here.parent / folder

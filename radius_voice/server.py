@@ -1,4 +1,7 @@
-"""One packet in, at most one packet out: the only place where RADIUS meets the login."""
+"""The RADIUS server: each received packet gets at most one response.
+
+This is the only module that connects the RADIUS protocol with `login`.
+"""
 
 from __future__ import annotations
 
@@ -37,9 +40,9 @@ Peer = tuple[str, int]
 
 
 class Tap(Protocol):
-    """Sees what happens to the packets of known clients, as it happens. Must not raise.
+    """Observes the packets of known clients and their results immediately. Must not raise.
 
-    `peer` is the gateway's address and port, `packet` the request as far as it could be read.
+    `peer` is the gateway's address and port; `packet` is the request, None if it could not be decoded.
     """
 
     def received(self, client: str, peer: Peer, octets: bytes) -> None: ...  # noqa: D102
@@ -50,7 +53,7 @@ class Tap(Protocol):
 
 
 class Answers(Protocol):
-    """What a server asks of the login."""
+    """The part of `login` that the server uses: `begin` for initial requests, `answer` for challenge responses."""
 
     async def begin(self, attempt: Attempt, trace: Trace) -> Decision: ...  # noqa: D102
 
@@ -59,7 +62,7 @@ class Answers(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Generation:
-    """What one configuration makes of packets. `encode` turns a reply attribute's name and value to octets."""
+    """The parts that belong to one configuration. `encode` encodes a reply attribute from its name and value."""
 
     clients: Clients
     dialog: Answers
@@ -68,7 +71,7 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How packets are handled, whoever sends them: seconds and counts."""
+    """Settings for the packets of all clients; times in seconds."""
 
     reject_delay: float = 1.0
     duplicate_window: float = 10.0
@@ -79,7 +82,10 @@ class Rules:
 
 @noun
 class _Request:
-    """A verified packet with all that is needed to answer it. `secret_index` is that of its secret in the client's."""
+    """A verified packet and what a response needs. `secret_index` is the index of its secret in `client.secrets`.
+
+    `arrived` is monotonic seconds, `at` wall-clock seconds.
+    """
 
     packet: Packet
     client: Client
@@ -101,7 +107,7 @@ class _Request:
 
 
 class Server:
-    """Receives datagrams from listeners and answers them through the present generation."""
+    """Processes datagrams from listeners with the current generation. `now` is wall-clock seconds."""
 
     def __init__(
         self,
@@ -113,7 +119,7 @@ class Server:
         tap: Tap | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._clock = time.monotonic  # uvloop's own time is whole milliseconds of the same clock
+        self._clock = time.monotonic  # uvloop's time is the same clock in whole milliseconds
         self._generation = generation
         self._rules = rules
         self._authenticity = Authenticity(memory)
@@ -128,31 +134,35 @@ class Server:
 
     @property
     def in_flight(self) -> int:
-        """Logins being handled, those whose reject is held back included."""
+        """Number of requests being processed, including those whose reject is delayed."""
         return self._admission.in_flight + self._delayed
 
     def use(self, generation: Generation, rules: Rules) -> None:
-        """From the next packet on, this configuration holds. Logins in flight end with theirs."""
+        """Use this configuration from the next packet on. Requests in flight are completed with the previous one."""
         self._generation = generation
         self._rules = rules
         self._duplicates.window = rules.duplicate_window
         self._admission.allow(rules.max_in_flight, rules.max_waiting)
 
     async def drain(self) -> None:
-        """Wait until every packet that was taken has been answered, held-back rejects included."""
+        """Wait until every accepted request is completed and every delayed reject is sent."""
         while self._tasks:
             await asyncio.wait(self._tasks)
         if self._delayed:
             await asyncio.sleep(self._rules.reject_delay * (1 + JITTER))
 
     async def release(self, generation: Generation) -> None:
-        """Wait until no packet that this generation took is waiting or being handled."""
-        while self._held.get(generation):  # noqa: ASYNC110 - seldom, and nobody waits for it
+        """Wait until no request of this generation is queued or being processed."""
+        while self._held.get(generation):  # noqa: ASYNC110 - rare, and no request waits for it
             await asyncio.sleep(RELEASE_EVERY)
         self._held.pop(generation, None)
 
     def receive(self, datagram: bytes, peer: Peer, socket_number: int, send: Send) -> None:
-        """One datagram from a listener. Anything that is not authentic ends here, in silence."""
+        """Process one datagram from a listener.
+
+        It is discarded here if it is malformed, not authentic, or not from a client. A request without
+        Message-Authenticator, from a client with `auto`, is checked against the store later, in `_handle`.
+        """
         arrived = self._clock()
         source = peer[0]
         client = self._generation.clients.find(source)
@@ -179,7 +189,7 @@ class Server:
         self._once(_Request(packet, client, secret_index, peer, request_id, send, arrived, at, generation))
 
     def _once(self, request: _Request) -> None:
-        """Handle a request that is new; a retransmission gets silence or the same octets."""
+        """Process a new request. A retransmission gets the same octets again, or none while it is in progress."""
         seen = self._duplicates.ask(request.id, request.arrived)
         if isinstance(seen, bytes):
             self._note(request.peer, request.packet, Resent(request.at, request.client.name))
@@ -194,7 +204,7 @@ class Server:
             self._admit(request)
 
     def _status(self, request: _Request) -> None:
-        """Answer a Status-Server (RFC 5997 section 3), unless told to keep silent."""
+        """Respond to a Status-Server (RFC 5997 section 3), unless `status_server` is off."""
         outcome = Outcome.ACCEPT if self._rules.status_server else Outcome.SILENCE
         self._record(request, Decision(outcome, Reason.STATUS), "", Trace(request.arrived, self._clock))
         if self._rules.status_server:
@@ -240,7 +250,7 @@ class Server:
         except Unavailable as problem:
             trace.step("unavailable", str(problem))
             decision = Decision(Outcome.SILENCE, Reason.STORE_UNAVAILABLE)
-        except Exception as problem:  # noqa: BLE001 - one login's accident must not end the others
+        except Exception as problem:  # noqa: BLE001 - one login's error must not affect others
             trace.step("error", where(problem))
             decision = Decision(Outcome.SILENCE, Reason.INTERNAL_ERROR)
             self._observer(Lifecycle(self._now(), "warning", f"internal error: {where(problem)}"))
@@ -293,7 +303,7 @@ class Server:
             self._reply(request, code, attributes)
 
     def _reply_later(self, request: _Request, code: int, attributes: list[Attribute]) -> None:
-        """A reject leaves at a fixed, jittered time after arrival, so that its time tells nothing."""
+        """Send a reject `reject_delay` seconds plus jitter after arrival, so that its timing reveals no cause."""
         jitter = 1 + random.random() * JITTER  # noqa: S311 - noise, not a secret
         at = request.arrived + self._rules.reject_delay * jitter
         self._delayed += 1
@@ -360,7 +370,7 @@ class Server:
 
 
 def _unfit(packet: Packet) -> Reason | None:
-    """Why a request cannot be a login of ours, or None."""
+    """Why a request cannot be processed as a login, or None."""
     kinds = packet.firsts.keys()
     service = packet.first(radius.SERVICE_TYPE)
     if service in (AUTHORIZE_ONLY, CALL_CHECK) and radius.STATE not in kinds:
@@ -374,7 +384,7 @@ def _unfit(packet: Packet) -> Reason | None:
     if len(packet.every(radius.STATE)) > 1:
         return Reason.BAD_REQUEST
     if sum(len(value) + 2 for value in packet.every(radius.PROXY_STATE)) > radius.LONGEST - radius.ROOM_FOR_REPLY:
-        return Reason.BAD_REQUEST  # every one comes back, and the answer must fit beside them
+        return Reason.BAD_REQUEST  # all are echoed, and the response must fit beside them
     return None
 
 

@@ -1,9 +1,9 @@
-"""YAML without surprises: what it accepts means the same to every reader, and every value knows its line.
+"""A strict subset of YAML without ambiguity, with the line of every value.
 
-A leaf that everybody may import. Refused: duplicate keys, keys that are not strings, anchors, aliases,
-tags, several documents, and nesting deeper than `DEEPEST`. Plain scalars are read by a narrow schema:
-`true` and `false`, decimal integers and floats, `null`, `~` and nothing at all; every other scalar,
-`yes` and `on` and `0x10` and `012` among them, is a string.
+Imports only `yaml_syntax`; every module may import it. Refused are duplicate keys, keys that are not strings, anchors,
+aliases, tags, several documents, and nesting deeper than `DEEPEST`. Plain scalars are `true`, `false`, decimal integers
+and floats, and `null`, `~` or an empty value for null; every other scalar, such as `yes`, `on`, `0x10` or `012`, is a
+string.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Path: TypeAlias = "tuple[str | int, ...]"
 
 DEEPEST = 32
 WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None, "~": None, "": None}
-# The bound keeps Python's limit on digits and float's infinity out of reach.
+# 18 digits stay below Python's limit on digits and below a float's infinity.
 INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
 FLOAT = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})\.[0-9]{1,18}")
 FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -31,7 +31,7 @@ PARSER = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 
 
 class StrictYamlError(ValueError):
-    """Everything wrong with a text: `errors` holds (line, message), in the order of lines, never a value."""
+    """All errors of a text. `errors` holds (line, message) in the order of lines. Messages never quote a value."""
 
     def __init__(self, name: str, errors: list[tuple[int, str]]) -> None:
         self.name = name
@@ -40,10 +40,10 @@ class StrictYamlError(ValueError):
 
 
 def load(text: str, name: str, sections: Collection[str] | None = None) -> tuple[Value, dict[Path, int]]:
-    """Read the value that `text` writes, and the line (from 1) of each key and item by its path, `()` being the root.
+    """Parse `text`; returns its value, and the line (from 1) of each key and item by its path (`()` is the root).
 
-    `name` is the file's, for messages; `sections` are the keys that are expected at the root, None if any may be.
-    Raises StrictYamlError with every error found, not the first alone.
+    `name` is the file's name, for messages. `sections` are the keys expected at the root, None for any. Raises
+    StrictYamlError with all errors found.
     """
     builder = _Builder()
     try:
@@ -61,7 +61,7 @@ def load(text: str, name: str, sections: Collection[str] | None = None) -> tuple
 
 
 def scalar(text: str) -> Scalar:
-    """Read a plain (unquoted, untagged) scalar."""
+    """The value of a plain (unquoted, untagged) scalar."""
     if text in WORDS:
         return WORDS[text]
     if INTEGER.fullmatch(text):
@@ -81,7 +81,7 @@ class _TooDeep(Exception):
 
 @dataclass(slots=True)
 class _Open:
-    """A list or mapping whose end has not come yet; `key` waits for its value, `refused` has none to keep."""
+    """An unfinished list or mapping. `key` is the key whose value comes next; `refused`: ignore that value."""
 
     value: list[Value] | dict[str, Value]
     path: Path
@@ -92,7 +92,7 @@ class _Open:
 
 
 class _Builder:
-    """Turns parser events into one value without recursion, so that no nesting can exhaust the stack."""
+    """Builds a value from parser events without recursion, so that no nesting can exhaust the stack."""
 
     def __init__(self) -> None:
         self.root: Value = None
@@ -140,7 +140,7 @@ class _Builder:
             self.refuse(line, yaml_syntax.TAGS)
 
     def _add(self, value: Value, line: int) -> Path:
-        """Put `value` where it belongs; returns its path."""
+        """Add `value` to the innermost open list or mapping; returns its path."""
         if not self._open:
             if self._documents == 1:
                 self.root = value

@@ -1,4 +1,4 @@
-"""The child that speaks for all workers: one page of metrics, one answer whether they are ready, and for operators."""
+"""The watcher process: serves the metrics and readiness of all workers, and administrators' commands."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PATIENCE = 1.0
 
 
 class Watcher:
-    """Collects from the workers' local sockets, and serves the admin listener."""
+    """Collects metrics and readiness from the workers' local sockets, and serves the admin listener."""
 
     def __init__(self, house: House, hosts: Iterable[str] = ()) -> None:
         self._house = house
@@ -40,7 +40,7 @@ class Watcher:
         self._admin = Admin(lambda: self._page, self._ready, refresh=self._collect, hosts=hosts)
 
     async def start(self, host: str, port: int) -> int:
-        """Listen, and return the port. Raises OSError."""
+        """Listen; returns the port. Raises OSError."""
         return await self._admin.start(host, port)
 
     async def stop(self) -> None:
@@ -48,11 +48,11 @@ class Watcher:
         await self._admin.stop()
 
     async def _collect(self) -> None:
-        async with self._turn:  # an older answer must not follow a newer one
+        async with self._turn:  # an older page must not follow a newer one
             before = self._births()
             answers = await ask_all(self._house, "/metrics")
             after = self._births()
-            # Of a worker that was replaced meanwhile nobody knows which of the two has answered.
+            # If a worker was replaced meanwhile, it is unknown which of the two processes responded.
             self._page = self._ledger.page(
                 {
                     worker: (after[worker], page)
@@ -69,9 +69,9 @@ class Watcher:
 
 
 class Operator:
-    """Does operators' commands on the store that the workers share, with the configuration as it was last read.
+    """Executes administrators' commands on the store that the workers share, with the current configuration.
 
-    `log` prints what is recorded. Raises OSError when the audit log cannot be opened.
+    `log` gets each record. Raises OSError if the audit log cannot be opened.
     """
 
     def __init__(self, path: Path, settings: Settings, house: House, log: Observer) -> None:
@@ -84,19 +84,19 @@ class Operator:
         self._control = ControlServer(house.control.listener, self._answer)
 
     async def start(self, admin: tuple[str, int]) -> None:
-        """Answer from now on; `admin` is the address of the admin listener."""
+        """Start to respond; `admin` is the address of the admin listener."""
         self._status = operations.status(self._path, self._house.sockets[0], admin)
         self._sending = asyncio.ensure_future(self._syslog.run()) if self._syslog is not None else None
         await self._control.start()
 
     async def reload(self) -> None:
-        """Read the configuration again; one with an error changes nothing, which each worker reports."""
+        """Reopen the audit log and read the configuration. One with errors is ignored; each worker reports it."""
         self._audit.reopen()
         with suppress(ConfigError):
             self._settings = (await asyncio.to_thread(load, self._path)).settings
 
     async def stop(self) -> None:
-        """Stop answering."""
+        """Stop responding and close the audit log."""
         await self._control.stop()
         if self._sending is not None:
             self._sending.cancel()
@@ -123,7 +123,7 @@ class Operator:
 
 
 async def ask(house: House, worker: int, path: str) -> tuple[int, str]:
-    """A worker's answer on its local socket: HTTP status and text. Raises OSError or ValueError when none is whole."""
+    """GET `path` from a worker; returns HTTP status and text. Raises OSError, or ValueError if it is incomplete."""
     reader, writer = await asyncio.open_unix_connection(house.admin_of(worker))
     try:
         writer.write(f"GET {path} HTTP/1.0\r\n\r\n".encode())
@@ -132,12 +132,12 @@ async def ask(house: House, worker: int, path: str) -> tuple[int, str]:
         writer.close()
     head, _, body = answer.partition(b"\r\n\r\n")
     if b"\r\nContent-Length: %d\r\n" % len(body) not in head + b"\r\n":
-        raise ValueError("cut short")  # by the end of the worker
+        raise ValueError("cut short")  # because the worker ended
     return int(head.split(b" ", 2)[1]), body.decode()
 
 
 async def ask_all(house: House, path: str) -> Mapping[int, tuple[int, str]]:
-    """The answers of all workers that give one in time."""
+    """The responses, by worker, of those that respond within `PATIENCE` seconds."""
 
     async def asked(worker: int) -> tuple[int, str]:
         async with asyncio.timeout(PATIENCE):
@@ -149,7 +149,7 @@ async def ask_all(house: House, path: str) -> Mapping[int, tuple[int, str]]:
 
 
 def readiness_of(answers: Mapping[int, tuple[int, str]], workers: int) -> Readiness:
-    """What `/readyz` of all workers comes to: a part is as bad as it is anywhere, and a warning is listed once."""
+    """Merge the workers' `/readyz`: a part has the first problem that a worker reports; warnings are listed once."""
     parts: dict[str, str] = {}
     warnings: dict[str, None] = {}
     development = False

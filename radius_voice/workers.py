@@ -1,9 +1,10 @@
 """`server.workers: N`: several processes that serve one configuration.
 
-The parent does nothing that can fail in use: it binds the sockets, forks, waits, and passes signals on. It keeps
-every socket open, so that what is queued for a worker that died is read by the one that takes its place. Each worker
-has a socket of its own on every port, and the kernel sends a gateway's packets from one port to the same one,
-so a retransmission finds the worker that knows it. One more child collects the workers' metrics and health.
+The parent binds the sockets, forks, waits and forwards signals. At SIGHUP it also reads the configuration, for workers
+that it forks later. It keeps every socket open, so that a new worker reads the datagrams that were queued for a dead
+one. Each worker has its own socket on every port. The kernel delivers all packets from one address and port of a
+gateway to the same socket, so a retransmission reaches the worker that has the request in its duplicate table. One more
+child, the watcher, collects the workers' metrics and health and serves the control socket.
 """
 
 from __future__ import annotations
@@ -45,10 +46,11 @@ class _Child:
 
 @dataclass(slots=True)
 class House:
-    """What the processes of one service share: sockets by worker, a folder for local files, and counts.
+    """What the processes of one service share: sockets by worker, a folder for local sockets, and counts.
 
-    `parent` can be read from once the parent is gone. The parent alone counts. The watcher serves `control`, whose
-    listening socket the parent keeps open as well: requests wait in it while a dead watcher is replaced.
+    `parent` is the read end of a pipe that becomes readable when the parent ends. Only the parent changes the counts.
+    The watcher serves `control`. The parent keeps its listening socket open too, so that requests wait in it while a
+    dead watcher is replaced.
     """
 
     sockets: list[list[socket.socket]]
@@ -62,19 +64,19 @@ class House:
 
     @property
     def deaths(self) -> int:
-        """How many workers have died and were replaced."""
+        """Number of children that died unexpectedly: workers and the watcher."""
         return self._read(0)
 
     def count_death(self) -> None:
-        """Note that one more worker died."""
+        """Count the unexpected death of a child."""
         self._count(0)
 
     def births(self, number: int) -> int:
-        """How many processes have been worker `number`, the present one included."""
+        """Number of processes that have been worker `number`, including the current one."""
         return self._read(2 + number)
 
     def count_birth(self, number: int) -> None:
-        """Note that worker `number` is another process from now on; the one before has ended."""
+        """Count a new process for worker `number`; the previous one has ended."""
         self._count(2 + number)
 
     def _read(self, place: int) -> int:
@@ -84,14 +86,15 @@ class House:
         self._counts[8 * place : 8 * place + 8] = (self._read(place) + 1).to_bytes(8)
 
     def admin_of(self, worker: int) -> Path:
-        """The local socket on which a worker tells metrics and health."""
+        """The local socket on which a worker serves its metrics and health."""
         return self.folder / f"worker-{worker}"
 
 
 def bind_all(settings: Settings) -> list[list[socket.socket]]:
-    """For every worker a socket on every endpoint, in the order of `server.listen`.
+    """For each worker, a socket on every endpoint, in the order of `server.listen`.
 
-    Raises ValueError when one is taken, or the address that the watcher will bind: workers would serve by then.
+    Raises ValueError if an address cannot be bound. The admin address, which the watcher binds later, is tried too,
+    because workers would already serve by then.
     """
     try:
         try_admin_listen(settings)
@@ -107,11 +110,11 @@ def bind_all(settings: Settings) -> list[list[socket.socket]]:
 
 
 Serve = Callable[[Loaded, House, int], Coroutine[Any, Any, None]]
-"""What a child runs: a worker by its number, or the watcher."""
+"""What a child runs, by its number: a worker, or the watcher (`WATCHER`)."""
 
 
 class Parent:
-    """Forks the workers and one watcher, and replaces whoever dies."""
+    """Forks the workers and one watcher, and replaces those that die."""
 
     def __init__(
         self, path: Path, loaded: Loaded, control: ControlSocket, serve: Serve, complain: Callable[[str], None]
@@ -140,7 +143,7 @@ class Parent:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _supervise(self) -> int:
-        code = self._reap()  # whoever ended before signals were blocked gave none that waits
+        code = self._reap()  # a child that ended before signals were blocked left no pending SIGCHLD
         while self._children or (self._due and not self._stopping):
             received = signal.sigtimedwait(SIGNALS, self._until_due())
             match received.si_signo if received else None:
@@ -162,7 +165,7 @@ class Parent:
         return max(0.0, min((at - now for at in self._due.values()), default=3600.0))
 
     def _reap(self) -> int:
-        """Bury who has ended; one that could not start ends the service."""
+        """Reap exited children. Returns 1, and stops the service, if one could not start."""
         code = 0
         while self._children:
             pid, status = os.waitpid(-1, os.WNOHANG)
@@ -170,7 +173,7 @@ class Parent:
                 return code
             child = self._children.pop(pid, None)
             if child is None:
-                continue  # somebody else's, given to us when its parent ended
+                continue  # an orphan of another process that was reparented to us
             if os.waitstatus_to_exitcode(status) == CANNOT_START and not self._house.deaths:
                 code, self._stopping = 1, True
                 self._signal_all(signal.SIGTERM)
@@ -192,9 +195,9 @@ class Parent:
             self._fork(number)
 
     def _reload(self) -> None:
-        """Let each worker read the configuration, and keep it for workers to come, but for keys that need a restart."""
+        """Make the children reload. Later forks use the new configuration too, except keys that need a restart."""
         self._signal_all(signal.SIGHUP)
-        with suppress(ConfigError, OSError):  # each worker says so, and serves on
+        with suppress(ConfigError, OSError):  # each worker reports it and continues
             loaded = bounded("configuration", partial(load, self._path))
             self._loaded = replace(loaded, settings=until_restart(self._loaded.settings, loaded.settings))
 

@@ -1,1 +1,1 @@
-"""Bringing a code to a phone: one file a provider, imported when it is configured."""
+"""Telephony providers: one module each, imported when it is configured."""

@@ -1,4 +1,4 @@
-"""A delivery that calls nobody, for measuring the server alone. Development only."""
+"""A provider that places no calls, for measuring the server. Development only."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from radius_voice.login.model import NotPlaced, Order, Placed, RefusedNumber, Un
 
 
 class Fixed:
-    """Takes every order at once and rings no phone: everybody's code is `code`."""
+    """Accepts every order immediately and places no call. The code of every login is `code`."""
 
     def __init__(self, *, name: str, code: str) -> None:
         self.name = name
@@ -16,5 +16,5 @@ class Fixed:
         return f"Fixed({self.name!r})"
 
     async def place(self, order: Order, deadline: float) -> Placed | RefusedNumber | NotPlaced | Unknown:  # noqa: ARG002
-        """Placed, whatever was ordered."""
+        """Always `Placed`."""
         return Placed("fixed", live=False)

@@ -1,10 +1,9 @@
-"""HTTP for the Twilio SDK, over aiohttp, that always knows whether a request may have been acted on.
+"""HTTP for the Twilio SDK, over aiohttp. Every failure says whether the provider may have acted on the request.
 
-Every failure is one of two: `NotSent`, no connection was ever had for the request, so nobody read it;
-or `SentUnknown`, it had one, so somebody may have. The line is drawn where the connector hands the
-connection over, not by the exception's class: a pooled connection that the peer has just closed fails
-like a refused one but may have delivered. A POST is never sent twice; a GET that met such a stale
-connection is asked once more by aiohttp, which changes nothing at the provider.
+`NotSent`: no connection was obtained, so the provider cannot have seen the request. `SentUnknown`: a connection was
+obtained, so the provider may have acted on it. The two differ in whether the connector returned a connection, not in
+the exception's class: a pooled connection that the peer has just closed fails like a refused one but may have delivered
+the request. A POST is never sent twice. A GET that fails on such a connection is sent again, once, by aiohttp.
 """
 
 from __future__ import annotations
@@ -27,19 +26,19 @@ from twilio.http.response import Response
 from yarl import URL
 
 CONNECTIONS = 1000
-"""aiohttp's pool stops at 100 unless told; a burst of logins must not queue behind itself."""
+"""aiohttp's default is 100; in a burst, logins must not wait for each other's connections."""
 
 KEEPALIVE_SECONDS = 15.0
-"""Shorter than any load balancer's idle time, so that a stale connection is seldom met."""
+"""Shorter than the idle timeouts of load balancers, so that connections are rarely stale."""
 
 LONGEST_ANSWER = 8 << 20
-"""In octets. The longest answer to a GET is a listing of a thousand calls, some two megabytes."""
+"""In octets. The longest response to a GET lists a thousand calls: about two megabytes."""
 
 LONGEST_POST_ANSWER = 64 << 10
-"""In octets. The answer to a POST is one call, some two kilobytes."""
+"""In octets. The response to a POST is one call: about two kilobytes."""
 
 MAX_ERROR_CODE = 999_999
-"""Twilio's error codes have five digits; a larger number is none."""
+"""Twilio's error codes have five digits; a number above this is not one."""
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -56,16 +55,16 @@ WHAT_BROKE: tuple[tuple[type[BaseException], str], ...] = (
 
 
 class NotSent(Exception):
-    """The request certainly reached nobody. The text is fixed: no address, header or body."""
+    """The provider cannot have seen the request. The message is a fixed text: no address, header or body."""
 
 
 class SentUnknown(Exception):
-    """The request left and no whole answer came back. The text is fixed: no address, header or body."""
+    """The request may have been sent, and no complete response was received. The message is a fixed text."""
 
 
 @dataclass(slots=True)
 class _Journey:
-    """How far one request got: whether a connection was handed to it."""
+    """Whether a request has obtained a connection."""
 
     connected: bool = False
 
@@ -74,7 +73,7 @@ _journey: ContextVar[_Journey] = ContextVar("journey")
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Notes in a request's journey that it has a connection; aiohttp's tracing says so for a tenth more."""
+    """Records that a request has a connection; aiohttp's tracing reports it too, but costs a tenth more."""
 
     async def connect(
         self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout
@@ -85,7 +84,7 @@ class _Connector(aiohttp.TCPConnector):
 
 
 def _form(data: Mapping[str, Any]) -> bytes:
-    """A form's body: yarl quotes a call's script six times faster than the standard library."""
+    """A form's body. yarl quotes a call's script six times faster than the standard library."""
     return URL.build(query=data).raw_query_string.encode()
 
 
@@ -111,11 +110,11 @@ def _basic(auth: tuple[str, str] | None) -> dict[str, str]:
 
 
 class HttpPool:
-    """Warm connections to one provider. Keeps no request, no answer, and logs neither.
+    """Connections to one provider, kept open. Requests and responses are neither stored nor logged.
 
-    `base_url` replaces scheme and host of every URL (the development simulator), `proxy` is an HTTP
-    proxy's URL, `ca_file` a PEM file trusted instead of the system's; an unreadable one raises OSError
-    here and now. Times are seconds: `connect_timeout` until a connection is had, `total_timeout` for all.
+    `base_url` replaces scheme and host of every URL (for the simulator). `proxy` is the URL of an HTTP proxy. `ca_file`
+    is a PEM file trusted instead of the system's authorities; OSError is raised if it cannot be read. Timeouts are in
+    seconds: `connect_timeout` to obtain a connection, `total_timeout` for the whole request.
     """
 
     def __init__(
@@ -135,7 +134,7 @@ class HttpPool:
         self._session: aiohttp.ClientSession | None = None
 
     def within(self, seconds: float = math.inf) -> TimedClient:
-        """An HTTP client for the SDK whose requests take at most `seconds`, or the pool's total if that is less."""
+        """An HTTP client for the SDK. Its requests take at most `seconds` and at most the pool's total timeout."""
         return TimedClient(self, min(seconds, self._total_timeout))
 
     async def send(
@@ -149,7 +148,10 @@ class HttpPool:
         headers: Mapping[str, str] | None,
         auth: tuple[str, str] | None,
     ) -> Response:
-        """One request, one answer of any status, redirects not followed. Raises NotSent or SentUnknown."""
+        """Send one request and return the response, of any status. Redirects are not followed.
+
+        Raises NotSent or SentUnknown.
+        """
         journey = _Journey()
         _journey.set(journey)
         timeout = aiohttp.ClientTimeout(
@@ -173,12 +175,12 @@ class HttpPool:
         return Response(response.status, body.decode("utf-8", "replace"))
 
     async def close(self) -> None:
-        """Closes every connection. Safe to call twice, and before the first request."""
+        """Close every connection. Safe to call twice, and before the first request."""
         if self._session is not None:
             await self._session.close()
 
     def _opened(self) -> aiohttp.ClientSession:
-        """The session, made at the first request because it must be made inside the running loop."""
+        """The session, created at the first request because it must be created inside the running loop."""
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=_Connector(limit=CONNECTIONS, keepalive_timeout=KEEPALIVE_SECONDS, ssl=self._ssl),
@@ -194,7 +196,7 @@ class HttpPool:
 
 
 class TimedClient(AsyncHttpClient):  # type: ignore[misc]
-    """What the SDK asks for a request. Made for each: the SDK has no way to hand a deadline through."""
+    """The SDK's HTTP client. One is created for each request, because the SDK cannot pass a deadline."""
 
     def __init__(self, pool: HttpPool, seconds: float) -> None:
         super().__init__(logging.getLogger(__name__), is_async=True)
@@ -213,7 +215,7 @@ class TimedClient(AsyncHttpClient):  # type: ignore[misc]
         timeout: float | None = None,  # noqa: ARG002
         allow_redirects: bool = False,  # noqa: ARG002
     ) -> Response:
-        """Send by the pool; the SDK's own `timeout` and `allow_redirects` are never set by the calls we make."""
+        """Send through the pool. `timeout` and `allow_redirects` are ignored: our calls never set them."""
         response = await self._pool.send(
             method, uri, seconds=self._seconds, params=params, data=data, headers=headers, auth=auth
         )
@@ -221,9 +223,9 @@ class TimedClient(AsyncHttpClient):  # type: ignore[misc]
 
 
 def _error_of(response: Response) -> Response:
-    """The error reduced to its HTTP status and, where the body has one, Twilio's code.
+    """Reduce an error response to its HTTP status and, if the body has one, Twilio's code.
 
-    The SDK takes the status from a body in the format of RFC 9457 and keeps its texts, which may be of any length.
+    Otherwise the SDK takes the status from a body in the format of RFC 9457, and keeps texts of any length.
     """
     try:
         code = json.loads(response.text)["code"]

@@ -1,7 +1,7 @@
-"""Voice calls by Twilio's REST API 2010-04-01, through Twilio's own SDK.
+"""Voice calls through Twilio's REST API 2010-04-01 and Twilio's SDK.
 
-A call is not idempotent, so every way a request can end is sorted once, in `REFUSALS` and `place`:
-what Twilio certainly did not do may be tried elsewhere, and what it may have done is never repeated.
+Placing a call is not idempotent. `REFUSALS` and `place` classify every result: a call that Twilio cannot have placed
+may be tried elsewhere, and one that it may have placed is never repeated.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any, TypeVar
 
-import twilio.rest.api  # noqa: F401 - the SDK would do so in somebody's login, and may not be able to by then
+import twilio.rest.api  # noqa: F401 - else the SDK imports it during a login, when that may fail
 from twilio.base.exceptions import TwilioException
 from twilio.base.version import Version
 from twilio.http.response import Response
@@ -43,7 +43,7 @@ MAX_PAGE = 1000
 FETCHES_AT_ONCE = 8
 
 DIGIT = "\ue000"
-"""Stands for a digit in a template; private use, so not printable, so never in a friendly name."""
+"""Placeholder for a digit in a template. It is not printable (private use), so it is never in a friendly name."""
 
 REFUSALS: dict[int, RefusedNumber | NotPlaced] = {
     429: NotPlaced("HTTP 429: too many requests"),
@@ -78,7 +78,7 @@ STATUSES = {
 }
 
 SID = re.compile(r"[A-Za-z0-9]{1,64}")
-"""A call's SID: Twilio's are `CA` and 32 hexadecimal digits, services that speak its API have others."""
+"""A call's SID: `CA` and 32 hexadecimal digits at Twilio; other services with the same API have other forms."""
 
 NO_SUCH_CALL = frozenset({404, 20404})
 ALREADY_OVER = NO_SUCH_CALL | {21220}
@@ -87,17 +87,17 @@ MAY_NOT_LOOK = frozenset({401, 403, 20003, 70051})
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was tried of an account, and whether it is as it must be. No secret, no whole number."""
+    """The result of one check of an account. The text holds no secret and no complete number."""
 
     ok: bool
     text: str
 
 
 class TwilioVoice:
-    """LiveCalls by one Twilio account.
+    """Implements `LiveCalls` with one Twilio account.
 
-    `username` and `password` are the account SID and its auth token, or an API key and its secret.
-    `region` and `edge` are Twilio's words (`ie1`, `dublin`); the rest is `HttpPool`'s.
+    `username` and `password` are the account SID and its auth token, or an API key's SID and secret. `region` and
+    `edge` are Twilio's names (`ie1`, `dublin`). See `HttpPool` for the other arguments.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class TwilioVoice:
         return f"TwilioVoice({self.name!r})"
 
     async def place(self, order: Order, deadline: float) -> Placed | RefusedNumber | NotPlaced | Unknown:
-        """Ask for one call, once. `deadline` is the running loop's time; details are fixed texts."""
+        """Request one call, once. `deadline` is in seconds of the running loop's clock. Details are fixed texts."""
         left = deadline - asyncio.get_running_loop().time()
         if left <= 0:
             return NotPlaced("not sent: no time left")
@@ -146,7 +146,7 @@ class TwilioVoice:
         return await self._create(order, twiml, left)
 
     async def progress(self, calls: Sequence[CallRef]) -> Mapping[CallRef, CallStatus]:
-        """Where these calls are, by one listing; one by one only what the listing's page did not hold.
+        """The statuses of these calls, from one listing; calls that are not on its page are fetched one by one.
 
         A call that Twilio does not know is left out. Raises Unavailable.
         """
@@ -169,11 +169,11 @@ class TwilioVoice:
         }
 
     async def hang_up(self, call: CallRef) -> None:
-        """End a call, ringing or answered; one that is over already is no error. Raises Unavailable."""
+        """End a call, ringing or answered. No error if it is already over. Raises Unavailable."""
         await self._ask(self._client().calls(call.reference).update_async(status="completed"), ALREADY_OVER)
 
     async def credentials(self) -> list[Finding]:
-        """What Twilio thinks of the account and the from number; places no call and never raises Unavailable."""
+        """Check the credentials and the `from` number at Twilio. Places no call and never raises Unavailable."""
         try:
             return [*await self._account_findings(), await self._number_finding()]
         except Unavailable as error:
@@ -194,13 +194,13 @@ class TwilioVoice:
             return Unknown(f"sent, then: {error}")
         except TwilioException as error:
             return _refusal(*_told(error))
-        except Exception:  # noqa: BLE001  # Twilio said yes: whatever breaks while reading that, the phone may ring
+        except Exception:  # noqa: BLE001  # Twilio accepted the call: if its response cannot be read, the phone may ring
             return Unknown("answer not understood")
         return Placed(call.sid) if _is_sid(call.sid) else Unknown("answer names no call")
 
     async def _account_findings(self) -> list[Finding]:
         if self._username != self._account_sid:
-            # a key that may place calls and nothing else cannot read its account
+            # a key that is restricted to placing calls cannot read its account
             await self._ask(self._listed(page_size=1))
             return [Finding(ok=True, text="API key accepted")]
         account = await self._ask(self._client().api.accounts(self._account_sid).fetch_async())
@@ -224,15 +224,15 @@ class TwilioVoice:
         return Finding(ok=False, text=f"from number {number} is neither a number nor a verified caller of the account")
 
     async def _listed(self, page_size: int) -> dict[str, str]:
-        """Reference to Twilio's status, newest calls first.
+        """SID -> Twilio's status of the newest calls.
 
-        Asked by number and not by start time: a call that still waits in Twilio's queue has none.
+        Filtered by number and not by start time: a call in Twilio's queue has no start time.
         """
         page = await self._client().calls.page_async(from_=self._from, page_size=page_size)
         return {call.sid: call.status for call in page}
 
     async def _ask(self, request: Awaitable[T], fine: frozenset[int] = frozenset()) -> T | None:
-        """The answer, or None when Twilio refused with one of the codes in `fine`. Raises Unavailable."""
+        """The response, or None if Twilio refused with one of the codes in `fine`. Raises Unavailable."""
         try:
             return await request
         except (NotSent, SentUnknown) as error:
@@ -246,7 +246,7 @@ class TwilioVoice:
             raise Unavailable(self.name, "answer not understood") from None
 
     def _client(self, seconds: float = math.inf) -> Any:
-        """The SDK's client, bound to one request's time. A few microseconds; the connections are the pool's."""
+        """The SDK's client for one request. Creating it takes a few microseconds; connections are in the pool."""
         return Client(
             self._username,
             self._password,
@@ -254,7 +254,7 @@ class TwilioVoice:
             region=self._region,
             edge=self._edge,
             http_client=self._pool.within(seconds),
-            # not empty: for an empty one the SDK looks into the process's environment
+            # not empty: otherwise the SDK reads the process's environment
             environment={"TWILIO_REGION": "", "TWILIO_EDGE": ""},
         )
 
@@ -268,7 +268,7 @@ class TwilioVoice:
 
 
 def _template(script: Script) -> list[str]:
-    """The message's TwiML, cut where the digits belong."""
+    """The message's TwiML, split at the places of the digits."""
     name = "".join(letter for letter in script.friendly_name if letter.isprintable())
     response = VoiceResponse()
     locale = phrases_for(script.language).locale
@@ -290,9 +290,9 @@ def _is_sid(sid: object) -> bool:
 
 
 def _told(error: TwilioException) -> tuple[int, int]:
-    """HTTP status and Twilio's code (the status again where there is none) of any of the SDK's exceptions."""
+    """HTTP status and Twilio's code (or the status again) of any of the SDK's exceptions."""
     response = next((part for part in error.args if isinstance(part, Response)), None)
-    if response is not None:  # the SDK's pages raise without reading the body
+    if response is not None:  # the SDK's listings raise without reading the body
         error = Version.exception("GET", "", response, "")
     status = getattr(error, "status", 0)
     code = getattr(error, "code", status)
@@ -300,7 +300,7 @@ def _told(error: TwilioException) -> tuple[int, int]:
 
 
 def _refusal(status: int, code: int) -> RefusedNumber | NotPlaced | Unknown:
-    """What an answer without a call means. A server's error comes first: it may have placed it."""
+    """What a response without a call means. After a server error the call may have been placed, so it comes first."""
     if not 300 <= status < 500:  # noqa: PLR2004
         return Unknown(f"HTTP {status}, code {code}")
     return REFUSALS.get(code) or REFUSALS.get(status) or NotPlaced(f"HTTP {status}, code {code}", alarm=True)

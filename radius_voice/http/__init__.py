@@ -1,1 +1,1 @@
-"""Health and metrics over HTTP."""
+"""The admin listener: health and metrics over HTTP."""

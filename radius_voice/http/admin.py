@@ -1,7 +1,8 @@
-"""The admin listener: is the process alive, is it ready, and what has it counted.
+"""The admin listener: liveness, readiness and metrics.
 
-It has no login of its own, so it belongs on loopback or behind one. Nothing it says is secret, and a
-slow or noisy peer costs it one of a few connections for a few seconds, and a few kilobytes.
+It has no authentication, so it belongs on loopback or behind a proxy that has. Its responses hold no secrets. A slow
+or noisy connection takes one of `CONNECTIONS` places for at most `PATIENCE` seconds, and sends at most
+`LONGEST_REQUEST` octets.
 """
 
 from __future__ import annotations
@@ -33,9 +34,9 @@ HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """The parts a login needs, each with what is wrong with it (empty: nothing), and no secrets.
+    """The parts that a login needs, each with what is wrong with it (empty: nothing). Holds no secrets.
 
-    `development` announces a provider that calls nobody. `warnings` need an administrator and stop no login.
+    `development`: a configured provider places no calls. `warnings` need an administrator but prevent no login.
     """
 
     parts: Mapping[str, str]
@@ -44,18 +45,18 @@ class Readiness:
 
     @property
     def ready(self) -> bool:
-        """Whether every part is well."""
+        """Whether no part has a problem."""
         return not any(self.parts.values())
 
 
 class Admin:
-    """GET /metrics, /healthz and /readyz; everything else is 404.
+    """Responds to GET and HEAD of /metrics, /healthz and /readyz; everything else gets 404.
 
-    A request for a host that is no IP address, `localhost` or one of `hosts` is refused with 421 (see `HostCheck`).
+    A request for a host other than an IP address, `localhost` or one of `hosts` gets 421 (see `HostCheck`).
 
-    `page` makes the metrics, after `refresh`; `ready` is asked at every /readyz. A connection carries one request and
-    lives for at most `patience` seconds; one that sends more than LONGEST_REQUEST octets is cut. Beyond `connections`
-    at once, new ones are closed.
+    `page` generates the metrics, after `refresh`; `ready` is called for every /readyz. A connection carries one request
+    and lives for at most `patience` seconds; it is aborted after LONGEST_REQUEST octets. While `connections` are open,
+    new ones are closed.
     """
 
     def __init__(
@@ -80,7 +81,7 @@ class Admin:
         self._listener: asyncio.Server | None = None
 
     async def start(self, host: str, port: int) -> int:
-        """Listen, and return the port, which the system chooses when `port` is 0. Raises OSError."""
+        """Listen; returns the port, which the system chooses if `port` is 0. Raises OSError."""
         loop = asyncio.get_running_loop()
         self._listener = await loop.create_server(self._opened(), host, port)
         bound: int = self._listener.sockets[0].getsockname()[1]
@@ -105,7 +106,7 @@ class Admin:
         return lambda: _Door(http, self._connections, self._patience)
 
     async def stop(self) -> None:
-        """Stop listening and close what is open; a request being answered has a second to end."""
+        """Stop listening and close all connections; a request in progress has a second to end."""
         if self._listener is not None:
             self._listener.close()
         if self._http is not None:
@@ -139,7 +140,7 @@ class Admin:
                 found = await self._ready()
         except TimeoutError:
             found = Readiness({"readiness": f"not known within {self._ready_patience:g} s"})
-        except Exception as error:  # noqa: BLE001 - whatever is broken, the answer is "not ready"
+        except Exception as error:  # noqa: BLE001 - any failure means "not ready"
             found = Readiness({"readiness": f"not known: {type(error).__name__}"})
         body = {
             "ready": found.ready,
@@ -152,7 +153,7 @@ class Admin:
 
 
 class _Door(asyncio.Protocol):
-    """Admits a connection for a while and for one small request, or turns it away before a byte of it is read."""
+    """Limits a connection's duration and its request's size. A connection above the maximum is closed unread."""
 
     def __init__(self, http: web.Server, connections: int, patience: float) -> None:
         self._http = http
@@ -162,11 +163,11 @@ class _Door(asyncio.Protocol):
         self._handler: asyncio.Protocol | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._stream = cast("asyncio.Transport", transport)  # uvloop's is one without inheriting from it
+        self._stream = cast("asyncio.Transport", transport)  # uvloop's has the same methods but is no subclass
         if len(self._http.connections) >= self._connections:
             transport.close()
             return
-        # An absolute end bounds slow headers, slow bodies and slow readers alike.
+        # An absolute deadline bounds slow headers, slow bodies and slow readers.
         self._end = asyncio.get_running_loop().call_later(self._patience, self._stream.abort)
         self._handler = self._http()
         self._handler.connection_made(transport)
@@ -197,7 +198,7 @@ class _Door(asyncio.Protocol):
 
 
 class _Request(web.BaseRequest):
-    """A request whose response names no software, also when it was no HTTP at all."""
+    """Its response has no Server header, also after a request that is not HTTP."""
 
     async def _prepare_hook(self, response: web.StreamResponse) -> None:
         response.headers.popall("Server", None)

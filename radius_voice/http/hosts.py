@@ -1,7 +1,7 @@
-"""Which host a request may be for: a defence against DNS rebinding.
+"""Checks the host that a request names, against DNS rebinding. Pure.
 
-A web page of `http://evil.example` can point that name at 127.0.0.1 and then read what is served there, because for
-the browser it is the same site. The browser still names `evil.example` as the host. Pure.
+The owner of `http://evil.example` can point that name at 127.0.0.1. Then the site's pages can read what is served
+there, because the browser sees the same origin. But the browser still names `evil.example` as the host.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 _AUTHORITY = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::[0-9]{1,5})?", re.ASCII)
-"""An IPv6 address in brackets, or an IPv4 address or name, and perhaps a port (RFC 3986 section 3.2)."""
+"""An IPv6 address in brackets, or an IPv4 address or name, with an optional port (RFC 3986 section 3.2)."""
 
 
 class HostCheck:
-    """Allows IP addresses, `localhost`, the names given, and requests that name no host (HTTP/1.0)."""
+    """Allows IP addresses, `localhost`, `names`, and requests that name no host (HTTP/1.0)."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self._names = {"localhost", *(name.lower() for name in names)}
 
     def allows(self, hosts: Sequence[str], target: str) -> bool:
-        """Whether a request with these Host headers and this request target may be answered.
+        """Whether a request with these Host headers and this request target is allowed.
 
-        A target in absolute form names a host too (RFC 9112 section 3.2.2), and each that is named must be allowed.
-        More than one Host header is an error of the client (section 3.2).
+        A target in absolute form also names a host (RFC 9112 section 3.2.2); every named host must be allowed. More
+        than one Host header is an error of the client (section 3.2).
         """
         named = list(hosts)
         if not target.startswith("/"):

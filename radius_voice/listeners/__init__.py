@@ -1,1 +1,1 @@
-"""Sockets, and nothing else."""
+"""Sockets that receive RADIUS packets."""

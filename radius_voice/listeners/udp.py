@@ -1,7 +1,7 @@
-"""UDP sockets: datagrams in, datagrams out, and nothing else.
+"""UDP sockets: receive and send datagrams.
 
-The socket is drained by hand: on every wake-up up to 64 datagrams are read. Replies leave from
-the address that the request came to, also where the socket listens on all addresses.
+On each wake-up up to 64 datagrams are read. A response is sent from the address that the request was sent to, also
+if the socket listens on all addresses.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ _V4_INFO = struct.Struct("=I4s4s")
 
 
 def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
-    """A bound, non-blocking UDP socket; on all addresses, it tells for each datagram the one it was sent to.
+    """A bound, non-blocking UDP socket. Raises OSError.
 
-    With `shared`, more sockets may be bound to the same port: the kernel gives each peer to one of them.
+    One that listens on all addresses reports each datagram's destination address. With `shared`, several sockets can
+    be bound to one port, and the kernel always gives the datagrams of one peer to the same socket.
     """
     address = ip_address(host.partition("%")[0])
     family = socket.AF_INET6 if address.version == 6 else socket.AF_INET  # noqa: PLR2004
@@ -52,9 +53,9 @@ def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
 
 
 def bind_shared(host: str, port: int, count: int) -> list[socket.socket]:
-    """`count` sockets on one port for the processes of one service; a port that another process has is refused.
+    """`count` sockets on one port, for the workers of one service. Raises OSError if the port is in use.
 
-    The first is bound without SO_REUSEPORT: with it, Linux lets a second service of the same user join the port.
+    The first is bound without SO_REUSEPORT: with it, Linux lets a second service of the same user share the port.
     """
     first = bind(host, port)
     first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, True)
@@ -63,7 +64,7 @@ def bind_shared(host: str, port: int, count: int) -> list[socket.socket]:
 
 
 class UdpListener:
-    """Feeds the datagrams of one socket to `receive`, each with the means to answer it."""
+    """Passes each datagram of a socket to `receive`: octets, peer, socket number, and a function that responds."""
 
     def __init__(self, sock: socket.socket, receive: Receive) -> None:
         self._sock = sock
@@ -78,12 +79,12 @@ class UdpListener:
         return int(self._sock.getsockname()[1])
 
     def close(self) -> None:
-        """Stop reading; what is queued in the socket is lost with it."""
+        """Close the socket; datagrams queued in it are lost."""
         self._loop.remove_reader(self._sock)
         self._sock.close()
 
     def pause(self) -> None:
-        """Stop reading, but keep the means to answer."""
+        """Stop reading; responses can still be sent."""
         self._loop.remove_reader(self._sock)
 
     def _drain(self) -> None:
@@ -93,7 +94,7 @@ class UdpListener:
             except BlockingIOError:
                 return
             except OSError:
-                # An ICMP error for an earlier reply; the next datagram is none the worse.
+                # An ICMP error caused by an earlier response; the next datagram is not affected.
                 continue
             self._receive(datagram, peer[:2], self._number, partial(self._send, peer, _return_path(ancillary)))
 
@@ -101,12 +102,12 @@ class UdpListener:
         try:
             self._sock.sendmsg([datagram], path, 0, peer)
         except OSError:
-            # As if lost on the way: the client asks again and gets the same octets.
+            # Same as a lost datagram: the client retransmits and gets the same octets.
             return
 
 
 def _return_path(ancillary: list[tuple[int, int, bytes]]) -> list[tuple[int, int, bytes]]:
-    """Ancillary data that makes a reply leave from the address its request came to."""
+    """Ancillary data that sends a response from the address that the request was sent to."""
     for level, kind, data in ancillary:
         if level == socket.IPPROTO_IP and kind == _IP_PKTINFO:
             _, local, _ = _V4_INFO.unpack(data[: _V4_INFO.size])

@@ -1,1 +1,1 @@
-"""Readers of what is recorded: audit log, metrics, log."""
+"""Observers of the records in `events`: audit log, metrics, log."""

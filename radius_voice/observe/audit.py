@@ -1,6 +1,6 @@
-"""The audit log: one JSON object a line, one line a packet. docs/observing.md describes every key.
+"""The audit log: one JSON object per line, one line per record. docs/observing.md describes every key.
 
-Written at once and in the caller's own time, so that what happened before a crash is on record.
+Records are written synchronously and unbuffered, so that what preceded a crash is on disk or with the kernel.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ COMPLAINT_PERIOD = 60.0
 
 
 class AuditLog:
-    """Appends records to `path`, or to standard output when there is none.
+    """Appends records to `path`, or to standard output if it is None.
 
-    Opening raises OSError when the directory is missing or the file cannot be written. After that
-    nothing raises: a record that could not be written is counted in `failures` and told to
-    `complain`, at most once a minute. `now` is monotonic seconds. `copy` gets every line as well.
+    The constructor raises OSError if the directory is missing or the file cannot be written. Nothing raises after that:
+    a record that could not be written is counted in `failures` and reported to `complain`, at most once a minute. `now`
+    is monotonic seconds. `copy` also gets every line.
     """
 
     def __init__(
@@ -50,11 +50,11 @@ class AuditLog:
 
     @property
     def failures(self) -> int:
-        """How many records were lost, and how many times the file could not be opened again."""
+        """Number of records lost, plus failures to reopen the file."""
         return self._failures
 
     def __call__(self, record: Recorded) -> None:
-        """Write down `record`, unless its kind is not audited or it is one discard too many."""
+        """Write `record`, unless its kind is not audited or it is a discard above one a second per client."""
         held: Mapping[str, int] | None = {}
         if isinstance(record, Discarded):
             held = self._discards.admit(record.client, record.reason)
@@ -69,7 +69,7 @@ class AuditLog:
         self._write(line + b"\n")
 
     def reopen(self) -> None:
-        """Open the file by its name again, after a rotation. The old one stays in use if that fails."""
+        """Reopen the file by its name, after a rotation. If that fails, the old file stays in use."""
         if self._path is None:
             return
         try:
@@ -82,7 +82,7 @@ class AuditLog:
         self._fd, self._inode, self._torn = opened
 
     def close(self) -> None:
-        """Close the file; nothing may be recorded afterwards."""
+        """Close the file. No record may follow."""
         if self._path is not None:
             with suppress(OSError):
                 os.close(self._fd)
@@ -117,7 +117,7 @@ class AuditLog:
 
 
 def append(path: Path, record: Recorded) -> None:
-    """Add a record to an audit log that exists, for a command beside the service. Creates nothing; raises OSError."""
+    """Append a record to an existing audit log, for a command outside the service. Raises OSError."""
     written = line_of(record, {})
     if written is None:
         return
@@ -130,15 +130,15 @@ def append(path: Path, record: Recorded) -> None:
 
 
 def _open(path: Path) -> tuple[int, tuple[int, int], bool]:
-    """Open the file; returns it, which one it is, and whether its last line lacks its end (a crash, or a full disk)."""
+    """Open the file; returns its descriptor, its (device, inode), and whether its last line is incomplete."""
     if not path.parent.is_dir():
         mend = "the audit log's directory does not exist; create it, writable by the user of radius-voice"
         raise FileNotFoundError(errno.ENOENT, mend, str(path.parent))
-    # Not blocking: a FIFO that no process reads loses records, which is counted, and stops no login.
+    # Non-blocking: a FIFO without a reader loses records, which is counted, but blocks no login.
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
     try:
         fd = os.open(path, flags | os.O_EXCL, MODE)
-        os.fchmod(fd, MODE)  # whatever the umask is; a file that was there keeps its administrator's mode
+        os.fchmod(fd, MODE)  # independent of the umask; an existing file keeps its mode
     except FileExistsError:
         fd = os.open(path, flags, MODE)
     found = os.fstat(fd)
@@ -146,7 +146,7 @@ def _open(path: Path) -> tuple[int, tuple[int, int], bool]:
 
 
 def _is_torn(fd: int) -> bool:
-    """Whether the last line lacks its end."""
+    """Whether the last line is incomplete, after a crash or a full disk."""
     found = os.fstat(fd)
     has_lines = stat.S_ISREG(found.st_mode) and found.st_size > 0
     return has_lines and os.pread(fd, 1, found.st_size - 1) != b"\n"

@@ -1,4 +1,4 @@
-"""A record as one line of JSON. docs/observing.md describes every key. Pure."""
+"""Encodes a record as one line of JSON. docs/observing.md describes every key. Pure."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from functools import lru_cache
 
 from radius_voice.events import Called, Discarded, Ended, Event, Followed, Lifecycle, Operated, Recorded, Step
 
-# ASCII alone: a stray surrogate cannot raise, and no character that a terminal obeys gets through.
+# ASCII only: a lone surrogate does not raise, and control characters are escaped.
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 _text = json.encoder.encode_basestring_ascii
 
 
 def line_of(record: Recorded, held: Mapping[str, int]) -> str | None:
-    """The record without a line's end, or None for a kind that is not audited.
+    """The record as a line, without the line end; None for a kind that is not audited.
 
-    `held` counts, by kind, the discards that were held back before this one.
+    `held` counts, by reason, the discards that were left out before this one.
     """
     if isinstance(record, Event):
         return _request(record)
@@ -47,7 +47,7 @@ def _second(at: int) -> str:
 
 
 def _request(event: Event) -> str:
-    """The record of a packet, there are two a login: put together by hand at half the encoder's cost."""
+    """The record of a request. Built by hand, at half the encoder's cost, because it is the most frequent one."""
     parts = [
         f'{{"at":"{_iso(event.at)}","kind":"request","client":{_text(event.client)},"source":{_text(event.source)}',
         f'"identifier":{event.identifier},"outcome":"{event.outcome}","reason":"{event.reason}"',

@@ -1,6 +1,6 @@
-"""The log: what an administrator must act on, and why somebody was turned away.
+"""The log: what an administrator must act on, and why users were rejected.
 
-The audit log has the whole story of every packet; a line for each is printed here at `debug` alone.
+It has a line for every request only at level `debug`; the audit log has the details of every request.
 """
 
 from __future__ import annotations
@@ -62,11 +62,11 @@ SEVERE = {"reload_failed": logging.ERROR, "warning": logging.WARNING, "users_fil
 
 
 def configure(level: Level, form: Format, stream: TextIO) -> FilteringBoundLogger:
-    """Set structlog up to write lines of at least `level` to `stream`, and quieten libraries.
+    """Configure structlog to write lines of at least `level` to `stream`, and restrict libraries' messages.
 
-    `form` is `text` for people, in colours on a terminal, or `json`. Libraries that log by the
-    standard library are shown from warnings on, by name, place and kind of exception: their texts may
-    hold headers, packets or credentials. Twilio's are off altogether.
+    `form` is `text` (in colours on a terminal) or `json`. Of the messages that libraries log through `logging`, those
+    of at least WARNING are shown, but only by library, place and type of exception: their texts may hold headers,
+    packets or credentials. Twilio's are not shown at all.
     """
     renderer: Processor = (
         structlog.processors.JSONRenderer()
@@ -84,7 +84,7 @@ def configure(level: Level, form: Format, stream: TextIO) -> FilteringBoundLogge
         logger_factory=lambda *_: Lines(stream),
         cache_logger_on_first_use=False,
     )
-    logger: FilteringBoundLogger = structlog.get_logger().bind()  # not the lazy one, made anew at every line
+    logger: FilteringBoundLogger = structlog.get_logger().bind()  # bound now: the lazy proxy binds at every line
     logging.getLogger("twilio").setLevel(OFF)
     root = logging.getLogger()
     root.handlers[:] = [Libraries(logger)]
@@ -93,7 +93,7 @@ def configure(level: Level, form: Format, stream: TextIO) -> FilteringBoundLogge
 
 
 class Lines:
-    """Writes lines to a stream. One that is full or gone costs the line, never a login."""
+    """Writes lines to a stream. A line that cannot be written is lost and raises nothing."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -110,7 +110,7 @@ class Lines:
 
 
 class Libraries(logging.Handler):
-    """Says that a library logged something, and where, without its text; of each place once a second."""
+    """Logs that a library logged something, and where, without its text; at most once a second for each place."""
 
     def __init__(self, logger: FilteringBoundLogger) -> None:
         super().__init__(logging.WARNING)
@@ -118,7 +118,7 @@ class Libraries(logging.Handler):
         self._places = Pace(PERIOD, time.monotonic)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Log the library's name, the place of its logging call, and the exception's kind and place."""
+        """Log the library's name, the place of its logging call, and the exception's type and place."""
         place = f"{record.module}.py:{record.lineno}"
         held = self._places.admit(f"{record.name} {place}", "lines")
         if held is None:
@@ -134,7 +134,7 @@ class Libraries(logging.Handler):
 
 
 class Log:
-    """An observer that prints failures, alarms, refusals and the service's life. `now` is monotonic seconds."""
+    """An observer that logs failures, alarms, rejects and lifecycle records. `now` is monotonic seconds."""
 
     def __init__(self, logger: FilteringBoundLogger, now: Callable[[], float]) -> None:
         self._logger = logger
@@ -142,7 +142,7 @@ class Log:
         self._silences = Pace(PERIOD, now)
 
     def __call__(self, record: Recorded) -> None:
-        """Print `record` if it is worth a line."""
+        """Log `record` at the level of its kind; floods are limited."""
         if isinstance(record, Event):
             self._request(record)
         elif isinstance(record, Discarded):
@@ -236,7 +236,7 @@ def _filled(**fields: object) -> dict[str, object]:
 
 
 def _readable(_logger: WrappedLogger, _method: str, fields: EventDict) -> EventDict:
-    """Show steps and counts as text, and no character that a terminal obeys."""
+    """Format steps and counts as text, and escape control characters."""
     for name, value in fields.items():
         match value:
             case tuple():

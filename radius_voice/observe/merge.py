@@ -1,4 +1,4 @@
-"""One page of metrics out of those of several processes of one service."""
+"""Merges the metrics of the processes of one service into one page."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SHARED = frozenset(
         "radius_voice_users_file_invalid",
     }
 )
-"""What every process sees alike, so that adding it up would count it twice: the highest counts."""
+"""Metrics that have the same value in every process: merged to the highest value, not to the sum."""
 
 
 class _Merged(Collector):
@@ -57,7 +57,7 @@ def _only_grows(family: Metric) -> bool:
 
 
 def merged(pages: Iterable[str], silent: Iterable[str] = ()) -> bytes:
-    """The sum of the pages, in Prometheus's text format; of `silent` ones only what never falls."""
+    """The sum of the pages, in Prometheus's text format. Of `silent` pages only counters and histograms count."""
     both = _Merged()
     for page in pages:
         both.add(page, lambda _: True)
@@ -69,9 +69,10 @@ def merged(pages: Iterable[str], silent: Iterable[str] = ()) -> bytes:
 
 
 class Ledger:
-    """The page of all workers, whose counters never fall: what a worker had counted outlives it.
+    """Merges the pages of all workers so that no counter decreases when a worker is replaced.
 
-    It is kept in a file too, so that it outlives its keeper. What a worker counted after it was last asked is lost.
+    The counts are also kept in the file `path`, so that they survive a restart of this process. What a worker counted
+    after it was last asked is lost when it ends.
     """
 
     def __init__(self, path: Path) -> None:
@@ -82,7 +83,7 @@ class Ledger:
             self._ended, self._last = json.loads(path.read_bytes())
 
     def page(self, told: Mapping[int, tuple[int, str]]) -> bytes:
-        """One page out of what workers tell: by worker, which of its processes answers (1, 2, ...), and its page."""
+        """The merged page. `told` has, by worker, the number of the process that responded (1, 2, ...) and its page."""
         for worker, (birth, page) in told.items():
             before, counted = self._last.get(str(worker), (birth, ""))
             if before != birth:
@@ -94,6 +95,6 @@ class Ledger:
 
     def _write(self) -> None:
         whole = self._path.with_suffix(".new")
-        with suppress(OSError):  # told again at the next time
+        with suppress(OSError):  # the next page writes it again
             whole.write_text(json.dumps([self._ended, self._last]))
             whole.replace(self._path)

@@ -1,7 +1,7 @@
 """Metrics for Prometheus. docs/observing.md describes each of them.
 
-No label ever names a person. Labels come from the configuration and from the enumerations in
-`events`, so the number of series is known beforehand; a value from elsewhere becomes `other`.
+No label names a user. Labels come from the configuration and from enumerations, so the number of series is bounded;
+any other value becomes `other`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ RING_BUCKETS = (0.05, 0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 2.5, 5, 10, 30)
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """What is asked each time a page is made. Nothing here may block or raise."""
+    """Functions that are called each time a page is generated. None may block or raise."""
 
     open_challenges: Callable[[], int]
     logins_in_flight: Callable[[], int]
@@ -55,10 +55,10 @@ class Readings:
 
 
 class Metrics:
-    """An observer that counts. `expect` must name the clients and providers before they are seen."""
+    """An observer that counts. `expect` must name the clients and providers before their first records."""
 
     def __init__(self, registry: CollectorRegistry, readings: Readings) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each counter, which nobody reads
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # an unused extra series for each counter
         self._registry = registry
         registry.register(_Read(readings))
 
@@ -68,7 +68,7 @@ class Metrics:
         def histogram(name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
             return Histogram(f"radius_voice_{name}", text, buckets=buckets, registry=registry)
 
-        # A family's `labels()` costs three times what counting does: children are looked up here.
+        # `labels()` costs three times as much as counting, so children are cached.
         self._requests = _Children(counter("requests_total", "Verified requests decided", "client", "outcome"))
         self._secrets = _Children(counter("secret_uses_total", "Requests by shared secret", "client", "secret"))
         self._reasons = _Children(counter("reasons_total", "Verified requests by reason", "reason"))
@@ -90,9 +90,9 @@ class Metrics:
             self._reloads.get(result)
 
     def expect(self, clients: Iterable[str], providers: Iterable[str], rotating: Iterable[str] = ()) -> None:
-        """Make these names labels, from zero, so that a first occurrence is seen as an increase.
+        """Create the series of these names, at zero, so that a first occurrence is visible as an increase.
 
-        `rotating` are the clients with two secrets. Call it again after a reload; series of names that are gone stay
+        `rotating` are the clients with two secrets. To be called again after a reload; series of removed names stay
         until a restart.
         """
         self._clients = frozenset(clients)
@@ -168,7 +168,7 @@ class Metrics:
 
 
 class _Children:
-    """The children of one counter, each made once. Values must come from fixed sets."""
+    """Cache of a counter's children. Label values must come from fixed sets."""
 
     def __init__(self, family: Counter) -> None:
         self._family = family
@@ -182,7 +182,7 @@ class _Children:
 
 
 class _Read(Collector):
-    """Asks the readings, and says which version this is, when a page is made."""
+    """Collects the readings and the version when a page is generated."""
 
     def __init__(self, readings: Readings) -> None:
         self._readings = readings

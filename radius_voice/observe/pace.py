@@ -1,4 +1,4 @@
-"""What a flood may cost: one line a second, and a count of the rest."""
+"""Limits floods of records: one per period, and a count of the rest."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 
 
 class Pace:
-    """Lets one thing a key through in `period` seconds and counts, by kind, what it holds back.
+    """Admits one record per key in `period` seconds and counts, by kind, what it holds back.
 
-    Keys and kinds must come from fixed sets: each is kept for good. `now` is monotonic seconds.
+    Keys and kinds must come from bounded sets: keys are never removed. `now` is monotonic seconds.
     """
 
     def __init__(self, period: float, now: Callable[[], float]) -> None:
@@ -18,9 +18,9 @@ class Pace:
         self._held: dict[str, dict[str, int]] = {}
 
     def admit(self, key: str, kind: str, count: int = 1) -> Mapping[str, int] | None:
-        """None when this one is held back, else how many of each kind were since the last let through.
+        """None if this record is held back, else how many of each kind were held back since the last admitted one.
 
-        `count` is how many it stands for.
+        `count` is how many packets this record stands for.
         """
         now = self._now()
         if now < self._next.get(key, now):

@@ -1,7 +1,7 @@
-"""Identical requests in the audit log and the log: a record at once, then one a minute that counts the rest.
+"""Merges records of identical requests for the audit log and the log: one at once, then one a minute with a count.
 
-A recorded packet that is sent again and again from other ports is authentic each time and is decided each time.
-Without this, one such packet would fill the disk.
+A captured packet that is sent again from other ports is authentic and is processed each time. Without this, one such
+packet could fill the disk.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _Key = tuple[str, int, Outcome, Reason]
 
 @dataclass(slots=True)
 class _Tracked:
-    """What was written of a packet: from which addresses, and when the next record is due.
+    """State of one packet: the addresses already recorded, and when its next record is due (monotonic seconds).
 
-    `count` is how many copies were held back since the last record, `latest` the last of them.
+    `count` is how many copies were held back since the last record; `latest` is the record of the last of them.
     """
 
     due: float
@@ -32,12 +32,12 @@ class _Tracked:
 
 
 class Repeats:
-    """An observer in front of `readers` that holds identical requests back; every other record passes.
+    """An observer that passes records to `readers` and holds back those of identical requests.
 
-    Identical are packets of one client with the same octets, outcome and reason; the first from each of `MAX_SOURCES`
-    addresses passes. Accepts and challenges pass unless they repeat an earlier result. `repeated` of the records that
-    are written later says how many packets each stands for, so nothing is lost. At most `MAX_TRACKED` packets are
-    tracked; beyond that the oldest is written and forgotten. `now` is monotonic seconds.
+    Requests are identical if client, octets, outcome and reason are the same. The first from each address passes, for
+    up to `MAX_SOURCES` addresses. Accepts and challenges pass unless they repeat an earlier result. A record written
+    later has in `repeated` the number of packets that it stands for. At most `MAX_TRACKED` packets are tracked; above
+    that, the one whose record is due first is written and no longer tracked. `now` is monotonic seconds.
     """
 
     def __init__(self, readers: Sequence[Observer], now: Callable[[], float]) -> None:
@@ -46,7 +46,7 @@ class Repeats:
         self._tracked: dict[_Key, _Tracked] = {}  # in the order in which records are due
 
     def __call__(self, record: Recorded) -> None:
-        """Give `record` to the readers, or hold it back."""
+        """Pass `record` to the readers, or hold it back."""
         if isinstance(record, Event) and _can_be_replayed(record):
             self.write_due()
             if self._held_back(record):
@@ -54,7 +54,7 @@ class Repeats:
         self._write(record)
 
     def write_due(self) -> None:
-        """Write what was held back for long enough. To be called every few seconds too."""
+        """Write the records that are due. To be called every few seconds."""
         now = self._now()
         while self._tracked:
             key, tracked = next(iter(self._tracked.items()))
@@ -64,7 +64,7 @@ class Repeats:
                 self._tracked[key] = _Tracked(now + PERIOD, tracked.sources)
 
     def write_rest(self) -> None:
-        """Write everything that is held back: the service stops."""
+        """Write everything that is held back, because the service stops."""
         for key in list(self._tracked):
             self._leaves(key)
 
@@ -83,7 +83,7 @@ class Repeats:
         return True
 
     def _leaves(self, key: _Key) -> bool:
-        """Track a packet no longer, and write what was held back of it; whether anything was."""
+        """Stop tracking a packet and write what was held back; returns whether anything was."""
         tracked = self._tracked.pop(key)
         if tracked.latest is None:
             return False
@@ -96,6 +96,6 @@ class Repeats:
 
 
 def _can_be_replayed(event: Event) -> bool:
-    """Whether copies of the packet may get the same result again; `packet` is 0 where its octets are not known."""
+    """Whether copies of the packet may get the same result again. `packet` is 0 if its octets are not known."""
     again = event.outcome in (Outcome.REJECT, Outcome.SILENCE) or event.reason in (Reason.STATUS, Reason.REPEATED)
     return event.packet != 0 and again

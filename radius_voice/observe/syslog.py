@@ -1,7 +1,7 @@
 """A copy of the audit log to a syslog server: RFC 5424 messages over TCP (RFC 6587) or TLS (RFC 5425).
 
-A server that is slow or gone costs no login anything: lines wait in a queue of bounded length, and what does
-not fit is dropped and counted. What was on its way when a connection broke may be lost; the file has it.
+A slow or unreachable server delays no login: lines wait in a bounded queue, and lines that do not fit are dropped and
+counted. Lines in transit when a connection breaks may be lost; the audit log's file has them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ AUTHPRIV_INFO = 10 * 8 + 6
 
 
 class Syslog:
-    """Sends audit lines. `now` is wall-clock seconds; `complain` hears when the server is lost."""
+    """Sends audit lines. `now` is wall-clock seconds; `complain` is called when the connection fails."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class Syslog:
         self.dropped = 0
 
     def __call__(self, line: bytes) -> None:
-        """Queue one line (without its end); when the queue is full it is dropped."""
+        """Queue one line, without its line end. It is dropped if the queue is full."""
         if len(self._waiting) >= self._longest_queue:
             self.dropped += 1
             return
@@ -55,13 +55,13 @@ class Syslog:
         self._news.set()
 
     def _message(self, line: bytes) -> bytes:
-        """RFC 5424 section 6, with the octet count of RFC 6587 section 3.4.1 in front."""
+        """An RFC 5424 message (section 6) after the octet count of RFC 6587 section 3.4.1."""
         at = datetime.fromtimestamp(self._now(), UTC).isoformat(timespec="milliseconds").encode()
         head = b"<%d>1 %b %b radius-voice %d audit - " % (AUTHPRIV_INFO, at, self._name, os.getpid())
         return b"%d %b%b" % (len(head) + len(line), head, line)
 
     async def run(self) -> None:
-        """Send what is queued, for ever; to be cancelled."""
+        """Send queued lines until cancelled."""
         failures = 0
         while True:
             try:
@@ -77,7 +77,7 @@ class Syslog:
                 failures = 0
 
     async def _send_all(self) -> None:
-        """Connect, and send until the connection breaks, which raises OSError or just returns."""
+        """Connect, and send until the connection breaks. Returns if the server closed it, else raises OSError."""
         async with asyncio.timeout(CONNECT_SECONDS):
             reader, writer = await asyncio.open_connection(self._host, self._port, ssl=self._tls)
         ended = asyncio.ensure_future(reader.read(1))

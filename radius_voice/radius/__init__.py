@@ -1,1 +1,1 @@
-"""Octets and packets. Pure: no sockets, no clock, no logging, no asyncio."""
+"""The RADIUS wire format. Pure: no sockets, no clock, no logging, no asyncio."""

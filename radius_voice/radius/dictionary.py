@@ -1,6 +1,6 @@
-"""Attributes by name: what a policy may put into an Access-Accept, and what `--debug` shows of a packet.
+"""The attribute dictionary: encodes a policy's reply attributes and prints packets for `--debug`.
 
-Reads dictionaries in FreeRADIUS syntax through pyrad. Never used to decide anything about a packet.
+Dictionaries are in FreeRADIUS syntax and are read by pyrad. No decision about a packet depends on them.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from pyrad import tools
 from pyrad.dictionary import Dictionary
 
 VENDOR_SPECIFIC = 26
-HEADER = 2  # an attribute begins with its type and length
+HEADER = 2  # octets: type and length
 LONGEST = 253
-LONGEST_VENDOR_VALUE = LONGEST - 6  # vendor number, type and length come first (RFC 2865 section 5.26)
+LONGEST_VENDOR_VALUE = LONGEST - 6  # vendor id, vendor type, vendor length (RFC 2865 section 5.26)
 HIGHEST_TAG = 0x1F  # RFC 2868 section 3.1
-TAGGED_BITS = 24  # a tagged integer gives its first octet to the tag
+TAGGED_BITS = 24  # the tag takes the first of an integer's four octets
 
 REFUSED = {
     "User-Password": "passwords never leave the server",
@@ -73,8 +73,8 @@ VENDORS = {
     "Zyxel": "zyxel",
     "pfSense": "pfsense",
 }
-"""How names of vendors' attributes begin, and the dictionary of FreeRADIUS that holds them: dictionary.cisco."""
-LONGEST_NUMBER = 20  # digits: 64 bits need no more
+"""Prefix of a vendor's attribute names -> suffix of its FreeRADIUS dictionary (`cisco`: dictionary.cisco)."""
+LONGEST_NUMBER = 20  # decimal digits of a 64-bit integer
 BITS = {"byte": 8, "short": 16, "integer": 32, "date": 32, "integer64": 64}
 EXAMPLES = {
     "ipaddr": "an IPv4 address, like 192.0.2.1",
@@ -88,7 +88,7 @@ KINDS = {"string", "octets", *BITS, *EXAMPLES}
 
 @dataclass(frozen=True, slots=True)
 class _Attribute:
-    """A dictionary's entry; `vendor` is 0 for the RFCs' own, `values` are the numbers of names."""
+    """A dictionary entry. `vendor` is 0 for attributes of the RFCs; `values` maps the names of values to numbers."""
 
     name: str
     vendor: int
@@ -104,7 +104,7 @@ class _Attribute:
 
 
 class Names:
-    """The attributes that the file `dictionary` in a folder names, and those of the files it includes.
+    """The attributes in `folder`'s file `dictionary` and in the files it includes.
 
     Raises OSError or pyrad's ParseError when the dictionary cannot be read.
     """
@@ -129,11 +129,11 @@ class Names:
         self._vendors = {known.vendor for known in self._by_name.values()} - {0}
 
     def encode(self, name: str, value: str | int | bytes) -> tuple[int, bytes]:
-        """Give the type and the value's octets of an attribute for an Access-Accept.
+        """Encode an attribute of an Access-Accept; returns its type and the octets of its value.
 
-        `name` may end in `:TAG`, 0 to 31, for attributes of RFC 2868. A vendor's attribute comes wrapped
-        in Vendor-Specific. Octets may be written as text, or as `0x` and hexadecimal digits.
-        Raises ValueError, with the mend, for what is unknown, refused by policy, wrong or too long.
+        `name` may end in `:TAG`, 0 to 31, for attributes of RFC 2868. A vendor's attribute is wrapped in
+        Vendor-Specific. Octets are written as text, or as `0x` and hexadecimal digits. Raises ValueError, with the
+        fix, for an attribute that is unknown or not allowed and for a value that is invalid or too long.
         """
         plain, _, tag = name.partition(":")
         known = self._by_name.get(plain)
@@ -163,7 +163,7 @@ class Names:
         return f"no attribute of that name{like or f' in the dictionaries that are shipped: {SHIPPED}'}"
 
     def describe(self, attributes: Sequence[tuple[int, bytes]]) -> list[str]:
-        """One printable line for each attribute, secrets hidden, whatever the octets are; never raises."""
+        """One printable line for each attribute, with secrets hidden. Never raises."""
         return [
             self._vendor_specific(octets) if code == VENDOR_SPECIFIC else self._line(0, code, octets)
             for code, octets in attributes
@@ -193,13 +193,13 @@ class Names:
             return f"Vendor-Specific = 0x{octets.hex()}"
         parts = _parts(octets[4:])
         if not parts:
-            # A known vendor's may hold secrets, and badly filled nobody can tell where.
+            # It may hold secrets, and malformed octets do not show where.
             return f"Vendor-Specific = <badly filled for vendor {vendor}, hidden, {len(octets)} octets>"
         return ", ".join(self._line(vendor, part[0], part[HEADER:]) for part in parts)
 
 
 def _parts(octets: bytes) -> list[bytes]:
-    """Cut a vendor's attributes apart, type and length included; none when they do not fill the octets exactly."""
+    """Split into vendor attributes, type and length included; empty if they do not fill the octets exactly."""
     parts = []
     while octets:
         length = octets[1] if len(octets) >= HEADER else 0
@@ -222,7 +222,7 @@ def _untagged(known: _Attribute, tag: str, value: str | int | bytes) -> bytes:
 
 
 def _with_tag(known: _Attribute, tag: str, value: str | int | bytes) -> bytes:
-    """Put the tag before the value; without one, an integer has tag 0 and text begins at once (RFC 2868 section 3)."""
+    """Encode a value with its tag. Without a tag, integers get tag 0 and strings no tag octet (RFC 2868 section 3)."""
     if tag and not (tag.isascii() and tag.isdecimal() and int(tag) <= HIGHEST_TAG):
         raise ValueError(f"{known.name}: a tag is a number from 0 to {HIGHEST_TAG}")
     number = int(tag or "0")
@@ -276,7 +276,7 @@ def _address(known: _Attribute, value: str | int | bytes) -> bytes:
 
 
 def _shown(known: _Attribute, octets: bytes) -> str:
-    """Raise ValueError when the octets do not fill the attribute's type."""
+    """The value as text. Raises ValueError if the octets do not match the attribute's type."""
     match known.kind:
         case "octets":
             return f"0x{octets.hex()}"
@@ -295,11 +295,11 @@ def _shown(known: _Attribute, octets: bytes) -> str:
 
 
 def quoted(text: str) -> str:
-    """Text in quotes on one line: no octet of a packet can move a terminal's cursor, turn text or forge a line."""
+    """Text in quotes on one line, with control characters escaped, so that a packet cannot forge output lines."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{printable(escaped)}"'
 
 
 def printable(text: str) -> str:
-    """The text with every character escaped that a terminal may obey: controls, also C1, and those of direction."""
+    """The text with non-printable characters escaped: C0 and C1 controls, and controls of text direction."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

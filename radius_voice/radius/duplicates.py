@@ -1,12 +1,12 @@
-"""The duplicate table of RFC 5080 section 2.2.2: which request is a retransmission, and what it was answered.
+"""The duplicate table of RFC 5080 section 2.2.2: recent requests and their responses.
 
-Pure: time is an argument. Only requests that pass the checks for authenticity may touch the table.
+Pure: time is an argument. Only requests that passed the authenticity checks may be added or looked up.
 
 A request is identified by its key (source address, source port, identifier, receiving socket) and its Request
 Authenticator. With a verified Message-Authenticator, another Request Authenticator under the same key replaces the
 earlier request, as the RFC says. Without one, an attacker who spoofs the source address could suppress the answer to a
-genuine request that way. So requests without Message-Authenticator replace nothing: up to `MAX_UNSIGNED` stand
-side by side under one key, and neither kind can displace the other.
+genuine request that way. So requests without Message-Authenticator replace nothing: one key holds up to
+`MAX_UNSIGNED` of them, and neither kind can displace the other.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Origin = tuple[object, ...]
 
 
 class Seen(Enum):
-    """What the table says of a request that has no answer yet."""
+    """State of a request without a response: new, being processed, or refused by the table."""
 
     NEW = "new"
     IN_PROGRESS = "in_progress"
@@ -31,7 +31,7 @@ class Seen(Enum):
 
 
 class RequestId(NamedTuple):
-    """What tells requests apart. `signed`: it carries a verified Message-Authenticator."""
+    """Identifies a request. `signed`: it carries a verified Message-Authenticator."""
 
     origin: Origin
     authenticator: bytes
@@ -46,7 +46,7 @@ class _Entry:
 
 
 class Duplicates:
-    """Requests of the last `window` seconds (5 to 30) with the replies they got."""
+    """Requests of the last `window` seconds (5 to 30) and their responses."""
 
     def __init__(self, window: float) -> None:
         self.window = window
@@ -57,10 +57,12 @@ class Duplicates:
         return sum(map(len, self._entries.values()))
 
     def ask(self, request: RequestId, now: float) -> Seen | bytes:
-        """NEW (and remembered from now on), IN_PROGRESS, REFUSED, or the octets that the same request got.
+        """Look a request up; `now` is monotonic seconds. A new one is added to the table.
 
-        REFUSED is for a request without Message-Authenticator whose key has `MAX_UNSIGNED` others. None of them is
-        dropped in its favour: one could be genuine.
+        Returns NEW, IN_PROGRESS, REFUSED, or the octets of the response that the same request got.
+
+        REFUSED means: the request has no Message-Authenticator and its key holds `MAX_UNSIGNED` others. None of them
+        is removed for it, because one could be genuine.
         """
         self._expire(now)
         kept = self._kept(request)
@@ -75,7 +77,7 @@ class Duplicates:
         return Seen.NEW
 
     def answered(self, request: RequestId, reply: bytes) -> bool:
-        """Keep the reply of a request; False when a newer request has replaced it, so that it must not be sent."""
+        """Keep the response to a request. False if a newer request has replaced it: then do not send the response."""
         kept = self._kept(request)
         entry = _find(kept, request)
         if entry is None:
@@ -84,7 +86,7 @@ class Duplicates:
         return True
 
     def forget(self, request: RequestId) -> None:
-        """Drop a request that got no response, so that its retransmission is processed."""
+        """Remove a request that gets no response, so that its retransmission is processed."""
         entry = _find(self._kept(request), request)
         if entry is not None:
             self._remove(entry)
@@ -98,7 +100,7 @@ class Duplicates:
             self._remove(oldest.popleft())
 
     def _remove(self, entry: _Entry) -> None:
-        """Take the entry out, unless it was replaced or forgotten before."""
+        """Remove the entry, if it is still in the table."""
         key = (entry.request.origin, entry.request.signed)
         left = [other for other in self._entries.get(key, []) if other is not entry]
         if left:

@@ -1,7 +1,7 @@
-"""RADIUS packets: octets in, checked packets out, and back.
+"""RADIUS packets: decode, verify, encode.
 
-Pure. Whatever octets arrive, `decode` returns a `Packet` or raises `MalformedPacket`, in time
-linear in their number. Section numbers are RFC 2865's unless another RFC is named.
+Pure. For any octets, `decode` returns a `Packet` or raises `MalformedPacket`, in linear time. Section numbers are
+RFC 2865's unless another RFC is named.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ LONGEST = 4096
 LONGEST_VALUE = 253
 MOST_ATTRIBUTES = 200
 ROOM_FOR_REPLY = 1024
-"""Octets of a response that are kept for everything but Proxy-State."""
+"""Octets of a response that are reserved for everything but Proxy-State."""
 _ZEROS = bytes(16)
 _MA_HEAD = bytes((MESSAGE_AUTHENTICATOR, 18))
 
@@ -44,11 +44,11 @@ Attribute = tuple[int, bytes]
 
 
 class MalformedPacket(ValueError):
-    """Octets that are no RADIUS packet. The text never quotes them."""
+    """The octets are not a RADIUS packet. The message never quotes them."""
 
 
 class Packet(NamedTuple):
-    """A packet as it came: `raw` without padding, `message_authenticator` its offset in `raw` or 0.
+    """A received packet. `raw` is without padding; `message_authenticator` is the attribute's offset in `raw`, or 0.
 
     `firsts` holds the first value of each attribute type.
     """
@@ -62,7 +62,7 @@ class Packet(NamedTuple):
     firsts: Mapping[int, bytes]
 
     def __repr__(self) -> str:
-        return f"Packet({self.code}, {self.identifier})"  # its octets hold names, phones and hidden passwords
+        return f"Packet({self.code}, {self.identifier})"  # attributes may hold names, phones and passwords
 
     def first(self, kind: int) -> bytes | None:
         """The value of the first attribute of that type, or None."""
@@ -76,10 +76,10 @@ class Packet(NamedTuple):
 
 
 def decode(datagram: bytes) -> Packet:
-    """The packet that a datagram holds; octets past its Length are padding and cut (section 3).
+    """The packet in a datagram. Octets after its Length are padding and are ignored (section 3).
 
-    Raises MalformedPacket when lengths do not add up, an attribute has type 0, there are more than
-    200 attributes, or a Message-Authenticator is doubled or not 18 octets long (RFC 3579 section 3.2).
+    Raises MalformedPacket if a length is wrong, an attribute has type 0, there are more than 200 attributes, or
+    Message-Authenticator occurs twice or is not 18 octets long (RFC 3579 section 3.2).
     """
     if len(datagram) < HEADER:
         raise MalformedPacket("shorter than a header")
@@ -117,9 +117,9 @@ def _split(raw: bytes) -> tuple[list[Attribute], int]:
 
 
 def verify(packet: Packet, secret: bytes) -> bool:
-    """Whether a request's Message-Authenticator is right; False when it has none.
+    """Whether a request's Message-Authenticator is correct; False if it has none.
 
-    Computed over the octets that came, never over a packet encoded again (RFC 3579 section 3.2).
+    Computed over the received octets, never over a re-encoded packet (RFC 3579 section 3.2).
     """
     start = packet.message_authenticator
     if not start:
@@ -131,9 +131,9 @@ def verify(packet: Packet, secret: bytes) -> bool:
 
 
 def encode_reply(code: int, request: Packet, attributes: Iterable[Attribute], secret: bytes) -> bytes:
-    """The reply's octets: Message-Authenticator first (CVE-2024-3596), Proxy-State in order at the end.
+    """A response's octets: Message-Authenticator first (CVE-2024-3596), the request's Proxy-States in order last.
 
-    Raises ValueError when an attribute does not fit its 253 octets or the reply its 4096.
+    Raises ValueError if a value is longer than 253 octets or the response longer than 4096.
     """
     tail = _join([*attributes, *((PROXY_STATE, value) for value in request.every(PROXY_STATE))])
     length = HEADER + 18 + len(tail)
@@ -149,7 +149,7 @@ def encode_reply(code: int, request: Packet, attributes: Iterable[Attribute], se
 def encode_request(
     code: int, identifier: int, authenticator: bytes, attributes: Sequence[Attribute], secret: bytes
 ) -> bytes:
-    """A request's octets with Message-Authenticator first; `authenticator` is 16 fresh random octets."""
+    """A request's octets, Message-Authenticator first; `authenticator` is 16 new random octets. Raises ValueError."""
     tail = _join(attributes)
     length = HEADER + 18 + len(tail)
     if length > LONGEST:
@@ -159,9 +159,9 @@ def encode_request(
 
 
 def verify_reply(reply: Packet, request_authenticator: bytes, secret: bytes) -> bool:
-    """Whether a reply is from who knows the secret: Response Authenticator and Message-Authenticator.
+    """Whether a response is authentic: its Response Authenticator and its Message-Authenticator are correct.
 
-    A reply without a Message-Authenticator is not believed (CVE-2024-3596).
+    False if it has no Message-Authenticator (CVE-2024-3596).
     """
     raw, start = reply.raw, reply.message_authenticator
     if not start:

@@ -1,4 +1,4 @@
-"""How passwords travel: hidden in User-Password, or never, as with CHAP.
+"""User-Password encryption, and CHAP responses.
 
 Pure. Section numbers are RFC 2865's.
 """
@@ -13,7 +13,7 @@ BLOCK = 16
 
 
 class MalformedPassword(ValueError):
-    """A User-Password that is not 16 to 128 octets in blocks of 16."""
+    """User-Password is not 16 to 128 octets in blocks of 16."""
 
 
 def _mask(secret: bytes, previous: bytes) -> int:
@@ -21,7 +21,7 @@ def _mask(secret: bytes, previous: bytes) -> int:
 
 
 def hide(password: bytes, secret: bytes, authenticator: bytes) -> bytes:
-    """User-Password as it travels (section 5.2). Raises ValueError past 128 octets."""
+    """The encrypted value of User-Password (section 5.2). Raises ValueError for more than 128 octets."""
     if len(password) > LONGEST_PASSWORD:
         raise ValueError("a password of more than 128 octets does not fit into User-Password")
     padded = password.ljust(max(BLOCK, -(-len(password) // BLOCK) * BLOCK), b"\0")
@@ -34,9 +34,9 @@ def hide(password: bytes, secret: bytes, authenticator: bytes) -> bytes:
 
 
 def reveal(hidden: bytes, secret: bytes, authenticator: bytes) -> bytes:
-    """The password that `hide` hid, without trailing NULs (section 5.2).
+    """Decrypt User-Password; trailing NULs are removed (section 5.2).
 
-    Raises MalformedPassword when the length is wrong. A wrong secret gives octets that mean nothing.
+    Raises MalformedPassword if the length is wrong. A wrong secret gives random octets.
     """
     if not BLOCK <= len(hidden) <= LONGEST_PASSWORD or len(hidden) % BLOCK:
         raise MalformedPassword("User-Password is not 16 to 128 octets in blocks of 16")
@@ -49,18 +49,18 @@ def reveal(hidden: bytes, secret: bytes, authenticator: bytes) -> bytes:
 
 
 def chap_matches(chap_password: bytes, challenge: bytes, password: bytes) -> bool:
-    """Whether a CHAP-Password answers `challenge` for that password (section 5.3).
+    """Whether CHAP-Password is the response to `challenge` for that password (section 5.3).
 
-    The challenge is attribute 60, or the Request Authenticator where there is none.
+    The challenge is the value of CHAP-Challenge (60), or the Request Authenticator if that is absent.
     """
     digest = md5(chap_password[:1] + password + challenge, usedforsecurity=False).digest()
     return hmac.compare_digest(digest, chap_password[1:])
 
 
 def text_of(octets: bytes) -> str:
-    """Octets that a person typed, as text: UTF-8 where they are, else Latin-1. Never fails.
+    """Decode what a user typed: as UTF-8 if valid, else as Latin-1. Never raises.
 
-    Clients send either; Latin-1 that happens to be UTF-8 is so rare that one reading is enough.
+    Clients send either. Latin-1 text that is valid UTF-8 is too rare to try both.
     """
     try:
         return octets.decode()

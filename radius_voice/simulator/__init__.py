@@ -1,4 +1,4 @@
-"""A Twilio that lives on loopback: the same REST, speaking into a history instead of a phone."""
+"""A Twilio simulator for loopback: the same REST API, but calls are recorded in a history and ring no phone."""
 
 from radius_voice.simulator.server import Simulator
 

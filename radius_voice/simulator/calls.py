@@ -1,6 +1,6 @@
-"""The simulated calls: where each is at a given moment, and how Twilio would write it.
+"""The simulated calls: their status at a given time, and their representation in Twilio's API.
 
-A call's life is arithmetic on the moment it was placed; nothing runs in the background.
+A call's status is computed from the time it was placed; nothing runs in the background.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from radius_voice.simulator.twiml import code_in
 
 API = "/2010-04-01"
 KEPT = 100_000
-"""Calls remembered; a longer load test forgets its oldest."""
+"""Maximum number of calls that are kept; the oldest are dropped."""
 
 SUBRESOURCES = {
     name: f"{name.title().replace('_', '')}.json"
@@ -39,7 +39,7 @@ SUBRESOURCES = {
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How long the stages of a call last, in seconds."""
+    """Durations of the stages of a call, in seconds."""
 
     queued: float
     ringing: float
@@ -48,7 +48,7 @@ class Pace:
 
 @dataclass(slots=True)
 class Call:
-    """One call. Moments are wall-clock seconds; `cut` is set when somebody ended it early."""
+    """One call. Times are wall-clock seconds. `cut` is the final status of a call that was ended by a request."""
 
     sid: str
     to: str
@@ -62,7 +62,7 @@ class Call:
     cut: str = ""
 
     def status(self, now: float) -> str:
-        """Twilio's word for where the call is."""
+        """Twilio's name for the call's status."""
         if now >= self.ends_at:
             return self.cut or self.fate.value
         if now >= self.picks_up_at:
@@ -70,16 +70,16 @@ class Call:
         return "ringing" if now >= self.rings_at else "queued"
 
     def over(self, now: float) -> bool:
-        """Whether it has ended, by itself or by somebody."""
+        """Whether it has ended, by itself or by a request."""
         return now >= self.ends_at
 
     def end(self, status: str, now: float) -> None:
-        """Hang up now; `status` is `completed` or `canceled`."""
+        """End the call; `status` is `completed` or `canceled`."""
         self.ends_at, self.cut = now, status
 
 
 def placed(to: str, from_number: str, said: str, *, timeout: float, pace: Pace, now: float) -> Call:
-    """A new call, its whole life laid out. `timeout` is how long it may ring."""
+    """A new call, with the times of all its stages. `timeout` is how many seconds it may ring."""
     fate = FATES.get(to, Fate.ANSWERED)
     rings_at = now + pace.queued
     if fate is Fate.ANSWERED and pace.ringing > timeout:
@@ -99,14 +99,14 @@ def placed(to: str, from_number: str, said: str, *, timeout: float, pace: Pace, 
 
 
 class Calls:
-    """All calls, oldest first, by reference and by the number called."""
+    """All calls, oldest first, by SID and by the number called."""
 
     def __init__(self) -> None:
         self._by_sid: dict[str, Call] = {}
         self._by_to: dict[str, dict[str, Call]] = {}
 
     def add(self, call: Call) -> None:
-        """Remember a call, and forget the oldest when there are too many."""
+        """Add a call; the oldest is dropped if there are more than `KEPT`."""
         self._by_sid[call.sid] = call
         self._by_to.setdefault(call.to, {})[call.sid] = call
         if len(self._by_sid) > KEPT:
@@ -117,15 +117,15 @@ class Calls:
                 del self._by_to[oldest.to]
 
     def get(self, sid: str) -> Call | None:
-        """The call of that reference."""
+        """The call with that SID, or None."""
         return self._by_sid.get(sid)
 
     def oldest_first(self, to: str | None = None) -> Iterator[Call]:
-        """All calls, or those to one number."""
+        """All calls, or those to one number, oldest first."""
         return iter((self._by_sid if to is None else self._by_to.get(to, {})).values())
 
     def newest_first(self, to: str | None = None) -> Iterator[Call]:
-        """All calls, or those to one number, backwards."""
+        """All calls, or those to one number, newest first."""
         return iter(reversed((self._by_sid if to is None else self._by_to.get(to, {})).values()))
 
 
@@ -136,7 +136,7 @@ def page_of(calls: Iterator[Call], number: int, size: int) -> tuple[list[Call], 
 
 
 def written(moment: float) -> str:
-    """A moment as Twilio writes it: RFC 2822, UTC, whole seconds."""
+    """A time as Twilio formats it: RFC 2822, UTC, whole seconds."""
     return _second(int(moment))
 
 
@@ -146,7 +146,7 @@ def _second(moment: int) -> str:
 
 
 def resource(call: Call, account_sid: str, now: float) -> dict[str, Any]:
-    """The call as the REST API shows it, every field of Twilio's description."""
+    """The call's resource in the REST API, with every field that Twilio documents."""
     uri = f"{API}/Accounts/{account_sid}/Calls/{call.sid}"
     talked = call.over(now) and call.ends_at > call.picks_up_at
     return {
@@ -180,7 +180,7 @@ def resource(call: Call, account_sid: str, now: float) -> dict[str, Any]:
 
 
 def history(call: Call, now: float) -> dict[str, Any]:
-    """The call as `/simulator/calls` shows it: `ended` is None while it lives."""
+    """The call as `/simulator/calls` shows it. `ended` is None until the call is over."""
     return {
         "sid": call.sid,
         "to": call.to,

@@ -1,6 +1,6 @@
-"""What happens to a call, by number: Twilio's magic test numbers, and more of our own.
+"""What happens to a call, by number: Twilio's magic test numbers and more of our own.
 
-Any other well-formed number rings and is answered. Every number here is in +1 500 555, where nobody lives.
+Any other well-formed number rings and is answered. Every number here is in +1 500 555, which has no subscribers.
 
 | to | outcome |
 | --- | --- |
@@ -9,7 +9,7 @@ Any other well-formed number rings and is answered. Every number here is in +1 5
 | +15005550003 | 400, 21215: country not enabled (Twilio's own) |
 | +15005550004 | 400, 21216: blocked (Twilio's own) |
 | +15005550010 | busy |
-| +15005550011 | rings until its Timeout, nobody answers |
+| +15005550011 | rings until its Timeout, is not answered |
 | +15005550012 | fails |
 | +15005550020 | 429, 20429: too many requests |
 | +15005550021 | 429, 10004: too many concurrent calls |
@@ -20,8 +20,8 @@ Any other well-formed number rings and is answered. Every number here is in +1 5
 | +15005550030 | 500, no call |
 | +15005550031 | 500, although the call is placed |
 | +15005550032 | the call is placed, then the connection is reset |
-| +15005550033 | the call is placed, the HTTP answer never comes |
-| +15005550034 | the call is placed, the answer's body is garbage |
+| +15005550033 | the call is placed, the HTTP response never arrives |
+| +15005550034 | the call is placed, the response's body is garbage |
 
 | from | outcome |
 | --- | --- |
@@ -42,7 +42,7 @@ GOOD_FROM = "+15005550006"
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An error as Twilio writes it: the HTTP status, and the code and message of the body."""
+    """An error of Twilio's API: the HTTP status, and the code and message of the body."""
 
     status: int
     code: int
@@ -50,7 +50,7 @@ class Refusal:
 
 
 class Fate(Enum):
-    """How a call that was placed ends."""
+    """How a placed call ends."""
 
     ANSWERED = "completed"
     BUSY = "busy"
@@ -59,7 +59,7 @@ class Fate(Enum):
 
 
 class Misbehaviour(Enum):
-    """An answer to a create that leaves the caller in the dark."""
+    """A response to a create request that does not say whether the call was placed."""
 
     ERROR = "500"
     ERROR_PLACED = "500, placed"
@@ -106,7 +106,7 @@ def refused_to(number: str) -> Refusal | None:
 
 
 def refused_from(number: str) -> Refusal | None:
-    """Why `number` cannot call, or None when the account has it."""
+    """Why `number` cannot be the caller, or None if the account owns it."""
     if not E164.fullmatch(number) or number == "+15005550001":
         return INVALID_FROM
     if number.startswith("+1500555") and number != GOOD_FROM:

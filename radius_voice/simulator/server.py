@@ -1,7 +1,7 @@
-"""The simulator's HTTP: Twilio's paths and errors, and a history beside them.
+"""The simulator's HTTP server: Twilio's paths and errors, and the history of calls.
 
-Like Twilio it takes basic authentication by account SID and token, or by any API key (`SK...`) with the
-same token. The history asks for no password: the simulator is for loopback and for made-up codes.
+Like Twilio it takes basic authentication with the account SID and token; it also accepts any API key (`SK...`) with the
+same token. The history needs no authentication: the simulator is for loopback and for made-up codes.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ MAX_RING = 600
 MAX_PAGE = 1000
 MAX_PAGE_NUMBER = 1_000_000
 MAX_SAID = 20_000
-"""Characters that are kept of what a call said: a script may loop."""
+"""Maximum number of characters kept of what a call said, because a script may loop."""
 
 NUMBER = re.compile("[0-9]{1,5}")
 LAST_WORDS = 0.1
-"""Seconds that requests in progress get when the simulator stops: a slow one may be slow on purpose."""
+"""Seconds that requests in progress get when the simulator stops; some never end, on purpose."""
 
 DAY = len("2010-04-01")
 
@@ -53,11 +53,11 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Simulator:
-    """A Twilio for one account.
+    """A simulated Twilio with one account.
 
-    `latency` delays every create, in seconds. `fail_rate` is the fraction of creates answered 500,
-    though half of those did place the call: worse than production on purpose. `clock` is wall-clock
-    seconds, `chance` a fraction below one. Whoever is called picks up after `ring_seconds`.
+    `latency` delays every create request, in seconds. `fail_rate` is the fraction of create requests that get a 500;
+    half of those place the call nevertheless, which is worse than production on purpose. `clock` returns wall-clock
+    seconds, `chance` a random fraction below 1. Calls are answered after `ring_seconds`.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Simulator:
         self._runner: web.AppRunner | None = None
 
     def app(self) -> web.Application:
-        """The application, for whoever brings a server of their own."""
+        """The application, to be run by another server."""
         app = web.Application(middlewares=[self._guard])
         app.router.add_post(f"{ACCOUNT}/Calls.json", self._create)
         app.router.add_get(f"{ACCOUNT}/Calls.json", self._list)
@@ -99,7 +99,7 @@ class Simulator:
         return app
 
     async def start(self, host: str, port: int) -> int:
-        """Listen; returns the port, which is a free one when `port` is 0. Raises OSError."""
+        """Listen; returns the port, which the system chooses if `port` is 0. Raises OSError."""
         self._runner = web.AppRunner(self.app(), access_log=None, shutdown_timeout=LAST_WORDS)
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, port)
@@ -107,12 +107,12 @@ class Simulator:
         return int(self._runner.addresses[0][1])
 
     async def stop(self) -> None:
-        """Stop listening and drop every connection. Safe before `start`."""
+        """Stop listening and close every connection. Safe before `start`."""
         if self._runner is not None:
             await self._runner.cleanup()
 
     def heard(self, to: str | None = None) -> list[dict[str, Any]]:
-        """What phones heard, oldest call first, as `GET /simulator/calls` shows it; `to` filters by number."""
+        """The calls and what they said, oldest first, as in `GET /simulator/calls`; `to` filters by number."""
         now = self._clock()
         return [history(call, now) for call in self._calls.oldest_first(to)]
 
@@ -121,7 +121,7 @@ class Simulator:
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Credentials before anything else; every error in Twilio's shape."""
+        """Check the credentials first, and return errors in Twilio's format."""
         if not request.path.startswith(API):
             return await handler(request)
         if not self._knows(request.headers.get("Authorization", "")):
@@ -177,7 +177,7 @@ class Simulator:
         if how is Misbehaviour.SILENCE:
             await self._stopping.wait()
         elif how is Misbehaviour.RESET and request.transport is not None:
-            # an abort alone would end the stream politely; without lingering it is a reset
+            # without SO_LINGER, abort would close the connection normally and not reset it
             request.transport.get_extra_info("socket").setsockopt(
                 socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
             )
@@ -188,7 +188,7 @@ class Simulator:
         return _json(resource(self._found(request), self._account, self._clock()))
 
     async def _change(self, request: web.Request) -> web.StreamResponse:
-        """`Status=canceled` ends a call that is not answered, `completed` any; `Twiml` makes an answered one say it."""
+        """`Status=canceled` ends a call that is not answered, `completed` any call; an answered call runs `Twiml`."""
         call, form, now = self._found(request), await _form(request), self._clock()
         status, state = form.get("Status"), call.status(now)
         if call.over(now):
@@ -209,7 +209,7 @@ class Simulator:
         return _json(resource(call, self._account, now))
 
     async def _list(self, request: web.Request) -> web.StreamResponse:
-        """Newest first. `StartTime` filters by the moment a call began to ring; without one a call passes none."""
+        """Newest first. `StartTime` filters by the time at which a call begins to ring, also if it is still queued."""
         query, now = request.query, self._clock()
         try:
             number, size = int(query.get("Page", "0")), int(query.get("PageSize", "50"))
@@ -246,7 +246,7 @@ class Simulator:
         )
 
     async def _list_numbers(self, request: web.Request) -> web.StreamResponse:
-        """The account owns whatever number may call."""
+        """The account owns every number that `refused_from` accepts."""
         number = request.query.get("PhoneNumber", GOOD_FROM)
         shown = [] if refused_from(number) else [self._number(number)]
         return _json(_page(request, "incoming_phone_numbers", shown, number=0, size=50, more=False))
@@ -282,7 +282,7 @@ async def _form(request: web.Request) -> dict[str, str]:
 
 
 def _script(form: Mapping[str, str]) -> str | Refusal:
-    """What the form's TwiML says, or why it cannot be run."""
+    """What the form's TwiML says, or the error if it cannot be run."""
     twiml = form.get("Twiml")
     if not twiml:
         return NO_TWIML
@@ -295,7 +295,7 @@ def _script(form: Mapping[str, str]) -> str | Refusal:
 
 
 def _refusal(form: Mapping[str, str]) -> Refusal | None:
-    """Why Twilio would not place this call, or None."""
+    """The error with which Twilio would refuse this call, or None."""
     if not form.get("To"):
         return NO_TO
     if not form.get("From"):
@@ -307,7 +307,7 @@ def _refusal(form: Mapping[str, str]) -> Refusal | None:
 
 
 def _span(query: Mapping[str, str]) -> tuple[float, float] | None:
-    """First and last moment that the StartTime filters let pass, or None without one. Raises ValueError."""
+    """The interval of the StartTime filters, end excluded; None if there are none. Raises ValueError."""
     if not any(name in query for name in ("StartTime", "StartTime<", "StartTime>")):
         return None
     first, last = 0.0, float("inf")

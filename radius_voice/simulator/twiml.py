@@ -1,7 +1,7 @@
-"""Runs TwiML: what a person with the phone at their ear would hear.
+"""Runs TwiML: computes what the called user would hear.
 
-Known are Say, Pause, Hangup and Gather (nobody presses a key, so it speaks its content and goes on).
-Anything else is refused rather than passed over: a test double should be the stricter one.
+Supported are Say, Pause, Hangup and Gather (no key is pressed, so its content is spoken and the script goes on). Any
+other verb is refused and not skipped, because a test double should be stricter than the original.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 MAX_LENGTH = 4000
 MAX_LOOPS = 1000
 SENTENCE_PAUSE = 2
-"""Seconds of silence that are heard as the end of a sentence."""
+"""A pause of at least so many seconds ends a sentence."""
 
 SINGLE_DIGITS = re.compile(r"(?<!\w)\d(?:,? \d){3,}(?!\w)")
 
@@ -26,11 +26,11 @@ ATTRIBUTES = {
 
 
 class BadTwiml(ValueError):
-    """TwiML that Twilio could not run. The text names the mistake."""
+    """TwiML that cannot be run. The message names the mistake."""
 
 
 def heard(twiml: str) -> str:
-    """Everything that is said, in one string; a long silence ends a sentence. Raises BadTwiml."""
+    """Everything that is said, in one string; a pause of `SENTENCE_PAUSE` ends a sentence. Raises BadTwiml."""
     said = ""
     for spoken in _run(_parsed(twiml)):
         if isinstance(spoken, str):
@@ -41,7 +41,7 @@ def heard(twiml: str) -> str:
 
 
 def code_in(said: str) -> str:
-    """The first run of at least four single digits, without the gaps; empty when there is none."""
+    """The first run of at least four single digits, without separators; empty if there is none."""
     run = SINGLE_DIGITS.search(said)
     return re.sub(r"\D", "", run[0]) if run else ""
 
@@ -50,7 +50,7 @@ def _parsed(twiml: str) -> ET.Element:
     if "<!" in twiml:
         raise BadTwiml("markup declarations are not allowed")
     try:
-        root = ET.fromstring(twiml)  # noqa: S314  # entities need a declaration, and those were just refused
+        root = ET.fromstring(twiml)  # noqa: S314  # entities need a declaration, which was refused above
     except ET.ParseError:
         raise BadTwiml("not well-formed XML") from None
     if root.tag != "Response" or root.attrib:
@@ -61,7 +61,7 @@ def _parsed(twiml: str) -> ET.Element:
 
 
 def _run(parent: ET.Element) -> Iterator[str | int]:
-    """What is spoken as text, and silences as seconds."""
+    """Yields speech as text and pauses as seconds."""
     for verb in parent:
         allowed = ATTRIBUTES.get(verb.tag)
         if allowed is None or not allowed.issuperset(verb.attrib) or (verb.tail or "").strip():
@@ -72,7 +72,7 @@ def _run(parent: ET.Element) -> Iterator[str | int]:
             text = " ".join("".join(verb.itertext()).split())
             if not text or len(verb):
                 raise BadTwiml("<Say> takes plain text")
-            # Twilio reads a loop of zero as for ever
+            # to Twilio, loop=0 means without end
             yield " ".join([text] * (_number(verb, "loop", 1) or MAX_LOOPS))
         elif verb.tag == "Pause":
             yield _number(verb, "length", 1)

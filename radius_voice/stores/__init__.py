@@ -1,1 +1,1 @@
-"""Rows and limits, behind `login.ports.Store`."""
+"""Implementations of `login.ports.Store`: rows and limits."""

@@ -1,4 +1,4 @@
-"""Rows and limits in this process: for demonstrations and tests. What it knows ends with it."""
+"""Rows and limits in memory, for demonstrations and tests. They are lost when the process ends."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SWEPT_AT_ONCE = 1000
 
 
 class MemoryStore:
-    """A `Store` in dictionaries. No method awaits anything, so each is atomic by itself."""
+    """A `Store` in dictionaries. Each method is atomic because none awaits."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
@@ -27,13 +27,13 @@ class MemoryStore:
         self._records: dict[bool, dict[bytes, tuple[bytes, float]]] = {False: {}, True: {}}
 
     async def load(self, key: LoginKey) -> Login | None:
-        """The row as it is, or None."""
+        """The current row, or None."""
         return self._rows.get(key)
 
     async def swap(
         self, old: Login | None, new: Login, spends: Iterable[Spend] = (), record: Record | None = None
     ) -> Swap | Limited | Recorded:
-        """Put `new` in place of `old`, touch the limits and write the record: all of it, or nothing."""
+        """Replace `old` with `new`, apply `spends` and write the record, atomically; see `login.ports.Store`."""
         now = self._now()
         if self._rows.get(new.key) is not old:
             return Swap.STALE
@@ -60,7 +60,7 @@ class MemoryStore:
         return Swap.DONE
 
     async def spend(self, spends: Iterable[Spend], record: Record | None = None) -> Limited | Recorded | None:
-        """Touch limits and write a record: all of it, or nothing."""
+        """Apply `spends` and write a record, atomically."""
         now = self._now()
         recorded = self._recorded(record, now)
         if recorded is not None:
@@ -73,7 +73,7 @@ class MemoryStore:
         return None
 
     def _recorded(self, record: Record | None, now: float) -> Recorded | None:
-        """The record that stands in the way of `record`, or None."""
+        """The stored record that prevents `record` from being written, or None."""
         if record is None:
             return None
         for records in self._records.values():
@@ -94,7 +94,7 @@ class MemoryStore:
                 del records[next(iter(records))]
 
     async def full_at(self, spends: Iterable[Spend]) -> dict[Spend, float]:
-        """What is stored of limits."""
+        """The stored time of each limit; 0 where none is stored."""
         return {spend: self._full_at.get(storage_key(spend), 0.0) for spend in spends}
 
     async def remember(self, key: bytes, value: bytes, ttl: float) -> None:
@@ -102,16 +102,16 @@ class MemoryStore:
         self._kept[key] = (value, self._now() + ttl)
 
     async def recall(self, key: bytes) -> bytes | None:
-        """A value that was kept and still is, or None."""
+        """The value stored under `key`, or None if there is none or it has expired."""
         value, until = self._kept.get(key, (None, 0.0))
         return value if until > self._now() else None
 
     async def open_logins(self) -> int:
-        """How many rows wait for their code."""
+        """Number of rows that wait for their code."""
         return self._waiting
 
     async def sweep(self) -> int:
-        """Drop what has ended; returns how many rows were still waiting for a code."""
+        """Delete what has expired; returns how many of the deleted rows still waited for a code."""
         now, abandoned = self._now(), 0
         while self._ends and self._ends[0][0] <= now:
             _, key, login = heappop(self._ends)

@@ -1,7 +1,7 @@
-"""Rows and limits in Redis or Valkey: for several nodes that must not know less than one.
+"""Rows and limits in Redis or Valkey, shared by several nodes.
 
-Each change is one script, so it happens whole or not at all. Who can read Redis learns counts and times: names are
-keyed hashes, rows are encrypted. Everything has an end by itself. docs/stores.md says what replication may lose.
+Each change is one script, so it is atomic. A reader of Redis can learn only counts and times: names are keyed hashes,
+rows are encrypted. Every key expires. docs/stores.md describes what replication may lose.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from radius_voice.stores.rows import FORMAT, UnreadableRow, pack, unpack
 from radius_voice.stores.sealed import Sealer
 
 ROW = f"row{FORMAT}".encode()
-"""Rows of another format live elsewhere: while nodes are upgraded one by one, each sees its own."""
+"""The format is part of a row's name: during a rolling upgrade each node sees only rows that it can read."""
 
 
 class RedisStore:
-    """A `Store` that every node with the same `key` (`server.key`) shares.
+    """A `Store` that all nodes with the same `key` (`server.key`) share.
 
-    What opens a row, rings again or ends it is told as done when `replicas` replicas have it. `now` is for tests;
-    without it time is the server's.
+    A swap that opens a row, calls again or ends the row succeeds only once `replicas` replicas have it. Without `now`
+    (wall-clock seconds, for tests) the time is that of the Redis server. Methods raise Unavailable.
     """
 
     def __init__(
@@ -46,9 +46,10 @@ class RedisStore:
         self._records = [self._sealer.name(kind, b"") for kind in kinds]
 
     async def load(self, key: LoginKey) -> Login | None:
-        """The row as it is, or None. What cannot be read is removed, for it would be in everybody's way.
+        """The current row, or None. A row that cannot be read is deleted: it would block every login under its key.
 
-        A row that has ended is told when `replicas` replicas have it: who ended it may not have seen that they do.
+        An ended row is returned only once `replicas` replicas have it: its writer may not have seen their
+        acknowledgement.
         """
         place = self._sealer.name(ROW, key)
         sealed = await self._link.command("HGET", place, "body")
@@ -66,7 +67,7 @@ class RedisStore:
     async def swap(
         self, old: Login | None, new: Login, spends: Iterable[Spend] = (), record: Record | None = None
     ) -> Swap | Limited | Recorded:
-        """Put `new` in place of `old`, touch the limits and write the record: all of it, or nothing."""
+        """Replace `old` with `new`, apply `spends` and write the record, atomically; see `login.ports.Store`."""
         spends = tuple(spends)
         place = self._sealer.name(ROW, new.key)
         waiting = new.verdict is None
@@ -91,7 +92,7 @@ class RedisStore:
         return _obstacle(told, spends) or Swap(told.decode())
 
     async def spend(self, spends: Iterable[Spend], record: Record | None = None) -> Limited | Recorded | None:
-        """Touch limits and write a record: all of it, or nothing."""
+        """Apply `spends` and write a record, atomically."""
         spends = tuple(spends)
         if not spends and record is None:
             return None
@@ -100,7 +101,7 @@ class RedisStore:
         return _obstacle(told, spends)
 
     async def full_at(self, spends: Iterable[Spend]) -> dict[Spend, float]:
-        """What is stored of limits."""
+        """The stored time of each limit; 0 where none is stored."""
         spends = tuple(spends)
         if not spends:
             return {}
@@ -113,19 +114,19 @@ class RedisStore:
         await self._link.command("SET", place, self._sealer.seal(place, value), "PX", max(1, round(ttl * 1000)))
 
     async def recall(self, key: bytes) -> bytes | None:
-        """A value that was kept and still is, or None."""
+        """The value stored under `key`, or None if there is none or it has expired."""
         place = self._sealer.name(b"kept", key)
         sealed = await self._link.command("GET", place)
         return None if sealed is None else self._sealer.unseal(place, sealed)
 
     async def open_logins(self) -> int:
-        """How many rows wait for their code, on all nodes together."""
+        """Number of rows that wait for their code, over all nodes."""
         return int(await self._link.script(COUNT, [self._open], [self._clock()]))
 
     async def sweep(self) -> int:
-        """Count, once among all nodes, the rows that ended waiting, and remove records that have ended.
+        """Delete expired records; returns how many rows expired while they waited for a code.
 
-        Everything else ends by itself.
+        Each such row is counted once, by one of the nodes. Everything else expires in Redis.
         """
         keys = [self._open, *self._records]
         return int(await self._link.script(SWEEP, keys, [self._clock(), _exact(REPEATED_FOR)]))
@@ -142,12 +143,12 @@ class RedisStore:
 
 
 def _stamp(row: Login) -> str:
-    """What two rows under one key differ by."""
+    """Distinguishes the states of the rows under one key."""
     return f"{row.version}:{row.id}"
 
 
 def _exact(number: float) -> str:
-    """A number as text that gives the same double again."""
+    """A number as text that converts back to the same double."""
     return format(number, ".17g")
 
 
@@ -163,7 +164,7 @@ def _recording(record: Record | None) -> Iterable[Argument]:
 
 
 def _obstacle(told: Any, spends: tuple[Spend, ...]) -> Limited | Recorded | None:
-    """The limit or record that kept a script from writing, or None."""
+    """The limit or record that prevented a script from writing, or None."""
     if not isinstance(told, list):
         return None
     if told[0] == b"recorded":

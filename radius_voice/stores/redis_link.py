@@ -1,8 +1,8 @@
-"""The way to Redis: one server, a master that Sentinels know, or the node of a Redis Cluster that has our slot.
+"""Connects to Redis: one server, the master that Sentinels report, or the node of a Redis Cluster that has our slot.
 
-Nothing is ever sent twice after it may have been carried out: no retries, and a time-out is `Unavailable`. What is sent
-again was certainly refused: NOSCRIPT (the script is not known yet) and MOVED (another node has the slot).
-All our keys share one slot, so a cluster is one server at a time, and following MOVED is all that it takes.
+A command that may have been executed is never sent again: there are no retries, and a timeout raises `Unavailable`.
+Only commands that Redis refused are repeated: NOSCRIPT (the script is not loaded) and MOVED (another node has the
+slot). All our keys share one slot, so one node serves them all, and following MOVED finds it.
 """
 
 from __future__ import annotations
@@ -56,10 +56,11 @@ DETAILS = (
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """Where Redis is. `mode` is standalone, sentinel or cluster; `addresses` are the Sentinels', or some nodes'.
+    """Redis addresses and credentials. `mode` is standalone, sentinel or cluster.
 
-    `service` is the name by which Sentinels know the master. An operation, connecting included, takes at most
-    `timeout` seconds. TLS verifies the certificate and its name, by `ca_file` (PEM) or the system's authorities.
+    `addresses` are those of the server, of the Sentinels, or of some nodes of the cluster. `service` is the master's
+    name at the Sentinels. An operation, connecting included, takes at most `timeout` seconds. TLS verifies the
+    certificate and its host name, with `ca_file` (PEM) or the system's authorities.
     """
 
     addresses: tuple[Address, ...]
@@ -73,28 +74,28 @@ class Servers:
 
 
 class Route(Protocol):
-    """Knows which server has our keys."""
+    """Selects the server that has our keys."""
 
     @property
     def clients(self) -> Sequence[Redis]:
-        """All that were made, to be closed."""
+        """All clients created so far, to be closed."""
         ...
 
     def client(self) -> Redis:
-        """The client to ask."""
+        """The client for the next command."""
         ...
 
     def moved(self, address: Address) -> None:
-        """A node of a cluster said that another one has our keys."""
+        """A cluster node redirected to `address`."""
         ...
 
     def lost(self) -> None:
-        """The last one that was asked is of no use now."""
+        """The last command failed: its server may be unreachable."""
         ...
 
 
 class Link:
-    """Runs commands and scripts on the server that has our keys. Raises Unavailable, whatever is wrong."""
+    """Runs commands and scripts on the server that has our keys. Every error is raised as Unavailable."""
 
     def __init__(self, servers: Servers) -> None:
         self._servers = servers
@@ -103,20 +104,20 @@ class Link:
         self._closing: set[asyncio.Task[None]] = set()
 
     async def command(self, *command: Argument) -> Any:
-        """The answer to one command."""
+        """The reply to one command."""
         return await self._run(lambda client: client.execute_command(*command))
 
     async def script(
         self, script: Script, keys: Sequence[bytes], arguments: Sequence[Argument], copies: int = 0
     ) -> Any:
-        """The answer of a script. Unavailable unless, in half the time, `copies` replicas have what it wrote."""
+        """A script's reply. Raises Unavailable unless `copies` replicas have its writes within half the timeout."""
         call = (len(keys), *keys, *arguments)
         if copies:
             return await self._run(lambda client: self._copied(client, script, call, copies))
         return await self._run(lambda client: _evaluated(client, script, call))
 
     async def _copied(self, client: Redis, script: Script, call: Sequence[Argument], copies: int) -> Any:
-        """WAIT speaks of the writes of its own connection, so both go over one."""
+        """WAIT covers the writes of its own connection only, so both commands use one connection."""
         async with client.client() as one:
             answer = await _evaluated(one, script, call)
             if answer == DONE:
@@ -135,7 +136,7 @@ class Link:
         except (RedisError, OSError) as problem:
             self._lost()
             raise Unavailable("store", _detail(problem)) from None
-        except ValueError:  # a redirection to no address
+        except ValueError:  # a redirection without a valid address
             self._lost()
             raise Unavailable("store", "the answer of Redis is not understood") from None
 
@@ -152,7 +153,7 @@ class Link:
         raise Unavailable("store", "the nodes of the cluster disagree")
 
     def _lost(self) -> None:
-        """What lost one connection may have lost all: the idle ones are not tried one login after the other."""
+        """Drop idle connections too: what broke one may have broken all, and each would fail another login."""
         self._route.lost()
         for client in self._route.clients:
             closing = asyncio.ensure_future(_forget_idle(client))
@@ -166,7 +167,7 @@ class Link:
 
 
 class _Master:
-    """One server, or the master that Sentinels tell of at each new connection."""
+    """One server, or the master that Sentinels report at each new connection."""
 
     def __init__(self, client: Redis, others: Sequence[Redis] = ()) -> None:
         self.clients = (client, *others)
@@ -178,11 +179,11 @@ class _Master:
         raise Unavailable("store", "this Redis is part of a cluster; write mode: cluster")
 
     def lost(self) -> None:
-        """The client connects anew by itself."""
+        """The client reconnects by itself."""
 
 
 class _Nodes:
-    """Nodes of a cluster: the one that has our slot, and the configured ones to ask when it is lost."""
+    """Cluster nodes: the one that has our slot, and the configured ones to try in turn when it fails."""
 
     def __init__(self, addresses: Sequence[Address], connect: Callable[[Address], Redis]) -> None:
         self._known = cycle(addresses)
@@ -201,7 +202,7 @@ class _Nodes:
 
     def moved(self, address: Address) -> None:
         host, port = address
-        self._at = (host or self._at[0], port)  # without a host: another port of the node that said so
+        self._at = (host or self._at[0], port)  # no host: another port of the redirecting node
 
     def lost(self) -> None:
         self._at = next(self._known)
@@ -209,7 +210,7 @@ class _Nodes:
 
 def _route(servers: Servers) -> Route:
     common: dict[str, Any] = {
-        # RESP2 needs no handshake and no push messages, which nothing here asks for.
+        # RESP2 needs no handshake, and push messages are not used here.
         "protocol": 2,
         "retry": Retry(NoBackoff(), 0),
         "socket_connect_timeout": servers.timeout,
@@ -217,7 +218,7 @@ def _route(servers: Servers) -> Route:
     if servers.tls:
         ca_file = str(servers.ca_file) if servers.ca_file else None
         common |= {"ssl": True, "ssl_cert_reqs": "required", "ssl_check_hostname": True, "ssl_ca_certs": ca_file}
-    # Reading has no time-out of its own: each would cost what the one around the whole operation costs.
+    # No read timeout: it would cost as much as the timeout around the whole operation.
     own = {
         **common,
         "username": servers.username,
@@ -226,7 +227,7 @@ def _route(servers: Servers) -> Route:
         "max_connections": CONNECTIONS,
     }
     if servers.mode == "sentinel":
-        # So that a Sentinel which hangs leaves time to ask the next.
+        # A Sentinel that does not respond must leave time to ask the next one.
         each = servers.timeout / (len(servers.addresses) + 1)
         asked = {**common, "socket_timeout": each, "socket_connect_timeout": each}
         sentinel = Sentinel(servers.addresses, sentinel_kwargs=asked, **own)
@@ -254,7 +255,7 @@ async def _forget_idle(client: Redis) -> None:
 
 
 def _moved_to(problem: ResponseError) -> Address | None:
-    """Where our slot is: `MOVED 3999 127.0.0.1:6381`, with or without its first word."""
+    """The address in `MOVED 3999 127.0.0.1:6381` (redis-py may have removed the first word). Raises ValueError."""
     said = str(problem)
     if not isinstance(problem, MovedError) and not said.startswith("MOVED "):
         return None
@@ -263,7 +264,7 @@ def _moved_to(problem: ResponseError) -> Address | None:
 
 
 def _detail(problem: Exception) -> str:
-    """What is wrong, for people. Of what a server says the first word alone: the rest may quote a password."""
+    """An error message. Of a server's error it has only the first word: the rest may quote a password."""
     for kind, detail in DETAILS:
         if isinstance(problem, kind):
             return detail

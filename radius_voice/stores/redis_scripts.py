@@ -1,7 +1,7 @@
-"""What Redis does in one breath, in Lua. Numbers travel as text that loses no digit.
+"""The atomic operations of the Redis store, as Lua scripts. Numbers are passed as text without loss of precision.
 
-Every script gets the wall clock as its first argument: empty, as in service, means the server's own, so that
-nodes whose clocks differ count alike. All keys are in KEYS and share a hash tag, as Redis Cluster asks.
+Each script's first argument is the wall clock. It is empty in service: then the Redis server's clock is used, so that
+nodes with different clocks agree. All keys are in KEYS and share a hash tag, as Redis Cluster requires.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from hashlib import sha1
 from radius_voice.login.records import MAX_RECORDS, RECORD_SECONDS
 
 DONE = b"done"
-"""What a script answers that has written something."""
+"""Reply of a script that has written."""
 
 CLOCK = """
 local function wall_clock()
@@ -103,7 +103,7 @@ end
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A script and the name by which Redis knows it once it has seen it."""
+    """A script and its SHA-1, by which EVALSHA calls it."""
 
     text: str
     sha: str = field(init=False)
@@ -126,9 +126,10 @@ write_record(KEYS[1], KEYS[2], KEYS[3])
 return 'done'
 """
 )
-"""KEYS: the three of records, limits. ARGV: clock; the record; burst, period, act of each limit.
+"""KEYS: the three keys of records, then limits. ARGV: clock; the record; burst, period and act of each limit.
 
-Gives `done`, the index of a limit and its retry_after, or `recorded` and the value of the record that is there.
+Replies `done`, or the index of the limit that forbids it and its retry_after in seconds, or `recorded` and the value
+of the existing record.
 """
 
 SWAP = Script(
@@ -166,12 +167,12 @@ end
 return 'done'
 """
 )
-"""KEYS: row, the person's slot, the open rows, the three of records, limits. ARGV: clock, the record, stamp before
-(empty: no row), stamp after, live until (0: not live), ends at, `open` or `ended`, sealed row, seconds a row is kept
-after its end; burst, period, act of each limit. Gives `done`, `stale`, `busy`, or what SPEND gives.
+"""KEYS: row, the user's slot, the open rows, the three keys of records, limits. ARGV: clock; the record; stamp before
+(empty: no row), stamp after; live until (0: not live); ends at; `open` or `ended`; sealed row; seconds that a row is
+kept after its end; burst, period and act of each limit. Replies `done`, `stale`, `busy`, or a refusal as SPEND does.
 
-The slot names the row that holds it and until when. Only that row's own swaps write it, together with the row, so
-what the slot says is true without a look at a key that Redis Cluster was not told of.
+The slot holds the name of the row whose call is live, and until when. It is written only in swaps, together with that
+row. So the script need not read the other row, whose key is not in KEYS.
 """
 
 AGAIN = Script("""
@@ -180,13 +181,13 @@ if not stamp then return 'gone' end
 redis.call('HSET', KEYS[1], 'stamp', stamp)
 return 'done'
 """)
-"""Writes what is there already: a replica that has this has all that was written before. Gives `done` or `gone`."""
+"""Rewrites a row's stamp unchanged: a replica that has this write has all earlier ones. Replies `done` or `gone`."""
 
 DROP = Script("if redis.call('HGET', KEYS[1], 'body') == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0")
-"""Removes a row if it still is the one that could not be read."""
+"""Deletes a row that could not be read, unless it has changed since."""
 
 COUNT = Script(CLOCK + "return redis.call('ZCOUNT', KEYS[1], '(' .. exact(now), '+inf')")
-"""How many rows wait for their code."""
+"""Number of rows that wait for their code."""
 
 SWEEP = Script(
     CLOCK
@@ -201,7 +202,8 @@ for number = 2, 4 do redis.call('PEXPIRE', KEYS[number], milliseconds(2 * {RECOR
 return redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', exact(now - tonumber(ARGV[2])))
 """
 )
-"""KEYS: the open rows, the three of records. ARGV: clock, how many seconds a row is kept after its end.
+"""KEYS: the open rows, the three keys of records. ARGV: clock; seconds that a row is kept after its end.
 
-Removes records that have ended, and open rows that have ended as many seconds ago, and gives the rows' number, once.
+Deletes expired records (at most 500 of each kind), removes from the open rows those that ended so many seconds ago, and
+replies their number.
 """

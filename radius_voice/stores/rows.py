@@ -1,4 +1,4 @@
-"""Rows as octets, for stores outside this process: a JSON list, readable by this version alone."""
+"""Serialises rows for stores outside this process: a JSON list that only programs of the same `FORMAT` read."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _dump = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 class UnreadableRow(ValueError):
-    """A row that this version cannot read; the text does not quote it."""
+    """This version cannot read the row. The message does not quote it."""
 
 
 def pack(row: Login) -> bytes:
-    """The row as octets."""
+    """Serialise a row."""
     call = row.call
     return _dump(
         [
@@ -60,7 +60,7 @@ def pack(row: Login) -> bytes:
 
 
 def unpack(octets: bytes) -> Login:
-    """The row that `pack` made; raises UnreadableRow for anything else."""
+    """The row that `pack` serialised. Raises UnreadableRow for anything else."""
     try:
         form, key, login, client, person, name, password, source, code, states, phones, *rest = json.loads(octets)
         tries, redials, call, opened_at, code_until, ends_at, language, reply, verdict, version, *added = rest

@@ -1,4 +1,4 @@
-"""Names and values for a store that others can read: names are keyed hashes, values are encrypted."""
+"""Names and values for a store that other programs can read: names are keyed hashes, values are encrypted."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ NONCE_OCTETS = 12
 
 
 class Sealer:
-    """Hides what a store holds under `key` (`server.key`, 1 to 64 octets).
+    """Hashes names and encrypts values with `key` (`server.key`, 1 to 64 octets).
 
-    Every place has a key of its own, so that random nonces may be drawn without counting them.
+    A value's key is derived from the name it is stored under, so random nonces need not be counted.
     """
 
     def __init__(self, key: bytes, prefix: str) -> None:
@@ -25,18 +25,18 @@ class Sealer:
         self._places = blake2b(key=key, digest_size=KEY_OCTETS, person=b"stored value")
 
     def name(self, kind: bytes, subject: bytes) -> bytes:
-        """`{PREFIX}:KIND:HASH`. What stands in braces decides a Redis Cluster's slot, so all names share one."""
+        """`{PREFIX}:KIND:HASH`. Redis Cluster hashes only the part in braces, so all names share one slot."""
         hashing = self._names.copy()
         hashing.update(kind + b":" + subject)
         return self._prefix + kind + b":" + hashing.hexdigest().encode()
 
     def seal(self, place: bytes, octets: bytes) -> bytes:
-        """`octets`, encrypted and bound to the name they are stored under (AES-256-GCM)."""
+        """Encrypt `octets` and bind them to the name they are stored under (AES-256-GCM)."""
         nonce = os.urandom(NONCE_OCTETS)
         return nonce + self._cipher(place).encrypt(nonce, octets, place)
 
     def unseal(self, place: bytes, sealed: bytes) -> bytes | None:
-        """What was sealed for that place, or None for anything else."""
+        """Decrypt what was sealed for that name; None for anything else."""
         try:
             return self._cipher(place).decrypt(sealed[:NONCE_OCTETS], sealed[NONCE_OCTETS:], place)
         except (InvalidTag, ValueError):

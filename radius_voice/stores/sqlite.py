@@ -1,9 +1,9 @@
 """Rows and limits in one SQLite file: the default of `serve`.
 
-Write-ahead log, in the event loop: a transaction takes tens of microseconds, less than handing it to a
-thread. What was committed outlives `kill -9`. A commit is not forced to disk, so a power loss may take the
-last moments with it: at the first start of another boot, open rows end and limits keep what was durable.
-Checkpoints, which do wait for the disk, run in a thread of their own.
+It uses a write-ahead log and runs in the event loop: a transaction takes tens of microseconds, less than handing it to
+a thread. Committed data survives `kill -9`. A commit is not forced to disk, so a power loss may lose the last commits.
+So the first start after a reboot deletes all rows; limits keep what had reached the disk. Checkpoints wait for the
+disk and run in a thread.
 """
 
 from __future__ import annotations
@@ -57,18 +57,18 @@ MIGRATIONS = (
     DELETE FROM rows;
     """,
 )
-"""What makes each version of the schema of the one before; `PRAGMA user_version` counts them."""
+"""Statements that upgrade the schema to each version from the one before; `PRAGMA user_version` is their number."""
 
 
 class CannotOpen(ValueError):
-    """The file cannot be used as a store; the text says why."""
+    """The file cannot be used as a store. The message names the reason."""
 
 
 @contextmanager
 def _alone_at(path: Path) -> Iterator[None]:
-    """One process at a time opens a store: SQLite does not wait while another changes a file's journal mode.
+    """Lock: one process at a time opens a store, because SQLite does not wait while another changes the journal mode.
 
-    The lock is a file that no other user can open: a lock on the folder is open to every user who can list it.
+    The lock is a file that no other user can open. Any user who can list the folder could lock the folder itself.
     """
     descriptor = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
@@ -79,7 +79,7 @@ def _alone_at(path: Path) -> Iterator[None]:
 
 
 def _connect_to_read(path: Path) -> sqlite3.Connection:
-    """A connection that creates and changes no file: SQLite itself would create the log of a database to read it."""
+    """A connection that creates and changes no file: by default SQLite creates a write-ahead log even for reading."""
     path = path.resolve(strict=True)
     log, index = path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")
     if not log.exists():
@@ -98,9 +98,10 @@ def _connected(path: Path, how: str) -> sqlite3.Connection:
 
 
 class SqliteStore:
-    """A `Store` in one file, which several processes of this machine may share. `now` is wall-clock seconds.
+    """A `Store` in one file, which several processes of this machine can share. `now` is wall-clock seconds.
 
-    With `read_only` the file must exist, nothing is created or changed, and only reading is possible.
+    With `read_only` the file must exist, nothing is created or changed, and only reading is possible. Raises
+    CannotOpen or OSError; methods raise Unavailable.
     """
 
     def __init__(self, path: Path, now: Callable[[], float], *, read_only: bool = False) -> None:
@@ -148,7 +149,7 @@ class SqliteStore:
                 base.execute(f"PRAGMA user_version={number}")
 
     def _end_rows_of_another_boot(self) -> None:
-        """After a power loss the newest state of a row may be lost: a code used before it must not be usable again."""
+        """Delete rows after a reboot: a power loss may have lost the use of a code, which must not be used again."""
         boot = BOOT_ID.read_text().strip() if BOOT_ID.exists() else ""
         with self._base as base:
             base.execute("BEGIN IMMEDIATE")
@@ -158,9 +159,9 @@ class SqliteStore:
                 base.execute("INSERT INTO boot VALUES (?)", (boot,))
 
     async def _run(self, operation: Callable[[Batch], T]) -> T:
-        """Run an operation in a transaction, which it shares with all others of the same turn of the event loop.
+        """Run an operation; those of one turn of the event loop share a transaction. Returns once it is committed.
 
-        While operations come one at a time, each is committed at once. Returns when it is in the file.
+        While operations arrive one at a time, each is committed immediately.
         """
         if self._alone and not self._waiting:
             self._alone = False
@@ -175,16 +176,16 @@ class SqliteStore:
         return await done
 
     def _turn_over(self) -> None:
-        """Another turn of the event loop: the next operation may be alone again, unless others came with the last."""
+        """At the next turn of the event loop: commit the next operation immediately, unless others are waiting."""
         self._alone = not self._waiting
 
     def _flush(self) -> None:
-        """Commit what waits; every operation gets its result, or all of them the same exception."""
+        """Commit the waiting operations; each gets its result, or all get the same exception."""
         waiting, self._waiting = self._waiting, []
         self._alone = len(waiting) == 1
         try:
             results = self._commit([operation for operation, _ in waiting])
-        except Exception as problem:  # noqa: BLE001 - whatever it is, no operation may wait for ever
+        except Exception as problem:  # noqa: BLE001 - no operation may wait for ever
             for _, done in waiting:
                 if not done.done():
                     done.set_exception(problem)
@@ -194,7 +195,7 @@ class SqliteStore:
                 done.set_result(result)
 
     def _commit(self, operations: Sequence[Callable[[Batch], Any]]) -> list[Any]:
-        """The results of operations in one transaction; raises Unavailable, and nothing of them is in the file."""
+        """Run operations in one transaction and return their results. Raises Unavailable: then none was committed."""
         with self._transaction() as base:
             batch = Batch(base, self._fresh_cache(), self._now())
             results = [operation(batch) for operation in operations]
@@ -216,7 +217,7 @@ class SqliteStore:
             raise
 
     def _fresh_cache(self) -> Cache:
-        """The cache, emptied if another process has written to the file."""
+        """The cache, cleared if another connection has written to the file."""
         (version,) = self._base.execute("PRAGMA data_version").fetchone()
         if version != self._data_version:
             self._data_version = version
@@ -224,7 +225,7 @@ class SqliteStore:
         return self._cache
 
     def _when_free(self, statement: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
-        """Wait for other processes' transactions, which take microseconds: SQLite itself sleeps for milliseconds."""
+        """Execute once other processes' transactions end: they take microseconds, but SQLite sleeps milliseconds."""
         until = time.monotonic() + BUSY_SECONDS
         while True:
             try:
@@ -235,7 +236,7 @@ class SqliteStore:
                 time.sleep(BUSY_NAP)
 
     async def load(self, key: LoginKey) -> Login | None:
-        """The row as it is, or None. What cannot be read is removed, for it would be in everybody's way."""
+        """The current row, or None. A row that cannot be read is deleted: it would block every login under its key."""
         try:
             row = self._fresh_cache().rows.get(key)
             if row is not None:
@@ -253,19 +254,19 @@ class SqliteStore:
     async def swap(
         self, old: Login | None, new: Login, spends: Iterable[Spend] = (), record: Record | None = None
     ) -> Swap | Limited | Recorded:
-        """Put `new` in place of `old`, touch the limits and write the record: all of it, or nothing."""
+        """Replace `old` with `new`, apply `spends` and write the record, atomically; see `login.ports.Store`."""
         spends = tuple(spends)
         return await self._run(lambda batch: batch.swap(old, new, spends, record))
 
     async def spend(self, spends: Iterable[Spend], record: Record | None = None) -> Limited | Recorded | None:
-        """Touch limits and write a record: all of it, or nothing."""
+        """Apply `spends` and write a record, atomically."""
         spends = tuple(spends)
         if not spends and record is None:
             return None
         return await self._run(lambda batch: batch.spend(spends, record))
 
     async def full_at(self, spends: Iterable[Spend]) -> dict[Spend, float]:
-        """What is stored of limits."""
+        """The stored time of each limit; 0 where none is stored."""
         try:
             query = "SELECT full_at FROM limits WHERE name=?"
             found = {spend: self._when_free(query, (storage_key(spend),)).fetchone() for spend in spends}
@@ -274,12 +275,12 @@ class SqliteStore:
         return {spend: full_at[0] if full_at else 0.0 for spend, full_at in found.items()}
 
     async def remember(self, key: bytes, value: bytes, ttl: float) -> None:
-        """Keep a value for `ttl` seconds, over restarts."""
+        """Keep a value for `ttl` seconds, also over restarts."""
         until = self._now() + ttl
         await self._run(lambda batch: batch.keep(key, value, until))
 
     async def recall(self, key: bytes) -> bytes | None:
-        """A value that was kept and still is, or None."""
+        """The value stored under `key`, or None if there is none or it has expired."""
         try:
             query = "SELECT value FROM kept WHERE key=? AND until>?"
             found = self._when_free(query, (key, self._now())).fetchone()
@@ -288,7 +289,7 @@ class SqliteStore:
         return found[0] if found else None
 
     async def open_logins(self) -> int:
-        """How many rows wait for their code."""
+        """Number of rows that wait for their code."""
         try:
             query = "SELECT count(*) FROM rows WHERE ends_at>? AND open"
             (count,) = self._when_free(query, (self._now(),)).fetchone()
@@ -297,9 +298,12 @@ class SqliteStore:
         return int(count)
 
     async def sweep(self) -> int:
-        """Drop what has ended, a bounded piece at a time; returns how many rows were still waiting for a code."""
+        """Delete what has expired; returns how many of the deleted rows still waited for a code.
+
+        One call looks at up to `SWEPT_AT_ONCE` rows, limits, and records of each kind.
+        """
         now = self._now()
-        self._cache.clear()  # this connection's own writes leave its `data_version` as it was
+        self._cache.clear()  # `data_version` does not change with this connection's own writes
         with self._transaction() as base:
             query = "SELECT key, open FROM rows WHERE ends_at<=? LIMIT ?"
             ended = base.execute(query, (now - REPEATED_FOR, SWEPT_AT_ONCE)).fetchall()
@@ -316,7 +320,7 @@ class SqliteStore:
         return sum(is_open for _, is_open in ended)
 
     def _sweep_records(self, base: sqlite3.Connection, table: str, now: float) -> None:
-        """Remove the oldest records: those beyond the bound, and those that have ended."""
+        """Delete the oldest records: those beyond `MAX_RECORDS`, and expired ones."""
         (newest,) = base.execute(f"SELECT coalesce(max(number), 0) FROM {table}").fetchone()  # noqa: S608 - a constant
         base.execute(f"DELETE FROM {table} WHERE number<=?", (newest - MAX_RECORDS,))  # noqa: S608
         oldest = f"SELECT number, until FROM {table} ORDER BY number LIMIT ?"  # noqa: S608
@@ -325,7 +329,7 @@ class SqliteStore:
         base.executemany(f"DELETE FROM {table} WHERE number=?", ended)  # noqa: S608
 
     def _checkpoint(self) -> None:
-        """Move the write-ahead log into the file, on a connection of its own so that no login waits for the disk."""
+        """Copy the write-ahead log into the file, on a separate connection so that no login waits for the disk."""
         try:
             other = sqlite3.connect(self._path, timeout=BUSY_SECONDS)
             try:
@@ -336,7 +340,7 @@ class SqliteStore:
             raise Unavailable("store", str(problem)) from None
 
     async def close(self) -> None:
-        """Commit what waits and close the file; a last connection checkpoints it."""
+        """Commit the waiting operations and close the file; SQLite checkpoints when the last connection closes."""
         if self._waiting:
             self._flush()
         self._base.close()

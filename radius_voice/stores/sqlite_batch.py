@@ -1,7 +1,7 @@
-"""One transaction of the SQLite store: each row, limit and record is read at most once and written at most once.
+"""One transaction of the SQLite store.
 
-Operations that arrive together share a transaction. Later ones see what earlier ones have changed, so conflicts between
-them are found here and not in the file.
+Operations that arrive together share a transaction. Later ones see the changes of earlier ones, so conflicts between
+them are found in memory. Each row, limit and record is written at most once, and limits are read at most once.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MAX_CACHED_ROWS = 10_000
 MAX_CACHED_LIMITS = 100_000
 
 RECORDS = {True: "verified_requests", False: "other_requests"}
-"""The tables of records, by whether the first factor held. `number` counts, so that the oldest are found quickly."""
+"""The tables of records, by `Record.verified`. The oldest records have the lowest `number`."""
 
 FIND_RECORD = " UNION ALL ".join(f"SELECT value FROM {table} WHERE key=?1 AND until>?2" for table in RECORDS.values())  # noqa: S608
 LIVE_ELSEWHERE = "SELECT key FROM rows WHERE person=? AND key<>? AND live_until>?"
@@ -28,19 +28,19 @@ OPEN_ROW = "REPLACE INTO rows (version, live_until, open, body, key, id, person,
 
 
 class Cache:
-    """Rows and limits as they were committed, valid while no other connection writes to the file."""
+    """Committed rows and limits, valid until another connection writes to the file."""
 
     def __init__(self) -> None:
         self.rows: dict[LoginKey, Login] = {}
         self.limits: dict[str, float] = {}
 
     def clear(self) -> None:
-        """Forget everything: the file may say something else."""
+        """Remove everything, because the file may differ."""
         self.rows.clear()
         self.limits.clear()
 
     def trim(self) -> None:
-        """Keep the memory that it takes bounded."""
+        """Bound the memory used: clear what has grown too large."""
         if len(self.rows) > MAX_CACHED_ROWS:
             self.rows.clear()
         if len(self.limits) > MAX_CACHED_LIMITS:
@@ -48,7 +48,7 @@ class Cache:
 
 
 class Batch:
-    """Operations of one transaction at wall-clock time `now`. Raises sqlite3.Error."""
+    """The operations of one transaction at `now`, wall-clock seconds. Methods raise sqlite3.Error."""
 
     def __init__(self, base: sqlite3.Connection, cache: Cache, now: float) -> None:
         self._base = base
@@ -71,7 +71,7 @@ class Batch:
         recorded = self._obstacle(record)
         if recorded is not None:
             return recorded
-        has_place = old is not None and old.live_at(self._now)  # while its call lives no other can have taken it
+        has_place = old is not None and old.live_at(self._now)  # while its call is live, no other row's can be
         if new.live_at(self._now) and not has_place and self._lives_elsewhere(new):
             return Swap.BUSY
         limited = self._settle(spends)
@@ -90,11 +90,11 @@ class Batch:
         return obstacle
 
     def keep(self, key: bytes, value: bytes, until: float) -> None:
-        """Keep a value until that wall-clock time."""
+        """Store a value until `until`, wall-clock seconds."""
         self._kept.append((key, value, until))
 
     def write(self) -> None:
-        """Write what has changed; to be committed."""
+        """Write all changes; the caller commits them."""
         base = self._base
         for key, row in self._rows.items():
             body = (row.version, row.call.live_until if row.live_at(self._now) else 0.0, row.verdict is None, pack(row))
@@ -109,13 +109,13 @@ class Batch:
             base.executemany("REPLACE INTO kept VALUES (?,?,?)", self._kept)
 
     def committed(self) -> None:
-        """What was written is in the file: keep it in the cache."""
+        """Put the changes into the cache; to be called after the commit."""
         self._cache.rows.update(self._rows)
         self._cache.limits.update(self._limits)
         self._cache.trim()
 
     def _seen(self, key: LoginKey) -> tuple[str, int] | None:
-        """Id and version of the row under `key`."""
+        """Id and version of the row under `key`, or None."""
         row = self._rows.get(key)
         if row is not None:
             return row.id, row.version
@@ -147,7 +147,7 @@ class Batch:
         return None
 
     def _read(self, names: Iterable[str]) -> dict[str, float]:
-        """The stored times of those limits that no operation has changed yet; 0 where there is none."""
+        """The stored times of the limits in `names` that no operation has changed; 0 where none is stored."""
         cached = self._cache.limits
         names = {name for name in names if name not in self._limits}
         missing = [name for name in names if name not in cached]
@@ -158,7 +158,7 @@ class Batch:
         return {name: cached[name] for name in names}
 
     def _obstacle(self, record: Record | None) -> Recorded | None:
-        """The record that stands in the way of `record`, or None."""
+        """The stored record that prevents `record` from being written, or None."""
         if record is None:
             return None
         changed = self._records.get(record.key)
