@@ -9,7 +9,7 @@ from radius_voice.config.errors import Finding, readable
 from radius_voice.config.schema import Policy, Settings
 from radius_voice.login.model import User
 from radius_voice.login.phone import country_of, is_fictional, refusal
-from radius_voice.login.script import ENGLISH, LANGUAGES, phrases_for
+from radius_voice.login.script import LANGUAGES, is_spoken
 from radius_voice.words import suggestion
 
 SHOWN = 3
@@ -43,7 +43,7 @@ def _source_warnings(path: tuple[str, ...], users: Sequence[User], *, developmen
     foreign = [
         f"{readable(user.name)} ({readable(user.language)}{suggestion(user.language, LANGUAGES)})"
         for user in users
-        if phrases_for(user.language) is ENGLISH and not user.language.lower().startswith(ENGLISH.language)
+        if not is_spoken(user.language)
     ]
     if foreign:
         spoken = ", ".join(sorted(LANGUAGES))

@@ -101,7 +101,9 @@ def require_redis() -> None:
         import radius_voice.stores.redis  # noqa: PLC0415
         import radius_voice.stores.redis_link  # noqa: F401, PLC0415
     except ModuleNotFoundError:
-        raise ValueError("store.type: redis needs packages of its own; run: pip install radius-voice[redis]") from None
+        raise ValueError(
+            "store.type: redis needs packages of its own; run: pip install 'radius-voice[redis]'"
+        ) from None
 
 
 def redis_store(store: RedisStore, key: bytes) -> Store:

@@ -35,7 +35,7 @@ class StrictYamlError(ValueError):
 
     def __init__(self, name: str, errors: list[tuple[int, str]]) -> None:
         self.name = name
-        self.errors = sorted(errors)
+        self.errors = sorted(set(errors))
         super().__init__("\n".join(f"{name}:{line}: {message}" for line, message in self.errors))
 
 
@@ -52,7 +52,9 @@ def load(text: str, name: str, sections: Collection[str] | None = None) -> tuple
     except _TooDeep as broken:
         builder.refuse(broken.line, yaml_syntax.TOO_DEEP)
     except yaml.MarkedYAMLError as broken:
-        builder.refuse(*yaml_syntax.explain(broken, text, builder.quoted, sections))
+        line, message = yaml_syntax.explain(broken, text, builder.quoted, sections)
+        if all(line != known for known, _ in builder.errors):
+            builder.refuse(line, message)
     except (yaml.YAMLError, UnicodeError):
         builder.refuse(_unreadable_line(text), "holds a character that YAML forbids (a control character?)")
     if builder.errors:
@@ -121,6 +123,8 @@ class _Builder:
                 if event.style in ("'", '"'):
                     self.quoted = (line, cast("yaml.Mark", event.end_mark).line + 1)
                 plain = event.implicit[0]
+                if plain:
+                    self._check_plain(event.value, line)
                 self._add(scalar(event.value) if plain else event.value, line)
             case yaml.SequenceStartEvent() | yaml.MappingStartEvent():
                 self._check_properties(event, line)
@@ -132,6 +136,12 @@ class _Builder:
                 self._open.pop()
             case _:
                 pass
+
+    def _check_plain(self, text: str, line: int) -> None:
+        if text.startswith(yaml_syntax.CURLY_QUOTES):
+            self.refuse(line, yaml_syntax.CURLY_QUOTE)
+        elif yaml_syntax.SPECIAL_SPACE.match(text[:1]):
+            self.refuse(line, yaml_syntax.NO_BREAK_SPACE)
 
     def _check_properties(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent, line: int) -> None:
         if event.anchor is not None:
@@ -162,7 +172,9 @@ class _Builder:
     def _take_key(self, into: _Open, key: Value, line: int) -> None:
         into.at_key = False
         into.refused = True
-        if not isinstance(key, str):
+        if isinstance(key, dict):
+            self.refuse(line, f"a key that is not text; {yaml_syntax.TEMPLATE}")
+        elif not isinstance(key, str):
             self.refuse(line, "a key that is not text; put it in quotes")
         elif key in into.first_lines:
             self.refuse(line, f"{key!r} stands twice, first in line {into.first_lines[key]}")

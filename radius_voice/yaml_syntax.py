@@ -41,8 +41,14 @@ MIXED = "a key and an item that begins with '-' are beside each other; a mapping
 FIRST_LINE = "the first key is indented and the keys below it are not; remove the spaces before it"
 TOO_DEEP = "nested too deeply"
 TAGS = "tags (!name) are not allowed; quote the value if the ! is meant"
+CURLY_QUOTE = "a curly quote begins this value or key; write straight quotes, \" or ', in place of curly ones"
+NO_BREAK_SPACE = "a no-break space or another special space; replace it by a normal space"
+TEMPLATE = "{{ }} of a template is not filled in here; write the value itself, or put it in quotes if it is meant"
 OTHER = "not valid YAML; check the indentation, quotes and colons of this line and the line above"
 
+CURLY_QUOTES = ("\u201c", "\u201d", "\u201e", "\u2018", "\u2019", "\u201a")
+SPECIAL_SPACE = re.compile("[ \t]*(- +)*([\\w.-]+:)?[\u00a0\u1680\u2000-\u200b\u202f\u205f\u3000]")
+"""A special space as indentation, or directly after a key's colon."""
 ITEM = r"(- +)*"
 KEY_WITHOUT_SPACE = re.compile(ITEM + r"[\w.-]+:\S")
 KEY_AND_COLON = re.compile(ITEM + r"""("[^"]*"|'[^']*'|[^:#"']|:(?=\S))*:(\s|$)""")
@@ -64,6 +70,9 @@ def explain(
     said = f"{error.context} {error.problem}"
     if quoted[0] < quoted[1] == line:
         return quoted[0], OPEN_QUOTE
+    special = next((number for number in range(1, line + 1) if SPECIAL_SPACE.match(place.lines.text(number))), 0)
+    if special:
+        return special, NO_BREAK_SPACE
     if "tab character" in said or place.lines.text(line)[column : column + 1] == "\t":
         return line, TAB
     for words, message in MESSAGES.items():

@@ -30,6 +30,12 @@ UNEVEN = "the indentation fits none of the lines above; indent what belongs toge
 MIXED = "a key and an item that begins with '-' are beside each other; a mapping has only keys, a list only items"
 FIRST_LINE = "the first key is indented and the keys below it are not; remove the spaces before it"
 TAGS = "tags (!name) are not allowed; quote the value if the ! is meant"
+CURLY_QUOTE = "a curly quote begins this value or key; write straight quotes, \" or ', in place of curly ones"
+NO_BREAK_SPACE = "a no-break space or another special space; replace it by a normal space"
+TEMPLATE = (
+    "a key that is not text; {{ }} of a template is not filled in here; "
+    "write the value itself, or put it in quotes if it is meant"
+)
 OTHER = "not valid YAML; check the indentation, quotes and colons of this line and the line above"
 
 CLIENT = "clients:\n  hq:\n    address: 10.0.0.1\n"
@@ -125,6 +131,14 @@ MISTAKES = {
     "an item indented one less": ("reply:\n  - set: 1\n - set: 2\n", 3, UNEVEN),
     "an item and a key": ("a:\n  - hush\n  b: 1\n", 3, MIXED),
     "a key and an item": ("a:\n  b: hush\n  - x\n", 3, MIXED),
+    "curly quotes": ("hq:\n  secret: \u201chush\u201d\n", 2, CURLY_QUOTE),
+    "curly quotes in braces": ("hq: {secret: \u2018hush\u2019}\n", 1, CURLY_QUOTE),
+    "curly quotes around a colon": ("hq:\n  secret: \u201chush: x\u201d\n", 2, CURLY_QUOTE),
+    "no-break spaces before a key": (f"{CLIENT}\xa0\xa0\xa0\xa0secret: hush\n", 4, NO_BREAK_SPACE),
+    "no-break spaces after spaces": (f"{CLIENT}  \xa0\xa0secret: hush\n    policy: x\n", 4, NO_BREAK_SPACE),
+    "no-break spaces before every key": ("clients:\n\xa0\xa0hq: {}\n", 2, NO_BREAK_SPACE),
+    "a no-break space after a colon": ("hq:\n  secret:\xa0hush\n  policy: x\n", 2, NO_BREAK_SPACE),
+    "a template": ("hq:\n  secret: {{ hush }}\n", 2, TEMPLATE),
     "a tag": ("hq:\n  secret: !hush! hush\n", 2, TAGS),
     "another format": ("[clients]\nsecret: hush\n", 2, OTHER),
 }

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import signal
+from typing import Any
 
 import click
 
@@ -13,10 +15,29 @@ ACCOUNT = "AC" + "0" * 32
 HIGHEST_PORT = 65535
 
 
+class Range(click.FloatRange):
+    """A range of numbers, without nan, which is neither less nor greater than its ends."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number; ends the command, by click.BadParameter, with the range when it is outside."""
+        number: float = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value} is not in the range {self._describe_range()}.", param, ctx)
+        return number
+
+
 @click.command("simulate-twilio")
 @click.option("--listen", required=True, metavar="HOST:PORT", help="A loopback address; port 0 takes a free one.")
-@click.option("--latency", default=0.0, show_default=True, help="Seconds that placing a call takes.")
-@click.option("--fail-rate", default=0.0, show_default=True, help="Fraction of calls answered 500; half of them ring.")
+@click.option(
+    "--latency", type=Range(0, 3600), default=0.0, show_default=True, help="Seconds that placing a call takes."
+)
+@click.option(
+    "--fail-rate",
+    type=Range(0, 1),
+    default=0.0,
+    show_default=True,
+    help="Fraction of calls answered 500; half of them ring.",
+)
 @click.option("--account-sid", default=ACCOUNT, show_default=True, help="The one account there is.")
 @click.option("--auth-token", default="simulated-token", show_default=True, help="Its auth token.")
 def simulate_twilio(listen: str, latency: float, fail_rate: float, account_sid: str, auth_token: str) -> None:

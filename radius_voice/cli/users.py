@@ -36,6 +36,17 @@ def _phones(_context: click.Context, _option: click.Parameter, texts: tuple[str,
     return phones
 
 
+def _language(_context: click.Context, _option: click.Parameter, language: str) -> str:
+    from radius_voice.config.errors import readable
+    from radius_voice.login.script import LANGUAGES, is_spoken
+    from radius_voice.words import suggestion
+
+    if not is_spoken(language):
+        known = f"{suggestion(language, LANGUAGES)}; spoken are {', '.join(sorted(LANGUAGES))}"
+        click.echo(f"warning: the language {readable(language)} is not spoken, calls are in English{known}", err=True)
+    return language
+
+
 PHONES = click.option(
     "--phone", "phones", multiple=True, required=True, callback=_phones, help="In order of preference."
 )
@@ -50,7 +61,7 @@ def users() -> None:
 @FILE
 @click.argument("name")
 @PHONES
-@click.option("--language", default="en", show_default=True, help="What the call is spoken in.")
+@click.option("--language", default="en", show_default=True, callback=_language, help="What the call is spoken in.")
 @click.option("--group", "groups", multiple=True, help="For the policies' rules; may be given again.")
 def add(path: Path, name: str, phones: tuple[Phone, ...], language: str, groups: tuple[str, ...]) -> None:
     """Add NAME to a users file, and make the file when there is none.
@@ -63,7 +74,7 @@ def add(path: Path, name: str, phones: tuple[Phone, ...], language: str, groups:
 
     with _explained(path):
         try:
-            _read(path)
+            _read(path, may_be_empty=True)
             password = hashed(asked_password())
         except FileNotFoundError:
             password = hashed(asked_password())
@@ -224,13 +235,14 @@ def _person(path: Path, name: str) -> Person:
         return person_of(_read(path), str(path), name)
 
 
-def _read(path: Path) -> dict[str, Person]:
+def _read(path: Path, *, may_be_empty: bool = False) -> dict[str, Person]:
     """Every user of the file by canonical name. Raises OSError or ValueError."""
     from radius_voice.files import read_file
     from radius_voice.identity.users_edit import text_of
     from radius_voice.identity.users_text import parse
 
-    return parse(text_of(*read_file(path), path), str(path))
+    text = text_of(*read_file(path), path)
+    return {} if may_be_empty and not text.strip() else parse(text, str(path))
 
 
 @contextmanager

@@ -11,7 +11,9 @@ import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from radius_voice.config.section import KeyProblem
 from radius_voice.strict_yaml import Path as KeyPath
+from radius_voice.strict_yaml import scalar
 from radius_voice.words import suggestion
 
 Finding: TypeAlias = tuple[KeyPath, str]
@@ -21,9 +23,9 @@ SENTENCES = {
     "missing": "is missing; add it",
     "string_type": "must be text",
     "string_unicode": "holds half a character (a surrogate); write the whole one",
-    "int_type": "must be a whole number",
+    "int_type": "must be a whole number{quotes}",
     "int_from_float": "must be a whole number",
-    "bool_type": "must be true or false",
+    "bool_type": "must be true or false{quotes}",
     "tuple_type": "must be a list{example}",
     "greater_than_equal": "must be at least {ge}",
     "less_than_equal": "must be at most {le}",
@@ -32,7 +34,7 @@ SENTENCES = {
     "too_short": "must not be empty{example}",
     "too_long": "must have at most {max_length} items{example}",
     "literal_error": "must be {expected}{mapping}{suggestion}",
-    "union_tag_invalid": "is of no known type; known are {expected_tags}{suggestion}",
+    "union_tag_invalid": "is not a known type; known are {expected_tags}{suggestion}",
     "union_tag_not_found": "has no type; add one of {types}",
 }
 QUOTED = re.compile("'([^']*)'")
@@ -88,9 +90,13 @@ def findings_of(error: ValidationError, tree: Any, schema: Mapping[str, Any]) ->
             case "too_short" if value != ([] if details["ctx"]["field_type"] == "Tuple" else {}):
                 continue  # pydantic does not count items that are wrong; they are told of already
             case "extra_forbidden":
-                yield _unknown_key(path, value, schema)
+                yield _unknown_key(path, _walked(path[:-1], tree)[1], schema)
             case "missing":
                 yield (*path, str(details["loc"][-1])), SENTENCES["missing"]
+            case "union_tag_invalid":
+                yield (*path, "type"), _sentence(details, path, value, schema)
+            case "value_error" if isinstance(details["ctx"]["error"], KeyProblem):
+                yield (*path, *details["ctx"]["error"].path), str(details["ctx"]["error"])
             case _:
                 yield path, _sentence(details, path, value, schema)
 
@@ -100,6 +106,9 @@ def _sentence(details: ErrorDetails, path: KeyPath, value: Any, schema: Mapping[
     if value is None and kind not in ("union_tag_not_found", "value_error"):
         holds_keys = any("properties" in node or "patternProperties" in node for node in nodes_at(schema, path))
         return f"has no value; {'indent what belongs to it' if holds_keys else 'give it one'} or remove the key"
+    types = [node["const"] for node in nodes_at(schema, (*path, "type")) if "const" in node]
+    if kind in MAPPINGS and value in types:
+        return f"must be a mapping; write {{type: {value}}}"
     if kind in MAPPINGS:
         return "must be a mapping: its keys on lines of their own, indented below it"
     if kind == "string_type" and isinstance(value, bool | int | float):
@@ -115,9 +124,16 @@ def _sentence(details: ErrorDetails, path: KeyPath, value: Any, schema: Mapping[
             "example": _example(path, schema),
             "suggestion": suggestion(str(context.get("tag", value)), known),
             "mapping": _or_mapping(path, schema),
-            "types": ", ".join(node["const"] for node in nodes_at(schema, (*path, "type")) if "const" in node),
+            "types": ", ".join(types),
+            "quotes": _without_quotes(kind, value),
         }
     )
+
+
+def _without_quotes(kind: str, value: Any) -> str:
+    meant = scalar(value) if isinstance(value, str) else None
+    fits = isinstance(meant, bool) if kind == "bool_type" else type(meant) is int
+    return "; write it without quotes" if fits else ""
 
 
 def _or_mapping(path: KeyPath, schema: Mapping[str, Any]) -> str:
@@ -151,9 +167,15 @@ def _walked(location: Sequence[str | int], tree: Any) -> tuple[KeyPath, Any]:
     return path, tree
 
 
-def _unknown_key(path: KeyPath, value: Any, schema: Mapping[str, Any]) -> Finding:
+def _unknown_key(path: KeyPath, section: Mapping[str | int, Any], schema: Mapping[str, Any]) -> Finding:
     *above, key = path
-    known = [name for node in nodes_at(schema, tuple(above)) for name in node.get("properties", ())]
+    value, kind = section[key], section.get("type")
+    nodes = nodes_at(schema, tuple(above))
+    own = [node for node in nodes if _type_of(node) in (None, kind)] or nodes
+    known = [name for node in own for name in node.get("properties", ())]
+    others = [str(_type_of(node)) for node in nodes if node not in own and key in node.get("properties", ())]
+    if others:
+        return path, f"belongs to type {' or '.join(others)}, not to {kind}; remove it, or change the type"
     meant = suggestion(str(key), known)
     # `{secret: abc,def}` and `{secret:abc}` make a key of a secret, or of half of one.
     if value is None and not (meant and READABLE.fullmatch(str(key))):
@@ -163,6 +185,11 @@ def _unknown_key(path: KeyPath, value: Any, schema: Mapping[str, Any]) -> Findin
         return path, f"unknown key{meant}"
     indent = "; if it belongs to the section above, indent it" if isinstance(value, dict) and not above else ""
     return path, f"unknown key; known here are {', '.join(dict.fromkeys(known))}{indent}"
+
+
+def _type_of(node: Mapping[str, Any]) -> Any:
+    """The `type` of a section that has several, None for others."""
+    return node.get("properties", {}).get("type", {}).get("const")
 
 
 def nodes_at(schema: Mapping[str, Any], path: KeyPath) -> list[Mapping[str, Any]]:

@@ -273,18 +273,17 @@ class HostPort:
     port: int
 
 
-def _host_port(value: Any, _place: Place) -> HostPort:
-    found = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9._-]+)):([0-9]{1,5})", text_of(value))
-    if found is None or not 1 <= int(found[3]) <= HIGHEST_PORT:
-        raise ValueError("not a server; write HOST:PORT, like redis.example.org:6379 or [2001:db8::1]:6379")
-    return HostPort(found[1] or found[2], int(found[3]))
+def host_port(example: str, usual_port: int) -> Kind:
+    """`HOST:PORT`, IPv6 in brackets; it becomes a HostPort. `example` is a host."""
+    examples = [f"{example}:{usual_port}", f"[2001:db8::1]:{usual_port}"]
 
+    def read(value: Any, _place: Place) -> HostPort:
+        found = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9._-]+)):([0-9]{1,5})", text_of(value))
+        if found is None or not 1 <= int(found[3]) <= HIGHEST_PORT:
+            raise ValueError(f"not a server; write HOST:PORT, like {' or '.join(examples)}")
+        return HostPort(found[1] or found[2], int(found[3]))
 
-HOST_PORT = Kind(
-    _host_port,
-    {"type": "string", "pattern": ".+:[0-9]{1,5}$", "examples": ["redis.example.org:6379", "[2001:db8::1]:6379"]},
-)
-"""`HOST:PORT`, IPv6 in brackets; it becomes a HostPort."""
+    return Kind(read, {"type": "string", "pattern": ".+:[0-9]{1,5}$", "examples": examples})
 
 
 def _url(value: Any, _place: Place) -> str:

@@ -102,7 +102,7 @@ def load(
         raise ConfigError(str(error).splitlines()) from None
     if not isinstance(tree, dict):
         what = "is empty" if tree is None else "is not a mapping of settings"
-        raise ConfigError([f"{path}:1: {what}; config/minimal.yaml shows the least it must say"])
+        raise ConfigError([f"{path}:1: {what}; make a new configuration with: radius-voice init DIRECTORY"])
     place = Place(Path(os.path.abspath(path)).parent, os.environ if environ is None else environ)  # noqa: PTH100 - a link's own folder counts
     if not for_service:
         place.unavailable = UnavailableSecret

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from radius_voice.config.errors import Finding, dotted, readable
-from radius_voice.config.kinds import Network
+from radius_voice.config.kinds import Network, shown
 from radius_voice.config.schema import (
     Admin,
     Audit,
@@ -139,7 +139,7 @@ def secret_warnings(settings: Settings, directory: Path) -> Iterator[Finding]:
             if first[1] != path[1]:
                 yield path, f"is the same as {dotted(first)}; give each gateway a secret of its own"
             elif first != path:
-                yield path, "is listed twice; write the new and the old secret, or only one"
+                yield path, "is listed twice; write the old and the new secret, or only one"
 
 
 def _secrets(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
@@ -243,7 +243,8 @@ def _references(draft: Draft) -> Iterator[Finding]:
         if not source and several:
             yield path, f"say which of {_list(draft.identity_names)}"
         elif source and source not in draft.identity_names and (role, source) != ("first_factor", "none"):
-            yield path, _unknown("identity source", source, draft.identity_names)
+            known = [*draft.identity_names, *(["none"] if role == "first_factor" else [])]
+            yield path, _unknown("identity source", source, known)
     if "none" in draft.identity_names:
         yield ("identity", "none"), "none means that the gateway checks passwords; use another name"
 
@@ -290,7 +291,11 @@ def _twilio(draft: Draft, provider: TwilioVoice, path: KeyPath) -> Iterator[Find
             yield (*path, "base_url"), "would send credentials in clear; write https://"
     yield from _certificates(provider.ca_file, (*path, "ca_file"))
     if provider.connect_timeout > provider.timeout:
-        yield (*path, "connect_timeout"), "is longer than timeout, which it is part of; make it shorter"
+        if "connect_timeout" in provider.model_fields_set:
+            yield (*path, "connect_timeout"), "is longer than timeout, which it is part of; make it shorter"
+        else:
+            least = shown(provider.connect_timeout)
+            yield (*path, "timeout"), f"is shorter than connect_timeout, which is part of it; write at least {least}"
 
 
 def _fixed(draft: Draft, provider: Fixed, path: KeyPath) -> Iterator[Finding]:

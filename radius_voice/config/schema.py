@@ -15,7 +15,6 @@ from pydantic import Discriminator, Field, Tag, ValidationInfo, model_validator
 from radius_voice.config.kinds import (
     ATTRIBUTE_VALUE,
     COUNTRIES,
-    HOST_PORT,
     NETWORK,
     NUMBER_PREFIX,
     PATH,
@@ -29,11 +28,12 @@ from radius_voice.config.kinds import (
     OrMany,
     duration,
     endpoint,
+    host_port,
     place_of,
 )
 from radius_voice.config.limits import Limits
 from radius_voice.config.secrets import Secret
-from radius_voice.config.section import Section, section, written
+from radius_voice.config.section import KeyProblem, Section, section, written
 from radius_voice.config.stores import MemoryStore, Store
 from radius_voice.login.phone import Phone
 from radius_voice.login.policy import PROVIDER_SECONDS
@@ -87,7 +87,7 @@ class Client(Section):
     )
     """An address, a network, or a list of them; the longest prefix applies."""
     secret: Annotated[tuple[Secret, ...], Field(strict=False, min_length=1, max_length=2), OrMany()] = Field(
-        ..., examples=[[{"file": "new.secret"}, {"file": "old.secret"}]]
+        ..., examples=[[{"file": "old.secret"}, {"file": "new.secret"}]]
     )
     """The shared secret; a list of two while it is being changed."""
     require_message_authenticator: Literal["yes", "auto", "no"] = "yes"
@@ -127,8 +127,11 @@ class Challenge(Section):
 
     @model_validator(mode="after")
     def _cap_holds_a_call(self) -> Challenge:
-        if self.cap < self.ring + max(self.lifetime, CALL_BESIDES_RINGING):
-            raise ValueError("cap is shorter than ring and lifetime (110s at least) together; make cap longer")
+        least = self.ring + max(self.lifetime, CALL_BESIDES_RINGING)
+        if self.cap < least:
+            rest = max(self.lifetime, CALL_BESIDES_RINGING)
+            why = "lifetime" if rest == self.lifetime else "placing and speaking, which last longer than lifetime"
+            raise KeyProblem(f"must be at least {least:g}s: ring ({self.ring:g}s) + {rest:g}s ({why})", "cap")
         return self
 
 
@@ -223,11 +226,12 @@ class TwilioVoice(Section):
         by_token = self.auth_token is not None
         key, secret = self.api_key is not None, self.api_secret is not None
         if key is not secret or by_token is key:
-            raise ValueError("write either auth_token, or api_key and api_secret together")
+            written_keys = ("api_key",) if key else ("api_secret",) if secret else ()
+            raise KeyProblem("write either auth_token, or api_key and api_secret together", *written_keys)
         if (self.region is None) is not (self.edge is None):
-            raise ValueError("region and edge belong together; write both or none")
+            raise KeyProblem("region and edge belong together; write both or none", "edge" if self.edge else "region")
         if self.base_url is not None and self.region is not None:
-            raise ValueError("base_url names the whole host; remove region and edge, or base_url")
+            raise KeyProblem("names the whole host; remove region and edge, or base_url", "base_url")
         return self
 
 
@@ -258,7 +262,7 @@ class Delivery(Section):
 class Syslog(Section):
     """A syslog server that receives a copy of the audit log."""
 
-    server: Annotated[HostPort, HOST_PORT]
+    server: Annotated[HostPort, host_port("syslog.example.org", 6514)]
     """The syslog server: HOST:PORT."""
     tls: bool = True
     """Whether to use TLS and verify the server's certificate."""
@@ -322,9 +326,10 @@ class Settings(Section):
     @model_validator(mode="after")
     def _workers_share_a_store(self) -> Settings:
         if self.server.workers > 1 and not sys.platform.startswith("linux"):
-            raise ValueError("server.workers: more than one needs Linux; leave it out here")
+            raise KeyProblem("more than one needs Linux; leave it out here", "server", "workers")
         if self.server.workers > 1 and isinstance(self.store, MemoryStore):
-            raise ValueError("server.workers: more than one cannot share a store of type memory; use sqlite or redis")
+            text = "more than one cannot share a store of type memory; use sqlite or redis"
+            raise KeyProblem(text, "server", "workers")
         return self
 
 

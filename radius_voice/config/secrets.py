@@ -133,7 +133,10 @@ def _looked_up(source: dict[str, Any], place: Place) -> str:
             return _read(Path(directory) / name)
         case {"env": _} | {"credential": _}:
             raise ValueError("not the name of an environment variable or a credential")
-    raise ValueError(f"not a source of a secret{suggestion(next(iter(source)), SOURCES)}; {MEND}")
+    key = next(iter(source))
+    if key.startswith(tuple(f"{name}:" for name in SOURCES)):
+        raise ValueError(f"a space is missing after the colon; {MEND}")
+    raise ValueError(f"not a source of a secret{suggestion(key, SOURCES)}; {MEND}")
 
 
 def _read(path: Path) -> str:

@@ -17,6 +17,14 @@ def section(**more: Any) -> Any:
     return Field(default_factory=dict, validate_default=True, **more)
 
 
+class KeyProblem(ValueError):
+    """What is wrong with a key of a section. `path` leads from the section to the key."""
+
+    def __init__(self, text: str, *path: str) -> None:
+        super().__init__(text)
+        self.path = path
+
+
 class Section(BaseModel):
     """A mapping with known keys."""
 

@@ -7,9 +7,9 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Discriminator, Field, model_validator
 
-from radius_voice.config.kinds import HOST_PORT, PATH, HostPort, duration
+from radius_voice.config.kinds import PATH, HostPort, duration, host_port
 from radius_voice.config.secrets import Secret
-from radius_voice.config.section import Section, written
+from radius_voice.config.section import KeyProblem, Section, written
 
 
 class SqliteStore(Section):
@@ -33,9 +33,9 @@ class RedisStore(Section):
 
     type: Literal["redis"]
     """The type of the store."""
-    servers: Annotated[tuple[Annotated[HostPort, HOST_PORT], ...], Field(strict=False, min_length=1)] = Field(
-        ..., examples=[["redis.example.org:6379"]]
-    )
+    servers: Annotated[
+        tuple[Annotated[HostPort, host_port("redis.example.org", 6379)], ...], Field(strict=False, min_length=1)
+    ] = Field(..., examples=[["redis.example.org:6379"]])
     """HOST:PORT of the server; with mode: sentinel of the Sentinels, with mode: cluster of some nodes."""
     mode: Literal["standalone", "sentinel", "cluster"] = "standalone"
     """How the server that holds the data is found."""
@@ -59,13 +59,15 @@ class RedisStore(Section):
     @model_validator(mode="after")
     def _belongs_together(self) -> RedisStore:
         if (self.mode == "sentinel") is not (self.service is not None):
-            raise ValueError("service, the master's name, belongs to mode: sentinel; write both or none")
+            text = "service, the master's name, belongs to mode: sentinel; write both or none"
+            raise KeyProblem(text, "service" if self.service is not None else "mode")
         if self.mode == "standalone" and len(self.servers) > 1:
-            raise ValueError("standalone is one server; remove the others, or write mode: sentinel or mode: cluster")
+            text = "standalone is one server; remove the others, or write mode: sentinel or mode: cluster"
+            raise KeyProblem(text, "servers")
         if self.username is not None and self.password is None:
-            raise ValueError("username needs a password; add it")
+            raise KeyProblem("needs a password; add it", "username")
         if self.ca_file is not None and not self.tls:
-            raise ValueError("ca_file is for TLS; write tls: true too")
+            raise KeyProblem("is for TLS; write tls: true too", "ca_file")
         return self
 
 

@@ -38,8 +38,8 @@ class Person:
 def parse(text: str, file: str) -> dict[str, Person]:
     """Read everybody in `text`, by folded name; `file` is for messages. Raises UsersFileError with every error."""
     if not text.strip():
-        # Half-written by an editor, most likely; a file that means nobody says so by a comment or by {}.
-        raise UsersFileError(f"{file}:1: the file is empty; add somebody with: radius-voice users add")
+        # An editor probably has not written it yet; a file without users has a comment or {}.
+        raise UsersFileError(f"{file}:1: the file is empty; add a user with: radius-voice users add")
     try:
         root, lines = strict_yaml.load(text, file)
     except strict_yaml.StrictYamlError as problem:
@@ -65,13 +65,20 @@ def parse(text: str, file: str) -> dict[str, Person]:
 
 
 def with_user(text: str, file: str, user: User, password: str) -> str:
-    """Append a user to the text; raises ValueError when the name is taken or the file cannot be appended to."""
+    """Append a user to the text, which may be empty.
+
+    Raises ValueError when the name is taken or the file cannot be appended to.
+    """
     if not canonical_name(user.id):
         raise ValueError("a name of spaces alone; give a name")
-    people = parse(text, file)
+    text = text if text.strip() else ""
+    people = parse(text, file) if text else {}
     taken = people.get(canonical_name(user.id))
     if taken:
-        raise ValueError(f"{file}: {taken.user.id!r} is there already; edit the file, or choose another name")
+        raise ValueError(
+            f"{file}: {taken.user.id!r} is there already; change it with: radius-voice users set-phone, or "
+            "radius-voice users set-password, or choose another name"
+        )
     entry = [
         f"{_written(user.id)}:",
         f"  password: {password}",
@@ -81,7 +88,7 @@ def with_user(text: str, file: str, user: User, password: str) -> str:
     ]
     if user.disabled:
         entry.append("  disabled: true")
-    between = "" if text.endswith("\n") else "\n"
+    between = "" if not text or text.endswith("\n") else "\n"
     changed = text + between + "\n".join(entry) + "\n"
     return checked(changed, file, people | {canonical_name(user.id): Person(user, password, 0)})
 

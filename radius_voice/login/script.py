@@ -93,6 +93,11 @@ def phrases_for(language: str) -> Phrases:
     return LANGUAGES.get(language.replace("_", "-").partition("-")[0].lower(), ENGLISH)
 
 
+def is_spoken(language: str) -> bool:
+    """Whether calls in `language` are not in English for want of phrases."""
+    return phrases_for(language) is not ENGLISH or language.lower().startswith(ENGLISH.language)
+
+
 def lines(script: Script) -> list[Line]:
     """The message in order: greeting, the code digit by digit three times over, closing."""
     phrases = phrases_for(script.language)

@@ -310,7 +310,7 @@ def test_missing_packages_of_a_store_are_found(write, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "radius_voice.stores.redis_link", None)
     monkeypatch.delattr("radius_voice.stores.redis_link", raising=False)
     result = run("check", "--config", path)
-    assert (1, True) == (result.exit_code, "run: pip install radius-voice[redis]" in result.stderr)
+    assert (1, True) == (result.exit_code, "run: pip install 'radius-voice[redis]'" in result.stderr)
 
 
 def test_a_store_that_cannot_be_connected_to_is_bad(write):

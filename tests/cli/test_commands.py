@@ -423,6 +423,23 @@ def test_simulate_twilio_listens_on_loopback_alone():
         assert (2, True) == (told.exit_code, "write a loopback address and a port" in told.stderr)
 
 
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--fail-rate", "3"),
+        ("--fail-rate", "-1"),
+        ("--fail-rate", "nan"),
+        ("--latency", "-1"),
+        ("--latency", "nan"),
+        ("--latency", "inf"),
+    ],
+)
+def test_simulate_twilio_refuses_a_number_out_of_range(option, value):
+    told = run("simulate-twilio", "--listen", "127.0.0.1:99999", option, value)
+    assert (2, True) == (told.exit_code, f"'{option}': {value}" in told.stderr)
+    assert "is not in the range" in told.stderr
+
+
 def test_simulate_twilio_says_when_its_port_is_taken():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

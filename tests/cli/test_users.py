@@ -114,6 +114,23 @@ def test_adding_makes_the_file_and_then_appends_to_it(path):
     assert verify(alice.password, "arctangent")
 
 
+@pytest.mark.parametrize("text", ["", "\n", " \t\n  "])
+def test_adding_to_an_empty_file_writes_the_user(path, text):
+    path.write_text(text)
+    path.chmod(0o600)
+    ended = add(path, "zoe", "--phone", "+4915112345678")
+    assert (0, f"{path}: zoe added\n") == (ended.exit_code, ended.stdout)
+    assert path.read_text().startswith("zoe:\n")
+    assert ["zoe"] == list(parse(path.read_text(), "users.yaml"))
+
+
+def test_adding_a_user_whose_language_is_not_spoken_warns(path):
+    ended = add(path, "alice", "--phone", "+4915112345678", "--language", "it")
+    warning = "warning: the language it is not spoken, calls are in English; spoken are de, en, es, fr\n"
+    assert (0, warning) == (ended.exit_code, ended.stderr)
+    assert "" == add(path, "bob", "--phone", "+4915112345678", "--language", "de-AT").stderr
+
+
 def test_a_bad_phone_makes_no_file_and_tells_the_mend(path):
     ended = add(path, "alice", "--phone", "4155550123")
     assert 2 == ended.exit_code
@@ -156,6 +173,7 @@ def test_a_name_that_is_taken_is_refused_and_the_file_stays(path):
     ended = add(path, "Alice", "--phone", "+14155550124")
     assert 1 == ended.exit_code
     assert "'alice' is there already" in ended.stderr
+    assert "radius-voice users set-phone, or radius-voice users set-password" in ended.stderr
     assert before == path.read_text()
 
 

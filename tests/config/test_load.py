@@ -65,7 +65,7 @@ def test_all_errors_are_told_at_once_in_the_order_of_lines(file):
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        ("", "1: is empty"),
+        ("", "1: is empty; make a new configuration with: radius-voice init DIRECTORY"),
         ("# nothing\n", "1: is empty"),
         ("- a\n", "1: is not a mapping of settings"),
         ("just text", "1: is not a mapping of settings"),
@@ -144,7 +144,11 @@ def test_yes_and_no_are_words(file):
         ("identity.people.type", "ldap", "must be 'users_file'"),
         ("policies.staff.first_factor", "nobody", "no such identity source"),
         ("policies.staff.directory", "none", "no such identity source"),
-        ("policies.staff.challenge", {"cap": "1m"}, "cap is shorter"),
+        (
+            "policies.staff.challenge",
+            {"cap": "1m"},
+            "challenge.cap: must be at least 150s: ring (30s) + 120s (lifetime)",
+        ),
         ("policies.staff.countries", [], "any"),
         ("policies.staff.countries", ["us"], "capital"),
         ("policies.staff.allow_numbers", "+4915", "must be a list; write it like ['+4915', '+12025550123']"),
@@ -176,7 +180,15 @@ def test_yes_and_no_are_words(file):
         ("delivery.providers.twilio.ca_file", "radius-voice.yaml", "holds no certificate in PEM"),
         ("audit.syslog", {"server": "127.0.0.1:6514", "ca_file": "radius-voice.yaml"}, "holds no certificate in PEM"),
         ("delivery.providers.twilio.connect_timeout", "20s", "is longer than timeout"),
+        ("delivery.providers.twilio.timeout", "1s", "twilio.timeout: is shorter than connect_timeout"),
         ("delivery.providers.nobody", {"type": "fixed", "code": "123456"}, "development: true alone"),
+        ("server.max_in_flight", "6", "must be a whole number; write it without quotes"),
+        ("server.max_in_flight", "6.5", "must be a whole number"),
+        ("development", "true", "must be true or false; write it without quotes"),
+        ("store", "redis", "store: must be a mapping; write {type: redis}"),
+        ("clients.office-vpn.secret", {"file:x.secret": None}, "a space is missing after the colon; write"),
+        ("audit.syslog", {"server": "hush"}, "like syslog.example.org:6514 or [2001:db8::1]:6514"),
+        ("store", {"type": "redis", "servers": ["hush"]}, "like redis.example.org:6379 or [2001:db8::1]:6379"),
         ("limits.calls.person", 5, "write it like '10 per 10m'"),
         ("limits.calls.person", "0 per 10m", "or off"),
         ("limits.calls_a_day.all", "10 per 1h", "30 per 24h"),
@@ -210,7 +222,7 @@ def test_a_wrong_value_is_refused_with_its_mend(file, key, value, expected):
             "and several as a list, like [192.0.2.10, 198.51.100.0/24]",
         ),
         ("clients.office-vpn.address", [], "must not be empty; write it like [192.0.2.10, 198.51.100.0/24]"),
-        ("clients.office-vpn.secret", ["a", "b", "c"], "items; write it like [{file: new.secret}, {file: old.secret}]"),
+        ("clients.office-vpn.secret", ["a", "b", "c"], "items; write it like [{file: old.secret}, {file: new.secret}]"),
         ("policies.default.methods", "voice", "must be a list; write it like [voice]"),
         ("policies.default.countries", "US", "write a list of countries, like [US, GB], or any"),
         ("policies.default.reply", {"set": {"Class": "a"}}, "must be a list; write it like [{set: {Class: VPN}}]"),
@@ -231,6 +243,7 @@ def test_an_error_of_a_list_shows_a_list(file, key, value, expected):
         ("clients.office-vpn.policy", "Staff", "there is no such policy; did you mean staff?"),
         ("identity.people.type", "users-file", "must be 'users_file'; did you mean users_file?"),
         ("policies.staff.directory", "People", "there is no such identity source; did you mean people?"),
+        ("policies.staff.first_factor", "None", "there is no such identity source; did you mean none?"),
         ("policies.staff.on_unavailable", "rejct", "'silence' or 'reject'; did you mean reject?"),
         ("policies.staff.methods", ["voise"], "must be 'voice'; did you mean voice?"),
         ("policies.staff.countries", ["US", "UK"], "UK is no country code (did you mean GB?); write ISO 3166 codes"),
@@ -252,6 +265,43 @@ def test_an_unknown_word_is_answered_with_the_known_one_that_is_near(file, key, 
     tree.setdefault("policies", {}).setdefault("staff", {})
     errors = file.errors(tree)
     assert any(expected in error for error in errors), errors
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("store", {"type": "sqlite", "servers": ["a:1"]}, "store.servers: belongs to type redis, not to sqlite"),
+        (
+            "store",
+            {"type": "redis", "servers": ["a:1"], "path": "x"},
+            "store.path: belongs to type sqlite, not to redis",
+        ),
+        (
+            "delivery.providers.fixed",
+            {"type": "fixed", "code": "123456", "api_key": "x"},
+            "delivery.providers.fixed.api_key: belongs to type twilio-voice, not to fixed",
+        ),
+        ("store", {"type": "sqlite", "zzz": 1}, "store.zzz: unknown key; known here are type, path"),
+        ("identity.people", {"type": ["x"], "zzz": 1}, "zzz: unknown key; known here are type, path"),
+    ],
+)
+def test_a_key_of_another_type_is_named_as_one(file, key, value, expected):
+    errors = file.errors(changed(key, value))
+    assert any(expected in error for error in errors), errors
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "expected"),
+    [
+        ("server:\n  state: x\n  workers: 4\nstore: {type: memory}\n", 3, "server.workers: more than one cannot"),
+        ("policies:\n  default:\n    challenge:\n      digits: 6\n      cap: 60s\n", 5, "challenge.cap: must be at"),
+        ("store:\n  type: redis\n  servers: [a:1]\n  ca_file: x\n", 4, "store.ca_file: is for TLS"),
+        ("store:\n  path: x\n  type: sqlit\n", 3, "store.type: is not a known type; known are 'sqlite'"),
+    ],
+)
+def test_a_rule_of_a_section_points_to_the_line_of_its_key(file, text, line, expected):
+    errors = file.errors(text + yaml.safe_dump(sample()))
+    assert any(error.startswith(f"radius-voice.yaml:{line}: ") and expected in error for error in errors), errors
 
 
 @pytest.mark.parametrize(

@@ -59,13 +59,13 @@ def test_what_is_no_server_is_refused(file: File, server: Any) -> None:
         ({"service": "mymaster"}, "write both or none"),
         ({"servers": ["a:1", "b:1"]}, "standalone is one server"),
         ({"servers": []}, "must not be empty"),
-        ({"username": "somebody"}, "username needs a password"),
+        ({"username": "somebody"}, "username: needs a password"),
         ({"ca_file": "ca.pem"}, "write tls: true too"),
         ({"ca_file": "ca.pem", "tls": True}, "there is no such file"),
         ({"ca_file": "radius-voice.yaml", "tls": True}, "holds no certificate in PEM"),
         ({"prefix": "{x}"}, "write it like radius-voice"),
         ({"timeout": "11s"}, "between 0.05s and 10s"),
-        ({"path": "state.db"}, "unknown key"),
+        ({"path": "state.db"}, "belongs to type sqlite, not to redis"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(file: File, wrong: dict[str, Any], mend: str) -> None:
@@ -101,5 +101,5 @@ def test_missing_packages_are_told_with_the_command_that_installs_them(
     settings = file.load(with_store()).settings
     monkeypatch.setitem(sys.modules, "radius_voice.stores.redis_link", None)
     monkeypatch.delattr("radius_voice.stores.redis_link", raising=False)
-    with pytest.raises(ValueError, match=r"pip install radius-voice\[redis\]"):
+    with pytest.raises(ValueError, match=r"pip install 'radius-voice\[redis\]'"):
         open_store(settings)

@@ -245,7 +245,7 @@ def test_a_secret_that_two_gateways_share_gets_a_warning(file, write):
 
 def test_a_secret_that_is_listed_twice_gets_a_warning(file):
     (warning,) = file.load(changed("clients.office-vpn.secret", [SECRETS[0], SECRETS[0]])).warnings
-    assert "clients.office-vpn.secret[1]: is listed twice; write the new and the old secret, or only one" in warning
+    assert "clients.office-vpn.secret[1]: is listed twice; write the old and the new secret, or only one" in warning
 
 
 @pytest.mark.parametrize(

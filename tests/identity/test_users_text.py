@@ -52,7 +52,7 @@ def test_everything_that_a_file_tells_is_read():
 def test_nobody_can_be_told_by_a_comment_and_not_by_an_empty_file():
     assert parse("# nobody yet\n", "users.yaml") == {}
     assert parse("{}", "users.yaml") == {}
-    assert told(" \n") == ["users.yaml:1: the file is empty; add somebody with: radius-voice users add"]
+    assert told(" \n") == ["users.yaml:1: the file is empty; add a user with: radius-voice users add"]
 
 
 @pytest.mark.parametrize(
