@@ -6,10 +6,12 @@ import os
 import pwd
 import shlex
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from radius_voice.files import status_of
 
 ANY_ACCESS = 0o007
 WRITE_ACCESS = 0o002
@@ -58,10 +60,23 @@ def exposure(path: Path, status: os.stat_result, others: int, uid: int | None) -
     if uid is not None and status.st_uid not in (0, uid):
         owner, service = account_of(status.st_uid).name, account_of(uid).name
         allowed = "root" if uid == 0 else f"root or {service}"
+        other_user = (
+            f"start serve as user {owner} if the service is meant to run as {owner}, by systemd's User= or by "
+            f"setpriv --reuid={owner} --regid={account_of(status.st_uid).gid} --init-groups; if root is meant, "
+        )
         yield (
             f"{path}: belongs to user {owner}, and must belong to {allowed}, the user of the service; "
-            f"run: chown {service} {shlex.quote(str(path))}"
+            f"{other_user if uid == 0 else ''}run: chown {service} {shlex.quote(str(path))}"
         )
+
+
+def owner_ids(files: Iterable[Path]) -> set[int]:
+    """The user ids of the owners of the files that exist."""
+    owners = set()
+    for file in files:
+        with suppress(OSError):
+            owners.add(status_of(file).st_uid)
+    return owners
 
 
 def can_act_as(account: Account) -> bool:

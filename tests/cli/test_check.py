@@ -361,6 +361,32 @@ def test_files_are_judged_for_the_owner_of_the_state_directory(installed, other)
     assert (1, f"Error: {audit}: Permission denied\n") == (served.returncode, served.stderr)
 
 
+def test_files_of_another_user_are_not_to_be_given_to_root_where_no_user_is_named(installed, other):  # noqa: F811
+    for file in installed.parent.iterdir():
+        shutil.chown(file, OTHER)
+    result = run("check", "--config", installed)
+    assert 1 == result.exit_code
+    assert "chown" not in result.stderr
+    assert f"if the service runs as {OTHER}, add: --user {OTHER} (and --state DIRECTORY" in result.stderr
+    result = run("check", "--config", installed, "--user", OTHER)
+    assert "belongs to" not in result.stderr
+
+
+def test_a_service_that_root_starts_by_mistake_learns_the_user_to_start_it_as(installed, other):  # noqa: F811
+    (installed.parent / "state").mkdir(0o700)
+    shutil.chown(installed.parent / "state", OTHER)
+    served = program("serve", "--config", installed)
+    expected = f"start serve as user {OTHER} if the service is meant to run as {OTHER}, by systemd's User= or by setpriv"
+    assert (1, True) == (served.returncode, expected in served.stderr), served.stderr
+    assert f"; if root is meant, run: chown root {installed.parent / 'state'}\n" in served.stderr
+
+
+def test_a_state_directory_that_cannot_be_created_may_be_somewhere_else(installed, other):  # noqa: F811
+    result = run("check", "--config", installed, "--user", OTHER)
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("server.state: ")]
+    assert "systemd's StateDirectory=), add it: --state /var/lib/radius-voice; or else run: install -d" in line
+
+
 def test_what_root_left_in_the_state_directory_is_found(installed, other):  # noqa: F811
     give(installed.parent, OTHER)
     state = installed.parent / "state"
