@@ -54,6 +54,7 @@ def check(path: Path, connect: bool, user: str | None, state: Path | None) -> No
     """Validate a configuration, try what serve needs at start, and print the policy that results."""
     from radius_voice import preflight
     from radius_voice.advice import user_warnings
+    from radius_voice.build import announcements
 
     account, configuration, sources, errors = _examined(path, user, state)
     settings = configuration.settings
@@ -62,7 +63,7 @@ def check(path: Path, connect: bool, user: str | None, state: Path | None) -> No
     errors += [*_slow(configuration, sources), *(finding.text for finding in found if finding.checked)]
     users = {name: source.everyone() for name, source in sources.items()}
     of_users = () if errors else configuration.placed(user_warnings(settings, users))
-    for warning in (*configuration.warnings, *of_users):
+    for warning in (*configuration.warnings, *announcements(settings), *of_users):
         click.echo(f"warning: {warning}", err=True)
     for finding in found:
         if not finding.checked:
