@@ -117,7 +117,8 @@ def load(
     errors = [*_exposed(path, status, tree, place, owner), *placed(str(path), lines, findings)]
     if settings is None or errors:
         raise ConfigError(errors, {name: source.path for name, source in draft.identity.items()})
-    warnings = [*rules.warnings(draft, clock()), *rules.secret_warnings(settings, place.directory)]
+    unused = rules.unused_policies(draft, _mapping(tree.get("policies")))
+    warnings = [*rules.warnings(draft, clock()), *unused, *rules.secret_warnings(settings, place.directory)]
     told = tuple(placed(str(path), lines, warnings))
     return Loaded(settings, told, tuple(dict.fromkeys(place.secret_files)), str(path), lines)
 
