@@ -62,7 +62,8 @@ def check(path: Path, connect: bool, user: str | None, state: Path | None) -> No
     found = list(preflight.findings(path, configuration, account, readable))
     errors += [*_slow(configuration, sources), *(finding.text for finding in found if finding.checked)]
     users = {name: source.everyone() for name, source in sources.items()}
-    of_users = () if errors else configuration.placed(user_warnings(settings, users))
+    without_password = {name: source.without_password() for name, source in sources.items()}
+    of_users = () if errors else configuration.placed(user_warnings(settings, users, without_password))
     for warning in (*configuration.warnings, *announcements(settings), *of_users):
         click.echo(f"warning: {warning}", err=True)
     for finding in found:

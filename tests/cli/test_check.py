@@ -458,6 +458,16 @@ def test_what_serve_announces_at_start_is_a_warning(write, tmp_path):
         assert f"warning: {text}" in result.stderr
 
 
+def test_users_without_a_password_get_a_warning(write, tmp_path):
+    path = write()
+    (tmp_path / "users.yaml").write_text('alice: {phones: ["+15005550010"]}\n')
+    assert (
+        "identity.people.path: users without a password cannot log in: alice" in run("check", "--config", path).stderr
+    )
+    (tmp_path / "users.yaml").write_text("{}\n")
+    assert "identity.people.path: holds no user" in run("check", "--config", path).stderr
+
+
 def test_a_user_that_does_not_exist_is_wrong_usage(write):
     result = run("check", "--config", write(), "--user", "no-such-user")
     assert (2, True) == (result.exit_code, "this machine has no user no-such-user" in result.stderr)
