@@ -70,6 +70,23 @@ def exposure(path: Path, status: os.stat_result, others: int, uid: int | None) -
         )
 
 
+def exposed_directories(files: Iterable[Path], uid: int | None) -> Iterator[str]:
+    """Why the directories of these files cannot be trusted: another user could replace a file. See `exposure`.
+
+    In a directory with the sticky bit only the owners of file and directory can do that. Files that do not exist are
+    left out. Where a file is a link, the directory of the link and of what it names are judged.
+    """
+    problems: dict[str, None] = {}
+    for file in files:
+        with suppress(OSError, ValueError):  # a file that cannot be read is reported where it is read
+            owner = status_of(file).st_uid
+            for directory in (file.absolute().parent, file.resolve().parent):
+                status = status_of(directory)
+                sticky = status.st_mode & stat.S_ISVTX and (uid is None or owner in (0, uid))
+                problems |= dict.fromkeys(exposure(directory, status, 0 if sticky else WRITE_ACCESS, uid))
+    yield from problems
+
+
 def owner_ids(files: Iterable[Path]) -> set[int]:
     """The user ids of the owners of the files that exist."""
     owners = set()

@@ -139,7 +139,8 @@ def _account(user: str | None, path: Path, configuration: Loaded) -> Account:
     with suppress(OSError):
         return account_of(settings.server.state.stat().st_uid)
     files = (path, *configuration.secret_files, *(source.path for source in settings.identity.values()))
-    owners = {account_of(uid).name for uid in owner_ids(files) - {0, os.geteuid()}}
+    directories = [file.absolute().parent for file in files]
+    owners = {account_of(uid).name for uid in owner_ids([*files, *directories]) - {0, os.geteuid()}}
     if len(owners) == 1:
         (owner,) = owners
         raise click.ClickException(
