@@ -154,7 +154,7 @@ def _run(command: list[str], folder: Path, standard_input: str, fine: tuple[int,
 
 @contextmanager
 def _started(command: str, folder: Path, pattern: str) -> Iterator[tuple[str, str]]:
-    """A command of radius-voice that runs: what `pattern` finds in its first line, and that line with our ports."""
+    """A command of radius-voice that runs: what `pattern` finds in its first line that matches, and that line with our ports."""
     process = subprocess.Popen(  # noqa: S603 - commands of this file
         [*PROGRAM, *command.split()[1:]], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -162,11 +162,14 @@ def _started(command: str, folder: Path, pattern: str) -> Iterator[tuple[str, st
     if stream is None:
         raise RuntimeError("no pipe")
     try:
-        line = stream.readline()
-        found = re.search(pattern, line)
-        if found is None:
+        said = ""
+        for line in stream:  # warnings come first
+            said += line
+            if found := re.search(pattern, line):
+                break
+        else:
             process.kill()
-            raise RuntimeError(f"{command}: {line}{stream.read()}")
+            raise RuntimeError(f"{command}: {said}")
         yield found[1], line.replace(found[1], TWILIO)
     finally:
         process.send_signal(signal.SIGTERM)

@@ -16,20 +16,31 @@ SHOWN = 3
 """How many users or countries a warning names."""
 
 
-def user_warnings(settings: Settings, users: Mapping[str, Sequence[User]]) -> Iterator[Finding]:
+def user_warnings(
+    settings: Settings, users: Mapping[str, Sequence[User]], without_password: Mapping[str, Sequence[User]]
+) -> Iterator[Finding]:
     """Warnings about the users of each identity source. They name a few users and no phone.
+
+    `without_password` are the users of each source that have no password.
 
     Takes some 30 us per phone: with many users not to be run where packets are answered.
     """
     used = sorted({client.policy for client in settings.clients.values()})
     for name, everyone in users.items():
+        path = ("identity", name, "path")
+        if not everyone:
+            yield path, "holds no user, so every login is rejected; add users with: radius-voice users add"
+        passwords = [readable(user.name) for user in without_password[name] if not user.disabled]
+        if passwords and any(settings.policies[policy].first_factor == name for policy in used):
+            yield path, f"users without a password cannot log in: {_some(passwords)}"
         active = [user for user in everyone if not user.disabled]
         if any(settings.policies[policy].directory == name for policy in used):
-            yield from _source_warnings(("identity", name, "path"), active, development=settings.development)
+            yield from _source_warnings(path, active, development=settings.development)
     for name in used:
         policy = settings.policies[name]
         active = [user for user in users[policy.directory] if not user.disabled]
-        yield from _group_warnings(name, policy, active)
+        if active:
+            yield from _group_warnings(name, policy, active)
         yield from _phone_warnings(name, policy, active, allowed_numbers(settings, policy))
 
 

@@ -224,7 +224,9 @@ class Service:
         if self._worker is not None and self._worker.number:
             return
         users = {name: source.everyone() for name, source in built.identity.items()}
-        for warning in await in_daemon_thread(lambda: loaded.placed(user_warnings(loaded.settings, users))):
+        without_password = {name: source.without_password() for name, source in built.identity.items()}
+        find = partial(user_warnings, loaded.settings, users, without_password)
+        for warning in await in_daemon_thread(lambda: loaded.placed(find())):
             self._tell("warning", warning)
 
     async def _retire(self, old: Built) -> None:

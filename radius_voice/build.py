@@ -259,6 +259,16 @@ def bypass_until(settings: Settings) -> float:
 def announcements(settings: Settings) -> list[str]:
     """What must not go unnoticed at every start."""
     said = []
+    if settings.development:
+        said.append(
+            "development: true allows what a real service must not have: providers on this machine or by plain HTTP, a "
+            "fixed code, port 0, calls to Twilio's test numbers, and a readable configuration that holds secrets; remove it"
+        )
+    for name, policy in settings.policies.items():
+        if policy.first_factor == NO_FIRST_FACTOR:
+            said.append(
+                f"policy {name}: first_factor is none: only the gateway checks passwords, and calls are placed without"
+            )
     for name, provider in settings.delivery.providers.items():
         if isinstance(provider, Fixed):
             said.append(f"development: provider {name} calls nobody and every code is the same")

@@ -6,10 +6,12 @@ import os
 import pwd
 import shlex
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from radius_voice.files import status_of
 
 ANY_ACCESS = 0o007
 WRITE_ACCESS = 0o002
@@ -58,10 +60,40 @@ def exposure(path: Path, status: os.stat_result, others: int, uid: int | None) -
     if uid is not None and status.st_uid not in (0, uid):
         owner, service = account_of(status.st_uid).name, account_of(uid).name
         allowed = "root" if uid == 0 else f"root or {service}"
+        other_user = (
+            f"start serve as user {owner} if the service is meant to run as {owner}, by systemd's User= or by "
+            f"setpriv --reuid={owner} --regid={account_of(status.st_uid).gid} --init-groups; if root is meant, "
+        )
         yield (
             f"{path}: belongs to user {owner}, and must belong to {allowed}, the user of the service; "
-            f"run: chown {service} {shlex.quote(str(path))}"
+            f"{other_user if uid == 0 else ''}run: chown {service} {shlex.quote(str(path))}"
         )
+
+
+def exposed_directories(files: Iterable[Path], uid: int | None) -> Iterator[str]:
+    """Why the directories of these files cannot be trusted: another user could replace a file. See `exposure`.
+
+    In a directory with the sticky bit only the owners of file and directory can do that. Files that do not exist are
+    left out. Where a file is a link, the directory of the link and of what it names are judged.
+    """
+    problems: dict[str, None] = {}
+    for file in files:
+        with suppress(OSError, ValueError):  # a file that cannot be read is reported where it is read
+            owner = status_of(file).st_uid
+            for directory in (file.absolute().parent, file.resolve().parent):
+                status = status_of(directory)
+                sticky = status.st_mode & stat.S_ISVTX and (uid is None or owner in (0, uid))
+                problems |= dict.fromkeys(exposure(directory, status, 0 if sticky else WRITE_ACCESS, uid))
+    yield from problems
+
+
+def owner_ids(files: Iterable[Path]) -> set[int]:
+    """The user ids of the owners of the files that exist."""
+    owners = set()
+    for file in files:
+        with suppress(OSError):
+            owners.add(status_of(file).st_uid)
+    return owners
 
 
 def can_act_as(account: Account) -> bool:

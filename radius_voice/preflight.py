@@ -14,7 +14,6 @@ import stat
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -179,7 +178,9 @@ def _creatable(key: str, directory: Path, account: Account) -> Iterator[Finding]
     above = next(parent for parent in directory.absolute().parents if parent.exists())
     if not above.is_dir() or not has_access(above, os.W_OK | os.X_OK, account):
         command = f"install -d -o {account.name} -m 700 {shlex.quote(str(directory))}"
-        yield Finding(f"{key}: {directory}: cannot be created by user {account.name} in {above}; run: {command}")
+        yield Finding(
+            f"{key}: {directory}: cannot be created by user {account.name} in {above}; {STATE_HINT}; or else run: {command}"
+        )
 
 
 def _accessible(key: str, file: Path, mode: int, account: Account, fix: str) -> Iterator[Finding]:
@@ -245,9 +246,4 @@ def _holds(status: Mapping[str, Any] | None, key: str, wanted: Endpoint) -> bool
     if status is None:
         return False
     held = [status["admin"]] if key == ADMIN_LISTEN else status["listen"]
-    return any(port == wanted.port and _overlap(host, wanted.host) for host, port in held)
-
-
-def _overlap(one: str, other: str) -> bool:
-    first, second = ip_address(one), ip_address(other)
-    return first == second or (first.version == second.version and (first.is_unspecified or second.is_unspecified))
+    return any(Endpoint(host, port).overlaps(wanted) for host, port in held)

@@ -16,13 +16,13 @@ US, GERMAN, PREMIUM, INVALID = "+14155551234", "+4915112345678", "+19001550123",
 def warned(tmp_path):
     """The warnings of a configuration with these users, without the file's folder and line."""
 
-    def warned(tree, *users):
+    def warned(tree, *users, without_password=()):
         path = tmp_path / "radius-voice.yaml"
         (tmp_path / "users.yaml").touch()
         path.write_text(yaml.safe_dump(tree, sort_keys=False))
         path.chmod(0o600)
         loaded = load(path, {})
-        told = loaded.placed(user_warnings(loaded.settings, {"people": users}))
+        told = loaded.placed(user_warnings(loaded.settings, {"people": users}, {"people": without_password}))
         assert not [phone for user in users for phone in user.phones if phone.e164[1:] in str(told)]
         assert all(sentence.startswith(f"{path}:") for sentence in told)
         return [sentence.split(": ", 1)[1] for sentence in told]
@@ -45,6 +45,19 @@ def test_users_that_fit_to_the_configuration_get_no_warning(warned):
 
 def test_a_user_without_a_phone(warned):
     assert ["identity.people.path: users without a phone cannot log in: alice"] == warned(sample(), user("alice"))
+
+
+def test_a_user_without_a_password(warned):
+    users = (user("alice", US), user("bob", US, disabled=True))
+    expected = "identity.people.path: users without a password cannot log in: alice"
+    assert [expected] == warned(sample(), *users, without_password=users)
+    policy = {"first_factor": "none"}
+    assert [] == warned(changed("policies.default", policy), *users, without_password=users), "the gateway checks them"
+
+
+def test_a_users_file_without_any_user(warned):
+    expected = "identity.people.path: holds no user, so every login is rejected; add users with: radius-voice users add"
+    assert [expected] == warned(sample())
 
 
 def test_a_user_that_is_disabled_gets_no_warning(warned):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ import click
 
 from radius_voice.cli.common import at_state, config_option, loaded, run, state_option
 from radius_voice.faults import message_of
-from radius_voice.file_access import Account, account_named, account_of
+from radius_voice.file_access import Account, account_named, account_of, owner_ids
 
 if TYPE_CHECKING:
     from radius_voice.config.load import Loaded
@@ -53,6 +54,7 @@ def check(path: Path, connect: bool, user: str | None, state: Path | None) -> No
     """Validate a configuration, try what serve needs at start, and print the policy that results."""
     from radius_voice import preflight
     from radius_voice.advice import user_warnings
+    from radius_voice.build import announcements
 
     account, configuration, sources, errors = _examined(path, user, state)
     settings = configuration.settings
@@ -60,8 +62,9 @@ def check(path: Path, connect: bool, user: str | None, state: Path | None) -> No
     found = list(preflight.findings(path, configuration, account, readable))
     errors += [*_slow(configuration, sources), *(finding.text for finding in found if finding.checked)]
     users = {name: source.everyone() for name, source in sources.items()}
-    of_users = () if errors else configuration.placed(user_warnings(settings, users))
-    for warning in (*configuration.warnings, *of_users):
+    without_password = {name: source.without_password() for name, source in sources.items()}
+    of_users = () if errors else configuration.placed(user_warnings(settings, users, without_password))
+    for warning in (*configuration.warnings, *announcements(settings), *of_users):
         click.echo(f"warning: {warning}", err=True)
     for finding in found:
         if not finding.checked:
@@ -91,7 +94,7 @@ def _examined(
     configuration: Loaded | None = None
     account, errors = account_of(os.geteuid()), []
     try:
-        account = _account(user, at_state(load(path, for_service=False), state).settings)
+        account = _account(user, path, at_state(load(path, for_service=False), state))
         configuration = at_state(load(path, for_service=False, owner=account.uid), state)
         files = {name: source.path for name, source in configuration.settings.identity.items()}
     except ConfigError as problem:
@@ -122,17 +125,30 @@ def _slow(configuration: Loaded, sources: dict[str, UsersFile]) -> Iterator[str]
     )
 
 
-def _account(user: str | None, settings: Settings) -> Account:
-    """The user that the service runs as."""
+def _account(user: str | None, path: Path, configuration: Loaded) -> Account:
+    """The user that the service runs as.
+
+    Ends the command when it is not given and files of another user show that it is probably not the present one.
+    """
     if user is not None:
         try:
             return account_named(user)
         except KeyError:
             raise click.BadParameter(f"this machine has no user {user}", param_hint="--user") from None
-    try:
+    settings = configuration.settings
+    with suppress(OSError):
         return account_of(settings.server.state.stat().st_uid)
-    except OSError:
-        return account_of(os.geteuid())
+    files = (path, *configuration.secret_files, *(source.path for source in settings.identity.values()))
+    directories = [file.absolute().parent for file in files]
+    owners = {account_of(uid).name for uid in owner_ids([*files, *directories]) - {0, os.geteuid()}}
+    if len(owners) == 1:
+        (owner,) = owners
+        raise click.ClickException(
+            f"the files of this configuration belong to user {owner}, and the state directory {settings.server.state} "
+            f"does not exist; if the service runs as {owner}, add: --user {owner} "
+            f"(and --state DIRECTORY under systemd's StateDirectory=); or name the user of the service by --user"
+        )
+    return account_of(os.geteuid())
 
 
 def _describe(settings: Settings, people: dict[str, int]) -> None:

@@ -240,6 +240,12 @@ class Endpoint:
         """Whether only this machine can reach it."""
         return ip_address(self.host).is_loopback
 
+    def overlaps(self, other: Endpoint) -> bool:
+        """Whether two sockets of one protocol cannot have both addresses. IPv6 sockets take no IPv4 (IPV6_V6ONLY)."""
+        first, second = ip_address(self.host), ip_address(other.host)
+        same = first == second or (first.version == second.version and (first.is_unspecified or second.is_unspecified))
+        return same and self.port == other.port != 0
+
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 

@@ -33,7 +33,7 @@ from radius_voice.config.schema import (
 )
 from radius_voice.config.secrets import UnavailableSecret
 from radius_voice.config.stores import Store
-from radius_voice.file_access import READ_ACCESS, WRITE_ACCESS, exposure
+from radius_voice.file_access import READ_ACCESS, WRITE_ACCESS, exposed_directories, exposure
 from radius_voice.files import read_file
 
 LARGEST = 1_048_576
@@ -114,10 +114,13 @@ def load(
     findings += _key_file_findings(tree, place, owner)
     if for_service or findings:
         findings += rules.users_files(draft)
-    errors = [*_exposed(path, status, tree, place, owner), *placed(str(path), lines, findings)]
+    files = (path, *place.secret_files, *(source.path for source in draft.identity.values()))
+    exposed = [*_exposed(path, status, tree, place, owner), *exposed_directories(files, owner)]
+    errors = [*exposed, *placed(str(path), lines, findings)]
     if settings is None or errors:
         raise ConfigError(errors, {name: source.path for name, source in draft.identity.items()})
-    warnings = [*rules.warnings(draft, clock()), *rules.secret_warnings(settings, place.directory)]
+    unused = rules.unused_policies(draft, _mapping(tree.get("policies")))
+    warnings = [*rules.warnings(draft, clock()), *unused, *rules.secret_warnings(settings, place.directory)]
     told = tuple(placed(str(path), lines, warnings))
     return Loaded(settings, told, tuple(dict.fromkeys(place.secret_files)), str(path), lines)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import ssl
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -52,6 +52,9 @@ PLACEHOLDER_SECRET = "replace-me"  # noqa: S105 - it is what the user must repla
 TEST_NUMBER = "+15005550006"
 VARIABLE = re.compile(r"\$\{\w+\}|\$[A-Z][A-Z0-9_]*|\$\(.*\)|%[A-Z][A-Z0-9_]*%|\{\{.*\}\}")
 """How shells, Windows and templates write a variable."""
+ASSIGNMENT = re.compile(r"(export )?[A-Z_][A-Z0-9_]+=[^=]")
+"""How shells and environment files set a variable. Base64 has `=` only at its end."""
+QUOTED = re.compile(r"(['\"]).*\1")
 DOCUMENTATION = tuple(
     ip_network(text) for text in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")
 )
@@ -119,6 +122,14 @@ def warnings(draft: Draft, now: float) -> Iterator[Finding]:
         yield ("admin", "listen"), "metrics and health can be read by whoever reaches this address; 127.0.0.1 is safer"
 
 
+def unused_policies(draft: Draft, written: Iterable[str]) -> Iterator[Finding]:
+    """Policies among those `written` in the file that no client uses. `default` exists without being written, too."""
+    used = sorted(set(draft.policy_of.values()))
+    for name in written:
+        if name not in used:
+            yield ("policies", name), f"no client uses this policy; the clients use {_list(used)}"
+
+
 def users_files(draft: Draft) -> Iterator[Finding]:
     """Users files that cannot be read."""
     for name, source in draft.identity.items():
@@ -132,6 +143,10 @@ def secret_warnings(settings: Settings, directory: Path) -> Iterator[Finding]:
     for path, secret in _secrets(settings, ()):
         if VARIABLE.fullmatch(secret):
             yield path, "is the text of a variable, which is not expanded here; write {env: NAME}"
+        elif ASSIGNMENT.match(secret):
+            yield path, "holds the name of a variable (NAME=value) as part of the secret; remove NAME= and any quotes"
+        elif QUOTED.fullmatch(secret):
+            yield path, "holds quotes as part of the secret; remove them"
         elif _is_file(directory, secret):
             yield path, "is the name of a file; write {file: NAME} if the secret is in it"
         if path[0] == "clients":
@@ -175,6 +190,8 @@ def _server(draft: Draft) -> Iterator[Finding]:
         for index, endpoint in enumerate(listen):
             if endpoint in listen[:index]:
                 yield ("server", "listen", index), "is there twice; remove one"
+            elif shared := next((each for each in listen[:index] if endpoint.overlaps(each)), None):
+                yield ("server", "listen", index), f"overlaps with {shared}, on the same port; remove one of the two"
             if endpoint.port == 0 and not draft.development:
                 yield ("server", "listen", index), ports_free
         key = draft.server.key

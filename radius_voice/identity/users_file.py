@@ -109,6 +109,10 @@ class UsersFile:
         """Everybody as last read, in the file's order."""
         return tuple(person.user for person in self._content.people.values())
 
+    def without_password(self) -> tuple[User, ...]:
+        """Users that have no password, as last read."""
+        return tuple(person.user for person in self._content.people.values() if not person.password)
+
     @property
     def path(self) -> Path:
         """Where the file is."""

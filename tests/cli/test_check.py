@@ -7,6 +7,7 @@ import socket
 import sqlite3
 import subprocess
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from click.testing import CliRunner
@@ -65,6 +66,11 @@ def program(*arguments, start=PROGRAM):
     """A command as a process, which may be another user's."""
     command = [*start, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=3 * PATIENCE)
+
+
+def concerns(result):
+    """What a command says on standard error, besides that these are development configurations."""
+    return "".join(line for line in result.stderr.splitlines(True) if "warning: development: true" not in line)
 
 
 def listing(folder):
@@ -233,7 +239,7 @@ def house(write, tmp_path, phones, person, request):
 def test_a_port_that_the_running_service_of_this_configuration_has_is_no_error(house):
     for more in ((), ("--connect",)):
         result = run("check", "--config", house.path, *more)
-        assert (0, "") == (result.exit_code, result.stderr)
+        assert (0, "") == (result.exit_code, concerns(result))
     house.path.write_text(house.path.read_text().replace("udp://0.0.0.0:", "udp://127.0.0.1:"))
     assert 0 == run("check", "--config", house.path).exit_code, "the same port by another address"
 
@@ -299,7 +305,7 @@ def test_a_variable_is_checked_where_it_is_set(write, monkeypatch):
     path = write(CONFIGURATION.replace("{file: gateway.secret}", "{env: IN_THE_SHELL}"))
     monkeypatch.setenv("IN_THE_SHELL", SECRET)
     result = run("check", "--config", path)
-    assert (0, "") == (result.exit_code, result.stderr)
+    assert (0, "") == (result.exit_code, concerns(result))
 
 
 def test_missing_packages_of_a_store_are_found(write, monkeypatch):
@@ -343,7 +349,7 @@ def test_files_are_judged_for_the_user_that_is_named(installed, other):  # noqa:
     assert f"audit.path: {installed.parent}: is not accessible for user {OTHER}" in result.stderr
     give(installed.parent, OTHER)
     result = run("check", "--config", installed, "--user", OTHER)
-    assert (0, "") == (result.exit_code, result.stderr)
+    assert (0, "") == (result.exit_code, concerns(result))
 
 
 def test_files_are_judged_for_the_owner_of_the_state_directory(installed, other):  # noqa: F811
@@ -359,6 +365,34 @@ def test_files_are_judged_for_the_owner_of_the_state_directory(installed, other)
     assert f"audit.path: {audit}: is not accessible for user {OTHER} (mode 0600, owner root)" in result.stderr
     served = program("serve", "--config", installed, start=other)
     assert (1, f"Error: {audit}: Permission denied\n") == (served.returncode, served.stderr)
+
+
+def test_files_of_another_user_are_not_to_be_given_to_root_where_no_user_is_named(installed, other):  # noqa: F811
+    for file in installed.parent.iterdir():
+        shutil.chown(file, OTHER)
+    result = run("check", "--config", installed)
+    assert 1 == result.exit_code
+    assert "chown" not in result.stderr
+    assert f"if the service runs as {OTHER}, add: --user {OTHER} (and --state DIRECTORY" in result.stderr
+    result = run("check", "--config", installed, "--user", OTHER)
+    assert "belongs to" not in result.stderr
+
+
+def test_a_service_that_root_starts_by_mistake_learns_the_user_to_start_it_as(installed, other):  # noqa: F811
+    (installed.parent / "state").mkdir(0o700)
+    shutil.chown(installed.parent / "state", OTHER)
+    served = program("serve", "--config", installed)
+    expected = (
+        f"start serve as user {OTHER} if the service is meant to run as {OTHER}, by systemd's User= or by setpriv"
+    )
+    assert (1, True) == (served.returncode, expected in served.stderr), served.stderr
+    assert f"; if root is meant, run: chown root {installed.parent / 'state'}\n" in served.stderr
+
+
+def test_a_state_directory_that_cannot_be_created_may_be_somewhere_else(installed, other):  # noqa: F811
+    result = run("check", "--config", installed, "--user", OTHER)
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("server.state: ")]
+    assert "systemd's StateDirectory=), add it: --state /var/lib/radius-voice; or else run: install -d" in line
 
 
 def test_what_root_left_in_the_state_directory_is_found(installed, other):  # noqa: F811
@@ -407,6 +441,31 @@ def test_the_socket_of_a_service_of_another_user_leaves_its_port_unchecked(insta
     assert line.startswith(expected)
     assert line.endswith("only root and the user of the service may use it; run this as root")
     assert 0 == house.stop()
+
+
+def test_what_serve_announces_at_start_is_a_warning(write, tmp_path):
+    until = datetime.now(UTC) + timedelta(hours=1)
+    policies = (
+        f"policies: {{default: {{first_factor: none, on_delivery_failure: {{bypass_until: '{until.isoformat()}'}}}}}}\n"
+    )
+    result = run("check", "--config", write(CONFIGURATION + policies))
+    assert 0 == result.exit_code, result.stderr
+    for text in (
+        "development: true allows what a real service must not have: providers on this machine",
+        "policy default: first_factor is none: only the gateway checks passwords",
+        "a bypass is active",
+    ):
+        assert f"warning: {text}" in result.stderr
+
+
+def test_users_without_a_password_get_a_warning(write, tmp_path):
+    path = write()
+    (tmp_path / "users.yaml").write_text('alice: {phones: ["+15005550010"]}\n')
+    assert (
+        "identity.people.path: users without a password cannot log in: alice" in run("check", "--config", path).stderr
+    )
+    (tmp_path / "users.yaml").write_text("{}\n")
+    assert "identity.people.path: holds no user" in run("check", "--config", path).stderr
 
 
 def test_a_user_that_does_not_exist_is_wrong_usage(write):

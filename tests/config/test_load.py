@@ -460,3 +460,40 @@ def test_a_file_with_a_byte_order_mark_is_read(file):
 )
 def test_keys_that_need_a_restart_say_so(file, key, value, expected):
     assert expected == restart_needed(file.load(sample()).settings, file.load(changed(key, value)).settings)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "shown"),
+    [
+        ("udp://0.0.0.0:1812", "udp://127.0.0.1:1812", "0.0.0.0:1812"),
+        ("udp://127.0.0.1:1812", "udp://0.0.0.0:1812", "127.0.0.1:1812"),
+        ("udp://[::1]:1812", "udp://[::]:1812", "[::1]:1812"),
+    ],
+)
+def test_listen_addresses_that_overlap_are_an_error(file, one, other, shown):
+    (error,) = file.errors({"server": {"listen": [one, other]}, **sample()})
+    assert (
+        f"radius-voice.yaml:4: server.listen[1]: overlaps with {shown}, on the same port; remove one of the two"
+        == error
+    )
+
+
+@pytest.mark.parametrize(
+    "listen",
+    [
+        ["udp://0.0.0.0:1812", "udp://[::]:1812", "udp://0.0.0.0:1645"],
+        ["udp://127.0.0.1:1812", "udp://127.0.0.2:1812"],
+    ],
+)
+def test_listen_addresses_that_do_not_overlap_are_no_error(file, listen):
+    assert () == file.load(changed("server.listen", listen)).warnings
+
+
+def test_a_policy_that_no_client_uses_gets_a_warning(file):
+    loaded = file.load(changed("policies.staff", {"countries": ["US"]}))
+    (warning,) = loaded.warnings
+    assert warning.startswith(f"{file.path}:")
+    assert warning.endswith(": policies.staff: no client uses this policy; the clients use default")
+    tree = changed("policies", {"staff": {"countries": ["US"]}})
+    tree["clients"]["office-vpn"]["policy"] = "staff"
+    assert () == file.load(tree).warnings, "default is not written"

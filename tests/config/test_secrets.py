@@ -300,3 +300,31 @@ def test_a_secret_that_yaml_reads_as_a_key_is_not_shown(file, written):
     errors = "\n".join(file.errors(f"clients:\n  office: {{address: 10.0.0.1, {written}}}\n"))
     assert "nter2" not in errors
     assert "write KEY: VALUE with a space after the colon" in errors
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "OFFICE_VPN_SECRET=a-secret-of-24-characters",
+            "holds the name of a variable (NAME=value) as part of the secret",
+        ),
+        (
+            "export SECRET='a-secret-of-24-characters'",
+            "holds the name of a variable (NAME=value) as part of the secret",
+        ),
+        ('"a-secret-of-24-characters"', "holds quotes as part of the secret; remove them"),
+        ("'a-secret-of-24-characters'", "holds quotes as part of the secret; remove them"),
+        ("QUJDREVGR0hJSktMTU5PUFFSU1RVVg==", None),
+        ("isn't-a-quoted-secret'", None),
+    ],
+)
+@pytest.mark.parametrize("source", ["file", "env"])
+def test_a_name_or_quotes_around_a_secret_get_a_warning(file, write, source, text, expected):
+    write("office", text + "\n")
+    file.environ["OFFICE"] = text
+    loaded = file.load(changed("clients.office-vpn.secret", {source: "office" if source == "file" else "OFFICE"}))
+    assert [True] * (expected is not None) == [
+        f"clients.office-vpn.secret: {expected}" in each for each in loaded.warnings
+    ]
+    assert "a-secret" not in str(loaded.warnings)

@@ -186,3 +186,50 @@ def test_every_command_refuses_a_configuration_that_others_may_write(tmp_path, p
     for command in (["check"], ["limits"], ["users", "unlock", person.name], ["test-credentials"]):
         result = CliRunner().invoke(main, [*command, "--config", str(path)])
         assert (1, True) == (result.exit_code, "is writable by other users" in result.stderr), result.output
+
+
+@pytest.mark.parametrize("name", ["radius-voice.yaml", "users.yaml", "gateway.secret"])
+@pytest.mark.parametrize("mode", [0o777, 0o702])
+def test_a_directory_where_others_may_replace_a_file_is_refused(installed, name, mode):
+    need("root", os.geteuid() == 0)
+    path = installed()
+    directory = path.parent
+    if name != "radius-voice.yaml":
+        directory = path.parent / "separate"
+        directory.mkdir()
+        (path.parent / name).rename(directory / name)
+        path.write_text(path.read_text().replace(name, f"separate/{name}"))
+    directory.chmod(mode)
+    expected = f"PATH: is writable by other users (mode {mode:04o}, owner OWNER); run: chmod o-w PATH"
+    refused_until_fixed(path, directory, expected)
+
+
+def test_a_directory_of_another_user_is_refused(installed):
+    need("root", os.geteuid() == 0)
+    path = installed()
+    os.chown(path.parent, STRANGER, 0)
+    expected = "PATH: belongs to user 12345, and must belong to root, the user of the service"
+    refused_until_fixed(path, path.parent, expected)
+
+
+def test_a_sticky_directory_may_hold_files_of_root_and_of_the_user_of_the_service(installed):
+    need("root", os.geteuid() == 0)
+    path = installed()
+    path.parent.chmod(0o1777)
+    assert "writable" not in check(path, "--user", "root")[1]
+    os.chown(path.parent / "users.yaml", STRANGER, 0)
+    code, said = check(path, "--user", "root")
+    assert (1, True) == (code, f"{path.parent}: is writable by other users (mode 1777, owner root)" in said)
+
+
+def test_the_directory_of_what_a_link_names_is_judged_too(installed):
+    need("root", os.geteuid() == 0)
+    path = installed()
+    directory = path.parent / "separate"
+    directory.mkdir()
+    (path.parent / "users.yaml").rename(directory / "users.yaml")
+    (path.parent / "users.yaml").symlink_to(directory / "users.yaml")
+    directory.chmod(0o777)
+    refused_until_fixed(
+        path, directory, "PATH: is writable by other users (mode 0777, owner OWNER); run: chmod o-w PATH"
+    )
