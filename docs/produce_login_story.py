@@ -154,7 +154,7 @@ def _run(command: list[str], folder: Path, standard_input: str, fine: tuple[int,
 
 @contextmanager
 def _started(command: str, folder: Path, pattern: str) -> Iterator[tuple[str, str]]:
-    """A command of radius-voice that runs: what `pattern` finds in its first line that matches, and that line with our ports."""
+    """A command of radius-voice that runs: what `pattern` finds in its first matching line, and that line as shown."""
     process = subprocess.Popen(  # noqa: S603 - commands of this file
         [*PROGRAM, *command.split()[1:]], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )

@@ -179,7 +179,8 @@ def _creatable(key: str, directory: Path, account: Account) -> Iterator[Finding]
     if not above.is_dir() or not has_access(above, os.W_OK | os.X_OK, account):
         command = f"install -d -o {account.name} -m 700 {shlex.quote(str(directory))}"
         yield Finding(
-            f"{key}: {directory}: cannot be created by user {account.name} in {above}; {STATE_HINT}; or else run: {command}"
+            f"{key}: {directory}: cannot be created by user {account.name} in {above}; {STATE_HINT}; or else run: "
+            f"{command}"
         )
 
 
