@@ -4,8 +4,8 @@ Pure: time is an argument. Only requests that passed the authenticity checks may
 
 A request is identified by its key (source address, source port, identifier, receiving socket) and its Request
 Authenticator. With a verified Message-Authenticator, another Request Authenticator under the same key replaces the
-earlier request, as the RFC says. Without one, an attacker who spoofs the source address could suppress the answer to a
-genuine request that way. So requests without Message-Authenticator replace nothing: one key holds up to
+earlier request, as the RFC says. Without one, an attacker who spoofs the source address could suppress the response
+to a genuine request that way. So requests without Message-Authenticator replace nothing: one key holds up to
 `MAX_UNSIGNED` of them, and neither kind can displace the other.
 """
 
