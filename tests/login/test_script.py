@@ -1,7 +1,7 @@
 import pytest
 
 from radius_voice.login.model import Script
-from radius_voice.login.script import LANGUAGES, SCRIPT_SECONDS, Pause, Say, lines, phrases_for
+from radius_voice.login.script import LANGUAGES, SCRIPT_SECONDS, Pause, Say, is_spoken, lines, phrases_for
 
 
 def said(script):
@@ -57,3 +57,9 @@ def test_the_longest_code_is_spoken_within_the_bound(language):
 
 def test_a_spoken_line_never_shows_itself():
     assert "7" not in repr(lines(Script("en", "ACME VPN", "7777")))
+
+
+def test_a_language_is_spoken_in_every_region_and_in_any_case():
+    assert ["en", "EN-us", "de_AT", "fr"] == [
+        each for each in ("en", "EN-us", "de_AT", "fr", "it", "") if is_spoken(each)
+    ]
