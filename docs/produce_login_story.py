@@ -154,7 +154,7 @@ def _run(command: list[str], folder: Path, standard_input: str, fine: tuple[int,
 
 @contextmanager
 def _started(command: str, folder: Path, pattern: str) -> Iterator[tuple[str, str]]:
-    """A command of radius-voice that runs: what `pattern` finds in its first line that matches, and that line with our ports."""
+    """A running command: what `pattern` finds in the first line that has it, and this line with our ports."""
     process = subprocess.Popen(  # noqa: S603 - commands of this file
         [*PROGRAM, *command.split()[1:]], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
