@@ -261,9 +261,8 @@ def announcements(settings: Settings) -> list[str]:
     said = []
     if settings.development:
         said.append(
-            "development: true allows what a real service must not have: providers on this machine or by plain HTTP, a "
-            "fixed code, port 0, calls to Twilio's test numbers, and a readable configuration that holds secrets; "
-            "remove it"
+            "development: true allows what a real service must not have: providers on this machine or by plain HTTP, "
+            "a fixed code, port 0, calls to Twilio's test numbers, and readable secrets in the configuration; remove it"
         )
     for name, policy in settings.policies.items():
         if policy.first_factor == NO_FIRST_FACTOR:

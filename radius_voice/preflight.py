@@ -178,10 +178,8 @@ def _creatable(key: str, directory: Path, account: Account) -> Iterator[Finding]
     above = next(parent for parent in directory.absolute().parents if parent.exists())
     if not above.is_dir() or not has_access(above, os.W_OK | os.X_OK, account):
         command = f"install -d -o {account.name} -m 700 {shlex.quote(str(directory))}"
-        yield Finding(
-            f"{key}: {directory}: cannot be created by user {account.name} in {above}; {STATE_HINT}; or else run: "
-            f"{command}"
-        )
+        reason = f"cannot be created by user {account.name} in {above}"
+        yield Finding(f"{key}: {directory}: {reason}; {STATE_HINT}; or else run: {command}")
 
 
 def _accessible(key: str, file: Path, mode: int, account: Account, fix: str) -> Iterator[Finding]:

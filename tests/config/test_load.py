@@ -312,7 +312,7 @@ def test_a_rule_of_a_section_points_to_the_line_of_its_key(file, text, line, exp
         ("clients.office-vpn.address", "192.0.2.1", "for documentation"),
         ("clients.office-vpn.address", "2001:db8::/48", "for documentation"),
         ("clients.office-vpn.address", "0.0.0.0/0", "every address"),
-        ("policies.staff.on_delivery_failure", {"bypass_until": at(0)}, "has ended"),
+        ("policies.default.on_delivery_failure", {"bypass_until": at(0)}, "has ended"),
         ("delivery.providers.twilio.account_sid", "AC" + "0" * 32, "placeholder"),
         ("delivery.providers.twilio.auth_token", "replace-me", "placeholder"),
         ("delivery.providers.twilio.from", "+15005550006", "calls nobody"),
