@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 from urllib.parse import quote
 
 from radius_voice.login.issued import REPEATED_FOR
@@ -31,6 +31,8 @@ BUSY_SECONDS = 0.25
 BUSY_NAP = 0.00005
 PRIMARY_CODE = 0xFF
 SWEPT_AT_ONCE = 500
+MAX_LOG = 16 * 1024 * 1024
+"""Octets of the write-ahead log above which a sweep empties it."""
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 T = TypeVar("T")
@@ -112,6 +114,7 @@ class SqliteStore:
         self._data_version = 0
         self._waiting: list[tuple[Callable[[Batch], Any], asyncio.Future[Any]]] = []
         self._alone = True
+        self._emptying_log = False
         try:
             if read_only:
                 self._base = _connect_to_read(path)
@@ -163,14 +166,14 @@ class SqliteStore:
 
         While operations arrive one at a time, each is committed immediately.
         """
-        if self._alone and not self._waiting:
+        if self._alone and not self._waiting and not self._emptying_log:
             self._alone = False
             asyncio.get_running_loop().call_soon(self._turn_over)
             (result,) = self._commit([operation])
             return cast("T", result)
         loop = asyncio.get_running_loop()
         done: asyncio.Future[T] = loop.create_future()
-        if not self._waiting:
+        if not self._waiting and not self._emptying_log:
             loop.call_soon(self._flush)
         self._waiting.append((operation, done))
         return await done
@@ -181,6 +184,8 @@ class SqliteStore:
 
     def _flush(self) -> None:
         """Commit the waiting operations; each gets its result, or all get the same exception."""
+        if self._emptying_log or not self._waiting:
+            return
         waiting, self._waiting = self._waiting, []
         self._alone = len(waiting) == 1
         try:
@@ -316,7 +321,8 @@ class SqliteStore:
             for table in RECORDS.values():
                 self._sweep_records(base, table, now)
         self._swept_to = looked_at[-1][0] if len(looked_at) == SWEPT_AT_ONCE else ""
-        await asyncio.to_thread(self._checkpoint)
+        if await asyncio.to_thread(self._checkpoint, "PASSIVE") > MAX_LOG:
+            await self._empty_log()
         return sum(is_open for _, is_open in ended)
 
     def _sweep_records(self, base: sqlite3.Connection, table: str, now: float) -> None:
@@ -328,16 +334,35 @@ class SqliteStore:
         ended = [(number,) for number, until in looked_at if until <= now]
         base.executemany(f"DELETE FROM {table} WHERE number=?", ended)  # noqa: S608
 
-    def _checkpoint(self) -> None:
-        """Copy the write-ahead log into the file, on a separate connection so that no login waits for the disk."""
+    async def _empty_log(self) -> None:
+        """Checkpoint and truncate the write-ahead log; the operations that arrive meanwhile wait.
+
+        A passive checkpoint lets the log begin anew only if nothing was written during it, so under steady load the
+        log would grow without bound. The passive one copies nearly everything first, so the wait is short.
+        """
+        await asyncio.to_thread(self._checkpoint, "PASSIVE")
+        self._emptying_log = True
+        try:
+            await asyncio.to_thread(self._checkpoint, "TRUNCATE")
+        finally:
+            self._emptying_log = False
+            self._flush()
+
+    def _checkpoint(self, mode: Literal["PASSIVE", "TRUNCATE"]) -> int:
+        """Copy the write-ahead log into the file, on a separate connection so that no login waits for the disk.
+
+        Returns the octets of the log that are in use.
+        """
         try:
             other = sqlite3.connect(self._path, timeout=BUSY_SECONDS)
             try:
-                other.execute("PRAGMA wal_checkpoint(PASSIVE)")
+                _, pages, _ = other.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
+                (page_size,) = other.execute("PRAGMA page_size").fetchone()
             finally:
                 other.close()
         except sqlite3.Error as problem:
             raise Unavailable("store", str(problem)) from None
+        return int(pages * page_size)
 
     async def close(self) -> None:
         """Commit the waiting operations and close the file; SQLite checkpoints when the last connection closes."""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from radius_voice.login.challenge import CallChanged, First, step
 from radius_voice.login.model import Act, CallStatus, Limited, Record, Spend, Swap, Unavailable
-from radius_voice.stores import sqlite_batch
+from radius_voice.stores import sqlite, sqlite_batch
 from radius_voice.stores.memory import MemoryStore
 from radius_voice.stores.sqlite import SqliteStore
 from tests.login.fakes import Clock
@@ -50,6 +50,29 @@ async def test_operations_of_one_turn_share_a_transaction_and_single_ones_do_not
     for number in range(4):
         await store.spend([Spend(LIMIT, f"again {number}")])
     assert before + 4 == commits()
+
+
+async def test_the_write_ahead_log_stays_small_while_writes_never_pause(store, tmp_path, monkeypatch):
+    monkeypatch.setattr(sqlite, "MAX_LOG", 0)
+    log, kept, sweeping = tmp_path / "state.db-wal", [], True
+
+    async def write(writer):
+        while sweeping:
+            number = len(kept)
+            kept.append(None)
+            await store.remember(b"%d %d" % (writer, number), bytes(8_000), 1e9)
+            kept[number] = b"%d %d" % (writer, number)
+            await asyncio.sleep(0)
+
+    writers = [asyncio.create_task(write(writer)) for writer in range(4)]
+    for _ in range(20):
+        await store.sweep()
+    size = log.stat().st_size
+    sweeping = False
+    await asyncio.gather(*writers)
+    assert len(kept) > 40, "the writers went on"
+    assert size < 20 * 8_000, "the log holds what waited for the last sweep"
+    assert None not in [await store.recall(key) for key in kept], "and no write was lost"
 
 
 async def test_operations_of_one_transaction_see_each_other(store, clock):
