@@ -21,6 +21,7 @@ KINDS = {
     stat.S_IFSOCK: "a socket",
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
+    stat.S_IFLNK: "a symbolic link",
 }
 
 
@@ -54,10 +55,16 @@ def unreadable(path: Path) -> str | None:
     return None if allowed else f"{path} is not readable by this user; make the server's user its owner"
 
 
-def open_regular(path: Path) -> BinaryIO:
-    """Open a regular file for reading. Raises OSError for anything else. May block: call it by `bounded`."""
-    _require(path.stat(), path)  # before it is opened: opening a device may already have an effect
-    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+def open_regular(path: Path, folder: int | None = None) -> BinaryIO:
+    """Open a regular file for reading. Raises OSError for anything else. May block: call it by `bounded`.
+
+    With `folder`, the descriptor of a directory, the file is the one of that name in it, and no link is followed.
+    """
+    name: Path | str = path if folder is None else path.name
+    links = 0 if folder is None else os.O_NOFOLLOW
+    # before it is opened: opening a device may already have an effect
+    _require(os.stat(name, dir_fd=folder, follow_symlinks=folder is None), path)
+    file = os.fdopen(os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | links, dir_fd=folder), "rb")
     try:
         _require(os.fstat(file.fileno()), path)
     except OSError:

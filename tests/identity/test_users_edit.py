@@ -101,10 +101,35 @@ def test_a_lock_of_another_process_is_waited_for_but_not_for_ever(path, monkeypa
 def test_a_file_that_does_not_answer_is_given_up(path, monkeypatch):
     answer = threading.Event()
     monkeypatch.setattr("radius_voice.bounded.FILE_SECONDS", 0.05)
-    monkeypatch.setattr(users_edit, "open_regular", lambda _: answer.wait(30))
+    monkeypatch.setattr(users_edit, "open_regular", lambda *_: answer.wait(30))
     with pytest.raises(TimeoutError, match="no answer within"):
         edit(path, changed)
     answer.set()
+
+
+def test_a_link_put_in_place_of_the_file_or_its_directory_during_a_change_leads_nowhere(tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+
+    def file_replaced(text):
+        path.unlink()
+        path.symlink_to(elsewhere / "evil")
+        return changed(text)
+
+    def directory_replaced(text):
+        path.parent.rename(tmp_path / "moved")
+        path.parent.symlink_to(elsewhere)
+        return changed(text)
+
+    for name, replaced in (("file", file_replaced), ("directory", directory_replaced)):
+        path = tmp_path / name / "users.yaml"
+        path.parent.mkdir()
+        path.write_text(TEXT)
+        path.chmod(0o640)
+        edit(path, replaced)
+        assert [] == list(elsewhere.iterdir()), f"{name} replaced"
+    assert changed(TEXT) == (tmp_path / "file" / "users.yaml").read_text()
+    assert changed(TEXT) == (tmp_path / "moved" / "users.yaml").read_text()
 
 
 def test_a_created_file_is_its_owner_s_alone_and_never_replaces_one(path):
