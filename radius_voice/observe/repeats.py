@@ -97,5 +97,6 @@ class Repeats:
 
 def _can_be_replayed(event: Event) -> bool:
     """Whether copies of the packet may get the same result again. `packet` is 0 if its octets are not known."""
-    again = event.outcome in (Outcome.REJECT, Outcome.SILENCE) or event.reason in (Reason.STATUS, Reason.REPEATED)
+    repeatable = (Reason.STATUS, Reason.REPEATED, Reason.JOINED)
+    again = event.outcome in (Outcome.REJECT, Outcome.SILENCE) or event.reason in repeatable
     return event.packet != 0 and again

@@ -78,7 +78,8 @@ def test_the_first_copy_from_each_of_some_addresses_is_written_at_once_and_no_mo
         ({"outcome": Outcome.ACCEPT, "reason": Reason.STATUS}, [0, 2]),
         ({"outcome": Outcome.ACCEPT, "reason": Reason.REPEATED}, [0, 2]),
         ({"outcome": Outcome.ACCEPT, "reason": Reason.CODE_RIGHT}, [0, 0, 0]),
-        ({"outcome": Outcome.CHALLENGE, "reason": Reason.JOINED}, [0, 0, 0]),
+        ({"outcome": Outcome.CHALLENGE, "reason": Reason.JOINED}, [0, 2]),
+        ({"outcome": Outcome.CHALLENGE, "reason": Reason.CALLED}, [0, 0, 0]),
     ],
 )
 def test_an_accept_or_a_challenge_has_a_record_of_its_own_unless_it_repeats_a_result(paced, reader, result, counts):
