@@ -1,9 +1,9 @@
 """A strict subset of YAML without ambiguity, with the line of every value.
 
-Imports only `yaml_syntax`; every module may import it. Refused are duplicate keys, keys that are not strings, anchors,
-aliases, tags, several documents, and nesting deeper than `DEEPEST`. Plain scalars are `true`, `false`, decimal integers
-and floats, and `null`, `~` or an empty value for null; every other scalar, such as `yes`, `on`, `0x10` or `012`, is a
-string.
+Imports only `yaml_syntax` and `words`; every module may import it. Refused are duplicate keys, keys that are not
+strings, anchors, aliases, tags, several documents, and nesting deeper than `DEEPEST`. Plain scalars are `true`,
+`false`, decimal integers and floats, and `null`, `~` or an empty value for null; every other scalar, such as `yes`,
+`on`, `0x10` or `012`, is a string.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TypeAlias, cast
 import yaml
 
 from radius_voice import yaml_syntax
+from radius_voice.words import showable
 
 Scalar: TypeAlias = "bool | int | float | str | None"
 Value: TypeAlias = "Scalar | list[Value] | dict[str, Value]"
@@ -45,7 +46,7 @@ def load(text: str, name: str, sections: Collection[str] | None = None) -> tuple
     `name` is the file's name, for messages. `sections` are the keys expected at the root, None for any. Raises
     StrictYamlError with all errors found.
     """
-    builder = _Builder()
+    builder = _Builder(sections)
     try:
         for event in yaml.parse(text, Loader=PARSER):
             builder.take(event)
@@ -96,7 +97,8 @@ class _Open:
 class _Builder:
     """Builds a value from parser events without recursion, so that no nesting can exhaust the stack."""
 
-    def __init__(self) -> None:
+    def __init__(self, sections: Collection[str] | None) -> None:
+        self._sections = sections
         self.root: Value = None
         self.lines: dict[Path, int] = {(): 1}
         self.errors: list[tuple[int, str]] = []
@@ -177,10 +179,15 @@ class _Builder:
         elif not isinstance(key, str):
             self.refuse(line, "a key that is not text; put it in quotes")
         elif key in into.first_lines:
-            self.refuse(line, f"{key!r} stands twice, first in line {into.first_lines[key]}")
+            self.refuse(line, f"{self._shown(key, into.path)} stands twice, first in line {into.first_lines[key]}")
         else:
             into.key, into.refused = key, False
             into.first_lines[key] = self.lines[(*into.path, key)] = line
+
+    def _shown(self, key: str, path: Path) -> str:
+        """The key, unless it may be a part of a secret or a phone. Any name may be shown at a root without sections."""
+        at_root = not path and (self._sections is None or key in self._sections)
+        return repr(key) if at_root or showable(key) else "a key"
 
 
 def _unreadable_line(text: str) -> int:

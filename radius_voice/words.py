@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
+
+PLAIN = re.compile("[A-Za-z][A-Za-z_-]{0,31}")
+REST = 3
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
@@ -14,6 +18,21 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     by_form = {_form(each): each for each in known}
     near = get_close_matches(_form(word), by_form, n=1)
     return f"; did you mean {by_form[near[0]]}?" if near else ""
+
+
+def showable(key: str, known: Iterable[str] = ()) -> bool:
+    """Whether a message may show a key that is not known. A slip in YAML makes a key of a secret or of a phone.
+
+    Only a plain word without digits may be shown, and not if it is a known one that a longer rest follows.
+    """
+    joined = any(key.startswith(each) and len(key) > len(each) + REST for each in known)
+    return PLAIN.fullmatch(key) is not None and not joined
+
+
+def without_colon(key: str, known: Iterable[str]) -> str:
+    """The known word that `key` begins with, if a space follows it: its colon is missing. Otherwise nothing."""
+    first, *rest = key.split(maxsplit=1)[:2] or [""]
+    return first if rest and first in set(known) else ""
 
 
 def _form(word: str) -> str:

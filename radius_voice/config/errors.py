@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 from radius_voice.config.section import KeyProblem
 from radius_voice.strict_yaml import Path as KeyPath
 from radius_voice.strict_yaml import scalar
-from radius_voice.words import suggestion
+from radius_voice.words import showable, suggestion, without_colon
 
 Finding: TypeAlias = tuple[KeyPath, str]
 """Something about the value at a path: what is wrong, and the mend."""
@@ -39,6 +39,7 @@ SENTENCES = {
 }
 QUOTED = re.compile("'([^']*)'")
 MAPPINGS = ("model_type", "dict_type", "model_attributes_type")
+WITHHELD = "(a key)"
 READABLE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
@@ -54,19 +55,26 @@ class ConfigError(ValueError):
         super().__init__("\n".join(self.errors))
 
 
+class Withheld(str):
+    """A key whose line a message tells, but not its text: it may be a part of a secret."""
+
+    __slots__ = ()
+
+
 def readable(name: str) -> str:
     """A name that fits into one line of a message."""
     return name if READABLE.fullmatch(name) else ascii(name)
 
 
 def dotted(path: KeyPath) -> str:
-    """A path as people write it: `clients.hq-vpn.secret[1]`."""
+    """A path as people write it: `clients.hq-vpn.secret[1]`. A key that is not a name is not shown."""
     written = ""
     for step in path:
         if isinstance(step, int):
             written += f"[{step}]"
         else:
-            written += f".{readable(step)}" if written else readable(step)
+            shown = WITHHELD if isinstance(step, Withheld) or not READABLE.fullmatch(step) else step
+            written += f".{shown}" if written else shown
     return written
 
 
@@ -177,8 +185,12 @@ def _unknown_key(path: KeyPath, section: Mapping[str | int, Any], schema: Mappin
     if others:
         return path, f"belongs to type {' or '.join(others)}, not to {kind}; remove it, or change the type"
     meant = suggestion(str(key), known)
+    if value is not None and (first := without_colon(str(key), known)):
+        return (*above, Withheld(key)), f"no colon after '{first}'; write it as {first}: VALUE"
+    if not showable(str(key), known):
+        path = (*above, Withheld(key))
     # `{secret: abc,def}` and `{secret:abc}` make a key of a secret, or of half of one.
-    if value is None and not (meant and READABLE.fullmatch(str(key))):
+    if value is None and not (meant and showable(str(key), known)):
         fix = "write KEY: VALUE with a space after the colon, and put a text that holds a comma in quotes"
         return tuple(above), f"has an unknown key without a value; {fix}"
     if meant:

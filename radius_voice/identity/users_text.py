@@ -13,7 +13,7 @@ from radius_voice.identity.passwords import parameters_of
 from radius_voice.login.model import User
 from radius_voice.login.names import canonical_name
 from radius_voice.login.phone import Phone, parse_phone
-from radius_voice.words import suggestion
+from radius_voice.words import showable, suggestion, without_colon
 
 KEYS = ("password", "phones", "language", "groups", "disabled")
 EXAMPLES = {"phones": '["+14155550123"]', "groups": "[staff]"}
@@ -151,8 +151,7 @@ class _Reader:
             self.refuse((key,), f"must be a mapping with some of: {', '.join(KEYS)}")
             value = {}
         for unknown in value.keys() - set(KEYS):
-            meant = suggestion(unknown, KEYS) or f"; known are: {', '.join(KEYS)}"
-            self.refuse((key, unknown), f"no such setting{meant}")
+            self._refuse_unknown(key, unknown, value[unknown])
         user = User(
             id=key,
             name=key,
@@ -163,6 +162,18 @@ class _Reader:
         )
         line = self._lines.get((key, "password"), self._lines[key,])
         return Person(user, self._password((key, "password"), value), line)
+
+    def _refuse_unknown(self, name: str, key: str, value: strict_yaml.Value) -> None:
+        """Shows the key only if it cannot be a part of a hash, a password or a phone."""
+        line, near = self._lines[name, key], suggestion(key, KEYS)
+        meant = near or f"; known are: {', '.join(KEYS)}"
+        if first := without_colon(key, KEYS):
+            self.errors.append((line, f"{name}.{first}: no colon after it; write it as {first}: VALUE"))
+        elif showable(key, KEYS) and (near or value is not None):
+            self.refuse((name, key), f"no such setting{meant}")
+        else:
+            fix = "put a value that holds a comma or a colon in quotes"
+            self.errors.append((line, f"{name}: a key that is no setting{meant}; {fix}"))
 
     def _password(self, path: strict_yaml.Path, of: dict[str, strict_yaml.Value]) -> str | None:
         if "password" not in of:

@@ -328,3 +328,21 @@ def test_a_name_or_quotes_around_a_secret_get_a_warning(file, write, source, tex
         f"clients.office-vpn.secret: {expected}" in each for each in loaded.warnings
     ]
     assert "a-secret" not in str(loaded.warnings)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("clients:\n  office:\n    secret hunter2: x\n", "3: clients.office.(a key): no colon after 'secret'"),
+        ("clients:\n  office:\n    secret-hunter2: x\n", "3: clients.office.(a key): unknown key; did you mean"),
+        ("clients:\n  office: {secret: 'x', hunter2: x}\n", "2: clients.office.(a key): unknown key; known here are"),
+        ("clients:\n  office:\n    secret: {hunter2 x: y}\n", "3: clients.office.secret"),
+        ("clients:\n  secret hunter2: {}\n", "2: clients.(a key): not a name"),
+        ("clients:\n  office:\n    hunter2: x\n    hunter2: y\n", "4: a key stands twice, first in line 3"),
+        ("secret hunter2: x\nsecret hunter2: y\n", "2: a key stands twice, first in line 1"),
+    ],
+)
+def test_a_key_that_may_be_a_part_of_a_secret_is_told_by_its_line(file, text, expected):
+    errors = "\n".join(file.errors(text))
+    assert "hunter2" not in errors
+    assert f"radius-voice.yaml:{expected}" in errors, errors

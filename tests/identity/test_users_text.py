@@ -99,6 +99,34 @@ def test_a_mistake_is_told_with_file_line_and_mend(text, error):
     assert "0123" not in errors[0].replace("+14155550123", "")
 
 
+HASH = "$argon2id$v=19$m=64,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2g"
+NO_SETTING = "2: alice: a key that is no setting"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (f"\nalice: {{password: {HASH}}}\n", NO_SETTING),
+        (f"\nalice: {{password: x, {HASH}: x}}\n", NO_SETTING),
+        (f"alice:\n  {HASH}: 1\n", NO_SETTING),
+        ("alice:\n  password hunter2hunter2: x\n", "2: alice.password: no colon after it; write it as password: VALUE"),
+        ("alice:\n  phones +14155550199: x\n", "2: alice.phones: no colon after it"),
+        ("alice:\n  passwordhunter2hunter2: x\n", NO_SETTING),
+        ("alice:\n  password-hunterhunter: x\n", NO_SETTING),
+        ("\nalice: {password: abc,hunter}\n", NO_SETTING),
+        ("alice:\n  '+14155550199': x\n", NO_SETTING),
+        ("alice:\n  'p14155550199': x\n", NO_SETTING),
+        ("alice:\n  '+14155550199': x\n  '+14155550199': y\n", "3: a key stands twice, first in line 2"),
+        ("alice:\n  password hunter2: x\n  password hunter2: y\n", "3: a key stands twice, first in line 2"),
+    ],
+)
+def test_a_key_that_may_be_a_part_of_a_secret_or_phone_is_not_shown(text, expected):
+    errors = "\n".join(told(text))
+    assert f"users.yaml:{expected}" in errors
+    for part in ("hunter", "5550199", "argon2id$", "t=2", "p=1", "c2Fsd", "aGFza"):
+        assert part not in errors
+
+
 def test_all_mistakes_are_told_at_once():
     errors = told("alice:\n  phones: [x, 1]\n  color: red\n  disabled: no\nALICE: 1\n")
     assert [2, 2, 3, 4, 5, 5] == [int(error.split(":")[1]) for error in errors]
