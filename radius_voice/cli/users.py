@@ -92,7 +92,7 @@ def list_(path: Path, show_phones: bool) -> None:
     with _explained(path):
         everyone = _read(path).values()
     for user in (person.user for person in everyone):
-        columns = [user.name, _written(user.phones, show_phones), user.language, _groups(user)]
+        columns = [_one_line(user.name), _written(user.phones, show_phones), user.language, _groups(user)]
         click.echo("\t".join([*columns, "disabled"] if user.disabled else columns))
 
 
@@ -107,7 +107,7 @@ def show(path: Path, name: str, show_phones: bool) -> None:
     person = _person(path, name)
     user = person.user
     click.echo(
-        f"name: {user.name}\n"
+        f"name: {_one_line(user.name)}\n"
         f"password: {f'argon2id {parameters_of(person.password)}' if person.password else 'none'}\n"
         f"phones: {_written(user.phones, show_phones)}\n"
         f"language: {user.language}\n"
@@ -261,7 +261,12 @@ def _written(phones: tuple[Phone, ...], in_full: bool = False) -> str:
 
 
 def _groups(user: User) -> str:
-    return ",".join(sorted(user.groups)) or "no group"
+    return ",".join(_one_line(group) for group in sorted(user.groups)) or "no group"
+
+
+def _one_line(text: str) -> str:
+    """Without control characters: a users file may hold escape sequences and line breaks in quotes."""
+    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
 
 
 users.add_command(unlock)

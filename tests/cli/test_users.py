@@ -201,6 +201,13 @@ def test_listing_masks_phones_unless_told(path, option, phone):
     assert f"alice\t{phone}\ten\ta,b\nbob\tno phone\ten\tno group\tdisabled\n" == ended.stdout
 
 
+def test_control_characters_in_a_name_or_group_reach_no_terminal(path):
+    path.write_text('"eve\\nroot\\e[2J": {groups: ["a\\tb"]}\n')
+    path.chmod(0o600)
+    assert "eve\\nroot\\x1b[2J\tno phone\ten\ta\\tb\n" == run(users, "list", "--file", path).stdout
+    assert "groups: a\\tb\n" in run(users, "show", "eve\nroot\x1b[2J", "--file", path).stdout
+
+
 # One user
 
 
