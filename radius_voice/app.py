@@ -53,7 +53,7 @@ READY_FOR = 60.0
 
 
 class CannotStart(Exception):
-    """The service cannot start; the text names the thing, the place and the mend."""
+    """The service cannot start; the text names the thing, the place and the fix."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,34 +4,28 @@ import pytest
 import yaml
 
 from radius_voice import strict_yaml
+from radius_voice.yaml_syntax import (
+    AFTER_QUOTE,
+    BACKSLASH,
+    COLON,
+    CURLY_QUOTE,
+    DASH,
+    DEEPER,
+    FIRST_CHARACTER,
+    FIRST_LINE,
+    IN_BRACKETS,
+    MIXED,
+    NO_BREAK_SPACE,
+    NO_COLON,
+    NO_COMMA,
+    NO_SPACE,
+    OPEN_BRACKET,
+    OPEN_QUOTE,
+    TAB,
+    TAGS,
+    UNEVEN,
+)
 
-TAB = "a tab; YAML is indented with spaces only, replace the tab by spaces"
-OPEN_QUOTE = "the quote that opens in this line is not closed; add the closing quote"
-OPEN_BRACKET = "the [ or { that opens in this line is not closed; close it, or put the whole value in quotes"
-NO_COLON = "the key has no colon; write it as KEY: VALUE"
-NO_SPACE = "there is no space after the colon; write it as KEY: VALUE"
-COLON = "a value that ends in a colon, or holds a colon and a space, must be in quotes, like '2001:db8::'"
-FIRST_CHARACTER = "a value that begins with one of @ ` % & * ? | > ] } , must be in quotes"
-BACKSLASH = "in double quotes a backslash begins an escape; write the value in single quotes"
-AFTER_QUOTE = (
-    "text follows the closing quote or bracket of a value; put the whole value in single quotes, "
-    "and write a single quote inside it twice"
-)
-IN_BRACKETS = (
-    "inside [ ] and { } a comma goes between values, and a value that holds one of [ ] { } , or a colon "
-    'must be in quotes, like ["udp://[::1]:1812"]'
-)
-NO_COMMA = "a comma is missing at the end of this line, inside [ ] or { }"
-DASH = (
-    "a list that is written with '-' begins on the line after its key; a value that begins with '- ' must be in quotes"
-)
-DEEPER = "is indented deeper than the line above, which has a value already; indent both alike"
-UNEVEN = "the indentation fits none of the lines above; indent what belongs together by the same number of spaces"
-MIXED = "a key and an item that begins with '-' are beside each other; a mapping has only keys, a list only items"
-FIRST_LINE = "the first key is indented and the keys below it are not; remove the spaces before it"
-TAGS = "tags (!name) are not allowed; quote the value if the ! is meant"
-CURLY_QUOTE = "a curly quote begins this value or key; write straight quotes, \" or ', in place of curly ones"
-NO_BREAK_SPACE = "a no-break space or another special space; replace it by a normal space"
 TEMPLATE = (
     "a key that is not text; {{ }} of a template is not filled in here; "
     "write the value itself, or put it in quotes if it is meant"

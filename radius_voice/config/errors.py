@@ -1,4 +1,4 @@
-"""Errors that name the file, the line, the key and the mend, and never a value."""
+"""Errors that name the file, the line, the key and the fix, and never a value."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from radius_voice.strict_yaml import scalar
 from radius_voice.words import showable, suggestion, without_colon
 
 Finding: TypeAlias = tuple[KeyPath, str]
-"""Something about the value at a path: what is wrong, and the mend."""
+"""Something about the value at a path: what is wrong, and the fix."""
 
 SENTENCES = {
     "missing": "is missing; add it",

@@ -1,7 +1,7 @@
 """How values are written in the file, and what they become: durations, rates, addresses, numbers, paths.
 
 A `Kind` is put into `Annotated`. Its reader turns what the YAML holds into the setting or raises
-ValueError with the mend; no message ever repeats a value that could be a secret.
+ValueError with the fix; no message ever repeats a value that could be a secret.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class OrMany:
 
 
 def text_of(value: Any) -> str:
-    """`value` if it is text; raises ValueError with the mend."""
+    """`value` if it is text; raises ValueError with the fix."""
     match value:
         case str():
             return value
@@ -98,7 +98,7 @@ def text_of(value: Any) -> str:
 
 
 def seconds_of(text: str) -> float:
-    """The seconds that a duration like `2m` or `2.5s` writes; raises ValueError with the mend."""
+    """The seconds that a duration like `2m` or `2.5s` writes; raises ValueError with the fix."""
     if not re.fullmatch(DURATION, text):
         raise ValueError("not a duration; write a number and its unit s, m, h or d, like 30s, 2.5s or 24h")
     return float(text[:-1]) * UNITS[text[-1]]
@@ -139,17 +139,17 @@ class Rate:
 
 def rate(example: str, *, daily: bool = False) -> Kind:
     """`N per DURATION`, which becomes a Rate, or `off`, which becomes None. `daily`: the duration is a day."""
-    mend = f"write it like {example!r}, or off"
+    fix = f"write it like {example!r}, or off"
 
     def read(value: Any, _place: Place) -> Rate | None:
         if value == "off":
             return None
         found = re.fullmatch(RATE, value) if isinstance(value, str) else None
         if found is None:
-            raise ValueError(f"not a limit; {mend}")
+            raise ValueError(f"not a limit; {fix}")
         period = seconds_of(found[2])
         if daily and period != DAY:
-            raise ValueError(f"counts a day; {mend}")
+            raise ValueError(f"counts a day; {fix}")
         if not 1 <= period <= 31 * DAY:
             raise ValueError("the period of a limit must be between 1s and 31d")
         return Rate(int(found[1]), period)
@@ -219,9 +219,9 @@ def _without_host_bits(text: str) -> Network:
     try:
         return ip_network(text, strict=False)
     except ValueError:
-        mend = "write it like 192.0.2.10, 198.51.100.0/24 or 2001:db8::/32"
+        fix = "write it like 192.0.2.10, 198.51.100.0/24 or 2001:db8::/32"
         several = ", and several as a list, like [192.0.2.10, 198.51.100.0/24]"
-        raise ValueError(f"not an address or network; {mend}{several if re.search('[ ,]', text) else ''}") from None
+        raise ValueError(f"not an address or network; {fix}{several if re.search('[ ,]', text) else ''}") from None
 
 
 NETWORK = Kind(_network, {"type": "string", "examples": ["192.0.2.10", "198.51.100.0/24", "2001:db8::/32"]})
@@ -356,14 +356,14 @@ COUNTRIES = Kind(_countries, {"anyOf": [{"const": "any"}, CODES], "examples": [[
 
 
 def _moment(value: Any, _place: Place) -> float:
-    mend = "write date, time and zone, like 2026-01-31T18:00:00+01:00"
+    fix = "write date, time and zone, like 2026-01-31T18:00:00+01:00"
     text = text_of(value)
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError(f"not a time; {mend}") from None
+        raise ValueError(f"not a time; {fix}") from None
     if moment.tzinfo is None:
-        raise ValueError(f"the time has no zone; {mend}")
+        raise ValueError(f"the time has no zone; {fix}")
     return moment.timestamp()
 
 

@@ -204,8 +204,8 @@ def _server(draft: Draft) -> Iterator[Finding]:
 def _store(draft: Draft) -> Iterator[Finding]:
     if isinstance(draft.store, RedisStore):
         if draft.server and draft.server.key is None:
-            mend = "make one with: openssl rand -hex 32"
-            yield ("server", "key"), f"is needed with a store of type redis, the same on every node; {mend}"
+            fix = "make one with: openssl rand -hex 32"
+            yield ("server", "key"), f"is needed with a store of type redis, the same on every node; {fix}"
         yield from _certificates(draft.store.ca_file, ("store", "ca_file"))
 
 

@@ -16,7 +16,7 @@ from radius_voice.words import suggestion
 
 LARGEST = 65536
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,254}")
-MEND = "write the text in quotes, {file: PATH}, {env: NAME} or {credential: NAME}"
+FIX = "write the text in quotes, {file: PATH}, {env: NAME} or {credential: NAME}"
 
 
 class SecretUnavailable(ValueError):
@@ -79,16 +79,16 @@ def _secret(value: Any, place: Place) -> SecretStr:
                     raise
                 return place.unavailable(problem)
         case dict():
-            raise ValueError(f"not one source of a secret; {MEND}")
+            raise ValueError(f"not one source of a secret; {FIX}")
         case "":
-            raise ValueError(f"is empty; {MEND}")
+            raise ValueError(f"is empty; {FIX}")
         case list():
-            raise ValueError(f"must be one secret; {MEND}")
+            raise ValueError(f"must be one secret; {FIX}")
     text = text_of(value)
     if any("\ud800" <= character <= "\udfff" for character in text):
         raise ValueError("holds half a character (a surrogate); write the whole one")
     if "\n" in text:
-        raise ValueError(f"holds a line break, which a shared secret cannot have; {MEND}")
+        raise ValueError(f"holds a line break, which a shared secret cannot have; {FIX}")
     place.holds_secret = True
     return SecretStr(text)
 
@@ -135,8 +135,8 @@ def _looked_up(source: dict[str, Any], place: Place) -> str:
             raise ValueError("not the name of an environment variable or a credential")
     key = next(iter(source))
     if key.startswith(tuple(f"{name}:" for name in SOURCES)):
-        raise ValueError(f"a space is missing after the colon; {MEND}")
-    raise ValueError(f"not a source of a secret{suggestion(key, SOURCES)}; {MEND}")
+        raise ValueError(f"a space is missing after the colon; {FIX}")
+    raise ValueError(f"not a source of a secret{suggestion(key, SOURCES)}; {FIX}")
 
 
 def _read(path: Path) -> str:

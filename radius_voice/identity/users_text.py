@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class UsersFileError(ValueError):
-    """Everything wrong with a users file, one `file:line: who.key: mend` a line. Never holds a hash or a phone."""
+    """Everything wrong with a users file, one `file:line: who.key: fix` a line. Never holds a hash or a phone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +140,9 @@ class _Reader:
         self._lines = lines
         self.errors: list[tuple[int, str]] = []
 
-    def refuse(self, path: strict_yaml.Path, mend: str) -> None:
+    def refuse(self, path: strict_yaml.Path, fix: str) -> None:
         where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path[1:])
-        self.errors.append((self._lines[path], f"{path[0]}{where}: {mend}"))
+        self.errors.append((self._lines[path], f"{path[0]}{where}: {fix}"))
 
     def person(self, key: str, value: strict_yaml.Value) -> Person:
         if not canonical_name(key):

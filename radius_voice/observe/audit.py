@@ -132,8 +132,8 @@ def append(path: Path, record: Recorded) -> None:
 def _open(path: Path) -> tuple[int, tuple[int, int], bool]:
     """Open the file; returns its descriptor, its (device, inode), and whether its last line is incomplete."""
     if not path.parent.is_dir():
-        mend = "the audit log's directory does not exist; create it, writable by the user of radius-voice"
-        raise FileNotFoundError(errno.ENOENT, mend, str(path.parent))
+        fix = "the audit log's directory does not exist; create it, writable by the user of radius-voice"
+        raise FileNotFoundError(errno.ENOENT, fix, str(path.parent))
     # Non-blocking: a FIFO without a reader loses records, which is counted, but blocks no login.
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
     try:

@@ -209,9 +209,9 @@ class Log:
     def _called(self, called: Called) -> None:
         if called.alarm:
             code = _CODE.search(called.detail)
-            mend = MENDS.get(code.group(), OTHER_MEND) if code else OTHER_MEND
+            fix = MENDS.get(code.group(), OTHER_MEND) if code else OTHER_MEND
         else:
-            mend = ""
+            fix = ""
         if called.alarm or called.result in (CallResult.NOT_PLACED, CallResult.UNKNOWN):
             level = logging.WARNING
         elif called.result is CallResult.NUMBER_REFUSED:
@@ -227,7 +227,7 @@ class Log:
             provider=called.provider,
             login=called.login,
             phone=called.phone,
-            **_filled(reference=called.reference, detail=called.detail, mend=mend),
+            **_filled(reference=called.reference, detail=called.detail, fix=fix),
         )
 
 

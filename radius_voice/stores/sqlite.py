@@ -337,8 +337,9 @@ class SqliteStore:
     async def _empty_log(self) -> None:
         """Checkpoint and truncate the write-ahead log; the operations that arrive meanwhile wait.
 
-        A passive checkpoint lets the log begin anew only if nothing was written during it, so under steady load the
-        log would grow without bound. The passive one copies nearly everything first, so the wait is short.
+        A passive checkpoint lets the log be reused from its start only if nothing was written during it, so under
+        steady load the log would grow without bound. The passive one copies nearly everything first, so the wait is
+        short.
         """
         await asyncio.to_thread(self._checkpoint, "PASSIVE")
         self._emptying_log = True

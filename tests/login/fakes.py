@@ -71,12 +71,13 @@ class Phones:
 
 
 class People:
-    """A first factor and directory; `down` makes it unavailable, verifications wait for `held`."""
+    """A first factor and directory; `down` makes it unavailable, each verification releases `begun` and waits for `held`."""
 
     def __init__(self, *users, password="right"):
         self.users = {user.name: user for user in users}
         self.password = password
         self.verified = 0
+        self.begun = asyncio.Semaphore(0)
         self.down = False
         self.held = None
 
@@ -84,6 +85,7 @@ class People:
         if self.down:
             raise Unavailable("people", "down")
         self.verified += 1
+        self.begun.release()
         if self.held is not None:
             await self.held.wait()
         if claim.name not in self.users:

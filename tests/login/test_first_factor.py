@@ -182,7 +182,7 @@ async def test_a_request_is_charged_once_over_a_crash_between_charge_and_result(
     house.people.held = asyncio.Event()
     packet = b"p" * 16
     crashed = asyncio.create_task(house.begin(packet=packet))
-    await asyncio.sleep(0.01)
+    await house.people.begun.acquire()
     after = House(people=People(ALICE, BOB), limits=house.limits, clock=house.clock)
     after.use(house.store)
     assert CALLED == told(await after.begin(packet=packet))
@@ -220,7 +220,8 @@ async def test_guesses_at_once_beyond_the_limit_of_a_gateway_are_all_recorded():
     packets = [bytes([number]) * 16 for number in range(3)]
     house.people.held = asyncio.Event()
     guesses = [asyncio.create_task(house.begin("wrong", packet=packet)) for packet in packets]
-    await asyncio.sleep(0.01)
+    for _ in packets:
+        await house.people.begun.acquire()
     house.people.held.set()
     await asyncio.gather(*guesses)
     again = [told(await house.begin("wrong", packet=packet)) for packet in packets]

@@ -121,20 +121,20 @@ def test_refused_credentials_are_a_warning_with_the_mend(log, said):
 
     (line,) = said()
     assert "warning" == line["level"]
-    assert "Twilio refused the credentials; run radius-voice test-credentials" == line["mend"]
+    assert "Twilio refused the credentials; run radius-voice test-credentials" == line["fix"]
 
 
 @pytest.mark.parametrize("code", MENDS)
 def test_every_alarm_that_is_known_has_its_mend(log, said, code):
     log(replace(records.CALL, detail=f"{code}: so said the provider"))
 
-    assert MENDS[code] == said()[0]["mend"]
+    assert MENDS[code] == said()[0]["fix"]
 
 
 def test_an_alarm_that_is_not_known_still_says_what_to_do(log, said):
     log(replace(records.CALL, detail="HTTP 418, code 99999"))
 
-    assert "radius-voice test-credentials" in said()[0]["mend"]
+    assert "radius-voice test-credentials" in said()[0]["fix"]
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_an_alarm_that_is_not_known_still_says_what_to_do(log, said):
 def test_a_call_that_was_not_placed_is_said_as_loud_as_it_matters(log, said, result, alarm, level):
     log(replace(records.CALL, result=result, alarm=alarm))
 
-    assert [(level, alarm)] == [(line["level"], "mend" in line) for line in said()]
+    assert [(level, alarm)] == [(line["level"], "fix" in line) for line in said()]
 
 
 def test_the_services_life_is_said(log, said):
@@ -174,7 +174,7 @@ def test_text_is_for_people(stream, clock):
     Log(configure("info", "text", stream), clock)(records.CALL)
 
     assert "call asked for" in stream.getvalue()
-    assert "mend='Twilio refused the credentials; run radius-voice test-credentials'" in stream.getvalue()
+    assert "fix='Twilio refused the credentials; run radius-voice test-credentials'" in stream.getvalue()
 
 
 def test_a_stream_that_is_full_or_gone_raises_nothing(clock):

@@ -178,7 +178,7 @@ def test_a_provider_that_certainly_rang_nobody_is_a_reject_and_an_alarm(house, p
     assert (["delivery_failed"], 1) == (house.reasons(anne), provider.calls_asked_for)
     (call,) = house.audit(kind="call", login=house.audit(user=anne.name)[0]["login"])
     assert ("not_placed", True, True) == (call["result"], call["alarm"], detail in call["detail"])
-    assert "mend=" in house.line(call["login"], house.stderr)
+    assert "fix=" in house.line(call["login"], house.stderr)
     assert alarms + 1 == house.metric("radius_voice_provider_alarms_total")
     assert radius.ACCESS_ACCEPT == log_in(house, provider, phones)
 
