@@ -1,17 +1,18 @@
 # make demo   a login from end to end on this machine, with a simulated phone
 # make test   the tests; as root on Debian it installs the real servers they need
+# make test-all  also the long tests, with the branch coverage of all processes
 # make lint   format, lint, types, import rules
-# make wheel  the wheel, in dist/; installs what building needs and nothing else, into an environment of its own
+# make wheel  the wheel, in dist/; installs what building needs and nothing else, into a separate environment
 # make story  produce the login that docs/login-story.md shows
 # make fuzz   hostile octets under atheris, SECONDS=60 for each target
-# make bench  what the server costs, beside its peers; with BENCH=--page, docs/performance.md is written anew
+# make bench  what the server costs, beside its peers; with BENCH=--page, docs/performance.md is written again
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 BUILD := .venv-wheel
 SECONDS ?= 60
-FUZZED := wire password yaml configuration people provider
+FUZZED := wire password yaml configuration users provider
 
 .PHONY: demo test test-all fuzz lint bench story wheel peers
 
@@ -21,8 +22,8 @@ demo: $(VENV)/ready
 test: $(VENV)/ready-dev peers
 	$(BIN)/pytest --cov --cov-fail-under=100
 
-test-all: test
-	RADIUS_VOICE_LONG=1 $(BIN)/pytest tests
+test-all: $(VENV)/ready-dev peers
+	RADIUS_VOICE_LONG=1 $(BIN)/pytest --cov --cov-config=tests/coverage.toml --cov-fail-under=95
 
 fuzz: $(VENV)/ready-dev
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[fuzz]'

@@ -32,24 +32,24 @@ FIXED = f'{{type: fixed, code: "{CODE}"}}'
 ACCOUNT = "AC" + "0" * 32
 TOKEN = "bench-token"
 
-START_PATIENCE = 20.0
-STOP_PATIENCE = 10.0
-LOAD_PATIENCE = 120.0
+START_TIMEOUT = 20.0
+STOP_TIMEOUT = 10.0
+LOAD_TIMEOUT = 120.0
 SETTLE = 0.3
 
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class BenchError(Exception):
-    """The bench cannot go on; the text says what to mend."""
+    """The benchmark cannot continue. The text states what to fix."""
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What radload saw: milliseconds (median, 99th percentile, most) from the first packet of a login on.
+    """Results of radload: milliseconds (median, 99th percentile, maximum) since the first packet of a login.
 
-    `login` is until the verdict, `ring` until the provider was asked for the call. `line` is
-    radload's own words.
+    `login` is until the result, `ring` until the provider received the request for the call. `line` is
+    radload's output.
     """
 
     clean: bool
@@ -125,9 +125,9 @@ def run_radload(port: int, *, users: int, window: int, logins: int, code: str = 
     numbers = map(str, (users, window, logins))
     words = [str(RADLOAD), "127.0.0.1", str(port), SECRET, *numbers, code, "3000", str(rate)]
     try:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=LOAD_PATIENCE, check=False)
+        done = subprocess.run(words, capture_output=True, text=True, timeout=LOAD_TIMEOUT, check=False)
     except subprocess.TimeoutExpired as error:
-        raise BenchError(f"radload did not end within {LOAD_PATIENCE:g} s") from error
+        raise BenchError(f"radload did not end within {LOAD_TIMEOUT:g} s") from error
     line = done.stdout.strip()
     reached = re.search(r"= (\d+) logins/s", line)
     if reached is None:
@@ -150,7 +150,7 @@ def running(
             command, cwd=PROJECT, env={**os.environ, **(env or {})}, stdout=output, stderr=subprocess.STDOUT
         )
     try:
-        deadline = time.monotonic() + START_PATIENCE
+        deadline = time.monotonic() + START_TIMEOUT
         while not ready():
             if process.poll() is not None or time.monotonic() > deadline:
                 last_words = log.read_text(encoding="utf-8", errors="replace")[-2000:]
@@ -160,14 +160,14 @@ def running(
     finally:
         process.terminate()
         try:
-            process.wait(STOP_PATIENCE)
+            process.wait(STOP_TIMEOUT)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
 
 
 def udp_bound(port: int) -> bool:
-    """Whether somebody has bound this UDP port on loopback."""
+    """Whether a process has bound this UDP port on loopback."""
     return any(f":{port:04X}" in line.split()[1] for line in _lines("/proc/net/udp")[1:])
 
 
@@ -266,7 +266,7 @@ def configured(
 
 @contextmanager
 def a_store(kind: str, folder: Path) -> Iterator[Store]:
-    """The store of that name: what the configuration says, and for redis a server of its own."""
+    """The store of that name: its configuration, and for redis its own server."""
     if kind != "redis":
         yield Store(f"{{type: {kind}}}")
         return
@@ -311,7 +311,7 @@ def user_name(number: int) -> str:
 
 
 def phone(number: int) -> str:
-    """A phone of its own for each user: a Washington number, possible, never dialled by anything here."""
+    """The phone of a user: a possible Washington number, which no benchmark calls."""
     return f"+1202{5550000 + number}"
 
 
@@ -328,8 +328,8 @@ server:
   status_server: true
   key: bench-key-bench-key-bench-key-bench-key
   workers: {workers}
-  max_in_flight: 4096
-  max_waiting: 4096
+  max_concurrent: 4096
+  max_queued: 4096
 clients: {{bench: {{address: 127.0.0.1, secret: {secret}}}}}
 identity: {{people: {{type: users_file, path: users.yaml}}}}
 policies: {{default: {{first_factor: none, directory: people}}}}
@@ -347,7 +347,7 @@ limits:
     client: 1000000 per 1s
     country: 1000000 per 1s
     all: 1000000 per 1s
-  calls_a_day: {{person: 1000000 per 24h, country: 1000000 per 24h, all: 1000000 per 24h}}
+  calls_per_day: {{person: 1000000 per 24h, country: 1000000 per 24h, all: 1000000 per 24h}}
 store: {store}
 audit: {{path: audit.jsonl}}
 admin: {{listen: "127.0.0.1:{admin_port}"}}

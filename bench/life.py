@@ -22,7 +22,7 @@ import harness
 import page
 from harness import BenchError, Spread
 
-PATIENCE = 30.0
+TIMEOUT = 30.0
 LOGINS_A_SECOND = 200
 RELOAD_EVERY = 1.0
 
@@ -34,13 +34,13 @@ class Status:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.connect(("127.0.0.1", port))
 
-    def answered(self, patience: float) -> bool:
+    def answered(self, timeout: float) -> bool:
         """Ask once; whether an answer came within so many seconds."""
         head = bytes((12, os.urandom(1)[0], 0, 38)) + os.urandom(16)
         mac = hmac.digest(harness.SECRET.encode(), head + b"\x50\x12" + bytes(16), "md5")
         try:
             self._socket.send(head + b"\x50\x12" + mac)
-            self._socket.settimeout(patience)
+            self._socket.settimeout(timeout)
             return bool(self._socket.recv(4096))
         except (ConnectionRefusedError, TimeoutError):
             return False
@@ -48,8 +48,8 @@ class Status:
     def time_until_answered(self, since: float) -> float:
         """Milliseconds from `since` to the first answer."""
         while not self.answered(0.002):
-            if time.perf_counter() - since > PATIENCE:
-                raise BenchError(f"no answer within {PATIENCE:g} s")
+            if time.perf_counter() - since > TIMEOUT:
+                raise BenchError(f"no answer within {TIMEOUT:g} s")
         return (time.perf_counter() - since) * 1e3
 
 
@@ -83,7 +83,7 @@ def reloads(users: int, rounds: int, folder: Path) -> tuple[list[float], harness
         logging_in.start()
         for number in range(rounds):
             reload(pid, config, text.replace("status_server: true", "status_server: false"))
-            until(lambda: log.read_text().count("reloaded") == 2 * number + 1)  # noqa: B023 - called at once
+            wait_until(lambda: log.read_text().count("reloaded") == 2 * number + 1)  # noqa: B023 - called at once
             time.sleep(RELOAD_EVERY)
             took.append(Status(port).time_until_answered(reload(pid, config, text)))
             time.sleep(RELOAD_EVERY)
@@ -91,20 +91,20 @@ def reloads(users: int, rounds: int, folder: Path) -> tuple[list[float], harness
     return took, loads[0], loads[1]
 
 
-def until(told: Callable[[], bool]) -> None:
+def wait_until(condition: Callable[[], bool]) -> None:
     began = time.monotonic()
-    while not told():
-        if time.monotonic() - began > PATIENCE:
-            raise BenchError(f"no reload within {PATIENCE:g} s")
+    while not condition():
+        if time.monotonic() - began > TIMEOUT:
+            raise BenchError(f"no reload within {TIMEOUT:g} s")
         time.sleep(0.02)
 
 
 def reload(pid: int, config: Path, text: str) -> float:
-    """Have the server read `text`; returns when it was told."""
+    """Write `text` and send SIGHUP. The time of the signal."""
     config.write_text(text)
-    told = time.perf_counter()
+    signalled = time.perf_counter()
     os.kill(pid, signal.SIGHUP)
-    return told
+    return signalled
 
 
 def write(folder: Path, port: int, users: int) -> Path:
@@ -115,10 +115,16 @@ def write(folder: Path, port: int, users: int) -> Path:
 
 def main() -> int:
     parser = page.parser(__doc__)
-    parser.add_argument("--users", type=int, nargs="+", default=[1_000, 10_000, 100_000], help="people in the file")
+    parser.add_argument("--users", type=int, nargs="+", default=[1_000, 10_000, 100_000], help="users in the file")
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
-    head = ["people", "start, ms", "reload, ms", "slowest login meanwhile, ms", "slowest login without, ms"]
+    head: list[object] = [
+        "users",
+        "start, ms",
+        "reload, ms",
+        "slowest login meanwhile, ms",
+        "slowest login without, ms",
+    ]
     rows: list[list[object]] = [head]
     failures = []
     try:

@@ -1,4 +1,4 @@
-"""CPU time per login (two packets), of the server alone: radius-voice beside FreeRADIUS and pyrad, in one run.
+"""CPU time of only the server per login (two packets): radius-voice beside FreeRADIUS and pyrad, in one run.
 
 Each round starts every server in turn, warms it up and drives a fixed number of logins; the kernel says what
 that cost the server. Rates depend on the load generator sharing the cores; CPU time survives a noisy machine.
@@ -141,10 +141,10 @@ def main() -> int:
     )
     picture = curves.bars({name: statistics.median(each.cpu) for name, each in results.items()}, "CPU, us a login")
     page.show("login_cpu", method, table(results), page=args.page, picture=picture)
-    return told(results)
+    return print_table(results)
 
 
-def told(results: Mapping[str, Measured]) -> int:
+def print_table(results: Mapping[str, Measured]) -> int:
     """1 when a login failed anywhere, which is printed; else 0."""
     failures = [f"{name}: {line}" for name, measured in results.items() for line in measured.failures]
     print("\n".join(failures), file=sys.stderr, end="\n" if failures else "")

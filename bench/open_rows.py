@@ -19,16 +19,16 @@ import harness
 import page
 from harness import BenchError, Spread
 
-from radius_voice.delivery.fixed import Fixed
+from radius_voice.delivery.fixed.provider import Fixed
 from radius_voice.events import Reason, Trace
 from radius_voice.login.codes import Keys
-from radius_voice.login.dialog import Dialog
-from radius_voice.login.limits import Limits
-from radius_voice.login.model import Attempt, Limit, User
-from radius_voice.login.parts import Parts
+from radius_voice.login.dependencies import Dependencies
+from radius_voice.login.flow import LoginFlow
+from radius_voice.login.model import AuthRequest, Limit, PapPassword, User
 from radius_voice.login.phone import Phone
-from radius_voice.login.policy import Policy
+from radius_voice.login.policy import Policy, UserRules
 from radius_voice.login.ports import Store
+from radius_voice.login.rate_limits import Limits
 from radius_voice.stores.memory import MemoryStore
 from radius_voice.stores.sqlite import SqliteStore
 
@@ -39,8 +39,8 @@ LOGINS, ROUNDS, AT_ONCE = 300, 5, 20
 LIMIT = Limit("bench", 10_000_000, 86400.0, Reason.CALL_LIMIT)
 
 
-class People:
-    """A directory that knows everybody, each with a phone of their own."""
+class FixedDirectory:
+    """A directory with any name, each with its own phone."""
 
     async def find(self, name: str, deadline: float) -> User | None:  # noqa: ARG002, D102
         return User(name, name, (Phone(f"+1202{5_000_000 + int(name)}"),))
@@ -48,30 +48,28 @@ class People:
     async def get(self, user_id: str, deadline: float) -> User | None:  # noqa: D102
         return await self.find(user_id, deadline)
 
+    async def close(self) -> None:
+        """Nothing to close."""
 
-def dialog_on(store: Store) -> Dialog:
-    """A dialog that calls nobody and limits everything."""
-    scopes = dict.fromkeys(("person", "phone", "source", "client", "country", "all"), LIMIT)
+
+def flow_on(store: Store) -> LoginFlow:
+    """A login flow that places no call and applies every limit."""
+    scopes = dict.fromkeys(("user", "phone", "calling_station", "client", "country", "total"), LIMIT)
     policy = Policy(
         name="default",
         first_factor_name="none",
         directory_name="people",
         first_factor=None,
-        directory=People(),
-        digits=6,
-        lifetime=120.0,
-        tries=3,
-        redials=2,
-        ring=30,
-        cap=360.0,
+        directory=FixedDirectory(),
+        rules=UserRules(6, code_lifetime=120.0, attempts=3, redials=2, ring_timeout=30, session_timeout=360.0),
     )
-    return Dialog(
-        Parts(
+    return LoginFlow(
+        Dependencies(
             keys=Keys(b"k" * 32),
             store=store,
             limits=Limits({}, scopes, scopes, scopes),
             policies={"default": policy},
-            voice={"fixed": Fixed(name="fixed", code=CODE)},
+            voice={"fixed": Fixed("fixed")},
             live={},
             friendly_name="Bench",
             observer=lambda _: None,
@@ -82,35 +80,35 @@ def dialog_on(store: Store) -> Dialog:
     )
 
 
-def attempt(number: int, state: bytes | None = None) -> Attempt:
+def attempt(number: int, state: bytes | None = None) -> AuthRequest:
     now = time.monotonic()
-    return Attempt(
+    return AuthRequest(
         client="bench",
         policy="default",
-        name=str(number),
-        password=CODE if state else "password",
-        source="203.0.113.9",
-        packet=os.urandom(16),
+        user_name=str(number),
+        credentials=PapPassword(CODE if state else "password"),
+        calling_station_id="203.0.113.9",
+        authenticator=os.urandom(16),
         arrived=now,
-        answer_by=now + 60,
+        deadline=now + 60,
         state=state,
     )
 
 
-async def begin(dialog: Dialog, number: int) -> bytes:
-    decision = await dialog.begin(attempt(number), Trace(time.monotonic(), time.monotonic))
-    if decision.reason is not Reason.CALLED:
+async def begin(flow: LoginFlow, number: int) -> bytes:
+    decision = await flow.begin(attempt(number), Trace(time.monotonic(), time.monotonic))
+    if decision.reason is not Reason.CALL_PLACED:
         raise SystemExit(f"a login was {decision.reason}")
     return decision.state
 
 
-async def cost(dialog: Dialog, first: int) -> float:
+async def cost(flow: LoginFlow, first: int) -> float:
     """Microseconds of CPU per whole login."""
     before = time.process_time()
     for number in range(first, first + LOGINS):
-        state = await begin(dialog, number)
-        decision = await dialog.answer(attempt(number, state), Trace(time.monotonic(), time.monotonic))
-        if decision.reason is not Reason.CODE_RIGHT:
+        state = await begin(flow, number)
+        decision = await flow.respond(attempt(number, state), Trace(time.monotonic(), time.monotonic))
+        if decision.reason is not Reason.CODE_CORRECT:
             raise SystemExit(f"an answer was {decision.reason}")
     return (time.process_time() - before) / LOGINS * 1e6
 
@@ -153,17 +151,15 @@ async def measured(kind: str, sizes: Sequence[int]) -> list[tuple[int, Spread, f
     rows = []
     with tempfile.TemporaryDirectory(prefix="radius-voice-bench-") as folder:
         async with opened(kind, Path(folder)) as (store, held):
-            dialog, there = dialog_on(store), 0
-            await cost(dialog, 4_000_000)
+            flow, there = flow_on(store), 0
+            await cost(flow, 4_000_000)
             base = await held()
             for size in sizes:
                 while there < size:
-                    await asyncio.gather(
-                        *(begin(dialog, number) for number in range(there, min(size, there + AT_ONCE)))
-                    )
+                    await asyncio.gather(*(begin(flow, number) for number in range(there, min(size, there + AT_ONCE))))
                     there = min(size, there + AT_ONCE)
                 await store.sweep()
-                rounds = [await cost(dialog, 1_000_000 + size + number * LOGINS) for number in range(ROUNDS)]
+                rounds = [await cost(flow, 1_000_000 + size + number * LOGINS) for number in range(ROUNDS)]
                 rows.append((size, Spread.of(rounds), (await held() - base) / 2**20))
     return rows
 

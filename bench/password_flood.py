@@ -1,9 +1,9 @@
-"""A flood of guesses: which honest users still log in, at 0.5, 1 and 4 times the rate at which passwords are verified.
+"""A flood of guesses: which legitimate users still log in, at 0.5, 1 and 4 times the rate of password verification.
 
-The attacker sends invented names through the same gateway, each from a Calling-Station-Id of its own or without any.
-Honest users send their right passwords, with two retransmissions, from a place where they logged in before or from a
-new one. Limits are the defaults. Ends with exit code 1 if a user at a known place, or at half the rate any user, is not
-served.
+The attacker sends invented names through the same gateway, each from its own Calling-Station-Id or without any.
+Legitimate users send their right passwords, with two retransmissions, from a place where they logged in before or
+from a new one. Limits are the defaults. Ends with exit code 1 if a user at a known place, or at half the rate any
+user, is not served.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ import harness
 import page
 from passwords import measured
 
-from radius_voice.client import NoReply, RadiusClient, Timers
 from radius_voice.identity.passwords import DEFAULT, hash_password
 from radius_voice.radius import packet as radius
 from radius_voice.radius.password import hide
+from radius_voice.radius_client import NoReply, RadiusClient, Timers
 
 FACTORS = (0.5, 1.0, 4.0)
 USERS = 10
@@ -62,7 +62,7 @@ class Served:
         return f"{len(self.waits)} of {USERS}{wait}"
 
 
-class Login:
+class Session:
     """A user at a gateway."""
 
     def __init__(self, port: int, name: str, station: str) -> None:
@@ -117,8 +117,8 @@ def _guess(number: int, station: str) -> bytes:
 
 async def attacked(port: int, rate: float, seconds: float, station: Callable[[int], str]) -> tuple[Served, Served]:
     """What users at known and at new places get during a flood."""
-    known = [Login(port, f"known{n}", f"198.51.100.{n}") for n in range(USERS)]
-    new = [Login(port, f"new{n}", f"203.0.113.{n}") for n in range(USERS)]
+    known = [Session(port, f"known{n}", f"198.51.100.{n}") for n in range(USERS)]
+    new = [Session(port, f"new{n}", f"203.0.113.{n}") for n in range(USERS)]
     await asyncio.gather(*(login.whole() for login in known))
     attack = asyncio.ensure_future(flood(port, rate, seconds, station))
     begins = [1.0 + n * (seconds - GATEWAY.in_all - 1.0) / USERS for n in range(USERS)]
@@ -130,7 +130,7 @@ async def attacked(port: int, rate: float, seconds: float, station: Callable[[in
 
 
 def run(rate: float, seconds: float, station: Callable[[int], str]) -> tuple[Served, Served]:
-    """One flood against a server of its own."""
+    """One flood against its own server."""
     with tempfile.TemporaryDirectory(prefix="radius-voice-bench-") as name:
         folder = Path(name)
         port, admin_port = harness.free_port(), harness.free_port()

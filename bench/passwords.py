@@ -1,6 +1,6 @@
-"""What checking a password costs: the parameters of identity/passwords.py beside OWASP's others and the library's own.
+"""The cost of password verification: parameters of identity/passwords.py beside OWASP's others and the library's own.
 
-Each is verified on every core at once, as the server does, in a process of its own, whose most memory is told.
+Each is verified on every core at once, as the server does, in a separate process, whose peak memory is reported.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import resource
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -72,4 +71,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -1,9 +1,9 @@
-"""The simulated Twilio, with somebody at every phone: who asks by UDP for a user's code gets it once it was spoken.
+"""The simulated Twilio, with a UDP server that sends a user's code once it was spoken.
 
 usage: phones.py HTTP_PORT ORACLE_PORT LATENCY
 
-A question is "SLOT user00001", its answer "SLOT code moment". The moment, in seconds of CLOCK_MONOTONIC, is when the
-request for the call reached this process. Each call's code is told once, so an old one is never typed.
+A request is "SLOT user00001", its response "SLOT code moment". The moment, in seconds of CLOCK_MONOTONIC, is when the
+request for the call reached this process. Each call's code is sent once, so an old one is never typed.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from aiohttp import web
 
 from radius_voice.simulator import Simulator
 
-ASK_AGAIN = 0.005
-PATIENCE = 5.0
+POLL_INTERVAL = 0.005
+TIMEOUT = 5.0
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Address = tuple[str, int]
 
 
-class Ear(asyncio.DatagramProtocol):
-    """Listens at every phone of `simulator`. Numbers are known by when a call of them was last asked for."""
+class CodeServer(asyncio.DatagramProtocol):
+    """Sends the codes spoken by `simulator`, with the time of the last request for a call to each number."""
 
     def __init__(self, simulator: Simulator) -> None:
         self._simulator = simulator
         self._asked: dict[str, float] = {}
-        self._told: dict[str, str] = {}
+        self._last_sid: dict[str, str] = {}
         self._transport: Any
 
     @web.middleware
     async def notice(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Note when a call was asked for, before anything else is done about it."""
+        """Record the time of a request for a call before it is processed."""
         if request.method == "POST" and request.path.endswith("/Calls.json"):
             moment = time.monotonic()
             self._asked[str((await request.post())["To"])] = moment
@@ -50,20 +50,20 @@ class Ear(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: Address) -> None:  # noqa: D102
         slot, _, user = data.decode().partition(" ")
-        self._tell(slot, harness.phone(int(user.removeprefix("user"))), addr, time.monotonic() + PATIENCE)
+        self._send_code(slot, harness.phone(int(user.removeprefix("user"))), addr, time.monotonic() + TIMEOUT)
 
-    def _tell(self, slot: str, number: str, to: Address, until: float) -> None:
-        calls = self._simulator.heard(number)
-        if calls and self._told.get(number) != calls[-1]["sid"]:
-            self._told[number] = calls[-1]["sid"]
+    def _send_code(self, slot: str, number: str, to: Address, until: float) -> None:
+        calls = self._simulator.calls_to(number)
+        if calls and self._last_sid.get(number) != calls[-1]["sid"]:
+            self._last_sid[number] = calls[-1]["sid"]
             self._transport.sendto(f"{slot} {calls[-1]['code']} {self._asked[number]:.6f}".encode(), to)
         elif time.monotonic() < until:
-            asyncio.get_running_loop().call_later(ASK_AGAIN, self._tell, slot, number, to, until)
+            asyncio.get_running_loop().call_later(POLL_INTERVAL, self._send_code, slot, number, to, until)
 
 
 async def serve(http_port: int, oracle_port: int, latency: float) -> None:
     simulator = Simulator(harness.ACCOUNT, harness.TOKEN, latency=latency)
-    ear, loop, over = Ear(simulator), asyncio.get_running_loop(), asyncio.Event()
+    ear, loop, over = CodeServer(simulator), asyncio.get_running_loop(), asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, over.set)
     app = simulator.app()
     app.middlewares.insert(0, ear.notice)

@@ -28,7 +28,7 @@ ATTRIBUTE Message-Authenticator 80 octets
 """
 
 
-class Dialog(ServerAsync):  # type: ignore[misc]  # pyrad has no types
+class LoginFlow(ServerAsync):  # type: ignore[misc]  # pyrad has no types
     """Password `password` gets a challenge, and code 123456 with a State gets in."""
 
     def handle_auth_packet(self, protocol: Any, pkt: Any, addr: Any) -> None:
@@ -57,7 +57,7 @@ class Dialog(ServerAsync):  # type: ignore[misc]  # pyrad has no types
 
 async def serve(port: int, secret: str) -> None:
     hosts = {"127.0.0.1": RemoteHost("127.0.0.1", secret.encode(), "bench")}
-    server = Dialog(auth_port=port, hosts=hosts, dictionary=Dictionary(io.StringIO(DICTIONARY)), enforce_ma=True)
+    server = LoginFlow(auth_port=port, hosts=hosts, dictionary=Dictionary(io.StringIO(DICTIONARY)), enforce_ma=True)
     await server.initialize_transports(enable_auth=True, addresses=["127.0.0.1"])
     await asyncio.Event().wait()
 

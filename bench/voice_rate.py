@@ -53,7 +53,7 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     args = arguments()
     failures, points = [], []
-    head = [
+    head: list[object] = [
         "in flight",
         "logins a second",
         "half within, ms",

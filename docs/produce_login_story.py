@@ -1,4 +1,4 @@
-"""Writes the login "by hand" into docs/login-story.md, by driving one: `make story`.
+"""Writes the login with radclient into docs/login-story.md, by driving one: `make story`.
 
 Starts the simulator and the server of the configuration that the page shows, on free ports, asks with radclient, and
 puts what radclient printed and the audit log holds between the page's two markers.
@@ -21,19 +21,19 @@ from pathlib import Path
 
 PAGE = Path(__file__).with_name("login-story.md")
 BEGIN = "<!-- produced by docs/produce_login_story.py -->"
-END = "<!-- end of what is produced -->"
+END = "<!-- end of the produced part -->"
 RADIUS, TWILIO = "127.0.0.1:1812", "127.0.0.1:4010"
-PASSWORD = "correct horse"  # noqa: S105 - of a person who does not exist
+PASSWORD = "correct horse"  # noqa: S105 - of a user who does not exist
 USERS_ADD = "radius-voice users add --file users.yaml alice --phone +14155550123"
 SIMULATE = f"radius-voice simulate-twilio --listen {TWILIO}"
 SERVE = "radius-voice serve --config story.yaml"
 PROGRAM = (sys.executable, "-m", "radius_voice.cli.main")
-PATIENCE = 30.0
+TIMEOUT = 30.0
 CONFIGURATION = f"""\
 development: true                            # allows a provider on this machine
 server: {{listen: ["udp://{RADIUS}"]}}
 clients:
-  gateway: {{address: 127.0.0.1, secret: {{file: gateway.secret}}, answer_within: 10s}}
+  gateway: {{address: 127.0.0.1, secret: {{file: gateway.secret}}, response_timeout: 10s}}
 identity:
   people: {{type: users_file, path: users.yaml}}
 delivery:
@@ -62,7 +62,7 @@ def write(page: Path = PAGE) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class House:
+class RunningService:
     """A simulator and a server that run, as HOST:PORT, and what making them printed."""
 
     phones: str
@@ -72,7 +72,7 @@ class House:
 
 
 @contextmanager
-def house(folder: Path) -> Iterator[House]:
+def running_service(folder: Path) -> Iterator[RunningService]:
     """The story's simulator and server, on free ports, with their files in `folder`."""
     secret = folder / "gateway.secret"
     secret.touch(0o600)
@@ -82,11 +82,11 @@ def house(folder: Path) -> Iterator[House]:
         free = CONFIGURATION.replace(TWILIO, phones).replace(RADIUS, "127.0.0.1:0")
         (folder / "story.yaml").write_text(free + 'admin: {listen: "127.0.0.1:0"}\n')
         with _started(SERVE, folder, r"started .*udp (127.0.0.1 port \d+)") as (server, _):
-            yield House(phones, server.replace(" port ", ":"), added, simulated)
+            yield RunningService(phones, server.replace(" port ", ":"), added, simulated)
 
 
 def _story(folder: Path) -> str:
-    with house(folder) as running:
+    with running_service(folder) as running:
         exchanges = list(_log_in(folder, running.server, f"http://{running.phones}"))
     records = [line for line in (folder / "audit.jsonl").read_text().splitlines() if _is_shown(line)]
     typed = f"$ echo '{PASSWORD}' | {USERS_ADD}\n{running.added}$ {SIMULATE}\n{running.simulated}$ {SERVE}\n"
@@ -94,7 +94,7 @@ def _story(folder: Path) -> str:
         (
             "The configuration, `story.yaml`:\n\n",
             _block("yaml", CONFIGURATION),
-            "Somebody to log in, a phone to ring, and the server; each of the last two in a terminal of its own:\n\n",
+            "A user, a simulated phone, and the server; the last two in separate terminals:\n\n",
             _block("console", typed),
             *exchanges,
             "What the audit log holds of it. Its keys are explained in [observing.md](observing.md#audit-log):\n\n",
@@ -107,13 +107,13 @@ def _log_in(folder: Path, server: str, phones: str) -> Iterator[str]:
     """The three exchanges of the login, each with a sentence before it."""
     sent = _ask(folder, server, PASSWORD)
     yield "The gateway asks, with the password:\n\n" + sent
-    with urllib.request.urlopen(f"{phones}/simulator/calls", timeout=PATIENCE) as answer:  # noqa: S310 - our own
+    with urllib.request.urlopen(f"{phones}/simulator/calls", timeout=TIMEOUT) as answer:  # noqa: S310 - our own
         call = json.load(answer)[-1]
-    heard = f"$ curl http://{TWILIO}/simulator/calls\n... {json.dumps(call['said'])} ...\n"
-    yield "What the phone said meanwhile:\n\n" + _block("console", heard)
+    spoken = f"$ curl http://{TWILIO}/simulator/calls\n... {json.dumps(call['said'])} ...\n"
+    yield "What the call said:\n\n" + _block("console", spoken)
     wrong = str((int(call["code"]) + 1) % 10**6).zfill(6)
     sent = _ask(folder, server, wrong, _state(sent))
-    yield "A misheard digit costs a try, and no new call. The State is a new one:\n\n" + sent
+    yield "A misheard digit costs an attempt, and no new call. The State is a new one:\n\n" + sent
     yield "The right code:\n\n" + _ask(folder, server, call["code"], _state(sent))
 
 
@@ -145,7 +145,7 @@ def _block(language: str, text: str) -> str:
 
 def _run(command: list[str], folder: Path, standard_input: str, fine: tuple[int, ...] = (0,)) -> str:
     done = subprocess.run(  # noqa: S603 - commands of this file
-        command, cwd=folder, input=standard_input, capture_output=True, text=True, timeout=PATIENCE, check=False
+        command, cwd=folder, input=standard_input, capture_output=True, text=True, timeout=TIMEOUT, check=False
     )
     if done.returncode not in fine:
         raise RuntimeError(f"{command[0]}: exit code {done.returncode}: {done.stderr}")
@@ -173,7 +173,7 @@ def _started(command: str, folder: Path, pattern: str) -> Iterator[tuple[str, st
         yield found[1], line.replace(found[1], TWILIO)
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(PATIENCE)
+        process.wait(TIMEOUT)
         stream.close()
 
 

@@ -76,7 +76,7 @@ def _begun(subject: str, work: Callable[[], T], until: float) -> Future[T] | Non
 
 def _started(work: Callable[[], T], finally_: Callable[[], None] = lambda: None) -> Future[T]:
     future: Future[T] = Future()
-    future.set_running_or_notify_cancel()  # from here on a cancelled caller leaves the future alone
+    future.set_running_or_notify_cancel()  # from here on the future does not change when its caller is cancelled
 
     def run() -> None:
         try:

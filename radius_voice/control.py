@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from radius_voice.faults import where
+from radius_voice.exceptions import where
 
 SOCKET = "control.sock"
 LOCK = "control.lock"
@@ -46,7 +46,7 @@ class NotRunning(Exception):
 
 
 class RequestFailed(Exception):
-    """The running service did not do what was asked, or gave no response; the text says why and what to do."""
+    """The running service refused the request or gave no response; the text says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
 
-from radius_voice.config.kinds import Endpoint
+from radius_voice.config.field_types import Endpoint
 from radius_voice.config.schema import Settings
-from radius_voice.listeners.udp import bind
+from radius_voice.transports.udp import bind
 
 PRIVILEGED = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 LISTEN = "server.listen"

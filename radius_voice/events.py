@@ -1,49 +1,49 @@
-"""The records that the audit log, the metrics and the log read, among them one `Event` per verified request.
+"""The records that the audit log, the metrics and the log read, among them one `RequestRecord` per verified request.
 
-Imports only `nouns`; every module may import it. No field holds a code, a password or a complete phone number. Metrics
-use the enumerations below as labels.
+Imports nothing of ours; every module may import it. No field holds a code, a password or a complete phone number.
+Metrics use the enumerations below as labels. The fields of a record are the keys of its line in the audit log.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 
-from radius_voice.nouns import noun
+import msgspec
 
 
 class Outcome(StrEnum):
-    """The response to the gateway; SILENCE is no response."""
+    """The response to the gateway, or none."""
 
     ACCEPT = "accept"
     CHALLENGE = "challenge"
     REJECT = "reject"
-    SILENCE = "silence"
+    NO_RESPONSE = "no_response"
 
 
 class Reason(StrEnum):
     """Why a verified request got its outcome. A fixed set: metrics use it as a label."""
 
     # accept
-    CODE_RIGHT = "code_right"
+    CODE_CORRECT = "code_correct"
     REPEATED = "repeated"
-    BYPASSED = "bypassed"
+    BYPASS = "bypass"
     STATUS = "status"
     # challenge
-    CALLED = "called"
-    CALLING = "calling"
-    CALL_UNKNOWN = "call_unknown"
+    CALL_PLACED = "call_placed"
+    CALL_PENDING = "call_pending"
+    CALL_INDETERMINATE = "call_indeterminate"
     JOINED = "joined"
-    REDIALLED = "redialled"
+    REDIAL = "redial"
     WRONG_CODE = "wrong_code"
-    PASSWORD_AGAIN = "password_again"
-    CANNOT_REDIAL = "cannot_redial"
+    PASSWORD_REPEATED = "password_repeated"
+    REDIAL_UNAVAILABLE = "redial_unavailable"
     # reject
     WRONG_PASSWORD = "wrong_password"
     UNKNOWN_USER = "unknown_user"
     DISABLED = "disabled"
     LOCKED = "locked"
-    FAILURE_LIMIT = "failure_limit"
+    WRONG_PASSWORD_LIMIT = "wrong_password_limit"
     NO_PHONE = "no_phone"
     PHONE_CHANGED = "phone_changed"
     NUMBER_NOT_ALLOWED = "number_not_allowed"
@@ -51,20 +51,19 @@ class Reason(StrEnum):
     BUSY = "busy"
     REPLAY = "replay"
     JOIN_LIMIT = "join_limit"
-    NO_REDIALS = "no_redials"
-    NUMBER_REFUSED = "number_refused"
+    NO_REDIALS_LEFT = "no_redials_left"
+    NUMBER_REJECTED = "number_rejected"
     DELIVERY_FAILED = "delivery_failed"
-    NO_TRIES = "no_tries"
+    NO_ATTEMPTS_LEFT = "no_attempts_left"
     EXPIRED = "expired"
     UNKNOWN_STATE = "unknown_state"
     USED_STATE = "used_state"
     METHOD_NOT_SUPPORTED = "method_not_supported"
     BAD_REQUEST = "bad_request"
-    # silence
+    # no response
     IDENTITY_UNAVAILABLE = "identity_unavailable"
     STORE_UNAVAILABLE = "store_unavailable"
-    TOO_LATE = "too_late"
-    OVERLOAD = "overload"
+    DEADLINE_PASSED = "deadline_passed"
     INTERNAL_ERROR = "internal_error"
 
 
@@ -85,13 +84,12 @@ class CallResult(StrEnum):
     """The result of a request to a provider to place a call."""
 
     PLACED = "placed"
-    NUMBER_REFUSED = "number_refused"
+    NUMBER_REJECTED = "number_rejected"
     NOT_PLACED = "not_placed"
-    UNKNOWN = "unknown"
+    INDETERMINATE = "indeterminate"
 
 
-@noun
-class Step:
+class TraceStep(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """One step in processing a packet: its name, `after` in seconds since arrival, a detail without secrets."""
 
     name: str
@@ -107,124 +105,133 @@ class Trace:
     def __init__(self, arrived: float, clock: Callable[[], float]) -> None:
         self._arrived = arrived
         self._clock = clock
-        self.steps: list[Step] = []
+        self.steps: list[TraceStep] = []
 
     def step(self, name: str, detail: str = "") -> None:
-        """Add a step that happened now."""
-        self.steps.append(Step(name, self._clock() - self._arrived, detail))
+        """Add a step that happened now. Its time has microseconds."""
+        self.steps.append(TraceStep(name, round(self._clock() - self._arrived, 6), detail))
 
 
-@noun
-class Event:
-    """One verified Access-Request or Status-Server, and its result.
-
-    `at` is wall-clock seconds at arrival, `seconds` the time until the decision. `user` is the user's name in the
-    directory; `typed` is the name as typed, if it differs. Both are empty for a name that no user has, because users
-    type passwords there by mistake. `login` is the session's id and `phone` is masked. `login_seconds`, on an accept,
-    is the time since the login's first packet. For a client with two secrets, `secret` is the one that the packet was
-    made with, 1 or 2; it is 0 if that is unknown and for other clients. `packet` is a hash of the packet's octets, only
-    valid in this process (0: not known) and never written. `repeated` is the number of identical packets that this
-    record stands for; 0 means one.
-    """
+class AuditRecord(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="kind"):
+    """A record that the audit log has; the tag of its class is the value of `kind`. `at` is wall-clock seconds."""
 
     at: float
+
+
+class RequestRecord(AuditRecord, frozen=True, tag="request"):
+    """One verified Access-Request or Status-Server, and its result.
+
+    `at` is the time of arrival, `seconds` the time until the decision. `user` is the user's name in the
+    directory; `typed_user` is the name as typed, if it differs. Both are empty for a name that no user has, because
+    users type passwords there by mistake. `session` is the session's id and `phone` is masked. `login_seconds`, on an
+    accept, is the time since the login's first packet. For a client with two secrets, `secret` is the one that the
+    packet was made with, 1 or 2; it is 0 if that is unknown and for other clients. `packet` is a hash of the packet's
+    octets, only valid in this process (0: not known) and never written. `repeated` is the number of identical packets
+    that this record stands for; 0 means one.
+    """
+
     seconds: float
     client: str
-    source: str
+    client_address: str
     identifier: int
     outcome: Outcome
     reason: Reason
     user: str = ""
-    login: str = ""
-    calling_station: str = ""
+    session: str = ""
+    calling_station_id: str = ""
     phone: str = ""
-    login_seconds: float = 0.0
-    steps: tuple[Step, ...] = ()
-    typed: str = ""
+    login_seconds: float = 0
+    steps: tuple[TraceStep, ...] = ()
+    typed_user: str = ""
     secret: int = 0
     packet: int = 0
     repeated: int = 0
 
 
-@noun
-class Called:
-    """A request to a provider to place a call, and its result; `seconds` is the time since the packet's arrival."""
+class PlacementRecord(AuditRecord, frozen=True, tag="call"):
+    """A request to a provider to place a call, and its result; `seconds` is the time since the packet's arrival.
 
-    at: float
+    `fix` says what an administrator can do about an alarm.
+    """
+
     seconds: float
-    login: str
+    session: str
     provider: str
     phone: str
     result: CallResult
     reference: str = ""
     detail: str = ""
     alarm: bool = False
+    fix: str = ""
 
 
-@noun
-class Followed:
+class CallStatusRecord(AuditRecord, frozen=True, tag="call_status"):
     """The provider reported a new status of a placed call."""
 
-    at: float
-    login: str
+    session: str
     provider: str
     reference: str
     status: str
 
 
-@noun
-class Discarded:
-    """A datagram was discarded; `client` is empty if the source address belongs to no client."""
+class DiscardRecord(AuditRecord, frozen=True, kw_only=True, tag="discarded"):
+    """A datagram was discarded; `client` is empty if the source address belongs to no client.
 
-    at: float
-    client: str
-    source: str
+    `suppressed` is set by the audit log: by reason, the number of earlier discards that have no record.
+    """
+
+    client: str = ""
+    client_address: str
     reason: Discard
     detail: str = ""
+    suppressed: Mapping[str, int] = {}
 
 
-@noun
-class Resent:
+class ResendRecord(msgspec.Struct, frozen=True, gc=False):
     """A retransmission got the octets of the first response again."""
 
     at: float
     client: str
 
 
-@noun
-class Ended:
+class ExpiryRecord(AuditRecord, frozen=True, tag="sessions_expired"):
     """Number of open logins that expired without their code."""
 
-    at: float
     count: int
 
 
-@noun
-class Lifecycle:
-    """An event of the service: `started`, `reloaded`, `reload_failed`, `draining`, `stopped` or `warning`.
+class ServiceRecord(AuditRecord, frozen=True, tag="service"):
+    """An event of the service.
 
-    For a users file while the service runs: `users_file_invalid` or `users_file_valid`.
+    `event` is `started`, `reloaded`, `reload_failed`, `draining`, `stopped` or `warning`, or `users_file_invalid` or
+    `users_file_valid` for a users file while the service runs.
     """
 
-    at: float
-    what: str
+    event: str
     detail: str = ""
 
 
-@noun
-class Operated:
-    """An administrator's command changed something: `unlocked` reset what was counted for a user.
+class OperatorRecord(AuditRecord, frozen=True, tag="operator"):
+    """An administrator's command changed something: `unlocked` reset the counters of a user.
 
-    `user` is the name in the directory and `sources` the identity sources that have it. `uid` is the local user id of
-    the requesting process, None on systems that do not provide it.
+    `user` is the name in the directory `identity_source`. `uid` is the local user id of the requesting process, None on
+    systems that do not provide it.
     """
 
-    at: float
-    what: str
+    event: str
     user: str
-    sources: tuple[str, ...]
-    uid: int | None
+    identity_source: str
+    uid: int | None = None
 
 
-Recorded = Event | Called | Followed | Discarded | Resent | Ended | Lifecycle | Operated
-Observer = Callable[[Recorded], None]
+EventRecord = (
+    RequestRecord
+    | PlacementRecord
+    | CallStatusRecord
+    | DiscardRecord
+    | ResendRecord
+    | ExpiryRecord
+    | ServiceRecord
+    | OperatorRecord
+)
+Observer = Callable[[EventRecord], None]

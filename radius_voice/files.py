@@ -28,18 +28,18 @@ KINDS = {
 def read_file(path: Path, most: int = -1) -> tuple[bytes, os.stat_result]:
     """Read a regular file, or its first `most` octets; returns them and its status.
 
-    Raises OSError, also for what is no regular file and when there is no answer within FILE_SECONDS.
+    Raises OSError, also if it is not a regular file, or cannot be read within FILE_SECONDS.
     """
     return bounded(str(path), partial(_read, path, most))
 
 
 def status_of(path: Path) -> os.stat_result:
-    """The status of what is at `path`, links followed. Raises OSError as `read_file` does."""
+    """The status of the file at `path`, links followed. Raises OSError as `read_file` does."""
     return bounded(str(path), path.stat)
 
 
 def require_regular(path: Path) -> None:
-    """Raise OSError unless `path` is a regular file, for what another library opens by itself."""
+    """Raise OSError unless `path` is a regular file, before another library opens it."""
     _require(status_of(path), path)
 
 

@@ -1,7 +1,7 @@
 """Operations for administrators: show limits, unlock a user. The running service performs them for commands.
 
 A command asks the service that runs with the configuration's state directory, through `control`. Where none runs, the
-command works on the same store by itself if that creates no file, and otherwise raises OperationFailed with the reason
+command uses the same store directly if that creates no file, and otherwise raises OperationFailed with the reason
 and what to do.
 """
 
@@ -18,21 +18,20 @@ from pathlib import Path
 from typing import Any
 
 from radius_voice import __version__, control, state
-from radius_voice.build import limits_of
 from radius_voice.config.schema import Settings
-from radius_voice.config.stores import MemoryStore, RedisStore, SqliteStore
 from radius_voice.endpoints import radius_ports_in_use
-from radius_voice.events import Operated
-from radius_voice.faults import message_of
+from radius_voice.events import OperatorRecord
+from radius_voice.exceptions import message_of
+from radius_voice.identity.context import IdentityContext
 from radius_voice.identity.passwords import Hasher
-from radius_voice.identity.users_file import UsersFile
 from radius_voice.login.codes import Keys
 from radius_voice.login.first_factor import password_subjects
-from radius_voice.login.limits import acting, left_of
-from radius_voice.login.model import Act, Spend, Unavailable, User
+from radius_voice.login.model import LimitAction, LimitOperation, Unavailable, User
 from radius_voice.login.phone import Phone
 from radius_voice.login.ports import Directory, Store
+from radius_voice.login.rate_limits import acting, left_of
 from radius_voice.observe import audit
+from radius_voice.wiring import identity_source, limits_of, open_store
 
 STATUS = "status"
 DIRECTORY_SECONDS = 5.0
@@ -57,31 +56,49 @@ class Dependencies:
     store: Store
     keys: Callable[[], Keys]
     identity: Mapping[str, Directory]
-    record: Callable[[Operated], str]
+    record: Callable[[OperatorRecord], str]
     uid: int | None
 
 
-async def limits(settings: Settings, name: str | None) -> Mapping[str, Any]:
-    """Limits with what is used of them: in total and by client and country, or those of the user `name`."""
-    return await _asked_or_done(settings, "limits", name)
+@dataclass(frozen=True, slots=True)
+class UserName:
+    """A user of an operation: a name, and the identity source, which may be None if only one has the name."""
+
+    name: str
+    source: str | None = None
+
+    @classmethod
+    def of(cls, request: control.Request) -> UserName | None:
+        """The user that a request names, or None."""
+        name, source = request.arguments.get("name"), request.arguments.get("source")
+        return cls(name, source if isinstance(source, str) else None) if isinstance(name, str) else None
+
+    def arguments(self) -> dict[str, str]:
+        """The arguments of a request for an operation on this user."""
+        return {"name": self.name} if self.source is None else {"name": self.name, "source": self.source}
+
+
+async def limits(settings: Settings, user: UserName | None) -> Mapping[str, Any]:
+    """The limits and their use: in total and by client and country, or those of a user."""
+    return await _asked_or_done(settings, "limits", user)
 
 
 async def try_store(settings: Settings) -> str:
     """How the store is: asks the running service, else opens the store. Raises OperationFailed when it is of no use."""
-    if isinstance(settings.store, MemoryStore):
+    if not settings.store.SHARED_BY_WORKERS:
         return "good"
     try:
         control.ask(settings.server.state, "limits")
     except control.NotRunning:
-        return await _tried_without_service(settings, settings.store)
+        return await _tried_without_service(settings)
     except control.RequestFailed as problem:
         raise OperationFailed(str(problem)) from None
     return "good: the running service reads it"
 
 
-async def unlock(settings: Settings, name: str) -> Mapping[str, Any]:
-    """Clear what is counted for the user `name`, in every identity source that has the name."""
-    return await _asked_or_done(settings, "unlock", name)
+async def unlock(settings: Settings, user: UserName) -> Mapping[str, Any]:
+    """Reset the counters of a user."""
+    return await _asked_or_done(settings, "unlock", user)
 
 
 def status(path: Path, listen: Iterable[socket.socket], admin: tuple[str, int]) -> Mapping[str, Any]:
@@ -97,139 +114,143 @@ def status(path: Path, listen: Iterable[socket.socket], admin: tuple[str, int]) 
 
 async def answer(request: control.Request, dependencies: Dependencies) -> Mapping[str, Any]:
     """The response of the service to a request for an operation."""
-    name = request.arguments.get("name")
     try:
-        return await _done(request.command, name if isinstance(name, str) else None, dependencies)
+        return await _done(request.command, UserName.of(request), dependencies)
     except (OperationFailed, Unavailable, ValueError, OSError) as problem:
         return {"error": message_of(problem)}
 
 
-async def _done(command: str, name: str | None, dependencies: Dependencies) -> Mapping[str, Any]:
+async def _done(command: str, user: UserName | None, dependencies: Dependencies) -> Mapping[str, Any]:
     if command == "limits":
-        return await _limits(dependencies, name)
-    if command == "unlock" and name is not None:
-        return await _unlock(dependencies, name)
+        return await _limits(dependencies, user)
+    if command == "unlock" and user is not None:
+        return await _unlock(dependencies, user)
     raise OperationFailed(f"this service does not know the command {command!r}; it may be an older version")
 
 
-async def _limits(dependencies: Dependencies, name: str | None) -> Mapping[str, Any]:
-    if name is None:
-        spends = list(_common(dependencies.settings))
+async def _limits(dependencies: Dependencies, user: UserName | None) -> Mapping[str, Any]:
+    if user is None:
+        operations = list(_common(dependencies.settings))
     else:
-        spends = await _counted_for(dependencies, await _users(dependencies, name))
-    full_at, now = await dependencies.store.full_at(spends), time.time()
+        operations = await _counted_for(dependencies, *await _found(dependencies, user))
+    tats, now = await dependencies.store.arrival_times(operations), time.time()
     return {
         "limits": [
             {
-                "limit": spend.limit.name,
-                "of": _shown(spend),
-                "left": left_of(full_at[spend], spend.limit, now),
-                "burst": spend.limit.burst,
-                "period": spend.limit.period,
+                "limit": operation.limit.name,
+                "of": _shown(operation),
+                "left": left_of(tats[operation], operation.limit, now),
+                "burst": operation.limit.burst,
+                "period": operation.limit.period,
             }
-            for spend in spends
+            for operation in operations
         ]
     }
 
 
-async def _unlock(dependencies: Dependencies, name: str) -> Mapping[str, Any]:
-    users = await _users(dependencies, name)
-    await dependencies.store.spend(acting(Act.CLEAR, await _counted_for(dependencies, users)))
-    user, sources = next(iter(users.values())).name, tuple(users)
-    not_recorded = dependencies.record(Operated(time.time(), "unlocked", user, sources, dependencies.uid))
-    return {"user": user, "sources": sources, "not_recorded": not_recorded}
+async def _unlock(dependencies: Dependencies, name: UserName) -> Mapping[str, Any]:
+    source, user = await _found(dependencies, name)
+    operations = await _counted_for(dependencies, source, user)
+    await dependencies.store.apply_limits(acting(LimitAction.RESET, operations))
+    record = OperatorRecord(time.time(), "unlocked", user.name, source, dependencies.uid)
+    return {"user": user.name, "source": source, "not_recorded": dependencies.record(record)}
 
 
-async def _users(dependencies: Dependencies, name: str) -> Mapping[str, User]:
-    """The users of that name by their identity sources; raises OperationFailed when there is none."""
+async def _found(dependencies: Dependencies, name: UserName) -> tuple[str, User]:
+    """The identity source and the user; raises OperationFailed if there is not exactly one."""
     deadline = time.monotonic() + DIRECTORY_SECONDS
-    found = {source: await directory.find(name, deadline) for source, directory in dependencies.identity.items()}
-    users = {source: user for source, user in found.items() if user is not None}
+    sources = [source for source in dependencies.identity if name.source in (None, source)]
+    if not sources:
+        known = ", ".join(dependencies.identity)
+        raise OperationFailed(f"no identity source has the name {name.source!r}; the configuration has {known}")
+    found = {source: await dependencies.identity[source].find(name.name, deadline) for source in sources}
+    users = [(source, user) for source, user in found.items() if user is not None]
     if not users:
         raise OperationFailed("no identity source has a user of that name; radius-voice users list shows the names")
-    return users
+    if len(users) > 1:
+        options = " or ".join(f"--source {source}" for source, _ in users)
+        raise OperationFailed(f"several identity sources have a user of that name; add {options}")
+    return users[0]
 
 
-async def _counted_for(dependencies: Dependencies, users: Mapping[str, User]) -> list[Spend]:
-    """The limits that count for these users by their names, known places, ids and phones, each once."""
+async def _counted_for(dependencies: Dependencies, source: str, user: User) -> list[LimitOperation]:
+    """The limits that count for a user by their names, known places, id and phones, each once."""
     configured, keys = limits_of(dependencies.settings), dependencies.keys()
-    spends: list[Spend] = []
-    for source, user in users.items():
-        subjects = await password_subjects(keys, dependencies.store, source, user.name)
-        spends += configured.about({"person": f"{source}:{user.id}"}, subjects)
-        for phone in user.phones:
-            spends += configured.about({"phone": phone.e164})
-    return list(dict.fromkeys(spends))
+    subjects = await password_subjects(keys, dependencies.store, source, user.name)
+    operations = list(configured.about({"user": f"{source}:{user.id}"}, subjects))
+    for phone in user.phones:
+        operations += configured.about({"phone": phone.e164})
+    return list(dict.fromkeys(operations))
 
 
-def _common(settings: Settings) -> Iterator[Spend]:
+def _common(settings: Settings) -> Iterator[LimitOperation]:
     """The limits that count for all together, for a client, and for the countries that policies name."""
     configured = limits_of(settings)
-    yield from configured.about({"all": "all"})
+    yield from configured.about({"total": "total"})
     for client in settings.clients:
         yield from configured.about({"client": client})
-    for country in sorted({each for policy in settings.policies.values() for each in policy.countries or ()}):
+    rules = [each for policy in settings.policies.values() for _, each in policy.rules_with_paths()]
+    for country in sorted({country for each in rules for country in each.countries or ()}):
         yield from configured.about({"country": country})
 
 
-def _shown(spend: Spend) -> str:
+def _shown(operation: LimitOperation) -> str:
     """A subject as an operator may see it: phones masked, no hashes of names."""
-    if spend.limit.name.endswith(".phone"):
-        return Phone(spend.subject).masked
-    if spend.limit.name == "wrong_passwords.person":
-        return "the name, at a place" if "@" in spend.subject else "the name"
-    return spend.subject
+    if operation.limit.name.endswith(".phone"):
+        return Phone(operation.subject).masked
+    if operation.limit.name == "wrong_passwords.user":
+        return "the name, at a place" if "@" in operation.subject else "the name"
+    return operation.subject
 
 
 # Beside the service
 
 
-async def _asked_or_done(settings: Settings, command: str, name: str | None) -> Mapping[str, Any]:
+async def _asked_or_done(settings: Settings, command: str, user: UserName | None) -> Mapping[str, Any]:
     try:
-        return control.ask(settings.server.state, command, **({} if name is None else {"name": name}))
+        return control.ask(settings.server.state, command, **({} if user is None else user.arguments()))
     except control.RequestFailed as problem:
         raise OperationFailed(str(problem)) from None
     except control.NotRunning as problem:
         not_running = str(problem)
     try:
         store = _store_without_service(settings, command, not_running)
-        async with opened(settings, store, name, _append_to_audit(settings), os.getuid()) as dependencies:
-            return await _done(command, name, dependencies)
+        async with opened(settings, store, user, _append_to_audit(settings), os.getuid()) as dependencies:
+            return await _done(command, user, dependencies)
     except (Unavailable, ValueError, OSError) as problem:
         raise OperationFailed(message_of(problem)) from None
 
 
 def _store_without_service(settings: Settings, command: str, not_running: str) -> Store:
     """The store for a command while no service runs with this state directory. Creates nothing."""
-    if isinstance(settings.store, RedisStore):
-        return state.redis_store(settings.store, state.existing_key(settings, None))
-    if isinstance(settings.store, MemoryStore):
-        raise OperationFailed(f"{not_running}, and a store of type memory ends with its service; {STATE_HINT}")
+    section = settings.store
+    if section.SHARED_BY_NODES:
+        return open_store(settings, lambda: state.existing_key(settings, None))
+    if not section.SHARED_BY_WORKERS:
+        raise OperationFailed(f"{not_running}, and a store of type {section.type} ends with its service; {STATE_HINT}")
     in_use = radius_ports_in_use(settings)
     if in_use:
         raise OperationFailed(f"{not_running}, but another process listens on {in_use[0]}; {STATE_HINT}")
     if command != "limits":
         raise OperationFailed(
-            f"{not_running}, and only the service changes a store of type sqlite: start it and run this again; "
+            f"{not_running}, and only the service changes a store of type {section.type}: start it and run this again; "
             f"{STATE_HINT}"
         )
-    path = state.store_path(settings, settings.store)
-    if not path.exists():
+    path = section.data_path(settings.server.state)
+    if path is not None and not path.exists():
         raise OperationFailed(f"{not_running}, and there is no store at {path}; {STATE_HINT}")
-    return _read_only(path)
+    return open_store(settings, read_only=True)
 
 
-async def _tried_without_service(settings: Settings, section: SqliteStore | RedisStore) -> str:
+async def _tried_without_service(settings: Settings) -> str:
     """The store, connected to or read once. No name in it depends on the right `server.key` here."""
+    path = settings.store.data_path(settings.server.state)
+    if path is not None and not path.exists():
+        return f"good: serve will create {path}"
     try:
-        if isinstance(section, RedisStore):
-            store = state.redis_store(section, bytes(state.KEY_BYTES))
-        elif (path := state.store_path(settings, section)).exists():
-            store = _read_only(path)
-        else:
-            return f"good: serve will create {path}"
+        store = open_store(settings, lambda: bytes(state.KEY_BYTES), read_only=True)
         try:
-            await store.recall(b"check")
+            await store.get(b"check")
         finally:
             await store.close()
     except (Unavailable, ValueError, OSError) as problem:
@@ -237,34 +258,29 @@ async def _tried_without_service(settings: Settings, section: SqliteStore | Redi
     return "good"
 
 
-def _read_only(path: Path) -> Store:
-    from radius_voice.stores import sqlite  # noqa: PLC0415
-
-    return sqlite.SqliteStore(path, time.time, read_only=True)
-
-
 @asynccontextmanager
 async def opened(
-    settings: Settings, store: Store, name: str | None, record: Callable[[Operated], str], uid: int | None
+    settings: Settings, store: Store, user: UserName | None, record: Callable[[OperatorRecord], str], uid: int | None
 ) -> AsyncIterator[Dependencies]:
     """Everything for one operation, with users as their sources have them now; closes the store at the end.
 
     Raises ValueError, OSError or Unavailable.
     """
     hasher = Hasher()
+    identity: dict[str, Directory] = {}
     try:
-        identity: dict[str, Directory] = {}
-        if name is not None:
-            for source, section in settings.identity.items():
-                identity[source] = await asyncio.to_thread(UsersFile, section.path, hasher)
+        for source, section in settings.identity.items() if user is not None else ():
+            identity[source] = await asyncio.to_thread(identity_source, source, section, IdentityContext(hasher))
         yield Dependencies(settings, store, lambda: Keys(state.existing_key(settings, None)), identity, record, uid)
     finally:
+        for directory in identity.values():
+            await directory.close()
         hasher.close()
         await store.close()
 
 
-def _append_to_audit(settings: Settings) -> Callable[[Operated], str]:
-    def record(operated: Operated) -> str:
+def _append_to_audit(settings: Settings) -> Callable[[OperatorRecord], str]:
+    def record(operated: OperatorRecord) -> str:
         if settings.audit.path is None:
             return "audit.path is standard output, which only the service writes"
         try:

@@ -11,28 +11,27 @@ import errno
 import os
 import shlex
 import stat
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from radius_voice import control, state
-from radius_voice.config.kinds import Endpoint
+from radius_voice.config.field_types import Endpoint
 from radius_voice.config.load import Loaded
 from radius_voice.config.schema import Settings
 from radius_voice.config.secrets import unavailable_in
-from radius_voice.config.stores import RedisStore, SqliteStore
 from radius_voice.endpoints import ADMIN_LISTEN, LISTEN, cannot_bind, is_privileged, not_bindable, privilege_hint
-from radius_voice.faults import message_of
+from radius_voice.exceptions import message_of
 from radius_voice.file_access import Account, can_act_as, described, has_access
 from radius_voice.operations import STATE_HINT, STATUS
+from radius_voice.wiring import missing_packages, open_store
 
 READ_WRITE = os.R_OK | os.W_OK
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckResult:
     """An error that `serve` would end with, or what could not be checked here and how it can be."""
 
     text: str
@@ -47,28 +46,31 @@ class Running:
     unknown: str = ""
 
 
-def findings(path: Path, configuration: Loaded, account: Account, users_files: Iterable[Path]) -> Iterator[Finding]:
+def findings(
+    path: Path, configuration: Loaded, account: Account, adapter_files: Iterable[Path]
+) -> Iterator[CheckResult]:
     """Everything that would keep `serve` from starting as that user, and what could not be checked.
 
-    `users_files` are those that this process could read; one on a mount that does not answer must not be among them.
+    `adapter_files` are those of adapters that this process could read; one on a mount that does not answer must not be
+    among them.
     """
     settings = configuration.settings
     yield from _secrets(path, settings)
     if can_act_as(account):
-        yield from _files(path, configuration, account, users_files)
+        yield from _files(path, configuration, account, adapter_files)
     else:
         text = f"whether user {account.name} can read and write the files of the service; run this as root"
-        yield Finding(text, checked=False)
+        yield CheckResult(text, checked=False)
     running = _running(settings)
     if running.status is not None and running.status["config"] != os.path.realpath(path):
-        yield Finding(
+        yield CheckResult(
             f"server.state: {settings.server.state}: process {running.status['process']} runs with this directory and "
             f"another configuration, {running.status['config']}; stop it, or write another server.state"
         )
     yield from _addresses(settings, account, running)
 
 
-def _secrets(path: Path, settings: Settings) -> Iterator[Finding]:
+def _secrets(path: Path, settings: Settings) -> Iterator[CheckResult]:
     """Secrets that only the service can read, each with the command that checks it."""
     where = f"--config {shlex.quote(str(path.absolute()))} --state {shlex.quote(str(settings.server.state))}"
     check = f"radius-voice check {where}"
@@ -78,13 +80,13 @@ def _secrets(path: Path, settings: Settings) -> Iterator[Finding]:
         "file": f"{check}, as root",
     }
     for key, reason in unavailable_in(settings):
-        yield Finding(f"{key}: {reason}; to check it, run: {commands[reason.source]}", checked=False)
+        yield CheckResult(f"{key}: {reason}; to check it, run: {commands[reason.source]}", checked=False)
 
 
-def _files(path: Path, configuration: Loaded, account: Account, users_files: Iterable[Path]) -> Iterator[Finding]:
+def _files(path: Path, configuration: Loaded, account: Account, adapter_files: Iterable[Path]) -> Iterator[CheckResult]:
     settings = configuration.settings
     parts = (
-        _readable_files(configuration, account, [path.absolute(), *configuration.secret_files, *users_files]),
+        _readable_files(configuration, account, [path.absolute(), *configuration.secret_files, *adapter_files]),
         _state_directory(settings, account),
         _store(settings, account),
         _audit_log(settings, account),
@@ -93,76 +95,72 @@ def _files(path: Path, configuration: Loaded, account: Account, users_files: Ite
         try:
             yield from part
         except OSError as problem:  # not even its existence can be found out
-            yield Finding(message_of(problem))
+            yield CheckResult(message_of(problem))
 
 
-def _readable_files(configuration: Loaded, account: Account, private: Iterable[Path]) -> Iterator[Finding]:
+def _readable_files(configuration: Loaded, account: Account, private: Iterable[Path]) -> Iterator[CheckResult]:
     settings = configuration.settings
     for file in dict.fromkeys(private):
         yield from _accessible("", file, os.R_OK, account, f"chown {account.name} FILE")
-    parts = (*settings.delivery.providers.values(), settings.store, settings.audit.syslog)
-    for ca_file in dict.fromkeys(getattr(part, "ca_file", None) for part in parts):
-        if ca_file is not None:
-            yield from _accessible("", ca_file, os.R_OK, account, "chmod o+r FILE")
+    sections = (*settings.identity.values(), *settings.delivery.providers.values(), settings.store)
+    certificates = [file for section in sections for file in section.certificate_files().values()]
+    if settings.audit.syslog and settings.audit.syslog.ca_file:
+        certificates.append(settings.audit.syslog.ca_file)
+    for ca_file in dict.fromkeys(certificates):
+        yield from _accessible("", ca_file, os.R_OK, account, "chmod o+r FILE")
 
 
-def _state_directory(settings: Settings, account: Account) -> Iterator[Finding]:
+def _state_directory(settings: Settings, account: Account) -> Iterator[CheckResult]:
     directory = settings.server.state
     if not directory.exists():
         yield from _creatable("server.state", directory, account)
         return
-    yield from map(Finding, state.directory_problems("server.state", directory, account.uid))
+    yield from map(CheckResult, state.directory_problems("server.state", directory, account.uid))
     if not has_access(directory, READ_WRITE | os.X_OK, account):
-        yield Finding(_denied("server.state", directory, account, f"chown -R {account.name} FILE"))
+        yield CheckResult(_denied("server.state", directory, account, f"chown -R {account.name} FILE"))
         return
     own = f"chown {account.name} FILE"
     yield from _accessible("server.state", directory / control.LOCK, READ_WRITE, account, own)
     sock, key = directory / control.SOCKET, state.key_path(settings)
     if sock.exists() and not stat.S_ISSOCK(sock.stat().st_mode):
-        yield Finding(f"server.state: {sock}: is not a socket; remove it")
+        yield CheckResult(f"server.state: {sock}: is not a socket; remove it")
     if settings.server.key is None and key.exists():
         yield from _accessible("server.key", key, os.R_OK, account, own)
         try:
             state.existing_key(settings, account.uid)
         except ValueError as problem:
-            yield Finding(str(problem))
+            yield CheckResult(str(problem))
 
 
-def _store(settings: Settings, account: Account) -> Iterator[Finding]:
-    if isinstance(settings.store, RedisStore):
-        try:
-            state.require_redis()
-        except ValueError as problem:
-            yield Finding(str(problem))
-    elif isinstance(settings.store, SqliteStore):
-        yield from _database(settings, settings.store, account)
+def _store(settings: Settings, account: Account) -> Iterator[CheckResult]:
+    yield from map(CheckResult, missing_packages(settings))
+    path = settings.store.data_path(settings.server.state)
+    if path is not None:
+        yield from _database(settings, path, account)
 
 
-def _database(settings: Settings, store: SqliteStore, account: Account) -> Iterator[Finding]:
-    from radius_voice.stores import sqlite  # noqa: PLC0415
-
-    path = state.store_path(settings, store)
-    found = [Finding(problem) for problem in state.store_problems(settings, store, account.uid)]
+def _database(settings: Settings, path: Path, account: Account) -> Iterator[CheckResult]:
+    found = [CheckResult(problem) for problem in state.store_problems(settings, account.uid)]
     if path.parent != settings.server.state:
         own = f"install -d -o {account.name} -m 700 DIRECTORY, and name a file in it"
         found += _accessible("store.path", path.parent, READ_WRITE | os.X_OK, account, own)
     if has_access(path.parent, READ_WRITE | os.X_OK, account):
-        for file in state.store_files(path):
+        for file in settings.store.data_files(settings.server.state):
             found += _accessible("store.path", file, READ_WRITE, account, f"chown {account.name} FILE")
     if path.exists() and not found:
         try:
-            asyncio.run(sqlite.SqliteStore(path, time.time, read_only=True).close())
+            asyncio.run(open_store(settings, read_only=True).close())
         except ValueError as problem:
-            found.append(Finding(str(problem)))
+            found.append(CheckResult(str(problem)))
     yield from found
 
 
-def _audit_log(settings: Settings, account: Account) -> Iterator[Finding]:
+def _audit_log(settings: Settings, account: Account) -> Iterator[CheckResult]:
     path = settings.audit.path
     if path is None:
         return
     if path.is_dir():
-        yield Finding(f"audit.path: {path}: is a directory; name a file")
+        yield CheckResult(f"audit.path: {path}: is a directory; name a file")
     elif path.exists():
         yield from _accessible("audit.path", path, READ_WRITE, account, f"chown {account.name} FILE")
     elif path.parent.is_dir():
@@ -170,26 +168,26 @@ def _audit_log(settings: Settings, account: Account) -> Iterator[Finding]:
         yield from _accessible("audit.path", path.parent, os.W_OK | os.X_OK, account, create)
     else:
         command = f"install -d -o {account.name} -m 750 {shlex.quote(str(path.parent))}"
-        yield Finding(f"audit.path: {path.parent}: does not exist; run: {command}")
+        yield CheckResult(f"audit.path: {path.parent}: does not exist; run: {command}")
 
 
-def _creatable(key: str, directory: Path, account: Account) -> Iterator[Finding]:
+def _creatable(key: str, directory: Path, account: Account) -> Iterator[CheckResult]:
     """Whether a directory that does not exist can be created, with those above it."""
     above = next(parent for parent in directory.absolute().parents if parent.exists())
     if not above.is_dir() or not has_access(above, os.W_OK | os.X_OK, account):
         command = f"install -d -o {account.name} -m 700 {shlex.quote(str(directory))}"
         reason = f"cannot be created by user {account.name} in {above}"
-        yield Finding(f"{key}: {directory}: {reason}; {STATE_HINT}; or else run: {command}")
+        yield CheckResult(f"{key}: {directory}: {reason}; {STATE_HINT}; or else run: {command}")
 
 
-def _accessible(key: str, file: Path, mode: int, account: Account, fix: str) -> Iterator[Finding]:
+def _accessible(key: str, file: Path, mode: int, account: Account, fix: str) -> Iterator[CheckResult]:
     """Whether the account has the access to a file, or to a directory, where there is one."""
     if _exists(file) and not has_access(file, mode, account):
-        yield Finding(_denied(key, file, account, fix))
+        yield CheckResult(_denied(key, file, account, fix))
 
 
 def _denied(key: str, file: Path, account: Account, fix: str) -> str:
-    """What is wrong with a file that the account cannot access, and the command that gives it access to FILE."""
+    """The error for a file that the account cannot access, with the command that gives it access to FILE."""
     place = f"{key}: {file}" if key else str(file)
     for directory in reversed(file.absolute().parents):
         if not has_access(directory, os.X_OK, account):
@@ -221,15 +219,15 @@ def _running(settings: Settings) -> Running:
         return Running(None, str(problem))
 
 
-def _addresses(settings: Settings, account: Account, running: Running) -> Iterator[Finding]:
+def _addresses(settings: Settings, account: Account, running: Running) -> Iterator[CheckResult]:
     for key, endpoint, problem in not_bindable(settings):
         if problem.errno == errno.EADDRINUSE and _holds(running.status, key, endpoint):
             continue
         if problem.errno == errno.EADDRINUSE and running.unknown:
-            yield Finding(f"{key}: {endpoint}: is in use, perhaps by the running service: {running.unknown}", False)
+            yield CheckResult(f"{key}: {endpoint}: is in use, perhaps by the running service: {running.unknown}", False)
             continue
         hint = f"; {STATE_HINT}" if problem.errno == errno.EADDRINUSE and running.status is None else ""
-        yield Finding(f"{cannot_bind(key, endpoint, problem)}{hint}")
+        yield CheckResult(f"{cannot_bind(key, endpoint, problem)}{hint}")
     if os.geteuid() == 0 and account.uid != 0:
         for key, endpoint in [
             *((LISTEN, each) for each in settings.server.listen),
@@ -237,7 +235,9 @@ def _addresses(settings: Settings, account: Account, running: Running) -> Iterat
         ]:
             if is_privileged(endpoint):
                 hint = privilege_hint(endpoint)
-                yield Finding(f"{key}: {endpoint}: whether user {account.name} may listen there; {hint}", checked=False)
+                yield CheckResult(
+                    f"{key}: {endpoint}: whether user {account.name} may listen there; {hint}", checked=False
+                )
 
 
 def _holds(status: Mapping[str, Any] | None, key: str, wanted: Endpoint) -> bool:

@@ -16,7 +16,7 @@ from typing import TypeAlias, cast
 import yaml
 
 from radius_voice import yaml_syntax
-from radius_voice.words import showable
+from radius_voice.suggestions import showable
 
 Scalar: TypeAlias = "bool | int | float | str | None"
 Value: TypeAlias = "Scalar | list[Value] | dict[str, Value]"

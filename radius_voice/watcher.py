@@ -11,31 +11,29 @@ from pathlib import Path
 from typing import Any
 
 from radius_voice import operations
-from radius_voice.build import syslog_of
 from radius_voice.config.errors import ConfigError
-from radius_voice.config.load import load
 from radius_voice.config.schema import Settings
 from radius_voice.control import ControlServer, Request
-from radius_voice.events import Lifecycle, Observer, Operated
-from radius_voice.faults import message_of
+from radius_voice.events import Observer, OperatorRecord, ServiceRecord
+from radius_voice.exceptions import message_of
 from radius_voice.http.admin import Admin, Readiness
 from radius_voice.login.model import Unavailable
 from radius_voice.observe.audit import AuditLog
-from radius_voice.observe.merge import Ledger
-from radius_voice.state import open_store
-from radius_voice.workers import House
+from radius_voice.observe.merge import MetricsMerger
+from radius_voice.wiring import load, open_store, syslog_of
+from radius_voice.workers import WorkerPool
 
 OK = 200
-PATIENCE = 1.0
+RESPONSE_SECONDS = 1.0
 
 
 class Watcher:
     """Collects metrics and readiness from the workers' local sockets, and serves the admin listener."""
 
-    def __init__(self, house: House, hosts: Iterable[str] = ()) -> None:
-        self._house = house
-        self._ledger = Ledger(house.folder / "counted.json")
-        self._turn = asyncio.Lock()
+    def __init__(self, pool: WorkerPool, hosts: Iterable[str] = ()) -> None:
+        self._pool = pool
+        self._merger = MetricsMerger(pool.folder / "counted.json")
+        self._collecting = asyncio.Lock()
         self._page = b""
         self._admin = Admin(lambda: self._page, self._ready, refresh=self._collect, hosts=hosts)
 
@@ -48,24 +46,24 @@ class Watcher:
         await self._admin.stop()
 
     async def _collect(self) -> None:
-        async with self._turn:  # an older page must not follow a newer one
-            before = self._births()
-            answers = await ask_all(self._house, "/metrics")
-            after = self._births()
+        async with self._collecting:  # an older page must not follow a newer one
+            before = self._starts()
+            responses = await ask_all(self._pool, "/metrics")
+            after = self._starts()
             # If a worker was replaced meanwhile, it is unknown which of the two processes responded.
-            self._page = self._ledger.page(
+            self._page = self._merger.page(
                 {
                     worker: (after[worker], page)
-                    for worker, (status, page) in answers.items()
+                    for worker, (status, page) in responses.items()
                     if status == OK and before[worker] == after[worker]
                 }
             )
 
-    def _births(self) -> list[int]:
-        return [self._house.births(worker) for worker in range(len(self._house.sockets))]
+    def _starts(self) -> list[int]:
+        return [self._pool.starts(worker) for worker in range(len(self._pool.sockets))]
 
     async def _ready(self) -> Readiness:
-        return readiness_of(await ask_all(self._house, "/readyz"), len(self._house.sockets))
+        return readiness_of(await ask_all(self._pool, "/readyz"), len(self._pool.sockets))
 
 
 class Operator:
@@ -74,18 +72,18 @@ class Operator:
     `log` gets each record. Raises OSError if the audit log cannot be opened.
     """
 
-    def __init__(self, path: Path, settings: Settings, house: House, log: Observer) -> None:
+    def __init__(self, path: Path, settings: Settings, pool: WorkerPool, log: Observer) -> None:
         self._path = path
         self._settings = settings
-        self._house = house
+        self._pool = pool
         self._log = log
         self._syslog = syslog_of(settings, self._warn)
         self._audit = AuditLog(settings.audit.path, time.monotonic, self._warn, self._syslog)
-        self._control = ControlServer(house.control.listener, self._answer)
+        self._control = ControlServer(pool.control.listener, self._answer)
 
     async def start(self, admin: tuple[str, int]) -> None:
         """Start to respond; `admin` is the address of the admin listener."""
-        self._status = operations.status(self._path, self._house.sockets[0], admin)
+        self._status = operations.status(self._path, self._pool.sockets[0], admin)
         self._sending = asyncio.ensure_future(self._syslog.run()) if self._syslog is not None else None
         await self._control.start()
 
@@ -105,61 +103,61 @@ class Operator:
     async def _answer(self, request: Request) -> Mapping[str, Any]:
         if request.command == operations.STATUS:
             return self._status
-        name = request.arguments.get("name")
+        user = operations.UserName.of(request)
         try:
             store = open_store(self._settings)
-            async with operations.opened(self._settings, store, name, self._record, request.uid) as dependencies:
+            async with operations.opened(self._settings, store, user, self._record, request.uid) as dependencies:
                 return await operations.answer(request, dependencies)
         except (Unavailable, ValueError, OSError) as problem:
             return {"error": message_of(problem)}
 
-    def _record(self, operated: Operated) -> str:
+    def _record(self, operated: OperatorRecord) -> str:
         self._log(operated)
         self._audit(operated)
         return ""
 
     def _warn(self, text: str) -> None:
-        self._log(Lifecycle(time.time(), "warning", text))
+        self._log(ServiceRecord(time.time(), "warning", text))
 
 
-async def ask(house: House, worker: int, path: str) -> tuple[int, str]:
+async def ask(pool: WorkerPool, worker: int, path: str) -> tuple[int, str]:
     """GET `path` from a worker; returns HTTP status and text. Raises OSError, or ValueError if it is incomplete."""
-    reader, writer = await asyncio.open_unix_connection(house.admin_of(worker))
+    reader, writer = await asyncio.open_unix_connection(pool.admin_socket(worker))
     try:
         writer.write(f"GET {path} HTTP/1.0\r\n\r\n".encode())
-        answer = await reader.read()
+        response = await reader.read()
     finally:
         writer.close()
-    head, _, body = answer.partition(b"\r\n\r\n")
+    head, _, body = response.partition(b"\r\n\r\n")
     if b"\r\nContent-Length: %d\r\n" % len(body) not in head + b"\r\n":
         raise ValueError("cut short")  # because the worker ended
     return int(head.split(b" ", 2)[1]), body.decode()
 
 
-async def ask_all(house: House, path: str) -> Mapping[int, tuple[int, str]]:
-    """The responses, by worker, of those that respond within `PATIENCE` seconds."""
+async def ask_all(pool: WorkerPool, path: str) -> Mapping[int, tuple[int, str]]:
+    """The responses, by worker, of those that respond within `RESPONSE_SECONDS` seconds."""
 
-    async def asked(worker: int) -> tuple[int, str]:
-        async with asyncio.timeout(PATIENCE):
-            return await ask(house, worker, path)
+    async def response_of(worker: int) -> tuple[int, str]:
+        async with asyncio.timeout(RESPONSE_SECONDS):
+            return await ask(pool, worker, path)
 
-    numbers = range(len(house.sockets))
-    answers = await asyncio.gather(*(asked(number) for number in numbers), return_exceptions=True)
-    return {number: answer for number, answer in enumerate(answers) if not isinstance(answer, BaseException)}
+    numbers = range(len(pool.sockets))
+    responses = await asyncio.gather(*(response_of(number) for number in numbers), return_exceptions=True)
+    return {number: found for number, found in enumerate(responses) if not isinstance(found, BaseException)}
 
 
-def readiness_of(answers: Mapping[int, tuple[int, str]], workers: int) -> Readiness:
+def readiness_of(responses: Mapping[int, tuple[int, str]], workers: int) -> Readiness:
     """Merge the workers' `/readyz`: a part has the first problem that a worker reports; warnings are listed once."""
     parts: dict[str, str] = {}
     warnings: dict[str, None] = {}
     development = False
     for number in range(workers):
-        if number not in answers:
+        if number not in responses:
             parts[f"worker {number}"] = "does not answer"
             continue
-        told = json.loads(answers[number][1])
-        development = development or told["development"]
-        warnings |= dict.fromkeys(told["warnings"])
-        for part, state in told["parts"].items():
+        worker = json.loads(responses[number][1])
+        development = development or worker["development"]
+        warnings |= dict.fromkeys(worker["warnings"])
+        for part, state in worker["parts"].items():
             parts[part] = parts.get(part) or ("" if state == "ok" else state)
     return Readiness(parts, development, tuple(warnings))

@@ -25,27 +25,30 @@ from typing import Any
 
 from radius_voice.bounded import bounded
 from radius_voice.config.errors import ConfigError
-from radius_voice.config.load import Loaded, load, until_restart
+from radius_voice.config.load import Loaded, until_restart
 from radius_voice.config.schema import Settings
 from radius_voice.control import ControlSocket
 from radius_voice.endpoints import ADMIN_LISTEN, LISTEN, cannot_bind, try_admin_listen
-from radius_voice.listeners.udp import bind_shared
+from radius_voice.transports.udp import bind_shared
+from radius_voice.wiring import load
 
 SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGALRM}
 CANNOT_START = 3
-YOUNG = 2.0
-PATIENCE = 45
+RESTART_DELAY = 2.0
+STOP_SECONDS = 45
 WATCHER = -1
 
 
 @dataclass(slots=True)
 class _Child:
+    """A worker or the watcher; `started` is monotonic seconds."""
+
     number: int
-    born: float
+    started: float
 
 
 @dataclass(slots=True)
-class House:
+class WorkerPool:
     """What the processes of one service share: sockets by worker, a folder for local sockets, and counts.
 
     `parent` is the read end of a pipe that becomes readable when the parent ends. Only the parent changes the counts.
@@ -71,21 +74,21 @@ class House:
         """Count the unexpected death of a child."""
         self._count(0)
 
-    def births(self, number: int) -> int:
+    def starts(self, number: int) -> int:
         """Number of processes that have been worker `number`, including the current one."""
         return self._read(2 + number)
 
-    def count_birth(self, number: int) -> None:
+    def count_start(self, number: int) -> None:
         """Count a new process for worker `number`; the previous one has ended."""
         self._count(2 + number)
 
-    def _read(self, place: int) -> int:
-        return int.from_bytes(self._counts[8 * place : 8 * place + 8])
+    def _read(self, index: int) -> int:
+        return int.from_bytes(self._counts[8 * index : 8 * index + 8])
 
-    def _count(self, place: int) -> None:
-        self._counts[8 * place : 8 * place + 8] = (self._read(place) + 1).to_bytes(8)
+    def _count(self, index: int) -> None:
+        self._counts[8 * index : 8 * index + 8] = (self._read(index) + 1).to_bytes(8)
 
-    def admin_of(self, worker: int) -> Path:
+    def admin_socket(self, worker: int) -> Path:
         """The local socket on which a worker serves its metrics and health."""
         return self.folder / f"worker-{worker}"
 
@@ -109,7 +112,7 @@ def bind_all(settings: Settings) -> list[list[socket.socket]]:
     return [list(sockets) for sockets in zip(*by_endpoint, strict=True)]
 
 
-Serve = Callable[[Loaded, House, int], Coroutine[Any, Any, None]]
+Serve = Callable[[Loaded, WorkerPool, int], Coroutine[Any, Any, None]]
 """What a child runs, by its number: a worker, or the watcher (`WATCHER`)."""
 
 
@@ -117,13 +120,13 @@ class Parent:
     """Forks the workers and one watcher, and replaces those that die."""
 
     def __init__(
-        self, path: Path, loaded: Loaded, control: ControlSocket, serve: Serve, complain: Callable[[str], None]
+        self, path: Path, loaded: Loaded, control: ControlSocket, serve: Serve, warn: Callable[[str], None]
     ) -> None:
         self._path = path
         self._loaded = loaded
         self._control = control
         self._serve = serve
-        self._complain = complain
+        self._warn = warn
         self._children: dict[int, _Child] = {}
         self._due: dict[int, float] = {}
         self._stopping = False
@@ -132,11 +135,11 @@ class Parent:
         """Serve until SIGTERM; returns the exit code. Raises ValueError when a socket cannot be bound."""
         sockets = bind_all(self._loaded.settings)
         folder = Path(tempfile.mkdtemp(prefix="radius-voice-"))
-        parent, self._alive = os.pipe()
-        self._house = House(sockets, folder, parent, self._control)
+        parent, self._parent_lives = os.pipe()
+        self._pool = WorkerPool(sockets, folder, parent, self._control)
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         try:
-            for number in (WATCHER, *range(len(self._house.sockets))):
+            for number in (WATCHER, *range(len(self._pool.sockets))):
                 self._fork(number)
             return self._supervise()
         finally:
@@ -145,22 +148,22 @@ class Parent:
     def _supervise(self) -> int:
         code = self._reap()  # a child that ended before signals were blocked left no pending SIGCHLD
         while self._children or (self._due and not self._stopping):
-            received = signal.sigtimedwait(SIGNALS, self._until_due())
+            received = signal.sigtimedwait(SIGNALS, self._seconds_until_due())
             match received.si_signo if received else None:
                 case signal.SIGTERM | signal.SIGINT:
                     self._stopping = True
                     self._signal_all(signal.SIGTERM)
-                    signal.alarm(PATIENCE)
+                    signal.alarm(STOP_SECONDS)
                 case signal.SIGALRM:
                     self._signal_all(signal.SIGKILL)
                 case signal.SIGHUP:
                     self._reload()
             code = max(code, self._reap())
-            self._replace()
+            self._start_due()
         signal.alarm(0)
         return code
 
-    def _until_due(self) -> float:
+    def _seconds_until_due(self) -> float:
         now = time.monotonic()
         return max(0.0, min((at - now for at in self._due.values()), default=3600.0))
 
@@ -174,21 +177,22 @@ class Parent:
             child = self._children.pop(pid, None)
             if child is None:
                 continue  # an orphan of another process that was reparented to us
-            if os.waitstatus_to_exitcode(status) == CANNOT_START and not self._house.deaths:
+            if os.waitstatus_to_exitcode(status) == CANNOT_START and not self._pool.deaths:
                 code, self._stopping = 1, True
                 self._signal_all(signal.SIGTERM)
             elif not self._stopping:
-                self._bury(child, os.waitstatus_to_exitcode(status))
+                self._schedule_restart(child, os.waitstatus_to_exitcode(status))
         return code
 
-    def _bury(self, child: _Child, code: int) -> None:
+    def _schedule_restart(self, child: _Child, code: int) -> None:
+        """Replace a child that died: now, or later if it died soon after its start."""
         now = time.monotonic()
         name = "the watcher" if child.number == WATCHER else f"worker {child.number}"
-        self._complain(f"{name} died ({_how(code)}) and is replaced")
-        self._house.count_death()
-        self._due[child.number] = now if now - child.born > YOUNG else now + YOUNG
+        self._warn(f"{name} died ({_exit_status(code)}) and is replaced")
+        self._pool.count_death()
+        self._due[child.number] = now if now - child.started > RESTART_DELAY else now + RESTART_DELAY
 
-    def _replace(self) -> None:
+    def _start_due(self) -> None:
         now = time.monotonic()
         for number in [number for number, at in self._due.items() if at <= now and not self._stopping]:
             del self._due[number]
@@ -206,16 +210,16 @@ class Parent:
             os.kill(pid, number)
 
     def _fork(self, number: int) -> None:
-        self._house.count_birth(number)
+        self._pool.count_start(number)
         pid = os.fork()
         if pid:
             self._children[pid] = _Child(number, time.monotonic())
             return
         code = 1
         try:
-            os.close(self._alive)
+            os.close(self._parent_lives)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-            code = _run_child(self._serve(self._loaded, self._house, number))
+            code = _run_child(self._serve(self._loaded, self._pool, number))
         finally:
             os._exit(code)
 
@@ -230,5 +234,5 @@ def _run_child(work: Coroutine[Any, Any, None]) -> int:
     return 0
 
 
-def _how(code: int) -> str:
+def _exit_status(code: int) -> str:
     return f"signal {-code}" if code < 0 else f"exit code {code}"

@@ -1,62 +1,77 @@
-"""The real program for every test that wants it: one simulated Twilio a run, and servers by `start`."""
+"""Fixtures for real processes: one simulated Twilio per run, and servers from `start_server`."""
 
 import itertools
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 import pytest
 
-from tests.server.house import House, Person, Phones
+from tests.support.other_user import as_other_user, public_directory  # noqa: F401 - fixtures
+from tests.support.server_process import ConfiguredUser, ServerProcess
+from tests.support.simulator_process import SimulatorProcess
 
 NUMBERS = itertools.count(1000)
+SLOW_PROVIDER_SECONDS = "0.7"
+MAX_LINES = 40
+
+MakeUser = Callable[..., ConfiguredUser]
+StartServer = Callable[..., AbstractContextManager[ServerProcess]]
 
 
 @pytest.fixture(scope="session")
-def phones():
-    with Phones() as phones:
-        yield phones
+def simulator() -> Iterator[SimulatorProcess]:
+    with SimulatorProcess() as process:
+        yield process
 
 
 @pytest.fixture(scope="session")
-def slow_phones():
-    """A provider that takes its time; long enough for what a test does meanwhile."""
-    with Phones("--latency", "0.7") as phones:
-        yield phones
+def slow_simulator() -> Iterator[SimulatorProcess]:
+    """A provider with a latency that is longer than the other steps of a test."""
+    with SimulatorProcess("--latency", SLOW_PROVIDER_SECONDS) as process:
+        yield process
 
 
 @pytest.fixture(scope="session")
-def make_person():
-    """Somebody whom no other test knows, with a phone of their own."""
+def make_user() -> MakeUser:
+    """Creates a user that no other test has, with their own phone."""
 
-    def make(name=None, **more):
+    def make(name: str | None = None, **values: Any) -> ConfiguredUser:
         number = next(NUMBERS)
-        return Person(**{"name": name or f"person{number}", "phone": f"+1415555{number}", **more})
+        return ConfiguredUser(**{"name": name or f"user{number}", "phone": f"+1415555{number}", **values})
 
     return make
 
 
 @pytest.fixture(scope="session")
-def start(phones, tmp_path_factory):
-    """A server: `with start(configuration, people) as house`. It ends by SIGTERM, with exit code 0."""
+def start_server(simulator: SimulatorProcess, tmp_path_factory: pytest.TempPathFactory) -> StartServer:
+    """A server: `with start_server(configuration, users) as server`. It ends by SIGTERM, with exit code 0."""
+    default_simulator = simulator
 
     @contextmanager
-    def started(configuration, people, *options, phones=phones):
-        house = House(tmp_path_factory.mktemp("house"), phones, configuration, people, *options)
+    def started(
+        configuration: str,
+        users: Iterable[ConfiguredUser],
+        *options: object,
+        simulator: SimulatorProcess | str = default_simulator,
+    ) -> Iterator[ServerProcess]:
+        server = ServerProcess(tmp_path_factory.mktemp("server"), simulator, configuration, users, *options)
         try:
-            yield house
-        except BaseException as problem:
-            house.kill()
-            problem.add_note("".join(["what the server said:\n", *house.stderr[-40:]]))
+            yield server
+        except BaseException as error:
+            server.kill()
+            error.add_note("".join(["output of the server:\n", *server.stderr[-MAX_LINES:]]))
             raise
-        assert 0 == house.stop()
+        assert 0 == server.stop()
 
     return started
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item):
-    """A test that fails shows what its server said."""
+def pytest_runtest_makereport(item: pytest.Function) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add the output of the server to the report of a failed test."""
     report = yield
-    house = item.funcargs.get("house")
-    if report.failed and isinstance(house, House):
-        report.sections.append(("what the server said", "".join(house.stderr[-40:])))
+    server = item.funcargs.get("server")
+    if report.failed and isinstance(server, ServerProcess):
+        report.sections.append(("output of the server", "".join(server.stderr[-MAX_LINES:])))
     return report

@@ -1,4 +1,4 @@
-"""Work that may block for ever is waited for within a bound, by one thread for each subject."""
+"""Work that may block forever is bounded in time, with one thread for each subject."""
 
 import asyncio
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from radius_voice.bounded import NoAnswer, bounded, in_daemon_thread
-from tests.stores.redis_server import until
+from tests.support.polling import wait_until
 
 HANGS_AT_EXIT = """
 import asyncio, threading
@@ -35,16 +35,16 @@ def answer():
     event = threading.Event()
     yield event
     event.set()
-    until(lambda: not [thread for thread in threading.enumerate() if thread.name == "bounded"], "threads end")
+    wait_until(lambda: not [thread for thread in threading.enumerate() if thread.name == "bounded"], "threads end")
 
 
-def test_the_result_is_returned_and_an_error_raised():
+def test_the_result_is_returned_or_its_error_raised():
     assert 5 == bounded("file", lambda: 5)
     with pytest.raises(FileNotFoundError, match="nowhere"):
         bounded("file", Path("nowhere").stat)
 
 
-def test_work_that_does_not_answer_is_an_operating_system_error_that_names_the_subject(answer):
+def test_work_that_hangs_is_an_operating_system_error_that_names_the_subject(answer):
     with pytest.raises(NoAnswer) as late:
         bounded("users.yaml", answer.wait, 0.01)
     assert ("users.yaml", "no answer within 0.01 s; is its network mount reachable?") == (
@@ -53,7 +53,7 @@ def test_work_that_does_not_answer_is_an_operating_system_error_that_names_the_s
     )
 
 
-def test_while_a_thread_hangs_no_other_begins_on_the_same_subject(answer):
+def test_while_a_thread_hangs_no_other_starts_on_the_same_subject(answer):
     begun = []
 
     def hang():
@@ -67,7 +67,7 @@ def test_while_a_thread_hangs_no_other_begins_on_the_same_subject(answer):
     assert 7 == bounded("another file", lambda: 7)
 
 
-def test_once_the_work_has_ended_the_subject_is_free_again(answer):
+def test_the_subject_is_free_again_after_the_work_has_ended(answer):
     with pytest.raises(NoAnswer):
         bounded("users.yaml", answer.wait, 0.01)
     answer.set()
@@ -78,10 +78,10 @@ def test_once_the_work_has_ended_the_subject_is_free_again(answer):
         except NoAnswer:
             return False
 
-    until(free, "the subject is free again")
+    wait_until(free, "the subject is free again")
 
 
-def test_work_that_is_in_progress_is_waited_for(answer):
+def test_work_in_progress_is_awaited(answer):
     begun, ended = threading.Event(), []
 
     def slow():
@@ -101,7 +101,7 @@ def test_work_that_is_in_progress_is_waited_for(answer):
     assert ["first", "second"] == ended
 
 
-def test_many_callers_at_once_run_one_after_the_other():
+def test_concurrent_callers_run_one_after_the_other():
     inside, most, results = [], [], []
 
     def work():
@@ -137,7 +137,7 @@ def test_a_forked_process_waits_for_no_thread_of_its_parent(answer):
     assert 0 == os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-async def test_the_loop_goes_on_while_a_daemon_thread_works(answer):
+async def test_the_event_loop_runs_while_a_daemon_thread_works(answer):
     working = asyncio.ensure_future(in_daemon_thread(lambda: answer.wait(30)))
     await asyncio.sleep(0)
     assert not working.done()
@@ -150,7 +150,7 @@ async def test_an_error_in_a_daemon_thread_is_raised_where_it_is_awaited():
         await in_daemon_thread(Path("nowhere").stat)
 
 
-async def test_asyncio_keeps_the_name_of_what_does_not_answer(answer):
+async def test_asyncio_keeps_the_name_of_a_thread_that_hangs(answer):
     with pytest.raises(NoAnswer) as late:
         await in_daemon_thread(lambda: bounded("users.yaml", answer.wait, 0.01))
     assert "users.yaml" == late.value.filename

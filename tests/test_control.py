@@ -1,4 +1,4 @@
-"""The service's local socket: who may have it, what it answers, and what a bad client costs."""
+"""The service's local socket: access, responses, and bounded costs of misbehaving clients."""
 
 import asyncio
 import json
@@ -11,9 +11,9 @@ import pytest
 
 from radius_voice import control
 from radius_voice.control import AlreadyRunning, ControlServer, NotRunning, RequestFailed, ask, claim
-from tests.stores.redis_server import eventually
+from tests.support.polling import wait_until_async
 
-PATIENCE = 10.0
+TIMEOUT = 10.0
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def claimed(tmp_path):
 
 @pytest.fixture
 async def server(claimed, request):
-    """A server that answers with what it was asked."""
+    """A server that responds with the arguments of the request."""
     server = ControlServer(claimed.listener, getattr(request, "param", echoed))
     await server.start()
     yield server
@@ -42,7 +42,7 @@ async def broken(request):
 
 def connected(directory):
     sock = socket.socket(socket.AF_UNIX)
-    sock.settimeout(PATIENCE)
+    sock.settimeout(TIMEOUT)
     sock.connect(str(directory / control.SOCKET))
     return sock
 
@@ -60,14 +60,14 @@ def sent(directory, octets):
         return received
 
 
-async def test_a_request_is_answered_and_names_the_user_who_asks(server, tmp_path):
+async def test_a_request_is_answered_with_the_user_who_sent_it_known(server, tmp_path):
     response = await asyncio.to_thread(ask, tmp_path, "unlock", name="bob")
     assert "unlock" == response["asked"]
     assert "bob" == response["arguments"]["name"]
     assert os.getuid() == response["uid"]
 
 
-def test_the_socket_is_for_its_owner_alone(claimed, tmp_path):
+def test_the_socket_is_accessible_only_to_its_owner(claimed, tmp_path):
     for name in (control.SOCKET, control.LOCK):
         assert 0o600 == stat.S_IMODE((tmp_path / name).stat().st_mode)
 
@@ -87,7 +87,7 @@ async def test_several_clients_are_answered_at_once(claimed, tmp_path):
     assert names == [answer["name"] for answer in answers]
 
 
-def test_a_directory_is_held_by_one_service_and_free_after_it(tmp_path):
+def test_one_service_locks_a_directory_and_releases_it_when_it_ends(tmp_path):
     held = claim(tmp_path)
     with pytest.raises(AlreadyRunning, match=rf"running already \(process {os.getpid()}\)"):
         claim(tmp_path)
@@ -96,7 +96,7 @@ def test_a_directory_is_held_by_one_service_and_free_after_it(tmp_path):
     claim(tmp_path).release()
 
 
-def test_the_socket_of_a_process_that_was_killed_is_replaced(tmp_path):
+def test_the_socket_of_a_killed_process_is_replaced(tmp_path):
     ready, report = os.pipe()
     child = os.fork()
     if not child:
@@ -116,7 +116,7 @@ def test_the_socket_of_a_process_that_was_killed_is_replaced(tmp_path):
     claim(tmp_path).release()
 
 
-def test_a_forked_process_keeps_the_directory_when_its_parent_is_gone(tmp_path):
+def test_a_forked_process_keeps_the_directory_lock_when_its_parent_has_ended(tmp_path):
     ready, report = os.pipe()
     parent = os.fork()
     if not parent:
@@ -137,14 +137,14 @@ def test_a_forked_process_keeps_the_directory_when_its_parent_is_gone(tmp_path):
         os.kill(worker, signal.SIGKILL)
 
 
-def test_a_file_that_is_no_socket_is_left_alone(tmp_path):
+def test_a_file_that_is_not_a_socket_is_not_replaced(tmp_path):
     (tmp_path / control.SOCKET).write_text("precious")
     with pytest.raises(ValueError, match=r"control\.sock: is not a socket; remove it"):
         claim(tmp_path)
     assert "precious" == (tmp_path / control.SOCKET).read_text()
 
 
-async def test_a_path_that_is_longer_than_a_socket_address_works(tmp_path):
+async def test_a_path_longer_than_a_socket_address_works(tmp_path):
     deep = tmp_path / ("d" * 100) / ("e" * 100)
     deep.mkdir(parents=True)
     held = claim(deep)
@@ -157,7 +157,7 @@ async def test_a_path_that_is_longer_than_a_socket_address_works(tmp_path):
 
 
 @pytest.mark.parametrize("directory", ["nothing", "file"])
-def test_where_no_service_runs_the_client_gets_an_error_and_nothing_is_created(tmp_path, directory):
+def test_without_a_running_service_the_client_gets_an_error_and_creates_nothing(tmp_path, directory):
     (tmp_path / "file").touch()
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(NotRunning, match=r"no radius-voice service listens at .+control\.sock"):
@@ -179,7 +179,7 @@ def test_where_no_service_runs_the_client_gets_an_error_and_nothing_is_created(t
         b'{"command":"x","n":' + b"9" * 5000 + b"}\n",
     ],
 )
-async def test_what_is_no_request_gets_an_error_or_nothing_and_harms_no_other(server, tmp_path, octets):
+async def test_a_malformed_request_gets_an_error_or_no_response_and_affects_no_other(server, tmp_path, octets):
     received = await asyncio.to_thread(sent, tmp_path, octets)
     assert received in (b"", received.splitlines()[0] + b"\n" if received else b"")
     if received:
@@ -187,16 +187,16 @@ async def test_what_is_no_request_gets_an_error_or_nothing_and_harms_no_other(se
     assert "status" == (await asyncio.to_thread(ask, tmp_path, "status"))["asked"]
 
 
-async def test_a_line_without_end_is_cut_off(server, tmp_path):
+async def test_a_line_without_end_closes_the_connection(server, tmp_path):
     assert b"" == await asyncio.to_thread(sent, tmp_path, b"x" * 100_000)
 
 
-async def test_a_client_that_says_nothing_is_cut_off(server, tmp_path, monkeypatch):
+async def test_a_client_that_sends_nothing_is_disconnected(server, tmp_path, monkeypatch):
     monkeypatch.setattr(control, "EXCHANGE_SECONDS", 0.05)
     assert b"" == await asyncio.to_thread(sent, tmp_path, b"")
 
 
-async def test_a_client_that_reads_nothing_is_cut_off(claimed, tmp_path, monkeypatch):
+async def test_a_client_that_reads_nothing_is_disconnected(claimed, tmp_path, monkeypatch):
     monkeypatch.setattr(control, "EXCHANGE_SECONDS", 0.05)
 
     async def long(request):
@@ -206,24 +206,24 @@ async def test_a_client_that_reads_nothing_is_cut_off(claimed, tmp_path, monkeyp
     await server.start()
     with connected(tmp_path) as sock:
         sock.sendall(b'{"command": "limits"}\n')
-        await eventually(lambda: server._exchanges, "the connection is accepted")
-        await asyncio.wait_for(asyncio.gather(*server._exchanges), PATIENCE)
+        await wait_until_async(lambda: server._exchanges, "the connection is accepted")
+        await asyncio.wait_for(asyncio.gather(*server._exchanges), TIMEOUT)
     await server.stop()
 
 
-async def test_clients_beyond_the_most_are_turned_away(server, tmp_path):
+async def test_clients_beyond_the_maximum_are_refused(server, tmp_path):
     idle = [connected(tmp_path) for _ in range(control.MAX_CONNECTIONS)]
-    await eventually(lambda: len(server._exchanges) == control.MAX_CONNECTIONS, "all are accepted")
+    await wait_until_async(lambda: len(server._exchanges) == control.MAX_CONNECTIONS, "all are accepted")
     with pytest.raises(RequestFailed, match="closed the connection; run this again"):
         await asyncio.to_thread(ask, tmp_path, "status")
     for sock in idle:
         sock.close()
-    await eventually(lambda: not server._exchanges, "all have ended")
+    await wait_until_async(lambda: not server._exchanges, "all have ended")
     assert "status" == (await asyncio.to_thread(ask, tmp_path, "status"))["asked"]
 
 
 @pytest.mark.parametrize("server", [broken], indirect=True)
-async def test_a_command_that_fails_unexpectedly_is_reported_without_its_text(server, tmp_path):
+async def test_an_unexpected_failure_of_a_command_is_reported_without_its_text(server, tmp_path):
     with pytest.raises(RequestFailed, match=r"internal error: KeyError in broken:\d+") as caught:
         await asyncio.to_thread(ask, tmp_path, "status")
     assert "a user's name" not in str(caught.value)
@@ -235,10 +235,10 @@ def test_a_service_that_does_not_respond_is_reported_in_bounded_time(claimed, tm
         ask(tmp_path, "status")
 
 
-async def test_stopping_cuts_off_open_connections(claimed, tmp_path):
+async def test_stopping_closes_open_connections(claimed, tmp_path):
     server = ControlServer(claimed.listener, echoed)
     await server.start()
     with connected(tmp_path) as sock:
-        await eventually(lambda: server._exchanges, "the connection is accepted")
+        await wait_until_async(lambda: server._exchanges, "the connection is accepted")
         await server.stop()
         assert b"" == await asyncio.to_thread(sock.recv, 1)

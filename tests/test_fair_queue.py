@@ -1,4 +1,5 @@
 import itertools
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +10,8 @@ ARRIVALS = st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=4
 
 
 def filled(arrivals, capacity=100):
-    queue, dropped = FairQueue(capacity), []
+    queue: FairQueue[Any] = FairQueue(capacity)
+    dropped = []
     for number, (key, preferred) in enumerate(arrivals):
         lost = queue.put((number, key, preferred), key, preferred=preferred)
         dropped += [] if lost is None else [lost]
@@ -21,7 +23,7 @@ def emptied(queue):
 
 
 @given(ARRIVALS)
-def test_preferred_items_come_first_and_others_in_turn(arrivals):
+def test_preferred_items_come_first_and_others_round_robin(arrivals):
     queue, dropped = filled(arrivals)
     assert [] == dropped
     taken = emptied(queue)
@@ -46,7 +48,7 @@ def test_a_full_queue_drops_from_the_key_that_has_the_most_and_preferred_items_l
         assert all(item[2] for item in kept)
 
 
-def test_one_sender_cannot_keep_another_out():
+def test_one_sender_cannot_displace_another():
     queue, _ = filled([("flood", False)] * 10, capacity=10)
     lost = queue.put("honest", "honest", preferred=False)
     assert (9, "flood", False) == lost
@@ -55,7 +57,7 @@ def test_one_sender_cannot_keep_another_out():
 
 
 @given(ARRIVALS)
-def test_unwanted_items_are_removed_and_the_rest_keeps_its_order(arrivals):
+def test_unwanted_items_are_removed_and_the_others_keep_their_order(arrivals):
     queue, _ = filled(arrivals)
     queue.remove(lambda item: item[0] % 2 == 1)
     wanted = [(number, key, preferred) for number, (key, preferred) in enumerate(arrivals) if number % 2 == 0]

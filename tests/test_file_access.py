@@ -6,8 +6,8 @@ import pwd
 import pytest
 
 from radius_voice.file_access import ANY_ACCESS, WRITE_ACCESS, account_named, account_of, exposure, has_access
-from tests.accounts import OTHER, open_folder  # noqa: F401 - a fixture
-from tests.peers.needs import need
+from tests.support.other_user import OTHER_USER
+from tests.support.requirements import require
 
 NAMELESS = 54321
 
@@ -22,7 +22,7 @@ NAMELESS = 54321
         (0o666, WRITE_ACCESS, "chmod o-w"),
     ],
 )
-def test_what_others_may_do_decides_and_the_command_is_the_fix(tmp_path, mode, others, fix):
+def test_permissions_of_others_decide_and_the_command_is_the_fix(tmp_path, mode, others, fix):
     path = tmp_path / "a file of mine"
     path.touch()
     path.chmod(mode)
@@ -33,10 +33,10 @@ def test_what_others_may_do_decides_and_the_command_is_the_fix(tmp_path, mode, o
 
 
 def test_the_owner_must_be_root_or_the_user_of_the_service(tmp_path):
-    need("root", os.geteuid() == 0)
+    require("root", os.geteuid() == 0)
     path = tmp_path / "file"
     path.touch()
-    other = account_named(OTHER)
+    other = account_named(OTHER_USER)
     for owner, service, trusted in (
         (0, 0, True),
         (0, other.uid, True),
@@ -48,29 +48,29 @@ def test_the_owner_must_be_root_or_the_user_of_the_service(tmp_path):
         assert trusted is (not list(exposure(path, path.stat(), 0, service)))
         assert [] == list(exposure(path, path.stat(), 0, None))
     (text,) = exposure(path, path.stat(), 0, other.uid)
-    allowed = f"and must belong to root or {OTHER}, the user of the service; run: chown {OTHER} {path}"
+    allowed = f"and must belong to root or {OTHER_USER}, the user of the service; run: chown {OTHER_USER} {path}"
     assert f"{path}: belongs to user {NAMELESS}, {allowed}" == text
 
 
-def test_access_is_what_the_kernel_says_for_the_other_user(open_folder):  # noqa: F811
-    need("root", os.geteuid() == 0)
-    path = open_folder / "file"
+def test_access_equals_the_kernels_answer_for_the_other_user(public_directory):
+    require("root", os.geteuid() == 0)
+    path = public_directory / "file"
     path.touch()
-    other, groups = account_named(OTHER), os.getgroups()
+    other, groups = account_named(OTHER_USER), os.getgroups()
     for mode, readable, writable in ((0o600, False, False), (0o644, True, False), (0o666, True, True)):
         path.chmod(mode)
         assert readable is has_access(path, os.R_OK, other)
         assert writable is has_access(path, os.W_OK, other)
-    open_folder.chmod(0o700)
+    public_directory.chmod(0o700)
     assert not has_access(path, os.R_OK, other)
     assert has_access(path, os.R_OK | os.W_OK, account_of(0))
-    os.chown(open_folder, -1, other.gid)
-    open_folder.chmod(0o750)
+    os.chown(public_directory, -1, other.gid)
+    public_directory.chmod(0o750)
     assert has_access(path, os.R_OK, other), "by its group"
     assert (0, 0, groups) == (os.geteuid(), os.getegid(), os.getgroups()), "this process is what it was"
 
 
-def test_a_user_id_without_a_name_is_an_account_all_the_same():
+def test_a_user_id_without_a_name_is_still_an_account():
     account = account_of(NAMELESS)
     assert (NAMELESS, str(NAMELESS), ()) == (account.uid, account.name, account.groups)
     with pytest.raises(LookupError):

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from radius_voice.faults import message_of
+from radius_voice.exceptions import message_of
 from radius_voice.files import open_regular, read_file, require_regular, status_of
 
 
@@ -33,7 +33,7 @@ def make_socket(path):
         (lambda path: path.symlink_to("/dev/null"), "a device"),
     ],
 )
-def test_what_is_no_regular_file_is_refused_at_once(tmp_path, make, kind):
+def test_only_a_regular_file_is_accepted(tmp_path, make, kind):
     path = tmp_path / "file"
     make(path)
     for read in (read_file, require_regular, open_regular):
@@ -52,7 +52,7 @@ def test_a_file_that_is_replaced_by_a_fifo_before_it_is_opened_is_refused(tmp_pa
         open_regular(path)
 
 
-def test_a_missing_file_is_the_usual_error(tmp_path):
+def test_a_missing_file_raises_file_not_found_error(tmp_path):
     with pytest.raises(FileNotFoundError) as missing:
         read_file(tmp_path / "file")
     assert f"{tmp_path}/file: No such file or directory" == message_of(missing.value)

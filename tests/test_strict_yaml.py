@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from radius_voice.strict_yaml import DEEPEST, StrictYamlError, load
 
 
-def told(text):
+def errors_of(text):
     with pytest.raises(StrictYamlError) as refused:
         load(text, "x.yaml")
     return refused.value.errors
@@ -42,20 +42,20 @@ def told(text):
         ("=", "="),
     ],
 )
-def test_a_scalar_means_what_a_person_would_think(written, value):
+def test_a_scalar_means_what_an_administrator_expects(written, value):
     read = load(f"key: {written}", "x.yaml")[0]
     assert {"key": value} == read
     assert type(value) is type(read["key"])
 
 
-def test_every_key_and_item_knows_its_line():
+def test_every_key_and_item_has_its_line():
     value, lines = load("# head\na: 1\nb:\n  - x\n  - {c: 2,\n     d: 3}\n", "x.yaml")
     assert {"a": 1, "b": ["x", {"c": 2, "d": 3}]} == value
     assert {(): 1, ("a",): 2, ("b",): 3, ("b", 0): 4, ("b", 1): 5, ("b", 1, "c"): 5, ("b", 1, "d"): 6} == lines
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "---\n"])
-def test_nothing_is_none(text):
+def test_an_empty_value_is_none(text):
     assert (None, {(): 1}) == load(text, "x.yaml")
 
 
@@ -82,15 +82,15 @@ def test_nothing_is_none(text):
         ("{a: " * 100_000, 1, "nested too deeply"),
     ],
 )
-def test_what_could_surprise_is_refused_with_its_line(text, line, message):
-    errors = told(text)
+def test_ambiguous_yaml_is_refused_with_its_line(text, line, message):
+    errors = errors_of(text)
     assert line == errors[0][0]
     assert message in errors[0][1]
     assert "hush" not in str(errors)
 
 
-def test_all_errors_come_at_once_and_in_order():
-    errors = told("a: &x 1\na: *x\nb: !t 1\n")
+def test_all_errors_are_reported_at_once_and_in_order():
+    errors = errors_of("a: &x 1\na: *x\nb: !t 1\n")
     assert [1, 2, 2, 3] == [line for line, _ in errors]
 
 
@@ -110,7 +110,7 @@ def test_the_deepest_nesting_is_read():
 @example("...")
 @example("a: 'x")
 @example(":")
-def test_any_text_is_read_or_refused_and_never_anything_else(text):
+def test_any_text_is_read_or_refused_without_another_exception(text):
     errors = [(1, "")]
     try:
         value, lines = load(text, "x.yaml")

@@ -7,7 +7,7 @@ from argon2.exceptions import VerificationError
 
 from radius_voice.bounded import NoAnswer
 from radius_voice.identity.passwords import CHEAPEST, Hasher, Parameters, hash_password
-from radius_voice.identity.users_file import UsersFile
+from radius_voice.identity.users_file.source import UsersFile
 from radius_voice.verification_time import slow_verifications
 
 SLOW = "$argon2id$v=19$m=65536,t=20,p=1$" + hash_password("x", CHEAPEST).split("$", 4)[4]
@@ -32,28 +32,28 @@ def cheap(name):
     return f"{name}:\n  password: {hash_password('x', CHEAPEST)}\n"
 
 
-def test_cheap_hashes_are_no_problem(users):
+def test_cheap_hashes_are_no_error(users):
     assert [] == list(slow_verifications({"people": users(cheap("alice"))}, WITHIN))
 
 
-def test_a_hash_that_takes_too_long_is_an_error_with_its_line_and_the_fix(users):
+def test_a_slow_hash_is_an_error_with_its_line_and_the_fix(users):
     file = users(cheap("alice") + f"bob:\n  password: {SLOW}\n")
     problem = (
         f"identity.people: {file.path}: verifying one password with m=65536,t=20,p=1 takes longer than 0.1 s, "
-        "half of the shortest answer_within (clients.hasty); 1 user has such a hash (line 4); "
+        "half of the shortest response_timeout (clients.hasty); 1 user has such a hash (line 4); "
         f"for each run: radius-voice users set-password --file {file.path} NAME"
     )
     assert [problem] == list(slow_verifications({"people": file}, WITHIN))
 
 
-def test_many_lines_are_counted_and_some_of_them_named(users, monkeypatch):
+def test_many_lines_are_counted_and_some_of_them_listed(users, monkeypatch):
     text = "".join(f'user{number}: {{password: "{SLOW[:-9]}{number:06}{SLOW[-3:]}"}}\n' for number in range(7))
     monkeypatch.setattr("radius_voice.verification_time.bounded", raising(NoAnswer))
     (problem,) = slow_verifications({"people": users(text)}, WITHIN)
     assert "; 7 users have such hashes (lines 1, 2, 3, 4, 5, ...); " in problem
 
 
-def test_each_file_is_judged_for_itself_the_cheapest_first(users, monkeypatch):
+def test_each_file_is_timed_separately_the_cheapest_first(users, monkeypatch):
     timed = []
 
     def late(subject, work, seconds):
@@ -67,9 +67,9 @@ def test_each_file_is_judged_for_itself_the_cheapest_first(users, monkeypatch):
     assert ["identity.cheap", "identity.costly"] == [problem.split(":")[0] for problem in problems]
 
 
-def test_a_verification_that_memory_does_not_suffice_for_is_an_error(users, monkeypatch):
+def test_a_verification_that_needs_more_memory_than_available_is_an_error(users, monkeypatch):
     failed = VerificationError("Memory allocation error")
-    monkeypatch.setattr("radius_voice.verification_time.bounded", raising(failed))
+    monkeypatch.setattr("radius_voice.identity.users_file.source.verify", raising(failed))
     (problem,) = slow_verifications({"people": users(cheap("alice"))}, WITHIN)
     assert f"verifying one password with {CHEAPEST} fails: Memory allocation error; 1 user has" in problem
 
@@ -87,7 +87,7 @@ def raising(problem):
     return bounded
 
 
-def test_the_verification_is_one_with_those_parameters(users, monkeypatch):
+def test_the_verification_uses_the_given_parameters(users, monkeypatch):
     checked, threads = [], []
 
     def verify(hashed, text):
@@ -95,7 +95,7 @@ def test_the_verification_is_one_with_those_parameters(users, monkeypatch):
         threads.append(threading.current_thread().daemon)
         return False
 
-    monkeypatch.setattr("radius_voice.verification_time.verify", verify)
+    monkeypatch.setattr("radius_voice.identity.users_file.source.verify", verify)
     parameters = Parameters(64, 3, 2)
     file = users(cheap("alice") + f"bob:\n  password: {hash_password('x', parameters)}\n")
     assert [] == list(slow_verifications({"people": file}, WITHIN))

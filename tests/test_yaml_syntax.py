@@ -37,7 +37,7 @@ TWO_CLIENTS = (
     f"{CLIENT}    secret: hush-1\nbranch:\n    address: 10.0.0.2\n    secret: hush-2\n  lab:\n    address: 10.0.0.3\n"
 )
 
-MISTAKES = {
+ERRORS = {
     "a tab before a key": ("clients:\n\thq:\n\t\taddress: 10.0.0.1\n", 2, TAB),
     "a tab below spaces": (f"{CLIENT}\tsecret: hush\n", 4, TAB),
     "a tab after spaces": ("clients:\n  hq:\n  \tsecret: hush\n", 3, TAB),
@@ -139,10 +139,10 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("parser", [yaml.CSafeLoader, yaml.SafeLoader])
-@pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_syntax_error_names_its_line_its_cause_and_the_fix_and_no_value(monkeypatch, parser, mistake):
+@pytest.mark.parametrize("error", ERRORS)
+def test_a_syntax_error_names_its_line_its_cause_and_the_fix_and_no_value(monkeypatch, parser, error):
     monkeypatch.setattr(strict_yaml, "PARSER", parser)
-    text, line, message = MISTAKES[mistake]
+    text, line, message = ERRORS[error]
     with pytest.raises(strict_yaml.StrictYamlError) as refused:
         strict_yaml.load(text, "x.yaml", sections=("server", "clients"))
     assert f"x.yaml:{line}: {message}" == str(refused.value)
@@ -157,7 +157,7 @@ def test_a_character_of_a_value_is_not_shown(monkeypatch):
             assert not {"q", "7", "'#'"} & set(str(refused.value).replace("quote", "").split())
 
 
-def test_a_key_in_column_0_is_right_where_every_key_may_be_there():
+def test_a_key_in_column_0_is_valid_where_every_key_may_be():
     with pytest.raises(strict_yaml.StrictYamlError) as refused:
         strict_yaml.load("alice:\n  groups: []\nbob:\n    groups: []\n  phones: []\n", "users.yaml")
     assert f"users.yaml:5: {UNEVEN}" == str(refused.value)

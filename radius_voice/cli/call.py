@@ -12,7 +12,9 @@ from radius_voice.cli.common import callable_phone, config_option, loaded, run
 
 if TYPE_CHECKING:
     from radius_voice.config.schema import Settings
+    from radius_voice.login.model import CallRef
     from radius_voice.login.phone import Phone
+    from radius_voice.login.ports import CallControl, Provider
 
 CODE = "123456"
 RING = 30
@@ -25,7 +27,7 @@ LOOKS = 180
 @click.argument("number")
 def call(path: Path, number: str) -> None:
     """Place one test call to NUMBER (+, country code, number) that speaks 1 2 3 4 5 6, and follow it to its end."""
-    from radius_voice.build import allowed_numbers
+    from radius_voice.wiring import allowed_numbers
 
     settings = loaded(path).settings
     allowed = [prefix for policy in settings.policies.values() for prefix in allowed_numbers(settings, policy)]
@@ -34,17 +36,13 @@ def call(path: Path, number: str) -> None:
 
 
 async def _call(settings: Settings, phone: Phone) -> bool:
-    from radius_voice.build import provider_of
-    from radius_voice.delivery.twilio_voice import TwilioVoice
+    from radius_voice.wiring import provider_of
 
     for name in settings.delivery.voice:
         try:
             provider = provider_of(name, settings.delivery.providers[name])
         except ValueError as problem:
             raise click.ClickException(str(problem)) from None
-        if not isinstance(provider, TwilioVoice):
-            click.echo(f"{name}: calls nobody")
-            continue
         try:
             placed = await _place(provider, name, settings.delivery.friendly_name, phone)
         finally:
@@ -55,41 +53,51 @@ async def _call(settings: Settings, phone: Phone) -> bool:
     return False
 
 
-async def _place(provider: object, name: str, friendly_name: str, phone: Phone) -> bool | None:
+async def _place(provider: Provider, name: str, friendly_name: str, phone: Phone) -> bool | None:
     """Whether the call was answered; None when it certainly was not placed and another provider may try."""
-    from radius_voice.delivery.twilio_voice import TwilioVoice
     from radius_voice.login.model import (
         CallRef,
-        CallStatus,
+        CodeMessage,
+        DeliveryRequest,
         NotPlaced,
-        Order,
+        NumberRejected,
         Placed,
-        RefusedNumber,
-        Script,
-        Unavailable,
     )
 
-    assert isinstance(provider, TwilioVoice)  # noqa: S101 - narrows for the reader
-    order = Order(phone, Script("en", friendly_name, CODE), RING, "test-call")
+    order = DeliveryRequest(phone, CodeMessage("en", friendly_name, CODE), RING)
     answer = await provider.place(order, asyncio.get_running_loop().time() + RING)
     match answer:
-        case NotPlaced(detail) | RefusedNumber(detail):
+        case NotPlaced(detail) | NumberRejected(detail):
             click.echo(f"{name}: not placed: {detail}")
             return None if isinstance(answer, NotPlaced) else False
+        case Placed(live=False):
+            click.echo(f"{name}: places no calls")
+            return None
         case Placed(reference):
             click.echo(f"{name}: calling {phone.masked}, call {reference}")
         case unknown:
             click.echo(f"{name}: {unknown.detail}; the phone may ring all the same, so nothing is tried again")
             return False
-    ref, seen = CallRef(name, reference), CallStatus.QUEUED
+    control = provider.call_control
+    if control is None:
+        click.echo(f"{name}: its calls cannot be followed")
+        return True
+    return await _followed(control, CallRef(name, reference))
+
+
+async def _followed(control: CallControl, ref: CallRef) -> bool:
+    """Print every status of a call until it is over; returns whether it was answered."""
+    from radius_voice.login.model import CallStatus, Unavailable
+
+    seen = CallStatus.QUEUED
     for _ in range(LOOKS):
         try:
-            status = (await provider.progress([ref])).get(ref, seen)
+            status = (await control.progress([ref])).get(ref, seen)
         except Unavailable as problem:
-            click.echo(f"{name}: {problem.detail}")
+            click.echo(f"{ref.provider}: {problem.detail}")
             return False
         if status is not seen:
-            click.echo(f"{name}: {status.value.replace('_', ' ')}")
+            click.echo(f"{ref.provider}: {status.value.replace('_', ' ')}")
         seen = status
         if seen.over:
             return seen is CallStatus.COMPLETED

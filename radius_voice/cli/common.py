@@ -1,4 +1,4 @@
-"""What commands share: reading a configuration, and telling people what is wrong with it."""
+"""Functions that commands share: reading a configuration, and reporting its errors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from radius_voice.config.errors import ConfigError
-from radius_voice.config.load import Loaded, load
+from radius_voice.config.load import Loaded
 from radius_voice.login.phone import Phone, caution, parse_phone, refused_type
 
 _T = TypeVar("_T")
@@ -33,6 +33,8 @@ def loaded(path: Path, *, for_service: bool = False, owner: int | None = None, s
 
     `state` replaces the state directory.
     """
+    from radius_voice.wiring import load
+
     try:
         configuration = load(path, for_service=for_service, owner=owner)
     except ConfigError as problem:

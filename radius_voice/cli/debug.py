@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TextIO
 
-from radius_voice.events import Discarded, Event, Resent
+from radius_voice.events import DiscardRecord, RequestRecord, ResendRecord
+from radius_voice.observe.stream import TextStream
 from radius_voice.radius import packet as radius
 from radius_voice.radius.dictionary import Names, printable, quoted
 from radius_voice.radius.packet import MalformedPacket, Packet
 from radius_voice.resources import shipped
-from radius_voice.server import Peer
+from radius_voice.server.request import Peer
 
 CODES = {
     radius.ACCESS_REQUEST: "Access-Request",
@@ -29,7 +29,7 @@ CODES = {
 class Debug:
     """A `Tap` that prints to a stream: `<-` came in, `==` was decided, `->` went out. `now` is wall-clock seconds."""
 
-    def __init__(self, stream: TextIO, now: Callable[[], float]) -> None:
+    def __init__(self, stream: TextStream, now: Callable[[], float]) -> None:
         self._stream = stream
         self._now = now
         self._names = Names(shipped("dictionaries"))
@@ -42,7 +42,7 @@ class Debug:
         """Print a reply."""
         self._packet("->", client, peer, octets)
 
-    def decided(self, peer: Peer, packet: Packet | None, record: Event | Discarded | Resent) -> None:
+    def decided(self, peer: Peer, packet: Packet | None, record: RequestRecord | DiscardRecord | ResendRecord) -> None:
         """Print what became of a request, and the steps that led there."""
         self._print("==", record.client, peer, f"{_title(packet)}: {_conclusion(record)}", _steps(record))
 
@@ -71,18 +71,18 @@ def _title(packet: Packet | None) -> str:
     return f"{CODES.get(packet.code, f'code {packet.code}')} {packet.identifier}"
 
 
-def _conclusion(record: Event | Discarded | Resent) -> str:
+def _conclusion(record: RequestRecord | DiscardRecord | ResendRecord) -> str:
     match record:
-        case Event():
+        case RequestRecord():
             user = f"{quoted(record.user)}: " if record.user else ""
             return f"{user}{record.outcome}, because {record.reason}"
-        case Discarded():
+        case DiscardRecord():
             return f"discarded, because {record.reason}" + (f" ({record.detail})" if record.detail else "")
-        case Resent():
+        case ResendRecord():
             return "retransmission, gets the same reply again"
 
 
-def _steps(record: Event | Discarded | Resent) -> Iterator[str]:
-    if isinstance(record, Event):
+def _steps(record: RequestRecord | DiscardRecord | ResendRecord) -> Iterator[str]:
+    if isinstance(record, RequestRecord):
         for step in record.steps:
             yield f"{step.after * 1000:8.1f} ms  {step.name} {step.detail}".rstrip()

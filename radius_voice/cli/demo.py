@@ -18,10 +18,9 @@ from radius_voice.cli.common import callable_phone, run
 from radius_voice.resources import shipped
 
 if TYPE_CHECKING:
-    from radius_voice.app import Service
-    from radius_voice.client import RadiusClient
     from radius_voice.login.phone import Phone
     from radius_voice.radius.packet import Packet
+    from radius_voice.radius_client import RadiusClient
     from radius_voice.simulator.server import Simulator
 
 USER, PASSWORD = "alice", "correct horse"
@@ -38,11 +37,11 @@ TWILIO = ("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_FROM")
 def demo(number: str | None) -> None:
     """Show a login from end to end: server, simulated phone and gateway, all on loopback.
 
-    Without a terminal it answers by itself. --call takes the account from TWILIO_ACCOUNT_SID,
+    Without a terminal it types the code for you. --call takes the account from TWILIO_ACCOUNT_SID,
     TWILIO_AUTH_TOKEN and TWILIO_FROM.
     """
-    from radius_voice.app import CannotStart
-    from radius_voice.client import NoReply
+    from radius_voice.radius_client import NoReply
+    from radius_voice.service import CannotStart
 
     phone = None
     if number is not None:
@@ -63,18 +62,18 @@ def demo(number: str | None) -> None:
 async def _demo(phone: Phone | None) -> bool:
     click.echo("A VPN login, on this machine: a gateway, radius-voice, and a phone.\n")
     with tempfile.TemporaryDirectory(prefix="radius-voice-demo-") as folder:
-        async with _house(Path(folder), phone) as (client, simulator):
+        async with _demo_service(Path(folder), phone) as (client, simulator):
             return await _log_in(client, simulator)
 
 
 @asynccontextmanager
-async def _house(folder: Path, phone: Phone | None) -> AsyncIterator[tuple[RadiusClient, Simulator | None]]:
+async def _demo_service(folder: Path, phone: Phone | None) -> AsyncIterator[tuple[RadiusClient, Simulator | None]]:
     """A running server, the gateway's client, and the simulated phone where there is one."""
-    from radius_voice.app import Service
-    from radius_voice.client import RadiusClient
-    from radius_voice.config.load import load
     from radius_voice.observe.log import Log, configure
+    from radius_voice.radius_client import RadiusClient
+    from radius_voice.service import Service, start
     from radius_voice.simulator.server import Simulator
+    from radius_voice.wiring import load
 
     simulator = None if phone else Simulator(ACCOUNT, TOKEN, latency=0.2)
     port = await simulator.start("127.0.0.1", 0) if simulator else 0
@@ -82,8 +81,7 @@ async def _house(folder: Path, phone: Phone | None) -> AsyncIterator[tuple[Radiu
     log = Log(configure("warning" if phone else "error", "text", sys.stderr), time.monotonic)
     service: Service | None = None
     try:
-        service = Service(path := _configuration(folder, port, phone), load(path), log)
-        await service.start()
+        service = await start(path := _configuration(folder, port, phone), load(path), log)
         yield RadiusClient("127.0.0.1", service.ports[0], SECRET.encode()), simulator
     finally:
         if service is not None:
@@ -118,10 +116,10 @@ async def _log_in(client: RadiusClient, simulator: Simulator | None) -> bool:
     reply = await client.request([(radius.USER_NAME, USER.encode())], PASSWORD.encode())
     said = ""
     while reply.code == radius.ACCESS_CHALLENGE:
-        heard, code = _last_call(simulator)
-        if heard != said:  # every call speaks a code of its own
-            _line("phone", "rings and says", f"“{heard}”")
-        said = heard
+        speech, code = _last_call(simulator)
+        if speech != said:  # every call speaks another code
+            _line("phone", "rings and says", f"“{speech}”")
+        said = speech
         _line("radius-voice", "Access-Challenge", f"“{_text(reply)}”")
         typed = await _typed(code)
         _line("gateway", "Access-Request", "the code")
@@ -140,7 +138,7 @@ def _last_call(simulator: Simulator | None) -> tuple[str, str]:
     """What the simulated phone heard last, and the code in it."""
     if simulator is None:
         return "", ""
-    history = simulator.heard()
+    history = simulator.calls_to()
     return (history[-1]["said"], history[-1]["code"]) if history else ("", "")
 
 

@@ -1,4 +1,4 @@
-"""`limits` and `users unlock`: what is used of limits, and how to give it back."""
+"""`limits` and `users unlock`: show the use of limits, and reset those of a user."""
 
 from __future__ import annotations
 
@@ -10,44 +10,51 @@ import click
 
 from radius_voice.cli.common import config_option, loaded, run, state_option
 
+source_option = click.option("--source", help="The identity source of the user, if several have the name.")
+
 
 @click.command()
 @config_option
-@click.option("--user", "name", help="What counts for this user and their phones.")
+@click.option("--user", "name", help="The limits of this user and their phones.")
+@source_option
 @state_option
-def limits(path: Path, name: str | None, state: Path | None) -> None:
-    """Show what is used of limits and what is left: in total and by client and country, or of one user.
+def limits(path: Path, name: str | None, source: str | None, state: Path | None) -> None:
+    """Show the used and remaining part of limits: in total and by client and country, or of one user.
 
     Asks the running service; without one it reads the store.
     """
     from radius_voice import operations
+    from radius_voice.config.field_types import duration_text
 
+    if source is not None and name is None:
+        raise click.UsageError("--source is for --user")
     settings = loaded(path, state=state).settings
-    found = _done(operations.limits(settings, name))
+    user = None if name is None else operations.UserName(name, source)
+    found = _done(operations.limits(settings, user))
     click.echo(f"{'limit':<28} {'of':<20} {'used':>6} {'left':>6}  allowed")
     for limit in found["limits"]:
         used = limit["burst"] - limit["left"]
-        allowed = f"{limit['burst']} per {_written(limit['period'])}"
+        allowed = f"{limit['burst']} per {duration_text(limit['period'])}"
         click.echo(f"{limit['limit']:<28} {limit['of']:<20} {used:>6} {limit['left']:>6}  {allowed}")
 
 
 @click.command("unlock")
 @config_option
 @click.argument("name")
+@source_option
 @state_option
-def unlock(path: Path, name: str, state: Path | None) -> None:
-    """Clear what is counted for the user NAME and their phones: wrong codes, wrong passwords, and calls.
+def unlock(path: Path, name: str, source: str | None, state: Path | None) -> None:
+    """Reset the counters of the user NAME and their phones: wrong codes, wrong passwords, and calls.
 
-    Acts on every identity source that has the name. Asks the running service, which records it in the audit log.
+    Asks the running service, which records it in the audit log.
     """
     from radius_voice import operations
 
-    done = _done(operations.unlock(loaded(path, state=state).settings, name))
+    user = operations.UserName(name, source)
+    done = _done(operations.unlock(loaded(path, state=state).settings, user))
     if done["not_recorded"]:
         click.echo(f"warning: not recorded in the audit log: {done['not_recorded']}", err=True)
-    sources = done["sources"]
-    also = f" in the identity sources {', '.join(sources)}" if len(sources) > 1 else ""
-    click.echo(f"{done['user']} is unlocked{also}")
+    click.echo(f"{done['user']} of {done['source']} is unlocked")
 
 
 def _done(work: Coroutine[Any, Any, Mapping[str, Any]]) -> Mapping[str, Any]:
@@ -57,11 +64,3 @@ def _done(work: Coroutine[Any, Any, Mapping[str, Any]]) -> Mapping[str, Any]:
         return run(work)
     except OperationFailed as problem:
         raise click.ClickException(str(problem)) from None
-
-
-def _written(seconds: float) -> str:
-    """A period as the configuration writes it."""
-    for unit, length in (("h", 3600), ("m", 60)):
-        if seconds % length == 0:
-            return f"{seconds / length:g}{unit}"
-    return f"{seconds:g}s"

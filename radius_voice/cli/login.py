@@ -10,10 +10,10 @@ from ipaddress import ip_address
 import click
 
 from radius_voice.cli.common import run
-from radius_voice.client import NoReply, RadiusClient, Timers
 from radius_voice.radius import packet as radius
 from radius_voice.radius.packet import Attribute, Packet
 from radius_voice.radius.password import text_of
+from radius_voice.radius_client import NoReply, RadiusClient, Timers
 
 PORT = 1812
 HIGHEST_PORT = 65535

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from radius_voice import __version__
-from radius_voice.faults import where
+from radius_voice.exceptions import where
 
 COMMANDS = {
     "demo": "demo:demo",

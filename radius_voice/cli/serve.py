@@ -20,9 +20,10 @@ from radius_voice.cli.common import config_option, loaded, run
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
-    from radius_voice.app import Worker
     from radius_voice.config.load import Loaded
-    from radius_voice.workers import House
+    from radius_voice.observe.stream import TextStream
+    from radius_voice.service import Service, Worker
+    from radius_voice.workers import WorkerPool
 
 
 def spare_the_collector() -> None:
@@ -53,20 +54,21 @@ def serve(path: Path, debug: bool) -> None:
 
 
 def _serve_by_workers(path: Path, configuration: Loaded, debug: bool) -> None:
-    from radius_voice.app import Worker
-    from radius_voice.faults import message_of
+    from radius_voice.exceptions import message_of
+    from radius_voice.observe.stream import LineStream
+    from radius_voice.service import Worker
     from radius_voice.state import claim, server_key
     from radius_voice.workers import WATCHER, Parent
 
-    async def child(configuration: Loaded, house: House, number: int) -> None:
-        asyncio.get_running_loop().add_reader(house.parent, lambda: signal.raise_signal(signal.SIGTERM))
+    async def child(configuration: Loaded, pool: WorkerPool, number: int) -> None:
+        asyncio.get_running_loop().add_reader(pool.parent, lambda: signal.raise_signal(signal.SIGTERM))
         if number == WATCHER:
-            await _watch(path, configuration, house)
+            await _watch(path, configuration, pool)
             return
-        worker = Worker(number, house.sockets[number], house.admin_of(number), lambda: house.deaths)
+        worker = Worker(number, pool.sockets[number], pool.admin_socket(number), lambda: pool.deaths)
         await _serve(path, configuration, debug, worker)
 
-    logger = configure_log(configuration)
+    logger = configure_log(configuration, LineStream(sys.stderr))
     try:
         control = claim(configuration.settings)
         try:
@@ -81,17 +83,26 @@ def _serve_by_workers(path: Path, configuration: Loaded, debug: bool) -> None:
 
 
 async def _serve(path: Path, configuration: Loaded, debug: bool, worker: Worker | None) -> None:
-    from radius_voice.app import CannotStart, Service
     from radius_voice.cli.debug import Debug
     from radius_voice.observe.log import Log
+    from radius_voice.observe.stream import LineStream
+    from radius_voice.service import CannotStart, start
     from radius_voice.workers import CANNOT_START
 
-    reader = Log(configure_log(configuration), time.monotonic)
-    service = Service(path, configuration, reader, Debug(sys.stdout, time.time) if debug else None, worker)
+    errors, output = LineStream(sys.stderr), LineStream(sys.stdout)
+    log = Log(configure_log(configuration, errors), time.monotonic)
+    tap = Debug(output, time.time) if debug else None
+    started: asyncio.Future[Service] = asyncio.get_running_loop().create_future()
+
+    async def reload() -> None:
+        await (await asyncio.shield(started)).reload()
+
     over = _signalled()
-    _at_hangup(service.reload)
+    _at_hangup(reload)
     try:
-        await service.start()
+        started.set_result(
+            service := await start(path, configuration, log, tap, worker, lambda: errors.lost + output.lost)
+        )
     except CannotStart as problem:
         _cannot_start(configuration, str(problem))
         raise SystemExit(1 if worker is None else CANNOT_START) from None
@@ -100,19 +111,20 @@ async def _serve(path: Path, configuration: Loaded, debug: bool, worker: Worker 
     await service.stop()
 
 
-async def _watch(path: Path, configuration: Loaded, house: House) -> None:
+async def _watch(path: Path, configuration: Loaded, pool: WorkerPool) -> None:
     from radius_voice.endpoints import ADMIN_LISTEN, cannot_bind
-    from radius_voice.faults import message_of
+    from radius_voice.exceptions import message_of
     from radius_voice.observe.log import Log
+    from radius_voice.observe.stream import LineStream
     from radius_voice.watcher import Operator, Watcher
     from radius_voice.workers import CANNOT_START
 
-    logger = configure_log(configuration)
-    watcher = Watcher(house, configuration.settings.admin.hosts)
+    logger = configure_log(configuration, LineStream(sys.stderr))
+    watcher = Watcher(pool, configuration.settings.admin.hosts)
     over = _signalled()
     endpoint = configuration.settings.admin.listen
     try:
-        operator = Operator(path, configuration.settings, house, Log(logger, time.monotonic))
+        operator = Operator(path, configuration.settings, pool, Log(logger, time.monotonic))
     except OSError as problem:
         _cannot_start(configuration, message_of(problem))
         raise SystemExit(CANNOT_START) from None
@@ -152,14 +164,14 @@ def _signalled() -> asyncio.Event:
 def _cannot_start(configuration: Loaded, text: str) -> None:
     """Say why the service does not start: on standard error, which holds nothing but JSON where the log is JSON."""
     if configuration.settings.log.format == "json":
-        configure_log(configuration).error("cannot_start", detail=text)
+        configure_log(configuration, sys.stderr).error("cannot_start", detail=text)
     else:
         click.echo(f"Error: {text}", err=True)
 
 
-def configure_log(configuration: Loaded) -> FilteringBoundLogger:
-    """The log as the configuration wants it, on standard error."""
+def configure_log(configuration: Loaded, stream: TextStream) -> FilteringBoundLogger:
+    """The log as the configuration wants it, on `stream`."""
     from radius_voice.observe.log import configure
 
     log = configuration.settings.log
-    return configure(log.level, log.format, sys.stderr)
+    return configure(log.level, log.format, stream)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 import click
 
 from radius_voice.cli.common import at_state, config_option, loaded, run, state_option
-from radius_voice.faults import message_of
+from radius_voice.exceptions import message_of
 from radius_voice.file_access import Account, account_named, account_of, owner_ids
 
 if TYPE_CHECKING:
+    from radius_voice.config.adapters import IdentitySection
     from radius_voice.config.load import Loaded
     from radius_voice.config.schema import Settings
-    from radius_voice.identity.users_file import UsersFile
+    from radius_voice.config.section import Diagnostic
+    from radius_voice.login.ports import IdentitySource
 
 
 @click.command()
@@ -53,17 +55,17 @@ def init(directory: Path) -> None:
 def check(path: Path, connect: bool, user: str | None, state: Path | None) -> None:
     """Validate a configuration, try what serve needs at start, and print the policy that results."""
     from radius_voice import preflight
-    from radius_voice.advice import user_warnings
-    from radius_voice.build import announcements
+    from radius_voice.user_warnings import user_warnings
+    from radius_voice.wiring import announcements
 
     account, configuration, sources, errors = _examined(path, user, state)
     settings = configuration.settings
-    readable = [settings.identity[name].path for name in sources]
+    readable = [file for name in sources for file in settings.identity[name].files().values()]
     found = list(preflight.findings(path, configuration, account, readable))
     errors += [*_slow(configuration, sources), *(finding.text for finding in found if finding.checked)]
-    users = {name: source.everyone() for name, source in sources.items()}
-    without_password = {name: source.without_password() for name, source in sources.items()}
-    of_users = () if errors else configuration.placed(user_warnings(settings, users, without_password))
+    of_users = () if errors else configuration.placed(user_warnings(settings, sources))
+    listed = {name: everyone for name, source in sources.items() if (everyone := source.everyone()) is not None}
+    run(_close(sources))
     for warning in (*configuration.warnings, *announcements(settings), *of_users):
         click.echo(f"warning: {warning}", err=True)
     for finding in found:
@@ -71,57 +73,73 @@ def check(path: Path, connect: bool, user: str | None, state: Path | None) -> No
             click.echo(f"not checked: {finding.text}", err=True)
     if errors:
         raise click.ClickException("\n".join([f"serve would not start as user {account.name}:", *errors]))
-    _describe(settings, {name: len(everyone) for name, everyone in users.items()})
+    _describe(settings, {name: len(everyone) for name, everyone in listed.items()})
     click.echo(f"files and directories: as user {account.name} needs them")
     if connect and not run(_connect(settings)):
         raise click.exceptions.Exit(1)
     click.echo(f"{path}: good")
 
 
+async def _close(sources: Mapping[str, IdentitySource]) -> None:
+    for source in sources.values():
+        await source.close()
+
+
 def _examined(
     path: Path, user: str | None, state: Path | None
-) -> tuple[Account, Loaded, dict[str, UsersFile], list[str]]:
+) -> tuple[Account, Loaded, dict[str, IdentitySource], list[str]]:
     """The service's user, the configuration for that user, its identity sources, and the errors in these.
 
     Ends the command with every error if the configuration cannot be used.
     """
     from radius_voice.config.errors import ConfigError
-    from radius_voice.config.load import load
-    from radius_voice.files import unreadable
+    from radius_voice.identity.context import IdentityContext
     from radius_voice.identity.passwords import Hasher
-    from radius_voice.identity.users_file import UsersFile
+    from radius_voice.wiring import identity_source, load
 
     configuration: Loaded | None = None
     account, errors = account_of(os.geteuid()), []
     try:
         account = _account(user, path, at_state(load(path, for_service=False), state))
         configuration = at_state(load(path, for_service=False, owner=account.uid), state)
-        files = {name: source.path for name, source in configuration.settings.identity.items()}
+        sections: Mapping[str, IdentitySection] = configuration.settings.identity
     except ConfigError as problem:
-        errors, files = list(problem.errors), dict(problem.users_files)
-    sources: dict[str, UsersFile] = {}
+        errors, sections = list(problem.errors), problem.identity
+    sources: dict[str, IdentitySource] = {}
     hasher = Hasher()
-    for name, file in files.items():
+    for name, section in sections.items():
         try:
-            sources[name] = UsersFile(file, hasher)
+            sources[name] = identity_source(name, section, IdentityContext(hasher))
         except ValueError as problem:
             errors += str(problem).splitlines()
         except OSError as problem:
             if configuration is not None:  # or else it is among the errors already
-                errors += configuration.placed([(("identity", name, "path"), unreadable(file) or message_of(problem))])
+                errors += configuration.placed([_cannot_be_read(name, section, problem)])
     hasher.close()
     if configuration is None:
         raise click.ClickException("\n".join(["the configuration cannot be used:", *errors]))
     return account, configuration, sources, errors
 
 
-def _slow(configuration: Loaded, sources: dict[str, UsersFile]) -> Iterator[str]:
+def _cannot_be_read(name: str, section: IdentitySection, problem: OSError) -> Diagnostic:
+    """The key of the file that cannot be read, and what to do."""
+    from radius_voice.files import unreadable
+
+    for key, file in section.files().items():
+        if reason := unreadable(file):
+            return ("identity", name, key), reason
+    return ("identity", name, *section.USERS_KEY), message_of(problem)
+
+
+def _slow(configuration: Loaded, sources: dict[str, IdentitySource]) -> Iterator[str]:
     """Identity sources whose passwords take too long to verify."""
     from radius_voice.verification_time import slow_verifications
 
     clients = configuration.settings.clients.items()
     return (
-        slow_verifications(sources, {name: client.answer_within for name, client in clients}) if sources else iter(())
+        slow_verifications(sources, {name: client.response_timeout for name, client in clients})
+        if sources
+        else iter(())
     )
 
 
@@ -138,7 +156,8 @@ def _account(user: str | None, path: Path, configuration: Loaded) -> Account:
     settings = configuration.settings
     with suppress(OSError):
         return account_of(settings.server.state.stat().st_uid)
-    files = (path, *configuration.secret_files, *(source.path for source in settings.identity.values()))
+    of_sources = [file for section in settings.identity.values() for file in section.files().values()]
+    files = (path, *configuration.secret_files, *of_sources)
     directories = [file.absolute().parent for file in files]
     owners = {account_of(uid).name for uid in owner_ids([*files, *directories]) - {0, os.geteuid()}}
     if len(owners) == 1:
@@ -151,22 +170,22 @@ def _account(user: str | None, path: Path, configuration: Loaded) -> Account:
     return account_of(os.geteuid())
 
 
-def _describe(settings: Settings, people: dict[str, int]) -> None:
-    for name, count in people.items():
-        click.echo(f"identity {name}: {count} {'person' if count == 1 else 'people'}")
+def _describe(settings: Settings, user_counts: dict[str, int]) -> None:
+    for name, count in user_counts.items():
+        click.echo(f"identity {name}: {count} {'user' if count == 1 else 'users'}")
     for name, client in settings.clients.items():
         addresses = ", ".join(str(address) for address in client.address)
         click.echo(
             f"client {name}: {addresses}; Message-Authenticator required: {client.require_message_authenticator}; "
-            f"policy {client.policy}; answers within {client.answer_within:g} s"
+            f"policy {client.policy}; answers within {client.response_timeout:g} s"
         )
     for name, policy in settings.policies.items():
         challenge = policy.challenge
         countries = "any country" if policy.countries is None else ", ".join(sorted(policy.countries))
         click.echo(
             f"policy {name}: password by {policy.first_factor}, phones from {policy.directory}; "
-            f"{challenge.digits} digits, {challenge.tries} tries, {challenge.redials} redials, "
-            f"code lives {challenge.lifetime:g} s; calls to {countries}"
+            f"{challenge.digits} digits, {challenge.attempts} tries, {challenge.redials} redials, "
+            f"code lives {challenge.code_lifetime:g} s; calls to {countries}"
         )
     click.echo(f"calls by: {', '.join(settings.delivery.voice)}, heard as {settings.delivery.friendly_name!r}")
 
@@ -174,7 +193,7 @@ def _describe(settings: Settings, people: dict[str, int]) -> None:
 @click.command("test-credentials")
 @config_option
 def test_credentials(path: Path) -> None:
-    """Ask each provider whether credentials and number are good. Calls nobody."""
+    """Ask each provider whether credentials and number are valid. Places no call."""
     if not run(_ask_providers(loaded(path).settings, "BAD")):
         raise click.exceptions.Exit(1)
 
@@ -195,9 +214,8 @@ async def _connect(settings: Settings) -> bool:
 
 
 async def _ask_providers(settings: Settings, without_credentials: str) -> bool:
-    """Print what the providers say; `without_credentials` is the verdict on one whose secret only the service reads."""
-    from radius_voice.build import provider_of
-    from radius_voice.delivery.twilio_voice import TwilioVoice
+    """Print the results of the providers; `without_credentials` is that of one without a readable secret."""
+    from radius_voice.wiring import provider_of
 
     good = True
     for name, section in settings.delivery.providers.items():
@@ -207,13 +225,13 @@ async def _ask_providers(settings: Settings, without_credentials: str) -> bool:
             click.echo(f"{name}: {without_credentials}: {problem}")
             good = good and without_credentials != "BAD"
             continue
-        if not isinstance(provider, TwilioVoice):
-            click.echo(f"{name}: calls nobody; nothing to test")
-            continue
         try:
-            for finding in await provider.credentials():
-                click.echo(f"{name}: {'good' if finding.ok else 'BAD'}: {finding.text}")
-                good = good and finding.ok
+            checks = await provider.check_account()
         finally:
             await provider.close()
+        if not checks:
+            click.echo(f"{name}: has no account; nothing to test")
+        for check in checks:
+            click.echo(f"{name}: {'good' if check.ok else 'BAD'}: {check.text}")
+            good = good and check.ok
     return good

@@ -1,4 +1,4 @@
-"""`simulate-twilio`: the simulator by itself."""
+"""`simulate-twilio`: only the simulator."""
 
 from __future__ import annotations
 

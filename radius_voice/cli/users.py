@@ -17,9 +17,9 @@ from radius_voice.login.model import User
 from radius_voice.login.phone import Phone, caution, parse_phone
 
 if TYPE_CHECKING:
-    from radius_voice.identity.users_text import Person
+    from radius_voice.identity.users_file.text import UserEntry
 
-LONGEST_PASSWORD = 128  # octets: RFC 2865 section 5.2
+MAX_PASSWORD_OCTETS = 128  # octets: RFC 2865 section 5.2
 MIN_PASSWORD_CHARACTERS = 8
 # Not click.Path, which asks for the file's status and waits for a mount that does not answer.
 FILE = click.option("--file", "path", required=True, type=Path, metavar="FILE", help="The users file.")
@@ -37,14 +37,12 @@ def _phones(_context: click.Context, _option: click.Parameter, texts: tuple[str,
 
 
 def _language(_context: click.Context, _option: click.Parameter, language: str) -> str:
-    from radius_voice.config.errors import readable
-    from radius_voice.login.script import LANGUAGES, is_spoken
-    from radius_voice.words import suggestion
+    from radius_voice.identity.users_file.text import checked_language
 
-    if not is_spoken(language):
-        known = f"{suggestion(language, LANGUAGES)}; spoken are {', '.join(sorted(LANGUAGES))}"
-        click.echo(f"warning: the language {readable(language)} is not spoken, calls are in English{known}", err=True)
-    return language
+    try:
+        return checked_language(language)
+    except ValueError as problem:
+        raise click.BadParameter(str(problem)) from None
 
 
 PHONES = click.option(
@@ -61,7 +59,9 @@ def users() -> None:
 @FILE
 @click.argument("name")
 @PHONES
-@click.option("--language", default="en", show_default=True, callback=_language, help="What the call is spoken in.")
+@click.option(
+    "--language", default="en", show_default=True, callback=_language, help="The language of texts and calls."
+)
 @click.option("--group", "groups", multiple=True, help="For the policies' rules; may be given again.")
 def add(path: Path, name: str, phones: tuple[Phone, ...], language: str, groups: tuple[str, ...]) -> None:
     """Add NAME to a users file, and make the file when there is none.
@@ -69,8 +69,8 @@ def add(path: Path, name: str, phones: tuple[Phone, ...], language: str, groups:
     Asks for the password twice on a terminal, else reads one line from standard input.
     """
     from radius_voice.identity.passwords import hash_password as hashed
-    from radius_voice.identity.users_edit import create, edit
-    from radius_voice.identity.users_text import with_user
+    from radius_voice.identity.users_file.edit import create, edit
+    from radius_voice.identity.users_file.text import with_user
 
     with _explained(path):
         try:
@@ -91,7 +91,7 @@ def list_(path: Path, show_phones: bool) -> None:
     """List every user of a users file, phone numbers masked: name, phones, language, groups."""
     with _explained(path):
         everyone = _read(path).values()
-    for user in (person.user for person in everyone):
+    for user in (entry.user for entry in everyone):
         columns = [_one_line(user.name), _written(user.phones, show_phones), user.language, _groups(user)]
         click.echo("\t".join([*columns, "disabled"] if user.disabled else columns))
 
@@ -104,11 +104,11 @@ def show(path: Path, name: str, show_phones: bool) -> None:
     """Show what a users file says of NAME, phone numbers masked."""
     from radius_voice.identity.passwords import parameters_of
 
-    person = _person(path, name)
-    user = person.user
+    entry = _entry(path, name)
+    user = entry.user
     click.echo(
         f"name: {_one_line(user.name)}\n"
-        f"password: {f'argon2id {parameters_of(person.password)}' if person.password else 'none'}\n"
+        f"password: {f'argon2id {parameters_of(entry.password)}' if entry.password else 'none'}\n"
         f"phones: {_written(user.phones, show_phones)}\n"
         f"language: {user.language}\n"
         f"groups: {_groups(user)}\n"
@@ -122,9 +122,9 @@ def show(path: Path, name: str, show_phones: bool) -> None:
 @PHONES
 def set_phone(path: Path, name: str, phones: tuple[Phone, ...]) -> None:
     """Give NAME these phones in place of all present ones."""
-    from radius_voice.identity.users_entry import with_phones
+    from radius_voice.identity.users_file.entry import with_phones
 
-    user = _person(path, name).user
+    user = _entry(path, name).user
     _change(path, partial(with_phones, name=name, phones=phones))
     click.echo(f"{path}: {user.name} has {'this phone' if len(phones) == 1 else 'these phones'}: {_written(phones)}")
 
@@ -138,9 +138,9 @@ def set_password(path: Path, name: str) -> None:
     Asks for it twice on a terminal, else reads one line from standard input.
     """
     from radius_voice.identity.passwords import hash_password as hashed
-    from radius_voice.identity.users_entry import with_password
+    from radius_voice.identity.users_file.entry import with_password
 
-    user = _person(path, name).user
+    user = _entry(path, name).user
     _change(path, partial(with_password, name=name, password=hashed(asked_password())))
     click.echo(f"{path}: {user.name} has a new password")
 
@@ -167,9 +167,9 @@ def enable(path: Path, name: str) -> None:
 @click.argument("name")
 def remove(path: Path, name: str, yes: bool) -> None:
     """Remove NAME from a users file. Asks on a terminal; elsewhere --yes is needed."""
-    from radius_voice.identity.users_entry import without_user
+    from radius_voice.identity.users_file.entry import without_user
 
-    user = _person(path, name).user
+    user = _entry(path, name).user
     if not yes:
         if not sys.stdin.isatty():
             raise click.ClickException(f"{user.name} is not removed: without a terminal, confirm with --yes")
@@ -182,7 +182,7 @@ def remove(path: Path, name: str, yes: bool) -> None:
 def hash_password() -> None:
     """Hash a password for the users file.
 
-    Asks twice on a terminal, else reads one line from standard input, and prints the hash alone.
+    Asks twice on a terminal, else reads one line from standard input, and prints only the hash.
     """
     from radius_voice.identity.passwords import hash_password as hashed
 
@@ -203,16 +203,16 @@ def asked_password() -> str:
         raise click.ClickException("an empty password; give one, on the terminal or as one line of standard input")
     if len(unicodedata.normalize("NFC", text)) < MIN_PASSWORD_CHARACTERS:
         raise click.ClickException(f"the password is too short; give at least {MIN_PASSWORD_CHARACTERS} characters")
-    if len(text.encode("utf-8", "surrogatepass")) > LONGEST_PASSWORD:
-        raise click.ClickException(f"longer than {LONGEST_PASSWORD} octets, which RADIUS cannot carry; give another")
+    if len(text.encode("utf-8", "surrogatepass")) > MAX_PASSWORD_OCTETS:
+        raise click.ClickException(f"longer than {MAX_PASSWORD_OCTETS} octets, which RADIUS cannot carry; give another")
     return text
 
 
 def _set_disabled(path: Path, name: str, disabled: bool) -> None:
-    from radius_voice.identity.users_entry import with_disabled
+    from radius_voice.identity.users_file.entry import with_disabled
 
     word = "disabled" if disabled else "enabled"
-    user = _person(path, name).user
+    user = _entry(path, name).user
     if user.disabled is disabled:
         click.echo(f"{path}: {user.name} is {word} already")
         return
@@ -222,24 +222,24 @@ def _set_disabled(path: Path, name: str, disabled: bool) -> None:
 
 def _change(path: Path, change: Callable[[str, str], str]) -> None:
     """Replace the file's text by what a function of `users_entry` makes of it."""
-    from radius_voice.identity.users_edit import edit
+    from radius_voice.identity.users_file.edit import edit
 
     with _explained(path):
         edit(path, lambda text: change(text, str(path)))
 
 
-def _person(path: Path, name: str) -> Person:
-    from radius_voice.identity.users_entry import person_of
+def _entry(path: Path, name: str) -> UserEntry:
+    from radius_voice.identity.users_file.entry import entry_of
 
     with _explained(path):
-        return person_of(_read(path), str(path), name)
+        return entry_of(_read(path), str(path), name)
 
 
-def _read(path: Path, *, may_be_empty: bool = False) -> dict[str, Person]:
+def _read(path: Path, *, may_be_empty: bool = False) -> dict[str, UserEntry]:
     """Every user of the file by canonical name. Raises OSError or ValueError."""
     from radius_voice.files import read_file
-    from radius_voice.identity.users_edit import text_of
-    from radius_voice.identity.users_text import parse
+    from radius_voice.identity.users_file.edit import text_of
+    from radius_voice.identity.users_file.text import parse
 
     text = text_of(*read_file(path), path)
     return {} if may_be_empty and not text.strip() else parse(text, str(path))

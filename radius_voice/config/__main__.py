@@ -3,6 +3,7 @@
 import json
 import sys
 
-from radius_voice.config.schema import json_schema
+from radius_voice.config.schema import json_schema, settings_type
+from radius_voice.wiring import ADAPTERS
 
-sys.stdout.write(json.dumps(json_schema(), indent=2) + "\n")
+sys.stdout.write(json.dumps(json_schema(settings_type(ADAPTERS.sections)), indent=2) + "\n")

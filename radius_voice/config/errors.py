@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from radius_voice.config.section import KeyProblem
+from radius_voice.config.adapters import IdentitySection
+from radius_voice.config.section import Diagnostic, KeyProblem
 from radius_voice.strict_yaml import Path as KeyPath
 from radius_voice.strict_yaml import scalar
-from radius_voice.words import showable, suggestion, without_colon
-
-Finding: TypeAlias = tuple[KeyPath, str]
-"""Something about the value at a path: what is wrong, and the fix."""
+from radius_voice.suggestions import showable, suggestion, without_colon
 
 SENTENCES = {
     "missing": "is missing; add it",
@@ -46,17 +43,17 @@ READABLE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 class ConfigError(ValueError):
     """A file that cannot be used. `errors` are whole sentences with file and line, one for each thing to fix.
 
-    `users_files` are the users files that it names, by identity source: their errors can be reported too.
+    `identity` are the valid sections of identity sources by name, so that errors in users files can be reported too.
     """
 
-    def __init__(self, errors: Iterable[str], users_files: Mapping[str, Path] | None = None) -> None:
+    def __init__(self, errors: Iterable[str], identity: Mapping[str, IdentitySection] | None = None) -> None:
         self.errors = tuple(errors)
-        self.users_files = users_files or {}
+        self.identity = identity or {}
         super().__init__("\n".join(self.errors))
 
 
 class Withheld(str):
-    """A key whose line a message tells, but not its text: it may be a part of a secret."""
+    """A key that a message gives only the line of, because it may be a part of a secret."""
 
     __slots__ = ()
 
@@ -78,10 +75,10 @@ def dotted(path: KeyPath) -> str:
     return written
 
 
-def placed(name: str, lines: Mapping[KeyPath, int], findings: Iterable[Finding]) -> Iterator[str]:
-    """Findings as sentences, in the order of their lines. What is not written is placed where it belongs."""
+def placed(name: str, lines: Mapping[KeyPath, int], findings: Iterable[Diagnostic]) -> Iterator[str]:
+    """Diagnostics as sentences, in the order of their lines. A missing key has the line of its section."""
 
-    def line_of(finding: Finding) -> int:
+    def line_of(finding: Diagnostic) -> int:
         path = finding[0]
         return next(lines[path[:length]] for length in range(len(path), -1, -1) if path[:length] in lines)
 
@@ -90,13 +87,13 @@ def placed(name: str, lines: Mapping[KeyPath, int], findings: Iterable[Finding])
         yield f"{name}:{line_of(finding)}: {dotted(path)}{': ' if path else ''}{message}"
 
 
-def findings_of(error: ValidationError, tree: Any, schema: Mapping[str, Any]) -> Iterator[Finding]:
+def findings_of(error: ValidationError, tree: Any, schema: Mapping[str, Any]) -> Iterator[Diagnostic]:
     """What pydantic found in `tree`, in our words. `schema` is the JSON Schema, for names and examples."""
     for details in error.errors(include_url=False, include_input=False):
         path, value = _walked(details["loc"], tree)
         match details["type"]:
             case "too_short" if value != ([] if details["ctx"]["field_type"] == "Tuple" else {}):
-                continue  # pydantic does not count items that are wrong; they are told of already
+                continue  # pydantic does not count invalid items; they have errors already
             case "extra_forbidden":
                 yield _unknown_key(path, _walked(path[:-1], tree)[1], schema)
             case "missing":
@@ -118,7 +115,7 @@ def _sentence(details: ErrorDetails, path: KeyPath, value: Any, schema: Mapping[
     if kind in MAPPINGS and value in types:
         return f"must be a mapping; write {{type: {value}}}"
     if kind in MAPPINGS:
-        return "must be a mapping: its keys on lines of their own, indented below it"
+        return "must be a mapping: its keys on separate lines, indented below it"
     if kind == "string_type" and isinstance(value, bool | int | float):
         return "YAML reads this as a number or a truth value, not as text; put it in quotes"
     if kind == "string_pattern_mismatch":
@@ -175,7 +172,7 @@ def _walked(location: Sequence[str | int], tree: Any) -> tuple[KeyPath, Any]:
     return path, tree
 
 
-def _unknown_key(path: KeyPath, section: Mapping[str | int, Any], schema: Mapping[str, Any]) -> Finding:
+def _unknown_key(path: KeyPath, section: Mapping[str | int, Any], schema: Mapping[str, Any]) -> Diagnostic:
     *above, key = path
     value, kind = section[key], section.get("type")
     nodes = nodes_at(schema, tuple(above))

@@ -1,4 +1,4 @@
-"""A new configuration: loads as it is, and warns of what is still to be filled in."""
+"""A new configuration, which loads with warnings about the values to fill in."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import string
 from pathlib import Path
 
 from radius_voice.config.errors import ConfigError
-from radius_voice.config.rules import PLACEHOLDER_SECRET
+from radius_voice.config.secrets import PLACEHOLDER
 from radius_voice.resources import shipped
 
 SECRET_LENGTH = 32
@@ -16,8 +16,8 @@ ALPHABET = string.ascii_letters + string.digits
 """What every gateway's input field takes."""
 
 USERS = """\
-# The people who may log in. Remove the "# " of the example and make it yours:
-# a password comes from `radius-voice hash-password`, phones stand in quotes.
+# The users who may log in. Remove the "# " of the example and edit it:
+# `radius-voice hash-password` prints a password hash; phones are in quotes.
 #
 # alice:
 #   password: $argon2id$v=19$...
@@ -38,7 +38,7 @@ def write_configuration(directory: Path) -> list[Path]:
         "users.yaml": USERS,
         "office-vpn.secret": _secret() + "\n",
         "this-machine.secret": _secret() + "\n",
-        "twilio-auth-token": PLACEHOLDER_SECRET + "\n",
+        "twilio-auth-token": PLACEHOLDER + "\n",
     }
     files = {directory / name: content for name, content in contents.items()}
     existing = [path for path in files if path.exists() or path.is_symlink()]

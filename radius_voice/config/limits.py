@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, TypeAlias
 
-from radius_voice.config.kinds import Rate, rate
+from radius_voice.config.field_types import Rate, rate
 from radius_voice.config.section import Section, section, written
 
 Limit: TypeAlias = Annotated[Rate | None, rate("10 per 10m")]
@@ -14,58 +14,58 @@ DailyLimit: TypeAlias = Annotated[Rate | None, rate("30 per 24h", daily=True)]
 class PasswordLimits(Section):
     """Wrong passwords."""
 
-    person: Limit = written("10 per 10m")
+    user: Limit = written("10 per 10m")
     """For each user name."""
-    source: Limit = written("30 per 10m")
+    calling_station: Limit = written("30 per 10m")
     """For each Calling-Station-Id."""
     client: Limit = written("off")
     """For each client."""
-    all: Limit = written("off")
+    total: Limit = written("off")
     """In total."""
 
 
 class CodeLimits(Section):
     """Wrong codes."""
 
-    person: Limit = written("10 per 24h")
+    user: Limit = written("10 per 24h")
     """For each user; a right code clears it."""
     phone: Limit = written("20 per 24h")
     """For each phone number; a right code clears it."""
-    source: Limit = written("30 per 10m")
+    calling_station: Limit = written("30 per 10m")
     """For each Calling-Station-Id."""
     client: Limit = written("off")
     """For each client."""
     country: Limit = written("off")
     """For each country of the phone."""
-    all: Limit = written("off")
+    total: Limit = written("off")
     """In total."""
 
 
 class CallLimits(Section):
     """Calls in a short period."""
 
-    person: Limit = written("5 per 10m")
+    user: Limit = written("5 per 10m")
     """For each user."""
     phone: Limit = written("5 per 10m")
     """For each phone number."""
-    source: Limit = written("30 per 10m")
+    calling_station: Limit = written("30 per 10m")
     """For each Calling-Station-Id."""
     client: Limit = written("30 per 1m")
     """For each client."""
     country: Limit = written("40 per 1m")
     """For each country of the phone."""
-    all: Limit = written("40 per 1m")
+    total: Limit = written("40 per 1m")
     """In total."""
 
 
 class DailyCallLimits(Section):
     """Calls a day, which bound the cost of toll fraud."""
 
-    person: DailyLimit = written("30 per 24h")
+    user: DailyLimit = written("30 per 24h")
     """For each user."""
     country: DailyLimit = written("1000 per 24h")
     """For each country of the phone."""
-    all: DailyLimit = written("2000 per 24h")
+    total: DailyLimit = written("2000 per 24h")
     """In total."""
 
 
@@ -78,5 +78,5 @@ class Limits(Section):
     """Wrong codes."""
     calls: CallLimits = section()
     """Calls in a short period."""
-    calls_a_day: DailyCallLimits = section()
+    calls_per_day: DailyCallLimits = section()
     """Calls a day."""

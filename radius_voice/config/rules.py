@@ -7,49 +7,34 @@ one wrong key does not hide what else is wrong.
 from __future__ import annotations
 
 import re
-import ssl
-import stat
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, TypeVar
 
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 
-from radius_voice.config.errors import Finding, dotted, readable
-from radius_voice.config.kinds import Network, shown
-from radius_voice.config.schema import (
-    Admin,
-    Audit,
-    Bypass,
-    Client,
-    Fixed,
-    Policy,
-    Provider,
-    Server,
-    Settings,
-    TwilioVoice,
-    UsersFile,
-)
-from radius_voice.config.secrets import UnavailableSecret
-from radius_voice.config.section import Section
-from radius_voice.config.stores import RedisStore, Store
+from radius_voice.config.adapters import AdapterSection, IdentitySection, ProviderSection, RuleContext, StoreSection
+from radius_voice.config.checks import certificate_errors
+from radius_voice.config.errors import dotted, readable
+from radius_voice.config.field_types import Network
+from radius_voice.config.schema import Admin, Audit, Bypass, Client, Policy, Server, Settings, UserRules
+from radius_voice.config.secrets import UnavailableSecret, readable_text
+from radius_voice.config.section import Diagnostic, Section
 from radius_voice.files import unreadable
 from radius_voice.radius.packet import ROOM_FOR_REPLY
 from radius_voice.resources import shipped
 from radius_voice.strict_yaml import Path as KeyPath
-from radius_voice.words import suggestion
+from radius_voice.suggestions import suggestion
 
+Key = TypeVar("Key")
+Part = TypeVar("Part", bound=Section)
 SHORT_SECRET = 16
 SHORT_KEY = 32
 ROOM_FOR_ATTRIBUTES = ROOM_FOR_REPLY - 64
 """Octets of the attributes of one policy's reply rules, all together; the rest is for the server's own."""
-LONGEST_BYPASS = 240 * 60
-PLACEHOLDER_SID = "AC" + "0" * 32
-PLACEHOLDER_SECRET = "replace-me"  # noqa: S105 - it is what the user must replace
-TEST_NUMBER = "+15005550006"
+MAX_BYPASS_SECONDS = 240 * 60
 VARIABLE = re.compile(r"\$\{\w+\}|\$[A-Z][A-Z0-9_]*|\$\(.*\)|%[A-Z][A-Z0-9_]*%|\{\{.*\}\}")
 """How shells, Windows and templates write a variable."""
 ASSIGNMENT = re.compile(r"(export )?[A-Z_][A-Z0-9_]+=[^=]")
@@ -60,69 +45,106 @@ DOCUMENTATION = tuple(
 )
 
 
-@dataclass(frozen=True, slots=True)
 class Draft:
-    """What of a file is right by itself.
+    """The valid sections of a file, and all names in it.
 
-    The names are all that are written, right or not. `policy_of` goes from client to policy, `source_of`
-    from policy and role to identity source.
+    `tree` is the file with defaults filled in; `valid` has the valid sections by the `id` of their mappings in the
+    tree. `policy_of` maps client to policy, `source_of` maps policy and role to identity source.
     """
 
-    development: bool
-    server: Server | None
-    store: Store | None
-    admin: Admin | None
-    audit: Audit | None
-    clients: Mapping[str, Client]
-    policies: Mapping[str, Policy]
-    providers: Mapping[str, Provider]
-    identity: Mapping[str, UsersFile]
-    identity_names: Sequence[str]
-    policy_names: Sequence[str]
-    provider_names: Sequence[str]
-    voice: Sequence[str]
-    policy_of: Mapping[str, str]
-    source_of: Mapping[tuple[str, str], str]
+    def __init__(self, tree: Mapping[str, Any], valid: Mapping[int, BaseModel]) -> None:
+        self._valid = valid
+        clients, identity, policies = (mapping(tree.get(key)) for key in ("clients", "identity", "policies"))
+        delivery = mapping(tree.get("delivery"))
+        providers, voice = mapping(delivery.get("providers")), delivery.get("voice")
+        self.development = tree.get("development") is True
+        self.server = self._section(Server, tree.get("server"))
+        self.store = self._section(StoreSection, tree.get("store"))
+        self.admin = self._section(Admin, tree.get("admin"))
+        self.audit = self._section(Audit, tree.get("audit"))
+        self.clients = self._sections(Client, clients)
+        self.policies = self._sections(Policy, policies)
+        self.providers = self._sections(ProviderSection, providers)
+        self.identity = self._sections(IdentitySection, identity)
+        self.identity_names, self.policy_names, self.provider_names = list(identity), list(policies), list(providers)
+        self.voice = [name for name in voice if isinstance(name, str)] if isinstance(voice, list) else []
+        self.policy_of = _texts({name: mapping(client).get("policy", "default") for name, client in clients.items()})
+        self.source_of = _texts(
+            {
+                (name, role): policy.get(role, "")
+                for name, policy in policies.items()
+                for role in ("first_factor", "directory")
+                if isinstance(policy, dict)
+            }
+        )
+
+    @property
+    def adapters(self) -> Iterator[tuple[KeyPath, AdapterSection]]:
+        """The sections of all adapters, by their paths."""
+        for name, source in self.identity.items():
+            yield ("identity", name), source
+        for name, provider in self.providers.items():
+            yield ("delivery", "providers", name), provider
+        if self.store:
+            yield ("store",), self.store
+
+    @property
+    def user_rules(self) -> Iterator[tuple[KeyPath, UserRules]]:
+        """The rules of all policies and of their groups, by their paths."""
+        for name, policy in self.policies.items():
+            for path, rules in policy.rules_with_paths():
+                yield ("policies", name, *path), rules
+
+    def _section(self, kind: type[Part], value: Any) -> Part | None:
+        section = self._valid.get(id(value))
+        return section if isinstance(section, kind) else None
+
+    def _sections(self, kind: type[Part], values: Mapping[str, Any]) -> dict[str, Part]:
+        found = {name: self._section(kind, value) for name, value in values.items()}
+        return {name: section for name, section in found.items() if section is not None}
 
 
-def errors(draft: Draft, now: float) -> Iterator[Finding]:
-    """What forbids to use the file. `now` is wall-clock seconds."""
+def mapping(value: Any) -> dict[str, Any]:
+    """`value` if it is a mapping, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def _texts(values: Mapping[Key, Any]) -> dict[Key, str]:
+    return {key: value for key, value in values.items() if isinstance(value, str)}
+
+
+def errors(draft: Draft, now: float) -> Iterator[Diagnostic]:
+    """Errors between settings. `now` is wall-clock seconds."""
     yield from _server(draft)
-    yield from _store(draft)
-    yield from _syslog(draft)
+    yield from _workers(draft)
+    yield from _certificates(draft)
     yield from _client_errors(draft)
     yield from _references(draft)
-    if any(policy.reply for policy in draft.policies.values()):
+    if any(rules.reply for _, rules in draft.user_rules):
         yield from _replies(draft)
     yield from _bypasses(draft, now)
     yield from _voice(draft)
-    for name, provider in draft.providers.items():
-        path = ("delivery", "providers", name)
-        yield from (
-            _twilio(draft, provider, path) if isinstance(provider, TwilioVoice) else _fixed(draft, provider, path)
+    yield from _adapters(draft)
+
+
+def warnings(draft: Draft, now: float) -> Iterator[Diagnostic]:
+    """Warnings about a file without errors. `now` is wall-clock seconds."""
+    for name, client in draft.clients.items():
+        yield from _client_warnings(client, ("clients", name))
+    for path, rules in draft.user_rules:
+        failure = rules.on_delivery_failure
+        if isinstance(failure, Bypass) and failure.bypass_until <= now:
+            yield (*path, "on_delivery_failure", "bypass_until"), "this bypass has ended; remove it"
+    for adapter, section in draft.adapters:
+        yield from _below(adapter, section.warnings())
+    if draft.admin and not draft.admin.listen.loopback:
+        yield (
+            ("admin", "listen"),
+            "every host that reaches it can read metrics and health; 127.0.0.1 is safer",
         )
 
 
-def warnings(draft: Draft, now: float) -> Iterator[Finding]:
-    """What a person should know about a file that can be used."""
-    for name, client in draft.clients.items():
-        yield from _client_warnings(client, ("clients", name))
-    for name, policy in draft.policies.items():
-        failure = policy.on_delivery_failure
-        if isinstance(failure, Bypass) and failure.bypass_until <= now:
-            path = ("policies", name, "on_delivery_failure", "bypass_until")
-            yield path, "this bypass has ended; remove it"
-    for name, provider in draft.providers.items():
-        if isinstance(provider, TwilioVoice) and not provider.base_url:
-            yield from _twilio_warnings(provider, ("delivery", "providers", name))
-    store = draft.store
-    if isinstance(store, RedisStore) and not store.tls and not all(_loopback(each.host) for each in store.servers):
-        yield ("store",), "what is kept, and a password, go over the network in clear; write tls: true"
-    if draft.admin and not draft.admin.listen.loopback:
-        yield ("admin", "listen"), "metrics and health can be read by whoever reaches this address; 127.0.0.1 is safer"
-
-
-def unused_policies(draft: Draft, written: Iterable[str]) -> Iterator[Finding]:
+def unused_policies(draft: Draft, written: Iterable[str]) -> Iterator[Diagnostic]:
     """Policies among those `written` in the file that no client uses. `default` exists without being written, too."""
     used = sorted(set(draft.policy_of.values()))
     for name in written:
@@ -130,14 +152,15 @@ def unused_policies(draft: Draft, written: Iterable[str]) -> Iterator[Finding]:
             yield ("policies", name), f"no client uses this policy; the clients use {_list(used)}"
 
 
-def users_files(draft: Draft) -> Iterator[Finding]:
-    """Users files that cannot be read."""
-    for name, source in draft.identity.items():
-        if problem := unreadable(source.path):
-            yield ("identity", name, "path"), problem
+def unreadable_files(draft: Draft) -> Iterator[Diagnostic]:
+    """Files of adapters that cannot be read."""
+    for path, section in draft.adapters:
+        for key, file in section.files().items():
+            if problem := unreadable(file):
+                yield (*path, key), problem
 
 
-def secret_warnings(settings: Settings, directory: Path) -> Iterator[Finding]:
+def secret_warnings(settings: Settings, directory: Path) -> Iterator[Diagnostic]:
     """Secrets that are probably not meant as they are. `directory` is the configuration file's."""
     clients: dict[str, KeyPath] = {}
     for path, secret in _secrets(settings, ()):
@@ -152,7 +175,7 @@ def secret_warnings(settings: Settings, directory: Path) -> Iterator[Finding]:
         if path[0] == "clients":
             first = clients.setdefault(secret, path)
             if first[1] != path[1]:
-                yield path, f"is the same as {dotted(first)}; give each gateway a secret of its own"
+                yield path, f"is the same as {dotted(first)}; give each gateway a different secret"
             elif first != path:
                 yield path, "is listed twice; write the old and the new secret, or only one"
 
@@ -183,55 +206,66 @@ def _is_file(directory: Path, name: str) -> bool:
         return False
 
 
-def _server(draft: Draft) -> Iterator[Finding]:
-    ports_free = "port 0 is for development: true alone; write the port"
+def _server(draft: Draft) -> Iterator[Diagnostic]:
+    ports_free = "port 0 requires development: true; write the port"
     if draft.server:
         listen = draft.server.listen
         for index, endpoint in enumerate(listen):
             if endpoint in listen[:index]:
-                yield ("server", "listen", index), "is there twice; remove one"
+                yield ("server", "listen", index), "is listed twice; remove one"
             elif shared := next((each for each in listen[:index] if endpoint.overlaps(each)), None):
                 yield ("server", "listen", index), f"overlaps with {shared}, on the same port; remove one of the two"
             if endpoint.port == 0 and not draft.development:
                 yield ("server", "listen", index), ports_free
-        key = draft.server.key
-        if key and len(key.get_secret_value().encode()) < SHORT_KEY:
+        key = readable_text(draft.server.key) if draft.server.key else None
+        if key is not None and len(key.encode()) < SHORT_KEY:
             yield ("server", "key"), f"must have at least {SHORT_KEY} octets; make one with: openssl rand -hex 32"
+        if draft.store and draft.store.SHARED_BY_NODES and draft.server.key is None:
+            fix = "make one with: openssl rand -hex 32"
+            yield (
+                ("server", "key"),
+                f"is needed with a store of type {draft.store.type}, the same on every node; {fix}",
+            )
     if draft.admin and draft.admin.listen.port == 0 and not draft.development:
         yield ("admin", "listen"), ports_free
 
 
-def _store(draft: Draft) -> Iterator[Finding]:
-    if isinstance(draft.store, RedisStore):
-        if draft.server and draft.server.key is None:
-            fix = "make one with: openssl rand -hex 32"
-            yield ("server", "key"), f"is needed with a store of type redis, the same on every node; {fix}"
-        yield from _certificates(draft.store.ca_file, ("store", "ca_file"))
-
-
-def _syslog(draft: Draft) -> Iterator[Finding]:
-    if draft.audit and draft.audit.syslog:
-        yield from _certificates(draft.audit.syslog.ca_file, ("audit", "syslog", "ca_file"))
-
-
-def _certificates(ca_file: Path | None, path: KeyPath) -> Iterator[Finding]:
-    """What is wrong with a file of certificates: TLS libraries find out when the first connection is made."""
-    if ca_file is None:
+def _workers(draft: Draft) -> Iterator[Diagnostic]:
+    if draft.server is None or draft.server.workers == 1:
         return
-    try:
-        if not stat.S_ISREG(ca_file.stat().st_mode):
-            yield path, "is not a file; name a file of certificates in PEM"
-            return
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(ca_file)
-    except FileNotFoundError:
-        yield path, "there is no such file"
-    except ssl.SSLError:
-        yield path, "holds no certificate in PEM; put one there, from -----BEGIN CERTIFICATE----- on"
-    except OSError as problem:
-        yield path, f"cannot be read: {problem.strerror}; correct the path or the file's mode"
+    path: KeyPath = ("server", "workers")
+    if not sys.platform.startswith("linux"):
+        yield path, "more than one needs Linux; leave it out here"
+    elif draft.store and not draft.store.SHARED_BY_WORKERS:
+        yield path, f"more than one cannot share a store of type {draft.store.type}; use sqlite or redis"
 
 
-def _client_errors(draft: Draft) -> Iterator[Finding]:
+def _certificates(draft: Draft) -> Iterator[Diagnostic]:
+    if draft.audit and draft.audit.syslog and draft.audit.syslog.ca_file:
+        yield from certificate_errors(draft.audit.syslog.ca_file, ("audit", "syslog", "ca_file"))
+    for path, section in draft.adapters:
+        for key, file in section.certificate_files().items():
+            yield from certificate_errors(file, (*path, key))
+
+
+def _adapters(draft: Draft) -> Iterator[Diagnostic]:
+    digits = {readable(name): policy.challenge.digits for name, policy in draft.policies.items()}
+    context = RuleContext(draft.development, digits)
+    for path, section in draft.adapters:
+        yield from _below(path, section.errors(context))
+    local = [provider.type for provider in draft.providers.values() if provider.LOOPBACK_CLIENTS_ONLY]
+    for name, client in draft.clients.items() if local else ():
+        if not all(network.is_loopback for network in client.address):
+            yield ("clients", name, "address"), f"must be on loopback while there is a provider of type {local[0]}"
+
+
+def _below(path: KeyPath, findings: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
+    """Diagnostics of a section, with paths from the root of the file."""
+    for inner, message in findings:
+        yield (*path, *inner), message
+
+
+def _client_errors(draft: Draft) -> Iterator[Diagnostic]:
     taken: dict[Network, str] = {}
     for name, client in draft.clients.items():
         path: KeyPath = ("clients", name)
@@ -246,7 +280,7 @@ def _client_errors(draft: Draft) -> Iterator[Finding]:
             yield (*path, "require_message_authenticator"), message
 
 
-def _references(draft: Draft) -> Iterator[Finding]:
+def _references(draft: Draft) -> Iterator[Diagnostic]:
     several = len(draft.identity_names) > 1
     for client, policy in draft.policy_of.items():
         if policy not in draft.policy_names and (several or policy != "default"):
@@ -266,14 +300,14 @@ def _references(draft: Draft) -> Iterator[Finding]:
         yield ("identity", "none"), "none means that the gateway checks passwords; use another name"
 
 
-def _replies(draft: Draft) -> Iterator[Finding]:
+def _replies(draft: Draft) -> Iterator[Diagnostic]:
     from radius_voice.radius.dictionary import Names  # noqa: PLC0415 - needed by few configurations
 
     names = Names(shipped("dictionaries"))
-    for policy_name, policy in draft.policies.items():
-        path = ("policies", policy_name, "reply")
+    for above, rules in draft.user_rules:
+        path = (*above, "reply")
         octets = 0
-        for index, rule in enumerate(policy.reply):
+        for index, rule in enumerate(rules.reply):
             for attribute, value in rule.set.items():
                 try:
                     octets += len(names.encode(attribute, str(value))[1]) + 2
@@ -283,52 +317,25 @@ def _replies(draft: Draft) -> Iterator[Finding]:
             yield path, f"has {octets} octets of attributes, {ROOM_FOR_ATTRIBUTES} fit; remove some"
 
 
-def _bypasses(draft: Draft, now: float) -> Iterator[Finding]:
-    for name, policy in draft.policies.items():
-        failure = policy.on_delivery_failure
-        if isinstance(failure, Bypass) and failure.bypass_until > now + LONGEST_BYPASS:
-            path = ("policies", name, "on_delivery_failure", "bypass_until")
-            yield path, "a bypass lasts 240 minutes at most; write an earlier time"
+def _bypasses(draft: Draft, now: float) -> Iterator[Diagnostic]:
+    for path, rules in draft.user_rules:
+        failure = rules.on_delivery_failure
+        if isinstance(failure, Bypass) and failure.bypass_until > now + MAX_BYPASS_SECONDS:
+            where = (*path, "on_delivery_failure", "bypass_until")
+            yield where, "a bypass lasts 240 minutes at most; write an earlier time"
 
 
-def _voice(draft: Draft) -> Iterator[Finding]:
+def _voice(draft: Draft) -> Iterator[Diagnostic]:
     for index, name in enumerate(draft.voice):
         if name not in draft.provider_names:
             yield ("delivery", "voice", index), _unknown("provider", name, draft.provider_names)
         if name in draft.voice[:index]:
-            yield ("delivery", "voice", index), "is there twice; remove one"
+            yield ("delivery", "voice", index), "is listed twice; remove one"
 
 
-def _twilio(draft: Draft, provider: TwilioVoice, path: KeyPath) -> Iterator[Finding]:
-    if provider.base_url and not draft.development:
-        parts = urlsplit(provider.base_url)
-        if _loopback(parts.hostname or ""):
-            yield (*path, "base_url"), "a provider on this machine is for development: true alone"
-        elif parts.scheme != "https":
-            yield (*path, "base_url"), "would send credentials in clear; write https://"
-    yield from _certificates(provider.ca_file, (*path, "ca_file"))
-    if provider.connect_timeout > provider.timeout:
-        if "connect_timeout" in provider.model_fields_set:
-            yield (*path, "connect_timeout"), "is longer than timeout, which it is part of; make it shorter"
-        else:
-            least = shown(provider.connect_timeout)
-            yield (*path, "timeout"), f"is shorter than connect_timeout, which is part of it; write at least {least}"
-
-
-def _fixed(draft: Draft, provider: Fixed, path: KeyPath) -> Iterator[Finding]:
-    if not draft.development:
-        yield (*path, "type"), "fixed calls nobody and is for development: true alone"
-    for name, client in draft.clients.items():
-        if not all(network.is_loopback for network in client.address):
-            yield ("clients", name, "address"), "must be on loopback while there is a provider of type fixed"
-    for name, policy in draft.policies.items():
-        if policy.challenge.digits != len(provider.code):
-            message = f"must have as many digits as policy {readable(name)} asks for: {policy.challenge.digits}"
-            yield (*path, "code"), message
-
-
-def _client_warnings(client: Client, path: KeyPath) -> Iterator[Finding]:
-    if any(len(secret.get_secret_value()) < SHORT_SECRET for secret in client.secret):
+def _client_warnings(client: Client, path: KeyPath) -> Iterator[Diagnostic]:
+    known = [text for secret in client.secret if (text := readable_text(secret)) is not None]
+    if any(len(text) < SHORT_SECRET for text in known):
         message = f"is shorter than {SHORT_SECRET} characters and can be guessed from one packet; make it longer"
         yield (*path, "secret"), message
     if client.require_message_authenticator == "no":
@@ -336,19 +343,9 @@ def _client_warnings(client: Client, path: KeyPath) -> Iterator[Finding]:
         yield (*path, "require_message_authenticator"), message
     for network in client.address:
         if network.prefixlen == 0:
-            yield (*path, "address"), "takes in every address there is; write the gateway's"
+            yield (*path, "address"), "includes every address; write the gateway's"
         elif any(network.version == example.version and network.subnet_of(example) for example in DOCUMENTATION):  # type: ignore[arg-type]
             yield (*path, "address"), "is an address for documentation; put your gateway's here"
-
-
-def _twilio_warnings(provider: TwilioVoice, path: KeyPath) -> Iterator[Finding]:
-    if provider.account_sid == PLACEHOLDER_SID:
-        yield (*path, "account_sid"), "is still the placeholder; put your account SID from the Twilio console here"
-    for key, secret in (("auth_token", provider.auth_token), ("api_secret", provider.api_secret)):
-        if secret and secret.get_secret_value() == PLACEHOLDER_SECRET:
-            yield (*path, key), "is still the placeholder; put your own from the Twilio console in its place"
-    if provider.from_.e164 == TEST_NUMBER:
-        yield (*path, "from"), "is a number for tests that calls nobody; put one of your account's here"
 
 
 def _unknown(what: str, name: str, known: Sequence[str]) -> str:
@@ -357,11 +354,3 @@ def _unknown(what: str, name: str, known: Sequence[str]) -> str:
 
 def _list(names: Sequence[str]) -> str:
     return ", ".join(readable(name) for name in names)
-
-
-def _loopback(host: str) -> bool:
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-    return address.is_loopback or address.is_unspecified

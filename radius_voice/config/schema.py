@@ -1,4 +1,4 @@
-"""All settings: name, type, bounds and default. Rules between settings are in rules.py.
+"""All settings but those of adapters: name, type, bounds and default. Rules between settings are in rules.py.
 
 Defaults are written as in the file. The docstring of a field is the text that an editor shows for it;
 docs/settings.md has the details. Models are frozen, and their values are validated and of plain types.
@@ -6,22 +6,24 @@ docs/settings.md has the details. Models are frozen, and their values are valida
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Collection, Iterator, Sequence
+from copy import copy
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar, Union
 
-from pydantic import Discriminator, Field, Tag, ValidationInfo, model_validator
+from pydantic import Discriminator, Field, Tag, ValidationInfo, create_model, model_validator
 
-from radius_voice.config.kinds import (
+from radius_voice.config.adapters import AdapterSection, IdentitySection, ProviderSection, SectionTypes, StoreSection
+from radius_voice.config.context import KEPT, place_of
+from radius_voice.config.field_types import (
     ATTRIBUTE_VALUE,
     COUNTRIES,
     NETWORK,
     NUMBER_PREFIX,
     PATH,
     PATH_OR_STDOUT,
-    PHONE,
     TIMESTAMP,
-    URL,
     Endpoint,
     HostPort,
     Network,
@@ -29,21 +31,20 @@ from radius_voice.config.kinds import (
     duration,
     endpoint,
     host_port,
-    place_of,
 )
 from radius_voice.config.limits import Limits
 from radius_voice.config.secrets import Secret
 from radius_voice.config.section import KeyProblem, Section, section, written
-from radius_voice.config.stores import MemoryStore, Store
-from radius_voice.login.phone import Phone
+from radius_voice.login.code_message import MAX_SPEECH_SECONDS
 from radius_voice.login.policy import PROVIDER_SECONDS
-from radius_voice.login.script import SCRIPT_SECONDS
+from radius_voice.strict_yaml import Path as KeyPath
 
 Name: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 HostName: TypeAlias = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9_]([A-Za-z0-9._-]{0,251}[A-Za-z0-9_])?$", examples=["metrics.example.org"])
 ]
-CALL_BESIDES_RINGING = PROVIDER_SECONDS + SCRIPT_SECONDS
+CALL_BESIDES_RINGING = PROVIDER_SECONDS + MAX_SPEECH_SECONDS
+Model = TypeVar("Model", bound=Section)
 AttributeName: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 
 
@@ -64,9 +65,9 @@ class Server(Section):
     """How long after its request an Access-Reject is sent."""
     duplicate_window: Annotated[float, duration(5, 30)] = written("10s")
     """How long a response is kept for retransmissions of its request."""
-    max_in_flight: int = Field(256, ge=1, le=65536)
+    max_concurrent: int = Field(256, ge=1, le=65536)
     """How many requests are processed at once."""
-    max_waiting: int = Field(1024, ge=0, le=65536)
+    max_queued: int = Field(1024, ge=0, le=65536)
     """How many more requests may wait; beyond that, requests are discarded."""
     status_server: bool = True
     """Whether to respond to Status-Server (RFC 5997)."""
@@ -92,21 +93,10 @@ class Client(Section):
     """The shared secret; a list of two while it is being changed."""
     require_message_authenticator: Literal["yes", "auto", "no"] = "yes"
     """Whether requests must have a Message-Authenticator (CVE-2024-3596); auto: from addresses that have sent one."""
-    profile: Literal["generic"] = "generic"
-    """The kind of gateway."""
     policy: str = "default"
     """The policy for users of this client."""
-    answer_within: Annotated[float, duration(0.2, 60)] = written("2.5s")
+    response_timeout: Annotated[float, duration(0.2, 60)] = written("2.5s")
     """The challenge is sent within this time; keep it below the gateway's timeout."""
-
-
-class UsersFile(Section):
-    """Users in a YAML file."""
-
-    type: Literal["users_file"]
-    """The type of the source."""
-    path: Annotated[Path, PATH]
-    """The users file, relative to this file."""
 
 
 class Challenge(Section):
@@ -114,24 +104,31 @@ class Challenge(Section):
 
     digits: int = Field(6, ge=4, le=10)
     """Number of digits of a code."""
-    lifetime: Annotated[float, duration(30, 600)] = written("2m")
+    code_lifetime: Annotated[float, duration(30, 600)] = written("2m")
     """How long a code is valid after the call is answered."""
-    tries: int = Field(3, ge=1, le=10)
+    attempts: int = Field(3, ge=1, le=10)
     """How many codes may be entered in one login."""
     redials: int = Field(2, ge=0, le=5)
     """How many more calls a user may request in one login."""
-    ring: Annotated[float, duration(10, 120)] = written("30s")
+    ring_timeout: Annotated[float, duration(10, 120)] = written("30s")
     """How long the phone rings."""
-    cap: Annotated[float, duration(40, 3600)] = written("6m")
-    """The longest duration of a login; at least ring plus lifetime, and ring plus 110s."""
+    session_timeout: Annotated[float, duration(40, 3600)] = written("6m")
+    """The longest duration of a login; at least ring_timeout plus code_lifetime, and ring_timeout plus 110s."""
 
     @model_validator(mode="after")
-    def _cap_holds_a_call(self) -> Challenge:
-        least = self.ring + max(self.lifetime, CALL_BESIDES_RINGING)
-        if self.cap < least:
-            rest = max(self.lifetime, CALL_BESIDES_RINGING)
-            why = "lifetime" if rest == self.lifetime else "placing and speaking, which last longer than lifetime"
-            raise KeyProblem(f"must be at least {least:g}s: ring ({self.ring:g}s) + {rest:g}s ({why})", "cap")
+    def _session_holds_a_call(self) -> Challenge:
+        least = self.ring_timeout + max(self.code_lifetime, CALL_BESIDES_RINGING)
+        if self.session_timeout < least:
+            rest = max(self.code_lifetime, CALL_BESIDES_RINGING)
+            why = (
+                "code_lifetime"
+                if rest == self.code_lifetime
+                else "placing and speaking, which last longer than code_lifetime"
+            )
+            raise KeyProblem(
+                f"must be at least {least:g}s: ring_timeout ({self.ring_timeout:g}s) + {rest:g}s ({why})",
+                "session_timeout",
+            )
         return self
 
 
@@ -162,17 +159,9 @@ def _word_or_mapping(value: Any) -> str:
     return "word" if isinstance(value, str) else "mapping"
 
 
-class Policy(Section):
-    """How users log in. Once loaded, `first_factor` and `directory` are never empty."""
+class UserRules(Section):
+    """The rules of a policy that hold once the user is known."""
 
-    first_factor: str = Field(default_factory=str)
-    """The identity source that verifies passwords, or none if the gateway has verified the password."""
-    directory: str = Field(default_factory=str)
-    """The identity source of users and their phones."""
-    methods: Annotated[tuple[Literal["voice"], ...], Field(strict=False, min_length=1, max_length=1)] = written(
-        ["voice"]
-    )
-    """How codes are delivered."""
     challenge: Challenge = section()
     """The code, and the calls that deliver it."""
     countries: Annotated[frozenset[str] | None, COUNTRIES] = written("any")
@@ -181,8 +170,6 @@ class Policy(Section):
         [], examples=[["+4915", "+12025550123"]]
     )
     """Numbers and prefixes that may be called whatever their type and country."""
-    on_unavailable: Literal["silence", "reject"] = "silence"
-    """What the gateway gets while an identity source or the store is unavailable; silence: no response."""
     on_delivery_failure: Annotated[
         Annotated[Literal["reject"], Tag("word")] | Annotated[Bypass, Tag("mapping")], Discriminator(_word_or_mapping)
     ] = "reject"
@@ -191,61 +178,44 @@ class Policy(Section):
     """Attributes that an Access-Accept carries."""
 
 
-class TwilioVoice(Section):
-    """A Twilio account that places calls."""
+class GroupRule(UserRules):
+    """Other rules for the members of a group. Once loaded, it also has the rules that it does not change."""
 
-    type: Literal["twilio-voice"]
-    """The type of the provider."""
-    account_sid: str = Field(pattern="^AC[0-9a-fA-F]{32}$", examples=["AC and 32 hexadecimal digits"])
-    """The account SID, from the Twilio console."""
-    auth_token: Secret | None = None
-    """The account's auth token, unless api_key and api_secret are used."""
-    api_key: str | None = Field(None, pattern="^SK[0-9a-fA-F]{32}$", examples=["SK and 32 hexadecimal digits"])
-    """An API key, which can be restricted to calls."""
-    api_secret: Secret | None = None
-    """The API key's secret."""
-    from_: Annotated[Phone, PHONE] = Field(alias="from")
-    """The caller's number: a number or verified caller ID of the account, in quotes."""
-    region: str | None = Field(None, pattern="^[a-z0-9-]{1,32}$", examples=["ie1"])
-    """Twilio's region; requires edge."""
-    edge: str | None = Field(None, pattern="^[a-z0-9-]{1,32}$", examples=["dublin"])
-    """Twilio's edge; requires region."""
-    base_url: Annotated[str, URL] | None = None
-    """Another host with Twilio's API."""
-    proxy: Annotated[str, URL] | None = None
-    """An HTTP proxy for requests to Twilio."""
-    ca_file: Annotated[Path, PATH] | None = None
-    """Certificates to trust instead of the system's, in PEM."""
-    connect_timeout: Annotated[float, duration(0.1, 30)] = written("2s")
-    """Timeout for connecting."""
-    timeout: Annotated[float, duration(0.5, 60)] = written("10s")
-    """Timeout for one request."""
+    when: When
+    """The users that it applies to."""
 
-    @model_validator(mode="after")
-    def _belongs_together(self) -> TwilioVoice:
-        by_token = self.auth_token is not None
-        key, secret = self.api_key is not None, self.api_secret is not None
-        if key is not secret or by_token is key:
-            written_keys = ("api_key",) if key else ("api_secret",) if secret else ()
-            raise KeyProblem("write either auth_token, or api_key and api_secret together", *written_keys)
-        if (self.region is None) is not (self.edge is None):
-            raise KeyProblem("region and edge belong together; write both or none", "edge" if self.edge else "region")
-        if self.base_url is not None and self.region is not None:
-            raise KeyProblem("names the whole host; remove region and edge, or base_url", "base_url")
-        return self
+    @model_validator(mode="before")
+    @classmethod
+    def _user_is_known(cls, data: Any) -> Any:
+        for key in ("first_factor", "directory", "on_unavailable"):
+            if isinstance(data, dict) and key in data:
+                raise KeyProblem("applies before the user is known, so it belongs to the policy; remove it here", key)
+        return data
 
 
-class Fixed(Section):
-    """Places no calls; the code is always the same. For measuring, under development: true only."""
+class Policy(UserRules):
+    """How users log in. Once loaded, `first_factor` and `directory` are never empty."""
 
-    type: Literal["fixed"]
-    """The type of the provider."""
-    code: str = Field(pattern="^[0-9]{4,10}$", repr=False, examples=["123456"])
-    """The code, in quotes."""
+    first_factor: str = Field(default_factory=str)
+    """The identity source that verifies passwords, or none if the gateway has verified the password."""
+    directory: str = Field(default_factory=str)
+    """The identity source of users and their phones."""
+    on_unavailable: Literal["no_response", "reject"] = "no_response"
+    """What the gateway gets while an identity source or the store is unavailable."""
+    group_rules: Annotated[tuple[GroupRule, ...], Field(strict=False)] = written(
+        [], examples=[[{"when": {"group": "contractors"}, "countries": ["US"]}]]
+    )
+    """Other rules for members of groups; the first one that applies to a user replaces those of the policy."""
 
+    def rules_of(self, groups: Collection[str]) -> UserRules:
+        """The rules for a user who is a member of `groups`."""
+        return next((rule for rule in self.group_rules if rule.when.group in groups), self)
 
-Identity: TypeAlias = UsersFile
-Provider: TypeAlias = Annotated[TwilioVoice | Fixed, Discriminator("type")]
+    def rules_with_paths(self) -> Iterator[tuple[KeyPath, UserRules]]:
+        """The policy's own rules and those of its groups, each with the path from the policy to them."""
+        yield (), self
+        for index, rule in enumerate(self.group_rules):
+            yield ("group_rules", index), rule
 
 
 class Delivery(Section):
@@ -255,7 +225,7 @@ class Delivery(Section):
     """The name of the service that users log in to, as they hear and read it."""
     voice: Annotated[tuple[str, ...], Field(strict=False)] = Field(default_factory=tuple, examples=[["twilio"]])
     """Providers that place calls, in the order of failover; by default all."""
-    providers: dict[Name, Provider] = Field(min_length=1)
+    providers: dict[Name, ProviderSection] = Field(min_length=1)
     """The providers."""
 
 
@@ -301,39 +271,54 @@ class Settings(Section):
     """The whole file."""
 
     development: bool = False
-    """Allows what is unsafe in production: providers on loopback, a fixed code, port 0."""
-    server: Server = section()
+    """Allows settings that are unsafe in production: providers on loopback, a fixed code, port 0."""
+    server: Annotated[Server, KEPT] = section()
     """The RADIUS server of this node."""
-    clients: dict[Name, Client] = Field(min_length=1)
+    clients: dict[Name, Annotated[Client, KEPT]] = Field(min_length=1)
     """The gateways that may send requests."""
-    identity: dict[Name, Identity] = Field(min_length=1)
+    identity: dict[Name, IdentitySection] = Field(min_length=1)
     """The sources of users: passwords, phones, or both."""
-    policies: dict[Name, Policy] = Field(default_factory=dict)
+    policies: dict[Name, Annotated[Policy, KEPT]] = Field(default_factory=dict)
     """How users log in; with one identity source, the policy default exists even if it is not written."""
     delivery: Delivery
     """How codes are delivered to phones."""
     limits: Limits = section()
     """Rate limits."""
-    store: Store = written({"type": "sqlite"})
+    store: StoreSection = written({"type": "sqlite"})
     """Where logins and limits are kept."""
-    audit: Audit = section()
+    audit: Annotated[Audit, KEPT] = section()
     """The audit log: every decision and its reason."""
-    admin: Admin = section()
+    admin: Annotated[Admin, KEPT] = section()
     """Metrics and health."""
     log: Log = section()
     """The log on standard error."""
 
-    @model_validator(mode="after")
-    def _workers_share_a_store(self) -> Settings:
-        if self.server.workers > 1 and not sys.platform.startswith("linux"):
-            raise KeyProblem("more than one needs Linux; leave it out here", "server", "workers")
-        if self.server.workers > 1 and isinstance(self.store, MemoryStore):
-            text = "more than one cannot share a store of type memory; use sqlite or redis"
-            raise KeyProblem(text, "server", "workers")
-        return self
+
+@cache
+def settings_type(sections: SectionTypes) -> type[Settings]:
+    """The type of the whole file with the sections of these adapters."""
+    delivery = _with(Delivery, providers=dict[Name, _one_of(sections.providers)])  # type: ignore[misc]
+    return _with(
+        Settings,
+        identity=dict[Name, _one_of(sections.identity)],  # type: ignore[misc]
+        delivery=delivery,
+        store=_one_of(sections.stores),
+    )
 
 
-def json_schema() -> dict[str, Any]:
+def _one_of(sections: Sequence[type[AdapterSection]]) -> Any:
+    """The type of a section that is one of several, chosen by its `type`."""
+    union: Any = Union[tuple(sections)]  # noqa: UP007 - the members are known at run time only
+    return Annotated[union, Discriminator("type"), KEPT] if len(sections) > 1 else Annotated[union, KEPT]
+
+
+def _with(model: type[Model], **types: Any) -> type[Model]:
+    """The model with other types for some of its fields."""
+    fields: dict[str, Any] = {name: (each, copy(model.model_fields[name])) for name, each in types.items()}
+    return create_model(model.__name__, __base__=model, __doc__=model.__doc__, __module__=model.__module__, **fields)
+
+
+def json_schema(settings: type[Settings]) -> dict[str, Any]:
     """The JSON Schema of the configuration file, for editors."""
-    schema = Settings.model_json_schema(by_alias=True)
+    schema = settings.model_json_schema(by_alias=True)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "radius-voice.yaml"}

@@ -9,13 +9,15 @@ from typing import Annotated, Any, TypeAlias
 
 from pydantic import BaseModel, SecretStr
 
-from radius_voice.config.kinds import Kind, Place, Shape, path_of, text_of
+from radius_voice.config.context import LoadContext
+from radius_voice.config.field_types import Kind, Shape, path_of, text_of
 from radius_voice.file_access import ANY_ACCESS, described
 from radius_voice.files import read_file
-from radius_voice.words import suggestion
+from radius_voice.suggestions import suggestion
 
-LARGEST = 65536
+MAX_FILE_OCTETS = 65536
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,254}")
+PLACEHOLDER = "replace-me"
 FIX = "write the text in quotes, {file: PATH}, {env: NAME} or {credential: NAME}"
 
 
@@ -41,6 +43,16 @@ class UnavailableSecret(SecretStr):
     def __bool__(self) -> bool:
         """True: it is not the same as no secret."""
         return True
+
+
+def readable_text(secret: SecretStr) -> str | None:
+    """The text of a secret, or None where this process cannot read it."""
+    return None if isinstance(secret, UnavailableSecret) else secret.get_secret_value()
+
+
+def is_placeholder(secret: SecretStr) -> bool:
+    """Whether the secret is the text of the sample configuration that must be replaced."""
+    return readable_text(secret) == PLACEHOLDER
 
 
 def revealed(secret: SecretStr, key: str) -> str:
@@ -69,7 +81,7 @@ def unavailable_in(part: Any, key: str = "") -> Iterator[tuple[str, SecretUnavai
                 yield from unavailable_in(value, f"{key}[{index}]")
 
 
-def _secret(value: Any, place: Place) -> SecretStr:
+def _secret(value: Any, place: LoadContext) -> SecretStr:
     match value:
         case dict() if len(value) == 1:
             try:
@@ -109,7 +121,7 @@ Secret: TypeAlias = Annotated[SecretStr, Kind(_secret, SHAPE)]
 """Text, or `{file: PATH}`, `{env: NAME}` or `{credential: NAME}` (systemd's LoadCredential=)."""
 
 
-def _looked_up(source: dict[str, Any], place: Place) -> str:
+def _looked_up(source: dict[str, Any], place: LoadContext) -> str:
     # The keys are matched, never named: in `secret: {hunter2}` the key is the secret.
     match source:
         case {"file": path}:
@@ -142,7 +154,7 @@ def _looked_up(source: dict[str, Any], place: Place) -> str:
 def _read(path: Path) -> str:
     """The text of a file of a secret, without the one line break that editors put at its end."""
     try:
-        octets, status = read_file(path, LARGEST + 1)
+        octets, status = read_file(path, MAX_FILE_OCTETS + 1)
     except PermissionError:
         raise SecretUnavailable(
             f"{path} is not readable by this user{_owner_of(path)}; give it to the server's user", "file"
@@ -163,8 +175,8 @@ def _owner_of(path: Path) -> str:
 
 
 def _text(octets: bytes, path: Path) -> str:
-    if len(octets) > LARGEST:
-        raise ValueError(f"{path} is larger than {LARGEST} octets, which is no secret")
+    if len(octets) > MAX_FILE_OCTETS:
+        raise ValueError(f"{path} is larger than {MAX_FILE_OCTETS} octets, which is no secret")
     try:
         text = octets.decode()
     except UnicodeDecodeError:
@@ -173,7 +185,7 @@ def _text(octets: bytes, path: Path) -> str:
 
 
 def _checked(text: str, place: str) -> str:
-    """The text, unless it holds what nobody sees: a gateway would be given another secret."""
+    """The text, unless it has invisible characters: an administrator would give the gateway another secret."""
     if not text:
         raise ValueError(f"{place} is empty; put the secret into it")
     if text.startswith("\ufeff"):

@@ -1,10 +1,15 @@
-"""What every section of the configuration is made of."""
+"""The base class of every section of the configuration."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from radius_voice.strict_yaml import Path as KeyPath
+
+Diagnostic: TypeAlias = tuple[KeyPath, str]
+"""The path of a value, and a message: the problem and the fix."""
 
 
 def written(default: Any, **more: Any) -> Any:
@@ -18,7 +23,7 @@ def section(**more: Any) -> Any:
 
 
 class KeyProblem(ValueError):
-    """What is wrong with a key of a section. `path` leads from the section to the key."""
+    """An error of a key of a section. `path` leads from the section to the key."""
 
     def __init__(self, text: str, *path: str) -> None:
         super().__init__(text)

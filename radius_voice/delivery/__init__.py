@@ -1,1 +1,1 @@
-"""Telephony providers: one module each, imported when it is configured."""
+"""Providers, a folder each; the implementation is imported when it is configured."""

@@ -1,7 +1,7 @@
 """Checks the host that a request names, against DNS rebinding. Pure.
 
-The owner of `http://evil.example` can point that name at 127.0.0.1. Then the site's pages can read what is served
-there, because the browser sees the same origin. But the browser still names `evil.example` as the host.
+The owner of `http://evil.example` can point that name at 127.0.0.1. Then the site's pages can read the responses
+from there, because the browser sees the same origin. But the browser still names `evil.example` as the host.
 """
 
 from __future__ import annotations

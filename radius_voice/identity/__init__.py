@@ -1,1 +1,1 @@
-"""Passwords and people, behind `login.ports.FirstFactor` and `Directory`."""
+"""Sources of users, a folder each, and the password hashes that they share."""

@@ -25,9 +25,9 @@ ENCODED = re.compile(
     r"\$argon2id\$v=19\$m=([1-9][0-9]{0,8}),t=([1-9][0-9]{0,8}),p=([1-9][0-9]{0,8})\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)"
 )
 # What a hash may ask of the server, so that one line in a file cannot take it down.
-MOST_MEMORY = 1024 * 1024
-MOST_TIME = 20
-MOST_PARALLELISM = 16
+MAX_MEMORY = 1024 * 1024
+MAX_TIME = 20
+MAX_PARALLELISM = 16
 FEWEST_SALT_OCTETS = 8
 FEWEST_HASH_OCTETS = 16
 PART = "password verification"
@@ -52,7 +52,7 @@ class Parameters:
 
 
 DEFAULT = Parameters(memory=19 * 1024, time=2, parallelism=1)
-"""OWASP's floor, on purpose: the server pays this for every guess that anybody sends, and a stronger
+"""OWASP's floor, on purpose: the server pays this for every guess that is sent, and a stronger
 setting lowers the logins a second by as much. Hashes of more work are kept as they are."""
 
 CHEAPEST = Parameters(memory=8, time=1, parallelism=1)
@@ -65,9 +65,9 @@ def parameters_of(hashed: str) -> Parameters:
     if not found:
         raise ValueError("not an argon2id hash; make one with: radius-voice hash-password")
     parameters = Parameters(*(int(number) for number in found.groups()[:3]))
-    if parameters.memory > MOST_MEMORY or parameters.time > MOST_TIME or parameters.parallelism > MOST_PARALLELISM:
+    if parameters.memory > MAX_MEMORY or parameters.time > MAX_TIME or parameters.parallelism > MAX_PARALLELISM:
         raise ValueError(
-            f"asks too much of the server: at most m={MOST_MEMORY} (1 GiB), t={MOST_TIME} and p={MOST_PARALLELISM}; "
+            f"exceeds the maximum cost parameters m={MAX_MEMORY} (1 GiB), t={MAX_TIME} and p={MAX_PARALLELISM}; "
             "make a new one with: radius-voice hash-password"
         )
     salt, digest = (_decoded(part) for part in found.groups()[3:])
@@ -77,7 +77,7 @@ def parameters_of(hashed: str) -> Parameters:
 
 
 def hash_password(text: str, parameters: Parameters = DEFAULT) -> str:
-    """Hash a password with a salt of its own, in argon2's encoded form. Takes tens of milliseconds."""
+    """Hash a password with a new salt, in argon2's encoded form. Takes tens of milliseconds."""
     return low_level.hash_secret(
         _octets(text),
         secrets.token_bytes(SALT_OCTETS),
@@ -181,7 +181,7 @@ class Hasher:
         return await loop.run_in_executor(self._pool, hash_password, text, parameters)
 
     def close(self) -> None:
-        """Drop what waits; what runs ends by itself."""
+        """Cancel the waiting verifications; those that have begun are not waited for."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _wait(self, job: _Job, turn: Turn) -> None:

@@ -1,151 +1,176 @@
-"""Placing and ending the calls of sessions, under supervision: a call goes on whatever becomes of its request."""
+"""Placing and ending the calls of sessions. A placement continues after its request has been answered."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import field
 
-from radius_voice.events import Called, CallResult, Reason, Trace
-from radius_voice.login.challenge import CallChanged, CallFailed, CallPlaced, Input, Step
-from radius_voice.login.follow import Follower, Watched
+from msgspec import Struct
+from msgspec.structs import replace
+
+from radius_voice.events import CallResult, PlacementRecord, Reason, Trace
+from radius_voice.login.call_follower import CallFollower
+from radius_voice.login.dependencies import Dependencies
+from radius_voice.login.inputs import CallEvent, CallFailed, CallPlaced, CallProgress, Transition
 from radius_voice.login.model import (
-    Attempt,
+    AuthRequest,
     CallRef,
     CallStatus,
-    Login,
-    LoginKey,
-    Order,
-    Script,
+    CodeMessage,
+    DeliveryRequest,
+    Session,
     Unavailable,
 )
-from radius_voice.login.parts import Parts
 from radius_voice.login.phone import Phone
-from radius_voice.login.policy import PROVIDER_SECONDS, Policy
-from radius_voice.login.ring import Rung, place_call
+from radius_voice.login.placement import PlacementResult, Report, place_call
+from radius_voice.login.policy import PROVIDER_SECONDS, UserRules
+from radius_voice.login.sessions import Sessions
 from radius_voice.login.supervisor import Supervisor
-from radius_voice.nouns import noun
-
-Settle = Callable[[LoginKey, Input, Login | None], Awaitable[tuple[Login | None, Step]]]
-"""Applies an event to a session; the last argument is the session as it was a moment ago."""
 
 
-@noun
-class Ring:
-    """A row whose present call is to be placed, and the only copy of the code that will be spoken."""
+class PendingCall(Struct, frozen=True):
+    """A session whose present call is to be placed, after ending `hang_up`. `code` exists nowhere else."""
 
-    row: Login
-    code: str = field(repr=False)
-    policy: Policy
-    attempt: Attempt
+    session: Session
+    code: str
+    rules: UserRules
+    request: AuthRequest
     hang_up: CallRef | None = None
+
+    def __repr__(self) -> str:
+        return f"PendingCall({self.session.id})"
 
 
 class Calls:
-    """Calls of one generation of the configuration. `settle` raises Unavailable."""
+    """The calls of one generation of the configuration."""
 
-    def __init__(self, parts: Parts, supervisor: Supervisor, settle: Settle) -> None:
-        self._parts = parts
+    def __init__(self, dependencies: Dependencies, supervisor: Supervisor, sessions: Sessions) -> None:
+        self._dependencies = dependencies
         self._supervisor = supervisor
-        self._settle = settle
-        self.follower = Follower(parts.live, self.progress, parts.observer, parts.now)
+        self._sessions = sessions
+        self.follower = CallFollower(dependencies.live, self.on_call_event, dependencies.observer, dependencies.now)
 
-    async def progress(self, key: LoginKey, event: Input, known: Login | None = None) -> None:
-        """Apply what a provider reported. It is lost if the store is out of reach: sessions end by their cap."""
+    async def on_call_event(self, ref: CallRef, status: CallStatus) -> None:
+        """Apply a status that a provider reported to the session of the call, whichever process or node placed it.
+
+        It is lost if the store is unavailable: then the session ends at its timeout.
+        """
         try:
-            await self._settle(key, event, known)
+            session = await self._dependencies.store.session_of_call(ref)
+            if session is not None:
+                policy = self._dependencies.policies.get(session.policy)
+                code_lifetime = policy.rules_of(session.group).code_lifetime if policy is not None else 0.0
+                await self._apply(session, CallProgress(session.id, session.delivery.number, status, code_lifetime))
         except Unavailable as problem:
-            self._parts.warn(f"a call's progress was lost: {problem}")
+            self._dependencies.warn(f"the status of a call was lost: {problem}")
 
-    async def place(self, ring: Ring, opened: Step, trace: Trace) -> Step:
+    async def place(self, call: PendingCall, opened: Transition, trace: Trace) -> Transition:
         """Place a call, and wait for the provider's answer while the gateway waits."""
-        task = self._supervisor.run(self._ring(ring, opened))
-        await asyncio.sleep(0)  # a ring that ends at once needs no timer
+        task = self._supervisor.run(self._place(call, opened))
+        await asyncio.sleep(0)  # a placement that ends at once needs no timer
         if not task.done():
-            await asyncio.wait({task}, timeout=max(0.0, ring.attempt.answer_by - self._parts.clock()))
+            await asyncio.wait({task}, timeout=max(0.0, call.request.deadline - self._dependencies.clock()))
         if not task.done():
-            trace.step("ring", Reason.CALLING)
-            return opened._replace(reason=Reason.CALLING)
-        stepped = task.result() if task.exception() is None else opened._replace(reason=Reason.CALL_UNKNOWN)
-        trace.step("ring", stepped.reason)
-        return stepped
+            trace.step("call", Reason.CALL_PENDING)
+            return replace(opened, reason=Reason.CALL_PENDING)
+        failed = task.exception() is not None
+        transition = replace(opened, reason=Reason.CALL_INDETERMINATE) if failed else task.result()
+        trace.step("call", transition.reason)
+        return transition
 
-    def end(self, row: Login, ref: CallRef) -> None:
+    def end(self, session: Session, ref: CallRef) -> None:
         """Hang up the call of a session that has ended; only then its user may be called again."""
-        self._supervisor.run(self._end(row, ref))
+        self._supervisor.run(self._end(session, ref))
 
-    async def _ring(self, ring: Ring, opened: Step) -> Step:
-        row, parts = ring.row, self._parts
-        if ring.hang_up is not None and not await self._hang_up(ring.hang_up):
-            return opened._replace(reason=Reason.CALL_UNKNOWN)
-        order = Order(row.call.phone, Script(row.language, parts.friendly_name, ring.code), ring.policy.ring, row.id)
-        rung = await place_call(
-            order,
-            row.phones,
-            parts.voice,
-            self._may_ring,
-            self._reporter(row, ring.attempt.arrived),
-            parts.clock() + PROVIDER_SECONDS,
+    async def _place(self, call: PendingCall, opened: Transition) -> Transition:
+        session, dependencies = call.session, self._dependencies
+        if call.hang_up is not None and not await self._hang_up(call.hang_up):
+            return replace(opened, reason=Reason.CALL_INDETERMINATE)
+        message = CodeMessage(session.language, dependencies.friendly_name, call.code)
+        placement = await place_call(
+            DeliveryRequest(session.delivery.phone, message, call.rules.ring_timeout),
+            session.phones,
+            dependencies.voice,
+            self._may_call,
+            self._reporter(session, call.request.arrived),
+            dependencies.clock() + PROVIDER_SECONDS,
         )
-        return await self._rung(ring, rung, opened)
+        return await self._on_placement(call, placement, opened)
 
-    async def _rung(self, ring: Ring, rung: Rung, opened: Step) -> Step:
-        """Store how the ring ended; what the gateway gets follows from it."""
-        row = ring.row
-        match rung.result:
+    async def _on_placement(self, call: PendingCall, placement: PlacementResult, opened: Transition) -> Transition:
+        """Store the result of a placement; the response to the gateway follows from it."""
+        session = call.session
+        match placement.result:
             case CallResult.PLACED:
-                await self._placed(ring, rung)
+                await self._on_placed(session, placement)
                 return opened
-            case CallResult.UNKNOWN:
-                if rung.refused:
-                    await self._settle(row.key, CallPlaced(row.id, row.call.number, rung.phone, None, True), row)
-                return opened._replace(reason=Reason.CALL_UNKNOWN)
+            case CallResult.INDETERMINATE:
+                if placement.refused:
+                    number = session.delivery.number
+                    await self._apply(session, CallPlaced(session.id, number, placement.phone, None, refused=True))
+                return replace(opened, reason=Reason.CALL_INDETERMINATE)
             case _:
-                return await self._failed(ring, rung)
+                return await self._on_failure(call, placement)
 
-    async def _failed(self, ring: Ring, rung: Rung) -> Step:
-        row, parts = ring.row, self._parts
-        reason = Reason.NUMBER_REFUSED if rung.result is CallResult.NUMBER_REFUSED else Reason.DELIVERY_FAILED
-        waited_for = parts.clock() < ring.attempt.answer_by
-        bypass = not rung.refused and waited_for and parts.now() < ring.policy.bypass_until
-        _, stepped = await self._settle(row.key, CallFailed(row.id, row.call.number, reason, bypass), row)
-        return stepped
+    async def _on_failure(self, call: PendingCall, placement: PlacementResult) -> Transition:
+        session, dependencies = call.session, self._dependencies
+        rejected = placement.result is CallResult.NUMBER_REJECTED
+        reason = Reason.NUMBER_REJECTED if rejected else Reason.DELIVERY_FAILED
+        gateway_waits = dependencies.clock() < call.request.deadline
+        bypass = not placement.refused and gateway_waits and dependencies.now() < call.rules.bypass_until
+        return await self._apply(session, CallFailed(session.id, session.delivery.number, reason, bypass))
 
-    async def _placed(self, ring: Ring, rung: Rung) -> None:
-        row, ref = ring.row, rung.ref
+    async def _on_placed(self, session: Session, placement: PlacementResult) -> None:
+        ref, number = placement.ref, session.delivery.number
         if ref is None:
-            await self._settle(row.key, CallChanged(row.id, row.call.number, CallStatus.COMPLETED, 0.0), row)
+            await self._apply(session, CallProgress(session.id, number, CallStatus.COMPLETED, 0.0))
             return
-        placed = CallPlaced(row.id, row.call.number, rung.phone, ref, rung.refused)
-        _, stepped = await self._settle(row.key, placed, row)
-        if stepped.hang_up is not None:
-            await self._end(row, stepped.hang_up)
+        transition = await self._apply(session, CallPlaced(session.id, number, placement.phone, ref, placement.refused))
+        if transition.hang_up is not None:
+            await self._end(session, transition.hang_up)
         else:
-            watched = Watched(row.key, row.id, row.call.number, row.call.live_until, ring.policy.lifetime)
-            self.follower.watch(ref, watched)
+            self.follower.follow(ref, session.id, session.delivery.live_until)
 
-    async def _may_ring(self, phone: Phone) -> bool:
-        return await self._parts.store.spend(self._parts.limits.for_phone(phone)) is None
+    async def _may_call(self, phone: Phone) -> bool:
+        return await self._dependencies.store.apply_limits(self._dependencies.limits.for_phone(phone)) is None
 
-    def _reporter(self, row: Login, arrived: float) -> Callable[[str, Phone, CallResult, str, str, bool], None]:
-        def report(provider: str, phone: Phone, result: CallResult, reference: str, detail: str, alarm: bool) -> None:
-            parts = self._parts
-            seconds = parts.clock() - arrived
-            parts.observer(
-                Called(parts.now(), seconds, row.id, provider, phone.masked, result, reference, detail, alarm)
+    def _reporter(self, session: Session, arrived: float) -> Report:
+        def report(
+            provider: str, phone: Phone, result: CallResult, reference: str, detail: str, alarm: bool, fix: str
+        ) -> None:
+            self._dependencies.observer(
+                PlacementRecord(
+                    self._dependencies.now(),
+                    self._dependencies.clock() - arrived,
+                    session.id,
+                    provider,
+                    phone.masked,
+                    result,
+                    reference,
+                    detail,
+                    alarm,
+                    fix,
+                )
             )
 
         return report
 
     async def _hang_up(self, ref: CallRef) -> bool:
-        """End a call; False when it is not known whether it ended."""
+        """End a call; False if it is not known whether it ended."""
         try:
             await self.follower.hang_up(ref)
         except Unavailable as problem:
-            self._parts.warn(f"a call could not be ended: {problem}")
+            self._dependencies.warn(f"a call could not be ended: {problem}")
             return False
         return True
 
-    async def _end(self, row: Login, ref: CallRef) -> None:
-        if await self._hang_up(ref):
-            await self.progress(row.key, CallChanged(row.id, row.call.number, CallStatus.COMPLETED, 0.0), row)
+    async def _end(self, session: Session, ref: CallRef) -> None:
+        if not await self._hang_up(ref):
+            return
+        try:
+            await self._apply(session, CallProgress(session.id, session.delivery.number, CallStatus.COMPLETED, 0.0))
+        except Unavailable as problem:
+            self._dependencies.warn(f"the end of a call was lost: {problem}")
+
+    async def _apply(self, session: Session, event: CallEvent) -> Transition:
+        _, transition = await self._sessions.apply(session.key, event, known=session)
+        return transition

@@ -10,12 +10,14 @@ import secrets
 import unicodedata
 from hashlib import blake2b
 
-from radius_voice.login.model import LoginKey
+from radius_voice.login.model import SessionKey
 from radius_voice.login.names import canonical_name
-from radius_voice.login.records import Slot
+from radius_voice.login.replay import Slot
 
 KEY_OCTETS = 16
-STATE_OCTETS = 16
+LOGIN_STATE = b"\x01"
+"""The first octet of a State names its kind; this kind leads to a login's session."""
+STATE_OCTETS = len(LOGIN_STATE) + 2 * KEY_OCTETS
 _FILLERS = dict.fromkeys(map(ord, " -.\t\r\n"))
 
 
@@ -24,9 +26,9 @@ def new_code(digits: int) -> str:
     return f"{secrets.randbelow(10**digits):0{digits}}"
 
 
-def key_in(state: bytes) -> LoginKey | None:
-    """The row's key in a State that may be ours, or None when it cannot be."""
-    return state[:KEY_OCTETS] if len(state) == KEY_OCTETS + STATE_OCTETS else None
+def session_key_in(state: bytes) -> SessionKey | None:
+    """The session's key in a State that may be ours, or None if it cannot be."""
+    return state[1 : 1 + KEY_OCTETS] if len(state) == STATE_OCTETS and state[:1] == LOGIN_STATE else None
 
 
 def tidy_code(typed: str) -> str:
@@ -34,13 +36,13 @@ def tidy_code(typed: str) -> str:
     return unicodedata.normalize("NFKC", typed).translate(_FILLERS)
 
 
-def new_login_id() -> str:
+def new_session_id() -> str:
     """A name for a new session: 16 hexadecimal digits."""
     return secrets.token_hex(8)
 
 
 class Keys:
-    """Keyed hashes (BLAKE2b, 16 octets), each kind in a domain of its own so that none passes for another."""
+    """Keyed hashes (BLAKE2b, 16 octets), each kind in a separate domain so that none passes for another."""
 
     def __init__(self, key: bytes) -> None:
         def keyed(kind: bytes) -> blake2b:
@@ -49,51 +51,54 @@ class Keys:
         self._login, self._state, self._code = keyed(b"login"), keyed(b"state"), keyed(b"code")
         self._password, self._answer, self._name = keyed(b"password"), keyed(b"answer"), keyed(b"name")
         self._first, self._next = keyed(b"first state"), keyed(b"next state")
-        self._packet, self._guess, self._station = keyed(b"packet"), keyed(b"guess"), keyed(b"station")
+        self._packet, self._credentials, self._station = keyed(b"packet"), keyed(b"credentials"), keyed(b"station")
 
-    def login(self, client: str, person: str) -> LoginKey:
-        """The key of the row of that person at that client entry."""
-        return _hash(self._login, _prefixed(client) + person.encode())
+    def session_key(self, client: str, user_key: str) -> SessionKey:
+        """The key of the session of that user at that client entry."""
+        return _hash(self._login, _prefixed(client) + user_key.encode())
 
-    def first_state(self, key: LoginKey, fingerprint: bytes) -> bytes:
+    def first_state(self, key: SessionKey, fingerprint: bytes) -> bytes:
         """The State that the initial request with that fingerprint gets, however often and wherever it is sent."""
-        return key + _hash(self._first, key + fingerprint)
+        return LOGIN_STATE + key + _hash(self._first, key + fingerprint)
 
-    def next_state(self, key: LoginKey, state: bytes, typed: str) -> bytes:
+    def next_state(self, key: SessionKey, state: bytes, typed: str) -> bytes:
         """The State that follows `state` when `typed` was the response: the same when the response is repeated."""
-        return key + _hash(self._next, state + typed.encode())
+        return LOGIN_STATE + key + _hash(self._next, state + typed.encode())
 
     def state(self, state: bytes) -> bytes:
-        """What is stored of a State."""
+        """The stored hash of a State."""
         return _hash(self._state, state)
 
-    def code(self, key: LoginKey, code: str) -> bytes:
-        """What is stored of a code."""
+    def code(self, key: SessionKey, code: str) -> bytes:
+        """The stored hash of a code."""
         return _hash(self._code, key + code.encode())
 
-    def password(self, key: LoginKey, password: str) -> bytes:
-        """What is stored of a password for as long as a row is open."""
+    def password(self, key: SessionKey, password: str) -> bytes:
+        """The hash of a password that is stored while a session is open."""
         return _hash(self._password, key + password.encode())
 
-    def answer(self, key: LoginKey, typed: str) -> bytes:
-        """What is stored of an answer, to know it again."""
+    def answer(self, key: SessionKey, typed: str) -> bytes:
+        """The stored hash of a response, by which a repetition is recognised."""
         return _hash(self._answer, key + typed.encode())
 
-    def name(self, source: str, typed: str) -> str:
+    def name_subject(self, identity_source: str, typed: str) -> str:
         """The subject under which failures of a user name at an identity source are counted.
 
         A hash, because people type passwords into the field of the user name.
         """
-        return _hash(self._name, _prefixed(source) + canonical_name(typed).encode()).hex()
+        return _hash(self._name, _prefixed(identity_source) + canonical_name(typed).encode()).hex()
 
-    def calling_station(self, name: str, calling_station: str) -> bytes:
-        """What is stored of a Calling-Station-Id from which the user with that `name` subject has logged in."""
-        return _hash(self._station, name.encode() + calling_station.encode())
+    def calling_station(self, name: str, calling_station_id: str) -> bytes:
+        """The stored hash of a Calling-Station-Id from which the user with that `name` subject has logged in."""
+        return _hash(self._station, name.encode() + calling_station_id.encode())
 
-    def slot(self, client: str, authenticator: bytes, guess: bytes) -> Slot:
-        """Where a request of that client entry is recorded; `guess` are its User-Name and encrypted User-Password."""
+    def slot(self, client: str, authenticator: bytes, encrypted_credentials: bytes) -> Slot:
+        """Where a request of that client entry is recorded.
+
+        `encrypted_credentials` are its User-Name and encrypted User-Password.
+        """
         key = _hash(self._packet, _prefixed(client) + authenticator)
-        return Slot(key, _hash(self._guess, key + guess))
+        return Slot(key, _hash(self._credentials, key + encrypted_credentials))
 
 
 def _prefixed(text: str) -> bytes:

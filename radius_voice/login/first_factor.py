@@ -14,26 +14,57 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from radius_voice.events import Trace
-from radius_voice.login import stations
+from radius_voice.login import calling_stations
 from radius_voice.login.codes import Keys
-from radius_voice.login.limits import Limits, acting
-from radius_voice.login.model import Act, Attempt, Claim, Denied, Limited, Passed, Recorded, Spend, Unavailable
+from radius_voice.login.model import (
+    AlreadyRecorded,
+    Authenticated,
+    AuthRequest,
+    Denied,
+    LimitAction,
+    Limited,
+    LimitOperation,
+    Unavailable,
+    Verification,
+)
 from radius_voice.login.policy import Policy
 from radius_voice.login.ports import FirstFactor, Store
-from radius_voice.login.records import Slot, is_charged
+from radius_voice.login.rate_limits import Limits, acting
+from radius_voice.login.replay import Slot, is_charged
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """What became of a first factor, and the slot in which its request is recorded.
+class VerifiedByGateway(Struct, frozen=True):
+    """The gateway has verified the password itself (`first_factor: none`)."""
 
-    `returning`: the user has logged in from this Calling-Station-Id within a day. `reused`: another request had the
-    same Request Authenticator.
+
+class Refund:
+    """The refund of one charge. Copies of a request share it; the first one that takes it applies it."""
+
+    __slots__ = ("_operations",)
+
+    def __init__(self, operations: tuple[LimitOperation, ...] = ()) -> None:
+        self._operations = operations
+
+    def take(self) -> tuple[LimitOperation, ...]:
+        """The limits to refund; nothing if they were taken before."""
+        operations, self._operations = self._operations, ()
+        return operations
+
+
+class Checked(Struct, frozen=True):
+    """The result of a first factor, and the slot in which its request is recorded.
+
+    A right password leaves the charge to be refunded together with what follows. `returning`: the user has logged in
+    from this Calling-Station-Id within a day. `reused`: another request had the same Request Authenticator.
     """
 
     slot: Slot
-    result: Passed | Denied | Limited | Recorded | Unavailable
+    result: Authenticated | VerifiedByGateway | Denied | Limited | AlreadyRecorded | Unavailable
+    refund: Refund
     returning: bool = False
     reused: bool = False
 
@@ -44,12 +75,24 @@ class Checked:
         match self.result:
             case Limited(limit):
                 trace.step("limited", limit.name)
-            case Denied(password_right=right):
-                trace.step("password", "right" if right else "wrong")
-            case Passed():
+            case Denied(password_correct=correct):
+                trace.step("password", "right" if correct else "wrong")
+            case Authenticated():
                 trace.step("password", "right")
             case _:
                 pass
+
+    def at_alternative_slot(self) -> Checked:
+        """The same, for a request whose Request Authenticator another request has used before."""
+        return replace(self, slot=self.slot.alternative)
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A check in progress, and how many copies of its request wait for it. Without any it applies its refund itself."""
+
+    check: asyncio.Task[Checked]
+    requests: int = 0
 
 
 class FirstFactorChecks:
@@ -70,112 +113,126 @@ class FirstFactorChecks:
         self._supervise = supervise
         self._now = now
         self._clock = clock
-        self._running: dict[bytes, asyncio.Task[Checked]] = {}
+        self._waiting: dict[bytes, _Waiting] = {}
 
-    async def check(self, attempt: Attempt, policy: Policy) -> Checked:
+    async def check(self, request: AuthRequest, policy: Policy) -> Checked:
         """The result for this request; raises Unavailable when it is not known while the gateway waits."""
-        slot = self._keys.slot(attempt.client, attempt.packet, attempt.guess)
+        slot = self._keys.slot(request.client, request.authenticator, request.encrypted_credentials)
         if policy.first_factor is None:
-            return Checked(slot, Passed())
-        running = self._running.get(slot.fingerprint)
-        if running is None:
-            running = self._supervise(self._checked(attempt, policy, policy.first_factor, slot))
-            self._running[slot.fingerprint] = running
-            running.add_done_callback(lambda _: self._running.pop(slot.fingerprint))
-        await asyncio.wait({running}, timeout=max(0.0, attempt.answer_by - self._clock()))
-        if not running.done():
+            return Checked(slot, VerifiedByGateway(), Refund())
+        waiting = self._waiting.get(slot.fingerprint)
+        if waiting is None:
+            check = self._checked(request, policy, policy.first_factor, slot)
+            waiting = self._waiting[slot.fingerprint] = _Waiting(self._supervise(check))
+            waiting.check.add_done_callback(lambda _: self._waiting.pop(slot.fingerprint))
+        waiting.requests += 1
+        await asyncio.wait({waiting.check}, timeout=max(0.0, request.deadline - self._clock()))
+        waiting.requests -= 1
+        if not waiting.check.done():
             raise Unavailable("password verification", "not done before the response is due")
-        checked = running.result()
+        checked = waiting.check.result()
         if isinstance(checked.result, Unavailable):
             raise checked.result
         return checked
 
-    async def remember_login(self, attempt: Attempt, policy: Policy) -> None:
-        """Store that the user has logged in from this Calling-Station-Id, if the gateway sent one."""
-        if policy.first_factor is None or not attempt.source:
-            return
-        name = self._keys.name(policy.first_factor_name, attempt.name)
-        station, key = self._keys.calling_station(name, attempt.source), stations_key(name)
-        with suppress(Unavailable):
-            stored = await self._store.recall(key) or b""
-            await self._store.remember(key, stations.with_login(stored, station, self._now()), stations.KEPT_SECONDS)
+    async def record_rejected(self, checked: Checked, refund: tuple[LimitOperation, ...]) -> None:
+        """Record that a request with the right password was rejected, and apply its refund."""
+        recorded = await self._store.apply_limits(refund, checked.slot.rejected(verified=True))
+        if recorded is not None and refund:
+            await self._store.apply_limits(refund)
 
-    async def _checked(self, attempt: Attempt, policy: Policy, first_factor: FirstFactor, slot: Slot) -> Checked:
+    async def remember_login(self, request: AuthRequest, policy: Policy) -> None:
+        """Store that the user has logged in from this Calling-Station-Id, if the gateway sent one."""
+        if policy.first_factor is None or not request.calling_station_id:
+            return
+        name = self._keys.name_subject(policy.first_factor_name, request.user_name)
+        station, key = self._keys.calling_station(name, request.calling_station_id), stations_key(name)
+        with suppress(Unavailable):
+            stored = await self._store.get(key) or b""
+            updated = calling_stations.with_login(stored, station, self._now())
+            await self._store.put(key, updated, calling_stations.KEPT_SECONDS)
+
+    async def _checked(self, request: AuthRequest, policy: Policy, first_factor: FirstFactor, slot: Slot) -> Checked:
         try:
-            return await self._charged_and_verified(attempt, policy, first_factor, slot)
+            checked = await self._charged_and_verified(request, policy, first_factor, slot)
+            if not self._waiting[slot.fingerprint].requests:
+                await self._store.apply_limits(checked.refund.take())
         except Unavailable as problem:
-            return Checked(slot, problem)
+            return Checked(slot, problem, Refund())
+        return checked
 
     async def _charged_and_verified(
-        self, attempt: Attempt, policy: Policy, first_factor: FirstFactor, slot: Slot
+        self, request: AuthRequest, policy: Policy, first_factor: FirstFactor, slot: Slot
     ) -> Checked:
-        name = self._keys.name(policy.first_factor_name, attempt.name)
-        last_login = await self._last_login(name, attempt.source)
+        name = self._keys.name_subject(policy.first_factor_name, request.user_name)
+        last_login = await self._last_login(name, request.calling_station_id)
         returning = last_login is not None
-        own, shared = self._costs(attempt, name, returning)
-        charged = await self._store.spend((*acting(Act.PEEK, shared), *own), slot.charged())
-        reused = isinstance(charged, Recorded) and not slot.holds(charged.value)
+        own, shared = self._costs(request, name, returning)
+        charged = await self._store.apply_limits((*acting(LimitAction.CHECK, shared), *own), slot.charged())
+        reused = isinstance(charged, AlreadyRecorded) and not slot.holds(charged.value)
         if reused:
             slot = slot.alternative
-            charged = await self._store.spend((*acting(Act.PEEK, shared), *own), slot.charged())
+            charged = await self._store.apply_limits((*acting(LimitAction.CHECK, shared), *own), slot.charged())
         if isinstance(charged, Limited):
-            await self._store.spend((), slot.rejected(verified=False))
-            return Checked(slot, charged, reused=reused)
-        if isinstance(charged, Recorded) and not is_charged(charged.value):
-            return Checked(slot, charged, reused=reused)
-        refund = acting(Act.GIVE_BACK, own) if charged is None else ()
-        queue = attempt.source or f"client {attempt.client}"
+            await self._store.apply_limits((), slot.rejected(verified=False))
+            return Checked(slot, charged, Refund(), reused=reused)
+        if isinstance(charged, AlreadyRecorded) and not is_charged(charged.value):
+            return Checked(slot, charged, Refund(), reused=reused)
+        refund = acting(LimitAction.REFUND, own) if charged is None else ()
+        queue = request.calling_station_id or f"client {request.client}"
+        verification = Verification(request.user_name, request.credentials, queue, returning)
         try:
-            verified = await first_factor.verify(
-                Claim(attempt.name, attempt.password, queue, returning), attempt.answer_by
-            )
+            verified = await first_factor.verify(verification, request.deadline)
         except Unavailable:
-            await self._store.spend(refund, slot.dropped())
+            await self._store.apply_limits(refund, slot.dropped())
             raise
-        await self._settle(verified, slot, refund, shared)
-        recent = last_login is not None and self._now() - last_login < stations.RENEWED_AFTER_SECONDS
-        return Checked(slot, verified, recent, reused)
+        if isinstance(verified, Denied):
+            await self._record_denied(verified, slot, refund, shared)
+            return Checked(slot, verified, Refund(), reused=reused)
+        recent = last_login is not None and self._now() - last_login < calling_stations.RENEWED_AFTER_SECONDS
+        return Checked(slot, verified, Refund(refund), recent, reused)
 
-    async def _settle(
-        self, verified: Passed | Denied, slot: Slot, refund: tuple[Spend, ...], shared: tuple[Spend, ...]
+    async def _record_denied(
+        self, denied: Denied, slot: Slot, refund: tuple[LimitOperation, ...], shared: tuple[LimitOperation, ...]
     ) -> None:
-        """Refund a right password; record a wrong one and charge it to all that share the gateway."""
-        if isinstance(verified, Passed):
-            await self._store.spend(refund)
-        elif verified.password_right:
-            await self._store.spend(refund, slot.rejected(verified=True))
-        elif isinstance(await self._store.spend(shared, slot.rejected(verified=False)), Limited):
-            await self._store.spend((), slot.rejected(verified=False))
+        """Record the request; charge a wrong password to all that share the gateway, and refund a right one."""
+        if denied.password_correct:
+            await self._store.apply_limits(refund, slot.rejected(verified=True))
+        elif isinstance(await self._store.apply_limits(shared, slot.rejected(verified=False)), Limited):
+            await self._store.apply_limits((), slot.rejected(verified=False))
 
-    async def _last_login(self, name: str, calling_station: str) -> float | None:
-        if not calling_station:
+    async def _last_login(self, name: str, calling_station_id: str) -> float | None:
+        if not calling_station_id:
             return None
-        stored = await self._store.recall(stations_key(name)) or b""
-        return stations.last_login(stored, self._keys.calling_station(name, calling_station), self._now())
+        stored = await self._store.get(stations_key(name)) or b""
+        return calling_stations.last_login(stored, self._keys.calling_station(name, calling_station_id), self._now())
 
-    def _costs(self, attempt: Attempt, name: str, returning: bool) -> tuple[tuple[Spend, ...], tuple[Spend, ...]]:
+    def _costs(
+        self, request: AuthRequest, name: str, returning: bool
+    ) -> tuple[tuple[LimitOperation, ...], tuple[LimitOperation, ...]]:
         """What a wrong password costs the user and station, and all that share the gateway.
 
-        A returning user has an allowance of their own, which nobody at another Calling-Station-Id can use up.
+        A returning user has a separate allowance, which requests from another Calling-Station-Id cannot use up.
         """
+        station = request.calling_station_id
         if returning:
-            station = self._keys.calling_station(name, attempt.source)
-            return self._limits.for_password(pair_subject(name, station), ""), ()
-        return self._limits.for_password(name, attempt.source), self._limits.for_wrong_password(attempt.client)
+            subject = pair_subject(name, self._keys.calling_station(name, station))
+            return self._limits.for_password(subject, ""), ()
+        return self._limits.for_password(name, station), self._limits.for_wrong_password(request.client)
 
 
 def stations_key(name: str) -> bytes:
-    """Where the store keeps the Calling-Station-Ids of the user with that `Keys.name` subject."""
+    """Where the store keeps the Calling-Station-Ids of the user with that `Keys.name_subject`."""
     return b"stations\0" + name.encode()
 
 
 def pair_subject(name: str, station: bytes) -> str:
-    """The subject of a returning user's own allowance of wrong passwords."""
+    """The subject of a returning user's separate allowance of wrong passwords."""
     return f"{name}@{station.hex()}"
 
 
-async def password_subjects(keys: Keys, store: Store, source: str, user_name: str) -> list[str]:
+async def password_subjects(keys: Keys, store: Store, identity_source: str, user_name: str) -> list[str]:
     """Every subject under which wrong passwords of a user at an identity source are counted. Raises Unavailable."""
-    name = keys.name(source, user_name)
-    stored = await store.recall(stations_key(name)) or b""
-    return [name, *(pair_subject(name, station) for station in stations.stations_in(stored))]
+    name = keys.name_subject(identity_source, user_name)
+    stored = await store.get(stations_key(name)) or b""
+    return [name, *(pair_subject(name, station) for station in calling_stations.stations_in(stored))]

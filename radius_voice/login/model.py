@@ -1,41 +1,44 @@
-"""The nouns of a login. Frozen, plain, and free of RADIUS, YAML and vendors.
+"""The values of a login: immutable, and free of RADIUS, YAML and vendors.
 
-Times in rows are wall-clock seconds; hashes are keyed with `server.key` (see `codes.Keys`).
+Times in sessions are wall-clock seconds; hashes are keyed with `server.key` (see `codes.Keys`).
 """
 
 from __future__ import annotations
 
-from dataclasses import field
+from collections.abc import Callable
 from enum import Enum, StrEnum
-from typing import NamedTuple
+from typing import TypeAlias
+
+from msgspec import Struct
 
 from radius_voice.events import Outcome, Reason
 from radius_voice.login.phone import Phone
-from radius_voice.nouns import noun
 
-SET_BACK = 600.0
-"""What is dated further ahead than this, in seconds, was dated before the clock was set back, and is over."""
+CLOCK_STEP_SECONDS = 600.0
+"""A time further ahead than this, in seconds, was stored before the clock was set back; it counts as past."""
 
-LoginKey = bytes
-"""Names a row: a keyed hash of client entry and person. It leads every State handed out."""
+ReplyAttribute: TypeAlias = tuple[int, bytes]
+"""An encoded attribute of a response: its type and its value."""
 
-
-@noun
-class Claim:
-    """A user name and password to verify, as typed.
-
-    When verifications queue, those of a `returning` user go first, the others in turn for each `queue`.
-    """
-
-    name: str
-    password: str = field(repr=False)
-    queue: str = ""
-    returning: bool = False
+SessionKey: TypeAlias = bytes
+"""Names a session: a keyed hash of client entry and user. It leads every State issued for the session."""
 
 
-@noun
-class User:
-    """A person as the directory knows them. `id` is stable and never the name as typed."""
+class PapPassword(Struct, frozen=True):
+    """User-Password as typed: the password, and in a response to a challenge what the user typed."""
+
+    text: str
+
+    def __repr__(self) -> str:
+        return "PapPassword()"
+
+
+Credentials: TypeAlias = PapPassword
+"""What a request proves its user with. A further authentication method adds its own type."""
+
+
+class User(Struct, frozen=True):
+    """A user as the directory knows them. `id` is stable and never the name as typed."""
 
     id: str
     name: str
@@ -45,65 +48,82 @@ class User:
     disabled: bool = False
 
 
-@noun
-class Passed:
-    """The first factor holds."""
+class Verification(Struct, frozen=True):
+    """Credentials for a first factor to verify.
+
+    When verifications queue, those of a `returning` user go first, the others in turn for each `queue`.
+    """
+
+    user_name: str
+    credentials: Credentials
+    queue: str = ""
+    returning: bool = False
 
 
-@noun
-class Denied:
-    """The first factor does not hold. `user` is the user's name in the directory, empty if no user has the name.
+class Authenticated(Struct, frozen=True):
+    """The credentials are right. `user_id` is the user's id in the identity source.
 
-    `password_right`: the password was right and something else forbids the login; it is no failure to be charged.
+    `user` is the user, if the source is a directory too, so that the name need not be looked up again.
+    """
+
+    user_id: str
+    user: User | None = None
+
+
+class Denied(Struct, frozen=True):
+    """The first factor rejects the request. `user` is the name in the directory, empty if no user has the name.
+
+    `password_correct`: something else than the password forbids the login, so no failure is charged.
     """
 
     reason: Reason
     user: str = ""
-    password_right: bool = False
+    password_correct: bool = False
 
 
-@noun
-class Attempt:
-    """One verified packet of a login, in the domain's words.
+class AuthRequest(Struct, frozen=True):
+    """One verified request of a login.
 
-    `source` is the Calling-Station-Id (empty when the gateway sent none), `packet` its Request
-    Authenticator, `guess` the octets of its User-Name and encrypted User-Password. Monotonic seconds: `arrived`,
-    and `answer_by`, after which the gateway no longer waits.
+    `calling_station_id` is empty if the gateway sent none. `authenticator` is the Request Authenticator,
+    `encrypted_credentials` the octets of User-Name and encrypted User-Password. `state` is None in an initial request.
+    `arrived`, and `deadline`, after which the gateway no longer waits, are monotonic seconds.
     """
 
     client: str
     policy: str
-    name: str
-    password: str = field(repr=False)
-    source: str
-    packet: bytes
+    user_name: str
+    credentials: Credentials
+    calling_station_id: str
+    authenticator: bytes
     arrived: float
-    answer_by: float
-    state: bytes | None = field(default=None, repr=False)
-    guess: bytes = field(default=b"", repr=False)
+    deadline: float
+    state: bytes | None = None
+    encrypted_credentials: bytes = b""
+
+    def __repr__(self) -> str:
+        return f"AuthRequest({self.client})"  # a user may type a password as the name
 
 
-@noun
-class Script:
-    """What is heard: the phrases of one language around a code. Never shows the code."""
+class CodeMessage(Struct, frozen=True):
+    """A message that carries a code: its language, and the name of the service that the user logs in to."""
 
     language: str
     friendly_name: str
-    code: str = field(repr=False)
+    code: str
+
+    def __repr__(self) -> str:
+        return f"CodeMessage({self.language})"
 
 
-@noun
-class Order:
-    """One call to be placed. `ring` is how many seconds the phone may ring; `login` names the row."""
+class DeliveryRequest(Struct, frozen=True):
+    """One delivery to be made. `ring_timeout` is how many seconds the phone may ring."""
 
     phone: Phone
-    script: Script
-    ring: int
-    login: str
+    message: CodeMessage
+    ring_timeout: int
 
 
-@noun
-class CallRef:
+class CallRef(Struct, frozen=True, gc=False):
     """A call at a provider: the provider's name in the configuration and its own reference."""
 
     provider: str
@@ -111,7 +131,7 @@ class CallRef:
 
 
 class CallStatus(StrEnum):
-    """Where a call is, in the provider's words reduced to ours."""
+    """The status of a call, reduced to what providers have in common."""
 
     QUEUED = "queued"
     RINGING = "ringing"
@@ -124,48 +144,82 @@ class CallStatus(StrEnum):
 
     @property
     def over(self) -> bool:
-        """Whether the phone has stopped ringing and speaking for good."""
+        """Whether the call has ended."""
         return self not in (CallStatus.QUEUED, CallStatus.RINGING, CallStatus.ANSWERED)
 
 
-@noun
-class Placed:
-    """The provider has taken the call. `live` is False where nothing rings: it is over with being placed."""
+class Placed(Struct, frozen=True):
+    """The provider accepted the request. `live` is False where no call follows."""
 
     reference: str
     live: bool = True
 
 
-@noun
-class RefusedNumber:
-    """The provider will not call this number: try the next phone."""
+class NumberRejected(Struct, frozen=True):
+    """The provider does not call this number: try the next phone. `fix` is what an administrator can do on an alarm."""
 
     detail: str
     alarm: bool = False
+    fix: str = ""
 
 
-@noun
-class NotPlaced:
+class NotPlaced(Struct, frozen=True):
     """The provider certainly did not place the call: try the next provider.
 
     `outage` is True if the provider could not have placed any call: no connection, or the account or caller ID is
-    refused. Only an outage of every provider permits a bypass.
+    refused. Only an outage of every provider permits a bypass. `fix` says what an administrator can do about an alarm.
     """
 
     detail: str
     alarm: bool = False
     outage: bool = False
+    fix: str = ""
 
 
-@noun
-class Unknown:
-    """Nobody knows whether the call was placed: never place it again."""
+class Indeterminate(Struct, frozen=True):
+    """The provider may have placed the call, so it is never placed again."""
 
     detail: str
 
 
-class Call(NamedTuple):
-    """The latest call of a row. `number` counts them from 1; `live_until` is when it must be over."""
+class SourceProblem(Struct, frozen=True):
+    """Why an identity source keeps the users read before. `summary` names no user; `detail` has every error."""
+
+    summary: str
+    detail: str
+
+
+class VerificationCost(Struct, frozen=True):
+    """A password verification of an identity source, to be timed.
+
+    `parameters` determine its cost, for messages; `work` grows with the cost. `run` verifies a password, blocks for
+    that long, and raises ValueError if it fails. `fix` is what to do if it takes too long.
+    """
+
+    parameters: str
+    work: float
+    run: Callable[[], object]
+    fix: str
+
+
+class AccountCheck(Struct, frozen=True):
+    """The result of one check of a provider's account. The text holds no secret and no complete number."""
+
+    ok: bool
+    text: str
+
+
+class Method(StrEnum):
+    """How a code reaches the user."""
+
+    VOICE = "voice"
+
+
+class DeliveryAttempt(Struct, frozen=True, gc=False):
+    """The latest delivery of a session. `number` counts them from 1; by `live_until` its call must be over.
+
+    `ref` is the call, None until a provider has accepted it, or if that is not known.
+    """
 
     number: int
     phone: Phone
@@ -174,27 +228,26 @@ class Call(NamedTuple):
     ref: CallRef | None = None
     answered_at: float | None = None
     over: bool = False
+    method: Method = Method.VOICE
 
 
-@noun
-class Verdict:
-    """What an answer, or the whole row, got."""
+class Result(Struct, frozen=True, gc=False):
+    """The result of a response to a challenge, or of the whole session."""
 
     outcome: Outcome
     reason: Reason
     at: float
 
 
-@noun
-class HandedOut:
-    """A State that was given to the gateway: its keyed hash and, once used, with what and to what end."""
+class IssuedState(Struct, frozen=True, gc=False):
+    """A State that was given to the gateway: its keyed hash and, once used, with which response and which result."""
 
     state: bytes
     answer: bytes = b""
-    verdict: Verdict | None = None
+    result: Result | None = None
 
 
-class FinalResult(NamedTuple):
+class PreviousResult(Struct, frozen=True, gc=False):
     """The result of a session that a newer one replaced, kept so that a lost response can be repeated.
 
     `state` and `answer` are the keyed hashes of the response that got it; `reply` are the Accept's attributes.
@@ -202,92 +255,100 @@ class FinalResult(NamedTuple):
 
     state: bytes
     answer: bytes
-    verdict: Verdict
+    result: Result
     client: str
-    login: str
+    session_id: str
     name: str
     phone: Phone
-    reply: tuple[tuple[str, str], ...] = ()
+    reply: tuple[ReplyAttribute, ...] = ()
 
 
-class Login(NamedTuple):
-    """The row: one login of one person at one client entry.
+class Session(Struct, frozen=True, gc=False, omit_defaults=True):
+    """One login of one user at one client entry, as it is stored.
 
-    `name` is the user's name in the directory. `ends_at` is the absolute cap; `code_until` the end of
-    the present code's life. `version` grows by one with every swap. `reply` are the attributes
-    an Accept will carry. `previous` are results of sessions that this one replaced. `bypass_allowed` becomes False
-    when a provider refused a call for another reason than an outage. `returning` says that the pair of user and
-    Calling-Station-Id has logged in within a day, so that it need not be stored again.
+    `user_key` is the identity source and the user's id there, `name` the user's name in the directory, `policy` and
+    `group` name the policy and the group whose rules apply. `password` and `code` are keyed hashes. `ends_at` is the
+    absolute end; `code_until` the end of the present code's life. `version` grows by one with every change. `reply` are
+    the attributes of an Accept. `previous` are results of sessions that this one replaced. `bypass_allowed` becomes
+    False when a provider refused a call for another reason than an outage. `returning` says that the user has logged in
+    from this Calling-Station-Id within a day, so that it need not be stored again.
+
+    Stores keep it as a map of names and values: a new field needs a default, so that open sessions stay readable.
     """
 
-    key: LoginKey
+    key: SessionKey
     id: str
     client: str
-    person: str
+    user_key: str
     name: str
     password: bytes
-    source: str
+    calling_station_id: str
     code: bytes
-    states: tuple[HandedOut, ...]
+    states: tuple[IssuedState, ...]
     phones: tuple[Phone, ...]
-    tries: int
-    redials: int
-    call: Call
+    attempts_left: int
+    redials_left: int
+    delivery: DeliveryAttempt
     opened_at: float
     code_until: float
     ends_at: float
+    policy: str = "default"
+    group: str = ""
     language: str = "en"
-    reply: tuple[tuple[str, str], ...] = ()
-    verdict: Verdict | None = None
+    reply: tuple[ReplyAttribute, ...] = ()
+    result: Result | None = None
     version: int = 1
-    previous: tuple[FinalResult, ...] = ()
+    previous: tuple[PreviousResult, ...] = ()
     bypass_allowed: bool = True
     returning: bool = False
 
     def __repr__(self) -> str:
-        return f"Login({self.id}, version {self.version})"  # what it holds is for stores alone
+        return f"Session({self.id}, version {self.version})"  # a log must not show its phones and hashes
 
     def open_at(self, now: float) -> bool:
-        """Whether the row still waits for its code."""
-        return self.verdict is None and self.opened_at - SET_BACK <= now < self.ends_at
+        """Whether the session still waits for its code."""
+        return self.result is None and self.opened_at - CLOCK_STEP_SECONDS <= now < self.ends_at
 
     def live_at(self, now: float) -> bool:
-        """Whether a call of this row may be ringing or speaking, also when the row itself has ended."""
-        return not self.call.over and self.call.at - SET_BACK <= now < self.call.live_until
+        """Whether a call of this session may be ringing or speaking, also when the session itself has ended."""
+        delivery = self.delivery
+        return not delivery.over and delivery.at - CLOCK_STEP_SECONDS <= now < delivery.live_until
 
 
-@noun
-class Decision:
-    """What the gateway is told and what the record says of it. `login_seconds` is set on the Accept decision.
+class Decision(Struct, frozen=True):
+    """The response to the gateway and what the audit record says of it. `login_seconds` is set on an Accept.
 
-    `user` is the user's name in the directory, empty if no user has the name that was typed. `new_station` is True on
-    an Accept from a Calling-Station-Id that is not known for this user, or was last stored more than a day ago.
+    `user` is the user's name in the directory, empty if no user has the name that was typed; `session` the session's
+    id. `new_station` is True on an Accept from a Calling-Station-Id that is not known for this user, or was last
+    stored more than a day ago.
     """
 
     outcome: Outcome
     reason: Reason
-    state: bytes = field(default=b"", repr=False)
+    state: bytes = b""
     text: str = ""
-    reply: tuple[tuple[str, str], ...] = ()
+    reply: tuple[ReplyAttribute, ...] = ()
     user: str = ""
-    login: str = ""
+    session: str = ""
     phone: str = ""
     login_seconds: float = 0.0
     new_station: bool = False
 
+    def __repr__(self) -> str:
+        return f"Decision({self.outcome}, {self.reason})"
 
-class Act(Enum):
-    """What is done to a limit: use one, ask whether one is left, give one back, or forget all."""
+
+class LimitAction(Enum):
+    """An operation on a limit: take one use, check whether one is left, refund one, or reset the limit."""
 
     TAKE = "take"
-    PEEK = "peek"
-    GIVE_BACK = "give_back"
-    CLEAR = "clear"
+    CHECK = "check"
+    REFUND = "refund"
+    RESET = "reset"
 
 
-@noun
-class Limit:
-    """At most `burst` at once, refilled evenly over `period` seconds. `reason` is what exceeding it means."""
+class Limit(Struct, frozen=True):
+    """At most `burst` at once, refilled evenly over `period` seconds; `reason` is that of a reject beyond it."""
 
     name: str
     burst: int
@@ -295,30 +356,29 @@ class Limit:
     reason: Reason
 
 
-class Spend(NamedTuple):
-    """One limit touched on behalf of one subject (a person, phone, client, source, or packet)."""
+class LimitOperation(Struct, frozen=True):
+    """An action on one limit for one subject: a user, phone, client, Calling-Station-Id, country, or the total."""
 
     limit: Limit
     subject: str
-    act: Act = Act.TAKE
+    action: LimitAction = LimitAction.TAKE
 
     def __repr__(self) -> str:
-        return f"Spend({self.limit.name}, {self.act.value})"  # a subject may be a phone
+        return f"LimitOperation({self.limit.name}, {self.action.value})"  # a subject may be a phone
 
 
-@noun
-class Limited:
-    """A limit is used up; `retry_after` seconds from now one is left again."""
+class Limited(Struct, frozen=True):
+    """A limit is reached; `retry_after` seconds from now one use is left again."""
 
     limit: Limit
     retry_after: float
 
 
-class Record(NamedTuple):
-    """A record of a request, written together with the request's effect (see `login.records`).
+class ReplayRecord(Struct, frozen=True):
+    """A record of a request, written together with the request's effect (see `login.replay`).
 
     It is written where no record is, or the record is `replaces`; an empty `value` removes it. Records of requests
-    whose first factor held (`verified`) are counted separately: strangers cannot displace them.
+    whose first factor was right (`verified`) are counted separately: other requests cannot displace them.
     """
 
     key: bytes
@@ -327,15 +387,14 @@ class Record(NamedTuple):
     verified: bool = False
 
 
-@noun
-class Recorded:
+class AlreadyRecorded(Struct, frozen=True):
     """The request is recorded already, with this `value`: nothing was written."""
 
     value: bytes
 
 
-class Swap(Enum):
-    """How a swap ended, when no limit stopped it."""
+class SwapResult(Enum):
+    """How a compare-and-swap ended, when no limit stopped it."""
 
     DONE = "done"
     STALE = "stale"
@@ -343,9 +402,9 @@ class Swap(Enum):
 
 
 class Unavailable(Exception):
-    """A part that a login needs (`part`) is out of reach. Its text never holds a secret."""
+    """A component that a login needs cannot be reached. The text never holds a secret."""
 
-    def __init__(self, part: str, detail: str) -> None:
-        super().__init__(f"{part}: {detail}")
-        self.part = part
+    def __init__(self, component: str, detail: str) -> None:
+        super().__init__(f"{component}: {detail}")
+        self.component = component
         self.detail = detail

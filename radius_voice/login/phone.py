@@ -1,4 +1,4 @@
-"""Phone numbers: E.164 inside, masked everywhere a person or a log could see them.
+"""Phone numbers: E.164 inside, masked wherever users or logs could show them.
 
 The arithmetic of numbering plans is libphonenumber's; the rule which numbers may be called is ours.
 """
@@ -9,9 +9,8 @@ import re
 from functools import lru_cache
 
 import phonenumbers
+from msgspec import Struct
 from phonenumbers import PhoneNumberType
-
-from radius_voice.nouns import noun
 
 REFUSED_TYPES = {
     PhoneNumberType.PREMIUM_RATE: "premium",
@@ -35,18 +34,15 @@ REFUSED_PREFIXES = {
     "+979": "premium",
 }
 """What libphonenumber's data miss or do not refuse, and the numbering plan that says it."""
-TEST_NUMBERS = "+1500555"
-"""The numbers that Twilio's test credentials and the simulator know; personal numbers in the numbering plan."""
 FICTIONAL = re.compile(r"\+1[2-9]\d\d55501\d\d|\+442079460\d{3}")
-"""Numbers for films and documentation, which ring nobody: 555-0100 to 555-0199 (NANPA), 020 7946 0xxx (Ofcom)."""
+"""Numbers for films and documentation, which ring no phone: 555-0100 to 555-0199 (NANPA), 020 7946 0xxx (Ofcom)."""
 WRITTEN = re.compile(r"[+\uff0b]?[\d\s().\u2010-\u2015/-]+")
 
 
 NOT_A_NUMBER = "not a phone number; write it as +, country code and number, like +14155550123"
 
 
-@noun
-class Phone:
+class Phone(Struct, frozen=True, gc=False, array_like=True):
     """A phone number in E.164 form, `+` and at most 15 digits. Shows itself masked."""
 
     e164: str
@@ -110,7 +106,7 @@ def refusal(phone: Phone, countries: frozenset[str] | None, allowed: tuple[str, 
 
 
 def is_fictional(phone: Phone) -> bool:
-    """Whether the number is reserved for fiction and documentation. It costs nothing and rings nobody."""
+    """Whether the number is reserved for fiction and documentation. A call to it costs nothing and rings no phone."""
     return FICTIONAL.fullmatch(phone.e164) is not None
 
 
@@ -119,7 +115,7 @@ def caution(phone: Phone) -> str | None:
     kind = refused_type(phone)
     if kind:
         return f"{phone.masked} is not called ({kind} number), unless policies.NAME.allow_numbers allows it"
-    return f"{phone.masked} is reserved for fiction and rings nobody" if is_fictional(phone) else None
+    return f"{phone.masked} is reserved for fiction and rings no phone" if is_fictional(phone) else None
 
 
 @lru_cache(maxsize=16384)

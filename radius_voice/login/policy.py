@@ -1,34 +1,76 @@
-"""Which rules hold for this person at this client."""
+"""Policies: how the users of a client log in, and which rules hold for a user."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from radius_voice.events import Outcome
-from radius_voice.login.model import User
+from radius_voice.login.code_message import MAX_SPEECH_SECONDS
+from radius_voice.login.model import ReplyAttribute, User
 from radius_voice.login.phone import Phone, refusal
 from radius_voice.login.ports import Directory, FirstFactor
-from radius_voice.login.script import SCRIPT_SECONDS
 
 PROVIDER_SECONDS = 20.0
-"""How long placing a call may take."""
+"""The maximum duration of placing a call."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplyRule:
-    """Attributes (names and values as written) that an Accept carries for members of `group`, or for all."""
+    """Encoded attributes that an Accept carries for members of `group`, or for all users if that is None."""
 
     group: str | None
-    attributes: tuple[tuple[str, str], ...]
+    attributes: tuple[ReplyAttribute, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UserRules:
+    """The rules for one user. Durations in seconds; `bypass_until` is wall clock, 0 if there is none.
+
+    `countries` is None if every country may be called. `allow_numbers` are E.164 numbers and prefixes that may be
+    called whatever their kind and country.
+    """
+
+    digits: int
+    code_lifetime: float
+    attempts: int
+    redials: int
+    ring_timeout: int
+    session_timeout: float
+    countries: frozenset[str] | None = None
+    allow_numbers: tuple[str, ...] = ()
+    bypass_until: float = 0.0
+    reply: tuple[ReplyRule, ...] = ()
+
+    @property
+    def call_seconds(self) -> float:
+        """The maximum duration of a call, from its request to its end: placing, ringing and speaking."""
+        return PROVIDER_SECONDS + self.ring_timeout + MAX_SPEECH_SECONDS
+
+    def phones_of(self, user: User) -> tuple[Phone, ...]:
+        """The user's phones that may be called, in their order."""
+        return tuple(phone for phone in user.phones if self.may_call(phone))
+
+    def may_call(self, phone: Phone) -> bool:
+        """Whether the number is of a kind and a country that may be called, or is in `allow_numbers`."""
+        return refusal(phone, self.countries, self.allow_numbers) is None
+
+    def reply_to(self, user: User) -> tuple[ReplyAttribute, ...]:
+        """The attributes of an Accept for this user."""
+        return tuple(
+            attribute
+            for rule in self.reply
+            if rule.group is None or rule.group in user.groups
+            for attribute in rule.attributes
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The rules of one policy. Durations in seconds; `bypass_until` is wall clock, 0 when there is none.
+    """How the users of a client log in.
 
-    `first_factor` is None when the gateway has checked the password itself; `countries` is None
-    when every country may be called. `allow_numbers` are E.164 numbers and prefixes that may be called whatever
-    their kind and country.
+    `first_factor` is None if the gateway verifies passwords itself. Once the user is known, the first of `group_rules`
+    whose group the user belongs to replaces `rules`.
     """
 
     name: str
@@ -36,45 +78,23 @@ class Policy:
     directory_name: str
     first_factor: FirstFactor | None
     directory: Directory
-    digits: int
-    lifetime: float
-    tries: int
-    redials: int
-    ring: int
-    cap: float
-    countries: frozenset[str] | None = None
-    allow_numbers: tuple[str, ...] = ()
-    on_unavailable: Outcome = Outcome.SILENCE
-    bypass_until: float = 0.0
-    reply: tuple[ReplyRule, ...] = ()
+    rules: UserRules
+    group_rules: Mapping[str, UserRules] = field(default_factory=dict)
+    on_unavailable: Outcome = Outcome.NO_RESPONSE
 
-    @property
-    def live(self) -> float:
-        """How long after it was asked for a call may live: placing, ringing and speaking."""
-        return PROVIDER_SECONDS + self.ring + SCRIPT_SECONDS
+    def group_of(self, user: User) -> str:
+        """The group whose rules apply to the user; empty if the policy's own do."""
+        return next((group for group in self.group_rules if group in user.groups), "")
 
-    def person(self, user: User) -> str:
-        """Who somebody is for good: sources may use the same ids for different people."""
+    def rules_of(self, group: str) -> UserRules:
+        """The rules of a group; the policy's own if there are none for it."""
+        return self.group_rules.get(group, self.rules)
+
+    def user_key(self, user: User) -> str:
+        """The user's id together with its identity source: sources may use the same ids for different users."""
         return f"{self.directory_name}:{user.id}"
 
-    def user_id(self, person: str) -> str | None:
-        """The id in this policy's directory of somebody that `person` named, or None for another directory's."""
+    def user_id(self, user_key: str) -> str | None:
+        """The id in this policy's directory, or None if the user is of another directory."""
         prefix = f"{self.directory_name}:"
-        return person.removeprefix(prefix) if person.startswith(prefix) else None
-
-    def phones_of(self, user: User) -> tuple[Phone, ...]:
-        """The user's phones that may be called, in their order."""
-        return tuple(phone for phone in user.phones if self.may_call(phone))
-
-    def may_call(self, phone: Phone) -> bool:
-        """Whether the number is of a kind and a country that may be called, or allowed by itself."""
-        return refusal(phone, self.countries, self.allow_numbers) is None
-
-    def reply_to(self, user: User) -> tuple[tuple[str, str], ...]:
-        """The attributes an Accept for this person carries."""
-        return tuple(
-            attribute
-            for rule in self.reply
-            if rule.group is None or rule.group in user.groups
-            for attribute in rule.attributes
-        )
+        return user_key.removeprefix(prefix) if user_key.startswith(prefix) else None

@@ -1,7 +1,7 @@
-"""Every seam of the house, on one screen.
+"""Every port of the login, on one screen.
 
-Deadlines are monotonic seconds; what is stored is wall clock. `Unavailable` is raised when a part
-is out of reach; everything else is returned because it is expected.
+Deadlines are monotonic seconds; stored times are wall clock. A component that cannot be reached raises `Unavailable`;
+every expected result is returned. `close` releases what an adapter holds, after its last use.
 """
 
 from __future__ import annotations
@@ -10,91 +10,145 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from radius_voice.login.model import (
+    AccountCheck,
+    AlreadyRecorded,
+    Authenticated,
     CallRef,
     CallStatus,
-    Claim,
+    DeliveryRequest,
     Denied,
+    Indeterminate,
     Limited,
-    Login,
-    LoginKey,
+    LimitOperation,
     NotPlaced,
-    Order,
-    Passed,
+    NumberRejected,
     Placed,
-    Record,
-    Recorded,
-    RefusedNumber,
-    Spend,
-    Swap,
-    Unknown,
+    ReplayRecord,
+    Session,
+    SessionKey,
+    SourceProblem,
+    SwapResult,
     User,
+    Verification,
+    VerificationCost,
 )
 
 
 class FirstFactor(Protocol):
-    """Checks passwords. Takes as long for a name that nobody has as for a wrong password.
+    """Verifies credentials. Takes as long for a name that no user has as for a wrong password.
 
     Raises Unavailable if the verification did not begin before `deadline` or could not be made. Once begun it returns
     its result, also after `deadline`.
     """
 
-    async def verify(self, claim: Claim, deadline: float) -> Passed | Denied: ...
+    async def verify(self, verification: Verification, deadline: float) -> Authenticated | Denied: ...
+
+    async def close(self) -> None: ...
 
 
 class Directory(Protocol):
-    """Knows people and their phones. `find` takes a name as typed, `get` the stable `id` of a user found before."""
+    """Has users and their phones. `find` takes a name as typed, `get` the stable `id` of a user found before."""
 
     async def find(self, name: str, deadline: float) -> User | None: ...
 
     async def get(self, user_id: str, deadline: float) -> User | None: ...
 
-
-class Delivery(Protocol):
-    """Brings a code to a phone. Never retries, never raises for what a provider may answer."""
-
-    async def place(self, order: Order, deadline: float) -> Placed | RefusedNumber | NotPlaced | Unknown: ...
+    async def close(self) -> None: ...
 
 
-class LiveCalls(Delivery, Protocol):
-    """A delivery whose calls can be followed and ended. `progress` asks for all of them at once."""
+class IdentitySource(FirstFactor, Directory, Protocol):
+    """A configured source of users: what the service and commands need of it besides logins.
+
+    `location` is where its users are kept, for messages. `problem` is why the users read before stay in effect, None if
+    there is no problem. `refresh` reads what has changed; it may block for seconds, and raises ValueError or OSError.
+    `everyone` are all users as last read, None if the source cannot list them; `without_password` are those of them
+    that have none. `close` may be called twice.
+    """
+
+    @property
+    def location(self) -> str: ...
+
+    @property
+    def problem(self) -> SourceProblem | None: ...
+
+    def refresh(self) -> None: ...
+
+    def everyone(self) -> Sequence[User] | None: ...
+
+    def without_password(self) -> Sequence[User]: ...
+
+    def costliest_verification(self) -> VerificationCost | None:
+        """The most expensive password verification, None if this process does not compute any."""
+        ...
+
+
+class Provider(Protocol):
+    """Brings a code to a phone. Never retries, and returns every answer of the provider, errors included.
+
+    `call_control` is None if calls cannot be queried and ended. `check_account` asks the provider whether credentials
+    and number are valid, without placing a call; it returns nothing if there is no account.
+    """
+
+    @property
+    def call_control(self) -> CallControl | None: ...
+
+    async def place(
+        self, request: DeliveryRequest, deadline: float
+    ) -> Placed | NumberRejected | NotPlaced | Indeterminate: ...
+
+    async def check_account(self) -> Sequence[AccountCheck]: ...
+
+    async def close(self) -> None: ...
+
+
+class CallControl(Protocol):
+    """Queries and ends the calls of a provider. `progress` asks for all of them at once."""
 
     async def progress(self, calls: Sequence[CallRef]) -> Mapping[CallRef, CallStatus]: ...
 
     async def hang_up(self, call: CallRef) -> None: ...
 
-    async def close(self) -> None: ...
-
 
 class Store(Protocol):
-    """Rows and limits. Each method is atomic: all of it happened, or none.
+    """Sessions and limits. Each method is atomic: all of it happened, or none.
 
-    `swap` puts `new` in place of `old` (None: there was no open row), touches the limits of `spends` and writes
-    `record`, in one transaction. STALE: another process was faster, load again. BUSY: a call of the
-    same person lives in another row. Limited: a limit stopped it. Recorded: the request has a record already.
+    `compare_and_swap` puts `new` in place of `old` (None: there was no session), applies `operations` and writes
+    `record`, in one transaction. STALE: another process was faster, load again. BUSY: the same user has a live call in
+    another session. Limited: a limit forbids it. AlreadyRecorded: the request has a record already.
     In all of these cases nothing was written. Records are kept for `RECORD_SECONDS`, and at most `MAX_RECORDS` of
     either kind: then the oldest of that kind are removed.
     """
 
-    async def load(self, key: LoginKey) -> Login | None: ...
+    async def load(self, key: SessionKey) -> Session | None: ...
 
-    async def swap(
-        self, old: Login | None, new: Login, spends: Iterable[Spend] = (), record: Record | None = None
-    ) -> Swap | Limited | Recorded: ...
-
-    async def spend(self, spends: Iterable[Spend], record: Record | None = None) -> Limited | Recorded | None: ...
-
-    async def full_at(self, spends: Iterable[Spend]) -> Mapping[Spend, float]:
-        """The stored time of each limit and subject, 0 where there is none: to be shown to people."""
+    async def session_of_call(self, call: CallRef) -> Session | None:
+        """The session whose present delivery is that call."""
         ...
 
-    async def remember(self, key: bytes, value: bytes, ttl: float) -> None: ...
+    async def compare_and_swap(
+        self,
+        old: Session | None,
+        new: Session,
+        operations: Iterable[LimitOperation] = (),
+        record: ReplayRecord | None = None,
+    ) -> SwapResult | Limited | AlreadyRecorded: ...
 
-    async def recall(self, key: bytes) -> bytes | None: ...
+    async def apply_limits(
+        self, operations: Iterable[LimitOperation], record: ReplayRecord | None = None
+    ) -> Limited | AlreadyRecorded | None: ...
 
-    async def open_logins(self) -> int: ...
+    async def arrival_times(self, operations: Iterable[LimitOperation]) -> Mapping[LimitOperation, float]:
+        """The stored theoretical arrival time of each limit and subject, 0 if there is none."""
+        ...
+
+    async def put(self, key: bytes, value: bytes, ttl: float) -> None: ...
+
+    async def get(self, key: bytes) -> bytes | None: ...
+
+    async def open_sessions(self) -> int: ...
 
     async def sweep(self) -> int:
-        """Drop what has ended; returns how many rows were still waiting for a code."""
+        """Delete what has expired; returns how many sessions were still waiting for a code."""
         ...
 
     async def close(self) -> None: ...

@@ -1,33 +1,42 @@
 """The audit log: one JSON object per line, one line per record. docs/observing.md describes every key.
 
-Records are written synchronously and unbuffered, so that what preceded a crash is on disk or with the kernel.
+Records are written synchronously and unbuffered, so that what preceded a crash is on disk or with the kernel. Standard
+output and FIFOs whose reader is stuck lose records instead of blocking.
 """
 
 from __future__ import annotations
 
 import errno
+import json
 import os
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 
-from radius_voice.events import Discarded, Recorded
-from radius_voice.observe.lines import line_of
-from radius_voice.observe.pace import Pace
+import msgspec
+from msgspec.structs import replace
+
+from radius_voice.events import AuditRecord, DiscardRecord, EventRecord, PlacementRecord, RequestRecord
+from radius_voice.observe.stream import NonBlockingWriter
+from radius_voice.observe.throttle import Throttle
 
 MODE = 0o640
 STDOUT = 1
 DISCARDS_PERIOD = 1.0
 CHECK_PERIOD = 1.0
-COMPLAINT_PERIOD = 60.0
+WARNING_PERIOD = 60.0
+DELETE = 0x7F
+_ENCODER = msgspec.json.Encoder()
 
 
 class AuditLog:
     """Appends records to `path`, or to standard output if it is None.
 
     The constructor raises OSError if the directory is missing or the file cannot be written. Nothing raises after that:
-    a record that could not be written is counted in `failures` and reported to `complain`, at most once a minute. `now`
+    a record that could not be written is counted in `failures` and reported to `warn`, at most once a minute. `now`
     is monotonic seconds. `copy` also gets every line.
     """
 
@@ -35,17 +44,18 @@ class AuditLog:
         self,
         path: Path | None,
         now: Callable[[], float],
-        complain: Callable[[str], None],
+        warn: Callable[[str], None],
         copy: Callable[[bytes], None] | None = None,
     ) -> None:
         self._copy = copy
         self._path = path
         self._now = now
-        self._complain = complain
-        self._discards = Pace(DISCARDS_PERIOD, now)
+        self._warn = warn
+        self._discards = Throttle(DISCARDS_PERIOD, now)
         self._failures = 0
-        self._next_complaint = now()
+        self._next_warning = now()
         self._next_check = now() + CHECK_PERIOD
+        self._stdout = NonBlockingWriter(STDOUT) if path is None else None
         self._fd, self._inode, self._torn = (STDOUT, (0, 0), False) if path is None else _open(path)
 
     @property
@@ -53,17 +63,18 @@ class AuditLog:
         """Number of records lost, plus failures to reopen the file."""
         return self._failures
 
-    def __call__(self, record: Recorded) -> None:
+    def __call__(self, record: EventRecord) -> None:
         """Write `record`, unless its kind is not audited or it is a discard above one a second per client."""
-        held: Mapping[str, int] | None = {}
-        if isinstance(record, Discarded):
-            held = self._discards.admit(record.client, record.reason)
-        written = None if held is None else line_of(record, held)
-        if written is None:
+        if isinstance(record, DiscardRecord):
+            suppressed = self._discards.admit(record.client, record.reason)
+            if suppressed is None:
+                return
+            record = replace(record, suppressed=suppressed)
+        line = line_of(record)
+        if line is None:
             return
         if self._path is not None and self._now() >= self._next_check:
             self._follow_rotation(self._path)
-        line = written.encode("ascii")
         if self._copy is not None:
             self._copy(line)
         self._write(line + b"\n")
@@ -83,7 +94,9 @@ class AuditLog:
 
     def close(self) -> None:
         """Close the file. No record may follow."""
-        if self._path is not None:
+        if self._stdout is not None:
+            self._stdout.close()
+        else:
             with suppress(OSError):
                 os.close(self._fd)
 
@@ -101,7 +114,7 @@ class AuditLog:
         if self._torn:
             line = b"\n" + line
         try:
-            written = os.write(self._fd, line)
+            written = os.write(self._fd, line) if self._stdout is None else self._stdout.write(line)
         except OSError as error:
             self._fail(f"audit: {self._path or 'standard output'}: a record was not written: {error.strerror}")
             return
@@ -111,22 +124,56 @@ class AuditLog:
 
     def _fail(self, text: str) -> None:
         self._failures += 1
-        if self._now() >= self._next_complaint:
-            self._next_complaint = self._now() + COMPLAINT_PERIOD
-            self._complain(f"{text} ({self._failures} failures since start)")
+        if self._now() >= self._next_warning:
+            self._next_warning = self._now() + WARNING_PERIOD
+            self._warn(f"{text} ({self._failures} failures since start)")
 
 
-def append(path: Path, record: Recorded) -> None:
+def append(path: Path, record: EventRecord) -> None:
     """Append a record to an existing audit log, for a command outside the service. Raises OSError."""
-    written = line_of(record, {})
-    if written is None:
+    line = line_of(record)
+    if line is None:
         return
     descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
     try:
         torn = _is_torn(descriptor)
-        os.write(descriptor, (b"\n" if torn else b"") + written.encode("ascii") + b"\n")
+        os.write(descriptor, (b"\n" if torn else b"") + line + b"\n")
     finally:
         os.close(descriptor)
+
+
+def line_of(record: EventRecord) -> bytes | None:
+    """The record as a line of printable ASCII, without the line end; None for a kind that is not audited."""
+    if not isinstance(record, AuditRecord):
+        return None
+    written = _as_written(record)
+    with suppress(UnicodeEncodeError):  # a lone surrogate
+        line = _ENCODER.encode(written)
+        if line.isascii() and DELETE not in line:
+            return line
+    return json.dumps(msgspec.to_builtins(written), separators=(",", ":")).encode("ascii")
+
+
+def _as_written(record: AuditRecord) -> AuditRecord:
+    """The record with rounded durations, without `packet`, and with text in `at`: copies of structs check no types."""
+    at = _iso(record.at)
+    if isinstance(record, RequestRecord):
+        login_seconds = round(record.login_seconds, 3) or 0  # msgspec does not recognise another 0.0 as the default
+        seconds = round(record.seconds, 6)
+        return replace(record, at=at, seconds=seconds, login_seconds=login_seconds, packet=0)
+    if isinstance(record, PlacementRecord):
+        return replace(record, at=at, seconds=round(record.seconds, 6))
+    return replace(record, at=at)
+
+
+def _iso(at: float) -> str:
+    second, milli = divmod(round(at * 1000), 1000)
+    return f"{_second(second)}.{milli:03}Z"
+
+
+@lru_cache(maxsize=2)
+def _second(at: int) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _open(path: Path) -> tuple[int, tuple[int, int], bool]:

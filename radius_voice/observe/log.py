@@ -6,67 +6,52 @@ It has a line for every request only at level `debug`; the audit log has the det
 from __future__ import annotations
 
 import logging
-import re
 import time
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal, TextIO
+from typing import Literal
 
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
 from radius_voice.events import (
-    Called,
     CallResult,
-    Discarded,
-    Ended,
-    Event,
-    Followed,
-    Lifecycle,
-    Operated,
+    CallStatusRecord,
+    DiscardRecord,
+    EventRecord,
+    ExpiryRecord,
+    OperatorRecord,
     Outcome,
+    PlacementRecord,
     Reason,
-    Recorded,
-    Step,
+    RequestRecord,
+    ServiceRecord,
+    TraceStep,
 )
 from radius_voice.login.model import CallStatus
-from radius_voice.observe.pace import Pace
+from radius_voice.observe.stream import TextStream
+from radius_voice.observe.throttle import Throttle
 
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["text", "json"]
 
 PERIOD = 1.0
-OFF = logging.CRITICAL + 1
-
-_CODE = re.compile(r"\b\d{5}\b")
-_COUNTRY = "the provider does not call this country; enable it in Twilio's geographic permissions, or forbid it here"
-MENDS = {
-    "20003": "Twilio refused the credentials; run radius-voice test-credentials",
-    "20404": "Twilio knows no such account; check account_sid and run radius-voice test-credentials",
-    "21210": "`from` is no verified number of this Twilio account; run radius-voice test-credentials",
-    "21212": "`from` is not a valid number; run radius-voice test-credentials",
-    "21215": _COUNTRY,
-    "13227": _COUNTRY,
-    "32205": _COUNTRY,
-    "21219": "a Twilio trial account calls verified numbers only; verify this one or upgrade the account",
-}
-OTHER_MEND = "run radius-voice test-credentials, and look the detail up at the provider"
-SAID = {
+OUTCOME_TEXTS = {
     Outcome.ACCEPT: "accepted",
     Outcome.CHALLENGE: "challenged",
     Outcome.REJECT: "rejected",
-    Outcome.SILENCE: "not answered",
+    Outcome.NO_RESPONSE: "not answered",
 }
 SEVERE = {"reload_failed": logging.ERROR, "warning": logging.WARNING, "users_file_invalid": logging.WARNING}
 
 
-def configure(level: Level, form: Format, stream: TextIO) -> FilteringBoundLogger:
+def configure(level: Level, form: Format, stream: TextStream) -> FilteringBoundLogger:
     """Configure structlog to write lines of at least `level` to `stream`, and restrict libraries' messages.
 
     `form` is `text` (in colours on a terminal) or `json`. Of the messages that libraries log through `logging`, those
     of at least WARNING are shown, but only by library, place and type of exception: their texts may hold headers,
-    packets or credentials. Twilio's are not shown at all.
+    packets or credentials.
     """
     renderer: Processor = (
         structlog.processors.JSONRenderer()
@@ -85,7 +70,6 @@ def configure(level: Level, form: Format, stream: TextIO) -> FilteringBoundLogge
         cache_logger_on_first_use=False,
     )
     logger: FilteringBoundLogger = structlog.get_logger().bind()  # bound now: the lazy proxy binds at every line
-    logging.getLogger("twilio").setLevel(OFF)
     root = logging.getLogger()
     root.handlers[:] = [Libraries(logger)]
     root.setLevel(logging.WARNING)
@@ -95,7 +79,7 @@ def configure(level: Level, form: Format, stream: TextIO) -> FilteringBoundLogge
 class Lines:
     """Writes lines to a stream. A line that cannot be written is lost and raises nothing."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextStream) -> None:
         self._stream = stream
 
     def msg(self, line: str) -> None:
@@ -115,7 +99,7 @@ class Libraries(logging.Handler):
     def __init__(self, logger: FilteringBoundLogger) -> None:
         super().__init__(logging.WARNING)
         self._logger = logger
-        self._places = Pace(PERIOD, time.monotonic)
+        self._places = Throttle(PERIOD, time.monotonic)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Log the library's name, the place of its logging call, and the exception's type and place."""
@@ -130,7 +114,7 @@ class Libraries(logging.Handler):
             frames = traceback.extract_tb(error.__traceback__)
             if frames:
                 fields["raised"] = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}"
-        self._logger.log(record.levelno, "a library complains", **fields)
+        self._logger.log(record.levelno, "a library logs a warning", **fields)
 
 
 class Log:
@@ -138,56 +122,56 @@ class Log:
 
     def __init__(self, logger: FilteringBoundLogger, now: Callable[[], float]) -> None:
         self._logger = logger
-        self._discards = Pace(PERIOD, now)
-        self._silences = Pace(PERIOD, now)
+        self._discards = Throttle(PERIOD, now)
+        self._silences = Throttle(PERIOD, now)
 
-    def __call__(self, record: Recorded) -> None:
+    def __call__(self, record: EventRecord) -> None:
         """Log `record` at the level of its kind; floods are limited."""
-        if isinstance(record, Event):
+        if isinstance(record, RequestRecord):
             self._request(record)
-        elif isinstance(record, Discarded):
+        elif isinstance(record, DiscardRecord):
             self._discarded(record)
-        elif isinstance(record, Called):
+        elif isinstance(record, PlacementRecord):
             self._called(record)
-        elif isinstance(record, Followed):
+        elif isinstance(record, CallStatusRecord):
             level = logging.INFO if record.status == CallStatus.FAILED else logging.DEBUG
             self._logger.log(
                 level,
                 "call followed",
                 status=record.status,
-                login=record.login,
+                session=record.session,
                 provider=record.provider,
                 reference=record.reference,
             )
-        elif isinstance(record, Ended):
+        elif isinstance(record, ExpiryRecord):
             self._logger.info("logins ended without their code", count=record.count)
-        elif isinstance(record, Lifecycle):
-            self._logger.log(SEVERE.get(record.what, logging.INFO), record.what, **_filled(detail=record.detail))
-        elif isinstance(record, Operated):
-            self._logger.info(record.what, user=record.user, sources=", ".join(record.sources), uid=record.uid)
+        elif isinstance(record, ServiceRecord):
+            self._logger.log(SEVERE.get(record.event, logging.INFO), record.event, **_filled(detail=record.detail))
+        elif isinstance(record, OperatorRecord):
+            self._logger.info(record.event, user=record.user, identity_source=record.identity_source, uid=record.uid)
 
-    def _request(self, event: Event) -> None:
+    def _request(self, event: RequestRecord) -> None:
         level = logging.DEBUG
         held: Mapping[str, int] | None = {}
-        if event.reason is Reason.BYPASSED:
+        if event.reason is Reason.BYPASS:
             level = logging.WARNING
         elif event.outcome is Outcome.REJECT:
             level = logging.INFO
-        elif event.outcome is Outcome.SILENCE and event.reason is not Reason.STATUS:
+        elif event.outcome is Outcome.NO_RESPONSE and event.reason is not Reason.STATUS:
             level = logging.ERROR if event.reason is Reason.INTERNAL_ERROR else logging.WARNING
             held = self._silences.admit(event.client, event.reason, event.repeated or 1)
         if held is None or not self._logger.is_enabled_for(level):
             return
         self._logger.log(
             level,
-            SAID[event.outcome],
+            OUTCOME_TEXTS[event.outcome],
             reason=event.reason,
             client=event.client,
-            source=event.source,
+            client_address=event.client_address,
             **_filled(
                 user=event.user,
-                login=event.login,
-                calling_station=event.calling_station,
+                session=event.session,
+                calling_station_id=event.calling_station_id,
                 phone=event.phone,
                 repeated=event.repeated,
                 suppressed=held,
@@ -195,26 +179,21 @@ class Log:
             ),
         )
 
-    def _discarded(self, discarded: Discarded) -> None:
+    def _discarded(self, discarded: DiscardRecord) -> None:
         held = self._discards.admit(discarded.client, discarded.reason)
         if held is None:
             return
         self._logger.warning(
             "datagram discarded",
             reason=discarded.reason,
-            source=discarded.source,
+            client_address=discarded.client_address,
             **_filled(client=discarded.client, detail=discarded.detail, suppressed=held),
         )
 
-    def _called(self, called: Called) -> None:
-        if called.alarm:
-            code = _CODE.search(called.detail)
-            fix = MENDS.get(code.group(), OTHER_MEND) if code else OTHER_MEND
-        else:
-            fix = ""
-        if called.alarm or called.result in (CallResult.NOT_PLACED, CallResult.UNKNOWN):
+    def _called(self, called: PlacementRecord) -> None:
+        if called.alarm or called.result in (CallResult.NOT_PLACED, CallResult.INDETERMINATE):
             level = logging.WARNING
-        elif called.result is CallResult.NUMBER_REFUSED:
+        elif called.result is CallResult.NUMBER_REJECTED:
             level = logging.INFO
         else:
             level = logging.DEBUG
@@ -225,9 +204,9 @@ class Log:
             "call asked for",
             result=called.result,
             provider=called.provider,
-            login=called.login,
+            session=called.session,
             phone=called.phone,
-            **_filled(reference=called.reference, detail=called.detail, fix=fix),
+            **_filled(reference=called.reference, detail=called.detail, fix=called.fix),
         )
 
 
@@ -251,5 +230,5 @@ def _readable(_logger: WrappedLogger, _method: str, fields: EventDict) -> EventD
     return fields
 
 
-def _shown(step: Step) -> str:
+def _shown(step: TraceStep) -> str:
     return f"{step.name} {step.after:.4f}{f' ({step.detail})' if step.detail else ''}"

@@ -15,7 +15,7 @@ from prometheus_client.samples import Sample
 
 SHARED = frozenset(
     {
-        "radius_voice_open_challenges",
+        "radius_voice_open_sessions",
         "radius_voice_bypass_active",
         "radius_voice_development",
         "radius_voice_build_info",
@@ -47,28 +47,28 @@ class _Merged(Collector):
     def collect(self) -> Iterable[Metric]:
         for family in self._families.values():
             values = self._values[family.name]
-            one = Metric(family.name, family.documentation, family.type)
-            one.samples = [Sample(name, dict(labels), value) for (name, labels), value in values.items()]
-            yield one
+            merged_family = Metric(family.name, family.documentation, family.type)
+            merged_family.samples = [Sample(name, dict(labels), value) for (name, labels), value in values.items()]
+            yield merged_family
 
 
 def _only_grows(family: Metric) -> bool:
     return family.type in {"counter", "histogram"}
 
 
-def merged(pages: Iterable[str], silent: Iterable[str] = ()) -> bytes:
-    """The sum of the pages, in Prometheus's text format. Of `silent` pages only counters and histograms count."""
-    both = _Merged()
+def merged(pages: Iterable[str], ended: Iterable[str] = ()) -> bytes:
+    """The sum of the pages, in Prometheus's text format. Of the `ended` pages only counters and histograms count."""
+    sums = _Merged()
     for page in pages:
-        both.add(page, lambda _: True)
-    for page in silent:
-        both.add(page, _only_grows)
+        sums.add(page, lambda _: True)
+    for page in ended:
+        sums.add(page, _only_grows)
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(both)
+    registry.register(sums)
     return generate_latest(registry)
 
 
-class Ledger:
+class MetricsMerger:
     """Merges the pages of all workers so that no counter decreases when a worker is replaced.
 
     The counts are also kept in the file `path`, so that they survive a restart of this process. What a worker counted
@@ -82,19 +82,19 @@ class Ledger:
         with suppress(FileNotFoundError, ValueError):
             self._ended, self._last = json.loads(path.read_bytes())
 
-    def page(self, told: Mapping[int, tuple[int, str]]) -> bytes:
-        """The merged page. `told` has, by worker, the number of the process that responded (1, 2, ...) and its page."""
-        for worker, (birth, page) in told.items():
-            before, counted = self._last.get(str(worker), (birth, ""))
-            if before != birth:
+    def page(self, responses: Mapping[int, tuple[int, str]]) -> bytes:
+        """The merged page. `responses` has, by worker, which of its processes responded (1, 2, ...) and its page."""
+        for worker, (process, page) in responses.items():
+            before, counted = self._last.get(str(worker), (process, ""))
+            if before != process:
                 self._ended = merged([], [self._ended, counted]).decode()
-            self._last[str(worker)] = (birth, page)
+            self._last[str(worker)] = (process, page)
         self._write()
-        silent = [page for worker, (_, page) in self._last.items() if int(worker) not in told]
-        return merged([page for _, page in told.values()], [self._ended, *silent])
+        missing = [page for worker, (_, page) in self._last.items() if int(worker) not in responses]
+        return merged([page for _, page in responses.values()], [self._ended, *missing])
 
     def _write(self) -> None:
-        whole = self._path.with_suffix(".new")
+        complete = self._path.with_suffix(".new")
         with suppress(OSError):  # the next page writes it again
-            whole.write_text(json.dumps([self._ended, self._last]))
-            whole.replace(self._path)
+            complete.write_text(json.dumps([self._ended, self._last]))
+            complete.replace(self._path)

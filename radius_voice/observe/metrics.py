@@ -15,18 +15,18 @@ from prometheus_client.registry import Collector
 
 from radius_voice import __version__
 from radius_voice.events import (
-    Called,
     CallResult,
+    CallStatusRecord,
     Discard,
-    Discarded,
-    Ended,
-    Event,
-    Followed,
-    Lifecycle,
+    DiscardRecord,
+    EventRecord,
+    ExpiryRecord,
     Outcome,
+    PlacementRecord,
     Reason,
-    Recorded,
-    Resent,
+    RequestRecord,
+    ResendRecord,
+    ServiceRecord,
 )
 from radius_voice.login.model import CallStatus
 
@@ -44,13 +44,14 @@ RING_BUCKETS = (0.05, 0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 2.5, 5, 10, 30)
 class Readings:
     """Functions that are called each time a page is generated. None may block or raise."""
 
-    open_challenges: Callable[[], int]
-    logins_in_flight: Callable[[], int]
+    open_sessions: Callable[[], int]
+    requests_in_progress: Callable[[], int]
     bypass_active: Callable[[], bool]
     development: Callable[[], bool]
     audit_failures: Callable[[], int]
     worker_deaths: Callable[[], int]
     syslog_dropped: Callable[[], int]
+    log_lines_lost: Callable[[], int]
     users_files_invalid: Callable[[], Mapping[str, bool]]
 
 
@@ -69,19 +70,35 @@ class Metrics:
             return Histogram(f"radius_voice_{name}", text, buckets=buckets, registry=registry)
 
         # `labels()` costs three times as much as counting, so children are cached.
-        self._requests = _Children(counter("requests_total", "Verified requests decided", "client", "outcome"))
-        self._secrets = _Children(counter("secret_uses_total", "Requests by shared secret", "client", "secret"))
+        self._requests = _Children(
+            counter("requests_total", "Verified requests by client and outcome", "client", "outcome")
+        )
+        self._secrets = _Children(
+            counter("secret_uses_total", "Verified requests by shared secret, for clients with two", "client", "secret")
+        )
         self._reasons = _Children(counter("reasons_total", "Verified requests by reason", "reason"))
-        self._discards = _Children(counter("discards_total", "Datagrams dropped unseen", "client", "reason"))
+        self._discards = _Children(
+            counter("discards_total", "Datagrams discarded before their login was processed", "client", "reason")
+        )
         self._duplicates = _Children(counter("duplicates_total", "Retransmissions received", "client"))
-        self._calls = _Children(counter("calls_total", "Calls asked of a provider", "provider", "result"))
-        self._followed = _Children(counter("calls_followed_total", "Changes of calls", "provider", "status"))
-        self._alarms = _Children(counter("provider_alarms_total", "Answers that need an administrator", "provider"))
+        self._calls = _Children(counter("calls_total", "Requests to a provider to place a call", "provider", "result"))
+        self._followed = _Children(
+            counter("call_status_changes_total", "Status changes of placed calls", "provider", "status")
+        )
+        self._alarms = _Children(
+            counter("provider_alarms_total", "Responses of a provider that need an administrator", "provider")
+        )
         self._reloads = _Children(counter("reloads_total", "Reloads of the configuration", "result"))
-        self._abandoned = counter("abandoned_total", "Logins whose code never came")
-        self._login = histogram("login_seconds", "From the first packet of a login to its Accept", LOGIN_BUCKETS)
-        self._decision = histogram("decision_seconds", "From a packet's arrival to its decision", DECISION_BUCKETS)
-        self._ring = histogram("ring_seconds", "From a packet's arrival to the provider's answer", RING_BUCKETS)
+        self._abandoned = counter("expired_sessions_total", "Logins that expired without a code")
+        self._login = histogram(
+            "login_seconds", "Seconds from a login's first packet to its Access-Accept", LOGIN_BUCKETS
+        )
+        self._decision = histogram(
+            "decision_seconds", "Seconds from a packet's arrival to its decision", DECISION_BUCKETS
+        )
+        self._ring = histogram(
+            "placement_seconds", "Seconds from a packet's arrival to the provider's response", RING_BUCKETS
+        )
         self._clients: frozenset[str] = frozenset()
         self._providers: frozenset[str] = frozenset()
         for reason in Reason:
@@ -114,32 +131,32 @@ class Metrics:
             for status in CallStatus:
                 self._followed.get(provider, status)
 
-    def __call__(self, record: Recorded) -> None:
+    def __call__(self, record: EventRecord) -> None:
         """Count `record`."""
-        if isinstance(record, Event):
+        if isinstance(record, RequestRecord):
             self._request(record)
-        elif isinstance(record, Discarded):
+        elif isinstance(record, DiscardRecord):
             client = self._client(record.client) if record.client else UNKNOWN_CLIENT
             self._discards.get(client, record.reason).inc()
             if record.reason is Discard.DUPLICATE:
                 self._duplicates.get(client).inc()
-        elif isinstance(record, Resent):
+        elif isinstance(record, ResendRecord):
             self._duplicates.get(self._client(record.client)).inc()
-        elif isinstance(record, Called):
+        elif isinstance(record, PlacementRecord):
             self._called(record)
-        elif isinstance(record, Followed):
+        elif isinstance(record, CallStatusRecord):
             status = record.status if record.status in STATUSES else OTHER
             self._followed.get(self._provider(record.provider), status).inc()
-        elif isinstance(record, Ended):
+        elif isinstance(record, ExpiryRecord):
             self._abandoned.inc(record.count)
-        elif isinstance(record, Lifecycle):
+        elif isinstance(record, ServiceRecord):
             self._lifecycle(record)
 
     def page(self) -> bytes:
         """All metrics in Prometheus's text format."""
         return generate_latest(self._registry)
 
-    def _request(self, event: Event) -> None:
+    def _request(self, event: RequestRecord) -> None:
         client = self._client(event.client)
         self._requests.get(client, event.outcome).inc()
         self._reasons.get(event.reason).inc()
@@ -149,16 +166,16 @@ class Metrics:
         if event.outcome is Outcome.ACCEPT and event.login_seconds > 0:
             self._login.observe(event.login_seconds)
 
-    def _called(self, called: Called) -> None:
+    def _called(self, called: PlacementRecord) -> None:
         provider = self._provider(called.provider)
         self._calls.get(provider, called.result).inc()
         self._ring.observe(called.seconds)
         if called.alarm:
             self._alarms.get(provider).inc()
 
-    def _lifecycle(self, lifecycle: Lifecycle) -> None:
-        if lifecycle.what in RELOADS:
-            self._reloads.get(RELOADS[lifecycle.what]).inc()
+    def _lifecycle(self, lifecycle: ServiceRecord) -> None:
+        if lifecycle.event in RELOADS:
+            self._reloads.get(RELOADS[lifecycle.event]).inc()
 
     def _client(self, name: str) -> str:
         return name if name in self._clients else OTHER
@@ -190,10 +207,10 @@ class _Read(Collector):
     def collect(self) -> Iterator[Metric]:
         read = self._readings
         gauges = {
-            "open_challenges": ("Logins that wait for their code", read.open_challenges),
-            "logins_in_flight": ("Packets being decided", read.logins_in_flight),
-            "bypass_active": ("1 while a bypass lets people in without a call", read.bypass_active),
-            "development": ("1 when a provider is configured that calls nobody", read.development),
+            "open_sessions": ("Logins that wait for a code", read.open_sessions),
+            "requests_in_progress": ("Packets being processed", read.requests_in_progress),
+            "bypass_active": ("1 while a bypass can accept logins without a call", read.bypass_active),
+            "development": ("1 with development: true, which allows providers that place no calls", read.development),
         }
         for name, (text, value) in gauges.items():
             yield GaugeMetricFamily(f"radius_voice_{name}", text, value=float(value()))
@@ -204,9 +221,10 @@ class _Read(Collector):
             invalid.add_metric([name], float(state))
         yield invalid
         counters = {
-            "audit_failures": ("Audit records not written", read.audit_failures),
-            "syslog_dropped": ("Audit records that the syslog queue had no place for", read.syslog_dropped),
-            "worker_deaths": ("Workers that died and were replaced", read.worker_deaths),
+            "audit_failures": ("Audit records lost, and failures to reopen the audit log", read.audit_failures),
+            "syslog_dropped": ("Audit records dropped because the syslog queue was full", read.syslog_dropped),
+            "log_lines_lost": ("Lines of the log and of --debug that were not written", read.log_lines_lost),
+            "worker_deaths": ("Unexpected ends of worker and watcher processes", read.worker_deaths),
         }
         for name, (text, value) in counters.items():
             yield CounterMetricFamily(f"radius_voice_{name}", text, value=float(value()))

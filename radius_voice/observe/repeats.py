@@ -7,13 +7,15 @@ packet could fill the disk.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from radius_voice.events import Event, Observer, Outcome, Reason, Recorded
+from msgspec.structs import replace
+
+from radius_voice.events import EventRecord, Observer, Outcome, Reason, RequestRecord
 
 PERIOD = 60.0
 MAX_TRACKED = 10_000
-MAX_SOURCES = 16
+MAX_ADDRESSES = 16
 
 _Key = tuple[str, int, Outcome, Reason]
 
@@ -26,16 +28,16 @@ class _Tracked:
     """
 
     due: float
-    sources: set[str] = field(default_factory=set)
+    client_addresses: set[str] = field(default_factory=set)
     count: int = 0
-    latest: Event | None = None
+    latest: RequestRecord | None = None
 
 
-class Repeats:
+class RepeatMerger:
     """An observer that passes records to `readers` and holds back those of identical requests.
 
     Requests are identical if client, octets, outcome and reason are the same. The first from each address passes, for
-    up to `MAX_SOURCES` addresses. Accepts and challenges pass unless they repeat an earlier result. A record written
+    up to `MAX_ADDRESSES` addresses. Accepts and challenges pass unless they repeat an earlier result. A record written
     later has in `repeated` the number of packets that it stands for. At most `MAX_TRACKED` packets are tracked; above
     that, the one whose record is due first is written and no longer tracked. `now` is monotonic seconds.
     """
@@ -45,9 +47,9 @@ class Repeats:
         self._now = now
         self._tracked: dict[_Key, _Tracked] = {}  # in the order in which records are due
 
-    def __call__(self, record: Recorded) -> None:
+    def __call__(self, record: EventRecord) -> None:
         """Pass `record` to the readers, or hold it back."""
-        if isinstance(record, Event) and _can_be_replayed(record):
+        if isinstance(record, RequestRecord) and _can_be_replayed(record):
             self.write_due()
             if self._held_back(record):
                 return
@@ -61,42 +63,42 @@ class Repeats:
             if tracked.due > now:
                 return
             if self._leaves(key):
-                self._tracked[key] = _Tracked(now + PERIOD, tracked.sources)
+                self._tracked[key] = _Tracked(now + PERIOD, tracked.client_addresses)
 
     def write_rest(self) -> None:
         """Write everything that is held back, because the service stops."""
         for key in list(self._tracked):
             self._leaves(key)
 
-    def _held_back(self, event: Event) -> bool:
+    def _held_back(self, event: RequestRecord) -> bool:
         key = (event.client, event.packet, event.outcome, event.reason)
         tracked = self._tracked.get(key)
         if tracked is None:
             if len(self._tracked) >= MAX_TRACKED:
                 self._leaves(next(iter(self._tracked)))
             tracked = self._tracked[key] = _Tracked(self._now() + PERIOD)
-        if event.source not in tracked.sources and len(tracked.sources) < MAX_SOURCES:
-            tracked.sources.add(event.source)
+        if event.client_address not in tracked.client_addresses and len(tracked.client_addresses) < MAX_ADDRESSES:
+            tracked.client_addresses.add(event.client_address)
             return False
         tracked.count += 1
         tracked.latest = event
         return True
 
     def _leaves(self, key: _Key) -> bool:
-        """Stop tracking a packet and write what was held back; returns whether anything was."""
+        """Stop tracking a packet and write its record if one is held back; returns whether one was."""
         tracked = self._tracked.pop(key)
         if tracked.latest is None:
             return False
         self._write(replace(tracked.latest, repeated=tracked.count))
         return True
 
-    def _write(self, record: Recorded) -> None:
+    def _write(self, record: EventRecord) -> None:
         for reader in self._readers:
             reader(record)
 
 
-def _can_be_replayed(event: Event) -> bool:
+def _can_be_replayed(event: RequestRecord) -> bool:
     """Whether copies of the packet may get the same result again. `packet` is 0 if its octets are not known."""
     repeatable = (Reason.STATUS, Reason.REPEATED, Reason.JOINED)
-    again = event.outcome in (Outcome.REJECT, Outcome.SILENCE) or event.reason in repeatable
+    again = event.outcome in (Outcome.REJECT, Outcome.NO_RESPONSE) or event.reason in repeatable
     return event.packet != 0 and again

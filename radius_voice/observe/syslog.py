@@ -16,7 +16,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
-LONGEST_QUEUE = 10_000
+MAX_QUEUED_LINES = 10_000
 SENT_AT_ONCE = 200
 CONNECT_SECONDS = 5.0
 RETRY_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0)
@@ -24,7 +24,7 @@ AUTHPRIV_INFO = 10 * 8 + 6
 
 
 class Syslog:
-    """Sends audit lines. `now` is wall-clock seconds; `complain` is called when the connection fails."""
+    """Sends audit lines. `now` is wall-clock seconds; `warn` is called when the connection fails."""
 
     def __init__(
         self,
@@ -32,14 +32,14 @@ class Syslog:
         port: int,
         tls: ssl.SSLContext | None,
         now: Callable[[], float],
-        complain: Callable[[str], None],
-        longest_queue: int = LONGEST_QUEUE,
+        warn: Callable[[str], None],
+        longest_queue: int = MAX_QUEUED_LINES,
     ) -> None:
         self._host = host
         self._port = port
         self._tls = tls
         self._now = now
-        self._complain = complain
+        self._warn = warn
         self._longest_queue = longest_queue
         self._waiting: deque[bytes] = deque()
         self._news = asyncio.Event()
@@ -68,9 +68,7 @@ class Syslog:
                 await self._send_all()
             except (OSError, TimeoutError) as problem:
                 if failures == 0:
-                    self._complain(
-                        f"audit.syslog: {self._host} port {self._port}: {type(problem).__name__}; trying again"
-                    )
+                    self._warn(f"audit.syslog: {self._host} port {self._port}: {type(problem).__name__}; trying again")
                 await asyncio.sleep(RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)])
                 failures += 1
             else:

@@ -19,7 +19,7 @@ from pyrad.dictionary import Dictionary
 VENDOR_SPECIFIC = 26
 HEADER = 2  # octets: type and length
 LONGEST = 253
-LONGEST_VENDOR_VALUE = LONGEST - 6  # vendor id, vendor type, vendor length (RFC 2865 section 5.26)
+MAX_VENDOR_VALUE_OCTETS = LONGEST - 6  # vendor id, vendor type, vendor length (RFC 2865 section 5.26)
 HIGHEST_TAG = 0x1F  # RFC 2868 section 3.1
 TAGGED_BITS = 24  # the tag takes the first of an integer's four octets
 
@@ -74,7 +74,7 @@ VENDORS = {
     "pfSense": "pfsense",
 }
 """Prefix of a vendor's attribute names -> suffix of its FreeRADIUS dictionary (`cisco`: dictionary.cisco)."""
-LONGEST_NUMBER = 20  # decimal digits of a 64-bit integer
+MAX_INTEGER_DIGITS = 20  # decimal digits of a 64-bit integer
 BITS = {"byte": 8, "short": 16, "integer": 32, "date": 32, "integer64": 64}
 EXAMPLES = {
     "ipaddr": "an IPv4 address, like 192.0.2.1",
@@ -144,7 +144,7 @@ class Names:
         if known.encrypted:
             raise ValueError(f"{plain}: encrypted attributes cannot be set by reply rules; remove it")
         octets = _with_tag(known, tag, value) if known.tagged else _untagged(known, tag, value)
-        longest = LONGEST_VENDOR_VALUE if known.vendor else LONGEST
+        longest = MAX_VENDOR_VALUE_OCTETS if known.vendor else LONGEST
         if not 0 < len(octets) <= longest:
             raise ValueError(f"{plain}: a value is 1 to {longest} octets, this one has {len(octets)}")
         if known.vendor:
@@ -217,7 +217,7 @@ def _like(word: str, words: Mapping[str, object]) -> str:
 
 def _untagged(known: _Attribute, tag: str, value: str | int | bytes) -> bytes:
     if tag:
-        raise ValueError(f"{known.name}: takes no tag; write the name alone")
+        raise ValueError(f"{known.name}: takes no tag; write only the name")
     return _octets(known, value, BITS.get(known.kind, 0))
 
 
@@ -256,7 +256,7 @@ def _octets(known: _Attribute, value: str | int | bytes, bits: int) -> bytes:
 def _number(known: _Attribute, value: str | int | bytes, bits: int) -> int:
     if isinstance(value, str) and value in known.values:
         return known.values[value]
-    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= LONGEST_NUMBER:
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= MAX_INTEGER_DIGITS:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         names = f", or one of {', '.join(known.values)}" if known.values else ""

@@ -26,15 +26,14 @@ STATE = 24
 VENDOR_SPECIFIC = 26
 CALLING_STATION_ID = 31
 PROXY_STATE = 33
-CHAP_CHALLENGE = 60
 PROMPT = 76
 EAP_MESSAGE = 79
 MESSAGE_AUTHENTICATOR = 80
 
 HEADER = 20
-LONGEST = 4096
-LONGEST_VALUE = 253
-MOST_ATTRIBUTES = 200
+MAX_PACKET_OCTETS = 4096
+MAX_VALUE_OCTETS = 253
+MAX_ATTRIBUTES = 200
 ROOM_FOR_REPLY = 1024
 """Octets of a response that are reserved for everything but Proxy-State."""
 _ZEROS = bytes(16)
@@ -84,7 +83,7 @@ def decode(datagram: bytes) -> Packet:
     if len(datagram) < HEADER:
         raise MalformedPacket("shorter than a header")
     length = datagram[2] << 8 | datagram[3]
-    if not HEADER <= length <= LONGEST:
+    if not HEADER <= length <= MAX_PACKET_OCTETS:
         raise MalformedPacket("Length out of range")
     if len(datagram) < length:
         raise MalformedPacket("shorter than its Length")
@@ -111,7 +110,7 @@ def _split(raw: bytes) -> tuple[list[Attribute], int]:
             message_authenticator = offset
         attributes.append((kind, raw[offset + 2 : offset + size]))
         offset += size
-    if len(attributes) > MOST_ATTRIBUTES:
+    if len(attributes) > MAX_ATTRIBUTES:
         raise MalformedPacket("more than 200 attributes")
     return attributes, message_authenticator
 
@@ -137,8 +136,8 @@ def encode_reply(code: int, request: Packet, attributes: Iterable[Attribute], se
     """
     tail = _join([*attributes, *((PROXY_STATE, value) for value in request.every(PROXY_STATE))])
     length = HEADER + 18 + len(tail)
-    if length > LONGEST:
-        raise ValueError(f"a reply of {length} octets; at most {LONGEST} fit")
+    if length > MAX_PACKET_OCTETS:
+        raise ValueError(f"a reply of {length} octets; at most {MAX_PACKET_OCTETS} fit")
     head = bytes((code, request.identifier, length >> 8, length & 255))
     authenticator = request.authenticator
     mac = hmac.digest(secret, head + authenticator + _MA_HEAD + _ZEROS + tail, "md5")
@@ -152,8 +151,8 @@ def encode_request(
     """A request's octets, Message-Authenticator first; `authenticator` is 16 new random octets. Raises ValueError."""
     tail = _join(attributes)
     length = HEADER + 18 + len(tail)
-    if length > LONGEST:
-        raise ValueError(f"a request of {length} octets; at most {LONGEST} fit")
+    if length > MAX_PACKET_OCTETS:
+        raise ValueError(f"a request of {length} octets; at most {MAX_PACKET_OCTETS} fit")
     head = bytes((code, identifier, length >> 8, length & 255)) + authenticator
     return head + _MA_HEAD + hmac.digest(secret, head + _MA_HEAD + _ZEROS + tail, "md5") + tail
 
@@ -176,7 +175,7 @@ def verify_reply(reply: Packet, request_authenticator: bytes, secret: bytes) -> 
 def _join(attributes: Sequence[Attribute]) -> bytes:
     parts: list[bytes] = []
     for kind, value in attributes:
-        if len(value) > LONGEST_VALUE:
-            raise ValueError(f"attribute {kind} of {len(value)} octets; at most {LONGEST_VALUE} fit")
+        if len(value) > MAX_VALUE_OCTETS:
+            raise ValueError(f"attribute {kind} of {len(value)} octets; at most {MAX_VALUE_OCTETS} fit")
         parts.append(bytes((kind, len(value) + 2)) + value)
     return b"".join(parts)

@@ -1,14 +1,13 @@
-"""User-Password encryption, and CHAP responses.
+"""User-Password encryption, and the text of what users type.
 
 Pure. Section numbers are RFC 2865's.
 """
 
 from __future__ import annotations
 
-import hmac
 from hashlib import md5
 
-LONGEST_PASSWORD = 128
+MAX_PASSWORD_OCTETS = 128
 BLOCK = 16
 
 
@@ -22,7 +21,7 @@ def _mask(secret: bytes, previous: bytes) -> int:
 
 def hide(password: bytes, secret: bytes, authenticator: bytes) -> bytes:
     """The encrypted value of User-Password (section 5.2). Raises ValueError for more than 128 octets."""
-    if len(password) > LONGEST_PASSWORD:
+    if len(password) > MAX_PASSWORD_OCTETS:
         raise ValueError("a password of more than 128 octets does not fit into User-Password")
     padded = password.ljust(max(BLOCK, -(-len(password) // BLOCK) * BLOCK), b"\0")
     hidden, previous = b"", authenticator
@@ -38,7 +37,7 @@ def reveal(hidden: bytes, secret: bytes, authenticator: bytes) -> bytes:
 
     Raises MalformedPassword if the length is wrong. A wrong secret gives random octets.
     """
-    if not BLOCK <= len(hidden) <= LONGEST_PASSWORD or len(hidden) % BLOCK:
+    if not BLOCK <= len(hidden) <= MAX_PASSWORD_OCTETS or len(hidden) % BLOCK:
         raise MalformedPassword("User-Password is not 16 to 128 octets in blocks of 16")
     password, previous = b"", authenticator
     for start in range(0, len(hidden), BLOCK):
@@ -46,15 +45,6 @@ def reveal(hidden: bytes, secret: bytes, authenticator: bytes) -> bytes:
         password += (int.from_bytes(block) ^ _mask(secret, previous)).to_bytes(BLOCK)
         previous = block
     return password.rstrip(b"\0")
-
-
-def chap_matches(chap_password: bytes, challenge: bytes, password: bytes) -> bool:
-    """Whether CHAP-Password is the response to `challenge` for that password (section 5.3).
-
-    The challenge is the value of CHAP-Challenge (60), or the Request Authenticator if that is absent.
-    """
-    digest = md5(chap_password[:1] + password + challenge, usedforsecurity=False).digest()
-    return hmac.compare_digest(digest, chap_password[1:])
 
 
 def text_of(octets: bytes) -> str:

@@ -38,7 +38,7 @@ SUBRESOURCES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class Throttle:
     """Durations of the stages of a call, in seconds."""
 
     queued: float
@@ -70,7 +70,7 @@ class Call:
         return "ringing" if now >= self.rings_at else "queued"
 
     def over(self, now: float) -> bool:
-        """Whether it has ended, by itself or by a request."""
+        """Whether it has ended."""
         return now >= self.ends_at
 
     def end(self, status: str, now: float) -> None:
@@ -78,13 +78,13 @@ class Call:
         self.ends_at, self.cut = now, status
 
 
-def placed(to: str, from_number: str, said: str, *, timeout: float, pace: Pace, now: float) -> Call:
+def placed(to: str, from_number: str, said: str, *, timeout: float, pace: Throttle, now: float) -> Call:
     """A new call, with the times of all its stages. `timeout` is how many seconds it may ring."""
     fate = FATES.get(to, Fate.ANSWERED)
     rings_at = now + pace.queued
     if fate is Fate.ANSWERED and pace.ringing > timeout:
         fate = Fate.NO_ANSWER
-    rung = rings_at + (timeout if fate is Fate.NO_ANSWER else pace.ringing)
+    ringing_ends_at = rings_at + (timeout if fate is Fate.NO_ANSWER else pace.ringing)
     return Call(
         sid=f"CA{secrets.token_hex(16)}",
         to=to,
@@ -92,8 +92,8 @@ def placed(to: str, from_number: str, said: str, *, timeout: float, pace: Pace, 
         said=said if fate is Fate.ANSWERED else "",
         placed_at=now,
         rings_at=rings_at,
-        picks_up_at=rung,
-        ends_at=rung + pace.talking if fate is Fate.ANSWERED else rung,
+        picks_up_at=ringing_ends_at,
+        ends_at=ringing_ends_at + pace.talking if fate is Fate.ANSWERED else ringing_ends_at,
         fate=fate,
     )
 

@@ -64,7 +64,7 @@ class Misbehaviour(Enum):
     ERROR = "500"
     ERROR_PLACED = "500, placed"
     RESET = "reset"
-    SILENCE = "silence"
+    NO_RESPONSE = "no response"
     GARBAGE = "garbage"
 
 
@@ -95,7 +95,7 @@ MISBEHAVIOURS = {
     "+15005550030": Misbehaviour.ERROR,
     "+15005550031": Misbehaviour.ERROR_PLACED,
     "+15005550032": Misbehaviour.RESET,
-    "+15005550033": Misbehaviour.SILENCE,
+    "+15005550033": Misbehaviour.NO_RESPONSE,
     "+15005550034": Misbehaviour.GARBAGE,
 }
 

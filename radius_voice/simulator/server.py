@@ -22,9 +22,9 @@ from typing import Any
 
 from aiohttp import web
 
-from radius_voice.simulator.calls import API, Call, Calls, Pace, history, page_of, placed, resource, written
+from radius_voice.simulator.calls import API, Call, Calls, Throttle, history, page_of, placed, resource, written
 from radius_voice.simulator.numbers import GOOD_FROM, MISBEHAVIOURS, Misbehaviour, Refusal, refused_from, refused_to
-from radius_voice.simulator.twiml import MAX_LENGTH, BadTwiml, heard
+from radius_voice.simulator.twiml import MAX_LENGTH, BadTwiml, spoken_text
 
 ACCOUNT = API + "/Accounts/{account}"
 MAX_RING = 600
@@ -77,7 +77,7 @@ class Simulator:
         self._token = auth_token.encode()
         self._latency = latency
         self._fail_rate = fail_rate
-        self._pace = Pace(queue_seconds, ring_seconds, talk_seconds)
+        self._pace = Throttle(queue_seconds, ring_seconds, talk_seconds)
         self._clock = clock
         self._chance = chance
         self._calls = Calls()
@@ -111,7 +111,7 @@ class Simulator:
         if self._runner is not None:
             await self._runner.cleanup()
 
-    def heard(self, to: str | None = None) -> list[dict[str, Any]]:
+    def calls_to(self, to: str | None = None) -> list[dict[str, Any]]:
         """The calls and what they said, oldest first, as in `GET /simulator/calls`; `to` filters by number."""
         now = self._clock()
         return [history(call, now) for call in self._calls.oldest_first(to)]
@@ -174,7 +174,7 @@ class Simulator:
     async def _misbehave(self, how: Misbehaviour, request: web.Request) -> web.StreamResponse:
         if how is Misbehaviour.GARBAGE:
             return web.Response(status=201, text='{"sid": "CA', content_type="application/json")
-        if how is Misbehaviour.SILENCE:
+        if how is Misbehaviour.NO_RESPONSE:
             await self._stopping.wait()
         elif how is Misbehaviour.RESET and request.transport is not None:
             # without SO_LINGER, abort would close the connection normally and not reset it
@@ -255,7 +255,7 @@ class Simulator:
         return _json(_page(request, "outgoing_caller_ids", [], number=0, size=50, more=False))
 
     async def _history(self, request: web.Request) -> web.StreamResponse:
-        return _json(self.heard(request.query.get("to")))
+        return _json(self.calls_to(request.query.get("to")))
 
     def _found(self, request: web.Request) -> Call:
         call = self._calls.get(request.match_info["sid"])
@@ -289,7 +289,7 @@ def _script(form: Mapping[str, str]) -> str | Refusal:
     if len(twiml) > MAX_LENGTH:
         return Refusal(400, BAD_PARAMETER.code, f"Twiml is longer than {MAX_LENGTH} characters")
     try:
-        return heard(twiml)[:MAX_SAID]
+        return spoken_text(twiml)[:MAX_SAID]
     except BadTwiml as mistake:
         return Refusal(400, BAD_TWIML.code, f"{BAD_TWIML.message}: {mistake}")
 

@@ -29,7 +29,7 @@ class BadTwiml(ValueError):
     """TwiML that cannot be run. The message names the mistake."""
 
 
-def heard(twiml: str) -> str:
+def spoken_text(twiml: str) -> str:
     """Everything that is said, in one string; a pause of `SENTENCE_PAUSE` ends a sentence. Raises BadTwiml."""
     said = ""
     for spoken in _run(_parsed(twiml)):

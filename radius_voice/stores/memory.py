@@ -5,12 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from heapq import heappop, heappush
 
-from radius_voice.login.issued import REPEATED_FOR
-from radius_voice.login.limits import settle, storage_key
-from radius_voice.login.model import Limited, Login, LoginKey, Record, Recorded, Spend, Swap
-from radius_voice.login.records import MAX_RECORDS, RECORD_SECONDS
+from radius_voice.login.issued_states import REPEAT_SECONDS
+from radius_voice.login.model import (
+    AlreadyRecorded,
+    CallRef,
+    Limited,
+    LimitOperation,
+    ReplayRecord,
+    Session,
+    SessionKey,
+    SwapResult,
+)
+from radius_voice.login.rate_limits import apply_operations, storage_key
+from radius_voice.login.replay import MAX_RECORDS, RECORD_SECONDS
+from radius_voice.stores.context import StoreContext
+from radius_voice.stores.settings import MemorySettings
 
 SWEPT_AT_ONCE = 1000
+
+
+def create(section: MemorySettings, context: StoreContext) -> MemoryStore:  # noqa: ARG001 - it has no settings
+    """A new store."""
+    return MemoryStore(context.now)
 
 
 class MemoryStore:
@@ -18,71 +34,83 @@ class MemoryStore:
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
-        self._rows: dict[LoginKey, Login] = {}
-        self._ends: list[tuple[float, LoginKey, str]] = []
-        self._live: dict[str, LoginKey] = {}
+        self._sessions: dict[SessionKey, Session] = {}
+        self._ends: list[tuple[float, SessionKey, str]] = []
+        self._live: dict[str, SessionKey] = {}
+        self._calls: dict[CallRef, SessionKey] = {}
         self._waiting = 0
-        self._full_at: dict[str, float] = {}
+        self._tats: dict[str, float] = {}
         self._kept: dict[bytes, tuple[bytes, float]] = {}
         self._records: dict[bool, dict[bytes, tuple[bytes, float]]] = {False: {}, True: {}}
 
-    async def load(self, key: LoginKey) -> Login | None:
+    async def load(self, key: SessionKey) -> Session | None:
         """The current row, or None."""
-        return self._rows.get(key)
+        return self._sessions.get(key)
 
-    async def swap(
-        self, old: Login | None, new: Login, spends: Iterable[Spend] = (), record: Record | None = None
-    ) -> Swap | Limited | Recorded:
-        """Replace `old` with `new`, apply `spends` and write the record, atomically; see `login.ports.Store`."""
+    async def session_of_call(self, call: CallRef) -> Session | None:
+        """The session whose present delivery is that call, or None."""
+        return self._sessions.get(self._calls.get(call, b""))
+
+    async def compare_and_swap(
+        self,
+        old: Session | None,
+        new: Session,
+        operations: Iterable[LimitOperation] = (),
+        record: ReplayRecord | None = None,
+    ) -> SwapResult | Limited | AlreadyRecorded:
+        """Replace `old` with `new`, apply `operations` and write the record, atomically; see `login.ports.Store`."""
         now = self._now()
-        if self._rows.get(new.key) is not old:
-            return Swap.STALE
+        if self._sessions.get(new.key) is not old:
+            return SwapResult.STALE
         recorded = self._recorded(record, now)
         if recorded is not None:
             return recorded
-        holder = self._live.get(new.person)
+        holder = self._live.get(new.user_key)
         live = new.live_at(now)
-        if live and holder is not None and holder != new.key and self._rows[holder].live_at(now):
-            return Swap.BUSY
-        written = settle(spends, self._full_at.get, now)
+        if live and holder is not None and holder != new.key and self._sessions[holder].live_at(now):
+            return SwapResult.BUSY
+        written = apply_operations(operations, self._tats.get, now)
         if isinstance(written, Limited):
             return written
-        self._full_at.update(written)
+        self._tats.update(written)
         self._write(record, now)
-        self._rows[new.key] = new
+        self._sessions[new.key] = new
+        self._index_call(old, new)
         if live:
-            self._live[new.person] = new.key
+            self._live[new.user_key] = new.key
         elif holder == new.key:
-            del self._live[new.person]
+            del self._live[new.user_key]
         self._waiting += _waits(new) - _waits(old)
         if old is None or old.id != new.id:
-            heappush(self._ends, (new.ends_at + REPEATED_FOR, new.key, new.id))
-        return Swap.DONE
+            heappush(self._ends, (new.ends_at + REPEAT_SECONDS, new.key, new.id))
+        return SwapResult.DONE
 
-    async def spend(self, spends: Iterable[Spend], record: Record | None = None) -> Limited | Recorded | None:
-        """Apply `spends` and write a record, atomically."""
+    async def apply_limits(
+        self, operations: Iterable[LimitOperation], record: ReplayRecord | None = None
+    ) -> Limited | AlreadyRecorded | None:
+        """Apply `operations` and write a record, atomically."""
         now = self._now()
         recorded = self._recorded(record, now)
         if recorded is not None:
             return recorded
-        written = settle(spends, self._full_at.get, now)
+        written = apply_operations(operations, self._tats.get, now)
         if isinstance(written, Limited):
             return written
-        self._full_at.update(written)
+        self._tats.update(written)
         self._write(record, now)
         return None
 
-    def _recorded(self, record: Record | None, now: float) -> Recorded | None:
+    def _recorded(self, record: ReplayRecord | None, now: float) -> AlreadyRecorded | None:
         """The stored record that prevents `record` from being written, or None."""
         if record is None:
             return None
         for records in self._records.values():
             value, until = records.get(record.key, (b"", 0.0))
             if until > now and value != record.replaces:
-                return Recorded(value)
+                return AlreadyRecorded(value)
         return None
 
-    def _write(self, record: Record | None, now: float) -> None:
+    def _write(self, record: ReplayRecord | None, now: float) -> None:
         if record is None:
             return
         for records in self._records.values():
@@ -93,20 +121,20 @@ class MemoryStore:
             if len(records) > MAX_RECORDS:
                 del records[next(iter(records))]
 
-    async def full_at(self, spends: Iterable[Spend]) -> dict[Spend, float]:
+    async def arrival_times(self, operations: Iterable[LimitOperation]) -> dict[LimitOperation, float]:
         """The stored time of each limit; 0 where none is stored."""
-        return {spend: self._full_at.get(storage_key(spend), 0.0) for spend in spends}
+        return {operation: self._tats.get(storage_key(operation), 0.0) for operation in operations}
 
-    async def remember(self, key: bytes, value: bytes, ttl: float) -> None:
+    async def put(self, key: bytes, value: bytes, ttl: float) -> None:
         """Keep a value for `ttl` seconds."""
         self._kept[key] = (value, self._now() + ttl)
 
-    async def recall(self, key: bytes) -> bytes | None:
+    async def get(self, key: bytes) -> bytes | None:
         """The value stored under `key`, or None if there is none or it has expired."""
         value, until = self._kept.get(key, (None, 0.0))
         return value if until > self._now() else None
 
-    async def open_logins(self) -> int:
+    async def open_sessions(self) -> int:
         """Number of rows that wait for their code."""
         return self._waiting
 
@@ -115,18 +143,19 @@ class MemoryStore:
         now, abandoned = self._now(), 0
         while self._ends and self._ends[0][0] <= now:
             _, key, login = heappop(self._ends)
-            row = self._rows.get(key)
-            if row is None or row.id != login:
+            session = self._sessions.get(key)
+            if session is None or session.id != login:
                 continue
-            del self._rows[key]
-            if self._live.get(row.person) == key:
-                del self._live[row.person]
-            abandoned += _waits(row)
+            del self._sessions[key]
+            self._index_call(session, None)
+            if self._live.get(session.user_key) == key:
+                del self._live[session.user_key]
+            abandoned += _waits(session)
         self._waiting -= abandoned
-        for name in list(self._full_at)[:SWEPT_AT_ONCE]:
-            full_at = self._full_at.pop(name)
-            if full_at > now:
-                self._full_at[name] = full_at
+        for name in list(self._tats)[:SWEPT_AT_ONCE]:
+            tat = self._tats.pop(name)
+            if tat > now:
+                self._tats[name] = tat
         for kept in [kept for kept, (_, until) in self._kept.items() if until <= now]:
             del self._kept[kept]
         for records in self._records.values():
@@ -134,10 +163,17 @@ class MemoryStore:
                 del records[oldest]
         return abandoned
 
+    def _index_call(self, old: Session | None, new: Session | None) -> None:
+        """Let the call of `new` lead to it, in place of the call of `old`."""
+        if old is not None and old.delivery.ref is not None:
+            self._calls.pop(old.delivery.ref, None)
+        if new is not None and new.delivery.ref is not None:
+            self._calls[new.delivery.ref] = new.key
+
     async def close(self) -> None:
         """Nothing to close."""
 
 
-def _waits(row: Login | None) -> int:
+def _waits(session: Session | None) -> int:
     """1 for a row that waits for its code, else 0."""
-    return int(row is not None and row.verdict is None)
+    return int(session is not None and session.result is None)

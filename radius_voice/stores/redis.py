@@ -1,7 +1,7 @@
-"""Rows and limits in Redis or Valkey, shared by several nodes.
+"""Sessions and limits in Redis or Valkey, shared by several nodes.
 
 Each change is one script, so it is atomic. A reader of Redis can learn only counts and times: names are keyed hashes,
-rows are encrypted. Every key expires. docs/stores.md describes what replication may lose.
+sessions are encrypted. Every key expires. docs/stores.md describes what replication may lose.
 """
 
 from __future__ import annotations
@@ -9,23 +9,50 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from radius_voice.login.issued import REPEATED_FOR
-from radius_voice.login.limits import storage_key
-from radius_voice.login.model import Limited, Login, LoginKey, Record, Recorded, Spend, Swap
+from radius_voice.config.secrets import revealed
+from radius_voice.login.issued_states import REPEAT_SECONDS
+from radius_voice.login.model import (
+    AlreadyRecorded,
+    CallRef,
+    Limited,
+    LimitOperation,
+    ReplayRecord,
+    Session,
+    SessionKey,
+    SwapResult,
+)
+from radius_voice.login.rate_limits import storage_key
+from radius_voice.stores.context import StoreContext
+from radius_voice.stores.encoding import FORMAT, UnreadableSession, decode, encode
 from radius_voice.stores.redis_link import Argument, Link, Servers
-from radius_voice.stores.redis_scripts import AGAIN, COUNT, DROP, SPEND, SWAP, SWEEP
-from radius_voice.stores.rows import FORMAT, UnreadableRow, pack, unpack
+from radius_voice.stores.redis_scripts import AGAIN, APPLY_LIMITS, COMPARE_AND_SWAP, COUNT, DROP, SWEEP
 from radius_voice.stores.sealed import Sealer
+from radius_voice.stores.settings import RedisSettings
 
-ROW = f"row{FORMAT}".encode()
-"""The format is part of a row's name: during a rolling upgrade each node sees only rows that it can read."""
+SESSION = f"session{FORMAT}".encode()
+"""The format is part of a session's name: during a rolling upgrade each node sees only sessions that it can read."""
+
+
+def create(section: RedisSettings, context: StoreContext) -> RedisStore:
+    """The store that `section` describes; it connects when it is first used. Raises ValueError without its password."""
+    servers = Servers(
+        addresses=tuple((each.host, each.port) for each in section.servers),
+        mode=section.mode,
+        service=section.service or "",
+        username=section.username,
+        password=revealed(section.password, "store.password") if section.password is not None else None,
+        tls=section.tls,
+        ca_file=section.ca_file,
+        timeout=section.timeout,
+    )
+    return RedisStore(servers, context.key(), prefix=section.prefix, replicas=section.replicas)
 
 
 class RedisStore:
     """A `Store` that all nodes with the same `key` (`server.key`) share.
 
-    A swap that opens a row, calls again or ends the row succeeds only once `replicas` replicas have it. Without `now`
-    (wall-clock seconds, for tests) the time is that of the Redis server. Methods raise Unavailable.
+    A change that opens a session, places a call or ends the session succeeds only once `replicas` replicas have it.
+    Without `now` (wall-clock seconds, for tests) the time is that of the Redis server. Methods raise Unavailable.
     """
 
     def __init__(
@@ -45,35 +72,50 @@ class RedisStore:
         kinds = (b"requests", b"verified", b"other")
         self._records = [self._sealer.name(kind, b"") for kind in kinds]
 
-    async def load(self, key: LoginKey) -> Login | None:
-        """The current row, or None. A row that cannot be read is deleted: it would block every login under its key.
+    async def load(self, key: SessionKey) -> Session | None:
+        """The current session, or None. An unreadable one is deleted: it would block every login under its key.
 
-        An ended row is returned only once `replicas` replicas have it: its writer may not have seen their
+        An ended session is returned only once `replicas` replicas have it: its writer may not have seen their
         acknowledgement.
         """
-        place = self._sealer.name(ROW, key)
+        return await self._at(self._sealer.name(SESSION, key))
+
+    async def session_of_call(self, call: CallRef) -> Session | None:
+        """The session whose present delivery is that call, or None."""
+        place = await self._link.command("GET", self._call(call))
+        session = None if place is None else await self._at(place)
+        return session if session is not None and session.delivery.ref == call else None
+
+    async def _at(self, place: bytes) -> Session | None:
         sealed = await self._link.command("HGET", place, "body")
         if sealed is None:
             return None
         try:
-            row = unpack(self._sealer.unseal(place, sealed) or b"")
-        except UnreadableRow:
+            session = decode(self._sealer.unseal(place, sealed) or b"")
+        except UnreadableSession:
             await self._link.script(DROP, [place], [sealed])
             return None
-        if self._replicas and row.verdict is not None:
+        if self._replicas and session.result is not None:
             await self._link.script(AGAIN, [place], [], self._replicas)
-        return row
+        return session
 
-    async def swap(
-        self, old: Login | None, new: Login, spends: Iterable[Spend] = (), record: Record | None = None
-    ) -> Swap | Limited | Recorded:
-        """Replace `old` with `new`, apply `spends` and write the record, atomically; see `login.ports.Store`."""
-        spends = tuple(spends)
-        place = self._sealer.name(ROW, new.key)
-        waiting = new.verdict is None
-        live_until = 0.0 if new.call.over else new.call.live_until
-        slot = self._sealer.name(b"live", new.person.encode())
-        keys = [place, slot, self._open, *self._records, *self._limits(spends)]
+    async def compare_and_swap(
+        self,
+        old: Session | None,
+        new: Session,
+        operations: Iterable[LimitOperation] = (),
+        record: ReplayRecord | None = None,
+    ) -> SwapResult | Limited | AlreadyRecorded:
+        """Replace `old` with `new`, apply `operations` and write the record, atomically; see `login.ports.Store`."""
+        operations = tuple(operations)
+        place = self._sealer.name(SESSION, new.key)
+        waiting = new.result is None
+        live_until = 0.0 if new.delivery.over else new.delivery.live_until
+        slot = self._sealer.name(b"live", new.user_key.encode())
+        call = new.delivery.ref
+        placed = call is not None and (old is None or old.delivery.ref != call)
+        call_key = self._call(call) if call is not None else place
+        keys = [place, slot, self._open, *self._records, call_key, *self._limits(operations)]
         arguments = [
             self._clock(),
             *_recording(record),
@@ -82,54 +124,57 @@ class RedisStore:
             _exact(live_until),
             _exact(new.ends_at),
             "open" if waiting else "ended",
-            self._sealer.seal(place, pack(new)),
-            _exact(REPEATED_FOR),
-            *_acts(spends),
+            self._sealer.seal(place, encode(new)),
+            _exact(REPEAT_SECONDS),
+            "call" if placed else "",
+            *_actions(operations),
         ]
-        rings = old is None or (old.id, old.call.number) != (new.id, new.call.number)
-        matters = rings or not waiting
-        told = await self._link.script(SWAP, keys, arguments, self._replicas if matters else 0)
-        return _obstacle(told, spends) or Swap(told.decode())
+        calls = old is None or (old.id, old.delivery.number) != (new.id, new.delivery.number)
+        matters = calls or not waiting
+        reply = await self._link.script(COMPARE_AND_SWAP, keys, arguments, self._replicas if matters else 0)
+        return _obstacle(reply, operations) or SwapResult(reply.decode())
 
-    async def spend(self, spends: Iterable[Spend], record: Record | None = None) -> Limited | Recorded | None:
-        """Apply `spends` and write a record, atomically."""
-        spends = tuple(spends)
-        if not spends and record is None:
+    async def apply_limits(
+        self, operations: Iterable[LimitOperation], record: ReplayRecord | None = None
+    ) -> Limited | AlreadyRecorded | None:
+        """Apply `operations` and write a record, atomically."""
+        operations = tuple(operations)
+        if not operations and record is None:
             return None
-        keys = [*self._records, *self._limits(spends)]
-        told = await self._link.script(SPEND, keys, [self._clock(), *_recording(record), *_acts(spends)])
-        return _obstacle(told, spends)
+        keys = [*self._records, *self._limits(operations)]
+        reply = await self._link.script(APPLY_LIMITS, keys, [self._clock(), *_recording(record), *_actions(operations)])
+        return _obstacle(reply, operations)
 
-    async def full_at(self, spends: Iterable[Spend]) -> dict[Spend, float]:
+    async def arrival_times(self, operations: Iterable[LimitOperation]) -> dict[LimitOperation, float]:
         """The stored time of each limit; 0 where none is stored."""
-        spends = tuple(spends)
-        if not spends:
+        operations = tuple(operations)
+        if not operations:
             return {}
-        told = await self._link.command("MGET", *self._limits(spends))
-        return {spend: float(full_at or 0.0) for spend, full_at in zip(spends, told, strict=True)}
+        reply = await self._link.command("MGET", *self._limits(operations))
+        return {operation: float(tat or 0.0) for operation, tat in zip(operations, reply, strict=True)}
 
-    async def remember(self, key: bytes, value: bytes, ttl: float) -> None:
+    async def put(self, key: bytes, value: bytes, ttl: float) -> None:
         """Keep a value for `ttl` seconds."""
         place = self._sealer.name(b"kept", key)
         await self._link.command("SET", place, self._sealer.seal(place, value), "PX", max(1, round(ttl * 1000)))
 
-    async def recall(self, key: bytes) -> bytes | None:
+    async def get(self, key: bytes) -> bytes | None:
         """The value stored under `key`, or None if there is none or it has expired."""
         place = self._sealer.name(b"kept", key)
         sealed = await self._link.command("GET", place)
         return None if sealed is None else self._sealer.unseal(place, sealed)
 
-    async def open_logins(self) -> int:
-        """Number of rows that wait for their code, over all nodes."""
+    async def open_sessions(self) -> int:
+        """Number of sessions that wait for their code, over all nodes."""
         return int(await self._link.script(COUNT, [self._open], [self._clock()]))
 
     async def sweep(self) -> int:
-        """Delete expired records; returns how many rows expired while they waited for a code.
+        """Delete expired records; returns how many sessions expired while they waited for a code.
 
-        Each such row is counted once, by one of the nodes. Everything else expires in Redis.
+        Each is counted once, by one of the nodes. Everything else expires in Redis.
         """
         keys = [self._open, *self._records]
-        return int(await self._link.script(SWEEP, keys, [self._clock(), _exact(REPEATED_FOR)]))
+        return int(await self._link.script(SWEEP, keys, [self._clock(), _exact(REPEAT_SECONDS)]))
 
     async def close(self) -> None:
         """Close the connections."""
@@ -138,13 +183,16 @@ class RedisStore:
     def _clock(self) -> str:
         return _exact(self._now()) if self._now else ""
 
-    def _limits(self, spends: Iterable[Spend]) -> list[bytes]:
-        return [self._sealer.name(b"limit", storage_key(spend).encode()) for spend in spends]
+    def _call(self, call: CallRef) -> bytes:
+        return self._sealer.name(b"call", f"{call.provider}\0{call.reference}".encode())
+
+    def _limits(self, operations: Iterable[LimitOperation]) -> list[bytes]:
+        return [self._sealer.name(b"limit", storage_key(operation).encode()) for operation in operations]
 
 
-def _stamp(row: Login) -> str:
-    """Distinguishes the states of the rows under one key."""
-    return f"{row.version}:{row.id}"
+def _stamp(session: Session) -> str:
+    """Distinguishes the versions of the sessions under one key."""
+    return f"{session.version}:{session.id}"
 
 
 def _exact(number: float) -> str:
@@ -152,22 +200,22 @@ def _exact(number: float) -> str:
     return format(number, ".17g")
 
 
-def _acts(spends: Iterable[Spend]) -> Iterable[Argument]:
-    for spend in spends:
-        yield from (spend.limit.burst, _exact(spend.limit.period), spend.act.value)
+def _actions(operations: Iterable[LimitOperation]) -> Iterable[Argument]:
+    for operation in operations:
+        yield from (operation.limit.burst, _exact(operation.limit.period), operation.action.value)
 
 
-def _recording(record: Record | None) -> Iterable[Argument]:
+def _recording(record: ReplayRecord | None) -> Iterable[Argument]:
     if record is None:
         return ("", "", "", "")
     return (record.key, record.value, record.replaces, "verified" if record.verified else "other")
 
 
-def _obstacle(told: Any, spends: tuple[Spend, ...]) -> Limited | Recorded | None:
+def _obstacle(reply: Any, operations: tuple[LimitOperation, ...]) -> Limited | AlreadyRecorded | None:
     """The limit or record that prevented a script from writing, or None."""
-    if not isinstance(told, list):
+    if not isinstance(reply, list):
         return None
-    if told[0] == b"recorded":
-        return Recorded(told[1])
-    index, retry_after = told
-    return Limited(spends[index].limit, float(retry_after))
+    if reply[0] == b"recorded":
+        return AlreadyRecorded(reply[1])
+    index, retry_after = reply
+    return Limited(operations[index].limit, float(retry_after))

@@ -36,8 +36,8 @@ from radius_voice.login.model import Unavailable
 from radius_voice.stores.redis_scripts import DONE, Script
 
 CONNECTIONS = 32
-MOST_HOPS = 5
-LONGEST_DETAIL = 200
+MAX_REDIRECTIONS = 5
+MAX_DETAIL_CHARACTERS = 200
 CODE = re.compile(r"[A-Z]{1,32}")
 
 Address: TypeAlias = tuple[str, int]
@@ -141,7 +141,7 @@ class Link:
             raise Unavailable("store", "the answer of Redis is not understood") from None
 
     async def _follow(self, work: Callable[[Redis], Awaitable[Given]]) -> Given:
-        for _ in range(MOST_HOPS):
+        for _ in range(MAX_REDIRECTIONS):
             client = self._route.client()
             try:
                 return await work(client)
@@ -179,7 +179,7 @@ class _Master:
         raise Unavailable("store", "this Redis is part of a cluster; write mode: cluster")
 
     def lost(self) -> None:
-        """The client reconnects by itself."""
+        """The client reconnects at the next command."""
 
 
 class _Nodes:
@@ -272,5 +272,5 @@ def _detail(problem: Exception) -> str:
     if isinstance(problem, ResponseError):
         code = said.split(" ", 1)[0]
         return f"Redis refuses: {code if CODE.fullmatch(code) else type(problem).__name__}"
-    shown = "".join(letter for letter in said[:LONGEST_DETAIL].partition("\n")[0] if letter.isprintable())
-    return f"Redis is out of reach: {shown or type(problem).__name__}"
+    shown = "".join(letter for letter in said[:MAX_DETAIL_CHARACTERS].partition("\n")[0] if letter.isprintable())
+    return f"Redis is unavailable: {shown or type(problem).__name__}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from hashlib import sha1
 
-from radius_voice.login.records import MAX_RECORDS, RECORD_SECONDS
+from radius_voice.login.replay import MAX_RECORDS, RECORD_SECONDS
 
 DONE = b"done"
 """Reply of a script that has written."""
@@ -17,46 +17,46 @@ DONE = b"done"
 CLOCK = """
 local function wall_clock()
   if ARGV[1] ~= '' then return tonumber(ARGV[1]) end
-  local told = redis.call('TIME')
-  return tonumber(told[1]) + tonumber(told[2]) / 1000000
+  local time = redis.call('TIME')
+  return tonumber(time[1]) + tonumber(time[2]) / 1000000
 end
 local function exact(number) return string.format('%.17g', number) end
 local function milliseconds(seconds) return string.format('%.0f', math.max(1, math.ceil(seconds * 1000))) end
 local now = wall_clock()
 """
 
-SETTLE = """
--- login/limits.py, operation for operation: both must give the same doubles.
--- Limits are KEYS after the first `others`; of each, ARGV holds burst, period and act after the first `before`.
-local function settle(others, before)
+LIMITS = """
+-- Like login/rate_limits.py: both must give the same doubles.
+-- Limits are KEYS after the first `others`; for each, ARGV has burst, period and action after the first `before`.
+local function apply(others, before)
   local written = {}
   for number = 1, #KEYS - others do
     local key, at = KEYS[others + number], before + 3 * (number - 1)
-    local period, act = tonumber(ARGV[at + 2]), ARGV[at + 3]
+    local period, action = tonumber(ARGV[at + 2]), ARGV[at + 3]
     local interval = period / tonumber(ARGV[at + 1])
-    local full_at = written[key] or tonumber(redis.call('GET', key) or '0')
-    local base = math.max(full_at, now)
-    if full_at - now > period + interval then base = now end
+    local tat = written[key] or tonumber(redis.call('GET', key) or '0')
+    local base = math.max(tat, now)
+    if tat - now > period + interval then base = now end
     local after = base
-    if act == 'clear' then
+    if action == 'reset' then
       after = now
-    elseif act == 'give_back' then
+    elseif action == 'refund' then
       after = math.max(base - interval, now)
     else
       local taken = base + interval
       if taken - now > period + interval * 1e-6 then
-        return nil, {number - 1, exact(full_at + interval - period - now)}
+        return nil, {number - 1, exact(tat + interval - period - now)}
       end
-      if act == 'take' then after = taken end
+      if action == 'take' then after = taken end
     end
-    if act ~= 'peek' then written[key] = after end
+    if action ~= 'check' then written[key] = after end
   end
   return written
 end
 local function write(written)
-  for key, full_at in pairs(written) do
-    if full_at > now then
-      redis.call('SET', key, exact(full_at), 'PX', milliseconds(full_at - now))
+  for key, tat in pairs(written) do
+    if tat > now then
+      redis.call('SET', key, exact(tat), 'PX', milliseconds(tat - now))
     else
       redis.call('DEL', key)
     end
@@ -112,67 +112,69 @@ class Script:
         object.__setattr__(self, "sha", sha1(self.text.encode(), usedforsecurity=False).hexdigest())
 
 
-SPEND = Script(
+APPLY_LIMITS = Script(
     CLOCK
-    + SETTLE
+    + LIMITS
     + RECORD
     + """
 local before = recorded(KEYS[1])
 if before then return before end
-local written, limited = settle(3, 5)
+local written, limited = apply(3, 5)
 if limited then return limited end
 write(written)
 write_record(KEYS[1], KEYS[2], KEYS[3])
 return 'done'
 """
 )
-"""KEYS: the three keys of records, then limits. ARGV: clock; the record; burst, period and act of each limit.
+"""KEYS: the three keys of records, then limits. ARGV: clock; the record; burst, period and action of each limit.
 
 Replies `done`, or the index of the limit that forbids it and its retry_after in seconds, or `recorded` and the value
 of the existing record.
 """
 
-SWAP = Script(
+COMPARE_AND_SWAP = Script(
     CLOCK
-    + SETTLE
+    + LIMITS
     + RECORD
     + """
-local row, slot, open = KEYS[1], KEYS[2], KEYS[3]
+local session, slot, open, call = KEYS[1], KEYS[2], KEYS[3], KEYS[7]
 local live_until, ends_at, kept = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[12])
-if (redis.call('HGET', row, 'stamp') or '') ~= ARGV[6] then return 'stale' end
+if (redis.call('HGET', session, 'stamp') or '') ~= ARGV[6] then return 'stale' end
 local before = recorded(KEYS[4])
 if before then return before end
 local held_until, holder = string.match(redis.call('GET', slot) or '0 -', '^(%S+) (%S+)$')
 local live = live_until > now
-if live and holder ~= row and tonumber(held_until) > now then return 'busy' end
-local written, limited = settle(6, 12)
+if live and holder ~= session and tonumber(held_until) > now then return 'busy' end
+local written, limited = apply(7, 13)
 if limited then return limited end
 write(written)
 write_record(KEYS[4], KEYS[5], KEYS[6])
 local left = milliseconds(ends_at + kept - now)
-redis.call('HSET', row, 'stamp', ARGV[7], 'body', ARGV[11])
-redis.call('PEXPIRE', row, left)
+redis.call('HSET', session, 'stamp', ARGV[7], 'body', ARGV[11])
+redis.call('PEXPIRE', session, left)
+if ARGV[13] == 'call' then redis.call('SET', call, session, 'PX', left) end
 if live then
-  redis.call('SET', slot, ARGV[8] .. ' ' .. row, 'PX', milliseconds(live_until - now))
-elseif holder == row then
+  redis.call('SET', slot, ARGV[8] .. ' ' .. session, 'PX', milliseconds(live_until - now))
+elseif holder == session then
   redis.call('DEL', slot)
 end
 if ARGV[10] == 'open' then
-  redis.call('ZADD', open, ARGV[9], row)
+  redis.call('ZADD', open, ARGV[9], session)
   local longer = left + 3600000
   if redis.call('PTTL', open) < longer then redis.call('PEXPIRE', open, longer) end
 else
-  redis.call('ZREM', open, row)
+  redis.call('ZREM', open, session)
 end
 return 'done'
 """
 )
-"""KEYS: row, the user's slot, the open rows, the three keys of records, limits. ARGV: clock; the record; stamp before
-(empty: no row), stamp after; live until (0: not live); ends at; `open` or `ended`; sealed row; seconds that a row is
-kept after its end; burst, period and act of each limit. Replies `done`, `stale`, `busy`, or a refusal as SPEND does.
+"""KEYS: session, the user's slot, the open sessions, the three keys of records, a call, limits. ARGV: clock; the
+record; stamp before (empty: no session), stamp after; live until (0: not live); ends at; `open` or `ended`; sealed
+session; seconds that a session is kept after its end; `call` if the call leads to the session; burst, period and action
+of each limit. Replies `done`, `stale`, `busy`, or as APPLY_LIMITS if a limit or a record forbids it.
 
-The slot holds the name of the row whose call is live, and until when. It is written only in swaps, together with that
-row. So the script need not read the other row, whose key is not in KEYS.
+The slot holds the name of the session whose call is live, and until when. It is written only by this script, together
+with that session. So the script need not read the other session, whose key is not in KEYS.
 """
 
 AGAIN = Script("""
@@ -181,13 +183,13 @@ if not stamp then return 'gone' end
 redis.call('HSET', KEYS[1], 'stamp', stamp)
 return 'done'
 """)
-"""Rewrites a row's stamp unchanged: a replica that has this write has all earlier ones. Replies `done` or `gone`."""
+"""Rewrites a session's stamp: a replica that has this write has all earlier ones. Replies `done` or `gone`."""
 
 DROP = Script("if redis.call('HGET', KEYS[1], 'body') == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0")
-"""Deletes a row that could not be read, unless it has changed since."""
+"""Deletes a session that could not be read, unless it has changed since."""
 
 COUNT = Script(CLOCK + "return redis.call('ZCOUNT', KEYS[1], '(' .. exact(now), '+inf')")
-"""Number of rows that wait for their code."""
+"""Number of sessions that wait for their code."""
 
 SWEEP = Script(
     CLOCK
@@ -202,8 +204,8 @@ for number = 2, 4 do redis.call('PEXPIRE', KEYS[number], milliseconds(2 * {RECOR
 return redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', exact(now - tonumber(ARGV[2])))
 """
 )
-"""KEYS: the open rows, the three keys of records. ARGV: clock; seconds that a row is kept after its end.
+"""KEYS: the open sessions, the three keys of records. ARGV: clock; seconds that a session is kept after its end.
 
-Deletes expired records (at most 500 of each kind), removes from the open rows those that ended so many seconds ago, and
-replies their number.
+Deletes expired records (at most 500 of each kind), removes from the open sessions those that ended that many seconds
+ago, and replies their number.
 """

@@ -36,7 +36,7 @@ class Sealer:
         return nonce + self._cipher(place).encrypt(nonce, octets, place)
 
     def unseal(self, place: bytes, sealed: bytes) -> bytes | None:
-        """Decrypt what was sealed for that name; None for anything else."""
+        """Decrypt a value that was sealed for that name; None for anything else."""
         try:
             return self._cipher(place).decrypt(sealed[:NONCE_OCTETS], sealed[NONCE_OCTETS:], place)
         except (InvalidTag, ValueError):

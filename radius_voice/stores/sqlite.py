@@ -1,8 +1,8 @@
-"""Rows and limits in one SQLite file: the default of `serve`.
+"""Sessions and limits in one SQLite file: the default of `serve`.
 
 It uses a write-ahead log and runs in the event loop: a transaction takes tens of microseconds, less than handing it to
 a thread. Committed data survives `kill -9`. A commit is not forced to disk, so a power loss may lose the last commits.
-So the first start after a reboot deletes all rows; limits keep what had reached the disk. Checkpoints wait for the
+So the first start after a reboot deletes all sessions; limits keep what had reached the disk. Checkpoints wait for the
 disk and run in a thread.
 """
 
@@ -20,12 +20,24 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 from urllib.parse import quote
 
-from radius_voice.login.issued import REPEATED_FOR
-from radius_voice.login.limits import storage_key
-from radius_voice.login.model import Limited, Login, LoginKey, Record, Recorded, Spend, Swap, Unavailable
-from radius_voice.login.records import MAX_RECORDS
-from radius_voice.stores.rows import UnreadableRow, unpack
-from radius_voice.stores.sqlite_batch import RECORDS, Batch, Cache
+from radius_voice.login.issued_states import REPEAT_SECONDS
+from radius_voice.login.model import (
+    AlreadyRecorded,
+    CallRef,
+    Limited,
+    LimitOperation,
+    ReplayRecord,
+    Session,
+    SessionKey,
+    SwapResult,
+    Unavailable,
+)
+from radius_voice.login.rate_limits import storage_key
+from radius_voice.login.replay import MAX_RECORDS
+from radius_voice.stores.context import StoreContext
+from radius_voice.stores.encoding import UnreadableSession, decode
+from radius_voice.stores.settings import SqliteSettings
+from radius_voice.stores.sqlite_batch import RECORDS, Batch, Cache, call_name
 
 BUSY_SECONDS = 0.25
 BUSY_NAP = 0.00005
@@ -37,29 +49,31 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 T = TypeVar("T")
 
-MIGRATIONS = (
-    """
-    CREATE TABLE rows (
-        key BLOB PRIMARY KEY, id TEXT NOT NULL, person TEXT NOT NULL, version INTEGER NOT NULL,
-        live_until REAL NOT NULL, ends_at REAL NOT NULL, open INTEGER NOT NULL, body BLOB NOT NULL
+MIGRATIONS = {
+    3: """
+    CREATE TABLE sessions (
+        key BLOB PRIMARY KEY, id TEXT NOT NULL, user_key TEXT NOT NULL, version INTEGER NOT NULL,
+        live_until REAL NOT NULL, ends_at REAL NOT NULL, open INTEGER NOT NULL, call TEXT, body BLOB NOT NULL
     ) WITHOUT ROWID;
-    CREATE INDEX rows_person ON rows (person);
-    CREATE INDEX rows_end ON rows (ends_at);
-    CREATE TABLE limits (name TEXT PRIMARY KEY, full_at REAL NOT NULL) WITHOUT ROWID;
+    CREATE INDEX sessions_of_user ON sessions (user_key);
+    CREATE INDEX sessions_by_end ON sessions (ends_at);
+    CREATE INDEX sessions_by_call ON sessions (call) WHERE call IS NOT NULL;
+    CREATE TABLE limits (name TEXT PRIMARY KEY, tat REAL NOT NULL) WITHOUT ROWID;
     CREATE TABLE kept (key BLOB PRIMARY KEY, value BLOB NOT NULL, until REAL NOT NULL) WITHOUT ROWID;
     CREATE TABLE boot (id TEXT NOT NULL);
-    """,
-    """
     CREATE TABLE verified_requests (
         number INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, value BLOB NOT NULL, until REAL NOT NULL
     );
     CREATE TABLE other_requests (
         number INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, value BLOB NOT NULL, until REAL NOT NULL
     );
-    DELETE FROM rows;
     """,
-)
-"""Statements that upgrade the schema to each version from the one before; `PRAGMA user_version` is their number."""
+}
+"""Statements that upgrade a file to each version from the one before; `PRAGMA user_version` is the file's version.
+
+Versions 1 and 2 were never released.
+"""
+OLDEST_VERSION, NEWEST_VERSION = min(MIGRATIONS), max(MIGRATIONS)
 
 
 class CannotOpen(ValueError):
@@ -99,6 +113,11 @@ def _connected(path: Path, how: str) -> sqlite3.Connection:
     return sqlite3.connect(f"file:{quote(str(path))}?{how}", timeout=BUSY_SECONDS, isolation_level=None, uri=True)
 
 
+def create(section: SqliteSettings, context: StoreContext) -> SqliteStore:
+    """The store that `section` describes. Raises CannotOpen or OSError."""
+    return SqliteStore(section.data_path(context.state), context.now, read_only=context.read_only)
+
+
 class SqliteStore:
     """A `Store` in one file, which several processes of this machine can share. `now` is wall-clock seconds.
 
@@ -124,7 +143,7 @@ class SqliteStore:
             with _alone_at(path):
                 self._base = self._connect()
                 self._migrate()
-                self._end_rows_of_another_boot()
+                self._end_sessions_of_another_boot()
                 self._base.execute("PRAGMA busy_timeout=0")
         except sqlite3.Error as problem:
             raise CannotOpen(f"store.path: {path}: {problem}") from None
@@ -137,27 +156,34 @@ class SqliteStore:
         return base
 
     def _version(self) -> int:
+        """The version of the file, 0 for a new one."""
         (version,) = self._base.execute("PRAGMA user_version").fetchone()
-        if version > len(MIGRATIONS):
+        if version > NEWEST_VERSION:
             raise CannotOpen(f"store.path: {self._path}: written by a newer version of radius-voice")
+        if 0 < version < OLDEST_VERSION:
+            files = " ".join(shlex.quote(f"{self._path}{suffix}") for suffix in ("", "-wal", "-shm"))
+            raise CannotOpen(
+                f"store.path: {self._path}: written by a version before 0.1.0, and cannot be upgraded; open logins and "
+                f"limits are lost with it; run: rm -f {files}"
+            )
         return int(version)
 
     def _migrate(self) -> None:
         version = self._version()
-        for number, migration in enumerate(MIGRATIONS[version:], version + 1):
+        for number in sorted(number for number in MIGRATIONS if number > version):
             with self._base as base:
                 base.execute("BEGIN EXCLUSIVE")
-                for statement in migration.strip().rstrip(";").split(";"):
+                for statement in MIGRATIONS[number].strip().rstrip(";").split(";"):
                     base.execute(statement)
                 base.execute(f"PRAGMA user_version={number}")
 
-    def _end_rows_of_another_boot(self) -> None:
-        """Delete rows after a reboot: a power loss may have lost the use of a code, which must not be used again."""
+    def _end_sessions_of_another_boot(self) -> None:
+        """Delete sessions after a reboot: a power loss may have lost the record that a code was used."""
         boot = BOOT_ID.read_text().strip() if BOOT_ID.exists() else ""
         with self._base as base:
             base.execute("BEGIN IMMEDIATE")
             if base.execute("SELECT id FROM boot").fetchall() != [(boot,)]:
-                base.execute("DELETE FROM rows")
+                base.execute("DELETE FROM sessions")
                 base.execute("DELETE FROM boot")
                 base.execute("INSERT INTO boot VALUES (?)", (boot,))
 
@@ -240,51 +266,70 @@ class SqliteStore:
                     raise
                 time.sleep(BUSY_NAP)
 
-    async def load(self, key: LoginKey) -> Login | None:
-        """The current row, or None. A row that cannot be read is deleted: it would block every login under its key."""
+    async def load(self, key: SessionKey) -> Session | None:
+        """The current session, or None. An unreadable one is deleted: it would block every login under its key."""
+        session = self._cached(key)
+        return session if session is not None else self._found("key", key)
+
+    async def session_of_call(self, call: CallRef) -> Session | None:
+        """The session whose present delivery is that call, or None."""
+        return self._found("call", call_name(call))
+
+    def _cached(self, key: SessionKey) -> Session | None:
         try:
-            row = self._fresh_cache().rows.get(key)
-            if row is not None:
-                return row
-            found = self._when_free("SELECT body FROM rows WHERE key=?", (key,)).fetchone()
+            return self._fresh_cache().sessions.get(key)
+        except sqlite3.Error as problem:
+            raise Unavailable("store", str(problem)) from None
+
+    def _found(self, column: Literal["key", "call"], value: bytes | str | None) -> Session | None:
+        try:
+            found = self._when_free(f"SELECT key, body FROM sessions WHERE {column}=?", (value,)).fetchone()  # noqa: S608
         except sqlite3.Error as problem:
             raise Unavailable("store", str(problem)) from None
         try:
-            return unpack(found[0]) if found else None
-        except UnreadableRow:
+            return decode(found[1]) if found else None
+        except UnreadableSession:
             with self._transaction() as base:
-                base.execute("DELETE FROM rows WHERE key=? AND body=?", (key, *found))
+                base.execute("DELETE FROM sessions WHERE key=? AND body=?", found)
             return None
 
-    async def swap(
-        self, old: Login | None, new: Login, spends: Iterable[Spend] = (), record: Record | None = None
-    ) -> Swap | Limited | Recorded:
-        """Replace `old` with `new`, apply `spends` and write the record, atomically; see `login.ports.Store`."""
-        spends = tuple(spends)
-        return await self._run(lambda batch: batch.swap(old, new, spends, record))
+    async def compare_and_swap(
+        self,
+        old: Session | None,
+        new: Session,
+        operations: Iterable[LimitOperation] = (),
+        record: ReplayRecord | None = None,
+    ) -> SwapResult | Limited | AlreadyRecorded:
+        """Replace `old` with `new`, apply `operations` and write the record, atomically; see `login.ports.Store`."""
+        operations = tuple(operations)
+        return await self._run(lambda batch: batch.compare_and_swap(old, new, operations, record))
 
-    async def spend(self, spends: Iterable[Spend], record: Record | None = None) -> Limited | Recorded | None:
-        """Apply `spends` and write a record, atomically."""
-        spends = tuple(spends)
-        if not spends and record is None:
+    async def apply_limits(
+        self, operations: Iterable[LimitOperation], record: ReplayRecord | None = None
+    ) -> Limited | AlreadyRecorded | None:
+        """Apply `operations` and write a record, atomically."""
+        operations = tuple(operations)
+        if not operations and record is None:
             return None
-        return await self._run(lambda batch: batch.spend(spends, record))
+        return await self._run(lambda batch: batch.apply_limits(operations, record))
 
-    async def full_at(self, spends: Iterable[Spend]) -> dict[Spend, float]:
+    async def arrival_times(self, operations: Iterable[LimitOperation]) -> dict[LimitOperation, float]:
         """The stored time of each limit; 0 where none is stored."""
         try:
-            query = "SELECT full_at FROM limits WHERE name=?"
-            found = {spend: self._when_free(query, (storage_key(spend),)).fetchone() for spend in spends}
+            query = "SELECT tat FROM limits WHERE name=?"
+            found = {
+                operation: self._when_free(query, (storage_key(operation),)).fetchone() for operation in operations
+            }
         except sqlite3.Error as problem:
             raise Unavailable("store", str(problem)) from None
-        return {spend: full_at[0] if full_at else 0.0 for spend, full_at in found.items()}
+        return {operation: tat[0] if tat else 0.0 for operation, tat in found.items()}
 
-    async def remember(self, key: bytes, value: bytes, ttl: float) -> None:
+    async def put(self, key: bytes, value: bytes, ttl: float) -> None:
         """Keep a value for `ttl` seconds, also over restarts."""
         until = self._now() + ttl
         await self._run(lambda batch: batch.keep(key, value, until))
 
-    async def recall(self, key: bytes) -> bytes | None:
+    async def get(self, key: bytes) -> bytes | None:
         """The value stored under `key`, or None if there is none or it has expired."""
         try:
             query = "SELECT value FROM kept WHERE key=? AND until>?"
@@ -293,29 +338,29 @@ class SqliteStore:
             raise Unavailable("store", str(problem)) from None
         return found[0] if found else None
 
-    async def open_logins(self) -> int:
-        """Number of rows that wait for their code."""
+    async def open_sessions(self) -> int:
+        """Number of sessions that wait for their code."""
         try:
-            query = "SELECT count(*) FROM rows WHERE ends_at>? AND open"
+            query = "SELECT count(*) FROM sessions WHERE ends_at>? AND open"
             (count,) = self._when_free(query, (self._now(),)).fetchone()
         except sqlite3.Error as problem:
             raise Unavailable("store", str(problem)) from None
         return int(count)
 
     async def sweep(self) -> int:
-        """Delete what has expired; returns how many of the deleted rows still waited for a code.
+        """Delete what has expired; returns how many of the deleted sessions still waited for a code.
 
-        One call looks at up to `SWEPT_AT_ONCE` rows, limits, and records of each kind.
+        One call looks at up to `SWEPT_AT_ONCE` sessions, limits, and records of each kind.
         """
         now = self._now()
         self._cache.clear()  # `data_version` does not change with this connection's own writes
         with self._transaction() as base:
-            query = "SELECT key, open FROM rows WHERE ends_at<=? LIMIT ?"
-            ended = base.execute(query, (now - REPEATED_FOR, SWEPT_AT_ONCE)).fetchall()
-            base.executemany("DELETE FROM rows WHERE key=?", [(key,) for key, _ in ended])
-            query = "SELECT name, full_at FROM limits WHERE name>? ORDER BY name LIMIT ?"
+            query = "SELECT key, open FROM sessions WHERE ends_at<=? LIMIT ?"
+            ended = base.execute(query, (now - REPEAT_SECONDS, SWEPT_AT_ONCE)).fetchall()
+            base.executemany("DELETE FROM sessions WHERE key=?", [(key,) for key, _ in ended])
+            query = "SELECT name, tat FROM limits WHERE name>? ORDER BY name LIMIT ?"
             looked_at = base.execute(query, (self._swept_to, SWEPT_AT_ONCE)).fetchall()
-            full = [(name,) for name, full_at in looked_at if full_at <= now]
+            full = [(name,) for name, tat in looked_at if tat <= now]
             base.executemany("DELETE FROM limits WHERE name=?", full)
             base.execute("DELETE FROM kept WHERE until<=?", (now,))
             for table in RECORDS.values():

@@ -10,39 +10,56 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from radius_voice.login.limits import settle, storage_key
-from radius_voice.login.model import Limited, Login, LoginKey, Record, Recorded, Spend, Swap
-from radius_voice.login.records import RECORD_SECONDS
-from radius_voice.stores.rows import pack
+from radius_voice.login.model import (
+    AlreadyRecorded,
+    CallRef,
+    Limited,
+    LimitOperation,
+    ReplayRecord,
+    Session,
+    SessionKey,
+    SwapResult,
+)
+from radius_voice.login.rate_limits import apply_operations, storage_key
+from radius_voice.login.replay import RECORD_SECONDS
+from radius_voice.stores.encoding import encode
 
-MAX_CACHED_ROWS = 10_000
+MAX_CACHED_SESSIONS = 10_000
 MAX_CACHED_LIMITS = 100_000
 
 RECORDS = {True: "verified_requests", False: "other_requests"}
-"""The tables of records, by `Record.verified`. The oldest records have the lowest `number`."""
+"""The tables of records, by `ReplayRecord.verified`. The oldest records have the lowest `number`."""
 
 FIND_RECORD = " UNION ALL ".join(f"SELECT value FROM {table} WHERE key=?1 AND until>?2" for table in RECORDS.values())  # noqa: S608
-LIVE_ELSEWHERE = "SELECT key FROM rows WHERE person=? AND key<>? AND live_until>?"
-CHANGE_ROW = "UPDATE rows SET version=?, live_until=?, open=?, body=? WHERE key=?"
-OPEN_ROW = "REPLACE INTO rows (version, live_until, open, body, key, id, person, ends_at) VALUES (?,?,?,?,?,?,?,?)"
+LIVE_ELSEWHERE = "SELECT key FROM sessions WHERE user_key=? AND key<>? AND live_until>?"
+CHANGE_SESSION = "UPDATE sessions SET version=?, live_until=?, open=?, call=?, body=? WHERE key=?"
+OPEN_SESSION = (
+    "REPLACE INTO sessions (version, live_until, open, call, body, key, id, user_key, ends_at) "
+    "VALUES (?,?,?,?,?,?,?,?,?)"
+)
+
+
+def call_name(call: CallRef | None) -> str | None:
+    """How the table names a call: by its provider and reference."""
+    return None if call is None else f"{call.provider}\0{call.reference}"
 
 
 class Cache:
     """Committed rows and limits, valid until another connection writes to the file."""
 
     def __init__(self) -> None:
-        self.rows: dict[LoginKey, Login] = {}
+        self.sessions: dict[SessionKey, Session] = {}
         self.limits: dict[str, float] = {}
 
     def clear(self) -> None:
         """Remove everything, because the file may differ."""
-        self.rows.clear()
+        self.sessions.clear()
         self.limits.clear()
 
     def trim(self) -> None:
         """Bound the memory used: clear what has grown too large."""
-        if len(self.rows) > MAX_CACHED_ROWS:
-            self.rows.clear()
+        if len(self.sessions) > MAX_CACHED_SESSIONS:
+            self.sessions.clear()
         if len(self.limits) > MAX_CACHED_LIMITS:
             self.limits.clear()
 
@@ -54,37 +71,39 @@ class Batch:
         self._base = base
         self._cache = cache
         self._now = now
-        self._rows: dict[LoginKey, Login] = {}
-        self._id_in_file: dict[LoginKey, str | None] = {}
-        self._keys_of: defaultdict[str, set[LoginKey]] = defaultdict(set)
+        self._sessions: dict[SessionKey, Session] = {}
+        self._id_in_file: dict[SessionKey, str | None] = {}
+        self._keys_of: defaultdict[str, set[SessionKey]] = defaultdict(set)
         self._limits: dict[str, float] = {}
-        self._records: dict[bytes, Record] = {}
+        self._records: dict[bytes, ReplayRecord] = {}
         self._recorded_in_file: list[bytes] = []
         self._kept: list[tuple[bytes, bytes, float]] = []
 
-    def swap(
-        self, old: Login | None, new: Login, spends: Sequence[Spend], record: Record | None
-    ) -> Swap | Limited | Recorded:
+    def compare_and_swap(
+        self, old: Session | None, new: Session, operations: Sequence[LimitOperation], record: ReplayRecord | None
+    ) -> SwapResult | Limited | AlreadyRecorded:
         """See `login.ports.Store`."""
         if self._seen(new.key) != (None if old is None else (old.id, old.version)):
-            return Swap.STALE
+            return SwapResult.STALE
         recorded = self._obstacle(record)
         if recorded is not None:
             return recorded
-        has_place = old is not None and old.live_at(self._now)  # while its call is live, no other row's can be
+        has_place = old is not None and old.live_at(self._now)  # while its call is live, no other session's can be
         if new.live_at(self._now) and not has_place and self._lives_elsewhere(new):
-            return Swap.BUSY
-        limited = self._settle(spends)
+            return SwapResult.BUSY
+        limited = self._apply(operations)
         if limited is not None:
             return limited
         self._note(record)
-        self._rows[new.key] = new
-        self._keys_of[new.person].add(new.key)
-        return Swap.DONE
+        self._sessions[new.key] = new
+        self._keys_of[new.user_key].add(new.key)
+        return SwapResult.DONE
 
-    def spend(self, spends: Sequence[Spend], record: Record | None) -> Limited | Recorded | None:
+    def apply_limits(
+        self, operations: Sequence[LimitOperation], record: ReplayRecord | None
+    ) -> Limited | AlreadyRecorded | None:
         """See `login.ports.Store`."""
-        obstacle = self._obstacle(record) or self._settle(spends)
+        obstacle = self._obstacle(record) or self._apply(operations)
         if obstacle is None:
             self._note(record)
         return obstacle
@@ -96,12 +115,18 @@ class Batch:
     def write(self) -> None:
         """Write all changes; the caller commits them."""
         base = self._base
-        for key, row in self._rows.items():
-            body = (row.version, row.call.live_until if row.live_at(self._now) else 0.0, row.verdict is None, pack(row))
-            if self._id_in_file[key] == row.id:
-                base.execute(CHANGE_ROW, (*body, key))
+        for key, session in self._sessions.items():
+            body = (
+                session.version,
+                session.delivery.live_until if session.live_at(self._now) else 0.0,
+                session.result is None,
+                call_name(session.delivery.ref),
+                encode(session),
+            )
+            if self._id_in_file[key] == session.id:
+                base.execute(CHANGE_SESSION, (*body, key))
             else:
-                base.execute(OPEN_ROW, (*body, key, row.id, row.person, row.ends_at))
+                base.execute(OPEN_SESSION, (*body, key, session.id, session.user_key, session.ends_at))
         if self._limits:
             base.executemany("REPLACE INTO limits VALUES (?,?)", self._limits.items())
         self._write_records()
@@ -110,37 +135,37 @@ class Batch:
 
     def committed(self) -> None:
         """Put the changes into the cache; to be called after the commit."""
-        self._cache.rows.update(self._rows)
+        self._cache.sessions.update(self._sessions)
         self._cache.limits.update(self._limits)
         self._cache.trim()
 
-    def _seen(self, key: LoginKey) -> tuple[str, int] | None:
-        """Id and version of the row under `key`, or None."""
-        row = self._rows.get(key)
-        if row is not None:
-            return row.id, row.version
-        row = self._cache.rows.get(key)
-        if row is not None:
-            self._id_in_file[key] = row.id
-            return row.id, row.version
+    def _seen(self, key: SessionKey) -> tuple[str, int] | None:
+        """Id and version of the session under `key`, or None."""
+        session = self._sessions.get(key)
+        if session is not None:
+            return session.id, session.version
+        session = self._cache.sessions.get(key)
+        if session is not None:
+            self._id_in_file[key] = session.id
+            return session.id, session.version
         found: tuple[str, int] | None = self._base.execute(
-            "SELECT id, version FROM rows WHERE key=?", (key,)
+            "SELECT id, version FROM sessions WHERE key=?", (key,)
         ).fetchone()
         self._id_in_file[key] = None if found is None else found[0]
         return found
 
-    def _lives_elsewhere(self, new: Login) -> bool:
-        changed = self._keys_of[new.person] - {new.key}
-        if any(self._rows[key].live_at(self._now) for key in changed):
+    def _lives_elsewhere(self, new: Session) -> bool:
+        changed = self._keys_of[new.user_key] - {new.key}
+        if any(self._sessions[key].live_at(self._now) for key in changed):
             return True
-        in_file = self._base.execute(LIVE_ELSEWHERE, (new.person, new.key, self._now)).fetchall()
+        in_file = self._base.execute(LIVE_ELSEWHERE, (new.user_key, new.key, self._now)).fetchall()
         return any(key not in changed for (key,) in in_file)
 
-    def _settle(self, spends: Sequence[Spend]) -> Limited | None:
-        if not spends:
+    def _apply(self, operations: Sequence[LimitOperation]) -> Limited | None:
+        if not operations:
             return None
-        known = self._limits | self._read(storage_key(spend) for spend in spends)
-        written = settle(spends, known.get, self._now)
+        known = self._limits | self._read(storage_key(operation) for operation in operations)
+        written = apply_operations(operations, known.get, self._now)
         if isinstance(written, Limited):
             return written
         self._limits.update(written)
@@ -154,10 +179,10 @@ class Batch:
         if missing:
             cached.update(dict.fromkeys(missing, 0.0))
             marks = ",".join("?" * len(missing))
-            cached.update(self._base.execute(f"SELECT name, full_at FROM limits WHERE name IN ({marks})", missing))  # noqa: S608
+            cached.update(self._base.execute(f"SELECT name, tat FROM limits WHERE name IN ({marks})", missing))  # noqa: S608
         return {name: cached[name] for name in names}
 
-    def _obstacle(self, record: Record | None) -> Recorded | None:
+    def _obstacle(self, record: ReplayRecord | None) -> AlreadyRecorded | None:
         """The stored record that prevents `record` from being written, or None."""
         if record is None:
             return None
@@ -169,9 +194,9 @@ class Batch:
             value = b"" if found is None else found[0]
             if found is not None:
                 self._recorded_in_file.append(record.key)
-        return None if value in {b"", record.replaces} else Recorded(value)
+        return None if value in {b"", record.replaces} else AlreadyRecorded(value)
 
-    def _note(self, record: Record | None) -> None:
+    def _note(self, record: ReplayRecord | None) -> None:
         if record is not None:
             self._records[record.key] = record
 

@@ -6,6 +6,7 @@ import shutil
 import socket
 import sqlite3
 import subprocess
+import sys
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
@@ -13,9 +14,10 @@ import pytest
 from click.testing import CliRunner
 
 from radius_voice.cli.main import main
-from tests.accounts import OTHER, give, open_folder, other  # noqa: F401 - fixtures
-from tests.server.house import PATIENCE, PROGRAM, House, furnish
-from tests.stores.redis_server import free_port
+from tests.support.network import free_port
+from tests.support.other_user import OTHER_USER, change_owner
+from tests.support.program_process import PROGRAM, TIMEOUT
+from tests.support.server_process import ServerProcess, write_configuration
 
 CONFIGURATION = """\
 server: {listen: ["udp://127.0.0.1:0"]}
@@ -36,23 +38,23 @@ BY_ITS_USER = [("check", "--connect"), ("limits", "--user", "PERSON"), ("users",
 
 
 @pytest.fixture
-def person(make_person):
-    return make_person()
+def user(make_user):
+    return make_user()
 
 
 @pytest.fixture
-def write(tmp_path, phones, person):
+def write(tmp_path, simulator, user):
     """Writes the files of a service that does not run; the configuration's path."""
 
     def write(configuration=CONFIGURATION, folder=tmp_path):
         private(folder / "gateway.secret", SECRET.encode())
-        return furnish(folder, phones, configuration, [person])
+        return write_configuration(folder, simulator, configuration, [user])
 
     return write
 
 
 def private(path, octets=b"", mode=0o600):
-    """Write a file that its owner alone may read, and the folders above it."""
+    """Write a file that only its owner can read, and its parent directories."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.write_bytes(octets)
     path.chmod(mode)
@@ -62,14 +64,14 @@ def run(*arguments):
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
-def program(*arguments, start=PROGRAM):
-    """A command as a process, which may be another user's."""
-    command = [*start, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=3 * PATIENCE)
+def program(*arguments, launcher=PROGRAM):
+    """Run a command as a process, possibly as another user."""
+    command = [*launcher, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=3 * TIMEOUT)
 
 
 def concerns(result):
-    """What a command says on standard error, besides that these are development configurations."""
+    """The standard error of a command without the warnings about development configurations."""
     return "".join(line for line in result.stderr.splitlines(True) if "warning: development: true" not in line)
 
 
@@ -83,6 +85,11 @@ def newer_store(folder):
     private(folder / "state" / "state.db")
     with closing(sqlite3.connect(folder / "state" / "state.db")) as base:
         base.execute("PRAGMA user_version=99")
+
+
+def make_key_fifo(directory):
+    (directory / "state").mkdir(0o700)
+    os.mkfifo(directory / "state" / "server.key", 0o600)
 
 
 WITH = {
@@ -117,7 +124,7 @@ WITH = {
         "server.key: FOLDER/state/server.key: has another number of bytes, and must have 32",
     ),
     "a server.key that is a pipe": (
-        lambda folder: ((folder / "state").mkdir(0o700), os.mkfifo(folder / "state" / "server.key", 0o600)),
+        make_key_fifo,
         {},
         "server.key: FOLDER/state/server.key: is not a regular file",
     ),
@@ -175,7 +182,7 @@ WITH = {
 
 
 @pytest.mark.parametrize("wrong", WITH)
-def test_what_serve_refuses_is_found_and_no_command_ends_in_a_traceback(write, tmp_path, person, wrong):
+def test_every_error_of_serve_is_an_error_of_check_without_a_traceback(write, tmp_path, user, wrong):
     damage, replaced, expected = WITH[wrong]
     path = write()
     if damage is not None:
@@ -185,7 +192,7 @@ def test_what_serve_refuses_is_found_and_no_command_ends_in_a_traceback(write, t
         path.write_text(path.read_text().replace(old, new))
     before = listing(tmp_path)
     for command in COMMANDS:
-        result = run(*(word.replace("PERSON", person.name) for word in command), "--config", path)
+        result = run(*(word.replace("PERSON", user.name) for word in command), "--config", path)
         assert isinstance(result.exception, SystemExit | None), result.exception
         assert "internal error" not in result.output
         if command[0] == "check":
@@ -228,41 +235,44 @@ def udp_port(path):
 
 
 @pytest.fixture
-def house(write, tmp_path, phones, person, request):
+def server(write, tmp_path, simulator, user, request):
     write()
     listen = CONFIGURATION.replace("127.0.0.1:0", f"0.0.0.0:{free_port()}")
-    house = House(tmp_path, phones, listen.replace("server: {", f"server: {{{getattr(request, 'param', '')}"), [person])
-    yield house
-    assert 0 == house.stop()
+    server = ServerProcess(
+        tmp_path, simulator, listen.replace("server: {", f"server: {{{getattr(request, 'param', '')}"), [user]
+    )
+    yield server
+    assert 0 == server.stop()
 
 
-def test_a_port_that_the_running_service_of_this_configuration_has_is_no_error(house):
+def test_a_port_that_the_running_service_of_this_configuration_has_is_no_error(server):
     for more in ((), ("--connect",)):
-        result = run("check", "--config", house.path, *more)
+        result = run("check", "--config", server.path, *more)
         assert (0, "") == (result.exit_code, concerns(result))
-    house.path.write_text(house.path.read_text().replace("udp://0.0.0.0:", "udp://127.0.0.1:"))
-    assert 0 == run("check", "--config", house.path).exit_code, "the same port by another address"
+    server.path.write_text(server.path.read_text().replace("udp://0.0.0.0:", "udp://127.0.0.1:"))
+    assert 0 == run("check", "--config", server.path).exit_code, "the same port by another address"
 
 
-def test_the_service_of_another_configuration_in_the_same_state_directory_is_an_error(house):
-    copy = house.path.with_name("copy.yaml")
-    copy.write_text(house.path.read_text())
+def test_the_service_of_another_configuration_in_the_same_state_directory_is_an_error(server):
+    copy = server.path.with_name("copy.yaml")
+    copy.write_text(server.path.read_text())
     result = run("check", "--config", copy)
     assert 1 == result.exit_code
     assert (
-        f"process {house.process.pid} runs with this directory and another configuration, {house.path}" in result.stderr
+        f"process {server.process.pid} runs with this directory and another configuration, {server.path}"
+        in result.stderr
     )
 
 
-def test_the_service_that_has_the_port_but_another_state_directory_is_found_by_option(phones, write, tmp_path, person):
+def test_the_service_that_has_the_port_but_another_state_directory_is_found_by_option(simulator, write, tmp_path, user):
     write()
     configuration = CONFIGURATION.replace("127.0.0.1:0", f"127.0.0.1:{free_port()}")
     env = {**os.environ, "STATE_DIRECTORY": str(tmp_path / "var")}
-    house = House(tmp_path, phones, configuration, [person], env=env)
-    result = run("check", "--config", house.path)
+    server = ServerProcess(tmp_path, simulator, configuration, [user], env=env)
+    result = run("check", "--config", server.path)
     assert (1, True) == (result.exit_code, "add it: --state /var/lib/radius-voice" in result.stderr)
-    assert 0 == run("check", "--config", house.path, "--state", tmp_path / "var").exit_code
-    assert 0 == house.stop()
+    assert 0 == run("check", "--config", server.path, "--state", tmp_path / "var").exit_code
+    assert 0 == server.stop()
 
 
 @pytest.mark.parametrize(
@@ -280,7 +290,9 @@ def test_the_service_that_has_the_port_but_another_state_directory_is_found_by_o
         ),
     ],
 )
-def test_a_secret_that_only_the_service_has_is_not_checked_and_no_error(write, monkeypatch, secret, reason, command):
+def test_a_secret_that_only_the_service_has_is_not_checked_and_not_an_error(
+    write, monkeypatch, secret, reason, command
+):
     monkeypatch.delenv("NOT_IN_THE_SHELL", raising=False)
     monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
     path = write(CONFIGURATION.replace("{file: gateway.secret}", secret))
@@ -308,119 +320,117 @@ def test_a_variable_is_checked_where_it_is_set(write, monkeypatch):
     assert (0, "") == (result.exit_code, concerns(result))
 
 
-def test_missing_packages_of_a_store_are_found(write, monkeypatch):
+def test_missing_packages_of_a_store_are_reported(write, monkeypatch):
     key = "server: {key: a server key of thirty-two octets, "
     store = f"store: {{type: redis, servers: ['127.0.0.1:{free_port()}']}}\n"
     path = write(CONFIGURATION.replace("server: {", key) + store)
     assert 0 == run("check", "--config", path).exit_code
-    monkeypatch.setitem(__import__("sys").modules, "radius_voice.stores.redis_link", None)
-    monkeypatch.delattr("radius_voice.stores.redis_link", raising=False)
+    monkeypatch.delitem(sys.modules, "radius_voice.stores.redis", raising=False)
+    monkeypatch.setitem(sys.modules, "radius_voice.stores.redis_link", None)
     result = run("check", "--config", path)
     assert (1, True) == (result.exit_code, "run: pip install 'radius-voice[redis]'" in result.stderr)
 
 
-def test_a_store_that_cannot_be_connected_to_is_bad(write):
+def test_a_store_that_cannot_be_connected_to_is_an_error(write):
     key = "server: {key: a server key of thirty-two octets, "
     store = f"store: {{type: redis, servers: ['127.0.0.1:{free_port()}']}}\n"
     result = run("check", "--config", write(CONFIGURATION.replace("server: {", key) + store), "--connect")
-    assert (1, True) == (result.exit_code, "store redis: BAD: store: Redis is out of reach" in result.stdout)
+    assert (1, True) == (result.exit_code, "store redis: BAD: store: Redis is unavailable" in result.stdout)
 
 
 # As another user
 
 
 @pytest.fixture
-def installed(open_folder, write):  # noqa: F811
-    """The files of a service, in a folder that every user may enter; the configuration's path."""
-    return write(folder=open_folder)
+def installed(public_directory, write):
+    """The files of a service in a directory that every user may enter. The path of the configuration."""
+    return write(folder=public_directory)
 
 
-def test_files_are_judged_for_the_user_that_is_named(installed, other):  # noqa: F811
-    result = run("check", "--config", installed, "--user", OTHER)
+def test_files_are_checked_for_the_given_user(installed, as_other_user):
+    result = run("check", "--config", installed, "--user", OTHER_USER)
     assert 1 == result.exit_code
-    assert f"serve would not start as user {OTHER}:" in result.stderr
+    assert f"serve would not start as user {OTHER_USER}:" in result.stderr
     for name in ("gateway.secret", "users.yaml"):
         file = installed.parent / name
         assert (
-            f"{file}: is not accessible for user {OTHER} (mode 0600, owner root); run: chown {OTHER} {file}"
+            f"{file}: is not accessible for user {OTHER_USER} (mode 0600, owner root); run: chown {OTHER_USER} {file}"
             in result.stderr
         )
-    assert f"server.state: {installed.parent / 'state'}: cannot be created by user {OTHER}" in result.stderr
-    assert f"audit.path: {installed.parent}: is not accessible for user {OTHER}" in result.stderr
-    give(installed.parent, OTHER)
-    result = run("check", "--config", installed, "--user", OTHER)
+    assert f"server.state: {installed.parent / 'state'}: cannot be created by user {OTHER_USER}" in result.stderr
+    assert f"audit.path: {installed.parent}: is not accessible for user {OTHER_USER}" in result.stderr
+    change_owner(installed.parent, OTHER_USER)
+    result = run("check", "--config", installed, "--user", OTHER_USER)
     assert (0, "") == (result.exit_code, concerns(result))
 
 
-def test_files_are_judged_for_the_owner_of_the_state_directory(installed, other):  # noqa: F811
+def test_files_are_checked_for_the_owner_of_the_state_directory(installed, as_other_user):
     (installed.parent / "state").mkdir(0o700)
-    give(installed.parent / "state", OTHER)
+    change_owner(installed.parent / "state", OTHER_USER)
     result = run("check", "--config", installed)
-    assert (1, True) == (result.exit_code, f"serve would not start as user {OTHER}:" in result.stderr)
-    give(installed.parent, OTHER)
+    assert (1, True) == (result.exit_code, f"serve would not start as user {OTHER_USER}:" in result.stderr)
+    change_owner(installed.parent, OTHER_USER)
     private(installed.parent / "audit.jsonl")
     result = run("check", "--config", installed)
     assert 1 == result.exit_code
     audit = installed.parent / "audit.jsonl"
-    assert f"audit.path: {audit}: is not accessible for user {OTHER} (mode 0600, owner root)" in result.stderr
-    served = program("serve", "--config", installed, start=other)
+    assert f"audit.path: {audit}: is not accessible for user {OTHER_USER} (mode 0600, owner root)" in result.stderr
+    served = program("serve", "--config", installed, launcher=as_other_user)
     assert (1, f"Error: {audit}: Permission denied\n") == (served.returncode, served.stderr)
 
 
-def test_files_of_another_user_are_not_to_be_given_to_root_where_no_user_is_named(installed, other):  # noqa: F811
+def test_no_change_of_owner_to_root_is_suggested_without_a_given_user(installed, as_other_user):
     for file in installed.parent.iterdir():
-        shutil.chown(file, OTHER)
+        shutil.chown(file, OTHER_USER)
     result = run("check", "--config", installed)
     assert 1 == result.exit_code
     assert "chown" not in result.stderr
-    assert f"if the service runs as {OTHER}, add: --user {OTHER} (and --state DIRECTORY" in result.stderr
-    result = run("check", "--config", installed, "--user", OTHER)
+    assert f"if the service runs as {OTHER_USER}, add: --user {OTHER_USER} (and --state DIRECTORY" in result.stderr
+    result = run("check", "--config", installed, "--user", OTHER_USER)
     assert "belongs to" not in result.stderr
 
 
-def test_a_service_that_root_starts_by_mistake_learns_the_user_to_start_it_as(installed, other):  # noqa: F811
+def test_a_service_started_by_root_reports_the_user_to_start_it_as(installed, as_other_user):
     (installed.parent / "state").mkdir(0o700)
-    shutil.chown(installed.parent / "state", OTHER)
+    shutil.chown(installed.parent / "state", OTHER_USER)
     served = program("serve", "--config", installed)
-    expected = (
-        f"start serve as user {OTHER} if the service is meant to run as {OTHER}, by systemd's User= or by setpriv"
-    )
+    expected = f"start serve as user {OTHER_USER} if the service is meant to run as {OTHER_USER}, by systemd's User= or by setpriv"
     assert (1, True) == (served.returncode, expected in served.stderr), served.stderr
     assert f"; if root is meant, run: chown root {installed.parent / 'state'}\n" in served.stderr
 
 
-def test_a_state_directory_that_cannot_be_created_may_be_somewhere_else(installed, other):  # noqa: F811
-    result = run("check", "--config", installed, "--user", OTHER)
+def test_a_state_directory_that_cannot_be_created_is_reported_with_the_option_for_another(installed, as_other_user):
+    result = run("check", "--config", installed, "--user", OTHER_USER)
     (line,) = [line for line in result.stderr.splitlines() if line.startswith("server.state: ")]
     assert "systemd's StateDirectory=), add it: --state /var/lib/radius-voice; or else run: install -d" in line
 
 
-def test_what_root_left_in_the_state_directory_is_found(installed, other):  # noqa: F811
-    give(installed.parent, OTHER)
+def test_files_of_root_in_the_state_directory_are_reported(installed, as_other_user):
+    change_owner(installed.parent, OTHER_USER)
     state = installed.parent / "state"
     names = ("server.key", "state.db", "state.db-wal", "control.lock")
     for name in names:
         private(state / name, b"k" * 32 if name == "server.key" else b"")
-    result = run("check", "--config", installed, "--user", OTHER)
-    assert (1, True) == (result.exit_code, f"run: chown -R {OTHER} {state}\n" in result.stderr)
-    shutil.chown(state, OTHER)
-    result = run("check", "--config", installed, "--user", OTHER)
+    result = run("check", "--config", installed, "--user", OTHER_USER)
+    assert (1, True) == (result.exit_code, f"run: chown -R {OTHER_USER} {state}\n" in result.stderr)
+    shutil.chown(state, OTHER_USER)
+    result = run("check", "--config", installed, "--user", OTHER_USER)
     assert 1 == result.exit_code
     for name in names:
-        assert f"run: chown {OTHER} {state / name}\n" in result.stderr, result.stderr
+        assert f"run: chown {OTHER_USER} {state / name}\n" in result.stderr, result.stderr
 
 
-def test_a_directory_that_the_user_cannot_enter_is_named(installed, other):  # noqa: F811
-    give(installed.parent, OTHER)
+def test_a_directory_that_the_user_cannot_enter_is_named(installed, as_other_user):
+    change_owner(installed.parent, OTHER_USER)
     installed.parent.chmod(0o700)
     os.chown(installed.parent, 0, 0)
-    result = run("check", "--config", installed, "--user", OTHER)
+    result = run("check", "--config", installed, "--user", OTHER_USER)
     assert 1 == result.exit_code
-    assert f"user {OTHER} cannot enter its directory {installed.parent} (mode 0700, owner root)" in result.stderr
+    assert f"user {OTHER_USER} cannot enter its directory {installed.parent} (mode 0700, owner root)" in result.stderr
 
 
-def test_another_user_learns_that_root_must_check_what_only_root_can(installed, other):  # noqa: F811
-    result = program("check", "--config", installed, "--user", "root", start=other)
+def test_another_user_is_informed_that_only_root_can_check_some_files(installed, as_other_user):
+    result = program("check", "--config", installed, "--user", "root", launcher=as_other_user)
     assert (
         f"not checked: clients.gateway.secret: {installed.parent / 'gateway.secret'} is not readable" in result.stderr
     )
@@ -430,28 +440,26 @@ def test_another_user_learns_that_root_must_check_what_only_root_can(installed, 
     assert "Traceback" not in result.stderr
 
 
-def test_the_socket_of_a_service_of_another_user_leaves_its_port_unchecked(installed, other, phones, person):  # noqa: F811
+def test_the_socket_of_another_users_service_leaves_its_port_unchecked(installed, as_other_user, simulator, user):
     port = free_port()
     configuration = CONFIGURATION.replace("127.0.0.1:0", f"127.0.0.1:{port}")
-    house = House(installed.parent, phones, configuration, [person])
+    server = ServerProcess(installed.parent, simulator, configuration, [user])
     installed.parent.joinpath("state").chmod(0o755)
-    result = program("check", "--config", installed, "--user", "root", start=other)
+    result = program("check", "--config", installed, "--user", "root", launcher=as_other_user)
     expected = f"not checked: server.listen: 127.0.0.1:{port}: is in use, perhaps by the running service: "
     (line,) = [line for line in result.stderr.splitlines() if "server.listen" in line]
     assert line.startswith(expected)
     assert line.endswith("only root and the user of the service may use it; run this as root")
-    assert 0 == house.stop()
+    assert 0 == server.stop()
 
 
-def test_what_serve_announces_at_start_is_a_warning(write, tmp_path):
-    until = datetime.now(UTC) + timedelta(hours=1)
-    policies = (
-        f"policies: {{default: {{first_factor: none, on_delivery_failure: {{bypass_until: '{until.isoformat()}'}}}}}}\n"
-    )
+def test_the_start_warnings_of_serve_are_warnings_of_check(write, tmp_path):
+    wait_until = datetime.now(UTC) + timedelta(hours=1)
+    policies = f"policies: {{default: {{first_factor: none, on_delivery_failure: {{bypass_until: '{wait_until.isoformat()}'}}}}}}\n"
     result = run("check", "--config", write(CONFIGURATION + policies))
     assert 0 == result.exit_code, result.stderr
     for text in (
-        "development: true allows what a real service must not have: providers on this machine",
+        "development: true allows settings that are unsafe in production: providers on this machine",
         "policy default: first_factor is none: only the gateway checks passwords",
         "a bypass is active",
     ):
@@ -473,17 +481,17 @@ def test_a_user_that_does_not_exist_is_wrong_usage(write):
     assert (2, True) == (result.exit_code, "this machine has no user no-such-user" in result.stderr)
 
 
-def test_a_privileged_port_is_left_to_the_service_s_user(installed, other):  # noqa: F811
-    give(installed.parent, OTHER)
+def test_a_privileged_port_is_checked_only_by_the_user_of_the_service(installed, as_other_user):
+    change_owner(installed.parent, OTHER_USER)
     installed.write_text(installed.read_text().replace("udp://127.0.0.1:0", "udp://127.0.0.1:812"))
-    result = run("check", "--config", installed, "--user", OTHER)
+    result = run("check", "--config", installed, "--user", OTHER_USER)
     assert 0 == result.exit_code, result.stderr
-    assert f"not checked: server.listen: 127.0.0.1:812: whether user {OTHER} may listen there" in result.stderr
+    assert f"not checked: server.listen: 127.0.0.1:812: whether user {OTHER_USER} may listen there" in result.stderr
     assert "AmbientCapabilities=CAP_NET_BIND_SERVICE" in result.stderr
-    checked = program("check", "--config", installed, start=other)
+    checked = program("check", "--config", installed, launcher=as_other_user)
     expected = "server.listen: 127.0.0.1:812: Permission denied; ports below 1024 need a privilege"
     assert (1, True) == (checked.returncode, expected in checked.stderr)
-    served = program("serve", "--config", installed, start=other)
+    served = program("serve", "--config", installed, launcher=as_other_user)
     assert (1, True) == (served.returncode, served.stderr.startswith(f"Error: {expected}")), served.stderr
     assert "stopped" not in served.stderr
     assert "running" not in served.stderr
@@ -493,31 +501,32 @@ def test_a_privileged_port_is_left_to_the_service_s_user(installed, other):  # n
 
 
 @pytest.mark.parametrize("before", ["nothing", "ended", "killed", "running"])
-def test_no_command_creates_or_changes_a_file(installed, other, phones, person, before, monkeypatch):  # noqa: F811
-    """As root, who may write everywhere, and as the user of the service."""
-    monkeypatch.setattr("tests.server.house.PROGRAM", other)
+def test_no_command_creates_or_changes_a_file(installed, as_other_user, simulator, user, before, monkeypatch):
+    """As root, which may write everywhere, and as the user of the service."""
+    monkeypatch.setattr("tests.support.program_process.PROGRAM", as_other_user)
     folder = installed.parent
-    give(folder, OTHER)
-    house = None
+    change_owner(folder, OTHER_USER)
+    server = None
     if before != "nothing":
-        house = House(folder, phones, CONFIGURATION, [person])
+        server = ServerProcess(folder, simulator, CONFIGURATION, [user])
         if before == "ended":
-            assert 0 == house.stop()
+            assert 0 == server.stop()
         elif before == "killed":
-            house.kill()
+            server.kill()
     for command in [*COMMANDS, ("users", "list")]:
-        words = [word.replace("PERSON", person.name) for word in command]
+        words = [word.replace("PERSON", user.name) for word in command]
         where = ["--file", folder / "users.yaml"] if command == ("users", "list") else ["--config", installed]
         was = set(listing(folder))
         assert isinstance(run(*words, *where).exception, SystemExit | None)
         assert was == set(listing(folder)), f"{command} of root"
         if command in BY_ITS_USER:
-            assert "Traceback" not in program(*words, *where, start=other).stderr
-            assert was == set(listing(folder)), f"{command} of {OTHER}"
+            assert "Traceback" not in program(*words, *where, launcher=as_other_user).stderr
+            assert was == set(listing(folder)), f"{command} of {OTHER_USER}"
     owners = {pwd.getpwuid(path.lstat().st_uid).pw_name for path in folder.rglob("*")}
-    assert {OTHER} == owners
+    assert {OTHER_USER} == owners
     if before == "running":
-        assert 0 == house.stop()
-    give(folder, OTHER)
-    house = House(folder, phones, CONFIGURATION, [person])
-    assert 0 == house.stop(), "the service starts after all of them"
+        assert server is not None
+        assert 0 == server.stop()
+    change_owner(folder, OTHER_USER)
+    server = ServerProcess(folder, simulator, CONFIGURATION, [user])
+    assert 0 == server.stop(), "the service starts after all of them"

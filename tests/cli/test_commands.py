@@ -1,4 +1,4 @@
-"""Every command as people type it: what it says, what it writes, and its exit code."""
+"""Every command: its output, its files, and its exit code."""
 
 import os
 import re
@@ -11,7 +11,10 @@ from click.testing import CliRunner
 
 from radius_voice import __version__
 from radius_voice.cli.main import COMMANDS, main
-from tests.server.house import FOUNDATION, PATIENCE, PROGRAM, SECRET, Program, furnish
+from tests.support.matching import search
+from tests.support.program_process import PROGRAM, TIMEOUT, ProgramProcess
+from tests.support.radius_test_client import SECRET
+from tests.support.server_process import BASE_CONFIGURATION, write_configuration
 
 CONFIGURATION = """\
 server: {listen: ["udp://127.0.0.1:0"], reject_delay: 0.2s}
@@ -19,28 +22,28 @@ clients:
   host: {address: 127.0.0.1, secret: a shared secret of the tests}
 """
 USERS = ("add", "list", "show", "set-phone", "set-password", "disable", "enable", "remove", "unlock")
-START = FOUNDATION.count("\n") + 1  # the line where CONFIGURATION begins
+START = BASE_CONFIGURATION.count("\n") + 1  # the first line of CONFIGURATION
 NOWHERE = "http://127.0.0.1:1"
 
 
 @pytest.fixture(scope="module")
-def person(make_person):
-    return make_person()
+def user(make_user):
+    return make_user()
 
 
 @pytest.fixture(scope="module")
-def house(start, person):
+def server(start_server, user):
     """A running server."""
-    with start(CONFIGURATION, [person]) as house:
-        yield house
+    with start_server(CONFIGURATION, [user]) as server:
+        yield server
 
 
 @pytest.fixture
-def write(tmp_path, phones, person):
+def write(tmp_path, simulator, user):
     """Writes the files of a server that does not run; the configuration's path."""
 
-    def write(configuration=CONFIGURATION, phones=phones):
-        return furnish(tmp_path, phones, configuration, [person])
+    def write(configuration=CONFIGURATION, simulator=simulator):
+        return write_configuration(tmp_path, simulator, configuration, [user])
 
     return write
 
@@ -49,20 +52,20 @@ def run(*arguments, typed=None, env=None):
     return CliRunner().invoke(main, [str(argument) for argument in arguments], input=typed, env=env)
 
 
-def test_the_program_tells_its_version_and_its_commands():
+def test_the_program_prints_its_version_and_its_commands():
     assert f"radius-voice, version {__version__}\n" == run("--version").stdout
-    told = run("--help")
-    assert 0 == told.exit_code
-    assert list(COMMANDS) == re.findall(r"^  ([a-z][a-z-]+)", told.stdout.partition("Commands:")[2], re.MULTILINE)
+    result = run("--help")
+    assert 0 == result.exit_code
+    assert list(COMMANDS) == re.findall(r"^  ([a-z][a-z-]+)", result.stdout.partition("Commands:")[2], re.MULTILINE)
 
 
 @pytest.mark.parametrize("command", [*([name] for name in COMMANDS), *(["users", name] for name in USERS)])
 @pytest.mark.parametrize("option", ["--help", "-h"])
 def test_every_command_has_help(command, option):
-    told = run(*command, option)
-    assert (0, "") == (told.exit_code, told.stderr)
-    assert re.match(rf"Usage: \S+ {' '.join(command)} ", told.stdout)
-    described = told.stdout.partition("\n\n")[2].strip()
+    result = run(*command, option)
+    assert (0, "") == (result.exit_code, result.stderr)
+    assert re.match(rf"Usage: \S+ {' '.join(command)} ", result.stdout)
+    described = result.stdout.partition("\n\n")[2].strip()
     assert described[0].isupper()
 
 
@@ -74,27 +77,27 @@ def test_wrong_usage_is_exit_code_2_and_says_how(arguments):
     assert "" == ended.stdout
 
 
-def test_a_command_runs_as_a_program_with_an_honest_exit_code():
+def test_a_command_runs_as_a_program_with_the_right_exit_code():
     ended = subprocess.run([*PROGRAM, "check", "--config", "/nowhere.yaml"], capture_output=True, text=True)
     assert (1, "") == (ended.returncode, ended.stdout)
     assert "/nowhere.yaml: cannot be read: No such file or directory" in ended.stderr
 
 
-def test_the_demo_without_a_terminal_logs_in_by_itself():
+def test_the_demo_without_a_terminal_logs_in_automatically():
     ended = subprocess.run([*PROGRAM, "demo"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30)
     assert (0, "") == (ended.returncode, ended.stderr)
-    said = re.search(r"types the code itself: (\d{6})", ended.stdout)[1]
-    assert ", ".join(said) in ended.stdout or " ".join(said) in ended.stdout, "the phone spoke that code"
+    message = search(r"types the code itself: (\d{6})", ended.stdout)[1]
+    assert ", ".join(message) in ended.stdout or " ".join(message) in ended.stdout, "the phone spoke that code"
     assert "alice is in" in ended.stdout
 
 
 def demo_on_a_terminal(*typed):
-    """The exit code of a demo in which somebody types these lines, and what it prints."""
+    """The exit code and the output of a demo with these typed lines."""
     ours, terminal = os.openpty()
     demo = subprocess.Popen([*PROGRAM, "demo"], stdin=terminal, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:
         os.write(ours, "".join(f"{line}\n" for line in typed).encode())
-        printed = demo.communicate(timeout=PATIENCE)[0].decode()
+        printed = demo.communicate(timeout=TIMEOUT)[0].decode()
     finally:
         demo.kill()
         os.close(ours)
@@ -102,36 +105,36 @@ def demo_on_a_terminal(*typed):
     return demo.returncode, printed
 
 
-def test_the_demo_on_a_terminal_asks_and_says_of_no_call_that_it_rings_twice():
+def test_the_demo_on_a_terminal_prompts_and_shows_each_call_once():
     code, printed = demo_on_a_terminal("wrong", "wrong", "wrong")
     assert (1, 3, 1) == (code, printed.count("The code you hear:"), printed.count("rings and says"))
     assert 1 == printed.count("Access-Reject     Login refused.")
 
 
-def test_the_demo_asks_until_the_server_accepts_or_rejects():
+def test_the_demo_prompts_until_the_server_accepts_or_rejects():
     code, printed = demo_on_a_terminal("phone2", "phone", "phone", "wrong", "wrong", "wrong")
     assert (1, 6, 6) == (code, printed.count("The code you hear:"), printed.count("Access-Challenge"))
     assert 1 == printed.count("Access-Reject")
     assert "Access-Reject     Login refused." in printed
 
 
-def test_the_demo_has_two_phones_that_can_be_told_apart():
+def test_the_demo_has_two_distinguishable_phones():
     printed = demo_on_a_terminal("phone2", "wrong", "wrong", "wrong")[1]
     assert "calling your phone ending in 23." in printed
-    assert "Calling your phone ending in 58 again." in printed
+    assert "Calling your phone ending in 58." in printed
 
 
 @pytest.mark.parametrize(
-    ("arguments", "mend"),
+    ("arguments", "fix"),
     [
         (["--call", "555"], "+"),
         (["--call", "+14155550123"], "TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN, TWILIO_FROM"),
     ],
 )
-def test_a_demo_that_cannot_ring_a_real_phone_says_what_it_needs(arguments, mend):
+def test_a_demo_that_cannot_call_a_real_phone_says_what_it_needs(arguments, fix):
     ended = run("demo", *arguments, env=dict.fromkeys(("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_FROM")))
     assert 1 == ended.exit_code
-    assert mend in ended.stderr
+    assert fix in ended.stderr
 
 
 def free_ports(path):
@@ -144,16 +147,16 @@ def free_ports(path):
     path.write_text(text)
 
 
-def test_init_writes_a_configuration_that_check_calls_good_and_never_overwrites(tmp_path):
+def test_init_writes_a_configuration_that_check_accepts_and_never_overwrites(tmp_path):
     folder = tmp_path / "etc"
-    told = run("init", folder)
-    assert 0 == told.exit_code
-    assert f"radius-voice check --config {folder / 'radius-voice.yaml'}" in told.stdout
+    result = run("init", folder)
+    assert 0 == result.exit_code
+    assert f"radius-voice check --config {folder / 'radius-voice.yaml'}" in result.stdout
     free_ports(folder / "radius-voice.yaml")
     checked = run("check", "--config", folder / "radius-voice.yaml")
     assert 0 == checked.exit_code, checked.stderr
     assert checked.stdout.endswith(f"{folder / 'radius-voice.yaml'}: good\n")
-    assert "warning: " in checked.stderr, "placeholders are told"
+    assert "warning: " in checked.stderr, "placeholders are reported"
     before = {path: path.read_bytes() for path in folder.iterdir()}
     again = run("init", folder)
     assert 1 == again.exit_code
@@ -161,87 +164,89 @@ def test_init_writes_a_configuration_that_check_calls_good_and_never_overwrites(
     assert before == {path: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_check_tells_every_error_with_file_line_and_mend(write):
+def test_check_reports_every_error_with_file_line_and_fix(write):
     path = write(CONFIGURATION.replace("secret:", "secrets:").replace("reject_delay: 0.2s", "reject_delay: soon"))
-    told = run("check", "--config", path)
-    assert (1, "") == (told.exit_code, told.stdout)
-    assert f"{path}:{START}: server.reject_delay" in told.stderr
-    assert f"{path}:{START + 2}: clients.host.secret" in told.stderr
-    assert SECRET.decode() not in told.output
+    result = run("check", "--config", path)
+    assert (1, "") == (result.exit_code, result.stdout)
+    assert f"{path}:{START}: server.reject_delay" in result.stderr
+    assert f"{path}:{START + 2}: clients.host.secret" in result.stderr
+    assert SECRET.decode() not in result.output
 
 
-def test_check_prints_the_policy_that_results_and_tries_the_provider(write):
-    told = run("check", "--config", write(), "--connect")
-    assert 0 == told.exit_code
-    assert "identity people: 1 person\n" in told.stdout
-    assert "client host: 127.0.0.1/32; Message-Authenticator required: yes; policy default" in told.stdout
-    assert "policy default: password by people, phones from people; 6 digits, 3 tries, 2 redials" in told.stdout
-    assert "twilio: good: account is active" in told.stdout
-    assert SECRET.decode() not in told.output
+def test_check_prints_the_effective_policy_and_tests_the_provider(write):
+    result = run("check", "--config", write(), "--connect")
+    assert 0 == result.exit_code
+    assert "identity people: 1 user\n" in result.stdout
+    assert "client host: 127.0.0.1/32; Message-Authenticator required: yes; policy default" in result.stdout
+    assert "policy default: password by people, phones from people; 6 digits, 3 tries, 2 redials" in result.stdout
+    assert "twilio: good: account is active" in result.stdout
+    assert SECRET.decode() not in result.output
 
 
-def test_check_finds_a_users_file_that_cannot_be_used(write):
+def test_check_reports_an_invalid_users_file(write):
     path = write()
     (path.parent / "users.yaml").chmod(0o644)
-    told = run("check", "--config", path)
-    assert (1, True) == (told.exit_code, "chmod o-rwx" in told.stderr)
+    result = run("check", "--config", path)
+    assert (1, True) == (result.exit_code, "chmod o-rwx" in result.stderr)
 
 
-def test_check_refuses_a_hash_that_takes_longer_than_gateways_wait(write):
-    path = write(CONFIGURATION.replace("tests}", "tests, answer_within: 0.2s}"))
+def test_check_refuses_a_hash_slower_than_response_timeouts(write):
+    path = write(CONFIGURATION.replace("tests}", "tests, response_timeout: 0.2s}"))
     users = path.parent / "users.yaml"
     costly = "$argon2id$v=19$m=65536,t=20,p=1$c29tZXNhbHRzb21lc2FsdA$" + "A" * 43
     users.write_text(f"zoe:\n  password: {costly}\n")
-    told = run("check", "--config", path)
-    assert (1, False) == (told.exit_code, "good" in told.stdout)
+    result = run("check", "--config", path)
+    assert (1, False) == (result.exit_code, "good" in result.stdout)
     assert (
         f"identity.people: {users}: verifying one password with m=65536,t=20,p=1 takes longer than 0.1 s, half "
-        "of the shortest answer_within (clients.host); 1 user has such a hash (line 2); for each run: "
+        "of the shortest response_timeout (clients.host); 1 user has such a hash (line 2); for each run: "
         f"radius-voice users set-password --file {users} NAME"
-    ) in told.stderr
+    ) in result.stderr
 
 
-def test_check_tells_the_errors_of_both_files_at_once(write):
+def test_check_reports_the_errors_of_both_files_together(write):
     path = write(CONFIGURATION.replace("reject_delay: 0.2s", "reject_delay: soon"))
     users = path.parent / "users.yaml"
     users.write_text('alice:\n  phones: ["+1415"]\n  langauge: en\n')
-    told = run("check", "--config", path)
-    assert (1, "") == (told.exit_code, told.stdout)
-    assert f"{path}:{START}: server.reject_delay: not a duration" in told.stderr
-    assert f"{users}:2: alice.phones[0]: a phone number of impossible length" in told.stderr
-    assert f"{users}:3: alice.langauge: no such setting; did you mean language?" in told.stderr
+    result = run("check", "--config", path)
+    assert (1, "") == (result.exit_code, result.stdout)
+    assert f"{path}:{START}: server.reject_delay: not a duration" in result.stderr
+    assert f"{users}:2: alice.phones[0]: a phone number of impossible length" in result.stderr
+    assert f"{users}:3: alice.langauge: no such setting; did you mean language?" in result.stderr
 
 
-def test_check_tells_a_missing_users_file_once_and_with_the_other_errors(write):
+def test_check_reports_a_missing_users_file_once_and_with_the_other_errors(write):
     path = write(CONFIGURATION.replace("reject_delay: 0.2s", "reject_delay: soon"))
     (path.parent / "users.yaml").unlink()
-    told = run("check", "--config", path)
-    assert (1, 1) == (told.exit_code, told.stderr.count("users.yaml"))
-    assert "identity.people.path: " in told.stderr
-    assert "server.reject_delay: " in told.stderr
+    result = run("check", "--config", path)
+    assert (1, 1) == (result.exit_code, result.stderr.count("users.yaml"))
+    assert "identity.people.path: " in result.stderr
+    assert "server.reject_delay: " in result.stderr
 
 
-def test_check_warns_of_users_that_do_not_fit_to_the_configuration(write):
+def test_check_warns_of_users_that_do_not_fit_the_configuration(write):
     path = write(CONFIGURATION + "policies: {default: {reply: [{when: {group: staff}, set: {Class: x}}]}}\n")
     (path.parent / "users.yaml").write_text('alice:\n  phones: ["+19001550123"]\n')
-    told = run("check", "--config", path)
-    assert (0, True) == (told.exit_code, told.stdout.endswith(": good\n"))
+    result = run("check", "--config", path)
+    assert (0, True) == (result.exit_code, result.stdout.endswith(": good\n"))
     line = START + 3
-    assert f"warning: {path}:{line}: policies.default: users without a phone that this policy calls" in told.stderr
-    assert f"warning: {path}:{line}: policies.default.reply[0].when.group: no user of people is in this" in told.stderr
-    assert "9001550123" not in told.output
+    assert f"warning: {path}:{line}: policies.default: users without a phone that this policy calls" in result.stderr
+    assert (
+        f"warning: {path}:{line}: policies.default.reply[0].when.group: no user of people is in this" in result.stderr
+    )
+    assert "9001550123" not in result.output
 
 
-def test_check_finds_a_reply_attribute_that_nobody_knows(write):
-    told = run(
+def test_check_reports_an_unknown_reply_attribute(write):
+    result = run(
         "check",
         "--config",
         write(CONFIGURATION + "policies: {default: {reply: [{set: {Framed-Protokol: PPP}}]}}\n"),
     )
-    assert (1, True) == (told.exit_code, "Framed-Protokol: no attribute of that name" in told.stderr)
+    assert (1, True) == (result.exit_code, "Framed-Protokol: no attribute of that name" in result.stderr)
 
 
-def test_test_credentials_is_honest_about_good_and_bad_ones(write):
+def test_test_credentials_reports_valid_and_invalid_ones(write):
     path = write()
     good = run("test-credentials", "--config", path)
     assert (0, True) == (good.exit_code, "twilio: good: account is active" in good.stdout)
@@ -250,15 +255,31 @@ def test_test_credentials_is_honest_about_good_and_bad_ones(write):
     assert (1, "twilio: BAD: 20003: credentials refused\n") == (bad.exit_code, bad.output)
 
 
-def test_a_provider_that_is_gone_is_told(write):
-    path = write(phones=NOWHERE)
-    told = run("test-credentials", "--config", path)
-    assert (1, "twilio: BAD: connection refused or host out of reach\n") == (told.exit_code, told.stdout)
+def test_an_unavailable_provider_is_reported(write):
+    path = write(simulator=NOWHERE)
+    result = run("test-credentials", "--config", path)
+    assert (1, "twilio: BAD: connection refused or host not reachable\n") == (result.exit_code, result.stdout)
     assert 1 == run("check", "--config", path, "--connect").exit_code
 
 
+def test_a_provider_without_calls_has_no_account_to_test_and_places_no_call(tmp_path):
+    path = tmp_path / "radius-voice.yaml"
+    (tmp_path / "users.yaml").touch(0o600)
+    path.write_text(
+        "development: true\n"
+        "clients: {host: {address: 127.0.0.1, secret: a shared secret of the tests}}\n"
+        "identity: {people: {type: users_file, path: users.yaml}}\n"
+        "delivery: {friendly_name: ACME, providers: {nobody: {type: fixed, code: '123456'}}}\n"
+    )
+    path.chmod(0o600)
+    tested = run("test-credentials", "--config", path)
+    assert (0, "nobody: has no account; nothing to test\n") == (tested.exit_code, tested.stdout)
+    called = run("call", "--config", path, "+14155550123")
+    assert (1, "nobody: places no calls\nno provider placed the call\n") == (called.exit_code, called.stdout)
+
+
 @pytest.mark.parametrize(
-    ("number", "said"),
+    ("number", "message"),
     [
         ("+15005550010", "twilio: busy"),
         ("+15005550003", "twilio: not placed: 21215: country not enabled"),
@@ -266,10 +287,10 @@ def test_a_provider_that_is_gone_is_told(write):
         ("+15005550034", "the phone may ring all the same"),
     ],
 )
-def test_call_follows_a_call_to_its_end_and_fails_when_nobody_answers(write, number, said):
-    told = run("call", "--config", write(), number)
-    assert (1, True) == (told.exit_code, said in told.stdout)
-    assert number not in told.output
+def test_call_follows_a_call_to_its_end_and_fails_without_an_answer(write, number, message):
+    result = run("call", "--config", write(), number)
+    assert (1, True) == (result.exit_code, message in result.stdout)
+    assert number not in result.output
 
 
 NEVER_CALLED = [
@@ -283,71 +304,72 @@ NEVER_CALLED = [
 ]
 
 
-@pytest.mark.parametrize(("number", "said"), NEVER_CALLED)
-def test_call_refuses_what_is_no_number_or_never_called(write, number, said):
-    told = run("call", "--config", write(), number)
-    assert (1, True) == (told.exit_code, said in told.stderr)
+@pytest.mark.parametrize(("number", "message"), NEVER_CALLED)
+def test_call_refuses_invalid_and_forbidden_numbers(write, number, message):
+    result = run("call", "--config", write(), number)
+    assert (1, True) == (result.exit_code, message in result.stderr)
 
 
-@pytest.mark.parametrize(("number", "said"), [*NEVER_CALLED, ("+15005550006", "(personal number)")])
-def test_a_demo_refuses_the_numbers_that_call_refuses(number, said):
-    told = run("demo", "--call", number)
-    assert (1, True) == (told.exit_code, said in told.stderr)
+@pytest.mark.parametrize(("number", "message"), [*NEVER_CALLED, ("+15005550006", "(personal number)")])
+def test_a_demo_refuses_the_numbers_that_call_refuses(number, message):
+    result = run("demo", "--call", number)
+    assert (1, True) == (result.exit_code, message in result.stderr)
 
 
-def test_call_warns_of_a_number_for_fiction(write):
-    told = run("call", "--config", write(phones=NOWHERE), "+14155550123")
-    assert "warning: +14*******23 is reserved for fiction and rings nobody" in told.stderr
+def test_call_warns_of_a_number_reserved_for_fiction(write):
+    result = run("call", "--config", write(simulator=NOWHERE), "+14155550123")
+    assert "warning: +14*******23 is reserved for fiction and rings nobody" in result.stderr
 
 
-def test_call_calls_a_number_that_a_policy_allows(write):
+def test_call_accepts_a_number_that_a_policy_allows(write):
     allowing = CONFIGURATION + 'policies: {default: {}, staff: {allow_numbers: ["+44163296"]}}\n'
     assert "calling +44********23, call CA" in run("call", "--config", write(allowing), "+441632960123").stdout
 
 
-def test_twilios_test_numbers_are_called_in_development_only(tmp_path, write):
+def test_twilios_test_numbers_are_called_only_in_development(tmp_path, write):
     assert "twilio: calling +15*******10" in run("call", "--config", write(), "+15005550010").stdout
     assert 0 == run("init", tmp_path / "etc").exit_code
-    told = run("call", "--config", tmp_path / "etc" / "radius-voice.yaml", "+15005550010")
-    assert (1, True) == (told.exit_code, "+15*******10 is not called (personal number)" in told.stderr)
+    result = run("call", "--config", tmp_path / "etc" / "radius-voice.yaml", "+15005550010")
+    assert (1, True) == (result.exit_code, "+15*******10 is not called (personal number)" in result.stderr)
 
 
-def test_login_shows_the_challenge_asks_and_tells_the_verdict(house, person):
-    with Program(
-        "login", f"127.0.0.1:{house.ports[0]}", person.name, "--secret", SECRET.decode(), stdin=subprocess.PIPE
+def test_login_shows_the_challenge_prompts_and_prints_the_result(server, user):
+    with ProgramProcess(
+        "login", f"127.0.0.1:{server.ports[0]}", user.name, "--secret", SECRET.decode(), stdin=subprocess.PIPE
     ) as login:
 
         def type_in(text):
+            assert login.process.stdin is not None
             login.process.stdin.write(f"{text}\n")
             login.process.stdin.flush()
 
-        type_in(person.password)
-        login.line("Access-Challenge", login.stdout)
-        type_in(house.phones.code(person.phone))
-        login.line("Access-Accept", login.stdout)
+        type_in(user.password)
+        login.wait_for_line("Access-Challenge", login.stdout)
+        type_in(server.simulator.code(user.phone))
+        login.wait_for_line("Access-Accept", login.stdout)
         assert 0 == login.wait()
     asked = "".join([*login.stdout, *login.stderr])
-    assert f"ending in {person.phone[-2:]}. Enter the code you hear" in asked
+    assert f"ending in {user.phone[-2:]}. Enter the code you hear" in asked
 
 
-def test_login_without_secret_and_terminal_says_how_to_give_the_secret(house, person):
+def test_login_without_secret_and_terminal_says_how_to_give_the_secret(server, user):
     for secret in ({"RADIUS_SECRET": None}, {"RADIUS_SECRET": ""}):
-        told = run("login", f"127.0.0.1:{house.ports[0]}", person.name, typed=f"{person.password}\n", env=secret)
-        assert (1, "") == (told.exit_code, told.stdout)
-        assert told.stderr.startswith("Error: no shared secret, and no terminal to ask for it")
-        assert 'RADIUS_SECRET="$(cat FILE)"' in told.stderr
-        assert 1 == len(told.stderr.splitlines())
+        result = run("login", f"127.0.0.1:{server.ports[0]}", user.name, typed=f"{user.password}\n", env=secret)
+        assert (1, "") == (result.exit_code, result.stdout)
+        assert result.stderr.startswith("Error: no shared secret, and no terminal to ask for it")
+        assert 'RADIUS_SECRET="$(cat FILE)"' in result.stderr
+        assert 1 == len(result.stderr.splitlines())
 
 
-def test_login_asks_for_the_secret_on_a_terminal(house, person):
+def test_login_asks_for_the_secret_on_a_terminal(server, user):
     ours, terminal = os.openpty()
     login = subprocess.Popen(
-        [*PROGRAM, "login", f"127.0.0.1:{house.ports[0]}", person.name],
+        [*PROGRAM, "login", f"127.0.0.1:{server.ports[0]}", user.name],
         stdin=terminal,
         stdout=subprocess.PIPE,
         stderr=terminal,
         env={name: value for name, value in os.environ.items() if name != "RADIUS_SECRET"},
-        start_new_session=True,  # without the terminal of whoever runs the tests
+        start_new_session=True,  # without the controlling terminal of the test run
     )
     try:
         os.close(terminal)
@@ -356,7 +378,7 @@ def test_login_asks_for_the_secret_on_a_terminal(house, person):
             while not seen.endswith(asked):
                 seen += os.read(ours, 1024)
             os.write(ours, typed + b"\n")
-        printed = login.communicate(timeout=PATIENCE)[0].decode()
+        printed = login.communicate(timeout=TIMEOUT)[0].decode()
     finally:
         login.kill()
         os.close(ours)
@@ -364,63 +386,60 @@ def test_login_asks_for_the_secret_on_a_terminal(house, person):
     assert SECRET not in seen
 
 
-def test_login_that_is_rejected_is_exit_code_1(house, person):
+def test_login_that_is_rejected_is_exit_code_1(server, user):
     secret = {"RADIUS_SECRET": SECRET.decode()}
-    told = run("login", f"127.0.0.1:{house.ports[0]}", person.name, typed="wrong\n", env=secret)
-    assert 1 == told.exit_code
-    assert "Access-Reject Login refused." in told.stdout
+    result = run("login", f"127.0.0.1:{server.ports[0]}", user.name, typed="wrong\n", env=secret)
+    assert 1 == result.exit_code
+    assert "Access-Reject Login refused." in result.stdout
 
 
-def test_login_that_hears_nothing_says_what_that_may_mean(house, person):
-    where = f"127.0.0.1:{house.ports[0]}"
-    told = run("login", where, person.name, "--secret", "another secret", "--timeout", "0.3", typed="x\n")
-    assert 1 == told.exit_code
-    assert f"no answer from 127.0.0.1 port {house.ports[0]}: not running there, another secret" in told.stderr
-    assert "another secret than" not in told.output
+def test_login_without_a_response_lists_possible_causes(server, user):
+    where = f"127.0.0.1:{server.ports[0]}"
+    result = run("login", where, user.name, "--secret", "another secret", "--timeout", "0.3", typed="x\n")
+    assert 1 == result.exit_code
+    assert f"no answer from 127.0.0.1 port {server.ports[0]}: not running there, another secret" in result.stderr
+    assert "another secret than" not in result.output
 
 
 @pytest.mark.parametrize("where", ["127.0.0.1:port", "no.such.host.invalid", "127.0.0.1:70000"])
-def test_login_to_no_address_says_so(where):
-    told = run("login", where, "alice", "--secret", "x", "--timeout", "0.2", typed="x\n")
-    assert 1 == told.exit_code
-    assert "Error: " in told.stderr
-    assert isinstance(told.exception, SystemExit)
+def test_login_to_an_unresolvable_address_is_reported(where):
+    result = run("login", where, "alice", "--secret", "x", "--timeout", "0.2", typed="x\n")
+    assert 1 == result.exit_code
+    assert "Error: " in result.stderr
+    assert isinstance(result.exception, SystemExit)
 
 
-def test_serve_that_cannot_have_its_port_says_which_and_ends(house, write):
-    path = write(CONFIGURATION.replace("127.0.0.1:0", f"127.0.0.1:{house.ports[0]}"))
-    with Program("serve", "--config", path) as second:
+def test_serve_with_a_port_in_use_names_it_and_exits(server, write):
+    path = write(CONFIGURATION.replace("127.0.0.1:0", f"127.0.0.1:{server.ports[0]}"))
+    with ProgramProcess("serve", "--config", path) as second:
         assert 1 == second.wait()
-    fix = f"server.listen: 127.0.0.1:{house.ports[0]}: Address already in use; another process has this port"
+    fix = f"server.listen: 127.0.0.1:{server.ports[0]}: Address already in use; another process has this port"
     assert fix in "".join(second.stderr)
     assert "Traceback" not in "".join(second.stderr)
 
 
 @pytest.mark.parametrize("command", ["check", "limits", "test-credentials"])
-def test_a_command_that_fails_unexpectedly_ends_in_one_line_without_the_text_of_the_failure(
-    write, monkeypatch, command
-):
+def test_an_unexpected_failure_of_a_command_prints_one_line_without_the_exception_text(write, monkeypatch, command):
     def broken(*_, **__):
         raise KeyError("a password")
 
-    monkeypatch.setattr("radius_voice.cli.common.load", broken)
-    monkeypatch.setattr("radius_voice.config.load.load", broken)
-    told = run(command, "--config", write())
+    monkeypatch.setattr("radius_voice.wiring.load", broken)
+    result = run(command, "--config", write())
     expected = r"Error: internal error: KeyError in broken:\d+; please report it with the command that you ran\n"
-    assert (1, "") == (told.exit_code, told.stdout)
-    assert re.fullmatch(expected, told.stderr)
+    assert (1, "") == (result.exit_code, result.stdout)
+    assert re.fullmatch(expected, result.stderr)
 
 
-def test_serve_with_a_bad_file_tells_every_error_and_ends(write):
+def test_serve_with_an_invalid_file_reports_every_error_and_exits(write):
     path = write(CONFIGURATION.replace("secret:", "secrets:"))
-    told = run("serve", "--config", path)
-    assert (1, True) == (told.exit_code, f"{path}:{START + 2}: clients.host.secret" in told.stderr)
+    result = run("serve", "--config", path)
+    assert (1, True) == (result.exit_code, f"{path}:{START + 2}: clients.host.secret" in result.stderr)
 
 
-def test_simulate_twilio_listens_on_loopback_alone():
+def test_simulate_twilio_listens_only_on_loopback():
     for listen in ("0.0.0.0:0", "192.0.2.1:80", "127.0.0.1", "127.0.0.1:x", "127.0.0.1:70000"):
-        told = run("simulate-twilio", "--listen", listen)
-        assert (2, True) == (told.exit_code, "write a loopback address and a port" in told.stderr)
+        result = run("simulate-twilio", "--listen", listen)
+        assert (2, True) == (result.exit_code, "write a loopback address and a port" in result.stderr)
 
 
 @pytest.mark.parametrize(
@@ -435,28 +454,28 @@ def test_simulate_twilio_listens_on_loopback_alone():
     ],
 )
 def test_simulate_twilio_refuses_a_number_out_of_range(option, value):
-    told = run("simulate-twilio", "--listen", "127.0.0.1:99999", option, value)
-    assert (2, True) == (told.exit_code, f"'{option}': {value}" in told.stderr)
-    assert "is not in the range" in told.stderr
+    result = run("simulate-twilio", "--listen", "127.0.0.1:99999", option, value)
+    assert (2, True) == (result.exit_code, f"'{option}': {value}" in result.stderr)
+    assert "is not in the range" in result.stderr
 
 
-def test_simulate_twilio_says_when_its_port_is_taken():
+def test_simulate_twilio_reports_a_port_in_use():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        told = run("simulate-twilio", "--listen", f"127.0.0.1:{port}")
-    assert (1, f"Error: 127.0.0.1:{port}: ") == (told.exit_code, told.stderr[: len(f"Error: 127.0.0.1:{port}: ")])
-    assert "in use" in told.stderr
+        result = run("simulate-twilio", "--listen", f"127.0.0.1:{port}")
+    assert (1, f"Error: 127.0.0.1:{port}: ") == (result.exit_code, result.stderr[: len(f"Error: 127.0.0.1:{port}: ")])
+    assert "in use" in result.stderr
 
 
 def test_simulate_twilio_ends_by_sigterm_with_exit_code_0():
-    with Program("simulate-twilio", "--listen", "127.0.0.1:0") as simulator:
-        simulator.line("simulated Twilio on http://127.0.0.1:", simulator.stdout)
+    with ProgramProcess("simulate-twilio", "--listen", "127.0.0.1:0") as simulator:
+        simulator.wait_for_line("simulated Twilio on http://127.0.0.1:", simulator.stdout)
         assert 0 == simulator.stop()
 
 
-def test_the_program_starts_without_importing_what_a_command_does_not_need():
+def test_the_program_starts_without_unneeded_imports():
     code = (
         "import sys, radius_voice.cli.main as m; print([n for n in ('aiohttp', 'twilio', 'pyrad') if n in sys.modules])"
     )
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE)
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=TIMEOUT)
     assert "[]\n" == ended.stdout

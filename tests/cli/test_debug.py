@@ -5,21 +5,22 @@ from __future__ import annotations
 import io
 import re
 import secrets
+from typing import Any
 
 import pytest
 
 from radius_voice.cli.debug import Debug
-from radius_voice.events import Discard, Discarded, Event, Outcome, Reason, Resent, Step
+from radius_voice.events import Discard, DiscardRecord, Outcome, Reason, RequestRecord, ResendRecord, TraceStep
 from radius_voice.radius import packet as radius
-from tests.server.house import SECRET
+from tests.support.radius_test_client import SECRET
 
 AT = 1767225600.25
 PEER = ("198.51.100.7", 40000)
 HEAD = "2026-01-01T00:00:00.250Z {} hq-vpn 198.51.100.7 port 40000: "
 CONFIGURATION = """\
-server: {listen: ["udp://127.0.0.1:0"], reject_delay: 0.2s, max_in_flight: 1, max_waiting: 0}
+server: {listen: ["udp://127.0.0.1:0"], reject_delay: 0.2s, max_concurrent: 1, max_queued: 0}
 clients:
-  gateway: {address: 127.0.0.1, secret: a shared secret of the tests, answer_within: 8s}
+  gateway: {address: 127.0.0.1, secret: a shared secret of the tests, response_timeout: 8s}
   unsigned: {address: 127.0.0.3, secret: a shared secret of the tests, require_message_authenticator: no}
 """
 HOSTILE = [
@@ -55,17 +56,21 @@ PACKET = radius.decode(request((radius.USER_NAME, b"alice")))
 STATUS = radius.decode(request(code=radius.STATUS_SERVER))
 
 
+def discarded(reason, detail=""):
+    return DiscardRecord(AT, client="hq-vpn", client_address=PEER[0], reason=reason, detail=detail)
+
+
 def event(**changes):
-    fields = {
+    fields: dict[str, Any] = {
         "at": AT,
         "seconds": 0.1,
         "client": "hq-vpn",
-        "source": PEER[0],
+        "client_address": PEER[0],
         "identifier": 7,
         "outcome": Outcome.ACCEPT,
-        "reason": Reason.CODE_RIGHT,
+        "reason": Reason.CODE_CORRECT,
     }
-    return Event(**fields | changes)
+    return RequestRecord(**fields | changes)
 
 
 def test_a_packet_has_time_client_address_port_and_its_attributes(debug, lines):
@@ -78,11 +83,11 @@ def test_a_packet_has_time_client_address_port_and_its_attributes(debug, lines):
     assert "2026-01-01T00:00:00.250Z -> hq-vpn 2001:db8::7 port 40000: Access-Reject 7" == second
 
 
-def test_a_decision_has_the_same_head_the_user_and_the_steps(debug, lines):
-    steps = (Step("password", 0.035, "right"), Step("row", 0.038))
+def test_a_decision_shows_the_packets_header_the_user_and_the_steps(debug, lines):
+    steps = (TraceStep("password", 0.035, "right"), TraceStep("row", 0.038))
     debug.decided(PEER, PACKET, event(user="alice", steps=steps))
     assert [
-        HEAD.format("==") + 'Access-Request 7: "alice": accept, because code_right',
+        HEAD.format("==") + 'Access-Request 7: "alice": accept, because code_correct',
         "         35.0 ms  password right",
         "         38.0 ms  row",
     ] == lines()
@@ -97,10 +102,10 @@ def test_a_decision_without_a_user_has_no_name(debug, lines):
     ] == lines()
 
 
-def test_discards_and_retransmissions_are_decisions_too(debug, lines):
-    debug.decided(PEER, PACKET, Discarded(AT, "hq-vpn", PEER[0], Discard.DUPLICATE))
-    debug.decided(PEER, None, Discarded(AT, "hq-vpn", PEER[0], Discard.MALFORMED, "shorter than a header"))
-    debug.decided(PEER, PACKET, Resent(AT, "hq-vpn"))
+def test_discards_and_retransmissions_are_decisions(debug, lines):
+    debug.decided(PEER, PACKET, discarded(Discard.DUPLICATE))
+    debug.decided(PEER, None, discarded(Discard.MALFORMED, "shorter than a header"))
+    debug.decided(PEER, PACKET, ResendRecord(AT, "hq-vpn"))
     assert [
         HEAD.format("==") + "Access-Request 7: discarded, because duplicate",
         HEAD.format("==") + "malformed: discarded, because malformed (shorter than a header)",
@@ -108,7 +113,7 @@ def test_discards_and_retransmissions_are_decisions_too(debug, lines):
     ] == lines()
 
 
-def test_octets_that_are_no_packet_are_counted_and_not_shown(debug, lines):
+def test_malformed_packets_are_counted_and_not_shown(debug, lines):
     debug.received("hq-vpn", PEER, b"open sesame")
     assert [HEAD.format("<-") + "11 octets that are not a RADIUS packet"] == lines()
 
@@ -119,8 +124,8 @@ def test_no_text_of_a_packet_or_a_decision_breaks_a_line_or_reaches_a_terminal(d
     texts = [(kind, octets) for kind in (radius.USER_NAME, 11, 18, 30, radius.CALLING_STATION_ID, 32, 44, 77, 87)]
     vendors = (radius.VENDOR_SPECIFIC, b"\0\0\1\x37\x12" + bytes([len(octets) + 2]) + octets)
     debug.received("hq-vpn", PEER, request(*texts, vendors))
-    debug.decided(PEER, PACKET, event(user=text, steps=(Step("unavailable", 0.0, text),)))
-    debug.decided(PEER, None, Discarded(AT, "hq-vpn", PEER[0], Discard.MALFORMED, text))
+    debug.decided(PEER, PACKET, event(user=text, steps=(TraceStep("unavailable", 0.0, text),)))
+    debug.decided(PEER, None, discarded(Discard.MALFORMED, text))
     assert 1 + 1 + len(texts) + 1 + 2 + 1 == len(lines())
     assert all(line.isprintable() for line in lines())
 
@@ -135,33 +140,34 @@ def test_no_text_of_a_packet_or_a_decision_breaks_a_line_or_reaches_a_terminal(d
         (69, b"open sesame"),
     ],
 )
-def test_passwords_states_and_what_dictionaries_hide_stay_hidden(debug, stream, hidden):
+def test_passwords_states_and_encrypted_attributes_are_hidden(debug, stream, hidden):
     debug.received("hq-vpn", PEER, request(hidden))
     assert "hidden" in stream.getvalue()
     for secret in ("open", b"open".hex()):
         assert secret not in stream.getvalue()
 
 
-class Narrow(io.TextIOWrapper):
+class NarrowStream(io.TextIOWrapper):
     """A terminal that can show ASCII only."""
 
     def __init__(self):
         super().__init__(io.BytesIO(), encoding="ascii", write_through=True)
 
 
-def test_a_terminal_that_lacks_a_letter_gets_its_number():
-    narrow = Narrow()
+def test_a_terminal_that_lacks_a_character_gets_its_code_point():
+    narrow = NarrowStream()
+    assert isinstance(narrow.buffer, io.BytesIO)
     Debug(narrow, lambda: AT).decided(PEER, PACKET, event(user="Zoë"))
     assert rb'"Zo\xeb": accept' in narrow.buffer.getvalue()
 
 
-def test_a_stream_that_is_full_or_gone_costs_no_login(stream):
-    class Gone(io.StringIO):
+def test_a_full_or_closed_stream_costs_no_login(stream):
+    class ClosedStream(io.StringIO):
         def write(self, text):
             raise BrokenPipeError
 
     stream.close()
-    for broken in (stream, Gone()):
+    for broken in (stream, ClosedStream()):
         Debug(broken, lambda: AT).decided(PEER, PACKET, event())
 
 
@@ -169,20 +175,20 @@ def test_a_stream_that_is_full_or_gone_costs_no_login(stream):
 
 
 @pytest.fixture(scope="module")
-def people(make_person):
-    return [make_person() for _ in range(4)]
+def users(make_user):
+    return [make_user() for _ in range(4)]
 
 
 @pytest.fixture(scope="module")
-def house(start, people, slow_phones):
-    with start(CONFIGURATION, people, "--debug", phones=slow_phones) as house:
-        yield house
+def server(start_server, users, slow_simulator):
+    with start_server(CONFIGURATION, users, "--debug", simulator=slow_simulator) as server:
+        yield server
 
 
-def block(house, gateway, text):
+def block(server, gateway, text):
     """The first line that holds `text` of the blocks about this gateway."""
     port = gateway.sock.getsockname()[1]
-    return house.line(f"port {port}: {text}", house.stdout)
+    return server.wait_for_line(f"port {port}: {text}", server.stdout)
 
 
 @pytest.mark.parametrize(
@@ -193,53 +199,53 @@ def block(house, gateway, text):
         ("127.0.0.3", b"another secret than that", True, "bad_message_authenticator"),
     ],
 )
-def test_packets_that_fail_verification_are_shown_with_the_reason(house, people, source, secret, signed, reason):
-    gateway = house.gateway(source, secret=secret)
-    gateway.send(datagram := gateway.first(people[0], signed=signed))
+def test_packets_that_fail_verification_are_shown_with_the_reason(server, users, source, secret, signed, reason):
+    gateway = server.client(source, secret=secret)
+    gateway.send(datagram := gateway.initial_request(users[0], signed=signed))
     identifier = datagram[1]
-    came = block(house, gateway, f"Access-Request {identifier}")
+    came = block(server, gateway, f"Access-Request {identifier}")
     assert re.match(rf"\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{{3}}Z <- \w+ {source} port ", came)
     assert f" == {came.split()[2]} " in block(
-        house, gateway, f"Access-Request {identifier}: discarded, because {reason}"
+        server, gateway, f"Access-Request {identifier}: discarded, because {reason}"
     )
 
 
-def test_malformed_packets_and_other_codes_are_shown_with_the_reason(house):
-    gateway = house.gateway()
+def test_malformed_packets_and_other_codes_are_shown_with_the_reason(server):
+    gateway = server.client()
     gateway.send(bytes(19))
-    block(house, gateway, "19 octets that are not a RADIUS packet")
-    block(house, gateway, "malformed: discarded, because malformed (shorter than a header)")
+    block(server, gateway, "19 octets that are not a RADIUS packet")
+    block(server, gateway, "malformed: discarded, because malformed (shorter than a header)")
     gateway.send(gateway.request([], code=4))
-    block(house, gateway, f"code 4 {max(gateway.sent)}")
-    block(house, gateway, f"code 4 {max(gateway.sent)}: discarded, because wrong_code (4)")
+    block(server, gateway, f"code 4 {max(gateway.sent)}")
+    block(server, gateway, f"code 4 {max(gateway.sent)}: discarded, because wrong_code (4)")
 
 
-def test_a_retransmission_a_copy_in_progress_and_what_is_too_much_are_shown(house, people):
-    gateway, other = house.gateway(), house.gateway()
-    datagram = gateway.first(people[1])
+def test_a_retransmission_a_copy_in_progress_and_overload_are_shown(server, users):
+    gateway, other = server.client(), server.client()
+    datagram = gateway.initial_request(users[1])
     gateway.send(datagram)
     gateway.send(datagram)
-    other.send(other.first(people[2]))
+    other.send(other.initial_request(users[2]))
     gateway.receive()
     gateway.send(datagram)
     gateway.receive()
     identifier = datagram[1]
-    block(house, gateway, f"Access-Request {identifier}: discarded, because duplicate")
-    block(house, gateway, f"Access-Request {identifier}: retransmission, gets the same reply again")
-    block(house, gateway, f"Access-Challenge {identifier}")
-    block(house, other, f"Access-Request {max(other.sent)}: discarded, because overload")
+    block(server, gateway, f"Access-Request {identifier}: discarded, because duplicate")
+    block(server, gateway, f"Access-Request {identifier}: retransmission, gets the same reply again")
+    block(server, gateway, f"Access-Challenge {identifier}")
+    block(server, other, f"Access-Request {max(other.sent)}: discarded, because overload")
 
 
-def test_a_status_server_is_decided_by_its_name(house):
-    gateway = house.gateway()
+def test_a_status_server_request_is_decided_by_its_code(server):
+    gateway = server.client()
     gateway.status()
-    block(house, gateway, f"Status-Server {max(gateway.sent)}: accept, because status")
+    block(server, gateway, f"Status-Server {max(gateway.sent)}: accept, because status")
 
 
-def test_a_name_that_would_write_a_line_of_its_own_does_not(house):
-    gateway = house.gateway()
+def test_a_name_with_line_breaks_prints_no_additional_line(server):
+    gateway = server.client()
     forged = f"x\n2026-01-01T00:00:00.250Z == gateway forged-{secrets.token_hex(4)}\x1b[31m\x9b\u202e"
-    assert radius.ACCESS_REJECT == gateway.ask([(radius.USER_NAME, forged.encode())], "whatever").code
-    block(house, gateway, f"Access-Reject {max(gateway.sent)}")
-    assert all(line.rstrip("\n").isprintable() for line in house.stdout)
-    assert [] == [line for line in house.stdout if line.startswith("2026-01-01T00:00:00.250Z == gateway forged")]
+    assert radius.ACCESS_REJECT == gateway.exchange([(radius.USER_NAME, forged.encode())], "whatever").code
+    block(server, gateway, f"Access-Reject {max(gateway.sent)}")
+    assert all(line.rstrip("\n").isprintable() for line in server.stdout)
+    assert [] == [line for line in server.stdout if line.startswith("2026-01-01T00:00:00.250Z == gateway forged")]

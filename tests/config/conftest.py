@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from radius_voice.config.errors import ConfigError
-from radius_voice.config.load import Loaded, load
+from radius_voice.config.load import Loaded
+from radius_voice.wiring import load
 
 NOW = 1_800_000_000.0
 SECRETS = ("gateway-secret-of-32-characters!", "twilio-token-nobody-may-see")
@@ -62,7 +63,7 @@ class File:
         return load(self.path, self.environ, lambda: NOW)
 
     def errors(self, content: Any) -> list[str]:
-        """What is wrong, without the file's folder."""
+        """The errors, without the directory of the file."""
         with pytest.raises(ConfigError) as caught:
             self.load(content)
         return [line.replace(f"{self.path.parent}{os.sep}", "") for line in str(caught.value).splitlines()]

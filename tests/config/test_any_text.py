@@ -1,4 +1,4 @@
-"""Whatever stands in the file: it is loaded, or ConfigError says what is wrong; nothing else happens."""
+"""Any file is loaded or raises ConfigError with the errors. It raises no other exception."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from radius_voice.config.errors import ConfigError
-from radius_voice.config.load import load
 from radius_voice.resources import shipped
+from radius_voice.wiring import load
 from tests.config.conftest import NOW, SECRETS, sample
 
 SAMPLE_TEXT = (shipped("config") / "demo.yaml").read_text(encoding="utf-8")
@@ -45,10 +45,10 @@ def loads_or_says_why(path: Path, octets: bytes) -> str:
     try:
         return repr(load(path, {}, lambda: NOW))
     except ConfigError as error:
-        said = str(error)
-    assert said
-    assert all(line.startswith(f"{path}:") for line in said.splitlines())
-    return said
+        message = str(error)
+    assert message
+    assert all(line.startswith(f"{path}:") for line in message.splitlines())
+    return message
 
 
 @pytest.fixture
@@ -59,19 +59,19 @@ def path(tmp_path: Path) -> Path:
 
 @MODERATE
 @given(octets=st.binary(max_size=200))
-def test_any_octets(path: Path, octets: bytes):
+def test_arbitrary_octets(path: Path, octets: bytes):
     loads_or_says_why(path, octets)
 
 
 @MODERATE
 @given(text=st.text(max_size=200))
-def test_any_text(path: Path, text: str):
+def test_arbitrary_text(path: Path, text: str):
     loads_or_says_why(path, text.encode("utf-8", "replace"))
 
 
 @MODERATE
 @given(at=st.integers(0, len(SAMPLE_TEXT)), cut=st.integers(0, 30), text=st.text(max_size=10))
-def test_a_sample_with_a_piece_torn_out_and_another_put_in(path: Path, at: int, cut: int, text: str):
+def test_a_sample_with_a_piece_replaced_by_another(path: Path, at: int, cut: int, text: str):
     loads_or_says_why(path, (SAMPLE_TEXT[:at] + text + SAMPLE_TEXT[at + cut :]).encode("utf-8", "replace"))
 
 
@@ -89,13 +89,13 @@ FULL = {
     "server": {"listen": ["udp://127.0.0.1:1812"], "key": SECRETS[0], "state": "state", "reject_delay": "1s"},
     "policies": {
         "default": {
-            "challenge": {"digits": 6, "ring": "30s"},
+            "challenge": {"digits": 6, "ring_timeout": "30s"},
             "countries": ["US"],
             "on_delivery_failure": {"bypass_until": "2027-01-15T08:30:00Z"},
             "reply": [{"when": {"group": "a"}, "set": {"Class": "b"}}],
         }
     },
-    "limits": {"calls": {"person": "5 per 10m"}, "calls_a_day": {"all": "off"}},
+    "limits": {"calls": {"user": "5 per 10m"}, "calls_per_day": {"total": "off"}},
     "store": {"type": "memory"},
     "audit": {"path": "-"},
     "admin": {"listen": "127.0.0.1:9812"},
@@ -105,15 +105,15 @@ FULL = {
 
 @MODERATE
 @given(place=st.sampled_from(places(FULL)), value=VALUES)
-def test_a_configuration_with_any_value_in_any_place(path: Path, place: tuple[Any, ...], value: Any):
+def test_a_configuration_with_any_value_at_any_place(path: Path, place: tuple[Any, ...], value: Any):
     tree = copy.deepcopy(FULL)
     node = tree
     for step in place[:-1]:
         node = node[step]
     node[place[-1]] = value
-    said = loads_or_says_why(path, yaml.safe_dump(tree, allow_unicode=False).encode("utf-8", "replace"))
-    assert not any(secret in said for secret in SECRETS)
+    message = loads_or_says_why(path, yaml.safe_dump(tree, allow_unicode=False).encode("utf-8", "replace"))
+    assert not any(secret in message for secret in SECRETS)
 
 
-def test_the_configuration_that_is_changed_here_is_right(path: Path):
+def test_the_base_configuration_of_these_tests_is_valid(path: Path):
     assert "Loaded" in loads_or_says_why(path, yaml.safe_dump(FULL).encode())

@@ -6,10 +6,10 @@ import pytest
 
 from radius_voice.config.errors import ConfigError
 from radius_voice.config.init import write_configuration
-from radius_voice.config.load import load
+from radius_voice.wiring import load
 
 
-def test_what_init_writes_loads_as_it_is_and_says_what_to_fill_in(tmp_path):
+def test_the_file_that_init_writes_loads_and_says_what_to_fill_in(tmp_path):
     main, *_ = write_configuration(tmp_path / "new" / "folder")
     warnings = "\n".join(load(main, {}).warnings)
     for key in ("office-vpn.address", "twilio.account_sid", "twilio.auth_token", "twilio.from"):
@@ -24,7 +24,7 @@ def test_a_filled_in_configuration_gets_no_warning(tmp_path):
     assert () == load(main, {}).warnings
 
 
-def test_each_configuration_has_a_secret_of_its_own(tmp_path):
+def test_each_configuration_has_its_own_secret(tmp_path):
     secrets = set()
     for name in ("one", "two"):
         main, *_ = write_configuration(tmp_path / name)
@@ -46,7 +46,7 @@ def test_init_overwrites_nothing(tmp_path):
     assert ["users.yaml"] == [path.name for path in tmp_path.iterdir()]
 
 
-def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path):
+def test_a_directory_that_cannot_be_created_is_a_clear_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="cannot be written"):
         write_configuration(tmp_path / "file")

@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 from radius_voice.config.errors import ConfigError
-from radius_voice.config.kinds import Endpoint, Rate
-from radius_voice.config.load import LARGEST, load, restart_needed
+from radius_voice.config.field_types import Endpoint, Rate
+from radius_voice.config.load import MAX_FILE_OCTETS, restart_needed
+from radius_voice.wiring import load
 from tests.config.conftest import NOW, changed, sample
 
 
@@ -18,36 +19,36 @@ def at(seconds: float) -> str:
     return datetime.fromtimestamp(NOW + seconds, UTC).isoformat()
 
 
-def test_a_file_that_is_right_gets_no_warning_and_all_defaults(file):
+def test_a_valid_file_has_no_warning_and_all_defaults(file):
     loaded = file.load(sample())
     settings = loaded.settings
     assert () == loaded.warnings
     assert (Endpoint("0.0.0.0", 1812),) == settings.server.listen
     assert file.path.parent / "state" == settings.server.state
     assert file.path.parent / "users.yaml" == settings.identity["people"].path
-    assert Rate(10, 600.0) == settings.limits.wrong_passwords.person
+    assert Rate(10, 600.0) == settings.limits.wrong_passwords.user
     assert settings.policies["default"].countries is None
 
 
-def test_the_policy_default_exists_while_there_is_one_identity_source(file):
+def test_a_default_policy_exists_with_one_identity_source(file):
     policy = file.load(sample()).settings.policies["default"]
     assert ("people", "people") == (policy.first_factor, policy.directory)
 
 
-def test_all_providers_call_in_written_order_unless_said_otherwise(file):
+def test_all_providers_are_used_in_the_configured_order_by_default(file):
     tree = sample()
     tree["delivery"]["providers"]["another"] = dict(tree["delivery"]["providers"]["twilio"])
     assert ("twilio", "another") == file.load(tree).settings.delivery.voice
 
 
-def test_an_error_names_file_line_key_and_mend(file):
+def test_an_error_names_file_line_key_and_fix(file):
     text = "development: maybe\n" + "clients:\n  hq:\n    address: 10.0.0.1/8\n"
     assert "radius-voice.yaml:1: development: must be true or false" in file.errors(text)
     expected = "radius-voice.yaml:4: clients.hq.address: has host bits set; write 10.0.0.0/8, or the address without /8"
     assert expected in file.errors(text)
 
 
-def test_all_errors_are_told_at_once_in_the_order_of_lines(file):
+def test_all_errors_are_reported_at_once_in_the_order_of_lines(file):
     tree = changed("clients.office-vpn.adress", "10.0.0.1")
     tree["clients"]["office-vpn"]["policy"] = "staf"
     tree["policies"] = {"staff": {"directory": "peple", "challenge": {"digits": 11}}}
@@ -74,10 +75,10 @@ def test_all_errors_are_told_at_once_in_the_order_of_lines(file):
         ("a: &x [1]\nb: *x\n", "anchors (&name) are not allowed"),
         ("a: " + "[" * 100_000, "nested too deeply"),
         ("a: !!python/object:os.system x", "tags (!name) are not allowed"),
-        (b"x" * (LARGEST + 1), "is larger than"),
+        (b"x" * (MAX_FILE_OCTETS + 1), "is larger than"),
     ],
 )
-def test_a_text_that_is_no_configuration_is_one_clear_error(file, content, expected):
+def test_a_text_that_is_not_a_configuration_is_one_clear_error(file, content, expected):
     assert any(expected in error for error in file.errors(content))
 
 
@@ -95,13 +96,13 @@ def test_a_path_that_cannot_be_read_is_one_clear_error(tmp_path: Path, path, exp
         load(tmp_path / path, {})
 
 
-def test_a_fifo_is_no_configuration_and_is_not_waited_for(tmp_path):
+def test_a_fifo_as_configuration_is_refused_without_waiting(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ConfigError, match="pipe: cannot be read: a FIFO, not a regular file"):
         load(tmp_path / "pipe", {})
 
 
-def test_yes_and_no_are_words(file):
+def test_yes_and_no_are_strings(file):
     for word in ("yes", "no", "auto"):
         text = f"    require_message_authenticator: {word}\n"
         head = "clients:\n  office-vpn:\n    address: 10.0.0.1\n    secret: a-secret-long-enough\n"
@@ -116,8 +117,8 @@ def test_yes_and_no_are_words(file):
         ("server.reject_delay", "6s", "must be between 0s and 5s"),
         ("server.reject_delay", "3 seconds", "not a duration"),
         ("server.reject_delay", True, "in quotes"),
-        ("server.max_in_flight", 1.5, "must be a whole number"),
-        ("server.max_in_flight", 0, "must be at least 1"),
+        ("server.max_concurrent", 1.5, "must be a whole number"),
+        ("server.max_concurrent", 0, "must be at least 1"),
         ("server.listen", ["0.0.0.0:1812"], "udp://"),
         ("server.listen", ["udp://localhost:1812"], "not an address"),
         ("server.listen", ["udp://::1:1812"], "not an address"),
@@ -137,17 +138,16 @@ def test_yes_and_no_are_words(file):
         ("clients.other", {"address": "10.0.0.1", "secret": "s"}, "belongs to client office-vpn already"),
         ("clients.office-vpn.secret", 12345678, "in quotes"),
         ("clients.office-vpn.secret", ["a", "b", "c"], "at most 2"),
-        ("clients.office-vpn.answer_within", "0.1s", "between 0.2s and 1m"),
-        ("clients.office-vpn.profile", "cisco-asa", "must be 'generic'"),
+        ("clients.office-vpn.response_timeout", "0.1s", "between 0.2s and 1m"),
+        ("identity.people.type", "ldap", "must be 'users_file'"),
         ("identity.none", {"type": "users_file", "path": "u"}, "use another name"),
         ("identity.second", {"type": "users_file", "path": "u"}, "no policy default unless you write it"),
-        ("identity.people.type", "ldap", "must be 'users_file'"),
         ("policies.staff.first_factor", "nobody", "no such identity source"),
         ("policies.staff.directory", "none", "no such identity source"),
         (
             "policies.staff.challenge",
-            {"cap": "1m"},
-            "challenge.cap: must be at least 150s: ring (30s) + 120s (lifetime)",
+            {"session_timeout": "1m"},
+            "challenge.session_timeout: must be at least 150s: ring_timeout (30s) + 120s (code_lifetime)",
         ),
         ("policies.staff.countries", [], "any"),
         ("policies.staff.countries", ["us"], "capital"),
@@ -181,17 +181,17 @@ def test_yes_and_no_are_words(file):
         ("audit.syslog", {"server": "127.0.0.1:6514", "ca_file": "radius-voice.yaml"}, "holds no certificate in PEM"),
         ("delivery.providers.twilio.connect_timeout", "20s", "is longer than timeout"),
         ("delivery.providers.twilio.timeout", "1s", "twilio.timeout: is shorter than connect_timeout"),
-        ("delivery.providers.nobody", {"type": "fixed", "code": "123456"}, "development: true alone"),
-        ("server.max_in_flight", "6", "must be a whole number; write it without quotes"),
-        ("server.max_in_flight", "6.5", "must be a whole number"),
+        ("delivery.providers.nobody", {"type": "fixed", "code": "123456"}, "requires development: true"),
+        ("server.max_concurrent", "6", "must be a whole number; write it without quotes"),
+        ("server.max_concurrent", "6.5", "must be a whole number"),
         ("development", "true", "must be true or false; write it without quotes"),
         ("store", "redis", "store: must be a mapping; write {type: redis}"),
         ("clients.office-vpn.secret", {"file:x.secret": None}, "a space is missing after the colon; write"),
         ("audit.syslog", {"server": "hush"}, "like syslog.example.org:6514 or [2001:db8::1]:6514"),
         ("store", {"type": "redis", "servers": ["hush"]}, "like redis.example.org:6379 or [2001:db8::1]:6379"),
-        ("limits.calls.person", 5, "write it like '10 per 10m'"),
-        ("limits.calls.person", "0 per 10m", "or off"),
-        ("limits.calls_a_day.all", "10 per 1h", "30 per 24h"),
+        ("limits.calls.user", 5, "write it like '10 per 10m'"),
+        ("limits.calls.user", "0 per 10m", "or off"),
+        ("limits.calls_per_day.total", "10 per 1h", "30 per 24h"),
         ("store.type", "oracle", "known are 'sqlite', 'memory'"),
         ("admin.listen", "127.0.0.1:0", "development"),
         ("admin.listen", "9812", "not an address"),
@@ -206,7 +206,7 @@ def test_yes_and_no_are_words(file):
         ("log.level", None, "has no value; give it one or remove the key"),
     ],
 )
-def test_a_wrong_value_is_refused_with_its_mend(file, key, value, expected):
+def test_a_wrong_value_is_refused_with_its_fix(file, key, value, expected):
     errors = file.errors(changed(key, value))
     assert any(expected in error for error in errors), errors
 
@@ -223,7 +223,7 @@ def test_a_wrong_value_is_refused_with_its_mend(file, key, value, expected):
         ),
         ("clients.office-vpn.address", [], "must not be empty; write it like [192.0.2.10, 198.51.100.0/24]"),
         ("clients.office-vpn.secret", ["a", "b", "c"], "items; write it like [{file: old.secret}, {file: new.secret}]"),
-        ("policies.default.methods", "voice", "must be a list; write it like [voice]"),
+        ("policies.default.allow_numbers", "+4915", "must be a list; write it like ['+4915', '+12025550123']"),
         ("policies.default.countries", "US", "write a list of countries, like [US, GB], or any"),
         ("policies.default.reply", {"set": {"Class": "a"}}, "must be a list; write it like [{set: {Class: VPN}}]"),
         ("delivery.voice", "twilio", "must be a list; write it like [twilio]"),
@@ -244,15 +244,15 @@ def test_an_error_of_a_list_shows_a_list(file, key, value, expected):
         ("identity.people.type", "users-file", "must be 'users_file'; did you mean users_file?"),
         ("policies.staff.directory", "People", "there is no such identity source; did you mean people?"),
         ("policies.staff.first_factor", "None", "there is no such identity source; did you mean none?"),
-        ("policies.staff.on_unavailable", "rejct", "'silence' or 'reject'; did you mean reject?"),
-        ("policies.staff.methods", ["voise"], "must be 'voice'; did you mean voice?"),
+        ("policies.staff.on_unavailable", "rejct", "'no_response' or 'reject'; did you mean reject?"),
+        ("identity.people.type", "user_file", "must be 'users_file'; did you mean users_file?"),
         ("policies.staff.countries", ["US", "UK"], "UK is no country code (did you mean GB?); write ISO 3166 codes"),
         ("policies.staff.countries", ["usa", "de"], "usa is no country code (did you mean US?), de is no country code"),
         ("policies.staff.countries", ["US", "ZZ"], "ZZ is no country code; write ISO 3166 codes"),
         ("policies.staff.countries", ["US", 1], "holds an item that is no country code; write"),
         ("delivery.voice", ["Twilio"], "there is no such provider; did you mean twilio?"),
         ("delivery.providers.twilio.type", "twilio_voice", "'twilio-voice', 'fixed'; did you mean twilio-voice?"),
-        ("limits.calls.persn", "off", "unknown key; did you mean person?"),
+        ("limits.calls.usr", "off", "unknown key; did you mean user?"),
         ("limits.wrong_password", {}, "unknown key; did you mean wrong_passwords?"),
         ("store.type", "SQLite", "'sqlite', 'memory', 'redis'; did you mean sqlite?"),
         ("store", {"path": "x"}, "has no type; add one of sqlite, memory, redis"),
@@ -260,7 +260,7 @@ def test_an_error_of_a_list_shows_a_list(file, key, value, expected):
         ("server.key", {"fiel": "server.key"}, "not a source of a secret; did you mean file?; write the text"),
     ],
 )
-def test_an_unknown_word_is_answered_with_the_known_one_that_is_near(file, key, value, expected):
+def test_an_unknown_word_is_reported_with_a_similar_known_one(file, key, value, expected):
     tree = changed(key, value)
     tree.setdefault("policies", {}).setdefault("staff", {})
     errors = file.errors(tree)
@@ -285,7 +285,7 @@ def test_an_unknown_word_is_answered_with_the_known_one_that_is_near(file, key, 
         ("identity.people", {"type": ["x"], "zzz": 1}, "zzz: unknown key; known here are type, path"),
     ],
 )
-def test_a_key_of_another_type_is_named_as_one(file, key, value, expected):
+def test_a_key_of_another_type_is_reported_as_such(file, key, value, expected):
     errors = file.errors(changed(key, value))
     assert any(expected in error for error in errors), errors
 
@@ -294,12 +294,16 @@ def test_a_key_of_another_type_is_named_as_one(file, key, value, expected):
     ("text", "line", "expected"),
     [
         ("server:\n  state: x\n  workers: 4\nstore: {type: memory}\n", 3, "server.workers: more than one cannot"),
-        ("policies:\n  default:\n    challenge:\n      digits: 6\n      cap: 60s\n", 5, "challenge.cap: must be at"),
+        (
+            "policies:\n  default:\n    challenge:\n      digits: 6\n      session_timeout: 60s\n",
+            5,
+            "challenge.session_timeout: must be at",
+        ),
         ("store:\n  type: redis\n  servers: [a:1]\n  ca_file: x\n", 4, "store.ca_file: is for TLS"),
         ("store:\n  path: x\n  type: sqlit\n", 3, "store.type: is not a known type; known are 'sqlite'"),
     ],
 )
-def test_a_rule_of_a_section_points_to_the_line_of_its_key(file, text, line, expected):
+def test_an_error_of_a_section_has_the_line_of_its_key(file, text, line, expected):
     errors = file.errors(text + yaml.safe_dump(sample()))
     assert any(error.startswith(f"radius-voice.yaml:{line}: ") and expected in error for error in errors), errors
 
@@ -315,11 +319,11 @@ def test_a_rule_of_a_section_points_to_the_line_of_its_key(file, text, line, exp
         ("policies.default.on_delivery_failure", {"bypass_until": at(0)}, "has ended"),
         ("delivery.providers.twilio.account_sid", "AC" + "0" * 32, "placeholder"),
         ("delivery.providers.twilio.auth_token", "replace-me", "placeholder"),
-        ("delivery.providers.twilio.from", "+15005550006", "calls nobody"),
+        ("delivery.providers.twilio.from", "+15005550006", "places no calls"),
         ("admin.listen", "0.0.0.0:9812", "127.0.0.1 is safer"),
     ],
 )
-def test_what_is_allowed_but_unwise_is_warned_of(file, key, value, expected):
+def test_risky_settings_get_a_warning(file, key, value, expected):
     (warning,) = file.load(changed(key, value)).warnings
     assert expected in warning
 
@@ -333,7 +337,7 @@ def test_what_is_allowed_but_unwise_is_warned_of(file, key, value, expected):
         (lambda path: path.symlink_to(path), ": Too many levels of symbolic links; correct the path"),
     ],
 )
-def test_a_users_file_that_cannot_be_read_is_named_with_its_key_among_the_other_errors(file, make, expected):
+def test_an_unreadable_users_file_is_reported_with_its_key_among_the_other_errors(file, make, expected):
     file.users.unlink()
     make(file.users)
     errors = file.errors(changed("clients.office-vpn.policy", "nothing"))
@@ -359,15 +363,15 @@ def test_a_reply_attribute_that_cannot_be_sent_is_named_with_its_line_among_the_
     start = text.index("policies:")
     first = text.count("\n", 0, start) + 1
     errors = file.errors(text)
-    told = {int(error.split(":")[1]) - first: error.split(": ", 1)[1] for error in errors if "reply" in error}
+    errors_by_line = {int(error.split(":")[1]) - first: error.split(": ", 1)[1] for error in errors if "reply" in error}
     assert (
         "policies.default.reply[0].set.Framed-Protokol: no attribute of that name; did you mean Framed-Protocol?"
-        == told[5]
+        == errors_by_line[5]
     )
-    assert told[6].startswith(
+    assert errors_by_line[6].startswith(
         "policies.default.reply[1].set.Cisco-AVPair: an attribute of a vendor whose dictionary is not"
     )
-    assert "policies.default.reply[2].set.Session-Timeout: takes a number" == told[7]
+    assert "policies.default.reply[2].set.Session-Timeout: takes a number" == errors_by_line[7]
     assert any("log.level: must be 'debug'" in error for error in errors)
 
 
@@ -379,7 +383,7 @@ def test_reply_attributes_that_do_not_fit_into_an_accept_are_an_error(file):
     ]
 
 
-def test_with_several_identity_sources_each_policy_says_which(file):
+def test_with_several_identity_sources_each_policy_names_its_own(file):
     tree = changed("identity.two\nlines", {"type": "users_file", "path": "users.yaml"})
     tree["policies"] = {"default": {"first_factor": "people"}}
     errors = file.errors(tree)
@@ -393,7 +397,7 @@ def test_a_bypass_that_ends_in_time_is_wall_clock_seconds(file):
     assert NOW + 240 * 60 == failure.bypass_until
 
 
-def test_nothing_at_all_never_authenticates_a_request(file):
+def test_first_factor_none_needs_require_message_authenticator_yes(file):
     for word in ("auto", "no"):
         tree = changed("policies.default.first_factor", "none")
         tree["clients"]["office-vpn"]["require_message_authenticator"] = word
@@ -426,7 +430,7 @@ def test_development_allows_a_provider_on_loopback_and_port_0(file):
     assert "[::1]:0" == str(settings.server.listen[0])
 
 
-def test_systemd_says_where_state_is_unless_the_file_does(file):
+def test_systemd_sets_the_state_directory_unless_the_file_does(file):
     file.environ["STATE_DIRECTORY"] = "/var/lib/radius-voice:/var/lib/other"
     assert Path("/var/lib/radius-voice") == file.load(sample()).settings.server.state
     assert file.path.parent / "here" == file.load(changed("server.state", "here")).settings.server.state
@@ -436,8 +440,8 @@ def test_a_dash_is_standard_output(file):
     assert file.load(changed("audit.path", "-")).settings.audit.path is None
 
 
-def test_off_is_no_limit(file):
-    assert file.load(changed("limits.calls.person", "off")).settings.limits.calls.person is None
+def test_off_disables_a_limit(file):
+    assert file.load(changed("limits.calls.user", "off")).settings.limits.calls.user is None
 
 
 def test_a_file_with_a_byte_order_mark_is_read(file):
@@ -458,7 +462,7 @@ def test_a_file_with_a_byte_order_mark_is_read(file):
         ("server.reject_delay", "2s", []),
     ],
 )
-def test_keys_that_need_a_restart_say_so(file, key, value, expected):
+def test_keys_that_need_a_restart_are_reported(file, key, value, expected):
     assert expected == restart_needed(file.load(sample()).settings, file.load(changed(key, value)).settings)
 
 
@@ -497,3 +501,45 @@ def test_a_policy_that_no_client_uses_gets_a_warning(file):
     tree = changed("policies", {"staff": {"countries": ["US"]}})
     tree["clients"]["office-vpn"]["policy"] = "staff"
     assert () == file.load(tree).warnings, "default is not written"
+
+
+GROUP_RULES = {
+    "challenge": {"digits": 6, "attempts": 3},
+    "countries": ["US"],
+    "group_rules": [
+        {"when": {"group": "contractors"}, "challenge": {"attempts": 2}},
+        {"when": {"group": "admins"}, "countries": "any", "reply": [{"set": {"Class": "Admins"}}]},
+    ],
+}
+
+
+def test_a_group_rule_has_the_rules_of_the_policy_that_it_does_not_change(file):
+    policy = file.load(changed("policies.default", GROUP_RULES)).settings.policies["default"]
+    contractors, admins = policy.group_rules
+    assert (6, 2, frozenset({"US"})) == (
+        contractors.challenge.digits,
+        contractors.challenge.attempts,
+        contractors.countries,
+    )
+    assert (3, None, "Admins") == (admins.challenge.attempts, admins.countries, admins.reply[0].set["Class"])
+    assert policy.rules_of({"admins", "contractors"}) is contractors
+    assert policy.rules_of({"staff"}) is policy
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ("{when: {group: a}, first_factor: none}", "first_factor: applies before the user is known"),
+        ("{when: {group: a}, on_unavailable: reject}", "on_unavailable: applies before the user is known"),
+        ("{challenge: {digits: 6}}", "when: is missing; add it"),
+        ("{when: {group: a}, challenge: {ring_timeout: 120s}}", "challenge.session_timeout: must be at least"),
+        ("{when: {group: a}, challenge: 6}", "challenge: must be a mapping"),
+        ("contractors", "must be a mapping"),
+        ("{when: {group: a}, reply: [{set: {Clas: x}}]}", "reply[0].set.Clas: "),
+    ],
+)
+def test_a_wrong_group_rule_is_an_error(file, rule, expected):
+    policy = {"challenge": {"session_timeout": "150s"}, "group_rules": [yaml.safe_load(rule)]}
+    (error,) = file.errors(changed("policies.default", policy))
+    assert "policies.default.group_rules[0]" in error
+    assert expected in error

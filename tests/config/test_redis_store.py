@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from radius_voice.config.kinds import HostPort
-from radius_voice.config.stores import RedisStore
-from radius_voice.state import open_store
+from radius_voice.config.field_types import HostPort
+from radius_voice.stores.settings import RedisSettings
+from radius_voice.wiring import open_store
 from tests.config.conftest import File, changed
 
 SERVER_KEY = "a server key of thirty-two octets"
@@ -19,9 +19,9 @@ def with_store(server: dict[str, Any] | None = None, **store: Any) -> dict[str, 
     return {**changed("server", {"key": SERVER_KEY} if server is None else server), "store": store}
 
 
-def test_the_least_that_redis_needs(file: File) -> None:
+def test_the_minimal_redis_settings(file: File) -> None:
     loaded = file.load(with_store())
-    expected = RedisStore.model_construct(
+    expected = RedisSettings.model_construct(
         type="redis",
         servers=(HostPort("127.0.0.1", 6379),),
         mode="standalone",
@@ -37,23 +37,23 @@ def test_the_least_that_redis_needs(file: File) -> None:
     assert (expected, ()) == (loaded.settings.store, loaded.warnings)
 
 
-def test_names_and_ipv6_are_servers_too(file: File) -> None:
+def test_host_names_and_ipv6_addresses_are_servers(file: File) -> None:
     servers = ["redis-1.example.org:26379", "[::1]:6379"]
     store = file.load(with_store(servers=servers, mode="sentinel", service="mymaster", tls=True)).settings.store
-    assert isinstance(store, RedisStore)
+    assert isinstance(store, RedisSettings)
     assert (HostPort("redis-1.example.org", 26379), HostPort("::1", 6379)) == store.servers
 
 
 @pytest.mark.parametrize(
     "server", ["redis.example.org", "redis.example.org:0", ":6379", "redis://h:6379", 6379, "::1:1"]
 )
-def test_what_is_no_server_is_refused(file: File, server: Any) -> None:
+def test_an_invalid_server_address_is_refused(file: File, server: Any) -> None:
     (error,) = file.errors(with_store(servers=[server]))
     assert "store.servers[0]: " in error
 
 
 @pytest.mark.parametrize(
-    ("wrong", "mend"),
+    ("wrong", "fix"),
     [
         ({"mode": "sentinel"}, "write both or none"),
         ({"service": "mymaster"}, "write both or none"),
@@ -68,9 +68,9 @@ def test_what_is_no_server_is_refused(file: File, server: Any) -> None:
         ({"path": "state.db"}, "belongs to type sqlite, not to redis"),
     ],
 )
-def test_settings_that_do_not_fit_are_refused(file: File, wrong: dict[str, Any], mend: str) -> None:
+def test_inconsistent_settings_are_refused(file: File, wrong: dict[str, Any], fix: str) -> None:
     (error,) = file.errors(with_store(**wrong, password=PASSWORD) if "username" not in wrong else with_store(**wrong))
-    assert mend in error
+    assert fix in error
     assert PASSWORD not in error
 
 
@@ -79,7 +79,7 @@ def test_nodes_that_share_redis_need_the_same_key(file: File) -> None:
     assert "server.key: is needed with a store of type redis, the same on every node" in error
 
 
-def test_a_way_in_clear_gets_a_warning_and_tls_none(file: File) -> None:
+def test_an_unencrypted_connection_gets_a_warning_and_tls_does_not(file: File) -> None:
     (warning,) = file.load(with_store(servers=["redis.example.org:6379"])).warnings
     assert "tls: true" in warning
     assert () == file.load(with_store(servers=["redis.example.org:6379"], tls=True)).warnings
@@ -89,17 +89,17 @@ def test_several_processes_may_share_redis(file: File) -> None:
     assert 4 == file.load(with_store({"key": SERVER_KEY, "workers": 4})).settings.server.workers
 
 
-async def test_the_store_is_opened_before_redis_answers(file: File) -> None:
+async def test_the_store_opens_before_redis_responds(file: File) -> None:
     store = open_store(file.load(with_store(password=PASSWORD, tls=True)).settings)
     assert "RedisStore" == type(store).__name__
     await store.close()
 
 
-def test_missing_packages_are_told_with_the_command_that_installs_them(
+def test_missing_packages_are_reported_with_the_command_that_installs_them(
     file: File, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = file.load(with_store()).settings
+    monkeypatch.delitem(sys.modules, "radius_voice.stores.redis", raising=False)
     monkeypatch.setitem(sys.modules, "radius_voice.stores.redis_link", None)
-    monkeypatch.delattr("radius_voice.stores.redis_link", raising=False)
     with pytest.raises(ValueError, match=r"pip install 'radius-voice\[redis\]'"):
         open_store(settings)

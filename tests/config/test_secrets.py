@@ -5,11 +5,11 @@ import os
 import pytest
 import yaml
 
-from radius_voice.build import provider_of
 from radius_voice.config.errors import ConfigError
-from radius_voice.config.load import load
 from radius_voice.config.secrets import SecretUnavailable, unavailable_in
+from radius_voice.delivery.twilio_voice.settings import TwilioVoiceSettings
 from radius_voice.files import read_file
+from radius_voice.wiring import load, provider_of
 from tests.config.conftest import SECRETS, changed, sample
 
 
@@ -18,7 +18,7 @@ def secret_of(loaded):
 
 
 @pytest.mark.parametrize("ending", ["", "\n", "\r\n"])
-def test_a_secret_file_loses_the_newline_at_its_end(file, write, ending):
+def test_a_newline_at_the_end_of_a_secret_file_is_removed(file, write, ending):
     write("gateway", "a secret of a file").write_bytes(f"a secret of a file{ending}".encode())
     assert "a secret of a file" == secret_of(file.load(changed("clients.office-vpn.secret", {"file": "gateway"})))
 
@@ -45,7 +45,7 @@ INSIDE = "holds a line break or an invisible character"
     ],
 )
 @pytest.mark.parametrize("source", ["file", "credential"])
-def test_a_secret_file_with_what_nobody_sees_is_refused(file, write, tmp_path, content, expected, source):
+def test_a_secret_file_with_invisible_characters_is_refused(file, write, tmp_path, content, expected, source):
     write("gateway", "").write_bytes(content)
     file.environ["CREDENTIALS_DIRECTORY"] = str(tmp_path)
     (error,) = file.errors(changed("clients.office-vpn.secret", {source: "gateway"}))
@@ -76,19 +76,19 @@ def test_a_secret_comes_from_systemd(file, write, tmp_path):
     )
 
 
-def test_two_secrets_may_stand_while_one_is_changed(file):
+def test_two_secrets_may_be_configured_during_a_change(file):
     secrets = file.load(changed("clients.office-vpn.secret", ["the old gateway secret", "the new gateway secret"]))
     assert 2 == len(secrets.settings.clients["office-vpn"].secret)
 
 
-def test_a_file_that_others_may_read_is_refused_with_mode_owner_and_mend(file, write):
+def test_a_secret_file_readable_by_others_is_refused_with_mode_owner_and_fix(file, write):
     write("gateway", "a secret of a file", 0o644)
     (error,) = file.errors(changed("clients.office-vpn.secret", {"file": "gateway"}))
     assert "clients.office-vpn.secret: gateway is open to every user (mode 0644, owner " in error
     assert "run: chmod o-rwx gateway" in error
 
 
-def test_a_file_that_its_group_may_read_is_taken(file, write):
+def test_a_file_readable_by_its_group_is_accepted(file, write):
     write("gateway", "a secret of a file", 0o640)
     assert "a secret of a file" == secret_of(file.load(changed("clients.office-vpn.secret", {"file": "gateway"})))
 
@@ -114,7 +114,7 @@ def test_a_file_that_its_group_may_read_is_taken(file, write):
         (True, "in quotes"),
     ],
 )
-def test_a_secret_that_cannot_be_had_says_why(file, tmp_path, source, expected):
+def test_an_unavailable_secret_is_reported_with_its_cause(file, tmp_path, source, expected):
     os.mkfifo(tmp_path / "pipe", 0o600)
     for name, content in (("empty", b"\n"), ("latin1", b"\xe9"), ("huge", b"x" * 70_000)):
         (tmp_path / name).write_bytes(content)
@@ -124,19 +124,19 @@ def test_a_secret_that_cannot_be_had_says_why(file, tmp_path, source, expected):
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o604])
-def test_a_configuration_that_holds_a_secret_and_that_others_may_read_is_refused(file, mode):
+def test_a_configuration_with_a_secret_that_others_can_read_is_refused(file, mode):
     file.load(sample())
     file.path.chmod(mode)
     with pytest.raises(ConfigError) as caught:
         load(file.path, {})
     (error,) = caught.value.errors
     assert f"{file.path}: is readable by other users (mode {mode:04o}, owner " in error
-    assert f"run: chmod o-r {file.path}, or keep the secret that it holds in a file of its own" in error
+    assert f"run: chmod o-r {file.path}, or move the secret to a separate file" in error
 
 
 @pytest.mark.parametrize("mode", [0o602, 0o646])
 @pytest.mark.parametrize("development", [True, False])
-def test_a_configuration_that_others_may_write_is_refused_with_all_other_errors(file, mode, development):
+def test_a_configuration_that_others_can_write_is_refused_with_all_other_errors(file, mode, development):
     file.load(changed("development", development))
     file.path.write_text(file.path.read_text() + "audit: 5\n")
     file.path.chmod(mode)
@@ -146,8 +146,8 @@ def test_a_configuration_that_others_may_write_is_refused_with_all_other_errors(
     assert any("audit: must be a mapping" in error for error in caught.value.errors)
 
 
-def test_the_samples_of_a_development_configuration_may_be_read_by_all(file):
-    """config/demo.yaml is installed for everybody to read, and so are the secrets in it."""
+def test_the_sample_files_of_a_development_configuration_may_be_readable_by_others(file):
+    """config/demo.yaml is installed readable by all users, including its sample secrets."""
     file.load(changed("development", True))
     file.path.chmod(0o644)
     assert load(file.path, {}).settings.development
@@ -160,9 +160,7 @@ UNAVAILABLE = [({"env": "NOT_HERE"}, "env"), ({"credential": "not-here"}, "crede
 @pytest.mark.parametrize(
     "key", ["clients.office-vpn.secret", "delivery.providers.twilio.auth_token", "server.key", "store.password"]
 )
-def test_a_command_loads_without_the_secrets_that_only_the_service_can_read(
-    file, write, monkeypatch, key, secret, source
-):
+def test_a_command_loads_without_secrets_that_only_the_service_can_read(file, write, monkeypatch, key, secret, source):
     closed(monkeypatch, write("closed", "a secret of the service"))
     tree = changed(key, secret)
     if key == "store.password":
@@ -178,7 +176,7 @@ def test_a_command_loads_without_the_secrets_that_only_the_service_can_read(
 
 
 def closed(monkeypatch, path):
-    """As for a user who may not read that file; root may read any."""
+    """Simulates a user without read access to that file; root can read any file."""
 
     def read(file, *arguments):
         if file == path:
@@ -189,11 +187,12 @@ def closed(monkeypatch, path):
 
 
 @pytest.mark.parametrize(("secret", "source"), UNAVAILABLE)
-def test_a_secret_that_is_not_there_is_never_taken_for_an_empty_one(file, write, monkeypatch, secret, source):
+def test_a_missing_secret_is_never_read_as_an_empty_one(file, write, monkeypatch, secret, source):
     closed(monkeypatch, write("closed", "a secret of the service"))
     file.path.write_text(yaml.safe_dump(changed("delivery.providers.twilio.auth_token", secret)))
     file.path.chmod(0o600)
     provider = load(file.path, {}, for_service=False).settings.delivery.providers["twilio"]
+    assert isinstance(provider, TwilioVoiceSettings)
     assert provider.auth_token
     with pytest.raises(SecretUnavailable):
         provider.auth_token.get_secret_value()
@@ -201,14 +200,14 @@ def test_a_secret_that_is_not_there_is_never_taken_for_an_empty_one(file, write,
         provider_of("twilio", provider)
 
 
-def test_one_of_two_secrets_that_is_not_there_is_named_by_its_place(file):
+def test_a_missing_one_of_two_secrets_is_reported_by_its_index(file):
     file.path.write_text(yaml.safe_dump(changed("clients.office-vpn.secret", [SECRETS[0], {"env": "NOT_HERE"}])))
     file.path.chmod(0o600)
     ((key, _),) = unavailable_in(load(file.path, {}, for_service=False).settings)
     assert "clients.office-vpn.secret[1]" == key
 
 
-def test_a_secret_file_that_is_missing_is_an_error_for_commands_too(file):
+def test_a_missing_secret_file_is_an_error_for_commands_too(file):
     file.path.write_text(yaml.safe_dump(changed("clients.office-vpn.secret", {"file": "missing"})))
     with pytest.raises(ConfigError, match="cannot be read: No such file"):
         load(file.path, {}, for_service=False)
@@ -238,8 +237,7 @@ def test_a_secret_that_two_gateways_share_gets_a_warning(file, write):
     tree["clients"]["branch"] = {"address": "10.0.0.2", "secret": ["another secret of the tests", {"file": "gateway"}]}
     (warning,) = file.load(tree).warnings
     assert (
-        "clients.branch.secret[1]: is the same as clients.office-vpn.secret; give each gateway a secret of its"
-        in warning
+        "clients.branch.secret[1]: is the same as clients.office-vpn.secret; give each gateway a different" in warning
     )
 
 
@@ -288,7 +286,7 @@ def test_no_repr_shows_a_secret(file, secret):
         "hunter2-hunter2\n  secret: hunter2-hunter2",
     ],
 )
-def test_no_error_shows_what_stands_where_a_secret_belongs(file, written):
+def test_no_error_shows_the_value_of_a_secret(file, written):
     block = f"clients:\n  office:\n    address: 10.0.0.1\n    secret: {written}\n"
     flow = f"clients:\n  office: {{address: 10.0.0.1, secret: {written}}}\n"
     for text in (block, flow, f"server:\n  key: {written}\n"):
@@ -342,7 +340,7 @@ def test_a_name_or_quotes_around_a_secret_get_a_warning(file, write, source, tex
         ("secret hunter2: x\nsecret hunter2: y\n", "2: a key stands twice, first in line 1"),
     ],
 )
-def test_a_key_that_may_be_a_part_of_a_secret_is_told_by_its_line(file, text, expected):
+def test_a_key_that_may_be_part_of_a_secret_is_reported_by_its_line(file, text, expected):
     errors = "\n".join(file.errors(text))
     assert "hunter2" not in errors
     assert f"radius-voice.yaml:{expected}" in errors, errors

@@ -3,23 +3,43 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from radius_voice.delivery.twilio_voice import TwilioVoice
-from radius_voice.login.model import Order, Script
+from radius_voice.delivery.twilio_voice.provider import TwilioVoice
+from radius_voice.http_client import HttpPool
+from radius_voice.login.model import CodeMessage, DeliveryRequest
 from radius_voice.login.phone import Phone
 from radius_voice.simulator import Simulator
+from radius_voice.twilio_client import TwilioAccount
 
 ACCOUNT = "AC" + "0" * 32
 TOKEN = "a-token-that-nobody-may-see"
 
 
 class Clock:
-    """Wall-clock seconds that pass when told."""
+    """A wall clock that tests set, in seconds."""
 
     def __init__(self):
         self.now = 1_700_000_000.0
 
     def __call__(self):
         return self.now
+
+
+def twilio_voice(*, from_number="+15005550006", **changes):
+    """A TwilioVoice; `changes` are arguments of its pool and of its account."""
+    settings = {
+        "connect_timeout": 3.0,
+        "total_timeout": 10.0,
+        "account_sid": ACCOUNT,
+        "username": ACCOUNT,
+        "password": TOKEN,
+        **changes,
+    }
+    of_pool = {
+        name: settings.pop(name)
+        for name in ("connect_timeout", "total_timeout", "base_url", "proxy", "ca_file")
+        if name in settings
+    }
+    return TwilioVoice("twilio", TwilioAccount(HttpPool(**of_pool), **settings), from_number)
 
 
 @pytest.fixture
@@ -41,14 +61,7 @@ async def voice():
     made = []
 
     def make(base_url, **changes):
-        settings = {
-            "name": "twilio",
-            "account_sid": ACCOUNT,
-            "username": ACCOUNT,
-            "password": TOKEN,
-            "from_number": "+15005550006",
-        }
-        made.append(TwilioVoice(**settings | {"base_url": base_url} | changes))
+        made.append(twilio_voice(base_url=base_url, **changes))
         return made[-1]
 
     yield make
@@ -62,7 +75,7 @@ def order():
 
     def make(number="+14155550123", **script):
         words = {"language": "en", "friendly_name": "ACME VPN", "code": "123456"} | script
-        return Order(phone=Phone(number), script=Script(**words), ring=25, login="login-1")
+        return DeliveryRequest(phone=Phone(number), message=CodeMessage(**words), ring_timeout=25)
 
     return make
 
@@ -79,7 +92,9 @@ async def raw_server(talk, **options):
     talking = set()
 
     async def connected(reader, writer):
-        talking.add(asyncio.current_task())
+        task = asyncio.current_task()
+        assert task is not None
+        talking.add(task)
         try:
             await talk(reader, writer)
         except (ConnectionError, asyncio.CancelledError):
@@ -98,7 +113,7 @@ async def raw_server(talk, **options):
 
 
 async def read_request(reader):
-    """One whole HTTP request: its head, and a body as long as its Content-Length."""
+    """One complete HTTP request: its head, and a body of Content-Length octets."""
     head = await reader.readuntil(b"\r\n\r\n")
     length = next(
         (int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")), 0
@@ -107,7 +122,7 @@ async def read_request(reader):
 
 
 def answering(status, body, *, cut=0):
-    """A talk that answers every request alike; with `cut`, that many octets of the promised body are kept back."""
+    """A server that sends the same response to every request, without the last `cut` octets of its body."""
 
     async def talk(reader, writer):
         while True:

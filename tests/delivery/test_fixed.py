@@ -1,10 +1,17 @@
-from radius_voice.delivery.fixed import Fixed
+from radius_voice.delivery.fixed.provider import create
+from radius_voice.delivery.fixed.settings import FixedSettings
 from radius_voice.login.model import Placed
 
-
-async def test_it_takes_every_order_and_calls_nobody(order, soon):
-    assert Placed("fixed", live=False) == await Fixed(name="fixed", code="123456").place(order(), soon())
+SETTINGS = FixedSettings(type="fixed", code="123456")
 
 
-def test_it_does_not_show_its_code():
-    assert "123456" not in repr(Fixed(name="fixed", code="123456"))
+async def test_every_delivery_request_is_accepted_without_a_call(order, soon):
+    provider = create("fixed", SETTINGS)
+    assert Placed("fixed", live=False) == await provider.place(order(), soon())
+    assert provider.call_control is None
+    assert [] == await provider.check_account()
+    await provider.close()
+
+
+def test_its_repr_has_no_code():
+    assert "123456" not in repr(create("fixed", SETTINGS)) + repr(SETTINGS)

@@ -7,14 +7,24 @@ from urllib.parse import parse_qs
 import aiohttp
 import pytest
 
-from radius_voice.delivery.twilio_voice import REFUSALS, Finding, TwilioVoice
-from radius_voice.login.model import CallRef, CallStatus, NotPlaced, Placed, RefusedNumber, Unavailable, Unknown
-from radius_voice.login.script import SCRIPT_SECONDS
-from radius_voice.simulator.twiml import heard
+from radius_voice.delivery.twilio_voice.provider import DEFAULT_FIX, REFUSALS
+from radius_voice.login.code_message import MAX_SPEECH_SECONDS
+from radius_voice.login.model import (
+    AccountCheck,
+    CallRef,
+    CallStatus,
+    Indeterminate,
+    NotPlaced,
+    NumberRejected,
+    Placed,
+    Unavailable,
+)
+from radius_voice.messages import LANGUAGES
+from radius_voice.simulator.twiml import spoken_text
 
-from .conftest import ACCOUNT, TOKEN, answering, raw_server, read_request
+from .conftest import ACCOUNT, TOKEN, answering, raw_server, read_request, twilio_voice
 
-THIS_PHONE, THIS_COUNTRY = (RefusedNumber, False), (RefusedNumber, True)
+THIS_PHONE, THIS_COUNTRY = (NumberRejected, False), (NumberRejected, True)
 NEXT_PROVIDER, CONFIGURATION = (NotPlaced, False), (NotPlaced, True)
 OUTAGES = {20003, 20404, 21210, 21212}
 
@@ -51,6 +61,11 @@ def test_the_table_holds_every_code_and_the_bare_status_of_too_many_requests():
     assert CODE_TABLE.keys() | {429} == REFUSALS.keys()
 
 
+@pytest.mark.parametrize("code", REFUSALS)
+def test_every_alarm_has_its_fix_and_no_other_result_has_one(code):
+    assert REFUSALS[code].alarm is (REFUSALS[code].fix not in ("", DEFAULT_FIX))
+
+
 @pytest.mark.parametrize("code", CODE_TABLE)
 async def test_every_code_of_twilio_becomes_what_the_table_says(code, voice, order, soon):
     status, (kind, alarm) = CODE_TABLE[code]
@@ -74,7 +89,7 @@ async def test_every_code_of_twilio_becomes_what_the_table_says(code, voice, ord
         (307, b"", NotPlaced, True),
     ],
 )
-async def test_a_refusal_without_a_known_code_was_not_placed(status, body, kind, alarm, voice, order, soon):
+async def test_a_4xx_response_without_a_known_code_was_not_placed(status, body, kind, alarm, voice, order, soon):
     async with raw_server(answering(status, body)) as port:
         answer = await voice(f"http://127.0.0.1:{port}").place(order(), soon())
     assert (kind, alarm) == (type(answer), answer.alarm)
@@ -98,28 +113,28 @@ async def test_a_refusal_without_a_known_code_was_not_placed(status, body, kind,
         (201, b"[" * 100_000),
     ],
 )
-async def test_a_servers_error_or_an_answer_that_makes_no_sense_is_unknown(status, body, voice, order, soon):
+async def test_a_5xx_or_malformed_response_is_indeterminate(status, body, voice, order, soon):
     async with raw_server(answering(status, body)) as port:
-        assert isinstance(await voice(f"http://127.0.0.1:{port}").place(order(), soon()), Unknown)
+        assert isinstance(await voice(f"http://127.0.0.1:{port}").place(order(), soon()), Indeterminate)
 
 
 @pytest.mark.parametrize("sid", ["CA" + "0f" * 16, "x", "A1" * 32])
-async def test_a_call_by_a_short_name_of_letters_and_digits_is_placed(sid, voice, order, soon):
+async def test_a_call_with_a_short_alphanumeric_sid_is_placed(sid, voice, order, soon):
     async with raw_server(answering(201, json.dumps({"sid": sid}).encode())) as port:
         assert Placed(sid) == await voice(f"http://127.0.0.1:{port}").place(order(), soon())
 
 
 @pytest.mark.parametrize("sid", ["", "A" * 65, "A" * 60_000, "CA 1", "CA-1", "CA1\n", "CÄ1", "CA\u0661", "CA1\x1b[2J"])
-async def test_a_call_by_any_other_name_is_unknown(sid, voice, order, soon):
+async def test_a_call_with_any_other_sid_is_indeterminate(sid, voice, order, soon):
     async with raw_server(answering(201, json.dumps({"sid": sid}).encode())) as port:
-        assert Unknown("answer names no call") == await voice(f"http://127.0.0.1:{port}").place(order(), soon())
+        assert Indeterminate("answer names no call") == await voice(f"http://127.0.0.1:{port}").place(order(), soon())
 
 
-async def test_an_answer_to_a_call_that_is_far_too_long_is_unknown(voice, order, soon):
+async def test_an_oversized_response_to_a_call_is_indeterminate(voice, order, soon):
     body = json.dumps({"sid": "A" * 7_000_000}).encode()
     async with raw_server(answering(201, body)) as port:
         answer = await voice(f"http://127.0.0.1:{port}").place(order(), soon())
-    assert Unknown("sent, then: answer too long") == answer
+    assert Indeterminate("sent, then: answer too long") == answer
 
 
 def problem(**changes):
@@ -130,89 +145,92 @@ def problem(**changes):
 @pytest.mark.parametrize(
     ("status", "body", "expected"),
     [
-        (500, problem(), Unknown("HTTP 500, code 21211")),
+        (500, problem(), Indeterminate("HTTP 500, code 21211")),
         (400, problem(status=503), REFUSALS[21211]),
         (400, problem(status="x" * 50_000), REFUSALS[21211]),
         (400, problem(status=10**4000), REFUSALS[21211]),
-        (400, problem(code=10**4000), NotPlaced("HTTP 400, code 400", alarm=True)),
-        (400, problem(code=-1), NotPlaced("HTTP 400, code 400", alarm=True)),
-        (400, problem(code="x" * 50_000), NotPlaced("HTTP 400, code 400", alarm=True)),
-        (400, b'{"code": ' + b"9" * 5000 + b"}", NotPlaced("HTTP 400, code 400", alarm=True)),
-        (400, b'{"code": 99999, "message": "' + b"x" * 60_000 + b'"}', NotPlaced("HTTP 400, code 99999", alarm=True)),
-        (400, b"[" * 60_000, NotPlaced("HTTP 400, code 400", alarm=True)),
-        (503, b'{"code": 999999999999}', Unknown("HTTP 503, code 503")),
+        (400, problem(code=10**4000), NotPlaced("HTTP 400, code 400", alarm=True, fix=DEFAULT_FIX)),
+        (400, problem(code=-1), NotPlaced("HTTP 400, code 400", alarm=True, fix=DEFAULT_FIX)),
+        (400, problem(code="x" * 50_000), NotPlaced("HTTP 400, code 400", alarm=True, fix=DEFAULT_FIX)),
+        (400, b'{"code": ' + b"9" * 5000 + b"}", NotPlaced("HTTP 400, code 400", alarm=True, fix=DEFAULT_FIX)),
+        (
+            400,
+            b'{"code": 99999, "message": "' + b"x" * 60_000 + b'"}',
+            NotPlaced("HTTP 400, code 99999", alarm=True, fix=DEFAULT_FIX),
+        ),
+        (400, b"[" * 60_000, NotPlaced("HTTP 400, code 400", alarm=True, fix=DEFAULT_FIX)),
+        (503, b'{"code": 999999999999}', Indeterminate("HTTP 503, code 503")),
     ],
 )
-async def test_of_an_error_only_its_http_status_and_a_code_of_few_digits_are_kept(
-    status, body, expected, voice, order, soon
-):
+async def test_only_the_http_status_and_a_short_code_of_an_error_are_kept(status, body, expected, voice, order, soon):
     async with raw_server(answering(status, body)) as port:
         assert expected == await voice(f"http://127.0.0.1:{port}").place(order(), soon())
 
 
 @pytest.mark.parametrize("body", [problem(status="x" * 50_000, code=10**4000), b'{"code": ' + b"9" * 5000 + b"}"])
-async def test_what_following_hanging_up_and_asking_for_credentials_say_of_an_error_is_short(body, voice):
+async def test_errors_of_follow_hang_up_and_account_requests_are_short(body, voice):
     async with raw_server(answering(400, body)) as port:
         ours = voice(f"http://127.0.0.1:{port}")
         with pytest.raises(Unavailable, match=r"^twilio: HTTP 400, code 400$"):
             await ours.progress([CallRef("twilio", "CA1")])
         with pytest.raises(Unavailable, match=r"^twilio: HTTP 400, code 400$"):
             await ours.hang_up(CallRef("twilio", "CA1"))
-        assert [Finding(ok=False, text="HTTP 400, code 400")] == await ours.credentials()
+        assert [AccountCheck(ok=False, text="HTTP 400, code 400")] == await ours.check_account()
 
 
 @pytest.mark.parametrize("name", ["x" * 60_000, "two\nlines\x1b[2J"])
 async def test_no_text_of_an_account_is_shown(name, voice):
     account = {"sid": name, "friendly_name": name, "status": name, "type": name, "incoming_phone_numbers": []}
     async with raw_server(answering(200, json.dumps(account).encode())) as port:
-        findings = await voice(f"http://127.0.0.1:{port}").credentials()
+        findings = await voice(f"http://127.0.0.1:{port}").check_account()
     assert all(len(finding.text) < 100 and finding.text.isprintable() for finding in findings)
 
 
-async def test_a_dead_port_was_not_placed(voice, order, soon):
+async def test_a_call_to_a_closed_port_was_not_placed(voice, order, soon):
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         answer = await voice(f"http://127.0.0.1:{held.getsockname()[1]}").place(order(), soon())
-    assert NotPlaced("not sent: connection refused or host out of reach", outage=True) == answer
+    assert NotPlaced("not sent: connection refused or host not reachable", outage=True) == answer
 
 
-async def test_a_deadline_that_has_passed_sends_nothing(simulator, voice, order, soon):
+async def test_a_passed_deadline_sends_nothing(simulator, voice, order, soon):
     assert NotPlaced("not sent: no time left") == await voice(simulator).place(order(), soon(-1))
     assert [] == await history(simulator)
 
 
-async def test_a_reset_after_sending_is_unknown_and_the_phone_rings_once(simulator, voice, order, soon):
-    assert isinstance(await voice(simulator).place(order("+15005550032"), soon()), Unknown)
+async def test_a_reset_after_sending_is_indeterminate_and_places_one_call(simulator, voice, order, soon):
+    assert isinstance(await voice(simulator).place(order("+15005550032"), soon()), Indeterminate)
     assert 1 == len(await history(simulator))
 
 
-async def test_an_answer_that_never_comes_is_unknown_at_the_deadline(simulator, voice, order, soon):
-    assert Unknown("sent, then: timed out") == await voice(simulator).place(order("+15005550033"), soon(0.05))
+async def test_a_missing_response_is_indeterminate_at_the_deadline(simulator, voice, order, soon):
+    assert Indeterminate("sent, then: timed out") == await voice(simulator).place(order("+15005550033"), soon(0.05))
     assert 1 == len(await history(simulator))
 
 
 async def test_the_deadline_shortens_the_total_time_and_never_lengthens_it(voice, order, soon, monkeypatch):
     ours, allowed = voice(None, total_timeout=10), []
 
-    async def send(method, url, *, seconds, **rest):
-        allowed.append(seconds)
-        raise RuntimeError
+    class Session:
+        def request(self, method, url, *, timeout, **rest):
+            allowed.append(timeout.total)
+            raise RuntimeError
 
-    monkeypatch.setattr(ours._pool, "send", send)
+    monkeypatch.setattr(ours._account._pool, "_opened", Session)
     for left in (5, 60):
         await ours.place(order(), soon(left))
     assert 4 < allowed[0] <= 5
     assert 10 == allowed[1]
 
 
-async def test_the_total_time_holds_when_the_deadline_is_far(simulator, voice, order, soon):
+async def test_the_total_timeout_applies_when_the_deadline_is_far(simulator, voice, order, soon):
     answer = await voice(simulator, total_timeout=0.05).place(order("+15005550033"), soon(60))
-    assert Unknown("sent, then: timed out") == answer
+    assert Indeterminate("sent, then: timed out") == answer
 
 
 @pytest.mark.parametrize("number", ["+15005550030", "+15005550031", "+15005550034"])
-async def test_the_simulators_worst_answers_are_unknown(number, simulator, voice, order, soon):
-    assert isinstance(await voice(simulator).place(order(number), soon()), Unknown)
+async def test_the_simulators_worst_responses_are_indeterminate(number, simulator, voice, order, soon):
+    assert isinstance(await voice(simulator).place(order(number), soon()), Indeterminate)
 
 
 async def test_a_call_is_placed_and_speaks_the_code(simulator, voice, order, soon):
@@ -225,7 +243,7 @@ async def test_a_call_is_placed_and_speaks_the_code(simulator, voice, order, soo
     )
 
 
-async def test_a_name_with_markup_is_heard_as_it_is_written(simulator, voice, order, soon):
+async def test_a_name_with_markup_is_spoken_as_it_is_written(simulator, voice, order, soon):
     name = 'R&D <Say>"one"</Say> \ue000\x00 Zürich'
     await voice(simulator).place(order(friendly_name=name), soon())
     (call,) = await history(simulator)
@@ -233,7 +251,7 @@ async def test_a_name_with_markup_is_heard_as_it_is_written(simulator, voice, or
     assert "123456" == call["code"]
 
 
-async def test_a_template_never_keeps_a_code(simulator, voice, order, soon):
+async def test_a_template_never_contains_a_code(simulator, voice, order, soon):
     ours = voice(simulator)
     for code in ("111111", "222222", "3333"):
         await ours.place(order(code=code), soon())
@@ -245,9 +263,9 @@ async def test_a_template_never_keeps_a_code(simulator, voice, order, soon):
     assert 4 == len(ours._templates)
 
 
-async def test_a_language_nobody_speaks_makes_no_template_of_its_own(simulator, voice, order, soon):
+async def test_languages_with_the_same_messages_share_a_template(simulator, voice, order, soon):
     ours = voice(simulator)
-    for language in ("en", "tlh", "x" * 50):
+    for language in ("en", "en-GB", "tlh", "x" * 50):
         await ours.place(order(language=language), soon())
     assert 1 == len(ours._templates)
 
@@ -258,12 +276,12 @@ async def test_a_message_too_long_for_twilio_is_not_sent(simulator, voice, order
     assert [] == await history(simulator)
 
 
-async def test_the_longest_code_in_every_language_fits(simulator, voice, order, soon):
-    for language in ("en", "de", "fr", "es"):
+async def test_the_longest_code_fits_in_every_language(simulator, voice, order, soon):
+    for language in LANGUAGES:
         assert isinstance(await voice(simulator).place(order(language=language, code="1234567890"), soon()), Placed)
 
 
-async def test_what_is_sent_is_the_ring_time_a_cap_and_no_recording(voice, order, soon):
+async def test_the_request_has_ring_timeout_time_limit_and_no_recording(voice, order, soon):
     sent = []
 
     async def talk(reader, writer):
@@ -278,8 +296,8 @@ async def test_what_is_sent_is_the_ring_time_a_cap_and_no_recording(voice, order
     form = parse_qs(body)
     assert head.startswith(f"POST /2010-04-01/Accounts/{ACCOUNT}/Calls.json HTTP/1.1")
     assert {"To", "From", "Twiml", "Timeout", "TimeLimit"} == form.keys()
-    assert (["25"], [str(SCRIPT_SECONDS)]) == (form["Timeout"], form["TimeLimit"])
-    assert "1 2 3 4 5 6" in heard(form["Twiml"][0])
+    assert (["25"], [str(MAX_SPEECH_SECONDS)]) == (form["Timeout"], form["TimeLimit"])
+    assert "1 2 3 4 5 6" in spoken_text(form["Twiml"][0])
 
 
 @pytest.mark.parametrize(
@@ -290,9 +308,7 @@ async def test_what_is_sent_is_the_ring_time_a_cap_and_no_recording(voice, order
         ({"edge": "dublin"}, "api.dublin.us1.twilio.com"),
     ],
 )
-async def test_region_and_edge_choose_the_host_and_the_environment_does_not(
-    settings, host, voice, order, soon, monkeypatch
-):
+async def test_only_region_and_edge_choose_the_host(settings, host, voice, order, soon, monkeypatch):
     monkeypatch.setenv("TWILIO_REGION", "au1")
     monkeypatch.setenv("TWILIO_EDGE", "sydney")
     ours, urls = voice(None, **settings), []
@@ -301,20 +317,20 @@ async def test_region_and_edge_choose_the_host_and_the_environment_does_not(
         urls.append(url)
         raise RuntimeError
 
-    monkeypatch.setattr(ours._pool, "send", send)
+    monkeypatch.setattr(ours._account._pool, "send", send)
     await ours.place(order(), soon())
     assert [f"https://{host}/2010-04-01/Accounts/{ACCOUNT}/Calls.json"] == urls
 
 
-async def test_being_cancelled_stays_being_cancelled(voice, order, soon):
+async def test_cancellation_is_propagated(voice, order, soon):
     arrived = asyncio.Event()
 
-    async def silent(reader, writer):
+    async def never_respond(reader, writer):
         await read_request(reader)
         arrived.set()
         await asyncio.Event().wait()
 
-    async with raw_server(silent) as port:
+    async with raw_server(never_respond) as port:
         placing = asyncio.create_task(voice(f"http://127.0.0.1:{port}").place(order(), soon()))
         await asyncio.wait_for(arrived.wait(), 5)
         placing.cancel()
@@ -332,8 +348,8 @@ async def test_calls_are_followed_from_queue_to_end(simulator, clock, voice, ord
     seen = []
     for seconds in (0, 1.5, 2, 24, 30):
         clock.now += seconds
-        told = await ours.progress(calls)
-        seen.append([told[call] for call in calls])
+        statuses = await ours.progress(calls)
+        seen.append([statuses[call] for call in calls])
     assert [
         [CallStatus.QUEUED] * 4,
         [CallStatus.RINGING] * 4,
@@ -345,16 +361,16 @@ async def test_calls_are_followed_from_queue_to_end(simulator, clock, voice, ord
 
 @pytest.fixture
 def counted(monkeypatch):
-    """Counts what a TwilioVoice asks, as `METHOD last-part-of-the-path`."""
+    """Counts the requests of a TwilioVoice, as `METHOD last-part-of-the-path`."""
 
     def watch(ours):
-        asked, send = [], ours._pool.send
+        asked, send = [], ours._account._pool.send
 
         async def counting(method, url, **rest):
             asked.append(f"{method} {url.rpartition('/')[2]}")
             return await send(method, url, **rest)
 
-        monkeypatch.setattr(ours._pool, "send", counting)
+        monkeypatch.setattr(ours._account._pool, "send", counting)
         return asked
 
     return watch
@@ -368,7 +384,7 @@ async def test_many_calls_are_followed_by_one_request(simulator, voice, order, s
     assert ["GET Calls.json"] == asked
 
 
-async def test_a_call_that_is_not_on_the_page_is_asked_for_alone(simulator, voice, order, soon, counted):
+async def test_a_call_that_is_not_on_the_page_is_fetched_separately(simulator, voice, order, soon, counted):
     ours = voice(simulator)
     old = CallRef("twilio", (await ours.place(order(), soon())).reference)
     for _ in range(60):
@@ -378,22 +394,22 @@ async def test_a_call_that_is_not_on_the_page_is_asked_for_alone(simulator, voic
     assert ["GET Calls.json", f"GET {old.reference}.json"] == asked
 
 
-async def test_a_call_twilio_never_heard_of_is_left_out(simulator, voice):
+async def test_a_call_unknown_to_twilio_is_omitted(simulator, voice):
     assert {} == await voice(simulator).progress([CallRef("twilio", "CA" + "f" * 32)])
 
 
-async def test_following_nothing_asks_nothing(voice):
+async def test_following_no_calls_sends_no_request(voice):
     assert {} == await voice("http://127.0.0.1:9").progress([])
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"calls": 5}', b'{"calls": [7]}', b'{"a": [], "b": []}'])
-async def test_a_listing_that_makes_no_sense_is_unavailable(body, voice):
+async def test_a_malformed_listing_is_unavailable(body, voice):
     async with raw_server(answering(200, body)) as port:
         with pytest.raises(Unavailable, match="twilio: "):
             await voice(f"http://127.0.0.1:{port}").progress([CallRef("twilio", "CA1")])
 
 
-async def test_following_with_a_wrong_token_is_unavailable_and_says_why(simulator, voice):
+async def test_following_with_a_wrong_token_is_unavailable_with_its_cause(simulator, voice):
     with pytest.raises(Unavailable, match="20003"):
         await voice(simulator, password="wrong").progress([CallRef("twilio", "CA1")])
 
@@ -406,7 +422,7 @@ async def test_hanging_up_ends_a_call(simulator, clock, voice, order, soon):
     assert {call: CallStatus.COMPLETED} == await ours.progress([call])
 
 
-async def test_hanging_up_a_call_that_rings_cancels_it(simulator, clock, voice, order, soon):
+async def test_hanging_up_a_ringing_call_cancels_it(simulator, clock, voice, order, soon):
     ours = voice(simulator)
     call = CallRef("twilio", (await ours.place(order(), soon())).reference)
     clock.now += 1.5
@@ -414,7 +430,7 @@ async def test_hanging_up_a_call_that_rings_cancels_it(simulator, clock, voice, 
     assert {call: CallStatus.CANCELED} == await ours.progress([call])
 
 
-async def test_hanging_up_twice_or_a_call_that_never_was_is_no_error(simulator, clock, voice, order, soon):
+async def test_hanging_up_twice_or_an_unknown_call_is_no_error(simulator, clock, voice, order, soon):
     ours = voice(simulator)
     call = CallRef("twilio", (await ours.place(order(), soon())).reference)
     clock.now += 100
@@ -422,34 +438,34 @@ async def test_hanging_up_twice_or_a_call_that_never_was_is_no_error(simulator, 
     await ours.hang_up(CallRef("twilio", "CA" + "f" * 32))
 
 
-async def test_hanging_up_without_twilio_is_unavailable(voice):
+async def test_hanging_up_while_twilio_is_unavailable_raises_unavailable(voice):
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         with pytest.raises(Unavailable):
             await voice(f"http://127.0.0.1:{held.getsockname()[1]}").hang_up(CallRef("twilio", "CA1"))
 
 
-async def test_good_credentials_are_found_good(simulator, voice):
-    findings = await voice(simulator).credentials()
+async def test_valid_credentials_are_accepted(simulator, voice):
+    findings = await voice(simulator).check_account()
     assert [True, True] == [finding.ok for finding in findings]
     assert "15005550006" not in str(findings)
 
 
-async def test_an_api_key_is_found_good_without_reading_the_account(simulator, voice, counted):
+async def test_an_api_key_is_valid_without_reading_the_account(simulator, voice, counted):
     ours = voice(simulator, username="SK" + "1" * 32)
     asked = counted(ours)
-    assert all(finding.ok for finding in await ours.credentials())
+    assert all(finding.ok for finding in await ours.check_account())
     assert f"GET {ACCOUNT}.json" not in asked
 
 
-async def test_a_wrong_token_is_found(simulator, voice):
-    assert [Finding(ok=False, text="20003: credentials refused")] == await voice(
+async def test_a_wrong_token_is_reported(simulator, voice):
+    assert [AccountCheck(ok=False, text="20003: credentials refused")] == await voice(
         simulator, password="wrong"
-    ).credentials()
+    ).check_account()
 
 
-async def test_a_foreign_from_number_is_found(simulator, voice):
-    (account, number) = await voice(simulator, from_number="+15005550007").credentials()
+async def test_a_from_number_of_another_account_is_reported(simulator, voice):
+    (account, number) = await voice(simulator, from_number="+15005550007").check_account()
     assert (True, False) == (account.ok, number.ok)
 
 
@@ -465,8 +481,8 @@ async def test_a_secret_is_in_no_repr_log_or_error(simulator, voice, order, soon
         assert private not in " ".join(shown) + caplog.text
 
 
-async def test_a_status_that_is_no_text_is_no_status(monkeypatch):
-    twilio = TwilioVoice(name="t", account_sid="AC" + "0" * 32, username="u", password="p", from_number="+15005550006")
+async def test_a_status_that_is_not_text_is_ignored(monkeypatch):
+    twilio = twilio_voice()
 
     async def listed(page_size):
         return {"CA1": []}

@@ -34,6 +34,6 @@ def commands(page):
 
 
 def anchors(page):
-    """What a link to a heading of the page may say, as GitHub makes it of the heading's words."""
+    """The anchors of the page's headings, as GitHub creates them."""
     headings = re.findall(r"^#+ (.+)$", prose(page), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}

@@ -1,4 +1,4 @@
-"""What is written for people is true: links, samples, commands, transcripts."""
+"""The documentation is correct: links, samples, commands, transcripts."""
 
 import os
 import re
@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 import yaml
 from click.testing import CliRunner
@@ -15,21 +16,23 @@ from pyrad.dictionary import Dictionary
 from pyrad.packet import Packet
 
 from radius_voice.cli.main import COMMANDS, main
-from radius_voice.config.load import load
-from radius_voice.config.schema import Settings, json_schema
-from radius_voice.identity.users_text import KEYS, parse
+from radius_voice.config.schema import Settings, json_schema, settings_type
+from radius_voice.identity.users_file.text import KEYS, parse
+from radius_voice.messages import LANGUAGES, messages_for
 from radius_voice.radius import packet as radius
 from radius_voice.resources import shipped
+from radius_voice.wiring import ADAPTERS, load
 from tests.docs.pages import ROOT, anchors, blocks, commands, pages, prose, text
-from tests.peers.needs import need
+from tests.support.matching import search
+from tests.support.requirements import require
 
 PASSWORD = "correct horse"
-CALLS_SOMEBODY = ("serve", "test-credentials")
+REAL_CALLS = ("serve", "test-credentials")
 YAML = [(page, number) for page in pages() for number in range(len(blocks(page, "yaml")))]
 
 
 def console(*words, **more):
-    """A command of radius-voice as people type it, in the folder `cwd`."""
+    """Run a radius-voice command line in the directory `cwd`."""
     command = [sys.executable, "-m", "radius_voice.cli.main", *words]
     return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=60, check=False, **more)
 
@@ -47,7 +50,7 @@ def test_every_relative_link_leads_somewhere(page):
 
 
 @pytest.mark.parametrize("page", pages())
-def test_no_page_names_a_place_of_one_machine(page):
+def test_no_page_names_a_path_of_one_machine(page):
     places = {str(ROOT), str(Path.home()), sys.prefix, str(Path(sys.prefix).parent)}
     mine = {place for place in places if len(Path(place).parts) > 2} | set(
         re.findall(r"/(?:home|Users)/\w+", text(page))
@@ -72,7 +75,7 @@ def test_every_configuration_that_is_shown_can_be_loaded(tmp_path, monkeypatch, 
     shown = blocks(page, "yaml")[number].replace("/etc/radius-voice/", "")
     read = yaml.safe_load(shown)
     if not set(read) <= {*Settings.model_fields}:
-        return  # other software's: that it is YAML is all that is known here
+        return  # a configuration of other software: only its YAML syntax is checked
     least = yaml.safe_load((shipped("config") / "minimal.yaml").read_text())
     rest = {key: value for key, value in least.items() if key not in read}
     path = tmp_path / "radius-voice.yaml"
@@ -88,23 +91,28 @@ def test_every_configuration_that_is_shown_can_be_loaded(tmp_path, monkeypatch, 
     assert set(read) <= load(path).settings.model_fields_set
 
 
+def test_every_language_is_listed_with_its_voice():
+    rows = re.findall(r"^\| \w+ \| `([\w-]+)` \| `([\w-]+)` \|$", text("docs/languages.md"), re.MULTILINE)
+    assert {language: messages_for(language).spoken.locale for language in LANGUAGES} == dict(rows)
+
+
 # README
 
 
-def test_the_readme_leads_from_nothing_to_a_configuration_that_is_good(tmp_path):
+def test_the_readme_steps_lead_to_a_valid_configuration(tmp_path):
     lines = [shlex.split(line)[1:] for line in commands("README.md") if line.startswith("radius-voice ")]
     assert ["init", "users", "check", "test-credentials", "serve"] == [line[0] for line in lines]
-    told = []
+    outcomes = []
     for line in lines:
-        if line[0] not in CALLS_SOMEBODY:
+        if line[0] not in REAL_CALLS:
             done = console(*line, cwd=tmp_path, input=f"{PASSWORD}\n")
             assert 0 == done.returncode, done.stderr
-            told += done.stdout.splitlines()
+            outcomes += done.stdout.splitlines()
         assert 0 == console(line[0], "--help").returncode
 
-    assert "vpn/users.yaml: alice added" in told
-    assert "identity people: 1 person" in told
-    assert "vpn/radius-voice.yaml: good" == told[-1]
+    assert "vpn/users.yaml: alice added" in outcomes
+    assert "identity people: 1 user" in outcomes
+    assert "vpn/radius-voice.yaml: good" == outcomes[-1]
 
 
 def test_the_readme_shows_the_demos_own_output():
@@ -119,15 +127,15 @@ def without_codes(printed):
     return re.sub(r"\b\d{6}\b", "CODE", re.sub(r"\b\d( \d){5}\b", "C O D E", printed))
 
 
-def test_the_readme_names_the_packages_that_the_tests_want():
+def test_the_readme_names_the_packages_that_the_tests_need():
     install = text("tests/peers/install")
-    wanted = re.search(r'^packages="(.+)"$', install, re.MULTILINE)[1].split()
+    wanted = search(r'^packages="(.+)"$', install, re.MULTILINE)[1].split()
     wanted += re.findall(r'packages="\$packages (\w+)"', install)
 
     assert wanted in [line.split()[2:] for line in text("README.md").splitlines() if "apt-get install" in line]
 
 
-def test_the_readmes_make_targets_exist():
+def test_the_make_targets_in_the_readme_exist():
     targets = set(re.findall(r"^([\w-]+):", text("Makefile"), re.MULTILINE))
 
     assert (
@@ -135,8 +143,8 @@ def test_the_readmes_make_targets_exist():
     )
 
 
-def test_the_wheel_is_built_without_what_tests_need():
-    need("make", shutil.which("make"))
+def test_the_wheel_is_built_without_test_dependencies():
+    require("make", shutil.which("make"))
     command = ["make", "--dry-run", "--always-make", "wheel"]
     steps = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True).stdout
 
@@ -144,11 +152,11 @@ def test_the_wheel_is_built_without_what_tests_need():
     assert [] == [word for word in ("[dev]", "--editable", "tests/peers/install", ".venv/") if word in steps]
 
 
-def test_the_readme_says_what_kinds_there_are():
+def test_the_readme_lists_every_type():
     table = text("README.md").split("## What it works with")[1].split("\n\nIt ")[0]
     kinds = {
         node["properties"]["type"]["const"]
-        for node in json_schema()["$defs"].values()
+        for node in json_schema(settings_type(ADAPTERS.sections))["$defs"].values()
         if "const" in node.get("properties", {}).get("type", {})
     }
 
@@ -181,7 +189,7 @@ def test_the_sample_users_file_shows_every_key():
 def every_command():
     """Each command and subcommand by its words."""
     for name in COMMANDS:
-        command = main.get_command(None, name)
+        command = main.get_command(click.Context(main), name)
         below = getattr(command, "commands", None)
         if below is None:
             yield name, command
@@ -190,7 +198,7 @@ def every_command():
 
 
 def section(name):
-    """What docs/commands.md says of a command."""
+    """The section of docs/commands.md about a command."""
     found = re.search(rf"^## `{re.escape(name)}`\n(.*?)(?=^## |\Z)", text("docs/commands.md"), re.MULTILINE | re.DOTALL)
     assert found, f"docs/commands.md has no section on {name}"
     return found[1]
@@ -215,7 +223,7 @@ def test_every_option_is_documented_and_no_other(name, command):
 
 @pytest.mark.parametrize(("name", "command"), list(every_command()))
 def test_the_usage_line_names_arguments_and_required_options(name, command):
-    usage = re.search(r"^`(radius-voice .+)`$", section(name), re.MULTILINE)[1]
+    usage = search(r"^`(radius-voice .+)`$", section(name), re.MULTILINE)[1]
 
     assert usage.startswith(f"radius-voice {name}")
     needed = [option.opts[-1] for option in parameters(command, "option") if option.required]
@@ -248,14 +256,14 @@ def test_every_command_says_when_its_exit_code_is_0(name, command):
         (2, "nothing"),
     ],
 )
-def test_exit_codes_are_those_of_the_manual(tmp_path, monkeypatch, code, line):
+def test_exit_codes_match_the_manual(tmp_path, monkeypatch, code, line):
     monkeypatch.chdir(tmp_path)
 
     assert code == CliRunner().invoke(main, line.split(), input=f"{PASSWORD}\n").exit_code
 
 
 def test_the_changelog_names_every_command():
-    listed = re.search(r"^- Commands: (.+)\.$", text("CHANGELOG.md"), re.MULTILINE)[1]
+    listed = search(r"^- Commands: (.+)\.$", text("CHANGELOG.md"), re.MULTILINE)[1]
 
     assert {name for name, _ in every_command()} >= set(re.findall(r"`([\w -]+)`", listed))
 
@@ -273,7 +281,7 @@ def test_decisions_are_numbered_without_a_gap_and_say_the_same_three_things():
 
 
 @pytest.mark.parametrize("attribute", [b"\x00\x02", b"\x01\x0aAB"])
-def test_pyrad_takes_what_the_codec_refuses_as_decision_1_says(attribute):
+def test_pyrad_accepts_what_the_codec_refuses_as_decision_1_says(attribute):
     octets = b"\x01\x01" + (20 + len(attribute)).to_bytes(2) + bytes(16) + attribute
 
     Packet(secret=b"s", dict=Dictionary(str(shipped("dictionaries") / "dictionary"))).DecodePacket(octets)

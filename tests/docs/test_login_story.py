@@ -1,4 +1,4 @@
-"""docs/login-story.md shows what the program does today: its producer runs again, and both tell the same."""
+"""docs/login-story.md shows the current behaviour: its producer runs again, and both texts are equal."""
 
 import importlib.util
 import json
@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from tests.docs.pages import ROOT, text
-from tests.peers.needs import need
+from tests.support.requirements import require
 
 PAGE = "docs/login-story.md"
 
@@ -17,19 +17,21 @@ PAGE = "docs/login-story.md"
 @pytest.fixture(scope="module")
 def producer():
     spec = importlib.util.spec_from_file_location("produce_login_story", ROOT / "docs" / "produce_login_story.py")
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
     return module
 
 
-def told(section):
-    """What a section tells, without what differs from one run to the next: a list of plain lines."""
+def outcomes(section):
+    """The lines of a section, without values that differ from run to run."""
     lines = []
     for line in section.splitlines():
         if line.startswith("{"):
             lines.append(masked_record(json.loads(line)))
-        elif not line.startswith(("Sent ", "    Cleartext-Password")):  # what radclient says of itself is its own
+        elif not line.startswith(("Sent ", "    Cleartext-Password")):  # messages of radclient about itself
             lines.append(masked(line))
     return lines
 
@@ -48,14 +50,14 @@ def masked_record(record):
     return [sorted(record), {key: record[key] for key in kept if key in record}, steps]
 
 
-def test_the_story_is_what_happens(producer):
-    need("radclient", shutil.which("radclient"))
+def test_the_login_story_matches_the_servers_behaviour(producer):
+    require("radclient", shutil.which("radclient"))
     shown = text(PAGE).split(producer.BEGIN)[1].split(producer.END)[0].lstrip("\n")
 
-    assert told(producer.produce()) == told(shown), "run: make story"
+    assert outcomes(producer.produce()) == outcomes(shown), "run: make story"
 
 
-def test_the_producer_replaces_what_is_between_the_markers_and_nothing_else(producer, tmp_path, monkeypatch):
+def test_the_producer_replaces_only_the_text_between_the_markers(producer, tmp_path, monkeypatch):
     page = tmp_path / "page.md"
     page.write_text(f"before\n{producer.BEGIN}\nold\n{producer.END}\nafter\n")
     monkeypatch.setattr(producer, "produce", lambda: "new\n")
@@ -65,14 +67,14 @@ def test_the_producer_replaces_what_is_between_the_markers_and_nothing_else(prod
     assert f"before\n{producer.BEGIN}\nnew\n{producer.END}\nafter\n" == page.read_text()
 
 
-def test_every_file_that_the_story_names_exists():
+def test_every_file_in_the_login_story_exists():
     names = re.findall(r"`((?:[\w]+/)*[\w]+\.py)`", text(PAGE).split("## By hand")[0])
 
     assert names
     assert [] == [name for name in names if not (ROOT / name).exists() and not (ROOT / "radius_voice" / name).exists()]
 
 
-def test_the_story_tells_every_outcome_once(producer):
+def test_the_login_story_has_every_outcome_once(producer):
     section = text(PAGE).split(producer.BEGIN)[1]
 
     assert ["Challenge", "Challenge", "Accept"] == re.findall(r"Received Access-(\w+)", section)

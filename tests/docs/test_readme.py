@@ -1,7 +1,6 @@
 """The README's way from nothing to a login, followed to the letter in a fresh folder. Twilio is simulated, ports are free."""
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -10,10 +9,13 @@ from pathlib import Path
 import pytest
 
 from radius_voice import strict_yaml
-from radius_voice.config.load import load
+from radius_voice.wiring import load
 from tests.docs.pages import blocks, commands
-from tests.peers.needs import need
-from tests.server.house import PATIENCE, TOKEN, Program, get
+from tests.support.matching import search
+from tests.support.network import http_get
+from tests.support.program_process import TIMEOUT, ProgramProcess
+from tests.support.requirements import require
+from tests.support.server_process import TOKEN
 
 LINES = commands("README.md")
 PHONE = "+14155550123"
@@ -33,7 +35,7 @@ def shell(tmp_path):
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=3 * PATIENCE,
+            timeout=3 * TIMEOUT,
             check=False,
         )
 
@@ -53,7 +55,7 @@ def leaves(value, path=()):
     return found or {path: value}
 
 
-def test_the_file_that_init_writes_says_what_the_readme_shows(shell, tmp_path):
+def test_the_file_that_init_writes_matches_the_readme(shell, tmp_path):
     shell(line_of("radius-voice init"))
     shown = leaves(strict_yaml.load(blocks("README.md", "yaml")[0], "README.md")[0])
     written = leaves(strict_yaml.load((tmp_path / "vpn" / "radius-voice.yaml").read_text(), "init")[0])
@@ -62,11 +64,11 @@ def test_the_file_that_init_writes_says_what_the_readme_shows(shell, tmp_path):
     assert set(loaded.clients) == {path[1] for path in shown if path[0] == "clients"}
 
 
-def test_the_readme_leads_from_nothing_to_a_login(shell, tmp_path, phones):
-    need("radclient", shutil.which("radclient"))
+def test_the_readme_steps_lead_to_a_login(shell, tmp_path, simulator):
+    require("radclient", shutil.which("radclient"))
     assert 0 == shell(line_of("radius-voice init")).returncode
     configuration = tmp_path / "vpn" / "radius-voice.yaml"
-    edit(configuration, phones)
+    edit(configuration, simulator)
     (tmp_path / "vpn" / "twilio-auth-token").write_text(f"{TOKEN}\n")
 
     added = shell(line_of("users add"), "the password\n")
@@ -75,25 +77,25 @@ def test_the_readme_leads_from_nothing_to_a_login(shell, tmp_path, phones):
         assert 0 == (ended := shell(line_of(f"radius-voice {command}"))).returncode, ended.stdout
 
     assert line_of("radius-voice serve").endswith("serve --config vpn/radius-voice.yaml")
-    with Program("serve", "--config", configuration) as server:
-        started = server.line("started", server.stderr)
-        port = re.search(r"udp 127.0.0.1 port (\d+)", started)[1]
+    with ProgramProcess("serve", "--config", configuration) as server:
+        started = server.wait_for_line("started", server.stderr)
+        port = search(r"udp 127.0.0.1 port (\d+)", started)[1]
         asked = shell(line_of("radclient").replace("127.0.0.1 auth", f"127.0.0.1:{port} auth"))
         assert "Received Access-Challenge" in asked.stdout, asked.stdout
-        assert 1 == len(phones.calls(PHONE))
+        assert 1 == len(simulator.calls(PHONE))
         login = line_of("radius-voice login").replace("127.0.0.1", f"127.0.0.1:{port}")
-        accepted = shell(login, f"the password\n{phones.code(PHONE)}\n")
+        accepted = shell(login, f"the password\n{simulator.code(PHONE)}\n")
         assert (0, True) == (accepted.returncode, accepted.stdout.endswith("Access-Accept\n")), accepted.stdout
-        assert 200 == get(re.search(r"http://[\d.:]+", started)[0] + "/healthz")[0]
+        assert 200 == http_get(search(r"http://[\d.:]+", started)[0] + "/healthz")[0]
 
 
-def edit(path, phones):
+def edit(path, simulator):
     """What an administrator changes: here a simulated account, and free ports on this machine only."""
     text = path.read_text()
     for old, new in {
         "# development: false": "development: true",
         '"udp://0.0.0.0:1812"': '"udp://127.0.0.1:0"',
-        "# base_url: https://twilio.example.org ": f"base_url: {phones.url} ",
+        "# base_url: https://twilio.example.org ": f"base_url: {simulator.url} ",
         '"127.0.0.1:9812"': '"127.0.0.1:0"',
     }.items():
         assert old in text

@@ -1,4 +1,4 @@
-"""docs/security.md names tests: each of them exists, and every threat has one or says that nothing defends against it."""
+"""The tests named in docs/security.md exist, and every threat names a test or states that it has no defence."""
 
 import re
 
@@ -9,7 +9,7 @@ ROWS = [line.strip("|").split("|") for line in text("docs/security.md").splitlin
 NAMED = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
 
 
-def test_every_threat_is_shown_by_tests_that_exist():
+def test_every_threat_names_tests_that_exist():
     for attacker, can, _, shown in ROWS:
         named = NAMED.findall(shown)
         assert bool(named) is not (UNDEFENDED in can), attacker

@@ -4,43 +4,50 @@ import asyncio
 import tempfile
 from pathlib import Path
 
-from twilio.http.response import Response
-
 from radius_voice import strict_yaml
 from radius_voice.config.errors import ConfigError
-from radius_voice.config.load import load
-from radius_voice.delivery.http_client import TimedClient
-from radius_voice.delivery.twilio_voice import TwilioVoice
-from radius_voice.identity import users_text
-from radius_voice.login.model import CallRef, CallStatus, Order, Placed, Script, Unavailable, Unknown
+from radius_voice.delivery.twilio_voice.provider import TwilioVoice
+from radius_voice.http_client import HttpPool, HttpResponse
+from radius_voice.identity.users_file import text as users_text
+from radius_voice.login.model import (
+    CallRef,
+    CallStatus,
+    CodeMessage,
+    DeliveryRequest,
+    Indeterminate,
+    Placed,
+    Unavailable,
+)
 from radius_voice.login.phone import Phone
 from radius_voice.radius import packet as radius
 from radius_voice.radius.password import MalformedPassword, hide, reveal, text_of
 from radius_voice.resources import shipped
+from radius_voice.twilio_client import TwilioAccount
+from radius_voice.wiring import load
 from tests.radius.vectors import SECRET
 
 FOLDER = tempfile.TemporaryDirectory(prefix="fuzz")
 ACCOUNT = "AC" + "0" * 32
-ORDER = Order(Phone("+14155550123"), Script("en", "ACME VPN", "123456"), 25, "login-1")
+ORDER = DeliveryRequest(Phone("+14155550123"), CodeMessage("en", "ACME VPN", "123456"), 25)
 AUTHENTICATOR = bytes(16)
 
 
 def wire(octets):
-    """Octets are a packet or malformed; who does not know the secret signs nothing; every reply is authentic."""
+    """Octets are a packet or malformed. No packet is authentic with another secret. Every reply is authentic."""
     try:
         packet = radius.decode(octets)
     except radius.MalformedPacket:
         return
     assert octets.startswith(packet.raw)
     radius.verify(packet, SECRET)
-    assert not radius.verify_reply(packet, AUTHENTICATOR, b"a secret that nobody has")
+    assert not radius.verify_reply(packet, AUTHENTICATOR, b"another secret")
     for kind, value in packet.attributes:
         assert packet.first(kind) == packet.every(kind)[0]
         text_of(value)
     try:
         reply = radius.encode_reply(radius.ACCESS_REJECT, packet, [(radius.REPLY_MESSAGE, b"no")], SECRET)
     except ValueError:
-        assert len(packet.raw) > radius.LONGEST / 2  # its Proxy-States leave no room
+        assert len(packet.raw) > radius.MAX_PACKET_OCTETS / 2  # its Proxy-States leave no space
         return
     assert radius.verify_reply(radius.decode(reply), packet.authenticator, SECRET)
 
@@ -65,7 +72,7 @@ def yaml(octets):
 
 
 def configuration(octets):
-    """A file is a configuration or refused, every complaint with its file."""
+    """A file is a configuration or refused. Every error names the file."""
     path = Path(FOLDER.name) / "radius-voice.yaml"
     path.write_bytes(octets)
     try:
@@ -74,42 +81,39 @@ def configuration(octets):
         assert all(line.startswith(str(path)) for line in str(problem).splitlines())
 
 
-def people(octets):
-    """A users file is people or refused."""
+def users(octets):
+    """A users file is parsed or refused."""
     try:
         found = users_text.parse(octets.decode(errors="replace"), "users.yaml")
     except users_text.UsersFileError as problem:
         assert str(problem).startswith("users.yaml:")
         return
-    assert all(person.user.id for person in found.values())
+    assert all(entry.user.id for entry in found.values())
 
 
-class Saying:
-    """A pool of connections to a provider that answers everything alike."""
+class FixedResponse(HttpPool):
+    """A pool of connections to a provider that sends the same response to every request."""
 
     def __init__(self, octets):
         status, _, body = octets.partition(b"\n")
         self.status = int(status) if status.isdigit() and len(status) == 3 else 201
         self.body = body.decode(errors="replace")
 
-    def within(self, seconds):
-        return TimedClient(self, seconds)
-
     async def send(self, method, url, **request):
-        return Response(self.status, self.body)
+        return HttpResponse(self.status, self.body)
 
 
 def provider(octets):
-    """Whatever a provider answers, it took the call, or did not, or nobody knows; an error of its own is unknown."""
-    twilio = TwilioVoice(name="t", account_sid=ACCOUNT, username=ACCOUNT, password="t", from_number="+15005550006")
-    twilio._pool = Saying(octets)
-    asyncio.run(_asked(twilio, twilio._pool.status))
+    """Any response means placed, not placed or indeterminate. A 5xx response is indeterminate."""
+    pool = FixedResponse(octets)
+    account = TwilioAccount(pool, account_sid=ACCOUNT, username=ACCOUNT, password="t")
+    asyncio.run(_asked(TwilioVoice("t", account, "+15005550006"), pool.status))
 
 
 async def _asked(twilio, status):
     placed = await twilio.place(ORDER, asyncio.get_running_loop().time() + 60)
     assert not isinstance(placed, Placed) or (placed.reference and 200 <= status < 300)
-    assert isinstance(placed, Unknown) or status < 500
+    assert isinstance(placed, Indeterminate) or status < 500
     reference = CallRef("t", placed.reference if isinstance(placed, Placed) else "CA1")
     try:
         statuses = await twilio.progress([reference])
@@ -117,7 +121,7 @@ async def _asked(twilio, status):
         await twilio.hang_up(reference)
     except Unavailable as problem:
         assert len(str(problem)) < 200
-    await twilio.credentials()
+    await twilio.check_account()
 
 
 SIGNED = [(1, b"alice"), (2, bytes(16)), (33, b"proxy"), (24, bytes(32))]
@@ -132,7 +136,7 @@ SEEDS = {
     configuration: [
         (shipped("config") / name).read_bytes() for name in ("minimal.yaml", "demo.yaml", "radius-voice.yaml")
     ],
-    people: [(shipped("config") / "users.yaml").read_bytes()],
+    users: [(shipped("config") / "users.yaml").read_bytes()],
     provider: [b"201\n" + CALL, b"400\n" + CALL, b"503\n"],
 }
-"""Octets to begin with, for every target."""
+"""Seeds for every target."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
 
 import aiohttp
 import pytest
@@ -26,7 +27,7 @@ async def port():
     await admin.stop()
 
 
-async def get(port: int, path: str, **request) -> tuple[int, str, aiohttp.typedefs.LooseHeaders]:
+async def get(port: int, path: str, **request) -> tuple[int, str, Mapping[str, str]]:
     method = request.pop("method", "GET")
     async with (
         aiohttp.ClientSession() as http,
@@ -54,11 +55,11 @@ async def test_metrics_are_prometheus_text(port):
     assert headers["Content-Type"].startswith("text/plain; version=")
 
 
-async def test_healthz_says_the_process_lives(port):
+async def test_healthz_reports_that_the_process_runs(port):
     assert (200, "ok\n") == (await get(port, "/healthz"))[:2]
 
 
-async def test_readyz_is_200_when_every_part_is_well(port):
+async def test_readyz_is_200_when_every_component_is_ready(port):
     status, text, headers = await get(port, "/readyz")
 
     assert 200 == status
@@ -76,13 +77,13 @@ async def readiness(ready, **settings):
     return status, json.loads(text)
 
 
-async def test_readyz_is_503_and_names_the_part_that_is_not():
+async def test_readyz_is_503_and_names_the_component_that_is_not_ready():
     async def ready():
-        return Readiness({"store": "", "people": "out of reach"})
+        return Readiness({"store": "", "people": "unavailable"})
 
     assert (
         503,
-        {"ready": False, "development": False, "warnings": [], "parts": {"store": "ok", "people": "out of reach"}},
+        {"ready": False, "development": False, "warnings": [], "parts": {"store": "ok", "people": "unavailable"}},
     ) == await readiness(ready)
 
 
@@ -104,7 +105,7 @@ async def test_readyz_announces_development():
     assert (200, True) == (status, body["development"])
 
 
-async def test_readyz_is_503_when_asking_breaks_and_tells_no_secret():
+async def test_readyz_is_503_when_a_check_raises_and_shows_no_secret():
     async def ready():
         raise RuntimeError("open sesame")
 
@@ -113,8 +114,8 @@ async def test_readyz_is_503_when_asking_breaks_and_tells_no_secret():
     assert (503, {"readiness": "not known: RuntimeError"}) == (status, body["parts"])
 
 
-async def test_readyz_is_503_when_asking_takes_too_long():
-    status, body = await readiness(asyncio.Event().wait, ready_patience=0.05)
+async def test_readyz_is_503_when_a_check_takes_too_long():
+    status, body = await readiness(asyncio.Event().wait, ready_seconds=0.05)
 
     assert (503, {"readiness": "not known within 0.05 s"}) == (status, body["parts"])
 
@@ -146,7 +147,7 @@ async def test_a_head_has_no_body(port):
         b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: " + b"y" * 10_000 + b"\r\n\r\n",
     ],
 )
-async def test_no_answer_names_the_software(port, octets):
+async def test_no_response_names_the_software(port, octets):
     answer = await exchange(port, octets)
 
     assert answer.startswith(b"HTTP/1.")
@@ -171,22 +172,22 @@ async def test_a_connection_carries_one_request(port):
     assert 1 == answer.count(b"HTTP/1.1 200")
 
 
-async def test_a_body_is_not_waited_for(port):
+async def test_the_server_does_not_wait_for_a_request_body(port):
     answer = await exchange(port, b"POST /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\nx")
 
     assert answer.startswith(b"HTTP/1.1 404")
 
 
 @pytest.mark.parametrize("octets", [b"", b"GET /healthz HTTP/1.1\r\nX: ", b"GET /healthz HTTP/1.1\r\n"])
-async def test_a_request_that_never_ends_is_closed(octets):
-    admin, port = await start(patience=0.1)
+async def test_a_request_that_never_ends_closes_the_connection(octets):
+    admin, port = await start(connection_seconds=0.1)
 
     assert b"" == await exchange(port, octets)
     await admin.stop()
 
 
-async def test_connections_beyond_the_limit_are_closed_and_a_freed_place_is_given_again():
-    admin, port = await start(connections=2)
+async def test_connections_beyond_the_limit_are_closed_and_a_freed_slot_is_used_again():
+    admin, port = await start(max_connections=2)
     held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
 
     assert b"" == await exchange(port, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -200,11 +201,11 @@ async def test_connections_beyond_the_limit_are_closed_and_a_freed_place_is_give
     await admin.stop()
 
 
-async def test_who_has_gone_holds_no_place():
+async def test_a_closed_connection_uses_no_slot():
     async def hang() -> None:
         await asyncio.Event().wait()
 
-    admin, port = await start(refresh=hang, connections=1, patience=0.1)
+    admin, port = await start(refresh=hang, max_connections=1, connection_seconds=0.1)
     assert b"" == await exchange(port, b"GET /metrics HTTP/1.0\r\n\r\n")
     async with asyncio.timeout(10):
         while not await exchange(port, b"GET /healthz HTTP/1.0\r\n\r\n"):
@@ -212,7 +213,7 @@ async def test_who_has_gone_holds_no_place():
     await admin.stop()
 
 
-async def test_after_stop_nobody_listens():
+async def test_stop_closes_the_listener():
     admin, port = await start()
     _, writer = await asyncio.open_connection("127.0.0.1", port)
     await admin.stop()
@@ -226,14 +227,14 @@ async def test_stop_before_start_does_nothing():
     await Admin(bytes, well).stop()
 
 
-def test_it_serves_on_uvloop_too():
+def test_the_server_runs_on_uvloop():
     async def serve():
-        admin, port = await start(connections=1)
+        admin, port = await start(max_connections=1)
         _, writer = await asyncio.open_connection("127.0.0.1", port)
         refused = await exchange(port, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         writer.close()
         await admin.stop()
-        admin, port = await start(patience=0.1)
+        admin, port = await start(connection_seconds=0.1)
         served = await exchange(port, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         slow = await exchange(port, b"GET ")
         await admin.stop()

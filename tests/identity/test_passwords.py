@@ -30,12 +30,12 @@ def written(parameters="m=8,t=1,p=1", salt=SALT, digest=DIGEST, kind="argon2id",
     return f"${kind}$v={version}${parameters}${salt}${digest}"
 
 
-def test_the_default_is_the_floor_that_owasp_recommends():
+def test_the_default_is_the_minimum_that_owasp_recommends():
     assert Parameters(memory=19456, time=2, parallelism=1) == DEFAULT
     assert DEFAULT == parameters_of(hash_password("arctangent"))
 
 
-def test_the_library_verifies_what_we_hash_and_we_what_it_hashes():
+def test_hashes_are_interchangeable_with_the_library():
     assert PasswordHasher().verify(HASH, "arctangent")
     theirs = PasswordHasher(time_cost=1, memory_cost=16, parallelism=2).hash("arctangent")
     assert verify(theirs, "arctangent")
@@ -44,7 +44,7 @@ def test_the_library_verifies_what_we_hash_and_we_what_it_hashes():
 
 @given(st.text(max_size=40), st.text(max_size=40))
 @settings(max_examples=50)
-def test_only_the_password_itself_is_right(password, other):
+def test_only_the_password_itself_is_accepted(password, other):
     hashed = hash_password(password, CHEAPEST)
     assert verify(hashed, password)
     assert verify(hashed, other) == (unicodedata.normalize("NFC", password) == unicodedata.normalize("NFC", other))
@@ -54,12 +54,12 @@ def test_two_hashes_of_one_password_differ():
     assert HASH != hash_password("arctangent", CHEAPEST)
 
 
-def test_a_composed_and_a_decomposed_accent_are_the_same_password():
+def test_composed_and_decomposed_accents_are_the_same_password():
     assert verify(hash_password("gr\u00fc\u00dfe", CHEAPEST), "gru\u0308\u00dfe")
     assert PasswordHasher().verify(hash_password("gru\u0308\u00dfe", CHEAPEST), "gr\u00fc\u00dfe")
 
 
-def test_half_a_surrogate_raises_nothing_that_would_show_it():
+def test_a_lone_surrogate_raises_no_error_that_shows_it():
     assert not verify(HASH, "hush\ud800")
 
 
@@ -73,13 +73,13 @@ def test_half_a_surrogate_raises_nothing_that_would_show_it():
         (Parameters(47104, 1, 1), False),
     ],
 )
-def test_a_hash_of_less_work_is_outdated(parameters, answer):
+def test_a_hash_with_lower_cost_is_outdated(parameters, answer):
     hashed = written(f"m={parameters.memory},t={parameters.time},p={parameters.parallelism}")
     assert answer == outdated(hashed)
 
 
 @pytest.mark.parametrize(
-    ("hashed", "mend"),
+    ("hashed", "fix"),
     [
         ("", "not an argon2id hash"),
         ("hush", "not an argon2id hash"),
@@ -93,9 +93,9 @@ def test_a_hash_of_less_work_is_outdated(parameters, answer):
         (written(digest="hush!"), "not an argon2id hash"),
         (written() + "\n", "not an argon2id hash"),
         (written("m=٨,t=1,p=1"), "not an argon2id hash"),
-        (written("m=1048577,t=1,p=1"), "asks too much"),
-        (written("m=8,t=21,p=1"), "asks too much"),
-        (written("m=1024,t=1,p=17"), "asks too much"),
+        (written("m=1048577,t=1,p=1"), "exceeds the maximum"),
+        (written("m=8,t=21,p=1"), "exceeds the maximum"),
+        (written("m=1024,t=1,p=17"), "exceeds the maximum"),
         (written("m=9999999999,t=1,p=1"), "not an argon2id hash"),
         (written("m=7,t=1,p=1"), "damaged"),
         (written("m=8,t=1,p=2"), "damaged"),
@@ -105,15 +105,15 @@ def test_a_hash_of_less_work_is_outdated(parameters, answer):
         (written(digest="A" * 42 + "B"), "damaged"),
     ],
 )
-def test_a_hash_that_is_not_to_be_used_is_refused_without_showing_it(hashed, mend):
-    with pytest.raises(ValueError, match=mend) as refused:
+def test_an_unacceptable_hash_is_refused_without_showing_it(hashed, fix):
+    with pytest.raises(ValueError, match=fix) as refused:
         parameters_of(hashed)
     assert "hush" not in str(refused.value)
 
 
 @pytest.mark.parametrize("parameters", ["m=8,t=1,p=1", "m=16,t=3,p=2"])
 @pytest.mark.parametrize("digest", [22, 43, 86])
-def test_what_is_accepted_argon2_can_check(parameters, digest):
+def test_argon2_can_verify_every_accepted_hash(parameters, digest):
     hashed = written(parameters, digest="A" * digest)
     parameters_of(hashed)
     assert not verify(hashed, "arctangent")
@@ -124,7 +124,7 @@ def test_what_is_accepted_argon2_can_check(parameters, digest):
 
 @pytest.fixture
 def gate():
-    """Holds every check until it is set; its checks say yes."""
+    """Delays every check until it is set. Its checks succeed."""
     event = threading.Event()
     yield event
     event.set()
@@ -163,20 +163,20 @@ async def started(coroutine):
     return task
 
 
-async def test_a_password_is_checked_beside_the_loop(hashers):
+async def test_a_password_is_verified_outside_the_event_loop(hashers):
     hasher = hashers()
     assert await hasher.verify(HASH, "arctangent", now() + 30)
     assert not await hasher.verify(HASH, "wrong", now() + 30)
 
 
-async def test_the_loop_goes_on_while_passwords_are_checked(hashers, gate):
+async def test_the_event_loop_runs_while_passwords_are_verified(hashers, gate):
     hasher = hashers(threads=1, check=behind(gate))
     task = await started(hasher.verify(HASH, "arctangent", now() + 30))
     gate.set()  # only a loop that goes on gets here
     assert await task
 
 
-async def test_a_deadline_that_is_over_begins_nothing(hashers):
+async def test_a_passed_deadline_starts_no_verification(hashers):
     asked = []
     hasher = hashers(check=lambda *_: asked.append(1))
     with pytest.raises(Unavailable, match="too late to begin"):
@@ -184,7 +184,7 @@ async def test_a_deadline_that_is_over_begins_nothing(hashers):
     assert asked == []
 
 
-async def test_a_verification_that_has_begun_gives_its_result_after_the_deadline_too(hashers, gate):
+async def test_a_verification_in_progress_returns_its_result_after_the_deadline(hashers, gate):
     hasher = hashers(threads=1, check=behind(gate))
     running = await started(hasher.verify(HASH, "arctangent", now() + 0.01))
     with pytest.raises(Unavailable, match="not begun in time"):
@@ -193,7 +193,7 @@ async def test_a_verification_that_has_begun_gives_its_result_after_the_deadline
     assert await running
 
 
-async def test_what_no_gateway_waits_for_any_more_is_not_verified(hashers, gate):
+async def test_an_expired_verification_is_not_started(hashers, gate):
     asked = []
 
     def check(hashed, text):
@@ -224,7 +224,7 @@ async def test_a_full_queue_refuses_the_newest_of_the_queue_with_most_waiting(ha
     assert hasher.idle
 
 
-async def test_those_that_nobody_waits_for_make_room_in_a_full_queue(hashers, gate):
+async def test_expired_requests_leave_a_full_queue_first(hashers, gate):
     hasher = hashers(threads=1, waiting=1, check=behind(gate))
     running = await started(hasher.verify(HASH, "arctangent", now() + 30))
     given_up = await started(hasher.verify(HASH, "arctangent", now() + 30))
@@ -232,10 +232,10 @@ async def test_those_that_nobody_waits_for_make_room_in_a_full_queue(hashers, ga
     await asyncio.sleep(0)
     waiting = await started(hasher.verify(HASH, "arctangent", now() + 30))
     gate.set()
-    assert [True, True] == await asyncio.gather(running, waiting)
+    assert [True, True] == list(await asyncio.gather(running, waiting))
 
 
-async def test_returning_users_are_verified_first_and_the_others_in_turn(hashers, gate):
+async def test_returning_users_are_verified_first_and_the_others_round_robin(hashers, gate):
     order = []
 
     def check(hashed, text):
@@ -252,7 +252,7 @@ async def test_returning_users_are_verified_first_and_the_others_in_turn(hashers
     assert ["running", "returning", "flood0", "new", "flood1", "flood2"] == order
 
 
-async def test_fewer_may_wait_after_a_reload(hashers, gate):
+async def test_a_reload_can_reduce_the_queue(hashers, gate):
     hasher = hashers(threads=1, check=behind(gate))
     hasher.allow(0)
     running = await started(hasher.verify(HASH, "arctangent", now() + 30))
@@ -262,7 +262,7 @@ async def test_fewer_may_wait_after_a_reload(hashers, gate):
     assert await running
 
 
-async def test_a_hasher_that_is_closed_refuses_what_waits(hashers, gate):
+async def test_a_closed_hasher_refuses_queued_work(hashers, gate):
     hasher = hashers(threads=1, check=behind(gate))
     hasher._pool.submit(gate.wait, 30)
     waiting = await started(hasher.verify(HASH, "arctangent", now() + 30))
@@ -277,7 +277,7 @@ def clock_of(step):
     return lambda: next(ticks) * step
 
 
-async def test_what_would_not_end_before_its_deadline_is_not_begun(hashers, gate):
+async def test_a_verification_that_would_miss_its_deadline_is_not_started(hashers, gate):
     hasher = hashers(threads=1, check=behind(gate), clock=clock_of(10.0))
     gate.set()
     assert await hasher.verify(HASH, "it took ten seconds", now() + 30)
@@ -286,12 +286,12 @@ async def test_what_would_not_end_before_its_deadline_is_not_begun(hashers, gate
     hasty = await started(hasher.verify(HASH, "arctangent", now() + 9))
     patient = await started(hasher.verify(HASH, "arctangent", now() + 25))
     gate.set()
-    assert [True, True] == await asyncio.gather(running, patient)
+    assert [True, True] == list(await asyncio.gather(running, patient))
     with pytest.raises(Unavailable, match="longer than the gateway waits"):
         await hasty
 
 
-async def test_one_slow_moment_does_not_refuse_everybody_for_ever(hashers):
+async def test_one_slow_verification_does_not_refuse_all_later_ones(hashers):
     hasher = hashers(threads=1, check=lambda *_: True, clock=clock_of(1000.0))
     assert await hasher.verify(HASH, "it took a thousand seconds", now() + 30)
     assert await hasher.verify(HASH, "arctangent", now() + 30)
@@ -305,7 +305,7 @@ async def test_argon2_out_of_memory_is_unavailable_and_not_a_wrong_password(hash
         await hashers(check=check).verify(HASH, "arctangent", now() + 30)
 
 
-async def test_hashing_beside_the_loop_gives_a_hash_of_the_parameters(hashers):
+async def test_hashing_outside_the_event_loop_uses_the_given_parameters(hashers):
     hashed = await hashers().hash("arctangent", CHEAPEST)
     assert CHEAPEST == parameters_of(hashed)
     assert verify(hashed, "arctangent")

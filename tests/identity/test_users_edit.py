@@ -5,13 +5,14 @@ import os
 import stat
 import struct
 import threading
+from functools import partial
 
 import pytest
 
-from radius_voice.identity import users_edit
-from radius_voice.identity.users_edit import create, edit
-from radius_voice.identity.users_entry import with_disabled
-from radius_voice.identity.users_text import UsersFileError
+from radius_voice.identity.users_file import edit as users_edit
+from radius_voice.identity.users_file.edit import create, edit
+from radius_voice.identity.users_file.entry import with_disabled
+from radius_voice.identity.users_file.text import UsersFileError
 
 TEXT = "alice: {}\n"
 
@@ -28,7 +29,7 @@ def changed(text):
     return text + "bob: {}\n"
 
 
-def test_owner_and_mode_stay_as_they_are(path):
+def test_owner_and_mode_are_kept(path):
     if os.getuid() != 0:
         pytest.skip("needs to be root")
     os.chown(path, 12345, 54321)
@@ -39,7 +40,7 @@ def test_owner_and_mode_stay_as_they_are(path):
     assert [path] == list(path.parent.iterdir())
 
 
-def test_an_access_list_stays_as_it_is(path):
+def test_an_access_control_list_is_kept(path):
     entries = [(1, 6, -1), (2, 4, 12345), (4, 0, -1), (16, 4, -1), (32, 0, -1)]  # tag, permissions, user
     access_list = struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *entry) for entry in entries)
     try:
@@ -51,7 +52,7 @@ def test_an_access_list_stays_as_it_is(path):
     assert 0o640 == stat.S_IMODE(path.stat().st_mode), "the group bits are what the list allows at most"
 
 
-def test_a_byte_order_mark_stays(path):
+def test_a_byte_order_mark_is_kept(path):
     path.write_bytes(b"\xef\xbb\xbf" + TEXT.encode())
     edit(path, lambda text: with_disabled(text, "users.yaml", "alice", True))
     edit(path, lambda text: with_disabled(text, "users.yaml", "alice", False))
@@ -64,27 +65,27 @@ def test_no_change_writes_nothing(path):
     assert before == path.stat()
 
 
-def test_a_change_that_raises_leaves_the_file_and_the_lock_free(path):
+def test_a_change_that_raises_keeps_the_file_and_releases_the_lock(path):
     with pytest.raises(ValueError, match="no"):
         edit(path, lambda _: (_ for _ in ()).throw(ValueError("no")))
     edit(path, changed)
     assert "alice: {}\nbob: {}\n" == path.read_text()
 
 
-def test_a_file_that_other_users_can_read_is_not_changed(path):
+def test_a_file_readable_by_other_users_is_not_changed(path):
     path.chmod(0o644)
     with pytest.raises(UsersFileError, match="chmod o-rwx"):
         edit(path, changed)
 
 
-def test_a_fifo_is_not_waited_for(path):
+def test_a_fifo_is_refused_without_waiting(path):
     path.unlink()
     os.mkfifo(path)
     with pytest.raises(OSError, match="a FIFO, not a regular file"):
         edit(path, changed)
 
 
-def test_a_lock_of_another_process_is_waited_for_but_not_for_ever(path, monkeypatch):
+def test_the_wait_for_a_lock_of_another_process_is_bounded(path, monkeypatch):
     monkeypatch.setattr(users_edit, "LOCK_SECONDS", 0.1)
     with path.open("rb") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
@@ -98,7 +99,7 @@ def test_a_lock_of_another_process_is_waited_for_but_not_for_ever(path, monkeypa
     assert "alice: {}\nbob: {}\n" == path.read_text()
 
 
-def test_a_file_that_does_not_answer_is_given_up(path, monkeypatch):
+def test_a_change_to_a_file_that_hangs_times_out(path, monkeypatch):
     answer = threading.Event()
     monkeypatch.setattr("radius_voice.bounded.FILE_SECONDS", 0.05)
     monkeypatch.setattr(users_edit, "open_regular", lambda *_: answer.wait(30))
@@ -107,16 +108,16 @@ def test_a_file_that_does_not_answer_is_given_up(path, monkeypatch):
     answer.set()
 
 
-def test_a_link_put_in_place_of_the_file_or_its_directory_during_a_change_leads_nowhere(tmp_path):
+def test_a_link_that_replaces_the_file_or_its_directory_during_a_change_is_not_followed(tmp_path):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
 
-    def file_replaced(text):
+    def file_replaced(path, text):
         path.unlink()
         path.symlink_to(elsewhere / "evil")
         return changed(text)
 
-    def directory_replaced(text):
+    def directory_replaced(path, text):
         path.parent.rename(tmp_path / "moved")
         path.parent.symlink_to(elsewhere)
         return changed(text)
@@ -126,13 +127,13 @@ def test_a_link_put_in_place_of_the_file_or_its_directory_during_a_change_leads_
         path.parent.mkdir()
         path.write_text(TEXT)
         path.chmod(0o640)
-        edit(path, replaced)
+        edit(path, partial(replaced, path))
         assert [] == list(elsewhere.iterdir()), f"{name} replaced"
     assert changed(TEXT) == (tmp_path / "file" / "users.yaml").read_text()
     assert changed(TEXT) == (tmp_path / "moved" / "users.yaml").read_text()
 
 
-def test_a_created_file_is_its_owner_s_alone_and_never_replaces_one(path):
+def test_a_created_file_is_accessible_only_to_its_owner_and_never_replaces_one(path):
     with pytest.raises(FileExistsError):
         create(path)
     assert TEXT == path.read_text()

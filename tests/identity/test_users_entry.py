@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from radius_voice.identity.passwords import CHEAPEST, hash_password
-from radius_voice.identity.users_entry import person_of, with_disabled, with_password, with_phones, without_user
-from radius_voice.identity.users_text import UsersFileError, parse
+from radius_voice.identity.users_file.entry import entry_of, with_disabled, with_password, with_phones, without_user
+from radius_voice.identity.users_file.text import UsersFileError, parse
 from radius_voice.login.names import canonical_name
 from radius_voice.login.phone import Phone
 
@@ -57,7 +58,7 @@ def lines_changed(before, after):
         ("dave", ["dave: {}"], [f'dave: {{password: "{NEW}"}}']),
     ],
 )
-def test_a_password_takes_the_place_of_the_old_one_or_is_added(name, removed, added):
+def test_a_new_password_replaces_the_old_one_or_is_added(name, removed, added):
     assert (removed, added) == lines_changed(TEXT, with_password(TEXT, FILE, name, NEW))
 
 
@@ -86,7 +87,7 @@ def test_a_password_in_quotes_stays_in_quotes():
         ),
     ],
 )
-def test_phones_take_the_place_of_the_old_ones_in_their_layout(name, removed, added):
+def test_new_phones_replace_the_old_ones_in_their_layout(name, removed, added):
     assert (removed, added) == lines_changed(TEXT, with_phones(TEXT, FILE, name, PHONES))
 
 
@@ -108,7 +109,7 @@ def test_disabling_and_enabling_change_one_line(name, disabled, removed, added):
     ("name", "first", "last"),
     [("alice", "alice:", "  - '+44"), ("bob@example.org", '"Bob', "    disabled"), ("dave", "dave", "dave")],
 )
-def test_removing_takes_the_entry_and_leaves_the_comments_around_it(name, first, last):
+def test_removing_keeps_the_comments_around_the_entry(name, first, last):
     removed, added = lines_changed(TEXT, without_user(TEXT, FILE, name))
     assert [] == added
     assert (True, True) == (removed[0].startswith(first), removed[-1].startswith(last))
@@ -153,7 +154,7 @@ CHANGES = [
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("name", ["alice", "bob@example.org", "carol", "dave"])
 @pytest.mark.parametrize("cut", [0, len("\n# the end\n")])
-def test_line_ends_of_windows_and_a_missing_last_one_stay(change, name, cut):
+def test_windows_line_ends_and_a_missing_last_one_are_kept(change, name, cut):
     text = TEXT[: len(TEXT) - cut]
     unix = change(text, name)
     assert unix.replace("\n", "\r\n") == change(text.replace("\n", "\r\n"), name)
@@ -166,9 +167,9 @@ def test_an_unknown_name_is_an_error_with_the_command_that_lists_all(change):
         change(TEXT, "mallory")
 
 
-def test_a_user_is_found_however_the_name_is_spelled():
+def test_a_user_is_found_by_any_spelling_of_the_name():
     users = parse("Zo\u00eb: {}\n", FILE)
-    assert users["zo\u00eb"] is person_of(users, FILE, " ZOE\u0308 ")
+    assert users["zo\u00eb"] is entry_of(users, FILE, " ZOE\u0308 ")
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -181,7 +182,7 @@ def test_a_file_with_an_error_is_not_changed(change):
 def test_a_layout_that_does_not_allow_the_change_is_refused_with_the_reason(change):
     text = f"alice:\n  password: |-\n    {ALICE}\nbob: {{}}\n"
     with pytest.raises(
-        ValueError, match=r"users\.yaml: cannot be changed as it is laid out; edit it by hand, or write it as in"
+        ValueError, match=r"users\.yaml: cannot be changed as it is laid out; edit it in an editor, or write it as in"
     ):
         change(text, "alice")
 
@@ -193,7 +194,7 @@ BLOCK_PHONES = st.lists(st.sampled_from(['"+14155550123"', "'+442079460123'"]), 
 
 @st.composite
 def entries(draw, name):
-    """An entry in one of the layouts that people write."""
+    """An entry in one of the usual layouts."""
     indent = " " * draw(INDENT)
     keys = {
         "password": "'" + hash_password(name, CHEAPEST) + "'",
@@ -219,16 +220,16 @@ def entries(draw, name):
 @given(
     entries("anne"), entries("\u00e9mile"), entries("carl"), st.sampled_from(["anne", "\u00e9mile", "carl"]), st.data()
 )
-def test_any_usual_layout_can_be_changed_and_only_that_user_changes(anne, emile, carl, name, data):
-    text = f"# head\n{anne}{emile}{carl}"
+def test_any_usual_layout_can_be_changed_and_only_that_user_changes(alice, emile, carol, name, data):
+    text = f"# head\n{alice}{emile}{carol}"
     before = parse(text, FILE)
-    person = before[name]
-    user = person.user
+    entry = before[name]
+    user = entry.user
     expected = {
-        0: replace(person, password=NEW),
-        1: replace(person, user=replace(user, phones=PHONES)),
-        2: replace(person, user=replace(user, disabled=True)),
-        3: replace(person, user=replace(user, disabled=False)),
+        0: replace(entry, password=NEW),
+        1: replace(entry, user=structs.replace(user, phones=PHONES)),
+        2: replace(entry, user=structs.replace(user, disabled=True)),
+        3: replace(entry, user=structs.replace(user, disabled=False)),
     }
     number = data.draw(st.integers(0, 4))
     after = parse(CHANGES[number](text, name), FILE)
@@ -237,7 +238,7 @@ def test_any_usual_layout_can_be_changed_and_only_that_user_changes(anne, emile,
 
 
 @given(st.text(alphabet="ab:{}[],-'\"# \n\t|>&*!?", max_size=40))
-def test_no_text_makes_a_change_that_is_not_the_one_meant(text):
+def test_no_text_makes_an_unintended_change(text):
     text += "\nalice: {phones: []}\n"
     with suppress(ValueError):
         before = parse(text, FILE)

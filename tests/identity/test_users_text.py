@@ -2,17 +2,19 @@ import string
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from radius_voice.identity.passwords import CHEAPEST, hash_password
-from radius_voice.identity.users_text import UsersFileError, parse, with_hash, with_user
+from radius_voice.identity.users_file.text import UsersFileError, parse, with_hash, with_user
 from radius_voice.login.model import User
 from radius_voice.login.names import canonical_name
 from radius_voice.login.phone import Phone
+from radius_voice.messages import LANGUAGES
 
 ALICE = hash_password("hush-alice", CHEAPEST)
 BOB = hash_password("hush-bob", CHEAPEST)
+UNKNOWN_LANGUAGE = f"not a known language; known are {', '.join(LANGUAGES)}"
 TEXT = f"""\
 # the office
 alice:
@@ -28,14 +30,14 @@ carol: {{phones: []}}
 """
 
 
-def told(text):
+def errors_of(text):
     with pytest.raises(UsersFileError) as refused:
         parse(text, "users.yaml")
     return str(refused.value).splitlines()
 
 
-def test_everything_that_a_file_tells_is_read():
-    people = parse(TEXT, "users.yaml")
+def test_every_field_of_a_users_file_is_read():
+    entries = parse(TEXT, "users.yaml")
     alice = User(
         id="alice",
         name="alice",
@@ -44,26 +46,26 @@ def test_everything_that_a_file_tells_is_read():
         groups=frozenset({"staff", "no"}),
     )
     bob = User(id="Bob@example.org", name="Bob@example.org", disabled=True)
-    assert ["alice", "bob@example.org", "carol"] == list(people)
-    assert [alice, bob, User("carol", "carol")] == [person.user for person in people.values()]
-    assert [ALICE, BOB, None] == [person.password for person in people.values()]
+    assert ["alice", "bob@example.org", "carol"] == list(entries)
+    assert [alice, bob, User("carol", "carol")] == [entry.user for entry in entries.values()]
+    assert [ALICE, BOB, None] == [entry.password for entry in entries.values()]
 
 
-def test_nobody_can_be_told_by_a_comment_and_not_by_an_empty_file():
+def test_a_comment_can_be_an_empty_users_file_and_an_empty_file_is_an_error():
     assert parse("# nobody yet\n", "users.yaml") == {}
     assert parse("{}", "users.yaml") == {}
-    assert told(" \n") == ["users.yaml:1: the file is empty; add a user with: radius-voice users add"]
+    assert errors_of(" \n") == ["users.yaml:1: the file is empty; add a user with: radius-voice users add"]
 
 
 @pytest.mark.parametrize(
     ("text", "error"),
     [
-        ("- alice\n", "users.yaml:1: must map names to people"),
-        ("alice\n", "users.yaml:1: must map names to people"),
+        ("- alice\n", "users.yaml:1: must map names to users"),
+        ("alice\n", "users.yaml:1: must map names to users"),
         ("a: {}\na: {}\n", "users.yaml:2: 'a' stands twice, first in line 1"),
         ("12345: {}\n", "users.yaml:1: a key that is not text; put it in quotes"),
         ("alice:\n", "users.yaml:1: alice: must be a mapping with some of: password, phones"),
-        ("'  ': {}\n", "users.yaml:1:   : a name of spaces alone"),
+        ("'  ': {}\n", "users.yaml:1:   : a name that has only spaces"),
         ("alice: {}\nbob: {}\nALICE: {}\n", "users.yaml:3: ALICE: the same name as 'alice'"),
         ("straße: {}\nSTRASSE: {}\n", "users.yaml:2: STRASSE: the same name as 'straße'"),
         ("alice:\n  phone: x\n", "users.yaml:2: alice.phone: no such setting; did you mean phones?"),
@@ -80,6 +82,16 @@ def test_nobody_can_be_told_by_a_comment_and_not_by_an_empty_file():
         ("alice:\n  groups: staff\n", "users.yaml:2: alice.groups: must be a list, like [staff]"),
         ("alice:\n  mail: x\n", "users.yaml:2: alice.mail: no such setting; known are: password, phones"),
         ("alice:\n  language: 1\n", "users.yaml:2: alice.language: must be a language, like en"),
+        (
+            "alice:\n  phones: []\n  language: pt\n",
+            f"users.yaml:3: alice.language: {UNKNOWN_LANGUAGE}",
+        ),
+        (
+            "alice:\n  language: deu\n",
+            f"users.yaml:2: alice.language: {UNKNOWN_LANGUAGE}; did you mean de?",
+        ),
+        ("alice:\n  language: ''\n", "users.yaml:2: alice.language: not a known language"),
+        ('alice:\n  language: "de\\e[2J"\n', "users.yaml:2: alice.language: not a known language"),
         ("alice:\n  disabled: yes\n", "users.yaml:2: alice.disabled: must be true or false"),
         (
             f"alice:\n  password: {ALICE}\nbob:\n  password: {ALICE}\n",
@@ -87,12 +99,12 @@ def test_nobody_can_be_told_by_a_comment_and_not_by_an_empty_file():
         ),
         (
             "alice:\n  password: $argon2id$v=19$m=99999999,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$" + "A" * 43,
-            "users.yaml:2: alice.password: asks too much of the server",
+            "users.yaml:2: alice.password: exceeds the maximum cost parameters",
         ),
     ],
 )
-def test_a_mistake_is_told_with_file_line_and_mend(text, error):
-    errors = told(text)
+def test_an_error_is_reported_with_file_line_and_fix(text, error):
+    errors = errors_of(text)
     assert 1 == len(errors)
     assert errors[0].startswith(error)
     assert "hush" not in errors[0]
@@ -120,15 +132,15 @@ NO_SETTING = "2: alice: a key that is no setting"
         ("alice:\n  password hunter2: x\n  password hunter2: y\n", "3: a key stands twice, first in line 2"),
     ],
 )
-def test_a_key_that_may_be_a_part_of_a_secret_or_phone_is_not_shown(text, expected):
-    errors = "\n".join(told(text))
+def test_a_key_that_may_be_part_of_a_secret_or_phone_is_not_shown(text, expected):
+    errors = "\n".join(errors_of(text))
     assert f"users.yaml:{expected}" in errors
     for part in ("hunter", "5550199", "argon2id$", "t=2", "p=1", "c2Fsd", "aGFza"):
         assert part not in errors
 
 
-def test_all_mistakes_are_told_at_once():
-    errors = told("alice:\n  phones: [x, 1]\n  color: red\n  disabled: no\nALICE: 1\n")
+def test_all_errors_are_reported_at_once():
+    errors = errors_of("alice:\n  phones: [x, 1]\n  color: red\n  disabled: no\nALICE: 1\n")
     assert [2, 2, 3, 4, 5, 5] == [int(error.split(":")[1]) for error in errors]
 
 
@@ -136,7 +148,7 @@ def test_all_mistakes_are_told_at_once():
     ("one", "other"),
     [("alice", " ALICE "), ("straße", "STRASSE"), ("zoe\u0308", "ZO\u00cb"), ("\u1e9e", "ss")],
 )
-def test_names_are_the_same_by_case_composition_and_outer_spaces(one, other):
+def test_names_are_equal_by_case_composition_and_outer_spaces(one, other):
     assert canonical_name(one) == canonical_name(other)
 
 
@@ -157,8 +169,9 @@ NAME = st.text(min_size=1, max_size=20).filter(canonical_name) | st.text(string.
 
 
 @given(NAME, st.lists(NAME, max_size=3), st.booleans())
+@example("no", ["no"], False)
 def test_any_name_and_group_is_read_back_or_refused(name, groups, disabled):
-    user = User(name, name, (Phone("+14155550124"),), "no", frozenset(groups), disabled)
+    user = User(name, name, (Phone("+14155550124"),), "de-AT", frozenset(groups), disabled)
     changed = None
     with suppress(ValueError):
         changed = with_user("# head\n", "users.yaml", user, ALICE)
@@ -167,13 +180,18 @@ def test_any_name_and_group_is_read_back_or_refused(name, groups, disabled):
 
 
 def test_a_name_that_is_taken_is_refused():
-    with pytest.raises(ValueError, match="'alice' is there already"):
+    with pytest.raises(ValueError, match="'alice' exists already"):
         with_user(TEXT, "users.yaml", User("Alice", "Alice"), ALICE)
 
 
 def test_a_name_of_spaces_is_refused():
     with pytest.raises(ValueError, match="give a name"):
         with_user(TEXT, "users.yaml", User(" ", " "), ALICE)
+
+
+def test_a_user_with_an_unknown_language_is_refused():
+    with pytest.raises(ValueError, match=UNKNOWN_LANGUAGE):
+        with_user(TEXT, "users.yaml", User("dave", "dave", language="pt"), ALICE)
 
 
 @pytest.mark.parametrize("text", ["{}", "alice: {phones: []}\n...\n", "  alice: {}\n"])
@@ -184,7 +202,7 @@ def test_a_layout_that_cannot_be_appended_to_is_refused(text):
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 @pytest.mark.parametrize(("who", "old"), [("alice", ALICE), ("bob@example.org", BOB)])
-def test_a_new_hash_stands_where_the_old_one_stood(who, old, newline):
+def test_a_new_hash_replaces_the_old_one_in_place(who, old, newline):
     text = TEXT.replace("\n", newline)
     new = hash_password("x", CHEAPEST)
     before, after = text.rsplit(old, 1)
@@ -192,17 +210,17 @@ def test_a_new_hash_stands_where_the_old_one_stood(who, old, newline):
 
 
 @pytest.mark.parametrize("meanwhile", ["bob: {}\n", "alice: {}\n", f'alice: {{password: "{BOB}"}}\n'])
-def test_a_hash_that_somebody_changed_meanwhile_is_left_alone(meanwhile):
+def test_a_hash_changed_by_another_writer_is_kept(meanwhile):
     assert with_hash(meanwhile, "users.yaml", parse(TEXT, "users.yaml")["alice"], ALICE) is None
 
 
-def test_a_hash_written_over_two_lines_is_refused_rather_than_guessed():
+def test_a_hash_written_over_two_lines_is_refused():
     text = f'alice:\n  password: "{ALICE[:40]}\\\n    {ALICE[40:]}"\n'
-    person = parse(text, "users.yaml")["alice"]
-    assert ALICE == person.password
+    entry = parse(text, "users.yaml")["alice"]
+    assert ALICE == entry.password
     with pytest.raises(ValueError, match="cannot be changed as it is laid out"):
-        with_hash(text, "users.yaml", person, BOB)
+        with_hash(text, "users.yaml", entry, BOB)
 
 
-def test_a_person_never_shows_the_hash():
+def test_the_repr_of_a_user_entry_has_no_hash():
     assert ALICE not in repr(parse(TEXT, "users.yaml"))

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.login.fakes import Clock
+from tests.login.harness import Clock
 
 
 @pytest.fixture

@@ -1,264 +1,291 @@
-"""Wrong passwords: who is charged, when, and whom that locks out."""
+"""Wrong passwords: which subject is charged, when, and which users that locks out."""
 
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 
-from radius_voice.events import Lifecycle, Outcome, Reason, Trace
-from radius_voice.login.first_factor import password_subjects
-from radius_voice.login.limits import Limits, acting
-from radius_voice.login.model import Act, Denied, Unavailable, User
+from radius_voice.events import Outcome, Reason, ServiceRecord, Trace
+from radius_voice.login.first_factor import FirstFactorChecks, password_subjects
+from radius_voice.login.model import Denied, LimitAction, Unavailable, User
 from radius_voice.login.phone import Phone
-from tests.login.fakes import ACCEPTED, ALICE, House, People, limit, told
+from radius_voice.login.rate_limits import Limits, acting
+from tests.login.harness import ACCEPTED, ALICE, FakeDirectory, LoginHarness, limit, result_of
 
-LIMITED = (Outcome.REJECT, Reason.FAILURE_LIMIT)
+LIMITED = (Outcome.REJECT, Reason.WRONG_PASSWORD_LIMIT)
 WRONG = (Outcome.REJECT, Reason.WRONG_PASSWORD)
-CALLED = (Outcome.CHALLENGE, Reason.CALLED)
+CALLED = (Outcome.CHALLENGE, Reason.CALL_PLACED)
 BOB = User("bob-id", "bob", (Phone("+12025550199"),))
 HOME, ELSEWHERE = "192.0.2.9", "198.51.100.66"
 
 
-def limits(person=3, source=100):
+def limits(user_key=3, calling_station_id=100):
     failures = {
-        "person": limit("wrong_passwords.person", person, Reason.FAILURE_LIMIT),
-        "source": limit("wrong_passwords.source", source, Reason.FAILURE_LIMIT),
+        "user": limit("wrong_passwords.user", user_key, Reason.WRONG_PASSWORD_LIMIT),
+        "calling_station": limit("wrong_passwords.calling_station", calling_station_id, Reason.WRONG_PASSWORD_LIMIT),
     }
     return Limits(failures=failures)
 
 
 @pytest.fixture
-def house():
-    return House(people=People(ALICE, BOB), limits=limits())
+def harness():
+    return LoginHarness(directory=FakeDirectory(ALICE, BOB), limits=limits())
 
 
-async def log_in(house, **where):
-    """A whole login; when it is over, nothing rings any more."""
-    challenge = await house.begin(**where)
-    assert ACCEPTED == told(await house.answer(house.phones.codes[-1], challenge, **where))
-    await house.dialog.drain()
+async def log_in(harness, **where):
+    """A complete login. No call is live after it."""
+    challenge = await harness.begin(**where)
+    assert ACCEPTED == result_of(await harness.answer(harness.provider.codes[-1], challenge, **where))
+    await harness.flow.drain()
 
 
-async def guess(house, times, **where):
-    return [told(await house.begin("wrong", **where)) for _ in range(times)]
+async def guess(harness, times, **where):
+    return [result_of(await harness.begin("wrong", **where)) for _ in range(times)]
 
 
-async def test_strangers_cannot_lock_out_somebody_who_logged_in_from_here_before(house):
-    await log_in(house, source=HOME)
-    assert [WRONG] * 3 + [LIMITED] * 20 == await guess(house, 23, source=ELSEWHERE)
-    await log_in(house, source=HOME)
+async def test_guesses_of_an_attacker_do_not_lock_out_a_user_at_a_known_station(harness):
+    await log_in(harness, calling_station_id=HOME)
+    assert [WRONG] * 3 + [LIMITED] * 20 == await guess(harness, 23, calling_station_id=ELSEWHERE)
+    await log_in(harness, calling_station_id=HOME)
 
 
-async def test_a_reject_by_the_limit_of_wrong_passwords_says_whose_login_it_was(house):
-    await guess(house, 3)
-    assert (LIMITED, "alice") == (told(limited := await house.begin()), limited.user)
-    house.people.down = True
-    assert (LIMITED, "") == (told(limited := await house.begin()), limited.user)
-    house.people.down = False
-    await guess(house, 3, name="hunter2")
-    assert (LIMITED, "") == (told(limited := await house.begin(name="hunter2")), limited.user)
+async def test_a_reject_by_the_wrong_password_limit_names_the_user(harness):
+    await guess(harness, 3)
+    assert (LIMITED, "alice") == (result_of(limited := await harness.begin()), limited.user)
+    harness.directory.unavailable = True
+    assert (LIMITED, "") == (result_of(limited := await harness.begin()), limited.user)
+    harness.directory.unavailable = False
+    await guess(harness, 3, name="hunter2")
+    assert (LIMITED, "") == (result_of(limited := await harness.begin(name="hunter2")), limited.user)
 
 
-async def test_an_own_allowance_is_limited_too_and_no_other_user_shares_it(house):
-    await log_in(house, source=HOME)
-    assert [WRONG] * 3 + [LIMITED] == await guess(house, 4, source=HOME)
-    assert LIMITED == told(await house.begin(source=HOME))
-    assert CALLED == told(await house.begin(name="bob", source=HOME))
+async def test_a_users_own_allowance_is_limited_and_not_shared(harness):
+    await log_in(harness, calling_station_id=HOME)
+    assert [WRONG] * 3 + [LIMITED] == await guess(harness, 4, calling_station_id=HOME)
+    assert LIMITED == result_of(await harness.begin(calling_station_id=HOME))
+    assert CALLED == result_of(await harness.begin(name="bob", calling_station_id=HOME))
 
 
-async def test_a_pair_that_has_not_logged_in_for_30_days_is_a_stranger_again(house):
-    await log_in(house, source=HOME)
-    house.clock.now += 30 * 86400
-    await guess(house, 3, source=ELSEWHERE)
-    assert LIMITED == told(await house.begin(source=HOME))
+async def test_a_pair_without_a_login_for_30_days_is_unknown_again(harness):
+    await log_in(harness, calling_station_id=HOME)
+    harness.clock.now += 30 * 86400
+    await guess(harness, 3, calling_station_id=ELSEWHERE)
+    assert LIMITED == result_of(await harness.begin(calling_station_id=HOME))
 
 
-async def test_a_login_each_day_keeps_the_pair_known(house):
+async def test_a_login_each_day_keeps_the_pair_known(harness):
     for _ in range(40):
-        await log_in(house, source=HOME)
-        house.clock.now += 86400
-    await guess(house, 3, source=ELSEWHERE)
-    assert CALLED == told(await house.begin(source=HOME))
+        await log_in(harness, calling_station_id=HOME)
+        harness.clock.now += 86400
+    await guess(harness, 3, calling_station_id=ELSEWHERE)
+    assert CALLED == result_of(await harness.begin(calling_station_id=HOME))
 
 
-async def test_without_a_calling_station_id_there_is_no_pair(house):
-    await log_in(house, source="")
-    await guess(house, 3, source="")
-    assert LIMITED == told(await house.begin(source=""))
+async def test_without_a_calling_station_id_there_is_no_pair(harness):
+    await log_in(harness, calling_station_id="")
+    await guess(harness, 3, calling_station_id="")
+    assert LIMITED == result_of(await harness.begin(calling_station_id=""))
 
 
-async def test_the_same_guess_is_charged_once_from_however_many_ports(house):
+async def test_the_same_guess_is_charged_once_from_any_number_of_ports(harness):
     packet = b"p" * 16
-    answers = [told(await house.begin("mistyped", packet=packet)) for _ in range(10)]
+    answers = [result_of(await harness.begin("mistyped", packet=packet)) for _ in range(10)]
     assert [WRONG] + [(Outcome.REJECT, Reason.REPLAY)] * 9 == answers
-    assert 1 == house.people.verified
-    assert [WRONG, WRONG, LIMITED] == await guess(house, 3)
+    assert 1 == harness.directory.verifications
+    assert [WRONG, WRONG, LIMITED] == await guess(harness, 3)
 
 
-async def test_copies_of_a_guess_at_the_same_time_are_charged_and_verified_once(house):
+async def test_concurrent_copies_of_a_guess_are_charged_and_verified_once(harness):
     packet = b"p" * 16
-    house.people.held = asyncio.Event()
-    copies = [asyncio.create_task(house.begin("mistyped", packet=packet)) for _ in range(10)]
+    harness.directory.gate = asyncio.Event()
+    copies = [asyncio.create_task(harness.begin("mistyped", packet=packet)) for _ in range(10)]
     await asyncio.sleep(0)
-    house.people.held.set()
-    assert [WRONG] * 10 == [told(await copy) for copy in copies]
-    assert 1 == house.people.verified
+    harness.directory.gate.set()
+    assert [WRONG] * 10 == [result_of(await copy) for copy in copies]
+    assert 1 == harness.directory.verifications
 
 
 @pytest.mark.parametrize("other", [{"name": "bob"}, {"password": "another"}])
-async def test_a_request_authenticator_with_another_guess_is_charged_and_reported(house, other):
+async def test_a_request_authenticator_with_another_guess_is_charged_and_reported(harness, other):
     packet = b"p" * 16
-    await house.begin("mistyped", packet=packet)
+    await harness.begin("mistyped", packet=packet)
     altered = {"password": "mistyped", "name": "alice", **other}
-    trace = Trace(0.0, house.clock)
+    trace = Trace(0.0, harness.clock)
     for _ in range(2):
-        attempt = house.attempt(altered["password"], name=altered["name"], packet=packet)
-        await house.dialog.begin(attempt, trace)
+        attempt = harness.request(altered["password"], name=altered["name"], packet=packet)
+        await harness.flow.begin(attempt, trace)
     assert ["request_authenticator_reused"] * 2 == [step.name for step in trace.steps if "reused" in step.name]
-    warnings = [record for record in house.records if isinstance(record, Lifecycle)]
+    warnings = [record for record in harness.records if isinstance(record, ServiceRecord)]
     assert 1 == len(warnings)
     assert "same Request Authenticator" in warnings[0].detail
-    assert 2 == house.people.verified
+    assert 2 == harness.directory.verifications
     left = 2 if altered["name"] == "bob" else 1
-    assert [WRONG] * left + [LIMITED] == await guess(house, left + 1)
+    assert [WRONG] * left + [LIMITED] == await guess(harness, left + 1)
 
 
 async def test_a_reused_request_authenticator_is_reported_where_the_gateway_checks_passwords():
-    house = House(people=People(ALICE, BOB), policy={"first_factor": None})
+    harness = LoginHarness(directory=FakeDirectory(ALICE, BOB), policy={"first_factor": None})
     packet = b"p" * 16
-    assert CALLED == told(await house.begin("x", packet=packet))
-    assert CALLED == told(await house.begin("x", name="bob", packet=packet))
-    assert Reason.JOINED == (await house.begin("x", name="bob", packet=packet)).reason
-    assert "same Request Authenticator" in next(r.detail for r in house.records if isinstance(r, Lifecycle))
+    assert CALLED == result_of(await harness.begin("x", packet=packet))
+    assert CALLED == result_of(await harness.begin("x", name="bob", packet=packet))
+    assert Reason.JOINED == (await harness.begin("x", name="bob", packet=packet)).reason
+    assert "same Request Authenticator" in next(r.detail for r in harness.records if isinstance(r, ServiceRecord))
 
 
-async def test_guesses_at_one_directory_do_not_lock_the_same_name_at_another(house):
-    other = House(people=People(ALICE), limits=house.limits, policy={"first_factor_name": "others"})
-    other.use(house.store)
-    await guess(house, 4)
-    assert LIMITED == told(await house.begin())
-    assert CALLED == told(await other.begin())
+async def test_guesses_at_one_directory_do_not_lock_the_same_name_at_another(harness):
+    other = LoginHarness(directory=FakeDirectory(ALICE), limits=harness.limits, policy={"first_factor_name": "others"})
+    other.restart_with(harness.store)
+    await guess(harness, 4)
+    assert LIMITED == result_of(await harness.begin())
+    assert CALLED == result_of(await other.begin())
 
 
-async def test_two_spellings_of_a_name_have_one_allowance(house):
+async def test_two_spellings_of_a_name_have_one_allowance(harness):
     for name in ("šimon", "Šimon ", "S\u030cIMON"):
-        await guess(house, 1, name=name)
-    assert LIMITED == told(await house.begin(name="šimon"))
+        await guess(harness, 1, name=name)
+    assert LIMITED == result_of(await harness.begin(name="šimon"))
 
 
-async def test_a_verification_that_did_not_begin_is_refunded_and_its_request_not_recorded(house):
-    house.people.down = True
+async def test_a_verification_that_did_not_start_is_refunded_and_not_recorded(harness):
+    harness.directory.unavailable = True
     packet = b"p" * 16
     for _ in range(5):
-        assert (Outcome.SILENCE, Reason.IDENTITY_UNAVAILABLE) == told(await house.begin(packet=packet))
-    house.people.down = False
-    assert CALLED == told(await house.begin(packet=packet))
+        assert (Outcome.NO_RESPONSE, Reason.IDENTITY_UNAVAILABLE) == result_of(await harness.begin(packet=packet))
+    harness.directory.unavailable = False
+    assert CALLED == result_of(await harness.begin(packet=packet))
 
 
-async def test_a_verification_that_has_begun_stays_charged_until_its_result_is_known():
-    house = House(people=People(ALICE), limits=limits(person=1), answer_within=0.01)
-    house.people.held = asyncio.Event()
+async def test_a_verification_in_progress_stays_charged_until_its_result_is_known():
+    harness = LoginHarness(directory=FakeDirectory(ALICE), limits=limits(user_key=1), response_timeout=0.01)
+    harness.directory.gate = asyncio.Event()
     packet = b"p" * 16
-    late = await house.begin(packet=packet)
-    assert (Outcome.SILENCE, Reason.IDENTITY_UNAVAILABLE) == told(late)
-    assert LIMITED == told(await house.begin("another guess meanwhile"))
-    house.people.held.set()
-    await house.dialog.drain()
-    assert CALLED == told(await house.begin(packet=packet))  # the retransmission; its right password was refunded
-    assert Reason.JOINED == (await house.begin()).reason
+    late = await harness.begin(packet=packet)
+    assert (Outcome.NO_RESPONSE, Reason.IDENTITY_UNAVAILABLE) == result_of(late)
+    assert LIMITED == result_of(await harness.begin("another guess meanwhile"))
+    harness.directory.gate.set()
+    await harness.flow.drain()
+    assert CALLED == result_of(
+        await harness.begin(packet=packet)
+    )  # the retransmission; its right password was refunded
+    assert Reason.JOINED == (await harness.begin()).reason
 
 
-async def test_a_wrong_password_that_was_known_too_late_is_charged_and_recorded():
-    house = House(people=People(ALICE), limits=limits(person=1), answer_within=0.01)
-    house.people.held = asyncio.Event()
+async def test_a_wrong_password_known_too_late_is_charged_and_recorded():
+    harness = LoginHarness(directory=FakeDirectory(ALICE), limits=limits(user_key=1), response_timeout=0.01)
+    harness.directory.gate = asyncio.Event()
     packet = b"p" * 16
-    await house.begin("wrong", packet=packet)
-    house.people.held.set()
-    await house.dialog.drain()
-    assert (Outcome.REJECT, Reason.REPLAY) == told(await house.begin("wrong", packet=packet))
-    assert LIMITED == told(await house.begin())
+    await harness.begin("wrong", packet=packet)
+    harness.directory.gate.set()
+    await harness.flow.drain()
+    assert (Outcome.REJECT, Reason.REPLAY) == result_of(await harness.begin("wrong", packet=packet))
+    assert LIMITED == result_of(await harness.begin())
 
 
-async def test_a_request_is_charged_once_over_a_crash_between_charge_and_result(house):
-    house.people.held = asyncio.Event()
+async def test_a_request_is_charged_once_despite_a_crash_between_charge_and_result(harness):
+    harness.directory.gate = asyncio.Event()
     packet = b"p" * 16
-    crashed = asyncio.create_task(house.begin(packet=packet))
-    await house.people.begun.acquire()
-    after = House(people=People(ALICE, BOB), limits=house.limits, clock=house.clock)
-    after.use(house.store)
-    assert CALLED == told(await after.begin(packet=packet))
+    crashed = asyncio.create_task(harness.begin(packet=packet))
+    await harness.directory.verifications_started.acquire()
+    after = LoginHarness(directory=FakeDirectory(ALICE, BOB), limits=harness.limits, clock=harness.clock)
+    after.restart_with(harness.store)
+    assert CALLED == result_of(await after.begin(packet=packet))
     assert [WRONG, WRONG, LIMITED] == await guess(after, 3)
     crashed.cancel()
-    house.people.held.set()
-    await house.dialog.drain()
+    harness.directory.gate.set()
+    await harness.flow.drain()
 
 
-async def test_a_disabled_user_with_the_right_password_is_recorded_as_such_and_not_charged(house):
-    class Disabled(People):
+async def test_a_disabled_user_with_the_right_password_is_recorded_as_disabled_and_not_charged(harness):
+    class Disabled(FakeDirectory):
         async def verify(self, claim, deadline):
-            return Denied(Reason.DISABLED, "alice", password_right=True)
+            return Denied(Reason.DISABLED, "alice", password_correct=True)
 
-    house = House(people=Disabled(ALICE), limits=limits(person=1))
+    harness = LoginHarness(directory=Disabled(ALICE), limits=limits(user_key=1))
     for _ in range(3):
-        trace = Trace(0.0, house.clock)
-        decision = await house.dialog.begin(house.attempt(), trace)
-        assert (Outcome.REJECT, Reason.DISABLED, "alice") == (*told(decision), decision.user)
+        trace = Trace(0.0, harness.clock)
+        decision = await harness.flow.begin(harness.request(), trace)
+        assert (Outcome.REJECT, Reason.DISABLED, "alice") == (*result_of(decision), decision.user)
         assert ("password", "right") == (trace.steps[0].name, trace.steps[0].detail)
 
 
-async def test_wrong_passwords_of_all_are_limited_if_so_configured_but_not_for_those_who_return():
-    shared = {"client": limit("wrong_passwords.client", 2, Reason.FAILURE_LIMIT)}
-    house = House(people=People(ALICE, BOB), limits=Limits(failures=shared))
-    await log_in(house, source=HOME)
-    assert [WRONG, WRONG, LIMITED] == await guess(house, 3, source=ELSEWHERE)
-    assert LIMITED == told(await house.begin(name="bob"))
-    assert CALLED == told(await house.begin(source=HOME))
+async def test_a_total_limit_of_wrong_passwords_exempts_returning_users():
+    shared = {"client": limit("wrong_passwords.client", 2, Reason.WRONG_PASSWORD_LIMIT)}
+    harness = LoginHarness(directory=FakeDirectory(ALICE, BOB), limits=Limits(failures=shared))
+    await log_in(harness, calling_station_id=HOME)
+    assert [WRONG, WRONG, LIMITED] == await guess(harness, 3, calling_station_id=ELSEWHERE)
+    assert LIMITED == result_of(await harness.begin(name="bob"))
+    assert CALLED == result_of(await harness.begin(calling_station_id=HOME))
 
 
-async def test_guesses_at_once_beyond_the_limit_of_a_gateway_are_all_recorded():
-    shared = {"client": limit("wrong_passwords.client", 1, Reason.FAILURE_LIMIT)}
-    house = House(people=People(ALICE), limits=Limits(failures=shared))
+async def test_concurrent_guesses_beyond_the_limit_of_a_gateway_are_all_recorded():
+    shared = {"client": limit("wrong_passwords.client", 1, Reason.WRONG_PASSWORD_LIMIT)}
+    harness = LoginHarness(directory=FakeDirectory(ALICE), limits=Limits(failures=shared))
     packets = [bytes([number]) * 16 for number in range(3)]
-    house.people.held = asyncio.Event()
-    guesses = [asyncio.create_task(house.begin("wrong", packet=packet)) for packet in packets]
+    harness.directory.gate = asyncio.Event()
+    guesses = [asyncio.create_task(harness.begin("wrong", packet=packet)) for packet in packets]
     for _ in packets:
-        await house.people.begun.acquire()
-    house.people.held.set()
+        await harness.directory.verifications_started.acquire()
+    harness.directory.gate.set()
     await asyncio.gather(*guesses)
-    again = [told(await house.begin("wrong", packet=packet)) for packet in packets]
+    again = [result_of(await harness.begin("wrong", packet=packet)) for packet in packets]
     assert [(Outcome.REJECT, Reason.REPLAY)] * 3 == again
 
 
-async def test_a_check_says_who_returns_and_from_where(house):
+async def test_a_check_reports_who_returns_and_from_which_station(harness):
     claims = []
-    verify = house.people.verify
+    verify = harness.directory.verify
 
-    async def noted(claim, deadline):
+    async def recorded(claim, deadline):
         claims.append((claim.queue, claim.returning))
         return await verify(claim, deadline)
 
-    house.people.verify = noted
-    await log_in(house, source=HOME)
-    await house.begin(source=HOME)
-    await house.begin(source="", name="bob")
+    harness.directory.verify = recorded
+    await log_in(harness, calling_station_id=HOME)
+    await harness.begin(calling_station_id=HOME)
+    await harness.begin(calling_station_id="", name="bob")
     assert [(HOME, False), (HOME, True), ("client vpn", False)] == claims
 
 
-async def test_a_store_that_is_down_when_a_login_is_to_be_remembered_costs_no_login(house):
-    challenge = await house.begin()
+async def test_a_store_that_fails_when_a_login_is_recorded_costs_no_login(harness):
+    challenge = await harness.begin()
 
     async def down(key):
         raise Unavailable("store", "down")
 
-    house.store.recall = down
-    assert ACCEPTED == told(await house.answer(house.phones.codes[-1], challenge))
+    harness.store.get = down
+    assert ACCEPTED == result_of(await harness.answer(harness.provider.codes[-1], challenge))
 
 
-async def test_unlocking_clears_what_is_counted_for_a_name_and_for_each_place_it_returns_from(house):
-    await log_in(house, source=HOME)
-    await guess(house, 3, source=HOME)
-    await guess(house, 3, source=ELSEWHERE)
-    subjects = await password_subjects(house.dialog._parts.keys, house.store, "people", "ALICE")
+async def test_unlocking_clears_the_counts_of_a_name_and_of_each_known_station(harness):
+    await log_in(harness, calling_station_id=HOME)
+    await guess(harness, 3, calling_station_id=HOME)
+    await guess(harness, 3, calling_station_id=ELSEWHERE)
+    subjects = await password_subjects(harness.flow._dependencies.keys, harness.store, "people", "ALICE")
     assert 2 == len(subjects)
-    await house.store.spend(acting(Act.CLEAR, house.limits.about({}, subjects)))
-    assert [WRONG] == await guess(house, 1, source=ELSEWHERE)
-    assert CALLED == told(await house.begin(source=HOME))
+    await harness.store.apply_limits(acting(LimitAction.RESET, harness.limits.about({}, subjects)))
+    assert [WRONG] == await guess(harness, 1, calling_station_id=ELSEWHERE)
+    assert CALLED == result_of(await harness.begin(calling_station_id=HOME))
+
+
+async def test_copies_of_a_request_at_two_nodes_refund_their_right_password_once():
+    """The node that did not charge it records the reject first; then the other one has only the refund to apply."""
+    harness = LoginHarness(limits=limits(user_key=2), directory=FakeDirectory(replace(ALICE, phones=())))
+    request = harness.request()
+    dependencies = harness.flow._dependencies
+    checks = FirstFactorChecks(
+        dependencies.keys,
+        dependencies.limits,
+        harness.store,
+        asyncio.get_running_loop().create_task,
+        dependencies.now,
+        dependencies.clock,
+    )
+    charging, other = [await checks.check(request, harness._policy) for _ in range(2)]
+    refund = charging.refund.take()
+    assert refund
+    assert () == other.refund.take()
+    await checks.record_rejected(other, ())
+    await checks.record_rejected(charging, refund)
+    assert () == charging.refund.take()
+    assert [Reason.WRONG_PASSWORD] * 2 == [(await harness.begin("wrong")).reason for _ in range(2)]
+    assert LIMITED == result_of(await harness.begin("wrong"))

@@ -4,7 +4,7 @@ import pytest
 
 
 class Clock:
-    """Monotonic seconds that pass when told to."""
+    """A monotonic clock that tests advance, in seconds."""
 
     def __init__(self) -> None:
         self.time = 1000.0

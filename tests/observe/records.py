@@ -3,52 +3,63 @@
 from __future__ import annotations
 
 from radius_voice.events import (
-    Called,
     CallResult,
+    CallStatusRecord,
     Discard,
-    Discarded,
-    Ended,
-    Event,
-    Followed,
-    Lifecycle,
-    Operated,
+    DiscardRecord,
+    ExpiryRecord,
+    OperatorRecord,
     Outcome,
+    PlacementRecord,
     Reason,
-    Resent,
-    Step,
+    RequestRecord,
+    ResendRecord,
+    ServiceRecord,
+    TraceStep,
 )
 
 AT = 1767225600.25
 
-REQUEST = Event(
+REQUEST = RequestRecord(
     at=AT,
     seconds=0.0123456789,
     client="hq-vpn",
-    source="198.51.100.7",
+    client_address="198.51.100.7",
     identifier=17,
     outcome=Outcome.ACCEPT,
-    reason=Reason.CODE_RIGHT,
+    reason=Reason.CODE_CORRECT,
     user="alice",
-    login="a1b2",
-    calling_station="203.0.113.9",
+    session="a1b2",
+    calling_station_id="203.0.113.9",
     phone="+14*******23",
     login_seconds=21.5,
-    steps=(Step("limits", 0.0001), Step("first_factor", 0.004, "people")),
-    typed="ALICE",
+    steps=(TraceStep("limits", 0.0001), TraceStep("first_factor", 0.004, "people")),
+    typed_user="ALICE",
     secret=2,
     repeated=3,
 )
-BARE_REQUEST = Event(AT, 0.5, "hq-vpn", "198.51.100.7", 18, Outcome.REJECT, Reason.UNKNOWN_USER)
-CALL = Called(
-    AT, 0.2, "a1b2", "twilio", "+14*******23", CallResult.NOT_PLACED, "CA1", "20003: credentials refused", alarm=True
+BARE_REQUEST = RequestRecord(AT, 0.5, "hq-vpn", "198.51.100.7", 18, Outcome.REJECT, Reason.UNKNOWN_USER)
+CALL = PlacementRecord(
+    AT,
+    0.2,
+    "a1b2",
+    "twilio",
+    "+14*******23",
+    CallResult.NOT_PLACED,
+    "CA1",
+    "20003: credentials refused",
+    alarm=True,
+    fix="Twilio refused the credentials; run radius-voice test-credentials",
 )
-BARE_CALL = Called(AT, 0.2, "a1b2", "twilio", "+14*******23", CallResult.PLACED)
-FOLLOWED = Followed(AT, "a1b2", "twilio", "CA1", "completed")
-DISCARDED = Discarded(AT, "hq-vpn", "198.51.100.7", Discard.MALFORMED, "length 3")
-STRANGER = Discarded(AT, "", "192.0.2.66", Discard.UNKNOWN_CLIENT)
-RESENT = Resent(AT, "hq-vpn")
-ENDED = Ended(AT, 3)
-LIFECYCLE = Lifecycle(AT, "reload_failed", "clients.hq-vpn.secret: missing")
-OPERATED = Operated(AT, "unlocked", "alice", ("people", "partners"), 1000)
+BARE_CALL = PlacementRecord(AT, 0.2, "a1b2", "twilio", "+14*******23", CallResult.PLACED)
+FOLLOWED = CallStatusRecord(AT, "a1b2", "twilio", "CA1", "completed")
+DISCARDED = DiscardRecord(
+    AT, client="hq-vpn", client_address="198.51.100.7", reason=Discard.MALFORMED, detail="length 3"
+)
+UNKNOWN_CLIENT = DiscardRecord(AT, client_address="192.0.2.66", reason=Discard.UNKNOWN_CLIENT)
+RESENT = ResendRecord(AT, "hq-vpn")
+ENDED = ExpiryRecord(AT, 3)
+LIFECYCLE = ServiceRecord(AT, "reload_failed", "clients.hq-vpn.secret: missing")
+OPERATED = OperatorRecord(AT, "unlocked", "alice", "people", 1000)
 
-ALL = (REQUEST, BARE_REQUEST, CALL, BARE_CALL, FOLLOWED, DISCARDED, STRANGER, RESENT, ENDED, LIFECYCLE, OPERATED)
+ALL = (REQUEST, BARE_REQUEST, CALL, BARE_CALL, FOLLOWED, DISCARDED, UNKNOWN_CLIENT, RESENT, ENDED, LIFECYCLE, OPERATED)

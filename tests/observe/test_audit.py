@@ -3,23 +3,19 @@ from __future__ import annotations
 import json
 import os
 import stat
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from radius_voice.observe.audit import AuditLog, append
 from tests.observe import records
-
-
-class Complaints(list):
-    def __call__(self, text):
-        self.append(text)
+from tests.support.warning_recorder import WarningRecorder
 
 
 @pytest.fixture
-def complaints():
-    return Complaints()
+def warnings():
+    return WarningRecorder()
 
 
 @pytest.fixture
@@ -28,8 +24,8 @@ def path(tmp_path):
 
 
 @pytest.fixture
-def audit(path, clock, complaints):
-    log = AuditLog(path, clock, complaints)
+def audit(path, clock, warnings):
+    log = AuditLog(path, clock, warnings)
     yield log
     log.close()
 
@@ -46,15 +42,15 @@ def test_a_request_is_one_line_with_its_steps_inside(audit, path):
             "at": "2026-01-01T00:00:00.250Z",
             "kind": "request",
             "client": "hq-vpn",
-            "source": "198.51.100.7",
+            "client_address": "198.51.100.7",
             "identifier": 17,
             "outcome": "accept",
-            "reason": "code_right",
+            "reason": "code_correct",
             "seconds": 0.012346,
             "user": "alice",
-            "typed": "ALICE",
-            "login": "a1b2",
-            "calling_station": "203.0.113.9",
+            "typed_user": "ALICE",
+            "session": "a1b2",
+            "calling_station_id": "203.0.113.9",
             "phone": "+14*******23",
             "login_seconds": 21.5,
             "secret": 2,
@@ -67,19 +63,19 @@ def test_a_request_is_one_line_with_its_steps_inside(audit, path):
     ] == lines(path)
 
 
-def test_keys_with_nothing_to_say_are_left_out(audit, path):
-    audit(records.BARE_REQUEST)
+def test_empty_keys_are_omitted(audit, path):
+    audit(replace(records.BARE_REQUEST, login_seconds=float("0")))
     audit(records.BARE_CALL)
-    audit(records.STRANGER)
+    audit(records.UNKNOWN_CLIENT)
 
     assert [
-        {"at", "kind", "client", "source", "identifier", "outcome", "reason", "seconds"},
-        {"at", "kind", "login", "provider", "phone", "result", "seconds"},
-        {"at", "kind", "source", "reason"},
+        {"at", "kind", "client", "client_address", "identifier", "outcome", "reason", "seconds"},
+        {"at", "kind", "session", "provider", "phone", "result", "seconds"},
+        {"at", "kind", "client_address", "reason"},
     ] == [set(line) for line in lines(path)]
 
 
-def test_calls_their_changes_endings_and_the_services_life_are_recorded(audit, path):
+def test_calls_status_changes_expiries_and_service_events_are_recorded(audit, path):
     for record in (records.CALL, records.FOLLOWED, records.DISCARDED, records.ENDED, records.LIFECYCLE):
         audit(record)
     at = "2026-01-01T00:00:00.250Z"
@@ -88,7 +84,7 @@ def test_calls_their_changes_endings_and_the_services_life_are_recorded(audit, p
         {
             "at": at,
             "kind": "call",
-            "login": "a1b2",
+            "session": "a1b2",
             "provider": "twilio",
             "phone": "+14*******23",
             "result": "not_placed",
@@ -96,11 +92,12 @@ def test_calls_their_changes_endings_and_the_services_life_are_recorded(audit, p
             "reference": "CA1",
             "detail": "20003: credentials refused",
             "alarm": True,
+            "fix": "Twilio refused the credentials; run radius-voice test-credentials",
         },
         {
             "at": at,
-            "kind": "followed",
-            "login": "a1b2",
+            "kind": "call_status",
+            "session": "a1b2",
             "provider": "twilio",
             "reference": "CA1",
             "status": "completed",
@@ -108,13 +105,13 @@ def test_calls_their_changes_endings_and_the_services_life_are_recorded(audit, p
         {
             "at": at,
             "kind": "discarded",
-            "source": "198.51.100.7",
+            "client_address": "198.51.100.7",
             "reason": "malformed",
             "client": "hq-vpn",
             "detail": "length 3",
         },
-        {"at": at, "kind": "ended", "count": 3},
-        {"at": at, "kind": "lifecycle", "what": "reload_failed", "detail": "clients.hq-vpn.secret: missing"},
+        {"at": at, "kind": "sessions_expired", "count": 3},
+        {"at": at, "kind": "service", "event": "reload_failed", "detail": "clients.hq-vpn.secret: missing"},
     ] == lines(path)
 
 
@@ -135,10 +132,10 @@ def test_times_are_utc_with_milliseconds(audit, path, at, text):
 
 
 @pytest.mark.parametrize(
-    "name", ["two\nlines", "cr\rnul\x00esc\x1b[2J", "stray \udcff", "\u2028\x85", "Zoë \u202eeve", '"},{"']
+    "name", ["two\nlines", "cr\rnul\x00esc\x1b[2J", "stray \udcff", "\u2028\x85", "del\x7f", "Zoë \u202eeve", '"},{"']
 )
 def test_no_name_breaks_a_line_or_reaches_a_terminal(audit, path, name):
-    audit(replace(records.REQUEST, user=name, calling_station=name))
+    audit(replace(records.REQUEST, user=name, calling_station_id=name))
 
     assert [name] == [line["user"] for line in lines(path)]
     assert path.read_bytes()[:-1].decode("ascii").isprintable()
@@ -147,7 +144,7 @@ def test_no_name_breaks_a_line_or_reaches_a_terminal(audit, path, name):
 def test_a_flood_of_discards_is_one_line_a_second_and_a_count(audit, path, clock):
     for _ in range(1000):
         audit(records.DISCARDED)
-    audit(records.STRANGER)
+    audit(records.UNKNOWN_CLIENT)
     clock.pass_by(1.0)
     audit(records.DISCARDED)
 
@@ -156,40 +153,40 @@ def test_a_flood_of_discards_is_one_line_a_second_and_a_count(audit, path, clock
     ]
 
 
-def test_the_file_is_readable_by_its_group_alone_whatever_the_umask(path, clock, complaints):
+def test_only_the_group_can_read_the_file_whatever_the_umask(path, clock, warnings):
     before = os.umask(0o077)
     try:
-        AuditLog(path, clock, complaints).close()
+        AuditLog(path, clock, warnings).close()
     finally:
         os.umask(before)
 
     assert 0o640 == stat.S_IMODE(path.stat().st_mode)
 
 
-def test_an_administrators_mode_and_earlier_records_are_kept(path, clock, complaints):
+def test_an_administrators_mode_and_earlier_records_are_kept(path, clock, warnings):
     path.write_text('{"kind":"earlier"}\n')
     path.chmod(0o600)
 
-    audit = AuditLog(path, clock, complaints)
+    audit = AuditLog(path, clock, warnings)
     audit(records.ENDED)
     audit.close()
 
     assert 0o600 == stat.S_IMODE(path.stat().st_mode)
-    assert ["earlier", "ended"] == [line["kind"] for line in lines(path)]
+    assert ["earlier", "sessions_expired"] == [line["kind"] for line in lines(path)]
 
 
-def test_a_line_that_a_crash_cut_short_stays_alone(path, clock, complaints):
+def test_a_line_truncated_by_a_crash_does_not_merge_with_the_next(path, clock, warnings):
     path.write_text('{"kind":"requ')
 
-    audit = AuditLog(path, clock, complaints)
+    audit = AuditLog(path, clock, warnings)
     audit(records.ENDED)
     audit.close()
 
     assert '{"kind":"requ' == path.read_text().split("\n")[0]
-    assert "ended" == json.loads(path.read_text().split("\n")[1])["kind"]
+    assert "sessions_expired" == json.loads(path.read_text().split("\n")[1])["kind"]
 
 
-def test_a_command_appends_to_an_audit_log_that_exists_and_creates_none(path):
+def test_a_command_appends_to_an_existing_audit_log_and_creates_none(path):
     with pytest.raises(FileNotFoundError):
         append(path, records.OPERATED)
     assert not path.exists()
@@ -201,13 +198,13 @@ def test_a_command_appends_to_an_audit_log_that_exists_and_creates_none(path):
     assert ["operator", "operator"] == [json.loads(line)["kind"] for line in written]
 
 
-def test_a_missing_directory_is_named_with_its_mend(tmp_path, clock, complaints):
+def test_a_missing_directory_is_reported_with_its_fix(tmp_path, clock, warnings):
     with pytest.raises(FileNotFoundError, match=r"directory does not exist; create it.*missing"):
-        AuditLog(tmp_path / "missing" / "audit.jsonl", clock, complaints)
+        AuditLog(tmp_path / "missing" / "audit.jsonl", clock, warnings)
 
 
-def test_a_full_disk_raises_nothing_and_is_told_once_a_minute(clock, complaints):
-    audit = AuditLog(Path("/dev/full"), clock, complaints)
+def test_a_full_disk_raises_nothing_and_is_reported_once_a_minute(clock, warnings):
+    audit = AuditLog(Path("/dev/full"), clock, warnings)
     for _ in range(5):
         audit(records.REQUEST)
     clock.pass_by(60.0)
@@ -218,20 +215,20 @@ def test_a_full_disk_raises_nothing_and_is_told_once_a_minute(clock, complaints)
     assert [
         "audit: /dev/full: a record was not written: No space left on device (1 failures since start)",
         "audit: /dev/full: a record was not written: No space left on device (6 failures since start)",
-    ] == complaints
+    ] == warnings
 
 
-def test_a_fifo_that_no_process_reads_loses_records_and_stops_nothing(path, clock, complaints):
+def test_a_fifo_without_a_reader_loses_records_and_blocks_nothing(path, clock, warnings):
     os.mkfifo(path)
-    audit = AuditLog(path, clock, complaints)
+    audit = AuditLog(path, clock, warnings)
     for _ in range(1000):  # more than a pipe holds
         audit(records.REQUEST)
     audit.close()
     assert audit.failures
-    assert "a record was not written: Resource temporarily unavailable" in complaints[0]
+    assert "a record was not written: Resource temporarily unavailable" in warnings[0]
 
 
-def test_after_a_write_cut_short_the_next_record_starts_on_a_line_of_its_own(audit, path, complaints, monkeypatch):
+def test_a_truncated_record_is_followed_by_the_next_on_a_new_line(audit, path, warnings, monkeypatch):
     write = os.write
     with monkeypatch.context() as disk:
         disk.setattr(os, "write", lambda fd, data: write(fd, data[:20]))
@@ -241,9 +238,9 @@ def test_after_a_write_cut_short_the_next_record_starts_on_a_line_of_its_own(aud
 
     torn, *whole = path.read_text().split("\n")[:-1]
     assert 20 == len(torn)
-    assert ["ended", "ended"] == [json.loads(line)["kind"] for line in whole]
+    assert ["sessions_expired", "sessions_expired"] == [json.loads(line)["kind"] for line in whole]
     assert 1 == audit.failures
-    assert ["cut short" in text for text in complaints] == [True]
+    assert ["cut short" in text for text in warnings] == [True]
 
 
 def test_a_rotated_file_is_followed_within_a_second(audit, path, clock):
@@ -254,7 +251,7 @@ def test_a_rotated_file_is_followed_within_a_second(audit, path, clock):
     audit(records.ENDED)
 
     assert ["request", "call"] == [line["kind"] for line in lines(path.with_suffix(".1"))]
-    assert ["ended"] == [line["kind"] for line in lines(path)]
+    assert ["sessions_expired"] == [line["kind"] for line in lines(path)]
 
 
 def test_the_name_is_looked_up_once_a_second_at_most(audit, path, clock):
@@ -268,40 +265,40 @@ def test_the_name_is_looked_up_once_a_second_at_most(audit, path, clock):
     assert not path.exists()
 
 
-def test_a_new_file_under_the_name_is_followed_too(audit, path, clock):
+def test_a_new_file_with_the_same_name_is_followed(audit, path, clock):
     path.rename(path.with_suffix(".1"))
     path.touch()
     clock.pass_by(1.0)
     audit(records.ENDED)
 
-    assert ["ended"] == [line["kind"] for line in lines(path)]
+    assert ["sessions_expired"] == [line["kind"] for line in lines(path)]
 
 
-def test_reopen_follows_a_rotation_at_once(audit, path):
+def test_reopen_follows_a_rotation_immediately(audit, path):
     path.rename(path.with_suffix(".1"))
     audit.reopen()
     audit(records.ENDED)
 
-    assert ["ended"] == [line["kind"] for line in lines(path)]
+    assert ["sessions_expired"] == [line["kind"] for line in lines(path)]
 
 
-def test_the_old_file_is_written_while_the_new_one_cannot_be_opened(audit, path, clock, complaints):
+def test_the_old_file_is_written_while_the_new_one_cannot_be_opened(audit, path, clock, warnings):
     moved = path.parent.with_name("moved")
     path.parent.rename(moved)
     clock.pass_by(1.0)
     audit(records.ENDED)
 
-    assert ["ended"] == [line["kind"] for line in lines(moved / path.name)]
+    assert ["sessions_expired"] == [line["kind"] for line in lines(moved / path.name)]
     assert 1 == audit.failures
-    assert "cannot be opened again" in complaints[0]
+    assert "cannot be opened again" in warnings[0]
 
 
-def test_without_a_path_records_go_to_standard_output(clock, complaints, capfd):
-    audit = AuditLog(None, clock, complaints)
+def test_without_a_path_records_go_to_standard_output(clock, warnings, capfd):
+    audit = AuditLog(None, clock, warnings)
     audit(records.ENDED)
     clock.pass_by(5.0)
     audit.reopen()
     audit(records.ENDED)
     audit.close()
 
-    assert 2 == capfd.readouterr().out.count('"kind":"ended"')
+    assert 2 == capfd.readouterr().out.count('"kind":"sessions_expired"')

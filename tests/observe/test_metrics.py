@@ -1,20 +1,30 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import product
 
 import pytest
+from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from radius_voice import __version__
-from radius_voice.events import Called, CallResult, Discard, Ended, Event, Followed, Lifecycle, Outcome, Reason
+from radius_voice.events import (
+    CallResult,
+    CallStatusRecord,
+    Discard,
+    ExpiryRecord,
+    Outcome,
+    PlacementRecord,
+    Reason,
+    RequestRecord,
+    ServiceRecord,
+)
 from radius_voice.observe.metrics import Metrics, Readings
 from tests.observe import records
 
 
 class Service:
-    """What the readings ask."""
+    """The service whose values the gauges read."""
 
     def __init__(self):
         self.open = 0
@@ -40,13 +50,14 @@ def metrics(registry, service):
     counted = Metrics(
         registry,
         Readings(
-            open_challenges=lambda: service.open,
-            logins_in_flight=lambda: service.flying,
+            open_sessions=lambda: service.open,
+            requests_in_progress=lambda: service.flying,
             bypass_active=lambda: service.bypass,
             development=lambda: service.development,
             audit_failures=lambda: service.lost,
             worker_deaths=lambda: 7,
             syslog_dropped=lambda: 8,
+            log_lines_lost=lambda: 9,
             users_files_invalid=lambda: {"people": service.invalid},
         ),
     )
@@ -66,13 +77,13 @@ def test_a_request_is_counted_by_client_outcome_and_reason(metrics, value):
 
     assert 1 == value("requests_total", client="hq-vpn", outcome="accept")
     assert 2 == value("requests_total", client="hq-vpn", outcome="reject")
-    assert 1 == value("reasons_total", reason="code_right")
+    assert 1 == value("reasons_total", reason="code_correct")
     assert 2 == value("reasons_total", reason="unknown_user")
     assert 3 == value("decision_seconds_count")
     assert 1.0123456789 == pytest.approx(value("decision_seconds_sum"))
 
 
-def test_the_secret_of_two_that_a_client_used_is_counted(metrics, value):
+def test_the_secret_that_a_client_used_is_counted(metrics, value):
     metrics(replace(records.REQUEST, secret=1))
     metrics(replace(records.BARE_REQUEST, secret=1))
     metrics(replace(records.BARE_REQUEST, secret=0))
@@ -82,24 +93,24 @@ def test_the_secret_of_two_that_a_client_used_is_counted(metrics, value):
     assert value("secret_uses_total", client="branch-vpn", secret="1") is None
 
 
-def test_a_logins_time_is_measured_when_it_is_accepted_with_a_code(metrics, value):
+def test_the_time_of_a_login_is_measured_when_it_is_accepted_with_a_code(metrics, value):
     metrics(records.REQUEST)
     metrics(replace(records.REQUEST, outcome=Outcome.REJECT))
-    metrics(replace(records.REQUEST, reason=Reason.BYPASSED, login_seconds=0.0))
+    metrics(replace(records.REQUEST, reason=Reason.BYPASS, login_seconds=0.0))
 
     assert 1 == value("login_seconds_count")
     assert 21.5 == value("login_seconds_sum")
 
 
-def test_discards_are_counted_by_client_and_strangers_share_the_empty_one(metrics, value):
+def test_discards_are_counted_by_client_and_unknown_clients_share_the_empty_label(metrics, value):
     metrics(records.DISCARDED)
-    metrics(records.STRANGER)
+    metrics(records.UNKNOWN_CLIENT)
 
     assert 1 == value("discards_total", client="hq-vpn", reason="malformed")
     assert 1 == value("discards_total", client="", reason="unknown_client")
 
 
-def test_duplicates_are_those_resent_and_those_still_being_decided(metrics, value):
+def test_resent_replies_and_requests_in_progress_count_as_duplicates(metrics, value):
     metrics(records.RESENT)
     metrics(replace(records.DISCARDED, reason=Discard.DUPLICATE))
     metrics(records.DISCARDED)
@@ -114,24 +125,24 @@ def test_calls_are_counted_with_their_time_and_their_alarms(metrics, value):
     assert 1 == value("calls_total", provider="twilio", result="not_placed")
     assert 1 == value("calls_total", provider="twilio", result="placed")
     assert 1 == value("provider_alarms_total", provider="twilio")
-    assert 2 == value("ring_seconds_count")
-    assert 0.4 == pytest.approx(value("ring_seconds_sum"))
+    assert 2 == value("placement_seconds_count")
+    assert 0.4 == pytest.approx(value("placement_seconds_sum"))
 
 
-def test_the_rest_is_counted(metrics, value):
+def test_other_records_are_counted(metrics, value):
     metrics(records.FOLLOWED)
     metrics(records.ENDED)
     metrics(records.LIFECYCLE)
-    metrics(Lifecycle(records.AT, "reloaded"))
-    metrics(Lifecycle(records.AT, "started"))
+    metrics(ServiceRecord(records.AT, "reloaded"))
+    metrics(ServiceRecord(records.AT, "started"))
 
-    assert 1 == value("calls_followed_total", provider="twilio", status="completed")
-    assert 3 == value("abandoned_total")
+    assert 1 == value("call_status_changes_total", provider="twilio", status="completed")
+    assert 3 == value("expired_sessions_total")
     assert 1 == value("reloads_total", result="failed")
     assert 1 == value("reloads_total", result="ok")
 
 
-def test_names_and_statuses_that_nobody_configured_count_as_other(metrics, value):
+def test_unconfigured_names_and_statuses_count_as_other(metrics, value):
     metrics(replace(records.REQUEST, client="mallory"))
     metrics(replace(records.DISCARDED, client="mallory"))
     metrics(replace(records.CALL, provider="mallory"))
@@ -140,10 +151,10 @@ def test_names_and_statuses_that_nobody_configured_count_as_other(metrics, value
     assert 1 == value("requests_total", client="other", outcome="accept")
     assert 1 == value("discards_total", client="other", reason="malformed")
     assert 1 == value("calls_total", provider="other", result="not_placed")
-    assert 1 == value("calls_followed_total", provider="twilio", status="other")
+    assert 1 == value("call_status_changes_total", provider="twilio", status="other")
 
 
-def test_configured_names_count_from_zero_so_that_a_first_increase_is_seen(metrics, value):
+def test_configured_names_count_from_zero_so_that_a_first_increase_is_visible(metrics, value):
     found = [value("requests_total", client=c, outcome=o) for c, o in product(["hq-vpn", "branch-vpn"], Outcome)]
     found += [value("calls_total", provider="twilio", result=result) for result in CallResult]
     found += [value("discards_total", client="", reason=reason) for reason in Discard]
@@ -151,35 +162,38 @@ def test_configured_names_count_from_zero_so_that_a_first_increase_is_seen(metri
     assert {0.0} == set(found)
 
 
-def test_no_label_comes_from_a_person(metrics):
+def test_no_label_value_comes_from_a_user(metrics):
     before = {line.split(" ")[0] for line in metrics.page().decode().splitlines()}
 
     for number in range(50):
         user = f"person{number}"
-        metrics(replace(records.REQUEST, user=user, source=user, calling_station=user, login=user, phone=user))
-        metrics(replace(records.CALL, login=user, phone=user, reference=user, detail=user))
-        metrics(replace(records.FOLLOWED, login=user, reference=user))
-        metrics(replace(records.STRANGER, source=user, detail=user))
+        metrics(
+            replace(records.REQUEST, user=user, client_address=user, calling_station_id=user, session=user, phone=user)
+        )
+        metrics(replace(records.CALL, session=user, phone=user, reference=user, detail=user))
+        metrics(replace(records.FOLLOWED, session=user, reference=user))
+        metrics(replace(records.UNKNOWN_CLIENT, client_address=user, detail=user))
 
     assert before == {line.split(" ")[0] for line in metrics.page().decode().splitlines()}
 
 
-def test_gauges_are_read_when_the_page_is_made(metrics, service, value):
-    assert 0 == value("open_challenges")
+def test_gauges_are_read_when_the_page_is_rendered(metrics, service, value):
+    assert 0 == value("open_sessions")
 
     service.open, service.flying, service.bypass, service.development, service.lost = 7, 2, True, True, 4
 
-    assert 7 == value("open_challenges")
-    assert 2 == value("logins_in_flight")
+    assert 7 == value("open_sessions")
+    assert 2 == value("requests_in_progress")
     assert 1 == value("bypass_active")
     assert 1 == value("development")
     assert 4 == value("audit_failures_total")
     assert 7 == value("worker_deaths_total")
     assert 8 == value("syslog_dropped_total")
+    assert 9 == value("log_lines_lost_total")
     assert 1 == value("build_info", version=__version__)
 
 
-def test_a_users_file_that_cannot_be_used_is_a_gauge_by_identity_source(metrics, service, value):
+def test_an_invalid_users_file_is_a_gauge_by_identity_source(metrics, service, value):
     assert 0 == value("users_file_invalid", identity="people")
 
     service.invalid = True
@@ -196,7 +210,7 @@ def test_a_reload_may_name_new_clients(metrics, value):
     assert 1 == value("requests_total", client="other", outcome="accept")
 
 
-def test_the_page_is_one_that_prometheus_reads(metrics):
+def test_prometheus_can_parse_the_page(metrics):
     for record in records.ALL:
         metrics(record)
 
@@ -206,8 +220,8 @@ def test_the_page_is_one_that_prometheus_reads(metrics):
 
 
 def test_every_kind_of_record_is_accepted_by_a_service_without_clients(registry):
-    nothing = Metrics(registry, Readings(int, int, bool, bool, int, int, int, dict))
+    nothing = Metrics(registry, Readings(int, int, bool, bool, int, int, int, int, dict))
     for record in records.ALL:
         nothing(record)
 
-    assert {Event, Called, Followed, Ended} <= {type(record) for record in records.ALL}
+    assert {RequestRecord, PlacementRecord, CallStatusRecord, ExpiryRecord} <= {type(record) for record in records.ALL}

@@ -1,25 +1,28 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from radius_voice.events import Outcome, Reason
 from radius_voice.observe import repeats
 from radius_voice.observe.audit import AuditLog
-from radius_voice.observe.repeats import MAX_SOURCES, MAX_TRACKED, PERIOD, Repeats
+from radius_voice.observe.repeats import MAX_ADDRESSES, MAX_TRACKED, PERIOD, RepeatMerger
 from tests.observe import records
 from tests.observe.conftest import Clock
 
 REJECT = replace(records.BARE_REQUEST, packet=7)
 
 
-class Reader(list):
+class Reader(list[Any]):
+    """A list that appends the argument of each call."""
+
     def __call__(self, record):
         self.append(record)
 
@@ -35,7 +38,7 @@ def reader():
 
 @pytest.fixture
 def paced(reader, clock):
-    return Repeats([reader], clock)
+    return RepeatMerger([reader], clock)
 
 
 def test_identical_rejects_are_written_at_once_and_then_once_a_minute_with_their_number(paced, reader, clock):
@@ -51,7 +54,7 @@ def test_identical_rejects_are_written_at_once_and_then_once_a_minute_with_their
     assert [0, 99, 10] == reader.counts
 
 
-def test_the_record_that_is_written_later_is_the_last_one(paced, reader):
+def test_the_record_written_later_is_the_last_one(paced, reader):
     paced(REJECT)
     paced(replace(REJECT, at=records.AT + 1))
     paced(replace(REJECT, at=records.AT + 2))
@@ -59,37 +62,37 @@ def test_the_record_that_is_written_later_is_the_last_one(paced, reader):
     assert replace(REJECT, at=records.AT + 2, repeated=2) == reader[-1]
 
 
-def test_the_first_copy_from_each_of_some_addresses_is_written_at_once_and_no_more(paced, reader, clock):
-    copies = [replace(REJECT, source=f"198.51.100.{number}") for number in range(2 * MAX_SOURCES)]
+def test_the_first_copy_from_each_of_several_addresses_is_written_and_no_further_ones(paced, reader, clock):
+    copies = [replace(REJECT, client_address=f"198.51.100.{number}") for number in range(2 * MAX_ADDRESSES)]
     for copy in copies:
         paced(copy)
-    assert copies[:MAX_SOURCES] == reader
+    assert copies[:MAX_ADDRESSES] == reader
     clock.pass_by(PERIOD)
     for copy in copies:
         paced(copy)
     paced.write_rest()
-    assert [MAX_SOURCES, 2 * MAX_SOURCES] == reader.counts[MAX_SOURCES:]
+    assert [MAX_ADDRESSES, 2 * MAX_ADDRESSES] == reader.counts[MAX_ADDRESSES:]
 
 
 @pytest.mark.parametrize(
     ("result", "counts"),
     [
-        ({"outcome": Outcome.SILENCE, "reason": Reason.STORE_UNAVAILABLE}, [0, 2]),
+        ({"outcome": Outcome.NO_RESPONSE, "reason": Reason.STORE_UNAVAILABLE}, [0, 2]),
         ({"outcome": Outcome.ACCEPT, "reason": Reason.STATUS}, [0, 2]),
         ({"outcome": Outcome.ACCEPT, "reason": Reason.REPEATED}, [0, 2]),
-        ({"outcome": Outcome.ACCEPT, "reason": Reason.CODE_RIGHT}, [0, 0, 0]),
+        ({"outcome": Outcome.ACCEPT, "reason": Reason.CODE_CORRECT}, [0, 0, 0]),
         ({"outcome": Outcome.CHALLENGE, "reason": Reason.JOINED}, [0, 2]),
-        ({"outcome": Outcome.CHALLENGE, "reason": Reason.CALLED}, [0, 0, 0]),
+        ({"outcome": Outcome.CHALLENGE, "reason": Reason.CALL_PLACED}, [0, 0, 0]),
     ],
 )
-def test_an_accept_or_a_challenge_has_a_record_of_its_own_unless_it_repeats_a_result(paced, reader, result, counts):
+def test_an_accept_or_a_challenge_has_its_own_record_unless_it_repeats_a_result(paced, reader, result, counts):
     for _ in range(3):
         paced(replace(REJECT, **result))
     paced.write_rest()
     assert counts == reader.counts
 
 
-def test_a_record_that_nothing_repeats_stays_one_record(paced, reader, clock):
+def test_a_record_without_repetition_stays_one_record(paced, reader, clock):
     paced(REJECT)
     clock.pass_by(PERIOD)
     paced.write_due()
@@ -104,7 +107,7 @@ def test_a_record_that_nothing_repeats_stays_one_record(paced, reader, clock):
         {"packet": 8},
         {"client": "branch-vpn"},
         {"reason": Reason.REPLAY},
-        {"outcome": Outcome.SILENCE},
+        {"outcome": Outcome.NO_RESPONSE},
     ],
     ids=lambda other: next(iter(other)),
 )
@@ -132,19 +135,21 @@ def test_at_the_bound_the_oldest_packet_is_written_and_nothing_is_lost(paced, re
     assert [(1, 0), (2, 0), (1, 1), (3, 0), (1, 0)] == [(each.packet, each.repeated) for each in reader]
 
 
-def test_the_bounds_are_those_that_the_manual_states():
+def test_the_bounds_match_the_manual():
     page = (Path(__file__).parents[2] / "docs" / "observing.md").read_text()
     assert f"{MAX_TRACKED:,} packets" in page
-    assert f"{MAX_SOURCES} addresses" in page
+    assert f"{MAX_ADDRESSES} addresses" in page
 
 
-EVENTS = st.tuples(st.integers(1, 4), st.sampled_from([Reason.REPLAY, Reason.WRONG_PASSWORD]), st.floats(0, 40))
+SECONDS = st.integers(0, 160).map(lambda quarters: quarters / 4)  # their sums are exact
+EVENTS = st.tuples(st.integers(1, 4), st.sampled_from([Reason.REPLAY, Reason.WRONG_PASSWORD]), SECONDS)
 
 
 @given(st.lists(EVENTS, max_size=80))
-def test_records_stand_for_as_many_packets_as_there_were_and_are_a_minute_apart(events):
-    clock, written = Clock(), []
-    paced = Repeats([lambda record: written.append((clock.time, record))], clock)
+def test_records_stand_for_as_many_packets_as_arrived_and_are_a_minute_apart(events):
+    clock = Clock()
+    written: list[tuple[float, Any]] = []
+    paced = RepeatMerger([lambda record: written.append((clock.time, record))], clock)
     for packet, reason, seconds in events:
         clock.pass_by(seconds)
         paced(replace(REJECT, packet=packet, reason=reason))
@@ -158,9 +163,9 @@ def test_records_stand_for_as_many_packets_as_there_were_and_are_a_minute_apart(
         assert all(later - earlier >= PERIOD for earlier, later in pairwise(times))
 
 
-def test_the_audit_log_says_how_many_packets_a_record_stands_for(tmp_path, clock):
+def test_the_audit_log_has_the_number_of_packets_of_a_record(tmp_path, clock):
     audit = AuditLog(tmp_path / "audit.jsonl", clock, print)
-    paced = Repeats([audit], clock)
+    paced = RepeatMerger([audit], clock)
     for _ in range(5):
         paced(REJECT)
     paced.write_rest()

@@ -7,8 +7,9 @@ import trustme
 
 from radius_voice.observe import syslog
 from radius_voice.observe.syslog import Syslog
+from tests.support.warning_recorder import WarningRecorder
 
-LINE = b'{"kind":"lifecycle"}'
+LINE = b'{"kind":"service"}'
 
 
 class Server:
@@ -50,8 +51,8 @@ class Server:
         await self._server.wait_closed()
 
 
-class Complaints(list):
-    """What was complained about, and when the first came."""
+class FirstWarning(WarningRecorder):
+    """Records warnings. `first` is done after the first."""
 
     def __init__(self):
         super().__init__()
@@ -107,20 +108,20 @@ async def test_a_line_becomes_a_message_of_rfc_5424(server, started):
         )
 
 
-async def test_what_was_queued_before_the_server_was_there_is_sent(server, started, monkeypatch):
+async def test_messages_queued_before_the_server_started_are_sent(server, started, monkeypatch):
     monkeypatch.setattr(syslog, "RETRY_SECONDS", (0.01,))
     port = await server.start()
     await server.stop()
-    complaints = Complaints()
-    log = started("127.0.0.1", port, None, lambda: 0.0, complaints)
+    warnings = FirstWarning()
+    log = started("127.0.0.1", port, None, lambda: 0.0, warnings)
     log(LINE)
-    await complaints.first
+    await warnings.first
     await server.start(port=port)
     assert 1 == len(await server.messages(1))
-    assert 1 == len(complaints)
+    assert 1 == len(warnings)
 
 
-async def test_a_server_that_hung_up_is_connected_again(server, started, monkeypatch):
+async def test_the_client_reconnects_to_a_server_that_closed_the_connection(server, started, monkeypatch):
     monkeypatch.setattr(syslog, "RETRY_SECONDS", (0.01,))
     log = started("127.0.0.1", await server.start(), None, lambda: 0.0, print)
     log(LINE)
@@ -144,13 +145,13 @@ async def test_tls_checks_the_certificate(server, started, monkeypatch):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
     port = await server.start(tls=context)
-    complaints = Complaints()
-    stranger = started("127.0.0.1", port, ssl.create_default_context(), lambda: 0.0, complaints)
-    stranger(b"secret")
-    await complaints.first
+    warnings = FirstWarning()
+    idle_connection = started("127.0.0.1", port, ssl.create_default_context(), lambda: 0.0, warnings)
+    idle_connection(b"secret")
+    await warnings.first
     trusting = ssl.create_default_context()
     authority.configure_trust(trusting)
-    friend = started("127.0.0.1", port, trusting, lambda: 0.0, complaints)
+    friend = started("127.0.0.1", port, trusting, lambda: 0.0, warnings)
     friend(LINE)
     assert (await server.messages(1))[0].endswith(LINE)
     assert b"secret" not in server.got

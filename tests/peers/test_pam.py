@@ -1,6 +1,6 @@
-"""pam_radius, as sshd and sudo use it: a password, our prompt, the code, in.
+"""pam_radius as sshd and sudo use it: password, prompt, code, accepted.
 
-PAM knows services in /etc/pam.d alone, so this needs root; the service has a name of its own and is removed.
+PAM reads services only from /etc/pam.d, so this needs root. The service has a unique name and is removed.
 """
 
 import os
@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.peers.needs import need
-from tests.server.house import PATIENCE
+from tests.support.program_process import TIMEOUT
+from tests.support.requirements import require
 
 pytestmark = pytest.mark.peer("pam_radius")
 
@@ -30,22 +30,22 @@ MODULES = [*Path("/lib").glob("*/security/pam_radius_auth.so"), *Path("/usr/lib"
 
 
 @pytest.fixture
-def person(make_person):
-    return make_person("root")  # an account that every machine has, if a module were to look
+def user(make_user):
+    return make_user("root")  # an account that every machine has, if a module were to look
 
 
 @pytest.fixture
-def house(start, person):
-    need("pam_radius, pamtester and root", MODULES and shutil.which("pamtester") and os.geteuid() == 0)
-    with start(CONFIGURATION, [person]) as house:
-        yield house
+def server(start_server, user):
+    require("pam_radius, pamtester and root", MODULES and shutil.which("pamtester") and os.geteuid() == 0)
+    with start_server(CONFIGURATION, [user]) as server:
+        yield server
 
 
 @pytest.fixture
-def service(house, tmp_path):
-    """A PAM service that asks this house; its name."""
+def service(server, tmp_path):
+    """The name of a PAM service that uses this server."""
     servers = tmp_path / "pam_radius.conf"
-    servers.write_text(f"127.0.0.1:{house.ports[0]} the-secret-of-this-host 10\n")
+    servers.write_text(f"127.0.0.1:{server.ports[0]} the-secret-of-this-host 10\n")
     servers.chmod(0o600)
     name = f"radius-voice-test-{secrets.token_hex(4)}"
     path = Path("/etc/pam.d") / name
@@ -57,7 +57,7 @@ def service(house, tmp_path):
 
 
 class Terminal:
-    """pamtester on a terminal, as a person sits before it."""
+    """pamtester on a pseudo-terminal."""
 
     def __init__(self, service, user):
         self._master, slave = pty.openpty()
@@ -68,13 +68,13 @@ class Terminal:
         self._shown = ""
 
     def shown(self, pattern):
-        """What matches `pattern` on the screen, as soon as it is there; what came before is gone then."""
-        over = time.monotonic() + PATIENCE
+        """Wait for a match of `pattern` in the output. The output up to it is consumed."""
+        over = time.monotonic() + TIMEOUT
         while not (found := re.search(pattern, self._shown)):
             ready, _, _ = select.select([self._master], [], [], max(0.0, over - time.monotonic()))
             try:
                 octets = os.read(self._master, 4096) if ready else b""
-            except OSError:  # Linux's word for the other side having gone
+            except OSError:  # Linux reports a closed pseudo-terminal with EIO
                 octets = b""
             assert octets, f"no {pattern!r} in {self._shown!r}"
             self._shown += octets.decode()
@@ -86,49 +86,49 @@ class Terminal:
 
     def close(self):
         try:
-            return self.process.wait(PATIENCE)
+            return self.process.wait(TIMEOUT)
         finally:
             self.process.kill()
             self.process.wait()
             os.close(self._master)
 
 
-def test_a_login_by_pam_asks_for_the_code_with_our_prompt(house, service, person):
-    terminal = Terminal(service, person.name)
+def test_a_login_by_pam_asks_for_the_code_with_our_prompt(server, service, user):
+    terminal = Terminal(service, user.name)
     try:
         terminal.shown("Password: ")
-        terminal.type(person.password)
-        terminal.shown(f"ACME VPN is calling your phone ending in {person.phone[-2:]}. Enter the code you hear:")
-        terminal.type(house.phones.code(person.phone))
+        terminal.type(user.password)
+        terminal.shown(f"ACME VPN is calling your phone ending in {user.phone[-2:]}. Enter the code you hear:")
+        terminal.type(server.simulator.code(user.phone))
         terminal.shown("successfully authenticated")
     finally:
         code = terminal.close()
     assert 0 == code
-    assert 1 == len(house.phones.calls(person.phone))
-    assert ["called", "code_right"] == house.reasons(person)
+    assert 1 == len(server.simulator.calls(user.phone))
+    assert ["call_placed", "code_correct"] == server.reasons(user)
 
 
-def test_a_wrong_code_by_pam_is_asked_for_again(house, service, person):
-    terminal = Terminal(service, person.name)
+def test_a_wrong_code_by_pam_is_asked_for_again(server, service, user):
+    terminal = Terminal(service, user.name)
     try:
         terminal.shown("Password: ")
-        terminal.type(person.password)
+        terminal.type(user.password)
         terminal.shown("Enter the code you hear:")
-        code = house.phones.code(person.phone)
+        code = server.simulator.code(user.phone)
         terminal.type(f"{(int(code) + 1) % 10**6:06}")
-        terminal.shown("Wrong code, 2 tries left. Enter the code you heard:")
+        terminal.shown("Wrong code, 2 attempts left. Enter the code you heard:")
         terminal.type(code)
         terminal.shown("successfully authenticated")
     finally:
         assert 0 == terminal.close()
 
 
-def test_a_wrong_password_by_pam_is_refused(house, service, person):
-    terminal = Terminal(service, person.name)
+def test_a_wrong_password_by_pam_is_refused(server, service, user):
+    terminal = Terminal(service, user.name)
     try:
         terminal.shown("Password: ")
         terminal.type("not the password")
         terminal.shown("Authentication failure")
     finally:
         assert 0 != terminal.close()
-    assert [] == house.phones.calls(person.phone)
+    assert [] == server.simulator.calls(user.phone)

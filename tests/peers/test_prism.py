@@ -10,11 +10,12 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from radius_voice.delivery.twilio_voice import TwilioVoice
-from radius_voice.login.model import CallRef, CallStatus, Order, Placed, Script
+from radius_voice.delivery.twilio_voice.provider import TwilioVoice
+from radius_voice.login.model import CallRef, CallStatus, CodeMessage, DeliveryRequest, Placed
 from radius_voice.login.phone import Phone
 from radius_voice.simulator import Simulator
-from tests.peers.needs import need
+from tests.delivery.conftest import twilio_voice
+from tests.support.requirements import require
 
 pytestmark = pytest.mark.peer("prism")
 
@@ -24,13 +25,13 @@ DESCRIPTION = INSTALLED / "@twilio" / "cli-core" / "src" / "services" / "twilio-
 
 ACCOUNT = "AC" + "0" * 32
 CALL = CallRef("twilio", "CA" + "a" * 32)
-ORDER = Order(Phone("+14155550123"), Script("en", "ACME VPN", "123456"), ring=25, login="login-1")
+ORDER = DeliveryRequest(Phone("+14155550123"), CodeMessage("en", "ACME VPN", "123456"), ring_timeout=25)
 
 
 @pytest.fixture(scope="module")
 def prism():
     """Prism with the description, on a free port; its base URL."""
-    need("prism", PRISM.exists() and DESCRIPTION.exists())
+    require("prism", PRISM.exists() and DESCRIPTION.exists())
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         port = held.getsockname()[1]
@@ -41,13 +42,14 @@ def prism():
         text=True,
     ) as server:
         said = []
+        assert server.stdout is not None
         for line in server.stdout:
             said.append(line)
             if "Prism is listening" in line:
                 break
         else:
             pytest.fail("prism did not start:\n" + "".join(said[-5:]), pytrace=False)
-        # it stops when nobody reads what it says
+        # prism blocks when its output is not read
         threading.Thread(target=server.stdout.read, daemon=True).start()
         yield f"http://127.0.0.1:{port}"
         server.terminate()
@@ -55,25 +57,18 @@ def prism():
 
 @pytest.fixture
 def description():
-    need("prism", DESCRIPTION.exists())
+    require("prism", DESCRIPTION.exists())
     return json.loads(DESCRIPTION.read_text())
 
 
 @pytest.fixture
 async def asked(prism, monkeypatch):
-    """A TwilioVoice that asks Prism, and the list of what it asked and how it was answered."""
+    """A TwilioVoice that uses Prism, and the list of its requests and their responses."""
 
     def make(**changes):
-        settings = {
-            "name": "twilio",
-            "account_sid": ACCOUNT,
-            "username": ACCOUNT,
-            "password": "t",
-            "from_number": "+15005550006",
-        }
-        voice = TwilioVoice(**settings | {"base_url": prism} | changes)
+        voice = twilio_voice(**{"base_url": prism, "password": "t"} | changes)
         made.append(voice)
-        answers, send = [], voice._pool.send
+        answers, send = [], voice._account._pool.send
 
         async def watched(method, url, **rest):
             response = await send(method, url, **rest)
@@ -81,15 +76,15 @@ async def asked(prism, monkeypatch):
                 (
                     method,
                     url.removeprefix(f"https://api.twilio.com/2010-04-01/Accounts/{ACCOUNT}"),
-                    response.status_code,
+                    response.status,
                 )
             )
             return response
 
-        monkeypatch.setattr(voice._pool, "send", watched)
+        monkeypatch.setattr(voice._account._pool, "send", watched)
         return voice, answers
 
-    made = []
+    made: list[TwilioVoice] = []
     yield make
     for voice in made:
         await voice.close()
@@ -107,30 +102,30 @@ async def test_prism_refuses_what_the_description_does_not_allow(prism):
             assert 422 == response.status
 
 
-async def test_our_create_is_allowed_and_its_answer_understood(asked):
+async def test_our_create_request_is_allowed_and_its_response_understood(asked):
     voice, answers = asked()
     assert isinstance(await voice.place(ORDER, asyncio.get_running_loop().time() + 30), Placed)
     assert [("POST", "/Calls.json", 201)] == answers
 
 
-async def test_our_listing_and_our_fetch_are_allowed_and_their_answers_understood(asked):
+async def test_our_list_and_fetch_requests_are_allowed_and_their_responses_understood(asked):
     voice, answers = asked()
     elsewhere = CallRef("twilio", "CA" + "b" * 32)
-    told = await voice.progress([elsewhere])
-    assert {elsewhere} == told.keys()
-    assert isinstance(told[elsewhere], CallStatus)
+    statuses = await voice.progress([elsewhere])
+    assert {elsewhere} == statuses.keys()
+    assert isinstance(statuses[elsewhere], CallStatus)
     assert [("GET", "/Calls.json", 200), ("GET", f"/Calls/{elsewhere.reference}.json", 200)] == answers
 
 
-async def test_our_hanging_up_is_allowed(asked):
+async def test_our_hang_up_request_is_allowed(asked):
     voice, answers = asked()
     await voice.hang_up(CALL)
     assert [("POST", f"/Calls/{CALL.reference}.json", 200)] == answers
 
 
-async def test_our_questions_about_the_account_are_allowed(asked):
+async def test_our_account_requests_are_allowed(asked):
     voice, answers = asked()
-    assert all(finding.ok for finding in await voice.credentials())
+    assert all(finding.ok for finding in await voice.check_account())
     assert [
         ("GET", ".json", 200),
         ("GET", "/IncomingPhoneNumbers.json", 200),
@@ -138,13 +133,13 @@ async def test_our_questions_about_the_account_are_allowed(asked):
     ] == answers
 
 
-async def test_our_questions_with_an_api_key_are_allowed(asked):
+async def test_our_requests_with_an_api_key_are_allowed(asked):
     voice, answers = asked(username="SK" + "1" * 32)
-    assert all(finding.ok for finding in await voice.credentials())
+    assert all(finding.ok for finding in await voice.check_account())
     assert ("GET", "/Calls.json", 200) == answers[0]
 
 
-async def test_the_simulator_writes_a_call_an_account_and_a_page_with_the_fields_of_the_description(description):
+async def test_the_simulator_returns_the_fields_of_the_api_description(description):
     simulator = Simulator(ACCOUNT, "t")
     port = await simulator.start("127.0.0.1", 0)
     where = f"http://127.0.0.1:{port}/2010-04-01/Accounts/{ACCOUNT}"

@@ -8,7 +8,7 @@ from pyrad.client import Client
 from pyrad.dictionary import Dictionary
 
 from radius_voice.resources import shipped
-from tests.server.house import SECRET
+from tests.support.radius_test_client import SECRET
 
 CONFIGURATION = """\
 server: {listen: ["udp://127.0.0.1:0"], reject_delay: 0.2s}
@@ -18,21 +18,21 @@ clients:
 
 
 @pytest.fixture
-def person(make_person):
-    return make_person(password="Grüße %s")
+def user(make_user):
+    return make_user(password="Grüße %s")
 
 
 @pytest.fixture
-def house(start, person):
-    with start(CONFIGURATION, [person]) as house:
-        yield house
+def server(start_server, user):
+    with start_server(CONFIGURATION, [user]) as server:
+        yield server
 
 
 @contextmanager
-def connected(house, timeout=10):
+def connected(server, timeout=10):
     client = Client(
         server="127.0.0.1",
-        authport=house.ports[0],
+        authport=server.ports[0],
         secret=SECRET,
         dict=Dictionary(str(shipped("dictionaries") / "dictionary")),
         enforce_ma=True,
@@ -43,8 +43,8 @@ def connected(house, timeout=10):
 
 
 @pytest.fixture
-def client(house):
-    with connected(house) as client:
+def client(server):
+    with connected(server) as client:
         yield client
 
 
@@ -54,24 +54,27 @@ def ask(client, name, password, **attributes):
     return client.SendPacket(request)
 
 
-def test_pyrad_logs_in_by_challenge(house, client, person):
-    challenge = ask(client, person.name, person.password)
+def test_pyrad_logs_in_by_challenge(server, client, user):
+    challenge = ask(client, user.name, user.password)
     assert packet.AccessChallenge == challenge.code
-    assert [f"ACME VPN is calling your phone ending in {person.phone[-2:]}. Enter the code you hear:"] == (
+    assert [f"ACME VPN is calling your phone ending in {user.phone[-2:]}. Enter the code you hear:"] == (
         challenge["Reply-Message"]
     )
-    accept = ask(client, person.name, house.phones.code(person.phone), State=challenge["State"][0])
+    accept = ask(client, user.name, server.simulator.code(user.phone), State=challenge["State"][0])
     assert packet.AccessAccept == accept.code
-    assert 1 == len(house.phones.calls(person.phone))
+    assert 1 == len(server.simulator.calls(user.phone))
 
 
-def test_pyrad_is_rejected_with_a_wrong_password(client, person):
-    assert packet.AccessReject == ask(client, person.name, "not the password").code
+def test_pyrad_is_rejected_with_a_wrong_password(client, user):
+    assert packet.AccessReject == ask(client, user.name, "not the password").code
 
 
-def test_pyrads_own_retransmissions_ring_once(start, person, slow_phones):
-    with start(CONFIGURATION, [person], phones=slow_phones) as house, connected(house, timeout=0.2) as client:
+def test_pyrads_own_retransmissions_place_one_call(start_server, user, slow_simulator):
+    with (
+        start_server(CONFIGURATION, [user], simulator=slow_simulator) as server,
+        connected(server, timeout=0.2) as client,
+    ):
         client.retries = 40
-        assert packet.AccessChallenge == ask(client, person.name, person.password).code
-        assert house.metric("radius_voice_duplicates_total", client="pyrad") > 0
-        assert 1 == len(slow_phones.calls(person.phone))
+        assert packet.AccessChallenge == ask(client, user.name, user.password).code
+        assert server.metric("radius_voice_duplicates_total", client="pyrad") > 0
+        assert 1 == len(slow_simulator.calls(user.phone))

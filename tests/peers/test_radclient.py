@@ -1,4 +1,4 @@
-"""FreeRADIUS's own client logs in: what it takes for an answer, gateways take too."""
+"""Logins by radclient of FreeRADIUS, which verifies replies as gateways do."""
 
 import re
 import shutil
@@ -6,8 +6,8 @@ import subprocess
 
 import pytest
 
-from tests.peers.needs import need
-from tests.server.house import SECRET
+from tests.support.radius_test_client import SECRET
+from tests.support.requirements import require
 
 pytestmark = pytest.mark.peer("radclient")
 
@@ -22,21 +22,21 @@ SIGNED = "Message-Authenticator = 0x00"
 
 
 @pytest.fixture(scope="module")
-def people(make_person):
-    return [make_person() for _ in range(3)]
+def users(make_user):
+    return [make_user() for _ in range(3)]
 
 
 @pytest.fixture
-def house(start, people):
-    need("radclient", shutil.which("radclient"))
-    with start(CONFIGURATION, people) as house:
-        yield house
+def server(start_server, users):
+    require("radclient", shutil.which("radclient"))
+    with start_server(CONFIGURATION, users) as server:
+        yield server
 
 
-def radclient(house, command, *lines):
-    """What radclient was told: the code and the attributes that it prints."""
+def radclient(server, command, *lines):
+    """The code and the attributes of the reply that radclient prints."""
     ended = subprocess.run(
-        ["radclient", "-x", "-r", "1", "-t", "10", f"127.0.0.1:{house.ports[0]}", command, SECRET.decode()],
+        ["radclient", "-x", "-r", "1", "-t", "10", f"127.0.0.1:{server.ports[0]}", command, SECRET.decode()],
         input="\n".join(lines) + "\n",
         capture_output=True,
         text=True,
@@ -48,35 +48,37 @@ def radclient(house, command, *lines):
 
 
 @pytest.mark.parametrize("sign", [[SIGNED], []], ids=["signed", "unsigned"])
-def test_radclient_logs_in_by_challenge(house, people, sign):
-    person = people[0]
-    name = f'User-Name = "{person.name}"'
-    code, told = radclient(house, "auth", name, f'User-Password = "{person.password}"', *sign)
+def test_radclient_logs_in_by_challenge(server, users, sign):
+    user = users[0]
+    name = f'User-Name = "{user.name}"'
+    code, attributes = radclient(server, "auth", name, f'User-Password = "{user.password}"', *sign)
     assert "Access-Challenge" == code
     assert (
-        f'"ACME VPN is calling your phone ending in {person.phone[-2:]}. Enter the code you hear:"'
-        == (told["Reply-Message"])
+        f'"ACME VPN is calling your phone ending in {user.phone[-2:]}. Enter the code you hear:"'
+        == (attributes["Reply-Message"])
     )
-    assert "Echo" == told["Prompt"]
-    assert "Message-Authenticator" in told
-    heard = house.phones.code(person.phone)
-    code, told = radclient(house, "auth", name, f'User-Password = "{heard}"', f"State = {told['State']}", *sign)
+    assert "Echo" == attributes["Prompt"]
+    assert "Message-Authenticator" in attributes
+    spoken = server.simulator.code(user.phone)
+    code, attributes = radclient(
+        server, "auth", name, f'User-Password = "{spoken}"', f"State = {attributes['State']}", *sign
+    )
     assert "Access-Accept" == code
-    assert "0x" + b"OU=Staff".hex() == told["Class"]
+    assert "0x" + b"OU=Staff".hex() == attributes["Class"]
 
 
-def test_radclient_is_rejected_with_a_wrong_password(house, people):
-    code, told = radclient(house, "auth", f'User-Name = "{people[1].name}"', 'User-Password = "wrong"', SIGNED)
-    assert ("Access-Reject", '"Login refused."') == (code, told["Reply-Message"])
+def test_radclient_is_rejected_with_a_wrong_password(server, users):
+    code, attributes = radclient(server, "auth", f'User-Name = "{users[1].name}"', 'User-Password = "wrong"', SIGNED)
+    assert ("Access-Reject", '"Login refused."') == (code, attributes["Reply-Message"])
 
 
-def test_radclient_finds_chap_rejected_and_the_password_still_good(house, people):
-    name = f'User-Name = "{people[2].name}"'
-    assert "Access-Reject" == radclient(house, "auth", name, 'CHAP-Password = "whatever"', SIGNED)[0]
-    code, _ = radclient(house, "auth", name, f'User-Password = "{people[2].password}"', SIGNED)
+def test_radclient_gets_chap_rejected_and_the_password_is_still_valid(server, users):
+    name = f'User-Name = "{users[2].name}"'
+    assert "Access-Reject" == radclient(server, "auth", name, 'CHAP-Password = "whatever"', SIGNED)[0]
+    code, _ = radclient(server, "auth", name, f'User-Password = "{users[2].password}"', SIGNED)
     assert "Access-Challenge" == code
 
 
-def test_radclient_gets_its_status_server_answered(house):
-    code, told = radclient(house, "status", SIGNED)
-    assert ("Access-Accept", {"Message-Authenticator"}) == (code, set(told))
+def test_radclient_gets_a_response_to_status_server(server):
+    code, attributes = radclient(server, "status", SIGNED)
+    assert ("Access-Accept", {"Message-Authenticator"}) == (code, set(attributes))

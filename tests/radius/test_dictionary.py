@@ -10,11 +10,11 @@ from pyrad.dictionary import Dictionary
 
 from radius_voice.radius.dictionary import SHIPPED, VENDORS, Names
 from radius_voice.resources import shipped
-from tests.peers.needs import need
+from tests.support.requirements import require
 
 DEBIAN = Path("/usr/share/freeradius")
 FILES = ["rfc2865", "rfc2866", "rfc2868", "rfc2869", "rfc3162", "microsoft"]
-# FreeRADIUS keeps names of its own beside the RFCs': the same numbers, twice.
+# FreeRADIUS has its own names in addition to those of the RFCs: each number twice.
 ALIASES = {"MS-MPPE-Encryption-Type"}
 VALUE_ALIASES = {("Acct-Status-Type", "Alive")}
 
@@ -44,13 +44,13 @@ END-VENDOR Example
 
 
 @pytest.mark.parametrize("prefix", VENDORS)
-def test_a_vendors_attributes_are_in_the_dictionary_that_the_message_names(prefix):
-    need("freeradius-common", DEBIAN.exists())
+def test_the_message_names_the_dictionary_of_a_vendors_attributes(prefix):
+    require("freeradius-common", DEBIAN.exists())
     text = (DEBIAN / f"dictionary.{VENDORS[prefix]}").read_text()
     assert re.search(rf"^ATTRIBUTE\s+{prefix}-", text, re.MULTILINE)
 
 
-def test_an_attribute_of_a_vendor_whose_dictionary_was_added_is_looked_for_there(tmp_path):
+def test_an_attribute_of_an_added_vendor_dictionary_is_found(tmp_path):
     shutil.copytree(shipped("dictionaries"), tmp_path, dirs_exist_ok=True)
     added = "VENDOR Cisco 9\nBEGIN-VENDOR Cisco\nATTRIBUTE Cisco-AVPair 1 string\nEND-VENDOR Cisco\n"
     (tmp_path / "dictionary.cisco").write_text(added)
@@ -62,7 +62,7 @@ def test_an_attribute_of_a_vendor_whose_dictionary_was_added_is_looked_for_there
         names.encode("Cisco-AVPar", "x")
 
 
-def test_the_message_names_the_dictionaries_that_are_shipped():
+def test_the_message_names_the_shipped_dictionaries():
     files = {path.name for path in shipped("dictionaries").glob("dictionary.*")} - {"dictionary.rfc5997"}
     assert {f"dictionary.rfc{number}" for number in re.findall(r"\d{4}", SHIPPED)} | {"dictionary.microsoft"} == files
 
@@ -93,7 +93,7 @@ def read(folder, name):
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.peer("freeradius-common")
 def test_every_number_type_flag_and_value_is_what_freeradius_has(name):
-    need("freeradius-common", (DEBIAN / f"dictionary.{name}").exists())
+    require("freeradius-common", (DEBIAN / f"dictionary.{name}").exists())
     assert read(DEBIAN, name) == read(shipped("dictionaries"), name)
 
 
@@ -106,7 +106,7 @@ def test_pyrad_reads_all_of_them_without_a_warning(caplog):
     assert every == set(dictionary.attributes)
 
 
-def test_status_server_has_no_attributes_of_its_own():
+def test_status_server_has_no_special_attributes():
     assert {} == read(shipped("dictionaries"), "rfc5997")
 
 
@@ -140,7 +140,7 @@ def test_status_server_has_no_attributes_of_its_own():
         ("MS-Quarantine-State", "Quarantine", 26, "000001372d0600000001"),
     ],
 )
-def test_a_value_becomes_the_octets_that_the_rfcs_draw(name, value, code, octets):
+def test_a_value_becomes_the_octets_that_the_rfcs_define(name, value, code, octets):
     assert (code, bytes.fromhex(octets)) == NAMES.encode(name, value)
 
 
@@ -153,7 +153,7 @@ def test_a_value_becomes_the_octets_that_the_rfcs_draw(name, value, code, octets
         ("Example-Ether", "00:00:5e:00:53:01", "00007ed9040800005e005301"),
     ],
 )
-def test_numbers_of_other_sizes_are_written_whole(with_everything, name, value, octets):
+def test_numbers_of_other_sizes_are_encoded_completely(with_everything, name, value, octets):
     assert (26, bytes.fromhex(octets)) == with_everything.encode(name, value)
 
 
@@ -175,13 +175,13 @@ def test_numbers_of_other_sizes_are_written_whole(with_everything, name, value, 
     ],
 )
 def test_a_policy_may_not_set_what_the_server_owns_or_encrypts(name):
-    with pytest.raises(ValueError, match="remove it") as told:
+    with pytest.raises(ValueError, match="remove it") as raised:
         NAMES.encode(name, "not-told")
-    assert "not-told" not in str(told.value)
+    assert "not-told" not in str(raised.value)
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "mend"),
+    ("name", "value", "fix"),
     [
         ("Clas", "x", r"^Clas: no attribute of that name; did you mean Class\?$"),
         ("Vendor-Specific", "x", r"^Vendor-Specific: no attribute of that name"),
@@ -221,13 +221,13 @@ def test_a_policy_may_not_set_what_the_server_owns_or_encrypts(name):
         ("Framed-IPv6-Prefix", "2001:db8::/129", "takes an IPv6 prefix, like"),
     ],
 )
-def test_what_cannot_be_written_is_refused_with_the_mend(name, value, mend):
-    with pytest.raises(ValueError, match=mend):
+def test_an_invalid_value_is_refused_with_the_fix(name, value, fix):
+    with pytest.raises(ValueError, match=fix):
         NAMES.encode(name, value)
 
 
 @pytest.mark.parametrize("name", ["Example-Filter", "Example-Box", "Example-Inner"])
-def test_kinds_that_are_passed_over_have_no_name(with_everything, name):
+def test_unsupported_types_have_no_name(with_everything, name):
     with pytest.raises(ValueError, match="no attribute of that name"):
         with_everything.encode(name, 1)
 
@@ -339,7 +339,7 @@ def test_any_attributes_are_shown_on_one_printable_line_each(attributes):
     st.integers(0, 2**32 - 1).map(lambda number: ("NAS-Port", number))
     | st.tuples(st.just("Class"), st.binary(min_size=1, max_size=253))
 )
-def test_what_was_encoded_is_what_is_shown(pair):
+def test_encoded_values_are_shown(pair):
     name, value = pair
     shown = f"0x{value.hex()}" if isinstance(value, bytes) else str(value)
     assert [f"{name} = {shown}"] == NAMES.describe([NAMES.encode(name, value)])

@@ -175,7 +175,7 @@ def test_message_authenticator_is_first_in_every_reply_and_proxy_state_in_order(
 
 
 @given(attributes)
-def test_what_is_encoded_is_decoded_again(values):
+def test_encoding_and_decoding_are_inverse(values):
     request = encode_request(1, 9, AUTHENTICATOR, values, SECRET)
     packet = decode(request)
     assert tuple(values) == packet.attributes[1:]

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from radius_voice.radius.packet import decode
-from radius_voice.radius.password import MalformedPassword, chap_matches, hide, reveal, text_of
+from radius_voice.radius.password import MalformedPassword, hide, reveal, text_of
 from tests.radius.vectors import RFC_2865, SECRET
 
 
@@ -13,14 +13,10 @@ from tests.radius.vectors import RFC_2865, SECRET
 )
 def test_rfc_2865_section_5_2_user_password_vectors(section, password):
     packet = decode(RFC_2865[section])
-    assert password == reveal(packet.first(2), SECRET, packet.authenticator)
-    assert packet.first(2) == hide(password, SECRET, packet.authenticator)
-
-
-def test_rfc_2865_section_5_3_chap_vector():
-    packet = decode(RFC_2865["7.2 request"])
-    assert chap_matches(packet.first(3), packet.authenticator, b"arctangent")
-    assert not chap_matches(packet.first(3), packet.authenticator, b"arctangens")
+    hidden = packet.first(2)
+    assert hidden is not None
+    assert password == reveal(hidden, SECRET, packet.authenticator)
+    assert hidden == hide(password, SECRET, packet.authenticator)
 
 
 @given(
@@ -28,7 +24,7 @@ def test_rfc_2865_section_5_3_chap_vector():
     st.binary(min_size=1),
     st.binary(min_size=16, max_size=16),
 )
-def test_what_is_hidden_is_revealed(password, secret, authenticator):
+def test_hiding_and_revealing_are_inverse(password, secret, authenticator):
     hidden = hide(password, secret, authenticator)
     assert 0 == len(hidden) % 16
     assert password == reveal(hidden, secret, authenticator)

@@ -2,7 +2,7 @@
 
 import signal
 
-from tests.server.test_workers import Workers
+from tests.support.server_process import WorkersProcess
 
 CONFIGURATION = """\
 server: {listen: ["udp://127.0.0.1:0"]}
@@ -14,17 +14,17 @@ GROUP = "policies.default.reply[0].when.group: no user of people is in this grou
 REPLY = "policies: {default: {reply: [{when: {group: staff}, set: {Class: x}}]}}\n"
 
 
-def test_a_server_warns_at_start_and_at_reload(start, make_person):
-    with start(CONFIGURATION, [make_person("alice", phone="+19001550123")]) as house:
-        house.line(CANNOT, house.stderr)
-        house.write(CONFIGURATION + REPLY)
-        house.send_signal(signal.SIGHUP)
-        house.line(CANNOT, house.stderr, times=2)
-        house.line(GROUP, house.stderr)
+def test_a_server_warns_at_start_and_at_reload(start_server, make_user):
+    with start_server(CONFIGURATION, [make_user("alice", phone="+19001550123")]) as server:
+        server.wait_for_line(CANNOT, server.stderr)
+        server.write(CONFIGURATION + REPLY)
+        server.send_signal(signal.SIGHUP)
+        server.wait_for_line(CANNOT, server.stderr, times=2)
+        server.wait_for_line(GROUP, server.stderr)
 
 
-def test_of_several_workers_one_warns(phones, tmp_path, make_person):
+def test_only_one_of_several_workers_warns(simulator, tmp_path, make_user):
     two = CONFIGURATION.replace("]}", "], workers: 2}", 1)
-    with Workers(tmp_path, phones, two, [make_person("alice", phone="+19001550123")]) as workers:
-        workers.line(CANNOT, workers.stderr)
+    with WorkersProcess(tmp_path, simulator, two, [make_user("alice", phone="+19001550123")]) as workers:
+        workers.wait_for_line(CANNOT, workers.stderr)
     assert 1 == len([line for line in workers.stderr if CANNOT in line])

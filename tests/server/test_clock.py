@@ -7,36 +7,36 @@ import subprocess
 import pytest
 
 from radius_voice.radius import packet as radius
-from tests.peers.needs import need
 from tests.server.test_faults import CONFIGURATION, log_in
+from tests.support.requirements import require
 
 HOUR, YEARS = 3600, 100_000_000
 STEPS_BACK = [HOUR, YEARS] if os.environ.get("RADIUS_VOICE_LONG") else [YEARS]
 
 
-class Clock:
+class FakeClock:
     """How far the clock of a process is off, in seconds."""
 
     def __init__(self, path):
         self.path = path
-        self.off(0)
+        self.set_offset(0)
 
-    def off(self, seconds):
+    def set_offset(self, seconds):
         fresh = self.path.with_suffix(".new")
         fresh.write_text(f"{seconds:+d}\n")
         fresh.replace(self.path)
 
 
 @pytest.fixture
-def people(make_person):
-    return [make_person() for _ in range(3)]
+def users(make_user):
+    return [make_user() for _ in range(3)]
 
 
 @pytest.fixture
 def clock(tmp_path, monkeypatch):
     """Processes that start now have this clock."""
-    need("faketime", shutil.which("faketime"))
-    clock = Clock(tmp_path / "clock")
+    require("faketime", shutil.which("faketime"))
+    clock = FakeClock(tmp_path / "clock")
     shown = subprocess.run(["faketime", "-f", "+1d", "env"], capture_output=True, text=True, check=True).stdout
     (preload,) = [line.partition("=")[2] for line in shown.splitlines() if line.startswith("LD_PRELOAD=")]
     monkeypatch.setenv("LD_PRELOAD", preload)
@@ -46,52 +46,54 @@ def clock(tmp_path, monkeypatch):
     return clock
 
 
-def test_a_clock_set_forward_ends_logins_and_nothing_else(start, people, clock):
-    anne, bob, _ = people
-    with start(CONFIGURATION, people) as house:
-        gateway = house.gateway()
-        datagram = gateway.first(anne)
+def test_a_clock_set_forward_only_ends_sessions(start_server, users, clock):
+    alice, bob, _ = users
+    with start_server(CONFIGURATION, users) as server:
+        gateway = server.client()
+        datagram = gateway.initial_request(alice)
         gateway.send(datagram)
         challenge = gateway.receive()
-        clock.off(HOUR)
+        clock.set_offset(HOUR)
         gateway.send(datagram)
         assert challenge.raw == gateway.receive().raw, "duplicates are known by monotonic time"
-        assert radius.ACCESS_REJECT == gateway.answer(anne, challenge, house.phones.code(anne.phone)).code
-        assert ["called", "expired"] == house.reasons(anne)
-        assert radius.ACCESS_CHALLENGE == gateway.begin(anne).code
-        assert radius.ACCESS_ACCEPT == log_in(house, bob)
-        assert [] == [line for line in house.stderr if "error" in line]
-    assert 2 == len(house.phones.calls(anne.phone))
+        assert radius.ACCESS_REJECT == gateway.respond(alice, challenge, server.simulator.code(alice.phone)).code
+        assert ["call_placed", "expired"] == server.reasons(alice)
+        assert radius.ACCESS_CHALLENGE == gateway.start_login(alice).code
+        assert radius.ACCESS_ACCEPT == log_in(server, bob)
+        assert [] == [line for line in server.stderr if "error" in line]
+    assert 2 == len(server.simulator.calls(alice.phone))
 
 
 @pytest.mark.parametrize("back", STEPS_BACK)
-def test_a_clock_set_back_locks_nobody_and_lets_no_code_live_on(start, people, clock, back):
-    anne, bob, carl = people
-    clock.off(back)
-    with start(CONFIGURATION, people) as house:
-        gateway = house.gateway()
-        challenge, code = gateway.begin(anne), house.phones.code(anne.phone)
-        joined = gateway.begin(bob)
-        assert radius.ACCESS_REJECT == gateway.ask([(radius.USER_NAME, carl.name.encode())], "not the password").code
-        clock.off(0)
-        assert radius.ACCESS_REJECT == gateway.answer(anne, challenge, code).code
-        assert ["called", "expired"] == house.reasons(anne)
+def test_a_clock_set_back_locks_no_user_and_extends_no_code(start_server, users, clock, back):
+    alice, bob, carol = users
+    clock.set_offset(back)
+    with start_server(CONFIGURATION, users) as server:
+        gateway = server.client()
+        challenge, code = gateway.start_login(alice), server.simulator.code(alice.phone)
+        joined = gateway.start_login(bob)
+        assert (
+            radius.ACCESS_REJECT == gateway.exchange([(radius.USER_NAME, carol.name.encode())], "not the password").code
+        )
+        clock.set_offset(0)
+        assert radius.ACCESS_REJECT == gateway.respond(alice, challenge, code).code
+        assert ["call_placed", "expired"] == server.reasons(alice)
         assert radius.ACCESS_CHALLENGE == joined.code
-        for person in people:
-            assert radius.ACCESS_ACCEPT == log_in(house, person)
-        assert ["called", "called", "code_right"] == house.reasons(bob)
-        assert 0 == house.metric("radius_voice_reasons_total", reason="call_limit")
-        assert 0 == house.metric("radius_voice_reasons_total", reason="failure_limit")
-        assert [] == [line for line in house.stderr if "error" in line]
-    assert [2, 2, 1] == [len(house.phones.calls(person.phone)) for person in people]
+        for user in users:
+            assert radius.ACCESS_ACCEPT == log_in(server, user)
+        assert ["call_placed", "call_placed", "code_correct"] == server.reasons(bob)
+        assert 0 == server.metric("radius_voice_reasons_total", reason="call_limit")
+        assert 0 == server.metric("radius_voice_reasons_total", reason="wrong_password_limit")
+        assert [] == [line for line in server.stderr if "error" in line]
+    assert [2, 2, 1] == [len(server.simulator.calls(user.phone)) for user in users]
 
 
-def test_a_clock_set_back_a_little_ends_no_login(start, people, clock):
-    anne = people[0]
-    clock.off(60)
-    with start(CONFIGURATION, people) as house:
-        gateway = house.gateway()
-        challenge = gateway.begin(anne)
-        clock.off(0)
-        assert radius.ACCESS_ACCEPT == gateway.answer(anne, challenge, house.phones.code(anne.phone)).code
-        assert ["called", "code_right"] == house.reasons(anne)
+def test_a_clock_set_back_slightly_ends_no_session(start_server, users, clock):
+    alice = users[0]
+    clock.set_offset(60)
+    with start_server(CONFIGURATION, users) as server:
+        gateway = server.client()
+        challenge = gateway.start_login(alice)
+        clock.set_offset(0)
+        assert radius.ACCESS_ACCEPT == gateway.respond(alice, challenge, server.simulator.code(alice.phone)).code
+        assert ["call_placed", "code_correct"] == server.reasons(alice)

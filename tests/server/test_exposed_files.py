@@ -1,4 +1,4 @@
-"""Files that other users of the machine may open are refused, by `serve`, by `check` and at a reload."""
+"""Files that other users can access are refused by `serve`, by `check` and at a reload."""
 
 import os
 import signal
@@ -8,11 +8,12 @@ import pytest
 from click.testing import CliRunner
 
 from radius_voice.cli.main import main
-from tests.peers.needs import need
-from tests.server.house import PATIENCE, PROGRAM, House, furnish
-from tests.stores.redis_server import free_port
+from tests.support.network import free_port
+from tests.support.program_process import PROGRAM, TIMEOUT
+from tests.support.requirements import require
+from tests.support.server_process import ServerProcess, write_configuration
 
-STRANGER = 12345
+UNKNOWN_USER_ID = 12345
 CONFIGURATION = """\
 server: {listen: ["udp://127.0.0.1:0"]}
 clients:
@@ -64,28 +65,29 @@ OWNERS = [
 
 
 @pytest.fixture
-def person(make_person):
-    return make_person()
+def user(make_user):
+    return make_user()
 
 
 @pytest.fixture
-def installed(tmp_path, phones, person):
+def installed(tmp_path, simulator, user):
     """The files of a service that ran and was killed; the configuration's path."""
 
     def install(configuration=CONFIGURATION):
         for name in ("gateway.secret", "shared.key"):
             (tmp_path / name).write_text("a shared secret of thirty-two octets")
             (tmp_path / name).chmod(0o600)
-        house = House(tmp_path, phones, configuration, [person])
-        house.kill()
-        return house.path
+        server = ServerProcess(tmp_path, simulator, configuration, [user])
+        server.kill()
+        return server.path
 
     return install
 
 
 def serve(path):
-    """Start the service, and end it where it starts; what it said before."""
+    """Start the service and stop it if it starts. Its exit code and its standard error."""
     process = subprocess.Popen([*PROGRAM, "serve", "--config", path], stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
     said = ""
     try:
         for line in process.stderr:
@@ -94,7 +96,7 @@ def serve(path):
                 process.send_signal(signal.SIGTERM)
     finally:
         process.stderr.close()
-        code = process.wait(PATIENCE)
+        code = process.wait(TIMEOUT)
     return code, said
 
 
@@ -116,8 +118,8 @@ def refused_until_fixed(path, file, expected):
 
 
 @pytest.mark.parametrize(("name", "mode", "expected"), MODES)
-def test_what_others_may_open_is_refused_and_the_message_ends_with_the_fix(installed, name, mode, expected):
-    need("root", os.geteuid() == 0)
+def test_files_accessible_to_others_are_refused_with_the_fix(installed, name, mode, expected):
+    require("root", os.geteuid() == 0)
     path = installed()
     file = path.parent / name
     file.chmod(mode)
@@ -125,16 +127,16 @@ def test_what_others_may_open_is_refused_and_the_message_ends_with_the_fix(insta
 
 
 @pytest.mark.parametrize(("name", "expected"), OWNERS)
-def test_what_belongs_to_another_user_is_refused_and_the_message_ends_with_the_fix(installed, name, expected):
-    need("root", os.geteuid() == 0)
+def test_files_of_another_user_are_refused_with_the_fix(installed, name, expected):
+    require("root", os.geteuid() == 0)
     path = installed(KEY_FILE if name == "shared.key" else CONFIGURATION)
     if name != "shared.key":
         assert (path.parent / name).exists()
-    os.chown(path.parent / name, STRANGER, 0)
+    os.chown(path.parent / name, UNKNOWN_USER_ID, 0)
     refused_until_fixed(path, path.parent / name, expected)
 
 
-def test_a_group_may_read_and_write_what_it_is_given(installed):
+def test_a_group_may_read_and_write_what_the_operator_granted(installed):
     path = installed()
     for name, mode in (("state", 0o770), ("state/server.key", 0o660), ("state/state.db", 0o660)):
         (path.parent / name).chmod(mode)
@@ -155,35 +157,37 @@ def with_secret(tmp_path):
 
 
 def test_a_configuration_that_holds_a_secret_must_not_be_readable_by_others(tmp_path):
-    need("root", os.geteuid() == 0)
+    require("root", os.geteuid() == 0)
     path = with_secret(tmp_path)
     path.chmod(0o644)
     expected = "PATH: is readable by other users (mode 0644, owner OWNER); run: chmod o-r PATH"
     refused_until_fixed(path, path, expected)
 
 
-def test_a_configuration_without_a_secret_may_be_readable_by_all(tmp_path):
+def test_a_configuration_without_a_secret_may_be_readable_by_others(tmp_path):
     path = with_secret(tmp_path)
     path.write_text(path.read_text().replace("a shared secret of the tests", "{file: gateway.secret}"))
     path.chmod(0o644)
     assert 0 == check(path)[0]
 
 
-def test_a_reload_refuses_a_configuration_that_others_may_write(phones, tmp_path, person):
+def test_a_reload_refuses_a_configuration_that_others_can_write(simulator, tmp_path, user):
     (tmp_path / "gateway.secret").write_text("a shared secret of the tests")
     (tmp_path / "gateway.secret").chmod(0o600)
-    house = House(tmp_path, phones, CONFIGURATION, [person])
-    house.path.chmod(0o666)
-    house.send_signal(signal.SIGHUP)
-    house.line("is writable by other users", house.stderr)
-    assert 1 == len(house.audit(what="reload_failed"))
-    assert 0 == house.stop()
+    server = ServerProcess(tmp_path, simulator, CONFIGURATION, [user])
+    server.path.chmod(0o666)
+    server.send_signal(signal.SIGHUP)
+    server.wait_for_line("is writable by other users", server.stderr)
+    assert 1 == len(server.audit(event="reload_failed"))
+    assert 0 == server.stop()
 
 
-def test_every_command_refuses_a_configuration_that_others_may_write(tmp_path, phones, person):
-    path = furnish(tmp_path, phones, CONFIGURATION.replace("{file: gateway.secret}", "a shared secret"), [person])
+def test_every_command_refuses_a_configuration_that_others_can_write(tmp_path, simulator, user):
+    path = write_configuration(
+        tmp_path, simulator, CONFIGURATION.replace("{file: gateway.secret}", "a shared secret"), [user]
+    )
     path.chmod(0o666)
-    for command in (["check"], ["limits"], ["users", "unlock", person.name], ["test-credentials"]):
+    for command in (["check"], ["limits"], ["users", "unlock", user.name], ["test-credentials"]):
         result = CliRunner().invoke(main, [*command, "--config", str(path)])
         assert (1, True) == (result.exit_code, "is writable by other users" in result.stderr), result.output
 
@@ -191,7 +195,7 @@ def test_every_command_refuses_a_configuration_that_others_may_write(tmp_path, p
 @pytest.mark.parametrize("name", ["radius-voice.yaml", "users.yaml", "gateway.secret"])
 @pytest.mark.parametrize("mode", [0o777, 0o702])
 def test_a_directory_where_others_may_replace_a_file_is_refused(installed, name, mode):
-    need("root", os.geteuid() == 0)
+    require("root", os.geteuid() == 0)
     path = installed()
     directory = path.parent
     if name != "radius-voice.yaml":
@@ -205,25 +209,25 @@ def test_a_directory_where_others_may_replace_a_file_is_refused(installed, name,
 
 
 def test_a_directory_of_another_user_is_refused(installed):
-    need("root", os.geteuid() == 0)
+    require("root", os.geteuid() == 0)
     path = installed()
-    os.chown(path.parent, STRANGER, 0)
+    os.chown(path.parent, UNKNOWN_USER_ID, 0)
     expected = "PATH: belongs to user 12345, and must belong to root, the user of the service"
     refused_until_fixed(path, path.parent, expected)
 
 
 def test_a_sticky_directory_may_hold_files_of_root_and_of_the_user_of_the_service(installed):
-    need("root", os.geteuid() == 0)
+    require("root", os.geteuid() == 0)
     path = installed()
     path.parent.chmod(0o1777)
     assert "writable" not in check(path, "--user", "root")[1]
-    os.chown(path.parent / "users.yaml", STRANGER, 0)
+    os.chown(path.parent / "users.yaml", UNKNOWN_USER_ID, 0)
     code, said = check(path, "--user", "root")
     assert (1, True) == (code, f"{path.parent}: is writable by other users (mode 1777, owner root)" in said)
 
 
-def test_the_directory_of_what_a_link_names_is_judged_too(installed):
-    need("root", os.geteuid() == 0)
+def test_the_directory_of_a_links_target_is_checked(installed):
+    require("root", os.geteuid() == 0)
     path = installed()
     directory = path.parent / "separate"
     directory.mkdir()

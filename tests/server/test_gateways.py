@@ -1,4 +1,4 @@
-"""Which packets are believed: addresses, shared secrets, Message-Authenticator; and what is counted of the others."""
+"""Which packets are accepted: addresses, shared secrets, Message-Authenticator; and how the others are counted."""
 
 import json
 import secrets
@@ -8,7 +8,8 @@ import pytest
 
 from radius_voice.radius import packet as radius
 from radius_voice.radius.password import hide
-from tests.server.house import SECRET, Gateway, get
+from tests.support.network import http_get
+from tests.support.radius_test_client import SECRET, RadiusTestClient
 
 CONFIGURATION = """\
 server:
@@ -23,84 +24,84 @@ clients:
   building: {address: 127.0.1.128/25, secret: the secret of one building}
   room: {address: 127.0.1.200, secret: the secret of a single room}
 limits:
-  calls: {client: off, all: off}
+  calls: {client: off, total: off}
 policies:
   default: {}
 """
-STRANGER = "127.9.9.9"
+UNKNOWN_ADDRESS = "127.9.9.9"
 UNSIGNED = "127.0.0.3"
 
 
 @pytest.fixture(scope="module")
-def pool(make_person):
-    return [make_person() for _ in range(32)]
+def pool(make_user):
+    return [make_user() for _ in range(32)]
 
 
 @pytest.fixture(scope="module")
-def house(start, pool):
-    with start(CONFIGURATION, pool) as house:
-        yield house
+def server(start_server, pool):
+    with start_server(CONFIGURATION, pool) as server:
+        yield server
 
 
 @pytest.fixture
-def person(pool):
+def user(pool):
     return pool.pop()
 
 
 @pytest.fixture
-def discards(house):
+def discards(server):
     """How many datagrams were discarded since the test began, by client and reason."""
 
     def counted():
-        samples = house.samples("radius_voice_discards_total")
+        samples = server.samples("radius_voice_discards_total")
         return {(sample.labels["client"], sample.labels["reason"]): sample.value for sample in samples}
 
     before = counted()
 
     def since():
-        house.settled()
+        server.wait_until_processed()
         now = counted()
         return {pair: now[pair] - before.get(pair, 0) for pair in now if now[pair] != before.get(pair, 0)}
 
     return since
 
 
-def log_in(house, gateway, person, **how):
+def log_in(server, gateway, user, **how):
     """The code of the reply to the right code."""
-    challenge = gateway.begin(person, **how)
+    challenge = gateway.start_login(user, **how)
     assert radius.ACCESS_CHALLENGE == challenge.code
     state = (radius.STATE, challenge.first(radius.STATE))
-    name = (radius.USER_NAME, person.name.encode())
-    return gateway.ask([name, state], house.phones.code(person.phone), **how).code
+    name = (radius.USER_NAME, user.name.encode())
+    return gateway.exchange([name, state], server.simulator.code(user.phone), **how).code
 
 
-def test_an_unknown_address_hears_nothing_and_is_counted(house, person, discards):
-    stranger = house.gateway(STRANGER)
-    stranger.send(stranger.first(person))
-    stranger.send(stranger.request([], code=radius.STATUS_SERVER))
+def test_an_unknown_address_gets_no_response_and_is_counted(server, user, discards):
+    unknown_client = server.client(UNKNOWN_ADDRESS)
+    unknown_client.send(unknown_client.initial_request(user))
+    unknown_client.send(unknown_client.request([], code=radius.STATUS_SERVER))
     assert {("", "unknown_client"): 2} == discards()
-    assert stranger.silent()
-    assert [] == house.phones.calls(person.phone)
+    assert unknown_client.received_nothing()
+    assert [] == server.simulator.calls(user.phone)
 
 
-def test_a_wrong_secret_hears_nothing_and_is_counted(house, person, discards):
-    gateway = house.gateway(secret=b"another secret than that")
-    gateway.send(gateway.first(person))
+def test_a_wrong_secret_gets_no_response_and_is_counted(server, user, discards):
+    gateway = server.client(secret=b"another secret than that")
+    gateway.send(gateway.initial_request(user))
     gateway.send(gateway.request([], code=radius.STATUS_SERVER))
     assert {("gateway", "bad_message_authenticator"): 2} == discards()
-    assert gateway.silent()
-    assert [] == house.phones.calls(person.phone)
+    assert gateway.received_nothing()
+    assert [] == server.simulator.calls(user.phone)
 
 
-def test_a_changed_octet_anywhere_makes_a_packet_not_worth_an_answer(house, person, discards):
-    gateway = house.gateway()
-    first = gateway.first(person)
+def test_a_changed_octet_anywhere_makes_the_server_discard_a_packet(server, user, discards):
+    gateway = server.client()
+    first = gateway.initial_request(user)
     for place in range(len(first)):
         gateway.send(first[:place] + bytes((first[place] ^ 1,)) + first[place + 1 :])
     counted = discards()
     assert len(first) == sum(counted.values())
-    assert gateway.silent()
-    assert [] == house.phones.calls(person.phone)
+    assert gateway.received_nothing()
+    assert [] == server.simulator.calls(user.phone)
 
 
 @pytest.mark.parametrize(
@@ -108,85 +109,85 @@ def test_a_changed_octet_anywhere_makes_a_packet_not_worth_an_answer(house, pers
     [b"", b"\x01", bytes(19), bytes(20), b"\x01\x01\x00\x13" + bytes(16), b"\x01\x01\xff\xff" + bytes(5000)],
     ids=["empty", "one", "19", "no length", "short length", "long"],
 )
-def test_malformed_octets_hear_nothing_and_are_counted(house, discards, octets):
-    gateway = house.gateway()
+def test_malformed_octets_get_no_response_and_are_counted(server, discards, octets):
+    gateway = server.client()
     gateway.send(octets)
     assert {("gateway", "malformed"): 1} == discards()
-    assert gateway.silent()
+    assert gateway.received_nothing()
 
 
-def test_octets_past_the_length_are_padding(house, person):
-    gateway = house.gateway()
-    gateway.send(gateway.first(person) + bytes(50))
+def test_octets_past_the_length_are_padding(server, user):
+    gateway = server.client()
+    gateway.send(gateway.initial_request(user) + bytes(50))
     assert radius.ACCESS_CHALLENGE == gateway.receive().code
 
 
 @pytest.mark.parametrize("code", [2, 3, 4, 11, 40, 255])
-def test_other_codes_on_this_port_hear_nothing(house, discards, code):
-    gateway = house.gateway()
+def test_other_codes_on_this_port_get_no_response(server, discards, code):
+    gateway = server.client()
     gateway.send(gateway.request([(radius.USER_NAME, b"x")], "x", code=code))
     assert {("gateway", "wrong_code"): 1} == discards()
-    assert gateway.silent()
+    assert gateway.received_nothing()
 
 
-def test_status_server_is_answered_by_an_accept_without_any_user(house):
-    reply = house.gateway().status()
+def test_status_server_is_answered_by_an_accept_without_any_user(server):
+    reply = server.client().status()
     assert radius.ACCESS_ACCEPT == reply.code
     assert [radius.MESSAGE_AUTHENTICATOR] == [kind for kind, _ in reply.attributes]
 
 
-def test_status_server_must_be_signed_also_where_nothing_else_must(house, discards):
-    gateway = house.gateway("127.0.0.3")
+def test_status_server_must_be_signed_even_where_nothing_else_must(server, discards):
+    gateway = server.client("127.0.0.3")
     gateway.send(gateway.request([], code=radius.STATUS_SERVER, signed=False))
     assert {("unsigned", "no_message_authenticator"): 1} == discards()
-    assert gateway.silent()
+    assert gateway.received_nothing()
 
 
-def test_eap_must_be_signed_also_where_nothing_else_must(house, discards):
-    gateway = house.gateway("127.0.0.3")
+def test_eap_must_be_signed_even_where_nothing_else_must(server, discards):
+    gateway = server.client("127.0.0.3")
     gateway.send(gateway.request([(radius.USER_NAME, b"x"), (radius.EAP_MESSAGE, b"\2\1\0\5\1")], signed=False))
     assert {("unsigned", "no_message_authenticator"): 1} == discards()
-    assert gateway.silent()
+    assert gateway.received_nothing()
 
 
-def test_a_packet_without_message_authenticator_hears_nothing_by_default(house, person, discards):
-    gateway = house.gateway()
-    gateway.send(gateway.first(person, signed=False))
+def test_a_packet_without_message_authenticator_gets_no_response_by_default(server, user, discards):
+    gateway = server.client()
+    gateway.send(gateway.initial_request(user, signed=False))
     assert {("gateway", "no_message_authenticator"): 1} == discards()
-    assert gateway.silent()
-    assert [] == house.phones.calls(person.phone)
+    assert gateway.received_nothing()
+    assert [] == server.simulator.calls(user.phone)
 
 
-def test_a_packet_without_message_authenticator_is_answered_where_that_is_allowed(house, person):
-    gateway = house.gateway("127.0.0.3")
-    assert radius.ACCESS_ACCEPT == log_in(house, gateway, person, signed=False)
-    (record,) = house.audit(user=person.name, reason="called")
+def test_a_packet_without_message_authenticator_is_answered_where_that_is_allowed(server, user):
+    gateway = server.client("127.0.0.3")
+    assert radius.ACCESS_ACCEPT == log_in(server, gateway, user, signed=False)
+    (record,) = server.audit(user=user.name, reason="call_placed")
     assert "no_message_authenticator" in [step["name"] for step in record["steps"]]
 
 
-def test_a_wrong_message_authenticator_is_discarded_also_where_none_is_needed(house, person, discards):
-    gateway = house.gateway("127.0.0.3", secret=b"another secret than that")
-    gateway.send(gateway.first(person))
+def test_a_wrong_message_authenticator_is_discarded_even_where_none_is_required(server, user, discards):
+    gateway = server.client("127.0.0.3", secret=b"another secret than that")
+    gateway.send(gateway.initial_request(user))
     assert {("unsigned", "bad_message_authenticator"): 1} == discards()
 
 
-def test_auto_believes_unsigned_packets_of_an_address_until_one_is_signed(house, pool, discards):
+def test_auto_accepts_unsigned_packets_of_an_address_until_one_is_signed(server, pool, discards):
     early, signs, late = pool.pop(), pool.pop(), pool.pop()
-    gateway, neighbour = house.gateway("127.0.0.4"), house.gateway("127.0.0.5")
-    assert radius.ACCESS_ACCEPT == log_in(house, gateway, early, signed=False)
-    forged = house.gateway("127.0.0.4", secret=b"another secret than that")
-    forged.send(forged.first(signs))
-    assert radius.ACCESS_REJECT == gateway.ask([(radius.USER_NAME, b"nobody")], "x", signed=False).code
-    assert radius.ACCESS_ACCEPT == log_in(house, gateway, signs)
-    gateway.send(gateway.first(late, signed=False))
+    gateway, neighbour = server.client("127.0.0.4"), server.client("127.0.0.5")
+    assert radius.ACCESS_ACCEPT == log_in(server, gateway, early, signed=False)
+    forged = server.client("127.0.0.4", secret=b"another secret than that")
+    forged.send(forged.initial_request(signs))
+    assert radius.ACCESS_REJECT == gateway.exchange([(radius.USER_NAME, b"nobody")], "x", signed=False).code
+    assert radius.ACCESS_ACCEPT == log_in(server, gateway, signs)
+    gateway.send(gateway.initial_request(late, signed=False))
     expected = {("auto", "bad_message_authenticator"): 1, ("auto", "no_message_authenticator"): 1}
     assert expected == discards()
-    assert gateway.silent()
-    assert radius.ACCESS_CHALLENGE == neighbour.begin(late, signed=False).code, "a neighbour of the same entry"
+    assert gateway.received_nothing()
+    assert radius.ACCESS_CHALLENGE == neighbour.start_login(late, signed=False).code, "a neighbour of the same entry"
 
 
 def spoofed(datagram):
-    """A request of an attacker who guessed address, port and identifier of a genuine one."""
+    """A spoofed request with the address, port and Identifier of an authentic one."""
     attributes = datagram[20:]
     if attributes[0] == radius.MESSAGE_AUTHENTICATOR:
         attributes = attributes[18:]
@@ -194,7 +195,7 @@ def spoofed(datagram):
 
 
 def replies_to(gateway, *datagrams):
-    """The codes of as many replies as there are requests, by the request whose Request Authenticator they were made for."""
+    """The codes of one reply per request, grouped by the request that each reply is authentic for."""
     replies = [radius.decode(gateway.sock.recv(8192)) for _ in datagrams]
     return [
         [reply.code for reply in replies if radius.verify_reply(reply, datagram[4:20], SECRET)]
@@ -203,17 +204,17 @@ def replies_to(gateway, *datagrams):
 
 
 @pytest.mark.parametrize("signed", [False, True])
-def test_a_spoofed_request_suppresses_no_answer_to_a_genuine_one(house, person, signed):
-    gateway = house.gateway(UNSIGNED)
-    genuine = gateway.first(person, signed=signed)
+def test_a_spoofed_request_suppresses_no_response_to_an_authentic_one(server, user, signed):
+    gateway = server.client(UNSIGNED)
+    genuine = gateway.initial_request(user, signed=signed)
     gateway.send(genuine)
     gateway.send(forged := spoofed(genuine))
     assert [[radius.ACCESS_CHALLENGE], [radius.ACCESS_REJECT]] == replies_to(gateway, genuine, forged)
 
 
-def test_spoofed_requests_before_a_genuine_one_suppress_no_answer_as_long_as_they_are_three(house, person, discards):
-    gateway = house.gateway(UNSIGNED)
-    genuine = gateway.first(person, signed=False)
+def test_up_to_three_spoofed_requests_before_an_authentic_one_suppress_no_response(server, user, discards):
+    gateway = server.client(UNSIGNED)
+    genuine = gateway.initial_request(user, signed=False)
     forged = [spoofed(genuine) for _ in range(3)]
     for datagram in (*forged, genuine):
         gateway.send(datagram)
@@ -222,11 +223,9 @@ def test_spoofed_requests_before_a_genuine_one_suppress_no_answer_as_long_as_the
     assert {} == discards()
 
 
-def test_a_fifth_request_under_one_identifier_is_discarded_and_counted_and_the_four_are_answered(
-    house, person, discards
-):
-    gateway = house.gateway(UNSIGNED)
-    genuine = gateway.first(person, signed=False)
+def test_a_fifth_request_with_one_identifier_is_discarded_and_the_first_four_are_answered(server, user, discards):
+    gateway = server.client(UNSIGNED)
+    genuine = gateway.initial_request(user, signed=False)
     forged = [spoofed(genuine) for _ in range(4)]
     for datagram in (genuine, *forged):
         gateway.send(datagram)
@@ -234,68 +233,68 @@ def test_a_fifth_request_under_one_identifier_is_discarded_and_counted_and_the_f
     assert expected == replies_to(gateway, genuine, *forged[:3])
     assert {("unsigned", "identifier_in_use"): 1} == discards()
     gateway.send(genuine)
-    assert [[radius.ACCESS_CHALLENGE]] == replies_to(gateway, genuine), "a retransmission finds its answer"
-    assert gateway.silent()
-    assert 1 == len(house.phones.calls(person.phone))
+    assert [[radius.ACCESS_CHALLENGE]] == replies_to(gateway, genuine), "a retransmission gets its reply"
+    assert gateway.received_nothing()
+    assert 1 == len(server.simulator.calls(user.phone))
 
 
 @pytest.mark.parametrize("secret", [b"the old secret of the gateway", b"the new secret of the gateway"])
-def test_while_a_secret_is_being_changed_both_are_good_and_answers_use_the_one_that_asked(house, person, secret):
-    assert radius.ACCESS_ACCEPT == log_in(house, house.gateway("127.0.0.2", secret=secret), person)
+def test_both_of_two_secrets_are_valid_and_replies_use_that_of_the_request(server, user, secret):
+    assert radius.ACCESS_ACCEPT == log_in(server, server.client("127.0.0.2", secret=secret), user)
 
 
-def uses(house, client):
-    samples = house.samples("radius_voice_secret_uses_total")
+def uses(server, client):
+    samples = server.samples("radius_voice_secret_uses_total")
     return {sample.labels["secret"]: sample.value for sample in samples if sample.labels["client"] == client}
 
 
 @pytest.mark.parametrize(
     ("number", "secret"), [(1, b"the old secret of the gateway"), (2, b"the new secret of the gateway")]
 )
-def test_while_a_secret_is_being_changed_audit_and_metric_say_which_one_a_client_uses(house, person, number, secret):
-    before = uses(house, "rotating")
-    gateway = house.gateway("127.0.0.2", secret=secret)
-    log_in(house, gateway, person)
+def test_audit_and_metric_show_which_of_two_secrets_a_client_uses(server, user, number, secret):
+    before = uses(server, "rotating")
+    gateway = server.client("127.0.0.2", secret=secret)
+    log_in(server, gateway, user)
     gateway.status()
     used = {**before, str(number): before[str(number)] + 3}
-    assert used == uses(house, "rotating")
-    assert [number] * 2 == [record["secret"] for record in house.audit(client="rotating", user=person.name)]
-    assert house.audit(client="rotating", reason="status", secret=number)
+    assert used == uses(server, "rotating")
+    assert [number] * 2 == [record["secret"] for record in server.audit(client="rotating", user=user.name)]
+    assert server.audit(client="rotating", reason="status", secret=number)
 
 
-def test_a_secret_is_changed_in_service_and_audit_and_metric_say_when_the_old_one_may_go(start, pool):
+def test_audit_and_metric_show_when_the_old_secret_can_be_removed(start_server, pool):
     old, new = b"the old secret of the gateway", b"the new secret of the gateway"
 
     def configuration(secrets):
         return CONFIGURATION.replace('["the old secret of the gateway", "the new secret of the gateway"]', secrets)
 
-    person = pool.pop()
-    with start(configuration(old.decode()), [person]) as house:
-        before, after = house.gateway("127.0.0.2", secret=old), house.gateway("127.0.0.2", secret=new)
+    user = pool.pop()
+    with start_server(configuration(old.decode()), [user]) as server:
+        before, after = server.client("127.0.0.2", secret=old), server.client("127.0.0.2", secret=new)
         before.status()
-        assert {} == uses(house, "rotating")
-        house.write(configuration(f"[{old.decode()}, {new.decode()}]"))
-        house.send_signal(signal.SIGHUP)
-        house.line("reloaded", house.stderr)
+        assert {} == uses(server, "rotating")
+        server.write(configuration(f"[{old.decode()}, {new.decode()}]"))
+        server.send_signal(signal.SIGHUP)
+        server.wait_for_line("reloaded", server.stderr)
         before.status()
-        assert {"1": 1, "2": 0} == uses(house, "rotating")
+        assert {"1": 1, "2": 0} == uses(server, "rotating")
         after.status()
-        assert radius.ACCESS_ACCEPT == log_in(house, after, person)
-        assert {"1": 1, "2": 3} == uses(house, "rotating")
-        house.write(configuration(new.decode()))
-        house.send_signal(signal.SIGHUP)
-        house.line("reloaded", house.stderr, times=2)
+        assert radius.ACCESS_ACCEPT == log_in(server, after, user)
+        assert {"1": 1, "2": 3} == uses(server, "rotating")
+        server.write(configuration(new.decode()))
+        server.send_signal(signal.SIGHUP)
+        server.wait_for_line("reloaded", server.stderr, times=2)
         before.send(before.request([], code=radius.STATUS_SERVER))
         after.status()
-        assert before.silent()
-        secrets = [record.get("secret") for record in house.audit(kind="request", client="rotating")]
+        assert before.received_nothing()
+        secrets = [record.get("secret") for record in server.audit(kind="request", client="rotating")]
         assert [None, 1, 2, 2, 2, None] == secrets
 
 
-def test_of_a_client_with_one_secret_nothing_is_said_about_which(house, person):
-    log_in(house, house.gateway(), person)
-    assert {} == uses(house, "gateway")
-    assert [] == [record for record in house.audit(client="gateway") if "secret" in record]
+def test_a_client_with_one_secret_has_no_secret_label(server, user):
+    log_in(server, server.client(), user)
+    assert {} == uses(server, "gateway")
+    assert [] == [record for record in server.audit(client="gateway") if "secret" in record]
 
 
 @pytest.mark.parametrize(
@@ -306,76 +305,76 @@ def test_of_a_client_with_one_secret_nothing_is_said_about_which(house, person):
         ("127.0.1.200", b"the secret of a single room", "room"),
     ],
 )
-def test_the_longest_prefix_decides_who_asks(house, source, secret, name):
-    assert radius.ACCESS_ACCEPT == house.gateway(source, secret=secret).status().code
-    house.settled()  # a record is written before the next packet is looked at
-    assert house.audit(reason="status", client=name, source=source)
-    wider = house.gateway(source, secret=b"the secret of the whole campus" if name != "campus" else SECRET)
+def test_the_longest_prefix_decides_the_client(server, source, secret, name):
+    assert radius.ACCESS_ACCEPT == server.client(source, secret=secret).status().code
+    server.wait_until_processed()  # a record is written before the next packet is looked at
+    assert server.audit(reason="status", client=name, client_address=source)
+    wider = server.client(source, secret=b"the secret of the whole campus" if name != "campus" else SECRET)
     wider.send(wider.request([], code=radius.STATUS_SERVER))
-    house.settled()
-    assert wider.silent()
+    server.wait_until_processed()
+    assert wider.received_nothing()
 
 
-def test_a_gateway_may_ask_by_ipv6(house, person):
-    gateway = Gateway(house.ports[1], "::1")
-    assert radius.ACCESS_ACCEPT == log_in(house, gateway, person)
-    assert "::1" == house.audit(user=person.name)[0]["source"]
+def test_a_gateway_may_use_ipv6(server, user):
+    gateway = RadiusTestClient(server.ports[1], "::1")
+    assert radius.ACCESS_ACCEPT == log_in(server, gateway, user)
+    assert "::1" == server.audit(user=user.name)[0]["client_address"]
     gateway.close()
 
 
-def test_a_wildcard_listener_answers_from_the_address_that_was_asked(house, person):
-    gateway = Gateway(house.ports[0], server="127.0.0.77")
-    assert radius.ACCESS_ACCEPT == log_in(house, gateway, person), "receive() compares the address"
+def test_a_wildcard_listener_answers_from_the_destination_address_of_the_request(server, user):
+    gateway = RadiusTestClient(server.ports[0], server="127.0.0.77")
+    assert radius.ACCESS_ACCEPT == log_in(server, gateway, user), "receive() compares the address"
     gateway.close()
 
 
-def test_a_reply_that_does_not_fit_beside_its_proxy_states_is_discarded_and_hurts_nobody(house, discards):
-    gateway = house.gateway("127.0.0.3")
+def test_a_reply_that_does_not_fit_beside_its_proxy_states_is_discarded(server, discards):
+    gateway = server.client("127.0.0.3")
     hops = [*[(radius.PROXY_STATE, bytes(253))] * 15, (radius.PROXY_STATE, bytes(240))]
     gateway.send(gateway.request(hops, signed=False))
     for _ in range(2):  # these take longer than that one's reject is held back
-        assert radius.ACCESS_REJECT == gateway.ask([(radius.USER_NAME, b"nobody")], "x").code
+        assert radius.ACCESS_REJECT == gateway.exchange([(radius.USER_NAME, b"nobody")], "x").code
     assert {("unsigned", "malformed"): 1} == discards()
-    assert gateway.silent()
-    assert [] == [line for line in house.stderr if "a library complains" in line]
+    assert gateway.received_nothing()
+    assert [] == [line for line in server.stderr if "a library complains" in line]
 
 
-def test_ready_healthy_and_measured(house, person):
-    status, page = get(f"{house.admin}/readyz")
+def test_readiness_health_and_metrics_pages(server, user):
+    status, page = http_get(f"{server.admin}/readyz")
     parts = {"store": "ok", "service": "ok"}
     ready = {"ready": True, "development": True, "warnings": [], "parts": parts}
     assert (200, ready) == (status, json.loads(page))
-    assert 200 == get(f"{house.admin}/healthz")[0]
-    before = house.metric("radius_voice_requests_total", client="gateway", outcome="accept")
-    calls = house.metric("radius_voice_calls_total", provider="twilio", result="placed")
-    duplicates = house.metric("radius_voice_duplicates_total", client="gateway")
-    gateway = house.gateway()
-    first = gateway.first(person)
+    assert 200 == http_get(f"{server.admin}/healthz")[0]
+    before = server.metric("radius_voice_requests_total", client="gateway", outcome="accept")
+    calls = server.metric("radius_voice_calls_total", provider="twilio", result="placed")
+    duplicates = server.metric("radius_voice_duplicates_total", client="gateway")
+    gateway = server.client()
+    first = gateway.initial_request(user)
     gateway.send(first)
     challenge = gateway.receive()
     gateway.send(first)
     gateway.receive()
-    gateway.answer(person, challenge, house.phones.code(person.phone))
-    assert before + 1 == house.metric("radius_voice_requests_total", client="gateway", outcome="accept")
-    assert calls + 1 == house.metric("radius_voice_calls_total", provider="twilio", result="placed")
-    assert duplicates + 1 == house.metric("radius_voice_duplicates_total", client="gateway")
-    assert 1 == house.metric("radius_voice_development")
+    gateway.respond(user, challenge, server.simulator.code(user.phone))
+    assert before + 1 == server.metric("radius_voice_requests_total", client="gateway", outcome="accept")
+    assert calls + 1 == server.metric("radius_voice_calls_total", provider="twilio", result="placed")
+    assert duplicates + 1 == server.metric("radius_voice_duplicates_total", client="gateway")
+    assert 1 == server.metric("radius_voice_development")
 
 
-def test_what_is_written_for_people_is_checked_for_secrets_by_this_test_too(house, person):
-    gateway = house.gateway()
-    gateway.ask([(radius.USER_NAME, person.password.encode())], "x")  # a password where the name belongs
-    log_in(house, gateway, person)
-    assert [] == house.leaks()
-    house.stderr.append(person.phone)
-    assert [person.phone, person.phone.lstrip("+")] == sorted(house.leaks())
-    house.stderr.pop()
+def test_the_leak_check_of_server_process_detects_secrets(server, user):
+    gateway = server.client()
+    gateway.exchange([(radius.USER_NAME, user.password.encode())], "x")  # a password where the name belongs
+    log_in(server, gateway, user)
+    assert [] == server.leaked_secrets()
+    server.stderr.append(user.phone)
+    assert [user.phone, user.phone.lstrip("+")] == sorted(server.leaked_secrets())
+    server.stderr.pop()
 
 
-def test_a_password_hidden_with_the_wrong_secret_is_a_wrong_password(house, person):
-    gateway = house.gateway("127.0.0.3")
+def test_a_password_hidden_with_the_wrong_secret_is_a_wrong_password(server, user):
+    gateway = server.client("127.0.0.3")
     authenticator = bytes(range(16))
-    hidden = hide(person.password.encode(), b"another secret than that", authenticator)
-    attributes = [(radius.USER_NAME, person.name.encode()), (radius.USER_PASSWORD, hidden)]
-    assert radius.ACCESS_REJECT == gateway.ask(attributes, signed=False, authenticator=authenticator).code
-    assert ["wrong_password"] == house.reasons(person)
+    hidden = hide(user.password.encode(), b"another secret than that", authenticator)
+    attributes = [(radius.USER_NAME, user.name.encode()), (radius.USER_PASSWORD, hidden)]
+    assert radius.ACCESS_REJECT == gateway.exchange(attributes, signed=False, authenticator=authenticator).code
+    assert ["wrong_password"] == server.reasons(user)

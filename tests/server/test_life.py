@@ -1,4 +1,4 @@
-"""How a running server changes and ends: reloads, drains, overload, and a provider that is slow or gone."""
+"""Reloads, drains, overload, and a slow or unavailable provider."""
 
 import signal
 import time
@@ -18,189 +18,195 @@ NOWHERE = "http://127.0.0.1:1"
 
 
 @pytest.fixture
-def people(make_person):
-    return [make_person() for _ in range(4)]
+def users(make_user):
+    return [make_user() for _ in range(4)]
 
 
-def reload(house, configuration):
-    """Read another configuration; the line that tells how that went."""
-    house.write(configuration)
-    house.send_signal(signal.SIGHUP)
+def reload(server, configuration):
+    """Write another configuration and reload it."""
+    server.write(configuration)
+    server.send_signal(signal.SIGHUP)
 
 
-def test_a_reload_lets_a_new_client_in_and_a_bad_file_changes_nothing(start, people):
-    anne, bob, carl, _ = people
-    with start(CONFIGURATION, people) as house:
-        newcomer, gateway = house.gateway("127.0.0.2"), house.gateway()
-        newcomer.send(newcomer.first(anne))
-        house.settled()
-        assert newcomer.silent()
-        before = gateway.begin(bob)
-        old_code = house.phones.code(bob.phone)
+def test_a_reload_adds_a_client_and_an_invalid_file_changes_nothing(start_server, users):
+    alice, bob, carol, _ = users
+    with start_server(CONFIGURATION, users) as server:
+        newcomer, gateway = server.client("127.0.0.2"), server.client()
+        newcomer.send(newcomer.initial_request(alice))
+        server.wait_until_processed()
+        assert newcomer.received_nothing()
+        before = gateway.start_login(bob)
+        old_code = server.simulator.code(bob.phone)
 
-        reload(house, CONFIGURATION + NEWCOMER + EIGHT_DIGITS)
-        house.line("reloaded", house.stderr)
-        challenge = newcomer.begin(anne)
-        assert 8 == len(house.phones.code(anne.phone))
-        assert radius.ACCESS_ACCEPT == newcomer.answer(anne, challenge, house.phones.code(anne.phone)).code
+        reload(server, CONFIGURATION + NEWCOMER + EIGHT_DIGITS)
+        server.wait_for_line("reloaded", server.stderr)
+        challenge = newcomer.start_login(alice)
+        assert 8 == len(server.simulator.code(alice.phone))
+        assert radius.ACCESS_ACCEPT == newcomer.respond(alice, challenge, server.simulator.code(alice.phone)).code
         assert 6 == len(old_code)
-        assert radius.ACCESS_ACCEPT == gateway.answer(bob, before, old_code).code, "a login begun before the reload"
+        assert radius.ACCESS_ACCEPT == gateway.respond(bob, before, old_code).code, "a login started before the reload"
 
-        reload(house, CONFIGURATION + "  broken: {adress: 127.0.0.3}\n")
-        bad = house.path.read_text().count("\n")
-        told = house.line("reload_failed", house.stderr)
-        assert f"{house.path}:{bad}: clients.broken.adress" in told
-        assert 1 == house.metric("radius_voice_reloads_total", result="failed")
-        assert 1 == house.metric("radius_voice_reloads_total", result="ok")
+        reload(server, CONFIGURATION + "  broken: {adress: 127.0.0.3}\n")
+        bad = server.path.read_text().count("\n")
+        line = server.wait_for_line("reload_failed", server.stderr)
+        assert f"{server.path}:{bad}: clients.broken.adress" in line
+        assert 1 == server.metric("radius_voice_reloads_total", result="failed")
+        assert 1 == server.metric("radius_voice_reloads_total", result="ok")
         assert radius.ACCESS_ACCEPT == newcomer.status().code, "the configuration before it holds"
-        newcomer.begin(carl)
-        assert 8 == len(house.phones.code(carl.phone))
-        assert 1 == len(house.audit(kind="lifecycle", what="reload_failed"))
+        newcomer.start_login(carol)
+        assert 8 == len(server.simulator.code(carol.phone))
+        assert 1 == len(server.audit(kind="service", event="reload_failed"))
 
 
-def test_a_reload_says_what_needs_a_restart(start, people):
-    with start(CONFIGURATION, people) as house:
-        reload(house, CONFIGURATION.replace("127.0.0.1:0", "127.0.0.9:0"))
-        assert "needs a restart: server.listen" in house.line("reloaded", house.stderr)
-        assert radius.ACCESS_ACCEPT == house.gateway().status().code
+def test_a_reload_reports_what_needs_a_restart(start_server, users):
+    with start_server(CONFIGURATION, users) as server:
+        reload(server, CONFIGURATION.replace("127.0.0.1:0", "127.0.0.9:0"))
+        assert "needs a restart: server.listen" in server.wait_for_line("reloaded", server.stderr)
+        assert radius.ACCESS_ACCEPT == server.client().status().code
 
 
-def test_a_client_that_a_reload_removes_hears_nothing_more_but_its_login_in_flight_ends(start, people, slow_phones):
-    anne = people[0]
-    with start(CONFIGURATION + NEWCOMER, people, phones=slow_phones) as house:
-        newcomer = house.gateway("127.0.0.2")
-        newcomer.send(newcomer.first(anne))
-        house.settled()
-        reload(house, CONFIGURATION)
-        house.line("reloaded", house.stderr)
-        assert newcomer.silent()
+def test_a_client_that_a_reload_removes_gets_no_response_except_to_its_session_in_progress(
+    start_server, users, slow_simulator
+):
+    alice = users[0]
+    with start_server(CONFIGURATION + NEWCOMER, users, simulator=slow_simulator) as server:
+        newcomer = server.client("127.0.0.2")
+        newcomer.send(newcomer.initial_request(alice))
+        server.wait_until_processed()
+        reload(server, CONFIGURATION)
+        server.wait_for_line("reloaded", server.stderr)
+        assert newcomer.received_nothing()
         challenge = newcomer.receive()
         assert radius.ACCESS_CHALLENGE == challenge.code
-        newcomer.send(newcomer.second(anne, challenge, slow_phones.code(anne.phone)))
-        house.settled()
-        assert newcomer.silent()
+        newcomer.send(newcomer.challenge_response(alice, challenge, slow_simulator.code(alice.phone)))
+        server.wait_until_processed()
+        assert newcomer.received_nothing()
 
 
-def test_sigterm_answers_what_was_taken_and_takes_no_more(start, people, slow_phones):
-    anne, bob, carl, _ = people
-    with start(CONFIGURATION, people, phones=slow_phones) as house:
-        gateway, late = house.gateway(), house.gateway()
-        gateway.send(gateway.first(anne))
+def test_sigterm_answers_accepted_requests_and_accepts_no_new_ones(start_server, users, slow_simulator):
+    alice, bob, carol, _ = users
+    with start_server(CONFIGURATION, users, simulator=slow_simulator) as server:
+        gateway, late = server.client(), server.client()
+        gateway.send(gateway.initial_request(alice))
         gateway.send(gateway.request([(radius.USER_NAME, bob.name.encode())], "not the password"))
-        house.settled()
-        house.send_signal(signal.SIGTERM)
-        house.line("draining", house.stderr)
-        late.send(late.first(carl))
+        server.wait_until_processed()
+        server.send_signal(signal.SIGTERM)
+        server.wait_for_line("draining", server.stderr)
+        late.send(late.initial_request(carol))
         assert {radius.ACCESS_CHALLENGE, radius.ACCESS_REJECT} == {gateway.receive().code, gateway.receive().code}
-        assert 0 == house.wait()
-        assert late.silent()
-        lives = [each["what"] for each in house.audit(kind="lifecycle") if each["what"] != "warning"]
+        assert 0 == server.wait()
+        assert late.received_nothing()
+        lives = [each["event"] for each in server.audit(kind="service") if each["event"] != "warning"]
         assert ["started", "draining", "stopped"] == lives
-        (called,) = house.audit(kind="call")
+        (called,) = server.audit(kind="call")
         assert "placed" == called["result"]
-    assert (1, 0) == (len(slow_phones.calls(anne.phone)), len(slow_phones.calls(carl.phone)))
+    assert (1, 0) == (len(slow_simulator.calls(alice.phone)), len(slow_simulator.calls(carol.phone)))
 
 
-def test_a_duplicate_while_the_provider_thinks_is_silent_and_never_rings_twice(start, people, slow_phones):
-    anne = people[0]
-    with start(CONFIGURATION, people, phones=slow_phones) as house:
-        gateway = house.gateway()
-        first = gateway.first(anne)
+def test_a_duplicate_during_a_slow_placement_gets_no_response_and_places_no_call(start_server, users, slow_simulator):
+    alice = users[0]
+    with start_server(CONFIGURATION, users, simulator=slow_simulator) as server:
+        gateway = server.client()
+        first = gateway.initial_request(alice)
         for _ in range(3):
             gateway.send(first)
-        house.settled()
-        assert gateway.silent()
-        assert 2 == house.metric("radius_voice_discards_total", client="gateway", reason="duplicate")
-        assert 2 == house.metric("radius_voice_duplicates_total", client="gateway")
+        server.wait_until_processed()
+        assert gateway.received_nothing()
+        assert 2 == server.metric("radius_voice_discards_total", client="gateway", reason="duplicate")
+        assert 2 == server.metric("radius_voice_duplicates_total", client="gateway")
         challenge = gateway.receive()
-        house.settled()
-        assert gateway.silent()
-        assert 1 == len(slow_phones.calls(anne.phone))
-        assert radius.ACCESS_ACCEPT == gateway.answer(anne, challenge, slow_phones.code(anne.phone)).code
+        server.wait_until_processed()
+        assert gateway.received_nothing()
+        assert 1 == len(slow_simulator.calls(alice.phone))
+        assert radius.ACCESS_ACCEPT == gateway.respond(alice, challenge, slow_simulator.code(alice.phone)).code
 
 
-def test_a_login_that_joins_while_the_provider_thinks_rings_once(start, people, slow_phones):
-    anne = people[0]
-    with start(CONFIGURATION, people, phones=slow_phones) as house:
-        gateway, other = house.gateway(), house.gateway()
-        gateway.send(gateway.first(anne))
-        house.settled()
-        joined = other.begin(anne)
+def test_a_request_that_joins_during_a_slow_placement_places_no_call(start_server, users, slow_simulator):
+    alice = users[0]
+    with start_server(CONFIGURATION, users, simulator=slow_simulator) as server:
+        gateway, other = server.client(), server.client()
+        gateway.send(gateway.initial_request(alice))
+        server.wait_until_processed()
+        joined = other.start_login(alice)
         assert radius.ACCESS_CHALLENGE == gateway.receive().code
-        assert 1 == len(slow_phones.calls(anne.phone))
-        assert radius.ACCESS_ACCEPT == other.answer(anne, joined, slow_phones.code(anne.phone)).code
+        assert 1 == len(slow_simulator.calls(alice.phone))
+        assert radius.ACCESS_ACCEPT == other.respond(alice, joined, slow_simulator.code(alice.phone)).code
 
 
-def test_a_slow_provider_is_waited_for_until_answer_within(start, people, slow_phones):
-    anne = people[0]
-    with start(CONFIGURATION.replace("tests}", "tests, answer_within: 0.4s}"), people, phones=slow_phones) as house:
-        gateway = house.gateway()
+def test_the_server_waits_for_a_slow_provider_until_response_timeout(start_server, users, slow_simulator):
+    alice = users[0]
+    with start_server(
+        CONFIGURATION.replace("tests}", "tests, response_timeout: 0.4s}"), users, simulator=slow_simulator
+    ) as server:
+        gateway = server.client()
         begun = time.monotonic()
-        challenge = gateway.begin(anne)
+        challenge = gateway.start_login(alice)
         assert time.monotonic() - begun >= 0.4
-        assert ["calling"] == house.reasons(anne)
-        assert [] == house.audit(kind="call"), "the call had not been taken yet"
+        assert ["call_pending"] == server.reasons(alice)
+        assert [] == server.audit(kind="call"), "the call had not been taken yet"
         assert radius.ACCESS_CHALLENGE == challenge.code
 
 
-def test_a_call_that_a_slow_provider_places_late_is_good(start, people, slow_phones):
-    anne = people[0]
-    with start(CONFIGURATION.replace("tests}", "tests, answer_within: 0.2s}"), people, phones=slow_phones) as house:
-        gateway = house.gateway()
-        challenge = gateway.begin(anne)
-        again = gateway.answer(anne, challenge, "phone")
-        assert radius.ACCESS_CHALLENGE == again.code, "nobody knows the call yet, so it cannot be replaced"
-        assert "cannot_redial" == house.reasons(anne)[-1]
-        house.process.send_signal(signal.SIGTERM)
-        assert 0 == house.wait(), "the ring ends before the server does"
-        assert ["placed"] == [call["result"] for call in house.audit(kind="call")]
-    assert 1 == len(slow_phones.calls(anne.phone))
+def test_a_call_that_a_slow_provider_places_late_can_be_used(start_server, users, slow_simulator):
+    alice = users[0]
+    with start_server(
+        CONFIGURATION.replace("tests}", "tests, response_timeout: 0.2s}"), users, simulator=slow_simulator
+    ) as server:
+        gateway = server.client()
+        challenge = gateway.start_login(alice)
+        again = gateway.respond(alice, challenge, "phone")
+        assert radius.ACCESS_CHALLENGE == again.code, "the call has no reference yet, so it cannot be replaced"
+        assert "redial_unavailable" == server.reasons(alice)[-1]
+        server.process.send_signal(signal.SIGTERM)
+        assert 0 == server.wait(), "the ring ends before the server does"
+        assert ["placed"] == [call["result"] for call in server.audit(kind="call")]
+    assert 1 == len(slow_simulator.calls(alice.phone))
 
 
-def test_a_provider_that_is_gone_is_a_reject_and_an_alarm_for_people(start, people):
-    anne = people[0]
-    with start(CONFIGURATION, people, phones=NOWHERE) as house:
-        reply = house.gateway().begin(anne)
+def test_an_unavailable_provider_is_a_reject_and_an_alarm(start_server, users):
+    alice = users[0]
+    with start_server(CONFIGURATION, users, simulator=NOWHERE) as server:
+        reply = server.client().start_login(alice)
         assert (radius.ACCESS_REJECT, b"Login refused.") == (reply.code, reply.first(radius.REPLY_MESSAGE))
-        assert ["delivery_failed"] == house.reasons(anne)
-        (call,) = house.audit(kind="call")
+        assert ["delivery_failed"] == server.reasons(alice)
+        (call,) = server.audit(kind="call")
         assert "not_placed" == call["result"]
-        assert "connection refused" in house.line("not_placed", house.stderr)
-        assert 1 == house.metric("radius_voice_calls_total", provider="twilio", result="not_placed")
+        assert "connection refused" in server.wait_for_line("not_placed", server.stderr)
+        assert 1 == server.metric("radius_voice_calls_total", provider="twilio", result="not_placed")
 
 
-def test_under_overload_answers_go_first_and_what_does_not_fit_is_dropped_and_counted(start, people, slow_phones):
-    anne, bob, carl, dora = people
-    few = CONFIGURATION.replace("reject_delay: 0.3s", "max_in_flight: 1, max_waiting: 2")
-    with start(few, people, phones=slow_phones) as house:
-        gateway = house.gateway()
-        challenge = gateway.begin(anne)
-        code = slow_phones.code(anne.phone)
-        gateway.send(gateway.first(bob))  # in flight
-        gateway.send(gateway.first(carl))  # waits
-        gateway.send(gateway.first(dora))  # waits, until somebody with a code comes
-        answer = gateway.second(anne, challenge, code)
+def test_overload_prefers_challenge_responses_and_counts_drops(start_server, users, slow_simulator):
+    alice, bob, carol, dave = users
+    few = CONFIGURATION.replace("reject_delay: 0.3s", "max_concurrent: 1, max_queued: 2")
+    with start_server(few, users, simulator=slow_simulator) as server:
+        gateway = server.client()
+        challenge = gateway.start_login(alice)
+        code = slow_simulator.code(alice.phone)
+        gateway.send(gateway.initial_request(bob))  # in flight
+        gateway.send(gateway.initial_request(carol))  # waits
+        gateway.send(gateway.initial_request(dave))  # queued, and dropped for the challenge response
+        answer = gateway.challenge_response(alice, challenge, code)
         gateway.send(answer)
-        house.settled()
-        assert 1 == house.metric("radius_voice_discards_total", client="gateway", reason="overload")
+        server.wait_until_processed()
+        assert 1 == server.metric("radius_voice_discards_total", client="gateway", reason="overload")
         replies = [gateway.receive() for _ in range(3)]
         codes = [radius.ACCESS_CHALLENGE, radius.ACCESS_ACCEPT, radius.ACCESS_CHALLENGE]
         assert codes == [reply.code for reply in replies]
         assert radius.decode(answer).identifier == replies[1].identifier
-        assert [1, 1, 1, 0] == [len(slow_phones.calls(person.phone)) for person in people]
+        assert [1, 1, 1, 0] == [len(slow_simulator.calls(user.phone)) for user in users]
 
 
-def test_who_waited_past_answer_within_is_not_dialled(start, people, slow_phones):
-    anne, bob, *_ = people
-    few = CONFIGURATION.replace("reject_delay: 0.3s", "max_in_flight: 1")
-    hasty = "  hasty: {address: 127.0.0.2, secret: a shared secret of the tests, answer_within: 0.2s}\n"
-    with start(few + hasty, people, phones=slow_phones) as house:
-        patient, impatient = house.gateway(), house.gateway("127.0.0.2")
-        patient.send(patient.first(anne))
-        house.settled()
-        impatient.send(impatient.first(bob))
+def test_a_request_queued_past_response_timeout_places_no_call(start_server, users, slow_simulator):
+    alice, bob, *_ = users
+    few = CONFIGURATION.replace("reject_delay: 0.3s", "max_concurrent: 1")
+    hasty = "  hasty: {address: 127.0.0.2, secret: a shared secret of the tests, response_timeout: 0.2s}\n"
+    with start_server(few + hasty, users, simulator=slow_simulator) as server:
+        patient, impatient = server.client(), server.client("127.0.0.2")
+        patient.send(patient.initial_request(alice))
+        server.wait_until_processed()
+        impatient.send(impatient.initial_request(bob))
         assert radius.ACCESS_CHALLENGE == patient.receive().code
-        house.settled()
-        assert 1 == house.metric("radius_voice_discards_total", client="hasty", reason="overload")
-        assert impatient.silent()
-        assert [] == slow_phones.calls(bob.phone)
+        server.wait_until_processed()
+        assert 1 == server.metric("radius_voice_discards_total", client="hasty", reason="overload")
+        assert impatient.received_nothing()
+        assert [] == slow_simulator.calls(bob.phone)

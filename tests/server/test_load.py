@@ -1,4 +1,4 @@
-"""What nobody who logs in may notice: a restart and reloads, under load, by one process and by several."""
+"""A restart and reloads under load disturb no login, with one process and with several."""
 
 import signal
 import time
@@ -11,34 +11,36 @@ import pytest
 
 from radius_voice.identity.passwords import CHEAPEST, hash_password
 from radius_voice.radius import packet as radius
-from tests.server.house import PATIENCE, Gateway, House, Person
-from tests.server.test_workers import Workers
-from tests.stores.redis_server import free_port, until
+from tests.support.network import free_port
+from tests.support.polling import wait_until
+from tests.support.program_process import TIMEOUT
+from tests.support.radius_test_client import RadiusTestClient
+from tests.support.server_process import ConfiguredUser, ServerProcess, WorkersProcess
 
 CONFIGURATION = """\
 server: {listen: ["udp://127.0.0.1:PORT"], workers: WORKERS, reject_delay: 0.3s}
 clients:
-  gateway: {address: 127.0.1.0/24, secret: a shared secret of the tests, answer_within: 20s}
+  gateway: {address: 127.0.1.0/24, secret: a shared secret of the tests, response_timeout: 20s}
 policies: {default: {first_factor: none, directory: people, challenge: {digits: 8}}}
-limits: {calls: {client: off, country: off, all: off}}
+limits: {calls: {client: off, country: off, total: off}}
 """
 
 
-class Caller(Person):
-    """Somebody whose password the gateway has checked."""
+class Caller(ConfiguredUser):
+    """A user whose password the gateway verifies. The hash is cheap, because the server does not use it."""
 
     @cached_property
     def hashed(self):
         return hash_password(self.password, CHEAPEST)
 
 
-class Crowd:
-    """People who log in, each through a gateway of their own. `servers` counts those that have served them."""
+class LoginLoad:
+    """Concurrent logins, each through its own client. `servers` counts the servers started so far."""
 
-    def __init__(self, make_person, count, phones):
-        self.people = [Caller(**vars(make_person())) for _ in range(count)]
-        self.phones = phones
-        self.inside = []
+    def __init__(self, make_user, count, simulator):
+        self.users = [Caller(**vars(make_user())) for _ in range(count)]
+        self.simulator = simulator
+        self.finished = []
         self.servers = 1
 
     @contextmanager
@@ -46,27 +48,27 @@ class Crowd:
         """So many at a time; at the end all of them are in."""
         with ThreadPoolExecutor(at_once) as pool:
             logins = [
-                pool.submit(self._log_in, Gateway(port, f"127.0.1.{number}"), person)
-                for number, person in enumerate(self.people, 1)
+                pool.submit(self._log_in, RadiusTestClient(port, f"127.0.1.{number}"), user)
+                for number, user in enumerate(self.users, 1)
             ]
             yield logins
             assert {radius.ACCESS_ACCEPT} == {login.result() for login in logins}
 
-    def _log_in(self, gateway, person):
+    def _log_in(self, gateway, user):
         try:
-            challenge = self._ask(gateway, gateway.first(person))
-            code = self.phones.code(person.phone)
-            return self._ask(gateway, gateway.second(person, challenge, code)).code
+            challenge = self._ask(gateway, gateway.initial_request(user))
+            code = self.simulator.code(user.phone)
+            return self._ask(gateway, gateway.challenge_response(user, challenge, code)).code
         finally:
             gateway.close()
-            self.inside.append(person)
+            self.finished.append(user)
 
     def _ask(self, gateway, octets):
-        """The answer to a packet; what got none is sent again once another server is there."""
+        """The reply to a packet. It is sent again when another server has started."""
         asked = self.servers
         gateway.send(octets)
         gateway.sock.settimeout(0.2)
-        over = time.monotonic() + 2 * PATIENCE
+        over = time.monotonic() + 2 * TIMEOUT
         while time.monotonic() < over:
             try:
                 return gateway.receive()
@@ -77,53 +79,58 @@ class Crowd:
         raise AssertionError("a login got no answer")
 
     def calls(self):
-        return [len(self.phones.calls(person.phone)) for person in self.people]
+        return [len(self.simulator.calls(user.phone)) for user in self.users]
+
+
+class RestartableServer:
+    """A server of one process or several, which can be started again with the same directory and port."""
+
+    def __init__(self, directory, simulator, workers):
+        self.port, self.workers = free_port(), workers
+        self.configuration = CONFIGURATION.replace("PORT", str(self.port)).replace("WORKERS", str(workers))
+        self._directory, self._simulator = directory, simulator
+        self.processes: list[ServerProcess] = []
+
+    def start(self, users):
+        kind = WorkersProcess if self.workers > 1 else ServerProcess
+        self.processes.append(kind(self._directory, self._simulator, self.configuration, users))
+        return self.processes[-1]
 
 
 @pytest.fixture(params=[1, 2])
-def serve(request, slow_phones, tmp_path):
-    """Starts a server of one process or two, again and again in the same folder, and the port it has."""
-    port = free_port()
-    configuration = CONFIGURATION.replace("PORT", str(port)).replace("WORKERS", str(request.param))
-    houses = []
-
-    def serving(people):
-        kind = Workers if request.param > 1 else House
-        houses.append(kind(tmp_path, slow_phones, configuration, people))
-        return houses[-1]
-
-    serving.port, serving.workers, serving.configuration = port, request.param, configuration
-    yield serving
-    for house in houses:
-        house.kill()
+def restartable(request, slow_simulator, tmp_path):
+    server = RestartableServer(tmp_path, slow_simulator, request.param)
+    yield server
+    for process in server.processes:
+        process.kill()
 
 
-def test_a_restart_under_load_loses_no_login_that_was_taken(serve, slow_phones, make_person):
-    crowd = Crowd(make_person, 40, slow_phones)
-    house = serve(crowd.people)
-    with crowd.logging_in(serve.port, at_once=20):
-        until(lambda: len(crowd.inside) >= 5, "some are inside and most are not")
-        house.send_signal(signal.SIGTERM)
-        assert 0 == house.wait()
-        house = serve(crowd.people)
-        crowd.servers += 1
-    assert 0 == house.stop()
-    assert [1] * 40 == crowd.calls()
-    answered = Counter(record["source"] for record in house.audit(kind="request"))
-    assert dict.fromkeys(answered, 2) == answered, "what was taken before the end was asked again after it"
+def test_a_restart_under_load_loses_no_accepted_login(restartable, slow_simulator, make_user):
+    load = LoginLoad(make_user, 40, slow_simulator)
+    server = restartable.start(load.users)
+    with load.logging_in(restartable.port, at_once=20):
+        wait_until(lambda: len(load.finished) >= 5, "some are inside and most are not")
+        server.send_signal(signal.SIGTERM)
+        assert 0 == server.wait()
+        server = restartable.start(load.users)
+        load.servers += 1
+    assert 0 == server.stop()
+    assert [1] * 40 == load.calls()
+    answered = Counter(record["client_address"] for record in server.audit(kind="request"))
+    assert dict.fromkeys(answered, 2) == answered, "a request accepted before the stop was sent again after it"
 
 
-def test_reloads_under_load_lose_no_login(serve, slow_phones, make_person):
-    crowd = Crowd(make_person, 200, slow_phones)
-    house = serve(crowd.people)
-    with crowd.logging_in(serve.port, at_once=100) as logins:
+def test_reloads_under_load_lose_no_login(restartable, slow_simulator, make_user):
+    load = LoginLoad(make_user, 200, slow_simulator)
+    server = restartable.start(load.users)
+    with load.logging_in(restartable.port, at_once=100) as logins:
         reloads = 0
         while reloads < 3 or not all(login.done() for login in logins):
             reloads += 1
-            house.write(serve.configuration.replace("digits: 8", f"digits: {8 + reloads % 2}"))
-            house.send_signal(signal.SIGHUP)
-            house.line("reloaded", house.stderr, times=reloads * serve.workers)
-    assert 0 == house.stop()
-    assert {8, 9} == {len(slow_phones.code(person.phone)) for person in crowd.people}
-    assert [1] * 200 == crowd.calls()
-    assert 400 == len(house.audit(kind="request"))
+            server.write(restartable.configuration.replace("digits: 8", f"digits: {8 + reloads % 2}"))
+            server.send_signal(signal.SIGHUP)
+            server.wait_for_line("reloaded", server.stderr, times=reloads * restartable.workers)
+    assert 0 == server.stop()
+    assert {8, 9} == {len(slow_simulator.code(user.phone)) for user in load.users}
+    assert [1] * 200 == load.calls()
+    assert 400 == len(server.audit(kind="request"))

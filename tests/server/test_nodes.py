@@ -1,4 +1,4 @@
-"""Several nodes that share one Redis are one server to gateways and people."""
+"""Several nodes that share one Redis act as one server."""
 
 import json
 import re
@@ -8,8 +8,10 @@ import socket
 import pytest
 
 from radius_voice.radius import packet as radius
-from tests.server.house import PATIENCE, House, get
-from tests.stores.redis_server import RedisServer
+from tests.support.network import http_get
+from tests.support.program_process import TIMEOUT
+from tests.support.redis_server import RedisServer
+from tests.support.server_process import ServerProcess
 
 CONFIGURATION = """\
 server:
@@ -24,144 +26,144 @@ store: {type: redis, servers: ["127.0.0.1:PORT"], timeout: 0.3s}
 
 @pytest.fixture
 def redis(tmp_path):
-    server = RedisServer(tmp_path / "redis", "--appendonly", "yes", "--appendfsync", "always")
-    yield server
-    server.close()
+    node = RedisServer(tmp_path / "redis", "--appendonly", "yes", "--appendfsync", "always")
+    yield node
+    node.close()
 
 
 @pytest.fixture
-def anne(make_person):
-    return make_person()
+def alice(make_user):
+    return make_user()
 
 
 @pytest.fixture
-def nodes(start, redis, anne):
+def nodes(start_server, redis, alice):
     configuration = CONFIGURATION.replace("PORT", str(redis.port))
-    with start(configuration, [anne]) as one, start(configuration, [anne]) as other:
+    with start_server(configuration, [alice]) as one, start_server(configuration, [alice]) as other:
         yield one, other
 
 
-def test_a_login_begins_on_one_node_and_ends_on_another(nodes, phones, anne):
+def test_a_login_begins_on_one_node_and_ends_on_another(nodes, simulator, alice):
     one, other = nodes
-    challenge = one.gateway().begin(anne)
+    challenge = one.client().start_login(alice)
     assert radius.ACCESS_CHALLENGE == challenge.code
-    joined = other.gateway().begin(anne)
+    joined = other.client().start_login(alice)
     assert radius.ACCESS_CHALLENGE == joined.code
-    assert 1 == len(phones.calls(anne.phone))
-    assert radius.ACCESS_ACCEPT == other.gateway().answer(anne, challenge, phones.code(anne.phone)).code
-    assert radius.ACCESS_REJECT == one.gateway().answer(anne, joined, phones.code(anne.phone)).code
+    assert 1 == len(simulator.calls(alice.phone))
+    assert radius.ACCESS_ACCEPT == other.client().respond(alice, challenge, simulator.code(alice.phone)).code
+    assert radius.ACCESS_REJECT == one.client().respond(alice, joined, simulator.code(alice.phone)).code
 
 
-def test_redis_that_is_gone_is_silence_and_what_it_knew_counts_again(nodes, redis, phones, anne):
+def test_an_unavailable_redis_gives_no_response_and_its_state_is_valid_again_later(nodes, redis, simulator, alice):
     one, other = nodes
-    gateway = one.gateway()
-    challenge = gateway.begin(anne)
+    gateway = one.client()
+    challenge = gateway.start_login(alice)
     redis.kill()
-    gateway.send(gateway.second(anne, challenge, "000000"))
-    one.line("store_unavailable", one.stderr)
-    assert gateway.silent()
-    status, page = get(f"{one.admin}/readyz")
-    assert (503, True) == (status, "out of reach" in json.dumps(json.loads(page)))
+    gateway.send(gateway.challenge_response(alice, challenge, "000000"))
+    one.wait_for_line("store_unavailable", one.stderr)
+    assert gateway.received_nothing()
+    status, page = http_get(f"{one.admin}/readyz")
+    assert (503, True) == (status, "unavailable" in json.dumps(json.loads(page)))
     redis.start()
-    assert radius.ACCESS_ACCEPT == other.gateway().answer(anne, challenge, phones.code(anne.phone)).code
+    assert radius.ACCESS_ACCEPT == other.client().respond(alice, challenge, simulator.code(alice.phone)).code
 
 
 # A node is killed at every step
 
 
 @pytest.fixture
-def victim(redis, anne, phones, tmp_path):
+def victim(redis, alice, simulator, tmp_path):
     """Starts a node that will be killed: `victim(phones)`."""
     victims = []
 
-    def started(phones=phones):
+    def started(simulator=simulator):
         (tmp_path / "victim").mkdir()
-        victims.append(House(tmp_path / "victim", phones, CONFIGURATION.replace("PORT", str(redis.port)), [anne]))
+        victims.append(
+            ServerProcess(tmp_path / "victim", simulator, CONFIGURATION.replace("PORT", str(redis.port)), [alice])
+        )
         return victims[-1]
 
     yield started
-    for house in victims:
-        house.kill()
+    for node in victims:
+        node.kill()
 
 
 @pytest.fixture
-def survivor(start, redis, anne):
-    with start(CONFIGURATION.replace("PORT", str(redis.port)), [anne]) as house:
-        yield house
+def survivor(start_server, redis, alice):
+    with start_server(CONFIGURATION.replace("PORT", str(redis.port)), [alice]) as node:
+        yield node
 
 
 @pytest.fixture
-def deaf_provider():
-    """A provider that takes requests and never says anything."""
+def hanging_provider():
+    """A provider that accepts requests and never responds."""
     with socket.create_server(("127.0.0.1", 0)) as provider:
-        provider.settimeout(PATIENCE)
+        provider.settimeout(TIMEOUT)
         yield provider
 
 
-def test_after_a_death_while_the_call_was_asked_for_nobody_rings_again(victim, start, redis, anne, deaf_provider):
-    url = f"http://127.0.0.1:{deaf_provider.getsockname()[1]}"
+def test_a_node_killed_during_placement_leads_to_no_second_call(victim, start_server, redis, alice, hanging_provider):
+    url = f"http://127.0.0.1:{hanging_provider.getsockname()[1]}"
     configuration = CONFIGURATION.replace("PORT", str(redis.port))
-    house = victim(url)
-    with start(configuration, [anne], phones=url) as survivor:
-        gateway = house.gateway()
-        gateway.send(gateway.first(anne))
-        asked, _ = deaf_provider.accept()
+    node = victim(url)
+    with start_server(configuration, [alice], simulator=url) as survivor:
+        gateway = node.client()
+        gateway.send(gateway.initial_request(alice))
+        asked, _ = hanging_provider.accept()
         with asked:
             assert re.match(rb"POST .*/Calls\.json", asked.recv(100))
-            house.kill()
-        challenge = survivor.gateway().begin(anne)
+            node.kill()
+        challenge = survivor.client().start_login(alice)
         assert radius.ACCESS_CHALLENGE == challenge.code
         for _ in range(2):
-            challenge = survivor.gateway().answer(anne, challenge, "000000")
-        assert radius.ACCESS_REJECT == survivor.gateway().answer(anne, challenge, "000000").code
-        assert radius.ACCESS_REJECT == survivor.gateway().begin(anne).code
-        assert ["joined", "wrong_code", "wrong_code", "no_tries", "busy"] == survivor.reasons(anne)
-        deaf_provider.setblocking(False)
+            challenge = survivor.client().respond(alice, challenge, "000000")
+        assert radius.ACCESS_REJECT == survivor.client().respond(alice, challenge, "000000").code
+        assert radius.ACCESS_REJECT == survivor.client().start_login(alice).code
+        assert ["joined", "wrong_code", "wrong_code", "no_attempts_left", "busy"] == survivor.reasons(alice)
+        hanging_provider.setblocking(False)
         with pytest.raises(BlockingIOError):
-            deaf_provider.accept()
+            hanging_provider.accept()
 
 
-def test_after_a_death_in_mid_call_the_gateway_fails_over_and_the_login_goes_on(victim, survivor, phones, anne):
-    house = victim()
-    challenge = house.gateway().begin(anne)
-    house.kill()
-    joined = survivor.gateway().begin(anne)
-    wrong = survivor.gateway().answer(anne, challenge, "000000")
+def test_a_gateway_fails_over_during_a_call_and_the_login_continues(victim, survivor, simulator, alice):
+    node = victim()
+    challenge = node.client().start_login(alice)
+    node.kill()
+    joined = survivor.client().start_login(alice)
+    wrong = survivor.client().respond(alice, challenge, "000000")
     assert radius.ACCESS_CHALLENGE == wrong.code
-    code = phones.code(anne.phone)
-    assert radius.ACCESS_ACCEPT == survivor.gateway().answer(anne, joined, code).code
-    assert radius.ACCESS_REJECT == survivor.gateway().answer(anne, wrong, code).code
-    assert 1 == len(phones.calls(anne.phone))
+    code = simulator.code(alice.phone)
+    assert radius.ACCESS_ACCEPT == survivor.client().respond(alice, joined, code).code
+    assert radius.ACCESS_REJECT == survivor.client().respond(alice, wrong, code).code
+    assert 1 == len(simulator.calls(alice.phone))
 
 
-def test_after_a_death_in_mid_call_a_redial_hangs_up_the_call_of_the_dead(victim, survivor, phones, anne):
-    house = victim()
-    challenge = house.gateway().begin(anne)
-    house.kill()
-    again = survivor.gateway().answer(anne, challenge, "phone")
-    first, second = phones.calls(anne.phone)
+def test_a_redial_after_a_node_died_during_a_call_hangs_up_that_call(victim, survivor, simulator, alice):
+    node = victim()
+    challenge = node.client().start_login(alice)
+    node.kill()
+    again = survivor.client().respond(alice, challenge, "phone")
+    first, second = simulator.calls(alice.phone)
     assert first["ended"] <= second["at"]
-    wrong = survivor.gateway().answer(anne, again, first["code"])
+    wrong = survivor.client().respond(alice, again, first["code"])
     assert radius.ACCESS_CHALLENGE == wrong.code
-    assert radius.ACCESS_ACCEPT == survivor.gateway().answer(anne, wrong, second["code"]).code
+    assert radius.ACCESS_ACCEPT == survivor.client().respond(alice, wrong, second["code"]).code
 
 
 @pytest.mark.parametrize("decided", [False, True])
-def test_after_a_death_with_the_code_the_other_node_says_what_the_first_would_have(
-    victim, survivor, phones, anne, decided
-):
-    house = victim()
-    gateway = house.gateway()
-    challenge = gateway.begin(anne)
-    answer = gateway.second(anne, challenge, phones.code(anne.phone))
+def test_a_node_killed_after_the_code_is_replaced_with_the_same_response(victim, survivor, simulator, alice, decided):
+    node = victim()
+    gateway = node.client()
+    challenge = gateway.start_login(alice)
+    answer = gateway.challenge_response(alice, challenge, simulator.code(alice.phone))
     if decided:
         gateway.send(answer)
         assert radius.ACCESS_ACCEPT == gateway.receive().code
     else:
-        house.send_signal(signal.SIGSTOP)
+        node.send_signal(signal.SIGSTOP)
         gateway.send(answer)
-    house.kill()
-    assert radius.ACCESS_ACCEPT == survivor.gateway().answer(anne, challenge, phones.code(anne.phone)).code
-    reasons = [*house.reasons(anne), *survivor.reasons(anne)]
-    assert (["called", "code_right", "repeated"] if decided else ["called", "code_right"]) == reasons
-    assert 1 == len(phones.calls(anne.phone))
+    node.kill()
+    assert radius.ACCESS_ACCEPT == survivor.client().respond(alice, challenge, simulator.code(alice.phone)).code
+    reasons = [*node.reasons(alice), *survivor.reasons(alice)]
+    assert (["call_placed", "code_correct", "repeated"] if decided else ["call_placed", "code_correct"]) == reasons
+    assert 1 == len(simulator.calls(alice.phone))

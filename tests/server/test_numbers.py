@@ -7,7 +7,7 @@ from radius_voice.radius import packet as radius
 CONFIGURATION = """\
 server: {listen: ["udp://127.0.0.1:0"], reject_delay: 0s}
 clients:
-  gateway: {address: 127.0.0.1, secret: a shared secret of the tests, answer_within: 8s}
+  gateway: {address: 127.0.0.1, secret: a shared secret of the tests, response_timeout: 8s}
 policies:
   default: {countries: [US], allow_numbers: ["+441632960123", "+4478"]}
 """
@@ -21,23 +21,23 @@ NOT_CALLED = {
 
 
 @pytest.fixture(scope="module")
-def people(make_person):
-    return {name: make_person(name, phone=phone) for name, phone in (CALLED | NOT_CALLED).items()}
+def users(make_user):
+    return {name: make_user(name, phone=phone) for name, phone in (CALLED | NOT_CALLED).items()}
 
 
 @pytest.fixture(scope="module")
-def house(start, people):
-    with start(CONFIGURATION, people.values()) as house:
-        yield house
+def server(start_server, users):
+    with start_server(CONFIGURATION, users.values()) as server:
+        yield server
 
 
 @pytest.mark.parametrize("name", CALLED)
-def test_a_number_that_the_policy_allows_is_called(house, people, name):
-    assert radius.ACCESS_CHALLENGE == house.gateway().begin(people[name]).code
+def test_a_number_that_the_policy_allows_is_called(server, users, name):
+    assert radius.ACCESS_CHALLENGE == server.client().start_login(users[name]).code
 
 
 @pytest.mark.parametrize("name", NOT_CALLED)
-def test_another_number_is_not_called(house, people, name):
-    assert radius.ACCESS_REJECT == house.gateway().begin(people[name]).code
-    assert ["number_not_allowed"] == house.reasons(people[name])
-    assert [] == house.phones.calls(people[name].phone)
+def test_another_number_is_not_called(server, users, name):
+    assert radius.ACCESS_REJECT == server.client().start_login(users[name]).code
+    assert ["number_not_allowed"] == server.reasons(users[name])
+    assert [] == server.simulator.calls(users[name].phone)

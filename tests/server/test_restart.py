@@ -3,79 +3,79 @@
 import pytest
 
 from radius_voice.radius import packet as radius
-from tests.server.house import House
+from tests.support.server_process import ServerProcess
 
 CONFIGURATION = """\
 server: {listen: ["udp://127.0.0.1:0"], reject_delay: 0.3s}
 clients:
   gateway: {address: 127.0.0.1, secret: a shared secret of the tests, require_message_authenticator: auto}
 limits:
-  wrong_codes: {person: 2 per 24h}
+  wrong_codes: {user: 2 per 24h}
 """
 
 
 @pytest.fixture
-def people(make_person):
-    return [make_person() for _ in range(3)]
+def users(make_user):
+    return [make_user() for _ in range(3)]
 
 
 @pytest.fixture
-def life(phones, tmp_path, people):
+def restart(simulator, tmp_path, users):
     """Starts the server, again and again in the same folder; all but the last are killed."""
-    houses = []
+    servers: list[ServerProcess] = []
 
-    def again():
-        if houses:
-            houses[-1].kill()
-        houses.append(House(tmp_path, phones, CONFIGURATION, people))
-        return houses[-1]
+    def start():
+        if servers:
+            servers[-1].kill()
+        servers.append(ServerProcess(tmp_path, simulator, CONFIGURATION, users))
+        return servers[-1]
 
-    yield again
-    assert 0 == houses[-1].stop()
+    yield start
+    assert 0 == servers[-1].stop()
 
 
-def test_a_challenge_given_before_a_kill_is_answered_after_the_restart(life, people):
-    anne = people[0]
-    house = life()
-    challenge = house.gateway().begin(anne)
-    house = life()
-    accept = house.gateway().answer(anne, challenge, house.phones.code(anne.phone))
+def test_a_challenge_sent_before_a_kill_can_be_answered_after_the_restart(restart, users):
+    alice = users[0]
+    server = restart()
+    challenge = server.client().start_login(alice)
+    server = restart()
+    accept = server.client().respond(alice, challenge, server.simulator.code(alice.phone))
     assert radius.ACCESS_ACCEPT == accept.code
-    assert 1 == len(house.phones.calls(anne.phone))
+    assert 1 == len(server.simulator.calls(alice.phone))
 
 
-def test_a_state_used_before_a_kill_is_not_accepted_with_another_answer(life, people):
-    anne = people[0]
-    house = life()
-    challenge = house.gateway().begin(anne)
-    wrong = house.gateway().answer(anne, challenge, "000000x")
+def test_a_state_used_before_a_kill_is_not_accepted_with_another_code(restart, users):
+    alice = users[0]
+    server = restart()
+    challenge = server.client().start_login(alice)
+    wrong = server.client().respond(alice, challenge, "000000x")
     assert radius.ACCESS_CHALLENGE == wrong.code
-    house = life()
-    code = house.phones.code(anne.phone)
-    assert radius.ACCESS_REJECT == house.gateway().answer(anne, challenge, code).code
-    assert radius.ACCESS_ACCEPT == house.gateway().answer(anne, wrong, code).code
+    server = restart()
+    code = server.simulator.code(alice.phone)
+    assert radius.ACCESS_REJECT == server.client().respond(alice, challenge, code).code
+    assert radius.ACCESS_ACCEPT == server.client().respond(alice, wrong, code).code
 
 
-def test_limits_hold_over_a_kill(life, people):
-    anne = people[0]
-    house = life()
-    challenge = house.gateway().begin(anne)
+def test_limits_persist_through_a_kill(restart, users):
+    alice = users[0]
+    server = restart()
+    challenge = server.client().start_login(alice)
     for _ in range(2):
-        challenge = house.gateway().answer(anne, challenge, "wrong")
-    house = life()
-    assert radius.ACCESS_REJECT == house.gateway().answer(anne, challenge, house.phones.code(anne.phone)).code
-    assert "locked" == house.reasons(anne)[-1]
+        challenge = server.client().respond(alice, challenge, "wrong")
+    server = restart()
+    assert radius.ACCESS_REJECT == server.client().respond(alice, challenge, server.simulator.code(alice.phone)).code
+    assert "locked" == server.reasons(alice)[-1]
 
 
-def test_who_signs_is_remembered_over_a_kill(life, people):
-    anne, bob, _ = people
-    house = life()
-    unsigned = house.gateway()
-    assert radius.ACCESS_CHALLENGE == unsigned.begin(anne, signed=False).code
-    assert radius.ACCESS_CHALLENGE == house.gateway().begin(bob).code
-    house = life()
-    gateway = house.gateway()
-    gateway.send(gateway.first(anne, signed=False))
-    house.settled()
-    assert gateway.silent()
-    assert 1 == house.metric("radius_voice_discards_total", reason="no_message_authenticator")
+def test_signing_clients_are_known_after_a_kill(restart, users):
+    alice, bob, _ = users
+    server = restart()
+    unsigned = server.client()
+    assert radius.ACCESS_CHALLENGE == unsigned.start_login(alice, signed=False).code
+    assert radius.ACCESS_CHALLENGE == server.client().start_login(bob).code
+    server = restart()
+    gateway = server.client()
+    gateway.send(gateway.initial_request(alice, signed=False))
+    server.wait_until_processed()
+    assert gateway.received_nothing()
+    assert 1 == server.metric("radius_voice_discards_total", reason="no_message_authenticator")

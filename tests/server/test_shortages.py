@@ -1,4 +1,4 @@
-"""Strangers at the admin listener, and file descriptors that run out: logins go on, and what they cost is bounded."""
+"""Unauthenticated connections to the admin listener, and exhausted file descriptors: logins continue, at a bounded cost."""
 
 import resource
 import socket
@@ -7,32 +7,33 @@ from pathlib import Path
 
 import pytest
 
-from radius_voice.http.admin import CONNECTIONS
+from radius_voice.http.admin import MAX_CONNECTIONS
 from radius_voice.radius import packet as radius
-from tests.server import house as houses
-from tests.server.house import PATIENCE, get
 from tests.server.test_faults import CONFIGURATION, log_in, resident
-from tests.stores.redis_server import until
+from tests.support import program_process
+from tests.support.network import http_get
+from tests.support.polling import wait_until
+from tests.support.program_process import TIMEOUT
 
 FEW = ("sh", "-c", 'ulimit -Sn 64; exec "$@"', "sh")
 ENOUGH = 64 << 20
 
 
 @pytest.fixture
-def people(make_person):
-    return [make_person() for _ in range(2)]
+def users(make_user):
+    return [make_user() for _ in range(2)]
 
 
 @contextmanager
-def strangers(house, count, octets=b""):
+def idle_connections(server, count, octets=b""):
     """Connections to the admin listener that have sent `octets` and wait."""
-    port = int(house.admin.rpartition(":")[2])
+    port = int(server.admin.rpartition(":")[2])
     with ExitStack() as held:
-        yield [held.enter_context(stranger(port, octets)) for _ in range(count)]
+        yield [held.enter_context(idle_connection(port, octets)) for _ in range(count)]
 
 
-def stranger(port, octets):
-    connection = socket.create_connection(("127.0.0.1", port), PATIENCE)
+def idle_connection(port, octets):
+    connection = socket.create_connection(("127.0.0.1", port), TIMEOUT)
     connection.sendall(octets)
     return connection
 
@@ -49,9 +50,9 @@ def descriptors(pid):
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
-def healthy(house):
+def healthy(server):
     try:
-        return get(f"{house.admin}/healthz") == (200, "ok\n")
+        return http_get(f"{server.admin}/healthz") == (200, "ok\n")
     except OSError:
         return False
 
@@ -66,36 +67,36 @@ def cut_off(connection, piece):
     return False
 
 
-def test_descriptors_that_run_out_stop_no_answer_and_are_loud(start, people, monkeypatch):
-    anne, bob = people
-    monkeypatch.setattr(houses, "PROGRAM", (*FEW, *houses.PROGRAM))
-    with start(CONFIGURATION, people) as house:
-        pid, gateway = house.process.pid, house.gateway()
+def test_exhausted_file_descriptors_block_no_response_and_are_logged(start_server, users, monkeypatch):
+    alice, bob = users
+    monkeypatch.setattr(program_process, "PROGRAM", (*FEW, *program_process.PROGRAM))
+    with start_server(CONFIGURATION, users) as server:
+        pid, gateway = server.process.pid, server.client()
         soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-        assert soft == hard, "it takes as many as it may"
+        assert soft == hard, "the soft limit is raised to the hard limit"
         few = descriptors(pid) + 4
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (few, hard))
-        with strangers(house, 10):
-            house.settled()
-            assert radius.ACCESS_REJECT == gateway.begin(anne).code
-            assert "no file descriptor is left" in house.line("not_placed", house.stderr)
-            house.line("housekeeping failed: store: unable to open", house.stderr)
+        with idle_connections(server, 10):
+            server.wait_until_processed()
+            assert radius.ACCESS_REJECT == gateway.start_login(alice).code
+            assert "no file descriptor is left" in server.wait_for_line("not_placed", server.stderr)
+            server.wait_for_line("housekeeping failed: store: unable to open", server.stderr)
             assert radius.ACCESS_ACCEPT == gateway.status().code
-        until(lambda: descriptors(pid) < few - 2, "the strangers' descriptors are free")
-        assert radius.ACCESS_ACCEPT == log_in(house, bob)
-        assert ["delivery_failed"] == house.reasons(anne)
-        assert ["not_placed", "placed"] == [call["result"] for call in house.audit(kind="call")]
-        assert 1 == len([line for line in house.stderr if "housekeeping" in line])
-    assert [] == house.phones.calls(anne.phone)
+        wait_until(lambda: descriptors(pid) < few - 2, "the strangers' descriptors are free")
+        assert radius.ACCESS_ACCEPT == log_in(server, bob)
+        assert ["delivery_failed"] == server.reasons(alice)
+        assert ["not_placed", "placed"] == [call["result"] for call in server.audit(kind="call")]
+        assert 1 == len([line for line in server.stderr if "housekeeping" in line])
+    assert [] == server.simulator.calls(alice.phone)
 
 
-def test_slow_requests_take_the_admin_listeners_places_and_no_more(start, people):
-    with start(CONFIGURATION, people) as house:
-        with strangers(house, CONNECTIONS, b"GET /metrics HTTP/1.1\r\nX: "):
-            with strangers(house, 20) as late:
+def test_slow_requests_use_only_the_connections_of_the_admin_listener(start_server, users):
+    with start_server(CONFIGURATION, users) as server:
+        with idle_connections(server, MAX_CONNECTIONS, b"GET /metrics HTTP/1.1\r\nX: "):
+            with idle_connections(server, 20) as late:
                 assert all(closed(each) for each in late)
-            assert radius.ACCESS_ACCEPT == log_in(house, people[0])
-        until(lambda: healthy(house), "their places are free again")
+            assert radius.ACCESS_ACCEPT == log_in(server, users[0])
+        wait_until(lambda: healthy(server), "their places are free again")
 
 
 @pytest.mark.parametrize(
@@ -110,18 +111,18 @@ def test_slow_requests_take_the_admin_listeners_places_and_no_more(start, people
     ],
     ids=["long headers", "many headers", "one line", "a body", "a chunk", "pipelined"],
 )
-def test_who_sends_the_admin_listener_too_much_is_cut_off_and_leaves_nothing(house, people, head, piece):
-    with strangers(house, 1, head) as warm:
+def test_oversized_requests_to_the_admin_listener_are_closed_without_residue(server, users, head, piece):
+    with idle_connections(server, 1, head) as warm:
         cut_off(warm[0], piece)
-    before, lines = resident(house), len(house.stderr)
-    with strangers(house, 16, head) as many:
+    before, lines = resident(server), len(server.stderr)
+    with idle_connections(server, 16, head) as many:
         assert all(cut_off(each, piece) for each in many)
-    assert radius.ACCESS_ACCEPT == house.gateway().status().code
-    assert resident(house) - before < 8 << 20
-    assert len(house.stderr) - lines < 8, "a stranger must not fill the disk"
+    assert radius.ACCESS_ACCEPT == server.client().status().code
+    assert resident(server) - before < 8 << 20
+    assert len(server.stderr) - lines < 8, "unauthenticated requests must not fill the disk"
 
 
 @pytest.fixture(scope="module")
-def house(start):
-    with start(CONFIGURATION, []) as house:
-        yield house
+def server(start_server):
+    with start_server(CONFIGURATION, []) as server:
+        yield server

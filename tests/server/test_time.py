@@ -1,38 +1,49 @@
-"""What takes longer than a test may: a server without sockets, whose logins have a clock that is turned by hand."""
+"""Behaviour over long times: a server without sockets, with a clock that tests set."""
 
 import asyncio
 import secrets
 from ipaddress import ip_network
+from typing import Any
 
 import pytest
 
-from radius_voice.clients import Client, Clients, Require
-from radius_voice.events import Discard, Discarded, Event, Lifecycle, Reason, Resent
+from radius_voice.events import Discard, DiscardRecord, Reason, RequestRecord, ResendRecord, ServiceRecord
 from radius_voice.radius import packet as radius
 from radius_voice.radius.password import hide
-from radius_voice.server import Generation, Rules, Server
+from radius_voice.server.clients import Client, Clients, Require
+from radius_voice.server.generation import Generation, Rules
+from radius_voice.server.server import Server
 from radius_voice.stores.memory import MemoryStore
-from tests.login.fakes import House
+from tests.login.harness import LoginHarness
 
 SECRET = b"a shared secret of the tests"
 PEER = ("192.0.2.1", 40000)
 
 
-class Direct:
-    """A gateway that hands its datagrams to the server itself."""
+def reject_attribute(name, value):
+    """The policy of LoginHarness has no reply attributes to encode."""
+    raise AssertionError(name)
 
-    def __init__(self, house, memory=None, require=Require.YES, rules=None, secrets=(SECRET,)):
-        self.house, self.records, self.replies = house, [], []
+
+class InProcessClient:
+    """A RADIUS client that passes its datagrams to the server without sockets."""
+
+    def __init__(self, harness, memory=None, require=Require.YES, rules=None, secrets=(SECRET,), tap=None):
+        self.harness = harness
+        self.records: list[Any] = []
+        self.replies: list[bytes] = []
         vpn = Client("vpn", secrets, require, "default", 2.5)
-        generation = Generation(Clients([(ip_network("192.0.2.0/24"), vpn)]), house.dialog, None)
+        generation = Generation(Clients([(ip_network("192.0.2.0/24"), vpn)]), harness.flow)
         rules = rules or Rules(reject_delay=0.0)
-        self.server = Server(generation, rules, memory or house.store, self.records.append, house.clock)
+        self.server = Server(generation, rules, memory or harness.store, self.records.append, harness.clock, tap)
         self.generation = generation
 
     def send(self, datagram, peer=PEER):
-        self.server.receive(datagram, peer, 1, self.replies.append)
+        client = self.server.client_at(peer[0])
+        assert client is not None
+        self.server.receive(datagram, client, peer, 1, self.replies.append)
 
-    async def ask(self, datagram, peer=PEER):
+    async def exchange(self, datagram, peer=PEER):
         """The replies to one datagram."""
         self.replies.clear()
         self.send(datagram, peer)
@@ -41,7 +52,7 @@ class Direct:
         return [radius.decode(reply) for reply in self.replies]
 
     def reasons(self):
-        return [record.reason for record in self.records if isinstance(record, (Event, Discarded))]
+        return [record.reason for record in self.records if isinstance(record, (RequestRecord, DiscardRecord))]
 
 
 def request(password, *attributes, identifier=1, signed=True):
@@ -49,143 +60,149 @@ def request(password, *attributes, identifier=1, signed=True):
     hidden = (radius.USER_PASSWORD, hide(password.encode(), SECRET, authenticator))
     everything = [(radius.USER_NAME, b"alice"), hidden, *attributes]
     octets = radius.encode_request(radius.ACCESS_REQUEST, identifier, authenticator, everything, SECRET)
-    if signed:
-        return octets
+    return octets if signed else unsigned(octets)
+
+
+def unsigned(octets):
+    """A request without its Message-Authenticator."""
     body = octets[38:]
     return octets[:2] + (20 + len(body)).to_bytes(2) + octets[4:20] + body
 
 
 @pytest.fixture
-def house():
-    return House()
+def harness():
+    return LoginHarness()
 
 
 @pytest.fixture
-async def direct(house):
-    return Direct(house)
+async def direct(harness):
+    return InProcessClient(harness)
 
 
-async def test_a_state_that_has_expired_is_rejected_though_the_code_is_right(house, direct):
-    (challenge,) = await direct.ask(request("right"))
-    house.clock.now += 361
-    (reply,) = await direct.ask(request(house.phones.codes[0], (radius.STATE, challenge.first(radius.STATE))))
+async def test_a_state_that_has_expired_is_rejected_though_the_code_is_right(harness, direct):
+    (challenge,) = await direct.exchange(request("right"))
+    harness.clock.now += 361
+    (reply,) = await direct.exchange(request(harness.provider.codes[0], (radius.STATE, challenge.first(radius.STATE))))
     assert radius.ACCESS_REJECT == reply.code
-    assert [Reason.CALLED, Reason.EXPIRED] == direct.reasons()
+    assert [Reason.CALL_PLACED, Reason.EXPIRED] == direct.reasons()
 
 
-async def test_a_retransmission_after_the_duplicate_window_is_a_replay_and_does_not_dial(house, direct):
+async def test_a_retransmission_after_the_duplicate_window_is_a_replay_and_places_no_call(harness, direct):
     first = request("right")
-    (challenge,) = await direct.ask(first)
-    (again,) = await direct.ask(first)
+    (challenge,) = await direct.exchange(first)
+    (again,) = await direct.exchange(first)
     assert challenge.raw == again.raw
-    await direct.ask(request(house.phones.codes[0], (radius.STATE, challenge.first(radius.STATE)), identifier=2))
+    await direct.exchange(
+        request(harness.provider.codes[0], (radius.STATE, challenge.first(radius.STATE)), identifier=2)
+    )
     direct.server.use(direct.generation, Rules(reject_delay=0.0, duplicate_window=0.0))
-    (reply,) = await direct.ask(first)
+    (reply,) = await direct.exchange(first)
     assert radius.ACCESS_REJECT == reply.code
-    assert [Reason.CALLED, Reason.CODE_RIGHT, Reason.REPLAY] == direct.reasons()
-    assert [Resent] == [type(record) for record in direct.records if isinstance(record, Resent)]
-    assert 1 == len(house.phones.orders)
+    assert [Reason.CALL_PLACED, Reason.CODE_CORRECT, Reason.REPLAY] == direct.reasons()
+    assert [ResendRecord] == [type(record) for record in direct.records if isinstance(record, ResendRecord)]
+    assert 1 == len(harness.provider.requests)
 
 
-async def test_the_same_identifier_with_another_authenticator_is_another_request(house, direct):
-    (challenge,) = await direct.ask(request("right"))
-    (joined,) = await direct.ask(request("right"))
+async def test_the_same_identifier_with_another_authenticator_is_another_request(harness, direct):
+    (challenge,) = await direct.exchange(request("right"))
+    (joined,) = await direct.exchange(request("right"))
     assert challenge.raw != joined.raw
-    assert [Reason.CALLED, Reason.JOINED] == direct.reasons()
+    assert [Reason.CALL_PLACED, Reason.JOINED] == direct.reasons()
 
 
-async def test_a_reply_to_a_request_that_a_newer_one_has_replaced_is_not_sent(house, direct):
-    house.phones.held = asyncio.Event()
+async def test_a_reply_to_a_superseded_request_is_not_sent(harness, direct):
+    harness.provider.gate = asyncio.Event()
     direct.send(request("right", identifier=7))
     await asyncio.sleep(0)
     direct.send(request("wrong", identifier=7))
-    house.phones.held.set()
+    harness.provider.gate.set()
     await direct.server.drain()
     await asyncio.sleep(0)
     assert [radius.ACCESS_REJECT] == [radius.decode(reply).code for reply in direct.replies]
 
 
 @pytest.mark.parametrize("signed", [False, True])
-async def test_a_request_that_nobody_signed_takes_no_others_answer(house, signed):
-    direct = Direct(house, require=Require.NO)
-    house.phones.held = asyncio.Event()
+async def test_an_unsigned_request_suppresses_no_response_to_another(harness, signed):
+    direct = InProcessClient(harness, require=Require.NO)
+    harness.provider.gate = asyncio.Event()
     direct.send(request("right", identifier=7, signed=signed))
     await asyncio.sleep(0)
     direct.send(request("wrong", identifier=7, signed=False))
-    house.phones.held.set()
+    harness.provider.gate.set()
     await direct.server.drain()
     await asyncio.sleep(0)
     codes = [radius.decode(reply).code for reply in direct.replies]
     assert [radius.ACCESS_REJECT, radius.ACCESS_CHALLENGE] == sorted(codes)
 
 
-async def test_which_secret_of_two_is_not_known_of_a_request_without_message_authenticator(house):
-    direct = Direct(house, require=Require.NO, secrets=(SECRET, b"another secret"))
-    await direct.ask(request("wrong", identifier=1))
-    await direct.ask(request("wrong", identifier=2, signed=False))
-    assert [1, 0] == [record.secret for record in direct.records if isinstance(record, Event)]
+async def test_the_secret_used_is_unknown_without_message_authenticator(harness):
+    direct = InProcessClient(harness, require=Require.NO, secrets=(SECRET, b"another secret"))
+    await direct.exchange(request("wrong", identifier=1))
+    await direct.exchange(request("wrong", identifier=2, signed=False))
+    assert [1, 0] == [record.secret for record in direct.records if isinstance(record, RequestRecord)]
 
 
 @pytest.mark.parametrize("other", [("192.0.2.1", 40001), ("192.0.2.2", 40000)])
-async def test_octets_from_another_port_or_address_are_no_retransmission(house, direct, other):
+async def test_octets_from_another_port_or_address_are_no_retransmission(harness, direct, other):
     first = request("right")
-    await direct.ask(first)
-    await direct.ask(first, other)
-    assert [] == [record for record in direct.records if isinstance(record, Resent)]
-    assert 1 == len(house.phones.orders)
+    await direct.exchange(first)
+    await direct.exchange(first, other)
+    assert [] == [record for record in direct.records if isinstance(record, ResendRecord)]
+    assert 1 == len(harness.provider.requests)
 
 
-async def test_who_signs_is_remembered_by_the_store_and_not_by_the_process(house):
-    memory = MemoryStore(house.clock)
-    before = Direct(house, memory, Require.AUTO)
-    assert 1 == len(await before.ask(request("right", signed=False)))
-    assert 1 == len(await before.ask(request("right", identifier=2)))
-    after = Direct(house, memory, Require.AUTO)
+async def test_signing_clients_are_recorded_in_the_store_and_not_in_the_process(harness):
+    memory = MemoryStore(harness.clock)
+    before = InProcessClient(harness, memory, Require.AUTO)
+    assert 1 == len(await before.exchange(request("right", signed=False)))
+    assert 1 == len(await before.exchange(request("right", identifier=2)))
+    after = InProcessClient(harness, memory, Require.AUTO)
     for identifier in (3, 4):
-        assert [] == await after.ask(request("right", identifier=identifier, signed=False))
+        assert [] == await after.exchange(request("right", identifier=identifier, signed=False))
     assert [Discard.NO_MESSAGE_AUTHENTICATOR] * 2 == after.reasons()
-    assert 1 == len(await after.ask(request("right", identifier=5, signed=False), ("192.0.2.9", 40000)))
+    assert 1 == len(await after.exchange(request("right", identifier=5, signed=False), ("192.0.2.9", 40000)))
 
 
-async def test_an_accident_in_one_login_is_silence_without_what_was_typed_and_may_be_asked_again(house, direct):
-    async def broken(claim, deadline):
-        raise KeyError(claim.password)
+async def test_an_internal_error_gives_no_response_hides_the_input_and_allows_a_retry(harness, direct):
+    async def broken(verification, deadline):
+        raise KeyError(verification.credentials.text)
 
-    whole, house.people.verify = house.people.verify, broken
+    verify, harness.directory.verify = harness.directory.verify, broken
     first = request("right")
-    assert [] == await direct.ask(first)
+    assert [] == await direct.exchange(first)
     assert [Reason.INTERNAL_ERROR] == direct.reasons()
     assert "right" not in repr(direct.records)
-    (told,) = [record for record in direct.records if isinstance(record, Lifecycle)]
-    assert told.detail.startswith("internal error: KeyError in broken:")
+    (line,) = [record for record in direct.records if isinstance(record, ServiceRecord)]
+    assert line.detail.startswith("internal error: KeyError in broken:")
     assert 0 == direct.server.in_flight
-    house.people.verify = whole
-    assert [radius.ACCESS_CHALLENGE] == [reply.code for reply in await direct.ask(first)]
+    harness.directory.verify = verify
+    assert [radius.ACCESS_CHALLENGE] == [reply.code for reply in await direct.exchange(first)]
 
 
-async def test_a_directory_out_of_reach_is_silence_and_the_retransmission_is_looked_at_afresh(house, direct):
+async def test_an_unavailable_directory_gives_no_response_and_the_retransmission_is_processed_again(harness, direct):
     first = request("right")
-    house.people.down = True
-    assert [] == await direct.ask(first)
-    house.people.down = False
-    assert [radius.ACCESS_CHALLENGE] == [reply.code for reply in await direct.ask(first)]
-    assert [Reason.IDENTITY_UNAVAILABLE, Reason.CALLED] == direct.reasons()
+    harness.directory.unavailable = True
+    assert [] == await direct.exchange(first)
+    harness.directory.unavailable = False
+    assert [radius.ACCESS_CHALLENGE] == [reply.code for reply in await direct.exchange(first)]
+    assert [Reason.IDENTITY_UNAVAILABLE, Reason.CALL_PLACED] == direct.reasons()
 
 
-async def test_status_server_may_be_told_to_keep_silent(house):
-    direct = Direct(house, rules=Rules(status_server=False))
+async def test_status_server_can_be_configured_to_get_no_response(harness):
+    direct = InProcessClient(harness, rules=Rules(status_server=False))
     ask = radius.encode_request(radius.STATUS_SERVER, 1, bytes(16), [], SECRET)
-    assert [] == await direct.ask(ask)
+    assert [] == await direct.exchange(ask)
     assert [Reason.STATUS] == direct.reasons()
 
 
-async def test_a_drain_waits_for_rejects_that_are_held_back(house):
-    direct = Direct(house, rules=Rules(reject_delay=0.05))
-    assert [radius.ACCESS_REJECT] == [reply.code for reply in await direct.ask(request("wrong"))]
+async def test_a_drain_waits_for_delayed_rejects(harness):
+    direct = InProcessClient(harness, rules=Rules(reject_delay=0.05))
+    assert [radius.ACCESS_REJECT] == [reply.code for reply in await direct.exchange(request("wrong"))]
 
 
-async def test_no_request_carries_its_secret_in_a_repr(house, direct):
-    seen = []
-    direct.server._once = seen.append
+async def test_no_request_carries_its_secret_in_a_repr(harness, direct):
+    seen: list[Any] = []
+    direct.server._admit = seen.append
     direct.send(request("right"))
+    assert 1 == len(seen)
     assert SECRET.decode() not in repr(seen)

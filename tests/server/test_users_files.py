@@ -1,4 +1,4 @@
-"""A users file that becomes unusable while the service runs: invalid, missing, a FIFO, or on a mount that is gone."""
+"""A users file that becomes unusable while the service runs: invalid, missing, a FIFO, or on a mount that hangs."""
 
 import json
 import os
@@ -10,10 +10,11 @@ import pytest
 
 from radius_voice.identity.passwords import CHEAPEST, hash_password
 from radius_voice.radius import packet as radius
-from tests.server.house import Program, furnish, get
-from tests.server.mount import Mount
-from tests.server.test_workers import Workers
-from tests.stores.redis_server import until
+from tests.support.network import http_get
+from tests.support.polling import wait_until
+from tests.support.program_process import ProgramProcess
+from tests.support.server_process import WorkersProcess, write_configuration
+from tests.support.suspendable_mount import SuspendableMount
 
 CONFIGURATION = """\
 server: {listen: ["udp://127.0.0.1:0"], reject_delay: 0s}
@@ -21,150 +22,152 @@ clients:
   gateway: {address: 127.0.0.1, secret: a shared secret of the tests}
 """
 COSTLY = "$argon2id$v=19$m=65536,t=20,p=1$" + hash_password("x", CHEAPEST).split("$", 4)[4]
-STILL = "the users read before stay in force"
+STILL = "the users read before stay in effect"
 
 
 @pytest.fixture
-def people(make_person):
-    return [make_person() for _ in range(3)]
+def users(make_user):
+    return [make_user() for _ in range(3)]
 
 
 @pytest.fixture
 def mount(tmp_path):
-    mount = Mount(tmp_path / "source", tmp_path / "mount")
+    mount = SuspendableMount(tmp_path / "source", tmp_path / "mount")
     yield mount
     mount.close()
 
 
-def replaced(house, text):
+def replaced(server, text):
     """Put another users file in place of the present one, as an editor does."""
-    new = house.folder / "users.new"
+    new = server.directory / "users.new"
     new.write_text(text)
     new.chmod(0o600)
-    new.replace(house.folder / "users.yaml")
+    new.replace(server.directory / "users.yaml")
 
 
-def readiness(house):
-    status, text = get(f"{house.admin}/readyz")
+def readiness(server):
+    status, text = http_get(f"{server.admin}/readyz")
     return status, json.loads(text)["warnings"]
 
 
-def threads(house):
-    return len(list(Path(f"/proc/{house.process.pid}/task").iterdir()))
+def threads(server):
+    return len(list(Path(f"/proc/{server.process.pid}/task").iterdir()))
 
 
-def moved_to(folder, users, name="users.yaml"):
+def moved_to(folder, users_file, name="users.yaml"):
     """Keep the users file in another folder, behind a link."""
-    (folder / name).write_text(users.read_text())
+    (folder / name).write_text(users_file.read_text())
     (folder / name).chmod(0o600)
-    users.unlink()
-    users.symlink_to(folder / name)
+    users_file.unlink()
+    users_file.symlink_to(folder / name)
 
 
-def test_a_file_that_becomes_invalid_is_reported_everywhere_at_once_and_again_when_it_is_valid(start, people):
-    anne, bob, carl = people
-    with start(CONFIGURATION, [anne, bob]) as house:
-        users = house.folder / "users.yaml"
-        assert (200, []) == readiness(house)
-        assert 0 == house.metric("radius_voice_users_file_invalid", identity="people")
+def test_a_file_that_becomes_invalid_is_reported_everywhere_at_once_and_again_when_valid(start_server, users):
+    alice, bob, carol = users
+    with start_server(CONFIGURATION, [alice, bob]) as server:
+        users_file = server.directory / "users.yaml"
+        assert (200, []) == readiness(server)
+        assert 0 == server.metric("radius_voice_users_file_invalid", identity="people")
 
-        replaced(house, json.dumps({anne.name: anne.entry | {"disabeld": True}}))
-        told = house.line("users_file_invalid", house.stderr)
-        assert f"identity.people: {users}:1: {anne.name}.disabeld: no such setting" in told
-        assert "warning" in told
-        assert 1 == house.metric("radius_voice_users_file_invalid", identity="people")
-        (record,) = house.audit(kind="lifecycle", what="users_file_invalid")
+        replaced(server, json.dumps({alice.name: alice.entry | {"disabeld": True}}))
+        line = server.wait_for_line("users_file_invalid", server.stderr)
+        assert f"identity.people: {users_file}:1: {alice.name}.disabeld: no such setting" in line
+        assert "warning" in line
+        assert 1 == server.metric("radius_voice_users_file_invalid", identity="people")
+        (record,) = server.audit(kind="service", event="users_file_invalid")
         assert record["detail"].endswith(f"\n{STILL}")
-        assert (200, [f"identity.people: {users}: invalid, the log has the details; {STILL}"]) == readiness(house)
-        assert radius.ACCESS_CHALLENGE == house.gateway().begin(anne).code, "the users read before stay in force"
+        assert (200, [f"identity.people: {users_file}: invalid, the log has the details; {STILL}"]) == readiness(server)
+        assert radius.ACCESS_CHALLENGE == server.client().start_login(alice).code, (
+            "the users read before stay in effect"
+        )
 
-        replaced(house, json.dumps({anne.name: anne.entry | {"disabled": True}, carl.name: carl.entry}))
-        house.line("users_file_valid", house.stderr)
-        assert 0 == house.metric("radius_voice_users_file_invalid", identity="people")
-        assert [f"identity.people: {users} is in force"] == [
-            each["detail"] for each in house.audit(what="users_file_valid")
+        replaced(server, json.dumps({alice.name: alice.entry | {"disabled": True}, carol.name: carol.entry}))
+        server.wait_for_line("users_file_valid", server.stderr)
+        assert 0 == server.metric("radius_voice_users_file_invalid", identity="people")
+        assert [f"identity.people: {users_file} is in effect"] == [
+            each["detail"] for each in server.audit(event="users_file_valid")
         ]
-        assert (200, []) == readiness(house)
-        assert radius.ACCESS_CHALLENGE == house.gateway().begin(carl).code
-        assert radius.ACCESS_REJECT == house.gateway().begin(anne).code
-        assert "disabled" == house.reasons(anne)[-1]
+        assert (200, []) == readiness(server)
+        assert radius.ACCESS_CHALLENGE == server.client().start_login(carol).code
+        assert radius.ACCESS_REJECT == server.client().start_login(alice).code
+        assert "disabled" == server.reasons(alice)[-1]
 
 
-def test_a_file_that_is_removed_or_cannot_be_read_is_reported(start, people):
-    anne = people[0]
-    with start(CONFIGURATION, people) as house:
-        users = house.folder / "users.yaml"
-        users.rename(house.folder / "away.yaml")
-        assert "No such file or directory" in house.line("users_file_invalid", house.stderr)
-        (house.folder / "away.yaml").rename(users)
-        house.line("users_file_valid", house.stderr)
-        users.chmod(0o604)
-        assert "run: chmod o-rwx" in house.line("users_file_invalid", house.stderr, times=2)
-        users.chmod(0o600)
-        house.line("users_file_valid", house.stderr, times=2)
-        assert radius.ACCESS_CHALLENGE == house.gateway().begin(anne).code
+def test_a_file_that_is_removed_or_cannot_be_read_is_reported(start_server, users):
+    alice = users[0]
+    with start_server(CONFIGURATION, users) as server:
+        users_file = server.directory / "users.yaml"
+        users_file.rename(server.directory / "away.yaml")
+        assert "No such file or directory" in server.wait_for_line("users_file_invalid", server.stderr)
+        (server.directory / "away.yaml").rename(users_file)
+        server.wait_for_line("users_file_valid", server.stderr)
+        users_file.chmod(0o604)
+        assert "run: chmod o-rwx" in server.wait_for_line("users_file_invalid", server.stderr, times=2)
+        users_file.chmod(0o600)
+        server.wait_for_line("users_file_valid", server.stderr, times=2)
+        assert radius.ACCESS_CHALLENGE == server.client().start_login(alice).code
 
 
-def test_a_fifo_in_place_of_the_file_is_reported_and_the_service_ends_by_sigterm(start, people):
-    anne = people[0]
-    with start(CONFIGURATION, people) as house:
-        users = house.folder / "users.yaml"
-        os.mkfifo(house.folder / "pipe", 0o600)
-        (house.folder / "pipe").replace(users)
-        assert f"{users}: a FIFO, not a regular file" in house.line("users_file_invalid", house.stderr)
-        house.send_signal(signal.SIGHUP)
-        assert f"{users}: a FIFO, not a regular file" in house.line("reload_failed", house.stderr)
-        assert radius.ACCESS_CHALLENGE == house.gateway().begin(anne).code
-        assert (200, [f"identity.people: {users}: a FIFO, not a regular file; {STILL}"]) == readiness(house)
+def test_a_fifo_in_place_of_the_file_is_reported_and_the_service_ends_by_sigterm(start_server, users):
+    alice = users[0]
+    with start_server(CONFIGURATION, users) as server:
+        users_file = server.directory / "users.yaml"
+        os.mkfifo(server.directory / "pipe", 0o600)
+        (server.directory / "pipe").replace(users_file)
+        assert f"{users_file}: a FIFO, not a regular file" in server.wait_for_line("users_file_invalid", server.stderr)
+        server.send_signal(signal.SIGHUP)
+        assert f"{users_file}: a FIFO, not a regular file" in server.wait_for_line("reload_failed", server.stderr)
+        assert radius.ACCESS_CHALLENGE == server.client().start_login(alice).code
+        assert (200, [f"identity.people: {users_file}: a FIFO, not a regular file; {STILL}"]) == readiness(server)
 
 
-def test_a_mount_that_does_not_answer_is_reported_and_the_service_ends_by_sigterm(start, people, mount):
-    anne, bob, _ = people
-    with start(CONFIGURATION, people) as house:
-        users = house.folder / "users.yaml"
-        moved_to(mount.path, users)
-        house.send_signal(signal.SIGHUP)
-        house.line("reloaded", house.stderr)
+def test_a_mount_that_hangs_is_reported_and_the_service_ends_by_sigterm(start_server, users, mount):
+    alice, bob, _ = users
+    with start_server(CONFIGURATION, users) as server:
+        users_file = server.directory / "users.yaml"
+        moved_to(mount.path, users_file)
+        server.send_signal(signal.SIGHUP)
+        server.wait_for_line("reloaded", server.stderr)
         mount.suspend()
-        late = f"{users}: no answer within 5 s; is its network mount reachable?"
-        assert late in house.line("users_file_invalid", house.stderr)
-        assert 1 == house.metric("radius_voice_users_file_invalid", identity="people")
-        assert 1 == len(house.audit(what="users_file_invalid"))
-        assert radius.ACCESS_CHALLENGE == house.gateway().begin(anne).code
-        before = threads(house)
+        late = f"{users_file}: no answer within 5 s; is its network mount reachable?"
+        assert late in server.wait_for_line("users_file_invalid", server.stderr)
+        assert 1 == server.metric("radius_voice_users_file_invalid", identity="people")
+        assert 1 == len(server.audit(event="users_file_invalid"))
+        assert radius.ACCESS_CHALLENGE == server.client().start_login(alice).code
+        before = threads(server)
         for number in range(1, 6):
-            house.send_signal(signal.SIGHUP)
-            assert late in house.line("reload_failed", house.stderr, times=number)
-        until(lambda: threads(house) <= before, "threads do not pile up")
+            server.send_signal(signal.SIGHUP)
+            assert late in server.wait_for_line("reload_failed", server.stderr, times=number)
+        wait_until(lambda: threads(server) <= before, "threads do not pile up")
 
         mount.resume()
-        house.line("users_file_valid", house.stderr)
+        server.wait_for_line("users_file_valid", server.stderr)
         mount.suspend()
-        house.line("users_file_invalid", house.stderr, times=2)
-        assert radius.ACCESS_CHALLENGE == house.gateway().begin(bob).code
-        assert 0 == house.stop()
+        server.wait_for_line("users_file_invalid", server.stderr, times=2)
+        assert radius.ACCESS_CHALLENGE == server.client().start_login(bob).code
+        assert 0 == server.stop()
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_service_whose_configuration_does_not_answer_ends_by_sigterm(mount, tmp_path, people, workers):
+def test_a_service_whose_configuration_hangs_ends_by_sigterm(mount, tmp_path, users, workers):
     elsewhere = f"state: {tmp_path}/state, workers: {workers}, reject_delay"
     configuration = CONFIGURATION.replace("reject_delay", elsewhere) + f"audit: {{path: {tmp_path}/audit.jsonl}}\n"
-    path = furnish(mount.path, "http://127.0.0.1:1", configuration, people)
-    with Program("serve", "--config", path) as program:
-        program.line("started", program.stderr, times=workers)
+    path = write_configuration(mount.path, "http://127.0.0.1:1", configuration, users)
+    with ProgramProcess("serve", "--config", path) as program:
+        program.wait_for_line("started", program.stderr, times=workers)
         mount.suspend()
         program.send_signal(signal.SIGHUP)
         late = f"{path}: cannot be read: no answer within 5 s; is its network mount reachable?"
-        assert late in program.line("reload_failed", program.stderr, times=workers)
+        assert late in program.wait_for_line("reload_failed", program.stderr, times=workers)
         program.send_signal(signal.SIGHUP)
-        program.line("reload_failed", program.stderr, times=2 * workers)
+        program.wait_for_line("reload_failed", program.stderr, times=2 * workers)
         assert 0 == program.stop()
 
 
 @pytest.fixture
-def gone(mount, people):
-    """A configuration, and its users file on a mount that does not answer."""
-    path = furnish(mount.path.parent, "http://127.0.0.1:1", CONFIGURATION, people)
+def gone(mount, users):
+    """A configuration, and its users file on a mount that hangs."""
+    path = write_configuration(mount.path.parent, "http://127.0.0.1:1", CONFIGURATION, users)
     moved_to(mount.path, path.parent / "users.yaml")
     moved_to(mount.path, path, "radius-voice.yaml")
     # Away from the mount again: a copy beside the link.
@@ -176,89 +179,94 @@ def gone(mount, people):
 
 
 @pytest.mark.parametrize("command", ["serve", "check"])
-def test_nothing_starts_with_a_users_file_that_does_not_answer_and_it_is_named(gone, command):
-    with Program(command, "--config", gone) as program:
+def test_no_command_starts_with_a_users_file_that_hangs_and_the_file_is_named(gone, command):
+    with ProgramProcess(command, "--config", gone) as program:
         assert 1 == program.wait()
     late = f"{gone.parent}/users.yaml: no answer within 5 s; is its network mount reachable?\n"
     assert late in "".join(program.stderr)
 
 
-def test_a_configuration_that_does_not_answer_is_an_error(gone, mount):
+def test_a_configuration_on_a_file_system_that_hangs_is_an_error(gone, mount):
     path = mount.path / "radius-voice.yaml"
-    with Program("serve", "--config", path) as program:
+    with ProgramProcess("serve", "--config", path) as program:
         assert 1 == program.wait()
     assert f"{path}: cannot be read: no answer within 5 s" in "".join(program.stderr)
 
 
-def test_the_commands_for_users_give_up_a_file_that_does_not_answer(gone):
-    users = gone.parent / "users.yaml"
-    with Program("users", "disable", "--file", users, "anne") as program:
+def test_commands_for_users_time_out_on_a_file_that_hangs(gone):
+    users_file = gone.parent / "users.yaml"
+    with ProgramProcess("users", "disable", "--file", users_file, "anne") as program:
         assert 1 == program.wait()
-    assert [f"Error: {users}: no answer within 5 s; is its network mount reachable?\n", ""] == program.stderr
+    assert [f"Error: {users_file}: no answer within 5 s; is its network mount reachable?\n", ""] == program.stderr
 
 
-def test_the_reports_of_all_workers_are_one_page_and_one_list(phones, tmp_path, people):
-    workers = Workers(tmp_path, phones, CONFIGURATION.replace("reject_delay", "workers: 2, reject_delay"), people)
+def test_the_pages_of_all_workers_are_merged(simulator, tmp_path, users):
+    workers = WorkersProcess(
+        tmp_path, simulator, CONFIGURATION.replace("reject_delay", "workers: 2, reject_delay"), users
+    )
     with workers:
-        users = workers.folder / "users.yaml"
-        users.rename(workers.folder / "away.yaml")
-        workers.line("users_file_invalid", workers.stderr, times=2)
-        assert (200, [f"identity.people: {users}: No such file or directory; {STILL}"]) == readiness(workers)
+        users_file = workers.directory / "users.yaml"
+        users_file.rename(workers.directory / "away.yaml")
+        workers.wait_for_line("users_file_invalid", workers.stderr, times=2)
+        assert (200, [f"identity.people: {users_file}: No such file or directory; {STILL}"]) == readiness(workers)
         assert 1 == workers.metric("radius_voice_users_file_invalid", identity="people")
-        (workers.folder / "away.yaml").rename(users)
-        workers.line("users_file_valid", workers.stderr, times=2)
+        (workers.directory / "away.yaml").rename(users_file)
+        workers.wait_for_line("users_file_valid", workers.stderr, times=2)
         assert 0 == workers.metric("radius_voice_users_file_invalid", identity="people")
         assert (200, []) == readiness(workers)
 
 
-def test_a_hash_that_takes_longer_than_gateways_wait_is_a_warning_at_start_and_at_reload(start, people):
-    hasty = CONFIGURATION.replace("tests}", "tests, answer_within: 0.2s}")
-    with start(hasty, people) as house:
-        users = house.folder / "users.yaml"
-        replaced(house, json.dumps({"zoe": {"password": COSTLY}}))
-        slow = house.line("takes longer than", house.stderr)
-        assert f"identity.people: {users}: verifying one password with m=65536,t=20,p=1 takes longer than 0.1 s" in slow
+def test_a_hash_slower_than_response_timeouts_is_a_warning_at_start_and_at_reload(start_server, users):
+    hasty = CONFIGURATION.replace("tests}", "tests, response_timeout: 0.2s}")
+    with start_server(hasty, users) as server:
+        users_file = server.directory / "users.yaml"
+        replaced(server, json.dumps({"zoe": {"password": COSTLY}}))
+        slow = server.wait_for_line("takes longer than", server.stderr)
+        assert (
+            f"identity.people: {users_file}: verifying one password with m=65536,t=20,p=1 takes longer than 0.1 s"
+            in slow
+        )
         assert "1 user has such a hash (line 1)" in slow
-        house.write(hasty.replace("0.2s", "0.3s"))
-        replaced(house, json.dumps({"zoe": {"password": COSTLY}}))
-        house.send_signal(signal.SIGHUP)
-        assert "takes longer than 0.15 s" in house.line("takes longer than", house.stderr, times=2)
-        until(
-            lambda: 2 == len([each for each in house.audit(what="warning") if "takes longer" in each["detail"]]),
+        server.write(hasty.replace("0.2s", "0.3s"))
+        replaced(server, json.dumps({"zoe": {"password": COSTLY}}))
+        server.send_signal(signal.SIGHUP)
+        assert "takes longer than 0.15 s" in server.wait_for_line("takes longer than", server.stderr, times=2)
+        wait_until(
+            lambda: 2 == len([each for each in server.audit(event="warning") if "takes longer" in each["detail"]]),
             "the audit log has both warnings",
         )
 
 
-def test_a_secret_file_that_is_a_fifo_is_refused_at_once(tmp_path, people):
+def test_a_secret_file_that_is_a_fifo_is_refused_immediately(tmp_path, users):
     os.mkfifo(tmp_path / "secret", 0o600)
     configuration = CONFIGURATION.replace("a shared secret of the tests", "{file: secret}")
-    path = furnish(tmp_path, "http://127.0.0.1:1", configuration, people)
-    with Program("check", "--config", path) as program:
+    path = write_configuration(tmp_path, "http://127.0.0.1:1", configuration, users)
+    with ProgramProcess("check", "--config", path) as program:
         assert 1 == program.wait()
     assert "clients.gateway.secret: " in "".join(program.stderr)
     assert "secret cannot be read: a FIFO, not a regular file" in "".join(program.stderr)
 
 
 @pytest.mark.parametrize("name", ["state/server.key", "ca.pem"])
-def test_serve_waits_for_no_fifo_at_start(tmp_path, people, name):
+def test_serve_does_not_wait_for_a_fifo_at_start(tmp_path, users, name):
     (tmp_path / "state").mkdir(mode=0o700)
     os.mkfifo(tmp_path / name, 0o600)
     syslog = 'audit: {syslog: {server: "127.0.0.1:1", ca_file: ca.pem}}\n' if name == "ca.pem" else ""
-    path = furnish(tmp_path, "http://127.0.0.1:1", CONFIGURATION + syslog, people)
-    with Program("serve", "--config", path) as program:
+    path = write_configuration(tmp_path, "http://127.0.0.1:1", CONFIGURATION + syslog, users)
+    with ProgramProcess("serve", "--config", path) as program:
         assert 1 == program.wait()
-    told = "".join(program.stderr)
-    assert told.startswith("Error: ")
-    assert re.search(r"server\.key: is not a regular file|audit\.syslog\.ca_file: is not a file", told)
+    line = "".join(program.stderr)
+    assert line.startswith("Error: ")
+    assert re.search(r"server\.key: is not a regular file|audit\.syslog\.ca_file: is not a file", line)
 
 
-def test_an_audit_log_that_is_a_fifo_without_a_reader_stops_no_login(start, people, tmp_path):
+def test_an_audit_log_that_is_a_fifo_without_a_reader_blocks_no_login(start_server, users, tmp_path):
     fifo = tmp_path / "audit"
     os.mkfifo(fifo)
-    with start(f'{CONFIGURATION}audit: {{path: "{fifo}"}}\n', []) as house:
-        (house.folder / "audit.jsonl").touch()  # for what the house looks for at its end
-        gateway = house.gateway()
+    with start_server(f'{CONFIGURATION}audit: {{path: "{fifo}"}}\n', []) as server:
+        (server.directory / "audit.jsonl").touch()  # ServerProcess reads it when it stops
+        gateway = server.client()
         for _ in range(600):  # more records than a pipe holds
             gateway.send(gateway.request([(radius.USER_NAME, b"x" * 200)], "wrong", authenticator=os.urandom(16)))
             assert gateway.receive()
-        assert house.metric("radius_voice_audit_failures_total")
+        assert server.metric("radius_voice_audit_failures_total")

@@ -1,14 +1,14 @@
 from radius_voice.simulator import calls
-from radius_voice.simulator.calls import Calls, Pace, placed
+from radius_voice.simulator.calls import Calls, Throttle, placed
 
-PACE = Pace(queued=1, ringing=2, talking=3)
+PACE = Throttle(queued=1, ringing=2, talking=3)
 
 
 def call(to):
     return placed(to, "+15005550006", "hello", timeout=60, pace=PACE, now=0)
 
 
-def test_the_oldest_call_is_forgotten_when_there_are_too_many(monkeypatch):
+def test_the_oldest_call_is_removed_beyond_the_maximum(monkeypatch):
     monkeypatch.setattr(calls, "KEPT", 2)
     kept, made = Calls(), [call("+14155550121"), call("+14155550122"), call("+14155550122")]
     for each in made:

@@ -70,7 +70,7 @@ async def talk(make):
     return await make()
 
 
-async def test_a_call_is_taken_and_its_history_says_what_was_heard(talk, clock):
+async def test_a_call_is_accepted_and_its_history_has_the_spoken_text(talk, clock):
     status, call = await talk.call()
     assert (201, "queued", ACCOUNT, "outbound-api") == (status, call["status"], call["account_sid"], call["direction"])
     assert [
@@ -87,7 +87,7 @@ async def test_a_call_is_taken_and_its_history_says_what_was_heard(talk, clock):
     ] == await talk.history()
 
 
-async def test_history_is_oldest_first_and_can_be_asked_by_number(talk):
+async def test_history_is_oldest_first_and_can_be_filtered_by_number(talk):
     for number in ("+14155550121", "+14155550122", "+14155550121"):
         await talk.call(number)
     assert ["+14155550121", "+14155550122", "+14155550121"] == [call["to"] for call in await talk.history()]
@@ -107,14 +107,14 @@ async def test_a_call_queues_rings_is_answered_and_ends(talk, clock):
 @pytest.mark.parametrize(
     ("number", "end"), [("+15005550010", "busy"), ("+15005550011", "no-answer"), ("+15005550012", "failed")]
 )
-async def test_calls_that_nobody_hears_end_so(number, end, talk, clock):
+async def test_calls_that_are_not_answered_have_their_final_status(number, end, talk, clock):
     await talk.call(number)
     clock.now += 100
     (call,) = await talk.history()
     assert (end, "", "") == (call["status"], call["said"], call["code"])
 
 
-async def test_a_phone_that_rings_shorter_than_people_take_is_not_answered(talk, clock):
+async def test_a_phone_that_rings_too_briefly_is_not_answered(talk, clock):
     await talk.call(Timeout="1")
     clock.now += 2
     assert "no-answer" == (await talk.history())[0]["status"]
@@ -139,7 +139,7 @@ async def test_a_phone_that_rings_shorter_than_people_take_is_not_answered(talk,
         (None, 400, 21201),
     ],
 )
-async def test_numbers_that_are_refused(number, status, code, talk):
+async def test_some_numbers_are_refused(number, status, code, talk):
     answered, error = await talk.call(number)
     assert (status, code, status) == (answered, error["code"], error["status"])
     assert {"code", "message", "more_info", "status"} == error.keys()
@@ -162,7 +162,7 @@ async def test_numbers_that_are_refused(number, status, code, talk):
         ({"TimeLimit": "\u0661"}, 20001),
     ],
 )
-async def test_requests_that_are_refused(change, code, talk):
+async def test_some_requests_are_refused(change, code, talk):
     status, error = await talk.call(**change)
     assert (400, code) == (status, error["code"])
     assert [] == await talk.history()
@@ -174,11 +174,11 @@ async def test_wrong_credentials_are_refused(auth, talk):
     assert (401, 20003) == (status, error["code"])
 
 
-async def test_an_api_key_is_as_good_as_the_account(talk):
+async def test_an_api_key_authenticates_like_the_account(talk):
     assert 200 == (await talk("GET", ".json", auth=("SK" + "1" * 32, TOKEN)))[0]
 
 
-async def test_what_is_not_there_is_not_found_in_twilios_words(talk):
+async def test_unknown_resources_are_404_with_twilios_error_body(talk):
     for path in ("/Calls/CA1.json", "/Messages.json", "0.json"):
         status, error = await talk("GET", path)
         assert (404, 20404) == (status, error["code"])
@@ -203,7 +203,7 @@ async def test_a_call_that_is_answered_cannot_be_cancelled(talk, clock):
     assert 21220 == (await talk("POST", f"/Calls/{call['sid']}.json", data={"Status": "canceled"}))[1]["code"]
 
 
-async def test_a_live_call_can_be_made_to_say_something_else(talk, clock):
+async def test_a_live_call_can_be_given_new_twiml(talk, clock):
     _, call = await talk.call()
     more = {"Twiml": "<Response><Say>Thank you</Say></Response>"}
     assert 21220 == (await talk("POST", f"/Calls/{call['sid']}.json", data=more))[1]["code"]
@@ -212,7 +212,7 @@ async def test_a_live_call_can_be_made_to_say_something_else(talk, clock):
     assert "Your code is 1 2 3 4 Thank you" == (await talk.history())[0]["said"]
 
 
-async def test_what_a_script_repeats_without_end_is_kept_in_part(talk, clock):
+async def test_text_that_twiml_repeats_without_end_is_truncated(talk, clock):
     endless = f'<Response><Say loop="0">{"x" * 999}</Say></Response>'
     _, call = await talk.call(Twiml=endless)
     clock.now += 10
@@ -265,18 +265,18 @@ async def test_the_listing_can_be_filtered(query, found, talk, clock):
         {"StartTime": "9999-12-31"},
     ],
 )
-async def test_a_listing_that_makes_no_sense_is_refused(query, talk):
+async def test_a_malformed_listing_request_is_refused(query, talk):
     assert 400 == (await talk("GET", "/Calls.json", params=query))[0]
 
 
-async def test_a_create_that_fails_may_have_placed_the_call_all_the_same(make):
+async def test_a_create_request_that_fails_may_have_placed_the_call(make):
     fractions = iter([0.0, 0.6, 0.0, 0.4, 0.9])
     talk = await make(fail_rate=0.5, chance=lambda: next(fractions))
     outcomes = [((await talk.call())[0], len(await talk.history())) for _ in range(3)]
     assert [(500, 1), (500, 1), (201, 2)] == outcomes
 
 
-async def test_the_worst_answers_do_place_the_call(talk):
+async def test_the_worst_responses_place_the_call(talk):
     assert 500 == (await talk.call("+15005550031"))[0]
     with pytest.raises(aiohttp.ClientError):
         await talk.call("+15005550032")
@@ -293,7 +293,7 @@ async def test_the_worst_answers_do_place_the_call(talk):
     assert all(call["code"] == "1234" for call in await talk.history())
 
 
-async def test_latency_holds_back_every_create(make):
+async def test_latency_delays_every_create_request(make):
     talk = await make(latency=60)
     with pytest.raises(TimeoutError):
         await talk("POST", "/Calls.json", data={}, timeout=aiohttp.ClientTimeout(0.05))

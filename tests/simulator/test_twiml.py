@@ -1,33 +1,33 @@
 import pytest
 
-from radius_voice.simulator.twiml import BadTwiml, code_in, heard
+from radius_voice.simulator.twiml import BadTwiml, code_in, spoken_text
 
 
 def response(inside):
     return f'<?xml version="1.0" encoding="UTF-8"?><Response>{inside}</Response>'
 
 
-def test_what_is_said_is_one_string_and_a_long_silence_ends_a_sentence():
+def test_spoken_text_is_one_string_and_a_long_pause_ends_a_sentence():
     twiml = response(
         '<Say>Hello.</Say><Pause/><Say language="en-US">Your code is</Say><Pause length="1"/><Say>4</Say><Pause length="2"/><Say>Bye</Say>'
     )
-    assert "Hello. Your code is 4. Bye" == heard(twiml)
+    assert "Hello. Your code is 4. Bye" == spoken_text(twiml)
 
 
-def test_a_loop_says_it_again():
-    assert "one one one two" == heard(response('<Say loop="3">one</Say><Say>two</Say>'))
+def test_a_loop_repeats_its_text():
+    assert "one one one two" == spoken_text(response('<Say loop="3">one</Say><Say>two</Say>'))
 
 
-def test_white_space_and_entities_are_heard_as_text():
-    assert "R&D <b> Zürich" == heard(response("<Say>\n  R&amp;D\t&lt;b&gt; Z&#252;rich </Say>"))
+def test_white_space_and_entities_are_spoken_as_text():
+    assert "R&D <b> Zürich" == spoken_text(response("<Say>\n  R&amp;D\t&lt;b&gt; Z&#252;rich </Say>"))
 
 
-def test_nothing_is_heard_after_hanging_up():
-    assert "one" == heard(response("<Say>one</Say><Hangup/><Say>two</Say>"))
+def test_no_text_is_spoken_after_hanging_up():
+    assert "one" == spoken_text(response("<Say>one</Say><Hangup/><Say>two</Say>"))
 
 
-def test_a_gather_speaks_and_nobody_presses_a_key():
-    assert "press one nobody did" == heard(
+def test_a_gather_speaks_and_no_key_is_pressed():
+    assert "press one no user did" == spoken_text(
         response('<Gather numDigits="1" timeout="5"><Say>press one</Say></Gather><Say>nobody did</Say>')
     )
 
@@ -55,7 +55,7 @@ def test_a_gather_speaks_and_nobody_presses_a_key():
 )
 def test_twiml_that_twilio_could_not_run_is_refused(twiml):
     with pytest.raises(BadTwiml):
-        heard(twiml)
+        spoken_text(twiml)
 
 
 @pytest.mark.parametrize(

@@ -1,29 +1,22 @@
 import pytest
 
-from tests.stores.redis_server import RedisServer, Shared
+from tests.support.redis_server import SharedRedis, redis_factory
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _the_shared_redis_ends_with_the_run():
+def _stop_shared_redis():
     yield
-    Shared.close()
+    SharedRedis.close()
 
 
 @pytest.fixture
 def redis():
-    """An empty Redis that other tests use too: it is neither stopped nor configured."""
-    return Shared.emptied()
+    """An empty Redis that other tests also use. Tests neither stop nor configure it."""
+    return SharedRedis.emptied()
 
 
 @pytest.fixture
 def start_redis(tmp_path):
-    """A Redis of the test's own: `start_redis("--option", "value")`."""
-    started = []
-
-    def start(*options, **more):
-        started.append(RedisServer(tmp_path / f"redis{len(started)}", *options, **more))
-        return started[-1]
-
-    yield start
-    for server in started:
-        server.close()
+    """A Redis only for this test: `start_redis("--option", "value")`."""
+    with redis_factory(tmp_path) as start:
+        yield start

@@ -5,20 +5,31 @@ import asyncio
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from radius_voice.events import Reason
-from radius_voice.login.challenge import CallChanged, CallPlaced, First, step
-from radius_voice.login.issued import REPEATED_FOR
-from radius_voice.login.limits import settle
-from radius_voice.login.model import Act, CallStatus, Limit, Limited, Record, Recorded, Spend, Swap
-from radius_voice.login.records import MAX_RECORDS, RECORD_SECONDS
+from radius_voice.login.inputs import CallPlaced, CallProgress, InitialRequest
+from radius_voice.login.issued_states import REPEAT_SECONDS
+from radius_voice.login.model import (
+    AlreadyRecorded,
+    CallStatus,
+    Limit,
+    LimitAction,
+    Limited,
+    LimitOperation,
+    ReplayRecord,
+    SwapResult,
+)
+from radius_voice.login.rate_limits import apply_operations
+from radius_voice.login.replay import MAX_RECORDS, RECORD_SECONDS
+from radius_voice.login.state_machine import step
 from radius_voice.stores import redis_scripts
-from tests.login.fakes import Clock
-from tests.login.rows import CAP, LIFETIME, LIVE, LOGIN, REF, answered, blank
-from tests.stores.kinds import KINDS, opened
+from tests.login.harness import Clock
+from tests.login.sessions import LIFETIME, LOGIN, MAX_CALL, REF, SESSION_TIMEOUT, challenge_response, session_row
+from tests.support.stores import STORE_TYPES, open_store
 
-LIMIT = Limit("calls.person", 2, 60.0, Reason.CALL_LIMIT)
-TIGHT = Limit("calls.all", 1, 60.0, Reason.CALL_LIMIT)
+LIMIT = Limit("calls.user", 2, 60.0, Reason.CALL_LIMIT)
+TIGHT = Limit("calls.total", 1, 60.0, Reason.CALL_LIMIT)
 
 
 @pytest.fixture
@@ -26,165 +37,189 @@ def clock():
     return Clock()
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=STORE_TYPES)
 async def store(request, tmp_path, clock):
-    async with opened(request.param, tmp_path, clock) as store:
+    async with open_store(request.param, tmp_path, clock) as store:
         yield store
 
 
-def row(clock, **more):
-    return blank(clock.now, **more)
+def session(clock, **more):
+    return session_row(clock.now, **more)
 
 
-async def test_what_is_swapped_in_is_loaded_again(store, clock):
-    first = row(clock, reply=(("Class", "ä"),))
+async def test_a_swapped_session_is_loaded_again(store, clock):
+    first = session(clock, reply=((25, "ä".encode()), (26, bytes(range(8)))))
     assert await store.load(first.key) is None
-    assert Swap.DONE is await store.swap(None, first)
+    assert SwapResult.DONE is await store.compare_and_swap(None, first)
     assert first == await store.load(first.key)
 
 
-async def test_every_field_survives(store, clock):
-    first = row(clock)
-    placed = step(first, CallPlaced(LOGIN, 1, first.call.phone, REF), clock.now).row
-    heard = step(placed, CallChanged(LOGIN, 1, CallStatus.ANSWERED, LIFETIME), clock.now).row
-    wrong = step(heard, answered(typed=b"wrong"), clock.now).row
-    accepted = step(wrong, answered(b"state2"), clock.now).row
+async def test_every_field_is_stored_and_loaded(store, clock):
+    first = session(clock)
+    placed = step(first, CallPlaced(LOGIN, 1, first.delivery.phone, REF), clock.now).session
+    answered = step(placed, CallProgress(LOGIN, 1, CallStatus.ANSWERED, LIFETIME), clock.now).session
+    wrong = step(answered, challenge_response(typed=b"wrong"), clock.now).session
+    accepted = step(wrong, challenge_response(b"state2"), clock.now).session
     before = None
-    for each in (first, placed, heard, wrong, accepted):
+    for each in (first, placed, answered, wrong, accepted):
         loaded = await store.load(first.key)
         assert before == loaded
-        assert Swap.DONE is await store.swap(loaded, each)
+        assert SwapResult.DONE is await store.compare_and_swap(loaded, each)
         before = each
     assert accepted == await store.load(first.key)
-    over = step(accepted, CallChanged(LOGIN, 1, CallStatus.COMPLETED, LIFETIME), clock.now).row
-    assert Swap.DONE is await store.swap(await store.load(first.key), over)
-    opened = step(over, First(row(clock, login="login2", reply=(("Class", "x"),), returning=True)), clock.now).row
-    assert opened.previous
-    assert Swap.DONE is await store.swap(await store.load(first.key), opened)
-    refused = step(opened, CallPlaced("login2", 1, opened.call.phone, None, refused=True), clock.now).row
+    over = step(accepted, CallProgress(LOGIN, 1, CallStatus.COMPLETED, LIFETIME), clock.now).session
+    assert SwapResult.DONE is await store.compare_and_swap(await store.load(first.key), over)
+    reopened = step(
+        over, InitialRequest(session(clock, login="login2", reply=((25, b"x"),), returning=True)), clock.now
+    ).session
+    assert reopened is not None
+    assert reopened.previous
+    assert SwapResult.DONE is await store.compare_and_swap(await store.load(first.key), reopened)
+    refused = step(reopened, CallPlaced("login2", 1, reopened.delivery.phone, None, refused=True), clock.now).session
+    assert refused is not None
     assert not refused.bypass_allowed
-    assert Swap.DONE is await store.swap(await store.load(first.key), refused)
+    assert SwapResult.DONE is await store.compare_and_swap(await store.load(first.key), refused)
     assert refused == await store.load(first.key)
 
 
-async def test_a_row_that_somebody_else_changed_is_stale(store, clock):
-    first = row(clock)
-    await store.swap(None, first)
-    assert Swap.STALE is await store.swap(None, row(clock, login="other"))
+async def test_a_call_leads_to_the_session_whose_present_delivery_it_is(store, clock):
+    first = session(clock)
+    placed = step(first, CallPlaced(LOGIN, 1, first.delivery.phone, REF), clock.now).session
+    assert placed is not None
+    await store.compare_and_swap(None, first)
+    assert await store.session_of_call(REF) is None
+    await store.compare_and_swap(first, placed)
+    assert placed == await store.session_of_call(REF)
+    other = replace(REF, reference="CA2")
+    again = replace(placed, delivery=replace(placed.delivery, number=2, ref=other), version=placed.version + 1)
+    await store.compare_and_swap(await store.load(first.key), again)
+    assert again == await store.session_of_call(other)
+    assert await store.session_of_call(REF) is None
+
+
+async def test_a_row_changed_by_another_writer_is_stale(store, clock):
+    first = session(clock)
+    await store.compare_and_swap(None, first)
+    assert SwapResult.STALE is await store.compare_and_swap(None, session(clock, login="other"))
     loaded = await store.load(first.key)
-    second = loaded._replace(tries=2, version=2)
-    assert Swap.DONE is await store.swap(loaded, second)
-    assert Swap.STALE is await store.swap(loaded, loaded._replace(tries=1, version=2))
-    assert 2 == (await store.load(first.key)).tries
+    second = replace(loaded, attempts_left=2, version=2)
+    assert SwapResult.DONE is await store.compare_and_swap(loaded, second)
+    assert SwapResult.STALE is await store.compare_and_swap(loaded, replace(loaded, attempts_left=1, version=2))
+    assert 2 == (await store.load(first.key)).attempts_left
 
 
-async def test_of_many_at_once_one_swap_is_done(store, clock):
-    rows = [row(clock, login=f"login{n}") for n in range(8)]
-    swaps = await asyncio.gather(*(store.swap(None, each) for each in rows))
-    assert 1 == swaps.count(Swap.DONE)
-    assert 7 == swaps.count(Swap.STALE)
+async def test_one_of_many_concurrent_swaps_succeeds(store, clock):
+    rows = [session(clock, login=f"login{n}") for n in range(8)]
+    swaps = await asyncio.gather(*(store.compare_and_swap(None, each) for each in rows))
+    assert 1 == swaps.count(SwapResult.DONE)
+    assert 7 == swaps.count(SwapResult.STALE)
 
 
-async def test_one_live_call_a_person(store, clock):
-    first = row(clock)
-    elsewhere = row(clock, key=b"o" * 16, client="other", login="login2")
-    await store.swap(None, first)
-    assert Swap.BUSY is await store.swap(None, elsewhere)
+async def test_a_user_has_one_live_call(store, clock):
+    first = session(clock)
+    elsewhere = session(clock, key=b"o" * 16, client="other", login="login2")
+    await store.compare_and_swap(None, first)
+    assert SwapResult.BUSY is await store.compare_and_swap(None, elsewhere)
     assert await store.load(elsewhere.key) is None
-    another = row(clock, key=b"b" * 16, person="bob-id", login="login3")
-    assert Swap.DONE is await store.swap(None, another)
-    over = first._replace(call=first.call._replace(over=True), version=2)
-    assert Swap.DONE is await store.swap(await store.load(first.key), over)
-    assert Swap.DONE is await store.swap(None, elsewhere)
+    another = session(clock, key=b"b" * 16, user_key="bob-id", login="login3")
+    assert SwapResult.DONE is await store.compare_and_swap(None, another)
+    over = replace(first, delivery=replace(first.delivery, over=True), version=2)
+    assert SwapResult.DONE is await store.compare_and_swap(await store.load(first.key), over)
+    assert SwapResult.DONE is await store.compare_and_swap(None, elsewhere)
 
 
-async def test_a_live_call_frees_its_person_when_its_time_is_over(store, clock):
-    await store.swap(None, row(clock))
-    clock.now += LIVE - 1
-    assert Swap.BUSY is await store.swap(None, row(clock, key=b"o" * 16, login="login2"))
+async def test_a_live_call_frees_its_user_when_its_time_is_over(store, clock):
+    await store.compare_and_swap(None, session(clock))
+    clock.now += MAX_CALL - 1
+    assert SwapResult.BUSY is await store.compare_and_swap(None, session(clock, key=b"o" * 16, login="login2"))
     clock.now += 1
-    assert Swap.DONE is await store.swap(None, row(clock, key=b"o" * 16, login="login2"))
+    assert SwapResult.DONE is await store.compare_and_swap(None, session(clock, key=b"o" * 16, login="login2"))
 
 
-async def test_a_row_is_opened_over_one_that_ended(store, clock):
-    await store.swap(None, row(clock))
-    clock.now += CAP
+async def test_a_row_replaces_one_that_has_ended(store, clock):
+    await store.compare_and_swap(None, session(clock))
+    clock.now += SESSION_TIMEOUT
     old = await store.load(b"k" * 16)
-    stepped = step(old, First(row(clock, login="login2")), clock.now)
-    assert Swap.DONE is await store.swap(old, stepped.row)
+    transition = step(old, InitialRequest(session(clock, login="login2")), clock.now)
+    assert SwapResult.DONE is await store.compare_and_swap(old, transition.session)
     assert "login2" == (await store.load(b"k" * 16)).id
 
 
 async def test_row_and_limits_are_all_or_none(store, clock):
-    spends = [Spend(LIMIT, "alice"), Spend(TIGHT, "all")]
-    assert Swap.DONE is await store.swap(None, row(clock), spends)
-    limited = await store.swap(
-        None, row(clock, key=b"b" * 16, person="bob", login="2"), [Spend(LIMIT, "bob"), *spends[1:]]
+    operations = [LimitOperation(LIMIT, "alice"), LimitOperation(TIGHT, "all")]
+    assert SwapResult.DONE is await store.compare_and_swap(None, session(clock), operations)
+    limited = await store.compare_and_swap(
+        None, session(clock, key=b"b" * 16, user_key="bob", login="2"), [LimitOperation(LIMIT, "bob"), *operations[1:]]
     )
     assert isinstance(limited, Limited)
-    assert (TIGHT, 60.0) == (limited.limit, pytest.approx(limited.retry_after))
+    assert TIGHT == limited.limit
+    assert pytest.approx(60.0) == limited.retry_after
     assert await store.load(b"b" * 16) is None
     for _ in range(2):
-        assert await store.spend([Spend(LIMIT, "bob")]) is None
-    assert isinstance(await store.spend([Spend(LIMIT, "bob")]), Limited)
+        assert await store.apply_limits([LimitOperation(LIMIT, "bob")]) is None
+    assert isinstance(await store.apply_limits([LimitOperation(LIMIT, "bob")]), Limited)
 
 
-async def test_a_stale_or_busy_swap_spends_nothing(store, clock):
-    await store.swap(None, row(clock))
-    assert Swap.STALE is await store.swap(None, row(clock), [Spend(TIGHT, "all")])
-    assert Swap.BUSY is await store.swap(None, row(clock, key=b"o" * 16), [Spend(TIGHT, "all")])
-    assert await store.spend([Spend(TIGHT, "all")]) is None
+async def test_a_stale_or_busy_swap_charges_no_limit(store, clock):
+    await store.compare_and_swap(None, session(clock))
+    assert SwapResult.STALE is await store.compare_and_swap(None, session(clock), [LimitOperation(TIGHT, "all")])
+    assert SwapResult.BUSY is await store.compare_and_swap(
+        None, session(clock, key=b"o" * 16), [LimitOperation(TIGHT, "all")]
+    )
+    assert await store.apply_limits([LimitOperation(TIGHT, "all")]) is None
 
 
-CHARGED = Record(b"\0request\xff", b"\0charged \xff")
-REJECTED = Record(CHARGED.key, b"rejected", replaces=CHARGED.value)
-SESSION = Record(CHARGED.key, b"session", replaces=CHARGED.value, verified=True)
+CHARGED = ReplayRecord(b"\0request\xff", b"\0charged \xff")
+REJECTED = ReplayRecord(CHARGED.key, b"rejected", replaces=CHARGED.value)
+SESSION = ReplayRecord(CHARGED.key, b"session", replaces=CHARGED.value, verified=True)
 
 
 async def test_a_request_is_recorded_once_with_its_effect(store, clock):
-    assert await store.spend([Spend(LIMIT, "alice")], CHARGED) is None
-    assert Recorded(CHARGED.value) == await store.spend([Spend(LIMIT, "alice")], CHARGED)
-    assert Swap.DONE is await store.swap(None, row(clock), [], SESSION)
-    assert Recorded(b"session") == await store.spend([], REJECTED)
-    second = row(clock, key=b"b" * 16, person="bob", login="2")
-    assert Recorded(b"session") == await store.swap(None, second, [Spend(LIMIT, "alice")], SESSION)
+    assert await store.apply_limits([LimitOperation(LIMIT, "alice")], CHARGED) is None
+    assert AlreadyRecorded(CHARGED.value) == await store.apply_limits([LimitOperation(LIMIT, "alice")], CHARGED)
+    assert SwapResult.DONE is await store.compare_and_swap(None, session(clock), [], SESSION)
+    assert AlreadyRecorded(b"session") == await store.apply_limits([], REJECTED)
+    second = session(clock, key=b"b" * 16, user_key="bob", login="2")
+    assert AlreadyRecorded(b"session") == await store.compare_and_swap(
+        None, second, [LimitOperation(LIMIT, "alice")], SESSION
+    )
     assert await store.load(b"b" * 16) is None
-    assert await store.spend([Spend(LIMIT, "alice")]) is None  # one was spent, by the first
-    assert isinstance(await store.spend([Spend(LIMIT, "alice")]), Limited)
+    assert await store.apply_limits([LimitOperation(LIMIT, "alice")]) is None  # one was spent, by the first
+    assert isinstance(await store.apply_limits([LimitOperation(LIMIT, "alice")]), Limited)
 
 
 async def test_a_request_whose_effect_did_not_happen_is_not_recorded(store, clock):
-    await store.spend([Spend(TIGHT, "x")])
-    assert isinstance(await store.spend([Spend(TIGHT, "x")], CHARGED), Limited)
-    await store.swap(None, row(clock))
-    assert Swap.STALE is await store.swap(None, row(clock), [], SESSION)
-    assert Swap.BUSY is await store.swap(None, row(clock, key=b"o" * 16), [], SESSION)
-    assert await store.spend([], CHARGED) is None
-    assert await store.spend([], Record(CHARGED.key, b"", replaces=CHARGED.value)) is None
-    assert await store.spend([], CHARGED) is None
+    await store.apply_limits([LimitOperation(TIGHT, "x")])
+    assert isinstance(await store.apply_limits([LimitOperation(TIGHT, "x")], CHARGED), Limited)
+    await store.compare_and_swap(None, session(clock))
+    assert SwapResult.STALE is await store.compare_and_swap(None, session(clock), [], SESSION)
+    assert SwapResult.BUSY is await store.compare_and_swap(None, session(clock, key=b"o" * 16), [], SESSION)
+    assert await store.apply_limits([], CHARGED) is None
+    assert await store.apply_limits([], ReplayRecord(CHARGED.key, b"", replaces=CHARGED.value)) is None
+    assert await store.apply_limits([], CHARGED) is None
 
 
-async def test_records_end_after_a_day(store, clock):
-    await store.spend([], CHARGED)
+async def test_replay_records_expire_after_a_day(store, clock):
+    await store.apply_limits([], CHARGED)
     clock.now += RECORD_SECONDS - 1
     await store.sweep()
-    assert Recorded(CHARGED.value) == await store.spend([], CHARGED)
+    assert AlreadyRecorded(CHARGED.value) == await store.apply_limits([], CHARGED)
     clock.now += 1
-    assert await store.spend([], REJECTED) is None
+    assert await store.apply_limits([], REJECTED) is None
     await store.sweep()
-    assert Recorded(b"rejected") == await store.spend([], CHARGED)
+    assert AlreadyRecorded(b"rejected") == await store.apply_limits([], CHARGED)
 
 
-async def test_strangers_cannot_displace_records_of_verified_requests(store, monkeypatch):
+async def test_unauthenticated_requests_cannot_displace_records_of_verified_ones(store, monkeypatch):
     for module in ("memory", "sqlite"):
         monkeypatch.setattr(f"radius_voice.stores.{module}.MAX_RECORDS", 3)
-    monkeypatch.setattr("radius_voice.stores.redis.SPEND", limited_to(3, redis_scripts.SPEND))
-    await store.spend([], SESSION)
+    monkeypatch.setattr("radius_voice.stores.redis.APPLY_LIMITS", limited_to(3, redis_scripts.APPLY_LIMITS))
+    await store.apply_limits([], SESSION)
     for number in range(10):
-        await store.spend([], Record(b"stranger %d" % number, b"rejected"))
+        await store.apply_limits([], ReplayRecord(b"stranger %d" % number, b"rejected"))
     await store.sweep()
-    assert Recorded(b"session") == await store.spend([], CHARGED)
-    kept = [n for n in range(10) if await store.spend([], Record(b"stranger %d" % n, b"", b"-"))]
+    assert AlreadyRecorded(b"session") == await store.apply_limits([], CHARGED)
+    kept = [n for n in range(10) if await store.apply_limits([], ReplayRecord(b"stranger %d" % n, b"", b"-"))]
     assert [7, 8, 9] == kept
 
 
@@ -192,75 +227,75 @@ def limited_to(records, script):
     return redis_scripts.Script(script.text.replace(f"count > {MAX_RECORDS}", f"count > {records}"))
 
 
-async def test_limits_are_given_back_peeked_at_and_cleared(store):
-    take, peek = Spend(TIGHT, "x"), Spend(TIGHT, "x", Act.PEEK)
-    assert await store.spend([]) is None
-    assert await store.spend([peek]) is None
-    assert await store.spend([take]) is None
-    assert isinstance(await store.spend([peek]), Limited)
-    assert await store.spend([Spend(TIGHT, "x", Act.GIVE_BACK)]) is None
-    assert await store.spend([take]) is None
-    assert await store.spend([Spend(TIGHT, "x", Act.CLEAR)]) is None
-    assert await store.spend([peek, take]) is None
-    assert await store.spend([Spend(TIGHT, "y")]) is None
+async def test_limits_are_refunded_checked_and_reset(store):
+    take, peek = LimitOperation(TIGHT, "x"), LimitOperation(TIGHT, "x", LimitAction.CHECK)
+    assert await store.apply_limits([]) is None
+    assert await store.apply_limits([peek]) is None
+    assert await store.apply_limits([take]) is None
+    assert isinstance(await store.apply_limits([peek]), Limited)
+    assert await store.apply_limits([LimitOperation(TIGHT, "x", LimitAction.REFUND)]) is None
+    assert await store.apply_limits([take]) is None
+    assert await store.apply_limits([LimitOperation(TIGHT, "x", LimitAction.RESET)]) is None
+    assert await store.apply_limits([peek, take]) is None
+    assert await store.apply_limits([LimitOperation(TIGHT, "y")]) is None
 
 
-async def test_a_clock_that_is_set_back_locks_no_limit(store, clock):
+async def test_a_clock_set_back_locks_no_limit(store, clock):
     clock.now += 1e8
-    assert await store.spend([Spend(TIGHT, "x")]) is None
+    assert await store.apply_limits([LimitOperation(TIGHT, "x")]) is None
     clock.now -= 1e8
-    assert await store.spend([Spend(TIGHT, "x")]) is None
-    assert isinstance(await store.spend([Spend(TIGHT, "x")]), Limited)
+    assert await store.apply_limits([LimitOperation(TIGHT, "x")]) is None
+    assert isinstance(await store.apply_limits([LimitOperation(TIGHT, "x")]), Limited)
 
 
-async def test_what_is_stored_of_limits_is_told(store, clock):
-    await store.spend([Spend(LIMIT, "x")])
-    told = await store.full_at([Spend(LIMIT, "x"), Spend(LIMIT, "y")])
-    assert {Spend(LIMIT, "x"): pytest.approx(clock.now + 30), Spend(LIMIT, "y"): 0} == told
+async def test_the_stored_limits_are_listed(store, clock):
+    await store.apply_limits([LimitOperation(LIMIT, "x")])
+    result = await store.arrival_times([LimitOperation(LIMIT, "x"), LimitOperation(LIMIT, "y")])
+    assert {LimitOperation(LIMIT, "x"): pytest.approx(clock.now + 30), LimitOperation(LIMIT, "y"): 0} == result
 
 
-async def test_what_is_remembered_is_recalled_until_its_time(store, clock):
-    await store.remember(b"key\0\xff", b"value", 10)
-    assert b"value" == await store.recall(b"key\0\xff")
-    await store.remember(b"key\0\xff", b"other", 10)
-    assert b"other" == await store.recall(b"key\0\xff")
-    assert await store.recall(b"unknown") is None
+async def test_a_stored_value_is_loaded_until_it_expires(store, clock):
+    await store.put(b"key\0\xff", b"value", 10)
+    assert b"value" == await store.get(b"key\0\xff")
+    await store.put(b"key\0\xff", b"other", 10)
+    assert b"other" == await store.get(b"key\0\xff")
+    assert await store.get(b"unknown") is None
     clock.now += 10
-    assert await store.recall(b"key\0\xff") is None
+    assert await store.get(b"key\0\xff") is None
 
 
-async def test_open_logins_are_counted_and_abandoned_ones_told_once(store, clock):
-    await store.swap(None, row(clock))
-    ended = row(clock, key=b"e" * 16, person="eve", login="login2")
-    await store.swap(None, ended)
-    verdict = step(ended, answered(), clock.now).row
-    await store.swap(await store.load(b"e" * 16), verdict)
-    assert 1 == await store.open_logins()
+async def test_open_sessions_are_counted_and_expired_ones_reported_once(store, clock):
+    await store.compare_and_swap(None, session(clock))
+    ended = session(clock, key=b"e" * 16, user_key="eve", login="login2")
+    await store.compare_and_swap(None, ended)
+    result = step(ended, challenge_response(), clock.now).session
+    await store.compare_and_swap(await store.load(b"e" * 16), result)
+    assert 1 == await store.open_sessions()
     assert 0 == await store.sweep()
-    clock.now += CAP + REPEATED_FOR
+    clock.now += SESSION_TIMEOUT + REPEAT_SECONDS
     assert 1 == await store.sweep()
-    assert 0 == await store.open_logins()
+    assert 0 == await store.open_sessions()
     assert 0 == await store.sweep()
     assert await store.load(b"k" * 16) is None
 
 
-async def test_sweeping_keeps_what_still_counts(store, clock):
-    await store.remember(b"short", b"1", 10)
-    await store.remember(b"long", b"1", 1000)
-    await store.spend([Spend(TIGHT, "x"), Spend(LIMIT, "x")])
+async def test_sweeping_keeps_live_rows_and_limits(store, clock):
+    await store.put(b"short", b"1", 10)
+    await store.put(b"long", b"1", 1000)
+    await store.apply_limits([LimitOperation(TIGHT, "x"), LimitOperation(LIMIT, "x")])
     clock.now += 40
     await store.sweep()
-    assert (None, b"1") == (await store.recall(b"short"), await store.recall(b"long"))
-    assert isinstance(await store.spend([Spend(TIGHT, "x")]), Limited)
+    assert (None, b"1") == (await store.get(b"short"), await store.get(b"long"))
+    assert isinstance(await store.apply_limits([LimitOperation(TIGHT, "x")]), Limited)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", STORE_TYPES)
 @given(
     st.lists(
         st.tuples(
             st.floats(0, 40, allow_nan=False),
             st.lists(
-                st.tuples(st.sampled_from([LIMIT, TIGHT]), st.sampled_from("ab"), st.sampled_from(list(Act))),
+                st.tuples(st.sampled_from([LIMIT, TIGHT]), st.sampled_from("ab"), st.sampled_from(list(LimitAction))),
                 min_size=1,
                 max_size=4,
             ),
@@ -270,16 +305,18 @@ async def test_sweeping_keeps_what_still_counts(store, clock):
 )
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_every_store_counts_like_the_arithmetic(tmp_path_factory, kind, turns):
-    clock, full_at = Clock(), {}
-    async with opened(kind, tmp_path_factory.mktemp("store"), clock) as store:
+    clock = Clock()
+    tat: dict[str, float] = {}
+    async with open_store(kind, tmp_path_factory.mktemp("store"), clock) as store:
         for pause, touched in turns:
             clock.now += pause
-            spends = [Spend(*spend) for spend in touched]
-            expected = settle(spends, lambda key: full_at.get(key, 0.0), clock.now)
-            told = await store.spend(spends)
+            operations = [LimitOperation(*operation) for operation in touched]
+            expected = apply_operations(operations, lambda key: tat.get(key, 0.0), clock.now)
+            result = await store.apply_limits(operations)
             if isinstance(expected, Limited):
-                assert isinstance(told, Limited)
-                assert (expected.limit, pytest.approx(expected.retry_after, abs=1e-3)) == (told.limit, told.retry_after)
+                assert isinstance(result, Limited)
+                assert expected.limit == result.limit
+                assert pytest.approx(expected.retry_after, abs=1e-3) == result.retry_after
             else:
-                assert told is None
-                full_at.update(expected)
+                assert result is None
+                tat.update(expected)

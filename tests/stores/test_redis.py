@@ -9,21 +9,26 @@ import hiredis
 import pytest
 import redis.exceptions
 import trustme
+from msgspec.structs import replace
 
-from radius_voice.login.challenge import REPEATED_FOR, step
-from radius_voice.login.limits import arrival_time, storage_key
-from radius_voice.login.model import Act, CallRef, Limit, Limited, Spend, Swap, Unavailable
+from radius_voice.login.issued_states import REPEAT_SECONDS
+from radius_voice.login.model import CallRef, Limit, LimitAction, Limited, LimitOperation, SwapResult, Unavailable
+from radius_voice.login.rate_limits import arrival_time, storage_key
+from radius_voice.login.state_machine import step
 from radius_voice.stores.redis import RedisStore
 from radius_voice.stores.redis_link import CONNECTIONS, Servers, _detail
 from radius_voice.stores.sealed import Sealer
-from tests.login.fakes import Clock
-from tests.login.rows import CAP, KEY, LIVE, answered, blank
-from tests.stores import kinds
-from tests.stores.redis_server import PATIENCE, eventually, free_port, frozen, until
+from tests.login.harness import Clock
+from tests.login.sessions import KEY, MAX_CALL, SESSION_TIMEOUT, challenge_response, session_row
 from tests.stores.test_contract import LIMIT, TIGHT
+from tests.support.matching import search
+from tests.support.network import free_port
+from tests.support.polling import TIMEOUT, wait_until, wait_until_async
+from tests.support.redis_server import suspended
+from tests.support.stores import SERVER_KEY
 
 DOCUMENTATION = Path(__file__).parents[2] / "docs" / "stores.md"
-PASSWORD = "a password nobody may see"
+PASSWORD = "a password that must stay hidden"
 IMPATIENT = 0.1
 SLOTS = 16384
 
@@ -31,10 +36,10 @@ SLOTS = 16384
 @pytest.fixture
 async def connect():
     """A store of this test, on the server's own clock."""
-    stores = []
+    stores: list[RedisStore] = []
 
-    def connected(*addresses, key=kinds.KEY, replicas=0, now=None, **servers):
-        servers = Servers(addresses, **{"timeout": 5.0, **servers})
+    def connected(*addresses, key=SERVER_KEY, replicas=0, now=None, **settings):
+        servers = Servers(addresses, **{"timeout": 5.0, **settings})
         stores.append(RedisStore(servers, key, replicas=replicas, now=now))
         return stores[-1]
 
@@ -44,8 +49,8 @@ async def connect():
 
 
 async def soon(work):
-    """Ask until the store is reachable again; PATIENCE bounds it."""
-    deadline = time.monotonic() + PATIENCE
+    """Retry until the store is reachable again, for TIMEOUT seconds at most."""
+    deadline = time.monotonic() + TIMEOUT
     while True:
         try:
             return await work()
@@ -56,7 +61,7 @@ async def soon(work):
 
 
 def everything(server):
-    """All that somebody who reads Redis sees."""
+    """All keys and values in Redis."""
     seen = []
     for key in server.admin.scan_iter():
         match server.admin.type(key):
@@ -72,12 +77,12 @@ def everything(server):
 def each_method(store):
     return (
         store.load(KEY),
-        store.swap(None, blank(time.time())),
-        store.spend([Spend(TIGHT, "x")]),
-        store.full_at([Spend(TIGHT, "x")]),
-        store.remember(b"k", b"v", 1),
-        store.recall(b"k"),
-        store.open_logins(),
+        store.compare_and_swap(None, session_row(time.time())),
+        store.apply_limits([LimitOperation(TIGHT, "x")]),
+        store.arrival_times([LimitOperation(TIGHT, "x")]),
+        store.put(b"k", b"v", 1),
+        store.get(b"k"),
+        store.open_sessions(),
         store.sweep(),
     )
 
@@ -85,25 +90,27 @@ def each_method(store):
 # Outages
 
 
-async def test_a_server_that_hangs_is_unavailable_after_the_time_out_and_heals(start_redis, connect):
+async def test_a_server_that_hangs_is_unavailable_after_the_timeout_and_recovers(start_redis, connect):
     server = start_redis()
     store = connect(server.address, timeout=IMPATIENT)
-    await store.recall(b"ready")
-    with frozen(server):
+    await store.get(b"ready")
+    with suspended(server):
         for call in each_method(store):
             with pytest.raises(Unavailable, match=r"^store: Redis did not answer within 0\.1 s$"):
                 await call
-    assert await soon(lambda: store.recall(b"ready")) is None
+    assert await soon(lambda: store.get(b"ready")) is None
 
 
-async def test_a_swap_whose_end_is_unknown_is_not_tried_again(start_redis, connect):
+async def test_a_swap_with_an_indeterminate_result_is_not_retried(start_redis, connect):
     server = start_redis()
     store = connect(server.address, timeout=IMPATIENT)
-    await store.spend([Spend(TIGHT, "so that Redis knows how to spend")])
+    await store.apply_limits([LimitOperation(TIGHT, "so that Redis knows how to spend")])
     server.admin.config_resetstat()
-    with frozen(server), pytest.raises(Unavailable):
-        await store.swap(None, blank(time.time()), [Spend(LIMIT, "x")])
-    await eventually(lambda: server.admin.info("clients")["connected_clients"] == 1, "the lost connection is gone")
+    with suspended(server), pytest.raises(Unavailable):
+        await store.compare_and_swap(None, session_row(time.time()), [LimitOperation(LIMIT, "x")])
+    await wait_until_async(
+        lambda: server.admin.info("clients")["connected_clients"] == 1, "the lost connection is gone"
+    )
     calls = server.admin.info("commandstats")
     assert 1 >= sum(calls.get(name, {"calls": 0})["calls"] for name in ("cmdstat_evalsha", "cmdstat_eval"))
 
@@ -122,9 +129,9 @@ async def test_a_swap_whose_connection_breaks_is_sent_once():
                 writer.write(b"+OK\r\n")
 
     async with await asyncio.start_server(broken, "127.0.0.1", 0) as server:
-        store = RedisStore(Servers((server.sockets[0].getsockname()[:2],), timeout=5.0), kinds.KEY)
-        with pytest.raises(Unavailable, match="out of reach"):
-            await store.swap(None, blank(time.time()))
+        store = RedisStore(Servers((server.sockets[0].getsockname()[:2],), timeout=5.0), SERVER_KEY)
+        with pytest.raises(Unavailable, match="unavailable"):
+            await store.compare_and_swap(None, session_row(time.time()))
         await store.close()
     assert 1 == len(swaps)
 
@@ -146,7 +153,7 @@ async def test_a_swap_whose_connection_breaks_is_sent_once():
     ],
     ids=lambda error: error[:20].decode(),
 )
-async def test_whatever_a_server_refuses_with_the_store_is_unavailable_in_few_printable_words(mode, error):
+async def test_any_server_error_of_the_store_is_unavailable_in_a_short_printable_text(mode, error):
     async def refusing(reader, writer):
         commands = hiredis.Reader()
         while octets := await reader.read(65536):
@@ -156,213 +163,241 @@ async def test_whatever_a_server_refuses_with_the_store_is_unavailable_in_few_pr
         writer.close()
 
     async with await asyncio.start_server(refusing, "127.0.0.1", 0) as server:
-        store = RedisStore(Servers((server.sockets[0].getsockname()[:2],), mode=mode, timeout=5.0), kinds.KEY)
+        store = RedisStore(Servers((server.sockets[0].getsockname()[:2],), mode=mode, timeout=5.0), SERVER_KEY)
         for call in each_method(store):
-            with pytest.raises(Unavailable) as told:
+            with pytest.raises(Unavailable) as raised:
                 await call
-            assert len(str(told.value)) < 300
-            assert str(told.value).isprintable()
-            assert "sesame" not in str(told.value)
+            assert len(str(raised.value)) < 300
+            assert str(raised.value).isprintable()
+            assert "sesame" not in str(raised.value)
         await store.close()
 
 
-async def test_a_server_that_is_gone_is_unavailable_and_works_again_once_it_is_back(start_redis, connect):
+async def test_a_stopped_server_is_unavailable_until_it_runs_again(start_redis, connect):
     server = start_redis()
     store = connect(server.address)
-    row = blank(time.time())
-    assert Swap.DONE is await store.swap(None, row, [Spend(LIMIT, "x")])
+    session = session_row(time.time())
+    assert SwapResult.DONE is await store.compare_and_swap(None, session, [LimitOperation(LIMIT, "x")])
     server.kill()
     for call in each_method(store):
-        with pytest.raises(Unavailable, match="out of reach"):
+        with pytest.raises(Unavailable, match="unavailable"):
             await call
     server.start()
-    assert Swap.DONE is await store.swap(None, row, [Spend(LIMIT, "x")])
-    assert row == await store.load(KEY)
+    assert SwapResult.DONE is await store.compare_and_swap(None, session, [LimitOperation(LIMIT, "x")])
+    assert session == await store.load(KEY)
 
 
-async def test_a_restart_between_two_logins_is_not_noticed(start_redis, connect):
+async def test_a_restart_between_two_logins_goes_unnoticed(start_redis, connect):
     server = start_redis()
     store = connect(server.address)
-    await asyncio.gather(*(store.recall(b"ready") for _ in range(8)))
+    await asyncio.gather(*(store.get(b"ready") for _ in range(8)))
     await asyncio.to_thread(server.kill)
     await asyncio.to_thread(server.start)
-    await asyncio.gather(*(store.recall(b"ready") for _ in range(8)))
+    await asyncio.gather(*(store.get(b"ready") for _ in range(8)))
 
 
-async def test_scripts_that_redis_forgot_are_given_to_it_again(redis, connect):
+async def test_scripts_flushed_from_redis_are_loaded_again(redis, connect):
     store = connect(redis.address)
-    await store.spend([Spend(LIMIT, "x")])
+    await store.apply_limits([LimitOperation(LIMIT, "x")])
     redis.admin.script_flush()
-    await store.spend([Spend(LIMIT, "x")])
-    assert isinstance(await store.spend([Spend(LIMIT, "x")]), Limited)
+    await store.apply_limits([LimitOperation(LIMIT, "x")])
+    assert isinstance(await store.apply_limits([LimitOperation(LIMIT, "x")]), Limited)
 
 
-async def test_one_lost_connection_takes_the_idle_ones_with_it(start_redis, connect):
+async def test_one_lost_connection_closes_the_idle_ones(start_redis, connect):
     server = start_redis()
     store = connect(server.address, timeout=IMPATIENT)
-    await asyncio.gather(*(store.recall(b"ready") for _ in range(8)))
+    await asyncio.gather(*(store.get(b"ready") for _ in range(8)))
     assert 2 < server.admin.info("clients")["connected_clients"]
-    with frozen(server), pytest.raises(Unavailable):
-        await store.recall(b"ready")
-    await eventually(lambda: server.admin.info("clients")["connected_clients"] == 1, "the idle connections are gone")
+    with suspended(server), pytest.raises(Unavailable):
+        await store.get(b"ready")
+    await wait_until_async(
+        lambda: server.admin.info("clients")["connected_clients"] == 1, "the idle connections are gone"
+    )
 
 
-async def test_any_number_at_once_shares_few_connections(redis, connect):
+async def test_any_number_of_concurrent_operations_shares_few_connections(redis, connect):
     store = connect(redis.address)
     before = redis.admin.info("stats")["total_connections_received"]
-    assert [None] * 500 == await asyncio.gather(*(store.recall(b"x") for _ in range(500)))
+    assert [None] * 500 == await asyncio.gather(*(store.get(b"x") for _ in range(500)))
     assert CONNECTIONS >= redis.admin.info("stats")["total_connections_received"] - before
 
 
-async def test_a_full_redis_is_unavailable_writes_nothing_and_heals(start_redis, connect):
+async def test_a_full_redis_is_unavailable_writes_nothing_and_recovers(start_redis, connect):
     server = start_redis()
     store = connect(server.address)
     server.admin.config_set("maxmemory", 1)
     with pytest.raises(Unavailable, match="Redis is full"):
-        await store.swap(None, blank(time.time()), [Spend(TIGHT, "x")])
+        await store.compare_and_swap(None, session_row(time.time()), [LimitOperation(TIGHT, "x")])
     assert 0 == server.admin.dbsize()
     server.admin.config_set("maxmemory", 0)
-    assert Swap.DONE is await store.swap(None, blank(time.time()), [Spend(TIGHT, "x")])
+    assert SwapResult.DONE is await store.compare_and_swap(None, session_row(time.time()), [LimitOperation(TIGHT, "x")])
 
 
-def test_what_a_server_says_is_not_repeated():
+def test_messages_of_a_server_are_not_repeated():
     said = redis.exceptions.ResponseError(f"unknown command 'AUTH', with args beginning with: '{PASSWORD}'")
     assert "Redis refuses: ResponseError" == _detail(said)
     assert "Redis refuses: NOREPLICAS" == _detail(redis.exceptions.ResponseError(f"NOREPLICAS {PASSWORD}"))
 
 
-# What is stored
+# Stored data
 
 
-async def test_who_reads_redis_learns_no_name_number_or_code(redis, connect):
+async def test_redis_contains_no_readable_name_number_or_code(redis, connect):
     store = connect(redis.address)
-    row = blank(time.time(), code=b"hashed-code", password=b"hashed-password", reply=(("Class", "admins"),))
-    row = row._replace(call=row.call._replace(ref=CallRef("twilio", "CA123")))
-    await store.swap(None, row, [Spend(LIMIT, "alice-id"), Spend(TIGHT, "+12025550123")])
-    await store.spend([Spend(LIMIT, "192.0.2.9")])
-    await store.remember(b"remembered", b"the value", 60)
+    session = session_row(time.time(), code=b"hashed-code", password=b"hashed-password", reply=((25, b"admins"),))
+    session = replace(session, delivery=replace(session.delivery, ref=CallRef("twilio", "CA123")))
+    await store.compare_and_swap(
+        None, session, [LimitOperation(LIMIT, "alice-id"), LimitOperation(TIGHT, "+12025550123")]
+    )
+    await store.apply_limits([LimitOperation(LIMIT, "192.0.2.9")])
+    await store.put(b"remembered", b"the value", 60)
     seen = everything(redis)
     assert 6 < seen.count(b"{radius-voice}:")
-    secrets = ("alice", "2025550123", "2025550124", "hashed", "vpn", "192.0.2.9", "admins", "CA123", "calls.", "value")
+    secrets = (
+        "alice",
+        "2025550123",
+        "2025550124",
+        "hashed",
+        "vpn",
+        "192.0.2.9",
+        "admins",
+        b"admins".hex(),
+        "CA123",
+        "calls.",
+        "value",
+    )
     assert [] == [word for word in (*secrets, "remembered", "k" * 16, "state1") if word.encode() in seen]
 
 
-async def test_everything_has_an_end(redis, connect):
+async def test_every_key_in_redis_expires(redis, connect):
     store = connect(redis.address)
     now = time.time()
-    await store.swap(None, blank(now), [Spend(LIMIT, "x")])
-    await store.remember(b"x", b"y", 100)
+    await store.compare_and_swap(None, session_row(now), [LimitOperation(LIMIT, "x")])
+    await store.put(b"x", b"y", 100)
     lives = {key.split(b":")[1]: redis.admin.pttl(key) / 1000 for key in redis.admin.scan_iter()}
     expected = {
-        b"row2": CAP + REPEATED_FOR,
-        b"live": LIVE,
-        b"open": CAP + REPEATED_FOR + 3600,
+        b"session1": SESSION_TIMEOUT + REPEAT_SECONDS,
+        b"live": MAX_CALL,
+        b"open": SESSION_TIMEOUT + REPEAT_SECONDS + 3600,
         b"limit": 30,
         b"kept": 100,
     }
     assert {key: pytest.approx(life, abs=5) for key, life in expected.items()} == lives
 
 
-async def test_a_limit_that_is_full_again_takes_no_room(redis, connect):
+async def test_a_limit_that_is_full_again_uses_no_memory(redis, connect):
     store = connect(redis.address)
-    await store.spend([Spend(TIGHT, "x")])
-    await store.spend([Spend(TIGHT, "x", Act.GIVE_BACK)])
-    await store.spend([Spend(LIMIT, "x", Act.CLEAR), Spend(LIMIT, "y", Act.PEEK)])
+    await store.apply_limits([LimitOperation(TIGHT, "x")])
+    await store.apply_limits([LimitOperation(TIGHT, "x", LimitAction.REFUND)])
+    await store.apply_limits(
+        [LimitOperation(LIMIT, "x", LimitAction.RESET), LimitOperation(LIMIT, "y", LimitAction.CHECK)]
+    )
     assert 0 == redis.admin.dbsize()
 
 
 async def test_limits_are_the_same_doubles_as_the_arithmetic(redis, connect):
     clock = Clock()
     store = connect(redis.address, now=clock)
-    awkward = Limit("calls.person", 7, 600.1, LIMIT.reason)
-    spend, full_at = Spend(awkward, "x"), 0.0
+    awkward = Limit("calls.user", 7, 600.1, LIMIT.reason)
+    operation, tat = LimitOperation(awkward, "x"), 0.0
     for pause in (0.0, 0.1, 1 / 3, 17.77, 0.0, 1e-6, 123.456789):
         clock.now += pause
-        full_at = arrival_time(full_at, awkward, Act.TAKE, clock.now)
-        await store.spend([spend])
-        assert {spend: full_at} == await store.full_at([spend])
-    for nearly in (-2e-6, -5e-7):  # of an interval: beyond and within what rounding may cost
-        edge = Limit("calls.all", 1, 1000.0, LIMIT.reason)
-        subject = Spend(edge, str(nearly))
-        await store.spend([subject])
+        next_tat = arrival_time(tat, awkward, LimitAction.TAKE, clock.now)
+        assert next_tat is not None
+        tat = next_tat
+        await store.apply_limits([operation])
+        assert {operation: tat} == await store.arrival_times([operation])
+    for nearly in (-2e-6, -5e-7):  # of an interval: more and less than a rounding error
+        edge = Limit("calls.total", 1, 1000.0, LIMIT.reason)
+        subject = LimitOperation(edge, str(nearly))
+        await store.apply_limits([subject])
         clock.now += 1000 * (1 + nearly)
-        forbidden = arrival_time(clock.now - 1000 * nearly, edge, Act.TAKE, clock.now) is None
-        assert forbidden is isinstance(await store.spend([subject]), Limited)
+        forbidden = arrival_time(clock.now - 1000 * nearly, edge, LimitAction.TAKE, clock.now) is None
+        assert forbidden is isinstance(await store.apply_limits([subject]), Limited)
         assert forbidden is (nearly < -1e-6)
-    place = Sealer(kinds.KEY, "radius-voice").name(b"limit", storage_key(spend).encode())
-    assert full_at == float(redis.admin.get(place))
+    place = Sealer(SERVER_KEY, "radius-voice").name(b"limit", storage_key(operation).encode())
+    assert tat == float(redis.admin.get(place))
 
 
-async def test_with_another_server_key_there_is_nothing(redis, connect):
+async def test_with_another_server_key_the_store_is_empty(redis, connect):
     ours, theirs = connect(redis.address), connect(redis.address, key=b"x" * 32)
-    await ours.swap(None, blank(time.time()))
+    await ours.compare_and_swap(None, session_row(time.time()))
     assert await theirs.load(KEY) is None
 
 
-async def test_what_was_tampered_with_is_no_row_and_in_nobodys_way(redis, connect):
+async def test_a_manipulated_row_is_no_row_and_blocks_nothing(redis, connect):
     store = connect(redis.address)
-    await store.swap(None, blank(time.time()))
-    await store.remember(b"x", b"y", 60)
-    rows, kept = redis.admin.keys("*:row2:*"), redis.admin.keys("*:kept:*")
+    await store.compare_and_swap(None, session_row(time.time()))
+    await store.put(b"x", b"y", 60)
+    rows, kept = redis.admin.keys("*:session1:*"), redis.admin.keys("*:kept:*")
     body = redis.admin.hget(rows[0], "body")
     redis.admin.hset(rows[0], "body", body[:-1] + bytes([body[-1] ^ 1]))
     redis.admin.set(kept[0], b"", ex=60)
-    assert (None, None) == (await store.load(KEY), await store.recall(b"x"))
-    assert Swap.DONE is await store.swap(None, blank(time.time()))
+    assert (None, None) == (await store.load(KEY), await store.get(b"x"))
+    assert SwapResult.DONE is await store.compare_and_swap(None, session_row(time.time()))
 
 
-async def test_a_row_counts_at_its_own_place_alone(redis, connect):
+async def test_a_row_is_valid_only_under_its_own_key(redis, connect):
     store = connect(redis.address)
     for number in (b"a", b"b"):
-        await store.swap(None, blank(time.time(), key=number * 16, person=number.decode()))
-    one, other = redis.admin.keys("*:row2:*")
+        await store.compare_and_swap(None, session_row(time.time(), key=number * 16, user_key=number.decode()))
+    one, other = redis.admin.keys("*:session1:*")
     redis.admin.hset(one, "body", redis.admin.hget(other, "body"))
-    assert [None] == [row for row in (await store.load(b"a" * 16), await store.load(b"b" * 16)) if row is None]
+    assert [None] == [
+        session for session in (await store.load(b"a" * 16), await store.load(b"b" * 16)) if session is None
+    ]
 
 
 # Several nodes
 
 
-async def test_of_eight_nodes_that_race_one_is_done(redis, connect):
+async def test_eight_racing_nodes_write_once(redis, connect):
     nodes = [connect(redis.address) for _ in range(8)]
-    rows = [blank(time.time(), login=f"login{number}") for number in range(8)]
-    swaps = await asyncio.gather(*(node.swap(None, row) for node, row in zip(nodes, rows, strict=True)))
-    assert [Swap.DONE] + [Swap.STALE] * 7 == sorted(swaps, key=lambda swap: swap is not Swap.DONE)
+    rows = [session_row(time.time(), login=f"login{number}") for number in range(8)]
+    swaps = await asyncio.gather(
+        *(node.compare_and_swap(None, session) for node, session in zip(nodes, rows, strict=True))
+    )
+    assert [SwapResult.DONE] + [SwapResult.STALE] * 7 == sorted(swaps, key=lambda swap: swap is not SwapResult.DONE)
     first = await nodes[0].load(KEY)
-    seconds = [first._replace(tries=tries, version=2) for tries in range(8)]
-    swaps = await asyncio.gather(*(node.swap(first, row) for node, row in zip(nodes, seconds, strict=True)))
-    assert 1 == swaps.count(Swap.DONE)
-    assert seconds[swaps.index(Swap.DONE)] == await nodes[0].load(KEY)
+    seconds = [replace(first, attempts_left=attempts, version=2) for attempts in range(8)]
+    swaps = await asyncio.gather(
+        *(node.compare_and_swap(first, session) for node, session in zip(nodes, seconds, strict=True))
+    )
+    assert 1 == swaps.count(SwapResult.DONE)
+    assert seconds[swaps.index(SwapResult.DONE)] == await nodes[0].load(KEY)
 
 
-async def test_two_nodes_ring_a_person_once(redis, connect):
+async def test_two_nodes_call_a_user_once(redis, connect):
     one, two = connect(redis.address), connect(redis.address)
-    rows = [blank(time.time(), key=bytes([number]) * 16, login=str(number)) for number in range(8)]
-    swaps = await asyncio.gather(*(node.swap(None, row) for node, row in zip([one, two] * 4, rows, strict=True)))
-    assert (1, 7) == (swaps.count(Swap.DONE), swaps.count(Swap.BUSY))
+    rows = [session_row(time.time(), key=bytes([number]) * 16, login=str(number)) for number in range(8)]
+    swaps = await asyncio.gather(
+        *(node.compare_and_swap(None, session) for node, session in zip([one, two] * 4, rows, strict=True))
+    )
+    assert (1, 7) == (swaps.count(SwapResult.DONE), swaps.count(SwapResult.BUSY))
 
 
 async def test_two_nodes_together_never_exceed_a_limit(redis, connect):
     nodes = [connect(redis.address), connect(redis.address)]
-    ten = Limit("calls.all", 10, 3600.0, LIMIT.reason)
-    told = await asyncio.gather(*(node.spend([Spend(ten, "all")]) for node in nodes * 20))
-    assert 10 == told.count(None)
+    ten = Limit("calls.total", 10, 3600.0, LIMIT.reason)
+    results = await asyncio.gather(*(node.apply_limits([LimitOperation(ten, "all")]) for node in nodes * 20))
+    assert 10 == results.count(None)
 
 
-async def test_an_abandoned_login_is_told_of_by_one_node(redis, connect):
+async def test_an_expired_session_is_reported_by_one_node(redis, connect):
     clock = Clock()
     nodes = [connect(redis.address, now=clock) for _ in range(4)]
-    await nodes[0].swap(None, blank(clock.now))
-    clock.now += CAP + REPEATED_FOR
+    await nodes[0].compare_and_swap(None, session_row(clock.now))
+    clock.now += SESSION_TIMEOUT + REPEAT_SECONDS
     assert 1 == sum(await asyncio.gather(*(node.sweep() for node in nodes)))
 
 
-async def test_time_is_the_servers(redis, connect):
+async def test_time_is_that_of_the_redis_server(redis, connect):
     store = connect(redis.address)
-    ended = blank(time.time() - LIVE - 1)
-    assert Swap.DONE is await store.swap(None, ended)
-    assert Swap.DONE is await store.swap(None, blank(time.time(), key=b"o" * 16))
-    assert (2, 0) == (await store.open_logins(), await store.sweep())
+    ended = session_row(time.time() - MAX_CALL - 1)
+    assert SwapResult.DONE is await store.compare_and_swap(None, ended)
+    assert SwapResult.DONE is await store.compare_and_swap(None, session_row(time.time(), key=b"o" * 16))
+    assert (2, 0) == (await store.open_sessions(), await store.sweep())
 
 
 # Ways to reach it
@@ -370,7 +405,7 @@ async def test_time_is_the_servers(redis, connect):
 
 def acl():
     """The user that docs/stores.md recommends."""
-    found = re.search(r"^ *(user radius-voice on >)PASSWORD( .+)$", DOCUMENTATION.read_text(), re.MULTILINE)
+    found = search(r"^ *(user radius-voice on >)PASSWORD( .+)$", DOCUMENTATION.read_text(), re.MULTILINE)
     return f"user default off\n{found[1]}{PASSWORD.replace(' ', '-')}{found[2]}\n"
 
 
@@ -392,81 +427,85 @@ def guarded(start_redis, authority, tmp_path):
     )
 
 
-async def test_tls_and_the_documented_user_are_enough(guarded, connect, tmp_path):
+async def test_tls_and_the_documented_user_suffice(guarded, connect, tmp_path):
     user = {"username": "radius-voice", "password": PASSWORD.replace(" ", "-")}
     store = connect(guarded.address, tls=True, ca_file=tmp_path / "ca.pem", **user)
-    row = blank(time.time())
-    assert Swap.DONE is await store.swap(None, row, [Spend(LIMIT, "x")])
-    assert row == await store.load(KEY)
-    ended = step(row, answered(), time.time()).row
-    assert Swap.DONE is await store.swap(row, ended, [Spend(LIMIT, "x", Act.CLEAR)])
-    await store.remember(b"k", b"v", 60)
-    assert b"v" == await store.recall(b"k")
-    assert (0, 0) == (await store.open_logins(), await store.sweep())
-    assert {Spend(LIMIT, "x"): 0} == await store.full_at([Spend(LIMIT, "x")])
+    session = session_row(time.time())
+    assert SwapResult.DONE is await store.compare_and_swap(None, session, [LimitOperation(LIMIT, "x")])
+    assert session == await store.load(KEY)
+    ended = step(session, challenge_response(), time.time()).session
+    assert SwapResult.DONE is await store.compare_and_swap(
+        session, ended, [LimitOperation(LIMIT, "x", LimitAction.RESET)]
+    )
+    await store.put(b"k", b"v", 60)
+    assert b"v" == await store.get(b"k")
+    assert (0, 0) == (await store.open_sessions(), await store.sweep())
+    assert {LimitOperation(LIMIT, "x"): 0} == await store.arrival_times([LimitOperation(LIMIT, "x")])
 
 
-async def test_a_wrong_password_is_told_without_it(guarded, connect, tmp_path):
+async def test_a_wrong_password_is_reported_without_it(guarded, connect, tmp_path):
     store = connect(guarded.address, tls=True, ca_file=tmp_path / "ca.pem", username="alice", password=PASSWORD)
     with pytest.raises(Unavailable) as caught:
-        await store.recall(b"k")
+        await store.get(b"k")
     assert "store: Redis refuses the user name or password" == str(caught.value)
     assert PASSWORD not in repr(Servers((guarded.address,), password=PASSWORD))
 
 
-async def test_a_certificate_of_somebody_else_is_refused(guarded, connect, tmp_path):
+async def test_an_untrusted_certificate_is_refused(guarded, connect, tmp_path):
     trustme.CA().cert_pem.write_to_path(tmp_path / "other.pem")
     store = connect(guarded.address, tls=True, ca_file=tmp_path / "other.pem", password=PASSWORD)
     with pytest.raises(Unavailable, match="certificate verify failed"):
-        await store.recall(b"k")
+        await store.get(b"k")
 
 
 async def test_a_certificate_for_another_name_is_refused(guarded, connect, tmp_path):
     store = connect(("localhost", guarded.port), tls=True, ca_file=tmp_path / "ca.pem", password=PASSWORD)
     with pytest.raises(Unavailable, match="certificate verify failed"):
-        await store.recall(b"k")
+        await store.get(b"k")
 
 
-async def test_a_row_is_done_when_its_replica_has_it(start_redis, connect):
+async def test_a_row_is_written_when_its_replica_has_it(start_redis, connect):
     server = start_redis()
     store = connect(server.address, replicas=1, timeout=0.6)
     with pytest.raises(Unavailable, match="0 of 1 replicas"):
-        await store.swap(None, blank(time.time()))
-    assert Swap.STALE is await store.swap(None, blank(time.time()))
+        await store.compare_and_swap(None, session_row(time.time()))
+    assert SwapResult.STALE is await store.compare_and_swap(None, session_row(time.time()))
     copy = start_redis("--replicaof", f"127.0.0.1 {server.port}")
-    await eventually(lambda: copy.admin.info("replication")["master_link_status"] == "up", "the replica follows")
+    await wait_until_async(lambda: copy.admin.info("replication")["master_link_status"] == "up", "the replica follows")
     patient = connect(server.address, replicas=1)
     server.admin.script_flush()
-    assert Swap.DONE is await patient.swap(None, blank(time.time(), key=b"o" * 16, person="bob"))
-    assert 2 == len(copy.admin.keys("*:row2:*"))
+    assert SwapResult.DONE is await patient.compare_and_swap(
+        None, session_row(time.time(), key=b"o" * 16, user_key="bob")
+    )
+    assert 2 == len(copy.admin.keys("*:session1:*"))
 
 
-async def test_a_call_of_a_row_that_is_known_is_done_when_its_replica_has_it(start_redis, connect):
+async def test_placing_the_call_of_a_known_row_succeeds_when_its_replica_has_it(start_redis, connect):
     server = start_redis()
-    row = blank(time.time())
-    assert Swap.DONE is await connect(server.address).swap(None, row)
+    session = session_row(time.time())
+    assert SwapResult.DONE is await connect(server.address).compare_and_swap(None, session)
     store = connect(server.address, replicas=1, timeout=0.6)
-    wrong = row._replace(tries=2, version=2)
-    assert Swap.DONE is await store.swap(row, wrong), "a wrong code does not wait"
+    wrong = replace(session, attempts_left=2, version=2)
+    assert SwapResult.DONE is await store.compare_and_swap(session, wrong), "a wrong code does not wait"
     with pytest.raises(Unavailable, match="0 of 1 replicas"):
-        await store.swap(wrong, wrong._replace(call=row.call._replace(number=2), version=3))
+        await store.compare_and_swap(wrong, replace(wrong, delivery=replace(session.delivery, number=2), version=3))
 
 
-async def test_a_verdict_is_told_again_when_its_replica_has_it(start_redis, connect):
+async def test_a_result_is_repeated_when_its_replica_has_it(start_redis, connect):
     server = start_redis()
-    row = blank(time.time())
-    ended = step(row, answered(), time.time()).row
-    assert Swap.DONE is await connect(server.address).swap(None, row)
+    session = session_row(time.time())
+    ended = step(session, challenge_response(), time.time()).session
+    assert SwapResult.DONE is await connect(server.address).compare_and_swap(None, session)
     store = connect(server.address, replicas=1, timeout=0.6)
-    for attempt in (lambda: store.swap(row, ended), lambda: store.load(KEY)):
+    for attempt in (lambda: store.compare_and_swap(session, ended), lambda: store.load(KEY)):
         with pytest.raises(Unavailable, match="0 of 1 replicas"):
             await attempt()
     copy = start_redis("--replicaof", f"127.0.0.1 {server.port}")
-    await eventually(lambda: copy.admin.info("replication")["master_link_status"] == "up", "the replica follows")
+    await wait_until_async(lambda: copy.admin.info("replication")["master_link_status"] == "up", "the replica follows")
     assert ended == await soon(lambda: store.load(KEY))
 
 
-async def test_sentinels_lead_to_the_new_master(start_redis, connect):
+async def test_sentinels_report_the_new_master(start_redis, connect):
     master = start_redis()
     copy = start_redis("--replicaof", f"127.0.0.1 {master.port}")
     watch = start_redis(
@@ -479,26 +518,26 @@ async def test_sentinels_lead_to_the_new_master(start_redis, connect):
     )
     gone = ("127.0.0.1", 1)
     store = connect(gone, watch.address, mode="sentinel", service="mymaster", replicas=1)
-    await eventually(
+    await wait_until_async(
         lambda: watch.admin.sentinel_master("mymaster")["num-slaves"] == 1, "the Sentinel knows the replica"
     )
-    await eventually(lambda: copy.admin.info("replication")["master_link_status"] == "up", "the replica follows")
-    row = blank(time.time())
-    assert Swap.DONE is await store.swap(None, row)
+    await wait_until_async(lambda: copy.admin.info("replication")["master_link_status"] == "up", "the replica follows")
+    session = session_row(time.time())
+    assert SwapResult.DONE is await store.compare_and_swap(None, session)
     master.kill()
     with pytest.raises(Unavailable):
-        await store.recall(b"x")
-    second = row._replace(tries=2, version=2)
+        await store.get(b"x")
+    second = replace(session, attempts_left=2, version=2)
     loaded = await soon(lambda: store.load(KEY))
-    assert row == loaded
-    assert Swap.DONE is await soon(lambda: store.swap(loaded, second))
+    assert session == loaded
+    assert SwapResult.DONE is await soon(lambda: store.compare_and_swap(loaded, second))
     assert second == await store.load(KEY)
     hung = start_redis("--sentinel")
-    with frozen(hung):
+    with suspended(hung):
         patient = connect(hung.address, watch.address, mode="sentinel", service="mymaster", timeout=1.0)
         assert second == await soon(lambda: patient.load(KEY))
     with pytest.raises(Unavailable, match="no sentinel knows"):
-        await connect(watch.address, mode="sentinel", service="another").recall(b"x")
+        await connect(watch.address, mode="sentinel", service="another").get(b"x")
 
 
 def ask(node, *command):
@@ -516,28 +555,30 @@ def cluster(start_redis):
         ask(node, "ADDSLOTSRANGE", SLOTS * number // 3, SLOTS * (number + 1) // 3 - 1)
         ask(copy, "MEET", "127.0.0.1", node.port, ports[number])
     master = masters[ask(copy, "KEYSLOT", "{radius-voice}:x") * 3 // SLOTS]
-    until(lambda: all(4 == ask(node, "NODES").count(b"connected") for node in nodes), "the nodes know each other")
+    wait_until(lambda: all(4 == ask(node, "NODES").count(b"connected") for node in nodes), "the nodes know each other")
     ask(copy, "REPLICATE", ask(master, "MYID"))
-    until(lambda: copy.admin.info("replication").get("master_link_status") == "up", "the replica follows")
-    until(lambda: all(b"slave" in ask(node, "NODES") for node in nodes), "all know of the replica")
-    until(lambda: all(b"cluster_state:ok" in ask(node, "INFO") for node in nodes), "the cluster is well")
+    wait_until(lambda: copy.admin.info("replication").get("master_link_status") == "up", "the replica follows")
+    wait_until(lambda: all(b"slave" in ask(node, "NODES") for node in nodes), "all know of the replica")
+    wait_until(lambda: all(b"cluster_state:ok" in ask(node, "INFO") for node in nodes), "the cluster is well")
     return masters, master, copy
 
 
-async def test_the_node_of_a_cluster_that_has_our_slot_is_found_and_found_again(cluster, connect):
+async def test_the_cluster_node_of_our_slot_is_found_and_found_again(cluster, connect):
     masters, master, copy = cluster
     elsewhere = [node for node in masters if node is not master]
     with pytest.raises(Unavailable, match="write mode: cluster"):
-        await connect(elsewhere[0].address).recall(b"x")
+        await connect(elsewhere[0].address).get(b"x")
     store = connect(("127.0.0.1", 1), *(node.address for node in elsewhere), mode="cluster")
-    with pytest.raises(Unavailable, match="out of reach"):
-        await store.recall(b"x")
-    row = blank(time.time())
-    assert Swap.DONE is await store.swap(None, row, [Spend(LIMIT, "x"), Spend(TIGHT, "y")])
-    assert row == await store.load(KEY)
-    await eventually(lambda: copy.admin.dbsize() == master.admin.dbsize(), "the replica has it all")
+    with pytest.raises(Unavailable, match="unavailable"):
+        await store.get(b"x")
+    session = session_row(time.time())
+    assert SwapResult.DONE is await store.compare_and_swap(
+        None, session, [LimitOperation(LIMIT, "x"), LimitOperation(TIGHT, "y")]
+    )
+    assert session == await store.load(KEY)
+    await wait_until_async(lambda: copy.admin.dbsize() == master.admin.dbsize(), "the replica has it all")
     ask(copy, "FAILOVER")
-    await eventually(lambda: master.admin.info("replication")["role"] == "slave", "the old master knows")
-    second = row._replace(tries=2, version=2)
-    assert Swap.DONE is await soon(lambda: store.swap(row, second))
+    await wait_until_async(lambda: master.admin.info("replication")["role"] == "slave", "the old master knows")
+    second = replace(session, attempts_left=2, version=2)
+    assert SwapResult.DONE is await soon(lambda: store.compare_and_swap(session, second))
     assert second == await store.load(KEY)

@@ -2,18 +2,25 @@ import fcntl
 import os
 import sqlite3
 import threading
+from pathlib import Path
 
+import msgspec
 import pytest
 
-from radius_voice.login.model import Spend, Swap, Unavailable
+from radius_voice.login.model import LimitOperation, SwapResult, Unavailable
+from radius_voice.login.state_machine import step
 from radius_voice.stores import sqlite
-from radius_voice.stores.rows import UnreadableRow, pack, unpack
+from radius_voice.stores.encoding import UnreadableSession, decode, encode
 from radius_voice.stores.sqlite import CannotOpen, SqliteStore
-from tests.login.fakes import Clock
-from tests.login.rows import KEY, blank
+from tests.login.harness import Clock
+from tests.login.sessions import KEY, challenge_response, session_row
 from tests.stores.test_contract import TIGHT
 
-PATIENCE = 10.0
+TIMEOUT = 10.0
+
+
+FIRST_RELEASE = Path(__file__).with_name("state-0.1.0.sql")
+"""A file of version 3 with an open session, a limit and the record of a request, as SQL."""
 
 
 @pytest.fixture
@@ -26,17 +33,17 @@ def path(tmp_path):
     return tmp_path / "state.db"
 
 
-async def test_the_file_is_for_its_owner_alone(path, clock):
+async def test_the_file_is_accessible_only_to_its_owner(path, clock):
     await SqliteStore(path, clock).close()
     assert 0o600 == path.stat().st_mode & 0o777
 
 
-async def test_a_lock_that_another_user_holds_on_the_folder_does_not_hold_up_opening(path, clock):
-    folder = os.open(path.parent, os.O_RDONLY)  # whoever can list the folder can do this
+async def test_a_lock_held_by_another_user_on_the_directory_does_not_delay_opening(path, clock):
+    folder = os.open(path.parent, os.O_RDONLY)  # any user who can list the directory can do this
     fcntl.flock(folder, fcntl.LOCK_EX)
     opened = threading.Thread(target=lambda: SqliteStore(path, clock), daemon=True)
     opened.start()
-    opened.join(PATIENCE)
+    opened.join(TIMEOUT)
     os.close(folder)
     assert not opened.is_alive()
     assert 0o600 == path.with_name("state.db.lock").stat().st_mode & 0o777
@@ -45,14 +52,14 @@ async def test_a_lock_that_another_user_holds_on_the_folder_does_not_hold_up_ope
 @pytest.mark.parametrize("closed", [True, False])
 async def test_reading_a_store_creates_no_file(path, clock, closed):
     store = SqliteStore(path, clock)
-    await store.spend([Spend(TIGHT, "x")])
+    await store.apply_limits([LimitOperation(TIGHT, "x")])
     if closed:
         await store.close()
     before = listing(path.parent)
     reader = SqliteStore(path, clock, read_only=True)
-    assert clock.now < (await reader.full_at([Spend(TIGHT, "x")]))[Spend(TIGHT, "x")]
+    assert clock.now < (await reader.arrival_times([LimitOperation(TIGHT, "x")]))[LimitOperation(TIGHT, "x")]
     with pytest.raises(Unavailable, match="readonly"):
-        await reader.remember(b"k", b"v", 60)
+        await reader.put(b"k", b"v", 60)
     await reader.close()
     assert before == listing(path.parent)
     await store.close()
@@ -62,7 +69,7 @@ def listing(folder):
     return {file.name: (file.stat().st_uid, file.stat().st_size) for file in folder.iterdir()}
 
 
-async def test_reading_needs_a_store_that_is_whole(path, clock):
+async def test_reading_requires_an_intact_store(path, clock):
     with pytest.raises(FileNotFoundError):
         SqliteStore(path, clock, read_only=True)
     store = SqliteStore(path, clock)
@@ -73,79 +80,79 @@ async def test_reading_needs_a_store_that_is_whole(path, clock):
     await store.close()
 
 
-async def test_rows_limits_and_memories_outlive_a_process_that_was_killed(path, clock):
+async def test_rows_limits_and_values_outlive_a_killed_process(path, clock):
     killed = SqliteStore(path, clock)
-    await killed.swap(None, blank(clock.now), [Spend(TIGHT, "x")])
-    await killed.remember(b"k", b"v", 60)
+    await killed.compare_and_swap(None, session_row(clock.now), [LimitOperation(TIGHT, "x")])
+    await killed.put(b"k", b"v", 60)
     after = SqliteStore(path, clock)  # the other one was never closed
-    assert blank(clock.now) == await after.load(KEY)
-    assert await after.spend([Spend(TIGHT, "x")]) is not None
-    assert b"v" == await after.recall(b"k")
+    assert session_row(clock.now) == await after.load(KEY)
+    assert await after.apply_limits([LimitOperation(TIGHT, "x")]) is not None
+    assert b"v" == await after.get(b"k")
     await after.close()
     await killed.close()
 
 
-async def test_open_rows_end_with_the_boot_and_limits_stay(path, clock, monkeypatch, tmp_path):
+async def test_open_rows_end_at_reboot_and_limits_stay(path, clock, monkeypatch, tmp_path):
     before = SqliteStore(path, clock)
-    await before.swap(None, blank(clock.now), [Spend(TIGHT, "x")])
+    await before.compare_and_swap(None, session_row(clock.now), [LimitOperation(TIGHT, "x")])
     await before.close()
     (tmp_path / "boot").write_text("another")
     monkeypatch.setattr(sqlite, "BOOT_ID", tmp_path / "boot")
     after = SqliteStore(path, clock)
     assert await after.load(KEY) is None
-    assert await after.spend([Spend(TIGHT, "x")]) is not None
+    assert await after.apply_limits([LimitOperation(TIGHT, "x")]) is not None
     await after.close()
 
 
 async def test_two_processes_share_one_file(path, clock):
     one, two = SqliteStore(path, clock), SqliteStore(path, clock)
-    assert Swap.DONE is await one.swap(None, blank(clock.now))
-    assert Swap.BUSY is await two.swap(None, blank(clock.now, key=b"o" * 16))
-    assert blank(clock.now) == await two.load(KEY)
+    assert SwapResult.DONE is await one.compare_and_swap(None, session_row(clock.now))
+    assert SwapResult.BUSY is await two.compare_and_swap(None, session_row(clock.now, key=b"o" * 16))
+    assert session_row(clock.now) == await two.load(KEY)
     await one.close()
     await two.close()
 
 
-async def test_a_file_that_stays_locked_is_unavailable_after_a_bounded_time(path, clock, monkeypatch):
+async def test_a_file_that_stays_locked_is_unavailable_after_a_timeout(path, clock, monkeypatch):
     monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.01)
     store = SqliteStore(path, clock)
     other = sqlite3.connect(path)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(Unavailable, match="locked"):
-        await store.swap(None, blank(clock.now))
+        await store.compare_and_swap(None, session_row(clock.now))
     other.rollback()
-    assert Swap.DONE is await store.swap(None, blank(clock.now))
+    assert SwapResult.DONE is await store.compare_and_swap(None, session_row(clock.now))
     other.close()
     await store.close()
 
 
-async def test_a_full_disk_is_unavailable_and_heals(path, clock):
+async def test_a_full_disk_makes_the_store_unavailable_until_space_is_free(path, clock):
     store = SqliteStore(path, clock)
     (pages,) = store._base.execute("PRAGMA page_count").fetchone()
     store._base.execute(f"PRAGMA max_page_count={pages}")
     unavailable = ""
     for number in range(500):
         try:
-            await store.swap(None, blank(clock.now, key=number.to_bytes(16), person=str(number)))
+            await store.compare_and_swap(None, session_row(clock.now, key=number.to_bytes(16), user_key=str(number)))
         except Unavailable as problem:
             unavailable = str(problem)
     assert "full" in unavailable
     store._base.execute("PRAGMA max_page_count=100000")
-    assert Swap.DONE is await store.swap(None, blank(clock.now, key=b"z" * 16, person="z"))
+    assert SwapResult.DONE is await store.compare_and_swap(None, session_row(clock.now, key=b"z" * 16, user_key="z"))
     await store.close()
 
 
-async def test_every_method_of_a_broken_store_is_unavailable(path, clock):
+async def test_every_method_of_a_failing_store_is_unavailable(path, clock):
     store = SqliteStore(path, clock)
     await store.close()
     calls = (
         store.load(KEY),
-        store.swap(None, blank(clock.now)),
-        store.spend([Spend(TIGHT, "x")]),
-        store.remember(b"k", b"v", 1),
-        store.recall(b"k"),
-        store.open_logins(),
-        store.full_at([Spend(TIGHT, "x")]),
+        store.compare_and_swap(None, session_row(clock.now)),
+        store.apply_limits([LimitOperation(TIGHT, "x")]),
+        store.put(b"k", b"v", 1),
+        store.get(b"k"),
+        store.open_sessions(),
+        store.arrival_times([LimitOperation(TIGHT, "x")]),
         store.sweep(),
     )
     for call in calls:
@@ -154,7 +161,7 @@ async def test_every_method_of_a_broken_store_is_unavailable(path, clock):
 
 
 @pytest.mark.parametrize("content", [b"this is no database" * 100, b"SQLite format 3\0" + b"\xff" * 4096])
-async def test_a_file_that_is_no_store_is_refused(path, clock, content):
+async def test_a_file_that_is_not_a_database_is_refused(path, clock, content):
     path.write_bytes(content)
     with pytest.raises(CannotOpen, match=r"state\.db"):
         SqliteStore(path, clock)
@@ -168,9 +175,47 @@ async def test_a_newer_schema_is_refused(path, clock):
         SqliteStore(path, clock)
 
 
-async def test_a_failed_migration_leaves_the_old_schema(path, clock, monkeypatch):
+@pytest.mark.parametrize("version", [1, 2])
+async def test_a_file_from_before_the_first_release_is_refused_with_the_command_that_removes_it(path, clock, version):
+    base = sqlite3.connect(path, isolation_level=None)
+    base.execute(f"PRAGMA user_version={version}")
+    base.close()
+    with pytest.raises(CannotOpen, match=r"before 0\.1\.0") as refused:
+        SqliteStore(path, clock)
+    assert str(refused.value).endswith(f"run: rm -f {path} {path}-wal {path}-shm")
+
+
+async def test_a_file_of_the_first_release_is_upgraded_and_its_session_goes_on(path, clock, monkeypatch):
+    base = sqlite3.connect(path, isolation_level=None)
+    base.executescript(FIRST_RELEASE.read_text())
+    base.close()
+    monkeypatch.setattr(sqlite, "BOOT_ID", path.with_name("no-boot-id"))
+    next_version = sqlite.NEWEST_VERSION + 1
+    monkeypatch.setattr(sqlite, "MIGRATIONS", sqlite.MIGRATIONS | {next_version: "ALTER TABLE limits ADD COLUMN x"})
+    store = SqliteStore(path, clock)
+    assert next_version == store._base.execute("PRAGMA user_version").fetchone()[0]
+    monkeypatch.undo()
+    session = await store.load(KEY)
+    assert session is not None
+    assert session_row(clock.now) == session
+    assert (
+        clock.now + 60 == (await store.arrival_times([LimitOperation(TIGHT, "total")]))[LimitOperation(TIGHT, "total")]
+    )
+    accepted = step(session, challenge_response(), clock.now).session
+    assert accepted is not None
+    assert SwapResult.DONE is await store.compare_and_swap(session, accepted)
+    await store.close()
+
+
+def test_a_session_with_a_field_of_a_newer_version_is_read():
+    fields = msgspec.msgpack.decode(encode(session_row()))
+    assert session_row() == decode(msgspec.msgpack.encode(fields | {"a field of the future": 1}))
+
+
+async def test_a_failed_migration_keeps_the_old_schema(path, clock, monkeypatch):
     await SqliteStore(path, clock).close()
-    monkeypatch.setattr(sqlite, "MIGRATIONS", (*sqlite.MIGRATIONS, "CREATE TABLE more (x); CREATE TABLE rows (x);"))
+    next_version = {sqlite.NEWEST_VERSION + 1: "CREATE TABLE more (x); CREATE TABLE sessions (x);"}
+    monkeypatch.setattr(sqlite, "MIGRATIONS", sqlite.MIGRATIONS | next_version)
     with pytest.raises(CannotOpen):
         SqliteStore(path, clock)
     monkeypatch.undo()
@@ -179,16 +224,16 @@ async def test_a_failed_migration_leaves_the_old_schema(path, clock, monkeypatch
 
 async def test_a_row_of_another_version_is_no_row(path, clock):
     store = SqliteStore(path, clock)
-    await store.swap(None, blank(clock.now))
+    await store.compare_and_swap(None, session_row(clock.now))
     other = sqlite3.connect(path, isolation_level=None)
-    other.execute("UPDATE rows SET body=?", (b"[99]",))
+    other.execute("UPDATE sessions SET body=?", (b"\x93",))
     other.close()
     assert await store.load(KEY) is None
-    assert Swap.DONE is await store.swap(None, blank(clock.now))
+    assert SwapResult.DONE is await store.compare_and_swap(None, session_row(clock.now))
     await store.close()
 
 
-@pytest.mark.parametrize("octets", [b"", b"{}", b"[1]", b"null", pack(blank()).replace(b"[2,", b"[1,", 1), b"\xff"])
+@pytest.mark.parametrize("octets", [b"", b"{}", b"\xc0", b"\x80", encode(session_row())[:-1], b"\xff"])
 def test_octets_that_are_no_row_are_refused_without_quoting_them(octets):
-    with pytest.raises(UnreadableRow, match="version"):
-        unpack(octets)
+    with pytest.raises(UnreadableSession, match="version"):
+        decode(octets)

@@ -9,14 +9,24 @@ import sys
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from radius_voice.login.challenge import CallChanged, First, step
-from radius_voice.login.model import Act, CallStatus, Limited, Record, Spend, Swap, Unavailable
+from radius_voice.login.inputs import CallProgress, InitialRequest
+from radius_voice.login.model import (
+    CallStatus,
+    LimitAction,
+    Limited,
+    LimitOperation,
+    ReplayRecord,
+    SwapResult,
+    Unavailable,
+)
+from radius_voice.login.state_machine import step
 from radius_voice.stores import sqlite, sqlite_batch
 from radius_voice.stores.memory import MemoryStore
 from radius_voice.stores.sqlite import SqliteStore
-from tests.login.fakes import Clock
-from tests.login.rows import CAP, KEY, LIFETIME, LOGIN, answered, blank
+from tests.login.harness import Clock
+from tests.login.sessions import KEY, LIFETIME, LOGIN, SESSION_TIMEOUT, challenge_response, session_row
 from tests.stores.test_contract import LIMIT, TIGHT
 
 
@@ -35,32 +45,35 @@ async def store(tmp_path, clock):
 @pytest.fixture
 def commits(store):
     """The transactions that were committed since."""
-    statements = []
+    statements: list[str] = []
     store._base.set_trace_callback(statements.append)
     return lambda: sum(statement == "COMMIT" for statement in statements)
 
 
-async def test_operations_of_one_turn_share_a_transaction_and_single_ones_do_not_wait(store, clock, commits):
-    await store.spend([Spend(LIMIT, "x")])
+async def test_operations_of_one_loop_iteration_share_a_transaction_and_single_ones_do_not_wait(store, clock, commits):
+    await store.apply_limits([LimitOperation(LIMIT, "x")])
     assert 1 == commits()
-    await asyncio.gather(*(store.spend([Spend(LIMIT, f"user {n}")]) for n in range(50)))
+    await asyncio.gather(*(store.apply_limits([LimitOperation(LIMIT, f"user {n}")]) for n in range(50)))
     assert commits() <= 3
-    assert Limited is type((await asyncio.gather(*(store.spend([Spend(LIMIT, "y")]) for _ in range(3))))[2])
+    assert Limited is type(
+        (await asyncio.gather(*(store.apply_limits([LimitOperation(LIMIT, "y")]) for _ in range(3))))[2]
+    )
     before = commits()
     for number in range(4):
-        await store.spend([Spend(LIMIT, f"again {number}")])
+        await store.apply_limits([LimitOperation(LIMIT, f"again {number}")])
     assert before + 4 == commits()
 
 
-async def test_the_write_ahead_log_stays_small_while_writes_never_pause(store, tmp_path, monkeypatch):
+async def test_the_write_ahead_log_stays_small_under_continuous_writes(store, tmp_path, monkeypatch):
     monkeypatch.setattr(sqlite, "MAX_LOG", 0)
-    log, kept, sweeping = tmp_path / "state.db-wal", [], True
+    log, sweeping = tmp_path / "state.db-wal", True
+    kept: list[bytes | None] = []
 
     async def write(writer):
         while sweeping:
             number = len(kept)
             kept.append(None)
-            await store.remember(b"%d %d" % (writer, number), bytes(8_000), 1e9)
+            await store.put(b"%d %d" % (writer, number), bytes(8_000), 1e9)
             kept[number] = b"%d %d" % (writer, number)
             await asyncio.sleep(0)
 
@@ -72,110 +85,121 @@ async def test_the_write_ahead_log_stays_small_while_writes_never_pause(store, t
     await asyncio.gather(*writers)
     assert len(kept) > 40, "the writers went on"
     assert size < 20 * 8_000, "the log holds what waited for the last sweep"
-    assert None not in [await store.recall(key) for key in kept], "and no write was lost"
+    assert None not in [await store.get(key) for key in kept], "and no write was lost"
 
 
 async def test_operations_of_one_transaction_see_each_other(store, clock):
-    one, other = blank(clock.now), blank(clock.now, key=b"o" * 16, login="login2")
-    record = Record(b"r" * 16, b"value")
+    one, other = session_row(clock.now), session_row(clock.now, key=b"o" * 16, login="login2")
+    record = ReplayRecord(b"r" * 16, b"value")
     results = await asyncio.gather(
-        store.spend([]),
-        store.swap(None, one, [Spend(TIGHT, "all")]),
-        store.swap(None, one),
-        store.swap(None, other),
-        store.spend([Spend(TIGHT, "all")]),
-        store.spend([], record),
-        store.spend([], Record(b"r" * 16, b"another")),
-        store.remember(b"k", b"v", 60),
+        store.apply_limits([]),
+        store.compare_and_swap(None, one, [LimitOperation(TIGHT, "all")]),
+        store.compare_and_swap(None, one),
+        store.compare_and_swap(None, other),
+        store.apply_limits([LimitOperation(TIGHT, "all")]),
+        store.apply_limits([], record),
+        store.apply_limits([], ReplayRecord(b"r" * 16, b"another")),
+        store.put(b"k", b"v", 60),
     )
-    assert [None, Swap.DONE, Swap.STALE, Swap.BUSY] == results[:4]
+    assert [None, SwapResult.DONE, SwapResult.STALE, SwapResult.BUSY] == results[:4]
     assert Limited is type(results[4])
     assert (None, b"value") == (results[5], results[6].value)
-    assert b"v" == await store.recall(b"k")
+    assert b"v" == await store.get(b"k")
 
 
-async def test_a_commit_that_fails_fails_every_operation_and_leaves_nothing(store, clock):
+async def test_a_failed_commit_fails_every_operation_and_writes_nothing(store, clock):
     (pages,) = store._base.execute("PRAGMA page_count").fetchone()
-    await asyncio.gather(*(store.spend([Spend(LIMIT, f"warm {n}")]) for n in range(3)))
+    await asyncio.gather(*(store.apply_limits([LimitOperation(LIMIT, f"warm {n}")]) for n in range(3)))
     store._base.execute(f"PRAGMA max_page_count={pages}")
-    rows = [blank(clock.now, key=n.to_bytes(16), person=str(n), login=f"login{n}") for n in range(200)]
-    results = await asyncio.gather(*(store.swap(None, row) for row in rows), return_exceptions=True)
+    rows = [session_row(clock.now, key=n.to_bytes(16), user_key=str(n), login=f"login{n}") for n in range(200)]
+    results = await asyncio.gather(*(store.compare_and_swap(None, session) for session in rows), return_exceptions=True)
     assert {Unavailable} == {type(result) for result in results[1:]}
-    assert Swap.DONE is results[0] or isinstance(results[0], Unavailable)
+    assert SwapResult.DONE is results[0] or isinstance(results[0], Unavailable)
     store._base.execute("PRAGMA max_page_count=100000")
-    assert [None] * 199 == [await store.load(row.key) for row in rows[1:]]
-    assert {Swap.DONE} == set(await asyncio.gather(*(store.swap(None, row) for row in rows[1:])))
+    assert [None] * 199 == [await store.load(session.key) for session in rows[1:]]
+    assert {SwapResult.DONE} == set(
+        await asyncio.gather(*(store.compare_and_swap(None, session) for session in rows[1:]))
+    )
 
 
-async def test_an_operation_that_breaks_leaves_no_other_waiting(store, clock):
+async def test_an_operation_that_raises_leaves_no_other_waiting(store, clock):
     def broken(batch):
         raise KeyError("a fault of our own")
 
     results = await asyncio.gather(
-        store.spend([Spend(LIMIT, "warm")]),
+        store.apply_limits([LimitOperation(LIMIT, "warm")]),
         store._run(broken),
-        store.swap(None, blank(clock.now)),
+        store.compare_and_swap(None, session_row(clock.now)),
         return_exceptions=True,
     )
     assert [type(None), KeyError, KeyError] == [type(result) for result in results]
     assert await store.load(KEY) is None
-    assert Swap.DONE is await store.swap(None, blank(clock.now))
+    assert SwapResult.DONE is await store.compare_and_swap(None, session_row(clock.now))
 
 
-async def test_an_operation_that_is_given_up_while_it_waits_is_done_all_the_same(store, clock):
-    await store.spend([Spend(LIMIT, "warm")])
-    first = asyncio.create_task(store.spend([Spend(LIMIT, "x")]))
-    given_up = asyncio.create_task(store.swap(None, blank(clock.now)))
+async def test_an_operation_cancelled_in_the_queue_is_still_done(store, clock):
+    await store.apply_limits([LimitOperation(LIMIT, "warm")])
+    first = asyncio.create_task(store.apply_limits([LimitOperation(LIMIT, "x")]))
+    given_up = asyncio.create_task(store.compare_and_swap(None, session_row(clock.now)))
     await asyncio.sleep(0)
     given_up.cancel()
     await asyncio.gather(first, given_up, return_exceptions=True)
-    await store.spend([Spend(LIMIT, "y")])
+    await store.apply_limits([LimitOperation(LIMIT, "y")])
     assert await store.load(KEY) is not None
 
 
-async def test_what_another_process_wrote_is_seen_at_once(tmp_path, store, clock):
+async def test_a_write_of_another_process_is_visible_immediately(tmp_path, store, clock):
     other = SqliteStore(tmp_path / "state.db", clock)
-    first = blank(clock.now)
-    await store.swap(None, first, [Spend(TIGHT, "all")])
+    first = session_row(clock.now)
+    await store.compare_and_swap(None, first, [LimitOperation(TIGHT, "all")])
     loaded = await other.load(KEY)
-    await other.swap(loaded, loaded._replace(tries=1, version=2), [Spend(TIGHT, "all", Act.CLEAR)])
-    assert 1 == (await store.load(KEY)).tries
-    assert Swap.STALE is await store.swap(first, first._replace(version=2))
-    assert await store.spend([Spend(TIGHT, "all")]) is None
+    assert loaded is not None
+    await other.compare_and_swap(
+        loaded, replace(loaded, attempts_left=1, version=2), [LimitOperation(TIGHT, "all", LimitAction.RESET)]
+    )
+    assert 1 == (await store.load(KEY)).attempts_left
+    assert SwapResult.STALE is await store.compare_and_swap(first, replace(first, version=2))
+    assert await store.apply_limits([LimitOperation(TIGHT, "all")]) is None
     await other.close()
 
 
-async def test_a_row_that_was_swept_away_is_not_in_the_cache(store, clock):
-    first = blank(clock.now)
-    await store.swap(None, first)
-    clock.now += CAP + 60
+async def test_a_swept_row_is_not_in_the_cache(store, clock):
+    first = session_row(clock.now)
+    await store.compare_and_swap(None, first)
+    clock.now += SESSION_TIMEOUT + 60
     await store.sweep()
     assert await store.load(KEY) is None
-    assert Swap.STALE is await store.swap(first, first._replace(version=2))
-    assert Swap.DONE is await store.swap(None, blank(clock.now))
+    assert SwapResult.STALE is await store.compare_and_swap(first, replace(first, version=2))
+    assert SwapResult.DONE is await store.compare_and_swap(None, session_row(clock.now))
 
 
-async def test_the_cache_is_bounded_and_correct_when_it_is_emptied(store, clock, monkeypatch):
-    monkeypatch.setattr(sqlite_batch, "MAX_CACHED_ROWS", 3)
+async def test_the_cache_is_bounded_and_correct_after_it_is_emptied(store, clock, monkeypatch):
+    monkeypatch.setattr(sqlite_batch, "MAX_CACHED_SESSIONS", 3)
     monkeypatch.setattr(sqlite_batch, "MAX_CACHED_LIMITS", 3)
-    rows = [blank(clock.now, key=n.to_bytes(16), person=str(n), login=f"login{n}") for n in range(10)]
-    for row in rows:
-        await store.swap(None, row, [Spend(LIMIT, row.person)])
-    assert len(store._cache.rows) <= 3
+    rows = [session_row(clock.now, key=n.to_bytes(16), user_key=str(n), login=f"login{n}") for n in range(10)]
+    for session in rows:
+        await store.compare_and_swap(None, session, [LimitOperation(LIMIT, session.user_key)])
+    assert len(store._cache.sessions) <= 3
     assert len(store._cache.limits) <= 3
-    for row in rows:
-        over = step(await store.load(row.key), CallChanged(row.id, 1, CallStatus.COMPLETED, LIFETIME), clock.now).row
-        assert Swap.DONE is await store.swap(await store.load(row.key), over, [Spend(LIMIT, row.person)])
-    assert all([isinstance(await store.spend([Spend(LIMIT, row.person)]), Limited) for row in rows])
+    for session in rows:
+        over = step(
+            await store.load(session.key), CallProgress(session.id, 1, CallStatus.COMPLETED, LIFETIME), clock.now
+        ).session
+        assert SwapResult.DONE is await store.compare_and_swap(
+            await store.load(session.key), over, [LimitOperation(LIMIT, session.user_key)]
+        )
+    assert all(
+        [isinstance(await store.apply_limits([LimitOperation(LIMIT, session.user_key)]), Limited) for session in rows]
+    )
 
 
 KILLED = """
 import asyncio, os, signal, sys, time
 from pathlib import Path
-from radius_voice.login.model import Spend
+from radius_voice.login.model import LimitOperation
 from radius_voice.stores.sqlite import SqliteStore
 from radius_voice.stores.sqlite_batch import Batch
-from tests.login.rows import blank
+from tests.login.sessions import session_row
 from tests.stores.test_contract import LIMIT
 
 write = Batch.write
@@ -188,70 +212,79 @@ def killed(batch):
 
 async def main():
     store = SqliteStore(Path(sys.argv[1]), time.time)
-    await store.spend([Spend(LIMIT, "before")])
+    await store.apply_limits([LimitOperation(LIMIT, "before")])
     Batch.write = killed
-    rows = [blank(time.time(), key=n.to_bytes(16), person=str(n)) for n in range(5)]
-    await asyncio.gather(*(store.swap(None, row, [Spend(LIMIT, row.person)]) for row in rows))
+    rows = [session_row(time.time(), key=n.to_bytes(16), user_key=str(n)) for n in range(5)]
+    await asyncio.gather(*(store.compare_and_swap(None, row, [LimitOperation(LIMIT, row.user_key)]) for row in rows))
     sys.stdout.write("answered")
 
 asyncio.run(main())
 """
 
 
-def test_a_process_killed_between_its_first_write_and_the_commit_has_written_nothing(tmp_path):
+def test_a_process_killed_between_its_first_write_and_the_commit_wrote_nothing(tmp_path):
     path = tmp_path / "state.db"
     ended = subprocess.run([sys.executable, "-c", KILLED, path], capture_output=True, timeout=30)
     assert (-signal.SIGKILL, b"written") == (ended.returncode, ended.stdout), ended.stderr
     base = sqlite3.connect(path)
-    assert [("before:calls.person",)] == base.execute("SELECT name FROM limits").fetchall()
-    assert [(0,)] == base.execute("SELECT count(*) FROM rows").fetchall()
+    assert [("before:calls.user",)] == base.execute("SELECT name FROM limits").fetchall()
+    assert [(0,)] == base.execute("SELECT count(*) FROM sessions").fetchall()
     base.close()
 
 
-PERSONS = st.sampled_from(["alice", "bob"])
+USER_KEYS = st.sampled_from(["alice", "bob"])
 CLIENTS = st.sampled_from([b"a" * 16, b"b" * 16])
 OPERATIONS = st.one_of(
-    st.tuples(st.just("open"), PERSONS, CLIENTS, st.booleans()),
-    st.tuples(st.just("answer"), PERSONS, CLIENTS, st.booleans()),
-    st.tuples(st.just("over"), PERSONS, CLIENTS, st.booleans()),
-    st.tuples(st.just("spend"), PERSONS, st.sampled_from(list(Act)), st.booleans()),
-    st.tuples(st.just("record"), PERSONS, st.sampled_from([b"one", b"two", b""]), st.booleans()),
+    st.tuples(st.just("open"), USER_KEYS, CLIENTS, st.booleans()),
+    st.tuples(st.just("answer"), USER_KEYS, CLIENTS, st.booleans()),
+    st.tuples(st.just("over"), USER_KEYS, CLIENTS, st.booleans()),
+    st.tuples(st.just("spend"), USER_KEYS, st.sampled_from(list(LimitAction)), st.booleans()),
+    st.tuples(st.just("record"), USER_KEYS, st.sampled_from([b"one", b"two", b""]), st.booleans()),
 )
 
 
-def operation(kind, person, which, flag, rows, now):
+def operation(drawn, rows, now):
     """An operation of a store, from what a caller knew before its turn."""
-    key = which + person.encode() if isinstance(which, bytes) else b""
-    row = rows.get(key)
-    spends = [Spend(TIGHT, person)] if flag else []
-    record = Record(b"packet", b"seen", verified=flag) if flag else None
+    kind, user_key, which, flag = drawn
+    key = which + user_key.encode() if isinstance(which, bytes) else b""
+    session = rows.get(key)
+    operations = [LimitOperation(TIGHT, user_key)] if flag else []
+    record = ReplayRecord(b"packet", b"seen", verified=flag) if flag else None
     match kind:
         case "spend":
-            return lambda store: store.spend([Spend(LIMIT, person, which), *spends])
+            return lambda store: store.apply_limits([LimitOperation(LIMIT, user_key, which), *operations])
         case "record":
-            return lambda store: store.spend([], Record(person.encode(), which, replaces=b"one", verified=flag))
+            return lambda store: store.apply_limits(
+                [], ReplayRecord(user_key.encode(), which, replaces=b"one", verified=flag)
+            )
         case "open":
-            new = step(row, First(blank(now, key=key, person=person, source=kind, login=LOGIN)), now).row
+            new = step(
+                session,
+                InitialRequest(session_row(now, key=key, user_key=user_key, calling_station_id=kind, login=LOGIN)),
+                now,
+            ).session
         case "answer":
-            new = step(row, answered(typed=b"wrong"), now).row if row else None
+            new = step(session, challenge_response(typed=b"wrong"), now).session if session else None
         case _:
-            new = step(row, CallChanged(LOGIN, 1, CallStatus.COMPLETED, LIFETIME), now).row if row else None
+            new = (
+                step(session, CallProgress(LOGIN, 1, CallStatus.COMPLETED, LIFETIME), now).session if session else None
+            )
     if new is None:
-        return lambda store: store.spend(spends)
-    return lambda store: store.swap(row, new, spends, record)
+        return lambda store: store.apply_limits(operations)
+    return lambda store: store.compare_and_swap(session, new, operations, record)
 
 
 @given(st.lists(st.tuples(st.floats(0, 70, allow_nan=False), st.lists(OPERATIONS, max_size=6)), max_size=8))
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-async def test_operations_at_once_have_the_results_of_the_same_ones_in_turn(tmp_path_factory, turns):
+async def test_concurrent_operations_have_the_results_of_sequential_ones(tmp_path_factory, turns):
     clock = Clock()
     memory = MemoryStore(clock)
     sqlite = SqliteStore(tmp_path_factory.mktemp("batch") / "state.db", clock)
-    keys = [client + person for client in (b"a" * 16, b"b" * 16) for person in (b"alice", b"bob")]
+    keys = [client + user_key for client in (b"a" * 16, b"b" * 16) for user_key in (b"alice", b"bob")]
     for pause, batch in turns:
         clock.now += pause
         rows = {key: await memory.load(key) for key in keys}
-        work = [operation(*each, rows, clock.now) for each in batch]
+        work = [operation(each, rows, clock.now) for each in batch]
         expected = [await each(memory) for each in work]
         assert list(map(str, expected)) == list(map(str, await asyncio.gather(*(each(sqlite) for each in work))))
         assert [await memory.load(key) for key in keys] == [await sqlite.load(key) for key in keys]

@@ -1,0 +1,102 @@
+"""Base classes of the sections that configure adapters.
+
+An adapter's section has the adapter's own rules: `errors` and `warnings` yield paths from the section. The rest of the
+program uses only these base classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from radius_voice.config.section import Diagnostic, Section
+
+
+@dataclass(frozen=True, slots=True)
+class RuleContext:
+    """The parts of the rest of the file that an adapter's rules may use.
+
+    `code_digits` is the number of digits of a code by the policy's name, as messages show it.
+    """
+
+    development: bool
+    code_digits: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class SectionTypes:
+    """The sections of all adapters, by port."""
+
+    identity: tuple[type[IdentitySection], ...]
+    providers: tuple[type[ProviderSection], ...]
+    stores: tuple[type[StoreSection], ...]
+
+
+class AdapterSection(Section):
+    """A section that configures an adapter of the given `type`."""
+
+    EXTRA: ClassVar[str] = ""
+    """The extra of the distribution that has the packages which only this adapter needs."""
+
+    type: str
+    """The type of the adapter."""
+
+    def files(self) -> Mapping[str, Path]:
+        """The files that only the service's user may change and that must be readable, by the keys that name them."""
+        return {}
+
+    def certificate_files(self) -> Mapping[str, Path]:
+        """The files of certificates to trust, by the keys that name them."""
+        return {}
+
+    def errors(self, context: RuleContext) -> Iterator[Diagnostic]:  # noqa: ARG002
+        """Errors of the section."""
+        yield from ()
+
+    def warnings(self) -> Iterator[Diagnostic]:
+        """Warnings about a section without errors."""
+        yield from ()
+
+
+class IdentitySection(AdapterSection):
+    """A source of users."""
+
+    USERS_KEY: ClassVar[tuple[str, ...]] = ()
+    """The path to the key that warnings about the source's users are placed at."""
+    ADD_USERS: ClassVar[str] = "add users there"
+    """How users are added to the source."""
+
+
+class ProviderSection(AdapterSection):
+    """A provider that delivers codes."""
+
+    LOOPBACK_CLIENTS_ONLY: ClassVar[bool] = False
+    """Whether every client must be on loopback."""
+    TEST_NUMBERS: ClassVar[tuple[str, ...]] = ()
+    """Prefixes of the provider's test numbers, which are called only under `development: true`."""
+    ANNOUNCEMENT: ClassVar[str] = ""
+    """The text that the log has about the provider at every start, if any."""
+
+    @property
+    def fixed_code(self) -> str | None:
+        """The code of every login, for a provider that has only one."""
+        return None
+
+
+class StoreSection(AdapterSection):
+    """A store."""
+
+    SHARED_BY_WORKERS: ClassVar[bool] = True
+    """Whether several processes of one service can use it; a store that only one can use ends with it."""
+    SHARED_BY_NODES: ClassVar[bool] = False
+    """Whether several nodes can use it, so that all need the same `server.key`."""
+
+    def data_path(self, state: Path) -> Path | None:  # noqa: ARG002
+        """The file of a store that is kept in one; `state` is the state directory."""
+        return None
+
+    def data_files(self, state: Path) -> list[Path]:  # noqa: ARG002
+        """The files of the store that exist."""
+        return []

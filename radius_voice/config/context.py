@@ -1,0 +1,43 @@
+"""The context of validation: where the file is, and the valid sections that later rules use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+from pydantic import BaseModel, SecretStr, ValidationInfo, ValidatorFunctionWrapHandler, WrapValidator
+
+
+@dataclass(slots=True)
+class LoadContext:
+    """Where a file is read: what its paths are relative to, and its environment.
+
+    `holds_secret` becomes true when a secret is written in the file itself; `secret_files` are the files that hold one.
+    `unavailable` returns the placeholder for a secret that this process cannot read; without it that is an error.
+    `valid` has the valid sections by the `id` of the mappings that they were read from, because pydantic does not give
+    a validator the key of its value.
+    """
+
+    directory: Path
+    environment: Mapping[str, str]
+    holds_secret: bool = False
+    secret_files: list[Path] = field(default_factory=list)
+    unavailable: Callable[[Any], SecretStr] | None = None
+    valid: dict[int, BaseModel] = field(default_factory=dict)
+
+
+def place_of(info: ValidationInfo) -> LoadContext:
+    """Where the file being validated is."""
+    return cast("LoadContext", info.context)
+
+
+def _keep(value: Any, validate: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+    section = validate(value)
+    place_of(info).valid[id(value)] = section
+    return section
+
+
+KEPT = WrapValidator(_keep)
+"""For a section: if it is valid, it is kept in `LoadContext.valid`, whatever errors other sections have."""

@@ -1,0 +1,38 @@
+"""A provider that places no calls, for measuring the server. Development only."""
+
+from __future__ import annotations
+
+from radius_voice.delivery.fixed.settings import FixedSettings
+from radius_voice.login.model import AccountCheck, DeliveryRequest, Indeterminate, NotPlaced, NumberRejected, Placed
+
+
+def create(name: str, settings: FixedSettings) -> Fixed:  # noqa: ARG001 - the code is the settings' `fixed_code`
+    """The provider `name`."""
+    return Fixed(name)
+
+
+class Fixed:
+    """Accepts every request immediately and places no call."""
+
+    call_control = None
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"Fixed({self.name!r})"
+
+    async def place(
+        self,
+        request: DeliveryRequest,  # noqa: ARG002
+        deadline: float,  # noqa: ARG002
+    ) -> Placed | NumberRejected | NotPlaced | Indeterminate:
+        """Always `Placed`."""
+        return Placed("fixed", live=False)
+
+    async def check_account(self) -> list[AccountCheck]:
+        """There is no account to check."""
+        return []
+
+    async def close(self) -> None:
+        """Nothing is open."""

@@ -1,0 +1,20 @@
+"""What every identity source is created with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from radius_voice.identity.passwords import Hasher
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityContext:
+    """`hasher` verifies passwords in threads; `warn` gets the texts of warnings for the administrator.
+
+    `key` is `server.key`, for values that must be equal in every process of the service; a command may have none.
+    """
+
+    hasher: Hasher
+    warn: Callable[[str], None] = lambda _: None
+    key: bytes | None = field(default=None, repr=False)

@@ -1,0 +1,240 @@
+"""An identity source in a YAML file, which `radius-voice users` edits."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from argon2.exceptions import Argon2Error
+
+from radius_voice.bounded import FILE_SECONDS, in_daemon_thread
+from radius_voice.events import Reason
+from radius_voice.files import read_file, status_of
+from radius_voice.identity.context import IdentityContext
+from radius_voice.identity.decoys import Decoys, unmatched
+from radius_voice.identity.passwords import DEFAULT, Hasher, Parameters, Turn, outdated, parameters_of, verify
+from radius_voice.identity.users_file.edit import edit, text_of
+from radius_voice.identity.users_file.settings import UsersFileSettings
+from radius_voice.identity.users_file.text import UserEntry, UsersFileError, parse, with_hash, with_user
+from radius_voice.login.model import Authenticated, Denied, SourceProblem, User, Verification, VerificationCost
+from radius_voice.login.names import canonical_name
+
+KEY_OCTETS = 32
+MAX_LINES_NAMED = 5
+
+Signature = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """The users by canonical name, the hashes verified for names without one, and the most expensive hashes."""
+
+    users: Mapping[str, UserEntry]
+    decoys: Decoys = field(repr=False)
+    costliest: Parameters
+    costliest_lines: tuple[int, ...]
+
+
+def create(name: str, settings: UsersFileSettings, context: IdentityContext) -> UsersFile:  # noqa: ARG001 - a file has no name
+    """The source that `settings` describe. Raises UsersFileError or OSError when the file cannot be used."""
+    return UsersFile(settings.path, context.hasher, context.warn, key=context.key)
+
+
+class UsersFile:
+    """Implements `IdentitySource` with one file. Raises UsersFileError or OSError when it cannot be used.
+
+    `refresh` reads the file again; if it has become unusable, `problem` says why and the users read before
+    stay in effect. A hash of less work than `parameters` is replaced after its owner's next login; `warn` gets
+    a text when that fails. `key` picks what a name without a hash costs (see Decoys); None makes one.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        hasher: Hasher,
+        warn: Callable[[str], None] = lambda _: None,
+        parameters: Parameters = DEFAULT,
+        key: bytes | None = None,
+    ) -> None:
+        self._path = path
+        self._hasher = hasher
+        self._warn = warn
+        self._parameters = parameters
+        self._key = key or secrets.token_bytes(KEY_OCTETS)
+        self._warned = ""
+        self._reading = threading.Lock()
+        self._signature: Signature = ()
+        self._invalid = ""
+        self._problem: SourceProblem | None = None
+        self._content: _Content
+        self.refresh()
+        self._rehashing: dict[str, asyncio.Task[None]] = {}
+
+    async def verify(self, verification: Verification, deadline: float) -> Authenticated | Denied:
+        """Verify a password. Each result costs one verification, so that its time does not reveal who exists."""
+        content, name, password = self._content, canonical_name(verification.user_name), verification.credentials.text
+        entry = content.users.get(name)
+        hashed = entry.password if entry else None
+        turn = Turn(verification.queue, verification.returning)
+        correct = await self._hasher.verify(hashed or content.decoys.of(name), password, deadline, turn)
+        if entry is None:
+            return Denied(Reason.UNKNOWN_USER)
+        if hashed is None or not password or not correct:
+            return Denied(Reason.WRONG_PASSWORD, entry.user.name)
+        if entry.user.disabled:
+            return Denied(Reason.DISABLED, entry.user.name, password_correct=True)
+        if outdated(hashed, self._parameters):
+            self._rehash_soon(entry, password)
+        return Authenticated(entry.user.id, entry.user)
+
+    async def find(self, name: str, deadline: float) -> User | None:  # noqa: ARG002
+        """The user of that name, disabled or not."""
+        entry = self._content.users.get(canonical_name(name))
+        return entry.user if entry else None
+
+    async def get(self, user_id: str, deadline: float) -> User | None:
+        """Find a user by its id, which is its key in the file."""
+        found = await self.find(user_id, deadline)
+        return found if found is not None and found.id == user_id else None
+
+    def everyone(self) -> tuple[User, ...]:
+        """All users as last read, in the file's order."""
+        return tuple(entry.user for entry in self._content.users.values())
+
+    def without_password(self) -> tuple[User, ...]:
+        """Users that have no password, as last read."""
+        return tuple(entry.user for entry in self._content.users.values() if not entry.password)
+
+    @property
+    def path(self) -> Path:
+        """Where the file is."""
+        return self._path
+
+    @property
+    def location(self) -> str:
+        """Where the file is, for messages."""
+        return str(self._path)
+
+    @property
+    def problem(self) -> SourceProblem | None:
+        """Why the file as it is now is not in effect; None when it is."""
+        return self._problem
+
+    def costliest(self) -> tuple[Parameters, tuple[int, ...]]:
+        """The parameters of the costliest hash, and the lines of all hashes that have them.
+
+        Where no user has a hash, these are the parameters of new hashes, and no lines.
+        """
+        return self._content.costliest, self._content.costliest_lines
+
+    def costliest_verification(self) -> VerificationCost:
+        """A verification with the parameters of the costliest hash."""
+        parameters, lines = self.costliest()
+        run = partial(_verify, unmatched(parameters))
+        return VerificationCost(str(parameters), parameters.work, run, _cost_fix(self._path, lines))
+
+    def save(self, user: User, password_hash: str) -> None:
+        """Append a user to the file; raises ValueError when the name is taken, OSError when it cannot be written."""
+        edit(self._path, lambda text: with_user(text, str(self._path), user, password_hash))
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Read the file unless it is as it was. Blocks for as long as parsing takes, and a few seconds.
+
+        Raises UsersFileError or OSError; the users read before stay in effect.
+        """
+        with self._reading:
+            try:
+                self._read_if_changed()
+            except OSError as problem:
+                self._problem = SourceProblem(str(problem.strerror), _message(self._path, problem))
+                raise
+            except UsersFileError as problem:
+                self._problem = SourceProblem("invalid, the log has the details", str(problem))
+                raise
+            self._problem = None
+
+    async def close(self) -> None:
+        """Wait a few seconds for hashes that are being replaced. To be called before the hasher is closed."""
+        if self._rehashing:
+            await asyncio.wait(self._rehashing.values(), timeout=FILE_SECONDS)
+
+    def _read_if_changed(self) -> None:
+        # Taken before reading: a change during the reading is noticed the next time.
+        signature = _signature(status_of(self._path))
+        if signature != self._signature:
+            invalid = ""
+            try:
+                self._content = self._parsed(text_of(*read_file(self._path), self._path))
+            except UsersFileError as problem:
+                invalid = str(problem)
+            self._signature, self._invalid = signature, invalid
+        if self._invalid:
+            raise UsersFileError(self._invalid)
+
+    def _parsed(self, text: str) -> _Content:
+        users = parse(text, str(self._path))
+        lines: dict[Parameters, list[int]] = {}
+        for entry in users.values():
+            if entry.password:
+                lines.setdefault(parameters_of(entry.password), []).append(entry.line)
+        counts = {parameters: len(of) for parameters, of in lines.items()} or {self._parameters: 1}
+        costliest = max(counts, key=lambda parameters: parameters.work)
+        return _Content(users, Decoys(counts, self._key), costliest, tuple(lines.get(costliest, ())))
+
+    def _rehash_soon(self, entry: UserEntry, password: str) -> None:
+        """Replace the hash in the background, once per user at a time, and only while no verification waits."""
+        key = canonical_name(entry.user.id)
+        if key not in self._rehashing and self._hasher.idle:
+            task = asyncio.create_task(self._rehash(entry, password))
+            self._rehashing[key] = task
+            task.add_done_callback(lambda _: self._rehashing.pop(key))
+
+    async def _rehash(self, entry: UserEntry, password: str) -> None:
+        try:
+            hashed = await self._hasher.hash(password, self._parameters)
+            await in_daemon_thread(partial(self._write_hash, entry, hashed))
+        except (OSError, ValueError, Argon2Error) as problem:
+            self._warn_once(f"{_message(self._path, problem)}\nan outdated password hash stays as it is")
+
+    def _write_hash(self, entry: UserEntry, hashed: str) -> None:
+        edit(self._path, lambda text: with_hash(text, str(self._path), entry, hashed))
+
+    def _warn_once(self, text: str) -> None:
+        if text != self._warned:
+            self._warned = text
+            self._warn(text)
+
+
+def _verify(hashed: str) -> None:
+    try:
+        verify(hashed, "")
+    except Argon2Error as problem:
+        raise ValueError(str(problem)) from None
+
+
+def _cost_fix(path: Path, lines: tuple[int, ...]) -> str:
+    """How many users have a hash that is verified too slowly, where their hashes are, and what to do about it."""
+    if not lines:
+        return "no user has a password, and new ones cost as much; raise response_timeout, or use a faster machine"
+    named = ", ".join(str(line) for line in lines[:MAX_LINES_NAMED])
+    if len(lines) == 1:
+        users = f"1 user has such a hash (line {named})"
+    else:
+        users = f"{len(lines)} users have such hashes (lines {named}{', ...' if len(lines) > MAX_LINES_NAMED else ''})"
+    return f"{users}; for each run: radius-voice users set-password --file {path} NAME"
+
+
+def _message(path: Path, problem: Exception) -> str:
+    return f"{path}: {problem.strerror}" if isinstance(problem, OSError) else str(problem)
+
+
+def _signature(status: os.stat_result) -> Signature:
+    # The change time moves with owner and mode too, which an error may have asked to correct.
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns

@@ -1,0 +1,244 @@
+"""The text of a users file: strict parsing, and changes that leave the rest of the text as it is."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from radius_voice import strict_yaml
+from radius_voice.identity.passwords import parameters_of
+from radius_voice.login.model import User
+from radius_voice.login.names import canonical_name
+from radius_voice.login.phone import Phone, parse_phone
+from radius_voice.messages import DEFAULT, LANGUAGES, find
+from radius_voice.suggestions import showable, suggestion, without_colon
+
+KEYS = ("password", "phones", "language", "groups", "disabled")
+EXAMPLES = {"phones": '["+14155550123"]', "groups": "[staff]"}
+PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_.@-]*")
+
+T = TypeVar("T")
+
+
+class UsersFileError(ValueError):
+    """Everything wrong with a users file, one `file:line: name.key: fix` a line. Never contains a hash or a phone."""
+
+
+@dataclass(frozen=True, slots=True)
+class UserEntry:
+    """A user, the hash of their password if they have one, and the line where it stands."""
+
+    user: User
+    password: str | None = field(repr=False)
+    line: int = field(compare=False)
+
+
+def parse(text: str, file: str) -> dict[str, UserEntry]:
+    """All users in `text` by canonical name; `file` is for messages. Raises UsersFileError with every error."""
+    if not text.strip():
+        # An editor probably has not written it yet; a file without users has a comment or {}.
+        raise UsersFileError(f"{file}:1: the file is empty; add a user with: radius-voice users add")
+    try:
+        root, lines = strict_yaml.load(text, file)
+    except strict_yaml.StrictYamlError as problem:
+        raise UsersFileError(str(problem)) from None
+    if root is None:
+        return {}
+    if not isinstance(root, dict):
+        raise UsersFileError(f"{file}:1: must map names to users, as in 'alice: {{phones: [\"+14155550123\"]}}'")
+    reader = _Reader(lines)
+    users: dict[str, UserEntry] = {}
+    hashes: dict[str, str] = {}
+    for key, value in root.items():
+        entry = reader.entry(key, value)
+        folded = canonical_name(key)
+        if folded in users:
+            reader.refuse((key,), f"the same name as {users[folded].user.id!r}, names are compared without case")
+        users.setdefault(folded, entry)
+        if entry.password and hashes.setdefault(entry.password, key) != key:
+            reader.refuse((key, "password"), f"the same hash as {hashes[entry.password]!r}; make another one")
+    if reader.errors:
+        raise UsersFileError("\n".join(f"{file}:{line}: {message}" for line, message in sorted(reader.errors)))
+    return users
+
+
+def with_user(text: str, file: str, user: User, password: str) -> str:
+    """Append a user to the text, which may be empty.
+
+    Raises ValueError when the name is taken, the language is not known or the file cannot be appended to.
+    """
+    checked_language(user.language)
+    if not canonical_name(user.id):
+        raise ValueError("a name that has only spaces; give a name")
+    text = text if text.strip() else ""
+    users = parse(text, file) if text else {}
+    taken = users.get(canonical_name(user.id))
+    if taken:
+        raise ValueError(
+            f"{file}: {taken.user.id!r} exists already; change it with: radius-voice users set-phone, or "
+            "radius-voice users set-password, or choose another name"
+        )
+    entry = [
+        f"{_written(user.id)}:",
+        f"  password: {password}",
+        f"  phones: {json.dumps([phone.e164 for phone in user.phones])}",
+        f"  language: {_written(user.language)}",
+        f"  groups: [{', '.join(_written(group) for group in sorted(user.groups))}]",
+    ]
+    if user.disabled:
+        entry.append("  disabled: true")
+    between = "" if not text or text.endswith("\n") else "\n"
+    changed = text + between + "\n".join(entry) + "\n"
+    return checked(changed, file, users | {canonical_name(user.id): UserEntry(user, password, 0)})
+
+
+def with_hash(text: str, file: str, entry: UserEntry, password: str) -> str | None:
+    """Replace the user's hash, unless it has been changed meanwhile; None in that case."""
+    users = parse(text, file)
+    found = users.get(canonical_name(entry.user.id))
+    if found is None or found.password is None or found.password != entry.password:
+        return None
+    start = sum(len(line) for line in text.splitlines(keepends=True)[: found.line - 1])
+    changed = text[:start] + text[start:].replace(found.password, password, 1)
+    return checked(changed, file, users | {canonical_name(entry.user.id): replace(found, password=password)})
+
+
+def checked_language(language: str) -> str:
+    """Return `language` if there are messages in it, with or without its region; raises ValueError with the fix."""
+    if find(language) is None:
+        raise ValueError(f"not a known language; known are {', '.join(LANGUAGES)}{suggestion(language, LANGUAGES)}")
+    return language
+
+
+def checked(text: str, file: str, expected: Mapping[str, UserEntry]) -> str:
+    """Refuse, by ValueError, a change that would not be read back as `expected`, whatever the layout of the file."""
+    try:
+        right = parse(text, file) == expected
+    except UsersFileError:
+        right = False
+    if not right:
+        raise ValueError(
+            f"{file}: cannot be changed as it is laid out; edit it in an editor, or write it as in config/users.yaml"
+        )
+    return text
+
+
+def _written(text: str) -> str:
+    """Quote unless every reader of YAML takes the word for text: `no` and `on` are not text to all of them."""
+    harmless = PLAIN.fullmatch(text) and text.lower() not in {
+        "true",
+        "false",
+        "null",
+        "yes",
+        "no",
+        "on",
+        "off",
+        "y",
+        "n",
+    }
+    return text if harmless else json.dumps(text, ensure_ascii=False)
+
+
+class _Reader:
+    """Turns parsed YAML into users, and collects the errors."""
+
+    def __init__(self, lines: Mapping[strict_yaml.Path, int]) -> None:
+        self._lines = lines
+        self.errors: list[tuple[int, str]] = []
+
+    def refuse(self, path: strict_yaml.Path, fix: str) -> None:
+        where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path[1:])
+        self.errors.append((self._lines[path], f"{path[0]}{where}: {fix}"))
+
+    def entry(self, key: str, value: strict_yaml.Value) -> UserEntry:
+        if not canonical_name(key):
+            self.refuse((key,), "a name that has only spaces; give a name")
+        if not isinstance(value, dict):
+            self.refuse((key,), f"must be a mapping with some of: {', '.join(KEYS)}")
+            value = {}
+        for unknown in value.keys() - set(KEYS):
+            self._refuse_unknown(key, unknown, value[unknown])
+        user = User(
+            id=key,
+            name=key,
+            phones=tuple(self._list((key, "phones"), value, self._phone)),
+            language=self._language((key, "language"), value),
+            groups=frozenset(self._list((key, "groups"), value, self._group)),
+            disabled=self._disabled((key, "disabled"), value),
+        )
+        line = self._lines.get((key, "password"), self._lines[key,])
+        return UserEntry(user, self._password((key, "password"), value), line)
+
+    def _refuse_unknown(self, name: str, key: str, value: strict_yaml.Value) -> None:
+        """Shows the key only if it cannot be a part of a hash, a password or a phone."""
+        line, near = self._lines[name, key], suggestion(key, KEYS)
+        meant = near or f"; known are: {', '.join(KEYS)}"
+        if first := without_colon(key, KEYS):
+            self.errors.append((line, f"{name}.{first}: no colon after it; write it as {first}: VALUE"))
+        elif showable(key, KEYS) and (near or value is not None):
+            self.refuse((name, key), f"no such setting{meant}")
+        else:
+            fix = "put a value that holds a comma or a colon in quotes"
+            self.errors.append((line, f"{name}: a key that is no setting{meant}; {fix}"))
+
+    def _password(self, path: strict_yaml.Path, of: dict[str, strict_yaml.Value]) -> str | None:
+        if "password" not in of:
+            return None
+        hashed = of["password"]
+        try:
+            parameters_of(hashed if isinstance(hashed, str) else "")
+        except ValueError as problem:
+            self.refuse(path, str(problem))
+            return None
+        return str(hashed)
+
+    def _list(
+        self,
+        path: tuple[str, str],
+        of: dict[str, strict_yaml.Value],
+        item: Callable[[strict_yaml.Path, strict_yaml.Value], T | None],
+    ) -> list[T]:
+        values = of.get(path[1], [])
+        if not isinstance(values, list):
+            self.refuse(path, f"must be a list, like {EXAMPLES[path[1]]}")
+            return []
+        items = [item((*path, index), value) for index, value in enumerate(values)]
+        return [read for read in items if read is not None]
+
+    def _phone(self, path: strict_yaml.Path, value: strict_yaml.Value) -> Phone | None:
+        if not isinstance(value, str):
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            self.refuse(path, f"{'YAML reads this as a number' if number else 'not a phone number'}; put it in quotes")
+            return None
+        try:
+            return parse_phone(value)
+        except ValueError as problem:
+            self.refuse(path, str(problem))
+            return None
+
+    def _group(self, path: strict_yaml.Path, value: strict_yaml.Value) -> str | None:
+        if isinstance(value, str) and value.strip():
+            return value
+        self.refuse(path, "a group is a name; put it in quotes")
+        return None
+
+    def _language(self, path: strict_yaml.Path, of: dict[str, strict_yaml.Value]) -> str:
+        value = of.get("language", DEFAULT.language)
+        if not isinstance(value, str):
+            self.refuse(path, "must be a language, like en")
+            return DEFAULT.language
+        try:
+            return checked_language(value)
+        except ValueError as problem:
+            self.refuse(path, str(problem))
+            return DEFAULT.language
+
+    def _disabled(self, path: strict_yaml.Path, of: dict[str, strict_yaml.Value]) -> bool:
+        value = of.get("disabled", False)
+        if isinstance(value, bool):
+            return value
+        self.refuse(path, "must be true or false")
+        return True

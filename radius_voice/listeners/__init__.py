@@ -1,1 +1,0 @@
-"""Sockets that receive RADIUS packets."""

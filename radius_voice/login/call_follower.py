@@ -1,0 +1,82 @@
+"""Follows the calls that this process has placed, so that a missed call releases its user before the session ends.
+
+One request to a provider asks for all of its calls, every few seconds, and only while there are any.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from radius_voice.events import CallStatusRecord, Observer
+from radius_voice.login.model import CallRef, CallStatus, Unavailable
+from radius_voice.login.ports import CallControl
+
+
+@dataclass(slots=True)
+class _FollowedCall:
+    """A call that may be live: the id of its session, and wall-clock `until` when it must be over."""
+
+    session_id: str
+    until: float
+    status: CallStatus = CallStatus.QUEUED
+
+
+class CallFollower:
+    """Asks providers for the status of calls, and calls `on_call_event` for every change. `now` is wall clock."""
+
+    def __init__(
+        self,
+        live: Mapping[str, CallControl],
+        on_call_event: Callable[[CallRef, CallStatus], Awaitable[None]],
+        observer: Observer,
+        now: Callable[[], float],
+    ) -> None:
+        self._live = live
+        self._on_call_event = on_call_event
+        self._observer = observer
+        self._now = now
+        self._followed: dict[CallRef, _FollowedCall] = {}
+
+    def __len__(self) -> int:
+        return len(self._followed)
+
+    def follow(self, ref: CallRef, session_id: str, until: float) -> None:
+        """Follow a call until it is over or the wall clock reaches `until`, if its provider can be asked."""
+        if ref.provider in self._live:
+            self._followed[ref] = _FollowedCall(session_id, until)
+
+    async def hang_up(self, ref: CallRef) -> None:
+        """End a call. Raises Unavailable if it is not known whether it ended."""
+        provider = self._live.get(ref.provider)
+        if provider is None:
+            raise Unavailable(ref.provider, "is no longer configured")
+        await provider.hang_up(ref)
+        self._followed.pop(ref, None)
+
+    async def poll(self) -> None:
+        """Ask every provider once for its calls. One that is unavailable is asked again at the next poll."""
+        calls: dict[str, list[CallRef]] = defaultdict(list)
+        for ref, followed in list(self._followed.items()):
+            if self._now() >= followed.until:
+                del self._followed[ref]
+            else:
+                calls[ref.provider].append(ref)
+        for provider, refs in calls.items():
+            try:
+                statuses = await self._live[provider].progress(refs)
+            except Unavailable:
+                continue
+            for ref, status in statuses.items():
+                await self._on_status(ref, status)
+
+    async def _on_status(self, ref: CallRef, status: CallStatus) -> None:
+        followed = self._followed.get(ref)
+        if followed is None or followed.status is status:
+            return
+        followed.status = status
+        if status.over:
+            del self._followed[ref]
+        self._observer(CallStatusRecord(self._now(), followed.session_id, ref.provider, ref.reference, status.value))
+        await self._on_call_event(ref, status)

@@ -1,0 +1,46 @@
+"""The order in which a code is spoken in a call. Providers turn the lines into their own markup. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from radius_voice.login.model import CodeMessage
+from radius_voice.messages import messages_for
+
+TIMES_SPOKEN = 3
+
+MAX_SPEECH_SECONDS = 90
+"""The maximum duration of a message, in seconds after the phone is answered.
+
+A code of ten digits takes about 66 s, and the announcement of a trial account some 10 s more. Providers that can limit
+the duration of a call get this limit.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """A phrase or a single digit to speak. Its repr does not contain it."""
+
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Silence, in whole seconds: one between digits, two after the last."""
+
+    seconds: int
+
+
+Line = Say | Pause
+
+
+def lines(message: CodeMessage) -> list[Line]:
+    """The message in order: greeting, the code digit by digit three times, closing."""
+    phrases = messages_for(message.language).spoken
+    spoken: list[Line] = [Say(phrases.greeting.format(friendly_name=message.friendly_name)), Pause(1)]
+    for introduction in (phrases.code, *[phrases.code_again] * (TIMES_SPOKEN - 1)):
+        spoken.append(Say(introduction))
+        for digit in message.code:
+            spoken += [Pause(1), Say(digit)]
+        spoken.append(Pause(2))
+    return [*spoken, Say(phrases.closing)]

@@ -1,0 +1,72 @@
+"""The decision that follows from a transition: the response to the gateway, and its part of the audit record. Pure."""
+
+from __future__ import annotations
+
+from radius_voice.events import Outcome, Reason, Trace
+from radius_voice.login import reply_message
+from radius_voice.login.inputs import Transition
+from radius_voice.login.model import Decision, PreviousResult, Session, Unavailable
+
+
+def decision(
+    session: Session | None,
+    transition: Transition,
+    state: bytes,
+    name: str,
+    friendly_name: str,
+    now: float,
+    *,
+    response: bool = False,
+) -> Decision:
+    """The decision for a transition. `state` is sent with a challenge; `name` is the user's if there is no session.
+
+    `response` says that the request carried a State. Only then may a reject be in the user's language.
+    """
+    if session is None:
+        return rejected(transition.reason, name)
+    if transition.previous is not None:
+        return _repeated(transition.previous, session.language)
+    reason, called = transition.reason, session.delivery.phone
+    match transition.outcome:
+        case Outcome.ACCEPT:
+            seconds = now - session.opened_at if reason is Reason.CODE_CORRECT else 0.0
+            return Decision(
+                Outcome.ACCEPT,
+                reason,
+                reply=session.reply,
+                user=session.name,
+                session=session.id,
+                phone=called.masked,
+                login_seconds=seconds,
+                new_station=not session.returning,
+            )
+        case Outcome.CHALLENGE:
+            text = reply_message.challenge(
+                reason, session.language, friendly_name, called.ending, session.attempts_left
+            )
+            return Decision(Outcome.CHALLENGE, reason, state, text, (), session.name, session.id, called.masked)
+        case _:
+            to_the_user = response and reason is not Reason.UNKNOWN_STATE  # the State was issued to this user
+            text = reply_message.rejected(session.language) if to_the_user else reply_message.REJECTED
+            return Decision(
+                Outcome.REJECT, reason, text=text, user=session.name, session=session.id, phone=called.masked
+            )
+
+
+def _repeated(known: PreviousResult, language: str) -> Decision:
+    """The result of a session that a newer one of the same user replaced, as it was."""
+    outcome, accepted = known.result.outcome, known.result.outcome is Outcome.ACCEPT
+    text, reply = ("", known.reply) if accepted else (reply_message.rejected(language), ())
+    return Decision(outcome, Reason.REPEATED, b"", text, reply, known.name, known.session_id, known.phone.masked)
+
+
+def rejected(reason: Reason, name: str = "") -> Decision:
+    """A reject; its text is the same for every reason. `name` is the user's, empty if no user has it."""
+    return Decision(Outcome.REJECT, reason, text=reply_message.REJECTED, user=name)
+
+
+def unavailable(outcome: Outcome, problem: Unavailable, trace: Trace) -> Decision:
+    """The decision while a component is unavailable: no response or a reject, as the policy says."""
+    trace.step("unavailable", str(problem))
+    reason = Reason.STORE_UNAVAILABLE if problem.component == "store" else Reason.IDENTITY_UNAVAILABLE
+    return Decision(outcome, reason, text=reply_message.REJECTED if outcome is Outcome.REJECT else "")

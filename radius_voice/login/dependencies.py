@@ -1,0 +1,33 @@
+"""What the logins of one generation of the configuration need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from radius_voice.events import Observer, ServiceRecord
+from radius_voice.login.codes import Keys, new_code
+from radius_voice.login.policy import Policy
+from radius_voice.login.ports import CallControl, Provider, Store
+from radius_voice.login.rate_limits import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Dependencies:
+    """Keys, store, rules and providers. `now` is wall clock, `clock` monotonic; `voice` is in order of failover."""
+
+    keys: Keys
+    store: Store
+    limits: Limits
+    policies: Mapping[str, Policy]
+    voice: Mapping[str, Provider]
+    live: Mapping[str, CallControl]
+    friendly_name: str
+    observer: Observer
+    now: Callable[[], float]
+    clock: Callable[[], float]
+    new_code: Callable[[int], str] = field(default=new_code)
+
+    def warn(self, detail: str) -> None:
+        """Report what an administrator should know."""
+        self.observer(ServiceRecord(self.now(), "warning", detail))

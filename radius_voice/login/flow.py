@@ -1,0 +1,337 @@
+"""The login, from top to bottom.
+
+An initial request goes to `begin`, one that carries State to `respond`, the status of a call to `on_call_event`. Each
+loads the session, runs `state_machine.step` and stores the new session, unless another process was faster (`sessions`).
+The session with its code is stored before a provider is asked to call. So a crash in between leaves a session that
+expires, and never a ringing phone whose code cannot be verified.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from msgspec.structs import replace
+
+from radius_voice.events import Outcome, Reason, Trace
+from radius_voice.login import decisions
+from radius_voice.login.calls import Calls, PendingCall
+from radius_voice.login.codes import new_session_id, session_key_in, tidy_code
+from radius_voice.login.dependencies import Dependencies
+from radius_voice.login.first_factor import Checked, FirstFactorChecks
+from radius_voice.login.inputs import (
+    ChallengeResponse,
+    InitialRequest,
+    NextChallenge,
+    RecordedRequest,
+    Transition,
+    UserChanged,
+)
+from radius_voice.login.model import (
+    AlreadyRecorded,
+    Authenticated,
+    AuthRequest,
+    Decision,
+    DeliveryAttempt,
+    Denied,
+    IssuedState,
+    Limited,
+    Session,
+    SessionKey,
+    Unavailable,
+    User,
+)
+from radius_voice.login.policy import Policy, UserRules
+from radius_voice.login.replay import Slot, session_of
+from radius_voice.login.sessions import RequestRecorded, Sessions
+from radius_voice.login.state_machine import needs_current_user
+from radius_voice.login.supervisor import Supervisor
+
+REUSE_WARNING_SECONDS = 60.0
+_PHONE_REQUEST = re.compile(r"\s*phone([1-9]?)\s*", re.IGNORECASE)
+
+
+class LoginFlow:
+    """Logins of one generation of the configuration."""
+
+    def __init__(self, dependencies: Dependencies) -> None:
+        self._dependencies = dependencies
+        self._supervisor = Supervisor(dependencies.warn)
+        self._sessions = Sessions(dependencies.store, dependencies.limits, dependencies.now)
+        self._first_factor = FirstFactorChecks(
+            dependencies.keys,
+            dependencies.limits,
+            dependencies.store,
+            self._supervisor.run,
+            dependencies.now,
+            dependencies.clock,
+        )
+        self._calls = Calls(dependencies, self._supervisor, self._sessions)
+        self.follower = self._calls.follower
+        self.on_call_event = self._calls.on_call_event
+        self.drain: Callable[[], Awaitable[None]] = self._supervisor.drain
+        self._next_reuse_warning: dict[str, float] = {}
+
+    async def begin(self, request: AuthRequest, trace: Trace) -> Decision:
+        """An initial request: verify the password, find the user, open a session and place the call."""
+        policy = self._dependencies.policies[request.policy]
+        try:
+            checked = await self._first_factor.check(request, policy)
+            checked.note(trace)
+            if checked.reused:
+                self._warn_of_reuse(request)
+            return await self._after_first_factor(request, policy, checked, trace)
+        except Unavailable as problem:
+            return decisions.unavailable(policy.on_unavailable, problem, trace)
+
+    async def respond(self, request: AuthRequest, trace: Trace) -> Decision:
+        """A response to a challenge: the code, a request for another call, or neither."""
+        policy = self._dependencies.policies[request.policy]
+        key = session_key_in(request.state or b"")
+        if key is None:
+            return decisions.rejected(Reason.UNKNOWN_STATE)
+        try:
+            decision = await self._on_response(request, key, policy, trace)
+            if decision.reason is Reason.CODE_CORRECT and decision.new_station:
+                await self._first_factor.remember_login(request, policy)
+        except Unavailable as problem:
+            return decisions.unavailable(policy.on_unavailable, problem, trace)
+        return decision
+
+    # An initial request
+
+    async def _after_first_factor(
+        self, request: AuthRequest, policy: Policy, checked: Checked, trace: Trace
+    ) -> Decision:
+        match checked.result:
+            case Limited(limit):
+                return decisions.rejected(limit.reason, await self._name_of(request, policy))
+            case Denied(reason, name):
+                return decisions.rejected(reason, name)
+            case AlreadyRecorded(value):
+                return await self._join_recorded(request, checked.slot, value, trace)
+            case _:
+                pass
+        user = await self._user_of(request, policy, checked)
+        obstacle = _obstacle(policy.rules_of(policy.group_of(user)) if user else policy.rules, user)
+        if user is None or obstacle is not None:
+            await self._first_factor.record_rejected(checked, checked.refund.take())
+            return decisions.rejected(obstacle or Reason.UNKNOWN_USER, user.name if user else "")
+        return await self._open_or_join(request, policy, user, checked, trace)
+
+    async def _user_of(self, request: AuthRequest, policy: Policy, checked: Checked) -> User | None:
+        """The user: from the first factor if it is the directory too, so that the name is not looked up again."""
+        known = checked.result.user if isinstance(checked.result, Authenticated) else None
+        if known is not None and policy.first_factor_name == policy.directory_name:
+            return known
+        return await policy.directory.find(request.user_name, request.deadline)
+
+    async def _name_of(self, request: AuthRequest, policy: Policy) -> str:
+        """The user's name in the directory, for the audit log; empty if no user has it or the directory is down."""
+        try:
+            user = await policy.directory.find(request.user_name, request.deadline)
+        except Unavailable:
+            return ""
+        return user.name if user else ""
+
+    async def _open_or_join(
+        self, request: AuthRequest, policy: Policy, user: User, checked: Checked, trace: Trace
+    ) -> Decision:
+        try:
+            return await self._open(request, policy, user, checked, trace)
+        except RequestRecorded as recorded:
+            if checked.slot.holds(recorded.value):
+                return await self._join_recorded(request, checked.slot, recorded.value, trace)
+        trace.step("request_authenticator_reused")
+        self._warn_of_reuse(request)
+        return await self._open_or_join(request, policy, user, checked.at_alternative_slot(), trace)
+
+    def _warn_of_reuse(self, request: AuthRequest) -> None:
+        """Report a Request Authenticator that was used for another name or password, once a minute for a client."""
+        now = self._dependencies.clock()
+        if now >= self._next_reuse_warning.get(request.client, now):
+            self._next_reuse_warning[request.client] = now + REUSE_WARNING_SECONDS
+            self._dependencies.warn(
+                f"clients.{request.client}: two requests with the same Request Authenticator and another user name or "
+                "password: an altered recording, or a faulty gateway (RFC 2865 section 3)"
+            )
+
+    async def _open(self, request: AuthRequest, policy: Policy, user: User, checked: Checked, trace: Trace) -> Decision:
+        dependencies, keys = self._dependencies, self._dependencies.keys
+        refund = checked.refund.take()
+        try:
+            if dependencies.clock() >= request.deadline:
+                await dependencies.store.apply_limits(refund)
+                return Decision(Outcome.NO_RESPONSE, Reason.DEADLINE_PASSED, user=user.name)
+            key = keys.session_key(request.client, policy.user_key(user))
+            rules = policy.rules_of(policy.group_of(user))
+            code, state = dependencies.new_code(rules.digits), keys.first_state(key, checked.slot.fingerprint)
+            new_session = self._new_session(key, code, state, request, policy, user, checked.returning)
+            session, transition = await self._sessions.apply(
+                key, InitialRequest(new_session), operations=refund, record=checked.slot.session
+            )
+        except (RequestRecorded, Unavailable):
+            with suppress(Unavailable):
+                await dependencies.store.apply_limits(refund)
+            raise
+        if transition.outcome is Outcome.REJECT:
+            await self._first_factor.record_rejected(checked, refund)
+        trace.step("session", transition.reason)
+        if transition.places_call and session is not None:
+            transition = await self._calls.place(PendingCall(session, code, rules, request), transition, trace)
+        return decisions.decision(session, transition, state, user.name, dependencies.friendly_name, dependencies.now())
+
+    async def _join_recorded(self, request: AuthRequest, slot: Slot, value: bytes, trace: Trace) -> Decision:
+        """A request that had its effect before: it may join its own session, as long as that is open."""
+        dependencies, keys, recorded = self._dependencies, self._dependencies.keys, session_of(value)
+        if recorded is None:
+            return decisions.rejected(Reason.REPLAY)
+        key, session_id = recorded
+        state = keys.first_state(key, slot.fingerprint)
+        password = keys.password(key, _typed(request))
+        event = RecordedRequest(session_id, keys.state(state), password, request.calling_station_id)
+        session, transition = await self._sessions.apply(key, event)
+        trace.step("session", transition.reason)
+        return decisions.decision(session, transition, state, "", dependencies.friendly_name, dependencies.now())
+
+    def _new_session(
+        self,
+        key: SessionKey,
+        code: str,
+        state: bytes,
+        request: AuthRequest,
+        policy: Policy,
+        user: User,
+        returning: bool,
+    ) -> Session:
+        keys, now = self._dependencies.keys, self._dependencies.now()
+        group = policy.group_of(user)
+        rules = policy.rules_of(group)
+        phones = rules.phones_of(user)
+        live_until, ends_at = now + rules.call_seconds, now + rules.session_timeout
+        return Session(
+            key=key,
+            id=new_session_id(),
+            client=request.client,
+            policy=policy.name,
+            group=group,
+            user_key=policy.user_key(user),
+            name=user.name,
+            password=keys.password(key, _typed(request)),
+            calling_station_id=request.calling_station_id,
+            code=keys.code(key, code),
+            states=(IssuedState(keys.state(state)),),
+            phones=phones,
+            attempts_left=rules.attempts,
+            redials_left=rules.redials,
+            delivery=DeliveryAttempt(1, phones[0], now, live_until),
+            opened_at=now,
+            code_until=min(live_until + rules.code_lifetime, ends_at),
+            ends_at=ends_at,
+            language=user.language,
+            reply=rules.reply_to(user),
+            returning=returning,
+        )
+
+    # A response to a challenge
+
+    async def _on_response(
+        self, request: AuthRequest, key: SessionKey, client_policy: Policy, trace: Trace
+    ) -> Decision:
+        dependencies, keys = self._dependencies, self._dependencies.keys
+        session = await dependencies.store.load(key)
+        policy, rules = self._policy_of(session, client_policy)
+        code, state = dependencies.new_code(rules.digits), keys.next_state(key, request.state or b"", _typed(request))
+        response = self._response(request, key, rules, code, state)
+        event: ChallengeResponse | UserChanged = response
+        if session is not None and needs_current_user(session, response, dependencies.now()):
+            event = await self._with_current_user(session, response, policy, request.deadline)
+        session, transition = await self._sessions.apply(key, event, known=session)
+        trace.step("response", transition.reason)
+        if session is not None:
+            transition = await self._after_response(session, transition, code, rules, request, trace)
+        return decisions.decision(
+            session, transition, state, "", dependencies.friendly_name, dependencies.now(), response=True
+        )
+
+    def _policy_of(self, session: Session | None, client_policy: Policy) -> tuple[Policy, UserRules]:
+        """The policy and the rules of a session; those of its client if there is no session or no such policy."""
+        if session is None:
+            return client_policy, client_policy.rules
+        policy = self._dependencies.policies.get(session.policy, client_policy)
+        return policy, policy.rules_of(session.group)
+
+    def _response(
+        self, request: AuthRequest, key: SessionKey, rules: UserRules, code: str, state: bytes
+    ) -> ChallengeResponse:
+        keys, typed = self._dependencies.keys, _typed(request)
+        return ChallengeResponse(
+            client=request.client,
+            name=request.user_name,
+            state=keys.state(request.state or b""),
+            answer=keys.answer(key, typed),
+            code=keys.code(key, tidy_code(typed)),
+            password=keys.password(key, typed),
+            phone=_requested_phone(typed),
+            next_challenge=NextChallenge(
+                keys.state(state), keys.code(key, code), rules.call_seconds, rules.code_lifetime
+            ),
+        )
+
+    async def _after_response(
+        self,
+        session: Session,
+        transition: Transition,
+        code: str,
+        rules: UserRules,
+        request: AuthRequest,
+        trace: Trace,
+    ) -> Transition:
+        """Place the call or end the call that the transition asks for."""
+        if transition.places_call:
+            call = PendingCall(session, code, rules, request, transition.hang_up)
+            return await self._calls.place(call, transition, trace)
+        if transition.hang_up is not None:
+            self._calls.end(session, transition.hang_up)
+        return transition
+
+    async def _with_current_user(
+        self, session: Session, response: ChallengeResponse, policy: Policy, deadline: float
+    ) -> ChallengeResponse | UserChanged:
+        """The response, if the directory still has the user, permits the login and has the phone that was called."""
+        user_id = policy.user_id(session.user_key)
+        user = None if user_id is None else await policy.directory.get(user_id, deadline)
+        rules = policy.rules_of(session.group)
+        obstacle = _obstacle(rules, user)
+        phones = () if user is None else rules.phones_of(user)
+        if obstacle is None and session.delivery.phone not in phones:
+            obstacle = Reason.PHONE_CHANGED
+        if user is None or obstacle is not None:
+            return UserChanged(response.state, response.answer, obstacle or Reason.UNKNOWN_USER)
+        if response.phone is None:
+            return response
+        allowed = response.phone < len(session.phones) and session.phones[response.phone] in phones
+        return replace(response, redial_allowed=allowed)
+
+
+def _typed(request: AuthRequest) -> str:
+    """The text that the user typed into the password field."""
+    return request.credentials.text
+
+
+def _obstacle(rules: UserRules, user: User | None) -> Reason | None:
+    """Why this user may not log in, or None."""
+    if user is None:
+        return Reason.UNKNOWN_USER
+    if user.disabled:
+        return Reason.DISABLED
+    if not user.phones:
+        return Reason.NO_PHONE
+    return None if rules.phones_of(user) else Reason.NUMBER_NOT_ALLOWED
+
+
+def _requested_phone(typed: str) -> int | None:
+    """The index of the phone that `phone`, `phone2` ... request instead of a code, or None."""
+    request = _PHONE_REQUEST.fullmatch(typed)
+    return int(request[1] or 1) - 1 if request else None

@@ -1,0 +1,134 @@
+"""What the state machine gets and gives: the inputs of `state_machine.step`, and the transition that it returns."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from radius_voice.events import Outcome, Reason
+from radius_voice.login.model import CallRef, CallStatus, PreviousResult, Session
+from radius_voice.login.phone import Phone
+
+
+class InitialRequest(Struct, frozen=True):
+    """An initial request whose first factor is right. `new_session` is opened unless an open one is joined."""
+
+    new_session: Session
+
+
+class RecordedRequest(Struct, frozen=True):
+    """An initial request that is recorded for the session `session_id`: it may join that one and has no other effect.
+
+    `state` is the hash of the State that it was issued; `password` and `calling_station_id` must be the session's.
+    """
+
+    session_id: str
+    state: bytes
+    password: bytes
+    calling_station_id: str
+
+
+class NextChallenge(Struct, frozen=True):
+    """What a response may need: hashes of a new State and a new code, and how many seconds a call and a code live."""
+
+    state: bytes
+    code: bytes
+    call_seconds: float
+    code_lifetime: float
+
+
+class ChallengeResponse(Struct, frozen=True):
+    """What the user typed, as hashes: as it is (`answer`), read as a code, and read as the password.
+
+    `phone` is the index of the phone that the user asked for instead of a code; `redial_allowed` is False if a limit or
+    another live call forbids that. A response counts only at the client entry and for the user of its session.
+    """
+
+    client: str
+    name: str
+    state: bytes
+    answer: bytes
+    code: bytes
+    password: bytes
+    phone: int | None
+    next_challenge: NextChallenge
+    redial_allowed: bool = True
+
+
+class Lockout(Struct, frozen=True):
+    """The user has typed too many wrong codes."""
+
+    state: bytes
+    answer: bytes
+
+
+class UserChanged(Struct, frozen=True):
+    """The directory no longer permits the login that waits for its code; `reason` is why."""
+
+    state: bytes
+    answer: bytes
+    reason: Reason
+
+
+class CallPlaced(Struct, frozen=True):
+    """A provider accepted call `number` of the session to that phone. If that is not certain, `ref` is None.
+
+    `refused`: a provider had refused it before for another reason than an outage.
+    """
+
+    session_id: str
+    number: int
+    phone: Phone
+    ref: CallRef | None
+    refused: bool = False
+
+
+class CallFailed(Struct, frozen=True):
+    """No provider placed call `number` of the session. `bypass`: an active bypass accepts the user without a call."""
+
+    session_id: str
+    number: int
+    reason: Reason
+    bypass: bool
+
+
+class CallProgress(Struct, frozen=True):
+    """The provider reports the status of call `number`; `code_lifetime` is in seconds from the answered call."""
+
+    session_id: str
+    number: int
+    status: CallStatus
+    code_lifetime: float
+
+
+CallEvent: TypeAlias = CallPlaced | CallFailed | CallProgress
+Input: TypeAlias = InitialRequest | RecordedRequest | ChallengeResponse | Lockout | UserChanged | CallEvent
+
+
+class Charge(Enum):
+    """Which limits a transition changes together with the session."""
+
+    NOTHING = "nothing"
+    CALL = "call"
+    CALL_REFUND = "call_refund"
+    WRONG_CODE = "wrong_code"
+    CORRECT_CODE = "correct_code"
+
+
+class Transition(Struct, frozen=True):
+    """What an input does: the changed session (None: no change), the response, and what has to be done.
+
+    `issues_state`: the input's new State is sent. `places_call`: the session's new call is to be placed, after
+    `hang_up` is ended if there is one. `previous` is the repeated result of a session that was replaced.
+    """
+
+    session: Session | None
+    outcome: Outcome
+    reason: Reason
+    issues_state: bool = False
+    places_call: bool = False
+    hang_up: CallRef | None = None
+    charge: Charge = Charge.NOTHING
+    previous: PreviousResult | None = None

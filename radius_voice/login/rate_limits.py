@@ -1,0 +1,152 @@
+"""Limits: the generic cell rate algorithm, and which limits a login touches. Pure.
+
+For each subject, a limit of `burst` over `period` stores one number: the theoretical arrival time (`tat`), at which the
+subject has its full allowance again (ITU-T I.371, virtual scheduling).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from math import floor
+
+from radius_voice.login.model import Limit, LimitAction, Limited, LimitOperation
+from radius_voice.login.phone import Phone, country_of
+
+OWN_SCOPES = ("user", "phone")
+
+
+def arrival_time(tat: float, limit: Limit, action: LimitAction, now: float) -> float | None:
+    """The theoretical arrival time after `action`, or None if the limit forbids it.
+
+    `tat` is the time stored before. Up to `now` it means a full allowance. So does a time that no use can have left:
+    it was stored before the clock was set back.
+    """
+    interval = limit.period / limit.burst
+    base = now if tat - now > limit.period + interval else max(tat, now)
+    if action is LimitAction.RESET:
+        return now
+    if action is LimitAction.REFUND:
+        return max(base - interval, now)
+    taken = base + interval
+    if taken - now > limit.period + interval * 1e-6:
+        return None
+    return taken if action is LimitAction.TAKE else base
+
+
+def apply_operations(
+    operations: Iterable[LimitOperation], read: Callable[[str], float | None], now: float
+) -> dict[str, float] | Limited:
+    """The times to write for `operations`, or the first limit that forbids one: all or none.
+
+    A limit that was full and stays so is not written. `read` returns the stored time of `storage_key(operation)`,
+    None if there is none.
+    """
+    written: dict[str, float] = {}
+    for operation in operations:
+        limit, key = operation.limit, storage_key(operation)
+        before = written[key] if key in written else read(key) or 0.0
+        after = arrival_time(before, limit, operation.action, now)
+        if after is None:
+            return Limited(limit, before + limit.period / limit.burst - limit.period - now)
+        if operation.action is not LimitAction.CHECK and (after > now or before > now):
+            written[key] = after
+    return written
+
+
+def storage_key(operation: LimitOperation) -> str:
+    """The name under which a store keeps a subject's time."""
+    return f"{operation.subject}:{operation.limit.name}"
+
+
+def left_of(tat: float, limit: Limit, now: float) -> int:
+    """How many uses are left of a limit whose stored time is `tat`."""
+    interval = limit.period / limit.burst
+    base = now if tat - now > limit.period + interval else max(tat, now)
+    return min(limit.burst, floor((now + limit.period - base) / interval + 1e-6))
+
+
+def subjects_of(user_key: str, phone: Phone, calling_station_id: str, client: str) -> Mapping[str, str]:
+    """The subjects of a call or a code by scope; the calling station is empty if the gateway sent none."""
+    return {
+        "user": user_key,
+        "phone": phone.e164,
+        "calling_station": calling_station_id,
+        "client": client,
+        "country": country_of(phone),
+        "total": "total",
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The configured limits by scope; a scope that is missing is not limited.
+
+    `failures` (of passwords) has the scopes user, calling_station, client and total; `codes` and `calls` every scope of
+    `subjects_of`; `daily` has user, country and total.
+    """
+
+    failures: Mapping[str, Limit] = field(default_factory=dict)
+    codes: Mapping[str, Limit] = field(default_factory=dict)
+    calls: Mapping[str, Limit] = field(default_factory=dict)
+    daily: Mapping[str, Limit] = field(default_factory=dict)
+
+    def for_password(self, name_hash: str, calling_station_id: str) -> tuple[LimitOperation, ...]:
+        """What a wrong password costs its name and Calling-Station-Id; `name_hash` stands for the name as typed."""
+        return _operations(self.failures, {"user": name_hash, "calling_station": calling_station_id})
+
+    def for_wrong_password(self, client: str) -> tuple[LimitOperation, ...]:
+        """What a wrong password costs all users of a gateway.
+
+        It is checked before and taken after the verification, so that simultaneous right passwords cost nothing.
+        """
+        return _operations(self.failures, {"client": client, "total": "total"})
+
+    def for_code(
+        self, subjects: Mapping[str, str], action: LimitAction = LimitAction.TAKE
+    ) -> tuple[LimitOperation, ...]:
+        """What a wrong code costs."""
+        return _operations(self.codes, subjects, action)
+
+    def for_correct_code(self, subjects: Mapping[str, str]) -> tuple[LimitOperation, ...]:
+        """A correct code counts while no limit of wrong codes is reached; it resets those of its user and phone."""
+        own = {scope: self.codes[scope] for scope in OWN_SCOPES if scope in self.codes}
+        return (*self.for_code(subjects, LimitAction.CHECK), *_operations(own, subjects, LimitAction.RESET))
+
+    def for_phone(self, phone: Phone) -> tuple[LimitOperation, ...]:
+        """What calling a further phone of the same login costs, after a provider rejected the first number."""
+        subjects = {"phone": phone.e164, "country": country_of(phone)}
+        return (*self.for_code(subjects, LimitAction.CHECK), *self.for_call(subjects))
+
+    def for_call(self, subjects: Mapping[str, str]) -> tuple[LimitOperation, ...]:
+        """What a call costs."""
+        return _operations(self.calls, subjects) + _operations(self.daily, subjects)
+
+    def about(self, subjects: Mapping[str, str], password_subjects: Iterable[str] = ()) -> tuple[LimitOperation, ...]:
+        """Every limit that counts something for these subjects.
+
+        Wrong passwords of a user are counted under `password_subjects` (see `first_factor`), not under the user's id.
+        """
+        shared = {scope: subject for scope, subject in subjects.items() if scope != "user"}
+        return (
+            *_operations(self.failures, shared),
+            *(
+                operation
+                for subject in password_subjects
+                for operation in _operations(self.failures, {"user": subject})
+            ),
+            *self.for_code(subjects),
+            *self.for_call(subjects),
+        )
+
+
+def _operations(
+    limits: Mapping[str, Limit], subjects: Mapping[str, str], action: LimitAction = LimitAction.TAKE
+) -> tuple[LimitOperation, ...]:
+    named = [(limit, subjects.get(scope)) for scope, limit in limits.items()]
+    return tuple([LimitOperation(limit, subject, action) for limit, subject in named if subject])
+
+
+def acting(action: LimitAction, operations: Iterable[LimitOperation]) -> tuple[LimitOperation, ...]:
+    """The same limits and subjects, touched in another way."""
+    return tuple(LimitOperation(operation.limit, operation.subject, action) for operation in operations)

@@ -1,0 +1,44 @@
+"""The text of a Reply-Message: which message a challenge has, and how it fits into the attribute. Pure."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from radius_voice.events import Reason
+from radius_voice.messages import DEFAULT, Shown, messages_for
+
+MAX_REPLY_MESSAGE_BYTES = 253
+"""RFC 2865 section 5.18."""
+
+REJECTED = DEFAULT.shown.rejected
+"""The text of a reject that must not depend on the user: docs/decisions/0002-no-response-or-reject.md."""
+
+
+@lru_cache(maxsize=4096)
+def challenge(reason: Reason, language: str, friendly_name: str, ending: str, attempts: int) -> str:
+    """The text of a challenge, at most MAX_REPLY_MESSAGE_BYTES in UTF-8.
+
+    `ending` is the last digits of the called phone, `attempts` how many codes may still be typed. Where the whole
+    text is too long, the end of `friendly_name` is cut, in whole characters.
+    """
+    text = _template(messages_for(language).shown, reason, attempts)
+    length = len(text.format(friendly_name="", ending=ending, attempts=attempts).encode())
+    name = friendly_name.encode()[: MAX_REPLY_MESSAGE_BYTES - length].decode(errors="ignore")
+    return text.format(friendly_name=name, ending=ending, attempts=attempts)
+
+
+def rejected(language: str) -> str:
+    """The text of a reject for a user who has got a challenge in `language`."""
+    return messages_for(language).shown.rejected
+
+
+def _template(shown: Shown, reason: Reason, attempts: int) -> str:
+    match reason:
+        case Reason.WRONG_CODE:
+            return shown.wrong_code_one_left if attempts == 1 else shown.wrong_code
+        case Reason.REDIAL:
+            return shown.new_call
+        case Reason.REDIAL_UNAVAILABLE:
+            return shown.no_new_call
+        case _:
+            return shown.enter_code

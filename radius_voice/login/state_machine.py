@@ -1,0 +1,397 @@
+"""The rules of one session: `step(session, event, now)` returns what an event changes. Pure.
+
+Everything that changes a session is here. Nothing here knows a clock, a store, a network or a code: codes, passwords
+and States are compared by their keyed hashes. Whatever the order of events, these never happen:
+
+- an Accept without the right code of the present call, except during an active bypass;
+- a second Accept of a session; only its result is repeated, for `REPEAT_SECONDS`;
+- a new call while the old one may be live, unless the old one is hung up first, also when its session has ended;
+- an effect, a State or an attempt in another session than the one that a State was issued for;
+- a session that stays open past `ends_at`.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from hmac import compare_digest
+from typing import Any
+
+from msgspec.structs import replace
+
+from radius_voice.events import Outcome, Reason
+from radius_voice.login import issued_states
+from radius_voice.login.inputs import (
+    CallEvent,
+    CallFailed,
+    CallPlaced,
+    CallProgress,
+    ChallengeResponse,
+    Charge,
+    InitialRequest,
+    Input,
+    Lockout,
+    NextChallenge,
+    RecordedRequest,
+    Transition,
+    UserChanged,
+)
+from radius_voice.login.issued_states import REPEAT_SECONDS
+from radius_voice.login.model import CallRef, CallStatus, DeliveryAttempt, IssuedState, PreviousResult, Result, Session
+from radius_voice.login.names import canonical_name
+from radius_voice.login.phone import Phone
+
+
+class State(Enum):
+    """The state of the session of one user at one client entry."""
+
+    NONE = "none"
+    CALLING = "calling"
+    WAITING = "waiting"
+    ENDING = "ending"
+    ENDED = "ended"
+
+
+def state_of(session: Session | None, now: float) -> State:
+    """The state at wall-clock time `now`."""
+    if session is None:
+        return State.NONE
+    if session.open_at(now):
+        return State.CALLING if session.live_at(now) else State.WAITING
+    return State.ENDING if session.live_at(now) else State.ENDED
+
+
+def step(session: Session | None, event: Input, now: float) -> Transition:
+    """The transition that `event` causes at wall-clock time `now`.
+
+    The states are: `none`, no session; `calling`, the session is open and its call may be live; `waiting`, it is open
+    and no call is live; `ending`, it has a result or has expired and its call may be live; `ended`, also the call is
+    over. The possible responses, and the states that they lead to:
+
+    ======= =================== =============================================================================
+    state   event               responses -> next state
+    ======= =================== =============================================================================
+    none    InitialRequest      challenge -> calling
+    none    RecordedRequest     reject -> none
+    none    ChallengeResponse   reject -> none
+    none    Lockout             reject -> none
+    none    UserChanged         reject -> none
+    none    CallPlaced          no_response -> none
+    none    CallFailed          no_response -> none
+    none    CallProgress        no_response -> none
+    calling InitialRequest      challenge, reject -> calling
+    calling RecordedRequest     challenge, reject -> calling
+    calling ChallengeResponse   challenge, accept, reject -> calling; accept, reject -> ending
+    calling Lockout             reject -> calling; reject -> ending
+    calling UserChanged         reject -> calling; reject -> ending
+    calling CallPlaced          challenge, no_response -> calling
+    calling CallFailed          accept, reject -> ended; no_response -> calling
+    calling CallProgress        no_response -> calling; no_response -> waiting
+    waiting InitialRequest      challenge -> calling; reject -> waiting
+    waiting RecordedRequest     challenge, reject -> waiting
+    waiting ChallengeResponse   challenge -> calling; challenge, accept, reject -> waiting; accept, reject -> ended
+    waiting Lockout             reject -> waiting; reject -> ended
+    waiting UserChanged         reject -> waiting; reject -> ended
+    waiting CallPlaced          challenge, no_response -> waiting
+    waiting CallFailed          accept, reject -> ended; no_response -> waiting
+    waiting CallProgress        no_response -> waiting
+    ending  InitialRequest      reject -> ending
+    ending  RecordedRequest     reject -> ending
+    ending  ChallengeResponse   accept, reject -> ending
+    ending  Lockout             reject -> ending
+    ending  UserChanged         reject -> ending
+    ending  CallPlaced          no_response -> ending
+    ending  CallFailed          no_response -> ending; no_response -> ended
+    ending  CallProgress        no_response -> ending; no_response -> ended
+    ended   InitialRequest      challenge -> calling
+    ended   RecordedRequest     reject -> ended
+    ended   ChallengeResponse   accept, reject -> ended
+    ended   Lockout             reject -> ended
+    ended   UserChanged         reject -> ended
+    ended   CallPlaced          no_response -> ended
+    ended   CallFailed          no_response -> ended
+    ended   CallProgress        no_response -> ended
+    ======= =================== =============================================================================
+
+    An Accept that leaves the state repeats the result of a session that this one replaced, or its own.
+    The clock leads from calling to waiting or ending, from waiting and ending to ended, and from ended to none.
+    """
+    if isinstance(event, InitialRequest):
+        return _initial(session, event.new_session, now)
+    if isinstance(event, RecordedRequest):
+        return _recorded(session, event, now)
+    if isinstance(event, CallPlaced | CallFailed | CallProgress):
+        return _of_call(session, event, now)
+    if session is None:
+        return Transition(None, Outcome.REJECT, Reason.UNKNOWN_STATE)
+    if isinstance(event, Lockout | UserChanged):
+        return _stopped(session, event, now)
+    return _responded(session, event, now)
+
+
+def needs_current_user(session: Session | None, event: ChallengeResponse, now: float) -> bool:
+    """Whether `step` would compare the code or place a call for that response, instead of repeating or refusing it."""
+    if session is None or not session.open_at(now) or not _belongs(session, event.client, event.name):
+        return False
+    return issued_states.is_unused(session.states, event.state)
+
+
+def _of_call(session: Session | None, event: CallEvent, now: float) -> Transition:
+    """An event of a call. A call that is not the session's present one is hung up if it was just placed."""
+    if session is None or event.session_id != session.id or event.number != session.delivery.number:
+        late = event.ref if isinstance(event, CallPlaced) else None
+        return Transition(None, Outcome.NO_RESPONSE, Reason.CALL_PLACED, hang_up=late)
+    match event:
+        case CallPlaced():
+            return _placed(session, event, now)
+        case CallFailed():
+            return _failed(session, event, now)
+        case _:
+            return _progressed(session, event, now)
+
+
+def _initial(session: Session | None, new_session: Session, now: float) -> Transition:
+    if session is None:
+        return _open(None, new_session, now)
+    if not session.open_at(now):
+        return (
+            Transition(None, Outcome.REJECT, Reason.BUSY) if session.live_at(now) else _open(session, new_session, now)
+        )
+    same = _same(session, new_session.password, new_session.calling_station_id)
+    if session.live_at(now):
+        if not same:
+            return Transition(None, Outcome.REJECT, Reason.BUSY)
+        return _join(session, new_session.states[0].state, now)
+    if not same:
+        return _open(session, new_session, now)
+    delivery = new_session.delivery
+    next_challenge = NextChallenge(
+        new_session.states[0].state,
+        new_session.code,
+        delivery.live_until - delivery.at,
+        new_session.code_until - delivery.live_until,
+    )
+    if not _may_redial(session, next_challenge, now):
+        return Transition(None, Outcome.REJECT, Reason.NO_REDIALS_LEFT)
+    joined = _join(session, next_challenge.state, now)
+    if joined.session is None:
+        return joined
+    return _redialled(replace(joined.session, phones=new_session.phones), delivery.phone, next_challenge, now)
+
+
+def _join(session: Session, state: bytes, now: float) -> Transition:
+    """Join the session with another State."""
+    if issued_states.is_full(session.states):
+        return Transition(None, Outcome.REJECT, Reason.JOIN_LIMIT)
+    joined = _next(session, states=issued_states.issue(session.states, state, now))
+    return Transition(joined, Outcome.CHALLENGE, Reason.JOINED, issues_state=True)
+
+
+def _recorded(session: Session | None, event: RecordedRequest, now: float) -> Transition:
+    """A recorded request joins its own session with the State that it was issued, if that is still unused."""
+    own = (
+        session is not None
+        and session.id == event.session_id
+        and session.open_at(now)
+        and _same(session, event.password, event.calling_station_id)
+    )
+    if session is None or not own or not issued_states.is_unused(session.states, event.state):
+        return Transition(None, Outcome.REJECT, Reason.REPLAY)
+    return Transition(None, Outcome.CHALLENGE, Reason.JOINED, issues_state=True)
+
+
+def _same(session: Session, password: bytes, calling_station_id: str) -> bool:
+    """Whether a request has the password and the Calling-Station-Id that opened the session."""
+    return compare_digest(session.password, password) and session.calling_station_id == calling_station_id
+
+
+def _open(session: Session | None, new_session: Session, now: float) -> Transition:
+    """Open a session. It keeps the final results of the one that it replaces while they may be repeated."""
+    if session is not None:
+        new_session = replace(
+            new_session, previous=issued_states.results_to_keep(session, now), version=session.version + 1
+        )
+    return Transition(
+        new_session, Outcome.CHALLENGE, Reason.CALL_PLACED, issues_state=True, places_call=True, charge=Charge.CALL
+    )
+
+
+def _responded(session: Session, event: ChallengeResponse, now: float) -> Transition:
+    issued = issued_states.find(session.states, event.state)
+    if issued is None or not _belongs(session, event.client, event.name):
+        return _of_previous(session, event, now)
+    if issued.result is not None:
+        return _repeat(session, issued, issued.result, event, now)
+    if session.result is not None:
+        return Transition(None, Outcome.REJECT, Reason.USED_STATE)
+    if not session.open_at(now):
+        return _end(session, event.state, event.answer, Reason.EXPIRED, now)
+    if event.phone is not None:
+        return _redial(session, event, event.phone, now)
+    correct = compare_digest(session.code, event.code)
+    if not correct and compare_digest(session.password, event.password):
+        return _challenge_again(session, event, Reason.PASSWORD_REPEATED, now)
+    if now >= session.code_until:
+        return _end(session, event.state, event.answer, Reason.EXPIRED, now)
+    if correct:
+        return _accept(session, event, now)
+    return _wrong(session, event, now)
+
+
+def _belongs(known: Session | PreviousResult, client: str, name: str) -> bool:
+    """Whether a response comes from the client entry and the user that the session is for."""
+    return known.client == client and canonical_name(known.name) == canonical_name(name)
+
+
+def _of_previous(session: Session, event: ChallengeResponse, now: float) -> Transition:
+    """The final result of a replaced session is repeated; a State of it has no effect in this session."""
+    known = next((each for each in session.previous if compare_digest(each.state, event.state)), None)
+    if known is None or not _belongs(known, event.client, event.name):
+        return Transition(None, Outcome.REJECT, Reason.UNKNOWN_STATE)
+    if not compare_digest(known.answer, event.answer) or now - known.result.at > REPEAT_SECONDS:
+        return Transition(None, Outcome.REJECT, Reason.USED_STATE)
+    return Transition(None, known.result.outcome, Reason.REPEATED, previous=known)
+
+
+def _repeat(session: Session, issued: IssuedState, result: Result, event: ChallengeResponse, now: float) -> Transition:
+    """The result of a used State is repeated for the same response; any other use of it is rejected."""
+    if not compare_digest(issued.answer, event.answer) or now - result.at > REPEAT_SECONDS:
+        return Transition(None, Outcome.REJECT, Reason.USED_STATE)
+    if result.outcome is not Outcome.CHALLENGE:
+        return Transition(None, result.outcome, Reason.REPEATED)
+    if not session.open_at(now):
+        return Transition(None, Outcome.REJECT, Reason.USED_STATE)
+    return Transition(None, Outcome.CHALLENGE, Reason.REPEATED, issues_state=True)
+
+
+def _accept(session: Session, event: ChallengeResponse, now: float) -> Transition:
+    result = Result(Outcome.ACCEPT, Reason.CODE_CORRECT, now)
+    states = issued_states.use(session.states, event.state, event.answer, result)
+    ended = _next(session, states=states, result=result)
+    return Transition(
+        ended, Outcome.ACCEPT, Reason.CODE_CORRECT, hang_up=_live_ref(session, now), charge=Charge.CORRECT_CODE
+    )
+
+
+def _wrong(session: Session, event: ChallengeResponse, now: float) -> Transition:
+    if session.attempts_left <= 1:
+        none_left = _next(session, attempts_left=0)
+        return _end(none_left, event.state, event.answer, Reason.NO_ATTEMPTS_LEFT, now, Charge.WRONG_CODE)
+    return _challenge_again(
+        _next(session, attempts_left=session.attempts_left - 1), event, Reason.WRONG_CODE, now, Charge.WRONG_CODE
+    )
+
+
+def _challenge_again(
+    session: Session, event: ChallengeResponse, reason: Reason, now: float, charge: Charge = Charge.NOTHING
+) -> Transition:
+    """The same challenge under a new State."""
+    return Transition(
+        _next_state(session, event, reason, now), Outcome.CHALLENGE, reason, issues_state=True, charge=charge
+    )
+
+
+def _next_state(session: Session, event: ChallengeResponse, reason: Reason, now: float) -> Session:
+    used = issued_states.use(session.states, event.state, event.answer, Result(Outcome.CHALLENGE, reason, now))
+    return _next(session, states=issued_states.issue(used, event.next_challenge.state, now))
+
+
+def _redial(session: Session, event: ChallengeResponse, phone: int, now: float) -> Transition:
+    """`phone`, `phone2` instead of a code. A live call is hung up first; without its reference no other is placed."""
+    live = session.live_at(now)
+    possible = event.redial_allowed and phone < len(session.phones) and _may_redial(session, event.next_challenge, now)
+    if not possible or (live and session.delivery.ref is None):
+        return _challenge_again(session, event, Reason.REDIAL_UNAVAILABLE, now)
+    asked = _next_state(session, event, Reason.REDIAL, now)
+    return _redialled(asked, session.phones[phone], event.next_challenge, now, _live_ref(session, now))
+
+
+def _may_redial(session: Session, next_challenge: NextChallenge, now: float) -> bool:
+    return session.redials_left > 0 and now + next_challenge.call_seconds <= session.ends_at
+
+
+def _redialled(
+    session: Session, phone: Phone, next_challenge: NextChallenge, now: float, hang_up: CallRef | None = None
+) -> Transition:
+    """A new call with a new code, which invalidates the old one. Attempts left and the session's end stay."""
+    called = _next(
+        session,
+        code=next_challenge.code,
+        redials_left=session.redials_left - 1,
+        delivery=DeliveryAttempt(session.delivery.number + 1, phone, now, now + next_challenge.call_seconds),
+        code_until=min(now + next_challenge.call_seconds + next_challenge.code_lifetime, session.ends_at),
+    )
+    return Transition(
+        called,
+        Outcome.CHALLENGE,
+        Reason.REDIAL,
+        issues_state=True,
+        places_call=True,
+        hang_up=hang_up,
+        charge=Charge.CALL,
+    )
+
+
+def _end(
+    session: Session, state: bytes, answer: bytes, reason: Reason, now: float, charge: Charge = Charge.NOTHING
+) -> Transition:
+    result = Result(Outcome.REJECT, reason, now)
+    ended = _next(session, states=issued_states.use(session.states, state, answer, result), result=result)
+    return Transition(ended, Outcome.REJECT, reason, hang_up=_live_ref(session, now), charge=charge)
+
+
+def _stopped(session: Session, event: Lockout | UserChanged, now: float) -> Transition:
+    reason = event.reason if isinstance(event, UserChanged) else Reason.LOCKED
+    if not session.open_at(now) or not issued_states.is_unused(session.states, event.state):
+        return Transition(None, Outcome.REJECT, reason)
+    return _end(session, event.state, event.answer, reason, now)
+
+
+def _placed(session: Session, event: CallPlaced, now: float) -> Transition:
+    if not session.open_at(now):
+        return Transition(None, Outcome.NO_RESPONSE, Reason.CALL_PLACED, hang_up=event.ref)
+    delivery = replace(session.delivery, phone=event.phone, ref=event.ref)
+    allowed = session.bypass_allowed and not event.refused
+    return Transition(_next(session, delivery=delivery, bypass_allowed=allowed), Outcome.CHALLENGE, Reason.CALL_PLACED)
+
+
+def _failed(session: Session, event: CallFailed, now: float) -> Transition:
+    if session.delivery.over:
+        return Transition(None, Outcome.NO_RESPONSE, event.reason)
+    over = replace(session.delivery, over=True)
+    if not session.open_at(now):
+        return Transition(_next(session, delivery=over), Outcome.NO_RESPONSE, event.reason, charge=Charge.CALL_REFUND)
+    result = Result(Outcome.REJECT, event.reason, now)
+    if event.bypass and session.bypass_allowed:
+        result = Result(Outcome.ACCEPT, Reason.BYPASS, now)
+    ended = _next(session, delivery=over, result=result)
+    return Transition(ended, result.outcome, result.reason, charge=Charge.CALL_REFUND)
+
+
+def _progressed(session: Session, event: CallProgress, now: float) -> Transition:
+    delivery = session.delivery
+    if not delivery.over and event.status.over:
+        return Transition(
+            _next(session, delivery=replace(delivery, over=True)), Outcome.NO_RESPONSE, Reason.CALL_PLACED
+        )
+    if (
+        session.open_at(now)
+        and not delivery.over
+        and event.status is CallStatus.ANSWERED
+        and delivery.answered_at is None
+    ):
+        until = min(now + event.code_lifetime, session.ends_at)
+        return Transition(
+            _next(session, delivery=replace(delivery, answered_at=now), code_until=until),
+            Outcome.NO_RESPONSE,
+            Reason.CALL_PLACED,
+        )
+    return Transition(None, Outcome.NO_RESPONSE, Reason.CALL_PLACED)
+
+
+def _next(session: Session, **changes: Any) -> Session:
+    """The session's next version."""
+    return replace(session, version=session.version + 1, **changes)
+
+
+def _live_ref(session: Session, now: float) -> CallRef | None:
+    return session.delivery.ref if session.live_at(now) else None

@@ -1,0 +1,22 @@
+"""German, formal address."""
+
+from radius_voice.messages.wording import Messages, Shown, Spoken
+
+MESSAGES = Messages(
+    language="de",
+    shown=Shown(
+        enter_code="{friendly_name} ruft Ihre Nummer mit der Endung {ending} an. Geben Sie den angesagten Code ein:",
+        wrong_code_one_left="Falscher Code, noch 1 Versuch. Geben Sie den angesagten Code ein:",
+        wrong_code="Falscher Code, noch {attempts} Versuche. Geben Sie den angesagten Code ein:",
+        new_call="Ihre Nummer mit der Endung {ending} wird angerufen. Geben Sie den neuen Code ein:",
+        no_new_call="Derzeit ist kein weiterer Anruf möglich. Geben Sie den angesagten Code ein:",
+        rejected="Anmeldung abgelehnt.",
+    ),
+    spoken=Spoken(
+        locale="de-DE",
+        greeting="Guten Tag. Hier ist {friendly_name}.",
+        code="Ihr Code lautet",
+        code_again="Noch einmal, Ihr Code lautet",
+        closing="Falls Sie sich gerade nicht anmelden, informieren Sie bitte Ihren Administrator. Auf Wiederhören.",
+    ),
+)

@@ -1,0 +1,22 @@
+"""English."""
+
+from radius_voice.messages.wording import Messages, Shown, Spoken
+
+MESSAGES = Messages(
+    language="en",
+    shown=Shown(
+        enter_code="{friendly_name} is calling your phone ending in {ending}. Enter the code you hear:",
+        wrong_code_one_left="Wrong code, 1 attempt left. Enter the code you heard:",
+        wrong_code="Wrong code, {attempts} attempts left. Enter the code you heard:",
+        new_call="Calling your phone ending in {ending}. Enter the new code:",
+        no_new_call="No further call is possible now. Enter the code you heard:",
+        rejected="Login refused.",
+    ),
+    spoken=Spoken(
+        locale="en-US",
+        greeting="Hello. This is {friendly_name}.",
+        code="Your code is",
+        code_again="Once more, your code is",
+        closing="If you are not signing in, tell your administrator. Goodbye.",
+    ),
+)

@@ -1,0 +1,22 @@
+"""Spanish, formal address."""
+
+from radius_voice.messages.wording import Messages, Shown, Spoken
+
+MESSAGES = Messages(
+    language="es",
+    shown=Shown(
+        enter_code="{friendly_name} está llamando a su teléfono terminado en {ending}. Introduzca el código que oiga:",
+        wrong_code_one_left="Código incorrecto, queda 1 intento. Introduzca el código que ha oído:",
+        wrong_code="Código incorrecto, quedan {attempts} intentos. Introduzca el código que ha oído:",
+        new_call="Llamando a su teléfono terminado en {ending}. Introduzca el nuevo código:",
+        no_new_call="En este momento no es posible otra llamada. Introduzca el código que ha oído:",
+        rejected="Inicio de sesión rechazado.",
+    ),
+    spoken=Spoken(
+        locale="es-ES",
+        greeting="Hola. Le llama {friendly_name}.",
+        code="Su código es",
+        code_again="Repito, su código es",
+        closing="Si no está iniciando sesión, avise a su administrador. Adiós.",
+    ),
+)

@@ -1,0 +1,22 @@
+"""French, formal address."""
+
+from radius_voice.messages.wording import Messages, Shown, Spoken
+
+MESSAGES = Messages(
+    language="fr",
+    shown=Shown(
+        enter_code="{friendly_name} appelle votre numéro se terminant par {ending}. Saisissez le code annoncé :",
+        wrong_code_one_left="Code incorrect, il reste 1 tentative. Saisissez le code annoncé :",
+        wrong_code="Code incorrect, il reste {attempts} tentatives. Saisissez le code annoncé :",
+        new_call="Nouvel appel vers votre numéro se terminant par {ending}. Saisissez le nouveau code :",
+        no_new_call="Aucun autre appel n'est possible pour le moment. Saisissez le code annoncé :",
+        rejected="Connexion refusée.",
+    ),
+    spoken=Spoken(
+        locale="fr-FR",
+        greeting="Bonjour. Ici {friendly_name}.",
+        code="Votre code est",
+        code_again="Je répète, votre code est",
+        closing="Si vous n'êtes pas en train de vous connecter, prévenez votre administrateur. Au revoir.",
+    ),
+)

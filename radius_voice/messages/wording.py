@@ -1,0 +1,43 @@
+"""What every language file provides. `{friendly_name}`, `{ending}` and `{attempts}` are replaced."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Shown(msgspec.Struct, frozen=True, kw_only=True):
+    """Texts that the gateway shows, in a Reply-Message. `{ending}` is the last digits of the called phone."""
+
+    enter_code: str
+    """After the first call was placed."""
+    wrong_code_one_left: str
+    """After a wrong code, with one attempt left."""
+    wrong_code: str
+    """After a wrong code, with `{attempts}` left, two or more."""
+    new_call: str
+    """After another call was placed, to the same phone or to another one."""
+    no_new_call: str
+    """When another call was asked for and is not possible."""
+    rejected: str
+    """The text of every Access-Reject in this language, whatever its reason."""
+
+
+class Spoken(msgspec.Struct, frozen=True, kw_only=True):
+    """Phrases of a call that speaks a code, without the digits."""
+
+    locale: str
+    """The voice's language: a BCP 47 tag with a region."""
+    greeting: str
+    code: str
+    """Before the digits, the first time."""
+    code_again: str
+    """Before the digits, each further time."""
+    closing: str
+
+
+class Messages(msgspec.Struct, frozen=True, kw_only=True):
+    """All wording in one language. `language` is its BCP 47 tag in lower case."""
+
+    language: str
+    shown: Shown
+    spoken: Spoken

@@ -1,0 +1,31 @@
+"""Limits floods of records: one per period, and a count of the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+
+class Throttle:
+    """Admits one record per key in `period` seconds and counts, by kind, what it holds back.
+
+    Keys and kinds must come from bounded sets: keys are never removed. `now` is monotonic seconds.
+    """
+
+    def __init__(self, period: float, now: Callable[[], float]) -> None:
+        self._period = period
+        self._now = now
+        self._next: dict[str, float] = {}
+        self._held: dict[str, dict[str, int]] = {}
+
+    def admit(self, key: str, kind: str, count: int = 1) -> Mapping[str, int] | None:
+        """None if this record is held back, else how many of each kind were held back since the last admitted one.
+
+        `count` is how many packets this record stands for.
+        """
+        now = self._now()
+        if now < self._next.get(key, now):
+            held = self._held.setdefault(key, {})
+            held[kind] = held.get(kind, 0) + count
+            return None
+        self._next[key] = now + self._period
+        return self._held.pop(key, {})

@@ -1,0 +1,69 @@
+"""Decides which request is processed next when more arrive than may be processed at a time.
+
+Responses to challenges go first, because their users have heard the code. Initial requests are queued per
+Calling-Station-Id and served round-robin. No request waits longer than its gateway does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from radius_voice.fair_queue import FairQueue
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A request to be processed by `start` or discarded by `drop`.
+
+    `preferred` jobs are responses to challenges; the others have a `queue` each. `deadline` is monotonic seconds.
+    """
+
+    start: Callable[[], None]
+    drop: Callable[[], None]
+    preferred: bool
+    queue: str
+    deadline: float
+
+
+class Admission:
+    """Admits at most `max_concurrent` jobs at a time; at most `max_queued` wait. `clock` is monotonic seconds."""
+
+    def __init__(self, max_concurrent: int, max_queued: int, clock: Callable[[], float]) -> None:
+        self._max_concurrent = max_concurrent
+        self._clock = clock
+        self._waiting: FairQueue[Job] = FairQueue(max_queued)
+        self.in_flight = 0
+
+    def allow(self, max_concurrent: int, max_queued: int) -> None:
+        """Change the limits. Jobs that are in flight or waiting stay."""
+        self._max_concurrent = max_concurrent
+        self._waiting.capacity = max_queued
+
+    def enter(self) -> bool:
+        """Whether one more job may start now; if so, it counts as started."""
+        if self.in_flight >= self._max_concurrent:
+            return False
+        self.in_flight += 1
+        return True
+
+    def wait(self, job: Job) -> None:
+        """Queue a job. If too many wait, one is dropped (see `FairQueue`)."""
+        dropped = self._waiting.put(job, job.queue, preferred=job.preferred)
+        if dropped is not None:
+            dropped.drop()
+
+    def done(self) -> None:
+        """Count a job as ended, and start the next one."""
+        job = self._next()
+        if job is None:
+            self.in_flight -= 1
+        else:
+            job.start()
+
+    def _next(self) -> Job | None:
+        while (job := self._waiting.pop()) is not None:
+            if self._clock() < job.deadline:
+                return job
+            job.drop()
+        return None

@@ -1,0 +1,55 @@
+"""RADIUS client entries, found by the source address of a packet, longest prefix first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+
+Network = IPv4Network | IPv6Network
+
+
+class Require(Enum):
+    """Whether requests must carry a Message-Authenticator (CVE-2024-3596)."""
+
+    YES = "yes"
+    AUTO = "auto"
+    NO = "no"
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A client entry. `secrets` holds two during a rotation; `response_timeout` is in seconds."""
+
+    name: str
+    secrets: tuple[bytes, ...] = field(repr=False)
+    require: Require
+    policy: str
+    response_timeout: float
+
+
+class Clients:
+    """The client entries of one configuration."""
+
+    def __init__(self, entries: Iterable[tuple[Network, Client]]) -> None:
+        self._by_prefix: dict[tuple[int, int], dict[int, Client]] = {}
+        for network, client in entries:
+            bits = network.max_prefixlen - network.prefixlen
+            prefixes = self._by_prefix.setdefault((network.version, bits), {})
+            prefixes[int(network.network_address) >> bits] = client
+        self._longest_first = sorted(self._by_prefix, key=lambda each: each[1])
+        self.find = lru_cache(maxsize=4096)(self._find)
+
+    def _find(self, source_address: str) -> Client | None:
+        """The entry for a source address, as the socket reports it, or None."""
+        address = ip_address(source_address.partition("%")[0])
+        if isinstance(address, IPv6Address) and address.ipv4_mapped:
+            address = address.ipv4_mapped
+        for version, bits in self._longest_first:
+            if version == address.version:
+                client = self._by_prefix[version, bits].get(int(address) >> bits)
+                if client is not None:
+                    return client
+        return None

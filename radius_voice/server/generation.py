@@ -1,0 +1,37 @@
+"""What the server gets from the configuration. A reload replaces all of it between two packets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from radius_voice.events import Trace
+from radius_voice.login.model import AuthRequest, Decision
+from radius_voice.server.clients import Clients
+
+
+class LoginHandler(Protocol):
+    """The part of `login` that the server uses: `begin` for initial requests, `respond` for challenge responses."""
+
+    async def begin(self, request: AuthRequest, trace: Trace) -> Decision: ...  # noqa: D102
+
+    async def respond(self, request: AuthRequest, trace: Trace) -> Decision: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Generation:
+    """The client entries of one configuration, and what processes their logins."""
+
+    clients: Clients
+    handler: LoginHandler
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Settings for the packets of all clients; times in seconds."""
+
+    reject_delay: float = 1.0
+    duplicate_window: float = 10.0
+    max_concurrent: int = 256
+    max_queued: int = 1024
+    status_server: bool = True

@@ -1,0 +1,101 @@
+"""Records what became of each packet: for the observer, and for the output of `--debug`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from radius_voice.events import Discard, DiscardRecord, Observer, RequestRecord, ResendRecord, ServiceRecord, Trace
+from radius_voice.login.model import Decision
+from radius_voice.radius import packet as radius
+from radius_voice.radius.packet import Packet
+from radius_voice.radius.password import text_of
+from radius_voice.server.clients import Client
+from radius_voice.server.request import Peer, Request
+
+
+class Tap(Protocol):
+    """Observes the packets of known clients and their results immediately. Must not raise.
+
+    `peer` is the gateway's address and port; `packet` is the request, None if it could not be decoded.
+    """
+
+    def received(self, client: str, peer: Peer, octets: bytes) -> None: ...  # noqa: D102
+
+    def decided(  # noqa: D102
+        self, peer: Peer, packet: Packet | None, record: RequestRecord | DiscardRecord | ResendRecord
+    ) -> None: ...
+
+    def sent(self, client: str, peer: Peer, octets: bytes) -> None: ...  # noqa: D102
+
+
+class Recorder:
+    """Passes one record for each packet to `observer`. `now` is wall-clock seconds, `clock` monotonic seconds."""
+
+    def __init__(
+        self, observer: Observer, tap: Tap | None, now: Callable[[], float], clock: Callable[[], float]
+    ) -> None:
+        self._observer = observer
+        self._tap = tap
+        self._now = now
+        self._clock = clock
+
+    def received(self, client: Client, peer: Peer, datagram: bytes) -> None:
+        """A datagram of a known client, not verified yet. Only the tap sees it."""
+        if self._tap is not None:
+            self._tap.received(client.name, peer, datagram)
+
+    def sent(self, request: Request, response: bytes) -> None:
+        """A response is being sent. Only the tap sees it."""
+        if self._tap is not None:
+            self._tap.sent(request.client.name, request.peer, response)
+
+    def discarded(
+        self, client: Client | None, peer: Peer, packet: Packet | None, reason: Discard, detail: str = ""
+    ) -> None:
+        """A datagram gets no response. `client` is None if the peer is unknown, `packet` if it was not decoded."""
+        name = client.name if client else ""
+        record = DiscardRecord(self._now(), client=name, client_address=peer[0], reason=reason, detail=detail)
+        self._note(peer, packet, record)
+
+    def dropped(self, request: Request, reason: Discard, detail: str = "") -> None:
+        """A verified request gets no response, and its login was not processed."""
+        self.discarded(request.client, request.peer, request.packet, reason, detail)
+
+    def resent(self, request: Request) -> None:
+        """A retransmission gets the octets of the first response."""
+        self._note(request.peer, request.packet, ResendRecord(request.at, request.client.name))
+
+    def internal_error(self, text: str) -> None:
+        """An error in the program ended the processing of one request."""
+        self._observer(ServiceRecord(self._now(), "warning", f"internal error: {text}"))
+
+    def decided(self, request: Request, decision: Decision, trace: Trace, calling_station_id: str = "") -> None:
+        """A verified request was processed. `calling_station_id` is the request's."""
+        packet, client = request.packet, request.client
+        typed = text_of(packet.first(radius.USER_NAME) or b"") if decision.user else ""
+        rotating = len(client.secrets) > 1 and request.id.signed
+        record = RequestRecord(
+            at=request.at,
+            seconds=self._clock() - request.arrived,
+            client=client.name,
+            client_address=request.client_address,
+            identifier=packet.identifier,
+            outcome=decision.outcome,
+            reason=decision.reason,
+            user=decision.user,
+            session=decision.session,
+            calling_station_id=calling_station_id,
+            phone=decision.phone,
+            login_seconds=decision.login_seconds,
+            steps=tuple(trace.steps),
+            typed_user=typed if typed != decision.user else "",
+            secret=request.secret_index + 1 if rotating else 0,
+            packet=hash(packet.raw),
+        )
+        self._note(request.peer, packet, record)
+
+    def _note(self, peer: Peer, packet: Packet | None, record: RequestRecord | DiscardRecord | ResendRecord) -> None:
+        if self._tap is not None and record.client:
+            self._tap.decided(peer, packet, record)
+        self._observer(record)

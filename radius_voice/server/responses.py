@@ -1,0 +1,87 @@
+"""Responses: a decision of the login becomes octets, which are sent at once or, for a reject, after a delay."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+from radius_voice.events import Discard, Outcome
+from radius_voice.login.model import Decision
+from radius_voice.radius import packet as radius
+from radius_voice.radius.packet import Attribute
+from radius_voice.server.duplicates import Duplicates
+from radius_voice.server.recorder import Recorder
+from radius_voice.server.request import Request
+
+ECHO = (1).to_bytes(4)
+"""Value of Prompt: the user's input may be shown (RFC 2869 section 5.10)."""
+JITTER = 0.1
+CODES = {
+    Outcome.ACCEPT: radius.ACCESS_ACCEPT,
+    Outcome.REJECT: radius.ACCESS_REJECT,
+    Outcome.CHALLENGE: radius.ACCESS_CHALLENGE,
+}
+
+
+class Responses:
+    """Sends responses and keeps them in `duplicates` for retransmissions. `reject_delay` is in seconds."""
+
+    def __init__(self, duplicates: Duplicates, recorder: Recorder, reject_delay: float) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._duplicates = duplicates
+        self._recorder = recorder
+        self.reject_delay = reject_delay
+        self.delayed = 0
+
+    async def drain(self) -> None:
+        """Wait until every delayed reject is sent."""
+        if self.delayed:
+            await asyncio.sleep(self.reject_delay * (1 + JITTER))
+
+    def respond(self, request: Request, decision: Decision) -> None:
+        """Send the response to a request, or none: then its retransmission is processed as a new request."""
+        if decision.outcome is Outcome.NO_RESPONSE:
+            self._duplicates.forget(request.id)
+            return
+        code, attributes = CODES[decision.outcome], _attributes(request, decision)
+        if decision.outcome is Outcome.REJECT:
+            self._send_later(request, code, attributes)
+        else:
+            self._encode_and_send(request, code, attributes)
+
+    def send(self, request: Request, response: bytes) -> None:
+        """Send the octets of a response."""
+        self._recorder.sent(request, response)
+        request.send(response)
+
+    def _send_later(self, request: Request, code: int, attributes: list[Attribute]) -> None:
+        """Send a reject `reject_delay` seconds plus jitter after arrival, so that its timing reveals no cause."""
+        jitter = 1 + random.random() * JITTER  # noqa: S311 - noise, not a secret
+        self.delayed += 1
+
+        def send() -> None:
+            self.delayed -= 1
+            self._encode_and_send(request, code, attributes)
+
+        self._loop.call_at(request.arrived + self.reject_delay * jitter, send)
+
+    def _encode_and_send(self, request: Request, code: int, attributes: list[Attribute]) -> None:
+        try:
+            response = radius.encode_reply(code, request.packet, attributes, request.secret)
+        except ValueError as problem:
+            self._duplicates.forget(request.id)
+            self._recorder.dropped(request, Discard.MALFORMED, str(problem))
+            return
+        if self._duplicates.answered(request.id, response):
+            self.send(request, response)
+
+
+def _attributes(request: Request, decision: Decision) -> list[Attribute]:
+    """The attributes of a response, without Message-Authenticator and Proxy-State."""
+    attributes: list[Attribute] = []
+    if decision.text and request.packet.first(radius.EAP_MESSAGE) is None:  # RFC 3579 section 2.6.5
+        attributes.append((radius.REPLY_MESSAGE, decision.text.encode()))
+    if decision.outcome is Outcome.CHALLENGE:
+        attributes += [(radius.STATE, decision.state), (radius.PROMPT, ECHO)]
+    attributes += decision.reply
+    return attributes

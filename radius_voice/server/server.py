@@ -1,0 +1,165 @@
+"""The server: processes the packets that transports receive, with the current generation of the configuration."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from radius_voice.events import Discard, Observer, Outcome, Reason, Trace
+from radius_voice.exceptions import where
+from radius_voice.login.model import Decision, Unavailable
+from radius_voice.radius import packet as radius
+from radius_voice.server.admission import Admission, Job
+from radius_voice.server.authenticity import Authenticity, KeyValueStore
+from radius_voice.server.clients import Client
+from radius_voice.server.duplicates import Duplicates
+from radius_voice.server.generation import Generation, Rules
+from radius_voice.server.methods import auth_request_of
+from radius_voice.server.receiving import Receiver
+from radius_voice.server.recorder import Recorder, Tap
+from radius_voice.server.request import Peer, Request, Send
+from radius_voice.server.responses import Responses
+
+RELEASE_INTERVAL_SECONDS = 0.1
+
+
+class Server:
+    """Processes the packets of all transports. `now` is wall-clock seconds."""
+
+    def __init__(
+        self,
+        generation: Generation,
+        rules: Rules,
+        store: KeyValueStore,
+        observer: Observer,
+        now: Callable[[], float],
+        tap: Tap | None = None,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._clock = time.monotonic  # uvloop's time is the same clock in whole milliseconds
+        self._generation = generation
+        self._rules = rules
+        self._authenticity = Authenticity(store)
+        self._recorder = Recorder(observer, tap, now, self._clock)
+        self._duplicates = Duplicates(rules.duplicate_window)
+        self._responses = Responses(self._duplicates, self._recorder, rules.reject_delay)
+        self._receiver = Receiver(
+            self._authenticity, self._duplicates, self._responses, self._recorder, self._clock, now
+        )
+        self._admission = Admission(rules.max_concurrent, rules.max_queued, self._clock)
+        self._held: dict[Generation, int] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def in_flight(self) -> int:
+        """Number of requests being processed, including those whose reject is delayed."""
+        return self._admission.in_flight + self._responses.delayed
+
+    def use(self, generation: Generation, rules: Rules) -> None:
+        """Use this configuration from the next packet on. Requests in flight are completed with the previous one."""
+        self._generation = generation
+        self._rules = rules
+        self._duplicates.window = rules.duplicate_window
+        self._responses.reject_delay = rules.reject_delay
+        self._admission.allow(rules.max_concurrent, rules.max_queued)
+
+    async def drain(self) -> None:
+        """Wait until every accepted request is completed and every delayed reject is sent."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+        await self._responses.drain()
+
+    async def release(self, generation: Generation) -> None:
+        """Wait until no request of this generation is queued or being processed."""
+        while self._held.get(generation):  # noqa: ASYNC110 - rare, and no request waits for it
+            await asyncio.sleep(RELEASE_INTERVAL_SECONDS)
+        self._held.pop(generation, None)
+
+    def client_at(self, address: str) -> Client | None:
+        """The client entry for a source address, None if there is none."""
+        return self._generation.clients.find(address)
+
+    def discard_unknown(self, peer: Peer) -> None:
+        """Record that a datagram was discarded because its peer is no client."""
+        self._recorder.discarded(None, peer, None, Discard.UNKNOWN_CLIENT)
+
+    def receive(self, datagram: bytes, client: Client, peer: Peer, socket_number: int, send: Send) -> None:
+        """Process one datagram of a client, which must be an entry of the current configuration.
+
+        `socket_number` distinguishes the sockets of all transports; it is part of a request's identity (RFC 5080
+        section 2.2.2). `send` sends a response, now or later.
+        """
+        request = self._receiver.receive(datagram, client, peer, socket_number, send, self._generation)
+        if request is None:
+            return
+        if request.packet.code == radius.STATUS_SERVER:
+            self._status(request)
+        else:
+            self._admit(request)
+
+    def _status(self, request: Request) -> None:
+        """Respond to a Status-Server (RFC 5997 section 3), unless `status_server` is off."""
+        outcome = Outcome.ACCEPT if self._rules.status_server else Outcome.NO_RESPONSE
+        decision = Decision(outcome, Reason.STATUS)
+        self._recorder.decided(request, decision, Trace(request.arrived, self._clock))
+        if self._rules.status_server:
+            self._responses.respond(request, decision)
+
+    def _admit(self, request: Request) -> None:
+        self._held[request.generation] = self._held.get(request.generation, 0) + 1
+        if self._admission.enter():
+            self._start(request)
+            return
+        job = Job(
+            start=lambda: self._start(request),
+            drop=lambda: self._shed(request),
+            preferred=request.packet.first(radius.STATE) is not None,
+            queue=request.calling_station_id or request.client.name,
+            deadline=request.arrived + request.client.response_timeout,
+        )
+        self._admission.wait(job)
+
+    def _shed(self, request: Request) -> None:
+        self._held[request.generation] -= 1
+        self._discard(request, Discard.OVERLOAD)
+
+    def _discard(self, request: Request, reason: Discard) -> None:
+        """Send no response, and process a retransmission of the request."""
+        self._duplicates.forget(request.id)
+        self._recorder.dropped(request, reason)
+
+    def _start(self, request: Request) -> None:
+        task = self._loop.create_task(self._handle(request))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _handle(self, request: Request) -> None:
+        trace = Trace(request.arrived, self._clock)
+        try:
+            if not request.id.signed:
+                trace.step("no_message_authenticator")
+            if not await self._authenticity.confirm(request.packet, request.client, request.client_address):
+                self._discard(request, Discard.NO_MESSAGE_AUTHENTICATOR)
+                return
+            decision = await _decide(request, trace)
+        except Unavailable as problem:
+            trace.step("unavailable", str(problem))
+            decision = Decision(Outcome.NO_RESPONSE, Reason.STORE_UNAVAILABLE)
+        except Exception as problem:  # noqa: BLE001 - one login's error must not affect others
+            trace.step("error", where(problem))
+            decision = Decision(Outcome.NO_RESPONSE, Reason.INTERNAL_ERROR)
+            self._recorder.internal_error(where(problem))
+        finally:
+            self._held[request.generation] -= 1
+            self._admission.done()
+        self._recorder.decided(request, decision, trace, request.calling_station_id)
+        self._responses.respond(request, decision)
+
+
+async def _decide(request: Request, trace: Trace) -> Decision:
+    auth = auth_request_of(request)
+    if isinstance(auth, Reason):
+        return Decision(Outcome.REJECT, auth)
+    handler = request.generation.handler
+    return await (handler.begin(auth, trace) if auth.state is None else handler.respond(auth, trace))

@@ -1,0 +1,1 @@
+"""Transports: they receive RADIUS packets, identify the client and pass both to the server."""

@@ -1,0 +1,395 @@
+"""Settings -> the objects of one generation. An adapter is imported when it is configured, so start-up is fast."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import Any, cast
+
+from radius_voice import state
+from radius_voice.config import load as configuration
+from radius_voice.config.adapters import AdapterSection, IdentitySection, ProviderSection, SectionTypes, StoreSection
+from radius_voice.config.field_types import Rate
+from radius_voice.config.schema import Bypass, Settings
+from radius_voice.config.schema import UserRules as RulesSettings
+from radius_voice.config.section import Section
+from radius_voice.delivery.fixed.settings import FixedSettings
+from radius_voice.delivery.twilio_voice.settings import TwilioVoiceSettings
+from radius_voice.events import Observer, Outcome, Reason
+from radius_voice.files import require_regular
+from radius_voice.identity.context import IdentityContext
+from radius_voice.identity.passwords import Hasher
+from radius_voice.identity.users_file.settings import UsersFileSettings
+from radius_voice.login.codes import Keys, new_code
+from radius_voice.login.dependencies import Dependencies
+from radius_voice.login.flow import LoginFlow
+from radius_voice.login.model import Limit
+from radius_voice.login.policy import Policy, ReplyRule, UserRules
+from radius_voice.login.ports import IdentitySource, Provider, Store
+from radius_voice.login.rate_limits import Limits
+from radius_voice.observe.syslog import Syslog
+from radius_voice.resources import shipped
+from radius_voice.server.clients import Client, Clients, Require
+from radius_voice.server.generation import Generation, Rules
+from radius_voice.stores.context import StoreContext
+from radius_voice.stores.settings import MemorySettings, RedisSettings, SqliteSettings
+
+NO_FIRST_FACTOR = "none"
+
+EncodeAttribute = Callable[[str, str], tuple[int, bytes]]
+"""Encodes a reply attribute from its name and value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """An adapter's section of the configuration, and the module that has its `create`, imported when configured."""
+
+    settings: type[Any]
+    module: str
+
+
+@dataclass(frozen=True, slots=True)
+class Adapters:
+    """Tables of all adapters, by port."""
+
+    identity: tuple[Adapter, ...]
+    providers: tuple[Adapter, ...]
+    stores: tuple[Adapter, ...]
+
+    @property
+    def sections(self) -> SectionTypes:
+        """Their sections."""
+        return SectionTypes(*(tuple(a.settings for a in each) for each in (self.identity, self.providers, self.stores)))
+
+
+ADAPTERS = Adapters(
+    identity=(Adapter(UsersFileSettings, "radius_voice.identity.users_file.source"),),
+    providers=(
+        Adapter(TwilioVoiceSettings, "radius_voice.delivery.twilio_voice.provider"),
+        Adapter(FixedSettings, "radius_voice.delivery.fixed.provider"),
+    ),
+    stores=(
+        Adapter(SqliteSettings, "radius_voice.stores.sqlite"),
+        Adapter(MemorySettings, "radius_voice.stores.memory"),
+        Adapter(RedisSettings, "radius_voice.stores.redis"),
+    ),
+)
+
+
+def load(
+    path: Path | str,
+    environ: Mapping[str, str] | None = None,
+    clock: Callable[[], float] = time.time,
+    *,
+    for_service: bool = True,
+    owner: int | None = None,
+    adapters: Adapters = ADAPTERS,
+) -> configuration.Loaded:
+    """Read and check a configuration file with the sections of these adapters; see `config.load`."""
+    return configuration.load(path, adapters.sections, environ, clock, for_service=for_service, owner=owner)
+
+
+def identity_source(
+    name: str, section: IdentitySection, context: IdentityContext, adapters: Adapters = ADAPTERS
+) -> IdentitySource:
+    """The identity source that a section describes. Raises ValueError or OSError when it cannot be used."""
+    return cast("IdentitySource", _create_of(section, adapters.identity, f"identity.{name}")(name, section, context))
+
+
+def provider_of(name: str, section: ProviderSection, adapters: Adapters = ADAPTERS) -> Provider:
+    """The provider that a section describes. Raises ValueError when this process cannot read its credentials."""
+    return cast("Provider", _create_of(section, adapters.providers, f"delivery.providers.{name}")(name, section))
+
+
+def store_of(section: StoreSection, context: StoreContext, adapters: Adapters = ADAPTERS) -> Store:
+    """The store that a section describes, created where there is none yet. Raises ValueError or OSError."""
+    return cast("Store", _create_of(section, adapters.stores, "store")(section, context))
+
+
+def open_store(
+    settings: Settings,
+    key: Callable[[], bytes] | None = None,
+    *,
+    read_only: bool = False,
+    adapters: Adapters = ADAPTERS,
+) -> Store:
+    """The configured store; see `StoreContext`. Raises ValueError or OSError.
+
+    `key` gives `server.key`, which is otherwise created where there is none.
+    """
+    if not read_only:
+        state.refuse(state.store_problems(settings, os.geteuid()))
+    key = partial(state.server_key, settings) if key is None else key
+    return store_of(settings.store, StoreContext(settings.server.state, key, time.time, read_only), adapters)
+
+
+def missing_packages(settings: Settings, adapters: Adapters = ADAPTERS) -> list[str]:
+    """The adapters whose packages are missing, with the command that installs them."""
+    identity, providers = settings.identity.items(), settings.delivery.providers.items()
+    sections: list[tuple[str, AdapterSection, tuple[Adapter, ...]]] = [
+        *((f"identity.{name}", section, adapters.identity) for name, section in identity),
+        *((f"delivery.providers.{name}", section, adapters.providers) for name, section in providers),
+        ("store", settings.store, adapters.stores),
+    ]
+    missing = []
+    for key, section, table in sections:
+        try:
+            _create_of(section, table, key)
+        except ValueError as problem:
+            missing.append(str(problem))
+    return missing
+
+
+def _create_of(section: AdapterSection, adapters: Collection[Adapter], key: str) -> Callable[..., object]:
+    (module,) = (adapter.module for adapter in adapters if adapter.settings is type(section))
+    try:
+        return cast("Callable[..., object]", import_module(module).create)
+    except ModuleNotFoundError:
+        if not section.EXTRA:
+            raise
+        raise ValueError(
+            f"{key}.type: {section.type} needs additional packages; run: pip install 'radius-voice[{section.EXTRA}]'"
+        ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What outlives a generation. `clock` is monotonic; `warn` gets the texts of warnings for the administrator.
+
+    `key` is `server.key`, which keys the hashes of `keys` too.
+    """
+
+    keys: Keys
+    store: Store
+    hasher: Hasher
+    observer: Observer
+    clock: Callable[[], float]
+    warn: Callable[[str], None]
+    key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltGeneration:
+    """One generation and its adapters by their names in the configuration."""
+
+    settings: Settings
+    generation: Generation
+    flow: LoginFlow
+    delivery: Mapping[str, Provider]
+    identity: Mapping[str, IdentitySource]
+
+    async def close(self, still_used: Collection[IdentitySource] = ()) -> None:
+        """Close the adapters, once the last login has ended, except identity sources that other generations use."""
+        for source in self.identity.values():
+            if source not in still_used:
+                await source.close()
+        for provider in self.delivery.values():
+            await provider.close()
+
+
+def build(
+    settings: Settings, shared: Shared, before: BuiltGeneration | None = None, adapters: Adapters = ADAPTERS
+) -> BuiltGeneration:
+    """The generation that `settings` describe. Raises ValueError or OSError when a file they name cannot be used.
+
+    Identity sources of the generation `before` are kept where their sections are equal: reading 100,000 users again
+    takes seconds.
+    """
+    context = IdentityContext(shared.hasher, shared.warn, shared.key)
+    identity = {
+        name: _kept(name, section, before) or identity_source(name, section, context, adapters)
+        for name, section in settings.identity.items()
+    }
+    delivery = {name: provider_of(name, section, adapters) for name, section in settings.delivery.providers.items()}
+    voice = {name: delivery[name] for name in settings.delivery.voice}
+    flow = LoginFlow(
+        Dependencies(
+            keys=shared.keys,
+            store=shared.store,
+            limits=limits_of(settings),
+            policies=_policies(settings, identity),
+            voice=voice,
+            live={name: control for name, provider in voice.items() if (control := provider.call_control) is not None},
+            friendly_name=settings.delivery.friendly_name,
+            observer=shared.observer,
+            now=time.time,
+            clock=shared.clock,
+            new_code=_codes_of(settings),
+        )
+    )
+    return BuiltGeneration(settings, Generation(_clients(settings), flow), flow, delivery, identity)
+
+
+def _kept(name: str, section: IdentitySection, before: BuiltGeneration | None) -> IdentitySource | None:
+    if before is None or section != before.settings.identity.get(name):
+        return None
+    before.identity[name].refresh()
+    return before.identity[name]
+
+
+def limits_of(settings: Settings) -> Limits:
+    """The limits as the login knows them."""
+    limits = settings.limits
+    return Limits(
+        failures=_by_scope("wrong_passwords", limits.wrong_passwords, Reason.WRONG_PASSWORD_LIMIT),
+        codes=_by_scope("wrong_codes", limits.wrong_codes, Reason.LOCKED),
+        calls=_by_scope("calls", limits.calls, Reason.CALL_LIMIT),
+        daily=_by_scope("calls_per_day", limits.calls_per_day, Reason.CALL_LIMIT),
+    )
+
+
+def _by_scope(name: str, section: Section, reason: Reason) -> dict[str, Limit]:
+    return {scope: _limit(f"{name}.{scope}", rate, reason) for scope, rate in section if rate is not None}
+
+
+def _limit(name: str, rate: Rate, reason: Reason) -> Limit:
+    return Limit(name, rate.count, rate.period, reason)
+
+
+def allowed_numbers(settings: Settings, rules: RulesSettings) -> tuple[str, ...]:
+    """The numbers and prefixes that rules allow to be called whatever their kind and country."""
+    providers = settings.delivery.providers.values() if settings.development else ()
+    return (*rules.allow_numbers, *(prefix for provider in providers for prefix in provider.TEST_NUMBERS))
+
+
+def _policies(settings: Settings, identity: Mapping[str, IdentitySource]) -> dict[str, Policy]:
+    encode = _reply_encoder(settings)
+    return {name: _policy(name, settings, identity, encode) for name in settings.policies}
+
+
+def _reply_encoder(settings: Settings) -> EncodeAttribute:
+    """Encodes reply attributes. The dictionary is read only if a policy has rules."""
+    rules = (each for policy in settings.policies.values() for _, each in policy.rules_with_paths())
+    if not any(each.reply for each in rules):
+        return lambda _name, _value: (0, b"")
+    from radius_voice.radius.dictionary import Names  # noqa: PLC0415 - few configurations need it
+
+    return Names(shipped("dictionaries")).encode
+
+
+def _policy(name: str, settings: Settings, identity: Mapping[str, IdentitySource], encode: EncodeAttribute) -> Policy:
+    policy = settings.policies[name]
+    return Policy(
+        name=name,
+        first_factor_name=policy.first_factor,
+        directory_name=policy.directory,
+        first_factor=None if policy.first_factor == NO_FIRST_FACTOR else identity[policy.first_factor],
+        directory=identity[policy.directory],
+        on_unavailable=Outcome(policy.on_unavailable),
+        rules=_user_rules(settings, policy, encode),
+        group_rules={rule.when.group: _user_rules(settings, rule, encode) for rule in policy.group_rules},
+    )
+
+
+def _user_rules(settings: Settings, rules: RulesSettings, encode: EncodeAttribute) -> UserRules:
+    challenge, failure = rules.challenge, rules.on_delivery_failure
+    return UserRules(
+        digits=challenge.digits,
+        code_lifetime=challenge.code_lifetime,
+        attempts=challenge.attempts,
+        redials=challenge.redials,
+        ring_timeout=round(challenge.ring_timeout),
+        session_timeout=challenge.session_timeout,
+        countries=rules.countries,
+        allow_numbers=allowed_numbers(settings, rules),
+        bypass_until=failure.bypass_until if isinstance(failure, Bypass) else 0.0,
+        reply=tuple(
+            ReplyRule(
+                rule.when.group if rule.when else None,
+                tuple(encode(attribute, str(value)) for attribute, value in rule.set.items()),
+            )
+            for rule in rules.reply
+        ),
+    )
+
+
+def _clients(settings: Settings) -> Clients:
+    return Clients(
+        (network, client)
+        for name, entry in settings.clients.items()
+        for client in [
+            Client(
+                name=name,
+                secrets=tuple(secret.get_secret_value().encode() for secret in entry.secret),
+                require=Require(entry.require_message_authenticator),
+                policy=entry.policy,
+                response_timeout=entry.response_timeout,
+            )
+        ]
+        for network in entry.address
+    )
+
+
+def _codes_of(settings: Settings) -> Callable[[int], str]:
+    fixed = [settings.delivery.providers[name].fixed_code for name in settings.delivery.voice]
+    code = next((code for code in fixed if code is not None), None)
+    return new_code if code is None else lambda _digits: code
+
+
+def server_rules(settings: Settings) -> Rules:
+    """How the server handles packets."""
+    server = settings.server
+    # A request still being handled must not look new to its retransmission.
+    longest = max(client.response_timeout for client in settings.clients.values())
+    window = max(server.duplicate_window, longest + 1.0, server.reject_delay * 1.2)
+    return Rules(
+        reject_delay=server.reject_delay,
+        duplicate_window=window,
+        max_concurrent=server.max_concurrent,
+        max_queued=server.max_queued,
+        status_server=server.status_server,
+    )
+
+
+def waiting_verifications(settings: Settings) -> int:
+    """How many password verifications may wait: half of what may be in flight, so that the rest stays free for others.
+
+    Requests of returning users and responses to challenges then always find a place.
+    """
+    return max(1, settings.server.max_concurrent // 2)
+
+
+def syslog_of(settings: Settings, warn: Callable[[str], None]) -> Syslog | None:
+    """The sender of the copy of the audit log, where one is configured; its `run` must be started."""
+    to = settings.audit.syslog
+    if to is None:
+        return None
+    if to.ca_file is not None:
+        require_regular(to.ca_file)
+    tls = ssl.create_default_context(cafile=to.ca_file) if to.tls else None
+    return Syslog(to.server.host, to.server.port, tls, time.time, warn)
+
+
+def bypass_until(settings: Settings) -> float:
+    """When the last bypass of any policy ends, wall-clock seconds; 0 without one."""
+    rules = (each for policy in settings.policies.values() for _, each in policy.rules_with_paths())
+    failures = (each.on_delivery_failure for each in rules)
+    return max((failure.bypass_until for failure in failures if isinstance(failure, Bypass)), default=0.0)
+
+
+def announcements(settings: Settings) -> list[str]:
+    """What must not go unnoticed at every start."""
+    said = []
+    if settings.development:
+        said.append(
+            "development: true allows settings that are unsafe in production: providers on this machine or by plain "
+            "HTTP, a fixed code, port 0, calls to Twilio's test numbers, and readable secrets in the configuration; "
+            "remove it"
+        )
+    for name, policy in settings.policies.items():
+        if policy.first_factor == NO_FIRST_FACTOR:
+            said.append(
+                f"policy {name}: first_factor is none: only the gateway checks passwords, and calls are placed without"
+            )
+    for name, provider in settings.delivery.providers.items():
+        if provider.ANNOUNCEMENT:
+            said.append(f"development: provider {name} {provider.ANNOUNCEMENT}")
+    if bypass_until(settings) > time.time():
+        said.append("a bypass is active: while no provider can place calls, a correct password is sufficient")
+    return said

@@ -1,0 +1,26 @@
+"""A provider that only tests have: it keeps what it is asked to send."""
+
+from radius_voice.login.model import AccountCheck, Placed
+
+
+def create(name, settings):
+    return Pager(settings.channel)
+
+
+class Pager:
+    call_control = None
+
+    def __init__(self, channel):
+        self.channel = channel
+        self.sent = []
+        self.closed = False
+
+    async def place(self, request, deadline):
+        self.sent.append((request.phone.e164, request.message.code))
+        return Placed(f"page-{len(self.sent)}")
+
+    async def check_account(self):
+        return [AccountCheck(ok=True, text=f"channel {self.channel} is open")]
+
+    async def close(self):
+        self.closed = True

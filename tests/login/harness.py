@@ -1,0 +1,223 @@
+"""The login flow without sockets: a memory store, a clock that tests set, a fake provider and a fake directory."""
+
+import asyncio
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from radius_voice.events import Outcome, Reason, Trace
+from radius_voice.login.codes import Keys
+from radius_voice.login.dependencies import Dependencies
+from radius_voice.login.flow import LoginFlow
+from radius_voice.login.model import (
+    Authenticated,
+    AuthRequest,
+    CallStatus,
+    Denied,
+    Limit,
+    NotPlaced,
+    PapPassword,
+    Placed,
+    Unavailable,
+    User,
+)
+from radius_voice.login.phone import Phone
+from radius_voice.login.policy import Policy, UserRules
+from radius_voice.login.rate_limits import Limits
+from radius_voice.stores.memory import MemoryStore
+
+ALICE = User("alice-id", "alice", (Phone("+12025550123"), Phone("+12025550124")))
+
+
+class Clock:
+    def __init__(self):
+        self.now = 1_000_000.0
+
+    def __call__(self):
+        return self.now
+
+
+class FakeProvider:
+    """A provider with scripted `results`; without any it places every call. `gate` delays placement."""
+
+    def __init__(self, *results, name="fake"):
+        self.name = name
+        self.requests = []
+        self.hung_up = []
+        self.results = list(results)
+        self.statuses = {}
+        self.gate = None
+        self.unavailable = False
+
+    async def place(self, request, deadline):
+        self.requests.append(request)
+        if self.gate is not None:
+            await self.gate.wait()
+        result = self.results.pop(0) if self.results else Placed(f"{self.name}{len(self.requests)}")
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    async def progress(self, calls):
+        if self.unavailable:
+            raise Unavailable(self.name, "down")
+        return {call: self.statuses.get(call.reference, CallStatus.RINGING) for call in calls}
+
+    async def hang_up(self, call):
+        if self.unavailable:
+            raise Unavailable(self.name, "down")
+        self.hung_up.append(call.reference)
+
+    async def check_account(self):
+        return []
+
+    async def close(self):
+        pass
+
+    @property
+    def call_control(self):
+        return self
+
+    @property
+    def codes(self):
+        return [request.message.code for request in self.requests]
+
+
+class FakeDirectory:
+    """A first factor and directory. Each verification releases `verifications_started` and waits for `gate`."""
+
+    def __init__(self, *users, password="right"):
+        self.users = {user.name: user for user in users}
+        self.password = password
+        self.verifications = 0
+        self.verifications_started = asyncio.Semaphore(0)
+        self.unavailable = False
+        self.gate = None
+
+    async def verify(self, verification, deadline):
+        if self.unavailable:
+            raise Unavailable("people", "down")
+        self.verifications += 1
+        self.verifications_started.release()
+        if self.gate is not None:
+            await self.gate.wait()
+        user = self.users.get(verification.user_name)
+        if user is None:
+            return Denied(Reason.UNKNOWN_USER)
+        if verification.credentials.text != self.password:
+            return Denied(Reason.WRONG_PASSWORD, user.name)
+        return Authenticated(user.id, user)
+
+    async def find(self, name, deadline):
+        if self.unavailable:
+            raise Unavailable("people", "down")
+        return self.users.get(name)
+
+    async def get(self, user_id, deadline):
+        if self.unavailable:
+            raise Unavailable("people", "down")
+        return next((user for user in self.users.values() if user.id == user_id), None)
+
+    async def close(self):
+        pass
+
+
+@dataclass
+class LoginHarness:
+    directory: FakeDirectory = field(default_factory=lambda: FakeDirectory(ALICE))
+    providers: tuple[FakeProvider, ...] = field(default_factory=lambda: (FakeProvider(),))
+    limits: Limits = field(default_factory=Limits)
+    policy: dict[str, Any] = field(default_factory=dict)
+    clock: Clock = field(default_factory=Clock)
+    response_timeout: float = 2.5
+
+    def __post_init__(self):
+        self.records = []
+        self.store = MemoryStore(self.clock)
+        self.packets = 0
+        rules = {
+            "digits": 6,
+            "code_lifetime": 120.0,
+            "attempts": 3,
+            "redials": 2,
+            "ring_timeout": 30,
+            "session_timeout": 360.0,
+        }
+        own = {field.name for field in fields(UserRules)} & self.policy.keys()
+        values: dict[str, Any] = {
+            "name": "default",
+            "first_factor_name": "people",
+            "directory_name": "people",
+            "first_factor": self.directory,
+            "directory": self.directory,
+            "rules": UserRules(**rules | {key: self.policy[key] for key in own}),
+        }
+        self._policy = Policy(**values | {key: self.policy[key] for key in self.policy.keys() - own})
+        self.restart_with(self.store)
+
+    def restart_with(self, store):
+        """Create the login flow with that store, as after a restart."""
+        self.store = store
+        voice = {provider.name: provider for provider in self.providers}
+        self.flow = LoginFlow(
+            Dependencies(
+                keys=Keys(b"k" * 32),
+                store=store,
+                limits=self.limits,
+                policies={"default": self._policy},
+                voice=voice,
+                live=voice,
+                friendly_name="ACME VPN",
+                observer=self.records.append,
+                now=self.clock,
+                clock=lambda: asyncio.get_running_loop().time(),
+            )
+        )
+
+    @property
+    def provider(self):
+        return self.providers[0]
+
+    def request(
+        self,
+        password="right",
+        *,
+        state=None,
+        name="alice",
+        client="vpn",
+        calling_station_id="192.0.2.9",
+        packet=None,
+        late=0.0,
+    ):
+        self.packets += 1
+        arrived = asyncio.get_running_loop().time() - late
+        return AuthRequest(
+            client=client,
+            policy="default",
+            user_name=name,
+            credentials=PapPassword(password),
+            calling_station_id=calling_station_id,
+            authenticator=packet or self.packets.to_bytes(16),
+            arrived=arrived,
+            deadline=arrived + self.response_timeout,
+            state=state,
+            encrypted_credentials=f"{name}\0{password}".encode(),
+        )
+
+    async def begin(self, password="right", **more):
+        return await self.flow.begin(self.request(password, **more), Trace(0.0, self.clock))
+
+    async def answer(self, typed, challenge, **more):
+        state = challenge if isinstance(challenge, bytes) else challenge.state
+        return await self.flow.respond(self.request(typed, state=state, **more), Trace(0.0, self.clock))
+
+
+def result_of(decision):
+    return (decision.outcome, decision.reason)
+
+
+def limit(name, burst, reason, period=600.0):
+    return Limit(name, burst, period, reason)
+
+
+NOT_PLACED = NotPlaced("down", outage=True)
+ACCEPTED = (Outcome.ACCEPT, Reason.CODE_CORRECT)

@@ -1,0 +1,51 @@
+import pytest
+
+from radius_voice.login.code_message import MAX_SPEECH_SECONDS, Pause, Say, lines
+from radius_voice.login.model import CodeMessage
+from radius_voice.messages import LANGUAGES
+
+
+def said(script):
+    return [line.text for line in lines(script) if isinstance(line, Say)]
+
+
+def test_the_message_names_the_caller_and_speaks_the_code_three_times():
+    spoken = " ".join(said(CodeMessage("en", "ACME VPN", "123456")))
+    assert spoken.startswith("Hello. This is ACME VPN. Your code is 1 2 3 4 5 6 Once more")
+    assert spoken.count("1 2 3 4 5 6") == 3
+    assert spoken.endswith("Goodbye.")
+
+
+def test_every_digit_is_spoken_separately_after_a_pause():
+    spoken = lines(CodeMessage("en", "ACME VPN", "907"))
+    digits = [n for n, line in enumerate(spoken) if isinstance(line, Say) and line.text.isdigit()]
+    assert len(digits) == 9
+    assert all(spoken[n - 1] == Pause(1) for n in digits)
+
+
+def test_a_message_in_a_language_with_a_region_is_spoken_in_that_language():
+    german = said(CodeMessage("de", "ACME VPN", "1234"))
+    assert german[0].startswith("Guten Tag.")
+    for language in ("de-AT", "DE_at"):
+        assert german == said(CodeMessage(language, "ACME VPN", "1234"))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_language_names_the_caller(language):
+    assert "ACME VPN" in said(CodeMessage(language, "ACME VPN", "123456"))[0]
+
+
+def test_braces_in_the_friendly_name_are_plain_text():
+    assert "Hello. This is {0} {friendly_name}." == said(CodeMessage("en", "{0} {friendly_name}", "1234"))[0]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_longest_code_is_spoken_within_the_limit(language):
+    a_slow_word = 0.6
+    spoken = lines(CodeMessage(language, "ACME VPN", "1234567890"))
+    seconds = sum(line.seconds if isinstance(line, Pause) else a_slow_word * len(line.text.split()) for line in spoken)
+    assert seconds < MAX_SPEECH_SECONDS - 10
+
+
+def test_the_repr_of_a_spoken_line_has_no_text():
+    assert "7" not in repr(lines(CodeMessage("en", "ACME VPN", "7777")))

@@ -1,0 +1,46 @@
+import pytest
+
+from radius_voice.events import Reason
+from radius_voice.login.reply_message import MAX_REPLY_MESSAGE_BYTES, REJECTED, challenge, rejected
+from radius_voice.messages import LANGUAGES
+
+REASONS = [Reason.CALL_PLACED, Reason.WRONG_CODE, Reason.REDIAL, Reason.REDIAL_UNAVAILABLE, Reason.JOINED]
+MAX_FRIENDLY_NAME = 60
+
+
+@pytest.mark.parametrize("reason", REASONS)
+@pytest.mark.parametrize("language", [*LANGUAGES, "xx"])
+@pytest.mark.parametrize("attempts", [1, 2])
+@pytest.mark.parametrize("character", ["Q", "ß", "語", "\U0001f4de"])
+def test_a_challenge_with_the_longest_friendly_name_fits_into_a_reply_message(reason, language, attempts, character):
+    without_name = challenge(reason, language, "", "23", attempts)
+    text = challenge(reason, language, character * MAX_FRIENDLY_NAME, "23", attempts)
+    assert 0 < len(text.encode()) <= MAX_REPLY_MESSAGE_BYTES
+    assert without_name == text.replace(character, ""), "only the name is cut"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_friendly_name_of_sixty_letters_with_accents_is_shown_in_full(language):
+    name = "é" * MAX_FRIENDLY_NAME
+    assert name in challenge(Reason.CALL_PLACED, language, name, "23", 3)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_reject_fits_into_a_reply_message(language):
+    assert 0 < len(rejected(language).encode()) <= MAX_REPLY_MESSAGE_BYTES
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_a_challenge_for_a_language_with_a_region_is_in_that_language(reason):
+    german = challenge(reason, "de", "ACME VPN", "23", 2)
+    assert "Geben Sie" in german
+    assert german == challenge(reason, "de-AT", "ACME VPN", "23", 2) == challenge(reason, "DE_at", "ACME VPN", "23", 2)
+
+
+def test_the_reject_that_does_not_depend_on_the_user_is_in_english():
+    assert "Login refused." == REJECTED == rejected("en")
+    assert "Anmeldung abgelehnt." == rejected("de-AT")
+
+
+def test_braces_in_the_friendly_name_are_not_replaced():
+    assert "{ending} is calling" in challenge(Reason.CALL_PLACED, "en", "{ending}", "23", 3)

@@ -1,0 +1,189 @@
+"""Random orders of events, checked against the invariants."""
+
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from radius_voice.events import Outcome, Reason
+from radius_voice.login.inputs import (
+    CallFailed,
+    CallPlaced,
+    CallProgress,
+    InitialRequest,
+    Lockout,
+    RecordedRequest,
+    UserChanged,
+)
+from radius_voice.login.issued_states import REPEAT_SECONDS
+from radius_voice.login.model import CallRef, CallStatus
+from radius_voice.login.state_machine import step
+from tests.login.sessions import LIFETIME, SESSION_TIMEOUT, challenge_response, session_row
+
+
+class OneRow(RuleBasedStateMachine):
+    def __init__(self):
+        super().__init__()
+        self.now = 0.0
+        self.session: Any = None
+        self.names = 0
+        self.codes = {}  # login id -> codes made for it, newest last
+        self.states = []  # (state, login id)
+        self.requests = []  # (state, login id, password, source)
+        self.accepts = {}  # login id -> decisions
+        self.accepted_with = {}  # state -> (response, at)
+        self.placed_calls = {}  # login id -> {number: over?}
+        self.bypass = set()
+
+    def next_challenge(self, kind):
+        self.names += 1
+        return f"{kind}{self.names}".encode()
+
+    def apply(self, event):
+        before = self.session
+        transition = step(self.session, event, self.now)
+        if transition.session is not None:
+            self.session = transition.session
+        session = self.session
+        if transition.places_call and transition.hang_up is not None:
+            self.placed_calls.setdefault(before.id, {})[before.delivery.number] = True
+        if transition.places_call:
+            calls = self.placed_calls.setdefault(session.id, {})
+            others = [over for logins in self.placed_calls.values() for over in logins.values()]
+            assert all(others), "a call was placed while another of the user may be live"
+            assert session.delivery.number not in calls, "a call was placed twice"
+            calls[session.delivery.number] = False
+        return transition
+
+    @invariant()
+    def a_call_past_its_time_is_over(self):
+        if self.session is not None and not self.session.live_at(self.now):
+            for number in self.placed_calls.get(self.session.id, {}):
+                self.placed_calls[self.session.id][number] = True
+
+    @rule(seconds=st.sampled_from([0.5, 5.0, 29.0, 31.0, 60.0, 100.0, 400.0]))
+    def time_passes(self, seconds):
+        self.now += seconds
+
+    @rule(password=st.sampled_from([b"pw", b"other"]), calling_station_id=st.sampled_from(["a", "b", ""]))
+    def first_packet(self, password, calling_station_id):
+        code, state = self.next_challenge("code"), self.next_challenge("state")
+        event = InitialRequest(
+            session_row(
+                self.now,
+                code=code,
+                state=state,
+                password=password,
+                calling_station_id=calling_station_id,
+                login=self.next_challenge("login").decode(),
+            )
+        )
+        transition = self.apply(event)
+        assert transition.outcome in {Outcome.CHALLENGE, Outcome.REJECT}
+        if transition.places_call:
+            self.codes.setdefault(self.session.id, []).append(code)
+        if transition.issues_state:
+            assert (password, calling_station_id) == (self.session.password, self.session.calling_station_id), (
+                "a State was issued to another user"
+            )
+            self.states.append((state, self.session.id))
+            self.requests.append((state, self.session.id, password, calling_station_id))
+
+    @precondition(lambda self: self.requests)
+    @rule(data=st.data())
+    def recorded_request(self, data):
+        state, login, password, calling_station_id = data.draw(st.sampled_from(self.requests))
+        transition = self.apply(RecordedRequest(login, state, password, calling_station_id))
+        assert (None, False) == (transition.session, transition.places_call), "a recorded request had a second effect"
+        assert not transition.issues_state or login == self.session.id
+
+    @precondition(lambda self: self.states)
+    @rule(data=st.data(), phone=st.sampled_from([None, None, None, 0, 1, 2]), redial_allowed=st.booleans())
+    def answer(self, data, phone, redial_allowed):
+        state, login = data.draw(st.sampled_from(self.states[-6:]))
+        made = self.codes.get(login, [b"none"])
+        typed = data.draw(st.sampled_from([*made[-3:], made[-1], b"wrong", b"pw"])) if phone is None else b"phone"
+        code, new_state = self.next_challenge("code"), self.next_challenge("state")
+        before = self.session
+        transition = self.apply(
+            challenge_response(
+                state, typed, new_state=new_state, new_code=code, phone=phone, redial_allowed=redial_allowed
+            )
+        )
+        if transition.places_call:
+            self.codes.setdefault(self.session.id, []).append(code)
+        if login != before.id:
+            assert (None, False, False) == (transition.session, transition.issues_state, transition.places_call), (
+                "an effect in another login"
+            )
+        if transition.issues_state and transition.reason is not Reason.REPEATED:
+            self.states.append((new_state, self.session.id))
+        if transition.outcome is not Outcome.ACCEPT:
+            return
+        if transition.reason is Reason.REPEATED:
+            first_answer, at = self.accepted_with[state]
+            assert first_answer == typed
+            assert self.now - at <= REPEAT_SECONDS
+            return
+        assert login == before.id
+        assert typed == self.codes[login][-1], "accepted something else than the newest code"
+        assert self.now < before.ends_at
+        self.accepts[login] = self.accepts.get(login, 0) + 1
+        self.accepted_with[state] = (typed, self.now)
+
+    @precondition(lambda self: self.session is not None)
+    @rule(number=st.integers(1, 4), mine=st.booleans())
+    def provider_takes_the_call(self, number, mine):
+        login = self.session.id if mine else "another"
+        ref = CallRef("p", f"{self.session.id}-{number}")
+        transition = self.apply(CallPlaced(login, number, self.session.delivery.phone, ref))
+        if not mine or number != self.session.delivery.number or not self.session.open_at(self.now):
+            assert ref == transition.hang_up
+
+    @precondition(lambda self: self.session is not None)
+    @rule(number=st.integers(1, 4), bypass=st.booleans(), mine=st.booleans())
+    def the_call_is_not_placed(self, number, bypass, mine):
+        login = self.session.id if mine else "another"
+        transition = self.apply(CallFailed(login, number, Reason.DELIVERY_FAILED, bypass))
+        if transition.outcome is Outcome.ACCEPT:
+            assert bypass
+            assert mine
+            self.accepts[self.session.id] = self.accepts.get(self.session.id, 0) + 1
+
+    @precondition(lambda self: self.session is not None)
+    @rule(number=st.integers(1, 4), status=st.sampled_from(CallStatus), mine=st.booleans())
+    def progress(self, number, status, mine):
+        login = self.session.id if mine else "another"
+        current = mine and number == self.session.delivery.number
+        transition = self.apply(CallProgress(login, number, status, LIFETIME))
+        if status.over and current and transition.session is not None:
+            self.placed_calls.setdefault(self.session.id, {})[number] = True
+
+    @precondition(lambda self: self.states)
+    @rule(data=st.data(), changed=st.booleans())
+    def stopped(self, data, changed):
+        state, login = data.draw(st.sampled_from(self.states[-6:]))
+        before = self.session
+        event = UserChanged(state, b"answer", Reason.DISABLED) if changed else Lockout(state, b"answer")
+        transition = self.apply(event)
+        assert transition.outcome is Outcome.REJECT
+        assert transition.session is None or login == before.id, "another login was stopped"
+        assert before.result is None or before.result == self.session.result, "a result was changed"
+
+    @invariant()
+    def at_most_one_accept_a_row(self):
+        assert all(count == 1 for count in self.accepts.values())
+
+    @invariant()
+    def a_row_ends(self):
+        if self.session is not None:
+            assert self.session.ends_at <= self.session.opened_at + SESSION_TIMEOUT
+            assert self.session.code_until <= self.session.ends_at
+            assert not self.session.open_at(self.session.ends_at)
+            assert 0 <= self.session.attempts_left <= 3
+            assert 0 <= self.session.redials_left <= 2
+
+
+OneRow.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestOneRow = OneRow.TestCase

@@ -1,0 +1,77 @@
+"""The table in the docstring of `state_machine.step` has every transition that is possible, and no other."""
+
+import pytest
+
+from radius_voice.events import Outcome, Reason
+from radius_voice.login import state_machine
+from radius_voice.login.inputs import (
+    CallFailed,
+    CallPlaced,
+    CallProgress,
+    InitialRequest,
+    Lockout,
+    RecordedRequest,
+    UserChanged,
+)
+from radius_voice.login.model import CallStatus
+from radius_voice.login.state_machine import state_of, step
+from tests.login import exhaustive_search
+from tests.login.sessions import LIFETIME, LOGIN, MAX_CALL, PHONES, REF, challenge_response, session_row
+
+EVENTS = [
+    InitialRequest(session_row()),
+    RecordedRequest(LOGIN, b"state1", b"pw", ""),
+    challenge_response(),
+    Lockout(b"state1", b"x"),
+    UserChanged(b"state1", b"x", Reason.DISABLED),
+    CallPlaced(LOGIN, 1, PHONES[0], REF),
+    CallFailed(LOGIN, 1, Reason.DELIVERY_FAILED, bypass=True),
+    CallProgress(LOGIN, 1, CallStatus.ANSWERED, LIFETIME),
+]
+
+
+def table():
+    """The transitions of the table: state, event, outcome, next state."""
+    assert step.__doc__ is not None
+    rows = step.__doc__.split("    ======= ")[2]
+    for row in rows.splitlines()[1:]:
+        state, event, transitions = row.split(maxsplit=2)
+        for transition in transitions.split("; "):
+            outcomes, following = transition.split(" -> ")
+            for outcome in outcomes.split(", "):
+                yield state, event, Outcome(outcome), following
+
+
+@pytest.fixture
+def observed(monkeypatch):
+    """The transitions that `step` has made so far."""
+    transitions = set()
+
+    def observed_step(session, event, now):
+        transition = step(session, event, now)
+        after = session if transition.session is None else transition.session
+        names = state_of(session, now).value, type(event).__name__
+        transitions.add((*names, transition.outcome, state_of(after, now).value))
+        return transition
+
+    monkeypatch.setattr(state_machine, "step", observed_step)
+    return transitions
+
+
+def test_the_table_has_every_transition_and_no_other(observed):
+    exhaustive_search.search(5)
+    for event in EVENTS:  # without a session, and with an active bypass, which the search leaves out
+        state_machine.step(None, event, 0.0)
+        for now in (0.0, MAX_CALL):
+            state_machine.step(session_row(), event, now)
+    repeat_the_accept_of_a_replaced_session_while_the_new_one_waits()
+    assert set(table()) == observed
+
+
+def repeat_the_accept_of_a_replaced_session_while_the_new_one_waits():
+    """The search finds it with 6 events only, which takes a minute."""
+    accepted = state_machine.step(session_row(), challenge_response(), 0.0).session
+    over = state_machine.step(accepted, CallProgress(LOGIN, 1, CallStatus.COMPLETED, LIFETIME), 1.0).session
+    opened = state_machine.step(over, InitialRequest(session_row(1.0, login="login2", state=b"s")), 1.0).session
+    waiting = state_machine.step(opened, CallProgress("login2", 1, CallStatus.BUSY, LIFETIME), 2.0).session
+    assert Outcome.ACCEPT is state_machine.step(waiting, challenge_response(), 3.0).outcome

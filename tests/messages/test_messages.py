@@ -1,0 +1,76 @@
+import pkgutil
+from string import Formatter
+from typing import Any
+
+import msgspec
+import pytest
+
+from radius_voice import messages
+from radius_voice.messages import LANGUAGES, find, messages_for
+
+
+def messages_of(language) -> Any:
+    found = find(language)
+    assert found is not None
+    return found
+
+
+def texts_of(language):
+    """Every text of a language by its key, like `shown.rejected`."""
+    found = messages_of(language)
+    return {
+        f"{part}.{key}": text
+        for part, value in (("shown", found.shown), ("spoken", found.spoken))
+        for key, text in msgspec.structs.asdict(value).items()
+    }
+
+
+def placeholders(text):
+    return sorted(name for _, name, _, _ in Formatter().parse(text) if name is not None)
+
+
+def test_every_language_file_is_in_the_table():
+    files = {module.name for module in pkgutil.iter_modules(messages.__path__)} - {"wording"}
+    assert files == {language.replace("-", "_") for language in LANGUAGES}
+
+
+@pytest.mark.parametrize(
+    ("language", "expected"),
+    [
+        ("en", "en"),
+        ("de", "de"),
+        ("de-AT", "de"),
+        ("DE_at", "de"),
+        ("de-Latn-AT-1996", "de"),
+        ("FR_ca", "fr"),
+        ("es-419", "es"),
+    ],
+)
+def test_a_language_with_a_region_falls_back_to_the_language(language, expected):
+    assert expected == messages_of(language).language == messages_for(language).language
+
+
+@pytest.mark.parametrize("language", ["", "tlh", "deu", "d", "de-", "-de", "de AT", "de\n", "de-\x1b[2J", "x" * 50])
+def test_a_language_without_messages_is_not_found_and_gives_english(language):
+    assert find(language) is None
+    assert "en" == messages_for(language).language
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_language_has_every_text_with_the_placeholders_of_the_english_one(language):
+    english, texts = texts_of("en"), texts_of(language)
+    assert {key: placeholders(text) for key, text in english.items()} == {
+        key: placeholders(text) for key, text in texts.items()
+    }
+    assert all(text.strip() == text and text.isprintable() and text for text in texts.values())
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_locale_of_the_voice_is_the_language_with_a_region(language):
+    spoken, region = messages_of(language).spoken.locale.rsplit("-", 1)
+    assert (language, True) == (spoken.lower(), region.isupper())
+
+
+def test_messages_cannot_be_changed():
+    with pytest.raises(AttributeError):
+        messages_of("en").shown.rejected = "Accepted."

@@ -1,0 +1,95 @@
+"""A command of radius-voice as a process."""
+
+import signal
+import subprocess
+import sys
+import threading
+from types import TracebackType
+from typing import IO, Any, Self
+
+PROGRAM: tuple[str, ...] = (sys.executable, "-m", "radius_voice.cli.main")
+TIMEOUT = 10.0  # seconds that any step may take on a busy machine before a test fails
+END = ""  # the last element of `stdout` and `stderr` once the stream is closed
+
+
+class ProgramProcess:
+    """A running command. Threads read its streams into the lists `stdout` and `stderr`, line by line.
+
+    `popen_options` are arguments of subprocess.Popen, such as another environment.
+    """
+
+    def __init__(self, *arguments: object, stdin: int | None = subprocess.DEVNULL, **popen_options: Any) -> None:
+        self.process: subprocess.Popen[str] = subprocess.Popen(
+            [*PROGRAM, *map(str, arguments)],
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            **popen_options,
+        )
+        self.stdout: list[str] = []
+        self.stderr: list[str] = []
+        self._line_read = threading.Condition()
+        self._readers = [
+            threading.Thread(target=self._read, args=pair, daemon=True)
+            for pair in ((self.process.stdout, self.stdout), (self.process.stderr, self.stderr))
+        ]
+        for reader in self._readers:
+            reader.start()
+
+    def _read(self, stream: IO[str], lines: list[str]) -> None:
+        for line in stream:
+            with self._line_read:
+                lines.append(line)
+                self._line_read.notify_all()
+        with self._line_read:
+            lines.append(END)
+            self._line_read.notify_all()
+
+    def wait_for_line(self, text: str, lines: list[str], times: int = 1) -> str:
+        """Wait for the `times`th line of `lines` that contains `text`, and return it."""
+
+        def matching() -> list[str]:
+            return [line for line in lines if text in line]
+
+        with self._line_read:
+            self._line_read.wait_for(lambda: len(matching()) >= times or END in lines, TIMEOUT)
+            if len(matching()) >= times:
+                return matching()[times - 1]
+        self.kill()
+        raise AssertionError(f"no {text!r} in:\n{''.join(lines)}")
+
+    def send_signal(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def stop(self) -> int:
+        """Send SIGTERM, as systemd does. The exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.wait()
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.wait()
+
+    def wait(self) -> int:
+        """The exit code, once the process has ended and its output is read."""
+        try:
+            return self.process.wait(TIMEOUT)
+        finally:
+            self.process.kill()
+            self.process.wait()
+            for reader in self._readers:
+                reader.join()
+            for stream in (self.process.stdout, self.process.stderr, self.process.stdin):
+                if stream is not None:
+                    stream.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()

@@ -1,0 +1,28 @@
+"""`simulate-twilio` as a process."""
+
+import json
+import urllib.parse
+from typing import Any
+
+from tests.support.matching import search
+from tests.support.network import http_get
+from tests.support.program_process import ProgramProcess
+
+
+class SimulatorProcess(ProgramProcess):
+    """A simulated Twilio, with the history of its calls."""
+
+    def __init__(self, *options: object) -> None:
+        super().__init__("simulate-twilio", "--listen", "127.0.0.1:0", *options)
+        self.url = search(r"on (http://\S+);", self.wait_for_line("simulated Twilio", self.stdout))[1]
+
+    def calls(self, phone: str | None = None) -> list[dict[str, Any]]:
+        """The calls to `phone` or to all phones, oldest first, as GET /simulator/calls returns them."""
+        query = f"?{urllib.parse.urlencode({'to': phone})}" if phone else ""
+        calls: list[dict[str, Any]] = json.loads(http_get(f"{self.url}/simulator/calls{query}")[1])
+        return calls
+
+    def code(self, phone: str) -> str:
+        """The code of the last call to `phone`."""
+        code: str = self.calls(phone)[-1]["code"]
+        return code
