@@ -44,9 +44,10 @@ def init(directory: Path) -> None:
     click.echo(
         "\nNext:\n"
         f"  1. edit {configuration}: your gateway's address, your Twilio account and number\n"
-        f"  2. radius-voice users add --file {directory / 'users.yaml'} NAME --phone +NUMBER\n"
-        f"  3. radius-voice check --config {configuration}\n"
-        f"  4. radius-voice serve --config {configuration}"
+        f"  2. write the account's auth token into {directory / 'twilio-auth-token'}\n"
+        f"  3. radius-voice users add --file {directory / 'users.yaml'} NAME --phone +NUMBER\n"
+        f"  4. radius-voice check --config {configuration}\n"
+        f"  5. radius-voice serve --config {configuration}"
     )
 
 
