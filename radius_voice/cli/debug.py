@@ -79,7 +79,7 @@ def _conclusion(record: RequestRecord | DiscardRecord | ResendRecord) -> str:
         case DiscardRecord():
             return f"discarded, because {record.reason}" + (f" ({record.detail})" if record.detail else "")
         case ResendRecord():
-            return "retransmission, gets the same reply again"
+            return "retransmission, gets the same response again"
 
 
 def _steps(record: RequestRecord | DiscardRecord | ResendRecord) -> Iterator[str]:

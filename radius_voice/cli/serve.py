@@ -42,9 +42,12 @@ def allow_descriptors() -> None:
 
 @click.command()
 @config_option
-@click.option("--debug", is_flag=True, help="Print decoded packets and every decision; secrets are hidden.")
+@click.option("--debug", is_flag=True, help="Print decoded packets and decisions, without secrets.")
 def serve(path: Path, debug: bool) -> None:
-    """Run the server until SIGTERM; SIGHUP reads the configuration again."""
+    """Run the server.
+
+    SIGTERM stops it, SIGHUP reloads the configuration.
+    """
     configuration = loaded(path, for_service=True)
     allow_descriptors()
     if configuration.settings.server.workers == 1:
