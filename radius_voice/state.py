@@ -15,7 +15,7 @@ from pathlib import Path
 from radius_voice import control
 from radius_voice.config.schema import Settings
 from radius_voice.config.secrets import revealed
-from radius_voice.file_access import ANY_ACCESS, WRITE_ACCESS, exposure
+from radius_voice.files.access import ANY_ACCESS, WRITE_ACCESS, exposure
 
 KEY_BYTES = 32
 MAX_KEY_BYTES = 64

@@ -22,7 +22,7 @@ from radius_voice.config.section import Section
 from radius_voice.delivery.fixed.settings import FixedSettings
 from radius_voice.delivery.twilio_voice.settings import TwilioVoiceSettings
 from radius_voice.events import Observer, Outcome, Reason
-from radius_voice.files import require_regular
+from radius_voice.files.reading import require_regular
 from radius_voice.identity.context import IdentityContext
 from radius_voice.identity.passwords import Hasher
 from radius_voice.identity.users_file.settings import UsersFileSettings

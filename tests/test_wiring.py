@@ -16,9 +16,9 @@ from radius_voice.identity.passwords import Hasher
 from radius_voice.login.codes import Keys
 from radius_voice.login.model import AuthRequest, PapPassword
 from radius_voice.login.phone import Phone
+from radius_voice.service.user_warnings import user_warnings
+from radius_voice.service.verification_time import slow_verifications
 from radius_voice.stores.memory import MemoryStore
-from radius_voice.user_warnings import user_warnings
-from radius_voice.verification_time import slow_verifications
 from radius_voice.wiring import ADAPTERS, Adapter, BuiltGeneration, Shared, build, load, missing_packages, provider_of
 from tests.adapters.pager.provider import Pager
 from tests.adapters.pager.settings import PagerSettings

@@ -41,7 +41,7 @@ def demo(number: str | None) -> None:
     TWILIO_AUTH_TOKEN and TWILIO_FROM.
     """
     from radius_voice.radius_client import NoReply
-    from radius_voice.service import CannotStart
+    from radius_voice.service.service import CannotStart
 
     phone = None
     if number is not None:
@@ -71,7 +71,7 @@ async def _demo_service(folder: Path, phone: Phone | None) -> AsyncIterator[tupl
     """A running server, the gateway's client, and the simulated phone where there is one."""
     from radius_voice.observe.log import Log, configure
     from radius_voice.radius_client import RadiusClient
-    from radius_voice.service import Service, start
+    from radius_voice.service.service import Service, start
     from radius_voice.simulator.server import Simulator
     from radius_voice.wiring import load
 

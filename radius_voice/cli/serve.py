@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from radius_voice.config.load import Loaded
     from radius_voice.observe.stream import TextStream
-    from radius_voice.service import Service, Worker
-    from radius_voice.workers import WorkerPool
+    from radius_voice.service.service import Service, Worker
+    from radius_voice.service.workers import WorkerPool
 
 
 def spare_the_collector() -> None:
@@ -56,9 +56,9 @@ def serve(path: Path, debug: bool) -> None:
 def _serve_by_workers(path: Path, configuration: Loaded, debug: bool) -> None:
     from radius_voice.exceptions import message_of
     from radius_voice.observe.stream import LineStream
-    from radius_voice.service import Worker
+    from radius_voice.service.service import Worker
+    from radius_voice.service.workers import WATCHER, Parent
     from radius_voice.state import claim, server_key
-    from radius_voice.workers import WATCHER, Parent
 
     async def child(configuration: Loaded, pool: WorkerPool, number: int) -> None:
         asyncio.get_running_loop().add_reader(pool.parent, lambda: signal.raise_signal(signal.SIGTERM))
@@ -86,8 +86,8 @@ async def _serve(path: Path, configuration: Loaded, debug: bool, worker: Worker 
     from radius_voice.cli.debug import Debug
     from radius_voice.observe.log import Log
     from radius_voice.observe.stream import LineStream
-    from radius_voice.service import CannotStart, start
-    from radius_voice.workers import CANNOT_START
+    from radius_voice.service.service import CannotStart, start
+    from radius_voice.service.workers import CANNOT_START
 
     errors, output = LineStream(sys.stderr), LineStream(sys.stdout)
     log = Log(configure_log(configuration, errors), time.monotonic)
@@ -116,8 +116,8 @@ async def _watch(path: Path, configuration: Loaded, pool: WorkerPool) -> None:
     from radius_voice.exceptions import message_of
     from radius_voice.observe.log import Log
     from radius_voice.observe.stream import LineStream
-    from radius_voice.watcher import Operator, Watcher
-    from radius_voice.workers import CANNOT_START
+    from radius_voice.service.watcher import Operator, Watcher
+    from radius_voice.service.workers import CANNOT_START
 
     logger = configure_log(configuration, LineStream(sys.stderr))
     watcher = Watcher(pool, configuration.settings.admin.hosts)

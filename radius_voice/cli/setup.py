@@ -12,7 +12,7 @@ import click
 
 from radius_voice.cli.common import at_state, config_option, loaded, run, state_option
 from radius_voice.exceptions import message_of
-from radius_voice.file_access import Account, account_named, account_of, owner_ids
+from radius_voice.files.access import Account, account_named, account_of, owner_ids
 
 if TYPE_CHECKING:
     from radius_voice.config.adapters import IdentitySection
@@ -54,8 +54,8 @@ def init(directory: Path) -> None:
 @state_option
 def check(path: Path, connect: bool, user: str | None, state: Path | None) -> None:
     """Validate a configuration, try what serve needs at start, and print the policy that results."""
-    from radius_voice import preflight
-    from radius_voice.user_warnings import user_warnings
+    from radius_voice.service import preflight
+    from radius_voice.service.user_warnings import user_warnings
     from radius_voice.wiring import announcements
 
     account, configuration, sources, errors = _examined(path, user, state)
@@ -123,7 +123,7 @@ def _examined(
 
 def _cannot_be_read(name: str, section: IdentitySection, problem: OSError) -> Diagnostic:
     """The key of the file that cannot be read, and what to do."""
-    from radius_voice.files import unreadable
+    from radius_voice.files.reading import unreadable
 
     for key, file in section.files().items():
         if reason := unreadable(file):
@@ -133,7 +133,7 @@ def _cannot_be_read(name: str, section: IdentitySection, problem: OSError) -> Di
 
 def _slow(configuration: Loaded, sources: dict[str, IdentitySource]) -> Iterator[str]:
     """Identity sources whose passwords take too long to verify."""
-    from radius_voice.verification_time import slow_verifications
+    from radius_voice.service.verification_time import slow_verifications
 
     clients = configuration.settings.clients.items()
     return (

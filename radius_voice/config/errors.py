@@ -12,9 +12,9 @@ from pydantic_core import ErrorDetails
 
 from radius_voice.config.adapters import IdentitySection
 from radius_voice.config.section import Diagnostic, KeyProblem
-from radius_voice.strict_yaml import Path as KeyPath
-from radius_voice.strict_yaml import scalar
-from radius_voice.suggestions import showable, suggestion, without_colon
+from radius_voice.config.strict_yaml import Path as KeyPath
+from radius_voice.config.strict_yaml import scalar
+from radius_voice.config.suggestions import showable, suggestion, without_colon
 
 SENTENCES = {
     "missing": "is missing; add it",

@@ -13,16 +13,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from radius_voice import strict_yaml
-from radius_voice.config import rules
+from radius_voice.config import rules, strict_yaml
 from radius_voice.config.adapters import SectionTypes
 from radius_voice.config.context import LoadContext
 from radius_voice.config.errors import ConfigError, findings_of, placed
 from radius_voice.config.schema import Settings, UserRules, json_schema, settings_type
 from radius_voice.config.secrets import UnavailableSecret
 from radius_voice.config.section import Diagnostic
-from radius_voice.file_access import READ_ACCESS, WRITE_ACCESS, exposed_directories, exposure
-from radius_voice.files import read_file
+from radius_voice.files.access import READ_ACCESS, WRITE_ACCESS, exposed_directories, exposure
+from radius_voice.files.reading import read_file
 
 MAX_FILE_OCTETS = 1_048_576
 NEED_RESTART = (

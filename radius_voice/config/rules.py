@@ -22,11 +22,11 @@ from radius_voice.config.field_types import Network
 from radius_voice.config.schema import Admin, Audit, Bypass, Client, Policy, Server, Settings, UserRules
 from radius_voice.config.secrets import UnavailableSecret, readable_text
 from radius_voice.config.section import Diagnostic, Section
-from radius_voice.files import unreadable
+from radius_voice.config.strict_yaml import Path as KeyPath
+from radius_voice.config.suggestions import suggestion
+from radius_voice.files.reading import unreadable
 from radius_voice.radius.packet import ROOM_FOR_REPLY
 from radius_voice.resources import shipped
-from radius_voice.strict_yaml import Path as KeyPath
-from radius_voice.suggestions import suggestion
 
 Key = TypeVar("Key")
 Part = TypeVar("Part", bound=Section)

@@ -35,9 +35,9 @@ from radius_voice.config.field_types import (
 from radius_voice.config.limits import Limits
 from radius_voice.config.secrets import Secret
 from radius_voice.config.section import KeyProblem, Section, section, written
+from radius_voice.config.strict_yaml import Path as KeyPath
 from radius_voice.login.code_message import MAX_SPEECH_SECONDS
 from radius_voice.login.policy import PROVIDER_SECONDS
-from radius_voice.strict_yaml import Path as KeyPath
 
 Name: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 HostName: TypeAlias = Annotated[

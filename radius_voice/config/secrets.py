@@ -11,9 +11,9 @@ from pydantic import BaseModel, SecretStr
 
 from radius_voice.config.context import LoadContext
 from radius_voice.config.field_types import Kind, Shape, path_of, text_of
-from radius_voice.file_access import ANY_ACCESS, described
-from radius_voice.files import read_file
-from radius_voice.suggestions import suggestion
+from radius_voice.config.suggestions import suggestion
+from radius_voice.files.access import ANY_ACCESS, described
+from radius_voice.files.reading import read_file
 
 MAX_FILE_OCTETS = 65536
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,254}")

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from radius_voice.strict_yaml import Path as KeyPath
+from radius_voice.config.strict_yaml import Path as KeyPath
 
 Diagnostic: TypeAlias = tuple[KeyPath, str]
 """The path of a value, and a message: the problem and the fix."""

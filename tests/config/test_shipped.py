@@ -12,7 +12,7 @@ import argon2
 import jsonschema
 import pytest
 
-from radius_voice import strict_yaml
+from radius_voice.config import strict_yaml
 from radius_voice.config.errors import nodes_at
 from radius_voice.config.schema import UserRules, json_schema, settings_type
 from radius_voice.delivery.twilio_voice.settings import TwilioVoiceSettings

@@ -4,7 +4,7 @@ import asyncio
 import tempfile
 from pathlib import Path
 
-from radius_voice import strict_yaml
+from radius_voice.config import strict_yaml
 from radius_voice.config.errors import ConfigError
 from radius_voice.delivery.twilio_voice.provider import TwilioVoice
 from radius_voice.http_client import HttpPool, HttpResponse

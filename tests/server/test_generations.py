@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from radius_voice import housekeeping, reload
 from radius_voice.config.load import restart_needed, until_restart
 from radius_voice.events import Reason
 from radius_voice.identity.passwords import CHEAPEST, Hasher, hash_password
@@ -18,9 +17,10 @@ from radius_voice.radius import packet as radius
 from radius_voice.radius.password import hide
 from radius_voice.server.clients import Require
 from radius_voice.server.generation import Rules
-from radius_voice.service import start
+from radius_voice.service import housekeeping, reload
+from radius_voice.service.service import start
+from radius_voice.service.tasks import BackgroundTasks
 from radius_voice.stores.memory import MemoryStore
-from radius_voice.tasks import BackgroundTasks
 from radius_voice.wiring import Shared, build, load, server_rules
 from tests.login.harness import LoginHarness
 from tests.server.test_time import InProcessClient, request

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from radius_voice.bounded import bounded
-from radius_voice.files import open_regular
+from radius_voice.files.reading import open_regular
 from radius_voice.identity.users_file.text import UsersFileError
 
 OTHERS = stat.S_IRWXO

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias, cast
 import yaml
 from msgspec import structs
 
-from radius_voice import strict_yaml
+from radius_voice.config import strict_yaml
 from radius_voice.identity.users_file.text import UserEntry, checked, parse
 from radius_voice.login.names import canonical_name
 from radius_voice.login.phone import Phone

@@ -15,7 +15,7 @@ from argon2.exceptions import Argon2Error
 
 from radius_voice.bounded import FILE_SECONDS, in_daemon_thread
 from radius_voice.events import Reason
-from radius_voice.files import read_file, status_of
+from radius_voice.files.reading import read_file, status_of
 from radius_voice.identity.context import IdentityContext
 from radius_voice.identity.decoys import Decoys, unmatched
 from radius_voice.identity.passwords import DEFAULT, Hasher, Parameters, Turn, outdated, parameters_of, verify

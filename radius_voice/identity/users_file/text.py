@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from radius_voice import strict_yaml
+from radius_voice.config import strict_yaml
+from radius_voice.config.suggestions import showable, suggestion, without_colon
 from radius_voice.identity.passwords import parameters_of
 from radius_voice.login.model import User
 from radius_voice.login.names import canonical_name
 from radius_voice.login.phone import Phone, parse_phone
 from radius_voice.messages import DEFAULT, LANGUAGES, find
-from radius_voice.suggestions import showable, suggestion, without_colon
 
 KEYS = ("password", "phones", "language", "groups", "disabled")
 EXAMPLES = {"phones": '["+14155550123"]', "groups": "[staff]"}

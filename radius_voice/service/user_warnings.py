@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from radius_voice.config.errors import readable
 from radius_voice.config.schema import Policy, Settings
 from radius_voice.config.section import Diagnostic
+from radius_voice.config.suggestions import suggestion
 from radius_voice.login.model import User
 from radius_voice.login.phone import country_of, is_fictional, refusal
 from radius_voice.login.ports import IdentitySource
-from radius_voice.suggestions import suggestion
 from radius_voice.wiring import allowed_numbers
 
 SHOWN = 3

@@ -7,7 +7,7 @@ import yaml
 
 from radius_voice.login.model import User
 from radius_voice.login.phone import Phone
-from radius_voice.user_warnings import user_warnings
+from radius_voice.service.user_warnings import user_warnings
 from radius_voice.wiring import load
 from tests.config.conftest import changed, sample
 

@@ -8,10 +8,10 @@ from contextlib import suppress
 from radius_voice.events import ExpiryRecord
 from radius_voice.login.model import Unavailable
 from radius_voice.login.ports import Store
-from radius_voice.reload import Generations
-from radius_voice.reporting import Reporter
-from radius_voice.tasks import BackgroundTasks
-from radius_voice.users_file_watch import UsersWatch
+from radius_voice.service.reload import Generations
+from radius_voice.service.reporting import Reporter
+from radius_voice.service.tasks import BackgroundTasks
+from radius_voice.service.users_file_watch import UsersWatch
 
 SWEEP_INTERVAL_SECONDS = 2.0
 CALL_POLL_INTERVAL_SECONDS = 2.0

@@ -20,8 +20,8 @@ from radius_voice.http.admin import Admin, Readiness
 from radius_voice.login.model import Unavailable
 from radius_voice.observe.audit import AuditLog
 from radius_voice.observe.merge import MetricsMerger
+from radius_voice.service.workers import WorkerPool
 from radius_voice.wiring import load, open_store, syslog_of
-from radius_voice.workers import WorkerPool
 
 OK = 200
 RESPONSE_SECONDS = 1.0

@@ -12,10 +12,10 @@ from radius_voice.config.errors import ConfigError
 from radius_voice.config.load import Loaded, restart_needed
 from radius_voice.exceptions import message_of
 from radius_voice.observe.metrics import Metrics
-from radius_voice.reporting import Reporter
 from radius_voice.server.server import Server
-from radius_voice.tasks import BackgroundTasks
-from radius_voice.user_warnings import user_warnings
+from radius_voice.service.reporting import Reporter
+from radius_voice.service.tasks import BackgroundTasks
+from radius_voice.service.user_warnings import user_warnings
 from radius_voice.wiring import (
     BuiltGeneration,
     Shared,

@@ -23,7 +23,7 @@ from radius_voice.config.schema import Settings
 from radius_voice.config.secrets import unavailable_in
 from radius_voice.endpoints import ADMIN_LISTEN, LISTEN, cannot_bind, is_privileged, not_bindable, privilege_hint
 from radius_voice.exceptions import message_of
-from radius_voice.file_access import Account, can_act_as, described, has_access
+from radius_voice.files.access import Account, can_act_as, described, has_access
 from radius_voice.operations import STATE_HINT, STATUS
 from radius_voice.wiring import missing_packages, open_store
 

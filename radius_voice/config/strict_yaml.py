@@ -1,6 +1,6 @@
 """A strict subset of YAML without ambiguity, with the line of every value.
 
-Imports only `yaml_syntax` and `words`; every module may import it. Refused are duplicate keys, keys that are not
+Refused are duplicate keys, keys that are not
 strings, anchors, aliases, tags, several documents, and nesting deeper than `DEEPEST`. Plain scalars are `true`,
 `false`, decimal integers and floats, and `null`, `~` or an empty value for null; every other scalar, such as `yes`,
 `on`, `0x10` or `012`, is a string.
@@ -15,8 +15,8 @@ from typing import TypeAlias, cast
 
 import yaml
 
-from radius_voice import yaml_syntax
-from radius_voice.suggestions import showable
+from radius_voice.config import yaml_syntax
+from radius_voice.config.suggestions import showable
 
 Scalar: TypeAlias = "bool | int | float | str | None"
 Value: TypeAlias = "Scalar | list[Value] | dict[str, Value]"

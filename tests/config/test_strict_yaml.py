@@ -2,7 +2,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from radius_voice.strict_yaml import DEEPEST, StrictYamlError, load
+from radius_voice.config.strict_yaml import DEEPEST, StrictYamlError, load
 
 
 def errors_of(text):

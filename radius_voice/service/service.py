@@ -18,20 +18,20 @@ from radius_voice.control import ControlServer, ControlSocket, Request
 from radius_voice.endpoints import ADMIN_LISTEN, LISTEN, cannot_bind
 from radius_voice.events import Observer, OperatorRecord
 from radius_voice.exceptions import message_of
-from radius_voice.housekeeping import Housekeeping
 from radius_voice.http.admin import Admin, Readiness
 from radius_voice.identity.passwords import Hasher
 from radius_voice.login.codes import Keys
 from radius_voice.login.model import Unavailable
 from radius_voice.observe.metrics import Metrics, Readings
-from radius_voice.reload import Generations, Reloader, create_series
-from radius_voice.reporting import Reporter
 from radius_voice.server.recorder import Tap
 from radius_voice.server.server import Server
+from radius_voice.service.housekeeping import Housekeeping
+from radius_voice.service.reload import Generations, Reloader, create_series
+from radius_voice.service.reporting import Reporter
+from radius_voice.service.tasks import BackgroundTasks
+from radius_voice.service.users_file_watch import UsersWatch, warnings_of
 from radius_voice.state import claim, server_key
-from radius_voice.tasks import BackgroundTasks
 from radius_voice.transports.udp import UdpListener, bind
-from radius_voice.users_file_watch import UsersWatch, warnings_of
 from radius_voice.wiring import (
     BuiltGeneration,
     Shared,

@@ -10,7 +10,7 @@ from functools import partial
 from radius_voice.bounded import in_daemon_thread
 from radius_voice.login.model import SourceProblem
 from radius_voice.login.ports import IdentitySource
-from radius_voice.verification_time import slow_verifications
+from radius_voice.service.verification_time import slow_verifications
 
 STILL = "the users read before stay in effect"
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from radius_voice.files import status_of
+from radius_voice.files.reading import status_of
 
 ANY_ACCESS = 0o007
 WRITE_ACCESS = 0o002

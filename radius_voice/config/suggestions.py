@@ -1,4 +1,4 @@
-"""Suggestions for words that are not known. A leaf that every part may import."""
+"""Suggestions for unknown words, and which unknown keys a message may show."""
 
 from __future__ import annotations
 
