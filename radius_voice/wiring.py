@@ -194,16 +194,16 @@ class BuiltGeneration:
 
 
 def build(
-    settings: Settings, shared: Shared, before: BuiltGeneration | None = None, adapters: Adapters = ADAPTERS
+    settings: Settings, shared: Shared, previous: BuiltGeneration | None = None, adapters: Adapters = ADAPTERS
 ) -> BuiltGeneration:
     """The generation that `settings` describe. Raises ValueError or OSError when a file they name cannot be used.
 
-    Identity sources of the generation `before` are kept where their sections are equal: reading 100,000 users again
+    Identity sources of the generation `previous` are kept where their sections are equal: reading 100,000 users again
     takes seconds.
     """
     context = IdentityContext(shared.hasher, shared.warn, shared.key)
     identity = {
-        name: _kept(name, section, before) or identity_source(name, section, context, adapters)
+        name: _reused(name, section, previous) or identity_source(name, section, context, adapters)
         for name, section in settings.identity.items()
     }
     delivery = {name: provider_of(name, section, adapters) for name, section in settings.delivery.providers.items()}
@@ -220,17 +220,17 @@ def build(
             observer=shared.observer,
             now=time.time,
             clock=shared.clock,
-            new_code=_codes_of(settings),
+            new_code=_code_generator(settings),
         )
     )
     return BuiltGeneration(settings, Generation(_clients(settings), flow), flow, delivery, identity)
 
 
-def _kept(name: str, section: IdentitySection, before: BuiltGeneration | None) -> IdentitySource | None:
-    if before is None or section != before.settings.identity.get(name):
+def _reused(name: str, section: IdentitySection, previous: BuiltGeneration | None) -> IdentitySource | None:
+    if previous is None or section != previous.settings.identity.get(name):
         return None
-    before.identity[name].refresh()
-    return before.identity[name]
+    previous.identity[name].refresh()
+    return previous.identity[name]
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -268,9 +268,9 @@ def _reply_encoder(settings: Settings) -> EncodeAttribute:
     rules = (each for policy in settings.policies.values() for _, each in policy.rules_with_paths())
     if not any(each.reply for each in rules):
         return lambda _name, _value: (0, b"")
-    from radius_voice.radius.dictionary import Names  # noqa: PLC0415 - few configurations need it
+    from radius_voice.radius.dictionary import AttributeDictionary  # noqa: PLC0415 - few configurations need it
 
-    return Names(shipped("dictionaries")).encode
+    return AttributeDictionary(shipped("dictionaries")).encode
 
 
 def _policy(name: str, settings: Settings, identity: Mapping[str, IdentitySource], encode: EncodeAttribute) -> Policy:
@@ -326,7 +326,7 @@ def _clients(settings: Settings) -> Clients:
     )
 
 
-def _codes_of(settings: Settings) -> Callable[[int], str]:
+def _code_generator(settings: Settings) -> Callable[[int], str]:
     fixed = [settings.delivery.providers[name].fixed_code for name in settings.delivery.voice]
     code = next((code for code in fixed if code is not None), None)
     return new_code if code is None else lambda _digits: code
@@ -347,7 +347,7 @@ def server_rules(settings: Settings) -> Rules:
     )
 
 
-def waiting_verifications(settings: Settings) -> int:
+def max_queued_verifications(settings: Settings) -> int:
     """How many password verifications may wait: half of what may be in flight, so that the rest stays free for others.
 
     Requests of returning users and responses to challenges then always find a place.
@@ -385,7 +385,8 @@ def announcements(settings: Settings) -> list[str]:
     for name, policy in settings.policies.items():
         if policy.first_factor == NO_FIRST_FACTOR:
             said.append(
-                f"policy {name}: first_factor is none: only the gateway checks passwords, and calls are placed without"
+                f"policy {name}: first_factor is none: only the gateway checks passwords, and this server places calls "
+                "without checking one"
             )
     for name, provider in settings.delivery.providers.items():
         if provider.ANNOUNCEMENT:

@@ -142,7 +142,7 @@ def test_rules_of_a_section_are_reported_with_file_line_and_key_beside_all_other
 
 def test_warnings_of_a_section_are_reported(loaded):
     (warning,) = loaded(configuration(channel=1)).warnings
-    assert warning.endswith("delivery.providers.beep.channel: is used by everyone; another one is quieter")
+    assert warning.endswith("delivery.providers.beep.channel: is used by all users; another one is quieter")
 
 
 def test_a_type_that_the_tables_do_not_have_is_an_error_that_names_those_they_have(loaded):

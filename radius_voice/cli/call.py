@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from radius_voice.login.ports import CallControl, Provider
 
 CODE = "123456"
-RING = 30
-LOOK_EVERY = 1.0
-LOOKS = 180
+RING_TIMEOUT = 30
+POLL_SECONDS = 1.0
+MAX_POLLS = 180
 
 
 @click.command()
@@ -64,8 +64,8 @@ async def _place(provider: Provider, name: str, friendly_name: str, phone: Phone
         Placed,
     )
 
-    order = DeliveryRequest(phone, CodeMessage("en", friendly_name, CODE), RING)
-    answer = await provider.place(order, asyncio.get_running_loop().time() + RING)
+    request = DeliveryRequest(phone, CodeMessage("en", friendly_name, CODE), RING_TIMEOUT)
+    answer = await provider.place(request, asyncio.get_running_loop().time() + RING_TIMEOUT)
     match answer:
         case NotPlaced(detail) | NumberRejected(detail):
             click.echo(f"{name}: not placed: {detail}")
@@ -75,8 +75,8 @@ async def _place(provider: Provider, name: str, friendly_name: str, phone: Phone
             return None
         case Placed(reference):
             click.echo(f"{name}: calling {phone.masked}, call {reference}")
-        case unknown:
-            click.echo(f"{name}: {unknown.detail}; the phone may ring all the same, so nothing is tried again")
+        case indeterminate:
+            click.echo(f"{name}: {indeterminate.detail}; the phone may ring, so no other provider is tried")
             return False
     control = provider.call_control
     if control is None:
@@ -90,7 +90,7 @@ async def _followed(control: CallControl, ref: CallRef) -> bool:
     from radius_voice.login.model import CallStatus, Unavailable
 
     seen = CallStatus.QUEUED
-    for _ in range(LOOKS):
+    for _ in range(MAX_POLLS):
         try:
             status = (await control.progress([ref])).get(ref, seen)
         except Unavailable as problem:
@@ -101,5 +101,5 @@ async def _followed(control: CallControl, ref: CallRef) -> bool:
         seen = status
         if seen.over:
             return seen is CallStatus.COMPLETED
-        await asyncio.sleep(LOOK_EVERY)
+        await asyncio.sleep(POLL_SECONDS)
     return False

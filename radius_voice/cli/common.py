@@ -39,10 +39,10 @@ def loaded(path: Path, *, for_service: bool = False, owner: int | None = None, s
         configuration = load(path, for_service=for_service, owner=owner)
     except ConfigError as problem:
         raise click.ClickException(f"the configuration cannot be used:\n{problem}") from None
-    return at_state(configuration, state)
+    return with_state(configuration, state)
 
 
-def at_state(configuration: Loaded, state: Path | None) -> Loaded:
+def with_state(configuration: Loaded, state: Path | None) -> Loaded:
     """The configuration with another state directory, where one is given."""
     if state is None:
         return configuration

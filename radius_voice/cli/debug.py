@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from radius_voice.events import DiscardRecord, RequestRecord, ResendRecord
 from radius_voice.observe.stream import TextStream
 from radius_voice.radius import packet as radius
-from radius_voice.radius.dictionary import Names, printable, quoted
+from radius_voice.radius.dictionary import AttributeDictionary, printable, quoted
 from radius_voice.radius.packet import MalformedPacket, Packet
 from radius_voice.resources import shipped
 from radius_voice.server.request import Peer
@@ -32,7 +32,7 @@ class Debug:
     def __init__(self, stream: TextStream, now: Callable[[], float]) -> None:
         self._stream = stream
         self._now = now
-        self._names = Names(shipped("dictionaries"))
+        self._names = AttributeDictionary(shipped("dictionaries"))
 
     def received(self, client: str, peer: Peer, octets: bytes) -> None:
         """Print a datagram of a known client, verified or not. Nothing in it is decrypted."""
@@ -79,7 +79,7 @@ def _conclusion(record: RequestRecord | DiscardRecord | ResendRecord) -> str:
         case DiscardRecord():
             return f"discarded, because {record.reason}" + (f" ({record.detail})" if record.detail else "")
         case ResendRecord():
-            return "retransmission, gets the same reply again"
+            return "retransmission, gets the same response again"
 
 
 def _steps(record: RequestRecord | DiscardRecord | ResendRecord) -> Iterator[str]:

@@ -114,12 +114,12 @@ async def _log_in(client: RadiusClient, simulator: Simulator | None) -> bool:
 
     _line("gateway", "Access-Request", f"{USER} and her password")
     reply = await client.request([(radius.USER_NAME, USER.encode())], PASSWORD.encode())
-    said = ""
+    last_speech = ""
     while reply.code == radius.ACCESS_CHALLENGE:
         speech, code = _last_call(simulator)
-        if speech != said:  # every call speaks another code
+        if speech != last_speech:  # every call speaks another code
             _line("phone", "rings and says", f"“{speech}”")
-        said = speech
+        last_speech = speech
         _line("radius-voice", "Access-Challenge", f"“{_text(reply)}”")
         typed = await _typed(code)
         _line("gateway", "Access-Request", "the code")
@@ -152,8 +152,8 @@ async def _typed(code: str) -> str:
     return answer
 
 
-def _line(who: str, what: str, detail: str) -> None:
-    click.echo(f"{who:>14}  {what:<17} {detail}")
+def _line(party: str, event: str, detail: str) -> None:
+    click.echo(f"{party:>14}  {event:<17} {detail}")
 
 
 def _text(reply: Packet) -> str:

@@ -16,7 +16,7 @@ from radius_voice.radius.password import text_of
 from radius_voice.radius_client import NoReply, RadiusClient, Timers
 
 PORT = 1812
-HIGHEST_PORT = 65535
+MAX_PORT = 65535
 
 
 @click.command()
@@ -37,19 +37,19 @@ def login(server: str, user: str, secret: str | None, station: str, timeout: flo
             'for example: RADIUS_SECRET="$(cat FILE)"'
         )
     shared = secret or click.prompt("Shared secret", hide_input=True, err=True)
-    client = RadiusClient(host, port, shared.encode(), Timers(in_all=timeout))
+    client = RadiusClient(host, port, shared.encode(), Timers(total=timeout))
     attributes: list[Attribute] = [(radius.USER_NAME, user.encode()), (32, socket.gethostname().encode()[:253])]
     if station:
         attributes.append((radius.CALLING_STATION_ID, station.encode()))
     password = click.prompt("Password", hide_input=sys.stdin.isatty(), err=True)
-    reply = _asked(client, attributes, password)
+    reply = _exchange(client, attributes, password)
     while reply.code == radius.ACCESS_CHALLENGE:
         state = reply.first(radius.STATE) or b""
         text = text_of(b"".join(reply.every(radius.REPLY_MESSAGE))) or "Answer"
         click.echo("Access-Challenge")
-        typed = click.prompt(_safe(text).rstrip(": "), err=True)
-        reply = _asked(client, [*attributes, (radius.STATE, state)], typed)
-    message = _safe(text_of(b"".join(reply.every(radius.REPLY_MESSAGE))))
+        typed = click.prompt(_printable(text).rstrip(": "), err=True)
+        reply = _exchange(client, [*attributes, (radius.STATE, state)], typed)
+    message = _printable(text_of(b"".join(reply.every(radius.REPLY_MESSAGE))))
     if reply.code == radius.ACCESS_ACCEPT:
         click.echo(f"Access-Accept {message}".rstrip())
     else:
@@ -57,7 +57,7 @@ def login(server: str, user: str, secret: str | None, station: str, timeout: flo
         raise click.exceptions.Exit(1)
 
 
-def _asked(client: RadiusClient, attributes: list[Attribute], password: str) -> Packet:
+def _exchange(client: RadiusClient, attributes: list[Attribute], password: str) -> Packet:
     try:
         return run(client.request(attributes, password.encode()))
     except (NoReply, ValueError) as problem:
@@ -74,11 +74,11 @@ def _address(server: str) -> tuple[str, int]:
             host = str(socket.getaddrinfo(host, None, type=socket.SOCK_DGRAM)[0][4][0])
         except OSError:
             raise click.ClickException(f"{host}: no such host") from None
-    if not 0 < int(port) <= HIGHEST_PORT:
+    if not 0 < int(port) <= MAX_PORT:
         raise click.ClickException(f"{server}: not a port; write HOST or HOST:PORT")
     return host, int(port)
 
 
-def _safe(text: str) -> str:
+def _printable(text: str) -> str:
     """A server's text without what a terminal would obey."""
     return "".join(character if character.isprintable() else " " for character in text)

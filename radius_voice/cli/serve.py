@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from radius_voice.service.workers import WorkerPool
 
 
-def spare_the_collector() -> None:
+def tune_garbage_collector() -> None:
     """Rows and packets hold no cycles: what lives at start is never looked at again, the rest seldom. Saves a tenth."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
 
 
-def allow_descriptors() -> None:
+def raise_descriptor_limit() -> None:
     """Take as many file descriptors as this process may: a burst of calls needs a connection each."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):  # macOS has a ceiling of its own
@@ -46,7 +46,7 @@ def allow_descriptors() -> None:
 def serve(path: Path, debug: bool) -> None:
     """Run the server until SIGTERM; SIGHUP reads the configuration again."""
     configuration = loaded(path, for_service=True)
-    allow_descriptors()
+    raise_descriptor_limit()
     if configuration.settings.server.workers == 1:
         run(_serve(path, configuration, debug, None))
     else:
@@ -97,7 +97,7 @@ async def _serve(path: Path, configuration: Loaded, debug: bool, worker: Worker 
     async def reload() -> None:
         await (await asyncio.shield(started)).reload()
 
-    over = _signalled()
+    stop = _stop_event()
     _at_hangup(reload)
     try:
         started.set_result(
@@ -106,8 +106,8 @@ async def _serve(path: Path, configuration: Loaded, debug: bool, worker: Worker 
     except CannotStart as problem:
         _cannot_start(configuration, str(problem))
         raise SystemExit(1 if worker is None else CANNOT_START) from None
-    spare_the_collector()
-    await over.wait()
+    tune_garbage_collector()
+    await stop.wait()
     await service.stop()
 
 
@@ -121,7 +121,7 @@ async def _watch(path: Path, configuration: Loaded, pool: WorkerPool) -> None:
 
     logger = configure_log(configuration, LineStream(sys.stderr))
     watcher = Watcher(pool, configuration.settings.admin.hosts)
-    over = _signalled()
+    stop = _stop_event()
     endpoint = configuration.settings.admin.listen
     try:
         operator = Operator(path, configuration.settings, pool, Log(logger, time.monotonic))
@@ -136,7 +136,7 @@ async def _watch(path: Path, configuration: Loaded, pool: WorkerPool) -> None:
         raise SystemExit(CANNOT_START) from None
     await operator.start((endpoint.host, port))
     logger.info("metrics of all workers", url=f"http://{endpoint.host}:{port}/metrics")
-    await over.wait()
+    await stop.wait()
     await operator.stop()
     await watcher.stop()
 
@@ -153,12 +153,12 @@ def _at_hangup(reload: Callable[[], Coroutine[Any, Any, None]]) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, start)
 
 
-def _signalled() -> asyncio.Event:
+def _stop_event() -> asyncio.Event:
     """Set at SIGTERM or an interrupt."""
-    over = asyncio.Event()
+    stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, over.set)
-    return over
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
 
 
 def _cannot_start(configuration: Loaded, text: str) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from radius_voice.cli.common import at_state, config_option, loaded, run, state_option
+from radius_voice.cli.common import config_option, loaded, run, state_option, with_state
 from radius_voice.exceptions import message_of
 from radius_voice.files.access import Account, account_named, account_of, owner_ids
 
@@ -58,22 +58,22 @@ def check(path: Path, connect: bool, user: str | None, state: Path | None) -> No
     from radius_voice.service.user_warnings import user_warnings
     from radius_voice.wiring import announcements
 
-    account, configuration, sources, errors = _examined(path, user, state)
+    account, configuration, sources, errors = _load_for_account(path, user, state)
     settings = configuration.settings
     readable = [file for name in sources for file in settings.identity[name].files().values()]
-    found = list(preflight.findings(path, configuration, account, readable))
-    errors += [*_slow(configuration, sources), *(finding.text for finding in found if finding.checked)]
-    of_users = () if errors else configuration.placed(user_warnings(settings, sources))
-    listed = {name: everyone for name, source in sources.items() if (everyone := source.everyone()) is not None}
+    results = list(preflight.check_results(path, configuration, account, readable))
+    errors += [*_slow(configuration, sources), *(result.text for result in results if result.checked)]
+    of_users = () if errors else configuration.located(user_warnings(settings, sources))
+    listed = {name: all_users for name, source in sources.items() if (all_users := source.all_users()) is not None}
     run(_close(sources))
     for warning in (*configuration.warnings, *announcements(settings), *of_users):
         click.echo(f"warning: {warning}", err=True)
-    for finding in found:
-        if not finding.checked:
-            click.echo(f"not checked: {finding.text}", err=True)
+    for result in results:
+        if not result.checked:
+            click.echo(f"not checked: {result.text}", err=True)
     if errors:
         raise click.ClickException("\n".join([f"serve would not start as user {account.name}:", *errors]))
-    _describe(settings, {name: len(everyone) for name, everyone in listed.items()})
+    _describe(settings, {name: len(all_users) for name, all_users in listed.items()})
     click.echo(f"files and directories: as user {account.name} needs them")
     if connect and not run(_connect(settings)):
         raise click.exceptions.Exit(1)
@@ -85,7 +85,7 @@ async def _close(sources: Mapping[str, IdentitySource]) -> None:
         await source.close()
 
 
-def _examined(
+def _load_for_account(
     path: Path, user: str | None, state: Path | None
 ) -> tuple[Account, Loaded, dict[str, IdentitySource], list[str]]:
     """The service's user, the configuration for that user, its identity sources, and the errors in these.
@@ -100,8 +100,8 @@ def _examined(
     configuration: Loaded | None = None
     account, errors = account_of(os.geteuid()), []
     try:
-        account = _account(user, path, at_state(load(path, for_service=False), state))
-        configuration = at_state(load(path, for_service=False, owner=account.uid), state)
+        account = _account(user, path, with_state(load(path, for_service=False), state))
+        configuration = with_state(load(path, for_service=False, owner=account.uid), state)
         sections: Mapping[str, IdentitySection] = configuration.settings.identity
     except ConfigError as problem:
         errors, sections = list(problem.errors), problem.identity
@@ -114,7 +114,7 @@ def _examined(
             errors += str(problem).splitlines()
         except OSError as problem:
             if configuration is not None:  # or else it is among the errors already
-                errors += configuration.placed([_cannot_be_read(name, section, problem)])
+                errors += configuration.located([_cannot_be_read(name, section, problem)])
     hasher.close()
     if configuration is None:
         raise click.ClickException("\n".join(["the configuration cannot be used:", *errors]))

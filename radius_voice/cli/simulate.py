@@ -12,7 +12,7 @@ import click
 from radius_voice.cli.common import run
 
 ACCOUNT = "AC" + "0" * 32
-HIGHEST_PORT = 65535
+MAX_PORT = 65535
 
 
 class Range(click.FloatRange):
@@ -43,7 +43,7 @@ class Range(click.FloatRange):
 def simulate_twilio(listen: str, latency: float, fail_rate: float, account_sid: str, auth_token: str) -> None:
     """Run a Twilio on loopback; GET /simulator/calls tells what phones heard."""
     host, _, port = listen.rpartition(":")
-    if host not in ("127.0.0.1", "[::1]", "localhost") or not port.isdigit() or int(port) > HIGHEST_PORT:
+    if host not in ("127.0.0.1", "[::1]", "localhost") or not port.isdigit() or int(port) > MAX_PORT:
         raise click.BadParameter("write a loopback address and a port, like 127.0.0.1:4010", param_hint="--listen")
     run(_simulate(host.strip("[]"), int(port), latency, fail_rate, account_sid, auth_token))
 

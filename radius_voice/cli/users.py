@@ -72,7 +72,7 @@ def add(path: Path, name: str, phones: tuple[Phone, ...], language: str, groups:
     from radius_voice.identity.users_file.edit import create, edit
     from radius_voice.identity.users_file.text import with_user
 
-    with _explained(path):
+    with _file_errors(path):
         try:
             _read(path, may_be_empty=True)
             password = hashed(asked_password())
@@ -89,10 +89,10 @@ def add(path: Path, name: str, phones: tuple[Phone, ...], language: str, groups:
 @SHOW_PHONES
 def list_(path: Path, show_phones: bool) -> None:
     """List every user of a users file, phone numbers masked: name, phones, language, groups."""
-    with _explained(path):
-        everyone = _read(path).values()
-    for user in (entry.user for entry in everyone):
-        columns = [_one_line(user.name), _written(user.phones, show_phones), user.language, _groups(user)]
+    with _file_errors(path):
+        all_users = _read(path).values()
+    for user in (entry.user for entry in all_users):
+        columns = [_one_line(user.name), _phones_text(user.phones, show_phones), user.language, _groups(user)]
         click.echo("\t".join([*columns, "disabled"] if user.disabled else columns))
 
 
@@ -109,7 +109,7 @@ def show(path: Path, name: str, show_phones: bool) -> None:
     click.echo(
         f"name: {_one_line(user.name)}\n"
         f"password: {f'argon2id {parameters_of(entry.password)}' if entry.password else 'none'}\n"
-        f"phones: {_written(user.phones, show_phones)}\n"
+        f"phones: {_phones_text(user.phones, show_phones)}\n"
         f"language: {user.language}\n"
         f"groups: {_groups(user)}\n"
         f"disabled: {'true' if user.disabled else 'false'}"
@@ -126,7 +126,9 @@ def set_phone(path: Path, name: str, phones: tuple[Phone, ...]) -> None:
 
     user = _entry(path, name).user
     _change(path, partial(with_phones, name=name, phones=phones))
-    click.echo(f"{path}: {user.name} has {'this phone' if len(phones) == 1 else 'these phones'}: {_written(phones)}")
+    click.echo(
+        f"{path}: {user.name} has {'this phone' if len(phones) == 1 else 'these phones'}: {_phones_text(phones)}"
+    )
 
 
 @users.command("set-password")
@@ -224,14 +226,14 @@ def _change(path: Path, change: Callable[[str, str], str]) -> None:
     """Replace the file's text by what a function of `users_entry` makes of it."""
     from radius_voice.identity.users_file.edit import edit
 
-    with _explained(path):
+    with _file_errors(path):
         edit(path, lambda text: change(text, str(path)))
 
 
 def _entry(path: Path, name: str) -> UserEntry:
     from radius_voice.identity.users_file.entry import entry_of
 
-    with _explained(path):
+    with _file_errors(path):
         return entry_of(_read(path), str(path), name)
 
 
@@ -246,7 +248,7 @@ def _read(path: Path, *, may_be_empty: bool = False) -> dict[str, UserEntry]:
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def _file_errors(path: Path) -> Iterator[None]:
     """Turn what goes wrong with the users file into the end of the command."""
     try:
         yield
@@ -256,7 +258,7 @@ def _explained(path: Path) -> Iterator[None]:
         raise click.ClickException(str(problem)) from None
 
 
-def _written(phones: tuple[Phone, ...], in_full: bool = False) -> str:
+def _phones_text(phones: tuple[Phone, ...], in_full: bool = False) -> str:
     return ",".join(phone.e164 if in_full else phone.masked for phone in phones) or "no phone"
 
 

@@ -28,16 +28,16 @@ class LoadContext:
     valid: dict[int, BaseModel] = field(default_factory=dict)
 
 
-def place_of(info: ValidationInfo) -> LoadContext:
+def context_of(info: ValidationInfo) -> LoadContext:
     """Where the file being validated is."""
     return cast("LoadContext", info.context)
 
 
 def _keep(value: Any, validate: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
     section = validate(value)
-    place_of(info).valid[id(value)] = section
+    context_of(info).valid[id(value)] = section
     return section
 
 
-KEPT = WrapValidator(_keep)
+KEEP_VALID = WrapValidator(_keep)
 """For a section: if it is valid, it is kept in `LoadContext.valid`, whatever errors other sections have."""

@@ -36,7 +36,7 @@ SENTENCES = {
 }
 QUOTED = re.compile("'([^']*)'")
 MAPPINGS = ("model_type", "dict_type", "model_attributes_type")
-WITHHELD = "(a key)"
+HIDDEN_KEY = "(a key)"
 READABLE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
@@ -52,7 +52,7 @@ class ConfigError(ValueError):
         super().__init__("\n".join(self.errors))
 
 
-class Withheld(str):
+class HiddenKey(str):
     """A key that a message gives only the line of, because it may be a part of a secret."""
 
     __slots__ = ()
@@ -70,32 +70,32 @@ def dotted(path: KeyPath) -> str:
         if isinstance(step, int):
             written += f"[{step}]"
         else:
-            shown = WITHHELD if isinstance(step, Withheld) or not READABLE.fullmatch(step) else step
+            shown = HIDDEN_KEY if isinstance(step, HiddenKey) or not READABLE.fullmatch(step) else step
             written += f".{shown}" if written else shown
     return written
 
 
-def placed(name: str, lines: Mapping[KeyPath, int], findings: Iterable[Diagnostic]) -> Iterator[str]:
+def located(name: str, lines: Mapping[KeyPath, int], diagnostics: Iterable[Diagnostic]) -> Iterator[str]:
     """Diagnostics as sentences, in the order of their lines. A missing key has the line of its section."""
 
-    def line_of(finding: Diagnostic) -> int:
-        path = finding[0]
+    def line_of(diagnostic: Diagnostic) -> int:
+        path = diagnostic[0]
         return next(lines[path[:length]] for length in range(len(path), -1, -1) if path[:length] in lines)
 
-    for finding in sorted(dict.fromkeys(findings), key=line_of):
-        path, message = finding
-        yield f"{name}:{line_of(finding)}: {dotted(path)}{': ' if path else ''}{message}"
+    for diagnostic in sorted(dict.fromkeys(diagnostics), key=line_of):
+        path, message = diagnostic
+        yield f"{name}:{line_of(diagnostic)}: {dotted(path)}{': ' if path else ''}{message}"
 
 
-def findings_of(error: ValidationError, tree: Any, schema: Mapping[str, Any]) -> Iterator[Diagnostic]:
+def diagnostics_of(error: ValidationError, tree: Any, schema: Mapping[str, Any]) -> Iterator[Diagnostic]:
     """What pydantic found in `tree`, in our words. `schema` is the JSON Schema, for names and examples."""
     for details in error.errors(include_url=False, include_input=False):
-        path, value = _walked(details["loc"], tree)
+        path, value = _resolve(details["loc"], tree)
         match details["type"]:
             case "too_short" if value != ([] if details["ctx"]["field_type"] == "Tuple" else {}):
                 continue  # pydantic does not count invalid items; they have errors already
             case "extra_forbidden":
-                yield _unknown_key(path, _walked(path[:-1], tree)[1], schema)
+                yield _unknown_key(path, _resolve(path[:-1], tree)[1], schema)
             case "missing":
                 yield (*path, str(details["loc"][-1])), SENTENCES["missing"]
             case "union_tag_invalid":
@@ -162,7 +162,7 @@ def _pattern_sentence(location: Sequence[str | int], path: KeyPath, schema: Mapp
     return f"is not written as it must be; write it like {examples[0]}"
 
 
-def _walked(location: Sequence[str | int], tree: Any) -> tuple[KeyPath, Any]:
+def _resolve(location: Sequence[str | int], tree: Any) -> tuple[KeyPath, Any]:
     """The path in `tree` that pydantic means, without the marks of unions, and the value there."""
     path: KeyPath = ()
     for step in location:
@@ -183,9 +183,9 @@ def _unknown_key(path: KeyPath, section: Mapping[str | int, Any], schema: Mappin
         return path, f"belongs to type {' or '.join(others)}, not to {kind}; remove it, or change the type"
     meant = suggestion(str(key), known)
     if value is not None and (first := without_colon(str(key), known)):
-        return (*above, Withheld(key)), f"no colon after '{first}'; write it as {first}: VALUE"
+        return (*above, HiddenKey(key)), f"no colon after '{first}'; write it as {first}: VALUE"
     if not showable(str(key), known):
-        path = (*above, Withheld(key))
+        path = (*above, HiddenKey(key))
     # `{secret: abc,def}` and `{secret:abc}` make a key of a secret, or of half of one.
     if value is None and not (meant and showable(str(key), known)):
         fix = "write KEY: VALUE with a space after the colon, and put a text that holds a comma in quotes"

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from radius_voice.config import rules, strict_yaml
 from radius_voice.config.adapters import SectionTypes
 from radius_voice.config.context import LoadContext
-from radius_voice.config.errors import ConfigError, findings_of, placed
+from radius_voice.config.errors import ConfigError, diagnostics_of, located
 from radius_voice.config.schema import Settings, UserRules, json_schema, settings_type
 from radius_voice.config.secrets import UnavailableSecret
 from radius_voice.config.section import Diagnostic
@@ -41,7 +41,7 @@ NEED_RESTART = (
 class Loaded:
     """Settings, and warnings about them: sentences with file and line.
 
-    `lines` are those of the file `name`, for findings that come later. `secret_files` are the files that secrets
+    `lines` are those of the file `name`, for diagnostics that come later. `secret_files` are the files that secrets
     were read from.
     """
 
@@ -51,9 +51,9 @@ class Loaded:
     name: str
     lines: Mapping[strict_yaml.Path, int] = field(repr=False)
 
-    def placed(self, findings: Iterable[Diagnostic]) -> tuple[str, ...]:
+    def located(self, diagnostics: Iterable[Diagnostic]) -> tuple[str, ...]:
         """Findings about the file as sentences with file, line and key."""
-        return tuple(placed(self.name, self.lines, findings))
+        return tuple(located(self.name, self.lines, diagnostics))
 
 
 def load(
@@ -83,24 +83,24 @@ def load(
     if not isinstance(tree, dict):
         what = "is empty" if tree is None else "is not a mapping of settings"
         raise ConfigError([f"{path}:1: {what}; make a new configuration with: radius-voice init DIRECTORY"])
-    place = LoadContext(Path(os.path.abspath(path)).parent, os.environ if environ is None else environ)  # noqa: PTH100 - a link's own folder counts
+    context = LoadContext(Path(os.path.abspath(path)).parent, os.environ if environ is None else environ)  # noqa: PTH100 - a link's own folder counts
     if not for_service:
-        place.unavailable = UnavailableSecret
-    filled = _filled(tree)
-    settings, findings = _validated(filled, settings_type(sections), place)
-    draft, now = rules.Draft(filled, place.valid), clock()
-    findings += [*rules.errors(draft, now), *_key_file_findings(tree, place, owner)]
-    if for_service or findings:
-        findings += rules.unreadable_files(draft)
-    files = (path, *place.secret_files, *(file for _, section in draft.adapters for file in section.files().values()))
-    exposed = [*_exposed(path, status, tree, place, owner), *exposed_directories(files, owner)]
-    errors = [*exposed, *placed(str(path), lines, findings)]
+        context.unavailable = UnavailableSecret
+    filled = _with_defaults(tree)
+    settings, diagnostics = _validated(filled, settings_type(sections), context)
+    draft, now = rules.Draft(filled, context.valid), clock()
+    diagnostics += [*rules.errors(draft, now), *_key_file_diagnostics(tree, context, owner)]
+    if for_service or diagnostics:
+        diagnostics += rules.unreadable_files(draft)
+    files = (path, *context.secret_files, *(file for _, section in draft.adapters for file in section.files().values()))
+    exposed = [*_exposed(path, status, tree, context, owner), *exposed_directories(files, owner)]
+    errors = [*exposed, *located(str(path), lines, diagnostics)]
     if settings is None or errors:
         raise ConfigError(errors, draft.identity)
     unused = rules.unused_policies(draft, rules.mapping(tree.get("policies")))
-    warnings = [*rules.warnings(draft, now), *unused, *rules.secret_warnings(settings, place.directory)]
-    texts = tuple(placed(str(path), lines, warnings))
-    return Loaded(settings, texts, tuple(dict.fromkeys(place.secret_files)), str(path), lines)
+    warnings = [*rules.warnings(draft, now), *unused, *rules.secret_warnings(settings, context.directory)]
+    texts = tuple(located(str(path), lines, warnings))
+    return Loaded(settings, texts, tuple(dict.fromkeys(context.secret_files)), str(path), lines)
 
 
 def restart_needed(running: Settings, wanted: Settings) -> list[str]:
@@ -141,16 +141,16 @@ def _content_of(path: Path) -> tuple[str, os.stat_result]:
 
 
 def _validated(
-    filled: dict[str, Any], model: type[Settings], place: LoadContext
+    filled: dict[str, Any], model: type[Settings], context: LoadContext
 ) -> tuple[Settings | None, list[Diagnostic]]:
-    """Settings, or None and the errors of single sections. `place` keeps the valid sections."""
+    """Settings, or None and the errors of single sections. `context` keeps the valid sections."""
     try:
-        return model.model_validate(filled, context=place), []
+        return model.model_validate(filled, context=context), []
     except ValidationError as error:
-        return None, list(findings_of(error, filled, json_schema(model)))
+        return None, list(diagnostics_of(error, filled, json_schema(model)))
 
 
-def _filled(tree: dict[str, Any]) -> dict[str, Any]:
+def _with_defaults(tree: dict[str, Any]) -> dict[str, Any]:
     """A copy with sections that are left out, roles where there is one identity source, and all providers in order."""
     filled = {"server": {}, "store": {"type": "sqlite"}, "audit": {}, "admin": {}, **tree}
     identity, delivery, policies = rules.mapping(tree.get("identity")), tree.get("delivery"), tree.get("policies", {})
@@ -186,19 +186,19 @@ def _inherited(own: dict[str, Any], rule: Any) -> Any:
 
 
 def _exposed(
-    path: Path, status: os.stat_result, tree: dict[str, Any], place: LoadContext, owner: int | None
+    path: Path, status: os.stat_result, tree: dict[str, Any], context: LoadContext, owner: int | None
 ) -> Iterator[str]:
     """Why the file cannot be trusted: other users may change it, or read a secret that is written in it."""
     yield from exposure(path, status, WRITE_ACCESS, owner)
-    if place.holds_secret and tree.get("development") is not True:
+    if context.holds_secret and tree.get("development") is not True:
         for problem in exposure(path, status, READ_ACCESS, None):
             yield f"{problem}, or move the secret to a separate file"
 
 
-def _key_file_findings(tree: dict[str, Any], place: LoadContext, owner: int | None) -> Iterator[Diagnostic]:
+def _key_file_diagnostics(tree: dict[str, Any], context: LoadContext, owner: int | None) -> Iterator[Diagnostic]:
     match rules.mapping(tree.get("server")).get("key"):
         case {"file": str(name)}:
-            path = place.directory / name
+            path = context.directory / name
             with suppress(OSError, ValueError):  # a file that cannot be read is reported where it is read
                 for problem in exposure(path, path.stat(), 0, owner):
                     yield ("server", "key"), problem

@@ -25,14 +25,14 @@ from radius_voice.config.section import Diagnostic, Section
 from radius_voice.config.strict_yaml import Path as KeyPath
 from radius_voice.config.suggestions import suggestion
 from radius_voice.files.reading import unreadable
-from radius_voice.radius.packet import ROOM_FOR_REPLY
+from radius_voice.radius.packet import RESERVED_REPLY_OCTETS
 from radius_voice.resources import shipped
 
 Key = TypeVar("Key")
 Part = TypeVar("Part", bound=Section)
 SHORT_SECRET = 16
 SHORT_KEY = 32
-ROOM_FOR_ATTRIBUTES = ROOM_FOR_REPLY - 64
+ROOM_FOR_ATTRIBUTES = RESERVED_REPLY_OCTETS - 64
 """Octets of the attributes of one policy's reply rules, all together; the rest is for the server's own."""
 MAX_BYPASS_SECONDS = 240 * 60
 VARIABLE = re.compile(r"\$\{\w+\}|\$[A-Z][A-Z0-9_]*|\$\(.*\)|%[A-Z][A-Z0-9_]*%|\{\{.*\}\}")
@@ -259,9 +259,9 @@ def _adapters(draft: Draft) -> Iterator[Diagnostic]:
             yield ("clients", name, "address"), f"must be on loopback while there is a provider of type {local[0]}"
 
 
-def _below(path: KeyPath, findings: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
+def _below(path: KeyPath, diagnostics: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
     """Diagnostics of a section, with paths from the root of the file."""
-    for inner, message in findings:
+    for inner, message in diagnostics:
         yield (*path, *inner), message
 
 
@@ -276,7 +276,7 @@ def _client_errors(draft: Draft) -> Iterator[Diagnostic]:
             taken.setdefault(network, name)
         unsigned = client.require_message_authenticator != "yes"
         if unsigned and draft.source_of.get((client.policy, "first_factor")) == "none":
-            message = "must be yes where first_factor is none, or nothing at all would authenticate a request"
+            message = "must be yes where first_factor is none, because otherwise nothing authenticates a request"
             yield (*path, "require_message_authenticator"), message
 
 
@@ -301,9 +301,9 @@ def _references(draft: Draft) -> Iterator[Diagnostic]:
 
 
 def _replies(draft: Draft) -> Iterator[Diagnostic]:
-    from radius_voice.radius.dictionary import Names  # noqa: PLC0415 - needed by few configurations
+    from radius_voice.radius.dictionary import AttributeDictionary  # noqa: PLC0415 - needed by few configurations
 
-    names = Names(shipped("dictionaries"))
+    names = AttributeDictionary(shipped("dictionaries"))
     for above, rules in draft.user_rules:
         path = (*above, "reply")
         octets = 0

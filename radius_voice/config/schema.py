@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, TypeAlias, TypeVar, Union
 from pydantic import Discriminator, Field, Tag, ValidationInfo, create_model, model_validator
 
 from radius_voice.config.adapters import AdapterSection, IdentitySection, ProviderSection, SectionTypes, StoreSection
-from radius_voice.config.context import KEPT, place_of
+from radius_voice.config.context import KEEP_VALID, context_of
 from radius_voice.config.field_types import (
     ATTRIBUTE_VALUE,
     COUNTRIES,
@@ -27,14 +27,14 @@ from radius_voice.config.field_types import (
     Endpoint,
     HostPort,
     Network,
-    OrMany,
+    OneOrMany,
     duration,
     endpoint,
     host_port,
 )
 from radius_voice.config.limits import Limits
 from radius_voice.config.secrets import Secret
-from radius_voice.config.section import KeyProblem, Section, section, written
+from radius_voice.config.section import KeyProblem, Section, file_default, optional_section
 from radius_voice.config.strict_yaml import Path as KeyPath
 from radius_voice.login.code_message import MAX_SPEECH_SECONDS
 from radius_voice.login.policy import PROVIDER_SECONDS
@@ -52,18 +52,18 @@ class Server(Section):
     """The RADIUS server of this node."""
 
     listen: Annotated[tuple[Annotated[Endpoint, endpoint("udp://", 1812)], ...], Field(strict=False, min_length=1)] = (
-        written(["udp://0.0.0.0:1812"])
+        file_default(["udp://0.0.0.0:1812"])
     )
     """Addresses that receive requests: udp://ADDRESS:PORT, IPv6 in brackets."""
-    state: Annotated[Path, PATH] = written("state")
+    state: Annotated[Path, PATH] = file_default("state")
     """The directory of server.key and of data that must survive a restart; by default $STATE_DIRECTORY if set."""
     workers: int = Field(1, ge=1, le=64)
     """The number of processes; more than one needs Linux and a store of type sqlite or redis."""
     key: Secret | None = None
     """The key of the hashes in the store. Required when nodes share a store; otherwise created at the first start."""
-    reject_delay: Annotated[float, duration(0, 5)] = written("1s")
+    reject_delay: Annotated[float, duration(0, 5)] = file_default("1s")
     """How long after its request an Access-Reject is sent."""
-    duplicate_window: Annotated[float, duration(5, 30)] = written("10s")
+    duplicate_window: Annotated[float, duration(5, 30)] = file_default("10s")
     """How long a response is kept for retransmissions of its request."""
     max_concurrent: int = Field(256, ge=1, le=65536)
     """How many requests are processed at once."""
@@ -76,18 +76,18 @@ class Server(Section):
     @classmethod
     def _state_of_systemd(cls, data: Any, info: ValidationInfo) -> Any:
         # systemd separates several directories by colons; the first is the unit's own.
-        directory = place_of(info).environment.get("STATE_DIRECTORY", "").split(":")[0]
+        directory = context_of(info).environment.get("STATE_DIRECTORY", "").split(":")[0]
         return {"state": directory, **data} if directory and isinstance(data, dict) else data
 
 
 class Client(Section):
     """A gateway, or several that share a secret."""
 
-    address: Annotated[tuple[Annotated[Network, NETWORK], ...], Field(strict=False, min_length=1), OrMany()] = Field(
+    address: Annotated[tuple[Annotated[Network, NETWORK], ...], Field(strict=False, min_length=1), OneOrMany()] = Field(
         ..., examples=[["192.0.2.10", "198.51.100.0/24"]]
     )
     """An address, a network, or a list of them; the longest prefix applies."""
-    secret: Annotated[tuple[Secret, ...], Field(strict=False, min_length=1, max_length=2), OrMany()] = Field(
+    secret: Annotated[tuple[Secret, ...], Field(strict=False, min_length=1, max_length=2), OneOrMany()] = Field(
         ..., examples=[[{"file": "old.secret"}, {"file": "new.secret"}]]
     )
     """The shared secret; a list of two while it is being changed."""
@@ -95,7 +95,7 @@ class Client(Section):
     """Whether requests must have a Message-Authenticator (CVE-2024-3596); auto: from addresses that have sent one."""
     policy: str = "default"
     """The policy for users of this client."""
-    response_timeout: Annotated[float, duration(0.2, 60)] = written("2.5s")
+    response_timeout: Annotated[float, duration(0.2, 60)] = file_default("2.5s")
     """The challenge is sent within this time; keep it below the gateway's timeout."""
 
 
@@ -104,15 +104,15 @@ class Challenge(Section):
 
     digits: int = Field(6, ge=4, le=10)
     """Number of digits of a code."""
-    code_lifetime: Annotated[float, duration(30, 600)] = written("2m")
+    code_lifetime: Annotated[float, duration(30, 600)] = file_default("2m")
     """How long a code is valid after the call is answered."""
     attempts: int = Field(3, ge=1, le=10)
     """How many codes may be entered in one login."""
     redials: int = Field(2, ge=0, le=5)
     """How many more calls a user may request in one login."""
-    ring_timeout: Annotated[float, duration(10, 120)] = written("30s")
+    ring_timeout: Annotated[float, duration(10, 120)] = file_default("30s")
     """How long the phone rings."""
-    session_timeout: Annotated[float, duration(40, 3600)] = written("6m")
+    session_timeout: Annotated[float, duration(40, 3600)] = file_default("6m")
     """The longest duration of a login; at least ring_timeout plus code_lifetime, and ring_timeout plus 110s."""
 
     @model_validator(mode="after")
@@ -162,11 +162,11 @@ def _word_or_mapping(value: Any) -> str:
 class UserRules(Section):
     """The rules of a policy that hold once the user is known."""
 
-    challenge: Challenge = section()
+    challenge: Challenge = optional_section()
     """The code, and the calls that deliver it."""
-    countries: Annotated[frozenset[str] | None, COUNTRIES] = written("any")
+    countries: Annotated[frozenset[str] | None, COUNTRIES] = file_default("any")
     """Countries that may be called."""
-    allow_numbers: Annotated[tuple[Annotated[str, NUMBER_PREFIX], ...], Field(strict=False)] = written(
+    allow_numbers: Annotated[tuple[Annotated[str, NUMBER_PREFIX], ...], Field(strict=False)] = file_default(
         [], examples=[["+4915", "+12025550123"]]
     )
     """Numbers and prefixes that may be called whatever their type and country."""
@@ -174,7 +174,9 @@ class UserRules(Section):
         Annotated[Literal["reject"], Tag("word")] | Annotated[Bypass, Tag("mapping")], Discriminator(_word_or_mapping)
     ] = "reject"
     """What the gateway gets when no provider can place the call."""
-    reply: Annotated[tuple[ReplyRule, ...], Field(strict=False)] = written([], examples=[[{"set": {"Class": "VPN"}}]])
+    reply: Annotated[tuple[ReplyRule, ...], Field(strict=False)] = file_default(
+        [], examples=[[{"set": {"Class": "VPN"}}]]
+    )
     """Attributes that an Access-Accept carries."""
 
 
@@ -202,7 +204,7 @@ class Policy(UserRules):
     """The identity source of users and their phones."""
     on_unavailable: Literal["no_response", "reject"] = "no_response"
     """What the gateway gets while an identity source or the store is unavailable."""
-    group_rules: Annotated[tuple[GroupRule, ...], Field(strict=False)] = written(
+    group_rules: Annotated[tuple[GroupRule, ...], Field(strict=False)] = file_default(
         [], examples=[[{"when": {"group": "contractors"}, "countries": ["US"]}]]
     )
     """Other rules for members of groups; the first one that applies to a user replaces those of the policy."""
@@ -243,7 +245,7 @@ class Syslog(Section):
 class Audit(Section):
     """The audit log: every decision and its reason."""
 
-    path: Annotated[Path | None, PATH_OR_STDOUT] = written("audit.jsonl")
+    path: Annotated[Path | None, PATH_OR_STDOUT] = file_default("audit.jsonl")
     """The path, relative to this file; - is standard output (None once loaded)."""
     syslog: Syslog | None = None
     """A syslog server that receives a copy."""
@@ -252,9 +254,9 @@ class Audit(Section):
 class Admin(Section):
     """Metrics and health."""
 
-    listen: Annotated[Endpoint, endpoint("", 9812)] = written("127.0.0.1:9812")
+    listen: Annotated[Endpoint, endpoint("", 9812)] = file_default("127.0.0.1:9812")
     """The address of /metrics, /healthz and /readyz: ADDRESS:PORT."""
-    hosts: Annotated[tuple[HostName, ...], Field(strict=False)] = written([])
+    hosts: Annotated[tuple[HostName, ...], Field(strict=False)] = file_default([])
     """Host names that requests may use, besides IP addresses and localhost."""
 
 
@@ -272,25 +274,25 @@ class Settings(Section):
 
     development: bool = False
     """Allows settings that are unsafe in production: providers on loopback, a fixed code, port 0."""
-    server: Annotated[Server, KEPT] = section()
+    server: Annotated[Server, KEEP_VALID] = optional_section()
     """The RADIUS server of this node."""
-    clients: dict[Name, Annotated[Client, KEPT]] = Field(min_length=1)
+    clients: dict[Name, Annotated[Client, KEEP_VALID]] = Field(min_length=1)
     """The gateways that may send requests."""
     identity: dict[Name, IdentitySection] = Field(min_length=1)
     """The sources of users: passwords, phones, or both."""
-    policies: dict[Name, Annotated[Policy, KEPT]] = Field(default_factory=dict)
+    policies: dict[Name, Annotated[Policy, KEEP_VALID]] = Field(default_factory=dict)
     """How users log in; with one identity source, the policy default exists even if it is not written."""
     delivery: Delivery
     """How codes are delivered to phones."""
-    limits: Limits = section()
+    limits: Limits = optional_section()
     """Rate limits."""
-    store: StoreSection = written({"type": "sqlite"})
+    store: StoreSection = file_default({"type": "sqlite"})
     """Where logins and limits are kept."""
-    audit: Annotated[Audit, KEPT] = section()
+    audit: Annotated[Audit, KEEP_VALID] = optional_section()
     """The audit log: every decision and its reason."""
-    admin: Annotated[Admin, KEPT] = section()
+    admin: Annotated[Admin, KEEP_VALID] = optional_section()
     """Metrics and health."""
-    log: Log = section()
+    log: Log = optional_section()
     """The log on standard error."""
 
 
@@ -309,7 +311,7 @@ def settings_type(sections: SectionTypes) -> type[Settings]:
 def _one_of(sections: Sequence[type[AdapterSection]]) -> Any:
     """The type of a section that is one of several, chosen by its `type`."""
     union: Any = Union[tuple(sections)]  # noqa: UP007 - the members are known at run time only
-    return Annotated[union, Discriminator("type"), KEPT] if len(sections) > 1 else Annotated[union, KEPT]
+    return Annotated[union, Discriminator("type"), KEEP_VALID] if len(sections) > 1 else Annotated[union, KEEP_VALID]
 
 
 def _with(model: type[Model], **types: Any) -> type[Model]:

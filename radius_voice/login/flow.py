@@ -114,10 +114,10 @@ class LoginFlow:
             case _:
                 pass
         user = await self._user_of(request, policy, checked)
-        obstacle = _obstacle(policy.rules_of(policy.group_of(user)) if user else policy.rules, user)
-        if user is None or obstacle is not None:
+        reject_reason = _reject_reason(policy.rules_of(policy.group_of(user)) if user else policy.rules, user)
+        if user is None or reject_reason is not None:
             await self._first_factor.record_rejected(checked, checked.refund.take())
-            return decisions.rejected(obstacle or Reason.UNKNOWN_USER, user.name if user else "")
+            return decisions.rejected(reject_reason or Reason.UNKNOWN_USER, user.name if user else "")
         return await self._open_or_join(request, policy, user, checked, trace)
 
     async def _user_of(self, request: AuthRequest, policy: Policy, checked: Checked) -> User | None:
@@ -303,12 +303,12 @@ class LoginFlow:
         user_id = policy.user_id(session.user_key)
         user = None if user_id is None else await policy.directory.get(user_id, deadline)
         rules = policy.rules_of(session.group)
-        obstacle = _obstacle(rules, user)
+        reason = _reject_reason(rules, user)
         phones = () if user is None else rules.phones_of(user)
-        if obstacle is None and session.delivery.phone not in phones:
-            obstacle = Reason.PHONE_CHANGED
-        if user is None or obstacle is not None:
-            return UserChanged(response.state, response.answer, obstacle or Reason.UNKNOWN_USER)
+        if reason is None and session.delivery.phone not in phones:
+            reason = Reason.PHONE_CHANGED
+        if user is None or reason is not None:
+            return UserChanged(response.state, response.answer, reason or Reason.UNKNOWN_USER)
         if response.phone is None:
             return response
         allowed = response.phone < len(session.phones) and session.phones[response.phone] in phones
@@ -320,7 +320,7 @@ def _typed(request: AuthRequest) -> str:
     return request.credentials.text
 
 
-def _obstacle(rules: UserRules, user: User | None) -> Reason | None:
+def _reject_reason(rules: UserRules, user: User | None) -> Reason | None:
     """Why this user may not log in, or None."""
     if user is None:
         return Reason.UNKNOWN_USER

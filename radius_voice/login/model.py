@@ -21,7 +21,7 @@ ReplyAttribute: TypeAlias = tuple[int, bytes]
 """An encoded attribute of a response: its type and its value."""
 
 SessionKey: TypeAlias = bytes
-"""Names a session: a keyed hash of client entry and user. It leads every State issued for the session."""
+"""Identifies a session: a keyed hash of client entry and user. Every State of the session holds it."""
 
 
 class PapPassword(Struct, frozen=True):

@@ -36,7 +36,7 @@ REFUSED_PREFIXES = {
 """What libphonenumber's data miss or do not refuse, and the numbering plan that says it."""
 FICTIONAL = re.compile(r"\+1[2-9]\d\d55501\d\d|\+442079460\d{3}")
 """Numbers for films and documentation, which ring no phone: 555-0100 to 555-0199 (NANPA), 020 7946 0xxx (Ofcom)."""
-WRITTEN = re.compile(r"[+\uff0b]?[\d\s().\u2010-\u2015/-]+")
+NUMBER_SYNTAX = re.compile(r"[+\uff0b]?[\d\s().\u2010-\u2015/-]+")
 
 
 NOT_A_NUMBER = "not a phone number; write it as +, country code and number, like +14155550123"
@@ -74,7 +74,7 @@ def parse_phone(text: str, default_region: str | None = None) -> Phone:
         raise ValueError(NOT_A_NUMBER) from None
     if number.extension is not None:
         raise ValueError("an extension cannot be called; write the number without it, or another number")
-    if not WRITTEN.fullmatch(text.strip()):  # libphonenumber leaves out what it does not need
+    if not NUMBER_SYNTAX.fullmatch(text.strip()):  # libphonenumber leaves out what it does not need
         raise ValueError(NOT_A_NUMBER)
     if not phonenumbers.is_possible_number(number):
         raise ValueError("a phone number of impossible length; write it as +, country code and number")

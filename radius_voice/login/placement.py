@@ -52,14 +52,14 @@ async def place_call(
 
     `deadline` is monotonic seconds.
     """
-    ended = await _through_providers(delivery, providers, report, deadline)
+    placement = await _through_providers(delivery, providers, report, deadline)
     for phone in (other for other in phones if other != delivery.phone):
-        if ended.result is not CallResult.NUMBER_REJECTED:
+        if placement.result is not CallResult.NUMBER_REJECTED:
             break
         if await may_call(phone):
             placement = await _through_providers(replace(delivery, phone=phone), providers, report, deadline)
-            ended = replace(placement, refused=True)
-    return ended
+            placement = replace(placement, refused=True)
+    return placement
 
 
 async def _through_providers(

@@ -61,7 +61,7 @@ class IdentitySource(FirstFactor, Directory, Protocol):
 
     `location` is where its users are kept, for messages. `problem` is why the users read before stay in effect, None if
     there is no problem. `refresh` reads what has changed; it may block for seconds, and raises ValueError or OSError.
-    `everyone` are all users as last read, None if the source cannot list them; `without_password` are those of them
+    `all_users` are all users as last read, None if the source cannot list them; `without_password` are those of them
     that have none. `close` may be called twice.
     """
 
@@ -73,7 +73,7 @@ class IdentitySource(FirstFactor, Directory, Protocol):
 
     def refresh(self) -> None: ...
 
-    def everyone(self) -> Sequence[User] | None: ...
+    def all_users(self) -> Sequence[User] | None: ...
 
     def without_password(self) -> Sequence[User]: ...
 

@@ -59,7 +59,7 @@ def storage_key(operation: LimitOperation) -> str:
     return f"{operation.subject}:{operation.limit.name}"
 
 
-def left_of(tat: float, limit: Limit, now: float) -> int:
+def remaining(tat: float, limit: Limit, now: float) -> int:
     """How many uses are left of a limit whose stored time is `tat`."""
     interval = limit.period / limit.burst
     base = now if tat - now > limit.period + interval else max(tat, now)
@@ -147,6 +147,6 @@ def _operations(
     return tuple([LimitOperation(limit, subject, action) for limit, subject in named if subject])
 
 
-def acting(action: LimitAction, operations: Iterable[LimitOperation]) -> tuple[LimitOperation, ...]:
+def with_action(action: LimitAction, operations: Iterable[LimitOperation]) -> tuple[LimitOperation, ...]:
     """The same limits and subjects, touched in another way."""
     return tuple(LimitOperation(operation.limit, operation.subject, action) for operation in operations)

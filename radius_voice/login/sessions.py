@@ -20,7 +20,7 @@ from radius_voice.login.model import (
     Unavailable,
 )
 from radius_voice.login.ports import Store
-from radius_voice.login.rate_limits import Limits, acting, subjects_of
+from radius_voice.login.rate_limits import Limits, subjects_of, with_action
 from radius_voice.login.state_machine import step
 
 MAX_CAS_RETRIES = 16
@@ -86,7 +86,7 @@ class Sessions:
             case Charge.CALL:
                 return (*limits.for_code(subjects, LimitAction.CHECK), *limits.for_call(subjects))
             case Charge.CALL_REFUND:
-                return acting(LimitAction.REFUND, limits.for_call(subjects))
+                return with_action(LimitAction.REFUND, limits.for_call(subjects))
             case Charge.WRONG_CODE:
                 return limits.for_code(subjects)
             case _:  # CORRECT_CODE

@@ -38,8 +38,8 @@ class NonBlockingWriter:
 
     def __init__(self, descriptor: int) -> None:
         self._send, self.close = _opened(descriptor)
-        self._room = select.poll()
-        self._room.register(descriptor, select.POLLOUT)
+        self._poll = select.poll()
+        self._poll.register(descriptor, select.POLLOUT)
         self._stuck = False
 
     def write(self, data: bytes) -> int:
@@ -54,7 +54,7 @@ class NonBlockingWriter:
                 self._stuck = left <= 0
                 if self._stuck:
                     break
-                self._room.poll(left * MILLISECONDS)
+                self._poll.poll(left * MILLISECONDS)
             except OSError:
                 if not written:
                     raise

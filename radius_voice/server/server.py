@@ -52,9 +52,9 @@ class Server:
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
-    def in_flight(self) -> int:
+    def in_progress(self) -> int:
         """Number of requests being processed, including those whose reject is delayed."""
-        return self._admission.in_flight + self._responses.delayed
+        return self._admission.in_progress + self._responses.delayed
 
     def use(self, generation: Generation, rules: Rules) -> None:
         """Use this configuration from the next packet on. Requests in flight are completed with the previous one."""
@@ -62,7 +62,7 @@ class Server:
         self._rules = rules
         self._duplicates.window = rules.duplicate_window
         self._responses.reject_delay = rules.reject_delay
-        self._admission.allow(rules.max_concurrent, rules.max_queued)
+        self._admission.set_limits(rules.max_concurrent, rules.max_queued)
 
     async def drain(self) -> None:
         """Wait until every accepted request is completed and every delayed reject is sent."""

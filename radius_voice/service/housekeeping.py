@@ -1,4 +1,4 @@
-"""What the service does in the background while it runs."""
+"""The repeated work of the running service."""
 
 from __future__ import annotations
 
@@ -8,48 +8,48 @@ from contextlib import suppress
 from radius_voice.events import ExpiryRecord
 from radius_voice.login.model import Unavailable
 from radius_voice.login.ports import Store
+from radius_voice.service.identity_watch import IdentityWatch
 from radius_voice.service.reload import Generations
 from radius_voice.service.reporting import Reporter
 from radius_voice.service.tasks import BackgroundTasks
-from radius_voice.service.users_file_watch import UsersWatch
 
 SWEEP_INTERVAL_SECONDS = 2.0
 CALL_POLL_INTERVAL_SECONDS = 2.0
-USERS_FILE_CHECK_SECONDS = 2.0
+IDENTITY_CHECK_INTERVAL_SECONDS = 2.0
 
 
 class Housekeeping:
-    """Removes expired sessions, follows calls and reads changed users files. `open_sessions` is as `count` found it."""
+    """Removes expired sessions, polls calls and refreshes identity sources. `open_sessions` is the latest count."""
 
-    def __init__(self, store: Store, generations: Generations, reporter: Reporter, users: UsersWatch) -> None:
+    def __init__(self, store: Store, generations: Generations, reporter: Reporter, watch: IdentityWatch) -> None:
         self._store = store
         self._generations = generations
         self._reporter = reporter
-        self._users = users
+        self._identity_watch = watch
         self.open_sessions = 0
 
     def start(self, tasks: BackgroundTasks) -> None:
         """Repeat everything until the tasks are cancelled."""
-        tasks.repeat(SWEEP_INTERVAL_SECONDS, self._tidy)
-        tasks.repeat(CALL_POLL_INTERVAL_SECONDS, self._follow)
-        tasks.repeat(USERS_FILE_CHECK_SECONDS, self._watch_users)
+        tasks.repeat(SWEEP_INTERVAL_SECONDS, self._sweep)
+        tasks.repeat(CALL_POLL_INTERVAL_SECONDS, self._poll_calls)
+        tasks.repeat(IDENTITY_CHECK_INTERVAL_SECONDS, self._check_identity_sources)
 
     async def count(self) -> None:
-        """Count the open logins; the count stays as it is while the store is unavailable."""
+        """Count the open sessions; while the store is unavailable, the last count stays."""
         with suppress(Unavailable):
             self.open_sessions = await self._store.open_sessions()
 
-    async def _tidy(self) -> None:
+    async def _sweep(self) -> None:
         self._reporter.write_due()
         expired = await self._store.sweep()
         if expired:
             self._reporter(ExpiryRecord(time.time(), expired))
 
-    async def _follow(self) -> None:
+    async def _poll_calls(self) -> None:
         for built in list(self._generations):
             await built.flow.follower.poll()
 
-    async def _watch_users(self) -> None:
+    async def _check_identity_sources(self) -> None:
         clients = self._generations.newest.settings.clients
         response_timeout = {name: client.response_timeout for name, client in clients.items()}
-        await self._users.look([built.identity for built in self._generations], response_timeout)
+        await self._identity_watch.check([built.identity for built in self._generations], response_timeout)

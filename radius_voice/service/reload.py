@@ -22,8 +22,8 @@ from radius_voice.wiring import (
     announcements,
     build,
     load,
+    max_queued_verifications,
     server_rules,
-    waiting_verifications,
 )
 
 RETIRE_INTERVAL_SECONDS = 2.0
@@ -102,7 +102,7 @@ class Reloader:
             await self._reload()
 
     def announce(self, loaded: Loaded, built: BuiltGeneration) -> None:
-        """Report the warnings about a configuration that has come into effect, and begin to check its users."""
+        """Report the warnings about the configuration that is now in effect, and start to check its users."""
         for warning in (*loaded.warnings, *announcements(loaded.settings)):
             self._reporter.report("warning", warning)
         if self._check_users:
@@ -129,13 +129,13 @@ class Reloader:
         create_series(self._metrics, built)
         self._generations.add(built)
         self._server.use(built.generation, server_rules(loaded.settings))
-        self._shared.hasher.allow(waiting_verifications(loaded.settings))
+        self._shared.hasher.set_max_queued(max_queued_verifications(loaded.settings))
         self.announce(loaded, built)
 
     async def _warn_of_users(self, loaded: Loaded, built: BuiltGeneration) -> None:
         """Report problems of users. In a thread: many users take seconds, and logins continue meanwhile."""
         find = partial(user_warnings, loaded.settings, built.identity)
-        for warning in await in_daemon_thread(lambda: loaded.placed(find())):
+        for warning in await in_daemon_thread(lambda: loaded.located(find())):
             self._reporter.report("warning", warning)
 
     async def _retire(self, old: BuiltGeneration) -> None:

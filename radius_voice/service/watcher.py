@@ -106,8 +106,8 @@ class Operator:
         user = operations.UserName.of(request)
         try:
             store = open_store(self._settings)
-            async with operations.opened(self._settings, store, user, self._record, request.uid) as dependencies:
-                return await operations.answer(request, dependencies)
+            async with operations.open_context(self._settings, store, user, self._record, request.uid) as context:
+                return await operations.respond(request, context)
         except (Unavailable, ValueError, OSError) as problem:
             return {"error": message_of(problem)}
 
@@ -153,7 +153,7 @@ def readiness_of(responses: Mapping[int, tuple[int, str]], workers: int) -> Read
     development = False
     for number in range(workers):
         if number not in responses:
-            parts[f"worker {number}"] = "does not answer"
+            parts[f"worker {number}"] = "does not respond"
             continue
         worker = json.loads(responses[number][1])
         development = development or worker["development"]

@@ -284,7 +284,7 @@ def test_a_provider_without_calls_has_no_account_to_test_and_places_no_call(tmp_
         ("+15005550010", "twilio: busy"),
         ("+15005550003", "twilio: not placed: 21215: country not enabled"),
         ("+15005550020", "no provider placed the call"),
-        ("+15005550034", "the phone may ring all the same"),
+        ("+15005550034", "the phone may ring, so no other"),
     ],
 )
 def test_call_follows_a_call_to_its_end_and_fails_without_an_answer(write, number, message):
@@ -318,7 +318,7 @@ def test_a_demo_refuses_the_numbers_that_call_refuses(number, message):
 
 def test_call_warns_of_a_number_reserved_for_fiction(write):
     result = run("call", "--config", write(simulator=NOWHERE), "+14155550123")
-    assert "warning: +14*******23 is reserved for fiction and rings nobody" in result.stderr
+    assert "warning: +14*******23 is reserved for fiction and rings no phone" in result.stderr
 
 
 def test_call_accepts_a_number_that_a_policy_allows(write):
@@ -397,7 +397,10 @@ def test_login_without_a_response_lists_possible_causes(server, user):
     where = f"127.0.0.1:{server.ports[0]}"
     result = run("login", where, user.name, "--secret", "another secret", "--timeout", "0.3", typed="x\n")
     assert 1 == result.exit_code
-    assert f"no answer from 127.0.0.1 port {server.ports[0]}: not running there, another secret" in result.stderr
+    assert (
+        f"no response from 127.0.0.1 port {server.ports[0]}: the server is not running, has another secret"
+        in result.stderr
+    )
     assert "another secret than" not in result.output
 
 

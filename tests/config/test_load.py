@@ -71,7 +71,7 @@ def test_all_errors_are_reported_at_once_in_the_order_of_lines(file):
         ("- a\n", "1: is not a mapping of settings"),
         ("just text", "1: is not a mapping of settings"),
         (b"clients:\n  caf\xe9: 1\n", "2: is not UTF-8"),
-        ("clients: {}\nclients: {}\n", "2: 'clients' stands twice, first in line 1"),
+        ("clients: {}\nclients: {}\n", "2: 'clients' is listed twice, first in line 1"),
         ("a: &x [1]\nb: *x\n", "anchors (&name) are not allowed"),
         ("a: " + "[" * 100_000, "nested too deeply"),
         ("a: !!python/object:os.system x", "tags (!name) are not allowed"),

@@ -20,7 +20,7 @@ from radius_voice.login.model import (
 )
 from radius_voice.login.phone import Phone
 from radius_voice.radius import packet as radius
-from radius_voice.radius.password import MalformedPassword, hide, reveal, text_of
+from radius_voice.radius.password import MalformedPassword, decrypt_password, encrypt_password, text_of
 from radius_voice.resources import shipped
 from radius_voice.twilio_client import TwilioAccount
 from radius_voice.wiring import load
@@ -56,10 +56,10 @@ def password(octets):
     """Hidden octets are a password or malformed, and hiding it again gives the same octets."""
     secret, hidden = octets[:4], octets[4:]
     try:
-        revealed = reveal(hidden, secret, AUTHENTICATOR)
+        revealed = decrypt_password(hidden, secret, AUTHENTICATOR)
     except MalformedPassword:
         return
-    assert hidden.startswith(hide(revealed, secret, AUTHENTICATOR)[: len(revealed)])
+    assert hidden.startswith(encrypt_password(revealed, secret, AUTHENTICATOR)[: len(revealed)])
     text_of(revealed)
 
 
@@ -131,7 +131,7 @@ SEEDS = {
         radius.encode_request(1, 7, AUTHENTICATOR, SIGNED, SECRET),
         radius.encode_request(12, 7, bytes(16), [], b"x"),
     ],
-    password: [b"key!" + hide(b"correct horse", b"key!", AUTHENTICATOR), bytes(132)],
+    password: [b"key!" + encrypt_password(b"correct horse", b"key!", AUTHENTICATOR), bytes(132)],
     yaml: [b"a: {b: [1, 2.5, 'x', ~]}\nc: >\n  text\n"],
     configuration: [
         (shipped("config") / name).read_bytes() for name in ("minimal.yaml", "demo.yaml", "radius-voice.yaml")

@@ -254,7 +254,7 @@ async def test_returning_users_are_verified_first_and_the_others_round_robin(has
 
 async def test_a_reload_can_reduce_the_queue(hashers, gate):
     hasher = hashers(threads=1, check=behind(gate))
-    hasher.allow(0)
+    hasher.set_max_queued(0)
     running = await started(hasher.verify(HASH, "arctangent", now() + 30))
     with pytest.raises(Unavailable, match="0 verifications wait already"):
         await hasher.verify(HASH, "arctangent", now() + 30)

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from twilio.base.exceptions import TwilioException
 from twilio.twiml.voice_response import VoiceResponse
 
-from radius_voice.config.secrets import revealed
+from radius_voice.config.secrets import secret_text
 from radius_voice.delivery.twilio_voice.settings import TwilioVoiceSettings
 from radius_voice.http_client import HttpPool, NotSent, SentUnknown
 from radius_voice.login.code_message import MAX_SPEECH_SECONDS, TIMES_SPOKEN, Say, lines
@@ -97,7 +97,7 @@ def create(name: str, settings: TwilioVoiceSettings) -> TwilioVoice:
     """The provider `name` that `settings` describe. Raises ValueError when this process cannot read its credentials."""
     secrets = {"auth_token": settings.auth_token, "api_secret": settings.api_secret}
     (password,) = (
-        revealed(secret, f"delivery.providers.{name}.{key}") for key, secret in secrets.items() if secret is not None
+        secret_text(secret, f"delivery.providers.{name}.{key}") for key, secret in secrets.items() if secret is not None
     )
     pool = HttpPool(
         connect_timeout=settings.connect_timeout,
@@ -202,8 +202,8 @@ class TwilioVoice:
         except TwilioException as error:
             return _refusal(*status_and_code(error))
         except Exception:  # noqa: BLE001  # Twilio accepted the call: if its response cannot be read, the phone may ring
-            return Indeterminate("answer not understood")
-        return Placed(call.sid) if _is_sid(call.sid) else Indeterminate("answer names no call")
+            return Indeterminate("response not understood")
+        return Placed(call.sid) if _is_sid(call.sid) else Indeterminate("response names no call")
 
     async def _account_checks(self) -> list[AccountCheck]:
         if self._account.by_api_key:
@@ -252,7 +252,7 @@ class TwilioVoice:
                 return None
             raise Unavailable(self.name, _refusal(status, code).detail) from None
         except (ValueError, TypeError, AttributeError, LookupError, RecursionError):
-            raise Unavailable(self.name, "answer not understood") from None
+            raise Unavailable(self.name, "response not understood") from None
 
     def _twiml(self, message: CodeMessage) -> str:
         key = (messages_for(message.language).language, message.friendly_name, len(message.code))
