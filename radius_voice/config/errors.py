@@ -19,7 +19,7 @@ from radius_voice.config.suggestions import showable, suggestion, without_colon
 SENTENCES = {
     "missing": "is missing; add it",
     "string_type": "must be text",
-    "string_unicode": "holds half a character (a surrogate); write the whole one",
+    "string_unicode": "holds a lone surrogate, which is not a character; remove it",
     "int_type": "must be a whole number{quotes}",
     "int_from_float": "must be a whole number",
     "bool_type": "must be true or false{quotes}",
@@ -41,7 +41,7 @@ READABLE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 class ConfigError(ValueError):
-    """A file that cannot be used. `errors` are whole sentences with file and line, one for each thing to fix.
+    """A file that cannot be used. `errors` are sentences with file and line, one for each error.
 
     `identity` are the valid sections of identity sources by name, so that errors in users files can be reported too.
     """
@@ -53,7 +53,7 @@ class ConfigError(ValueError):
 
 
 class HiddenKey(str):
-    """A key that a message gives only the line of, because it may be a part of a secret."""
+    """A key that messages do not show, because it may be a part of a secret."""
 
     __slots__ = ()
 
@@ -64,15 +64,15 @@ def readable(name: str) -> str:
 
 
 def dotted(path: KeyPath) -> str:
-    """A path as people write it: `clients.hq-vpn.secret[1]`. A key that is not a name is not shown."""
-    written = ""
+    """A path in dotted form: `clients.hq-vpn.secret[1]`. A key that is not a name is not shown."""
+    text = ""
     for step in path:
         if isinstance(step, int):
-            written += f"[{step}]"
+            text += f"[{step}]"
         else:
             shown = HIDDEN_KEY if isinstance(step, HiddenKey) or not READABLE.fullmatch(step) else step
-            written += f".{shown}" if written else shown
-    return written
+            text += f".{shown}" if text else shown
+    return text
 
 
 def located(name: str, lines: Mapping[KeyPath, int], diagnostics: Iterable[Diagnostic]) -> Iterator[str]:
@@ -88,7 +88,7 @@ def located(name: str, lines: Mapping[KeyPath, int], diagnostics: Iterable[Diagn
 
 
 def diagnostics_of(error: ValidationError, tree: Any, schema: Mapping[str, Any]) -> Iterator[Diagnostic]:
-    """What pydantic found in `tree`, in our words. `schema` is the JSON Schema, for names and examples."""
+    """The errors that pydantic found in `tree`. `schema` is the JSON Schema, for names and examples."""
     for details in error.errors(include_url=False, include_input=False):
         path, value = _resolve(details["loc"], tree)
         match details["type"]:
@@ -147,7 +147,7 @@ def _or_mapping(path: KeyPath, schema: Mapping[str, Any]) -> str:
 
 
 def _example(path: KeyPath, schema: Mapping[str, Any]) -> str:
-    """`; write it like [...]` with a list as the file would write it: an example of the schema, or the default."""
+    """`; write it like [...]` with a list in YAML: an example of the schema, or the default."""
     for node in nodes_at(schema, path):
         for example in (*node.get("examples", ()), node.get("default")):
             if example and isinstance(example, list):
@@ -163,7 +163,7 @@ def _pattern_sentence(location: Sequence[str | int], path: KeyPath, schema: Mapp
 
 
 def _resolve(location: Sequence[str | int], tree: Any) -> tuple[KeyPath, Any]:
-    """The path in `tree` that pydantic means, without the marks of unions, and the value there."""
+    """The path in `tree` for a location of pydantic, without the tags of unions, and the value there."""
     path: KeyPath = ()
     for step in location:
         inside = isinstance(tree, dict) and step in tree
@@ -202,7 +202,7 @@ def _type_of(node: Mapping[str, Any]) -> Any:
 
 
 def nodes_at(schema: Mapping[str, Any], path: KeyPath) -> list[Mapping[str, Any]]:
-    """The parts of a JSON Schema that say something about the value at `path`."""
+    """The parts of a JSON Schema that describe the value at `path`."""
     nodes = list(_alternatives(schema, schema))
     for step in path:
         nodes = [part for node in nodes for child in _children(node, step) for part in _alternatives(schema, child)]

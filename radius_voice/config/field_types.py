@@ -1,7 +1,7 @@
-"""How values are written in the file, and what they become: durations, rates, addresses, numbers, paths.
+"""Types of values in the file: durations, rates, addresses, phone numbers, paths.
 
-A `FieldType` is put into `Annotated`. Its reader turns what the YAML holds into the setting or raises
-ValueError with the fix; no message ever repeats a value that could be a secret.
+A `FieldType` is put into `Annotated`. It converts a YAML value to a setting, or raises ValueError with the fix. No
+message repeats a value that could be a secret.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ MAX_PORT = 65535
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FieldType:
-    """How a value is read, and its JSON Schema for editors."""
+    """Converts a YAML value with `read`; `schema` is its JSON Schema, for editors."""
 
     read: Callable[[Any, LoadContext], Any]
     schema: JsonSchema
@@ -50,7 +50,7 @@ class FieldType:
 
 
 class OneOrMany:
-    """Around a list: an item without the list is read as a list of one."""
+    """For a list type: a single item is read as a list of one."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         def listed(value: Any) -> Any:
@@ -79,14 +79,14 @@ def text_of(value: Any) -> str:
 
 
 def seconds_of(text: str) -> float:
-    """The seconds that a duration like `2m` or `2.5s` writes; raises ValueError with the fix."""
+    """The seconds of a duration like `2m` or `2.5s`; raises ValueError with the fix."""
     if not re.fullmatch(DURATION, text):
         raise ValueError("not a duration; write a number and its unit s, m, h or d, like 30s, 2.5s or 24h")
     return float(text[:-1]) * UNITS[text[-1]]
 
 
 def duration_text(seconds: float) -> str:
-    """A duration as the file would write it."""
+    """A duration in the syntax of the file."""
     for unit in ("d", "h", "m"):
         if seconds >= UNITS[unit] and seconds % UNITS[unit] == 0:
             return f"{seconds / UNITS[unit]:g}{unit}"
@@ -119,7 +119,7 @@ class Rate:
 
 
 def rate(example: str, *, daily: bool = False) -> FieldType:
-    """`N per DURATION`, which becomes a Rate, or `off`, which becomes None. `daily`: the duration is a day."""
+    """`N per DURATION`, which becomes a Rate, or `off`, which becomes None. `daily`: the duration must be a day."""
     fix = f"write it like {example!r}, or off"
 
     def read(value: Any, _context: LoadContext) -> Rate | None:
@@ -130,7 +130,7 @@ def rate(example: str, *, daily: bool = False) -> FieldType:
             raise ValueError(f"not a limit; {fix}")
         period = seconds_of(found[2])
         if daily and period != DAY:
-            raise ValueError(f"counts a day; {fix}")
+            raise ValueError(f"the period of this limit is a day; {fix}")
         if not 1 <= period <= 31 * DAY:
             raise ValueError("the period of a limit must be between 1s and 31d")
         return Rate(int(found[1]), period)
@@ -139,7 +139,7 @@ def rate(example: str, *, daily: bool = False) -> FieldType:
 
 
 def path_of(value: Any, context: LoadContext) -> Path:
-    """The path that `value` writes, from the file's folder."""
+    """The path in `value`, relative to the file's directory."""
     text = text_of(value)
     if not text or not text.isprintable():
         raise ValueError("not a path")
@@ -311,7 +311,7 @@ COUNTRY_CODE_CORRECTIONS = {
     "SUI": "CH",
     "USA": "US",
 }
-"""Codes of other lists that people write for those of ISO 3166."""
+"""Common wrong country codes, and the ISO 3166 codes that are meant."""
 
 
 def _countries(value: Any, _context: LoadContext) -> frozenset[str] | None:
@@ -329,9 +329,9 @@ def _countries(value: Any, _context: LoadContext) -> frozenset[str] | None:
 
 def _not_a_country(code: Any) -> str:
     if not isinstance(code, str) or not re.fullmatch("[A-Za-z]{2,3}", code):
-        return "holds an item that is no country code"
+        return "holds an item that is not a country code"
     meant = COUNTRY_CODE_CORRECTIONS.get(code.upper(), code.upper())
-    return f"{code} is no country code{f' (did you mean {meant}?)' if meant in SUPPORTED_REGIONS else ''}"
+    return f"{code} is not a country code{f' (did you mean {meant}?)' if meant in SUPPORTED_REGIONS else ''}"
 
 
 CODES = {"type": "array", "minItems": 1, "items": {"type": "string", "pattern": "^[A-Z]{2}$"}}
@@ -365,4 +365,4 @@ def _attribute(value: Any, _context: LoadContext) -> str | int:
 
 
 ATTRIBUTE_VALUE = FieldType(_attribute, {"type": ["string", "integer"]})
-"""What a RADIUS attribute is set to: text or a whole number."""
+"""The value of a RADIUS attribute: text or a whole number."""

@@ -1,4 +1,4 @@
-"""Reads the configuration: every error of a file at once, or settings that can be used as they are."""
+"""Loads the configuration: returns valid settings, or raises all errors of the file at once."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Loaded:
     lines: Mapping[strict_yaml.Path, int] = field(repr=False)
 
     def located(self, diagnostics: Iterable[Diagnostic]) -> tuple[str, ...]:
-        """Findings about the file as sentences with file, line and key."""
+        """Diagnostics about the file as sentences with file, line and key."""
         return tuple(located(self.name, self.lines, diagnostics))
 
 
@@ -65,13 +65,13 @@ def load(
     for_service: bool = True,
     owner: int | None = None,
 ) -> Loaded:
-    """Read and check a configuration file; raises ConfigError with everything that is wrong.
+    """Read and validate a configuration file; raises ConfigError with all errors.
 
-    `sections` are those that adapters add. Secrets are fetched and paths made absolute, from the file's folder.
-    `environ` is the process's if not given; `clock` is wall-clock seconds, to judge a bypass by. With
+    `sections` are those of the adapters. Secrets are read, and paths are made absolute from the file's directory.
+    `environ` is the process's if not given; `clock` is wall-clock seconds, for the end of a bypass. With
     `for_service=False`, for a command, a secret that only the service can read becomes `UnavailableSecret`. The file
-    and the file of `server.key` must belong to root or to the user id `owner`: a service's default is its own, a
-    command's is None, which leaves owners aside.
+    and the file of `server.key` must belong to root or to the user id `owner`. It defaults to the process's own user
+    for the service, and to None, which disables the check, for commands.
     """
     path = Path(path)
     text, status = _content_of(path)
@@ -81,8 +81,8 @@ def load(
     except strict_yaml.StrictYamlError as error:
         raise ConfigError(str(error).splitlines()) from None
     if not isinstance(tree, dict):
-        what = "is empty" if tree is None else "is not a mapping of settings"
-        raise ConfigError([f"{path}:1: {what}; make a new configuration with: radius-voice init DIRECTORY"])
+        problem = "is empty" if tree is None else "is not a mapping of settings"
+        raise ConfigError([f"{path}:1: {problem}; make a new configuration with: radius-voice init DIRECTORY"])
     context = LoadContext(Path(os.path.abspath(path)).parent, os.environ if environ is None else environ)  # noqa: PTH100 - a link's own folder counts
     if not for_service:
         context.unavailable = UnavailableSecret
@@ -143,7 +143,7 @@ def _content_of(path: Path) -> tuple[str, os.stat_result]:
 def _validated(
     filled: dict[str, Any], model: type[Settings], context: LoadContext
 ) -> tuple[Settings | None, list[Diagnostic]]:
-    """Settings, or None and the errors of single sections. `context` keeps the valid sections."""
+    """The settings, or None and the errors of single sections. `context` keeps the valid sections."""
     try:
         return model.model_validate(filled, context=context), []
     except ValidationError as error:
@@ -151,15 +151,15 @@ def _validated(
 
 
 def _with_defaults(tree: dict[str, Any]) -> dict[str, Any]:
-    """A copy with sections that are left out, roles where there is one identity source, and all providers in order."""
+    """A copy with defaults: missing sections, the roles of a single identity source, and the order of providers."""
     filled = {"server": {}, "store": {"type": "sqlite"}, "audit": {}, "admin": {}, **tree}
     identity, delivery, policies = rules.mapping(tree.get("identity")), tree.get("delivery"), tree.get("policies", {})
     if len(identity) == 1 and isinstance(policies, dict):
         (source,) = identity
         roles = {"first_factor": source, "directory": source}
-        written = {"default": {}, **policies}
+        with_default = {"default": {}, **policies}
         filled["policies"] = {
-            name: {**roles, **policy} if isinstance(policy, dict) else policy for name, policy in written.items()
+            name: {**roles, **policy} if isinstance(policy, dict) else policy for name, policy in with_default.items()
         }
     if isinstance(filled.get("policies"), dict):
         filled["policies"] = {name: _with_inherited_rules(policy) for name, policy in filled["policies"].items()}
@@ -188,7 +188,7 @@ def _inherited(own: dict[str, Any], rule: Any) -> Any:
 def _exposed(
     path: Path, status: os.stat_result, tree: dict[str, Any], context: LoadContext, owner: int | None
 ) -> Iterator[str]:
-    """Why the file cannot be trusted: other users may change it, or read a secret that is written in it."""
+    """Why the file cannot be trusted: other users may change it, or read a secret in it."""
     yield from exposure(path, status, WRITE_ACCESS, owner)
     if context.holds_secret and tree.get("development") is not True:
         for problem in exposure(path, status, READ_ACCESS, None):

@@ -1,7 +1,7 @@
-"""Rules between settings: names that must exist, and combinations that would be unsafe.
+"""Rules between settings: references that must exist, and combinations that are unsafe.
 
-They look at a `Draft`, which holds the parts of a file that are right by themselves, so that
-one wrong key does not hide what else is wrong.
+They use a `Draft`, which holds the valid sections of a file, so that an error in one section does not hide errors
+elsewhere.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from radius_voice.resources import shipped
 
 Key = TypeVar("Key")
 Part = TypeVar("Part", bound=Section)
-SHORT_SECRET = 16
-SHORT_KEY = 32
-ROOM_FOR_ATTRIBUTES = RESERVED_REPLY_OCTETS - 64
-"""Octets of the attributes of one policy's reply rules, all together; the rest is for the server's own."""
+MIN_SECRET_CHARACTERS = 16
+MIN_KEY_OCTETS = 32
+MAX_REPLY_RULE_OCTETS = RESERVED_REPLY_OCTETS - 64
+"""Maximum octets of the attributes of one policy's reply rules; the rest is for the server's own attributes."""
 MAX_BYPASS_SECONDS = 240 * 60
 VARIABLE = re.compile(r"\$\{\w+\}|\$[A-Z][A-Z0-9_]*|\$\(.*\)|%[A-Z][A-Z0-9_]*%|\{\{.*\}\}")
-"""How shells, Windows and templates write a variable."""
+"""Variables in the syntax of shells, Windows and templates."""
 ASSIGNMENT = re.compile(r"(export )?[A-Z_][A-Z0-9_]+=[^=]")
-"""How shells and environment files set a variable. Base64 has `=` only at its end."""
+"""Assignments in the syntax of shells and environment files. Base64 has `=` only at its end."""
 QUOTED = re.compile(r"(['\"]).*\1")
 DOCUMENTATION = tuple(
     ip_network(text) for text in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")
@@ -144,10 +144,10 @@ def warnings(draft: Draft, now: float) -> Iterator[Diagnostic]:
         )
 
 
-def unused_policies(draft: Draft, written: Iterable[str]) -> Iterator[Diagnostic]:
-    """Policies among those `written` in the file that no client uses. `default` exists without being written, too."""
+def unused_policies(draft: Draft, configured: Iterable[str]) -> Iterator[Diagnostic]:
+    """Policies that no client uses; `configured` are those in the file, as `default` exists implicitly."""
     used = sorted(set(draft.policy_of.values()))
-    for name in written:
+    for name in configured:
         if name not in used:
             yield ("policies", name), f"no client uses this policy; the clients use {_list(used)}"
 
@@ -161,7 +161,7 @@ def unreadable_files(draft: Draft) -> Iterator[Diagnostic]:
 
 
 def secret_warnings(settings: Settings, directory: Path) -> Iterator[Diagnostic]:
-    """Secrets that are probably not meant as they are. `directory` is the configuration file's."""
+    """Secrets that are probably mistakes. `directory` is the configuration file's."""
     clients: dict[str, KeyPath] = {}
     for path, secret in _secrets(settings, ()):
         if VARIABLE.fullmatch(secret):
@@ -202,12 +202,12 @@ def _secrets(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
 def _is_file(directory: Path, name: str) -> bool:
     try:
         return (directory / name).is_file()
-    except (OSError, ValueError):  # too long, or no name
+    except (OSError, ValueError):  # too long, or not a file name
         return False
 
 
 def _server(draft: Draft) -> Iterator[Diagnostic]:
-    ports_free = "port 0 requires development: true; write the port"
+    port_zero = "port 0 requires development: true; write the port"
     if draft.server:
         listen = draft.server.listen
         for index, endpoint in enumerate(listen):
@@ -216,10 +216,10 @@ def _server(draft: Draft) -> Iterator[Diagnostic]:
             elif shared := next((each for each in listen[:index] if endpoint.overlaps(each)), None):
                 yield ("server", "listen", index), f"overlaps with {shared}, on the same port; remove one of the two"
             if endpoint.port == 0 and not draft.development:
-                yield ("server", "listen", index), ports_free
+                yield ("server", "listen", index), port_zero
         key = readable_text(draft.server.key) if draft.server.key else None
-        if key is not None and len(key.encode()) < SHORT_KEY:
-            yield ("server", "key"), f"must have at least {SHORT_KEY} octets; make one with: openssl rand -hex 32"
+        if key is not None and len(key.encode()) < MIN_KEY_OCTETS:
+            yield ("server", "key"), f"must have at least {MIN_KEY_OCTETS} octets; make one with: openssl rand -hex 32"
         if draft.store and draft.store.SHARED_BY_NODES and draft.server.key is None:
             fix = "make one with: openssl rand -hex 32"
             yield (
@@ -227,7 +227,7 @@ def _server(draft: Draft) -> Iterator[Diagnostic]:
                 f"is needed with a store of type {draft.store.type}, the same on every node; {fix}",
             )
     if draft.admin and draft.admin.listen.port == 0 and not draft.development:
-        yield ("admin", "listen"), ports_free
+        yield ("admin", "listen"), port_zero
 
 
 def _workers(draft: Draft) -> Iterator[Diagnostic]:
@@ -292,7 +292,7 @@ def _references(draft: Draft) -> Iterator[Diagnostic]:
     for (policy, role), source in draft.source_of.items():
         path = ("policies", policy, role)
         if not source and several:
-            yield path, f"say which of {_list(draft.identity_names)}"
+            yield path, f"is missing; write one of {_list(draft.identity_names)}"
         elif source and source not in draft.identity_names and (role, source) != ("first_factor", "none"):
             known = [*draft.identity_names, *(["none"] if role == "first_factor" else [])]
             yield path, _unknown("identity source", source, known)
@@ -313,8 +313,8 @@ def _replies(draft: Draft) -> Iterator[Diagnostic]:
                     octets += len(names.encode(attribute, str(value))[1]) + 2
                 except ValueError as problem:
                     yield (*path, index, "set", attribute), str(problem).removeprefix(f"{attribute}: ")
-        if octets > ROOM_FOR_ATTRIBUTES:
-            yield path, f"has {octets} octets of attributes, {ROOM_FOR_ATTRIBUTES} fit; remove some"
+        if octets > MAX_REPLY_RULE_OCTETS:
+            yield path, f"has {octets} octets of attributes, and at most {MAX_REPLY_RULE_OCTETS} fit; remove some"
 
 
 def _bypasses(draft: Draft, now: float) -> Iterator[Diagnostic]:
@@ -335,11 +335,13 @@ def _voice(draft: Draft) -> Iterator[Diagnostic]:
 
 def _client_warnings(client: Client, path: KeyPath) -> Iterator[Diagnostic]:
     known = [text for secret in client.secret if (text := readable_text(secret)) is not None]
-    if any(len(text) < SHORT_SECRET for text in known):
-        message = f"is shorter than {SHORT_SECRET} characters and can be guessed from one packet; make it longer"
+    if any(len(text) < MIN_SECRET_CHARACTERS for text in known):
+        message = (
+            f"is shorter than {MIN_SECRET_CHARACTERS} characters, so one packet suffices to guess it; make it longer"
+        )
         yield (*path, "secret"), message
     if client.require_message_authenticator == "no":
-        message = "no leaves this client open to forged answers (CVE-2024-3596); auto or yes is safer"
+        message = "no allows forged responses to this client (CVE-2024-3596); auto or yes is safer"
         yield (*path, "require_message_authenticator"), message
     for network in client.address:
         if network.prefixlen == 0:
@@ -348,8 +350,8 @@ def _client_warnings(client: Client, path: KeyPath) -> Iterator[Diagnostic]:
             yield (*path, "address"), "is an address for documentation; put your gateway's here"
 
 
-def _unknown(what: str, name: str, known: Sequence[str]) -> str:
-    return f"there is no such {what}{suggestion(name, known) or '; known are ' + (_list(known) or 'none')}"
+def _unknown(kind: str, name: str, known: Sequence[str]) -> str:
+    return f"there is no such {kind}{suggestion(name, known) or '; known are ' + (_list(known) or 'none')}"
 
 
 def _list(names: Sequence[str]) -> str:

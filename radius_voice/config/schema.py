@@ -1,4 +1,4 @@
-"""All settings but those of adapters: name, type, bounds and default. Rules between settings are in rules.py.
+"""All settings except those of adapters: name, type, bounds and default. Rules between settings are in rules.py.
 
 Defaults are written as in the file. The docstring of a field is the text that an editor shows for it;
 docs/settings.md has the details. Models are frozen, and their values are validated and of plain types.
@@ -160,7 +160,7 @@ def _word_or_mapping(value: Any) -> str:
 
 
 class UserRules(Section):
-    """The rules of a policy that hold once the user is known."""
+    """The rules of a policy that apply once the user is known."""
 
     challenge: Challenge = optional_section()
     """The code, and the calls that deliver it."""
@@ -181,7 +181,7 @@ class UserRules(Section):
 
 
 class GroupRule(UserRules):
-    """Other rules for the members of a group. Once loaded, it also has the rules that it does not change."""
+    """Rules for the members of a group. Once loaded, it also has the policy's rules that it does not override."""
 
     when: When
     """The users that it applies to."""

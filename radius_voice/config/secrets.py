@@ -1,4 +1,4 @@
-"""Secrets: text, or where to find it. Once read they are `SecretStr`, which never shows itself."""
+"""Secrets: text, or where to read it. Once read they are `SecretStr`, whose repr does not show the text."""
 
 from __future__ import annotations
 
@@ -30,33 +30,33 @@ class SecretUnavailable(ValueError):
 
 
 class UnavailableSecret(SecretStr):
-    """Stands for a secret that this process cannot read, in the settings of a command that may not need it."""
+    """A placeholder for a secret that this process cannot read, in the settings of a command that may not need it."""
 
     def __init__(self, reason: SecretUnavailable) -> None:
         super().__init__("")
         self.reason = reason
 
     def get_secret_value(self) -> str:
-        """Raises SecretUnavailable: no command may take another text for the secret."""
+        """Raises SecretUnavailable, so that no command uses another text as the secret."""
         raise self.reason
 
     def __bool__(self) -> bool:
-        """True: it is not the same as no secret."""
+        """True: a secret is configured."""
         return True
 
 
 def readable_text(secret: SecretStr) -> str | None:
-    """The text of a secret, or None where this process cannot read it."""
+    """The text of a secret, or None if this process cannot read it."""
     return None if isinstance(secret, UnavailableSecret) else secret.get_secret_value()
 
 
 def is_placeholder(secret: SecretStr) -> bool:
-    """Whether the secret is the text of the sample configuration that must be replaced."""
+    """Whether the secret is the placeholder of the sample configuration."""
     return readable_text(secret) == PLACEHOLDER
 
 
 def secret_text(secret: SecretStr, key: str) -> str:
-    """The text of the secret at `key`; raises ValueError that names the key where this process cannot read it."""
+    """The text of the secret at `key`; raises ValueError with the key if this process cannot read it."""
     try:
         return secret.get_secret_value()
     except SecretUnavailable as problem:
@@ -91,14 +91,14 @@ def _secret(value: Any, context: LoadContext) -> SecretStr:
                     raise
                 return context.unavailable(problem)
         case dict():
-            raise ValueError(f"not one source of a secret; {FIX}")
+            raise ValueError(f"must have one key; {FIX}")
         case "":
             raise ValueError(f"is empty; {FIX}")
         case list():
             raise ValueError(f"must be one secret; {FIX}")
     text = text_of(value)
     if any("\ud800" <= character <= "\udfff" for character in text):
-        raise ValueError("holds half a character (a surrogate); write the whole one")
+        raise ValueError("holds a lone surrogate, which is not a character; remove it")
     if "\n" in text:
         raise ValueError(f"holds a line break, which a shared secret cannot have; {FIX}")
     context.holds_secret = True
@@ -122,7 +122,7 @@ Secret: TypeAlias = Annotated[SecretStr, FieldType(_secret, SHAPE)]
 
 
 def _fetch(source: dict[str, Any], context: LoadContext) -> str:
-    # The keys are matched, never named: in `secret: {hunter2}` the key is the secret.
+    # Messages do not show the key: in `secret: {hunter2}` it is the secret.
     match source:
         case {"file": path}:
             context.secret_files.append(path_of(path, context))
@@ -139,7 +139,7 @@ def _fetch(source: dict[str, Any], context: LoadContext) -> str:
             if not directory:
                 raise SecretUnavailable(
                     f"there is no $CREDENTIALS_DIRECTORY to hold the credential {name}; "
-                    "start by systemd with LoadCredential=, or use {file: PATH}",
+                    "start the service by systemd with LoadCredential=, or write {file: PATH}",
                     "credential",
                 )
             return _read(Path(directory) / name)
@@ -152,7 +152,7 @@ def _fetch(source: dict[str, Any], context: LoadContext) -> str:
 
 
 def _read(path: Path) -> str:
-    """The text of a file of a secret, without the one line break that editors put at its end."""
+    """The secret in a file, without the line break that editors append."""
     try:
         octets, status = read_file(path, MAX_FILE_OCTETS + 1)
     except PermissionError:
@@ -185,7 +185,7 @@ def _text(octets: bytes, path: Path) -> str:
 
 
 def _checked(text: str, source: str) -> str:
-    """The text, unless it has invisible characters: an administrator would give the gateway another secret."""
+    """The text; raises ValueError if it has invisible characters, which the gateway's copy would not have."""
     if not text:
         raise ValueError(f"{source} is empty; put the secret into it")
     if text.startswith("\ufeff"):

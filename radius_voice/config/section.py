@@ -13,12 +13,12 @@ Diagnostic: TypeAlias = tuple[KeyPath, str]
 
 
 def file_default(default: Any, **more: Any) -> Any:
-    """A default as the file would write it: it is read like a value of the file."""
+    """A default in the syntax of the file; it is converted like a value of the file."""
     return Field(default=default, validate_default=True, **more)
 
 
 def optional_section(**more: Any) -> Any:
-    """A section that may be left out: all its keys have defaults."""
+    """A section that may be omitted, because all its keys have defaults."""
     return Field(default_factory=dict, validate_default=True, **more)
 
 

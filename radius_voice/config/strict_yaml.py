@@ -84,7 +84,7 @@ class _TooDeep(Exception):
 
 @dataclass(slots=True)
 class _Open:
-    """An unfinished list or mapping. `key` is the key whose value comes next; `refused`: ignore that value."""
+    """An unfinished list or mapping. `key` is the key whose value comes next; with `refused`, that value is ignored."""
 
     value: list[Value] | dict[str, Value]
     path: Path
@@ -187,7 +187,7 @@ class _Builder:
             into.first_lines[key] = self.lines[(*into.path, key)] = line
 
     def _key_text(self, key: str, path: Path) -> str:
-        """The key, unless it may be a part of a secret or a phone. Any name may be shown at a root without sections."""
+        """The key for a message, unless it may be part of a secret or phone. Without sections, root keys are names."""
         at_root = not path and (self._sections is None or key in self._sections)
         return repr(key) if at_root or showable(key) else "a key"
 

@@ -1,7 +1,7 @@
 """Explains YAML syntax errors: the line that must be changed, the cause and the fix, never a value.
 
-A parser reports where it could not go on, which is often lines after the mistake, and some of its messages quote the
-text, which may be a secret. So the lines before that position are examined, and every message is written here.
+A parser reports where it stopped, which is often lines after the mistake, and some of its messages quote the text,
+which may be a secret. So the lines before that position are examined, and all messages are defined here.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ CONTINUED = re.compile(r"[,:\[{]\s*(#.*)?$")
 def explain(
     error: yaml.MarkedYAMLError, text: str, quoted: tuple[int, int], sections: Collection[str] | None
 ) -> LineError:
-    """The line to change, and what to do there.
+    """The line to change, and the message with the fix.
 
     `quoted` are the first and last line of the last quoted value before the error. `sections` are the keys that
     belong into column 0; None when every key may be there.
@@ -77,18 +77,18 @@ def explain(
         return special, NO_BREAK_SPACE
     if "tab character" in parser_text or position.lines.text(line)[column : column + 1] == "\t":
         return line, TAB
-    for words, message in MESSAGES.items():
-        if words in parser_text:
+    for phrase, message in MESSAGES.items():
+        if phrase in parser_text:
             return line, message
-    for words, examine in EXAMINED.items():
-        if words in parser_text:
+    for phrase, examine in EXAMINED.items():
+        if phrase in parser_text:
             return examine(position)
     return line, OTHER
 
 
 @dataclass(frozen=True, slots=True)
 class _Position:
-    """Where a parser could not go on. `opened` is the line where what it was reading began."""
+    """Where the parser stopped. `opened` is the line where the value or section that it was reading begins."""
 
     lines: _Lines
     line: int
@@ -151,7 +151,7 @@ def _same_indentation(lines: _Lines, line: int, above: int) -> LineError:
 
 
 def _indentation(lines: _Lines, line: int, sections: Collection[str] | None) -> LineError:
-    """A line that fits to no mapping above it, because of its own indentation or of that of a line above."""
+    """A line that fits no mapping above it, because of its own indentation or that of a line above."""
     indent = lines.indent(line)
     parent = lines.above(line, lambda other: lines.indent(other) < indent)
     belongs_there = sections is None or lines.content(parent).partition(":")[0] in sections
@@ -181,7 +181,7 @@ MESSAGES = {
     "block scalar": FIRST_CHARACTER,
     "directive": FIRST_CHARACTER,
 }
-"""What libyaml and PyYAML say where the line is right and the words are enough."""
+"""Parts of messages of libyaml and PyYAML whose line is right, and our messages for them."""
 
 EXAMINED = {
     "document start": _first_key,
@@ -193,7 +193,7 @@ EXAMINED = {
     "block mapping": _between_keys,
     "block collection": _between_keys,
 }
-"""What they say where the lines have to be examined."""
+"""Parts of their messages for which the lines must be examined."""
 
 
 class _Lines:

@@ -246,10 +246,14 @@ def test_an_error_of_a_list_shows_a_list(file, key, value, expected):
         ("policies.staff.first_factor", "None", "there is no such identity source; did you mean none?"),
         ("policies.staff.on_unavailable", "rejct", "'no_response' or 'reject'; did you mean reject?"),
         ("identity.people.type", "user_file", "must be 'users_file'; did you mean users_file?"),
-        ("policies.staff.countries", ["US", "UK"], "UK is no country code (did you mean GB?); write ISO 3166 codes"),
-        ("policies.staff.countries", ["usa", "de"], "usa is no country code (did you mean US?), de is no country code"),
-        ("policies.staff.countries", ["US", "ZZ"], "ZZ is no country code; write ISO 3166 codes"),
-        ("policies.staff.countries", ["US", 1], "holds an item that is no country code; write"),
+        ("policies.staff.countries", ["US", "UK"], "UK is not a country code (did you mean GB?); write ISO 3166 codes"),
+        (
+            "policies.staff.countries",
+            ["usa", "de"],
+            "usa is not a country code (did you mean US?), de is not a country code",
+        ),
+        ("policies.staff.countries", ["US", "ZZ"], "ZZ is not a country code; write ISO 3166 codes"),
+        ("policies.staff.countries", ["US", 1], "holds an item that is not a country code; write"),
         ("delivery.voice", ["Twilio"], "there is no such provider; did you mean twilio?"),
         ("delivery.providers.twilio.type", "twilio_voice", "'twilio-voice', 'fixed'; did you mean twilio-voice?"),
         ("limits.calls.usr", "off", "unknown key; did you mean user?"),
@@ -378,7 +382,7 @@ def test_a_reply_attribute_that_cannot_be_sent_is_named_with_its_line_among_the_
 def test_reply_attributes_that_do_not_fit_into_an_accept_are_an_error(file):
     rules = [{"set": {"Class": "x" * 250}} for _ in range(4)]
     errors = file.errors(changed("policies.default.reply", rules))
-    assert ["policies.default.reply: has 1008 octets of attributes, 960 fit; remove some"] == [
+    assert ["policies.default.reply: has 1008 octets of attributes, and at most 960 fit; remove some"] == [
         error.split(": ", 1)[1] for error in errors
     ]
 
@@ -387,7 +391,9 @@ def test_with_several_identity_sources_each_policy_names_its_own(file):
     tree = changed("identity.two\nlines", {"type": "users_file", "path": "users.yaml"})
     tree["policies"] = {"default": {"first_factor": "people"}}
     errors = file.errors(tree)
-    assert any("policies.default.directory: say which of people, 'two\\nlines'" in error for error in errors)
+    assert any(
+        "policies.default.directory: is missing; write one of people, 'two\\nlines'" in error for error in errors
+    )
     assert not any("default.first_factor" in error for error in errors)
 
 
