@@ -46,10 +46,10 @@ class OperationFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class OperationContext:
-    """The parts that operations need.
+    """What operations use.
 
     `identity` are the identity sources by name, in the order of the configuration. `record` writes to the audit log
-    and returns the reason where it cannot. `uid` is the user id of the asking process, None where it is unknown.
+    and returns the reason if it cannot. `uid` is the user id of the requesting process, None if it is unknown.
     """
 
     settings: Settings
@@ -62,7 +62,7 @@ class OperationContext:
 
 @dataclass(frozen=True, slots=True)
 class UserName:
-    """A user of an operation: a name, and the identity source, which may be None if only one has the name."""
+    """The user of an operation: the name, and the identity source, which may be None if only one has the name."""
 
     name: str
     source: str | None = None
@@ -79,12 +79,12 @@ class UserName:
 
 
 async def limits(settings: Settings, user: UserName | None) -> Mapping[str, Any]:
-    """The limits and their use: in total and by client and country, or those of a user."""
+    """The limits and their use: in total, by client and by country, or those of a user."""
     return await _by_service_or_store(settings, "limits", user)
 
 
 async def try_store(settings: Settings) -> str:
-    """How the store is: asks the running service, else opens the store. Raises OperationFailed when it is of no use."""
+    """Check the store through the running service, or else open it. Raises OperationFailed if it cannot be used."""
     if not settings.store.SHARED_BY_WORKERS:
         return "good"
     try:
@@ -174,7 +174,7 @@ async def _find_user(context: OperationContext, name: UserName) -> tuple[str, Us
 
 
 async def _limits_of_user(context: OperationContext, source: str, user: User) -> list[LimitOperation]:
-    """The limits that count for a user by their names, known places, id and phones, each once."""
+    """The limits that count for a user by name, known Calling-Station-Ids, id and phones, each once."""
     configured, keys = limits_of(context.settings), context.keys()
     subjects = await password_subjects(keys, context.store, source, user.name)
     operations = list(configured.about({"user": f"{source}:{user.id}"}, subjects))
@@ -184,7 +184,7 @@ async def _limits_of_user(context: OperationContext, source: str, user: User) ->
 
 
 def _shared_limits(settings: Settings) -> Iterator[LimitOperation]:
-    """The limits that count for all together, for a client, and for the countries that policies name."""
+    """The limits in total, for each client, and for each country that policies name."""
     configured = limits_of(settings)
     yield from configured.about({"total": "total"})
     for client in settings.clients:
@@ -195,11 +195,11 @@ def _shared_limits(settings: Settings) -> Iterator[LimitOperation]:
 
 
 def _subject_text(operation: LimitOperation) -> str:
-    """A subject as an operator may see it: phones masked, no hashes of names."""
+    """A subject for an operator: phones are masked, and hashes of names are not shown."""
     if operation.limit.name.endswith(".phone"):
         return Phone(operation.subject).masked
     if operation.limit.name == "wrong_passwords.user":
-        return "the name, by station" if "@" in operation.subject else "the name"
+        return "name and station" if "@" in operation.subject else "name"
     return operation.subject
 
 
@@ -243,7 +243,7 @@ def _store_without_service(settings: Settings, command: str, not_running: str) -
 
 
 async def _try_store_without_service(settings: Settings) -> str:
-    """The store, connected to or read once. No name in it depends on the right `server.key` here."""
+    """Connect to the store and read once. The value read does not depend on `server.key`."""
     path = settings.store.data_path(settings.server.state)
     if path is not None and not path.exists():
         return f"good: serve will create {path}"
@@ -262,7 +262,7 @@ async def _try_store_without_service(settings: Settings) -> str:
 async def open_context(
     settings: Settings, store: Store, user: UserName | None, record: Callable[[OperatorRecord], str], uid: int | None
 ) -> AsyncIterator[OperationContext]:
-    """Everything for one operation, with users as their sources have them now; closes the store at the end.
+    """The context of one operation, with the present users of the sources; closes the store at the end.
 
     Raises ValueError, OSError or Unavailable.
     """

@@ -16,7 +16,7 @@ from radius_voice import state
 from radius_voice.config import load as configuration
 from radius_voice.config.adapters import AdapterSection, IdentitySection, ProviderSection, SectionTypes, StoreSection
 from radius_voice.config.field_types import Rate
-from radius_voice.config.schema import Bypass, Settings
+from radius_voice.config.schema import NO_FIRST_FACTOR, Bypass, Settings
 from radius_voice.config.schema import UserRules as RulesSettings
 from radius_voice.config.section import Section
 from radius_voice.delivery.fixed.settings import FixedSettings
@@ -39,8 +39,6 @@ from radius_voice.server.clients import Client, Clients, Require
 from radius_voice.server.generation import Generation, Rules
 from radius_voice.stores.context import StoreContext
 from radius_voice.stores.settings import MemorySettings, RedisSettings, SqliteSettings
-
-NO_FIRST_FACTOR = "none"
 
 EncodeAttribute = Callable[[str, str], tuple[int, bytes]]
 """Encodes a reply attribute from its name and value."""
@@ -160,7 +158,7 @@ def _create_of(section: AdapterSection, adapters: Collection[Adapter], key: str)
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What outlives a generation. `clock` is monotonic; `warn` gets the texts of warnings for the administrator.
+    """What all generations share. `clock` is monotonic; `warn` gets the texts of warnings for the administrator.
 
     `key` is `server.key`, which keys the hashes of `keys` too.
     """
@@ -253,7 +251,7 @@ def _limit(name: str, rate: Rate, reason: Reason) -> Limit:
 
 
 def allowed_numbers(settings: Settings, rules: RulesSettings) -> tuple[str, ...]:
-    """The numbers and prefixes that rules allow to be called whatever their kind and country."""
+    """The numbers and prefixes that rules allow to be called whatever their type and country."""
     providers = settings.delivery.providers.values() if settings.development else ()
     return (*rules.allow_numbers, *(prefix for provider in providers for prefix in provider.TEST_NUMBERS))
 
@@ -348,49 +346,19 @@ def server_rules(settings: Settings) -> Rules:
 
 
 def max_queued_verifications(settings: Settings) -> int:
-    """How many password verifications may wait: half of what may be in flight, so that the rest stays free for others.
+    """How many password verifications may wait: half of the concurrent requests.
 
-    Requests of returning users and responses to challenges then always find a place.
+    The other half stays free for other requests, such as responses to challenges.
     """
     return max(1, settings.server.max_concurrent // 2)
 
 
 def syslog_of(settings: Settings, warn: Callable[[str], None]) -> Syslog | None:
-    """The sender of the copy of the audit log, where one is configured; its `run` must be started."""
-    to = settings.audit.syslog
-    if to is None:
+    """The sender of the copy of the audit log, None if not configured; its `run` must be started."""
+    syslog = settings.audit.syslog
+    if syslog is None:
         return None
-    if to.ca_file is not None:
-        require_regular(to.ca_file)
-    tls = ssl.create_default_context(cafile=to.ca_file) if to.tls else None
-    return Syslog(to.server.host, to.server.port, tls, time.time, warn)
-
-
-def bypass_until(settings: Settings) -> float:
-    """When the last bypass of any policy ends, wall-clock seconds; 0 without one."""
-    rules = (each for policy in settings.policies.values() for _, each in policy.rules_with_paths())
-    failures = (each.on_delivery_failure for each in rules)
-    return max((failure.bypass_until for failure in failures if isinstance(failure, Bypass)), default=0.0)
-
-
-def announcements(settings: Settings) -> list[str]:
-    """What must not go unnoticed at every start."""
-    said = []
-    if settings.development:
-        said.append(
-            "development: true allows settings that are unsafe in production: providers on this machine or by plain "
-            "HTTP, a fixed code, port 0, calls to Twilio's test numbers, and readable secrets in the configuration; "
-            "remove it"
-        )
-    for name, policy in settings.policies.items():
-        if policy.first_factor == NO_FIRST_FACTOR:
-            said.append(
-                f"policy {name}: first_factor is none: only the gateway checks passwords, and this server places calls "
-                "without checking one"
-            )
-    for name, provider in settings.delivery.providers.items():
-        if provider.ANNOUNCEMENT:
-            said.append(f"development: provider {name} {provider.ANNOUNCEMENT}")
-    if bypass_until(settings) > time.time():
-        said.append("a bypass is active: while no provider can place calls, a correct password is sufficient")
-    return said
+    if syslog.ca_file is not None:
+        require_regular(syslog.ca_file)
+    tls = ssl.create_default_context(cafile=syslog.ca_file) if syslog.tls else None
+    return Syslog(syslog.server.host, syslog.server.port, tls, time.time, warn)

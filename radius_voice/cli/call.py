@@ -1,4 +1,4 @@
-"""`call`: one test call, followed to its end."""
+"""`call`: places one test call and prints its statuses until it ends."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ async def _call(settings: Settings, phone: Phone) -> bool:
 
 
 async def _place(provider: Provider, name: str, friendly_name: str, phone: Phone) -> bool | None:
-    """Whether the call was answered; None when it certainly was not placed and another provider may try."""
+    """Whether the call was answered; None if it certainly was not placed, so that another provider may be tried."""
     from radius_voice.login.model import (
         CallRef,
         CodeMessage,
@@ -82,24 +82,24 @@ async def _place(provider: Provider, name: str, friendly_name: str, phone: Phone
     if control is None:
         click.echo(f"{name}: its calls cannot be followed")
         return True
-    return await _followed(control, CallRef(name, reference))
+    return await _follow(control, CallRef(name, reference))
 
 
-async def _followed(control: CallControl, ref: CallRef) -> bool:
-    """Print every status of a call until it is over; returns whether it was answered."""
+async def _follow(control: CallControl, ref: CallRef) -> bool:
+    """Print each new status of a call until it ends; returns whether it was answered."""
     from radius_voice.login.model import CallStatus, Unavailable
 
-    seen = CallStatus.QUEUED
+    last = CallStatus.QUEUED
     for _ in range(MAX_POLLS):
         try:
-            status = (await control.progress([ref])).get(ref, seen)
+            status = (await control.progress([ref])).get(ref, last)
         except Unavailable as problem:
             click.echo(f"{ref.provider}: {problem.detail}")
             return False
-        if status is not seen:
+        if status is not last:
             click.echo(f"{ref.provider}: {status.value.replace('_', ' ')}")
-        seen = status
-        if seen.over:
-            return seen is CallStatus.COMPLETED
+        last = status
+        if status.over:
+            return status is CallStatus.COMPLETED
         await asyncio.sleep(POLL_SECONDS)
     return False

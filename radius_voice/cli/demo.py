@@ -1,4 +1,4 @@
-"""`demo`: the whole product in twenty seconds, on this machine."""
+"""`demo`: a login from end to end on this machine, in twenty seconds."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ async def _demo(phone: Phone | None) -> bool:
 
 @asynccontextmanager
 async def _demo_service(folder: Path, phone: Phone | None) -> AsyncIterator[tuple[RadiusClient, Simulator | None]]:
-    """A running server, the gateway's client, and the simulated phone where there is one."""
+    """A running server: the gateway's client, and the simulator unless a real phone is called."""
     from radius_voice.observe.log import Log, configure
     from radius_voice.radius_client import RadiusClient
     from radius_voice.service.service import Service, start
@@ -135,7 +135,7 @@ async def _log_in(client: RadiusClient, simulator: Simulator | None) -> bool:
 
 
 def _last_call(simulator: Simulator | None) -> tuple[str, str]:
-    """What the simulated phone heard last, and the code in it."""
+    """The speech of the latest simulated call, and the code in it."""
     if simulator is None:
         return "", ""
     history = simulator.calls_to()
@@ -143,7 +143,7 @@ def _last_call(simulator: Simulator | None) -> tuple[str, str]:
 
 
 async def _typed(code: str) -> str:
-    """The code as typed at the terminal; without one the demo types what the phone said."""
+    """The code as typed at the terminal; without a terminal, the code of the call."""
     if not sys.stdin.isatty():
         click.echo(f"{'':>14}  no terminal here, so the demo types the code itself: {code}")
         return code

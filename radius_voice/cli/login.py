@@ -1,4 +1,4 @@
-"""`login`: a RADIUS client for people."""
+"""`login`: an interactive RADIUS client."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from ipaddress import ip_address
 import click
 
 from radius_voice.cli.common import run
+from radius_voice.config.field_types import MAX_PORT
 from radius_voice.radius import packet as radius
 from radius_voice.radius.packet import Attribute, Packet
 from radius_voice.radius.password import text_of
 from radius_voice.radius_client import NoReply, RadiusClient, Timers
 
 PORT = 1812
-MAX_PORT = 65535
 
 
 @click.command()
@@ -80,5 +80,5 @@ def _address(server: str) -> tuple[str, int]:
 
 
 def _printable(text: str) -> str:
-    """A server's text without what a terminal would obey."""
+    """A server's text without control characters."""
     return "".join(character if character.isprintable() else " " for character in text)

@@ -1,4 +1,4 @@
-"""The program: every command by its name. Commands are imported when they are called, so that each starts quickly."""
+"""The program: all commands by name. A command is imported when it is called, so that each starts quickly."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Commands(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command. One that fails unexpectedly ends in one line that names kind and place, not in a traceback."""
+        """Run a command. An unexpected exception ends it with one line that names type and place."""
         try:
             return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):

@@ -1,4 +1,4 @@
-"""`init`, `check` and `test-credentials`: from nothing to a configuration that works."""
+"""`init`, `check` and `test-credentials`: create and validate a configuration."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ def init(directory: Path) -> None:
 @state_option
 def check(path: Path, connect: bool, user: str | None, state: Path | None) -> None:
     """Validate a configuration, try what serve needs at start, and print the policy that results."""
+    from radius_voice.config.start_warnings import start_warnings
     from radius_voice.service import preflight
     from radius_voice.service.user_warnings import user_warnings
-    from radius_voice.wiring import announcements
 
     account, configuration, sources, errors = _load_for_account(path, user, state)
     settings = configuration.settings
@@ -66,7 +66,7 @@ def check(path: Path, connect: bool, user: str | None, state: Path | None) -> No
     of_users = () if errors else configuration.located(user_warnings(settings, sources))
     listed = {name: all_users for name, source in sources.items() if (all_users := source.all_users()) is not None}
     run(_close(sources))
-    for warning in (*configuration.warnings, *announcements(settings), *of_users):
+    for warning in (*configuration.warnings, *start_warnings(settings), *of_users):
         click.echo(f"warning: {warning}", err=True)
     for result in results:
         if not result.checked:
@@ -88,9 +88,9 @@ async def _close(sources: Mapping[str, IdentitySource]) -> None:
 def _load_for_account(
     path: Path, user: str | None, state: Path | None
 ) -> tuple[Account, Loaded, dict[str, IdentitySource], list[str]]:
-    """The service's user, the configuration for that user, its identity sources, and the errors in these.
+    """The service's user, the configuration, its identity sources, and the errors of these.
 
-    Ends the command with every error if the configuration cannot be used.
+    Ends the command with all errors if the configuration cannot be used.
     """
     from radius_voice.config.errors import ConfigError
     from radius_voice.identity.context import IdentityContext
@@ -122,7 +122,7 @@ def _load_for_account(
 
 
 def _cannot_be_read(name: str, section: IdentitySection, problem: OSError) -> Diagnostic:
-    """The key of the file that cannot be read, and what to do."""
+    """The key of the file that cannot be read, and the fix."""
     from radius_voice.files.reading import unreadable
 
     for key, file in section.files().items():
@@ -146,7 +146,7 @@ def _slow(configuration: Loaded, sources: dict[str, IdentitySource]) -> Iterator
 def _account(user: str | None, path: Path, configuration: Loaded) -> Account:
     """The user that the service runs as.
 
-    Ends the command when it is not given and files of another user show that it is probably not the present one.
+    Ends the command if it is not given and the files belong to another user, who is probably meant.
     """
     if user is not None:
         try:
@@ -199,7 +199,7 @@ def test_credentials(path: Path) -> None:
 
 
 async def _connect(settings: Settings) -> bool:
-    """Try what a login needs besides the files, and print the results."""
+    """Check the store and the providers, and print the results."""
     from radius_voice.config.secrets import unavailable_in
     from radius_voice.operations import OperationFailed, try_store
 
@@ -214,7 +214,7 @@ async def _connect(settings: Settings) -> bool:
 
 
 async def _ask_providers(settings: Settings, without_credentials: str) -> bool:
-    """Print the results of the providers; `without_credentials` is that of one without a readable secret."""
+    """Print the results of the providers; `without_credentials` is the result if a secret cannot be read."""
     from radius_voice.wiring import provider_of
 
     good = True

@@ -10,9 +10,9 @@ from typing import Any
 import click
 
 from radius_voice.cli.common import run
+from radius_voice.config.field_types import MAX_PORT
 
 ACCOUNT = "AC" + "0" * 32
-MAX_PORT = 65535
 
 
 class Range(click.FloatRange):

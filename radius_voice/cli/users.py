@@ -223,7 +223,7 @@ def _set_disabled(path: Path, name: str, disabled: bool) -> None:
 
 
 def _change(path: Path, change: Callable[[str, str], str]) -> None:
-    """Replace the file's text by what a function of `users_entry` makes of it."""
+    """Apply a function of `users_file.entry` to the file's text."""
     from radius_voice.identity.users_file.edit import edit
 
     with _file_errors(path):
@@ -249,7 +249,7 @@ def _read(path: Path, *, may_be_empty: bool = False) -> dict[str, UserEntry]:
 
 @contextmanager
 def _file_errors(path: Path) -> Iterator[None]:
-    """Turn what goes wrong with the users file into the end of the command."""
+    """End the command with a message for an error of the users file."""
     try:
         yield
     except OSError as problem:
@@ -267,7 +267,7 @@ def _groups(user: User) -> str:
 
 
 def _one_line(text: str) -> str:
-    """Without control characters: a users file may hold escape sequences and line breaks in quotes."""
+    """The text with control characters escaped: quoted strings of a users file may hold escape sequences."""
     return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
 
 

@@ -76,13 +76,7 @@ def load(
     path = Path(path)
     text, status = _content_of(path)
     owner = os.geteuid() if for_service and owner is None else owner
-    try:
-        tree, lines = strict_yaml.load(text, str(path), sections=Settings.model_fields)
-    except strict_yaml.StrictYamlError as error:
-        raise ConfigError(str(error).splitlines()) from None
-    if not isinstance(tree, dict):
-        problem = "is empty" if tree is None else "is not a mapping of settings"
-        raise ConfigError([f"{path}:1: {problem}; make a new configuration with: radius-voice init DIRECTORY"])
+    tree, lines = _parsed(path, text)
     context = LoadContext(Path(os.path.abspath(path)).parent, os.environ if environ is None else environ)  # noqa: PTH100 - a link's own folder counts
     if not for_service:
         context.unavailable = UnavailableSecret
@@ -92,8 +86,7 @@ def load(
     diagnostics += [*rules.errors(draft, now), *_key_file_diagnostics(tree, context, owner)]
     if for_service or diagnostics:
         diagnostics += rules.unreadable_files(draft)
-    files = (path, *context.secret_files, *(file for _, section in draft.adapters for file in section.files().values()))
-    exposed = [*_exposed(path, status, tree, context, owner), *exposed_directories(files, owner)]
+    exposed = _exposed_files(path, status, tree, context, draft, owner)
     errors = [*exposed, *located(str(path), lines, diagnostics)]
     if settings is None or errors:
         raise ConfigError(errors, draft.identity)
@@ -138,6 +131,18 @@ def _content_of(path: Path) -> tuple[str, os.stat_result]:
     except UnicodeDecodeError as error:
         line = octets.count(b"\n", 0, error.start) + 1
         raise ConfigError([f"{path}:{line}: is not UTF-8; save the file as UTF-8"]) from None
+
+
+def _parsed(path: Path, text: str) -> tuple[dict[str, strict_yaml.Value], dict[strict_yaml.Path, int]]:
+    """The keys and values of the file, and the lines of their paths."""
+    try:
+        tree, lines = strict_yaml.load(text, str(path), sections=Settings.model_fields)
+    except strict_yaml.StrictYamlError as error:
+        raise ConfigError(str(error).splitlines()) from None
+    if not isinstance(tree, dict):
+        problem = "is empty" if tree is None else "is not a mapping of settings"
+        raise ConfigError([f"{path}:1: {problem}; make a new configuration with: radius-voice init DIRECTORY"])
+    return tree, lines
 
 
 def _validated(
@@ -185,14 +190,21 @@ def _inherited(own: dict[str, Any], rule: Any) -> Any:
     return {**own, **rule}
 
 
-def _exposed(
-    path: Path, status: os.stat_result, tree: dict[str, Any], context: LoadContext, owner: int | None
+def _exposed_files(
+    path: Path,
+    status: os.stat_result,
+    tree: dict[str, Any],
+    context: LoadContext,
+    draft: rules.Draft,
+    owner: int | None,
 ) -> Iterator[str]:
-    """Why the file cannot be trusted: other users may change it, or read a secret in it."""
+    """Why a file cannot be trusted: other users may change or replace it, or read a secret in the configuration."""
     yield from exposure(path, status, WRITE_ACCESS, owner)
     if context.holds_secret and tree.get("development") is not True:
         for problem in exposure(path, status, READ_ACCESS, None):
             yield f"{problem}, or move the secret to a separate file"
+    of_adapters = (file for _, section in draft.adapters for file in section.files().values())
+    yield from exposed_directories((path, *context.secret_files, *of_adapters), owner)
 
 
 def _key_file_diagnostics(tree: dict[str, Any], context: LoadContext, owner: int | None) -> Iterator[Diagnostic]:

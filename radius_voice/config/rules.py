@@ -19,7 +19,17 @@ from radius_voice.config.adapters import AdapterSection, IdentitySection, Provid
 from radius_voice.config.checks import certificate_errors
 from radius_voice.config.errors import dotted, readable
 from radius_voice.config.field_types import Network
-from radius_voice.config.schema import Admin, Audit, Bypass, Client, Policy, Server, Settings, UserRules
+from radius_voice.config.schema import (
+    NO_FIRST_FACTOR,
+    Admin,
+    Audit,
+    Bypass,
+    Client,
+    Policy,
+    Server,
+    Settings,
+    UserRules,
+)
 from radius_voice.config.secrets import UnavailableSecret, readable_text
 from radius_voice.config.section import Diagnostic, Section
 from radius_voice.config.strict_yaml import Path as KeyPath
@@ -275,7 +285,7 @@ def _client_errors(draft: Draft) -> Iterator[Diagnostic]:
                 yield (*path, "address"), f"{network} belongs to {whose} already; remove it from one"
             taken.setdefault(network, name)
         unsigned = client.require_message_authenticator != "yes"
-        if unsigned and draft.source_of.get((client.policy, "first_factor")) == "none":
+        if unsigned and draft.source_of.get((client.policy, "first_factor")) == NO_FIRST_FACTOR:
             message = "must be yes where first_factor is none, because otherwise nothing authenticates a request"
             yield (*path, "require_message_authenticator"), message
 
@@ -293,11 +303,11 @@ def _references(draft: Draft) -> Iterator[Diagnostic]:
         path = ("policies", policy, role)
         if not source and several:
             yield path, f"is missing; write one of {_list(draft.identity_names)}"
-        elif source and source not in draft.identity_names and (role, source) != ("first_factor", "none"):
-            known = [*draft.identity_names, *(["none"] if role == "first_factor" else [])]
+        elif source and source not in draft.identity_names and (role, source) != ("first_factor", NO_FIRST_FACTOR):
+            known = [*draft.identity_names, *([NO_FIRST_FACTOR] if role == "first_factor" else [])]
             yield path, _unknown("identity source", source, known)
-    if "none" in draft.identity_names:
-        yield ("identity", "none"), "none means that the gateway checks passwords; use another name"
+    if NO_FIRST_FACTOR in draft.identity_names:
+        yield ("identity", NO_FIRST_FACTOR), "none means that the gateway checks passwords; use another name"
 
 
 def _replies(draft: Draft) -> Iterator[Diagnostic]:

@@ -43,6 +43,8 @@ Name: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 HostName: TypeAlias = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9_]([A-Za-z0-9._-]{0,251}[A-Za-z0-9_])?$", examples=["metrics.example.org"])
 ]
+NO_FIRST_FACTOR = "none"
+"""The value of `first_factor` for gateways that verify passwords themselves."""
 CALL_BESIDES_RINGING = PROVIDER_SECONDS + MAX_SPEECH_SECONDS
 Model = TypeVar("Model", bound=Section)
 AttributeName: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]

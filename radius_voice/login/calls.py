@@ -17,6 +17,10 @@ from radius_voice.login.model import (
     CallStatus,
     CodeMessage,
     DeliveryRequest,
+    DeliveryResult,
+    Indeterminate,
+    NumberRejected,
+    Placed,
     Session,
     Unavailable,
 )
@@ -134,23 +138,11 @@ class Calls:
         return await self._dependencies.store.apply_limits(self._dependencies.limits.for_phone(phone)) is None
 
     def _reporter(self, session: Session, arrived: float) -> Report:
-        def report(
-            provider: str, phone: Phone, result: CallResult, reference: str, detail: str, alarm: bool, fix: str
-        ) -> None:
-            self._dependencies.observer(
-                PlacementRecord(
-                    self._dependencies.now(),
-                    self._dependencies.clock() - arrived,
-                    session.id,
-                    provider,
-                    phone.masked,
-                    result,
-                    reference,
-                    detail,
-                    alarm,
-                    fix,
-                )
-            )
+        dependencies = self._dependencies
+
+        def report(provider: str, phone: Phone, answer: DeliveryResult) -> None:
+            at, seconds = dependencies.now(), dependencies.clock() - arrived
+            dependencies.observer(_placement_record(at, seconds, session.id, provider, phone, answer))
 
         return report
 
@@ -174,3 +166,18 @@ class Calls:
     async def _apply(self, session: Session, event: CallEvent) -> Transition:
         _, transition = await self._sessions.apply(session.key, event, known=session)
         return transition
+
+
+def _placement_record(
+    at: float, seconds: float, session_id: str, provider: str, phone: Phone, answer: DeliveryResult
+) -> PlacementRecord:
+    match answer:
+        case Placed(reference):
+            result, detail, alarm, fix = CallResult.PLACED, "", False, ""
+        case Indeterminate(detail):
+            result, reference, alarm, fix = CallResult.INDETERMINATE, "", False, ""
+        case NumberRejected(detail, alarm, fix):
+            result, reference = CallResult.NUMBER_REJECTED, ""
+        case _:
+            result, reference, detail, alarm, fix = CallResult.NOT_PLACED, "", answer.detail, answer.alarm, answer.fix
+    return PlacementRecord(at, seconds, session_id, provider, phone.masked, result, reference, detail, alarm, fix)

@@ -9,28 +9,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
+from radius_voice.login.adapter_reports import AccountCheck, SourceProblem, VerificationCost
 from radius_voice.login.model import (
-    AccountCheck,
     AlreadyRecorded,
     Authenticated,
     CallRef,
     CallStatus,
     DeliveryRequest,
+    DeliveryResult,
     Denied,
-    Indeterminate,
     Limited,
     LimitOperation,
-    NotPlaced,
-    NumberRejected,
-    Placed,
     ReplayRecord,
     Session,
     SessionKey,
-    SourceProblem,
     SwapResult,
     User,
     Verification,
-    VerificationCost,
 )
 
 
@@ -92,9 +87,7 @@ class Provider(Protocol):
     @property
     def call_control(self) -> CallControl | None: ...
 
-    async def place(
-        self, request: DeliveryRequest, deadline: float
-    ) -> Placed | NumberRejected | NotPlaced | Indeterminate: ...
+    async def place(self, request: DeliveryRequest, deadline: float) -> DeliveryResult: ...
 
     async def check_account(self) -> Sequence[AccountCheck]: ...
 

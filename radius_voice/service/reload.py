@@ -10,6 +10,7 @@ from pathlib import Path
 from radius_voice.bounded import in_daemon_thread
 from radius_voice.config.errors import ConfigError
 from radius_voice.config.load import Loaded, restart_needed
+from radius_voice.config.start_warnings import start_warnings
 from radius_voice.exceptions import message_of
 from radius_voice.observe.metrics import Metrics
 from radius_voice.server.server import Server
@@ -19,7 +20,6 @@ from radius_voice.service.user_warnings import user_warnings
 from radius_voice.wiring import (
     BuiltGeneration,
     Shared,
-    announcements,
     build,
     load,
     max_queued_verifications,
@@ -103,7 +103,7 @@ class Reloader:
 
     def announce(self, loaded: Loaded, built: BuiltGeneration) -> None:
         """Report the warnings about the configuration that is now in effect, and start to check its users."""
-        for warning in (*loaded.warnings, *announcements(loaded.settings)):
+        for warning in (*loaded.warnings, *start_warnings(loaded.settings)):
             self._reporter.report("warning", warning)
         if self._check_users:
             self._tasks.run(self._warn_of_users(loaded, built))

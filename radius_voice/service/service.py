@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 from radius_voice import operations
 from radius_voice.config.load import Loaded
 from radius_voice.config.schema import Settings
+from radius_voice.config.start_warnings import bypass_until
 from radius_voice.control import ControlServer, ControlSocket, Request
 from radius_voice.endpoints import ADMIN_LISTEN, LISTEN, cannot_bind
 from radius_voice.events import Observer, OperatorRecord
@@ -36,7 +37,6 @@ from radius_voice.wiring import (
     BuiltGeneration,
     Shared,
     build,
-    bypass_until,
     max_queued_verifications,
     open_store,
     server_rules,

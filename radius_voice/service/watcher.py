@@ -67,7 +67,7 @@ class Watcher:
 
 
 class Operator:
-    """Executes administrators' commands on the store that the workers share, with the current configuration.
+    """Executes administrators' commands on the store that the workers share, with the present configuration.
 
     `log` gets each record. Raises OSError if the audit log cannot be opened.
     """

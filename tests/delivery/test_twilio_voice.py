@@ -8,17 +8,9 @@ import aiohttp
 import pytest
 
 from radius_voice.delivery.twilio_voice.provider import DEFAULT_FIX, REFUSALS
+from radius_voice.login.adapter_reports import AccountCheck
 from radius_voice.login.code_message import MAX_SPEECH_SECONDS
-from radius_voice.login.model import (
-    AccountCheck,
-    CallRef,
-    CallStatus,
-    Indeterminate,
-    NotPlaced,
-    NumberRejected,
-    Placed,
-    Unavailable,
-)
+from radius_voice.login.model import CallRef, CallStatus, Indeterminate, NotPlaced, NumberRejected, Placed, Unavailable
 from radius_voice.messages import LANGUAGES
 from radius_voice.simulator.twiml import spoken_text
 

@@ -18,13 +18,14 @@ from twilio.twiml.voice_response import VoiceResponse
 from radius_voice.config.secrets import secret_text
 from radius_voice.delivery.twilio_voice.settings import TwilioVoiceSettings
 from radius_voice.http_client import HttpPool, NotSent, SentUnknown
+from radius_voice.login.adapter_reports import AccountCheck
 from radius_voice.login.code_message import MAX_SPEECH_SECONDS, TIMES_SPOKEN, Say, lines
 from radius_voice.login.model import (
-    AccountCheck,
     CallRef,
     CallStatus,
     CodeMessage,
     DeliveryRequest,
+    DeliveryResult,
     Indeterminate,
     NotPlaced,
     NumberRejected,
@@ -134,9 +135,7 @@ class TwilioVoice:
         """Calls can be queried and ended."""
         return self
 
-    async def place(
-        self, request: DeliveryRequest, deadline: float
-    ) -> Placed | NumberRejected | NotPlaced | Indeterminate:
+    async def place(self, request: DeliveryRequest, deadline: float) -> DeliveryResult:
         """Request one call, once. `deadline` is in seconds of the running loop's clock. Details are fixed texts."""
         left = deadline - asyncio.get_running_loop().time()
         if left <= 0:
@@ -184,9 +183,7 @@ class TwilioVoice:
         """Close the connections."""
         await self._account.close()
 
-    async def _create(
-        self, request: DeliveryRequest, twiml: str, left: float
-    ) -> Placed | NumberRejected | NotPlaced | Indeterminate:
+    async def _create(self, request: DeliveryRequest, twiml: str, left: float) -> DeliveryResult:
         try:
             call = await self._account.client(left).calls.create_async(
                 to=request.phone.e164,

@@ -22,7 +22,8 @@ from radius_voice.identity.passwords import DEFAULT, Hasher, Parameters, Turn, o
 from radius_voice.identity.users_file.edit import edit, text_of
 from radius_voice.identity.users_file.settings import UsersFileSettings
 from radius_voice.identity.users_file.text import UserEntry, UsersFileError, parse, with_hash, with_user
-from radius_voice.login.model import Authenticated, Denied, SourceProblem, User, Verification, VerificationCost
+from radius_voice.login.adapter_reports import SourceProblem, VerificationCost
+from radius_voice.login.model import Authenticated, Denied, User, Verification
 from radius_voice.login.names import canonical_name
 
 KEY_OCTETS = 32
