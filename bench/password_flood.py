@@ -31,7 +31,7 @@ FACTORS = (0.5, 1.0, 4.0)
 USERS = 10
 PASSWORD = "a right password"
 CODE = "123456"
-GATEWAY = Timers(initial=3.0, longest=3.0, transmissions=3, total=9.0)
+GATEWAY = Timers(initial=3.0, max_wait=3.0, transmissions=3, total=9.0)
 TICK = 0.01
 
 CONFIG = """\

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from radius_voice.exceptions import where
+from radius_voice.exceptions import kind_and_place
 
 SOCKET = "control.sock"
 LOCK = "control.lock"
@@ -191,7 +191,7 @@ class ControlServer:
         try:
             return await self._handle(Request(arguments["command"], arguments, uid))
         except Exception as problem:  # noqa: BLE001 - an error in one command must not end the service
-            return {"error": f"internal error: {where(problem)}"}
+            return {"error": f"internal error: {kind_and_place(problem)}"}
 
 
 def _peer_uid(writer: asyncio.StreamWriter) -> int | None:

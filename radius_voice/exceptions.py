@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 
 
-def where(problem: BaseException) -> str:
+def kind_and_place(problem: BaseException) -> str:
     """The kind of an unexpected exception and the place that raised it; never its text, which may quote a user."""
     frames = traceback.extract_tb(problem.__traceback__)
     place = f"{frames[-1].name}:{frames[-1].lineno}" if frames else "unknown"

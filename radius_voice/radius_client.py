@@ -22,12 +22,12 @@ class NoReply(Exception):
 class Timers:
     """RFC 5080 section 2.2.1, in seconds.
 
-    `initial` and `longest` wait between transmissions (IRT, MRT), number of `transmissions` (MRC), total time `total`
+    `initial` and `max_wait` wait between transmissions (IRT, MRT), number of `transmissions` (MRC), total time `total`
     (MRD).
     """
 
     initial: float = 2.0
-    longest: float = 16.0
+    max_wait: float = 16.0
     transmissions: int = 5
     total: float = 30.0
 
@@ -72,7 +72,7 @@ class RadiusClient:
             await asyncio.wait({waiting.reply}, timeout=max(0.0, min(jittered, over - clock())))
             if waiting.reply.done():
                 return waiting.reply.result()
-            wait = min(2 * wait, self.timers.longest)
+            wait = min(2 * wait, self.timers.max_wait)
         raise NoReply(
             f"no response from {self.host} port {self.port}: "
             "the server is not running, has another secret, or does not know this client"

@@ -16,8 +16,7 @@ from radius_voice import state
 from radius_voice.config import load as configuration
 from radius_voice.config.adapters import AdapterSection, IdentitySection, ProviderSection, SectionTypes, StoreSection
 from radius_voice.config.field_types import Rate
-from radius_voice.config.schema import NO_FIRST_FACTOR, Bypass, Settings
-from radius_voice.config.schema import UserRules as RulesSettings
+from radius_voice.config.schema import NO_FIRST_FACTOR, BypassSettings, Settings, UserRulesSettings
 from radius_voice.config.section import Section
 from radius_voice.delivery.fixed.settings import FixedSettings
 from radius_voice.delivery.twilio_voice.settings import TwilioVoiceSettings
@@ -213,7 +212,9 @@ def build(
             limits=limits_of(settings),
             policies=_policies(settings, identity),
             voice=voice,
-            live={name: control for name, provider in voice.items() if (control := provider.call_control) is not None},
+            call_controls={
+                name: control for name, provider in voice.items() if (control := provider.call_control) is not None
+            },
             friendly_name=settings.delivery.friendly_name,
             observer=shared.observer,
             now=time.time,
@@ -250,7 +251,7 @@ def _limit(name: str, rate: Rate, reason: Reason) -> Limit:
     return Limit(name, rate.count, rate.period, reason)
 
 
-def allowed_numbers(settings: Settings, rules: RulesSettings) -> tuple[str, ...]:
+def allowed_numbers(settings: Settings, rules: UserRulesSettings) -> tuple[str, ...]:
     """The numbers and prefixes that rules allow to be called whatever their type and country."""
     providers = settings.delivery.providers.values() if settings.development else ()
     return (*rules.allow_numbers, *(prefix for provider in providers for prefix in provider.TEST_NUMBERS))
@@ -285,7 +286,7 @@ def _policy(name: str, settings: Settings, identity: Mapping[str, IdentitySource
     )
 
 
-def _user_rules(settings: Settings, rules: RulesSettings, encode: EncodeAttribute) -> UserRules:
+def _user_rules(settings: Settings, rules: UserRulesSettings, encode: EncodeAttribute) -> UserRules:
     challenge, failure = rules.challenge, rules.on_delivery_failure
     return UserRules(
         digits=challenge.digits,
@@ -296,7 +297,7 @@ def _user_rules(settings: Settings, rules: RulesSettings, encode: EncodeAttribut
         session_timeout=challenge.session_timeout,
         countries=rules.countries,
         allow_numbers=allowed_numbers(settings, rules),
-        bypass_until=failure.bypass_until if isinstance(failure, Bypass) else 0.0,
+        bypass_until=failure.bypass_until if isinstance(failure, BypassSettings) else 0.0,
         reply=tuple(
             ReplyRule(
                 rule.when.group if rule.when else None,

@@ -12,7 +12,7 @@ from radius_voice.radius.password import decrypt_password
 from radius_voice.radius_client import NoReply, RadiusClient, Timers
 
 SECRET = b"a shared secret of the tests"
-QUICK = Timers(initial=0.02, longest=0.04, transmissions=4, total=5.0)
+QUICK = Timers(initial=0.02, max_wait=0.04, transmissions=4, total=5.0)
 
 
 class Peer(asyncio.DatagramProtocol):
@@ -70,7 +70,7 @@ async def test_a_server_without_response_gets_the_configured_number_of_transmiss
 
 
 async def test_no_wait_exceeds_the_total_time():
-    once = Timers(initial=60.0, longest=60.0, transmissions=5, total=0.05)
+    once = Timers(initial=60.0, max_wait=60.0, transmissions=5, total=0.05)
     async with serving(lambda *_: [], once) as (peer, client):
         with pytest.raises(NoReply):
             async with asyncio.timeout(30):

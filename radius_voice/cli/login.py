@@ -13,7 +13,7 @@ from radius_voice.cli.common import run
 from radius_voice.config.field_types import MAX_PORT
 from radius_voice.radius import packet as radius
 from radius_voice.radius.packet import Attribute, Packet
-from radius_voice.radius.password import text_of
+from radius_voice.radius.password import decode_text
 from radius_voice.radius_client import NoReply, RadiusClient, Timers
 
 PORT = 1812
@@ -45,11 +45,11 @@ def login(server: str, user: str, secret: str | None, station: str, timeout: flo
     reply = _exchange(client, attributes, password)
     while reply.code == radius.ACCESS_CHALLENGE:
         state = reply.first(radius.STATE) or b""
-        text = text_of(b"".join(reply.every(radius.REPLY_MESSAGE))) or "Answer"
+        text = decode_text(b"".join(reply.every(radius.REPLY_MESSAGE))) or "Answer"
         click.echo("Access-Challenge")
         typed = click.prompt(_printable(text).rstrip(": "), err=True)
         reply = _exchange(client, [*attributes, (radius.STATE, state)], typed)
-    message = _printable(text_of(b"".join(reply.every(radius.REPLY_MESSAGE))))
+    message = _printable(decode_text(b"".join(reply.every(radius.REPLY_MESSAGE))))
     if reply.code == radius.ACCESS_ACCEPT:
         click.echo(f"Access-Accept {message}".rstrip())
     else:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from radius_voice import __version__
-from radius_voice.exceptions import where
+from radius_voice.exceptions import kind_and_place
 
 COMMANDS = {
     "demo": "demo:demo",
@@ -48,7 +48,7 @@ class Commands(click.Group):
             raise  # click reports these itself
         except Exception as problem:  # noqa: BLE001 - whatever it is, an operator cannot use a traceback
             raise click.ClickException(
-                f"internal error: {where(problem)}; please report it with the command that you ran"
+                f"internal error: {kind_and_place(problem)}; please report it with the command that you ran"
             ) from None
 
 

@@ -240,10 +240,10 @@ def _entry(path: Path, name: str) -> UserEntry:
 def _read(path: Path, *, may_be_empty: bool = False) -> dict[str, UserEntry]:
     """Every user of the file by canonical name. Raises OSError or ValueError."""
     from radius_voice.files.reading import read_file
-    from radius_voice.identity.users_file.edit import text_of
+    from radius_voice.identity.users_file.edit import decode_users_file
     from radius_voice.identity.users_file.text import parse
 
-    text = text_of(*read_file(path), path)
+    text = decode_users_file(*read_file(path), path)
     return {} if may_be_empty and not text.strip() else parse(text, str(path))
 
 

@@ -63,7 +63,7 @@ class OneOrMany:
         return {"anyOf": [many["items"], many]}
 
 
-def text_of(value: Any) -> str:
+def require_text(value: Any) -> str:
     """`value` if it is text; raises ValueError with the fix."""
     match value:
         case str():
@@ -102,7 +102,7 @@ def duration(minimum: float, maximum: float) -> FieldType:
                 pass
             case int() | float():
                 raise ValueError("a duration needs its unit; write 30s or 2m, not a bare number")
-        seconds = seconds_of(text_of(value))
+        seconds = seconds_of(require_text(value))
         if not minimum <= seconds <= maximum:
             raise ValueError(f"must be between {duration_text(minimum)} and {duration_text(maximum)}")
         return seconds
@@ -140,7 +140,7 @@ def rate(example: str, *, daily: bool = False) -> FieldType:
 
 def path_of(value: Any, context: LoadContext) -> Path:
     """The path in `value`, relative to the file's directory."""
-    text = text_of(value)
+    text = require_text(value)
     if not text or not text.isprintable():
         raise ValueError("not a path")
     if text.startswith("~"):
@@ -159,7 +159,7 @@ PATH_OR_STDOUT = FieldType(_path_or_stdout, {"type": "string", "minLength": 1})
 
 
 def _phone(value: Any, _context: LoadContext) -> Phone:
-    return parse_phone(text_of(value))
+    return parse_phone(require_text(value))
 
 
 PHONE = FieldType(_phone, {"type": "string", "pattern": r"^\+", "examples": ["+14155550123"]})
@@ -171,7 +171,7 @@ NUMBER = r"\+[1-9][0-9]{3,14}"
 
 
 def _number_prefix(value: Any, _context: LoadContext) -> str:
-    text = text_of(value)
+    text = require_text(value)
     if not re.fullmatch(NUMBER, text):
         raise ValueError(
             "not a number or prefix; write + and 4 to 15 digits without spaces, like +4915 or +12025550123"
@@ -186,7 +186,7 @@ NUMBER_PREFIX = FieldType(
 
 
 def _network(value: Any, _context: LoadContext) -> Network:
-    text = text_of(value)
+    text = require_text(value)
     try:
         network = ip_network(text)
     except ValueError:
@@ -238,7 +238,7 @@ def endpoint(scheme: str, usual_port: int) -> FieldType:
     wrong = f"not an address to listen on; write it like {' or '.join(examples)}"
 
     def read(value: Any, _context: LoadContext) -> Endpoint:
-        found = re.fullmatch(rf"{scheme}(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+)):([0-9]{{1,5}})", text_of(value))
+        found = re.fullmatch(rf"{scheme}(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+)):([0-9]{{1,5}})", require_text(value))
         if found is None or int(found[3]) > MAX_PORT:
             raise ValueError(wrong)
         host = found[1] or found[2]
@@ -266,7 +266,7 @@ def host_port(example: str, usual_port: int) -> FieldType:
     examples = [f"{example}:{usual_port}", f"[2001:db8::1]:{usual_port}"]
 
     def read(value: Any, _context: LoadContext) -> HostPort:
-        found = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9._-]+)):([0-9]{1,5})", text_of(value))
+        found = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9._-]+)):([0-9]{1,5})", require_text(value))
         if found is None or not 1 <= int(found[3]) <= MAX_PORT:
             raise ValueError(f"not a server; write HOST:PORT, like {' or '.join(examples)}")
         return HostPort(found[1] or found[2], int(found[3]))
@@ -275,7 +275,7 @@ def host_port(example: str, usual_port: int) -> FieldType:
 
 
 def _url(value: Any, _context: LoadContext) -> str:
-    text = text_of(value)
+    text = require_text(value)
     wrong = "not a URL of a host; write http://HOST:PORT or https://HOST:PORT, without a path"
     if "@" in text:
         raise ValueError("a URL here carries no user name or password; write http://HOST:PORT or https://HOST:PORT")
@@ -341,7 +341,7 @@ COUNTRIES = FieldType(_countries, {"anyOf": [{"const": "any"}, CODES], "examples
 
 def _moment(value: Any, _context: LoadContext) -> float:
     fix = "write date, time and zone, like 2026-01-31T18:00:00+01:00"
-    text = text_of(value)
+    text = require_text(value)
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -358,10 +358,10 @@ TIMESTAMP = FieldType(_moment, {"type": "string", "format": "date-time", "exampl
 def _attribute(value: Any, _context: LoadContext) -> str | int:
     match value:
         case bool():
-            return text_of(value)
+            return require_text(value)
         case int():
             return value
-    return text_of(value)
+    return require_text(value)
 
 
 ATTRIBUTE_VALUE = FieldType(_attribute, {"type": ["string", "integer"]})

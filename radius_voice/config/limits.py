@@ -11,7 +11,7 @@ Limit: TypeAlias = Annotated[Rate | None, rate("10 per 10m")]
 DailyLimit: TypeAlias = Annotated[Rate | None, rate("30 per 24h", daily=True)]
 
 
-class PasswordLimits(Section):
+class PasswordLimitsSettings(Section):
     """Wrong passwords."""
 
     user: Limit = file_default("10 per 10m")
@@ -24,7 +24,7 @@ class PasswordLimits(Section):
     """In total."""
 
 
-class CodeLimits(Section):
+class CodeLimitsSettings(Section):
     """Wrong codes."""
 
     user: Limit = file_default("10 per 24h")
@@ -41,7 +41,7 @@ class CodeLimits(Section):
     """In total."""
 
 
-class CallLimits(Section):
+class CallLimitsSettings(Section):
     """Calls in a short period."""
 
     user: Limit = file_default("5 per 10m")
@@ -58,7 +58,7 @@ class CallLimits(Section):
     """In total."""
 
 
-class DailyCallLimits(Section):
+class DailyCallLimitsSettings(Section):
     """Calls a day, which bound the cost of toll fraud."""
 
     user: DailyLimit = file_default("30 per 24h")
@@ -69,14 +69,14 @@ class DailyCallLimits(Section):
     """In total."""
 
 
-class Limits(Section):
+class LimitsSettings(Section):
     """Rate limits: N per DURATION, or off."""
 
-    wrong_passwords: PasswordLimits = optional_section()
+    wrong_passwords: PasswordLimitsSettings = optional_section()
     """Wrong passwords."""
-    wrong_codes: CodeLimits = optional_section()
+    wrong_codes: CodeLimitsSettings = optional_section()
     """Wrong codes."""
-    calls: CallLimits = optional_section()
+    calls: CallLimitsSettings = optional_section()
     """Calls in a short period."""
-    calls_per_day: DailyCallLimits = optional_section()
+    calls_per_day: DailyCallLimitsSettings = optional_section()
     """Calls a day."""

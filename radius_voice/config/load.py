@@ -17,7 +17,7 @@ from radius_voice.config import rules, strict_yaml
 from radius_voice.config.adapters import SectionTypes
 from radius_voice.config.context import LoadContext
 from radius_voice.config.errors import ConfigError, diagnostics_of, located
-from radius_voice.config.schema import Settings, UserRules, json_schema, settings_type
+from radius_voice.config.schema import Settings, UserRulesSettings, json_schema, settings_type
 from radius_voice.config.secrets import UnavailableSecret
 from radius_voice.config.section import Diagnostic
 from radius_voice.files.access import READ_ACCESS, WRITE_ACCESS, exposed_directories, exposure
@@ -177,7 +177,7 @@ def _with_inherited_rules(policy: Any) -> Any:
     """A policy whose group rules have every rule of the policy that they do not change."""
     if not isinstance(policy, dict) or not isinstance(policy.get("group_rules"), list):
         return policy
-    own = {key: value for key, value in policy.items() if key in UserRules.model_fields}
+    own = {key: value for key, value in policy.items() if key in UserRulesSettings.model_fields}
     return {**policy, "group_rules": [_inherited(own, rule) for rule in policy["group_rules"]]}
 
 

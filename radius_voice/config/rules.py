@@ -21,14 +21,14 @@ from radius_voice.config.errors import dotted, readable
 from radius_voice.config.field_types import Network
 from radius_voice.config.schema import (
     NO_FIRST_FACTOR,
-    Admin,
-    Audit,
-    Bypass,
-    Client,
-    Policy,
-    Server,
+    AdminSettings,
+    AuditSettings,
+    BypassSettings,
+    ClientSettings,
+    PolicySettings,
+    ServerSettings,
     Settings,
-    UserRules,
+    UserRulesSettings,
 )
 from radius_voice.config.secrets import UnavailableSecret, readable_text
 from radius_voice.config.section import Diagnostic, Section
@@ -68,12 +68,12 @@ class Draft:
         delivery = mapping(tree.get("delivery"))
         providers, voice = mapping(delivery.get("providers")), delivery.get("voice")
         self.development = tree.get("development") is True
-        self.server = self._section(Server, tree.get("server"))
+        self.server = self._section(ServerSettings, tree.get("server"))
         self.store = self._section(StoreSection, tree.get("store"))
-        self.admin = self._section(Admin, tree.get("admin"))
-        self.audit = self._section(Audit, tree.get("audit"))
-        self.clients = self._sections(Client, clients)
-        self.policies = self._sections(Policy, policies)
+        self.admin = self._section(AdminSettings, tree.get("admin"))
+        self.audit = self._section(AuditSettings, tree.get("audit"))
+        self.clients = self._sections(ClientSettings, clients)
+        self.policies = self._sections(PolicySettings, policies)
         self.providers = self._sections(ProviderSection, providers)
         self.identity = self._sections(IdentitySection, identity)
         self.identity_names, self.policy_names, self.provider_names = list(identity), list(policies), list(providers)
@@ -99,7 +99,7 @@ class Draft:
             yield ("store",), self.store
 
     @property
-    def user_rules(self) -> Iterator[tuple[KeyPath, UserRules]]:
+    def user_rules(self) -> Iterator[tuple[KeyPath, UserRulesSettings]]:
         """The rules of all policies and of their groups, by their paths."""
         for name, policy in self.policies.items():
             for path, rules in policy.rules_with_paths():
@@ -143,7 +143,7 @@ def warnings(draft: Draft, now: float) -> Iterator[Diagnostic]:
         yield from _client_warnings(client, ("clients", name))
     for path, rules in draft.user_rules:
         failure = rules.on_delivery_failure
-        if isinstance(failure, Bypass) and failure.bypass_until <= now:
+        if isinstance(failure, BypassSettings) and failure.bypass_until <= now:
             yield (*path, "on_delivery_failure", "bypass_until"), "this bypass has ended; remove it"
     for adapter, section in draft.adapters:
         yield from _below(adapter, section.warnings())
@@ -330,7 +330,7 @@ def _replies(draft: Draft) -> Iterator[Diagnostic]:
 def _bypasses(draft: Draft, now: float) -> Iterator[Diagnostic]:
     for path, rules in draft.user_rules:
         failure = rules.on_delivery_failure
-        if isinstance(failure, Bypass) and failure.bypass_until > now + MAX_BYPASS_SECONDS:
+        if isinstance(failure, BypassSettings) and failure.bypass_until > now + MAX_BYPASS_SECONDS:
             where = (*path, "on_delivery_failure", "bypass_until")
             yield where, "a bypass lasts 240 minutes at most; write an earlier time"
 
@@ -343,7 +343,7 @@ def _voice(draft: Draft) -> Iterator[Diagnostic]:
             yield ("delivery", "voice", index), "is listed twice; remove one"
 
 
-def _client_warnings(client: Client, path: KeyPath) -> Iterator[Diagnostic]:
+def _client_warnings(client: ClientSettings, path: KeyPath) -> Iterator[Diagnostic]:
     known = [text for secret in client.secret if (text := readable_text(secret)) is not None]
     if any(len(text) < MIN_SECRET_CHARACTERS for text in known):
         message = (

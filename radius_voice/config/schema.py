@@ -32,7 +32,7 @@ from radius_voice.config.field_types import (
     endpoint,
     host_port,
 )
-from radius_voice.config.limits import Limits
+from radius_voice.config.limits import LimitsSettings
 from radius_voice.config.secrets import Secret
 from radius_voice.config.section import KeyProblem, Section, file_default, optional_section
 from radius_voice.config.strict_yaml import Path as KeyPath
@@ -50,7 +50,7 @@ Model = TypeVar("Model", bound=Section)
 AttributeName: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 
 
-class Server(Section):
+class ServerSettings(Section):
     """The RADIUS server of this node."""
 
     listen: Annotated[tuple[Annotated[Endpoint, endpoint("udp://", 1812)], ...], Field(strict=False, min_length=1)] = (
@@ -82,7 +82,7 @@ class Server(Section):
         return {"state": directory, **data} if directory and isinstance(data, dict) else data
 
 
-class Client(Section):
+class ClientSettings(Section):
     """A gateway, or several that share a secret."""
 
     address: Annotated[tuple[Annotated[Network, NETWORK], ...], Field(strict=False, min_length=1), OneOrMany()] = Field(
@@ -101,7 +101,7 @@ class Client(Section):
     """The challenge is sent within this time; keep it below the gateway's timeout."""
 
 
-class Challenge(Section):
+class ChallengeSettings(Section):
     """The code, and the calls that deliver it."""
 
     digits: int = Field(6, ge=4, le=10)
@@ -118,7 +118,7 @@ class Challenge(Section):
     """The longest duration of a login; at least ring_timeout plus code_lifetime, and ring_timeout plus 110s."""
 
     @model_validator(mode="after")
-    def _session_holds_a_call(self) -> Challenge:
+    def _session_holds_a_call(self) -> ChallengeSettings:
         least = self.ring_timeout + max(self.code_lifetime, CALL_BESIDES_RINGING)
         if self.session_timeout < least:
             rest = max(self.code_lifetime, CALL_BESIDES_RINGING)
@@ -134,24 +134,24 @@ class Challenge(Section):
         return self
 
 
-class Bypass(Section):
+class BypassSettings(Section):
     """Accepts users without a call for a limited time."""
 
     bypass_until: Annotated[float, TIMESTAMP]
     """When it ends, with a zone; at most 240 minutes ahead."""
 
 
-class When(Section):
+class WhenSettings(Section):
     """The users that a reply rule applies to."""
 
     group: str = Field(min_length=1)
     """Members of this group."""
 
 
-class ReplyRule(Section):
+class ReplyRuleSettings(Section):
     """Attributes that an Access-Accept carries."""
 
-    when: When | None = None
+    when: WhenSettings | None = None
     """The users that it applies to; by default all."""
     set: dict[AttributeName, Annotated[str | int, ATTRIBUTE_VALUE]] = Field(min_length=1)
     """RADIUS attributes by name."""
@@ -161,10 +161,10 @@ def _word_or_mapping(value: Any) -> str:
     return "word" if isinstance(value, str) else "mapping"
 
 
-class UserRules(Section):
+class UserRulesSettings(Section):
     """The rules of a policy that apply once the user is known."""
 
-    challenge: Challenge = optional_section()
+    challenge: ChallengeSettings = optional_section()
     """The code, and the calls that deliver it."""
     countries: Annotated[frozenset[str] | None, COUNTRIES] = file_default("any")
     """Countries that may be called."""
@@ -173,19 +173,20 @@ class UserRules(Section):
     )
     """Numbers and prefixes that may be called whatever their type and country."""
     on_delivery_failure: Annotated[
-        Annotated[Literal["reject"], Tag("word")] | Annotated[Bypass, Tag("mapping")], Discriminator(_word_or_mapping)
+        Annotated[Literal["reject"], Tag("word")] | Annotated[BypassSettings, Tag("mapping")],
+        Discriminator(_word_or_mapping),
     ] = "reject"
     """What the gateway gets when no provider can place the call."""
-    reply: Annotated[tuple[ReplyRule, ...], Field(strict=False)] = file_default(
+    reply: Annotated[tuple[ReplyRuleSettings, ...], Field(strict=False)] = file_default(
         [], examples=[[{"set": {"Class": "VPN"}}]]
     )
     """Attributes that an Access-Accept carries."""
 
 
-class GroupRule(UserRules):
+class GroupRuleSettings(UserRulesSettings):
     """Rules for the members of a group. Once loaded, it also has the policy's rules that it does not override."""
 
-    when: When
+    when: WhenSettings
     """The users that it applies to."""
 
     @model_validator(mode="before")
@@ -197,7 +198,7 @@ class GroupRule(UserRules):
         return data
 
 
-class Policy(UserRules):
+class PolicySettings(UserRulesSettings):
     """How users log in. Once loaded, `first_factor` and `directory` are never empty."""
 
     first_factor: str = Field(default_factory=str)
@@ -206,23 +207,23 @@ class Policy(UserRules):
     """The identity source of users and their phones."""
     on_unavailable: Literal["no_response", "reject"] = "no_response"
     """What the gateway gets while an identity source or the store is unavailable."""
-    group_rules: Annotated[tuple[GroupRule, ...], Field(strict=False)] = file_default(
+    group_rules: Annotated[tuple[GroupRuleSettings, ...], Field(strict=False)] = file_default(
         [], examples=[[{"when": {"group": "contractors"}, "countries": ["US"]}]]
     )
     """Other rules for members of groups; the first one that applies to a user replaces those of the policy."""
 
-    def rules_of(self, groups: Collection[str]) -> UserRules:
+    def rules_of(self, groups: Collection[str]) -> UserRulesSettings:
         """The rules for a user who is a member of `groups`."""
         return next((rule for rule in self.group_rules if rule.when.group in groups), self)
 
-    def rules_with_paths(self) -> Iterator[tuple[KeyPath, UserRules]]:
+    def rules_with_paths(self) -> Iterator[tuple[KeyPath, UserRulesSettings]]:
         """The policy's own rules and those of its groups, each with the path from the policy to them."""
         yield (), self
         for index, rule in enumerate(self.group_rules):
             yield ("group_rules", index), rule
 
 
-class Delivery(Section):
+class DeliverySettings(Section):
     """How codes are delivered to phones."""
 
     friendly_name: str = Field(min_length=1, max_length=60, pattern=r"^[^\x00-\x1f\x7f]*$", examples=["ACME VPN"])
@@ -233,7 +234,7 @@ class Delivery(Section):
     """The providers."""
 
 
-class Syslog(Section):
+class SyslogSettings(Section):
     """A syslog server that receives a copy of the audit log."""
 
     server: Annotated[HostPort, host_port("syslog.example.org", 6514)]
@@ -244,16 +245,16 @@ class Syslog(Section):
     """Certificates to trust instead of the system's, in PEM."""
 
 
-class Audit(Section):
+class AuditSettings(Section):
     """The audit log: every decision and its reason."""
 
     path: Annotated[Path | None, PATH_OR_STDOUT] = file_default("audit.jsonl")
     """The path, relative to this file; - is standard output (None once loaded)."""
-    syslog: Syslog | None = None
+    syslog: SyslogSettings | None = None
     """A syslog server that receives a copy."""
 
 
-class Admin(Section):
+class AdminSettings(Section):
     """Metrics and health."""
 
     listen: Annotated[Endpoint, endpoint("", 9812)] = file_default("127.0.0.1:9812")
@@ -262,7 +263,7 @@ class Admin(Section):
     """Host names that requests may use, besides IP addresses and localhost."""
 
 
-class Log(Section):
+class LogSettings(Section):
     """The log on standard error."""
 
     level: Literal["debug", "info", "warning"] = "info"
@@ -276,32 +277,32 @@ class Settings(Section):
 
     development: bool = False
     """Allows settings that are unsafe in production: providers on loopback, a fixed code, port 0."""
-    server: Annotated[Server, KEEP_VALID] = optional_section()
+    server: Annotated[ServerSettings, KEEP_VALID] = optional_section()
     """The RADIUS server of this node."""
-    clients: dict[Name, Annotated[Client, KEEP_VALID]] = Field(min_length=1)
+    clients: dict[Name, Annotated[ClientSettings, KEEP_VALID]] = Field(min_length=1)
     """The gateways that may send requests."""
     identity: dict[Name, IdentitySection] = Field(min_length=1)
     """The sources of users: passwords, phones, or both."""
-    policies: dict[Name, Annotated[Policy, KEEP_VALID]] = Field(default_factory=dict)
+    policies: dict[Name, Annotated[PolicySettings, KEEP_VALID]] = Field(default_factory=dict)
     """How users log in; with one identity source, the policy default exists even if it is not written."""
-    delivery: Delivery
+    delivery: DeliverySettings
     """How codes are delivered to phones."""
-    limits: Limits = optional_section()
+    limits: LimitsSettings = optional_section()
     """Rate limits."""
     store: StoreSection = file_default({"type": "sqlite"})
     """Where logins and limits are kept."""
-    audit: Annotated[Audit, KEEP_VALID] = optional_section()
+    audit: Annotated[AuditSettings, KEEP_VALID] = optional_section()
     """The audit log: every decision and its reason."""
-    admin: Annotated[Admin, KEEP_VALID] = optional_section()
+    admin: Annotated[AdminSettings, KEEP_VALID] = optional_section()
     """Metrics and health."""
-    log: Log = optional_section()
+    log: LogSettings = optional_section()
     """The log on standard error."""
 
 
 @cache
 def settings_type(sections: SectionTypes) -> type[Settings]:
     """The type of the whole file with the sections of these adapters."""
-    delivery = _with(Delivery, providers=dict[Name, _one_of(sections.providers)])  # type: ignore[misc]
+    delivery = _with(DeliverySettings, providers=dict[Name, _one_of(sections.providers)])  # type: ignore[misc]
     return _with(
         Settings,
         identity=dict[Name, _one_of(sections.identity)],  # type: ignore[misc]

@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeAlias
 from pydantic import BaseModel, SecretStr
 
 from radius_voice.config.context import LoadContext
-from radius_voice.config.field_types import FieldType, JsonSchema, path_of, text_of
+from radius_voice.config.field_types import FieldType, JsonSchema, path_of, require_text
 from radius_voice.config.suggestions import suggestion
 from radius_voice.files.access import ANY_ACCESS, mode_and_owner
 from radius_voice.files.reading import read_file
@@ -96,7 +96,7 @@ def _secret(value: Any, context: LoadContext) -> SecretStr:
             raise ValueError(f"is empty; {FIX}")
         case list():
             raise ValueError(f"must be one secret; {FIX}")
-    text = text_of(value)
+    text = require_text(value)
     if any("\ud800" <= character <= "\udfff" for character in text):
         raise ValueError("holds a lone surrogate, which is not a character; remove it")
     if "\n" in text:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 
-from radius_voice.config.schema import NO_FIRST_FACTOR, Bypass, Settings
+from radius_voice.config.schema import NO_FIRST_FACTOR, BypassSettings, Settings
 
 
 def bypass_until(settings: Settings) -> float:
     """When the last bypass of any policy ends, wall-clock seconds; 0 without one."""
     rules = (each for policy in settings.policies.values() for _, each in policy.rules_with_paths())
     failures = (each.on_delivery_failure for each in rules)
-    return max((failure.bypass_until for failure in failures if isinstance(failure, Bypass)), default=0.0)
+    return max((failure.bypass_until for failure in failures if isinstance(failure, BypassSettings)), default=0.0)
 
 
 def start_warnings(settings: Settings) -> list[str]:

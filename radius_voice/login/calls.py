@@ -32,7 +32,7 @@ from radius_voice.login.supervisor import Supervisor
 
 
 class PendingCall(Struct, frozen=True):
-    """A session whose present call is to be placed, after ending `hang_up`. `code` exists nowhere else."""
+    """A session whose present call is to be placed, after `hang_up` is ended. `code` is stored nowhere else."""
 
     session: Session
     code: str
@@ -51,12 +51,14 @@ class Calls:
         self._dependencies = dependencies
         self._supervisor = supervisor
         self._sessions = sessions
-        self.follower = CallFollower(dependencies.live, self.on_call_event, dependencies.observer, dependencies.now)
+        self.follower = CallFollower(
+            dependencies.call_controls, self.on_call_event, dependencies.observer, dependencies.now
+        )
 
     async def on_call_event(self, ref: CallRef, status: CallStatus) -> None:
-        """Apply a status that a provider reported to the session of the call, whichever process or node placed it.
+        """Apply a status that a provider reported to the session of the call; any process or node may have placed it.
 
-        It is lost if the store is unavailable: then the session ends at its timeout.
+        The status is lost if the store is unavailable; then the session ends at its timeout.
         """
         try:
             session = await self._dependencies.store.session_of_call(ref)
@@ -82,7 +84,7 @@ class Calls:
         return transition
 
     def end(self, session: Session, ref: CallRef) -> None:
-        """Hang up the call of a session that has ended; only then its user may be called again."""
+        """Hang up the call of a session that has ended; its user is called again only after that."""
         self._supervisor.run(self._end(session, ref))
 
     async def _place(self, call: PendingCall, opened: Transition) -> Transition:
@@ -147,7 +149,7 @@ class Calls:
         return report
 
     async def _hang_up(self, ref: CallRef) -> bool:
-        """End a call; False if it is not known whether it ended."""
+        """End a call; returns False if it is not known whether it ended."""
         try:
             await self.follower.hang_up(ref)
         except Unavailable as problem:

@@ -62,7 +62,7 @@ def _rejected(session: Session, reason: Reason, *, response: bool) -> Decision:
 
 
 def _repeated(known: PreviousResult, language: str) -> Decision:
-    """The result of a session that a newer one of the same user replaced, as it was."""
+    """The decision that repeats the result of a session that a newer one replaced."""
     outcome, accepted = known.result.outcome, known.result.outcome is Outcome.ACCEPT
     text, reply = ("", known.reply) if accepted else (reply_message.rejected(language), ())
     return Decision(outcome, Reason.REPEATED, b"", text, reply, known.name, known.session_id, known.phone.masked)

@@ -1,9 +1,9 @@
 """The first factor of an initial request, behind the limits on wrong passwords.
 
-A failure is charged before the password is verified and refunded if it was right, so that simultaneous guesses are
-limited like successive ones. The same request is charged once and verified once at a time, whichever port it comes
-from. A verification that has begun ends in its own time: it stays charged until its result is known, also when the
-gateway no longer waits.
+A failure is charged before the password is verified and refunded if the password is right, so that simultaneous guesses
+are limited like successive ones. Copies of a request, from whatever port, are charged once and share one verification.
+A verification that has started runs to its end: the charge stays until its result is known, also after the gateway's
+deadline.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class VerifiedByGateway(Struct, frozen=True):
 
 
 class Refund:
-    """The refund of one charge. Copies of a request share it; the first one that takes it applies it."""
+    """The refund of one charge. Copies of a request share it; the first one to take it applies it."""
 
     __slots__ = ("_operations",)
 
@@ -50,7 +50,7 @@ class Refund:
         self._operations = operations
 
     def take(self) -> tuple[LimitOperation, ...]:
-        """The limits to refund; nothing if they were taken before."""
+        """The operations that refund the limits; none if they were taken before."""
         operations, self._operations = self._operations, ()
         return operations
 
@@ -58,7 +58,7 @@ class Refund:
 class Checked(Struct, frozen=True):
     """The result of a first factor, and the slot in which its request is recorded.
 
-    A right password leaves the charge to be refunded together with what follows. `returning`: the user has logged in
+    After a right password, the next write to the store applies `refund`. `returning`: the user has logged in
     from this Calling-Station-Id within a day. `reused`: another request had the same Request Authenticator.
     """
 
@@ -89,7 +89,7 @@ class Checked(Struct, frozen=True):
 
 @dataclass(slots=True)
 class _PendingCheck:
-    """A check in progress, and how many copies of its request wait for it. Without any it applies its refund itself."""
+    """A check in progress, and how many copies of its request wait. If none does, the check applies its refund."""
 
     check: asyncio.Task[Checked]
     requests: int = 0
@@ -195,7 +195,7 @@ class FirstFactorChecks:
     async def _record_denied(
         self, denied: Denied, slot: Slot, refund: tuple[LimitOperation, ...], shared: tuple[LimitOperation, ...]
     ) -> None:
-        """Record the request; charge a wrong password to all that share the gateway, and refund a right one."""
+        """Record the request. Charge a wrong password to the shared limits too, and refund a right one."""
         if denied.password_correct:
             await self._store.apply_limits(refund, slot.rejected(verified=True))
         elif isinstance(await self._store.apply_limits(shared, slot.rejected(verified=False)), Limited):
@@ -210,9 +210,9 @@ class FirstFactorChecks:
     def _charges(
         self, request: AuthRequest, name: str, returning: bool
     ) -> tuple[tuple[LimitOperation, ...], tuple[LimitOperation, ...]]:
-        """What a wrong password costs the user and station, and all that share the gateway.
+        """The operations for a wrong password: on the limits of user and station, and on those of all users.
 
-        A returning user has a separate allowance, which requests from another Calling-Station-Id cannot use up.
+        A returning user has a separate allowance, which requests from another Calling-Station-Id cannot exhaust.
         """
         station = request.calling_station_id
         if returning:
@@ -222,7 +222,7 @@ class FirstFactorChecks:
 
 
 def stations_key(name: str) -> bytes:
-    """Where the store keeps the Calling-Station-Ids of the user with that `Keys.name_subject`."""
+    """The key of the stored Calling-Station-Ids of the user with that `Keys.name_subject`."""
     return b"stations\0" + name.encode()
 
 

@@ -1,7 +1,7 @@
 """The login, from top to bottom.
 
 An initial request goes to `begin`, one that carries State to `respond`, the status of a call to `on_call_event`. Each
-loads the session, runs `state_machine.step` and stores the new session, unless another process was faster (`sessions`).
+loads the session, runs `state_machine.step` and stores the new session by compare-and-swap (`sessions`).
 The session with its code is stored before a provider is asked to call. So a crash in between leaves a session that
 expires, and never a ringing phone whose code cannot be verified.
 """
@@ -121,7 +121,7 @@ class LoginFlow:
         return await self._open_or_join(request, policy, user, checked, trace)
 
     async def _user_of(self, request: AuthRequest, policy: Policy, checked: Checked) -> User | None:
-        """The user: from the first factor if it is the directory too, so that the name is not looked up again."""
+        """The user, from the first factor if it is also the directory, so that the name is not looked up again."""
         known = checked.result.user if isinstance(checked.result, Authenticated) else None
         if known is not None and policy.first_factor_name == policy.directory_name:
             return known
@@ -183,7 +183,7 @@ class LoginFlow:
         return decisions.decision(session, transition, state, user.name, dependencies.friendly_name, dependencies.now())
 
     async def _join_recorded(self, request: AuthRequest, slot: Slot, value: bytes, trace: Trace) -> Decision:
-        """A request that had its effect before: it may join its own session, as long as that is open."""
+        """A request that had its effect before may only join its own session, while that is open."""
         dependencies, keys, recorded = self._dependencies, self._dependencies.keys, session_of(value)
         if recorded is None:
             return decisions.rejected(Reason.REPLAY)
@@ -299,7 +299,7 @@ class LoginFlow:
     async def _with_current_user(
         self, session: Session, response: ChallengeResponse, policy: Policy, deadline: float
     ) -> ChallengeResponse | UserChanged:
-        """The response, if the directory still has the user, permits the login and has the phone that was called."""
+        """The response; or `UserChanged` unless the directory permits the login and has the phone that was called."""
         user_id = policy.user_id(session.user_key)
         user = None if user_id is None else await policy.directory.get(user_id, deadline)
         rules = policy.rules_of(session.group)

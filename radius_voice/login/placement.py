@@ -2,13 +2,13 @@
 
 Why no call is placed twice: a session has one present delivery, counted by `DeliveryAttempt.number`. Only the
 compare-and-swap that wrote that number leads here, so `place_call` runs once for each number. Each answer of a provider
-then leaves one possibility:
+then has one consequence:
 
 - Placed and Indeterminate end the placement: the phone rings, or may ring.
 - NumberRejected excludes the phone: the next phone is tried, none twice.
 - NotPlaced means that the provider certainly did not place the call: the next provider is tried with the same phone.
 
-So after an answer that could mean a ringing phone no further call is placed.
+So no further call is placed after an answer that could mean a ringing phone.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Every port of the login, on one screen.
+"""All ports of the login.
 
 Deadlines are monotonic seconds; stored times are wall clock. A component that cannot be reached raises `Unavailable`;
 every expected result is returned. `close` releases what an adapter holds, after its last use.
@@ -52,7 +52,7 @@ class Directory(Protocol):
 
 
 class IdentitySource(FirstFactor, Directory, Protocol):
-    """A configured source of users: what the service and commands need of it besides logins.
+    """A configured source of users, with what the service and commands need besides logins.
 
     `location` is where its users are kept, for messages. `problem` is why the users read before stay in effect, None if
     there is no problem. `refresh` reads what has changed; it may block for seconds, and raises ValueError or OSError.
@@ -78,7 +78,7 @@ class IdentitySource(FirstFactor, Directory, Protocol):
 
 
 class Provider(Protocol):
-    """Brings a code to a phone. Never retries, and returns every answer of the provider, errors included.
+    """Delivers a code to a phone. Never retries, and returns every answer of the provider, errors included.
 
     `call_control` is None if calls cannot be queried and ended. `check_account` asks the provider whether credentials
     and number are valid, without placing a call; it returns nothing if there is no account.

@@ -53,7 +53,7 @@ class Sessions:
     ) -> tuple[Session | None, Transition]:
         """The session after `event`, and the transition.
 
-        `known` is the session as it was a moment ago; it is tried before anything is loaded. `operations` are applied,
+        `known` is the session as loaded before; it is tried first, without loading. `operations` are applied,
         and the record that `record` makes of the request is written, if the session changes. Raises RequestRecorded if
         the request has a record already, and Unavailable.
         """
@@ -94,7 +94,7 @@ class Sessions:
 
 
 def _refused(event: ChallengeResponse, transition: Transition) -> ChallengeResponse | Lockout:
-    """The response again, after a limit or another live call forbade its transition."""
+    """The input to try next, after a limit or another live call forbade the transition of a response."""
     if transition.places_call:
         return replace(event, redial_allowed=False)
     return Lockout(event.state, event.answer)

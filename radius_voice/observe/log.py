@@ -1,4 +1,4 @@
-"""The log: what an administrator must act on, and why users were rejected.
+"""The log: problems that an administrator must act on, and why users were rejected.
 
 It has a line for every request only at level `debug`; the audit log has the details of every request.
 """
@@ -94,7 +94,7 @@ class Lines:
 
 
 class Libraries(logging.Handler):
-    """Logs that a library logged something, and where, without its text; at most once a second for each place."""
+    """Logs that a library logged a warning, and where, without its text; at most once a second for each place."""
 
     def __init__(self, logger: FilteringBoundLogger) -> None:
         super().__init__(logging.WARNING)
@@ -118,7 +118,7 @@ class Libraries(logging.Handler):
 
 
 class Log:
-    """An observer that logs failures, alarms, rejects and lifecycle records. `now` is monotonic seconds."""
+    """An observer that logs failures, alarms, rejects and records of the service. `now` is monotonic seconds."""
 
     def __init__(self, logger: FilteringBoundLogger, now: Callable[[], float]) -> None:
         self._logger = logger

@@ -1,4 +1,4 @@
-"""Merges records of identical requests for the audit log and the log: one at once, then one a minute with a count.
+"""Merges records of identical requests for the audit log and the log: the first, then one a minute with a count.
 
 A captured packet that is sent again from other ports is authentic and is processed each time. Without this, one such
 packet could fill the disk.

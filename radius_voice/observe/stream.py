@@ -17,7 +17,7 @@ MILLISECONDS = 1000
 
 
 class TextStream(Protocol):
-    """What the log and `--debug` need of a text stream."""
+    """The methods of a text stream that the log and `--debug` use."""
 
     @property
     def encoding(self) -> str | None: ...  # noqa: D102

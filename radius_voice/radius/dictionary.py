@@ -104,7 +104,7 @@ class _Attribute:
 
 
 class AttributeDictionary:
-    """The attributes in `folder`'s file `dictionary` and in the files it includes.
+    """The attributes in the file `dictionary` of `folder`, and in the files that it includes.
 
     Raises OSError or pyrad's ParseError when the dictionary cannot be read.
     """

@@ -1,4 +1,4 @@
-"""User-Password encryption, and the text of what users type.
+"""Encryption of User-Password, and decoding of text that users type.
 
 Pure. Section numbers are RFC 2865's.
 """
@@ -47,7 +47,7 @@ def decrypt_password(encrypted: bytes, secret: bytes, authenticator: bytes) -> b
     return password.rstrip(b"\0")
 
 
-def text_of(octets: bytes) -> str:
+def decode_text(octets: bytes) -> str:
     """Decode what a user typed: as UTF-8 if valid, else as Latin-1. Never raises.
 
     Clients send either. Latin-1 text that is valid UTF-8 is too rare to try both.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from radius_voice.config.errors import readable
-from radius_voice.config.schema import Policy, Settings
+from radius_voice.config.schema import PolicySettings, Settings
 from radius_voice.config.section import Diagnostic
 from radius_voice.config.suggestions import suggestion
 from radius_voice.login.model import User
@@ -52,7 +52,7 @@ def _source_warnings(path: tuple[str, ...], users: Sequence[User], *, developmen
         yield path, f"users whose phones are reserved for fiction cannot be reached: {_some(fictional)}"
 
 
-def _group_warnings(name: str, policy: Policy, users: Sequence[User]) -> Iterator[Diagnostic]:
+def _group_warnings(name: str, policy: PolicySettings, users: Sequence[User]) -> Iterator[Diagnostic]:
     groups = {group for user in users for group in user.groups}
     conditions = [(("reply", index), rule.when) for index, rule in enumerate(policy.reply)]
     conditions += [(("group_rules", index), rule.when) for index, rule in enumerate(policy.group_rules)]
@@ -62,7 +62,9 @@ def _group_warnings(name: str, policy: Policy, users: Sequence[User]) -> Iterato
             yield where, f"no user of {readable(policy.directory)} is in this group{suggestion(when.group, groups)}"
 
 
-def _phone_warnings(name: str, policy: Policy, users: Sequence[User], settings: Settings) -> Iterator[Diagnostic]:
+def _phone_warnings(
+    name: str, policy: PolicySettings, users: Sequence[User], settings: Settings
+) -> Iterator[Diagnostic]:
     allowed = {id(rules): allowed_numbers(settings, rules) for _, rules in policy.rules_with_paths()}
 
     def refusals(user: User) -> list[str | None]:

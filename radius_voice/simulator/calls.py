@@ -48,7 +48,7 @@ class CallTimings:
 
 @dataclass(slots=True)
 class Call:
-    """One call. Times are wall-clock seconds. `cut` is the final status of a call that was ended by a request."""
+    """One call. Times are wall-clock seconds. `ended_as` is the final status of a call that was ended by a request."""
 
     sid: str
     to: str
@@ -59,12 +59,12 @@ class Call:
     picks_up_at: float
     ends_at: float
     final_status: FinalStatus
-    cut: str = ""
+    ended_as: str = ""
 
     def status(self, now: float) -> str:
         """Twilio's name for the call's status."""
         if now >= self.ends_at:
-            return self.cut or self.final_status.value
+            return self.ended_as or self.final_status.value
         if now >= self.picks_up_at:
             return "in-progress"
         return "ringing" if now >= self.rings_at else "queued"
@@ -75,7 +75,7 @@ class Call:
 
     def end(self, status: str, now: float) -> None:
         """End the call; `status` is `completed` or `canceled`."""
-        self.ends_at, self.cut = now, status
+        self.ends_at, self.ended_as = now, status
 
 
 def placed(to: str, from_number: str, said: str, *, timeout: float, timings: CallTimings, now: float) -> Call:

@@ -31,11 +31,11 @@ MAX_RING = 600
 MAX_PAGE = 1000
 MAX_PAGE_NUMBER = 1_000_000
 MAX_SAID = 20_000
-"""Maximum number of characters kept of what a call said, because a script may loop."""
+"""Maximum number of characters that are kept of the speech of a call, because a script may loop."""
 
 NUMBER = re.compile("[0-9]{1,5}")
 SHUTDOWN_SECONDS = 0.1
-"""Seconds that requests in progress get when the simulator stops; some never end, on purpose."""
+"""Seconds for requests in progress to end when the simulator stops; some never end, on purpose."""
 
 DAY = len("2010-04-01")
 
@@ -282,7 +282,7 @@ async def _form(request: web.Request) -> dict[str, str]:
 
 
 def _script(form: Mapping[str, str]) -> str | Refusal:
-    """What the form's TwiML says, or the error if it cannot be run."""
+    """The speech of the form's TwiML, or the error if it cannot be run."""
     twiml = form.get("Twiml")
     if not twiml:
         return NO_TWIML
@@ -290,8 +290,8 @@ def _script(form: Mapping[str, str]) -> str | Refusal:
         return Refusal(400, BAD_PARAMETER.code, f"Twiml is longer than {MAX_LENGTH} characters")
     try:
         return spoken_text(twiml)[:MAX_SAID]
-    except BadTwiml as mistake:
-        return Refusal(400, BAD_TWIML.code, f"{BAD_TWIML.message}: {mistake}")
+    except BadTwiml as problem:
+        return Refusal(400, BAD_TWIML.code, f"{BAD_TWIML.message}: {problem}")
 
 
 def _refusal(form: Mapping[str, str]) -> Refusal | None:

@@ -418,7 +418,7 @@ def test_a_fixed_code_needs_loopback_clients_and_as_many_digits(file):
     tree["delivery"]["providers"] = {"nobody": {"type": "fixed", "code": "1234"}}
     errors = file.errors(tree)
     assert any("clients.office-vpn.address: must be on loopback" in error for error in errors)
-    assert any("must have as many digits as policy default asks for: 6" in error for error in errors)
+    assert any("must have as many digits as policy default requires: 6" in error for error in errors)
     tree["clients"]["office-vpn"]["address"] = ["127.0.0.1", "10.0.0.1"]
     assert any("must be on loopback" in error for error in file.errors(tree))
     tree["clients"]["office-vpn"]["address"] = ["127.0.0.0/8", "::1"]

@@ -20,7 +20,7 @@ from radius_voice.login.model import (
 )
 from radius_voice.login.phone import Phone
 from radius_voice.radius import packet as radius
-from radius_voice.radius.password import MalformedPassword, decrypt_password, encrypt_password, text_of
+from radius_voice.radius.password import MalformedPassword, decode_text, decrypt_password, encrypt_password
 from radius_voice.resources import shipped
 from radius_voice.twilio_client import TwilioAccount
 from radius_voice.wiring import load
@@ -43,7 +43,7 @@ def wire(octets):
     assert not radius.verify_reply(packet, AUTHENTICATOR, b"another secret")
     for kind, value in packet.attributes:
         assert packet.first(kind) == packet.every(kind)[0]
-        text_of(value)
+        decode_text(value)
     try:
         reply = radius.encode_reply(radius.ACCESS_REJECT, packet, [(radius.REPLY_MESSAGE, b"no")], SECRET)
     except ValueError:
@@ -60,7 +60,7 @@ def password(octets):
     except MalformedPassword:
         return
     assert hidden.startswith(encrypt_password(revealed, secret, AUTHENTICATOR)[: len(revealed)])
-    text_of(revealed)
+    decode_text(revealed)
 
 
 def yaml(octets):

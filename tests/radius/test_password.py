@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from radius_voice.radius.packet import decode
-from radius_voice.radius.password import MalformedPassword, decrypt_password, encrypt_password, text_of
+from radius_voice.radius.password import MalformedPassword, decode_text, decrypt_password, encrypt_password
 from tests.radius.vectors import RFC_2865, SECRET
 
 
@@ -42,5 +42,5 @@ def test_a_password_past_128_octets_does_not_fit():
 
 
 def test_octets_are_read_as_utf_8_or_else_latin_1():
-    assert "müller%" == text_of("müller%".encode())
-    assert "müller%" == text_of("müller%".encode("latin-1"))
+    assert "müller%" == decode_text("müller%".encode())
+    assert "müller%" == decode_text("müller%".encode("latin-1"))

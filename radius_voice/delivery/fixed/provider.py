@@ -1,4 +1,4 @@
-"""A provider that places no calls, for measuring the server. Development only."""
+"""A provider that places no calls, for benchmarks of the server. For development only."""
 
 from __future__ import annotations
 

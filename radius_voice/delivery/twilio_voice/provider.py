@@ -204,7 +204,7 @@ class TwilioVoice:
 
     async def _account_checks(self) -> list[AccountCheck]:
         if self._account.by_api_key:
-            # a key that is restricted to placing calls cannot read its account
+            # A key that is restricted to calls cannot read its account.
             await self._ask(self._listed(page_size=1))
             return [AccountCheck(ok=True, text="API key accepted")]
         account = await self._ask(self._account.client().api.accounts(self._account.sid).fetch_async())
@@ -217,13 +217,13 @@ class TwilioVoice:
     async def _number_check(self) -> AccountCheck:
         number = Phone(self._from).masked
         account = self._account.client().api.account
-        asked = [
+        found = [
             await self._ask(_any(resource, phone_number=self._from), MAY_NOT_LOOK)
             for resource in (account.incoming_phone_numbers, account.outgoing_caller_ids)
         ]
-        if any(asked):
+        if any(found):
             return AccountCheck(ok=True, text=f"from number {number} belongs to the account")
-        if None in asked:
+        if None in found:
             return AccountCheck(ok=True, text=f"from number {number} not checked: the key may not list numbers")
         return AccountCheck(
             ok=False, text=f"from number {number} is neither a number nor a verified caller of the account"
@@ -261,7 +261,7 @@ class TwilioVoice:
 
 
 def _template(message: CodeMessage) -> list[str]:
-    """The message's TwiML, split at the places of the digits."""
+    """The message's TwiML, split at the positions of the digits."""
     name = "".join(letter for letter in message.friendly_name if letter.isprintable())
     response = VoiceResponse()
     locale = messages_for(message.language).spoken.locale
@@ -283,7 +283,7 @@ def _is_sid(sid: object) -> bool:
 
 
 def _refusal(status: int, code: int) -> NumberRejected | NotPlaced | Indeterminate:
-    """What a response without a call means. After a server error the call may have been placed, so it comes first."""
+    """The result for an error response. Server errors come first, because the call may have been placed."""
     if not 300 <= status < 500:  # noqa: PLR2004
         return Indeterminate(f"HTTP {status}, code {code}")
     return (

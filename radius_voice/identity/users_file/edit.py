@@ -46,14 +46,14 @@ def edit(path: Path, change: Callable[[str], str | None]) -> None:
     subject = str(path)
     with _opened_folder(path) as (folder, name), _locked(path, folder, name) as file:
         octets, status = bounded(subject, lambda: (file.read(), os.fstat(file.fileno())))
-        text = text_of(octets, status, path)
+        text = decode_users_file(octets, status, path)
         mark = BYTE_ORDER_MARK if text.startswith(BYTE_ORDER_MARK) else ""
         changed = change(text.removeprefix(mark))
         if changed is not None:
             bounded(subject, partial(_replace, path, folder, name, file, (mark + changed).encode()))
 
 
-def text_of(octets: bytes, status: os.stat_result, path: Path) -> str:
+def decode_users_file(octets: bytes, status: os.stat_result, path: Path) -> str:
     """The text of a users file; raises UsersFileError when other users may read or write it, or it is not UTF-8."""
     if status.st_mode & OTHERS:
         raise UsersFileError(

@@ -19,7 +19,7 @@ from radius_voice.files.reading import read_file, status_of
 from radius_voice.identity.context import IdentityContext
 from radius_voice.identity.decoys import Decoys, unmatched
 from radius_voice.identity.passwords import DEFAULT, Hasher, Parameters, Turn, outdated, parameters_of, verify
-from radius_voice.identity.users_file.edit import edit, text_of
+from radius_voice.identity.users_file.edit import decode_users_file, edit
 from radius_voice.identity.users_file.settings import UsersFileSettings
 from radius_voice.identity.users_file.text import UserEntry, UsersFileError, parse, with_hash, with_user
 from radius_voice.login.adapter_reports import SourceProblem, VerificationCost
@@ -172,7 +172,7 @@ class UsersFile:
         if signature != self._signature:
             invalid = ""
             try:
-                self._content = self._parsed(text_of(*read_file(self._path), self._path))
+                self._content = self._parsed(decode_users_file(*read_file(self._path), self._path))
             except UsersFileError as problem:
                 invalid = str(problem)
             self._signature, self._invalid = signature, invalid

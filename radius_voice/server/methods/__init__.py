@@ -1,4 +1,4 @@
-"""Authentication methods: a packet becomes a request of the login. The last place that knows RADIUS."""
+"""Authentication methods: they turn a packet into a request of the login, which knows no RADIUS."""
 
 from __future__ import annotations
 

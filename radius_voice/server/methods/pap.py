@@ -5,7 +5,7 @@ from __future__ import annotations
 from radius_voice.events import Reason
 from radius_voice.login.model import AuthRequest, PapPassword
 from radius_voice.radius import packet as radius
-from radius_voice.radius.password import MalformedPassword, decrypt_password, text_of
+from radius_voice.radius.password import MalformedPassword, decode_text, decrypt_password
 from radius_voice.server.request import Request
 
 
@@ -14,13 +14,13 @@ def auth_request_of(request: Request) -> AuthRequest | Reason:
     packet, client = request.packet, request.client
     name, encrypted = packet.firsts[radius.USER_NAME], packet.firsts[radius.USER_PASSWORD]
     try:
-        password = text_of(decrypt_password(encrypted, request.secret, packet.authenticator))
+        password = decode_text(decrypt_password(encrypted, request.secret, packet.authenticator))
     except MalformedPassword:
         return Reason.BAD_REQUEST
     return AuthRequest(
         client=client.name,
         policy=client.policy,
-        user_name=text_of(name),
+        user_name=decode_text(name),
         credentials=PapPassword(password),
         calling_station_id=request.calling_station_id,
         authenticator=packet.authenticator,
