@@ -14,8 +14,8 @@ from pathlib import Path
 
 from radius_voice import control
 from radius_voice.config.schema import Settings
-from radius_voice.config.secrets import revealed
-from radius_voice.file_access import ANY_ACCESS, WRITE_ACCESS, exposure
+from radius_voice.config.secrets import secret_text
+from radius_voice.files.access import ANY_ACCESS, WRITE_ACCESS, exposure
 
 KEY_BYTES = 32
 MAX_KEY_BYTES = 64
@@ -95,7 +95,7 @@ def store_problems(settings: Settings, uid: int | None) -> Iterator[str]:
 
 def _configured_key(settings: Settings) -> bytes | None:
     key = settings.server.key
-    return None if key is None else revealed(key, "server.key").encode()[:MAX_KEY_BYTES]
+    return None if key is None else secret_text(key, "server.key").encode()[:MAX_KEY_BYTES]
 
 
 def refuse(problems: Iterable[str]) -> None:

@@ -30,7 +30,7 @@ def limits(path: Path, name: str | None, source: str | None, state: Path | None)
         raise click.UsageError("--source needs --user")
     settings = loaded(path, state=state).settings
     user = None if name is None else operations.UserName(name, source)
-    found = _done(operations.limits(settings, user))
+    found = _run_operation(operations.limits(settings, user))
     click.echo(f"{'limit':<28} {'of':<20} {'used':>6} {'left':>6}  allowed")
     for limit in found["limits"]:
         used = limit["burst"] - limit["left"]
@@ -51,13 +51,13 @@ def unlock(path: Path, name: str, source: str | None, state: Path | None) -> Non
     from radius_voice import operations
 
     user = operations.UserName(name, source)
-    done = _done(operations.unlock(loaded(path, state=state).settings, user))
+    done = _run_operation(operations.unlock(loaded(path, state=state).settings, user))
     if done["not_recorded"]:
         click.echo(f"warning: not recorded in the audit log: {done['not_recorded']}", err=True)
     click.echo(f"{done['user']} is unlocked (identity source {done['source']})")
 
 
-def _done(work: Coroutine[Any, Any, Mapping[str, Any]]) -> Mapping[str, Any]:
+def _run_operation(work: Coroutine[Any, Any, Mapping[str, Any]]) -> Mapping[str, Any]:
     from radius_voice.operations import OperationFailed
 
     try:

@@ -10,9 +10,9 @@ from typing import Any
 import click
 
 from radius_voice.cli.common import run
+from radius_voice.config.field_types import MAX_PORT
 
 ACCOUNT = "AC" + "0" * 32
-HIGHEST_PORT = 65535
 
 
 class Range(click.FloatRange):
@@ -48,7 +48,7 @@ def simulate_twilio(listen: str, latency: float, fail_rate: float, account_sid: 
     It places no real calls. GET /simulator/calls returns what phones heard.
     """
     host, _, port = listen.rpartition(":")
-    if host not in ("127.0.0.1", "[::1]", "localhost") or not port.isdigit() or int(port) > HIGHEST_PORT:
+    if host not in ("127.0.0.1", "[::1]", "localhost") or not port.isdigit() or int(port) > MAX_PORT:
         raise click.BadParameter("write a loopback address and a port, like 127.0.0.1:4010", param_hint="--listen")
     run(_simulate(host.strip("[]"), int(port), latency, fail_rate, account_sid, auth_token))
 

@@ -78,7 +78,7 @@ def add(path: Path, name: str, phones: tuple[Phone, ...], language: str, groups:
     from radius_voice.identity.users_file.edit import create, edit
     from radius_voice.identity.users_file.text import with_user
 
-    with _explained(path):
+    with _file_errors(path):
         try:
             _read(path, may_be_empty=True)
             password = hashed(asked_password())
@@ -98,10 +98,10 @@ def list_(path: Path, show_phones: bool) -> None:
 
     One a line: name, phones (masked), language, groups.
     """
-    with _explained(path):
-        everyone = _read(path).values()
-    for user in (entry.user for entry in everyone):
-        columns = [_one_line(user.name), _written(user.phones, show_phones), user.language, _groups(user)]
+    with _file_errors(path):
+        all_users = _read(path).values()
+    for user in (entry.user for entry in all_users):
+        columns = [_one_line(user.name), _phones_text(user.phones, show_phones), user.language, _groups(user)]
         click.echo("\t".join([*columns, "disabled"] if user.disabled else columns))
 
 
@@ -118,7 +118,7 @@ def show(path: Path, name: str, show_phones: bool) -> None:
     click.echo(
         f"name: {_one_line(user.name)}\n"
         f"password: {f'argon2id {parameters_of(entry.password)}' if entry.password else 'none'}\n"
-        f"phones: {_written(user.phones, show_phones)}\n"
+        f"phones: {_phones_text(user.phones, show_phones)}\n"
         f"language: {user.language}\n"
         f"groups: {_groups(user)}\n"
         f"disabled: {'true' if user.disabled else 'false'}"
@@ -135,7 +135,9 @@ def set_phone(path: Path, name: str, phones: tuple[Phone, ...]) -> None:
 
     user = _entry(path, name).user
     _change(path, partial(with_phones, name=name, phones=phones))
-    click.echo(f"{path}: {user.name} has {'this phone' if len(phones) == 1 else 'these phones'}: {_written(phones)}")
+    click.echo(
+        f"{path}: {user.name} has {'this phone' if len(phones) == 1 else 'these phones'}: {_phones_text(phones)}"
+    )
 
 
 @users.command("set-password")
@@ -235,33 +237,33 @@ def _set_disabled(path: Path, name: str, disabled: bool) -> None:
 
 
 def _change(path: Path, change: Callable[[str, str], str]) -> None:
-    """Replace the file's text by what a function of `users_entry` makes of it."""
+    """Apply a function of `users_file.entry` to the file's text."""
     from radius_voice.identity.users_file.edit import edit
 
-    with _explained(path):
+    with _file_errors(path):
         edit(path, lambda text: change(text, str(path)))
 
 
 def _entry(path: Path, name: str) -> UserEntry:
     from radius_voice.identity.users_file.entry import entry_of
 
-    with _explained(path):
+    with _file_errors(path):
         return entry_of(_read(path), str(path), name)
 
 
 def _read(path: Path, *, may_be_empty: bool = False) -> dict[str, UserEntry]:
     """Every user of the file by canonical name. Raises OSError or ValueError."""
-    from radius_voice.files import read_file
-    from radius_voice.identity.users_file.edit import text_of
+    from radius_voice.files.reading import read_file
+    from radius_voice.identity.users_file.edit import decode_users_file
     from radius_voice.identity.users_file.text import parse
 
-    text = text_of(*read_file(path), path)
+    text = decode_users_file(*read_file(path), path)
     return {} if may_be_empty and not text.strip() else parse(text, str(path))
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """Turn what goes wrong with the users file into the end of the command."""
+def _file_errors(path: Path) -> Iterator[None]:
+    """End the command with a message for an error of the users file."""
     try:
         yield
     except OSError as problem:
@@ -270,7 +272,7 @@ def _explained(path: Path) -> Iterator[None]:
         raise click.ClickException(str(problem)) from None
 
 
-def _written(phones: tuple[Phone, ...], in_full: bool = False) -> str:
+def _phones_text(phones: tuple[Phone, ...], in_full: bool = False) -> str:
     return ",".join(phone.e164 if in_full else phone.masked for phone in phones) or "no phone"
 
 
@@ -279,7 +281,7 @@ def _groups(user: User) -> str:
 
 
 def _one_line(text: str) -> str:
-    """Without control characters: a users file may hold escape sequences and line breaks in quotes."""
+    """The text with control characters escaped: quoted strings of a users file may hold escape sequences."""
     return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
 
 

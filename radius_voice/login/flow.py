@@ -1,7 +1,7 @@
 """The login, from top to bottom.
 
 An initial request goes to `begin`, one that carries State to `respond`, the status of a call to `on_call_event`. Each
-loads the session, runs `state_machine.step` and stores the new session, unless another process was faster (`sessions`).
+loads the session, runs `state_machine.step` and stores the new session by compare-and-swap (`sessions`).
 The session with its code is stored before a provider is asked to call. So a crash in between leaves a session that
 expires, and never a ringing phone whose code cannot be verified.
 """
@@ -116,14 +116,14 @@ class LoginFlow:
             case _:
                 pass
         user = await self._user_of(request, policy, checked)
-        obstacle = _obstacle(policy.rules_of(policy.group_of(user)) if user else policy.rules, user)
-        if user is None or obstacle is not None:
+        reject_reason = _reject_reason(policy.rules_of(policy.group_of(user)) if user else policy.rules, user)
+        if user is None or reject_reason is not None:
             await self._first_factor.record_rejected(checked)
-            return decisions.rejected(obstacle or Reason.UNKNOWN_USER, user.name if user else "")
+            return decisions.rejected(reject_reason or Reason.UNKNOWN_USER, user.name if user else "")
         return await self._open_or_join(request, policy, user, checked, trace)
 
     async def _user_of(self, request: AuthRequest, policy: Policy, checked: Checked) -> User | None:
-        """The user: from the first factor if it is the directory too, so that the name is not looked up again."""
+        """The user, from the first factor if it is also the directory, so that the name is not looked up again."""
         known = checked.result.user if isinstance(checked.result, Authenticated) else None
         if known is not None and policy.first_factor_name == policy.directory_name:
             return known
@@ -191,7 +191,7 @@ class LoginFlow:
         return session, transition
 
     async def _join_recorded(self, request: AuthRequest, slot: Slot, value: bytes, trace: Trace) -> Decision:
-        """A request that had its effect before: it may join its own session, as long as that is open."""
+        """A request that had its effect before may only join its own session, while that is open."""
         dependencies, keys, recorded = self._dependencies, self._dependencies.keys, session_of(value)
         if recorded is None:
             return decisions.rejected(Reason.REPLAY)
@@ -307,16 +307,16 @@ class LoginFlow:
     async def _with_current_user(
         self, session: Session, response: ChallengeResponse, policy: Policy, deadline: float
     ) -> ChallengeResponse | UserChanged:
-        """The response, if the directory still has the user, permits the login and has the phone that was called."""
+        """The response; or `UserChanged` unless the directory permits the login and has the phone that was called."""
         user_id = policy.user_id(session.user_key)
         user = None if user_id is None else await policy.directory.get(user_id, deadline)
         rules = policy.rules_of(session.group)
-        obstacle = _obstacle(rules, user)
+        reason = _reject_reason(rules, user)
         phones = () if user is None else rules.phones_of(user)
-        if obstacle is None and session.delivery.phone not in phones:
-            obstacle = Reason.PHONE_CHANGED
-        if user is None or obstacle is not None:
-            return UserChanged(response.state, response.answer, obstacle or Reason.UNKNOWN_USER)
+        if reason is None and session.delivery.phone not in phones:
+            reason = Reason.PHONE_CHANGED
+        if user is None or reason is not None:
+            return UserChanged(response.state, response.answer, reason or Reason.UNKNOWN_USER)
         if response.phone is None:
             return response
         allowed = response.phone < len(session.phones) and session.phones[response.phone] in phones
@@ -328,7 +328,7 @@ def _typed(request: AuthRequest) -> str:
     return request.credentials.text
 
 
-def _obstacle(rules: UserRules, user: User | None) -> Reason | None:
+def _reject_reason(rules: UserRules, user: User | None) -> Reason | None:
     """Why this user may not log in, or None."""
     if user is None:
         return Reason.UNKNOWN_USER

@@ -1,4 +1,4 @@
-"""The States that a session has issued, and what each got. Pure.
+"""The States that a session has issued, and their results. Pure.
 
 An unused State is never evicted: a session that has `MAX_UNUSED` of them issues no further one. A used one stays known
 for `REPEAT_SECONDS` seconds, so that a lost response can be repeated, and at most `MAX_USED` of them do.

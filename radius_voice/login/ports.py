@@ -1,4 +1,4 @@
-"""Every port of the login, on one screen.
+"""All ports of the login.
 
 Deadlines are monotonic seconds; stored times are wall clock. A component that cannot be reached raises `Unavailable`;
 every expected result is returned. `close` releases what an adapter holds, after its last use.
@@ -9,28 +9,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
+from radius_voice.login.adapter_reports import AccountCheck, SourceProblem, VerificationCost
 from radius_voice.login.model import (
-    AccountCheck,
     AlreadyRecorded,
     Authenticated,
     CallRef,
     CallStatus,
     DeliveryRequest,
+    DeliveryResult,
     Denied,
-    Indeterminate,
     Limited,
     LimitOperation,
-    NotPlaced,
-    NumberRejected,
-    Placed,
     ReplayRecord,
     Session,
     SessionKey,
-    SourceProblem,
     SwapResult,
     User,
     Verification,
-    VerificationCost,
 )
 
 
@@ -57,11 +52,11 @@ class Directory(Protocol):
 
 
 class IdentitySource(FirstFactor, Directory, Protocol):
-    """A configured source of users: what the service and commands need of it besides logins.
+    """A configured source of users, with what the service and commands need besides logins.
 
     `location` is where its users are kept, for messages. `problem` is why the users read before stay in effect, None if
     there is no problem. `refresh` reads what has changed; it may block for seconds, and raises ValueError or OSError.
-    `everyone` are all users as last read, None if the source cannot list them; `without_password` are those of them
+    `all_users` are all users as last read, None if the source cannot list them; `without_password` are those of them
     that have none. `close` may be called twice.
     """
 
@@ -73,7 +68,7 @@ class IdentitySource(FirstFactor, Directory, Protocol):
 
     def refresh(self) -> None: ...
 
-    def everyone(self) -> Sequence[User] | None: ...
+    def all_users(self) -> Sequence[User] | None: ...
 
     def without_password(self) -> Sequence[User]: ...
 
@@ -83,7 +78,7 @@ class IdentitySource(FirstFactor, Directory, Protocol):
 
 
 class Provider(Protocol):
-    """Brings a code to a phone. Never retries, and returns every answer of the provider, errors included.
+    """Delivers a code to a phone. Never retries, and returns every answer of the provider, errors included.
 
     `call_control` is None if calls cannot be queried and ended. `check_account` asks the provider whether credentials
     and number are valid, without placing a call; it returns nothing if there is no account.
@@ -92,9 +87,7 @@ class Provider(Protocol):
     @property
     def call_control(self) -> CallControl | None: ...
 
-    async def place(
-        self, request: DeliveryRequest, deadline: float
-    ) -> Placed | NumberRejected | NotPlaced | Indeterminate: ...
+    async def place(self, request: DeliveryRequest, deadline: float) -> DeliveryResult: ...
 
     async def check_account(self) -> Sequence[AccountCheck]: ...
 

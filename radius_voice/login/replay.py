@@ -1,7 +1,7 @@
 """Records of initial requests: a recorded request never has a second effect. Pure; stores keep records for a day.
 
 A request is recorded in the same transaction as its first effect: a failure charged, a session opened, joined or
-redial, or a rejection. One that gets no response is not recorded, so its retransmission is processed.
+redialled, or a rejection. One that gets no response is not recorded, so its retransmission is processed.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ _CHARGED, _REJECTED, _SESSION = b"c", b"r", b"s"
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """Where one request is recorded.
+    """The key under which one request is recorded, and the start of the record's value.
 
     `key` is a keyed hash of client entry and Request Authenticator. `fingerprint` also covers User-Name and encrypted
-    User-Password: together they say which request it was, and nothing that a reader of the store could use.
+    User-Password. Together they identify the request, and reveal nothing else to a reader of the store.
     """
 
     key: bytes
@@ -42,11 +42,11 @@ class Slot:
         return ReplayRecord(self.key, self._charged)
 
     def dropped(self) -> ReplayRecord:
-        """The charge was refunded because nothing was verified: the request is as good as new."""
+        """The charge was refunded because nothing was verified: the request counts as new again."""
         return ReplayRecord(self.key, b"", replaces=self._charged)
 
     def rejected(self, *, verified: bool) -> ReplayRecord:
-        """This request was rejected; `verified`: after its first factor had held."""
+        """This request was rejected; `verified`: after its first factor was right."""
         return ReplayRecord(self.key, self.fingerprint + _REJECTED, replaces=self._charged, verified=verified)
 
     def session(self, session: Session) -> ReplayRecord:

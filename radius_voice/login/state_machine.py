@@ -136,7 +136,7 @@ def needs_current_user(session: Session | None, event: ChallengeResponse, now: f
 
 
 def _of_call(session: Session | None, event: CallEvent, now: float) -> Transition:
-    """An event of a call. A call that is not the session's present one is hung up if it was just placed."""
+    """An event of a call. A newly placed call that is not the session's present one is hung up."""
     if session is None or event.session_id != session.id or event.number != session.delivery.number:
         late = event.ref if isinstance(event, CallPlaced) else None
         return Transition(None, Outcome.NO_RESPONSE, Reason.CALL_PLACED, hang_up=late)
@@ -296,7 +296,7 @@ def _next_state(session: Session, event: ChallengeResponse, reason: Reason, now:
 
 
 def _redial(session: Session, event: ChallengeResponse, phone: int, now: float) -> Transition:
-    """`phone`, `phone2` instead of a code. A live call is hung up first; without its reference no other is placed."""
+    """`phone` or `phone2` instead of a code. A live call is hung up first; if its reference is unknown, no redial."""
     live = session.live_at(now)
     possible = event.redial_allowed and phone < len(session.phones) and _may_redial(session, event.next_challenge, now)
     if not possible or (live and session.delivery.ref is None):

@@ -1,4 +1,4 @@
-"""What every language file provides. `{friendly_name}`, `{ending}` and `{attempts}` are replaced."""
+"""The texts that every language file defines. `{friendly_name}`, `{ending}` and `{attempts}` are replaced."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Responses: a decision of the login becomes octets, which are sent at once or, for a reject, after a delay."""
+"""Encodes the decisions of the login as responses, and sends them: at once or, for a reject, after a delay."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from radius_voice.config.secrets import revealed
+from radius_voice.config.secrets import secret_text
 from radius_voice.login.issued_states import REPEAT_SECONDS
 from radius_voice.login.model import (
     AlreadyRecorded,
@@ -40,7 +40,7 @@ def create(section: RedisSettings, context: StoreContext) -> RedisStore:
         mode=section.mode,
         service=section.service or "",
         username=section.username,
-        password=revealed(section.password, "store.password") if section.password is not None else None,
+        password=secret_text(section.password, "store.password") if section.password is not None else None,
         tls=section.tls,
         ca_file=section.ca_file,
         timeout=section.timeout,

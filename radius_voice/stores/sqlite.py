@@ -82,7 +82,7 @@ class CannotOpen(ValueError):
 
 @contextmanager
 def _alone_at(path: Path) -> Iterator[None]:
-    """Lock: one process at a time opens a store, because SQLite does not wait while another changes the journal mode.
+    """A lock to open a store, because SQLite does not wait while another process changes the journal mode.
 
     The lock is a file that no other user can open. Any user who can list the folder could lock the folder itself.
     """

@@ -397,7 +397,10 @@ def test_login_without_a_response_lists_possible_causes(server, user):
     where = f"127.0.0.1:{server.ports[0]}"
     result = run("login", where, user.name, "--secret", "another secret", "--timeout", "0.3", typed="x\n")
     assert 1 == result.exit_code
-    assert f"no answer from 127.0.0.1 port {server.ports[0]}: not running there, another secret" in result.stderr
+    assert (
+        f"no response from 127.0.0.1 port {server.ports[0]}: the server is not running, has another secret"
+        in result.stderr
+    )
     assert "another secret than" not in result.output
 
 

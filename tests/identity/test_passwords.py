@@ -212,7 +212,7 @@ async def test_an_expired_verification_is_not_started(hashers, gate):
 
 
 async def test_a_full_queue_refuses_the_newest_of_the_queue_with_most_waiting(hashers, gate):
-    hasher = hashers(threads=1, waiting=2, check=behind(gate))
+    hasher = hashers(threads=1, max_queued=2, check=behind(gate))
     tasks = [await started(hasher.verify(HASH, "arctangent", now() + 30, Turn("a"))) for _ in range(3)]
     with pytest.raises(Unavailable, match="2 verifications wait already"):
         await hasher.verify(HASH, "arctangent", now() + 30, Turn("a"))
@@ -225,7 +225,7 @@ async def test_a_full_queue_refuses_the_newest_of_the_queue_with_most_waiting(ha
 
 
 async def test_expired_requests_leave_a_full_queue_first(hashers, gate):
-    hasher = hashers(threads=1, waiting=1, check=behind(gate))
+    hasher = hashers(threads=1, max_queued=1, check=behind(gate))
     running = await started(hasher.verify(HASH, "arctangent", now() + 30))
     given_up = await started(hasher.verify(HASH, "arctangent", now() + 30))
     given_up.cancel()
@@ -254,7 +254,7 @@ async def test_returning_users_are_verified_first_and_the_others_round_robin(has
 
 async def test_a_reload_can_reduce_the_queue(hashers, gate):
     hasher = hashers(threads=1, check=behind(gate))
-    hasher.allow(0)
+    hasher.set_max_queued(0)
     running = await started(hasher.verify(HASH, "arctangent", now() + 30))
     with pytest.raises(Unavailable, match="0 verifications wait already"):
         await hasher.verify(HASH, "arctangent", now() + 30)

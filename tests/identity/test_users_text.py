@@ -62,7 +62,7 @@ def test_a_comment_can_be_an_empty_users_file_and_an_empty_file_is_an_error():
     [
         ("- alice\n", "users.yaml:1: must map names to users"),
         ("alice\n", "users.yaml:1: must map names to users"),
-        ("a: {}\na: {}\n", "users.yaml:2: 'a' stands twice, first in line 1"),
+        ("a: {}\na: {}\n", "users.yaml:2: 'a' is listed twice, first in line 1"),
         ("12345: {}\n", "users.yaml:1: a key that is not text; put it in quotes"),
         ("alice:\n", "users.yaml:1: alice: must be a mapping with some of: password, phones"),
         ("'  ': {}\n", "users.yaml:1:   : a name that has only spaces"),
@@ -128,8 +128,8 @@ NO_SETTING = "2: alice: a key that is no setting"
         ("\nalice: {password: abc,hunter}\n", NO_SETTING),
         ("alice:\n  '+14155550199': x\n", NO_SETTING),
         ("alice:\n  'p14155550199': x\n", NO_SETTING),
-        ("alice:\n  '+14155550199': x\n  '+14155550199': y\n", "3: a key stands twice, first in line 2"),
-        ("alice:\n  password hunter2: x\n  password hunter2: y\n", "3: a key stands twice, first in line 2"),
+        ("alice:\n  '+14155550199': x\n  '+14155550199': y\n", "3: a key is listed twice, first in line 2"),
+        ("alice:\n  password hunter2: x\n  password hunter2: y\n", "3: a key is listed twice, first in line 2"),
     ],
 )
 def test_a_key_that_may_be_part_of_a_secret_or_phone_is_not_shown(text, expected):

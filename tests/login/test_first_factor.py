@@ -9,7 +9,7 @@ from radius_voice.events import Outcome, Reason, ServiceRecord, Trace
 from radius_voice.login.first_factor import FirstFactorChecks, password_subjects
 from radius_voice.login.model import Denied, LimitAction, Unavailable, User
 from radius_voice.login.phone import Phone
-from radius_voice.login.rate_limits import Limits, acting
+from radius_voice.login.rate_limits import Limits, with_action
 from tests.login.harness import ACCEPTED, ALICE, FakeDirectory, LoginHarness, limit, result_of
 
 LIMITED = (Outcome.REJECT, Reason.WRONG_PASSWORD_LIMIT)
@@ -262,7 +262,7 @@ async def test_unlocking_clears_the_counts_of_a_name_and_of_each_known_station(h
     await guess(harness, 3, calling_station_id=ELSEWHERE)
     subjects = await password_subjects(harness.flow._dependencies.keys, harness.store, "people", "ALICE")
     assert 2 == len(subjects)
-    await harness.store.apply_limits(acting(LimitAction.RESET, harness.limits.about({}, subjects)))
+    await harness.store.apply_limits(with_action(LimitAction.RESET, harness.limits.about({}, subjects)))
     assert [WRONG] == await guess(harness, 1, calling_station_id=ELSEWHERE)
     assert CALLED == result_of(await harness.begin(calling_station_id=HOME))
 

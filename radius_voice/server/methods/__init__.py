@@ -1,4 +1,4 @@
-"""Authentication methods: a packet becomes a request of the login. The last place that knows RADIUS."""
+"""Authentication methods: they turn a packet into a request of the login, which knows no RADIUS."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ AUTHORIZE_ONLY, CALL_CHECK = (17).to_bytes(4), (10).to_bytes(4)
 MICROSOFT = (311).to_bytes(4)
 MS_CHAP_TYPES = {1, 2, 11, 25}
 """Vendor types of MS-CHAP-Response, MS-CHAP-Error, MS-CHAP-Challenge and MS-CHAP2-Response (RFC 2548 section 2)."""
-MAX_PROXY_STATE_OCTETS = radius.MAX_PACKET_OCTETS - radius.ROOM_FOR_REPLY
+MAX_PROXY_STATE_OCTETS = radius.MAX_PACKET_OCTETS - radius.RESERVED_REPLY_OCTETS
 
 
 class Method(Enum):

@@ -7,7 +7,7 @@ import pytest
 
 from radius_voice.identity.passwords import CHEAPEST, Hasher, hash_password
 from radius_voice.identity.users_file.source import UsersFile
-from radius_voice.users_file_watch import UsersWatch, warnings_of
+from radius_voice.service.identity_watch import IdentityWatch, warnings_of
 from tests.support.polling import wait_until
 
 WITHIN = {"office": 2.5, "hasty": 0.2}
@@ -45,10 +45,10 @@ def reports():
 
 @pytest.fixture
 def look(reports):
-    watch = UsersWatch(reports, time_verifications=True)
+    watch = IdentityWatch(reports, time_verifications=True)
 
     def look(*generations, within=UNHURRIED):
-        return watch.look(generations, within)
+        return watch.check(generations, within)
 
     return look
 
@@ -151,7 +151,7 @@ async def test_verifications_are_timed_again_when_response_timeouts_change(users
         timed.append(arguments)
         return []
 
-    monkeypatch.setattr("radius_voice.users_file_watch.slow_verifications", record)
+    monkeypatch.setattr("radius_voice.service.identity_watch.slow_verifications", record)
     for within in (WITHIN, WITHIN, {"office": 2.5}):
         await look({"people": users_file}, within=within)
     assert [({"people": users_file}, WITHIN), ({"people": users_file}, {"office": 2.5})] == timed
@@ -159,5 +159,5 @@ async def test_verifications_are_timed_again_when_response_timeouts_change(users
 
 async def test_only_one_process_of_a_service_times_verifications(users, reports):
     _, users_file = users(text=f"alice:\n  password: {COSTLY}\n")
-    await UsersWatch(reports, time_verifications=False).look([{"people": users_file}], WITHIN)
+    await IdentityWatch(reports, time_verifications=False).check([{"people": users_file}], WITHIN)
     assert [] == reports
