@@ -55,7 +55,7 @@ class Refund:
         return operations
 
     def put_back(self, operations: tuple[LimitOperation, ...]) -> None:
-        """Keep what was taken and could not be applied."""
+        """Return operations that were taken and could not be applied."""
         self._operations = operations
 
 
