@@ -17,6 +17,7 @@ from radius_voice.config import load as configuration
 from radius_voice.config.adapters import AdapterSection, IdentitySection, ProviderSection, SectionTypes, StoreSection
 from radius_voice.config.field_types import Rate
 from radius_voice.config.schema import Bypass, Settings
+from radius_voice.config.schema import Client as ClientSettings
 from radius_voice.config.schema import UserRules as RulesSettings
 from radius_voice.config.section import Section
 from radius_voice.delivery.fixed.settings import FixedSettings
@@ -223,7 +224,7 @@ def build(
             new_code=_codes_of(settings),
         )
     )
-    return BuiltGeneration(settings, Generation(_clients(settings), flow), flow, delivery, identity)
+    return BuiltGeneration(settings, Generation(_clients(settings, shared.keys), flow), flow, delivery, identity)
 
 
 def _kept(name: str, section: IdentitySection, before: BuiltGeneration | None) -> IdentitySource | None:
@@ -309,20 +310,20 @@ def _user_rules(settings: Settings, rules: RulesSettings, encode: EncodeAttribut
     )
 
 
-def _clients(settings: Settings) -> Clients:
-    return Clients(
-        (network, client)
-        for name, entry in settings.clients.items()
-        for client in [
-            Client(
-                name=name,
-                secrets=tuple(secret.get_secret_value().encode() for secret in entry.secret),
-                require=Require(entry.require_message_authenticator),
-                policy=entry.policy,
-                response_timeout=entry.response_timeout,
-            )
-        ]
-        for network in entry.address
+def _clients(settings: Settings, keys: Keys) -> Clients:
+    clients = {name: _client(name, entry, keys) for name, entry in settings.clients.items()}
+    return Clients((network, clients[name]) for name, entry in settings.clients.items() for network in entry.address)
+
+
+def _client(name: str, entry: ClientSettings, keys: Keys) -> Client:
+    secrets = tuple(secret.get_secret_value().encode() for secret in entry.secret)
+    return Client(
+        name=name,
+        secrets=secrets,
+        require=Require(entry.require_message_authenticator),
+        policy=entry.policy,
+        response_timeout=entry.response_timeout,
+        signer_keys=tuple(keys.client(name, secret) for secret in secrets),
     )
 
 

@@ -52,6 +52,7 @@ class Keys:
         self._password, self._answer, self._name = keyed(b"password"), keyed(b"answer"), keyed(b"name")
         self._first, self._next = keyed(b"first state"), keyed(b"next state")
         self._packet, self._credentials, self._station = keyed(b"packet"), keyed(b"credentials"), keyed(b"station")
+        self._client = keyed(b"client")
 
     def session_key(self, client: str, user_key: str) -> SessionKey:
         """The key of the session of that user at that client entry."""
@@ -91,6 +92,10 @@ class Keys:
     def calling_station(self, name: str, calling_station_id: str) -> bytes:
         """The stored hash of a Calling-Station-Id from which the user with that `name` subject has logged in."""
         return _hash(self._station, name.encode() + calling_station_id.encode())
+
+    def client(self, name: str, secret: bytes) -> bytes:
+        """A hash of a client entry and one of its shared secrets: another secret gives another hash."""
+        return _hash(self._client, _prefixed(name) + secret)
 
     def slot(self, client: str, authenticator: bytes, encrypted_credentials: bytes) -> Slot:
         """Where a request of that client entry is recorded.
