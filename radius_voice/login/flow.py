@@ -47,6 +47,7 @@ from radius_voice.login.replay import Slot, session_of
 from radius_voice.login.sessions import RequestRecorded, Sessions
 from radius_voice.login.state_machine import needs_current_user
 from radius_voice.login.supervisor import Supervisor
+from radius_voice.login.users import current_phones, obstacle
 
 REUSE_WARNING_SECONDS = 60.0
 _PHONE_REQUEST = re.compile(r"\s*phone([1-9]?)\s*", re.IGNORECASE)
@@ -114,10 +115,10 @@ class LoginFlow:
             case _:
                 pass
         user = await self._user_of(request, policy, checked)
-        obstacle = _obstacle(policy.rules_of(policy.group_of(user)) if user else policy.rules, user)
-        if user is None or obstacle is not None:
+        refused = obstacle(policy.rules_of(policy.group_of(user)) if user else policy.rules, user)
+        if user is None or refused is not None:
             await self._first_factor.record_rejected(checked, checked.refund.take())
-            return decisions.rejected(obstacle or Reason.UNKNOWN_USER, user.name if user else "")
+            return decisions.rejected(refused or Reason.UNKNOWN_USER, user.name if user else "")
         return await self._open_or_join(request, policy, user, checked, trace)
 
     async def _user_of(self, request: AuthRequest, policy: Policy, checked: Checked) -> User | None:
@@ -179,7 +180,7 @@ class LoginFlow:
             await self._first_factor.record_rejected(checked, refund)
         trace.step("session", transition.reason)
         if transition.places_call and session is not None:
-            transition = await self._calls.place(PendingCall(session, code, rules, request), transition, trace)
+            transition = await self._calls.place(PendingCall(session, code, policy, rules, request), transition, trace)
         return decisions.decision(session, transition, state, user.name, dependencies.friendly_name, dependencies.now())
 
     async def _join_recorded(self, request: AuthRequest, slot: Slot, value: bytes, trace: Trace) -> Decision:
@@ -250,7 +251,7 @@ class LoginFlow:
         session, transition = await self._sessions.apply(key, event, known=session)
         trace.step("response", transition.reason)
         if session is not None:
-            transition = await self._after_response(session, transition, code, rules, request, trace)
+            transition = await self._after_response(session, transition, code, policy, request, trace)
         return decisions.decision(
             session, transition, state, "", dependencies.friendly_name, dependencies.now(), response=True
         )
@@ -284,13 +285,13 @@ class LoginFlow:
         session: Session,
         transition: Transition,
         code: str,
-        rules: UserRules,
+        policy: Policy,
         request: AuthRequest,
         trace: Trace,
     ) -> Transition:
         """Place the call or end the call that the transition asks for."""
         if transition.places_call:
-            call = PendingCall(session, code, rules, request, transition.hang_up)
+            call = PendingCall(session, code, policy, policy.rules_of(session.group), request, transition.hang_up)
             return await self._calls.place(call, transition, trace)
         if transition.hang_up is not None:
             self._calls.end(session, transition.hang_up)
@@ -300,15 +301,9 @@ class LoginFlow:
         self, session: Session, response: ChallengeResponse, policy: Policy, deadline: float
     ) -> ChallengeResponse | UserChanged:
         """The response, if the directory still has the user, permits the login and has the phone that was called."""
-        user_id = policy.user_id(session.user_key)
-        user = None if user_id is None else await policy.directory.get(user_id, deadline)
-        rules = policy.rules_of(session.group)
-        obstacle = _obstacle(rules, user)
-        phones = () if user is None else rules.phones_of(user)
-        if obstacle is None and session.delivery.phone not in phones:
-            obstacle = Reason.PHONE_CHANGED
-        if user is None or obstacle is not None:
-            return UserChanged(response.state, response.answer, obstacle or Reason.UNKNOWN_USER)
+        phones = await current_phones(session, policy, deadline)
+        if isinstance(phones, Reason):
+            return UserChanged(response.state, response.answer, phones)
         if response.phone is None:
             return response
         allowed = response.phone < len(session.phones) and session.phones[response.phone] in phones
@@ -318,17 +313,6 @@ class LoginFlow:
 def _typed(request: AuthRequest) -> str:
     """The text that the user typed into the password field."""
     return request.credentials.text
-
-
-def _obstacle(rules: UserRules, user: User | None) -> Reason | None:
-    """Why this user may not log in, or None."""
-    if user is None:
-        return Reason.UNKNOWN_USER
-    if user.disabled:
-        return Reason.DISABLED
-    if not user.phones:
-        return Reason.NO_PHONE
-    return None if rules.phones_of(user) else Reason.NUMBER_NOT_ALLOWED
 
 
 def _requested_phone(typed: str) -> int | None:

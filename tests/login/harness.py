@@ -37,7 +37,10 @@ class Clock:
 
 
 class FakeProvider:
-    """A provider with scripted `results`; without any it places every call. `gate` delays placement."""
+    """A provider with scripted `results`; without any it places every call.
+
+    Each placement releases `placements_started` and waits for `gate`.
+    """
 
     def __init__(self, *results, name="fake"):
         self.name = name
@@ -45,11 +48,13 @@ class FakeProvider:
         self.hung_up = []
         self.results = list(results)
         self.statuses = {}
+        self.placements_started = asyncio.Semaphore(0)
         self.gate = None
         self.unavailable = False
 
     async def place(self, request, deadline):
         self.requests.append(request)
+        self.placements_started.release()
         if self.gate is not None:
             await self.gate.wait()
         result = self.results.pop(0) if self.results else Placed(f"{self.name}{len(self.requests)}")

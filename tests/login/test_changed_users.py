@@ -1,11 +1,14 @@
 """A user is disabled, deleted or moved to another phone during a login."""
 
+import asyncio
+
 import pytest
 from msgspec.structs import replace
 
 from radius_voice.events import Outcome, Reason
+from radius_voice.login.model import Unavailable
 from radius_voice.login.phone import Phone
-from tests.login.harness import ACCEPTED, ALICE, LoginHarness, result_of
+from tests.login.harness import ACCEPTED, ALICE, NOT_PLACED, LoginHarness, result_of
 
 MOVED = replace(ALICE, phones=(Phone("+12025550188"),))
 REORDERED = replace(ALICE, phones=ALICE.phones[::-1])
@@ -60,6 +63,34 @@ async def test_an_unavailable_directory_uses_up_neither_state_nor_attempt(settin
     harness.directory.unavailable = False
     assert "2 attempts" in (wrong := await harness.answer("y", challenge)).text
     assert ACCEPTED == result_of(await harness.answer(harness.provider.codes[0], wrong))
+
+
+@pytest.mark.parametrize("placement", ["first call", "redial"])
+@pytest.mark.parametrize(
+    ("user", "reason"),
+    [
+        (None, Reason.UNKNOWN_USER),
+        (replace(ALICE, disabled=True), Reason.DISABLED),
+        (MOVED, Reason.PHONE_CHANGED),
+        (Unavailable, Reason.IDENTITY_UNAVAILABLE),
+        (ALICE, Reason.BYPASS),
+    ],
+)
+async def test_a_bypass_accepts_no_user_who_was_changed_while_the_call_was_placed(user, reason, placement):
+    harness = LoginHarness(policy={"bypass_until": 2_000_000.0})
+    provider = harness.provider
+    challenge = await harness.begin() if placement == "redial" else None
+    provider.results, provider.gate = [NOT_PLACED], asyncio.Event()
+    login = asyncio.create_task(harness.answer("phone", challenge) if challenge else harness.begin())
+    for _ in range(2 if challenge else 1):
+        await provider.placements_started.acquire()
+    if user is Unavailable:
+        harness.directory.unavailable = True
+    else:
+        replace_user(harness, user)
+    provider.gate.set()
+    outcome = Outcome.ACCEPT if reason is Reason.BYPASS else Outcome.REJECT
+    assert (outcome, reason) == result_of(await login)
 
 
 async def test_a_repeated_result_is_not_decided_again(harness):

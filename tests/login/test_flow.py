@@ -606,7 +606,7 @@ async def test_no_record_or_repr_has_a_secret(harness):
     await harness.answer(code, challenge)
     shown = repr(harness.records) + repr(challenge) + repr(harness.provider.requests) + repr(harness.request("right"))
     shown += repr(harness.request("right").credentials) + repr(
-        PendingCall(session_row(), code, harness._policy.rules, harness.request("right"))
+        PendingCall(session_row(), code, harness._policy, harness._policy.rules, harness.request("right"))
     )
     assert code not in shown
     assert "'right'" not in shown
