@@ -126,8 +126,9 @@ class Calls:
 
     async def _changed_user(self, call: PendingCall) -> Reason | None:
         """Why the user may not log in any longer, since the password was verified; None if the user may."""
+        keys, deadline = self._dependencies.keys, call.request.deadline
         try:
-            current = await current_phones(call.session, call.policy, call.request.deadline)
+            current = await current_phones(call.session, call.policy, keys, deadline)
         except Unavailable as problem:
             self._dependencies.warn(f"the bypass was not used: {problem}")
             return Reason.IDENTITY_UNAVAILABLE

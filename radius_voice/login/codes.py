@@ -52,7 +52,7 @@ class Keys:
         self._password, self._answer, self._name = keyed(b"password"), keyed(b"answer"), keyed(b"name")
         self._first, self._next = keyed(b"first state"), keyed(b"next state")
         self._packet, self._credentials, self._station = keyed(b"packet"), keyed(b"credentials"), keyed(b"station")
-        self._client = keyed(b"client")
+        self._client, self._password_id = keyed(b"client"), keyed(b"password id")
 
     def session_key(self, client: str, user_key: str) -> SessionKey:
         """The key of the session of that user at that client entry."""
@@ -77,6 +77,10 @@ class Keys:
     def password(self, key: SessionKey, password: str) -> bytes:
         """The hash of a password that is stored while a session is open."""
         return _hash(self._password, key + password.encode())
+
+    def password_id(self, key: SessionKey, password_id: str) -> bytes:
+        """The stored hash of `Authenticated.password_id`; empty if that is."""
+        return _hash(self._password_id, key + password_id.encode()) if password_id else b""
 
     def answer(self, key: SessionKey, typed: str) -> bytes:
         """The stored hash of a response, by which a repetition is recognised."""

@@ -168,7 +168,7 @@ class LoginFlow:
             key = keys.session_key(request.client, policy.user_key(user))
             rules = policy.rules_of(policy.group_of(user))
             code, state = dependencies.new_code(rules.digits), keys.first_state(key, checked.slot.fingerprint)
-            new_session = self._new_session(key, code, state, request, policy, user, checked.returning)
+            new_session = self._new_session(key, code, state, request, policy, user, checked)
             session, transition = await self._sessions.apply(
                 key, InitialRequest(new_session), operations=refund, record=checked.slot.session
             )
@@ -204,9 +204,10 @@ class LoginFlow:
         request: AuthRequest,
         policy: Policy,
         user: User,
-        returning: bool,
+        checked: Checked,
     ) -> Session:
         keys, now = self._dependencies.keys, self._dependencies.now()
+        authenticated = checked.result if isinstance(checked.result, Authenticated) else None
         group = policy.group_of(user)
         rules = policy.rules_of(group)
         phones = rules.phones_of(user)
@@ -232,7 +233,9 @@ class LoginFlow:
             ends_at=ends_at,
             language=user.language,
             reply=rules.reply_to(user),
-            returning=returning,
+            returning=checked.returning,
+            password_id=keys.password_id(key, authenticated.password_id) if authenticated else b"",
+            first_factor_id=authenticated.user_id if authenticated else "",
         )
 
     # A response to a challenge
@@ -300,8 +303,8 @@ class LoginFlow:
     async def _with_current_user(
         self, session: Session, response: ChallengeResponse, policy: Policy, deadline: float
     ) -> ChallengeResponse | UserChanged:
-        """The response, if the directory still has the user, permits the login and has the phone that was called."""
-        phones = await current_phones(session, policy, deadline)
+        """The response, if user, phone and password are still the same and the login is still permitted."""
+        phones = await current_phones(session, policy, self._dependencies.keys, deadline)
         if isinstance(phones, Reason):
             return UserChanged(response.state, response.answer, phones)
         if response.phone is None:

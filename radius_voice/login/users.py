@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from radius_voice.events import Reason
+from radius_voice.login.codes import Keys
 from radius_voice.login.model import Session, User
 from radius_voice.login.phone import Phone
 from radius_voice.login.policy import Policy, UserRules
@@ -19,7 +20,7 @@ def obstacle(rules: UserRules, user: User | None) -> Reason | None:
     return None if rules.phones_of(user) else Reason.NUMBER_NOT_ALLOWED
 
 
-async def current_phones(session: Session, policy: Policy, deadline: float) -> tuple[Phone, ...] | Reason:
+async def current_phones(session: Session, policy: Policy, keys: Keys, deadline: float) -> tuple[Phone, ...] | Reason:
     """The user's phones that may be called, as the directory has them now, or why the login must not go on.
 
     Raises Unavailable.
@@ -31,4 +32,10 @@ async def current_phones(session: Session, policy: Policy, deadline: float) -> t
     if user is None or reason is not None:
         return reason or Reason.UNKNOWN_USER
     phones = rules.phones_of(user)
-    return phones if session.delivery.phone in phones else Reason.PHONE_CHANGED
+    if session.delivery.phone not in phones:
+        return Reason.PHONE_CHANGED
+    if session.password_id and policy.first_factor is not None:
+        password_id = await policy.first_factor.password_id(session.first_factor_id, deadline)
+        if keys.password_id(session.key, password_id) != session.password_id:
+            return Reason.PASSWORD_CHANGED
+    return phones

@@ -97,6 +97,7 @@ class FakeDirectory:
         self.verifications_started = asyncio.Semaphore(0)
         self.unavailable = False
         self.gate = None
+        self.password_id_now = "first"
 
     async def verify(self, verification, deadline):
         if self.unavailable:
@@ -110,7 +111,10 @@ class FakeDirectory:
             return Denied(Reason.UNKNOWN_USER)
         if verification.credentials.text != self.password:
             return Denied(Reason.WRONG_PASSWORD, user.name)
-        return Authenticated(user.id, user)
+        return Authenticated(user.id, user, self.password_id_now)
+
+    async def password_id(self, user_id, deadline):
+        return self.password_id_now if await self.get(user_id, deadline) else ""
 
     async def find(self, name, deadline):
         if self.unavailable:

@@ -1,4 +1,4 @@
-"""A user is disabled, deleted or moved to another phone during a login."""
+"""A user is disabled, deleted, moved to another phone or given another password during a login."""
 
 import asyncio
 
@@ -63,6 +63,33 @@ async def test_an_unavailable_directory_uses_up_neither_state_nor_attempt(settin
     harness.directory.unavailable = False
     assert "2 attempts" in (wrong := await harness.answer("y", challenge)).text
     assert ACCEPTED == result_of(await harness.answer(harness.provider.codes[0], wrong))
+
+
+@pytest.mark.parametrize("now", ["second", ""])
+@pytest.mark.parametrize("typed", ["the code", "phone"])
+async def test_a_changed_password_ends_the_login(harness, typed, now):
+    challenge = await harness.begin()
+    harness.directory.password_id_now = now
+    answer = harness.provider.codes[0] if typed == "the code" else typed
+    assert (Outcome.REJECT, Reason.PASSWORD_CHANGED) == result_of(await harness.answer(answer, challenge))
+    await harness.flow.drain()
+    assert ["fake1"] == harness.provider.hung_up
+    assert Reason.CALL_PLACED is (await harness.begin()).reason
+
+
+async def test_a_source_that_cannot_tell_changes_of_passwords_is_not_asked(harness):
+    harness.directory.password_id_now = ""
+    challenge = await harness.begin()
+    harness.directory.password_id_now = "unexpected"
+    assert ACCEPTED == result_of(await harness.answer(harness.provider.codes[0], challenge))
+
+
+async def test_a_session_without_a_password_is_not_affected_by_first_factors(harness):
+    challenge = await harness.begin()
+    after = LoginHarness(harness.directory, harness.providers, clock=harness.clock, policy={"first_factor": None})
+    after.restart_with(harness.store)
+    harness.directory.password_id_now = "second"
+    assert ACCEPTED == result_of(await after.answer(harness.provider.codes[0], challenge))
 
 
 @pytest.mark.parametrize("placement", ["first call", "redial"])
