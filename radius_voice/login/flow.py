@@ -42,7 +42,7 @@ from radius_voice.login.model import (
     User,
 )
 from radius_voice.login.policy import Policy, UserRules
-from radius_voice.login.replay import Slot, session_of
+from radius_voice.login.replay import Slot, is_pending, session_of
 from radius_voice.login.sessions import RequestRecorded, Sessions
 from radius_voice.login.state_machine import needs_current_user
 from radius_voice.login.supervisor import Supervisor
@@ -84,7 +84,7 @@ class LoginFlow:
             try:
                 return await self._after_first_factor(request, policy, checked, trace)
             finally:
-                await self._first_factor.apply_refund(checked)
+                await self._first_factor.refund(checked)
         except Unavailable as problem:
             return decisions.unavailable(policy.on_unavailable, problem, trace)
 
@@ -144,6 +144,8 @@ class LoginFlow:
         try:
             return await self._open(request, policy, user, checked, trace)
         except RequestRecorded as recorded:
+            if checked.slot.holds(recorded.value) and is_pending(recorded.value):
+                return await self._open_or_join(request, policy, user, checked.after(recorded.value), trace)
             if checked.slot.holds(recorded.value):
                 return await self._join_recorded(request, checked.slot, recorded.value, trace)
         trace.step("request_authenticator_reused")
@@ -180,15 +182,11 @@ class LoginFlow:
         self, key: SessionKey, new_session: Session, checked: Checked
     ) -> tuple[Session | None, Transition]:
         """Open or join a session; the charge of the right password is refunded in the same transaction."""
-        refund, applied = checked.refund.take(), False
-        try:
-            session, transition = await self._sessions.apply(
-                key, InitialRequest(new_session), operations=refund, record=checked.slot.session
-            )
-            applied = transition.session is not None
-        finally:
-            if not applied:
-                checked.refund.put_back(refund)
+        session, transition = await self._sessions.apply(
+            key, InitialRequest(new_session), operations=checked.refund, record=checked.slot.session
+        )
+        if transition.session is not None:
+            checked.charge.settled = True
         return session, transition
 
     async def _join_recorded(self, request: AuthRequest, slot: Slot, value: bytes, trace: Trace) -> Decision:
