@@ -122,7 +122,8 @@ class Calls:
         changed = await self._changed_user(call) if bypass else None
         if changed is not None:
             reason, bypass = changed, False
-        return await self._apply(session, CallFailed(session.id, session.delivery.number, reason, bypass))
+        failed = CallFailed(session.id, session.delivery.number, reason, bypass, refund=not placement.counted)
+        return await self._apply(session, failed)
 
     async def _changed_user(self, call: PendingCall) -> Reason | None:
         """Why the user may not log in any longer, since the password was verified; None if the user may."""

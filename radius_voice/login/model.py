@@ -173,12 +173,14 @@ class NotPlaced(Struct, frozen=True):
 
     `outage` is True if the provider could not have placed any call: no connection, or the account or caller ID is
     refused. Only an outage of every provider permits a bypass. `fix` says what an administrator can do about an alarm.
+    `sent` is False if the provider certainly did not receive the request.
     """
 
     detail: str
     alarm: bool = False
     outage: bool = False
     fix: str = ""
+    sent: bool = True
 
 
 class Indeterminate(Struct, frozen=True):

@@ -27,13 +27,15 @@ from radius_voice.login.ports import Provider
 class PlacementResult(Struct, frozen=True):
     """The result of a placement; `ref` is the live call, if there is one.
 
-    `refused`: a provider rejected a number, or refused the call for another reason than an outage.
+    `refused`: a provider rejected a number, or refused the call for another reason than an outage. `counted`: it had
+    received the request, so that the call counts towards the limits although it was not placed.
     """
 
     result: CallResult
     phone: Phone
     ref: CallRef | None = None
     refused: bool = False
+    counted: bool = False
 
 
 Report = Callable[[str, Phone, CallResult, str, str, bool, str], None]
@@ -58,14 +60,14 @@ async def place_call(
             break
         if await may_call(phone):
             placement = await _through_providers(replace(delivery, phone=phone), providers, report, deadline)
-            ended = replace(placement, refused=True)
+            ended = replace(placement, refused=True, counted=True)
     return ended
 
 
 async def _through_providers(
     delivery: DeliveryRequest, providers: Mapping[str, Provider], report: Report, deadline: float
 ) -> PlacementResult:
-    refused = False
+    refused = counted = False
     for name, provider in providers.items():
         match await provider.place(delivery, deadline):
             case Placed(reference, live):
@@ -77,8 +79,9 @@ async def _through_providers(
                 return PlacementResult(CallResult.INDETERMINATE, delivery.phone, refused=refused)
             case NumberRejected(detail, alarm, fix):
                 report(name, delivery.phone, CallResult.NUMBER_REJECTED, "", detail, alarm, fix)
-                return PlacementResult(CallResult.NUMBER_REJECTED, delivery.phone, refused=True)
+                return PlacementResult(CallResult.NUMBER_REJECTED, delivery.phone, refused=True, counted=True)
             case failed:
                 refused = refused or not failed.outage
+                counted = counted or (failed.sent and not failed.outage)
                 report(name, delivery.phone, CallResult.NOT_PLACED, "", failed.detail, failed.alarm, failed.fix)
-    return PlacementResult(CallResult.NOT_PLACED, delivery.phone, refused=refused)
+    return PlacementResult(CallResult.NOT_PLACED, delivery.phone, refused=refused, counted=counted)
