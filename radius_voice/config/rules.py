@@ -31,7 +31,7 @@ from radius_voice.suggestions import suggestion
 Key = TypeVar("Key")
 Part = TypeVar("Part", bound=Section)
 SHORT_SECRET = 16
-SHORT_KEY = 32
+MIN_KEY_OCTETS, MAX_KEY_OCTETS = 32, 64
 ROOM_FOR_ATTRIBUTES = ROOM_FOR_REPLY - 64
 """Octets of the attributes of one policy's reply rules, all together; the rest is for the server's own."""
 MAX_BYPASS_SECONDS = 240 * 60
@@ -218,8 +218,9 @@ def _server(draft: Draft) -> Iterator[Diagnostic]:
             if endpoint.port == 0 and not draft.development:
                 yield ("server", "listen", index), ports_free
         key = readable_text(draft.server.key) if draft.server.key else None
-        if key is not None and len(key.encode()) < SHORT_KEY:
-            yield ("server", "key"), f"must have at least {SHORT_KEY} octets; make one with: openssl rand -hex 32"
+        if key is not None and not MIN_KEY_OCTETS <= len(key.encode()) <= MAX_KEY_OCTETS:
+            octets = f"{MIN_KEY_OCTETS} to {MAX_KEY_OCTETS} octets and has {len(key.encode())}"
+            yield ("server", "key"), f"must have {octets}; make one with: openssl rand -hex 32"
         if draft.store and draft.store.SHARED_BY_NODES and draft.server.key is None:
             fix = "make one with: openssl rand -hex 32"
             yield (
