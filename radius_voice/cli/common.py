@@ -15,7 +15,7 @@ from radius_voice.login.phone import Phone, caution, parse_phone, refused_type
 
 _T = TypeVar("_T")
 
-# Not click.Path, which asks for the file's status and waits for a mount that does not answer.
+# Not click.Path, which reads the file's status and blocks on a mount that does not respond.
 config_option = click.option(
     "--config", "path", required=True, type=Path, metavar="FILE", help="The configuration file."
 )

@@ -24,7 +24,7 @@ HASH_OCTETS = 32
 ENCODED = re.compile(
     r"\$argon2id\$v=19\$m=([1-9][0-9]{0,8}),t=([1-9][0-9]{0,8}),p=([1-9][0-9]{0,8})\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)"
 )
-# What a hash may ask of the server, so that one line in a file cannot take it down.
+# Maximum cost of a hash, so that one line of a file cannot exhaust the server.
 MAX_MEMORY = 1024 * 1024
 MAX_TIME = 20
 MAX_PARALLELISM = 16
@@ -165,7 +165,7 @@ class Hasher:
         if loop.time() >= deadline:
             job.refuse("too late to begin")
         elif self._running < self._threads:
-            self._start(job)  # a free thread always tries: a pace measured in a bad moment is measured again
+            self._start(job)  # never refused by the measured time, which one slow moment may have raised
         else:
             self._wait(job, turn)
         return await job.result

@@ -216,7 +216,7 @@ class SqliteStore:
         self._alone = len(waiting) == 1
         try:
             results = self._commit([operation for operation, _ in waiting])
-        except Exception as problem:  # noqa: BLE001 - no operation may wait for ever
+        except Exception as problem:  # noqa: BLE001 - no operation may wait forever
             for _, done in waiting:
                 if not done.done():
                     done.set_exception(problem)
