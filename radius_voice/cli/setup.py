@@ -177,17 +177,17 @@ def _describe(settings: Settings, user_counts: dict[str, int]) -> None:
         addresses = ", ".join(str(address) for address in client.address)
         click.echo(
             f"client {name}: {addresses}; Message-Authenticator required: {client.require_message_authenticator}; "
-            f"policy {client.policy}; answers within {client.response_timeout:g} s"
+            f"policy {client.policy}; responds within {client.response_timeout:g} s"
         )
     for name, policy in settings.policies.items():
         challenge = policy.challenge
         countries = "any country" if policy.countries is None else ", ".join(sorted(policy.countries))
         click.echo(
             f"policy {name}: password by {policy.first_factor}, phones from {policy.directory}; "
-            f"{challenge.digits} digits, {challenge.attempts} tries, {challenge.redials} redials, "
-            f"code lives {challenge.code_lifetime:g} s; calls to {countries}"
+            f"{challenge.digits} digits, {challenge.attempts} attempts, {challenge.redials} redials, "
+            f"code valid for {challenge.code_lifetime:g} s; calls to {countries}"
         )
-    click.echo(f"calls by: {', '.join(settings.delivery.voice)}, heard as {settings.delivery.friendly_name!r}")
+    click.echo(f"calls by: {', '.join(settings.delivery.voice)}, announced as {settings.delivery.friendly_name!r}")
 
 
 @click.command("test-credentials")

@@ -163,7 +163,7 @@ class Hasher:
         loop = asyncio.get_running_loop()
         job = _Job(hashed, text, parameters_of(hashed).work, deadline, loop.create_future())
         if loop.time() >= deadline:
-            job.refuse("too late to begin")
+            job.refuse("too late to start")
         elif self._running < self._threads:
             self._start(job)  # never refused by the measured time, which one slow moment may have raised
         else:
@@ -189,8 +189,8 @@ class Hasher:
             self._queue.remove(lambda each: each.result.done())
         dropped = self._queue.put(job, turn.queue, preferred=turn.returning)
         if dropped is not None:
-            dropped.refuse(f"{len(self._queue)} verifications wait already")
-        asyncio.get_running_loop().call_at(job.deadline, job.refuse, "not begun in time")
+            dropped.refuse(f"{len(self._queue)} verifications are queued already")
+        asyncio.get_running_loop().call_at(job.deadline, job.refuse, "not started in time")
 
     def _start(self, job: _Job) -> None:
         self._running += 1
@@ -204,7 +204,7 @@ class Hasher:
     def _ended(self, job: _Job, ended: asyncio.Future[tuple[bool, float]]) -> None:
         self._running -= 1
         if ended.cancelled():
-            job.refuse("the server stops")
+            job.refuse("the service is stopping")
             return
         problem = ended.exception()
         if problem is not None:

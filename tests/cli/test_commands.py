@@ -178,7 +178,7 @@ def test_check_prints_the_effective_policy_and_tests_the_provider(write):
     assert 0 == result.exit_code
     assert "identity people: 1 user\n" in result.stdout
     assert "client host: 127.0.0.1/32; Message-Authenticator required: yes; policy default" in result.stdout
-    assert "policy default: password by people, phones from people; 6 digits, 3 tries, 2 redials" in result.stdout
+    assert "policy default: password by people, phones from people; 6 digits, 3 attempts, 2 redials" in result.stdout
     assert "twilio: good: account is active" in result.stdout
     assert SECRET.decode() not in result.output
 
@@ -212,7 +212,7 @@ def test_check_reports_the_errors_of_both_files_together(write):
     assert (1, "") == (result.exit_code, result.stdout)
     assert f"{path}:{START}: server.reject_delay: not a duration" in result.stderr
     assert f"{users}:2: alice.phones[0]: a phone number of impossible length" in result.stderr
-    assert f"{users}:3: alice.langauge: no such setting; did you mean language?" in result.stderr
+    assert f"{users}:3: alice.langauge: unknown key; did you mean language?" in result.stderr
 
 
 def test_check_reports_a_missing_users_file_once_and_with_the_other_errors(write):
