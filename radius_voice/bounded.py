@@ -76,12 +76,12 @@ def _start_unless_running(subject: str, work: Callable[[], T], deadline: float) 
 
 def _start_thread(work: Callable[[], T], finally_: Callable[[], None] = lambda: None) -> Future[T]:
     future: Future[T] = Future()
-    future.set_running_or_notify_cancel()  # from here on the future does not change when its caller is cancelled
+    future.set_running_or_notify_cancel()  # a cancelled caller no longer changes the future
 
     def run() -> None:
         try:
             result = work()
-        except BaseException as problem:  # noqa: BLE001 - it is raised where the result is asked for
+        except BaseException as problem:  # noqa: BLE001 - raised to the caller that waits for the result
             future.set_exception(problem)
         else:
             future.set_result(result)

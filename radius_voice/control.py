@@ -47,12 +47,12 @@ class NotRunning(Exception):
 
 
 class RequestFailed(Exception):
-    """The running service refused the request or gave no response; the text says why and what to do."""
+    """The running service refused the request or sent no response; the text has the reason and the fix."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a client asks: a command, its arguments as they were sent, and the user id of the client's process.
+    """A client's request: the command, its arguments as received, and the user id of the client's process.
 
     `uid` is None on systems that do not report it (SO_PEERCRED is Linux only).
     """
@@ -102,7 +102,7 @@ def claim(directory: Path) -> ControlSocket:
 
 
 def _listen(path: Path) -> socket.socket:
-    """A listening socket at `path`, in place of one that a dead service left. The caller holds the lock."""
+    """A listening socket at `path`; replaces the socket of a dead service. The caller holds the lock."""
     with suppress(FileNotFoundError):
         if not stat.S_ISSOCK(path.lstat().st_mode):
             raise ValueError(f"{path}: is not a socket; remove it")
@@ -178,7 +178,7 @@ class ControlServer:
                 await writer.drain()
                 writer.close()
                 await writer.wait_closed()
-        except (OSError, TimeoutError, ValueError):  # gone, too slow, or a line without end
+        except (OSError, TimeoutError, ValueError):  # disconnected, too slow, or a line that is too long
             return
 
     async def _response(self, line: bytes, uid: int | None) -> Mapping[str, Any]:
@@ -228,7 +228,7 @@ def ask(directory: Path, command: str, **arguments: str) -> Mapping[str, Any]:
 
 
 def _line(connection: socket.socket) -> bytes:
-    """One line, within the time of the whole exchange. Raises ValueError when it is too long or cut short."""
+    """Receive one line within ASK_SECONDS. Raises ValueError if it is too long or incomplete."""
     received = bytearray()
     deadline = time.monotonic() + ASK_SECONDS
     while not received.endswith(b"\n"):

@@ -76,7 +76,9 @@ def try_admin_listen(settings: Settings) -> None:
     endpoint = settings.admin.listen
     family = socket.AF_INET6 if ip_address(endpoint.host).version == 6 else socket.AF_INET  # noqa: PLR2004
     with socket.socket(family, socket.SOCK_STREAM) as sock:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, True)  # as asyncio does: connections that have ended
+        sock.setsockopt(
+            socket.SOL_SOCKET, socket.SO_REUSEADDR, True
+        )  # as asyncio does: TIME_WAIT connections do not block the port
         sock.bind((endpoint.host, endpoint.port))
 
 

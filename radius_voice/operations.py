@@ -41,7 +41,7 @@ STATE_HINT = (
 
 
 class OperationFailed(Exception):
-    """Nothing was done; the text says why and what to do."""
+    """Nothing was changed; the text has the reason and the fix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +203,7 @@ def _subject_text(operation: LimitOperation) -> str:
     return operation.subject
 
 
-# Beside the service
+# Without the service
 
 
 async def _by_service_or_store(settings: Settings, command: str, user: UserName | None) -> Mapping[str, Any]:

@@ -178,7 +178,7 @@ class BuiltGeneration:
     settings: Settings
     generation: Generation
     flow: LoginFlow
-    delivery: Mapping[str, Provider]
+    providers: Mapping[str, Provider]
     identity: Mapping[str, IdentitySource]
 
     async def close(self, still_used: Collection[IdentitySource] = ()) -> None:
@@ -186,7 +186,7 @@ class BuiltGeneration:
         for source in self.identity.values():
             if source not in still_used:
                 await source.close()
-        for provider in self.delivery.values():
+        for provider in self.providers.values():
             await provider.close()
 
 
@@ -203,8 +203,8 @@ def build(
         name: _reused(name, section, previous) or identity_source(name, section, context, adapters)
         for name, section in settings.identity.items()
     }
-    delivery = {name: provider_of(name, section, adapters) for name, section in settings.delivery.providers.items()}
-    voice = {name: delivery[name] for name in settings.delivery.voice}
+    providers = {name: provider_of(name, section, adapters) for name, section in settings.delivery.providers.items()}
+    voice = {name: providers[name] for name in settings.delivery.voice}
     flow = LoginFlow(
         Dependencies(
             keys=shared.keys,
@@ -222,7 +222,7 @@ def build(
             new_code=_code_generator(settings),
         )
     )
-    return BuiltGeneration(settings, Generation(_clients(settings, shared.keys), flow), flow, delivery, identity)
+    return BuiltGeneration(settings, Generation(_clients(settings, shared.keys), flow), flow, providers, identity)
 
 
 def _reused(name: str, section: IdentitySection, previous: BuiltGeneration | None) -> IdentitySource | None:

@@ -62,7 +62,7 @@ def shared():
 
 
 def pager_of(built: BuiltGeneration) -> Pager:
-    provider = built.delivery["beep"]
+    provider = built.providers["beep"]
     assert isinstance(provider, Pager)
     return provider
 

@@ -15,7 +15,7 @@ from radius_voice.login.phone import Phone, caution, parse_phone, refused_type
 
 _T = TypeVar("_T")
 
-# Not click.Path, which asks for the file's status and waits for a mount that does not answer.
+# Not click.Path, which reads the file's status and blocks on a mount that does not respond.
 config_option = click.option(
     "--config", "path", required=True, type=Path, metavar="FILE", help="The configuration file."
 )
@@ -28,7 +28,7 @@ state_option = click.option(
 )
 
 
-def loaded(path: Path, *, for_service: bool = False, owner: int | None = None, state: Path | None = None) -> Loaded:
+def loaded(path: Path, *, for_service: bool = False, state: Path | None = None) -> Loaded:
     """The configuration. Ends the command with all errors if it cannot be used. `wiring.load` describes the options.
 
     `state` replaces the state directory.
@@ -36,7 +36,7 @@ def loaded(path: Path, *, for_service: bool = False, owner: int | None = None, s
     from radius_voice.wiring import load
 
     try:
-        configuration = load(path, for_service=for_service, owner=owner)
+        configuration = load(path, for_service=for_service)
     except ConfigError as problem:
         raise click.ClickException(f"the configuration cannot be used:\n{problem}") from None
     return with_state(configuration, state)

@@ -59,7 +59,7 @@ class Debug:
         head = f"{at}Z {mark} {client} {peer[0]} port {peer[1]}: {text}"
         lines = [head, *(f"     {line}" for line in below)]
         block = "".join(f"{printable(line)}\n" for line in lines)
-        with suppress(OSError, ValueError):  # a stream that is full or gone costs the lines, never a login
+        with suppress(OSError, ValueError):  # lines are lost if the stream is full or closed; logins continue
             encoding = self._stream.encoding or "utf-8"
             self._stream.write(block.encode(encoding, "backslashreplace").decode(encoding))
             self._stream.flush()

@@ -46,7 +46,7 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise  # click reports these itself
-        except Exception as problem:  # noqa: BLE001 - whatever it is, an operator cannot use a traceback
+        except Exception as problem:  # noqa: BLE001 - an operator cannot use a traceback
             raise click.ClickException(
                 f"internal error: {kind_and_place(problem)}; please report it with the command that you ran"
             ) from None

@@ -120,7 +120,7 @@ def _load_for_account(
         except ValueError as problem:
             errors += str(problem).splitlines()
         except OSError as problem:
-            if configuration is not None:  # or else it is among the errors already
+            if configuration is not None:  # otherwise the errors have it already
                 errors += configuration.located([_cannot_be_read(name, section, problem)])
     hasher.close()
     if configuration is None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MAX_PASSWORD_OCTETS = 128  # octets: RFC 2865 section 5.2
 MIN_PASSWORD_CHARACTERS = 8
-# Not click.Path, which asks for the file's status and waits for a mount that does not answer.
+# Not click.Path, which reads the file's status and blocks on a mount that does not respond.
 FILE = click.option("--file", "path", required=True, type=Path, metavar="FILE", help="The users file.")
 SHOW_PHONES = click.option("--show-phones", is_flag=True, help="Show phone numbers in full.")
 

@@ -186,7 +186,7 @@ def _unknown_key(path: KeyPath, section: Mapping[str | int, Any], schema: Mappin
         return (*above, HiddenKey(key)), f"no colon after '{first}'; write it as {first}: VALUE"
     if not showable(str(key), known):
         path = (*above, HiddenKey(key))
-    # `{secret: abc,def}` and `{secret:abc}` make a key of a secret, or of half of one.
+    # `{secret: abc,def}` and `{secret:abc}` turn a secret, or a part of one, into a key.
     if value is None and not (meant and showable(str(key), known)):
         fix = "write KEY: VALUE with a space after the colon, and put a text that holds a comma in quotes"
         return tuple(above), f"has an unknown key without a value; {fix}"

@@ -16,7 +16,7 @@ ALPHABET = string.ascii_letters + string.digits
 """Characters that the input fields of all gateways accept."""
 
 USERS = """\
-# The users who may log in. Remove the "# " of the example and edit it:
+# The users who may log in. Remove the "# " before the example and edit it:
 # `radius-voice hash-password` prints a password hash; phones are in quotes.
 #
 # alice:

@@ -174,7 +174,7 @@ def _with_defaults(tree: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_inherited_rules(policy: Any) -> Any:
-    """A policy whose group rules have every rule of the policy that they do not change."""
+    """A policy whose group rules also have all rules of the policy that they do not override."""
     if not isinstance(policy, dict) or not isinstance(policy.get("group_rules"), list):
         return policy
     own = {key: value for key, value in policy.items() if key in UserRulesSettings.model_fields}

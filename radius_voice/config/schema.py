@@ -273,7 +273,7 @@ class LogSettings(Section):
 
 
 class Settings(Section):
-    """The whole file."""
+    """The configuration file."""
 
     development: bool = False
     """Allows settings that are unsafe in production: providers on loopback, a fixed code, port 0."""
@@ -301,7 +301,7 @@ class Settings(Section):
 
 @cache
 def settings_type(sections: SectionTypes) -> type[Settings]:
-    """The type of the whole file with the sections of these adapters."""
+    """The type of the settings with the sections of these adapters."""
     delivery = _with(DeliverySettings, providers=dict[Name, _one_of(sections.providers)])  # type: ignore[misc]
     return _with(
         Settings,

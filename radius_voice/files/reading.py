@@ -62,7 +62,7 @@ def open_regular(path: Path, folder: int | None = None) -> BinaryIO:
     """
     name: Path | str = path if folder is None else path.name
     links = 0 if folder is None else os.O_NOFOLLOW
-    # before it is opened: opening a device may already have an effect
+    # checked before opening, because opening a device may have an effect
     _require(os.stat(name, dir_fd=folder, follow_symlinks=folder is None), path)
     file = os.fdopen(os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | links, dir_fd=folder), "rb")
     try:

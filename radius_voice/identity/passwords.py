@@ -24,7 +24,7 @@ HASH_OCTETS = 32
 ENCODED = re.compile(
     r"\$argon2id\$v=19\$m=([1-9][0-9]{0,8}),t=([1-9][0-9]{0,8}),p=([1-9][0-9]{0,8})\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)"
 )
-# What a hash may ask of the server, so that one line in a file cannot take it down.
+# Maximum cost of a hash, so that one line of a file cannot exhaust the server.
 MAX_MEMORY = 1024 * 1024
 MAX_TIME = 20
 MAX_PARALLELISM = 16
@@ -171,9 +171,9 @@ class Hasher:
         loop = asyncio.get_running_loop()
         job = _Job(hashed, text, parameters_of(hashed).work, deadline, loop.create_future())
         if loop.time() >= deadline:
-            job.refuse("too late to begin")
+            job.refuse("too late to start")
         elif self._running < self._threads:
-            self._start(job)  # a free thread always tries: a pace measured in a bad moment is measured again
+            self._start(job)  # never refused by the measured time, which one slow moment may have raised
         else:
             self._wait(job, turn)
         return await job.result
@@ -197,8 +197,8 @@ class Hasher:
             self._queue.remove(lambda each: each.result.done())
         dropped = self._queue.put(job, turn.queue, preferred=turn.returning)
         if dropped is not None:
-            dropped.refuse(f"{len(self._queue)} verifications wait already")
-        asyncio.get_running_loop().call_at(job.deadline, job.refuse, "not begun in time")
+            dropped.refuse(f"{len(self._queue)} verifications are queued already")
+        asyncio.get_running_loop().call_at(job.deadline, job.refuse, "not started in time")
 
     def _start(self, job: _Job) -> None:
         self._running += 1
@@ -212,7 +212,7 @@ class Hasher:
     def _ended(self, job: _Job, ended: asyncio.Future[tuple[bool, float]]) -> None:
         self._running -= 1
         if ended.cancelled():
-            job.refuse("the server stops")
+            job.refuse("the service is stopping")
             return
         problem = ended.exception()
         if problem is not None:

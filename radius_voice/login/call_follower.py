@@ -1,6 +1,6 @@
 """Follows the calls that this process has placed, so that a missed call releases its user before the session ends.
 
-One request to a provider asks for all of its calls, every few seconds, and only while there are any.
+While a provider has calls, one request every few seconds asks for the status of all of them.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class CallFollower:
         return len(self._followed)
 
     def follow(self, ref: CallRef, session_id: str, until: float) -> None:
-        """Follow a call until it is over or the wall clock reaches `until`, if its provider can be asked."""
+        """Follow a call until it is over or the wall clock reaches `until`, if its provider has a `CallControl`."""
         if ref.provider in self._call_controls:
             self._followed[ref] = _FollowedCall(session_id, until)
 
@@ -56,7 +56,7 @@ class CallFollower:
         self._followed.pop(ref, None)
 
     async def poll(self) -> None:
-        """Ask every provider once for its calls. One that is unavailable is asked again at the next poll."""
+        """Query the calls of every provider once. An unavailable provider is queried again at the next poll."""
         calls: dict[str, list[CallRef]] = defaultdict(list)
         for ref, followed in list(self._followed.items()):
             if self._now() >= followed.until:

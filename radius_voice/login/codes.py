@@ -1,7 +1,7 @@
 """Codes, States and keyed hashes: the only place where randomness and `server.key` enter a login.
 
 A State is a keyed hash of the request that gets it: unpredictable without `server.key`, and the same for a
-retransmission, at whichever node it arrives.
+retransmission, at every node.
 """
 
 from __future__ import annotations

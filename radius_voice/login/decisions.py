@@ -74,7 +74,7 @@ def rejected(reason: Reason, name: str = "") -> Decision:
 
 
 def unavailable(outcome: Outcome, problem: Unavailable, trace: Trace) -> Decision:
-    """The decision while a component is unavailable: no response or a reject, as the policy says."""
+    """The decision while a component is unavailable: no response or a reject (`outcome`, from the policy)."""
     trace.step("unavailable", str(problem))
     reason = Reason.STORE_UNAVAILABLE if problem.component == "store" else Reason.IDENTITY_UNAVAILABLE
     return Decision(outcome, reason, text=reply_message.REJECTED if outcome is Outcome.REJECT else "")

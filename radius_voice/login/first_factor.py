@@ -137,7 +137,7 @@ class FirstFactorChecks:
         await asyncio.wait({pending.check}, timeout=max(0.0, request.deadline - self._clock()))
         pending.requests -= 1
         if not pending.check.done():
-            raise Unavailable("password verification", "not done before the response is due")
+            raise Unavailable("password verification", "not finished before the response is due")
         checked = pending.check.result()
         if isinstance(checked.result, Unavailable):
             raise checked.result

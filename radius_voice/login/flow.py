@@ -2,8 +2,8 @@
 
 An initial request goes to `begin`, one that carries State to `respond`, the status of a call to `on_call_event`. Each
 loads the session, runs `state_machine.step` and stores the new session by compare-and-swap (`sessions`).
-The session with its code is stored before a provider is asked to call. So a crash in between leaves a session that
-expires, and never a ringing phone whose code cannot be verified.
+The session with its code is stored before the call is placed. So a crash in between leaves a session that expires, and
+never a ringing phone whose code cannot be verified.
 """
 
 from __future__ import annotations
@@ -298,7 +298,7 @@ class LoginFlow:
         request: AuthRequest,
         trace: Trace,
     ) -> Transition:
-        """Place the call or end the call that the transition asks for."""
+        """Place or end a call, if the transition requires it."""
         if transition.places_call:
             call = PendingCall(session, code, policy, policy.rules_of(session.group), request, transition.hang_up)
             return await self._calls.place(call, transition, trace)

@@ -40,7 +40,7 @@ class NextChallenge(Struct, frozen=True):
 
 
 class ChallengeResponse(Struct, frozen=True):
-    """What the user typed, as hashes: as it is (`answer`), read as a code, and read as the password.
+    """Keyed hashes of the text that the user typed: as a response (`answer`), as a code, and as a password.
 
     `phone` is the index of the phone that the user requested instead of a code; `redial_allowed` is False if a limit or
     another live call forbids that. A response is valid only for the client entry and the user of its session.

@@ -77,7 +77,7 @@ class Authenticated(Struct, frozen=True):
 class Denied(Struct, frozen=True):
     """The first factor rejects the request. `user` is the name in the directory, empty if no user has the name.
 
-    `password_correct`: something else than the password forbids the login, so no failure is charged.
+    `password_correct`: the login is denied for another reason than the password, so no failure is charged.
     """
 
     reason: Reason
@@ -153,7 +153,7 @@ class CallStatus(StrEnum):
 
 
 class Placed(Struct, frozen=True):
-    """The provider accepted the request. `live` is False where no call follows."""
+    """The provider accepted the request. `live` is False if it places no call."""
 
     reference: str
     live: bool = True

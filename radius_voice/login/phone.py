@@ -74,7 +74,7 @@ def parse_phone(text: str, default_region: str | None = None) -> Phone:
         raise ValueError(NOT_A_NUMBER) from None
     if number.extension is not None:
         raise ValueError("an extension cannot be called; write the number without it, or another number")
-    if not NUMBER_SYNTAX.fullmatch(text.strip()):  # libphonenumber leaves out what it does not need
+    if not NUMBER_SYNTAX.fullmatch(text.strip()):  # libphonenumber ignores surplus characters
         raise ValueError(NOT_A_NUMBER)
     if not phonenumbers.is_possible_number(number):
         raise ValueError("a phone number of impossible length; write it as +, country code and number")

@@ -83,7 +83,7 @@ class Policy:
     on_unavailable: Outcome = Outcome.NO_RESPONSE
 
     def group_of(self, user: User) -> str:
-        """The group whose rules apply to the user; empty if the policy's own do."""
+        """The group whose rules apply to the user; empty if the policy's own rules apply."""
         return next((group for group in self.group_rules if group in user.groups), "")
 
     def rules_of(self, group: str) -> UserRules:

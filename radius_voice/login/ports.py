@@ -32,7 +32,7 @@ from radius_voice.login.model import (
 class FirstFactor(Protocol):
     """Verifies credentials. Takes as long for a name that no user has as for a wrong password.
 
-    Raises Unavailable if the verification did not begin before `deadline` or could not be made. Once begun it returns
+    Raises Unavailable if the verification did not start before `deadline` or failed. Once started it returns
     its result, also after `deadline`. `password_id` is what `Authenticated.password_id` of the user would be now. It is
     asked only of a source that has returned one; it is empty if the user has no password any longer.
     """

@@ -28,7 +28,7 @@ def challenge(reason: Reason, language: str, friendly_name: str, ending: str, at
 
 
 def rejected(language: str) -> str:
-    """The text of a reject for a user who has got a challenge in `language`."""
+    """The text of a reject for a user who got a challenge in `language` before."""
     return messages_for(language).shown.rejected
 
 

@@ -12,7 +12,6 @@ and States are compared by their keyed hashes. Whatever the order of events, the
 
 from __future__ import annotations
 
-from enum import Enum
 from hmac import compare_digest
 from typing import Any
 
@@ -39,25 +38,6 @@ from radius_voice.login.issued_states import REPEAT_SECONDS
 from radius_voice.login.model import CallRef, CallStatus, DeliveryAttempt, IssuedState, PreviousResult, Result, Session
 from radius_voice.login.names import canonical_name
 from radius_voice.login.phone import Phone
-
-
-class State(Enum):
-    """The state of the session of one user at one client entry."""
-
-    NONE = "none"
-    CALLING = "calling"
-    WAITING = "waiting"
-    ENDING = "ending"
-    ENDED = "ended"
-
-
-def state_of(session: Session | None, now: float) -> State:
-    """The state at wall-clock time `now`."""
-    if session is None:
-        return State.NONE
-    if session.open_at(now):
-        return State.CALLING if session.live_at(now) else State.WAITING
-    return State.ENDING if session.live_at(now) else State.ENDED
 
 
 def step(session: Session | None, event: Input, now: float) -> Transition:

@@ -17,7 +17,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     new_call: str
     """After another call was placed, to the same phone or to another one."""
     no_new_call: str
-    """When another call was asked for and is not possible."""
+    """When another call was requested and is not possible."""
     rejected: str
     """The text of every Access-Reject in this language, whatever its reason."""
 

@@ -63,33 +63,30 @@ class Metrics:
         self._registry = registry
         registry.register(_Read(readings))
 
-        def counter(name: str, text: str, *labels: str) -> Counter:
-            return Counter(f"radius_voice_{name}", text, labels, registry=registry)
+        def counter(name: str, text: str, *labels: str) -> _Children:
+            return _Children(_counter(registry, name, text, *labels))
 
         def histogram(name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
             return Histogram(f"radius_voice_{name}", text, buckets=buckets, registry=registry)
 
-        # `labels()` costs three times as much as counting, so children are cached.
-        self._requests = _Children(
-            counter("requests_total", "Verified requests by client and outcome", "client", "outcome")
+        self._requests = counter("requests_total", "Verified requests by client and outcome", "client", "outcome")
+        self._secrets = counter(
+            "secret_uses_total", "Verified requests by shared secret, for clients with two", "client", "secret"
         )
-        self._secrets = _Children(
-            counter("secret_uses_total", "Verified requests by shared secret, for clients with two", "client", "secret")
+        self._reasons = counter("reasons_total", "Verified requests by reason", "reason")
+        self._discards = counter(
+            "discards_total", "Datagrams discarded before their login was processed", "client", "reason"
         )
-        self._reasons = _Children(counter("reasons_total", "Verified requests by reason", "reason"))
-        self._discards = _Children(
-            counter("discards_total", "Datagrams discarded before their login was processed", "client", "reason")
+        self._duplicates = counter("duplicates_total", "Retransmissions received", "client")
+        self._calls = counter("calls_total", "Requests to a provider to place a call", "provider", "result")
+        self._call_statuses = counter(
+            "call_status_changes_total", "Status changes of placed calls", "provider", "status"
         )
-        self._duplicates = _Children(counter("duplicates_total", "Retransmissions received", "client"))
-        self._calls = _Children(counter("calls_total", "Requests to a provider to place a call", "provider", "result"))
-        self._call_statuses = _Children(
-            counter("call_status_changes_total", "Status changes of placed calls", "provider", "status")
+        self._alarms = counter(
+            "provider_alarms_total", "Responses of a provider that need an administrator", "provider"
         )
-        self._alarms = _Children(
-            counter("provider_alarms_total", "Responses of a provider that need an administrator", "provider")
-        )
-        self._reloads = _Children(counter("reloads_total", "Reloads of the configuration", "result"))
-        self._expired_sessions = counter("expired_sessions_total", "Logins that expired without a code")
+        self._reloads = counter("reloads_total", "Reloads of the configuration", "result")
+        self._expired_sessions = _counter(registry, "expired_sessions_total", "Logins that expired without a code")
         self._login = histogram(
             "login_seconds", "Seconds from a login's first packet to its Access-Accept", LOGIN_BUCKETS
         )
@@ -184,8 +181,15 @@ class Metrics:
         return name if name in self._providers else OTHER
 
 
+def _counter(registry: CollectorRegistry, name: str, text: str, *labels: str) -> Counter:
+    return Counter(f"radius_voice_{name}", text, labels, registry=registry)
+
+
 class _Children:
-    """Cache of a counter's children. Label values must come from fixed sets."""
+    """Cache of a counter's children, because `labels()` costs three times as much as counting.
+
+    Label values must come from fixed sets.
+    """
 
     def __init__(self, family: Counter) -> None:
         self._family = family

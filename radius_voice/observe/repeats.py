@@ -34,7 +34,7 @@ class _Tracked:
 
 
 class RepeatMerger:
-    """An observer that passes records to `readers` and holds back those of identical requests.
+    """An observer that passes records to `readers`, and holds back those of identical requests.
 
     Requests are identical if client, octets, outcome and reason are the same. The first from each address passes, for
     up to `MAX_ADDRESSES` addresses. Accepts and challenges pass unless they repeat an earlier result. A record written

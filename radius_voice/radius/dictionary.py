@@ -193,7 +193,7 @@ class AttributeDictionary:
             return f"Vendor-Specific = 0x{octets.hex()}"
         parts = _parts(octets[4:])
         if not parts:
-            # It may hold secrets, and malformed octets do not show where.
+            # It may hold secrets, at unknown positions.
             return f"Vendor-Specific = <malformed for vendor {vendor}, hidden, {len(octets)} octets>"
         return ", ".join(self._line(vendor, part[0], part[HEADER:]) for part in parts)
 

@@ -48,7 +48,7 @@ def decrypt_password(encrypted: bytes, secret: bytes, authenticator: bytes) -> b
 
 
 def decode_text(octets: bytes) -> str:
-    """Decode what a user typed: as UTF-8 if valid, else as Latin-1. Never raises.
+    """Decode text that a user typed: as UTF-8 if valid, else as Latin-1. Never raises.
 
     Clients send either. Latin-1 text that is valid UTF-8 is too rare to try both.
     """

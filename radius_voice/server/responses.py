@@ -72,7 +72,7 @@ class Responses:
             self._duplicates.forget(request.id)
             self._recorder.dropped(request, Discard.MALFORMED, str(problem))
             return
-        if self._duplicates.answered(request.id, response):
+        if self._duplicates.keep_response(request.id, response):
             self.send(request, response)
 
 

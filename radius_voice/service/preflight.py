@@ -94,7 +94,7 @@ def _files(path: Path, configuration: Loaded, account: Account, adapter_files: I
     for results in checks:
         try:
             yield from results
-        except OSError as problem:  # not even its existence can be found out
+        except OSError as problem:  # it cannot be found out whether the file exists
             yield CheckResult(message_of(problem))
 
 

@@ -133,7 +133,7 @@ class Reloader:
         self.announce(loaded, built)
 
     async def _warn_of_users(self, loaded: Loaded, built: BuiltGeneration) -> None:
-        """Report problems of users. In a thread: many users take seconds, and logins continue meanwhile."""
+        """Report problems of users. Runs in a thread, because many users take seconds."""
         find = partial(user_warnings, loaded.settings, built.identity)
         for warning in await in_daemon_thread(lambda: loaded.located(find())):
             self._reporter.report("warning", warning)

@@ -134,7 +134,7 @@ class Service:
         self._reporter.started(self._addresses(settings, admin_port))
 
     async def reload(self) -> None:
-        """Open the audit log again, and use the configuration as it is now. An invalid one changes nothing."""
+        """Reopen the audit log, and load the configuration again. An invalid one changes nothing."""
         self._reporter.audit.reopen()
         await self._reloader.reload()
 
@@ -218,7 +218,9 @@ class Service:
         newest = self._generations.newest
         parts = {"store": "", "service": "draining" if self._generations.draining else ""}
         try:
-            await self._shared.store.put(b"ready", b"", READINESS_SECONDS)  # a full disk can be read
+            await self._shared.store.put(
+                b"ready", b"", READINESS_SECONDS
+            )  # writes, because a full disk can still be read
         except Unavailable as problem:
             parts["store"] = problem.detail
         return Readiness(parts, newest.settings.development, warnings_of(newest.identity))

@@ -112,7 +112,7 @@ class Simulator:
             await self._runner.cleanup()
 
     def calls_to(self, to: str | None = None) -> list[dict[str, Any]]:
-        """The calls and what they said, oldest first, as in `GET /simulator/calls`; `to` filters by number."""
+        """The calls with their speech, oldest first, as in `GET /simulator/calls`; `to` filters by number."""
         now = self._clock()
         return [history(call, now) for call in self._calls.oldest_first(to)]
 

@@ -30,7 +30,7 @@ class BadTwiml(ValueError):
 
 
 def spoken_text(twiml: str) -> str:
-    """Everything that is said, in one string; a pause of `SENTENCE_PAUSE` ends a sentence. Raises BadTwiml."""
+    """The speech in one string; a pause of `SENTENCE_PAUSE` ends a sentence. Raises BadTwiml."""
     said = ""
     for spoken in _run(_parsed(twiml)):
         if isinstance(spoken, str):

@@ -212,7 +212,7 @@ def test_check_reports_the_errors_of_both_files_together(write):
     assert (1, "") == (result.exit_code, result.stdout)
     assert f"{path}:{START}: server.reject_delay: not a duration" in result.stderr
     assert f"{users}:2: alice.phones[0]: a phone number of impossible length" in result.stderr
-    assert f"{users}:3: alice.langauge: no such setting; did you mean language?" in result.stderr
+    assert f"{users}:3: alice.langauge: unknown key; did you mean language?" in result.stderr
 
 
 def test_check_reports_a_missing_users_file_once_and_with_the_other_errors(write):

@@ -155,7 +155,7 @@ async def test_a_call_placed_after_a_reload_is_followed(write, monkeypatch):
     monkeypatch.setattr(reload, "RETIRE_INTERVAL_SECONDS", 0.01)
     path = write(CONFIGURATION)
     service = await start(path, load(path))
-    provider = service._generations.newest.delivery["twilio"]
+    provider = service._generations.newest.providers["twilio"]
     gate, asked, replied = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def place(order, deadline):

@@ -199,7 +199,7 @@ class TwilioVoice:
             return Indeterminate(f"sent, then: {error}")
         except TwilioException as error:
             return _refusal(*status_and_code(error))
-        except Exception:  # noqa: BLE001  # Twilio accepted the call: if its response cannot be read, the phone may ring
+        except Exception:  # noqa: BLE001  # Twilio accepted the call; the phone may ring even if the response cannot be read
             return Indeterminate("response not understood")
         return Placed(call.sid) if _is_sid(call.sid) else Indeterminate("response names no call")
 

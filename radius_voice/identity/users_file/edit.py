@@ -91,7 +91,7 @@ def _open_folder(path: Path) -> tuple[int, str]:
     with _problems_named(path):
         parent, name = os.path.split(os.path.realpath(path, strict=True))
         steps = Path(parent).parts
-        # One step at a time: O_NOFOLLOW is about the last name of a path only.
+        # One step at a time, because O_NOFOLLOW applies only to the last name of a path.
         search = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | getattr(os, "O_PATH", os.O_RDONLY)
         folder = os.open(steps[0], search)
         for step in (*steps[1:], "."):
@@ -177,6 +177,6 @@ def _copy_access_list(source: int, target: int) -> None:
         return
     try:
         access_list = os.getxattr(source, ACCESS_LIST)
-    except OSError:  # there is none, or the file system has none
+    except OSError:  # the file has no list, or the file system supports none
         return
     os.setxattr(target, ACCESS_LIST, access_list)

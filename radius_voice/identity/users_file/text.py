@@ -179,10 +179,10 @@ class _Reader:
         if first := without_colon(key, KEYS):
             self.errors.append((line, f"{name}.{first}: no colon after it; write it as {first}: VALUE"))
         elif showable(key, KEYS) and (near or value is not None):
-            self.refuse((name, key), f"no such setting{meant}")
+            self.refuse((name, key), f"unknown key{meant}")
         else:
             fix = "put a value that holds a comma or a colon in quotes"
-            self.errors.append((line, f"{name}: a key that is no setting{meant}; {fix}"))
+            self.errors.append((line, f"{name}: an unknown key{meant}; {fix}"))
 
     def _password(self, path: strict_yaml.Path, of: dict[str, strict_yaml.Value]) -> str | None:
         if "password" not in of:
