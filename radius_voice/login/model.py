@@ -73,12 +73,14 @@ class Authenticated(Struct, frozen=True):
 class Denied(Struct, frozen=True):
     """The first factor rejects the request. `user` is the name in the directory, empty if no user has the name.
 
-    `password_correct`: something else than the password forbids the login, so no failure is charged.
+    `password_correct`: something else than the password forbids the login, so no failure is charged. `text` is shown to
+    the user in place of the text of all rejects, only after the right password; it fits into a Reply-Message.
     """
 
     reason: Reason
     user: str = ""
     password_correct: bool = False
+    text: str = ""
 
 
 class AuthRequest(Struct, frozen=True):
@@ -203,7 +205,7 @@ class VerificationCost(Struct, frozen=True):
 
 
 class AccountCheck(Struct, frozen=True):
-    """The result of one check of a provider's account. The text holds no secret and no complete number."""
+    """The result of one check of an account at a provider or a directory. The text holds no secret or complete number."""
 
     ok: bool
     text: str
