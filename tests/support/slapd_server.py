@@ -155,10 +155,7 @@ class SlapdServer:
         if self.tls is None:
             return ""
         certificate, key, authority = self.tls
-        return (
-            f"TLSCertificateFile {certificate}\nTLSCertificateKeyFile {key}\nTLSCACertificateFile {authority}\n"
-            "TLSVerifyClient try\n"
-        )
+        return f"TLSCertificateFile {certificate}\nTLSCertificateKeyFile {key}\nTLSCACertificateFile {authority}\n"
 
     def _create_tree(self) -> None:
         self.add(BASE, ["dcObject", "organization"], {"o": "Example"})

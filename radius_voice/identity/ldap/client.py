@@ -34,7 +34,7 @@ MALFORMED = (PyAsn1Error, ValueError, LookupError, TypeError, AttributeError)
 
 NO_ANSWER = "no answer in time"
 OS_ERROR = re.compile(r"\[Errno \d+\] ([A-Za-z ]+)")
-SUCCESS, SIZE_LIMIT_EXCEEDED, NO_SUCH_OBJECT = 0, 4, 32
+SUCCESS, SIZE_LIMIT_EXCEEDED, REFERRAL, NO_SUCH_OBJECT = 0, 4, 10, 32
 SERVER_PROBLEMS = {1: "operationsError", 3: "timeLimitExceeded", 51: "busy", 52: "unavailable", 80: "other"}
 """Results that another server, or the same server later, may not give (RFC 4511 appendix A.2)."""
 
@@ -152,7 +152,7 @@ class LdapClient:
     def search(
         self, base: str, scope: Scope, search_filter: str, attributes: Sequence[str], deadline: float, limit: int
     ) -> list[Entry]:
-        """The entries that match, at most `limit`; none if `base` does not exist. References are left out.
+        """The entries that match, at most `limit`; none if `base` does not exist or is a referral.
 
         Raises RequestRefused if the directory does not allow the search.
         """
@@ -176,7 +176,7 @@ class LdapClient:
         code: int = result["result"]
         if code in SERVER_PROBLEMS and "bind must be completed" not in result["message"]:
             raise ServerFailed(f"the search fails: {SERVER_PROBLEMS[code]}")
-        if code not in {SUCCESS, SIZE_LIMIT_EXCEEDED, NO_SUCH_OBJECT}:
+        if code not in {SUCCESS, SIZE_LIMIT_EXCEEDED, REFERRAL, NO_SUCH_OBJECT}:
             raise RequestRefused(f"the directory refuses the search: {result['description']}")
         return [
             Entry(each["dn"], {name.lower(): values for name, values in each["raw_attributes"].items()})

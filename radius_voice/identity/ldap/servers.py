@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 from radius_voice.bounded import in_daemon_thread
 from radius_voice.identity.ldap.client import NO_ANSWER, RequestRefused, ServerFailed
 from radius_voice.identity.ldap.pool import Lease, Pool
+from radius_voice.identity.ldap.turns import Turns
+from radius_voice.identity.passwords import Turn
 from radius_voice.login.model import Unavailable
 
 PROBE_SECONDS = 2.0
@@ -36,24 +38,21 @@ class _Server:
         self.pool = pool
         self.problem = ""
         self.probe: asyncio.Task[None] | None = None
-        self._free = asyncio.Semaphore(connections)
+        self._turns = Turns(connections)
 
-    async def run(self, lease: Lease, work: Callable[[Lease], T], deadline: float) -> T:
+    async def run(self, lease: Lease, work: Callable[[Lease], T], deadline: float, turn: Turn) -> T:
         """What `work` returns. Raises ServerFailed, RequestRefused, or _Busy if no connection is free in time."""
-        try:
-            async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
-                await self._free.acquire()
-        except TimeoutError:
-            raise _Busy from None
+        if not await self._turns.take(turn, deadline):
+            raise _Busy
         if self.problem:
-            self._free.release()
+            self._turns.end()
             raise ServerFailed(self.problem)
         running = asyncio.ensure_future(in_daemon_thread(partial(_work, lease, work)))
         running.add_done_callback(self._ended)
         return await _result(running, deadline)
 
     def _ended(self, running: asyncio.Future[Any]) -> None:
-        self._free.release()
+        self._turns.end()
         if not running.cancelled():
             running.exception()  # its request may no longer wait for it
 
@@ -80,7 +79,7 @@ class Servers:
         self._probe = probe
         self._warn = warn
 
-    async def run(self, work: Callable[[Lease], T], deadline: float) -> T:
+    async def run(self, work: Callable[[Lease], T], deadline: float, turn: Turn) -> T:
         """What `work` returns, in a thread, with the first server that can be used. Raises Unavailable.
 
         A request that has sent a user's password is not repeated at another server: if the password is wrong, both
@@ -98,7 +97,7 @@ class Servers:
             until = min(deadline, now + self._timeout)
             lease = Lease(server.pool, until)
             try:
-                return await server.run(lease, work, until)
+                return await server.run(lease, work, until, turn)
             except _Busy:
                 problems.append(f"{server.pool.address}: every connection is in use")
             except RequestRefused as problem:

@@ -23,9 +23,12 @@ from radius_voice.identity.ldap.pool import Access, Lease, Pool
 from radius_voice.identity.ldap.results import Denial, denial
 from radius_voice.identity.ldap.servers import Servers
 from radius_voice.identity.ldap.settings import LdapSettings
+from radius_voice.identity.passwords import Turn
 from radius_voice.login.model import AccountCheck, Authenticated, Denied, SourceProblem, User, Verification
 
 MAX_REMEMBERED_WARNINGS = 1000
+IN_A_LOGIN = Turn(returning=True)
+"""The turn of a user who waits for a response to a code."""
 NO_SUCH_USER = "cn=no-such-user"
 """The RDN that is bound for a name that no user has, so that the response takes as long as for a wrong password."""
 
@@ -66,19 +69,22 @@ class LdapSource:
             return Denied(Reason.UNKNOWN_USER)
         if not password or "\0" in password:  # some servers read a password up to the first NUL
             return Denied(Reason.WRONG_PASSWORD)
-        return await self._servers.run(partial(self._verified, name=name, password=password), deadline)
+        turn = Turn(verification.queue, verification.returning)
+        return await self._servers.run(partial(self._verified, name=name, password=password), deadline, turn)
 
     async def find(self, name: str, deadline: float) -> User | None:
         """The user of that name, disabled or not."""
         typed = typed_name(name)
         if not typed:
             return None
-        return await self._servers.run(lambda lease: self._user(lease, self._reader.entry_of(lease, typed)), deadline)
+        return await self._servers.run(
+            lambda lease: self._user(lease, self._reader.entry_of(lease, typed)), deadline, Turn()
+        )
 
     async def get(self, user_id: str, deadline: float) -> User | None:
         """The user with that stable id."""
         return await self._servers.run(
-            lambda lease: self._user(lease, self._reader.entry_with_id(lease, user_id)), deadline
+            lambda lease: self._user(lease, self._reader.entry_with_id(lease, user_id)), deadline, IN_A_LOGIN
         )
 
     async def check_connection(self) -> list[AccountCheck]:

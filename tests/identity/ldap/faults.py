@@ -11,7 +11,7 @@ from tests.support.tcp_listener import TcpListener, never_respond, reset_connect
 
 SUCCESS = bytes.fromhex("78070a010004000400")
 """ExtendedResponse, without the message and its ID."""
-SECONDS_PER_OCTET = 0.1
+SECONDS_PER_OCTET = 0.2
 
 
 def answer_start_tls_only(connection: socket.socket) -> None:

@@ -115,7 +115,8 @@ async def test_threads_are_bounded_and_end_by_the_deadline(ldap, slapd, certific
         await asyncio.gather(*(timed(found(source, "alice", seconds=0.2)) for _ in range(30)))
         assert max(most) <= 3 + 1  # and one probe
         await source.close()
-        await wait_until_async(lambda: not running, "the threads have ended")
+        _, seconds = await timed(wait_until_async(lambda: not running, "the threads have ended"))
+        assert seconds < TIMEOUT + MARGIN
 
 
 async def test_a_restart_under_the_pool_fails_no_login(ldap, own_slapd, certificates, user_name):

@@ -1,11 +1,15 @@
 """Passwords are verified by binds at a real slapd."""
 
+import socket
+
 import pytest
 
 from radius_voice.events import Reason
 from radius_voice.login.model import Authenticated, Denied, Unavailable
 from tests.identity.ldap.conftest import found, verified
-from tests.support.slapd_server import BASE, USERS
+from tests.support.network import LOOPBACK
+from tests.support.slapd_server import BASE, USERS, SlapdServer
+from tests.support.tcp_listener import TcpListener
 
 PASSWORDS = [
     "Grüße",
@@ -125,13 +129,18 @@ async def test_a_refused_service_account_is_unavailable_and_not_a_wrong_password
         await found(source, user_name)
 
 
-async def test_referrals_are_not_followed(ldap, slapd, user_name):
-    slapd.add(
-        f"uid={user_name},{USERS}",
-        ["referral", "extensibleObject"],
-        {"ref": f"ldap://127.0.0.1:1/uid={user_name},{USERS}", "uid": user_name},
-    )
-    assert UNKNOWN == await verified(ldap.source(slapd.url), user_name)
+@pytest.mark.parametrize("values", [{}, {"bind_template": f"uid={{user}},{USERS}"}])
+async def test_referrals_are_not_followed(ldap, slapd, user_name, values):
+    connections: list[socket.socket] = []
+    with TcpListener(connections.append) as other:
+        dn = f"uid={user_name},{USERS}"
+        slapd.add(
+            dn,
+            ["referral", "extensibleObject"],
+            {"ref": f"ldap://{LOOPBACK}:{other.port}/{dn}", "uid": user_name},
+        )
+        assert UNKNOWN == await verified(ldap.source(slapd.url, **values), user_name)
+    assert [] == connections
 
 
 # TLS
@@ -162,15 +171,10 @@ async def test_a_certificate_of_an_unknown_authority_or_another_name_is_refused(
     assert isinstance(await verified(unverified, user_name), Authenticated)
 
 
-async def test_a_client_certificate_is_shown(ldap, certificates, slapd, tmp_path, user_name):
-    from tests.support.slapd_server import SlapdServer
-
-    strict = SlapdServer(tmp_path / "strict", certificates, "localSSF 71\n")
+async def test_a_client_certificate_is_shown(ldap, certificates, tmp_path, user_name):
+    strict = SlapdServer(tmp_path / "strict", certificates, options="TLSVerifyClient demand\n")
     try:
         strict.add_user(user_name)
-        conf = tmp_path / "strict" / "slapd.conf"
-        conf.write_text(conf.read_text().replace("TLSVerifyClient try", "TLSVerifyClient demand"))
-        strict.restart()
         own = {"client_certificate": str(certificates[0]), "client_key": str(certificates[1])}
         with_own = ldap.source(strict.ldaps_url, ca_file=str(certificates[2]), **own)
         without = ldap.source(strict.ldaps_url, ca_file=str(certificates[2]))
@@ -182,8 +186,6 @@ async def test_a_client_certificate_is_shown(ldap, certificates, slapd, tmp_path
 
 
 async def test_a_password_is_not_sent_before_start_tls(ldap, tmp_path, user_name):
-    from tests.support.slapd_server import SlapdServer
-
     plain = SlapdServer(tmp_path / "plain")
     try:
         plain.add_user(user_name)
