@@ -23,6 +23,7 @@ from radius_voice.delivery.twilio_voice.settings import TwilioVoiceSettings
 from radius_voice.events import Observer, Outcome, Reason
 from radius_voice.files.reading import require_regular
 from radius_voice.identity.context import IdentityContext
+from radius_voice.identity.ldap.settings import LdapSettings
 from radius_voice.identity.passwords import Hasher
 from radius_voice.identity.users_file.settings import UsersFileSettings
 from radius_voice.login.codes import Keys, new_code
@@ -66,7 +67,10 @@ class Adapters:
 
 
 ADAPTERS = Adapters(
-    identity=(Adapter(UsersFileSettings, "radius_voice.identity.users_file.source"),),
+    identity=(
+        Adapter(UsersFileSettings, "radius_voice.identity.users_file.source"),
+        Adapter(LdapSettings, "radius_voice.identity.ldap.source"),
+    ),
     providers=(
         Adapter(TwilioVoiceSettings, "radius_voice.delivery.twilio_voice.provider"),
         Adapter(FixedSettings, "radius_voice.delivery.fixed.provider"),

@@ -53,7 +53,11 @@ def init(directory: Path) -> None:
 
 @click.command()
 @config_option
-@click.option("--connect", is_flag=True, help="Also read the store, and check each provider's credentials.")
+@click.option(
+    "--connect",
+    is_flag=True,
+    help="Also try the store, each directory's servers and each provider's credentials.",
+)
 @click.option("--user", help="The user that the service runs as. Default: the owner of the state directory, or you.")
 @state_option
 def check(path: Path, connect: bool, user: str | None, state: Path | None) -> None:
@@ -220,7 +224,33 @@ async def _connect(settings: Settings) -> bool:
     except OperationFailed as problem:
         result, good = f"BAD: {problem}", False
     click.echo(f"store {settings.store.type}: {result}")
+    good = await _ask_identity_sources(settings) and good
     return await _ask_providers(settings, "not checked") and good
+
+
+async def _ask_identity_sources(settings: Settings) -> bool:
+    """Print whether the servers of the identity sources can be used."""
+    from radius_voice.config.secrets import unavailable_in
+    from radius_voice.identity.context import IdentityContext
+    from radius_voice.identity.passwords import Hasher
+    from radius_voice.wiring import identity_source
+
+    good, hasher = True, Hasher()
+    for name, section in settings.identity.items():
+        not_readable = [f"{key}: {reason}" for key, reason in unavailable_in(section, f"identity.{name}")]
+        if not_readable:
+            click.echo(f"identity {name}: not checked: {not_readable[0]}")
+            continue
+        source = identity_source(name, section, IdentityContext(hasher))
+        try:
+            checks = await source.check_connection()
+        finally:
+            await source.close()
+        for check in checks:
+            click.echo(f"identity {name}: {'good' if check.ok else 'BAD'}: {check.text}")
+            good = good and check.ok
+    hasher.close()
+    return good
 
 
 async def _ask_providers(settings: Settings, without_credentials: str) -> bool:

@@ -68,9 +68,9 @@ def _repeated(known: PreviousResult, language: str) -> Decision:
     return Decision(outcome, Reason.REPEATED, b"", text, reply, known.name, known.session_id, known.phone.masked)
 
 
-def rejected(reason: Reason, name: str = "") -> Decision:
-    """A reject; its text is the same for every reason. `name` is the user's, empty if no user has it."""
-    return Decision(Outcome.REJECT, reason, text=reply_message.REJECTED, user=name)
+def rejected(reason: Reason, name: str = "", text: str = "") -> Decision:
+    """A reject. `name` is the user's, empty if no user has it. Without `text` its text is that of every reason."""
+    return Decision(Outcome.REJECT, reason, text=text or reply_message.REJECTED, user=name)
 
 
 def unavailable(outcome: Outcome, problem: Unavailable, trace: Trace) -> Decision:

@@ -110,8 +110,8 @@ class LoginFlow:
         match checked.result:
             case Limited(limit):
                 return decisions.rejected(limit.reason, await self._name_of(request, policy))
-            case Denied(reason, name):
-                return decisions.rejected(reason, name)
+            case Denied(reason, name, text=text):
+                return decisions.rejected(reason, name, text)
             case AlreadyRecorded(value):
                 return await self._join_recorded(request, checked.slot, value, trace)
             case _:

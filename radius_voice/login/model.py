@@ -77,12 +77,14 @@ class Authenticated(Struct, frozen=True):
 class Denied(Struct, frozen=True):
     """The first factor rejects the request. `user` is the name in the directory, empty if no user has the name.
 
-    `password_correct`: the login is denied for another reason than the password, so no failure is charged.
+    `password_correct`: the login is denied for another reason than the password, so no failure is charged. `text` is
+    shown in place of the text of all rejects, only after the right password; it fits into a Reply-Message.
     """
 
     reason: Reason
     user: str = ""
     password_correct: bool = False
+    text: str = ""
 
 
 class AuthRequest(Struct, frozen=True):

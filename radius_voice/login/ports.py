@@ -79,6 +79,10 @@ class IdentitySource(FirstFactor, Directory, Protocol):
         """The most expensive password verification, None if this process does not compute any."""
         ...
 
+    async def check_connection(self) -> Sequence[AccountCheck]:
+        """Ask each server of the source whether it can be used; nothing if the source has none."""
+        ...
+
 
 class Provider(Protocol):
     """Delivers a code to a phone. Never retries, and returns every answer of the provider, errors included.

@@ -306,6 +306,19 @@ async def test_a_disabled_user_with_the_right_password_is_recorded_as_disabled_a
         assert ("password", "right") == (trace.steps[0].name, trace.steps[0].detail)
 
 
+async def test_an_expired_password_gets_the_text_of_its_source_and_neither_a_charge_nor_a_call():
+    class Expired(FakeDirectory):
+        async def verify(self, verification, deadline):
+            return Denied(Reason.PASSWORD_EXPIRED, "alice", password_correct=True, text="Change it first.")
+
+    harness = LoginHarness(directory=Expired(ALICE), limits=limits(user_key=1))
+    for _ in range(3):
+        decision = await harness.begin()
+        assert (Outcome.REJECT, Reason.PASSWORD_EXPIRED) == result_of(decision)
+        assert ("alice", "Change it first.") == (decision.user, decision.text)
+    assert [] == harness.providers[0].requests
+
+
 async def test_a_total_limit_of_wrong_passwords_exempts_returning_users():
     shared = {"client": limit("wrong_passwords.client", 2, Reason.WRONG_PASSWORD_LIMIT)}
     harness = LoginHarness(directory=FakeDirectory(ALICE, BOB), limits=Limits(failures=shared))

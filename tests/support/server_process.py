@@ -20,10 +20,13 @@ from tests.support.radius_test_client import SECRET, RadiusTestClient
 from tests.support.simulator_process import SimulatorProcess
 
 TOKEN = "simulated-token"
+IDENTITY = """\
+identity:
+  people: {type: users_file, path: users.yaml}
+"""
 BASE_CONFIGURATION = f"""\
 development: true
-identity:
-  people: {{type: users_file, path: users.yaml}}
+{IDENTITY}\
 delivery:
   friendly_name: ACME VPN
   providers:
@@ -67,11 +70,13 @@ def write_configuration(
 ) -> Path:
     """Write a configuration and its users file into `directory`. The path of the configuration.
 
-    `simulator` may be a URL, also one without a server.
+    `simulator` may be a URL, also one without a server. Identity sources of `configuration` replace IDENTITY.
     """
     url = simulator.url if isinstance(simulator, SimulatorProcess) else simulator
     path, users_file = directory / "radius-voice.yaml", directory / "users.yaml"
-    path.write_text(BASE_CONFIGURATION.replace("SIMULATOR", url) + configuration)
+    has_identity = re.search("^identity:", configuration, re.MULTILINE)
+    base = BASE_CONFIGURATION.replace(IDENTITY, "") if has_identity else BASE_CONFIGURATION
+    path.write_text(base.replace("SIMULATOR", url) + configuration)
     users_file.write_text(json.dumps({user.name: user.entry for user in users}))
     users_file.chmod(0o600)
     return path

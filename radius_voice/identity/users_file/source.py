@@ -145,6 +145,10 @@ class UsersFile:
         run = partial(_verify, unmatched(parameters))
         return VerificationCost(str(parameters), parameters.work, run, _cost_fix(self._path, lines))
 
+    async def check_connection(self) -> tuple[()]:
+        """Nothing: a file has no server."""
+        return ()
+
     def save(self, user: User, password_hash: str) -> None:
         """Append a user to the file; raises ValueError when the name is taken, OSError when it cannot be written."""
         edit(self._path, lambda text: with_user(text, str(self._path), user, password_hash))

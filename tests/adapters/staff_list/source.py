@@ -45,5 +45,8 @@ class StaffList:
     def costliest_verification(self):
         return None
 
+    async def check_connection(self):
+        return ()
+
     async def close(self):
         self.closed = True

@@ -1,0 +1,145 @@
+"""The connections to one server. They are used in threads, one request at a time each."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pydantic import SecretStr
+
+from radius_voice.identity.ldap.client import (
+    SUCCESS,
+    Address,
+    BindResult,
+    Entry,
+    LdapClient,
+    RequestRefused,
+    Scope,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How to connect, and the service account for searches, which are anonymous without `bind_dn`."""
+
+    context: ssl.SSLContext
+    bind_dn: str | None = None
+    password: SecretStr | None = field(default=None, repr=False)
+
+
+class Pool:
+    """Idle connections to one server: those bound as the service account, and those that bind users.
+
+    At most as many are kept of either kind as requests ran at once.
+    """
+
+    def __init__(self, address: Address, access: Access) -> None:
+        self.address = address
+        self.access = access
+        self._guard = threading.Lock()
+        self._searchers: list[LdapClient] = []
+        self._binders: list[LdapClient] = []
+        self._closed = False
+
+    def searcher(self, deadline: float) -> LdapClient:
+        """A connection that is bound as the service account. Raises ServerFailed or RequestRefused."""
+        return self._idle(self._searchers) or self._bound(
+            LdapClient(self.address, self.access.context, deadline), deadline
+        )
+
+    def binder(self, deadline: float) -> LdapClient:
+        """A connection to bind users with. Raises ServerFailed."""
+        return self._idle(self._binders) or LdapClient(self.address, self.access.context, deadline)
+
+    def put_back(self, searcher: LdapClient | None, binder: LdapClient | None) -> None:
+        """Keep connections for further requests."""
+        with self._guard:
+            for client, idle in ((searcher, self._searchers), (binder, self._binders)):
+                if client is not None and not self._closed:
+                    idle.append(client)
+                elif client is not None:
+                    client.close()
+
+    def close_idle(self) -> None:
+        """Close the idle connections: what broke one may have broken all."""
+        with self._guard:
+            for client in (*self._searchers, *self._binders):
+                client.close()
+            self._searchers.clear()
+            self._binders.clear()
+
+    def close(self) -> None:
+        """Close every connection; those in use when their request ends."""
+        self._closed = True
+        self.close_idle()
+
+    def _idle(self, idle: list[LdapClient]) -> LdapClient | None:
+        while True:
+            with self._guard:
+                client = idle.pop() if idle else None
+            if client is None or client.is_usable():
+                return client
+            client.close()
+
+    def _bound(self, client: LdapClient, deadline: float) -> LdapClient:
+        try:
+            self._bind_account(client, deadline)
+        except BaseException:
+            client.close()
+            raise
+        return client
+
+    def _bind_account(self, client: LdapClient, deadline: float) -> None:
+        account = self.access
+        if account.bind_dn is None or account.password is None:
+            return
+        result = client.bind(account.bind_dn, account.password.get_secret_value(), deadline)
+        if result.code != SUCCESS:
+            raise RequestRefused(f"the directory refuses bind_dn and bind_password (result code {result.code})")
+
+
+class Lease:
+    """The connections of one request, in its thread. Its methods raise ServerFailed and RequestRefused.
+
+    `deadline` is in monotonic seconds. `password_sent`: the password of a user may have reached the server.
+    """
+
+    def __init__(self, pool: Pool, deadline: float) -> None:
+        self._pool = pool
+        self._deadline = deadline
+        self._searcher: LdapClient | None = None
+        self._binder: LdapClient | None = None
+        self.password_sent = False
+
+    def bind(self, name: str, password: str) -> BindResult:
+        """Bind a user."""
+        if self._binder is None:
+            self._binder = self._pool.binder(self._deadline)
+        self.password_sent = True
+        return self._binder.bind(name, password, self._deadline)
+
+    def search(
+        self, base: str, scope: Scope, search_filter: str, attributes: Sequence[str], *, limit: int = 0
+    ) -> list[Entry]:
+        """Search as the service account; see LdapClient.search. `limit` 0 is no limit."""
+        if self._searcher is None:
+            self._searcher = self._pool.searcher(self._deadline)
+        return self._searcher.search(base, scope, search_filter, attributes, self._deadline, limit)
+
+    def as_bound_user(self) -> None:
+        """From now on, search as the user who was bound last."""
+        if self._searcher is not None:
+            self._pool.put_back(self._searcher, None)
+        self._searcher, self._binder = self._binder, None
+
+    def put_back(self) -> None:
+        """Keep the connections for other requests."""
+        self._pool.put_back(self._searcher, self._binder)
+
+    def close(self) -> None:
+        """Close the connections, of which one has failed."""
+        for client in (self._searcher, self._binder):
+            if client is not None:
+                client.close()

@@ -1,0 +1,186 @@
+"""Which server of a directory is asked, and the threads that wait for it.
+
+Each request runs in a thread, at most `connections` at a time for each server, so a server that does not answer holds
+up no other. A server that has failed is skipped. A probe in the background tries it at once, and then every
+PROBE_SECONDS, so that no login has to; the first probe that succeeds ends the skipping.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+from radius_voice.bounded import in_daemon_thread
+from radius_voice.identity.ldap.client import NO_ANSWER, RequestRefused, ServerFailed
+from radius_voice.identity.ldap.pool import Lease, Pool
+from radius_voice.identity.ldap.turns import Turns
+from radius_voice.identity.passwords import Turn
+from radius_voice.login.model import Unavailable
+
+PROBE_SECONDS = 2.0
+GRACE_SECONDS = 0.05
+"""How long after its deadline a thread may end: beyond that it resolves a host name, which cannot be interrupted."""
+
+T = TypeVar("T")
+
+
+class _Busy(Exception):
+    """Every connection to the server is in use."""
+
+
+class _Server:
+    """One server. `problem` says why it is skipped; it is empty if it is not."""
+
+    def __init__(self, pool: Pool, connections: int) -> None:
+        self.pool = pool
+        self.problem = ""
+        self.probe: asyncio.Task[None] | None = None
+        self._turns = Turns(connections)
+
+    async def run(self, lease: Lease, work: Callable[[Lease], T], deadline: float, turn: Turn) -> T:
+        """What `work` returns. Raises ServerFailed, RequestRefused, or _Busy if no connection is free in time."""
+        if not await self._turns.take(turn, deadline):
+            raise _Busy
+        if self.problem:
+            self._turns.end()
+            raise ServerFailed(self.problem)
+        running = asyncio.ensure_future(in_daemon_thread(partial(_work, lease, work)))
+        running.add_done_callback(self._ended)
+        return await _result(running, deadline)
+
+    def _ended(self, running: asyncio.Future[Any]) -> None:
+        self._turns.end()
+        if not running.cancelled():
+            running.exception()  # its request may no longer wait for it
+
+
+class Servers:
+    """The servers of a directory, in order of preference. `name` is the source's, for messages.
+
+    One server has at most `timeout` seconds for a request, so that the next one can still be asked. `probe` is what a
+    skipped server must be able to do. `warn` gets a text when a server fails and when it answers again.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        pools: Sequence[Pool],
+        connections: int,
+        timeout: float,
+        probe: Callable[[Lease], object],
+        warn: Callable[[str], None],
+    ) -> None:
+        self._name = name
+        self._servers = [_Server(pool, connections) for pool in pools]
+        self._timeout = timeout
+        self._probe = probe
+        self._warn = warn
+
+    async def run(self, work: Callable[[Lease], T], deadline: float, turn: Turn) -> T:
+        """What `work` returns, in a thread, with the first server that can be used. Raises Unavailable.
+
+        A request that has sent a user's password is not repeated at another server: if the password is wrong, both
+        would count it towards the lock of the account.
+        """
+        problems = []
+        for server in self._servers:
+            if server.problem:
+                problems.append(f"{server.pool.address}: {server.problem}")
+                continue
+            now = time.monotonic()
+            if now >= deadline:
+                problems.append("too late to ask another server")
+                break
+            until = min(deadline, now + self._timeout)
+            lease = Lease(server.pool, until)
+            try:
+                return await server.run(lease, work, until, turn)
+            except _Busy:
+                problems.append(f"{server.pool.address}: every connection is in use")
+            except RequestRefused as problem:
+                raise Unavailable(self._component, f"{server.pool.address}: {problem}") from None
+            except ServerFailed as problem:
+                problems.append(f"{server.pool.address}: {problem}")
+                self._failed(server, str(problem), conclusive=until < deadline or time.monotonic() < until)
+            if lease.password_sent:
+                break
+        raise Unavailable(self._component, "; ".join(problems))
+
+    async def ask_each(self, work: Callable[[Lease], T]) -> list[tuple[str, T | ServerFailed | RequestRefused]]:
+        """Ask every server, skipped or not; the result or error of each by its address."""
+        results: list[tuple[str, T | ServerFailed | RequestRefused]] = []
+        for server in self._servers:
+            try:
+                result: T | ServerFailed | RequestRefused = await self._separately(server, work)
+            except (ServerFailed, RequestRefused) as problem:
+                result = problem
+            results.append((str(server.pool.address), result))
+        return results
+
+    async def close(self) -> None:
+        """End the probes and close every idle connection."""
+        for server in self._servers:
+            if server.probe is not None:
+                server.probe.cancel()
+            server.pool.close()
+
+    @property
+    def _component(self) -> str:
+        return f"identity.{self._name}"
+
+    def _failed(self, server: _Server, problem: str, *, conclusive: bool) -> None:
+        """Skip the server, and probe it. If the request had too little time to tell, only a failed probe skips it."""
+        server.pool.close_idle()
+        if conclusive:
+            self._skip(server, problem)
+        if server.probe is None:
+            server.probe = asyncio.create_task(self._probed(server))
+            server.probe.add_done_callback(lambda _: setattr(server, "probe", None))
+
+    def _skip(self, server: _Server, problem: str) -> None:
+        if not server.problem:
+            self._warn(f"{self._component}: {server.pool.address}: {problem}; it is skipped until it answers")
+        server.problem = problem
+
+    async def _probed(self, server: _Server) -> None:
+        """Probe the server until it can be used."""
+        while True:
+            try:
+                await self._separately(server, self._probe)
+            except (ServerFailed, RequestRefused) as problem:
+                self._skip(server, str(problem))
+            else:
+                break
+            await asyncio.sleep(PROBE_SECONDS)
+        if server.problem:
+            server.problem = ""
+            self._warn(f"{self._component}: {server.pool.address}: answers again")
+
+    async def _separately(self, server: _Server, work: Callable[[Lease], T]) -> T:
+        """Do work on new connections, beside the requests that wait. One at a time for each server."""
+        pool = Pool(server.pool.address, server.pool.access)
+        try:
+            return await in_daemon_thread(partial(_work, Lease(pool, time.monotonic() + self._timeout), work))
+        finally:
+            pool.close()
+
+
+def _work(lease: Lease, work: Callable[[Lease], T]) -> T:
+    try:
+        result = work(lease)
+    except BaseException:
+        lease.close()
+        raise
+    lease.put_back()
+    return result
+
+
+async def _result(running: asyncio.Future[T], deadline: float) -> T:
+    """The result of a thread. Raises ServerFailed if there is none soon after the deadline."""
+    await asyncio.wait({running}, timeout=max(0.0, deadline + GRACE_SECONDS - time.monotonic()))
+    if not running.done():
+        raise ServerFailed(NO_ANSWER)
+    return running.result()

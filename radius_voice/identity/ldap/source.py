@@ -1,0 +1,206 @@
+"""An identity source in an LDAP directory: OpenLDAP or Active Directory.
+
+A password is verified by a bind: of the DN that a search finds, or of a name that `bind_template` makes. The work of
+one request runs in one thread (see `servers`), at one server from beginning to end.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections import OrderedDict
+from collections.abc import Callable
+from functools import partial
+
+from ldap3.core.exceptions import LDAPExceptionError
+from ldap3.operation.search import parse_filter
+
+from radius_voice.events import Reason
+from radius_voice.identity.context import IdentityContext
+from radius_voice.identity.ldap.client import Address, Entry, RequestRefused, ServerFailed
+from radius_voice.identity.ldap.directory import DEFAULTS, EVERY_ENTRY, Reader
+from radius_voice.identity.ldap.names import is_dn, rdn_value, typed_name, with_user
+from radius_voice.identity.ldap.pool import Access, Lease, Pool
+from radius_voice.identity.ldap.results import Denial, denial
+from radius_voice.identity.ldap.servers import Servers
+from radius_voice.identity.ldap.settings import LdapSettings
+from radius_voice.identity.passwords import Turn
+from radius_voice.login.adapter_reports import AccountCheck, SourceProblem
+from radius_voice.login.model import Authenticated, Denied, User, Verification
+
+MAX_REMEMBERED_WARNINGS = 1000
+IN_A_LOGIN = Turn(returning=True)
+"""The turn of a user who waits for a response to a code."""
+NO_SUCH_USER = "cn=no-such-user"
+"""The RDN that is bound for a name that no user has, so that the response takes as long as for a wrong password."""
+
+
+def create(name: str, settings: LdapSettings, context: IdentityContext) -> LdapSource:
+    """The source that `settings` describe. Connects to no server. Raises ValueError or OSError."""
+    user_filter = settings.user_filter or DEFAULTS[settings.server_type].user_filter
+    try:
+        parse_filter(with_user(user_filter, "name"), None, False, False, None, False)
+    except LDAPExceptionError:
+        raise ValueError(
+            f"identity.{name}.user_filter: not a filter (RFC 4515); write it like (uid={{user}})"
+        ) from None
+    return LdapSource(name, settings, context.warn)
+
+
+class LdapSource:
+    """Implements `IdentitySource` with the servers of one directory."""
+
+    def __init__(self, name: str, settings: LdapSettings, warn: Callable[[str], None] = lambda _: None) -> None:
+        self._name = name
+        self._settings = settings
+        self._warn = warn
+        self._warned: OrderedDict[str, None] = OrderedDict()
+        self._reader = Reader(settings, self._warn_once)
+        access = Access(_tls_context(settings), settings.bind_dn, settings.bind_password)
+        self._addresses = [
+            Address(server.host, server.port, server.tls, settings.start_tls and not server.tls)
+            for server in settings.servers
+        ]
+        pools = [Pool(address, access) for address in self._addresses]
+        self._servers = Servers(name, pools, settings.connections, settings.timeout, self._probe, warn)
+
+    async def verify(self, verification: Verification, deadline: float) -> Authenticated | Denied:
+        """Verify a password by a bind. An empty password is rejected before: its bind would be anonymous."""
+        name, password = typed_name(verification.user_name), verification.credentials.text
+        if not name:
+            return Denied(Reason.UNKNOWN_USER)
+        if not password or "\0" in password:  # some servers read a password up to the first NUL
+            return Denied(Reason.WRONG_PASSWORD)
+        turn = Turn(verification.queue, verification.returning)
+        return await self._servers.run(partial(self._verified, name=name, password=password), deadline, turn)
+
+    async def find(self, name: str, deadline: float) -> User | None:
+        """The user of that name, disabled or not."""
+        typed = typed_name(name)
+        if not typed:
+            return None
+        return await self._servers.run(
+            lambda lease: self._user(lease, self._reader.entry_of(lease, typed)), deadline, Turn()
+        )
+
+    async def get(self, user_id: str, deadline: float) -> User | None:
+        """The user with that stable id."""
+        return await self._servers.run(
+            lambda lease: self._user(lease, self._reader.entry_with_id(lease, user_id)), deadline, IN_A_LOGIN
+        )
+
+    async def password_id(self, user_id: str, deadline: float) -> str:  # noqa: ARG002
+        """Empty: a directory does not show when a password was changed."""
+        return ""
+
+    async def check_connection(self) -> list[AccountCheck]:
+        """Bind the service account and search the base, at each server."""
+        checks = []
+        for address, result in await self._servers.ask_each(self._probe):
+            if isinstance(result, ServerFailed | RequestRefused):
+                checks.append(AccountCheck(ok=False, text=f"{address}: {result}"))
+            else:
+                account = f"as {self._settings.bind_dn}" if self._settings.bind_dn else "anonymously"
+                checks.append(AccountCheck(ok=True, text=f"{address}: searched {account}"))
+        return checks
+
+    @property
+    def location(self) -> str:
+        """The servers, for messages."""
+        return ", ".join(map(str, self._addresses))
+
+    @property
+    def problem(self) -> SourceProblem | None:
+        """None: users are not read in advance."""
+        return None
+
+    def refresh(self) -> None:
+        """Nothing: every login asks the directory."""
+
+    def all_users(self) -> None:
+        """None: a directory may have more users than it lists."""
+        return
+
+    def without_password(self) -> tuple[User, ...]:
+        """None are known: only the directory knows passwords."""
+        return ()
+
+    def costliest_verification(self) -> None:
+        """None: the directory verifies passwords."""
+        return
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._servers.close()
+
+    # In the thread of a request
+
+    def _verified(self, lease: Lease, name: str, password: str) -> Authenticated | Denied:
+        if self._settings.bind_template is not None and self._settings.bind_dn is None:
+            return self._verified_without_account(lease, name, password)
+        entry = self._reader.entry_of(lease, name)
+        result = lease.bind(self._bind_name(name, entry), password)
+        if entry is None:
+            return Denied(Reason.UNKNOWN_USER)
+        denied = denial(result)
+        if denied is not None:
+            return self._denied(denied, self._reader.name_of(entry))
+        return self._authenticated(lease, entry)
+
+    def _verified_without_account(self, lease: Lease, name: str, password: str) -> Authenticated | Denied:
+        """Without a service account, only the user can read the entry, after the bind."""
+        denied = denial(lease.bind(self._bind_name(name, None), password))
+        if denied is not None:
+            return self._denied(denied, "")
+        lease.as_bound_user()
+        entry = self._reader.entry_of(lease, name)
+        if entry is None:
+            raise RequestRefused("a user who may log in does not find their own entry by user_filter below base")
+        return self._authenticated(lease, entry)
+
+    def _authenticated(self, lease: Lease, entry: Entry) -> Authenticated | Denied:
+        user = self._reader.user_of(lease, entry)
+        if user.disabled:
+            return Denied(Reason.DISABLED, user.name, password_correct=True)
+        return Authenticated(user.id, user)
+
+    def _denied(self, denied: Denial, name: str) -> Denied:
+        expired = denied.reason in {Reason.PASSWORD_EXPIRED, Reason.PASSWORD_MUST_CHANGE}
+        text = self._settings.expired_password_text if expired else None
+        return Denied(denied.reason, name, denied.password_correct, text or "")
+
+    def _bind_name(self, name: str, entry: Entry | None) -> str:
+        template = self._settings.bind_template
+        if template is not None:
+            return with_user(template, rdn_value(name) if is_dn(template) else name)
+        return entry.dn if entry is not None else f"{NO_SUCH_USER},{self._settings.base}"
+
+    def _user(self, lease: Lease, entry: Entry | None) -> User | None:
+        return None if entry is None else self._reader.user_of(lease, entry)
+
+    def _probe(self, lease: Lease) -> None:
+        if not lease.search(self._settings.base, "BASE", EVERY_ENTRY, (), limit=1):
+            raise RequestRefused(f"base {self._settings.base} does not exist, or {self._account} may not read it")
+
+    @property
+    def _account(self) -> str:
+        return self._settings.bind_dn or "an anonymous client"
+
+    def _warn_once(self, text: str) -> None:
+        """Warn of a user's entry, not at every login."""
+        shown = "".join(letter if letter.isprintable() else "?" for letter in text)
+        if shown not in self._warned:
+            self._warned[shown] = None
+            if len(self._warned) > MAX_REMEMBERED_WARNINGS:
+                self._warned.popitem(last=False)
+            self._warn(f"identity.{self._name}: {shown}")
+
+
+def _tls_context(settings: LdapSettings) -> ssl.SSLContext:
+    """Raises OSError if a file cannot be read or has no certificate or key."""
+    context = ssl.create_default_context(cafile=settings.ca_file)
+    if not settings.verify_certificate:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if settings.client_certificate is not None:
+        context.load_cert_chain(settings.client_certificate, settings.client_key)
+    return context

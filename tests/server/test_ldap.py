@@ -1,0 +1,140 @@
+"""Logins of users in an LDAP directory, through the real program."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from radius_voice.cli.main import main
+from radius_voice.radius import packet as radius
+from tests.support.slapd_server import BASE, READER, READER_PASSWORD, SlapdServer
+
+TEXT = "Your password has expired. Change it at https://password.example.org"
+CONFIGURATION = """\
+server: {{listen: ["udp://127.0.0.1:0"], reject_delay: 0s}}
+clients:
+  gateway: {{address: 127.0.0.1, secret: a shared secret of the tests, response_timeout: 8s}}
+identity:
+  corp:
+    type: ldap
+    servers: ["{url}"]
+    bind_dn: {reader}
+    bind_password: {password}
+    base: {base}
+    expired_password_text: {text}
+policies:
+  default:
+    reply:
+      - {{when: {{group: vpn-admins}}, set: {{Class: "OU=Admins"}}}}
+limits: {{wrong_passwords: {{user: 1 per 10m}}}}
+"""
+
+
+@pytest.fixture(scope="module")
+def slapd(tmp_path_factory):
+    server = SlapdServer(tmp_path_factory.mktemp("slapd"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def server(start_server, slapd):
+    configuration = CONFIGURATION.format(url=slapd.url, reader=READER, password=READER_PASSWORD, base=BASE, text=TEXT)
+    with start_server(configuration, []) as server:
+        yield server
+        written = "".join(server.stderr) + (server.directory / "audit.jsonl").read_text()
+        assert READER_PASSWORD not in written
+
+
+@pytest.fixture
+def user(slapd, make_user):
+    user = make_user()
+    dn = slapd.add_user(user.name, user.password, mobile=user.phone)
+    slapd.add_group(f"group-of-{user.name}", dn)
+    return user
+
+
+def test_a_login_with_a_nested_group(server, slapd, user):
+    slapd.add_group("vpn-admins", f"cn=group-of-{user.name},ou=groups,{BASE}")
+    gateway = server.client()
+    challenge = gateway.start_login(user)
+    assert radius.ACCESS_CHALLENGE == challenge.code
+    accept = gateway.respond(user, challenge, server.simulator.code(user.phone))
+    assert (radius.ACCESS_ACCEPT, b"OU=Admins") == (accept.code, accept.first(25))
+
+
+def test_a_login_goes_on_after_a_restart_of_the_directory(server, slapd, user):
+    gateway = server.client()
+    challenge = gateway.start_login(user)
+    slapd.restart()
+    assert radius.ACCESS_ACCEPT == gateway.respond(user, challenge, server.simulator.code(user.phone)).code
+
+
+def test_a_user_who_is_locked_during_a_login_is_rejected(server, slapd, user):
+    gateway = server.client()
+    challenge = gateway.start_login(user)
+    slapd.modify(f"uid={user.name},ou=users,{BASE}", pwdAccountLockedTime=["000001010000Z"])
+    assert radius.ACCESS_REJECT == gateway.respond(user, challenge, server.simulator.code(user.phone)).code
+    assert "disabled" == server.reasons(user)[-1]
+
+
+def test_a_user_with_an_expired_password_reads_the_text_and_is_charged_nothing(server, slapd, user):
+    slapd.modify(f"uid={user.name},ou=users,{BASE}", pwdReset=["TRUE"])
+    gateway = server.client()
+    for _ in range(3):
+        reject = gateway.exchange([(radius.USER_NAME, user.name.encode())], user.password)
+        assert (radius.ACCESS_REJECT, TEXT.encode()) == (reject.code, reject.first(radius.REPLY_MESSAGE))
+    wrong = gateway.exchange([(radius.USER_NAME, user.name.encode())], "wrong")
+    assert b"Login refused." == wrong.first(radius.REPLY_MESSAGE)
+    assert [*["password_must_change"] * 3, "wrong_password"] == server.reasons(user)
+    assert [] == server.simulator.calls(user.phone)
+
+
+def test_check_asks_the_directory(server, slapd, tmp_path):
+    path = tmp_path / "radius-voice.yaml"
+    good = server.path.read_text()
+    for text, code, line in (
+        (good, 0, f"identity corp: good: {slapd.url}: searched as {READER}"),
+        (good.replace(READER_PASSWORD, "wrong"), 1, f"identity corp: BAD: {slapd.url}: the directory refuses bind_dn"),
+    ):
+        path.write_text(text)
+        path.chmod(0o600)
+        result = CliRunner().invoke(main, ["check", "--config", str(path), "--connect"])
+        assert (code, True) == (result.exit_code, line in result.stdout), result.output
+
+
+def test_check_without_access_to_the_password_of_the_service_account_does_not_fail(server, tmp_path):
+    path = tmp_path / "radius-voice.yaml"
+    path.write_text(server.path.read_text().replace(READER_PASSWORD, "{env: LDAP_PASSWORD}"))
+    path.chmod(0o600)
+    result = CliRunner().invoke(main, ["check", "--config", str(path), "--connect"], env={"LDAP_PASSWORD": None})
+    assert 0 == result.exit_code, result.output
+    assert (
+        "identity corp: not checked: identity.corp.bind_password: the environment variable LDAP_PASSWORD"
+        in result.stdout
+    )
+
+
+def test_a_filter_with_an_error_is_reported_with_its_key(server, tmp_path):
+    path = tmp_path / "radius-voice.yaml"
+    tree = server.path.read_text().replace("    base: ", '    user_filter: "(uid{user})"\n    base: ')
+    path.write_text(tree)
+    path.chmod(0o600)
+    result = CliRunner().invoke(main, ["check", "--config", str(path)])
+    assert 1 == result.exit_code
+    assert "identity.corp.user_filter: not a filter" in result.stderr
+
+
+def test_a_directory_that_is_down_gets_no_response_and_the_reason(start_server, make_user):
+    user = make_user()
+    configuration = CONFIGURATION.format(
+        url="ldap://127.0.0.1:1", reader=READER, password=READER_PASSWORD, base=BASE, text=TEXT
+    ).replace("8s", "1s")
+    with start_server(configuration, []) as server:
+        gateway = server.client()
+        gateway.send(gateway.initial_request(user))
+        server.wait_for_line("identity_unavailable", server.stderr)
+        assert gateway.received_nothing()
+        (record,) = server.audit(kind="request")
+        assert "Connection refused" in json.dumps(record["steps"])
+        assert [] == server.simulator.calls(user.phone)
