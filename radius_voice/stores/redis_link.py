@@ -229,8 +229,8 @@ def _route(servers: Servers) -> Route:
     if servers.mode == "sentinel":
         # A Sentinel that does not respond must leave time to ask the next one.
         each = servers.timeout / (len(servers.addresses) + 1)
-        asked = {**common, "socket_timeout": each, "socket_connect_timeout": each}
-        sentinel = Sentinel(servers.addresses, sentinel_kwargs=asked, **own)
+        of_sentinels = {**common, "socket_timeout": each, "socket_connect_timeout": each}
+        sentinel = Sentinel(servers.addresses, sentinel_kwargs=of_sentinels, **own)
         return _Master(sentinel.master_for(servers.service), sentinel.sentinels)
 
     def connect(address: Address) -> Redis:
@@ -256,10 +256,10 @@ async def _forget_idle(client: Redis) -> None:
 
 def _moved_to(problem: ResponseError) -> Address | None:
     """The address in `MOVED 3999 127.0.0.1:6381` (redis-py may have removed the first word). Raises ValueError."""
-    said = str(problem)
-    if not isinstance(problem, MovedError) and not said.startswith("MOVED "):
+    text = str(problem)
+    if not isinstance(problem, MovedError) and not text.startswith("MOVED "):
         return None
-    host, _, port = said.rpartition(" ")[2].rpartition(":")
+    host, _, port = text.rpartition(" ")[2].rpartition(":")
     return host.strip("[]"), int(port)
 
 
@@ -268,9 +268,9 @@ def _detail(problem: Exception) -> str:
     for kind, detail in DETAILS:
         if isinstance(problem, kind):
             return detail
-    said = str(problem)
+    text = str(problem)
     if isinstance(problem, ResponseError):
-        code = said.split(" ", 1)[0]
+        code = text.split(" ", 1)[0]
         return f"Redis refuses: {code if CODE.fullmatch(code) else type(problem).__name__}"
-    shown = "".join(letter for letter in said[:MAX_DETAIL_CHARACTERS].partition("\n")[0] if letter.isprintable())
-    return f"Redis is unavailable: {shown or type(problem).__name__}"
+    printable = "".join(letter for letter in text[:MAX_DETAIL_CHARACTERS].partition("\n")[0] if letter.isprintable())
+    return f"Redis is unavailable: {printable or type(problem).__name__}"
