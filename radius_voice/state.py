@@ -18,7 +18,6 @@ from radius_voice.config.secrets import secret_text
 from radius_voice.files.access import ANY_ACCESS, WRITE_ACCESS, exposure
 
 KEY_BYTES = 32
-MAX_KEY_BYTES = 64
 
 
 def claim(settings: Settings) -> control.ControlSocket:
@@ -95,7 +94,7 @@ def store_problems(settings: Settings, uid: int | None) -> Iterator[str]:
 
 def _configured_key(settings: Settings) -> bytes | None:
     key = settings.server.key
-    return None if key is None else secret_text(key, "server.key").encode()[:MAX_KEY_BYTES]
+    return None if key is None else secret_text(key, "server.key").encode()
 
 
 def refuse(problems: Iterable[str]) -> None:

@@ -16,7 +16,7 @@ from radius_voice import state
 from radius_voice.config import load as configuration
 from radius_voice.config.adapters import AdapterSection, IdentitySection, ProviderSection, SectionTypes, StoreSection
 from radius_voice.config.field_types import Rate
-from radius_voice.config.schema import NO_FIRST_FACTOR, BypassSettings, Settings, UserRulesSettings
+from radius_voice.config.schema import NO_FIRST_FACTOR, BypassSettings, ClientSettings, Settings, UserRulesSettings
 from radius_voice.config.section import Section
 from radius_voice.delivery.fixed.settings import FixedSettings
 from radius_voice.delivery.twilio_voice.settings import TwilioVoiceSettings
@@ -222,7 +222,7 @@ def build(
             new_code=_code_generator(settings),
         )
     )
-    return BuiltGeneration(settings, Generation(_clients(settings), flow), flow, providers, identity)
+    return BuiltGeneration(settings, Generation(_clients(settings, shared.keys), flow), flow, providers, identity)
 
 
 def _reused(name: str, section: IdentitySection, previous: BuiltGeneration | None) -> IdentitySource | None:
@@ -308,20 +308,20 @@ def _user_rules(settings: Settings, rules: UserRulesSettings, encode: EncodeAttr
     )
 
 
-def _clients(settings: Settings) -> Clients:
-    return Clients(
-        (network, client)
-        for name, entry in settings.clients.items()
-        for client in [
-            Client(
-                name=name,
-                secrets=tuple(secret.get_secret_value().encode() for secret in entry.secret),
-                require=Require(entry.require_message_authenticator),
-                policy=entry.policy,
-                response_timeout=entry.response_timeout,
-            )
-        ]
-        for network in entry.address
+def _clients(settings: Settings, keys: Keys) -> Clients:
+    clients = {name: _client(name, entry, keys) for name, entry in settings.clients.items()}
+    return Clients((network, clients[name]) for name, entry in settings.clients.items() for network in entry.address)
+
+
+def _client(name: str, entry: ClientSettings, keys: Keys) -> Client:
+    secrets = tuple(secret.get_secret_value().encode() for secret in entry.secret)
+    return Client(
+        name=name,
+        secrets=secrets,
+        require=Require(entry.require_message_authenticator),
+        policy=entry.policy,
+        response_timeout=entry.response_timeout,
+        signer_keys=tuple(keys.client(name, secret) for secret in secrets),
     )
 
 

@@ -127,7 +127,10 @@ async def test_a_source_whose_section_did_not_change_is_kept_and_closed_by_its_l
 async def test_the_call_command_does_not_follow_a_call_that_its_provider_cannot_query(capsys):
     pager = provider_of("beep", PagerSettings(type="pager", channel=3), MORE)
     assert await place_test_call(pager, "beep", "ACME VPN", Phone(PHONE)) is True
-    assert "beep: calling +14*******23, call page-1\nbeep: its calls cannot be followed\n" == capsys.readouterr().out
+    assert (
+        "beep: calling +14*******23, call page-1\nbeep: the status of its calls is not available\n"
+        == capsys.readouterr().out
+    )
 
 
 def test_rules_of_a_section_are_reported_with_file_line_and_key_beside_all_other_errors(loaded):

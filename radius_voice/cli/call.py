@@ -26,7 +26,10 @@ MAX_POLLS = 180
 @config_option
 @click.argument("number")
 def call(path: Path, number: str) -> None:
-    """Place one test call to NUMBER (+, country code, number) that speaks 1 2 3 4 5 6, and follow it to its end."""
+    """Place one test call to NUMBER and follow it to its end.
+
+    The call speaks 1 2 3 4 5 6. NUMBER begins with + and the country code.
+    """
     from radius_voice.wiring import allowed_numbers
 
     settings = loaded(path).settings
@@ -80,7 +83,7 @@ async def _place(provider: Provider, name: str, friendly_name: str, phone: Phone
             return False
     control = provider.call_control
     if control is None:
-        click.echo(f"{name}: its calls cannot be followed")
+        click.echo(f"{name}: the status of its calls is not available")
         return True
     return await _follow(control, CallRef(name, reference))
 

@@ -24,7 +24,7 @@ config_option = click.option(
 state_option = click.option(
     "--state",
     type=click.Path(file_okay=False, path_type=Path),
-    help="The state directory of the service, where it is not the configuration's: systemd sets $STATE_DIRECTORY.",
+    help="The state directory of the service, if it is not the configuration's (systemd's StateDirectory=).",
 )
 
 

@@ -33,12 +33,12 @@ TWILIO = ("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_FROM")
 
 
 @click.command()
-@click.option("--call", "number", metavar="+NUMBER", help="Ring your own phone, with your Twilio account.")
+@click.option("--call", "number", metavar="+NUMBER", help="Call your own phone, with your Twilio account.")
 def demo(number: str | None) -> None:
-    """Show a login from end to end: server, simulated phone and gateway, all on loopback.
+    """Show a login on this machine, with a simulated phone.
 
-    Without a terminal it types the code for you. --call takes the account from TWILIO_ACCOUNT_SID,
-    TWILIO_AUTH_TOKEN and TWILIO_FROM.
+    Without a terminal it enters the code itself. --call needs the account in the environment variables
+    TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN and TWILIO_FROM.
     """
     from radius_voice.radius_client import NoReply
     from radius_voice.service.service import CannotStart

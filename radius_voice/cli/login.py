@@ -22,13 +22,16 @@ PORT = 1812
 @click.command()
 @click.argument("server")
 @click.argument("user")
-@click.option("--secret", envvar="RADIUS_SECRET", help="The shared secret; better: the variable RADIUS_SECRET.")
-@click.option("--station", default="", help="Calling-Station-Id: where the person's device is.")
-@click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait for each answer.")
+@click.option(
+    "--secret", envvar="RADIUS_SECRET", help="The shared secret. The environment variable RADIUS_SECRET is safer."
+)
+@click.option("--station", default="", help="Calling-Station-Id, usually the user's address. Default: none is sent.")
+@click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait for each response.")
 def login(server: str, user: str, secret: str | None, station: str, timeout: float) -> None:
-    """Log USER in at SERVER (HOST or HOST:PORT): sends the password, shows the challenge, asks, sends again.
+    """Log in as USER at a RADIUS server.
 
-    The password is asked for, or read from the first line of standard input; codes come from the next lines.
+    SERVER is HOST or HOST:PORT. Asks for the password and for each code; without a terminal, reads them from standard
+    input, one a line.
     """
     host, port = _address(server)
     if not secret and not sys.stdin.isatty():

@@ -55,7 +55,7 @@ class Commands(click.Group):
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="radius-voice")
 def main() -> None:
-    """A RADIUS second factor that rings a phone and speaks a one-time code."""
+    """A RADIUS server that places a phone call as the second factor of a login."""
 
 
 if __name__ == "__main__":

@@ -45,9 +45,12 @@ def raise_descriptor_limit() -> None:
 
 @click.command()
 @config_option
-@click.option("--debug", is_flag=True, help="Print decoded packets and every decision; secrets are hidden.")
+@click.option("--debug", is_flag=True, help="Print decoded packets and decisions, without secrets.")
 def serve(path: Path, debug: bool) -> None:
-    """Run the server until SIGTERM; SIGHUP reads the configuration again."""
+    """Run the server.
+
+    SIGTERM stops it, SIGHUP reloads the configuration.
+    """
     configuration = loaded(path, for_service=True)
     raise_descriptor_limit()
     if configuration.settings.server.workers == 1:

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
 def init(directory: Path) -> None:
-    """Write a commented configuration with fresh secrets to DIRECTORY, ready to edit."""
+    """Write a commented configuration with new secrets.
+
+    Creates DIRECTORY if it does not exist, and overwrites no file.
+    """
     from radius_voice.config.errors import ConfigError
     from radius_voice.config.init import write_configuration
 
@@ -41,19 +44,23 @@ def init(directory: Path) -> None:
     click.echo(
         "\nNext:\n"
         f"  1. edit {configuration}: your gateway's address, your Twilio account and number\n"
-        f"  2. radius-voice users add --file {directory / 'users.yaml'} NAME --phone +NUMBER\n"
-        f"  3. radius-voice check --config {configuration}\n"
-        f"  4. radius-voice serve --config {configuration}"
+        f"  2. write the account's auth token into {directory / 'twilio-auth-token'}\n"
+        f"  3. radius-voice users add --file {directory / 'users.yaml'} NAME --phone +NUMBER\n"
+        f"  4. radius-voice check --config {configuration}\n"
+        f"  5. radius-voice serve --config {configuration}"
     )
 
 
 @click.command()
 @config_option
-@click.option("--connect", is_flag=True, help="Also try the store and every provider.")
-@click.option("--user", help="The user that the service runs as; otherwise the owner of the state directory, or you.")
+@click.option("--connect", is_flag=True, help="Also read the store, and check each provider's credentials.")
+@click.option("--user", help="The user that the service runs as. Default: the owner of the state directory, or you.")
 @state_option
 def check(path: Path, connect: bool, user: str | None, state: Path | None) -> None:
-    """Validate a configuration, try what serve needs at start, and print the policy that results."""
+    """Check a configuration, and whether serve can start.
+
+    Reports all errors with their fixes, and prints the resulting policy.
+    """
     from radius_voice.config.start_warnings import start_warnings
     from radius_voice.service import preflight
     from radius_voice.service.user_warnings import user_warnings
@@ -74,7 +81,7 @@ def check(path: Path, connect: bool, user: str | None, state: Path | None) -> No
     if errors:
         raise click.ClickException("\n".join([f"serve would not start as user {account.name}:", *errors]))
     _describe(settings, {name: len(all_users) for name, all_users in listed.items()})
-    click.echo(f"files and directories: as user {account.name} needs them")
+    click.echo(f"files and directories: user {account.name} has the access that serve needs")
     if connect and not run(_connect(settings)):
         raise click.exceptions.Exit(1)
     click.echo(f"{path}: good")
@@ -177,23 +184,26 @@ def _describe(settings: Settings, user_counts: dict[str, int]) -> None:
         addresses = ", ".join(str(address) for address in client.address)
         click.echo(
             f"client {name}: {addresses}; Message-Authenticator required: {client.require_message_authenticator}; "
-            f"policy {client.policy}; responds within {client.response_timeout:g} s"
+            f"policy {client.policy}; response timeout {client.response_timeout:g} s"
         )
     for name, policy in settings.policies.items():
         challenge = policy.challenge
-        countries = "any country" if policy.countries is None else ", ".join(sorted(policy.countries))
+        countries = "any" if policy.countries is None else ", ".join(sorted(policy.countries))
         click.echo(
-            f"policy {name}: password by {policy.first_factor}, phones from {policy.directory}; "
+            f"policy {name}: first factor {policy.first_factor}, directory {policy.directory}; "
             f"{challenge.digits} digits, {challenge.attempts} attempts, {challenge.redials} redials, "
-            f"code valid for {challenge.code_lifetime:g} s; calls to {countries}"
+            f"code lifetime {challenge.code_lifetime:g} s; countries: {countries}"
         )
-    click.echo(f"calls by: {', '.join(settings.delivery.voice)}, announced as {settings.delivery.friendly_name!r}")
+    click.echo(f"providers: {', '.join(settings.delivery.voice)}; friendly name {settings.delivery.friendly_name!r}")
 
 
 @click.command("test-credentials")
 @config_option
 def test_credentials(path: Path) -> None:
-    """Ask each provider whether credentials and number are valid. Places no call."""
+    """Check each provider's credentials and number.
+
+    Places no call.
+    """
     if not run(_ask_providers(loaded(path).settings, "BAD")):
         raise click.exceptions.Exit(1)
 
@@ -230,7 +240,7 @@ async def _ask_providers(settings: Settings, without_credentials: str) -> bool:
         finally:
             await provider.close()
         if not checks:
-            click.echo(f"{name}: has no account; nothing to test")
+            click.echo(f"{name}: has no account to check")
         for check in checks:
             click.echo(f"{name}: {'good' if check.ok else 'BAD'}: {check.text}")
             good = good and check.ok

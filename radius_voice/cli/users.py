@@ -23,7 +23,7 @@ MAX_PASSWORD_OCTETS = 128  # octets: RFC 2865 section 5.2
 MIN_PASSWORD_CHARACTERS = 8
 # Not click.Path, which reads the file's status and blocks on a mount that does not respond.
 FILE = click.option("--file", "path", required=True, type=Path, metavar="FILE", help="The users file.")
-SHOW_PHONES = click.option("--show-phones", is_flag=True, help="Write phone numbers in full.")
+SHOW_PHONES = click.option("--show-phones", is_flag=True, help="Show phone numbers in full.")
 
 
 def _phones(_context: click.Context, _option: click.Parameter, texts: tuple[str, ...]) -> tuple[Phone, ...]:
@@ -46,13 +46,18 @@ def _language(_context: click.Context, _option: click.Parameter, language: str) 
 
 
 PHONES = click.option(
-    "--phone", "phones", multiple=True, required=True, callback=_phones, help="In order of preference."
+    "--phone",
+    "phones",
+    multiple=True,
+    required=True,
+    callback=_phones,
+    help="With + and country code. May be repeated, in order of preference.",
 )
 
 
 @click.group()
 def users() -> None:
-    """The users in a users file."""
+    """Manage users."""
 
 
 @users.command()
@@ -62,11 +67,12 @@ def users() -> None:
 @click.option(
     "--language", default="en", show_default=True, callback=_language, help="The language of texts and calls."
 )
-@click.option("--group", "groups", multiple=True, help="For the policies' rules; may be given again.")
+@click.option("--group", "groups", multiple=True, help="A group, for the rules of policies. May be repeated.")
 def add(path: Path, name: str, phones: tuple[Phone, ...], language: str, groups: tuple[str, ...]) -> None:
-    """Add NAME to a users file, and make the file when there is none.
+    """Add a user to a users file.
 
-    Asks for the password twice on a terminal, else reads one line from standard input.
+    Creates the file if it does not exist. Asks for the password twice on a terminal, otherwise reads one line from
+    standard input.
     """
     from radius_voice.identity.passwords import hash_password as hashed
     from radius_voice.identity.users_file.edit import create, edit
@@ -88,7 +94,10 @@ def add(path: Path, name: str, phones: tuple[Phone, ...], language: str, groups:
 @FILE
 @SHOW_PHONES
 def list_(path: Path, show_phones: bool) -> None:
-    """List every user of a users file, phone numbers masked: name, phones, language, groups."""
+    """List the users of a users file.
+
+    One a line: name, phones (masked), language, groups.
+    """
     with _file_errors(path):
         all_users = _read(path).values()
     for user in (entry.user for entry in all_users):
@@ -101,7 +110,7 @@ def list_(path: Path, show_phones: bool) -> None:
 @SHOW_PHONES
 @click.argument("name")
 def show(path: Path, name: str, show_phones: bool) -> None:
-    """Show what a users file says of NAME, phone numbers masked."""
+    """Show one user of a users file."""
     from radius_voice.identity.passwords import parameters_of
 
     entry = _entry(path, name)
@@ -121,7 +130,7 @@ def show(path: Path, name: str, show_phones: bool) -> None:
 @click.argument("name")
 @PHONES
 def set_phone(path: Path, name: str, phones: tuple[Phone, ...]) -> None:
-    """Give NAME these phones in place of all present ones."""
+    """Replace all phones of a user."""
     from radius_voice.identity.users_file.entry import with_phones
 
     user = _entry(path, name).user
@@ -135,9 +144,9 @@ def set_phone(path: Path, name: str, phones: tuple[Phone, ...]) -> None:
 @FILE
 @click.argument("name")
 def set_password(path: Path, name: str) -> None:
-    """Give NAME another password.
+    """Change the password of a user.
 
-    Asks for it twice on a terminal, else reads one line from standard input.
+    Asks for it twice on a terminal, otherwise reads one line from standard input.
     """
     from radius_voice.identity.passwords import hash_password as hashed
     from radius_voice.identity.users_file.entry import with_password
@@ -151,7 +160,7 @@ def set_password(path: Path, name: str) -> None:
 @FILE
 @click.argument("name")
 def disable(path: Path, name: str) -> None:
-    """Reject every login of NAME from now on, and keep the entry."""
+    """Reject every login of a user, and keep the entry."""
     _set_disabled(path, name, True)
 
 
@@ -159,16 +168,19 @@ def disable(path: Path, name: str) -> None:
 @FILE
 @click.argument("name")
 def enable(path: Path, name: str) -> None:
-    """Let NAME, who was disabled, log in again."""
+    """Allow a disabled user to log in again."""
     _set_disabled(path, name, False)
 
 
 @users.command()
 @FILE
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.argument("name")
 def remove(path: Path, name: str, yes: bool) -> None:
-    """Remove NAME from a users file. Asks on a terminal; elsewhere --yes is needed."""
+    """Remove a user from a users file.
+
+    Asks for confirmation on a terminal; without one, --yes is required.
+    """
     from radius_voice.identity.users_file.entry import without_user
 
     user = _entry(path, name).user
@@ -182,9 +194,9 @@ def remove(path: Path, name: str, yes: bool) -> None:
 
 @click.command("hash-password")
 def hash_password() -> None:
-    """Hash a password for the users file.
+    """Hash a password for a users file.
 
-    Asks twice on a terminal, else reads one line from standard input, and prints only the hash.
+    Asks for it twice on a terminal, otherwise reads one line from standard input. Prints only the hash.
     """
     from radius_voice.identity.passwords import hash_password as hashed
 
@@ -200,13 +212,15 @@ def asked_password() -> str:
         try:
             text = line.decode().rstrip("\r\n")
         except UnicodeDecodeError:
-            raise click.ClickException("the password is not UTF-8; send it in that encoding") from None
+            raise click.ClickException("the password is not UTF-8; send it in this encoding") from None
     if not text:
-        raise click.ClickException("an empty password; give one, on the terminal or as one line of standard input")
+        raise click.ClickException("the password is empty; give one, on the terminal or as one line of standard input")
     if len(unicodedata.normalize("NFC", text)) < MIN_PASSWORD_CHARACTERS:
         raise click.ClickException(f"the password is too short; give at least {MIN_PASSWORD_CHARACTERS} characters")
     if len(text.encode("utf-8", "surrogatepass")) > MAX_PASSWORD_OCTETS:
-        raise click.ClickException(f"longer than {MAX_PASSWORD_OCTETS} octets, which RADIUS cannot carry; give another")
+        raise click.ClickException(
+            f"the password is longer than {MAX_PASSWORD_OCTETS} octets, the maximum in RADIUS; give a shorter one"
+        )
     return text
 
 

@@ -41,7 +41,7 @@ from radius_voice.resources import shipped
 Key = TypeVar("Key")
 Part = TypeVar("Part", bound=Section)
 MIN_SECRET_CHARACTERS = 16
-MIN_KEY_OCTETS = 32
+MIN_KEY_OCTETS, MAX_KEY_OCTETS = 32, 64
 MAX_REPLY_RULE_OCTETS = RESERVED_REPLY_OCTETS - 64
 """Maximum octets of the attributes of one policy's reply rules; the rest is for the server's own attributes."""
 MAX_BYPASS_SECONDS = 240 * 60
@@ -228,8 +228,9 @@ def _server(draft: Draft) -> Iterator[Diagnostic]:
             if endpoint.port == 0 and not draft.development:
                 yield ("server", "listen", index), port_zero
         key = readable_text(draft.server.key) if draft.server.key else None
-        if key is not None and len(key.encode()) < MIN_KEY_OCTETS:
-            yield ("server", "key"), f"must have at least {MIN_KEY_OCTETS} octets; make one with: openssl rand -hex 32"
+        if key is not None and not MIN_KEY_OCTETS <= len(key.encode()) <= MAX_KEY_OCTETS:
+            octets = f"{MIN_KEY_OCTETS} to {MAX_KEY_OCTETS} octets and has {len(key.encode())}"
+            yield ("server", "key"), f"must have {octets}; make one with: openssl rand -hex 32"
         if draft.store and draft.store.SHARED_BY_NODES and draft.server.key is None:
             fix = "make one with: openssl rand -hex 32"
             yield (

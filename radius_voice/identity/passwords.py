@@ -76,11 +76,19 @@ def parameters_of(hashed: str) -> Parameters:
     return parameters
 
 
-def hash_password(text: str, parameters: Parameters = DEFAULT) -> str:
-    """Hash a password with a new salt, in argon2's encoded form. Takes tens of milliseconds."""
+def salt_of(hashed: str) -> str:
+    """The salt of a valid encoded hash, in base64 without padding."""
+    return hashed.split("$", 5)[4]
+
+
+def hash_password(text: str, parameters: Parameters = DEFAULT, salt: str = "") -> str:
+    """Hash a password in argon2's encoded form. Takes tens of milliseconds.
+
+    `salt` is that of an earlier hash of the same password (see `salt_of`); without it, there is a new one.
+    """
     return low_level.hash_secret(
         _octets(text),
-        secrets.token_bytes(SALT_OCTETS),
+        base64.b64decode(_padded(salt)) if salt else secrets.token_bytes(SALT_OCTETS),
         parameters.time,
         parameters.memory,
         parameters.parallelism,
@@ -175,10 +183,10 @@ class Hasher:
         """Whether nothing is being verified, so that work without a deadline may run."""
         return not self._running
 
-    async def hash(self, text: str, parameters: Parameters = DEFAULT) -> str:
-        """Hash a password in the same threads, behind the verifications that run."""
+    async def hash(self, text: str, parameters: Parameters = DEFAULT, salt: str = "") -> str:
+        """Hash a password in the same threads, behind the verifications that run; see `hash_password`."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, hash_password, text, parameters)
+        return await loop.run_in_executor(self._pool, hash_password, text, parameters, salt)
 
     def close(self) -> None:
         """Cancel the queued verifications; does not wait for those that run."""
@@ -241,5 +249,9 @@ def _decoded(part: str) -> int:
     """The number of octets that unpadded base64 encodes; 0 if it is not canonical."""
     if len(part) % 4 == 1:
         return 0
-    octets = base64.b64decode(part + "=" * (-len(part) % 4))
+    octets = base64.b64decode(_padded(part))
     return len(octets) if base64.b64encode(octets).rstrip(b"=") == part.encode() else 0
+
+
+def _padded(part: str) -> str:
+    return part + "=" * (-len(part) % 4)

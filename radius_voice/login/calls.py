@@ -26,9 +26,10 @@ from radius_voice.login.model import (
 )
 from radius_voice.login.phone import Phone
 from radius_voice.login.placement import PlacementResult, Report, place_call
-from radius_voice.login.policy import PROVIDER_SECONDS, UserRules
+from radius_voice.login.policy import PROVIDER_SECONDS, Policy, UserRules
 from radius_voice.login.sessions import Sessions
 from radius_voice.login.supervisor import Supervisor
+from radius_voice.login.users import current_phones
 
 
 class PendingCall(Struct, frozen=True):
@@ -36,6 +37,7 @@ class PendingCall(Struct, frozen=True):
 
     session: Session
     code: str
+    policy: Policy
     rules: UserRules
     request: AuthRequest
     hang_up: CallRef | None = None
@@ -123,7 +125,21 @@ class Calls:
         reason = Reason.NUMBER_REJECTED if rejected else Reason.DELIVERY_FAILED
         gateway_waits = dependencies.clock() < call.request.deadline
         bypass = not placement.refused and gateway_waits and dependencies.now() < call.rules.bypass_until
-        return await self._apply(session, CallFailed(session.id, session.delivery.number, reason, bypass))
+        changed = await self._changed_user(call) if bypass else None
+        if changed is not None:
+            reason, bypass = changed, False
+        failed = CallFailed(session.id, session.delivery.number, reason, bypass, refund=not placement.counted)
+        return await self._apply(session, failed)
+
+    async def _changed_user(self, call: PendingCall) -> Reason | None:
+        """Why the user may not log in any longer, since the password was verified; None if the user may."""
+        keys, deadline = self._dependencies.keys, call.request.deadline
+        try:
+            current = await current_phones(call.session, call.policy, keys, deadline)
+        except Unavailable as problem:
+            self._dependencies.warn(f"the bypass was not used: {problem}")
+            return Reason.IDENTITY_UNAVAILABLE
+        return current if isinstance(current, Reason) else None
 
     async def _on_placed(self, session: Session, placement: PlacementResult) -> None:
         ref, number = placement.ref, session.delivery.number

@@ -52,6 +52,7 @@ class Keys:
         self._password, self._answer, self._name = keyed(b"password"), keyed(b"answer"), keyed(b"name")
         self._first, self._next = keyed(b"first state"), keyed(b"next state")
         self._packet, self._credentials, self._station = keyed(b"packet"), keyed(b"credentials"), keyed(b"station")
+        self._client, self._password_id = keyed(b"client"), keyed(b"password id")
 
     def session_key(self, client: str, user_key: str) -> SessionKey:
         """The key of the session of that user at that client entry."""
@@ -77,6 +78,10 @@ class Keys:
         """The hash of a password that is stored while a session is open."""
         return _hash(self._password, key + password.encode())
 
+    def password_id(self, key: SessionKey, password_id: str) -> bytes:
+        """The stored hash of `Authenticated.password_id`; empty if that is."""
+        return _hash(self._password_id, key + password_id.encode()) if password_id else b""
+
     def answer(self, key: SessionKey, typed: str) -> bytes:
         """The stored hash of a response, by which a repetition is recognised."""
         return _hash(self._answer, key + typed.encode())
@@ -91,6 +96,10 @@ class Keys:
     def calling_station(self, name: str, calling_station_id: str) -> bytes:
         """The stored hash of a Calling-Station-Id from which the user with that `name` subject has logged in."""
         return _hash(self._station, name.encode() + calling_station_id.encode())
+
+    def client(self, name: str, secret: bytes) -> bytes:
+        """A hash of a client entry and one of its shared secrets: another secret gives another hash."""
+        return _hash(self._client, _prefixed(name) + secret)
 
     def slot(self, client: str, authenticator: bytes, encrypted_credentials: bytes) -> Slot:
         """Where a request of that client entry is recorded.

@@ -34,29 +34,24 @@ from radius_voice.login.model import (
 from radius_voice.login.policy import Policy
 from radius_voice.login.ports import FirstFactor, Store
 from radius_voice.login.rate_limits import Limits, with_action
-from radius_voice.login.replay import Slot, is_charged
+from radius_voice.login.replay import Slot, is_charged, is_refunded
 
 
 class VerifiedByGateway(Struct, frozen=True):
     """The gateway has verified the password itself (`first_factor: none`)."""
 
 
-class Refund:
-    """The refund of one charge, applied once: copies of a request share it, and the first one takes it."""
+class Charge:
+    """The charge of a right password, until it is refunded together with the record of its request (see `replay`).
 
-    __slots__ = ("_operations",)
+    Copies of a request at this node share it. `settled`: this node need not refund it any longer.
+    """
 
-    def __init__(self, operations: tuple[LimitOperation, ...] = ()) -> None:
-        self._operations = operations
+    __slots__ = ("refund", "settled")
 
-    def take(self) -> tuple[LimitOperation, ...]:
-        """The operations that refund the limits; none if they were taken before."""
-        operations, self._operations = self._operations, ()
-        return operations
-
-    def put_back(self, operations: tuple[LimitOperation, ...]) -> None:
-        """Give back operations that were taken and could not be applied."""
-        self._operations = operations
+    def __init__(self, refund: tuple[LimitOperation, ...] = ()) -> None:
+        self.refund = refund
+        self.settled = not refund
 
 
 class Checked(Struct, frozen=True):
@@ -68,9 +63,14 @@ class Checked(Struct, frozen=True):
 
     slot: Slot
     result: Authenticated | VerifiedByGateway | Denied | Limited | AlreadyRecorded | Unavailable
-    refund: Refund
+    charge: Charge
     returning: bool = False
     reused: bool = False
+
+    @property
+    def refund(self) -> tuple[LimitOperation, ...]:
+        """What to refund together with the record of the request at `slot`."""
+        return () if self.slot.is_refunded else self.charge.refund
 
     def note(self, trace: Trace) -> None:
         """Add the steps of the check to the record of a packet."""
@@ -89,6 +89,10 @@ class Checked(Struct, frozen=True):
     def at_alternative_slot(self) -> Checked:
         """The same, for a request whose Request Authenticator another request has used before."""
         return replace(self, slot=self.slot.alternative)
+
+    def after(self, value: bytes) -> Checked:
+        """The same, for a request whose record is `value`, of a charge or a refund."""
+        return replace(self, slot=self.slot.after(value))
 
 
 @dataclass(slots=True)
@@ -123,7 +127,7 @@ class FirstFactorChecks:
         """The result for this request; raises Unavailable when it is not known while the gateway waits."""
         slot = self._keys.slot(request.client, request.authenticator, request.encrypted_credentials)
         if policy.first_factor is None:
-            return Checked(slot, VerifiedByGateway(), Refund())
+            return Checked(slot, VerifiedByGateway(), Charge())
         pending = self._pending.get(slot.fingerprint)
         if pending is None:
             check = self._checked(request, policy, policy.first_factor, slot)
@@ -140,15 +144,16 @@ class FirstFactorChecks:
         return checked
 
     async def record_rejected(self, checked: Checked) -> None:
-        """Record that a request with the right password was rejected, and apply its refund."""
-        refund = checked.refund.take()
-        if await self._store.apply_limits(refund, checked.slot.rejected(verified=True)) is not None:
-            checked.refund.put_back(refund)
+        """Record that a request with the right password was rejected, and refund its charge."""
+        await self._record_refused(checked.slot, checked.charge.refund)
+        checked.charge.settled = True
 
-    async def apply_refund(self, checked: Checked) -> None:
-        """Apply a refund that was not applied together with the effect of the request."""
-        with suppress(Unavailable):
-            await self._store.apply_limits(checked.refund.take())
+    async def refund(self, checked: Checked) -> None:
+        """Refund the charge of a request with the right password that had no effect."""
+        if not checked.charge.settled:
+            checked.charge.settled = True
+            with suppress(Unavailable):
+                await self._store.apply_limits(checked.charge.refund, checked.slot.refunded())
 
     async def remember_login(self, request: AuthRequest, policy: Policy) -> None:
         """Store that the user has logged in from this Calling-Station-Id, if the gateway sent one."""
@@ -165,9 +170,9 @@ class FirstFactorChecks:
         try:
             checked = await self._charged_and_verified(request, policy, first_factor, slot)
             if not self._pending[slot.fingerprint].requests:
-                await self._store.apply_limits(checked.refund.take())
+                await self.refund(checked)
         except Unavailable as problem:
-            return Checked(slot, problem, Refund())
+            return Checked(slot, problem, Charge())
         return checked
 
     async def _charged_and_verified(
@@ -183,32 +188,52 @@ class FirstFactorChecks:
             slot = slot.alternative
             charged = await self._store.apply_limits((*with_action(LimitAction.CHECK, shared), *own), slot.charged())
         if isinstance(charged, Limited):
-            await self._store.apply_limits((), slot.rejected(verified=False))
-            return Checked(slot, charged, Refund(), reused=reused)
+            await self._store.apply_limits((), slot.unless_charged.rejected(verified=False))
+            return Checked(slot, charged, Charge(), reused=reused)
         if isinstance(charged, AlreadyRecorded) and not is_charged(charged.value):
-            return Checked(slot, charged, Refund(), reused=reused)
-        refund = with_action(LimitAction.REFUND, own) if charged is None else ()
+            return Checked(slot, charged, Charge(), reused=reused)
+        refund = with_action(LimitAction.REFUND, own)
         queue = request.calling_station_id or f"client {request.client}"
         verification = Verification(request.user_name, request.credentials, queue, returning)
         try:
             verified = await first_factor.verify(verification, request.deadline)
         except Unavailable:
-            await self._store.apply_limits(refund, slot.dropped())
+            await self._store.apply_limits(refund, slot.refunded())
             raise
         if isinstance(verified, Denied):
-            await self._record_denied(verified, slot, refund, shared)
-            return Checked(slot, verified, Refund(), reused=reused)
+            if verified.password_correct:
+                await self._record_refused(slot, refund)
+                return Checked(slot, verified, Charge(), reused=reused)
+            limited = await self._record_wrong(slot, own, shared)
+            return Checked(slot, limited or verified, Charge(), reused=reused)
         recent = last_login is not None and self._now() - last_login < calling_stations.RENEWED_AFTER_SECONDS
-        return Checked(slot, verified, Refund(refund), recent, reused)
+        return Checked(slot, verified, Charge(refund), recent, reused)
 
-    async def _record_denied(
-        self, denied: Denied, slot: Slot, refund: tuple[LimitOperation, ...], shared: tuple[LimitOperation, ...]
-    ) -> None:
-        """Record the request. Charge a wrong password to the shared limits too, and refund a right one."""
-        if denied.password_correct:
-            await self._store.apply_limits(refund, slot.rejected(verified=True))
-        elif isinstance(await self._store.apply_limits(shared, slot.rejected(verified=False)), Limited):
-            await self._store.apply_limits((), slot.rejected(verified=False))
+    async def _record_refused(self, slot: Slot, refund: tuple[LimitOperation, ...]) -> None:
+        """Record that a request with the right password was rejected; refund it unless another node has."""
+        recorded = await self._store.apply_limits(refund, slot.rejected(verified=True))
+        if isinstance(recorded, AlreadyRecorded) and is_refunded(recorded.value):
+            await self._store.apply_limits((), slot.after(recorded.value).rejected(verified=True))
+
+    async def _record_wrong(
+        self, slot: Slot, own: tuple[LimitOperation, ...], shared: tuple[LimitOperation, ...]
+    ) -> Limited | None:
+        """Record a request with a wrong password, and charge all that share the gateway.
+
+        If another node has refunded the request, because it did not verify the password, it is charged again. Where
+        that is not possible, the result is that of the limit.
+        """
+        rejected = slot.rejected(verified=False)
+        while True:
+            recorded = await self._store.apply_limits(shared, rejected)
+            if isinstance(recorded, Limited):
+                recorded = await self._store.apply_limits((), rejected)
+            if not isinstance(recorded, AlreadyRecorded) or not is_refunded(recorded.value):
+                return None
+            charged = await self._store.apply_limits(own, slot.charged())
+            if isinstance(charged, Limited):
+                await self._store.apply_limits((), slot.after(recorded.value).rejected(verified=False))
+                return charged
 
     async def _last_login(self, name: str, calling_station_id: str) -> float | None:
         if not calling_station_id:

@@ -86,12 +86,16 @@ class CallPlaced(Struct, frozen=True):
 
 
 class CallFailed(Struct, frozen=True):
-    """No provider placed call `number` of the session. `bypass`: an active bypass accepts the user without a call."""
+    """No provider placed call `number` of the session. `bypass`: an active bypass accepts the user without a call.
+
+    `refund`: the call does not count towards the limits, because no provider has received and refused it.
+    """
 
     session_id: str
     number: int
     reason: Reason
     bypass: bool
+    refund: bool
 
 
 class CallProgress(Struct, frozen=True):

@@ -62,11 +62,16 @@ class Verification(Struct, frozen=True):
 class Authenticated(Struct, frozen=True):
     """The credentials are correct. `user_id` is the user's id in the identity source.
 
-    `user` is the user, if the source is a directory too, so that the name need not be looked up again.
+    `user` is the user, if the source is a directory too, so that the name need not be looked up again. `password_id`
+    changes when the user's password is changed; it is empty if the source cannot tell.
     """
 
     user_id: str
     user: User | None = None
+    password_id: str = ""
+
+    def __repr__(self) -> str:
+        return f"Authenticated({self.user_id})"  # `password_id` may be a part of a password's hash
 
 
 class Denied(Struct, frozen=True):
@@ -167,12 +172,14 @@ class NotPlaced(Struct, frozen=True):
 
     `outage` is True if the provider could not have placed any call: no connection, or the account or caller ID is
     refused. Only an outage of every provider permits a bypass. `fix` says what an administrator can do about an alarm.
+    `sent` is False if the provider certainly did not receive the request.
     """
 
     detail: str
     alarm: bool = False
     outage: bool = False
     fix: str = ""
+    sent: bool = True
 
 
 class Indeterminate(Struct, frozen=True):
@@ -247,7 +254,9 @@ class Session(Struct, frozen=True, gc=False, omit_defaults=True):
     absolute end; `code_until` the end of the present code's life. `version` grows by one with every change. `reply` are
     the attributes of an Accept. `previous` are results of sessions that this one replaced. `bypass_allowed` becomes
     False when a provider refused a call for another reason than an outage. `returning` says that the user has logged in
-    from this Calling-Station-Id within a day, so that it need not be stored again.
+    from this Calling-Station-Id within a day, so that it need not be stored again. `password_id` is the keyed hash of
+    `Authenticated.password_id`, empty if the first factor cannot tell when a password is changed; `first_factor_id` is
+    `Authenticated.user_id`.
 
     Stores keep it as a map of names and values: a new field needs a default, so that open sessions stay readable.
     """
@@ -277,6 +286,8 @@ class Session(Struct, frozen=True, gc=False, omit_defaults=True):
     previous: tuple[PreviousResult, ...] = ()
     bypass_allowed: bool = True
     returning: bool = False
+    password_id: bytes = b""
+    first_factor_id: str = ""
 
     def __repr__(self) -> str:
         return f"Session({self.id}, version {self.version})"  # a log must not show its phones and hashes

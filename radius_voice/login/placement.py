@@ -27,13 +27,15 @@ from radius_voice.login.ports import Provider
 class PlacementResult(Struct, frozen=True):
     """The result of a placement; `ref` is the live call, if there is one.
 
-    `refused`: a provider rejected a number, or refused the call for another reason than an outage.
+    `refused`: a provider rejected a number, or refused the call for another reason than an outage. `counted`: it had
+    received the request, so that the call counts towards the limits although it was not placed.
     """
 
     result: CallResult
     phone: Phone
     ref: CallRef | None = None
     refused: bool = False
+    counted: bool = False
 
 
 Report = Callable[[str, Phone, DeliveryResult], None]
@@ -58,14 +60,14 @@ async def place_call(
             break
         if await may_call(phone):
             placement = await _through_providers(replace(delivery, phone=phone), providers, report, deadline)
-            placement = replace(placement, refused=True)
+            placement = replace(placement, refused=True, counted=True)
     return placement
 
 
 async def _through_providers(
     delivery: DeliveryRequest, providers: Mapping[str, Provider], report: Report, deadline: float
 ) -> PlacementResult:
-    refused = False
+    refused = counted = False
     for name, provider in providers.items():
         answer = await provider.place(delivery, deadline)
         report(name, delivery.phone, answer)
@@ -76,7 +78,8 @@ async def _through_providers(
             case Indeterminate():
                 return PlacementResult(CallResult.INDETERMINATE, delivery.phone, refused=refused)
             case NumberRejected():
-                return PlacementResult(CallResult.NUMBER_REJECTED, delivery.phone, refused=True)
+                return PlacementResult(CallResult.NUMBER_REJECTED, delivery.phone, refused=True, counted=True)
             case _:
                 refused = refused or not answer.outage
-    return PlacementResult(CallResult.NOT_PLACED, delivery.phone, refused=refused)
+                counted = counted or (answer.sent and not answer.outage)
+    return PlacementResult(CallResult.NOT_PLACED, delivery.phone, refused=refused, counted=counted)

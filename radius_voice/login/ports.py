@@ -33,10 +33,13 @@ class FirstFactor(Protocol):
     """Verifies credentials. Takes as long for a name that no user has as for a wrong password.
 
     Raises Unavailable if the verification did not start before `deadline` or failed. Once started it returns
-    its result, also after `deadline`.
+    its result, also after `deadline`. `password_id` is what `Authenticated.password_id` of the user would be now. It is
+    asked only of a source that has returned one; it is empty if the user has no password any longer.
     """
 
     async def verify(self, verification: Verification, deadline: float) -> Authenticated | Denied: ...
+
+    async def password_id(self, user_id: str, deadline: float) -> str: ...
 
     async def close(self) -> None: ...
 

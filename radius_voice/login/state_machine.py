@@ -337,14 +337,14 @@ def _placed(session: Session, event: CallPlaced, now: float) -> Transition:
 def _failed(session: Session, event: CallFailed, now: float) -> Transition:
     if session.delivery.over:
         return Transition(None, Outcome.NO_RESPONSE, event.reason)
-    over = replace(session.delivery, over=True)
+    over, charge = replace(session.delivery, over=True), Charge.CALL_REFUND if event.refund else Charge.NOTHING
     if not session.open_at(now):
-        return Transition(_next(session, delivery=over), Outcome.NO_RESPONSE, event.reason, charge=Charge.CALL_REFUND)
+        return Transition(_next(session, delivery=over), Outcome.NO_RESPONSE, event.reason, charge=charge)
     result = Result(Outcome.REJECT, event.reason, now)
     if event.bypass and session.bypass_allowed:
         result = Result(Outcome.ACCEPT, Reason.BYPASS, now)
     ended = _next(session, delivery=over, result=result)
-    return Transition(ended, result.outcome, result.reason, charge=Charge.CALL_REFUND)
+    return Transition(ended, result.outcome, result.reason, charge=charge)
 
 
 def _progressed(session: Session, event: CallProgress, now: float) -> Transition:

@@ -155,6 +155,10 @@ class Server:
             self._admission.done()
         self._recorder.decided(request, decision, trace, request.calling_station_id)
         self._responses.respond(request, decision)
+        if decision.reason is Reason.CODE_CORRECT:
+            await self._authenticity.login_completed(
+                request.packet, request.client, request.secret_index, request.client_address
+            )
 
 
 async def _decide(request: Request, trace: Trace) -> Decision:

@@ -14,7 +14,6 @@ import os
 import shutil
 import signal
 import socket
-import tempfile
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
@@ -37,6 +36,7 @@ CANNOT_START = 3
 RESTART_DELAY = 2.0
 STOP_SECONDS = 45
 WATCHER = -1
+FOLDER = "workers"
 
 
 @dataclass(slots=True)
@@ -49,7 +49,7 @@ class _Child:
 
 @dataclass(slots=True)
 class WorkerPool:
-    """What the processes of one service share: sockets by worker, a folder for local sockets, and counts.
+    """What the processes of one service share: sockets by worker, a folder of their own, and counts.
 
     `parent` is the read end of a pipe that becomes readable when the parent ends. Only the parent changes the counts.
     The watcher serves `control`. The parent keeps its listening socket open too, so that requests wait in it while a
@@ -61,9 +61,11 @@ class WorkerPool:
     parent: int
     control: ControlSocket
     _counts: mmap.mmap = field(init=False)
+    _folder_descriptor: int = field(init=False)
 
     def __post_init__(self) -> None:
         self._counts = mmap.mmap(-1, 8 * (2 + len(self.sockets)))
+        self._folder_descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
 
     @property
     def deaths(self) -> int:
@@ -89,8 +91,11 @@ class WorkerPool:
         self._counts[8 * index : 8 * index + 8] = (self._read(index) + 1).to_bytes(8)
 
     def admin_socket(self, worker: int) -> Path:
-        """The local socket on which a worker serves its metrics and health."""
-        return self.folder / f"worker-{worker}"
+        """The local socket on which a worker serves its metrics and health.
+
+        Named by the folder's descriptor, which all processes have: unix(7) limits the length of the name.
+        """
+        return Path(f"/proc/self/fd/{self._folder_descriptor}/worker-{worker}")
 
 
 def bind_all(settings: Settings) -> list[list[socket.socket]]:
@@ -132,9 +137,9 @@ class Parent:
         self._stopping = False
 
     def run(self) -> int:
-        """Serve until SIGTERM; returns the exit code. Raises ValueError when a socket cannot be bound."""
+        """Serve until SIGTERM; returns the exit code. Raises ValueError when a socket cannot be bound, and OSError."""
         sockets = bind_all(self._loaded.settings)
-        folder = Path(tempfile.mkdtemp(prefix="radius-voice-"))
+        folder = _empty_folder(self._loaded.settings.server.state / FOLDER)
         parent, self._parent_lives = os.pipe()
         self._pool = WorkerPool(sockets, folder, parent, self._control)
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
@@ -236,3 +241,11 @@ def _run_child(work: Coroutine[Any, Any, None]) -> int:
 
 def _exit_status(code: int) -> str:
     return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+
+def _empty_folder(path: Path) -> Path:
+    """A new folder at `path`, for this service only, in place of one that a killed service left."""
+    with suppress(FileNotFoundError):
+        shutil.rmtree(path)
+    path.mkdir(mode=0o700)
+    return path

@@ -69,6 +69,10 @@ class Call:
             return "in-progress"
         return "ringing" if now >= self.rings_at else "queued"
 
+    def started(self, now: float) -> bool:
+        """Whether it has been dialed: not if it is queued, or was canceled before."""
+        return self.rings_at <= min(now, self.ends_at)
+
     def over(self, now: float) -> bool:
         """Whether it has ended."""
         return now >= self.ends_at
@@ -161,7 +165,7 @@ def resource(call: Call, account_sid: str, now: float) -> dict[str, Any]:
         "from_formatted": call.from_number,
         "phone_number_sid": None,
         "status": call.status(now),
-        "start_time": rfc2822_time(call.rings_at) if call.rings_at <= min(now, call.ends_at) else None,
+        "start_time": rfc2822_time(call.rings_at) if call.started(now) else None,
         "end_time": rfc2822_time(call.ends_at) if call.over(now) else None,
         "duration": str(int(call.ends_at - call.picks_up_at)) if talked else ("0" if call.over(now) else None),
         "price": None,

@@ -219,7 +219,7 @@ class Simulator:
         return _json(resource(call, self._account, now))
 
     async def _list(self, request: web.Request) -> web.StreamResponse:
-        """Newest first. `StartTime` filters by the time at which a call begins to ring, also if it is still queued."""
+        """Newest first. A call that has not been dialed has no `start_time`, so no `StartTime` filter finds it."""
         query, now = request.query, self._clock()
         try:
             number, size = int(query.get("Page", "0")), int(query.get("PageSize", "50"))
@@ -233,7 +233,7 @@ class Simulator:
             for call in self._calls.newest_first(query.get("To"))
             if query.get("From") in (None, call.from_number)
             and query.get("Status") in (None, call.status(now))
-            and (between is None or between[0] <= call.rings_at < between[1])
+            and (between is None or (call.started(now) and between[0] <= call.rings_at < between[1]))
         )
         calls, more = page_of(matching, number, size)
         resources = [resource(call, self._account, now) for call in calls]

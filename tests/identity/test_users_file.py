@@ -9,7 +9,7 @@ from contextlib import suppress
 import pytest
 
 from radius_voice.events import Reason
-from radius_voice.identity.passwords import CHEAPEST, Hasher, Parameters, hash_password, parameters_of, verify
+from radius_voice.identity.passwords import CHEAPEST, Hasher, Parameters, hash_password, parameters_of, salt_of, verify
 from radius_voice.identity.users_file.edit import create
 from radius_voice.identity.users_file.source import UsersFile
 from radius_voice.identity.users_file.text import UsersFileError
@@ -85,6 +85,8 @@ async def login(users, name, password):
     result = await users.verify(Verification(name, PapPassword(password)), asyncio.get_running_loop().time() + 30)
     if isinstance(result, Authenticated):
         assert result.user == await users.get(result.user_id, 0.0)
+        assert result.password_id == await users.password_id(result.user_id, 0.0)
+        assert result.password_id not in repr(result)
         return AUTHENTICATED
     return result
 
@@ -475,6 +477,7 @@ async def test_an_outdated_hash_is_replaced_after_a_login_and_nothing_else_chang
     assert before + new + after == text
     assert RAISED == parameters_of(new)
     assert verify(new, "arctangent")
+    assert salt_of(ALICE) == salt_of(new), "so that logins that are open stay open"
     assert 0o600 == stat.S_IMODE(loaded.path.stat().st_mode)
     assert [loaded.path] == list(loaded.path.parent.iterdir())
     look(users)
@@ -502,7 +505,7 @@ async def test_many_logins_of_one_user_rehash_once(loaded, monkeypatch):
 
     monkeypatch.setattr(loaded.hasher, "hash", count)
     for _ in range(3):
-        users._rehash_soon(users._content.users["alice"], "arctangent")
+        users._rehash_soon(users._content.users["alice"], ALICE, "arctangent")
     await users.close()
     assert [1] == hashed
     assert users._rehashing == {}
@@ -562,6 +565,20 @@ async def test_a_concurrent_password_change_is_not_undone(loaded):
     assert AUTHENTICATED == await login(users, "alice", "arctangent")
     await users.close()
     assert changed == loaded.path.read_text()
+
+
+async def test_a_new_password_has_another_id_and_a_rehashed_one_the_same(loaded):
+    users = loaded.users(parameters=RAISED)
+    before = await users.password_id("alice", 0.0)
+    await login(users, "alice", "arctangent")
+    await users.close()
+    look(users)
+    assert ALICE not in loaded.path.read_text()
+    assert before == await users.password_id("alice", 0.0)
+    loaded.write(TEXT.replace(ALICE, hash_password("arctangent", CHEAPEST)))
+    look(users)
+    assert await users.password_id("alice", 0.0) not in (before, "")
+    assert "" == await users.password_id("carol", 0.0) == await users.password_id("mallory", 0.0)
 
 
 # For the command line

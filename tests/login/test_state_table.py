@@ -25,7 +25,7 @@ EVENTS = [
     Lockout(b"state1", b"x"),
     UserChanged(b"state1", b"x", Reason.DISABLED),
     CallPlaced(LOGIN, 1, PHONES[0], REF),
-    CallFailed(LOGIN, 1, Reason.DELIVERY_FAILED, bypass=True),
+    CallFailed(LOGIN, 1, Reason.DELIVERY_FAILED, bypass=True, refund=True),
     CallProgress(LOGIN, 1, CallStatus.ANSWERED, LIFETIME),
 ]
 

@@ -65,14 +65,6 @@ def receive(service, datagram, port, send):
     server.receive(datagram, server.client_at("127.0.0.1"), ("127.0.0.1", port), 3, send)
 
 
-async def test_a_signed_packet_at_one_worker_requires_signatures_at_all():
-    harness = LoginHarness()
-    one, other = InProcessClient(harness, require=Require.AUTO), InProcessClient(harness, require=Require.AUTO)
-    assert 1 == len(await other.exchange(request("wrong", signed=False, identifier=1)))
-    assert 1 == len(await one.exchange(request("wrong", identifier=2)))
-    assert [] == await other.exchange(request("wrong", signed=False, identifier=3))
-
-
 async def test_a_signed_packet_needs_no_stored_signing_history():
     class UnavailableStore:
         async def put(self, key, value, ttl):

@@ -16,7 +16,7 @@ from radius_voice.server.request import Request
 
 SECRET = b"a shared secret of the tests"
 AUTHENTICATOR = bytes(range(16))
-CLIENT = Client("gateway", (b"an old secret", SECRET), Require.YES, "staff", 2.5)
+CLIENT = Client("gateway", (b"an old secret", SECRET), Require.YES, "staff", 2.5, ())
 NAME = (radius.USER_NAME, b"alice")
 HIDDEN = encrypt_password("pässword".encode(), SECRET, AUTHENTICATOR)
 PASSWORD = (radius.USER_PASSWORD, HIDDEN)

@@ -139,10 +139,11 @@ class TwilioVoice:
         """Request one call, once. `deadline` is in seconds of the running loop's clock. Details are fixed texts."""
         left = deadline - asyncio.get_running_loop().time()
         if left <= 0:
-            return NotPlaced("not sent: no time left")
+            return NotPlaced("not sent: no time left", sent=False)
         twiml = self._twiml(request.message)
         if len(twiml) > MAX_TWIML:
-            return NotPlaced(f"not sent: message longer than {MAX_TWIML} characters", alarm=True, fix=DEFAULT_FIX)
+            detail = f"not sent: message longer than {MAX_TWIML} characters"
+            return NotPlaced(detail, alarm=True, fix=DEFAULT_FIX, sent=False)
         return await self._create(request, twiml, left)
 
     async def progress(self, calls: Sequence[CallRef]) -> Mapping[CallRef, CallStatus]:
@@ -193,7 +194,7 @@ class TwilioVoice:
                 time_limit=MAX_SPEECH_SECONDS,
             )
         except NotSent as error:
-            return NotPlaced(f"not sent: {error}", outage=True)
+            return NotPlaced(f"not sent: {error}", outage=True, sent=False)
         except SentUnknown as error:
             return Indeterminate(f"sent, then: {error}")
         except TwilioException as error:

@@ -18,7 +18,7 @@ from radius_voice.events import Reason
 from radius_voice.files.reading import read_file, status_of
 from radius_voice.identity.context import IdentityContext
 from radius_voice.identity.decoys import Decoys, unmatched
-from radius_voice.identity.passwords import DEFAULT, Hasher, Parameters, Turn, outdated, parameters_of, verify
+from radius_voice.identity.passwords import DEFAULT, Hasher, Parameters, Turn, outdated, parameters_of, salt_of, verify
 from radius_voice.identity.users_file.edit import decode_users_file, edit
 from radius_voice.identity.users_file.settings import UsersFileSettings
 from radius_voice.identity.users_file.text import UserEntry, UsersFileError, parse, with_hash, with_user
@@ -91,8 +91,13 @@ class UsersFile:
         if entry.user.disabled:
             return Denied(Reason.DISABLED, entry.user.name, password_correct=True)
         if outdated(hashed, self._parameters):
-            self._rehash_soon(entry, password)
-        return Authenticated(entry.user.id, entry.user)
+            self._rehash_soon(entry, hashed, password)
+        return Authenticated(entry.user.id, entry.user, salt_of(hashed))
+
+    async def password_id(self, user_id: str, deadline: float) -> str:  # noqa: ARG002
+        """The salt of the user's hash, which a new password replaces and a rehash keeps; empty without a password."""
+        entry = self._content.users.get(canonical_name(user_id))
+        return salt_of(entry.password) if entry and entry.password else ""
 
     async def find(self, name: str, deadline: float) -> User | None:  # noqa: ARG002
         """The user of that name, disabled or not."""
@@ -189,17 +194,17 @@ class UsersFile:
         costliest = max(counts, key=lambda parameters: parameters.work)
         return _Content(users, Decoys(counts, self._key), costliest, tuple(lines.get(costliest, ())))
 
-    def _rehash_soon(self, entry: UserEntry, password: str) -> None:
+    def _rehash_soon(self, entry: UserEntry, outdated_hash: str, password: str) -> None:
         """Replace the hash in the background, once per user at a time, and only while no verification waits."""
         key = canonical_name(entry.user.id)
         if key not in self._rehashing and self._hasher.idle:
-            task = asyncio.create_task(self._rehash(entry, password))
+            task = asyncio.create_task(self._rehash(entry, outdated_hash, password))
             self._rehashing[key] = task
             task.add_done_callback(lambda _: self._rehashing.pop(key))
 
-    async def _rehash(self, entry: UserEntry, password: str) -> None:
+    async def _rehash(self, entry: UserEntry, outdated_hash: str, password: str) -> None:
         try:
-            hashed = await self._hasher.hash(password, self._parameters)
+            hashed = await self._hasher.hash(password, self._parameters, salt_of(outdated_hash))
             await in_daemon_thread(partial(self._write_hash, entry, hashed))
         except (OSError, ValueError, Argon2Error) as problem:
             self._warn_once(f"{_message(self._path, problem)}\nan outdated password hash stays as it is")
