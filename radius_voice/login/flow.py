@@ -46,7 +46,7 @@ from radius_voice.login.replay import Slot, is_pending, session_of
 from radius_voice.login.sessions import RequestRecorded, Sessions
 from radius_voice.login.state_machine import needs_current_user
 from radius_voice.login.supervisor import Supervisor
-from radius_voice.login.users import current_phones, obstacle
+from radius_voice.login.users import current_phones, reject_reason
 
 REUSE_WARNING_SECONDS = 60.0
 _PHONE_REQUEST = re.compile(r"\s*phone([1-9]?)\s*", re.IGNORECASE)
@@ -117,10 +117,10 @@ class LoginFlow:
             case _:
                 pass
         user = await self._user_of(request, policy, checked)
-        reject_reason = obstacle(policy.rules_of(policy.group_of(user)) if user else policy.rules, user)
-        if user is None or reject_reason is not None:
+        rejection = reject_reason(policy.rules_of(policy.group_of(user)) if user else policy.rules, user)
+        if user is None or rejection is not None:
             await self._first_factor.record_rejected(checked)
-            return decisions.rejected(reject_reason or Reason.UNKNOWN_USER, user.name if user else "")
+            return decisions.rejected(rejection or Reason.UNKNOWN_USER, user.name if user else "")
         return await self._open_or_join(request, policy, user, checked, trace)
 
     async def _user_of(self, request: AuthRequest, policy: Policy, checked: Checked) -> User | None:

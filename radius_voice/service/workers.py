@@ -244,7 +244,7 @@ def _exit_status(code: int) -> str:
 
 
 def _empty_folder(path: Path) -> Path:
-    """A new folder at `path`, for this service only, in place of one that a killed service left."""
+    """A new folder at `path`, for this service only; replaces one that a killed service left."""
     with suppress(FileNotFoundError):
         shutil.rmtree(path)
     path.mkdir(mode=0o700)
