@@ -12,6 +12,7 @@ from radius_voice import control, service
 from radius_voice.control import ControlServer, ControlSocket
 from radius_voice.http.admin import Admin
 from radius_voice.identity.passwords import CHEAPEST, hash_password
+from radius_voice.login.codes import Keys
 from radius_voice.login.model import Unavailable, User
 from radius_voice.observe.audit import AuditLog
 from radius_voice.service import CannotStart, Worker, start
@@ -201,7 +202,7 @@ async def test_readiness_names_a_store_that_cannot_be_written(write, monkeypatch
 def test_reply_attributes_are_encoded_when_the_configuration_is_loaded(write):
     path = write(CONFIGURATION.replace("PORT", "0") + REPLY)
     shared: Any = SimpleNamespace(
-        keys=None, store=None, hasher=None, observer=None, clock=None, warn=None, key=b"k" * 32
+        keys=Keys(b"k" * 32), store=None, hasher=None, observer=None, clock=None, warn=None, key=b"k" * 32
     )
     policy = build(load(path).settings, shared).flow._dependencies.policies["default"]
     hour = (27, (3600).to_bytes(4))

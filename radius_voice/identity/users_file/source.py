@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from hashlib import blake2b
 from pathlib import Path
 
 from argon2.exceptions import Argon2Error
@@ -71,6 +72,8 @@ class UsersFile:
         self._reading = threading.Lock()
         self._signature: Signature = ()
         self._invalid = ""
+        self._digest = b""
+        self._changes = -1  # the first reading is no change
         self._problem: SourceProblem | None = None
         self._content: _Content
         self.refresh()
@@ -131,6 +134,11 @@ class UsersFile:
         """Why the file as it is now is not in effect; None when it is."""
         return self._problem
 
+    @property
+    def changes(self) -> int:
+        """How often the file was read with other content than before."""
+        return self._changes
+
     def costliest(self) -> tuple[Parameters, tuple[int, ...]]:
         """The parameters of the costliest hash, and the lines of all hashes that have them.
 
@@ -176,12 +184,19 @@ class UsersFile:
         if signature != self._signature:
             invalid = ""
             try:
-                self._content = self._parsed(text_of(*read_file(self._path), self._path))
+                self._read()
             except UsersFileError as problem:
                 invalid = str(problem)
             self._signature, self._invalid = signature, invalid
         if self._invalid:
             raise UsersFileError(self._invalid)
+
+    def _read(self) -> None:
+        octets, status = read_file(self._path)
+        text, digest = text_of(octets, status, self._path), blake2b(octets).digest()
+        if digest != self._digest:
+            self._content, self._digest = self._parsed(text), digest
+            self._changes += 1
 
     def _parsed(self, text: str) -> _Content:
         users = parse(text, str(self._path))
