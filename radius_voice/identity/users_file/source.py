@@ -20,6 +20,7 @@ from radius_voice.files import read_file, status_of
 from radius_voice.identity.context import IdentityContext
 from radius_voice.identity.decoys import Decoys, unmatched
 from radius_voice.identity.passwords import DEFAULT, Hasher, Parameters, Turn, outdated, parameters_of, salt_of, verify
+from radius_voice.identity.users_file.copies import LastUsable
 from radius_voice.identity.users_file.edit import edit, text_of
 from radius_voice.identity.users_file.settings import UsersFileSettings
 from radius_voice.identity.users_file.text import UserEntry, UsersFileError, parse, with_hash, with_user
@@ -44,7 +45,10 @@ class _Content:
 
 def create(name: str, settings: UsersFileSettings, context: IdentityContext) -> UsersFile:  # noqa: ARG001 - a file has no name
     """The source that `settings` describe. Raises UsersFileError or OSError when the file cannot be used."""
-    return UsersFile(settings.path, context.hasher, context.warn, key=context.key)
+    copy = LastUsable(context.copies, settings.path) if context.copies is not None else None
+    return UsersFile(
+        settings.path, context.hasher, context.warn, key=context.key, copy=copy, from_copy=context.at_start
+    )
 
 
 class UsersFile:
@@ -52,7 +56,8 @@ class UsersFile:
 
     `refresh` reads the file again; if it has become unusable, `problem` says why and the users read before
     stay in effect. A hash of less work than `parameters` is replaced after its owner's next login; `warn` gets
-    a text when that fails. `key` picks what a name without a hash costs (see Decoys); None makes one.
+    a text when that fails. `key` picks what a name without a hash costs (see Decoys); None makes one. `copy` gets the
+    usable content; with `from_copy`, its content is used at first if the file cannot be used.
     """
 
     def __init__(
@@ -62,6 +67,9 @@ class UsersFile:
         warn: Callable[[str], None] = lambda _: None,
         parameters: Parameters = DEFAULT,
         key: bytes | None = None,
+        copy: LastUsable | None = None,
+        *,
+        from_copy: bool = False,
     ) -> None:
         self._path = path
         self._hasher = hasher
@@ -76,7 +84,8 @@ class UsersFile:
         self._changes = -1  # the first reading is no change
         self._problem: SourceProblem | None = None
         self._content: _Content
-        self.refresh()
+        self._copy = copy
+        self._read_first(copy if from_copy else None)
         self._rehashing: dict[str, asyncio.Task[None]] = {}
 
     async def verify(self, verification: Verification, deadline: float) -> Authenticated | Denied:
@@ -178,6 +187,15 @@ class UsersFile:
         if self._rehashing:
             await asyncio.wait(self._rehashing.values(), timeout=FILE_SECONDS)
 
+    def _read_first(self, copy: LastUsable | None) -> None:
+        try:
+            self.refresh()
+        except (OSError, UsersFileError):
+            octets = copy.read() if copy is not None else None
+            if octets is None:
+                raise
+            self._use(octets, octets.decode())
+
     def _read_if_changed(self) -> None:
         # Taken before reading: a change during the reading is noticed the next time.
         signature = _signature(status_of(self._path))
@@ -193,7 +211,12 @@ class UsersFile:
 
     def _read(self) -> None:
         octets, status = read_file(self._path)
-        text, digest = text_of(octets, status, self._path), blake2b(octets).digest()
+        self._use(octets, text_of(octets, status, self._path))
+        if self._copy is not None:
+            self._copy.write(octets)
+
+    def _use(self, octets: bytes, text: str) -> None:
+        digest = blake2b(octets).digest()
         if digest != self._digest:
             self._content, self._digest = self._parsed(text), digest
             self._changes += 1
