@@ -17,6 +17,10 @@ from radius_voice.login.model import (
     CallStatus,
     CodeMessage,
     DeliveryRequest,
+    DeliveryResult,
+    Indeterminate,
+    NumberRejected,
+    Placed,
     Session,
     Unavailable,
 )
@@ -29,7 +33,7 @@ from radius_voice.login.users import current_phones
 
 
 class PendingCall(Struct, frozen=True):
-    """A session whose present call is to be placed, after ending `hang_up`. `code` exists nowhere else."""
+    """A session whose present call is to be placed, after `hang_up` is ended. `code` is stored nowhere else."""
 
     session: Session
     code: str
@@ -49,12 +53,14 @@ class Calls:
         self._dependencies = dependencies
         self._supervisor = supervisor
         self._sessions = sessions
-        self.follower = CallFollower(dependencies.live, self.on_call_event, dependencies.observer, dependencies.now)
+        self.follower = CallFollower(
+            dependencies.call_controls, self.on_call_event, dependencies.observer, dependencies.now
+        )
 
     async def on_call_event(self, ref: CallRef, status: CallStatus) -> None:
-        """Apply a status that a provider reported to the session of the call, whichever process or node placed it.
+        """Apply a status that a provider reported to the session of the call; any process or node may have placed it.
 
-        It is lost if the store is unavailable: then the session ends at its timeout.
+        The status is lost if the store is unavailable; then the session ends at its timeout.
         """
         try:
             session = await self._dependencies.store.session_of_call(ref)
@@ -80,7 +86,7 @@ class Calls:
         return transition
 
     def end(self, session: Session, ref: CallRef) -> None:
-        """Hang up the call of a session that has ended; only then its user may be called again."""
+        """Hang up the call of a session that has ended; its user is called again only after that."""
         self._supervisor.run(self._end(session, ref))
 
     async def _place(self, call: PendingCall, opened: Transition) -> Transition:
@@ -150,28 +156,16 @@ class Calls:
         return await self._dependencies.store.apply_limits(self._dependencies.limits.for_phone(phone)) is None
 
     def _reporter(self, session: Session, arrived: float) -> Report:
-        def report(
-            provider: str, phone: Phone, result: CallResult, reference: str, detail: str, alarm: bool, fix: str
-        ) -> None:
-            self._dependencies.observer(
-                PlacementRecord(
-                    self._dependencies.now(),
-                    self._dependencies.clock() - arrived,
-                    session.id,
-                    provider,
-                    phone.masked,
-                    result,
-                    reference,
-                    detail,
-                    alarm,
-                    fix,
-                )
-            )
+        dependencies = self._dependencies
+
+        def report(provider: str, phone: Phone, answer: DeliveryResult) -> None:
+            at, seconds = dependencies.now(), dependencies.clock() - arrived
+            dependencies.observer(_placement_record(at, seconds, session.id, provider, phone, answer))
 
         return report
 
     async def _hang_up(self, ref: CallRef) -> bool:
-        """End a call; False if it is not known whether it ended."""
+        """End a call; returns False if it is not known whether it ended."""
         try:
             await self.follower.hang_up(ref)
         except Unavailable as problem:
@@ -190,3 +184,18 @@ class Calls:
     async def _apply(self, session: Session, event: CallEvent) -> Transition:
         _, transition = await self._sessions.apply(session.key, event, known=session)
         return transition
+
+
+def _placement_record(
+    at: float, seconds: float, session_id: str, provider: str, phone: Phone, answer: DeliveryResult
+) -> PlacementRecord:
+    match answer:
+        case Placed(reference):
+            result, detail, alarm, fix = CallResult.PLACED, "", False, ""
+        case Indeterminate(detail):
+            result, reference, alarm, fix = CallResult.INDETERMINATE, "", False, ""
+        case NumberRejected(detail, alarm, fix):
+            result, reference = CallResult.NUMBER_REJECTED, ""
+        case _:
+            result, reference, detail, alarm, fix = CallResult.NOT_PLACED, "", answer.detail, answer.alarm, answer.fix
+    return PlacementRecord(at, seconds, session_id, provider, phone.masked, result, reference, detail, alarm, fix)

@@ -1,9 +1,9 @@
 """The first factor of an initial request, behind the limits on wrong passwords.
 
-A failure is charged before the password is verified and refunded if it was right, so that simultaneous guesses are
-limited like successive ones. The same request is charged once and verified once at a time, whichever port it comes
-from. A verification that has begun ends in its own time: it stays charged until its result is known, also when the
-gateway no longer waits.
+A failure is charged before the password is verified and refunded if the password is right, so that simultaneous guesses
+are limited like successive ones. Copies of a request, from whatever port, are charged once and share one verification.
+A verification that has started runs to its end: the charge stays until its result is known, also after the gateway's
+deadline.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from radius_voice.login.model import (
 )
 from radius_voice.login.policy import Policy
 from radius_voice.login.ports import FirstFactor, Store
-from radius_voice.login.rate_limits import Limits, acting
+from radius_voice.login.rate_limits import Limits, with_action
 from radius_voice.login.replay import Slot, is_charged, is_refunded
 
 
@@ -57,7 +57,7 @@ class Charge:
 class Checked(Struct, frozen=True):
     """The result of a first factor, and the slot in which its request is recorded.
 
-    A right password leaves the charge to be refunded together with what follows. `returning`: the user has logged in
+    After a right password, the next write to the store applies `refund`. `returning`: the user has logged in
     from this Calling-Station-Id within a day. `reused`: another request had the same Request Authenticator.
     """
 
@@ -96,8 +96,8 @@ class Checked(Struct, frozen=True):
 
 
 @dataclass(slots=True)
-class _Waiting:
-    """A check in progress, and how many copies of its request wait for it. Without any it applies its refund itself."""
+class _PendingCheck:
+    """A check in progress, and how many copies of its request wait. If none does, the check applies its refund."""
 
     check: asyncio.Task[Checked]
     requests: int = 0
@@ -121,24 +121,24 @@ class FirstFactorChecks:
         self._supervise = supervise
         self._now = now
         self._clock = clock
-        self._waiting: dict[bytes, _Waiting] = {}
+        self._pending: dict[bytes, _PendingCheck] = {}
 
     async def check(self, request: AuthRequest, policy: Policy) -> Checked:
         """The result for this request; raises Unavailable when it is not known while the gateway waits."""
         slot = self._keys.slot(request.client, request.authenticator, request.encrypted_credentials)
         if policy.first_factor is None:
             return Checked(slot, VerifiedByGateway(), Charge())
-        waiting = self._waiting.get(slot.fingerprint)
-        if waiting is None:
+        pending = self._pending.get(slot.fingerprint)
+        if pending is None:
             check = self._checked(request, policy, policy.first_factor, slot)
-            waiting = self._waiting[slot.fingerprint] = _Waiting(self._supervise(check))
-            waiting.check.add_done_callback(lambda _: self._waiting.pop(slot.fingerprint))
-        waiting.requests += 1
-        await asyncio.wait({waiting.check}, timeout=max(0.0, request.deadline - self._clock()))
-        waiting.requests -= 1
-        if not waiting.check.done():
-            raise Unavailable("password verification", "not done before the response is due")
-        checked = waiting.check.result()
+            pending = self._pending[slot.fingerprint] = _PendingCheck(self._supervise(check))
+            pending.check.add_done_callback(lambda _: self._pending.pop(slot.fingerprint))
+        pending.requests += 1
+        await asyncio.wait({pending.check}, timeout=max(0.0, request.deadline - self._clock()))
+        pending.requests -= 1
+        if not pending.check.done():
+            raise Unavailable("password verification", "not finished before the response is due")
+        checked = pending.check.result()
         if isinstance(checked.result, Unavailable):
             raise checked.result
         return checked
@@ -169,7 +169,7 @@ class FirstFactorChecks:
     async def _checked(self, request: AuthRequest, policy: Policy, first_factor: FirstFactor, slot: Slot) -> Checked:
         try:
             checked = await self._charged_and_verified(request, policy, first_factor, slot)
-            if not self._waiting[slot.fingerprint].requests:
+            if not self._pending[slot.fingerprint].requests:
                 await self.refund(checked)
         except Unavailable as problem:
             return Checked(slot, problem, Charge())
@@ -181,18 +181,18 @@ class FirstFactorChecks:
         name = self._keys.name_subject(policy.first_factor_name, request.user_name)
         last_login = await self._last_login(name, request.calling_station_id)
         returning = last_login is not None
-        own, shared = self._costs(request, name, returning)
-        charged = await self._store.apply_limits((*acting(LimitAction.CHECK, shared), *own), slot.charged())
+        own, shared = self._charges(request, name, returning)
+        charged = await self._store.apply_limits((*with_action(LimitAction.CHECK, shared), *own), slot.charged())
         reused = isinstance(charged, AlreadyRecorded) and not slot.holds(charged.value)
         if reused:
             slot = slot.alternative
-            charged = await self._store.apply_limits((*acting(LimitAction.CHECK, shared), *own), slot.charged())
+            charged = await self._store.apply_limits((*with_action(LimitAction.CHECK, shared), *own), slot.charged())
         if isinstance(charged, Limited):
             await self._store.apply_limits((), slot.unless_charged.rejected(verified=False))
             return Checked(slot, charged, Charge(), reused=reused)
         if isinstance(charged, AlreadyRecorded) and not is_charged(charged.value):
             return Checked(slot, charged, Charge(), reused=reused)
-        refund = acting(LimitAction.REFUND, own)
+        refund = with_action(LimitAction.REFUND, own)
         queue = request.calling_station_id or f"client {request.client}"
         verification = Verification(request.user_name, request.credentials, queue, returning)
         try:
@@ -241,12 +241,12 @@ class FirstFactorChecks:
         stored = await self._store.get(stations_key(name)) or b""
         return calling_stations.last_login(stored, self._keys.calling_station(name, calling_station_id), self._now())
 
-    def _costs(
+    def _charges(
         self, request: AuthRequest, name: str, returning: bool
     ) -> tuple[tuple[LimitOperation, ...], tuple[LimitOperation, ...]]:
-        """What a wrong password costs the user and station, and all that share the gateway.
+        """The operations for a wrong password: on the limits of user and station, and on those of all users.
 
-        A returning user has a separate allowance, which requests from another Calling-Station-Id cannot use up.
+        A returning user has a separate allowance, which requests from another Calling-Station-Id cannot exhaust.
         """
         station = request.calling_station_id
         if returning:
@@ -256,7 +256,7 @@ class FirstFactorChecks:
 
 
 def stations_key(name: str) -> bytes:
-    """Where the store keeps the Calling-Station-Ids of the user with that `Keys.name_subject`."""
+    """The key of the stored Calling-Station-Ids of the user with that `Keys.name_subject`."""
     return b"stations\0" + name.encode()
 
 

@@ -1,9 +1,9 @@
 """The login, from top to bottom.
 
 An initial request goes to `begin`, one that carries State to `respond`, the status of a call to `on_call_event`. Each
-loads the session, runs `state_machine.step` and stores the new session, unless another process was faster (`sessions`).
-The session with its code is stored before a provider is asked to call. So a crash in between leaves a session that
-expires, and never a ringing phone whose code cannot be verified.
+loads the session, runs `state_machine.step` and stores the new session by compare-and-swap (`sessions`).
+The session with its code is stored before the call is placed. So a crash in between leaves a session that expires, and
+never a ringing phone whose code cannot be verified.
 """
 
 from __future__ import annotations
@@ -117,14 +117,14 @@ class LoginFlow:
             case _:
                 pass
         user = await self._user_of(request, policy, checked)
-        refused = obstacle(policy.rules_of(policy.group_of(user)) if user else policy.rules, user)
-        if user is None or refused is not None:
+        reject_reason = obstacle(policy.rules_of(policy.group_of(user)) if user else policy.rules, user)
+        if user is None or reject_reason is not None:
             await self._first_factor.record_rejected(checked)
-            return decisions.rejected(refused or Reason.UNKNOWN_USER, user.name if user else "")
+            return decisions.rejected(reject_reason or Reason.UNKNOWN_USER, user.name if user else "")
         return await self._open_or_join(request, policy, user, checked, trace)
 
     async def _user_of(self, request: AuthRequest, policy: Policy, checked: Checked) -> User | None:
-        """The user: from the first factor if it is the directory too, so that the name is not looked up again."""
+        """The user, from the first factor if it is also the directory, so that the name is not looked up again."""
         known = checked.result.user if isinstance(checked.result, Authenticated) else None
         if known is not None and policy.first_factor_name == policy.directory_name:
             return known
@@ -190,7 +190,7 @@ class LoginFlow:
         return session, transition
 
     async def _join_recorded(self, request: AuthRequest, slot: Slot, value: bytes, trace: Trace) -> Decision:
-        """A request that had its effect before: it may join its own session, as long as that is open."""
+        """A request that had its effect before may only join its own session, while that is open."""
         dependencies, keys, recorded = self._dependencies, self._dependencies.keys, session_of(value)
         if recorded is None:
             return decisions.rejected(Reason.REPLAY)
@@ -298,7 +298,7 @@ class LoginFlow:
         request: AuthRequest,
         trace: Trace,
     ) -> Transition:
-        """Place the call or end the call that the transition asks for."""
+        """Place or end a call, if the transition requires it."""
         if transition.places_call:
             call = PendingCall(session, code, policy, policy.rules_of(session.group), request, transition.hang_up)
             return await self._calls.place(call, transition, trace)

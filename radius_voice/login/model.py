@@ -5,7 +5,6 @@ Times in sessions are wall-clock seconds; hashes are keyed with `server.key` (se
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import Enum, StrEnum
 from typing import TypeAlias
 
@@ -15,13 +14,13 @@ from radius_voice.events import Outcome, Reason
 from radius_voice.login.phone import Phone
 
 CLOCK_STEP_SECONDS = 600.0
-"""A time further ahead than this, in seconds, was stored before the clock was set back; it counts as past."""
+"""A stored time further ahead than this, in seconds, was stored before the clock was set back, and counts as past."""
 
 ReplyAttribute: TypeAlias = tuple[int, bytes]
 """An encoded attribute of a response: its type and its value."""
 
 SessionKey: TypeAlias = bytes
-"""Names a session: a keyed hash of client entry and user. It leads every State issued for the session."""
+"""Identifies a session: a keyed hash of client entry and user. Every State of the session holds it."""
 
 
 class PapPassword(Struct, frozen=True):
@@ -34,11 +33,11 @@ class PapPassword(Struct, frozen=True):
 
 
 Credentials: TypeAlias = PapPassword
-"""What a request proves its user with. A further authentication method adds its own type."""
+"""The credentials of a request. Each authentication method adds a type."""
 
 
 class User(Struct, frozen=True):
-    """A user as the directory knows them. `id` is stable and never the name as typed."""
+    """A user in the directory. `id` is stable and never the name as typed."""
 
     id: str
     name: str
@@ -61,7 +60,7 @@ class Verification(Struct, frozen=True):
 
 
 class Authenticated(Struct, frozen=True):
-    """The credentials are right. `user_id` is the user's id in the identity source.
+    """The credentials are correct. `user_id` is the user's id in the identity source.
 
     `user` is the user, if the source is a directory too, so that the name need not be looked up again. `password_id`
     changes when the user's password is changed; it is empty if the source cannot tell.
@@ -78,7 +77,7 @@ class Authenticated(Struct, frozen=True):
 class Denied(Struct, frozen=True):
     """The first factor rejects the request. `user` is the name in the directory, empty if no user has the name.
 
-    `password_correct`: something else than the password forbids the login, so no failure is charged.
+    `password_correct`: the login is denied for another reason than the password, so no failure is charged.
     """
 
     reason: Reason
@@ -154,7 +153,7 @@ class CallStatus(StrEnum):
 
 
 class Placed(Struct, frozen=True):
-    """The provider accepted the request. `live` is False where no call follows."""
+    """The provider accepted the request. `live` is False if it places no call."""
 
     reference: str
     live: bool = True
@@ -189,31 +188,8 @@ class Indeterminate(Struct, frozen=True):
     detail: str
 
 
-class SourceProblem(Struct, frozen=True):
-    """Why an identity source keeps the users read before. `summary` names no user; `detail` has every error."""
-
-    summary: str
-    detail: str
-
-
-class VerificationCost(Struct, frozen=True):
-    """A password verification of an identity source, to be timed.
-
-    `parameters` determine its cost, for messages; `work` grows with the cost. `run` verifies a password, blocks for
-    that long, and raises ValueError if it fails. `fix` is what to do if it takes too long.
-    """
-
-    parameters: str
-    work: float
-    run: Callable[[], object]
-    fix: str
-
-
-class AccountCheck(Struct, frozen=True):
-    """The result of one check of a provider's account. The text holds no secret and no complete number."""
-
-    ok: bool
-    text: str
+DeliveryResult: TypeAlias = Placed | NumberRejected | NotPlaced | Indeterminate
+"""A provider's answer to a `DeliveryRequest`."""
 
 
 class Method(StrEnum):
@@ -247,7 +223,7 @@ class Result(Struct, frozen=True, gc=False):
 
 
 class IssuedState(Struct, frozen=True, gc=False):
-    """A State that was given to the gateway: its keyed hash and, once used, with which response and which result."""
+    """A State sent to the gateway: its keyed hash and, once used, the keyed hash of the response and its result."""
 
     state: bytes
     answer: bytes = b""
@@ -327,7 +303,7 @@ class Session(Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class Decision(Struct, frozen=True):
-    """The response to the gateway and what the audit record says of it. `login_seconds` is set on an Accept.
+    """The response to the gateway, and fields of the audit record. `login_seconds` is set on an Accept.
 
     `user` is the user's name in the directory, empty if no user has the name that was typed; `session` the session's
     id. `new_station` is True on an Accept from a Calling-Station-Id that is not known for this user, or was last

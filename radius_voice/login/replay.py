@@ -1,7 +1,7 @@
 """Records of initial requests: a recorded request never has a second effect. Pure; stores keep records for a day.
 
 A request is recorded in the same transaction as its first effect: a failure charged, a session opened, joined or
-redial, or a rejection. One that gets no response has no effect, so its retransmission is processed.
+redialled, or a rejection. One that gets no response has no effect, so its retransmission is processed.
 
 Several nodes may verify copies of one request at the same time. Its record says whether a failure is charged for it,
 and limits change only together with the record, so that it is charged at most once, whatever the order:
@@ -29,10 +29,10 @@ _CHARGED, _REFUNDED, _REJECTED, _SESSION = b"c", b"f", b"r", b"s"
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """Where one request is recorded.
+    """The key under which one request is recorded, and the start of the record's value.
 
     `key` is a keyed hash of client entry and Request Authenticator. `fingerprint` also covers User-Name and encrypted
-    User-Password: together they say which request it was, and nothing that a reader of the store could use. A result
+    User-Password. Together they identify the request, and reveal nothing else to a reader of the store. A result
     replaces the record of a charge, or if `is_refunded`, that of a refund.
     """
 
@@ -63,11 +63,11 @@ class Slot:
         return ReplayRecord(self.key, self.fingerprint + _CHARGED, replaces=self.fingerprint + _REFUNDED)
 
     def refunded(self) -> ReplayRecord:
-        """The charge was refunded because the request gets no response: the request is as good as new."""
+        """The charge was refunded because the request gets no response: the request counts as new again."""
         return ReplayRecord(self.key, self.fingerprint + _REFUNDED, replaces=self.fingerprint + _CHARGED)
 
     def rejected(self, *, verified: bool) -> ReplayRecord:
-        """This request was rejected; `verified`: after its first factor had held."""
+        """This request was rejected; `verified`: after its first factor was right."""
         return ReplayRecord(self.key, self.fingerprint + _REJECTED, replaces=self._before, verified=verified)
 
     def session(self, session: Session) -> ReplayRecord:

@@ -15,7 +15,8 @@ from radius_voice.identity.users_file.copies import LastUsable
 from radius_voice.identity.users_file.edit import create
 from radius_voice.identity.users_file.source import UsersFile
 from radius_voice.identity.users_file.text import UsersFileError
-from radius_voice.login.model import Authenticated, Denied, PapPassword, SourceProblem, User, Verification
+from radius_voice.login.adapter_reports import SourceProblem
+from radius_voice.login.model import Authenticated, Denied, PapPassword, User, Verification
 from radius_voice.login.phone import Phone
 from tests.support.polling import wait_until
 
@@ -222,7 +223,7 @@ async def test_users_are_found_by_any_spelling_and_have_the_files_data(loaded):
     assert User("alice", "alice", (Phone("+14155550123"),)) == await users.find(" Alice", 0)
     assert User("bob", "bob", disabled=True) == await users.find("bob", 0)
     assert await users.find("mallory", 0) is None
-    assert ["alice", "bob", "carol"] == [user.id for user in users.everyone()]
+    assert ["alice", "bob", "carol"] == [user.id for user in users.all_users()]
 
 
 # Reading again
@@ -596,15 +597,15 @@ def test_a_replacement_starts_with_the_last_usable_users_although_the_file_is_in
     loaded.write("erin: 1\n")
     look(first)
     second = replacement(loaded)
-    assert ["dave"] == [user.name for user in second.everyone()]
+    assert ["dave"] == [user.name for user in second.all_users()]
     assert problem_of(second) == problem_of(first) is not None
     with pytest.raises(UsersFileError):
         replacement(loaded, from_copy=False)
     loaded.path.unlink()
-    assert ["dave"] == [user.name for user in replacement(loaded).everyone()]
+    assert ["dave"] == [user.name for user in replacement(loaded).all_users()]
     loaded.write("erin: {}\n")
     look(second)
-    assert (["erin"], None) == ([user.name for user in second.everyone()], problem_of(second))
+    assert (["erin"], None) == ([user.name for user in second.all_users()], problem_of(second))
 
 
 def test_an_outdated_copy_is_not_kept(loaded, monkeypatch):
@@ -641,7 +642,7 @@ def test_two_concurrent_writers_lose_no_user(loaded):
     for thread in threads:
         thread.join()
     expected = {f"user-{index}-{number}" for index in range(4) for number in range(5)}
-    assert expected == {user.id for user in loaded.users().everyone()}
+    assert expected == {user.id for user in loaded.users().all_users()}
 
 
 async def test_a_saved_user_can_log_in_at_once(loaded):
@@ -655,6 +656,6 @@ def test_a_created_file_is_accessible_only_to_its_owner_and_never_replaces_one(t
     path = tmp_path / "users.yaml"
     create(path)
     assert 0o600 == stat.S_IMODE(path.stat().st_mode)
-    assert UsersFile(path, Hasher()).everyone() == ()
+    assert UsersFile(path, Hasher()).all_users() == ()
     with pytest.raises(FileExistsError):
         create(path)

@@ -174,7 +174,7 @@ class LoginHarness:
                 limits=self.limits,
                 policies={"default": self._policy},
                 voice=voice,
-                live=voice,
+                call_controls=voice,
                 friendly_name="ACME VPN",
                 observer=self.records.append,
                 now=self.clock,

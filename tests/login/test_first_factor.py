@@ -10,7 +10,7 @@ from radius_voice.events import Outcome, Reason, ServiceRecord, Trace
 from radius_voice.login.first_factor import password_subjects
 from radius_voice.login.model import Denied, LimitAction, Unavailable, User
 from radius_voice.login.phone import Phone
-from radius_voice.login.rate_limits import Limits, acting, left_of
+from radius_voice.login.rate_limits import Limits, remaining, with_action
 from tests.login.harness import ACCEPTED, ALICE, FakeDirectory, LoginHarness, limit, result_of
 
 LIMITED = (Outcome.REJECT, Reason.WRONG_PASSWORD_LIMIT)
@@ -220,7 +220,7 @@ class Node:
         """How many failures are charged to the user."""
         (operation,) = limits().for_password(self._name, "")
         tat = (await self.harness.store.arrival_times([operation]))[operation]
-        return 3 - left_of(tat, operation.limit, self.harness.clock.now)
+        return 3 - remaining(tat, operation.limit, self.harness.clock.now)
 
     @property
     def _name(self):
@@ -360,6 +360,6 @@ async def test_unlocking_clears_the_counts_of_a_name_and_of_each_known_station(h
     await guess(harness, 3, calling_station_id=ELSEWHERE)
     subjects = await password_subjects(harness.flow._dependencies.keys, harness.store, "people", "ALICE")
     assert 2 == len(subjects)
-    await harness.store.apply_limits(acting(LimitAction.RESET, harness.limits.about({}, subjects)))
+    await harness.store.apply_limits(with_action(LimitAction.RESET, harness.limits.about({}, subjects)))
     assert [WRONG] == await guess(harness, 1, calling_station_id=ELSEWHERE)
     assert CALLED == result_of(await harness.begin(calling_station_id=HOME))

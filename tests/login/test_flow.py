@@ -443,7 +443,7 @@ async def test_a_redial_never_uses_the_bypass_if_its_session_had_another_failure
 
 async def test_a_call_of_a_provider_that_is_not_configured_any_longer_is_not_replaced(harness):
     challenge = await harness.begin()
-    harness.flow.follower._live = {}
+    harness.flow.follower._call_controls = {}
     again = await harness.answer("phone", challenge)
     assert (Outcome.CHALLENGE, Reason.CALL_INDETERMINATE) == result_of(again)
     assert 1 == len(harness.provider.requests)
@@ -491,7 +491,7 @@ async def test_a_call_that_never_ends_is_not_followed_forever(harness):
 
 
 async def test_calls_of_an_unavailable_provider_are_not_followed(harness):
-    harness.flow.follower._live = {}
+    harness.flow.follower._call_controls = {}
     challenge = await harness.begin()
     assert 0 == len(harness.flow.follower)
     assert ACCEPTED == result_of(await harness.answer(harness.provider.codes[0], challenge))

@@ -10,7 +10,7 @@ import pytest
 from radius_voice.events import DiscardRecord, Reason, RequestRecord, ResendRecord, ServiceRecord
 from radius_voice.login.codes import Keys
 from radius_voice.radius import packet as radius
-from radius_voice.radius.password import hide
+from radius_voice.radius.password import encrypt_password
 from radius_voice.server.clients import Client, Clients, Require
 from radius_voice.server.generation import Generation, Rules
 from radius_voice.server.server import Server
@@ -58,7 +58,7 @@ class InProcessClient:
 
 def request(password, *attributes, identifier=1, signed=True):
     authenticator = secrets.token_bytes(16)
-    hidden = (radius.USER_PASSWORD, hide(password.encode(), SECRET, authenticator))
+    hidden = (radius.USER_PASSWORD, encrypt_password(password.encode(), SECRET, authenticator))
     everything = [(radius.USER_NAME, b"alice"), hidden, *attributes]
     octets = radius.encode_request(radius.ACCESS_REQUEST, identifier, authenticator, everything, SECRET)
     return octets if signed else unsigned(octets)
@@ -163,7 +163,7 @@ async def test_an_internal_error_gives_no_response_hides_the_input_and_allows_a_
     assert "right" not in repr(direct.records)
     (line,) = [record for record in direct.records if isinstance(record, ServiceRecord)]
     assert line.detail.startswith("internal error: KeyError in broken:")
-    assert 0 == direct.server.in_flight
+    assert 0 == direct.server.in_progress
     harness.directory.verify = verify
     assert [radius.ACCESS_CHALLENGE] == [reply.code for reply in await direct.exchange(first)]
 

@@ -108,7 +108,7 @@ def test_readiness_asks_every_worker(workers):
     os.kill(stopped, signal.SIGSTOP)
     status, text = http_get(f"{workers.admin}/readyz")
     os.kill(stopped, signal.SIGCONT)
-    assert (503, True) == (status, "does not answer" in text)
+    assert (503, True) == (status, "does not respond" in text)
 
 
 def test_every_worker_reads_the_configuration_again(workers, users):

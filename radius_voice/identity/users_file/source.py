@@ -16,15 +16,16 @@ from argon2.exceptions import Argon2Error
 
 from radius_voice.bounded import FILE_SECONDS, in_daemon_thread
 from radius_voice.events import Reason
-from radius_voice.files import read_file, status_of
+from radius_voice.files.reading import read_file, status_of
 from radius_voice.identity.context import IdentityContext
 from radius_voice.identity.decoys import Decoys, unmatched
 from radius_voice.identity.passwords import DEFAULT, Hasher, Parameters, Turn, outdated, parameters_of, salt_of, verify
 from radius_voice.identity.users_file.copies import LastUsable
-from radius_voice.identity.users_file.edit import edit, text_of
+from radius_voice.identity.users_file.edit import decode_users_file, edit
 from radius_voice.identity.users_file.settings import UsersFileSettings
 from radius_voice.identity.users_file.text import UserEntry, UsersFileError, parse, with_hash, with_user
-from radius_voice.login.model import Authenticated, Denied, SourceProblem, User, Verification, VerificationCost
+from radius_voice.login.adapter_reports import SourceProblem, VerificationCost
+from radius_voice.login.model import Authenticated, Denied, User, Verification
 from radius_voice.login.names import canonical_name
 
 KEY_OCTETS = 32
@@ -35,7 +36,7 @@ Signature = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class _Content:
-    """The users by canonical name, the hashes verified for names without one, and the most expensive hashes."""
+    """The users by canonical name, the decoys, and the parameters and lines of the costliest hashes."""
 
     users: Mapping[str, UserEntry]
     decoys: Decoys = field(repr=False)
@@ -55,9 +56,9 @@ class UsersFile:
     """Implements `IdentitySource` with one file. Raises UsersFileError or OSError when it cannot be used.
 
     `refresh` reads the file again; if it has become unusable, `problem` says why and the users read before
-    stay in effect. A hash of less work than `parameters` is replaced after its owner's next login; `warn` gets
-    a text when that fails. `key` picks what a name without a hash costs (see Decoys); None makes one. `copy` gets the
-    usable content; with `from_copy`, its content is used at first if the file cannot be used.
+    stay in effect. A hash of less work than `parameters` is replaced after its user's next login; `warn` gets
+    a text when that fails. `key` selects the cost for names without a hash (see Decoys); None creates a random key.
+    `copy` gets the usable content; with `from_copy`, its content is used at first if the file cannot be used.
     """
 
     def __init__(
@@ -89,7 +90,7 @@ class UsersFile:
         self._rehashing: dict[str, asyncio.Task[None]] = {}
 
     async def verify(self, verification: Verification, deadline: float) -> Authenticated | Denied:
-        """Verify a password. Each result costs one verification, so that its time does not reveal who exists."""
+        """Verify a password. Each result costs one verification, so that timing does not reveal which users exist."""
         content, name, password = self._content, canonical_name(verification.user_name), verification.credentials.text
         entry = content.users.get(name)
         hashed = entry.password if entry else None
@@ -120,7 +121,7 @@ class UsersFile:
         found = await self.find(user_id, deadline)
         return found if found is not None and found.id == user_id else None
 
-    def everyone(self) -> tuple[User, ...]:
+    def all_users(self) -> tuple[User, ...]:
         """All users as last read, in the file's order."""
         return tuple(entry.user for entry in self._content.users.values())
 
@@ -140,7 +141,7 @@ class UsersFile:
 
     @property
     def problem(self) -> SourceProblem | None:
-        """Why the file as it is now is not in effect; None when it is."""
+        """Why the present file is not in effect, None if it is."""
         return self._problem
 
     @property
@@ -167,7 +168,7 @@ class UsersFile:
         self.refresh()
 
     def refresh(self) -> None:
-        """Read the file unless it is as it was. Blocks for as long as parsing takes, and a few seconds.
+        """Read the file if it has changed. Blocks for the time of parsing, and a few seconds more.
 
         Raises UsersFileError or OSError; the users read before stay in effect.
         """
@@ -183,7 +184,7 @@ class UsersFile:
             self._problem = None
 
     async def close(self) -> None:
-        """Wait a few seconds for hashes that are being replaced. To be called before the hasher is closed."""
+        """Wait a few seconds for hashes that are being replaced. Must be called before the hasher is closed."""
         if self._rehashing:
             await asyncio.wait(self._rehashing.values(), timeout=FILE_SECONDS)
 
@@ -211,7 +212,7 @@ class UsersFile:
 
     def _read(self) -> None:
         octets, status = read_file(self._path)
-        self._use(octets, text_of(octets, status, self._path))
+        self._use(octets, decode_users_file(octets, status, self._path))
         if self._copy is not None:
             self._copy.write(octets)
 
@@ -263,7 +264,7 @@ def _verify(hashed: str) -> None:
 
 
 def _cost_fix(path: Path, lines: tuple[int, ...]) -> str:
-    """How many users have a hash that is verified too slowly, where their hashes are, and what to do about it."""
+    """How many users have a hash that is verified too slowly, the lines of the hashes, and the fix."""
     if not lines:
         return "no user has a password, and new ones cost as much; raise response_timeout, or use a faster machine"
     named = ", ".join(str(line) for line in lines[:MAX_LINES_NAMED])

@@ -37,7 +37,7 @@ class StaffList:
     def refresh(self):
         pass
 
-    def everyone(self):
+    def all_users(self):
         return None
 
     def without_password(self):

@@ -5,7 +5,7 @@ import pwd
 
 import pytest
 
-from radius_voice.file_access import ANY_ACCESS, WRITE_ACCESS, account_named, account_of, exposure, has_access
+from radius_voice.files.access import ANY_ACCESS, WRITE_ACCESS, account_named, account_of, exposure, has_access
 from tests.support.other_user import OTHER_USER
 from tests.support.requirements import require
 

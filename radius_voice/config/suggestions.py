@@ -1,4 +1,4 @@
-"""Suggestions for words that are not known. A leaf that every part may import."""
+"""Suggestions for unknown words, and which unknown keys a message may show."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ def suggestion(word: str, known: Iterable[str]) -> str:
 
 
 def showable(key: str, known: Iterable[str] = ()) -> bool:
-    """Whether a message may show a key that is not known. A slip in YAML makes a key of a secret or of a phone.
+    """Whether a message may show an unknown key. A typing mistake in YAML can turn a secret or a phone into a key.
 
-    Only a plain word without digits may be shown, and not if it is a known one that a longer rest follows.
+    Only a plain word without digits may be shown, and not if it is a known word followed by more than `REST` letters.
     """
     joined = any(key.startswith(each) and len(key) > len(each) + REST for each in known)
     return PLAIN.fullmatch(key) is not None and not joined
 
 
 def without_colon(key: str, known: Iterable[str]) -> str:
-    """The known word that `key` begins with, if a space follows it: its colon is missing. Otherwise nothing."""
+    """The known word before the first space in `key`, whose colon is missing; empty if there is none."""
     first, *rest = key.split(maxsplit=1)[:2] or [""]
     return first if rest and first in set(known) else ""
 

@@ -1,7 +1,7 @@
 """Explains YAML syntax errors: the line that must be changed, the cause and the fix, never a value.
 
-A parser reports where it could not go on, which is often lines after the mistake, and some of its messages quote the
-text, which may be a secret. So the lines before that place are examined, and every message is written here.
+A parser reports where it stopped, which is often lines after the mistake, and some of its messages quote the text,
+which may be a secret. So the lines before that position are examined, and all messages are defined here.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import yaml
 
-Finding = tuple[int, str]
+LineError = tuple[int, str]
 """The line (from 1) that must be changed, and the message."""
 
 TAB = "a tab; YAML is indented with spaces only, replace the tab by spaces"
@@ -41,7 +41,7 @@ MIXED = "a key and an item that begins with '-' are beside each other; a mapping
 FIRST_LINE = "the first key is indented and the keys below it are not; remove the spaces before it"
 TOO_DEEP = "nested too deeply"
 TAGS = "tags (!name) are not allowed; quote the value if the ! is meant"
-CURLY_QUOTE = "a curly quote begins this value or key; write straight quotes, \" or ', in place of curly ones"
+CURLY_QUOTE = "a curly quote begins this value or key; write straight quotes, \" or ', in position of curly ones"
 NO_BREAK_SPACE = "a no-break space or another special space; replace it by a normal space"
 TEMPLATE = "{{ }} of a template is not filled in here; write the value itself, or put it in quotes if it is meant"
 OTHER = "not valid YAML; check the indentation, quotes and colons of this line and the line above"
@@ -58,35 +58,37 @@ CONTINUED = re.compile(r"[,:\[{]\s*(#.*)?$")
 
 def explain(
     error: yaml.MarkedYAMLError, text: str, quoted: tuple[int, int], sections: Collection[str] | None
-) -> Finding:
-    """The line to change, and what to do there.
+) -> LineError:
+    """The line to change, and the message with the fix.
 
     `quoted` are the first and last line of the last quoted value before the error. `sections` are the keys that
     belong into column 0; None when every key may be there.
     """
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line + 1, mark.column) if mark else (1, 0)
-    place = _Place(_Lines(text), line, column, error.context_mark.line + 1 if error.context_mark else line, sections)
-    said = f"{error.context} {error.problem}"
+    position = _Position(
+        _Lines(text), line, column, error.context_mark.line + 1 if error.context_mark else line, sections
+    )
+    parser_text = f"{error.context} {error.problem}"
     if quoted[0] < quoted[1] == line:
         return quoted[0], OPEN_QUOTE
-    special = next((number for number in range(1, line + 1) if SPECIAL_SPACE.match(place.lines.text(number))), 0)
+    special = next((number for number in range(1, line + 1) if SPECIAL_SPACE.match(position.lines.text(number))), 0)
     if special:
         return special, NO_BREAK_SPACE
-    if "tab character" in said or place.lines.text(line)[column : column + 1] == "\t":
+    if "tab character" in parser_text or position.lines.text(line)[column : column + 1] == "\t":
         return line, TAB
-    for words, message in MESSAGES.items():
-        if words in said:
+    for phrase, message in MESSAGES.items():
+        if phrase in parser_text:
             return line, message
-    for words, examine in EXAMINED.items():
-        if words in said:
-            return examine(place)
+    for phrase, examine in EXAMINED.items():
+        if phrase in parser_text:
+            return examine(position)
     return line, OTHER
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a parser could not go on. `opened` is the line where what it was reading began."""
+class _Position:
+    """Where the parser stopped. `opened` is the line where the value or section that it was reading begins."""
 
     lines: _Lines
     line: int
@@ -95,15 +97,15 @@ class _Place:
     sections: Collection[str] | None
 
 
-def _in_quotes(at: _Place) -> Finding:
+def _in_quotes(at: _Position) -> LineError:
     return (at.opened, OPEN_QUOTE) if at.opened < at.line else (at.line, BACKSLASH)
 
 
-def _no_colon(at: _Place) -> Finding:
+def _no_colon(at: _Position) -> LineError:
     return at.opened, NO_SPACE if KEY_WITHOUT_SPACE.match(at.lines.content(at.opened)) else NO_COLON
 
 
-def _second_colon(at: _Place) -> Finding:
+def _second_colon(at: _Position) -> LineError:
     """A colon in a value, or the first colon of a line that continues the value of the line above."""
     above = at.lines.above(at.line)
     if not above or not KEY_ONLY.match(at.lines.text(at.line)[: at.column].lstrip()):
@@ -113,7 +115,7 @@ def _second_colon(at: _Place) -> Finding:
     return (at.line, DEEPER) if KEY_AND_COLON.match(at.lines.content(above)) else (above, NO_COLON)
 
 
-def _in_brackets(at: _Place) -> Finding:
+def _in_brackets(at: _Position) -> LineError:
     if at.opened == at.line:
         return at.line, IN_BRACKETS
     if at.lines.indent(at.line) <= at.lines.indent(at.opened):
@@ -122,12 +124,12 @@ def _in_brackets(at: _Place) -> Finding:
     return (at.line, IN_BRACKETS) if CONTINUED.search(at.lines.text(above)) else (above, NO_COMMA)
 
 
-def _first_key(at: _Place) -> Finding:
+def _first_key(at: _Position) -> LineError:
     first = at.lines.below(0)
     return (first, FIRST_LINE) if at.lines.indent(first) else (at.line, OTHER)
 
 
-def _between_keys(at: _Place) -> Finding:
+def _between_keys(at: _Position) -> LineError:
     """Where a key was expected: text after a value, a key without a colon, or a line whose indentation is wrong."""
     lines, line = at.lines, at.line
     indent, above = lines.indent(line), lines.above(line)
@@ -142,14 +144,14 @@ def _between_keys(at: _Place) -> Finding:
     return _indentation(lines, line, at.sections)
 
 
-def _same_indentation(lines: _Lines, line: int, above: int) -> Finding:
+def _same_indentation(lines: _Lines, line: int, above: int) -> LineError:
     if lines.content(above).startswith("-") or KEY_AND_COLON.match(lines.content(above)):
         return line, MIXED
     return above, NO_SPACE if KEY_WITHOUT_SPACE.match(lines.content(above)) else NO_COLON
 
 
-def _indentation(lines: _Lines, line: int, sections: Collection[str] | None) -> Finding:
-    """A line that fits to no mapping above it, because of its own indentation or of that of a line above."""
+def _indentation(lines: _Lines, line: int, sections: Collection[str] | None) -> LineError:
+    """A line that fits no mapping above it, because of its own indentation or that of a line above."""
     indent = lines.indent(line)
     parent = lines.above(line, lambda other: lines.indent(other) < indent)
     belongs_there = sections is None or lines.content(parent).partition(":")[0] in sections
@@ -179,7 +181,7 @@ MESSAGES = {
     "block scalar": FIRST_CHARACTER,
     "directive": FIRST_CHARACTER,
 }
-"""What libyaml and PyYAML say where the line is right and the words are enough."""
+"""Parts of messages of libyaml and PyYAML whose line is right, and our messages for them."""
 
 EXAMINED = {
     "document start": _first_key,
@@ -191,7 +193,7 @@ EXAMINED = {
     "block mapping": _between_keys,
     "block collection": _between_keys,
 }
-"""What they say where the lines have to be examined."""
+"""Parts of their messages for which the lines must be examined."""
 
 
 class _Lines:

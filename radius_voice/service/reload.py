@@ -10,20 +10,20 @@ from pathlib import Path
 from radius_voice.bounded import in_daemon_thread
 from radius_voice.config.errors import ConfigError
 from radius_voice.config.load import Loaded, restart_needed
+from radius_voice.config.start_warnings import start_warnings
 from radius_voice.exceptions import message_of
 from radius_voice.observe.metrics import Metrics
-from radius_voice.reporting import Reporter
 from radius_voice.server.server import Server
-from radius_voice.tasks import BackgroundTasks
-from radius_voice.user_warnings import user_warnings
+from radius_voice.service.reporting import Reporter
+from radius_voice.service.tasks import BackgroundTasks
+from radius_voice.service.user_warnings import user_warnings
 from radius_voice.wiring import (
     BuiltGeneration,
     Shared,
-    announcements,
     build,
     load,
+    max_queued_verifications,
     server_rules,
-    waiting_verifications,
 )
 
 RETIRE_INTERVAL_SECONDS = 2.0
@@ -102,8 +102,8 @@ class Reloader:
             await self._reload()
 
     def announce(self, loaded: Loaded, built: BuiltGeneration) -> None:
-        """Report the warnings about a configuration that has come into effect, and begin to check its users."""
-        for warning in (*loaded.warnings, *announcements(loaded.settings)):
+        """Report the warnings about the configuration that is now in effect, and start to check its users."""
+        for warning in (*loaded.warnings, *start_warnings(loaded.settings)):
             self._reporter.report("warning", warning)
         if self._check_users:
             self._tasks.run(self._warn_of_users(loaded, built))
@@ -129,13 +129,13 @@ class Reloader:
         create_series(self._metrics, built)
         self._generations.add(built)
         self._server.use(built.generation, server_rules(loaded.settings))
-        self._shared.hasher.allow(waiting_verifications(loaded.settings))
+        self._shared.hasher.set_max_queued(max_queued_verifications(loaded.settings))
         self.announce(loaded, built)
 
     async def _warn_of_users(self, loaded: Loaded, built: BuiltGeneration) -> None:
-        """Report problems of users. In a thread: many users take seconds, and logins continue meanwhile."""
+        """Report problems of users. Runs in a thread, because many users take seconds."""
         find = partial(user_warnings, loaded.settings, built.identity)
-        for warning in await in_daemon_thread(lambda: loaded.placed(find())):
+        for warning in await in_daemon_thread(lambda: loaded.located(find())):
             self._reporter.report("warning", warning)
 
     async def _retire(self, old: BuiltGeneration) -> None:

@@ -1,4 +1,4 @@
-"""Tasks that run in the background until the service stops."""
+"""Background tasks of the service."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from radius_voice.login.model import Unavailable
 
 
 class BackgroundTasks:
-    """Keeps tasks until they end. `report` gets an event's kind and its detail."""
+    """Runs tasks until they end or are cancelled. `report` gets the event and the detail of a `ServiceRecord`."""
 
     def __init__(self, report: Callable[[str, str], None]) -> None:
         self._report = report
@@ -22,7 +22,7 @@ class BackgroundTasks:
         task.add_done_callback(self._tasks.discard)
 
     def repeat(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
-        """Run work every so many seconds. A failure is reported, unless the time before failed in the same way."""
+        """Run work every `seconds` seconds. A failure is reported unless the previous run failed in the same way."""
 
         async def forever() -> None:
             reported = ""

@@ -14,32 +14,32 @@ from prometheus_client import CollectorRegistry
 from radius_voice import operations
 from radius_voice.config.load import Loaded
 from radius_voice.config.schema import Settings
+from radius_voice.config.start_warnings import bypass_until
 from radius_voice.control import ControlServer, ControlSocket, Request
 from radius_voice.endpoints import ADMIN_LISTEN, LISTEN, cannot_bind
 from radius_voice.events import Observer, OperatorRecord
 from radius_voice.exceptions import message_of
-from radius_voice.housekeeping import Housekeeping
 from radius_voice.http.admin import Admin, Readiness
 from radius_voice.identity.passwords import Hasher
 from radius_voice.login.codes import Keys
 from radius_voice.login.model import Unavailable
 from radius_voice.observe.metrics import Metrics, Readings
-from radius_voice.reload import Generations, Reloader, create_series
-from radius_voice.reporting import Reporter
 from radius_voice.server.recorder import Tap
 from radius_voice.server.server import Server
+from radius_voice.service.housekeeping import Housekeeping
+from radius_voice.service.identity_watch import IdentityWatch, warnings_of
+from radius_voice.service.reload import Generations, Reloader, create_series
+from radius_voice.service.reporting import Reporter
+from radius_voice.service.tasks import BackgroundTasks
 from radius_voice.state import claim, server_key
-from radius_voice.tasks import BackgroundTasks
 from radius_voice.transports.udp import UdpListener, bind
-from radius_voice.users_file_watch import UsersWatch, warnings_of
 from radius_voice.wiring import (
     BuiltGeneration,
     Shared,
     build,
-    bypass_until,
+    max_queued_verifications,
     open_store,
     server_rules,
-    waiting_verifications,
 )
 
 READINESS_SECONDS = 60.0
@@ -95,7 +95,7 @@ class Service:
         self._tasks = BackgroundTasks(reporter.report)
         self._generations = Generations(built)
         self._server = Server(built.generation, server_rules(settings), shared.store, reporter, time.time, tap)
-        users = UsersWatch(reporter.report, time_verifications=first_process)
+        users = IdentityWatch(reporter.report, time_verifications=first_process)
         self._housekeeping = Housekeeping(shared.store, self._generations, reporter, users)
         self._metrics = Metrics(CollectorRegistry(), self._readings())
         create_series(self._metrics, built)
@@ -136,7 +136,7 @@ class Service:
         self._reporter.started(self._addresses(settings, admin_port))
 
     async def reload(self) -> None:
-        """Open the audit log again, and use the configuration as it is now. An invalid one changes nothing."""
+        """Reopen the audit log, and load the configuration again. An invalid one changes nothing."""
         self._reporter.audit.reopen()
         await self._reloader.reload()
 
@@ -188,7 +188,7 @@ class Service:
     async def _operate(self, request: Request) -> Mapping[str, object]:
         """The response to an operator's command."""
         built, shared = self._generations.newest, self._shared
-        dependencies = operations.Dependencies(
+        context = operations.OperationContext(
             settings=built.settings,
             store=shared.store,
             keys=lambda: shared.keys,
@@ -196,7 +196,7 @@ class Service:
             record=self._record_operation,
             uid=request.uid,
         )
-        return await operations.answer(request, dependencies)
+        return await operations.respond(request, context)
 
     def _record_operation(self, operated: OperatorRecord) -> str:
         self._reporter(operated)
@@ -206,7 +206,7 @@ class Service:
         reporter, generations = self._reporter, self._generations
         return Readings(
             open_sessions=lambda: self._housekeeping.open_sessions,
-            requests_in_progress=lambda: self._server.in_flight,
+            requests_in_progress=lambda: self._server.in_progress,
             bypass_active=lambda: bypass_until(generations.newest.settings) > time.time(),
             development=lambda: generations.newest.settings.development,
             users_files_invalid=lambda: {n: u.problem is not None for n, u in generations.newest.identity.items()},
@@ -220,7 +220,9 @@ class Service:
         newest = self._generations.newest
         parts = {"store": "", "service": "draining" if self._generations.draining else ""}
         try:
-            await self._shared.store.put(b"ready", b"", READINESS_SECONDS)  # a full disk can be read
+            await self._shared.store.put(
+                b"ready", b"", READINESS_SECONDS
+            )  # writes, because a full disk can still be read
         except Unavailable as problem:
             parts["store"] = problem.detail
         return Readiness(parts, newest.settings.development, warnings_of(newest.identity))
@@ -234,7 +236,7 @@ async def start(
     worker: Worker | None = None,
     log_lines_lost: Callable[[], int] = lambda: 0,
 ) -> Service:
-    """Start to serve. Raises CannotStart; then everything that was opened is closed, in reverse order.
+    """Start the service. Raises CannotStart; then everything that was opened is closed, in reverse order.
 
     `log` gets the records for the log. `tap` observes every packet. `log_lines_lost` is read for the metrics.
     """
@@ -263,7 +265,7 @@ def _open_shared(stack: AsyncExitStack, settings: Settings, reporter: Reporter, 
     key = server_key(settings)
     store = open_store(settings)
     stack.push_async_callback(store.close)
-    hasher = Hasher(waiting=waiting_verifications(settings))
+    hasher = Hasher(max_queued=max_queued_verifications(settings))
     stack.callback(hasher.close)
     copies = worker.folder if worker is not None else None
     return Shared(Keys(key), store, hasher, reporter, time.monotonic, reporter.log_warning, key, copies)

@@ -5,34 +5,34 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from radius_voice.config.errors import readable
-from radius_voice.config.schema import Policy, Settings
+from radius_voice.config.schema import PolicySettings, Settings
 from radius_voice.config.section import Diagnostic
+from radius_voice.config.suggestions import suggestion
 from radius_voice.login.model import User
 from radius_voice.login.phone import country_of, is_fictional, refusal
 from radius_voice.login.ports import IdentitySource
-from radius_voice.suggestions import suggestion
 from radius_voice.wiring import allowed_numbers
 
-SHOWN = 3
+MAX_NAMED = 3
 """How many users or countries a warning names."""
 
 
 def user_warnings(settings: Settings, sources: Mapping[str, IdentitySource]) -> Iterator[Diagnostic]:
     """Warnings about the users of the identity sources that can list them. They name a few users and no phone.
 
-    Takes some 30 us per phone: with many users not to be run where packets are answered.
+    Takes about 30 us per phone, so it must not run in the event loop.
     """
     used = sorted({client.policy for client in settings.clients.values()})
-    listed = {name: everyone for name, source in sources.items() if (everyone := source.everyone()) is not None}
-    for name, everyone in listed.items():
+    listed = {name: all_users for name, source in sources.items() if (all_users := source.all_users()) is not None}
+    for name, all_users in listed.items():
         section = settings.identity[name]
         path = ("identity", name, *section.USERS_KEY)
-        if not everyone:
+        if not all_users:
             yield path, f"holds no user, so every login is rejected; {section.ADD_USERS}"
         passwords = [readable(user.name) for user in sources[name].without_password() if not user.disabled]
         if passwords and any(settings.policies[policy].first_factor == name for policy in used):
             yield path, f"users without a password cannot log in: {_some(passwords)}"
-        active = [user for user in everyone if not user.disabled]
+        active = [user for user in all_users if not user.disabled]
         if any(settings.policies[policy].directory == name for policy in used):
             yield from _source_warnings(path, active, development=settings.development)
     for name in used:
@@ -52,17 +52,19 @@ def _source_warnings(path: tuple[str, ...], users: Sequence[User], *, developmen
         yield path, f"users whose phones are reserved for fiction cannot be reached: {_some(fictional)}"
 
 
-def _group_warnings(name: str, policy: Policy, users: Sequence[User]) -> Iterator[Diagnostic]:
+def _group_warnings(name: str, policy: PolicySettings, users: Sequence[User]) -> Iterator[Diagnostic]:
     groups = {group for user in users for group in user.groups}
-    written = [(("reply", index), rule.when) for index, rule in enumerate(policy.reply)]
-    written += [(("group_rules", index), rule.when) for index, rule in enumerate(policy.group_rules)]
-    for path, when in written:
+    conditions = [(("reply", index), rule.when) for index, rule in enumerate(policy.reply)]
+    conditions += [(("group_rules", index), rule.when) for index, rule in enumerate(policy.group_rules)]
+    for path, when in conditions:
         if when and when.group not in groups:
             where = ("policies", name, *path, "when", "group")
             yield where, f"no user of {readable(policy.directory)} is in this group{suggestion(when.group, groups)}"
 
 
-def _phone_warnings(name: str, policy: Policy, users: Sequence[User], settings: Settings) -> Iterator[Diagnostic]:
+def _phone_warnings(
+    name: str, policy: PolicySettings, users: Sequence[User], settings: Settings
+) -> Iterator[Diagnostic]:
     allowed = {id(rules): allowed_numbers(settings, rules) for _, rules in policy.rules_with_paths()}
 
     def refusals(user: User) -> list[str | None]:
@@ -86,5 +88,5 @@ def _phone_warnings(name: str, policy: Policy, users: Sequence[User], settings: 
 
 def _some(items: Sequence[str]) -> str:
     """The first few, and how many more there are."""
-    more = f" and {len(items) - SHOWN} more" if len(items) > SHOWN else ""
-    return ", ".join(items[:SHOWN]) + more
+    more = f" and {len(items) - MAX_NAMED} more" if len(items) > MAX_NAMED else ""
+    return ", ".join(items[:MAX_NAMED]) + more

@@ -5,10 +5,10 @@ import threading
 import pytest
 from argon2.exceptions import VerificationError
 
-from radius_voice.bounded import NoAnswer
+from radius_voice.bounded import WorkTimeout
 from radius_voice.identity.passwords import CHEAPEST, Hasher, Parameters, hash_password
 from radius_voice.identity.users_file.source import UsersFile
-from radius_voice.verification_time import slow_verifications
+from radius_voice.service.verification_time import slow_verifications
 
 SLOW = "$argon2id$v=19$m=65536,t=20,p=1$" + hash_password("x", CHEAPEST).split("$", 4)[4]
 WITHIN = {"office": 2.5, "hasty": 0.2}
@@ -48,7 +48,7 @@ def test_a_slow_hash_is_an_error_with_its_line_and_the_fix(users):
 
 def test_many_lines_are_counted_and_some_of_them_listed(users, monkeypatch):
     text = "".join(f'user{number}: {{password: "{SLOW[:-9]}{number:06}{SLOW[-3:]}"}}\n' for number in range(7))
-    monkeypatch.setattr("radius_voice.verification_time.bounded", raising(NoAnswer))
+    monkeypatch.setattr("radius_voice.service.verification_time.bounded", raising(WorkTimeout))
     (problem,) = slow_verifications({"people": users(text)}, WITHIN)
     assert "; 7 users have such hashes (lines 1, 2, 3, 4, 5, ...); " in problem
 
@@ -58,9 +58,9 @@ def test_each_file_is_timed_separately_the_cheapest_first(users, monkeypatch):
 
     def late(subject, work, seconds):
         timed.append((subject, seconds))
-        raise NoAnswer
+        raise WorkTimeout
 
-    monkeypatch.setattr("radius_voice.verification_time.bounded", late)
+    monkeypatch.setattr("radius_voice.service.verification_time.bounded", late)
     identity = {"costly": users(f"bob:\n  password: {SLOW}\n"), "cheap": users(cheap("alice"), "other.yaml")}
     problems = list(slow_verifications(identity, WITHIN))
     assert [(f"verification with {CHEAPEST}", 0.1), ("verification with m=65536,t=20,p=1", 0.1)] == timed
@@ -75,7 +75,7 @@ def test_a_verification_that_needs_more_memory_than_available_is_an_error(users,
 
 
 def test_a_file_without_hashes_is_timed_with_the_parameters_of_new_ones(users, monkeypatch):
-    monkeypatch.setattr("radius_voice.verification_time.bounded", raising(NoAnswer))
+    monkeypatch.setattr("radius_voice.service.verification_time.bounded", raising(WorkTimeout))
     (problem,) = slow_verifications({"people": users("alice: {}\n")}, WITHIN)
     assert "no user has a password" in problem
 

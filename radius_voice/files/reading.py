@@ -1,6 +1,6 @@
-"""Reading files that an administrator names: regular files only, and never waited for without a bound.
+"""Reads files that an administrator names: regular files only, each within a time limit.
 
-A leaf that every module may import. `open` on a FIFO without a writer blocks for ever, and so does any access to a
+A leaf that every module may import. `open` on a FIFO without a writer blocks forever, and so does any access to a
 network mount that does not answer.
 """
 
@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from radius_voice.bounded import NoAnswer, bounded
+from radius_voice.bounded import WorkTimeout, bounded
 
 KINDS = {
     stat.S_IFIFO: "a FIFO",
@@ -25,12 +25,12 @@ KINDS = {
 }
 
 
-def read_file(path: Path, most: int = -1) -> tuple[bytes, os.stat_result]:
-    """Read a regular file, or its first `most` octets; returns them and its status.
+def read_file(path: Path, max_octets: int = -1) -> tuple[bytes, os.stat_result]:
+    """Read a regular file, or its first `max_octets` octets; returns them and its status.
 
     Raises OSError, also if it is not a regular file, or cannot be read within FILE_SECONDS.
     """
-    return bounded(str(path), partial(_read, path, most))
+    return bounded(str(path), partial(_read, path, max_octets))
 
 
 def status_of(path: Path) -> os.stat_result:
@@ -48,7 +48,7 @@ def unreadable(path: Path) -> str | None:
     try:
         require_regular(path)
         allowed = bounded(str(path), partial(os.access, path, os.R_OK))
-    except NoAnswer as problem:
+    except WorkTimeout as problem:
         return f"{path}: {problem.strerror}"
     except OSError as problem:
         return f"{path}: {problem.strerror}; correct the path or create the file"
@@ -62,7 +62,7 @@ def open_regular(path: Path, folder: int | None = None) -> BinaryIO:
     """
     name: Path | str = path if folder is None else path.name
     links = 0 if folder is None else os.O_NOFOLLOW
-    # before it is opened: opening a device may already have an effect
+    # checked before opening, because opening a device may have an effect
     _require(os.stat(name, dir_fd=folder, follow_symlinks=folder is None), path)
     file = os.fdopen(os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | links, dir_fd=folder), "rb")
     try:
@@ -79,6 +79,6 @@ def _require(status: os.stat_result, path: Path) -> None:
         raise OSError(errno.EINVAL, f"{KINDS.get(kind, 'something else')}, not a regular file", str(path))
 
 
-def _read(path: Path, most: int) -> tuple[bytes, os.stat_result]:
+def _read(path: Path, max_octets: int) -> tuple[bytes, os.stat_result]:
     with open_regular(path) as file:
-        return file.read(most), os.fstat(file.fileno())
+        return file.read(max_octets), os.fstat(file.fileno())

@@ -20,8 +20,8 @@ from radius_voice.http.admin import Admin, Readiness
 from radius_voice.login.model import Unavailable
 from radius_voice.observe.audit import AuditLog
 from radius_voice.observe.merge import MetricsMerger
+from radius_voice.service.workers import WorkerPool
 from radius_voice.wiring import load, open_store, syslog_of
-from radius_voice.workers import WorkerPool
 
 OK = 200
 RESPONSE_SECONDS = 1.0
@@ -67,7 +67,7 @@ class Watcher:
 
 
 class Operator:
-    """Executes administrators' commands on the store that the workers share, with the current configuration.
+    """Executes administrators' commands on the store that the workers share, with the present configuration.
 
     `log` gets each record. Raises OSError if the audit log cannot be opened.
     """
@@ -106,8 +106,8 @@ class Operator:
         user = operations.UserName.of(request)
         try:
             store = open_store(self._settings)
-            async with operations.opened(self._settings, store, user, self._record, request.uid) as dependencies:
-                return await operations.answer(request, dependencies)
+            async with operations.open_context(self._settings, store, user, self._record, request.uid) as context:
+                return await operations.respond(request, context)
         except (Unavailable, ValueError, OSError) as problem:
             return {"error": message_of(problem)}
 
@@ -153,7 +153,7 @@ def readiness_of(responses: Mapping[int, tuple[int, str]], workers: int) -> Read
     development = False
     for number in range(workers):
         if number not in responses:
-            parts[f"worker {number}"] = "does not answer"
+            parts[f"worker {number}"] = "does not respond"
             continue
         worker = json.loads(responses[number][1])
         development = development or worker["development"]

@@ -1,7 +1,7 @@
 """A strict subset of YAML without ambiguity, with the line of every value.
 
-Imports only `yaml_syntax` and `words`; every module may import it. Refused are duplicate keys, keys that are not
-strings, anchors, aliases, tags, several documents, and nesting deeper than `DEEPEST`. Plain scalars are `true`,
+Refused are duplicate keys, keys that are not
+strings, anchors, aliases, tags, several documents, and nesting deeper than `MAX_DEPTH`. Plain scalars are `true`,
 `false`, decimal integers and floats, and `null`, `~` or an empty value for null; every other scalar, such as `yes`,
 `on`, `0x10` or `012`, is a string.
 """
@@ -15,15 +15,15 @@ from typing import TypeAlias, cast
 
 import yaml
 
-from radius_voice import yaml_syntax
-from radius_voice.suggestions import showable
+from radius_voice.config import yaml_syntax
+from radius_voice.config.suggestions import showable
 
 Scalar: TypeAlias = "bool | int | float | str | None"
 Value: TypeAlias = "Scalar | list[Value] | dict[str, Value]"
 Path: TypeAlias = "tuple[str | int, ...]"
 
-DEEPEST = 32
-WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None, "~": None, "": None}
+MAX_DEPTH = 32
+PLAIN_VALUES: dict[str, bool | None] = {"true": True, "false": False, "null": None, "~": None, "": None}
 # 18 digits stay below Python's limit on digits and below a float's infinity.
 INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
 FLOAT = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})\.[0-9]{1,18}")
@@ -50,10 +50,10 @@ def load(text: str, name: str, sections: Collection[str] | None = None) -> tuple
     try:
         for event in yaml.parse(text, Loader=PARSER):
             builder.take(event)
-    except _TooDeep as broken:
-        builder.refuse(broken.line, yaml_syntax.TOO_DEEP)
-    except yaml.MarkedYAMLError as broken:
-        line, message = yaml_syntax.explain(broken, text, builder.quoted, sections)
+    except _TooDeep as error:
+        builder.refuse(error.line, yaml_syntax.TOO_DEEP)
+    except yaml.MarkedYAMLError as error:
+        line, message = yaml_syntax.explain(error, text, builder.quoted, sections)
         if all(line != known for known, _ in builder.errors):
             builder.refuse(line, message)
     except (yaml.YAMLError, UnicodeError):
@@ -65,8 +65,8 @@ def load(text: str, name: str, sections: Collection[str] | None = None) -> tuple
 
 def scalar(text: str) -> Scalar:
     """The value of a plain (unquoted, untagged) scalar."""
-    if text in WORDS:
-        return WORDS[text]
+    if text in PLAIN_VALUES:
+        return PLAIN_VALUES[text]
     if INTEGER.fullmatch(text):
         return int(text)
     if FLOAT.fullmatch(text):
@@ -75,7 +75,7 @@ def scalar(text: str) -> Scalar:
 
 
 class _TooDeep(Exception):
-    """The text is nested deeper than `DEEPEST`."""
+    """The text is nested deeper than `MAX_DEPTH`."""
 
     def __init__(self, line: int) -> None:
         super().__init__(line)
@@ -84,7 +84,7 @@ class _TooDeep(Exception):
 
 @dataclass(slots=True)
 class _Open:
-    """An unfinished list or mapping. `key` is the key whose value comes next; `refused`: ignore that value."""
+    """An unfinished list or mapping. `key` is the key whose value comes next; with `refused`, that value is ignored."""
 
     value: list[Value] | dict[str, Value]
     path: Path
@@ -130,7 +130,7 @@ class _Builder:
                 self._add(scalar(event.value) if plain else event.value, line)
             case yaml.SequenceStartEvent() | yaml.MappingStartEvent():
                 self._check_properties(event, line)
-                if len(self._open) == DEEPEST:
+                if len(self._open) == MAX_DEPTH:
                     raise _TooDeep(line)
                 value: list[Value] | dict[str, Value] = [] if isinstance(event, yaml.SequenceStartEvent) else {}
                 self._open.append(_Open(value, self._add(value, line)))
@@ -179,13 +179,15 @@ class _Builder:
         elif not isinstance(key, str):
             self.refuse(line, "a key that is not text; put it in quotes")
         elif key in into.first_lines:
-            self.refuse(line, f"{self._shown(key, into.path)} stands twice, first in line {into.first_lines[key]}")
+            self.refuse(
+                line, f"{self._key_text(key, into.path)} is listed twice, first in line {into.first_lines[key]}"
+            )
         else:
             into.key, into.refused = key, False
             into.first_lines[key] = self.lines[(*into.path, key)] = line
 
-    def _shown(self, key: str, path: Path) -> str:
-        """The key, unless it may be a part of a secret or a phone. Any name may be shown at a root without sections."""
+    def _key_text(self, key: str, path: Path) -> str:
+        """The key for a message, unless it may be part of a secret or phone. Without sections, root keys are names."""
         at_root = not path and (self._sections is None or key in self._sections)
         return repr(key) if at_root or showable(key) else "a key"
 

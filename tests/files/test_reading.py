@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from radius_voice.exceptions import message_of
-from radius_voice.files import open_regular, read_file, require_regular, status_of
+from radius_voice.files.reading import open_regular, read_file, require_regular, status_of
 
 
 def test_a_file_is_read_with_its_status(tmp_path):

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from radius_voice.strict_yaml import DEEPEST, StrictYamlError, load
+from radius_voice.config.strict_yaml import MAX_DEPTH, StrictYamlError, load
 
 
 def errors_of(text):
@@ -62,7 +62,7 @@ def test_an_empty_value_is_none(text):
 @pytest.mark.parametrize(
     ("text", "line", "message"),
     [
-        ("a: 1\nb: 2\na: 3\n", 3, "'a' stands twice, first in line 1"),
+        ("a: 1\nb: 2\na: 3\n", 3, "'a' is listed twice, first in line 1"),
         ("a: 1\n1: x\n", 2, "a key that is not text"),
         ("true: x\n", 1, "a key that is not text"),
         ("? [a, b]\n: x\n", 1, "a key that is not text"),
@@ -95,12 +95,12 @@ def test_all_errors_are_reported_at_once_and_in_order():
 
 
 def test_an_error_says_which_file():
-    with pytest.raises(StrictYamlError, match=r"^x\.yaml:2: 'a' stands twice"):
+    with pytest.raises(StrictYamlError, match=r"^x\.yaml:2: 'a' is listed twice"):
         load("a: 1\na: 2\n", "x.yaml")
 
 
 def test_the_deepest_nesting_is_read():
-    assert "x" in str(load("[" * DEEPEST + "x" + "]" * DEEPEST, "x.yaml")[0])
+    assert "x" in str(load("[" * MAX_DEPTH + "x" + "]" * MAX_DEPTH, "x.yaml")[0])
 
 
 @given(st.text() | st.text(alphabet="ab:- \n[]{},&*!'\"?|>#%@`\\~\t1.+"))

@@ -3,8 +3,8 @@
 import pytest
 import yaml
 
-from radius_voice import strict_yaml
-from radius_voice.yaml_syntax import (
+from radius_voice.config import strict_yaml
+from radius_voice.config.yaml_syntax import (
     AFTER_QUOTE,
     BACKSLASH,
     COLON,

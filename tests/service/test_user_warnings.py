@@ -7,7 +7,7 @@ import yaml
 
 from radius_voice.login.model import User
 from radius_voice.login.phone import Phone
-from radius_voice.user_warnings import user_warnings
+from radius_voice.service.user_warnings import user_warnings
 from radius_voice.wiring import load
 from tests.config.conftest import changed, sample
 
@@ -18,7 +18,7 @@ class ListedUsers:
     """An identity source with these users."""
 
     def __init__(self, users, without_password):
-        self.everyone = lambda: users
+        self.all_users = lambda: users
         self.without_password = lambda: without_password
 
 
@@ -33,7 +33,7 @@ def warnings_of(tmp_path):
         path.chmod(0o600)
         loaded = load(path, {})
         source: Any = ListedUsers(users, without_password)
-        warnings = loaded.placed(user_warnings(loaded.settings, {"people": source}))
+        warnings = loaded.located(user_warnings(loaded.settings, {"people": source}))
         assert not [phone for user in users for phone in user.phones if phone.e164[1:] in str(warnings)]
         assert all(sentence.startswith(f"{path}:") for sentence in warnings)
         return [sentence.split(": ", 1)[1] for sentence in warnings]

@@ -1,7 +1,7 @@
 """Tries without side effects what `serve` needs at start: files, state directory, store, audit log, addresses.
 
-File access is judged for the account that the service runs as. Nothing is created or changed; each address is bound for
-a moment, unless the running service of this configuration has it.
+File access is checked for the account that the service runs as. Nothing is created or changed. Each address is bound
+for a moment, unless the running service of this configuration has it.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from radius_voice.config.field_types import Endpoint
 from radius_voice.config.load import Loaded
 from radius_voice.config.schema import Settings
 from radius_voice.config.secrets import unavailable_in
-from radius_voice.endpoints import ADMIN_LISTEN, LISTEN, cannot_bind, is_privileged, not_bindable, privilege_hint
+from radius_voice.endpoints import ADMIN_LISTEN, LISTEN, bind_errors, cannot_bind, is_privileged, privilege_hint
 from radius_voice.exceptions import message_of
-from radius_voice.file_access import Account, can_act_as, described, has_access
+from radius_voice.files.access import Account, can_act_as, has_access, mode_and_owner
 from radius_voice.operations import STATE_HINT, STATUS
 from radius_voice.wiring import missing_packages, open_store
 
@@ -32,24 +32,24 @@ READ_WRITE = os.R_OK | os.W_OK
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """An error that `serve` would end with, or what could not be checked here and how it can be."""
+    """An error that `serve` would end with or, if not `checked`, what could not be checked here and how to check it."""
 
     text: str
     checked: bool = True
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
-    """The service that runs with the state directory: its `status`, None where none runs, or why it is unknown."""
+class RunningService:
+    """The service that runs with the state directory: its `status`, None if none runs, or why it is unknown."""
 
     status: Mapping[str, Any] | None
     unknown: str = ""
 
 
-def findings(
+def check_results(
     path: Path, configuration: Loaded, account: Account, adapter_files: Iterable[Path]
 ) -> Iterator[CheckResult]:
-    """Everything that would keep `serve` from starting as that user, and what could not be checked.
+    """Everything that would prevent `serve` from starting as that user, and what could not be checked.
 
     `adapter_files` are those of adapters that this process could read; one on a mount that does not answer must not be
     among them.
@@ -85,16 +85,16 @@ def _secrets(path: Path, settings: Settings) -> Iterator[CheckResult]:
 
 def _files(path: Path, configuration: Loaded, account: Account, adapter_files: Iterable[Path]) -> Iterator[CheckResult]:
     settings = configuration.settings
-    parts = (
+    checks = (
         _readable_files(configuration, account, [path.absolute(), *configuration.secret_files, *adapter_files]),
         _state_directory(settings, account),
         _store(settings, account),
         _audit_log(settings, account),
     )
-    for part in parts:
+    for results in checks:
         try:
-            yield from part
-        except OSError as problem:  # not even its existence can be found out
+            yield from results
+        except OSError as problem:  # it cannot be found out whether the file exists
             yield CheckResult(message_of(problem))
 
 
@@ -192,15 +192,15 @@ def _denied(key: str, file: Path, account: Account, fix: str) -> str:
     for directory in reversed(file.absolute().parents):
         if not has_access(directory, os.X_OK, account):
             return (
-                f"{place}: user {account.name} cannot enter its directory {directory} ({described(directory.stat())}); "
-                f"run: chmod o+x {shlex.quote(str(directory))}, or move the file"
+                f"{place}: user {account.name} cannot enter its directory {directory} "
+                f"({mode_and_owner(directory.stat())}); run: chmod o+x {shlex.quote(str(directory))}, or move the file"
             )
     command = fix.replace("FILE", shlex.quote(str(file)))
-    return f"{place}: is not accessible for user {account.name} ({described(file.stat())}); run: {command}"
+    return f"{place}: is not accessible for user {account.name} ({mode_and_owner(file.stat())}); run: {command}"
 
 
 def _exists(file: Path) -> bool:
-    """Whether a file is there, or may be there in a directory that this process cannot enter."""
+    """Whether a file exists, or may exist in a directory that this process cannot enter."""
     try:
         file.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -210,18 +210,18 @@ def _exists(file: Path) -> bool:
     return True
 
 
-def _running(settings: Settings) -> Running:
+def _running(settings: Settings) -> RunningService:
     try:
-        return Running(control.ask(settings.server.state, STATUS))
+        return RunningService(control.ask(settings.server.state, STATUS))
     except control.NotRunning:
-        return Running(None)
+        return RunningService(None)
     except control.RequestFailed as problem:
-        return Running(None, str(problem))
+        return RunningService(None, str(problem))
 
 
-def _addresses(settings: Settings, account: Account, running: Running) -> Iterator[CheckResult]:
-    for key, endpoint, problem in not_bindable(settings):
-        if problem.errno == errno.EADDRINUSE and _holds(running.status, key, endpoint):
+def _addresses(settings: Settings, account: Account, running: RunningService) -> Iterator[CheckResult]:
+    for key, endpoint, problem in bind_errors(settings):
+        if problem.errno == errno.EADDRINUSE and _is_own_address(running.status, key, endpoint):
             continue
         if problem.errno == errno.EADDRINUSE and running.unknown:
             yield CheckResult(f"{key}: {endpoint}: is in use, perhaps by the running service: {running.unknown}", False)
@@ -240,8 +240,8 @@ def _addresses(settings: Settings, account: Account, running: Running) -> Iterat
                 )
 
 
-def _holds(status: Mapping[str, Any] | None, key: str, wanted: Endpoint) -> bool:
-    """Whether the running service listens where `wanted` would be refused."""
+def _is_own_address(status: Mapping[str, Any] | None, key: str, wanted: Endpoint) -> bool:
+    """Whether the running service itself listens on an address that conflicts with `wanted`."""
     if status is None:
         return False
     held = [status["admin"]] if key == ADMIN_LISTEN else status["listen"]

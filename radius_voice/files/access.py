@@ -1,4 +1,4 @@
-"""File access: rules for the files that the service trusts, and the access that another user has."""
+"""File access: rules for the files that the service trusts, and what another user can access."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from radius_voice.files import status_of
+from radius_voice.files.reading import status_of
 
 ANY_ACCESS = 0o007
 WRITE_ACCESS = 0o002
@@ -20,7 +20,7 @@ READ_ACCESS = 0o004
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A user of this machine: the numeric ids that the kernel judges by, and the name for messages."""
+    """A user of this machine: the numeric ids that the kernel checks, and the name for messages."""
 
     uid: int
     gid: int
@@ -42,7 +42,7 @@ def account_of(uid: int) -> Account:
         return Account(uid, uid, (), str(uid))
 
 
-def described(status: os.stat_result) -> str:
+def mode_and_owner(status: os.stat_result) -> str:
     """Mode and owner of a file, for messages."""
     return f"mode {stat.S_IMODE(status.st_mode):04o}, owner {account_of(status.st_uid).name}"
 
@@ -50,13 +50,14 @@ def described(status: os.stat_result) -> str:
 def exposure(path: Path, status: os.stat_result, others: int, uid: int | None) -> Iterator[str]:
     """Why a file or directory with this status cannot be trusted, each reason with the command that fixes it.
 
-    `others` are the mode bits that no other user may have. The owner must be root or the user `uid`, the service's;
-    None leaves the owner aside.
+    `others` are the mode bits that no other user may have. The owner must be root or the user `uid`, the service's; if
+    `uid` is None, the owner is not checked.
     """
     if status.st_mode & others:
         access = {ANY_ACCESS: "readable or writable", WRITE_ACCESS: "writable", READ_ACCESS: "readable"}[others]
         change = {ANY_ACCESS: "o-rwx", WRITE_ACCESS: "o-w", READ_ACCESS: "o-r"}[others]
-        yield f"{path}: is {access} by other users ({described(status)}); run: chmod {change} {shlex.quote(str(path))}"
+        command = f"chmod {change} {shlex.quote(str(path))}"
+        yield f"{path}: is {access} by other users ({mode_and_owner(status)}); run: {command}"
     if uid is not None and status.st_uid not in (0, uid):
         owner, service = account_of(status.st_uid).name, account_of(uid).name
         allowed = "root" if uid == 0 else f"root or {service}"
@@ -74,7 +75,7 @@ def exposed_directories(files: Iterable[Path], uid: int | None) -> Iterator[str]
     """Why the directories of these files cannot be trusted: another user could replace a file. See `exposure`.
 
     In a directory with the sticky bit only the owners of file and directory can do that. Files that do not exist are
-    left out. Where a file is a link, the directory of the link and of what it names are judged.
+    skipped. For a symbolic link, the directories of the link and of its target are checked.
     """
     problems: dict[str, None] = {}
     for file in files:
@@ -97,7 +98,7 @@ def owner_ids(files: Iterable[Path]) -> set[int]:
 
 
 def can_act_as(account: Account) -> bool:
-    """Whether this process can find out what that user may do with a file."""
+    """Whether this process can check what that user can access."""
     return os.geteuid() in (0, account.uid)
 
 
@@ -109,7 +110,7 @@ def has_access(path: Path, mode: int, account: Account) -> bool:
 
 @contextmanager
 def _acting_as(account: Account) -> Iterator[None]:
-    """The kernel judges this process as that user, access control lists and read-only file systems included."""
+    """Switch to that user, so that the kernel checks access control lists and read-only file systems too."""
     if os.geteuid() == account.uid:
         yield
         return

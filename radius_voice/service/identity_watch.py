@@ -1,4 +1,4 @@
-"""Reads changed users files while the service runs, and reports this. Other identity sources do the same."""
+"""Refreshes the identity sources of the running service, and reports changes and those that cannot be used."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from contextlib import suppress
 from functools import partial
 
 from radius_voice.bounded import in_daemon_thread
-from radius_voice.login.model import SourceProblem
+from radius_voice.login.adapter_reports import SourceProblem
 from radius_voice.login.ports import IdentitySource
-from radius_voice.verification_time import slow_verifications
+from radius_voice.service.verification_time import slow_verifications
 
 STILL = "the users read before stay in effect"
 
 
-class UsersWatch:
-    """Checks the identity sources of the service for changes. `report` gets the kind and the text of each record.
+class IdentityWatch:
+    """Checks identity sources for changes. `report` gets the event and the detail of a `ServiceRecord`.
 
-    If `time_verifications` is false, another process of the service times them.
+    If `time_verifications` is false, another process of the service times password verifications.
     """
 
     def __init__(self, report: Callable[[str, str], None], time_verifications: bool) -> None:
@@ -28,7 +28,7 @@ class UsersWatch:
         self._changes: dict[IdentitySource, int] = {}
         self._timed: dict[str, tuple[str, float]] = {}
 
-    async def look(
+    async def check(
         self, generations: Sequence[Mapping[str, IdentitySource]], response_timeout: Mapping[str, float]
     ) -> None:
         """Read the changed sources, and report changes and new problems.
@@ -36,8 +36,8 @@ class UsersWatch:
         `generations` are the identity sources by their names in the configuration, oldest generation first; only the
         newest is reported. `response_timeout` is in seconds by client.
         """
-        every = {users for identity in generations for users in identity.values()}
-        await asyncio.gather(*(in_daemon_thread(partial(_refresh, users)) for users in every))
+        sources = {source for identity in generations for source in identity.values()}
+        await asyncio.gather(*(in_daemon_thread(partial(_refresh, source)) for source in sources))
         newest = generations[-1]
         before, self._reported = self._reported, {name: users.problem for name, users in newest.items()}
         changes, self._changes = self._changes, {users: users.changes for users in newest.values()}
