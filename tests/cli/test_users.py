@@ -24,7 +24,7 @@ def path(tmp_path):
 
 
 def run(*arguments, typed="arctangent\n"):
-    """Run the program. A command called by itself would keep its own help option for all later tests (click caches it)."""
+    """Run the program. Without `main`, a command would keep another help option for the tests that follow (click caches it)."""
     return CliRunner().invoke(main, [str(argument) for argument in arguments], input=typed)
 
 
