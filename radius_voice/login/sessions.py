@@ -26,7 +26,7 @@ from radius_voice.login.rate_limits import Limits, acting, subjects_of
 from radius_voice.login.state_machine import step
 
 MAX_CAS_RETRIES = 16
-MAX_RECALLED = 10_000
+MAX_RECALLED = 5_000
 """Sessions that are recalled without loading them, at most."""
 
 Record = Callable[[Session], ReplayRecord]
