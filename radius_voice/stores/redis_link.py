@@ -246,8 +246,8 @@ class Link:
             closing.add_done_callback(self._closing.discard)
 
     async def close(self) -> None:
-        """Wait for the replies to what was sent, and close every connection."""
-        await asyncio.sleep(0)  # what waits is sent at the end of this turn
+        """Wait for the replies to the commands sent, and close every connection."""
+        await asyncio.sleep(0)  # the waiting commands are sent at the end of this turn
         while self._exchanges:
             await asyncio.wait(self._exchanges)
         await asyncio.gather(*self._closing)
