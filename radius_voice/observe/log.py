@@ -219,7 +219,7 @@ def _readable(_logger: WrappedLogger, _method: str, fields: EventDict) -> EventD
     for name, value in fields.items():
         match value:
             case tuple():
-                text = ", ".join(_shown(step) for step in value)
+                text = ", ".join(_step_text(step) for step in value)
             case dict():
                 text = ", ".join(f"{kind} {count}" for kind, count in value.items())
             case str():
@@ -230,5 +230,5 @@ def _readable(_logger: WrappedLogger, _method: str, fields: EventDict) -> EventD
     return fields
 
 
-def _shown(step: TraceStep) -> str:
+def _step_text(step: TraceStep) -> str:
     return f"{step.name} {step.after:.4f}{f' ({step.detail})' if step.detail else ''}"
