@@ -226,8 +226,16 @@ def _readable(_logger: WrappedLogger, _method: str, fields: EventDict) -> EventD
                 text = str(value)
             case _:
                 continue
-        fields[name] = text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
+        fields[name] = text if text.isprintable() else _one_line(text)
     return fields
+
+
+def _one_line(text: str) -> str:
+    """The lines of a text, separated by semicolons, with control characters escaped."""
+    joined = "; ".join(text.splitlines())
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in joined
+    )
 
 
 def _step_text(step: TraceStep) -> str:
