@@ -132,7 +132,7 @@ async def _limits(dependencies: Dependencies, user: UserName | None) -> Mapping[
     if user is None:
         operations = list(_common(dependencies.settings))
     else:
-        operations = await _counted_for(dependencies, *await _found(dependencies, user))
+        operations = await _counted_for(dependencies, *await _found(dependencies, user), user.name)
     tats, now = await dependencies.store.arrival_times(operations), time.time()
     return {
         "limits": [
@@ -150,7 +150,7 @@ async def _limits(dependencies: Dependencies, user: UserName | None) -> Mapping[
 
 async def _unlock(dependencies: Dependencies, name: UserName) -> Mapping[str, Any]:
     source, user = await _found(dependencies, name)
-    operations = await _counted_for(dependencies, source, user)
+    operations = await _counted_for(dependencies, source, user, name.name)
     await dependencies.store.apply_limits(acting(LimitAction.RESET, operations))
     record = OperatorRecord(time.time(), "unlocked", user.name, source, dependencies.uid)
     return {"user": user.name, "source": source, "not_recorded": dependencies.record(record)}
@@ -173,10 +173,14 @@ async def _found(dependencies: Dependencies, name: UserName) -> tuple[str, User]
     return users[0]
 
 
-async def _counted_for(dependencies: Dependencies, source: str, user: User) -> list[LimitOperation]:
-    """The limits that count for a user by their names, known places, id and phones, each once."""
+async def _counted_for(dependencies: Dependencies, source: str, user: User, typed: str) -> list[LimitOperation]:
+    """The limits that count for a user by their names, known places, id and phones, each once.
+
+    Wrong passwords are counted by the name as typed, which in an LDAP directory can differ from the user's name there.
+    """
     configured, keys = limits_of(dependencies.settings), dependencies.keys()
-    subjects = await password_subjects(keys, dependencies.store, source, user.name)
+    names = user.name, typed
+    subjects = [each for name in names for each in await password_subjects(keys, dependencies.store, source, name)]
     operations = list(configured.about({"user": f"{source}:{user.id}"}, subjects))
     for phone in user.phones:
         operations += configured.about({"phone": phone.e164})

@@ -21,6 +21,7 @@ identity:
     bind_dn: {reader}
     bind_password: {password}
     base: {base}
+    user_filter: (|(uid={{user}})(mail={{user}}))
     expired_password_text: {text}
 policies:
   default:
@@ -90,6 +91,21 @@ def test_a_user_with_an_expired_password_reads_the_text_and_is_charged_nothing(s
     assert [] == server.simulator.calls(user.phone)
 
 
+def test_a_user_is_unlocked_under_the_name_that_they_type(server, slapd, user):
+    address = f"{user.name}@example.org"
+    slapd.modify(f"uid={user.name},ou=users,{BASE}", mail=[address])
+    gateway = server.client()
+
+    def reason(password):
+        gateway.exchange([(radius.USER_NAME, address.encode())], password)
+        return server.reasons(user)[-1]
+
+    assert ["wrong_password", "wrong_password_limit"] == [reason("wrong"), reason(user.password)]
+    unlocked = CliRunner().invoke(main, ["users", "unlock", "--config", str(server.path), address.upper()])
+    assert 0 == unlocked.exit_code, unlocked.output
+    assert "call_placed" == reason(user.password)
+
+
 def test_check_asks_the_directory(server, slapd, tmp_path):
     path = tmp_path / "radius-voice.yaml"
     good = server.path.read_text()
@@ -117,8 +133,7 @@ def test_check_without_access_to_the_password_of_the_service_account_does_not_fa
 
 def test_a_filter_with_an_error_is_reported_with_its_key(server, tmp_path):
     path = tmp_path / "radius-voice.yaml"
-    tree = server.path.read_text().replace("    base: ", '    user_filter: "(uid{user})"\n    base: ')
-    path.write_text(tree)
+    path.write_text(server.path.read_text().replace("(|(uid={user})(mail={user}))", '"(uid{user})"'))
     path.chmod(0o600)
     result = CliRunner().invoke(main, ["check", "--config", str(path)])
     assert 1 == result.exit_code
