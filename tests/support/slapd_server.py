@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import ldap3
 
-from tests.support.network import LOOPBACK, free_port
+from tests.support.network import LOOPBACK, accepts_connections, free_port
 from tests.support.polling import wait_until
 from tests.support.requirements import require
 
@@ -92,11 +91,7 @@ class SlapdServer:
         wait_until(self.answers, f"slapd answers; see {self.directory / 'log'}")
 
     def answers(self) -> bool:
-        try:
-            socket.create_connection((LOOPBACK, self.port)).close()
-        except OSError:
-            return False
-        return True
+        return accepts_connections(LOOPBACK, self.port)
 
     @contextmanager
     def administrator(self) -> Iterator[ldap3.Connection]:

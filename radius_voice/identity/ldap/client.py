@@ -35,7 +35,7 @@ MALFORMED = (PyAsn1Error, ValueError, LookupError, TypeError, AttributeError)
 NO_ANSWER = "no answer in time"
 OS_ERROR = re.compile(r"\[Errno \d+\] ([A-Za-z ]+)")
 SUCCESS, SIZE_LIMIT_EXCEEDED, REFERRAL, NO_SUCH_OBJECT = 0, 4, 10, 32
-SERVER_PROBLEMS = {1: "operationsError", 3: "timeLimitExceeded", 51: "busy", 52: "unavailable", 80: "other"}
+SERVER_PROBLEMS = {3: "timeLimitExceeded", 51: "busy", 52: "unavailable", 80: "other"}
 """Results that another server, or the same server later, may not give (RFC 4511 appendix A.2)."""
 
 
@@ -174,7 +174,7 @@ class LdapClient:
     def _entries(self) -> list[Entry]:
         result = self._connection.result
         code: int = result["result"]
-        if code in SERVER_PROBLEMS and "bind must be completed" not in result["message"]:
+        if code in SERVER_PROBLEMS:
             raise ServerFailed(f"the search fails: {SERVER_PROBLEMS[code]}")
         if code not in {SUCCESS, SIZE_LIMIT_EXCEEDED, REFERRAL, NO_SUCH_OBJECT}:
             raise RequestRefused(f"the directory refuses the search: {result['description']}")
