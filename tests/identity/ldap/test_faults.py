@@ -1,6 +1,8 @@
 """A server with a fault delays no other login past its deadline, and is asked again when the fault is over."""
 
 import asyncio
+import socket
+import threading
 import time
 
 import pytest
@@ -215,6 +217,26 @@ async def test_a_host_name_that_cannot_be_resolved(ldap, slapd, user_name):
     source = ldap.source("ldap://radius-voice.invalid", slapd.url)
     assert isinstance(await verified(source, user_name), Authenticated)
     assert "host name cannot be resolved" in ldap.warnings[0]
+
+
+async def test_a_name_server_that_does_not_respond_delays_no_other_login(ldap, slapd, user_name, monkeypatch):
+    slapd.add_user(user_name)
+    released, original = threading.Event(), socket.getaddrinfo
+
+    def resolve(host, *arguments, **options):
+        if host == "slow.example.org":
+            released.wait()
+            raise socket.gaierror
+        return original(host, *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    source = ldap.source("ldap://slow.example.org", slapd.url, timeout=f"{TIMEOUT}s", connections=2)
+    try:
+        results = await asyncio.gather(*(timed(verified(source, user_name)) for _ in range(5)))
+        assert [Authenticated] * 5 == [type(result) for result, _ in results]
+        assert max(seconds for _, seconds in results) < TIMEOUT + MARGIN
+    finally:
+        released.set()
 
 
 async def test_check_connection_asks_each_server(ldap, slapd):

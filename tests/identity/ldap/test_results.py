@@ -66,6 +66,14 @@ def test_a_control_without_a_known_error_changes_nothing(value):
     assert (Reason.WRONG_PASSWORD, False) == denial(BindResult(49, "", value))
 
 
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [(19, Reason.DIRECTORY_LOCKED), (32, Reason.WRONG_PASSWORD), (48, Reason.WRONG_PASSWORD)],
+)
+def test_results_of_other_directories_for_locked_users_and_users_without_a_password(code, reason):
+    assert (reason, False) == denial(BindResult(code, ""))
+
+
 @pytest.mark.parametrize("code", [2, 7, 8, 10, 13, 34, 50, 53])
 def test_a_result_that_is_not_about_the_user_is_not_a_wrong_password(code):
     with pytest.raises(RequestRefused, match=str(code)):
