@@ -104,7 +104,7 @@ class LdapClient:
         self._last_used = time.monotonic()
         try:
             self._connection, self._socket = _connected(address, deadline)
-        except (LDAPExceptionError, OSError) as problem:
+        except (LDAPExceptionError, OSError, UnicodeError) as problem:  # UnicodeError: a label of the name is too long
             raise ServerFailed(_text(problem)) from None
         try:
             self._secure(context)
@@ -138,13 +138,13 @@ class LdapClient:
         self._connection.authentication = ldap3.SIMPLE
         try:
             self._connection.bind(read_server_info=False, controls=[(PASSWORD_POLICY, False, None)])
+            result = self._connection.result
+            control = result.get("controls", {}).get(PASSWORD_POLICY, {})
+            bind_result = BindResult(result["result"], result["message"], control.get("value"))
         except (LDAPExceptionError, OSError, *MALFORMED) as problem:
             raise ServerFailed(_text(problem)) from None
         finally:
             self._connection.password = self._connection.request = None
-        result = self._connection.result
-        control = result.get("controls", {}).get(PASSWORD_POLICY, {})
-        bind_result = BindResult(result["result"], result["message"], control.get("value"))
         if bind_result.code in SERVER_PROBLEMS:
             raise ServerFailed(f"the bind fails: {SERVER_PROBLEMS[bind_result.code]}")
         return bind_result
@@ -267,7 +267,7 @@ def _text(problem: Exception) -> str:
     text = str(problem)
     if isinstance(problem, TimeoutError) or "timed out" in text or NO_ANSWER in text:
         return NO_ANSWER
-    if isinstance(problem, socket.gaierror):
+    if isinstance(problem, socket.gaierror | UnicodeError):
         return "its host name cannot be resolved"
     if isinstance(problem, ssl.SSLError):
         return f"TLS fails: {getattr(problem, 'reason', None) or 'the server closed the connection'}"
