@@ -1,6 +1,7 @@
 """Logins of users in an LDAP directory, through the real program."""
 
 import json
+import time
 
 import pytest
 from click.testing import CliRunner
@@ -153,3 +154,52 @@ def test_a_directory_that_is_down_gets_no_response_and_the_reason(start_server, 
         (record,) = server.audit(kind="request")
         assert "Connection refused" in json.dumps(record["steps"])
         assert [] == server.simulator.calls(user.phone)
+
+
+TWO_SOURCES = """\
+server: {{listen: ["udp://127.0.0.1:0"], reject_delay: 0s}}
+clients:
+  gateway: {{address: 127.0.0.1, secret: a shared secret of the tests, response_timeout: 1s, policy: directory}}
+  other: {{address: 127.0.0.2, secret: a shared secret of the tests, response_timeout: 8s, policy: file}}
+identity:
+  people: {{type: users_file, path: users.yaml}}
+  corp: {{type: ldap, servers: ["{url}"], bind_dn: "{reader}", bind_password: {password}, base: "{base}"}}
+policies:
+  directory: {{first_factor: corp, directory: corp}}
+  file: {{first_factor: people, directory: people}}
+"""
+
+
+@pytest.fixture
+def own_slapd(tmp_path):
+    """A slapd that the test may suspend."""
+    server = SlapdServer(tmp_path / "slapd")
+    yield server
+    server.stop()
+
+
+def test_a_directory_that_does_not_respond_delays_no_login_of_another_source(start_server, own_slapd, make_user):
+    slapd, in_file = own_slapd, make_user()
+    users = [make_user() for _ in range(20)]
+    for user in users:
+        slapd.add_user(user.name, user.password, mobile=user.phone)
+    configuration = TWO_SOURCES.format(url=slapd.url, reader=READER, password=READER_PASSWORD, base=BASE)
+    with start_server(configuration, [in_file]) as server:
+        gateway, other = server.client(), server.client("127.0.0.2")
+        with slapd.suspended():
+            for user in users:
+                gateway.send(gateway.initial_request(user))
+            begun = time.monotonic()
+            challenge = other.start_login(in_file)
+            assert radius.ACCESS_CHALLENGE == challenge.code
+            assert time.monotonic() - begun < 1
+            server.wait_for_line("it is skipped until it answers", server.stderr)
+        server.wait_for_line("answers again", server.stderr)
+        assert gateway.received_nothing()
+        late = make_user()
+        slapd.add_user(late.name, late.password, mobile=late.phone)
+        challenge = gateway.start_login(late)
+        assert radius.ACCESS_ACCEPT == gateway.respond(late, challenge, server.simulator.code(late.phone)).code
+        assert {"identity_unavailable"} == {
+            record["reason"] for record in server.audit(client="gateway", outcome="no_response")
+        }
