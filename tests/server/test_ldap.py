@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from radius_voice.cli.main import main
 from radius_voice.radius import packet as radius
-from tests.support.slapd_server import BASE, READER, READER_PASSWORD, SlapdServer
+from tests.support.slapd_server import BASE, READER, READER_PASSWORD, RELAX_RULES, SlapdServer
 
 TEXT = "Your password has expired. Change it at https://password.example.org"
 CONFIGURATION = """\
@@ -203,3 +203,14 @@ def test_a_directory_that_does_not_respond_delays_no_login_of_another_source(sta
         assert {"identity_unavailable"} == {
             record["reason"] for record in server.audit(client="gateway", outcome="no_response")
         }
+
+
+def test_a_password_that_is_changed_during_a_login_ends_it(server, slapd, user):
+    gateway = server.client()
+    challenge = gateway.start_login(user)
+    with slapd.administrator() as connection:
+        dn = f"uid={user.name},ou=users,{BASE}"
+        connection.extend.standard.modify_password(dn, new_password="another password")
+        connection.modify(dn, {"pwdChangedTime": [("MODIFY_REPLACE", ["20200101000000Z"])]}, controls=[RELAX_RULES])
+    reject = gateway.respond(user, challenge, server.simulator.code(user.phone))
+    assert (radius.ACCESS_REJECT, "password_changed") == (reject.code, server.reasons(user)[-1])

@@ -20,6 +20,15 @@ BASE = "dc=example,dc=org"
 USERS, GROUPS, POLICIES = (f"ou={name},{BASE}" for name in ("users", "groups", "policies"))
 ADMIN, ADMIN_PASSWORD = f"cn=admin,{BASE}", "admin-password"
 READER, READER_PASSWORD = f"cn=radius-voice,{BASE}", "reader-password"
+DEFAULT_POLICY = {
+    "pwdAttribute": "userPassword",
+    "pwdLockout": "TRUE",
+    "pwdMaxFailure": "50",
+    "pwdMustChange": "TRUE",
+    "pwdMaxAge": "31536000",  # without it slapd keeps no pwdChangedTime
+}
+RELAX_RULES = ("1.3.6.1.4.1.4203.666.5.12", True, None)
+"""The control that permits changes of operational attributes, such as pwdChangedTime."""
 CONFIGURATION = """\
 {includes}
 modulepath /usr/lib/ldap
@@ -160,5 +169,5 @@ class SlapdServer:
         self.add(
             f"cn=default,{POLICIES}",
             ["device", "pwdPolicy"],
-            {"pwdAttribute": "userPassword", "pwdLockout": "TRUE", "pwdMaxFailure": "50", "pwdMustChange": "TRUE"},
+            DEFAULT_POLICY,
         )

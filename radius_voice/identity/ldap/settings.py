@@ -14,9 +14,9 @@ from pydantic import Field, model_validator
 from radius_voice.config.adapters import IdentitySection, RuleContext
 from radius_voice.config.checks import is_loopback
 from radius_voice.config.context import LoadContext
-from radius_voice.config.field_types import HIGHEST_PORT, PATH, Kind, duration, text_of
+from radius_voice.config.field_types import MAX_PORT, PATH, FieldType, duration, require_text
 from radius_voice.config.secrets import Secret
-from radius_voice.config.section import Diagnostic, KeyProblem, written
+from radius_voice.config.section import Diagnostic, KeyProblem, file_default
 
 ATTRIBUTE = r"^[A-Za-z][A-Za-z0-9-]*$"
 MAX_TEXT_BYTES = 253
@@ -33,38 +33,42 @@ class LdapServer:
     tls: bool
 
 
-def _server(value: Any, _place: LoadContext) -> LdapServer:
-    found = re.fullmatch(r"(ldaps?)://(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9._-]+))(?::([0-9]{1,5}))?/?", text_of(value))
-    if found is None or not 1 <= int(found[4] or PORTS[found[1]]) <= HIGHEST_PORT:
+def _server(value: Any, _context: LoadContext) -> LdapServer:
+    found = re.fullmatch(
+        r"(ldaps?)://(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9._-]+))(?::([0-9]{1,5}))?/?", require_text(value)
+    )
+    if found is None or not 1 <= int(found[4] or PORTS[found[1]]) <= MAX_PORT:
         raise ValueError("not a server; write ldaps://HOST, ldap://HOST, or one of them with :PORT")
     return LdapServer(found[2] or found[3], int(found[4] or PORTS[found[1]]), found[1] == "ldaps")
 
 
-SERVER = Kind(_server, {"type": "string", "pattern": "^ldaps?://[^/]+/?$", "examples": ["ldaps://dc1.example.org"]})
+SERVER = FieldType(
+    _server, {"type": "string", "pattern": "^ldaps?://[^/]+/?$", "examples": ["ldaps://dc1.example.org"]}
+)
 
 
-def _region(value: Any, _place: LoadContext) -> str:
-    text = text_of(value)
+def _region(value: Any, _context: LoadContext) -> str:
+    text = require_text(value)
     if text not in SUPPORTED_REGIONS:
         raise ValueError("not a country; write an ISO 3166 code of two capital letters, like US or GB")
     return text
 
 
-REGION = Kind(_region, {"type": "string", "pattern": "^[A-Z]{2}$", "examples": ["US"]})
+REGION = FieldType(_region, {"type": "string", "pattern": "^[A-Z]{2}$", "examples": ["US"]})
 
 
-def _template(value: Any, _place: LoadContext) -> str:
-    text = text_of(value)
+def _template(value: Any, _context: LoadContext) -> str:
+    text = require_text(value)
     if text.count("{user}") != 1:
         raise ValueError("must have {user} once, in place of the user's name")
     return text
 
 
-TEMPLATE = Kind(_template, {"type": "string", "pattern": "\\{user\\}", "examples": ["{user}@corp.example"]})
+TEMPLATE = FieldType(_template, {"type": "string", "pattern": "\\{user\\}", "examples": ["{user}@corp.example"]})
 
 
-def _filter(value: Any, _place: LoadContext) -> str:
-    text = text_of(value)
+def _filter(value: Any, _context: LoadContext) -> str:
+    text = require_text(value)
     if "{user}" not in text:
         raise ValueError("must have {user} in place of the user's name, like (uid={user})")
     if not text.startswith("(") or not text.endswith(")") or text.count("(") != text.count(")"):
@@ -72,17 +76,17 @@ def _filter(value: Any, _place: LoadContext) -> str:
     return text
 
 
-FILTER = Kind(_filter, {"type": "string", "pattern": "^\\(.*\\{user\\}.*\\)$", "examples": ["(uid={user})"]})
+FILTER = FieldType(_filter, {"type": "string", "pattern": "^\\(.*\\{user\\}.*\\)$", "examples": ["(uid={user})"]})
 
 
-def _reject_text(value: Any, _place: LoadContext) -> str:
-    text = text_of(value)
+def _reject_text(value: Any, _context: LoadContext) -> str:
+    text = require_text(value)
     if not text.isprintable() or not 1 <= len(text.encode()) <= MAX_TEXT_BYTES:
         raise ValueError(f"must be one line of 1 to {MAX_TEXT_BYTES} octets in UTF-8")
     return text
 
 
-REJECT_TEXT = Kind(
+REJECT_TEXT = FieldType(
     _reject_text,
     {
         "type": "string",
@@ -132,7 +136,7 @@ class LdapSettings(IdentitySection):
     """The attribute that identifies a user permanently."""
     phones: Annotated[
         tuple[Annotated[str, Field(pattern=ATTRIBUTE, examples=["mobile"])], ...], Field(strict=False, min_length=1)
-    ] = written(["mobile", "telephoneNumber"])
+    ] = file_default(["mobile", "telephoneNumber"])
     """The attributes with phone numbers, in order of preference."""
     default_region: Annotated[str, REGION] | None = None
     """The country of numbers that are written without a country code."""
@@ -146,7 +150,7 @@ class LdapSettings(IdentitySection):
     """What a user reads whose password is right but has expired or must be changed."""
     connections: int = Field(8, ge=1, le=64)
     """How many requests one process sends to a server at once."""
-    timeout: Annotated[float, duration(0.1, 30)] = written("1s")
+    timeout: Annotated[float, duration(0.1, 30)] = file_default("1s")
     """How long one server may take for a request before the next one is asked."""
 
     @model_validator(mode="after")

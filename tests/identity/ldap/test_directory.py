@@ -232,7 +232,7 @@ async def test_what_the_service_asks_of_every_source(ldap):
     assert "ldaps://dc1.example.org:636, ldap://[::1]:3890" == source.location
     assert (None, None, (), None) == (
         source.problem,
-        source.everyone(),
+        source.all_users(),
         source.without_password(),
         source.costliest_verification(),
     )
