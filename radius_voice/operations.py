@@ -132,7 +132,7 @@ async def _limits(context: OperationContext, user: UserName | None) -> Mapping[s
     if user is None:
         operations = list(_shared_limits(context.settings))
     else:
-        operations = await _limits_of_user(context, *await _find_user(context, user))
+        operations = await _limits_of_user(context, *await _find_user(context, user), user.name)
     tats, now = await context.store.arrival_times(operations), time.time()
     return {
         "limits": [
@@ -150,7 +150,7 @@ async def _limits(context: OperationContext, user: UserName | None) -> Mapping[s
 
 async def _unlock(context: OperationContext, name: UserName) -> Mapping[str, Any]:
     source, user = await _find_user(context, name)
-    operations = await _limits_of_user(context, source, user)
+    operations = await _limits_of_user(context, source, user, name.name)
     await context.store.apply_limits(with_action(LimitAction.RESET, operations))
     record = OperatorRecord(time.time(), "unlocked", user.name, source, context.uid)
     return {"user": user.name, "source": source, "not_recorded": context.record(record)}
@@ -173,10 +173,14 @@ async def _find_user(context: OperationContext, name: UserName) -> tuple[str, Us
     return users[0]
 
 
-async def _limits_of_user(context: OperationContext, source: str, user: User) -> list[LimitOperation]:
-    """The limits that count for a user by name, known Calling-Station-Ids, id and phones, each once."""
+async def _limits_of_user(context: OperationContext, source: str, user: User, typed: str) -> list[LimitOperation]:
+    """The limits that count for a user by name, known Calling-Station-Ids, id and phones, each once.
+
+    Wrong passwords are counted by the name as typed, which in an LDAP directory can differ from the user's name there.
+    """
     configured, keys = limits_of(context.settings), context.keys()
-    subjects = await password_subjects(keys, context.store, source, user.name)
+    names = user.name, typed
+    subjects = [each for name in names for each in await password_subjects(keys, context.store, source, name)]
     operations = list(configured.about({"user": f"{source}:{user.id}"}, subjects))
     for phone in user.phones:
         operations += configured.about({"phone": phone.e164})

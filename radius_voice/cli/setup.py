@@ -54,9 +54,7 @@ def init(directory: Path) -> None:
 @click.command()
 @config_option
 @click.option(
-    "--connect",
-    is_flag=True,
-    help="Also try the store, each directory's servers and each provider's credentials.",
+    "--connect", is_flag=True, help="Also read the store, search each directory, and check each provider's credentials."
 )
 @click.option("--user", help="The user that the service runs as. Default: the owner of the state directory, or you.")
 @state_option
@@ -213,7 +211,7 @@ def test_credentials(path: Path) -> None:
 
 
 async def _connect(settings: Settings) -> bool:
-    """Check the store and the providers, and print the results."""
+    """Check the store, the directories and the providers, and print the results."""
     from radius_voice.config.secrets import unavailable_in
     from radius_voice.operations import OperationFailed, try_store
 

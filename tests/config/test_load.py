@@ -288,7 +288,17 @@ def test_an_unknown_word_is_reported_with_a_similar_known_one(file, key, value, 
             "delivery.providers.fixed.api_key: belongs to type twilio-voice, not to fixed",
         ),
         ("store", {"type": "sqlite", "zzz": 1}, "store.zzz: unknown key; known here are type, path"),
-        ("identity.people", {"type": ["x"], "zzz": 1}, "identity.people.type: is not a known type"),
+        (
+            "identity.people",
+            {"type": "users_file", "path": "users.yaml", "zzz": 1},
+            "zzz: unknown key; known here are type, path",
+        ),
+        (
+            "identity.people",
+            {"type": "users_file", "path": "users.yaml", "base": "dc=x"},
+            "belongs to type ldap, not to users_file",
+        ),
+        ("identity.people", {"type": ["x"], "zzz": 1}, "type: is not a known type; known are 'users_file', 'ldap'"),
     ],
 )
 def test_a_key_of_another_type_is_reported_as_such(file, key, value, expected):

@@ -15,6 +15,14 @@ def free_port() -> int:
         return port
 
 
+def accepts_connections(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), TIMEOUT).close()
+    except OSError:
+        return False
+    return True
+
+
 def http_get(url: str) -> tuple[int, str]:
     """Status and text of a page."""
     try:

@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import ldap3
 
-from tests.support.network import LOOPBACK, free_port
+from tests.support.network import LOOPBACK, accepts_connections, free_port
 from tests.support.polling import wait_until
 from tests.support.requirements import require
 
@@ -21,6 +20,15 @@ BASE = "dc=example,dc=org"
 USERS, GROUPS, POLICIES = (f"ou={name},{BASE}" for name in ("users", "groups", "policies"))
 ADMIN, ADMIN_PASSWORD = f"cn=admin,{BASE}", "admin-password"
 READER, READER_PASSWORD = f"cn=radius-voice,{BASE}", "reader-password"
+DEFAULT_POLICY = {
+    "pwdAttribute": "userPassword",
+    "pwdLockout": "TRUE",
+    "pwdMaxFailure": "50",
+    "pwdMustChange": "TRUE",
+    "pwdMaxAge": "31536000",  # without it slapd keeps no pwdChangedTime
+}
+RELAX_RULES = ("1.3.6.1.4.1.4203.666.5.12", True, None)
+"""The control that permits changes of operational attributes, such as pwdChangedTime."""
 CONFIGURATION = """\
 {includes}
 modulepath /usr/lib/ldap
@@ -92,11 +100,7 @@ class SlapdServer:
         wait_until(self.answers, f"slapd answers; see {self.directory / 'log'}")
 
     def answers(self) -> bool:
-        try:
-            socket.create_connection((LOOPBACK, self.port)).close()
-        except OSError:
-            return False
-        return True
+        return accepts_connections(LOOPBACK, self.port)
 
     @contextmanager
     def administrator(self) -> Iterator[ldap3.Connection]:
@@ -165,5 +169,5 @@ class SlapdServer:
         self.add(
             f"cn=default,{POLICIES}",
             ["device", "pwdPolicy"],
-            {"pwdAttribute": "userPassword", "pwdLockout": "TRUE", "pwdMaxFailure": "50", "pwdMustChange": "TRUE"},
+            DEFAULT_POLICY,
         )

@@ -35,7 +35,7 @@ MALFORMED = (PyAsn1Error, ValueError, LookupError, TypeError, AttributeError)
 NO_ANSWER = "no answer in time"
 OS_ERROR = re.compile(r"\[Errno \d+\] ([A-Za-z ]+)")
 SUCCESS, SIZE_LIMIT_EXCEEDED, REFERRAL, NO_SUCH_OBJECT = 0, 4, 10, 32
-SERVER_PROBLEMS = {1: "operationsError", 3: "timeLimitExceeded", 51: "busy", 52: "unavailable", 80: "other"}
+SERVER_PROBLEMS = {3: "timeLimitExceeded", 51: "busy", 52: "unavailable", 80: "other"}
 """Results that another server, or the same server later, may not give (RFC 4511 appendix A.2)."""
 
 
@@ -104,7 +104,7 @@ class LdapClient:
         self._last_used = time.monotonic()
         try:
             self._connection, self._socket = _connected(address, deadline)
-        except (LDAPExceptionError, OSError) as problem:
+        except (LDAPExceptionError, OSError, UnicodeError) as problem:  # UnicodeError: a label of the name is too long
             raise ServerFailed(_text(problem)) from None
         try:
             self._secure(context)
@@ -138,13 +138,13 @@ class LdapClient:
         self._connection.authentication = ldap3.SIMPLE
         try:
             self._connection.bind(read_server_info=False, controls=[(PASSWORD_POLICY, False, None)])
+            result = self._connection.result
+            control = result.get("controls", {}).get(PASSWORD_POLICY, {})
+            bind_result = BindResult(result["result"], result["message"], control.get("value"))
         except (LDAPExceptionError, OSError, *MALFORMED) as problem:
             raise ServerFailed(_text(problem)) from None
         finally:
             self._connection.password = self._connection.request = None
-        result = self._connection.result
-        control = result.get("controls", {}).get(PASSWORD_POLICY, {})
-        bind_result = BindResult(result["result"], result["message"], control.get("value"))
         if bind_result.code in SERVER_PROBLEMS:
             raise ServerFailed(f"the bind fails: {SERVER_PROBLEMS[bind_result.code]}")
         return bind_result
@@ -174,7 +174,7 @@ class LdapClient:
     def _entries(self) -> list[Entry]:
         result = self._connection.result
         code: int = result["result"]
-        if code in SERVER_PROBLEMS and "bind must be completed" not in result["message"]:
+        if code in SERVER_PROBLEMS:
             raise ServerFailed(f"the search fails: {SERVER_PROBLEMS[code]}")
         if code not in {SUCCESS, SIZE_LIMIT_EXCEEDED, REFERRAL, NO_SUCH_OBJECT}:
             raise RequestRefused(f"the directory refuses the search: {result['description']}")
@@ -267,7 +267,7 @@ def _text(problem: Exception) -> str:
     text = str(problem)
     if isinstance(problem, TimeoutError) or "timed out" in text or NO_ANSWER in text:
         return NO_ANSWER
-    if isinstance(problem, socket.gaierror):
+    if isinstance(problem, socket.gaierror | UnicodeError):
         return "its host name cannot be resolved"
     if isinstance(problem, ssl.SSLError):
         return f"TLS fails: {getattr(problem, 'reason', None) or 'the server closed the connection'}"

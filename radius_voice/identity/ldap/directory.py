@@ -34,14 +34,18 @@ class Defaults:
     user_filter: str
     name: str
     id: str
+    password_changed: str
+    disabled: str
 
 
 DEFAULTS = {
-    "openldap": Defaults("(uid={user})", "uid", "entryUUID"),
+    "openldap": Defaults("(uid={user})", "uid", "entryUUID", "pwdChangedTime", "pwdAccountLockedTime"),
     "active_directory": Defaults(
         "(&(objectCategory=person)(objectClass=user)(|(sAMAccountName={user})(userPrincipalName={user})))",
         "sAMAccountName",
         "objectGUID",
+        "pwdLastSet",
+        "userAccountControl",
     ),
 }
 
@@ -56,6 +60,7 @@ class Reader:
         self._user_filter = settings.user_filter or defaults.user_filter
         self._name = settings.name_attribute or defaults.name
         self._id = settings.id_attribute or defaults.id
+        self._password_changed = defaults.password_changed
         self._attributes = list(
             dict.fromkeys(
                 (
@@ -64,7 +69,8 @@ class Reader:
                     *settings.phones,
                     *((settings.language_attribute,) if settings.language_attribute else ()),
                     "memberOf",
-                    "userAccountControl" if settings.server_type == "active_directory" else "pwdAccountLockedTime",
+                    defaults.password_changed,
+                    defaults.disabled,
                 )
             )
         )
@@ -89,6 +95,10 @@ class Reader:
     def name_of(self, entry: Entry) -> str:
         """The user's name in the directory."""
         return entry.text(self._name) or first_value(entry.dn)
+
+    def password_changed_at(self, entry: Entry) -> str:
+        """When the password was last changed, as the directory writes it; empty if it does not say."""
+        return entry.text(self._password_changed)
 
     def user_of(self, lease: Lease, entry: Entry) -> User:
         """The user of an entry, with groups. Raises RequestRefused if the entry has no id."""

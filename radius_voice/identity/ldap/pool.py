@@ -111,6 +111,7 @@ class Lease:
         self._deadline = deadline
         self._searcher: LdapClient | None = None
         self._binder: LdapClient | None = None
+        self._searches_as_user = False
         self.password_sent = False
 
     def bind(self, name: str, password: str) -> BindResult:
@@ -123,16 +124,16 @@ class Lease:
     def search(
         self, base: str, scope: Scope, search_filter: str, attributes: Sequence[str], *, limit: int = 0
     ) -> list[Entry]:
-        """Search as the service account; see LdapClient.search. `limit` 0 is no limit."""
+        """Search as the service account, or as the bound user; see LdapClient.search. `limit` 0 is no limit."""
+        if self._searches_as_user and self._binder is not None:
+            return self._binder.search(base, scope, search_filter, attributes, self._deadline, limit)
         if self._searcher is None:
             self._searcher = self._pool.searcher(self._deadline)
         return self._searcher.search(base, scope, search_filter, attributes, self._deadline, limit)
 
     def as_bound_user(self) -> None:
         """From now on, search as the user who was bound last."""
-        if self._searcher is not None:
-            self._pool.put_back(self._searcher, None)
-        self._searcher, self._binder = self._binder, None
+        self._searches_as_user = True
 
     def put_back(self) -> None:
         """Keep the connections for other requests."""

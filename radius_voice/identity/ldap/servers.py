@@ -146,14 +146,9 @@ class Servers:
         server.problem = problem
 
     async def _probed(self, server: _Server) -> None:
-        """Probe the server until it can be used."""
-        while True:
-            try:
-                await self._separately(server, self._probe)
-            except (ServerFailed, RequestRefused) as problem:
-                self._skip(server, str(problem))
-            else:
-                break
+        """Probe the server until it can be used. No error ends the probes: the server would be skipped for ever."""
+        while problem := (await asyncio.gather(self._separately(server, self._probe), return_exceptions=True))[0]:
+            self._skip(server, str(problem) if isinstance(problem, ServerFailed | RequestRefused) else repr(problem))
             await asyncio.sleep(PROBE_SECONDS)
         if server.problem:
             server.problem = ""

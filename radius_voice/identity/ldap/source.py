@@ -73,6 +73,12 @@ class LdapSource:
         turn = Turn(verification.queue, verification.returning)
         return await self._servers.run(partial(self._verified, name=name, password=password), deadline, turn)
 
+    async def password_id(self, user_id: str, deadline: float) -> str:
+        """The time of the last change of the password, as the directory writes it; empty without such a user."""
+        return await self._servers.run(
+            lambda lease: self._password_id(self._reader.entry_with_id(lease, user_id)), deadline, IN_A_LOGIN
+        )
+
     async def find(self, name: str, deadline: float) -> User | None:
         """The user of that name, disabled or not."""
         typed = typed_name(name)
@@ -161,7 +167,7 @@ class LdapSource:
         user = self._reader.user_of(lease, entry)
         if user.disabled:
             return Denied(Reason.DISABLED, user.name, password_correct=True)
-        return Authenticated(user.id, user)
+        return Authenticated(user.id, user, self._password_id(entry))
 
     def _denied(self, denied: Denial, name: str) -> Denied:
         expired = denied.reason in {Reason.PASSWORD_EXPIRED, Reason.PASSWORD_MUST_CHANGE}
@@ -173,6 +179,10 @@ class LdapSource:
         if template is not None:
             return with_user(template, rdn_value(name) if is_dn(template) else name)
         return entry.dn if entry is not None else f"{NO_SUCH_USER},{self._settings.base}"
+
+    def _password_id(self, entry: Entry | None) -> str:
+        # Without a service account it could not be read again after the login has begun.
+        return "" if entry is None or self._settings.bind_dn is None else self._reader.password_changed_at(entry)
 
     def _user(self, lease: Lease, entry: Entry | None) -> User | None:
         return None if entry is None else self._reader.user_of(lease, entry)

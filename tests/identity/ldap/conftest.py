@@ -31,6 +31,7 @@ def certificates(tmp_path_factory):
     issued.cert_chain_pems[0].write_to_path(paths[0])
     issued.private_key_pem.write_to_path(paths[1])
     authority.cert_pem.write_to_path(paths[2])
+    paths[1].chmod(0o600)  # Samba requires it
     return paths
 
 

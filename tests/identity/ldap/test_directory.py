@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from radius_voice.events import Reason
-from radius_voice.identity.ldap.client import Entry
+from radius_voice.identity.ldap.client import Entry, RequestRefused
 from radius_voice.identity.ldap.directory import Reader
 from radius_voice.login.model import Authenticated, Denied, Unavailable
 from tests.identity.ldap.conftest import found, settings, verified
@@ -207,3 +207,32 @@ def test_a_guid_is_searched_as_octets(reader):
 def test_bit_2_of_user_account_control_disables_a_user(reader, control, disabled):
     entry = Entry(AD_ENTRY.dn, {**AD_ENTRY.attributes, "useraccountcontrol": [control.encode()]})
     assert disabled is reader.user_of(RecordingLease([]), entry).disabled
+
+
+def test_an_entry_without_an_id_is_refused_and_not_a_user(reader):
+    for entry in Entry(AD_ENTRY.dn, {"samaccountname": [b"alice"]}), Entry(AD_ENTRY.dn, {"objectguid": [b"short"]}):
+        with pytest.raises(RequestRefused, match="an entry has no objectGUID"):
+            reader.user_of(RecordingLease([]), entry)
+
+
+def test_more_groups_than_the_bound_are_refused_and_not_cut(reader):
+    groups = [Entry(f"CN={number},DC=example,DC=org", {}) for number in range(1000)]
+    with pytest.raises(RequestRefused, match="more than 1000 groups"):
+        reader.user_of(RecordingLease(groups), AD_ENTRY)
+
+
+def test_values_that_are_not_text_are_left_out(reader):
+    entry = Entry(AD_ENTRY.dn, {**AD_ENTRY.attributes, "mobile": [b"\xff\xfe", b"+14155550123"]})
+    assert ["+14155550123"] == e164(reader.user_of(RecordingLease([]), entry))
+
+
+async def test_what_the_service_asks_of_every_source(ldap):
+    source = ldap.source("ldaps://dc1.example.org", "ldap://[::1]:3890")
+    source.refresh()
+    assert "ldaps://dc1.example.org:636, ldap://[::1]:3890" == source.location
+    assert (None, None, (), None) == (
+        source.problem,
+        source.all_users(),
+        source.without_password(),
+        source.costliest_verification(),
+    )

@@ -1,6 +1,8 @@
 """A server with a fault delays no other login past its deadline, and is asked again when the fault is over."""
 
 import asyncio
+import socket
+import threading
 import time
 
 import pytest
@@ -203,6 +205,25 @@ async def test_a_request_with_too_little_time_does_not_make_a_good_server_skippe
     assert [] == ldap.warnings
 
 
+async def test_no_error_ends_the_probes(ldap, own_slapd, user_name, monkeypatch):
+    own_slapd.add_user(user_name)
+    source = ldap.source(own_slapd.url, timeout=f"{TIMEOUT}s")
+    errors, original = [KeyError("a fault of the program")], source._servers._probe
+
+    def probe(lease):
+        if errors:
+            raise errors.pop()
+        return original(lease)
+
+    monkeypatch.setattr(source._servers, "_probe", probe)
+    own_slapd.stop()
+    with pytest.raises(Unavailable):
+        await verified(source, user_name)
+    own_slapd.start()
+    await wait_until_async(lambda: "answers again" in ldap.warnings[-1], "a probe has succeeded")
+    assert isinstance(await verified(source, user_name), Authenticated)
+
+
 async def test_a_request_after_its_deadline_is_not_begun(ldap, slapd):
     source = ldap.source(slapd.url)
     with pytest.raises(Unavailable, match="too late"):
@@ -212,9 +233,29 @@ async def test_a_request_after_its_deadline_is_not_begun(ldap, slapd):
 
 async def test_a_host_name_that_cannot_be_resolved(ldap, slapd, user_name):
     slapd.add_user(user_name)
-    source = ldap.source("ldap://radius-voice.invalid", slapd.url)
+    source = ldap.source("ldap://radius-voice.invalid", f"ldap://{'x' * 64}.example.org", slapd.url)
     assert isinstance(await verified(source, user_name), Authenticated)
-    assert "host name cannot be resolved" in ldap.warnings[0]
+    assert ["its host name cannot be resolved"] * 2 == [each.split(": ")[2].partition(";")[0] for each in ldap.warnings]
+
+
+async def test_a_name_server_that_does_not_respond_delays_no_other_login(ldap, slapd, user_name, monkeypatch):
+    slapd.add_user(user_name)
+    released, original = threading.Event(), socket.getaddrinfo
+
+    def resolve(host, *arguments, **options):
+        if host == "slow.example.org":
+            released.wait()
+            raise socket.gaierror
+        return original(host, *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    source = ldap.source("ldap://slow.example.org", slapd.url, timeout=f"{TIMEOUT}s", connections=2)
+    try:
+        results = await asyncio.gather(*(timed(verified(source, user_name)) for _ in range(5)))
+        assert [Authenticated] * 5 == [type(result) for result, _ in results]
+        assert max(seconds for _, seconds in results) < TIMEOUT + MARGIN
+    finally:
+        released.set()
 
 
 async def test_check_connection_asks_each_server(ldap, slapd):

@@ -7,7 +7,7 @@ from radius_voice.identity.ldap.client import BindResult, RequestRefused
 from radius_voice.identity.ldap.results import denial
 from radius_voice.login.model import Authenticated, Denied
 from tests.identity.ldap.conftest import verified
-from tests.support.slapd_server import POLICIES
+from tests.support.slapd_server import POLICIES, RELAX_RULES
 
 TEXT = "Your password has expired. Change it at https://password.example.org"
 WINDOWS = "80090308: LdapErr: DSID-0C09044E, comment: AcceptSecurityContext error, data {}, v2580"
@@ -66,6 +66,14 @@ def test_a_control_without_a_known_error_changes_nothing(value):
     assert (Reason.WRONG_PASSWORD, False) == denial(BindResult(49, "", value))
 
 
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [(19, Reason.DIRECTORY_LOCKED), (32, Reason.WRONG_PASSWORD), (48, Reason.WRONG_PASSWORD)],
+)
+def test_results_of_other_directories_for_locked_users_and_users_without_a_password(code, reason):
+    assert (reason, False) == denial(BindResult(code, ""))
+
+
 @pytest.mark.parametrize("code", [2, 7, 8, 10, 13, 34, 50, 53])
 def test_a_result_that_is_not_about_the_user_is_not_a_wrong_password(code):
     with pytest.raises(RequestRefused, match=str(code)):
@@ -95,8 +103,7 @@ async def test_an_expired_password(source, slapd, user_name):
     )
     dn = slapd.add_user(user_name, pwdPolicySubentry=policy)
     with slapd.administrator() as connection:
-        relax = ("1.3.6.1.4.1.4203.666.5.12", True, None)
-        connection.modify(dn, {"pwdChangedTime": [("MODIFY_REPLACE", ["20200101000000Z"])]}, controls=[relax])
+        connection.modify(dn, {"pwdChangedTime": [("MODIFY_REPLACE", ["20200101000000Z"])]}, controls=[RELAX_RULES])
 
     assert Denied(Reason.PASSWORD_EXPIRED, user_name, password_correct=True, text=TEXT) == await verified(
         source, user_name

@@ -5,6 +5,7 @@ import socket
 import pytest
 
 from radius_voice.events import Reason
+from radius_voice.identity.ldap.client import Entry, LdapClient
 from radius_voice.login.model import Authenticated, Denied, Unavailable
 from tests.identity.ldap.conftest import found, verified
 from tests.support.network import LOOPBACK
@@ -121,12 +122,44 @@ async def test_a_dn_template_without_a_service_account_reads_the_user_as_the_use
     assert Denied(Reason.WRONG_PASSWORD) == await verified(source, user_name, "wrong")
 
 
+async def test_no_search_uses_a_connection_that_is_bound_as_a_user_of_an_earlier_login(ldap, slapd, user_name):
+    source = ldap.source(slapd.url, bind_dn=None, bind_template=f"uid={{user}},{USERS}")
+    slapd.add_user(user_name)
+    for _ in range(2):
+        assert isinstance(await verified(source, user_name), Authenticated)
+        assert await found(source, user_name) is None  # anonymous clients may not read it
+
+
 async def test_a_refused_service_account_is_unavailable_and_not_a_wrong_password(ldap, slapd, user_name):
     source = ldap.source(slapd.url, bind_password="wrong", bind_dn=BASE)
     with pytest.raises(Unavailable, match="refuses bind_dn and bind_password"):
         await verified(source, user_name)
     with pytest.raises(Unavailable, match=r"identity\.corp"):
         await found(source, user_name)
+
+
+async def test_a_template_that_does_not_fit_the_directory_is_unavailable_and_not_a_wrong_password(
+    ldap, slapd, user_name
+):
+    dn = slapd.add_user(user_name)
+    source = ldap.source(slapd.url, bind_dn=None, bind_template="{user}")
+    with pytest.raises(Unavailable, match="does not find their own entry"):
+        await verified(source, dn)
+    with pytest.raises(Unavailable, match=r"refuses binds of users \(result code 34\)"):
+        await verified(source, user_name)
+
+
+async def test_a_disabled_user_with_the_right_password_is_not_charged(ldap, slapd, user_name, monkeypatch):
+    slapd.add_user(user_name)
+
+    class WithControl(LdapClient):
+        def search(self, *arguments):
+            entries = super().search(*arguments)
+            return [Entry(each.dn, {**each.attributes, "useraccountcontrol": [b"514"]}) for each in entries]
+
+    monkeypatch.setattr("radius_voice.identity.ldap.pool.LdapClient", WithControl)
+    expected = Denied(Reason.DISABLED, user_name, password_correct=True)
+    assert expected == await verified(ldap.source(slapd.url), user_name)
 
 
 @pytest.mark.parametrize("values", [{}, {"bind_template": f"uid={{user}},{USERS}"}])
