@@ -41,7 +41,7 @@ from radius_voice.stores.redis_scripts import DONE, Script
 CONNECTIONS = 32
 MAX_REDIRECTIONS = 5
 MAX_DETAIL_CHARACTERS = 200
-NOT_UNDERSTOOD = "the answer of Redis is not understood"
+NOT_UNDERSTOOD = "the response of Redis is not understood"
 CODE = re.compile(r"[A-Z]{1,32}")
 
 Address: TypeAlias = tuple[str, int]
@@ -187,7 +187,7 @@ class Link:
                     await asyncio.wait(self._closing)
                 await self._exchange_over(self._route.client().connection_pool, commands)
         except TimeoutError:
-            self._fail(commands, f"Redis did not answer within {self._servers.timeout:g} s")
+            self._fail(commands, f"Redis did not respond within {self._servers.timeout:g} s")
         except (RedisError, OSError) as problem:
             self._fail(commands, _detail(problem))
         except ValueError:  # a redirection without a valid address

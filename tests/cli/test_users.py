@@ -57,8 +57,8 @@ def test_one_line_of_standard_input_is_the_password(typed, password):
 @pytest.mark.parametrize(
     ("typed", "fix"),
     [
-        ("", "an empty password"),
-        ("\n", "an empty password"),
+        ("", "the password is empty"),
+        ("\n", "the password is empty"),
         ("1234567\n", "too short; give at least 8 characters"),
         ("ööööööö\n", "too short; give at least 8 characters"),
         ("o\u0308" * 7 + "\n", "too short; give at least 8 characters"),
@@ -158,7 +158,7 @@ def test_a_phone_with_an_extension_creates_no_file(path):
     [
         ("+441632960123", "warning: +44********23 is not called (invalid number), unless policies.NAME.allow_numbers"),
         ("+19005550123", "warning: +19*******23 is not called (premium number), unless policies.NAME.allow_numbers"),
-        ("+14155550123", "warning: +14*******23 is reserved for fiction and rings nobody"),
+        ("+14155550123", "warning: +14*******23 is reserved for fiction and rings no phone"),
     ],
 )
 def test_a_phone_that_will_not_be_called_is_added_with_a_warning(path, phone, warning):
