@@ -23,7 +23,7 @@ clients:
 store: {type: redis, servers: ["127.0.0.1:PORT"], timeout: 0.3s}
 """
 FAULTS = {
-    "says nothing": (never_respond, "did not answer"),
+    "says nothing": (never_respond, "did not respond"),
     "resets the connection": (reset_connection, "unavailable"),
     "closes the connection": (send_octets(b""), "unavailable"),
     "is a web server": (send_octets(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"), ""),
