@@ -94,10 +94,6 @@ class LdapSource:
             lambda lease: self._user(lease, self._reader.entry_with_id(lease, user_id)), deadline, IN_A_LOGIN
         )
 
-    async def password_id(self, user_id: str, deadline: float) -> str:  # noqa: ARG002
-        """Empty: a directory does not show when a password was changed."""
-        return ""
-
     async def check_connection(self) -> list[AccountCheck]:
         """Bind the service account and search the base, at each server."""
         checks = []
