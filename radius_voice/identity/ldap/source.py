@@ -115,6 +115,11 @@ class LdapSource:
         """None: users are not read in advance."""
         return None
 
+    @property
+    def changes(self) -> int:
+        """0: no users are kept here that could change."""
+        return 0
+
     def refresh(self) -> None:
         """Nothing: every login asks the directory."""
 

@@ -229,6 +229,7 @@ def test_values_that_are_not_text_are_left_out(reader):
 async def test_what_the_service_asks_of_every_source(ldap):
     source = ldap.source("ldaps://dc1.example.org", "ldap://[::1]:3890")
     source.refresh()
+    assert 0 == source.changes
     assert "ldaps://dc1.example.org:636, ldap://[::1]:3890" == source.location
     assert (None, None, (), None) == (
         source.problem,
