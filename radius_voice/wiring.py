@@ -25,6 +25,7 @@ from radius_voice.events import Observer, Outcome, Reason
 from radius_voice.files import require_regular
 from radius_voice.identity.context import IdentityContext
 from radius_voice.identity.passwords import Hasher
+from radius_voice.identity.sql.settings import SqlSettings
 from radius_voice.identity.users_file.settings import UsersFileSettings
 from radius_voice.login.codes import Keys, new_code
 from radius_voice.login.dependencies import Dependencies
@@ -69,7 +70,10 @@ class Adapters:
 
 
 ADAPTERS = Adapters(
-    identity=(Adapter(UsersFileSettings, "radius_voice.identity.users_file.source"),),
+    identity=(
+        Adapter(UsersFileSettings, "radius_voice.identity.users_file.source"),
+        Adapter(SqlSettings, "radius_voice.identity.sql.source"),
+    ),
     providers=(
         Adapter(TwilioVoiceSettings, "radius_voice.delivery.twilio_voice.provider"),
         Adapter(FixedSettings, "radius_voice.delivery.fixed.provider"),

@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from itertools import accumulate
 
-from radius_voice.identity.passwords import HASH_OCTETS, SALT_OCTETS, Parameters
+from argon2.exceptions import Argon2Error
+
+from radius_voice.identity.passwords import HASH_OCTETS, SALT_OCTETS, Parameters, verify
 
 INDEX_OCTETS = 8
 
@@ -45,3 +47,11 @@ def unmatched(parameters: Parameters) -> str:
         base64.b64encode(secrets.token_bytes(octets)).rstrip(b"=").decode() for octets in (SALT_OCTETS, HASH_OCTETS)
     )
     return f"$argon2id$v=19${parameters}${salt}${digest}"
+
+
+def verify_once(parameters: Parameters) -> None:
+    """Verify a password that takes as long as one with a hash of these parameters. Raises ValueError if it fails."""
+    try:
+        verify(unmatched(parameters), "")
+    except Argon2Error as problem:
+        raise ValueError(str(problem)) from None

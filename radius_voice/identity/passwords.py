@@ -50,6 +50,11 @@ class Parameters:
     def __str__(self) -> str:
         return f"m={self.memory},t={self.time},p={self.parallelism}"
 
+    @classmethod
+    def of(cls, text: str) -> Parameters:
+        """The parameters that `str` wrote."""
+        return cls(*(int(each.partition("=")[2]) for each in text.split(",")))
+
 
 DEFAULT = Parameters(memory=19 * 1024, time=2, parallelism=1)
 """OWASP's floor, on purpose: the server pays this for every guess that is sent, and a stronger

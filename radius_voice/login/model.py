@@ -48,6 +48,16 @@ class User(Struct, frozen=True):
     disabled: bool = False
 
 
+class StoredUser(Struct, frozen=True):
+    """A user as an editable identity source keeps them, with the hash of their password if they have one."""
+
+    user: User
+    password: str | None = None
+
+    def __repr__(self) -> str:
+        return f"StoredUser({self.user.id})"
+
+
 class Verification(Struct, frozen=True):
     """Credentials for a first factor to verify.
 
@@ -203,7 +213,10 @@ class VerificationCost(Struct, frozen=True):
 
 
 class AccountCheck(Struct, frozen=True):
-    """The result of one check of a provider's account. The text holds no secret and no complete number."""
+    """The result of one check of a provider's account, or of an identity source's server.
+
+    The text holds no secret and no complete number.
+    """
 
     ok: bool
     text: str

@@ -62,7 +62,8 @@ class IdentitySource(FirstFactor, Directory, Protocol):
     `location` is where its users are kept, for messages. `problem` is why the users read before stay in effect, None if
     there is no problem. `refresh` reads what has changed; it may block for seconds, and raises ValueError or OSError.
     `everyone` are all users as last read, None if the source cannot list them; `without_password` are those of them
-    that have none. `close` may be called twice.
+    that have none. `check_connection` asks the server of the source whether logins would work, before `deadline`; it
+    returns nothing if there is no server. `close` may be called twice.
     """
 
     @property
@@ -80,6 +81,8 @@ class IdentitySource(FirstFactor, Directory, Protocol):
     def costliest_verification(self) -> VerificationCost | None:
         """The most expensive password verification, None if this process does not compute any."""
         ...
+
+    async def check_connection(self, deadline: float) -> Sequence[AccountCheck]: ...
 
 
 class Provider(Protocol):

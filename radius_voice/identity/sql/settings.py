@@ -1,0 +1,121 @@
+"""The section of an identity source of type `sql`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+from urllib.parse import parse_qsl, urlsplit
+
+from pydantic import Field
+
+from radius_voice.config.adapters import IdentitySection, RuleContext
+from radius_voice.config.checks import is_loopback
+from radius_voice.config.context import LoadContext
+from radius_voice.config.field_types import Kind, duration, path_of, text_of
+from radius_voice.config.secrets import Secret
+from radius_voice.config.section import Diagnostic, written
+from radius_voice.files import status_of
+
+SQLITE = "sqlite:///"
+POSTGRESQL = "postgresql://"
+EXAMPLES = ["sqlite:///users.db", "postgresql://radius_voice@db.example.org/users?sslmode=verify-full"]
+WRONG = f"not a database; write it like {' or '.join(EXAMPLES)}"
+OPTIONS = ("host", "sslmode", "sslrootcert", "sslcert", "sslkey", "target_session_attrs", "application_name")
+"""The options of libpq that a URL may have; `host` is the directory of a local socket, or one of several servers."""
+VERIFIED = "verify-full"
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseUrl:
+    """A database. `path` is the file of SQLite, None for PostgreSQL; `text` has no password."""
+
+    text: str
+    path: Path | None = None
+
+    @property
+    def hosts(self) -> list[str]:
+        """The servers of PostgreSQL; a local socket has none or a directory."""
+        parts = urlsplit(self.text)
+        hosts = [value for key, value in parse_qsl(parts.query) if key == "host"] or [parts.hostname or ""]
+        return [host.rpartition(":")[0] if re.search(r":\d+$", host) else host for host in hosts]
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the password and the users stay on this machine."""
+        return self.path is not None or all(not h or h.startswith("/") or is_loopback(h) for h in self.hosts)
+
+    @property
+    def sslmode(self) -> str:
+        """The sslmode of libpq, empty if the URL has none."""
+        return dict(parse_qsl(urlsplit(self.text).query)).get("sslmode", "")
+
+
+def _database_url(value: Any, place: LoadContext) -> DatabaseUrl:
+    text = text_of(value)
+    if text.startswith(SQLITE):
+        return DatabaseUrl(text, path_of(text.removeprefix(SQLITE), place))
+    if not text.startswith(POSTGRESQL) or not text.isprintable() or " " in text:
+        raise ValueError(WRONG)
+    try:
+        parts = urlsplit(text)
+        fits, password = parts.port != 0 and len(parts.path) > 1, parts.password
+    except ValueError:
+        raise ValueError(WRONG) from None
+    if password is not None:
+        raise ValueError("holds a password; remove it, and write password: {file: PATH} beside url")
+    if not fits:
+        raise ValueError(WRONG)
+    unknown = [key for key, _ in parse_qsl(parts.query, keep_blank_values=True) if key not in OPTIONS]
+    if unknown:
+        raise ValueError(f"has an unknown option; known are {', '.join(OPTIONS)}")
+    return DatabaseUrl(text)
+
+
+DATABASE = Kind(_database_url, {"type": "string", "pattern": f"^({SQLITE}|{POSTGRESQL}).+", "examples": EXAMPLES})
+"""`sqlite:///PATH`, relative to the file that names it, or a `postgresql://` URL; it becomes a DatabaseUrl."""
+
+
+class SqlSettings(IdentitySection):
+    """Users in a SQL database."""
+
+    EXTRA: ClassVar[str] = "sql"
+    USERS_KEY: ClassVar[tuple[str, ...]] = ("url",)
+    ADD_USERS: ClassVar[str] = "add users with: radius-voice users add --config FILE"
+
+    type: Literal["sql"]
+    """The type of the source."""
+    url: Annotated[DatabaseUrl, DATABASE] = written(EXAMPLES[0])
+    """The database: a SQLite file, relative to this file, or a PostgreSQL server."""
+    password: Secret | None = None
+    """The password for PostgreSQL."""
+    timeout: Annotated[float, duration(1, 30)] = written("2s")
+    """Timeout for connecting to PostgreSQL, and for one statement."""
+    connections: int = Field(4, ge=1, le=64)
+    """How many connections each process may have."""
+
+    @property
+    def location(self) -> str:
+        """Where the users are, for messages."""
+        return str(self.url.path or self.url.text)
+
+    def files(self) -> Mapping[str, Path]:
+        """The file of SQLite, once there is one: `users add` creates it."""
+        if self.url.path is not None:
+            with suppress(FileNotFoundError):
+                status_of(self.url.path)
+                return {"url": self.url.path}
+        return {}
+
+    def errors(self, context: RuleContext) -> Iterator[Diagnostic]:  # noqa: ARG002
+        """A password is for a server."""
+        if self.password is not None and self.url.path is not None:
+            yield ("password",), "is for PostgreSQL; remove it"
+
+    def warnings(self) -> Iterator[Diagnostic]:
+        """Without a verified certificate only a server on this machine is safe."""
+        if not self.url.is_local and self.url.sslmode != VERIFIED:
+            yield ("url",), f"users are sent without a verified certificate; add ?sslmode={VERIFIED}"
