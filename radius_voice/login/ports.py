@@ -27,11 +27,13 @@ from radius_voice.login.model import (
     Session,
     SessionKey,
     SourceProblem,
+    StoredUser,
     SwapResult,
     User,
     Verification,
     VerificationCost,
 )
+from radius_voice.login.phone import Phone
 
 
 class FirstFactor(Protocol):
@@ -83,6 +85,38 @@ class IdentitySource(FirstFactor, Directory, Protocol):
         ...
 
     async def check_connection(self, deadline: float) -> Sequence[AccountCheck]: ...
+
+
+class UserEditor(Protocol):
+    """Reads and changes the users of an identity source, for commands. Every method may block for seconds.
+
+    Names are found in any spelling. All methods raise ValueError or OSError with the problem and the fix, and then have
+    changed nothing. `location` is where the users are kept. `add` creates the file of a source that has none yet, which
+    `require_usable` allows, and gives the users their ids.
+    """
+
+    @property
+    def location(self) -> str: ...
+
+    def require_usable(self) -> None: ...
+
+    def everyone(self) -> Sequence[StoredUser]: ...
+
+    def find(self, name: str) -> StoredUser: ...
+
+    def add(self, users: Sequence[StoredUser]) -> None: ...
+
+    def set_phones(self, name: str, phones: Sequence[Phone]) -> None: ...
+
+    def set_password(self, name: str, password_hash: str) -> None: ...
+
+    def set_language(self, name: str, language: str) -> None: ...
+
+    def set_disabled(self, name: str, disabled: bool) -> None: ...
+
+    def remove(self, name: str) -> None: ...
+
+    def close(self) -> None: ...
 
 
 class Provider(Protocol):

@@ -102,7 +102,7 @@ def test_an_exposed_file_is_an_error_of_check(section, tmp_path):
     assert "run: chmod o-rwx" in ended.stderr
 
 
-def test_check_connect_tries_the_database(section, tmp_path):
+def test_check_connect_asks_the_database(section, tmp_path):
     from click.testing import CliRunner
 
     from radius_voice.cli.setup import check

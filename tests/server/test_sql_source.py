@@ -16,7 +16,7 @@ from tests.support.polling import wait_until
 from tests.support.postgresql_server import PASSWORD
 
 pytestmark = pytest.mark.peer("postgresql")
-PEOPLE = "  people: {type: users_file, path: users.yaml}\n"
+USERS_FILE = "  people: {type: users_file, path: users.yaml}\n"
 CONFIGURATION = """\
 server: {listen: ["udp://127.0.0.1:0"], reject_delay: 0.2s}
 clients:
@@ -51,7 +51,7 @@ def server(start_server, postgresql, user, colleague, monkeypatch, tmp_path):
     database.run_blocking(add, SECONDS)
     database.close()
     section = f"  staff: {{type: sql, url: '{url}', password: '{PASSWORD}'}}\n"
-    base = server_process.BASE_CONFIGURATION.replace(PEOPLE, PEOPLE + section)
+    base = server_process.BASE_CONFIGURATION.replace(USERS_FILE, USERS_FILE + section)
     monkeypatch.setattr(server_process, "BASE_CONFIGURATION", base)
     with start_server(CONFIGURATION, [colleague]) as server:
         yield server

@@ -228,7 +228,7 @@ def engine_of(settings: SqlSettings, component: str, *, read_only: bool) -> sa.E
 
 
 def reason_of(problem: SQLAlchemyError | OSError) -> str:
-    """What is wrong, without values: a user may have typed a password as the name."""
+    """The reason of an error, without values: a user may have typed a password as the name."""
     original = getattr(problem, "orig", None)
     if original is None:
         return problem.strerror or type(problem).__name__ if isinstance(problem, OSError) else type(problem).__name__

@@ -7,7 +7,8 @@ PostgreSQL alike.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,6 +20,8 @@ from radius_voice.login.names import canonical_name
 from radius_voice.login.phone import Phone
 
 ID_OCTETS = 16
+MAX_NAMES = 500
+"""How many values one statement has: SQLite and PostgreSQL limit them."""
 LOCK = 0x7261646975730001  # "radius" and 1
 """The number of the advisory lock in PostgreSQL under which the tables are changed."""
 
@@ -80,9 +83,16 @@ def prepare(connection: sa.Connection) -> None:
     if version_of(connection) == max(MIGRATIONS):
         return
     connection.rollback()
+    with writing(connection):
+        _migrate(connection)
+
+
+@contextmanager
+def writing(connection: sa.Connection) -> Iterator[None]:
+    """A transaction that reads first and writes then: committed at the end, or undone by an exception."""
     connection.execution_options(**{WRITES: True})
     try:
-        _migrate(connection)
+        yield
         connection.commit()
     finally:
         connection.rollback()
@@ -104,7 +114,10 @@ def version_of(connection: sa.Connection) -> int:
 
 def by_name(connection: sa.Connection, name: str) -> StoredUser | None:
     """The user of that name, in any spelling. Executes the same statements whether there is one or not."""
-    return _stored(connection, connection.execute(BY_NAME, {"canonical": canonical_name(name)}).first())
+    canonical = canonical_name(name)
+    # A name that no database can store is not looked up, but costs the same statements.
+    found = connection.execute(BY_NAME, {"canonical": canonical if _can_be_stored(canonical) else None})
+    return _stored(connection, found.first())
 
 
 def by_id(connection: sa.Connection, user_id: str) -> StoredUser | None:
@@ -145,11 +158,13 @@ def hash_counts(connection: sa.Connection) -> dict[Parameters, int]:
     return {Parameters.of(text): number for text, number in rows}
 
 
-def names_in_use(connection: sa.Connection, names: Iterable[str]) -> dict[str, str]:
-    """The names of users among `names`, by their canonical names."""
-    wanted = {canonical_name(name) for name in names}
-    rows = connection.execute(sa.select(USERS.c.canonical_name, USERS.c.name))
-    return {canonical: name for canonical, name in rows if canonical in wanted}
+def names_in_use(connection: sa.Connection, names: Sequence[str]) -> list[str]:
+    """The names of the users that have one of these names, in any spelling."""
+    in_use: list[str] = []
+    for start in range(0, len(names), MAX_NAMES):
+        wanted = [canonical_name(name) for name in names[start : start + MAX_NAMES]]
+        in_use += connection.scalars(sa.select(USERS.c.name).where(USERS.c.canonical_name.in_(wanted)))
+    return in_use
 
 
 def insert(connection: sa.Connection, users: Sequence[StoredUser], now: float) -> None:
@@ -217,6 +232,14 @@ def _migrate(connection: sa.Connection) -> None:
         for statement in MIGRATIONS[number]:
             connection.exec_driver_sql(statement)
         connection.execute(sa.update(VERSION).values(version=number))
+
+
+def _can_be_stored(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in text
 
 
 def _stored(connection: sa.Connection, row: sa.Row[*tuple[Any, ...]] | None) -> StoredUser | None:

@@ -21,8 +21,16 @@ from radius_voice.identity.decoys import Decoys, verify_once
 from radius_voice.identity.passwords import DEFAULT, Hasher, Parameters, Turn, outdated, parameters_of
 from radius_voice.identity.users_file.edit import edit, text_of
 from radius_voice.identity.users_file.settings import UsersFileSettings
-from radius_voice.identity.users_file.text import UserEntry, UsersFileError, parse, with_hash, with_user
-from radius_voice.login.model import Authenticated, Denied, SourceProblem, User, Verification, VerificationCost
+from radius_voice.identity.users_file.text import UserEntry, UsersFileError, parse, with_hash, with_users
+from radius_voice.login.model import (
+    Authenticated,
+    Denied,
+    SourceProblem,
+    StoredUser,
+    User,
+    Verification,
+    VerificationCost,
+)
 from radius_voice.login.names import canonical_name
 
 KEY_OCTETS = 32
@@ -145,7 +153,7 @@ class UsersFile:
 
     def save(self, user: User, password_hash: str) -> None:
         """Append a user to the file; raises ValueError when the name is taken, OSError when it cannot be written."""
-        edit(self._path, lambda text: with_user(text, str(self._path), user, password_hash))
+        edit(self._path, lambda text: with_users(text, str(self._path), [StoredUser(user, password_hash)]))
         self.refresh()
 
     def refresh(self) -> None:

@@ -47,6 +47,8 @@ async def login(source, name, password):
         ("", "", UNKNOWN),
         ("alice' OR '1'='1", "arctangent", UNKNOWN),
         ("ali%", "arctangent", UNKNOWN),
+        ("alice\0", "arctangent", UNKNOWN),
+        ("alice\ud800", "arctangent", UNKNOWN),
     ],
 )
 async def test_each_request_gets_its_result_for_one_verification(loaded, name, password, answer):
