@@ -231,10 +231,10 @@ def remove(editor: UserEditor, name: str, yes: bool) -> None:
 @click.argument("table", type=Path)
 @click.option("--dry-run", is_flag=True, help="Examine the rows, and add no user.")
 def import_(editor: UserEditor, table: Path, dry_run: bool) -> None:
-    """Add the users of TABLE, a file of comma-separated values, all or none. Every row that cannot be added is named with its reason.
+    """Add the users of TABLE, a file of comma-separated values, all or none.
 
-    The first row has the names of the columns: name, and some of phones, language, groups, password_hash, disabled.
-    Several phones or groups are separated by semicolons.
+    Every row that cannot be added is named with its reason. The first row names the columns: name, and some of phones,
+    language, groups, password_hash, disabled. Several phones or groups are separated by semicolons.
     """
     from radius_voice.users_csv import read_users
 

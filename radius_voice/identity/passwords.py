@@ -12,11 +12,14 @@ import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from argon2 import low_level
 from argon2.exceptions import Argon2Error, VerifyMismatchError
 
 from radius_voice.fair_queue import FairQueue
+from radius_voice.identity import pbkdf2
+from radius_voice.identity.pbkdf2 import Pbkdf2
 from radius_voice.login.model import Unavailable
 
 SALT_OCTETS = 16
@@ -56,6 +59,9 @@ class Parameters:
         return cls(*(int(each.partition("=")[2]) for each in text.split(",")))
 
 
+Cost: TypeAlias = Parameters | Pbkdf2
+"""What one verification costs, by the format of the hash."""
+
 DEFAULT = Parameters(memory=19 * 1024, time=2, parallelism=1)
 """OWASP's floor, on purpose: the server pays this for every guess that is sent, and a stronger
 setting lowers the logins a second by as much. Hashes of more work are kept as they are."""
@@ -81,6 +87,15 @@ def parameters_of(hashed: str) -> Parameters:
     return parameters
 
 
+def cost_of(hashed: str) -> Cost:
+    """The cost of a hash in any format that `verify` knows; raises ValueError, without the text, for another."""
+    if pbkdf2.is_pbkdf2(hashed):
+        return pbkdf2.cost_of(hashed)
+    if not hashed.startswith("$argon2id$"):
+        raise ValueError("not a hash in a supported format, which are argon2id and PBKDF2")
+    return parameters_of(hashed)
+
+
 def hash_password(text: str, parameters: Parameters = DEFAULT) -> str:
     """Hash a password with a new salt, in argon2's encoded form. Takes tens of milliseconds."""
     return low_level.hash_secret(
@@ -99,6 +114,8 @@ def verify(hashed: str, text: str) -> bool:
 
     Raises argon2's Argon2Error when the check could not be made, for want of memory.
     """
+    if pbkdf2.is_pbkdf2(hashed):
+        return pbkdf2.verify(hashed, _octets(text))
     try:
         return low_level.verify_secret(hashed.encode(), _octets(text), low_level.Type.ID)
     except VerifyMismatchError:
@@ -166,7 +183,7 @@ class Hasher:
         Raises Unavailable if the verification does not begin before `deadline` (loop time), or fails.
         """
         loop = asyncio.get_running_loop()
-        job = _Job(hashed, text, parameters_of(hashed).work, deadline, loop.create_future())
+        job = _Job(hashed, text, cost_of(hashed).work, deadline, loop.create_future())
         if loop.time() >= deadline:
             job.refuse("too late to begin")
         elif self._running < self._threads:

@@ -79,7 +79,7 @@ class Runner:
 @pytest.fixture(params=KINDS)
 def run(request, sections, configure):
     """Runs commands on an identity source without users."""
-    return Runner(configure(people=sections(request.param)))
+    return Runner(configure(office=sections(request.param)))
 
 
 def of_alice(run):
@@ -166,7 +166,7 @@ def test_an_import_makes_a_file_where_there_is_none(run, tmp_path):
 
 
 def test_the_sqlite_file_is_created_for_its_owner_only(configure, sections, tmp_path):
-    path = configure(people=sections("sqlite"))
+    path = configure(office=sections("sqlite"))
     for command in (["list"], ["show", "alice"]):
         ended = CliRunner().invoke(users, [*command, "--config", str(path)])
         assert (1, f"Error: {tmp_path / 'users.db'}: No such file or directory\n") == (ended.exit_code, ended.stderr)
@@ -178,7 +178,7 @@ def test_the_sqlite_file_is_created_for_its_owner_only(configure, sections, tmp_
 
 
 def test_an_exposed_sqlite_file_is_refused(configure, sections, tmp_path):
-    path = configure(people=sections("sqlite"))
+    path = configure(office=sections("sqlite"))
     CliRunner().invoke(users, [*ADD, "--config", str(path)], input="arctangent\n")
     (tmp_path / "users.db").chmod(0o604)
     ended = CliRunner().invoke(users, ["list", "--config", str(path)])
@@ -186,15 +186,15 @@ def test_an_exposed_sqlite_file_is_refused(configure, sections, tmp_path):
 
 
 def test_several_sources_need_a_choice(configure, sections, tmp_path):
-    path = configure(people=sections("users_file"), staff=sections("sqlite"))
+    path = configure(office=sections("users_file"), staff=sections("sqlite"))
     (tmp_path / "users.yaml").write_text("{}\n")
     (tmp_path / "users.yaml").chmod(0o600)
     ended = CliRunner().invoke(users, ["list", "--config", str(path)])
-    assert (1, True) == (ended.exit_code, "several identity sources; add --source people or --source" in ended.stderr)
+    assert (1, True) == (ended.exit_code, "several identity sources; add --source office or --source" in ended.stderr)
     ended = CliRunner().invoke(users, [*ADD, "--config", str(path), "--source", "staff"], input="arctangent\n")
     assert (0, f"{tmp_path / 'users.db'}: Alice added\n") == (ended.exit_code, ended.stdout)
     ended = CliRunner().invoke(users, ["list", "--config", str(path), "--source", "staf"])
-    assert "no identity source has the name 'staf'; the configuration has people, staff" in ended.stderr
+    assert "no identity source has the name 'staf'; the configuration has office, staff" in ended.stderr
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,14 @@ CONFIGURATION = """\
 clients: {gateway: {address: 10.0.0.1, secret: a-secret-of-twenty-characters}}
 delivery: {friendly_name: ACME VPN, providers: {fixed: {type: fixed, code: "123456"}}}
 development: true
+server: {listen: ["udp://127.0.0.1:0"]}
+admin: {listen: "127.0.0.1:0"}
 identity:
   staff: {type: sqlSETTINGS}
 """
+
+
+USER = "user: 'SELECT :name', user_by_id: 'SELECT :id'"
 
 
 @pytest.fixture
@@ -61,6 +66,17 @@ def test_an_absolute_path_has_four_slashes(section):
         ("password: hush", "password: is for PostgreSQL; remove it"),
         ("timeout: 0.5s", "timeout: must be between 1s and 30s"),
         ("connections: 0", "connections: must be at least 1"),
+        ("default_region: US", "default_region: is for queries; phones in the program's own tables"),
+        ("default_region: UK", "default_region: no country; write an ISO 3166 code of two capital letters"),
+        ("queries: {}", "queries.user: is missing; add it"),
+        (f"queries: {{{USER}, phones: SELECT 1}}", "queries.phones: does not use :id; write it without quotes"),
+        (f"queries: {{{USER}, phones: 'SELECT :name'}}", "queries.phones: uses :name; only :id has a value here"),
+        (f"queries: {{{USER}, phones: 'SELECT :id, :x'}}", "queries.phones: uses :x; only :id has a value here"),
+        (f"queries: {{{USER}, phones: 'SELECT :id::int'}}", "queries.phones: write CAST(:id AS type) in place of"),
+        (f"queries: {{{USER}, phones: ' ; '}}", "queries.phones: is empty; write a SELECT"),
+        (f"queries: {{{USER}, hashes: 'SELECT :id', password: 'SELECT :id'}}", "queries.hashes: uses :id; it has no"),
+        (f"queries: {{{USER}, password: 'SELECT :id'}}", "queries.password: needs hashes too; write both or none"),
+        (f"queries: {{{USER}, hashes: SELECT 1}}", "queries.hashes: needs password too; write both or none"),
     ],
 )
 def test_an_error_names_the_key_and_the_fix(section, settings, error):
@@ -86,6 +102,12 @@ def test_a_remote_server_without_a_verified_certificate_is_a_warning(section, ur
     _, warnings = section(f"url: '{url}'")
     texts = [warning for warning in warnings if "without a verified certificate" in warning]
     assert warned is bool(texts)
+
+
+def test_a_query_may_have_casts_percent_signs_and_a_final_semicolon(section):
+    text = "SELECT e164::text FROM phone WHERE account = :id AND e164 NOT LIKE '%x%'"
+    settings, _ = section(f'queries: {{{USER}, phones: "{text} ; "}}')
+    assert text == settings.queries.phones
 
 
 def test_an_exposed_file_is_an_error_of_check(section, tmp_path):

@@ -28,7 +28,12 @@ T = TypeVar("T")
 
 
 def create_editor(name: str, settings: SqlSettings) -> SqlEditor:
-    """The editor of the database that `settings` describe. Raises ValueError if its password cannot be read."""
+    """The editor of the database that `settings` describe.
+
+    Raises ValueError if its password cannot be read, or if queries read users that other programs change.
+    """
+    if settings.queries is not None:
+        raise ValueError(f"identity.{name}: its queries only read users; change them where they are kept")
     return SqlEditor(f"identity.{name}", settings)
 
 

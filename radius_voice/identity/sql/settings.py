@@ -10,20 +10,23 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import parse_qsl, urlsplit
 
-from pydantic import Field
+from phonenumbers import SUPPORTED_REGIONS
+from pydantic import Field, model_validator
 
 from radius_voice.config.adapters import IdentitySection, RuleContext
 from radius_voice.config.checks import is_loopback
 from radius_voice.config.context import LoadContext
 from radius_voice.config.field_types import Kind, duration, path_of, text_of
 from radius_voice.config.secrets import Secret
-from radius_voice.config.section import Diagnostic, written
+from radius_voice.config.section import Diagnostic, KeyProblem, Section, written
 from radius_voice.files import status_of
 
 SQLITE = "sqlite:///"
 POSTGRESQL = "postgresql://"
 EXAMPLES = ["sqlite:///users.db", "postgresql://radius_voice@db.example.org/users?sslmode=verify-full"]
 WRONG = f"not a database; write it like {' or '.join(EXAMPLES)}"
+EXAMPLE_USER = "SELECT id, login AS name FROM account WHERE lower(login) = :name"
+EXAMPLE_USER_BY_ID = "SELECT id, login AS name FROM account WHERE id = :id"
 OPTIONS = ("host", "sslmode", "sslrootcert", "sslcert", "sslkey", "target_session_attrs", "application_name")
 """The options of libpq that a URL may have; `host` is the directory of a local socket, or one of several servers."""
 VERIFIED = "verify-full"
@@ -79,6 +82,56 @@ DATABASE = Kind(_database_url, {"type": "string", "pattern": f"^({SQLITE}|{POSTG
 """`sqlite:///PATH`, relative to the file that names it, or a `postgresql://` URL; it becomes a DatabaseUrl."""
 
 
+PARAMETER = re.compile(r"(?<![:\w\\]):(\w+)(?!:)")
+"""A named parameter, as SQLAlchemy finds it, in contrast to a PostgreSQL cast like `number::text`."""
+
+
+def query(parameter: str = "") -> Kind:
+    """The text of a query with the named parameter and no other; it stays text."""
+
+    def read(value: Any, _place: LoadContext) -> str:
+        text = text_of(value).strip().removesuffix(";").rstrip()
+        if not text:
+            raise ValueError("is empty; write a SELECT")
+        if parameter and f":{parameter}::" in text:
+            raise ValueError(f"write CAST(:{parameter} AS type) in place of :{parameter}::type")
+        used = set(PARAMETER.findall(text))
+        if used - {parameter}:
+            known = f"only :{parameter} has a value here" if parameter else "it has no parameters"
+            raise ValueError(f"uses :{min(used - {parameter})}; {known}")
+        if parameter and not used:
+            raise ValueError(f"does not use :{parameter}; write it without quotes where the value belongs")
+        return text
+
+    return Kind(read, {"type": "string", "minLength": 1})
+
+
+class SqlQueries(Section):
+    """Queries that read users from tables of another program. The transaction is read-only."""
+
+    user: Annotated[str, query("name")] = Field(..., examples=[EXAMPLE_USER])
+    """The user with the canonical name :name: the columns id and name, and perhaps language and disabled."""
+    user_by_id: Annotated[str, query("id")] = Field(..., examples=[EXAMPLE_USER_BY_ID])
+    """The user with the id :id, with the same columns."""
+    password: Annotated[str, query("id")] | None = Field(None, examples=["SELECT password FROM account WHERE id = :id"])
+    """The hash of the password of the user :id, in one column; requires hashes."""
+    hashes: Annotated[str, query()] | None = Field(None, examples=["SELECT password FROM account LIMIT 1000"])
+    """Some or all hashes, in one column, from which the cost of unknown names is taken; requires password."""
+    phones: Annotated[str, query("id")] | None = Field(None, examples=["SELECT mobile FROM account WHERE id = :id"])
+    """The phones of the user :id, in one column, in order of preference."""
+    groups: Annotated[str, query("id")] | None = Field(
+        None, examples=["SELECT name FROM membership WHERE account = :id"]
+    )
+    """The groups of the user :id, in one column."""
+
+    @model_validator(mode="after")
+    def _belongs_together(self) -> SqlQueries:
+        if (self.password is None) is not (self.hashes is None):
+            missing, present = ("hashes", "password") if self.hashes is None else ("password", "hashes")
+            raise KeyProblem(f"needs {missing} too; write both or none", present)
+        return self
+
+
 class SqlSettings(IdentitySection):
     """Users in a SQL database."""
 
@@ -96,6 +149,10 @@ class SqlSettings(IdentitySection):
     """Timeout for connecting to PostgreSQL, and for one statement."""
     connections: int = Field(4, ge=1, le=64)
     """How many connections each process may have."""
+    queries: SqlQueries | None = None
+    """Queries that read users from tables of another program; without them, the program has its own tables."""
+    default_region: str | None = Field(None, examples=["US"])
+    """The ISO 3166 code of the country of phones that are written without one; for queries only."""
 
     @property
     def location(self) -> str:
@@ -111,7 +168,11 @@ class SqlSettings(IdentitySection):
         return {}
 
     def errors(self, context: RuleContext) -> Iterator[Diagnostic]:  # noqa: ARG002
-        """A password is for a server."""
+        """A password is for a server, a region for queries."""
+        if self.default_region is not None and self.default_region not in SUPPORTED_REGIONS:
+            yield ("default_region",), "no country; write an ISO 3166 code of two capital letters, like US"
+        elif self.default_region is not None and self.queries is None:
+            yield ("default_region",), "is for queries; phones in the program's own tables have a country code"
         if self.password is not None and self.url.path is not None:
             yield ("password",), "is for PostgreSQL; remove it"
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import sqlalchemy as sa
 from argon2.exceptions import Argon2Error
@@ -18,9 +18,10 @@ from radius_voice.file_access import ANY_ACCESS, exposure
 from radius_voice.files import require_regular, status_of
 from radius_voice.identity.context import IdentityContext
 from radius_voice.identity.decoys import Decoys, verify_once
-from radius_voice.identity.passwords import DEFAULT, Hasher, Parameters, Turn, outdated
+from radius_voice.identity.passwords import DEFAULT, Cost, Hasher, Parameters, Turn, outdated
 from radius_voice.identity.sql import tables
 from radius_voice.identity.sql.database import Database, Job
+from radius_voice.identity.sql.queries import QueriedUsers
 from radius_voice.identity.sql.settings import SqlSettings
 from radius_voice.login.model import (
     AccountCheck,
@@ -40,11 +41,25 @@ COUNTS_SECONDS = 60.0
 CLOSE_SECONDS = 5.0
 
 
+ReplaceHash: TypeAlias = Callable[[sa.Connection, str, str, str], None]
+
+
 class Users(Protocol):
     """The users in a database. Each method works in the transaction of the connection.
 
-    `by_name` and `by_id` execute the same statements whether the user exists or not.
+    `by_name` and `by_id` execute the same statements whether the user exists or not. `replace_hash` replaces an
+    outdated hash, None if this program does not change the users.
     """
+
+    @property
+    def has_passwords(self) -> bool:
+        """Whether the source can verify passwords."""
+        ...
+
+    @property
+    def replace_hash(self) -> ReplaceHash | None:
+        """Replaces a user's hash, by id, old hash and new hash."""
+        ...
 
     def by_name(self, connection: sa.Connection, name: str) -> StoredUser | None:
         """The user of that name, in any spelling."""
@@ -54,7 +69,7 @@ class Users(Protocol):
         """The user with that id."""
         ...
 
-    def hash_counts(self, connection: sa.Connection) -> Mapping[Parameters, int]:
+    def hash_counts(self, connection: sa.Connection) -> Mapping[Cost, int]:
         """How many hashes have which parameters, at least in proportion."""
         ...
 
@@ -69,8 +84,10 @@ def create(name: str, settings: SqlSettings, context: IdentityContext) -> SqlSou
     Raises ValueError or OSError when the file of SQLite or the password for PostgreSQL cannot be used.
     """
     key = f"identity.{name}"
-    database = Database(key, settings, tables.prepare)
-    return SqlSource(key, settings, context, database, tables)
+    if settings.queries is None:
+        return SqlSource(key, settings, context, Database(key, settings, tables.prepare), tables)
+    users = QueriedUsers(f"{key}.queries", settings.queries, settings.default_region, context.warn)
+    return SqlSource(key, settings, context, Database(key, settings, read_only=True), users)
 
 
 class SqlSource:
@@ -96,7 +113,7 @@ class SqlSource:
         self._users = users
         self._parameters = parameters
         self._clock = clock
-        self._costliest: Parameters | None = None
+        self._costliest: Cost | None = None
         self._decoys = Decoys({parameters: 1}, self._decoy_key)
         self._count_at = 0.0
         self._counting: Job[None] | None = None
@@ -105,6 +122,8 @@ class SqlSource:
 
     async def verify(self, verification: Verification, deadline: float) -> Authenticated | Denied:
         """Verify a password. Each result costs the same statements and one verification."""
+        if not self._users.has_passwords:
+            raise Unavailable(self._key, "has no queries.password, so it cannot be a first_factor")
         name, password = canonical_name(verification.user_name), verification.credentials.text
         stored = await self._database.run(partial(self._found, name), deadline)
         hashed = stored.password if stored else None
@@ -116,8 +135,9 @@ class SqlSource:
             return Denied(Reason.WRONG_PASSWORD, stored.user.name)
         if stored.user.disabled:
             return Denied(Reason.DISABLED, stored.user.name, password_correct=True)
-        if outdated(hashed, self._parameters):
-            self._rehash_soon(stored.user.id, hashed, password)
+        replace_hash = self._users.replace_hash
+        if replace_hash is not None and outdated(hashed, self._parameters):
+            self._rehash_soon(stored.user.id, hashed, password, replace_hash)
         return Authenticated(stored.user.id, stored.user)
 
     async def find(self, name: str, deadline: float) -> User | None:
@@ -151,7 +171,7 @@ class SqlSource:
         parameters = self._costliest
         if parameters is None:
             return None
-        fix = "for each user with such a hash run: radius-voice users set-password --config FILE NAME"
+        fix = "each user with such a hash needs a new password"
         return VerificationCost(str(parameters), parameters.work, partial(verify_once, parameters), fix)
 
     async def check_connection(self, deadline: float) -> tuple[AccountCheck, ...]:
@@ -191,18 +211,18 @@ class SqlSource:
         if path is not None:
             require_private(path, self._key)
 
-    def _rehash_soon(self, user_id: str, hashed: str, password: str) -> None:
+    def _rehash_soon(self, user_id: str, hashed: str, password: str, replace: ReplaceHash) -> None:
         """Replace the hash in the background, once per user at a time, and only while no verification waits."""
         if user_id not in self._rehashing and self._hasher.idle:
-            task = asyncio.create_task(self._rehash(user_id, hashed, password))
+            task = asyncio.create_task(self._rehash(user_id, hashed, password, replace))
             self._rehashing[user_id] = task
             task.add_done_callback(lambda _: self._rehashing.pop(user_id))
 
-    async def _rehash(self, user_id: str, hashed: str, password: str) -> None:
+    async def _rehash(self, user_id: str, hashed: str, password: str, replace: ReplaceHash) -> None:
         try:
             new = await self._hasher.hash(password, self._parameters)
-            replace = partial(tables.replace_hash, user_id=user_id, old=hashed, new=new)
-            await self._database.run(replace, self._clock() + CLOSE_SECONDS)
+            deadline = self._clock() + CLOSE_SECONDS
+            await self._database.run(lambda connection: replace(connection, user_id, hashed, new), deadline)
         except (Unavailable, Argon2Error) as problem:
             self._warn(f"{problem}\nan outdated password hash stays as it is")
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from radius_voice.identity.passwords import Parameters, parameters_of
+from radius_voice.identity.passwords import Cost, Parameters, parameters_of
 from radius_voice.identity.sql.database import WRITES
 from radius_voice.login.model import StoredUser, User
 from radius_voice.login.names import canonical_name
@@ -41,6 +41,9 @@ MIGRATIONS: Mapping[int, Sequence[str]] = {
     ),
 }
 """Statements that upgrade the tables to each version from the one before."""
+
+has_passwords = True
+"""Whether the source can verify passwords."""
 
 METADATA = sa.MetaData()
 VERSION = sa.Table("radius_voice_version", METADATA, sa.Column("version", sa.Integer, nullable=False))
@@ -116,7 +119,7 @@ def by_name(connection: sa.Connection, name: str) -> StoredUser | None:
     """The user of that name, in any spelling. Executes the same statements whether there is one or not."""
     canonical = canonical_name(name)
     # A name that no database can store is not looked up, but costs the same statements.
-    found = connection.execute(BY_NAME, {"canonical": canonical if _can_be_stored(canonical) else None})
+    found = connection.execute(BY_NAME, {"canonical": canonical if can_be_stored(canonical) else None})
     return _stored(connection, found.first())
 
 
@@ -150,7 +153,7 @@ def check(connection: sa.Connection) -> str:
     return f"{number} {'user' if number == 1 else 'users'}"
 
 
-def hash_counts(connection: sa.Connection) -> dict[Parameters, int]:
+def hash_counts(connection: sa.Connection) -> dict[Cost, int]:
     """How many users have a hash with which parameters."""
     parameters = USERS.c.parameters
     counted = sa.select(parameters, sa.func.count()).where(parameters.is_not(None)).group_by(parameters)
@@ -234,7 +237,8 @@ def _migrate(connection: sa.Connection) -> None:
         connection.execute(sa.update(VERSION).values(version=number))
 
 
-def _can_be_stored(text: str) -> bool:
+def can_be_stored(text: str) -> bool:
+    """Whether a database can store the text."""
     try:
         text.encode()
     except UnicodeEncodeError:
