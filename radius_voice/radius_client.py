@@ -11,7 +11,7 @@ from ipaddress import ip_address
 
 from radius_voice.radius import packet as radius
 from radius_voice.radius.packet import Attribute, MalformedPacket, Packet
-from radius_voice.radius.password import hide
+from radius_voice.radius.password import encrypt_password
 
 
 class NoReply(Exception):
@@ -22,14 +22,14 @@ class NoReply(Exception):
 class Timers:
     """RFC 5080 section 2.2.1, in seconds.
 
-    `initial` and `longest` wait between transmissions (IRT, MRT), number of `transmissions` (MRC), total time `in_all`
+    `initial` and `max_wait` wait between transmissions (IRT, MRT), number of `transmissions` (MRC), total time `total`
     (MRD).
     """
 
     initial: float = 2.0
-    longest: float = 16.0
+    max_wait: float = 16.0
     transmissions: int = 5
-    in_all: float = 30.0
+    total: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class RadiusClient:
         authenticator, identifier = secrets.token_bytes(16), secrets.randbelow(256)
         sent = list(attributes)
         if password is not None:
-            sent.append((radius.USER_PASSWORD, hide(password, self.secret, authenticator)))
+            sent.append((radius.USER_PASSWORD, encrypt_password(password, self.secret, authenticator)))
         datagram = radius.encode_request(code, identifier, authenticator, sent, self.secret)
         loop = asyncio.get_running_loop()
         host = str(ip_address(self.host.partition("%")[0]))
@@ -65,16 +65,17 @@ class RadiusClient:
 
     async def _until_answered(self, transport: asyncio.DatagramTransport, waiting: _Waiting, datagram: bytes) -> Packet:
         clock = asyncio.get_running_loop().time
-        wait, over = self.timers.initial, clock() + self.timers.in_all
+        wait, over = self.timers.initial, clock() + self.timers.total
         for _ in range(self.timers.transmissions):
             transport.sendto(datagram)
             jittered = wait * random.uniform(0.9, 1.1)  # noqa: S311 - RFC 5080's RAND
             await asyncio.wait({waiting.reply}, timeout=max(0.0, min(jittered, over - clock())))
             if waiting.reply.done():
                 return waiting.reply.result()
-            wait = min(2 * wait, self.timers.longest)
+            wait = min(2 * wait, self.timers.max_wait)
         raise NoReply(
-            f"no answer from {self.host} port {self.port}: not running there, another secret, or not its client"
+            f"no response from {self.host} port {self.port}: "
+            "the server is not running, has another secret, or does not know this client"
         )
 
 

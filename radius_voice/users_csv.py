@@ -10,14 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from radius_voice.files import read_file
+from radius_voice.config.suggestions import suggestion
+from radius_voice.files.reading import read_file
 from radius_voice.identity.language import checked_language
 from radius_voice.identity.passwords import parameters_of
 from radius_voice.login.model import StoredUser, User
 from radius_voice.login.names import canonical_name
 from radius_voice.login.phone import Phone, caution, parse_phone
 from radius_voice.messages import DEFAULT
-from radius_voice.suggestions import suggestion
 
 COLUMNS = ("name", "phones", "language", "groups", "password_hash", "disabled")
 SEPARATOR = ";"

@@ -8,11 +8,11 @@ from hashlib import md5
 import pytest
 
 from radius_voice.radius import packet as radius
-from radius_voice.radius.password import reveal
+from radius_voice.radius.password import decrypt_password
 from radius_voice.radius_client import NoReply, RadiusClient, Timers
 
 SECRET = b"a shared secret of the tests"
-QUICK = Timers(initial=0.02, longest=0.04, transmissions=4, in_all=5.0)
+QUICK = Timers(initial=0.02, max_wait=0.04, transmissions=4, total=5.0)
 
 
 class Peer(asyncio.DatagramProtocol):
@@ -52,7 +52,7 @@ async def test_a_reply_is_accepted_and_the_password_is_hidden_in_transit():
     assert (radius.ACCESS_ACCEPT, b"welcome") == (reply.code, reply.first(radius.REPLY_MESSAGE))
     (request,) = peer.requests
     assert radius.verify(request, SECRET)
-    assert "Grüße".encode() == reveal(request.first(radius.USER_PASSWORD), SECRET, request.authenticator)
+    assert "Grüße".encode() == decrypt_password(request.first(radius.USER_PASSWORD), SECRET, request.authenticator)
 
 
 async def test_a_slow_server_gets_retransmissions_with_the_same_octets():
@@ -64,13 +64,13 @@ async def test_a_slow_server_gets_retransmissions_with_the_same_octets():
 
 async def test_a_server_without_response_gets_the_configured_number_of_transmissions():
     async with serving(lambda *_: []) as (peer, client):
-        with pytest.raises(NoReply, match=f"no answer from 127.0.0.1 port {peer.port}"):
+        with pytest.raises(NoReply, match=f"no response from 127.0.0.1 port {peer.port}"):
             await client.request([], b"x")
     assert QUICK.transmissions == len(peer.requests)
 
 
 async def test_no_wait_exceeds_the_total_time():
-    once = Timers(initial=60.0, longest=60.0, transmissions=5, in_all=0.05)
+    once = Timers(initial=60.0, max_wait=60.0, transmissions=5, total=0.05)
     async with serving(lambda *_: [], once) as (peer, client):
         with pytest.raises(NoReply):
             async with asyncio.timeout(30):

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 MAX_PASSWORD_OCTETS = 128  # octets: RFC 2865 section 5.2
 MIN_PASSWORD_CHARACTERS = 8
-# Not click.Path, which asks for the file's status and waits for a mount that does not answer.
+# Not click.Path, which reads the file's status and blocks on a mount that does not respond.
 FILE = click.option("--file", "file", type=Path, metavar="FILE", help="The users file.")
 CONFIG = click.option("--config", "config", type=Path, metavar="FILE", help="The configuration, in place of --file.")
 SOURCE = click.option("--source", help="The identity source of the configuration, if there are several.")
-SHOW_PHONES = click.option("--show-phones", is_flag=True, help="Write phone numbers in full.")
+SHOW_PHONES = click.option("--show-phones", is_flag=True, help="Show phone numbers in full.")
 JSON = click.option("--json", "as_json", is_flag=True, help="Write JSON, for programs.")
 
 
@@ -42,7 +42,7 @@ def with_editor(command: Callable[..., None]) -> Callable[..., None]:
     def run(file: Path | None, config: Path | None, source: str | None, **arguments: Any) -> None:
         editor = _editor(file, config, source)
         try:
-            with _explained(editor):
+            with _source_errors(editor):
                 command(editor, **arguments)
         finally:
             editor.close()
@@ -91,13 +91,18 @@ def _language(_context: click.Context, _option: click.Parameter, language: str) 
 
 
 PHONES = click.option(
-    "--phone", "phones", multiple=True, required=True, callback=_phones, help="In order of preference."
+    "--phone",
+    "phones",
+    multiple=True,
+    required=True,
+    callback=_phones,
+    help="With + and country code. May be repeated, in order of preference.",
 )
 
 
 @click.group()
 def users() -> None:
-    """The users of an identity source: of a users file, or of a SQL database."""
+    """Manage users."""
 
 
 @users.command()
@@ -107,11 +112,12 @@ def users() -> None:
 @click.option(
     "--language", default="en", show_default=True, callback=_language, help="The language of texts and calls."
 )
-@click.option("--group", "groups", multiple=True, help="For the policies' rules; may be given again.")
+@click.option("--group", "groups", multiple=True, help="A group, for the rules of policies. May be repeated.")
 def add(editor: UserEditor, name: str, phones: tuple[Phone, ...], language: str, groups: tuple[str, ...]) -> None:
-    """Add NAME, and make the users file or the SQLite file when there is none.
+    """Add a user.
 
-    Asks for the password twice on a terminal, else reads one line from standard input.
+    Creates a users file or SQLite file if it does not exist. Asks for the password twice on a terminal, otherwise reads
+    one line from standard input.
     """
     from radius_voice.identity.passwords import hash_password as hashed
 
@@ -125,13 +131,16 @@ def add(editor: UserEditor, name: str, phones: tuple[Phone, ...], language: str,
 @SHOW_PHONES
 @JSON
 def list_(editor: UserEditor, show_phones: bool, as_json: bool) -> None:
-    """List every user, phone numbers masked: name, phones, language, groups."""
-    everyone = editor.everyone()
+    """List the users.
+
+    One a line: name, phones (masked), language, groups.
+    """
+    all_users = editor.all_users()
     if as_json:
-        click.echo(json.dumps([_described(stored, show_phones) for stored in everyone], indent=1))
+        click.echo(json.dumps([_described(stored, show_phones) for stored in all_users], indent=1))
         return
-    for user in (stored.user for stored in everyone):
-        columns = [_one_line(user.name), _written(user.phones, show_phones), user.language, _groups(user)]
+    for user in (stored.user for stored in all_users):
+        columns = [_one_line(user.name), _phones_text(user.phones, show_phones), user.language, _groups(user)]
         click.echo("\t".join([*columns, "disabled"] if user.disabled else columns))
 
 
@@ -141,7 +150,7 @@ def list_(editor: UserEditor, show_phones: bool, as_json: bool) -> None:
 @JSON
 @click.argument("name")
 def show(editor: UserEditor, name: str, show_phones: bool, as_json: bool) -> None:
-    """Show what the identity source says of NAME, phone numbers masked."""
+    """Show one user."""
     stored = editor.find(name)
     user = stored.user
     if as_json:
@@ -150,7 +159,7 @@ def show(editor: UserEditor, name: str, show_phones: bool, as_json: bool) -> Non
     click.echo(
         f"name: {_one_line(user.name)}\n"
         f"password: {_hash_of(stored) or 'none'}\n"
-        f"phones: {_written(user.phones, show_phones)}\n"
+        f"phones: {_phones_text(user.phones, show_phones)}\n"
         f"language: {user.language}\n"
         f"groups: {_groups(user)}\n"
         f"disabled: {'true' if user.disabled else 'false'}"
@@ -162,20 +171,20 @@ def show(editor: UserEditor, name: str, show_phones: bool, as_json: bool) -> Non
 @click.argument("name")
 @PHONES
 def set_phone(editor: UserEditor, name: str, phones: tuple[Phone, ...]) -> None:
-    """Give NAME these phones in place of all present ones."""
+    """Replace all phones of a user."""
     user = editor.find(name).user
     editor.set_phones(name, phones)
     which = "this phone" if len(phones) == 1 else "these phones"
-    click.echo(f"{editor.location}: {user.name} has {which}: {_written(phones)}")
+    click.echo(f"{editor.location}: {user.name} has {which}: {_phones_text(phones)}")
 
 
 @users.command("set-password")
 @with_editor
 @click.argument("name")
 def set_password(editor: UserEditor, name: str) -> None:
-    """Give NAME another password.
+    """Change the password of a user.
 
-    Asks for it twice on a terminal, else reads one line from standard input.
+    Asks for it twice on a terminal, otherwise reads one line from standard input.
     """
     from radius_voice.identity.passwords import hash_password as hashed
 
@@ -189,7 +198,7 @@ def set_password(editor: UserEditor, name: str) -> None:
 @click.argument("name")
 @click.argument("language", callback=_language)
 def set_language(editor: UserEditor, name: str, language: str) -> None:
-    """Give NAME another LANGUAGE of texts and calls, like de or de-AT."""
+    """Change the language of texts and calls of a user, like de or de-AT."""
     user = editor.find(name).user
     editor.set_language(name, language)
     click.echo(f"{editor.location}: {user.name} has the language {language}")
@@ -199,7 +208,7 @@ def set_language(editor: UserEditor, name: str, language: str) -> None:
 @with_editor
 @click.argument("name")
 def disable(editor: UserEditor, name: str) -> None:
-    """Reject every login of NAME from now on, and keep the entry."""
+    """Reject every login of a user, and keep the entry."""
     _set_disabled(editor, name, True)
 
 
@@ -207,16 +216,19 @@ def disable(editor: UserEditor, name: str) -> None:
 @with_editor
 @click.argument("name")
 def enable(editor: UserEditor, name: str) -> None:
-    """Let NAME, who was disabled, log in again."""
+    """Allow a disabled user to log in again."""
     _set_disabled(editor, name, False)
 
 
 @users.command()
 @with_editor
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.argument("name")
 def remove(editor: UserEditor, name: str, yes: bool) -> None:
-    """Remove NAME. Asks on a terminal; elsewhere --yes is needed."""
+    """Remove a user.
+
+    Asks for confirmation on a terminal; without one, --yes is required.
+    """
     user = editor.find(name).user
     if not yes:
         if not sys.stdin.isatty():
@@ -239,7 +251,7 @@ def import_(editor: UserEditor, table: Path, dry_run: bool) -> None:
     from radius_voice.users_csv import read_users
 
     editor.require_usable()
-    rows = read_users(table, {canonical_name(each.user.name): each.user.name for each in _everyone(editor)})
+    rows = read_users(table, {canonical_name(each.user.name): each.user.name for each in _all_users(editor)})
     for warning in rows.warnings:
         click.echo(f"warning: {warning}", err=True)
     if rows.errors:
@@ -252,9 +264,9 @@ def import_(editor: UserEditor, table: Path, dry_run: bool) -> None:
 
 @click.command("hash-password")
 def hash_password() -> None:
-    """Hash a password for the users file.
+    """Hash a password for a users file.
 
-    Asks twice on a terminal, else reads one line from standard input, and prints only the hash.
+    Asks for it twice on a terminal, otherwise reads one line from standard input. Prints only the hash.
     """
     from radius_voice.identity.passwords import hash_password as hashed
 
@@ -270,20 +282,22 @@ def asked_password() -> str:
         try:
             text = line.decode().rstrip("\r\n")
         except UnicodeDecodeError:
-            raise click.ClickException("the password is not UTF-8; send it in that encoding") from None
+            raise click.ClickException("the password is not UTF-8; send it in this encoding") from None
     if not text:
-        raise click.ClickException("an empty password; give one, on the terminal or as one line of standard input")
+        raise click.ClickException("the password is empty; give one, on the terminal or as one line of standard input")
     if len(unicodedata.normalize("NFC", text)) < MIN_PASSWORD_CHARACTERS:
         raise click.ClickException(f"the password is too short; give at least {MIN_PASSWORD_CHARACTERS} characters")
     if len(text.encode("utf-8", "surrogatepass")) > MAX_PASSWORD_OCTETS:
-        raise click.ClickException(f"longer than {MAX_PASSWORD_OCTETS} octets, which RADIUS cannot carry; give another")
+        raise click.ClickException(
+            f"the password is longer than {MAX_PASSWORD_OCTETS} octets, the maximum in RADIUS; give a shorter one"
+        )
     return text
 
 
-def _everyone(editor: UserEditor) -> Sequence[StoredUser]:
+def _all_users(editor: UserEditor) -> Sequence[StoredUser]:
     """All users; none if their file does not exist yet."""
     try:
-        return editor.everyone()
+        return editor.all_users()
     except FileNotFoundError:
         return ()
 
@@ -299,8 +313,8 @@ def _set_disabled(editor: UserEditor, name: str, disabled: bool) -> None:
 
 
 @contextmanager
-def _explained(editor: UserEditor) -> Iterator[None]:
-    """Turn what goes wrong with the identity source into the end of the command."""
+def _source_errors(editor: UserEditor) -> Iterator[None]:
+    """End the command with a message for an error of the identity source."""
     try:
         yield
     except OSError as problem:
@@ -328,7 +342,7 @@ def _hash_of(stored: StoredUser) -> str | None:
     return f"argon2id {parameters_of(stored.password)}" if stored.password else None
 
 
-def _written(phones: tuple[Phone, ...], in_full: bool = False) -> str:
+def _phones_text(phones: tuple[Phone, ...], in_full: bool = False) -> str:
     return ",".join(phone.e164 if in_full else phone.masked for phone in phones) or "no phone"
 
 
@@ -337,7 +351,7 @@ def _groups(user: User) -> str:
 
 
 def _one_line(text: str) -> str:
-    """Without control characters: a users file may hold escape sequences and line breaks in quotes."""
+    """The text with control characters escaped: quoted strings of a users file may hold escape sequences."""
     return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from radius_voice.config.suggestions import suggestion
 from radius_voice.messages import LANGUAGES, find
-from radius_voice.suggestions import suggestion
 
 
 def checked_language(language: str) -> str:

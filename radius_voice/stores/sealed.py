@@ -22,7 +22,7 @@ class Sealer:
     def __init__(self, key: bytes, prefix: str) -> None:
         self._prefix = f"{{{prefix}}}:".encode()
         self._names = blake2b(key=key, digest_size=NAME_OCTETS, person=b"stored name")
-        self._places = blake2b(key=key, digest_size=KEY_OCTETS, person=b"stored value")
+        self._value_keys = blake2b(key=key, digest_size=KEY_OCTETS, person=b"stored value")
 
     def name(self, kind: bytes, subject: bytes) -> bytes:
         """`{PREFIX}:KIND:HASH`. Redis Cluster hashes only the part in braces, so all names share one slot."""
@@ -30,19 +30,19 @@ class Sealer:
         hashing.update(kind + b":" + subject)
         return self._prefix + kind + b":" + hashing.hexdigest().encode()
 
-    def seal(self, place: bytes, octets: bytes) -> bytes:
+    def seal(self, name: bytes, octets: bytes) -> bytes:
         """Encrypt `octets` and bind them to the name they are stored under (AES-256-GCM)."""
         nonce = os.urandom(NONCE_OCTETS)
-        return nonce + self._cipher(place).encrypt(nonce, octets, place)
+        return nonce + self._cipher(name).encrypt(nonce, octets, name)
 
-    def unseal(self, place: bytes, sealed: bytes) -> bytes | None:
+    def unseal(self, name: bytes, sealed: bytes) -> bytes | None:
         """Decrypt a value that was sealed for that name; None for anything else."""
         try:
-            return self._cipher(place).decrypt(sealed[:NONCE_OCTETS], sealed[NONCE_OCTETS:], place)
+            return self._cipher(name).decrypt(sealed[:NONCE_OCTETS], sealed[NONCE_OCTETS:], name)
         except (InvalidTag, ValueError):
             return None
 
-    def _cipher(self, place: bytes) -> AESGCM:
-        hashing = self._places.copy()
-        hashing.update(place)
+    def _cipher(self, name: bytes) -> AESGCM:
+        hashing = self._value_keys.copy()
+        hashing.update(name)
         return AESGCM(hashing.digest())

@@ -71,7 +71,7 @@ class Runner:
         """The users of the source."""
         editor = editor_of(load(self.path, {}).settings, None)
         try:
-            return list(editor.everyone())
+            return list(editor.all_users())
         finally:
             editor.close()
 

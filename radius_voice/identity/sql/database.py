@@ -25,7 +25,7 @@ from urllib.parse import quote
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from radius_voice.config.secrets import revealed
+from radius_voice.config.secrets import secret_text
 from radius_voice.identity.sql.settings import SqlSettings
 from radius_voice.login.model import Unavailable
 
@@ -221,7 +221,7 @@ def engine_of(settings: SqlSettings, component: str, *, read_only: bool) -> sa.E
     if settings.url.path is not None:
         engine = _sqlite_engine(settings, options, read_only=read_only)
     else:
-        password = None if settings.password is None else revealed(settings.password, f"{component}.password")
+        password = None if settings.password is None else secret_text(settings.password, f"{component}.password")
         engine = _postgresql_engine(settings, password, options, read_only=read_only)
     sa.event.listen(engine, "close", _close_abort)
     return engine

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 
-from radius_voice.files import status_of
+from radius_voice.files.reading import status_of
 from radius_voice.identity.language import checked_language
 from radius_voice.identity.sql import tables
 from radius_voice.identity.sql.database import Database
@@ -56,9 +56,9 @@ class SqlEditor:
         if path is None or path.exists():
             self._run(tables.version_of)
 
-    def everyone(self) -> list[StoredUser]:
+    def all_users(self) -> list[StoredUser]:
         """All users, by their names."""
-        return self._run(tables.everyone)
+        return self._run(tables.all_users)
 
     def find(self, name: str) -> StoredUser:
         """The user of that name."""

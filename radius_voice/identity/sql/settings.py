@@ -16,10 +16,10 @@ from pydantic import Field, model_validator
 from radius_voice.config.adapters import IdentitySection, RuleContext
 from radius_voice.config.checks import is_loopback
 from radius_voice.config.context import LoadContext
-from radius_voice.config.field_types import Kind, duration, path_of, text_of
+from radius_voice.config.field_types import FieldType, duration, path_of, require_text
 from radius_voice.config.secrets import Secret
-from radius_voice.config.section import Diagnostic, KeyProblem, Section, written
-from radius_voice.files import status_of
+from radius_voice.config.section import Diagnostic, KeyProblem, Section, file_default
+from radius_voice.files.reading import status_of
 
 SQLITE = "sqlite:///"
 POSTGRESQL = "postgresql://"
@@ -57,10 +57,10 @@ class DatabaseUrl:
         return dict(parse_qsl(urlsplit(self.text).query)).get("sslmode", "")
 
 
-def _database_url(value: Any, place: LoadContext) -> DatabaseUrl:
-    text = text_of(value)
+def _database_url(value: Any, context: LoadContext) -> DatabaseUrl:
+    text = require_text(value)
     if text.startswith(SQLITE):
-        return DatabaseUrl(text, path_of(text.removeprefix(SQLITE), place))
+        return DatabaseUrl(text, path_of(text.removeprefix(SQLITE), context))
     if not text.startswith(POSTGRESQL) or not text.isprintable() or " " in text:
         raise ValueError(WRONG)
     try:
@@ -78,7 +78,7 @@ def _database_url(value: Any, place: LoadContext) -> DatabaseUrl:
     return DatabaseUrl(text)
 
 
-DATABASE = Kind(_database_url, {"type": "string", "pattern": f"^({SQLITE}|{POSTGRESQL}).+", "examples": EXAMPLES})
+DATABASE = FieldType(_database_url, {"type": "string", "pattern": f"^({SQLITE}|{POSTGRESQL}).+", "examples": EXAMPLES})
 """`sqlite:///PATH`, relative to the file that names it, or a `postgresql://` URL; it becomes a DatabaseUrl."""
 
 
@@ -86,11 +86,11 @@ PARAMETER = re.compile(r"(?<![:\w\\]):(\w+)(?!:)")
 """A named parameter, as SQLAlchemy finds it, in contrast to a PostgreSQL cast like `number::text`."""
 
 
-def query(parameter: str = "") -> Kind:
+def query(parameter: str = "") -> FieldType:
     """The text of a query with the named parameter and no other; it stays text."""
 
-    def read(value: Any, _place: LoadContext) -> str:
-        text = text_of(value).strip().removesuffix(";").rstrip()
+    def read(value: Any, _context: LoadContext) -> str:
+        text = require_text(value).strip().removesuffix(";").rstrip()
         if not text:
             raise ValueError("is empty; write a SELECT")
         if parameter and f":{parameter}::" in text:
@@ -103,7 +103,7 @@ def query(parameter: str = "") -> Kind:
             raise ValueError(f"does not use :{parameter}; write it without quotes where the value belongs")
         return text
 
-    return Kind(read, {"type": "string", "minLength": 1})
+    return FieldType(read, {"type": "string", "minLength": 1})
 
 
 class SqlQueries(Section):
@@ -141,11 +141,11 @@ class SqlSettings(IdentitySection):
 
     type: Literal["sql"]
     """The type of the source."""
-    url: Annotated[DatabaseUrl, DATABASE] = written(EXAMPLES[0])
+    url: Annotated[DatabaseUrl, DATABASE] = file_default(EXAMPLES[0])
     """The database: a SQLite file, relative to this file, or a PostgreSQL server."""
     password: Secret | None = None
     """The password for PostgreSQL."""
-    timeout: Annotated[float, duration(1, 30)] = written("2s")
+    timeout: Annotated[float, duration(1, 30)] = file_default("2s")
     """Timeout for connecting to PostgreSQL, and for one statement."""
     connections: int = Field(4, ge=1, le=64)
     """How many connections each process may have."""

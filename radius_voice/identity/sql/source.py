@@ -14,24 +14,23 @@ import sqlalchemy as sa
 from argon2.exceptions import Argon2Error
 
 from radius_voice.events import Reason
-from radius_voice.file_access import ANY_ACCESS, exposure
-from radius_voice.files import require_regular, status_of
+from radius_voice.files.access import ANY_ACCESS, exposure
+from radius_voice.files.reading import require_regular, status_of
 from radius_voice.identity.context import IdentityContext
 from radius_voice.identity.decoys import Decoys, verify_once
-from radius_voice.identity.passwords import DEFAULT, Cost, Hasher, Parameters, Turn, outdated
+from radius_voice.identity.passwords import DEFAULT, Cost, Hasher, Parameters, Turn, outdated, salt_of
 from radius_voice.identity.sql import tables
 from radius_voice.identity.sql.database import Database, Job
 from radius_voice.identity.sql.queries import QueriedUsers
 from radius_voice.identity.sql.settings import SqlSettings
+from radius_voice.login.adapter_reports import AccountCheck, VerificationCost
 from radius_voice.login.model import (
-    AccountCheck,
     Authenticated,
     Denied,
     StoredUser,
     Unavailable,
     User,
     Verification,
-    VerificationCost,
 )
 from radius_voice.login.names import canonical_name
 
@@ -138,7 +137,7 @@ class SqlSource:
         replace_hash = self._users.replace_hash
         if replace_hash is not None and outdated(hashed, self._parameters):
             self._rehash_soon(stored.user.id, hashed, password, replace_hash)
-        return Authenticated(stored.user.id, stored.user)
+        return Authenticated(stored.user.id, stored.user, salt_of(hashed))
 
     async def find(self, name: str, deadline: float) -> User | None:
         """The user of that name, disabled or not."""
@@ -150,11 +149,16 @@ class SqlSource:
         stored = await self._database.run(lambda connection: self._users.by_id(connection, user_id), deadline)
         return stored.user if stored else None
 
-    def everyone(self) -> None:
+    async def password_id(self, user_id: str, deadline: float) -> str:
+        """The salt of the user's hash, which a new password replaces and a rehash keeps; empty without a password."""
+        stored = await self._database.run(lambda connection: self._users.by_id(connection, user_id), deadline)
+        return salt_of(stored.password) if stored and stored.password else ""
+
+    def all_users(self) -> None:
         """Nothing: users are not kept in memory. `radius-voice users list` shows them."""
 
     def without_password(self) -> tuple[()]:
-        """Nothing, as `everyone`."""
+        """Nothing, as `all_users`."""
         return ()
 
     @property
@@ -220,7 +224,7 @@ class SqlSource:
 
     async def _rehash(self, user_id: str, hashed: str, password: str, replace: ReplaceHash) -> None:
         try:
-            new = await self._hasher.hash(password, self._parameters)
+            new = await self._hasher.hash(password, self._parameters, salt_of(hashed))
             deadline = self._clock() + CLOSE_SECONDS
             await self._database.run(lambda connection: replace(connection, user_id, hashed, new), deadline)
         except (Unavailable, Argon2Error) as problem:

@@ -128,7 +128,7 @@ def by_id(connection: sa.Connection, user_id: str) -> StoredUser | None:
     return _stored(connection, connection.execute(BY_ID, {"id": user_id}).first())
 
 
-def everyone(connection: sa.Connection) -> list[StoredUser]:
+def all_users(connection: sa.Connection) -> list[StoredUser]:
     """All users, by their names."""
     phones: dict[str, list[Phone]] = {}
     groups: dict[str, set[str]] = {}

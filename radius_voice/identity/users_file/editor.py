@@ -7,8 +7,8 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from radius_voice.files import read_file
-from radius_voice.identity.users_file.edit import create, edit, text_of
+from radius_voice.files.reading import read_file
+from radius_voice.identity.users_file.edit import create, decode_users_file, edit
 from radius_voice.identity.users_file.entry import (
     entry_of,
     with_disabled,
@@ -46,7 +46,7 @@ class UsersFileEditor:
             if text.strip():
                 parse(text, self.location)
 
-    def everyone(self) -> list[StoredUser]:
+    def all_users(self) -> list[StoredUser]:
         """All users, in the order of the file."""
         return [StoredUser(entry.user, entry.password) for entry in self._users().values()]
 
@@ -87,7 +87,7 @@ class UsersFileEditor:
         """Nothing is open between two changes."""
 
     def _text(self) -> str:
-        return text_of(*read_file(self._path), self._path)
+        return decode_users_file(*read_file(self._path), self._path)
 
     def _users(self) -> dict[str, UserEntry]:
         return parse(self._text(), self.location)

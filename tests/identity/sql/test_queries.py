@@ -105,7 +105,9 @@ ALICE = User("1", "Alice", (Phone("+14155550123"),), "de", frozenset({"staff", "
 
 async def test_a_user_logs_in_with_the_data_of_the_queries(existing):
     source = existing.source()
-    assert Authenticated("1", ALICE) == await login(source, " ALICE", "größe 100 %, x")
+    authenticated = await login(source, " ALICE", "größe 100 %, x")
+    assert Authenticated("1", ALICE, "pbkdf2_sha256$1000$saltsalt") == authenticated
+    assert authenticated.password_id == await source.password_id("1", soon())
     assert ALICE == await source.get("1", soon()) == await source.find("alice", soon())
     unsupported = "a value is left out: not a hash in a supported format, which are argon2id and PBKDF2"
     assert [f"identity.people.queries.password: {unsupported}"] == existing.warnings, "the hash of dave, counted"

@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from radius_voice.events import Reason
 from radius_voice.identity.passwords import CHEAPEST, Parameters, hash_password, parameters_of
 from radius_voice.identity.sql import tables
-from radius_voice.login.model import AccountCheck, Authenticated, Denied, PapPassword, StoredUser, User, Verification
+from radius_voice.login.adapter_reports import AccountCheck
+from radius_voice.login.model import Authenticated, Denied, PapPassword, StoredUser, User, Verification
 from radius_voice.login.phone import Phone
 from tests.identity.sql.conftest import ALICE, SECONDS, settings_of
 from tests.support.polling import wait_until_async
@@ -136,7 +137,7 @@ async def test_users_are_found_by_any_spelling_and_by_their_id(loaded):
     assert (await source.find("bob", soon())).disabled
     assert await source.find("mallory", soon()) is None
     assert await source.get("mallory", soon()) is None
-    assert (None, ()) == (source.everyone(), source.without_password())
+    assert (None, ()) == (source.all_users(), source.without_password())
 
 
 async def test_a_change_takes_effect_at_the_next_login(loaded):
@@ -156,6 +157,19 @@ async def test_an_outdated_hash_is_replaced_after_a_login(loaded):
     assert MIXED[-1] == parameters_of(stored.password)
     assert AUTHENTICATED == await login(loaded.source(), "alice", "arctangent")
     assert [] == loaded.warnings
+
+
+async def test_a_new_password_changes_the_password_id_and_a_rehash_keeps_it(loaded):
+    source = loaded.source(parameters=MIXED[-1])
+    first = await source.verify(Verification("alice", PapPassword("arctangent")), soon())
+    await source.close()
+    later = loaded.source()
+    assert MIXED[-1] == parameters_of(loaded.run(tables.by_name, "alice").password)
+    assert first.password_id == await later.password_id(first.user_id, soon()) != ""
+    loaded.run(tables.set_password, first.user_id, hash_password("arctangent", CHEAPEST), 0.0)
+    assert first.password_id != await later.password_id(first.user_id, soon()) != ""
+    carol = await later.find("carol", soon())
+    assert "" == await later.password_id(carol.id, soon()) == await later.password_id("mallory", soon())
 
 
 async def test_a_hash_that_was_changed_meanwhile_stays(loaded):

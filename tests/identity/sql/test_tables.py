@@ -50,7 +50,7 @@ def test_a_file_of_the_first_version_is_upgraded_and_keeps_its_users(first_versi
     monkeypatch.setattr(tables, "MIGRATIONS", NEXT)
     assert 2 == first_version.run(tables.version_of)
     assert "note" in first_version.run(columns)["radius_voice_users"]
-    alice, bob = first_version.run(tables.everyone)
+    alice, bob = first_version.run(tables.all_users)
     assert (
         User(
             "5b0c1a5c4d5f4f0a9f3d2c1b0a998877",
@@ -86,7 +86,7 @@ def test_tables_of_a_newer_version_are_refused(loaded):
     loaded.run(lambda connection: connection.execute(sa.update(tables.VERSION).values(version=99)))
     later = Loaded(loaded.settings)
     with pytest.raises(ValueError, match="the tables have version 99, written by a newer radius-voice"):
-        later.run(tables.everyone)
+        later.run(tables.all_users)
     later.database.close()
     later.hasher.close()
 
@@ -98,7 +98,7 @@ def test_several_processes_create_the_tables_once(empty):
     def create(database):
         start.wait(SECONDS)
         try:
-            database.run_blocking(tables.everyone, SECONDS)
+            database.run_blocking(tables.all_users, SECONDS)
         except ValueError as problem:
             failed.append(str(problem))
 
@@ -111,14 +111,14 @@ def test_several_processes_create_the_tables_once(empty):
         database.close()
     assert [] == failed
     empty.add(ALICE)
-    assert ["alice"] == [stored.user.name for stored in empty.run(tables.everyone)]
+    assert ["alice"] == [stored.user.name for stored in empty.run(tables.all_users)]
 
 
 def test_a_failed_migration_leaves_the_tables_as_they_were(first_version, monkeypatch):
     broken = {**NEXT, 3: ("CREATE TABLE other (id TEXT)", "this is no statement")}
     monkeypatch.setattr(tables, "MIGRATIONS", broken)
     with pytest.raises(ValueError, match="syntax error"):
-        first_version.run(tables.everyone)
+        first_version.run(tables.all_users)
     unprepared = Database("identity.people", first_version.settings)
     assert 1 == unprepared.run_blocking(tables.version_of, SECONDS)
     assert "other" not in unprepared.run_blocking(columns, SECONDS)
