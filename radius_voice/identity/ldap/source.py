@@ -92,10 +92,10 @@ class LdapSource:
         """Empty: a directory does not show when a password was changed."""
         return ""
 
-    async def check_connection(self) -> list[AccountCheck]:
+    async def check_connection(self, deadline: float) -> list[AccountCheck]:
         """Bind the service account and search the base, at each server."""
         checks = []
-        for address, result in await self._servers.ask_each(self._probe):
+        for address, result in await self._servers.ask_each(self._probe, deadline):
             if isinstance(result, ServerFailed | RequestRefused):
                 checks.append(AccountCheck(ok=False, text=f"{address}: {result}"))
             else:
