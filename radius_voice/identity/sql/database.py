@@ -35,6 +35,10 @@ ABORT = "abort"
 WRITES = "writes"
 """The execution option of a connection whose transactions read first and write then."""
 
+PRIMARY_CODE = 0xFF
+REFUSED = {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH}
+"""SQLite's codes of a statement that it refuses. Other codes are of a file that it cannot read now."""
+
 T = TypeVar("T")
 
 
@@ -49,7 +53,7 @@ class Job(Generic[T]):
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def abandon(self) -> bool:
-        """End the work, or never begin it. Whether it had begun."""
+        """End the work, or never start it. Whether it had started."""
         with self.lock:
             self.abandoned = True
             if self.result.cancel():
@@ -94,8 +98,8 @@ class Job(Generic[T]):
 class Database:
     """Runs work on a database in at most `settings.connections` threads.
 
-    `component` names it in messages, like `identity.corp`. `prepare` runs before other work,
-    until it has succeeded. With `read_only`, no statement can change the database.
+    `component` names it in messages, like `identity.corp`. `prepare` runs before other work until it has succeeded.
+    With `read_only`, no statement can change the database.
     """
 
     def __init__(
@@ -133,10 +137,10 @@ class Database:
         try:
             await asyncio.wait({result}, timeout=max(0.0, deadline - self._clock()))
         finally:
-            begun = result.done() or job.abandon()
+            started = result.done() or job.abandon()
             result.cancel()  # without effect on one that is done
             self._trying = False
-        if result.cancelled() and begun:
+        if result.cancelled() and started:
             raise self._failed("did not respond in time")
         if result.cancelled():
             raise Unavailable(self._component, "all connections are in use")
@@ -148,7 +152,7 @@ class Database:
         self._jobs.put(job)
         with self._starting:
             # Not an executor: Python joins its threads at exit, and one may wait for a network mount for ever.
-            if self._started < self._threads and self._jobs.qsize():
+            if self._started < self._threads and self._jobs.qsize() and not self._closed:
                 self._started += 1
                 threading.Thread(target=self._serve, name="sql", daemon=True).start()
         return job
@@ -319,5 +323,5 @@ def _is_lost(problem: DBAPIError) -> bool:
     if problem.connection_invalidated:
         return True
     if isinstance(original, sqlite3.Error):
-        return isinstance(original, sqlite3.OperationalError) and "no such" not in str(original)
+        return getattr(original, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & PRIMARY_CODE not in REFUSED
     return getattr(original, "sqlstate", None) is None

@@ -73,7 +73,7 @@ class Users(Protocol):
         ...
 
     def check(self, connection: sa.Connection) -> str:
-        """What an administrator should know. Changes nothing. Raises ValueError with everything that is wrong."""
+        """A summary for administrators. Changes nothing. Raises ValueError with all errors."""
         ...
 
 

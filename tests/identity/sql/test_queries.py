@@ -225,6 +225,15 @@ async def test_a_check_reports_every_wrong_query_with_its_key(existing):
     assert "nowhere" in groups
 
 
+@pytest.mark.parametrize("query", ["SELECT wrong syntax :id here", "SELECT nothing FROM account WHERE id = :id"])
+async def test_a_refused_query_does_not_count_as_a_database_without_response(existing, query):
+    source = existing.source(phones=query)
+    for _ in range(2):
+        with pytest.raises(Unavailable) as raised:
+            await source.find("alice", soon())
+        assert "it is tried again" not in str(raised.value)
+
+
 async def test_an_error_of_a_login_does_not_show_the_name_as_typed(existing):
     source = existing.source(user=f"SELECT {COLUMNS} FROM account WHERE id = CAST(:name AS INTEGER) / 0 OR nothing")
     with pytest.raises(Unavailable) as raised:
