@@ -116,9 +116,10 @@ class Database:
         self._prepare = prepare
         self._prepared = False
         self._engine = engine_of(settings, component, read_only=read_only)
-        self._threads = settings.connections
-        self._started = 0
-        self._starting = threading.Lock()
+        self._max_threads = settings.connections
+        self._threads: list[threading.Thread] = []
+        self._working = 0
+        self._guard = threading.Lock()
         self._jobs: queue.Queue[Job[Any] | None] = queue.Queue()
         self._closed = False
         self._problem = ""
@@ -150,11 +151,9 @@ class Database:
         """Begin work without a deadline. The caller abandons it once it takes too long."""
         job = Job(partial(self._after_preparation, work) if prepare else work)
         self._jobs.put(job)
-        with self._starting:
-            # Not an executor: Python joins its threads at exit, and one may wait for a network mount for ever.
-            if self._started < self._threads and self._jobs.qsize() and not self._closed:
-                self._started += 1
-                threading.Thread(target=self._serve, name="sql", daemon=True).start()
+        with self._guard:
+            if len(self._threads) < self._max_threads and self._jobs.qsize() and not self._closed:
+                self._start_thread()
         return job
 
     def run_blocking(self, work: Callable[[sa.Connection], T], seconds: float) -> T:
@@ -168,13 +167,18 @@ class Database:
         except (SQLAlchemyError, OSError) as problem:
             raise ValueError(f"{self._component}: {reason_of(problem)}") from None
 
-    def close(self) -> None:
-        """End the threads once they are idle, and close the connections. May be called twice."""
-        if not self._closed:
-            self._closed = True
-            for _ in range(self._started):
-                self._jobs.put(None)
-            self._engine.dispose()
+    def close(self, seconds: float = 0.0) -> None:
+        """End the threads once they are idle, and close the connections then. May be called twice.
+
+        Waits for that for at most `seconds` for each thread.
+        """
+        with self._guard:
+            if not self._closed:
+                self._closed = True
+                for _ in self._threads:
+                    self._jobs.put(None)
+        for thread in self._threads if seconds else ():
+            thread.join(seconds)
 
     def _after_preparation(self, work: Callable[[sa.Connection], T], connection: sa.Connection) -> T:
         if not self._prepared:
@@ -203,7 +207,7 @@ class Database:
             raise self._failed(reason_of(problem)) from None
         self._responded()
         if isinstance(problem, ValueError):
-            raise Unavailable(self._component, str(problem)) from None
+            raise Unavailable(self._component, detail_of(problem)) from None
         return ended.result()
 
     def _responded(self) -> None:
@@ -214,9 +218,19 @@ class Database:
         self._retry_at = self._clock() + RETRY_SECONDS
         return Unavailable(self._component, reason)
 
+    def _start_thread(self) -> None:
+        # Not an executor: Python joins its threads at exit, and one may wait for a network mount for ever.
+        self._threads.append(threading.Thread(target=self._serve, name="sql", daemon=True))
+        self._working += 1
+        self._threads[-1].start()
+
     def _serve(self) -> None:
         while (job := self._jobs.get()) is not None:
             job.run(self._engine)
+        with self._guard:
+            self._working -= 1
+            if not self._working:
+                self._engine.dispose()
 
 
 def engine_of(settings: SqlSettings, component: str, *, read_only: bool) -> sa.Engine:
@@ -229,6 +243,13 @@ def engine_of(settings: SqlSettings, component: str, *, read_only: bool) -> sa.E
         engine = _postgresql_engine(settings, password, options, read_only=read_only)
     sa.event.listen(engine, "close", _close_abort)
     return engine
+
+
+def detail_of(problem: BaseException) -> str:
+    """The reason why work failed; of an unexpected exception only the type, because its text may contain values."""
+    if isinstance(problem, SQLAlchemyError | OSError):
+        return reason_of(problem)
+    return str(problem) if type(problem) is ValueError else type(problem).__name__
 
 
 def reason_of(problem: SQLAlchemyError | OSError) -> str:

@@ -20,7 +20,7 @@ from radius_voice.identity.context import IdentityContext
 from radius_voice.identity.decoys import Decoys, verify_once
 from radius_voice.identity.passwords import DEFAULT, Cost, Hasher, Parameters, Turn, outdated, salt_of
 from radius_voice.identity.sql import tables
-from radius_voice.identity.sql.database import Database, Job
+from radius_voice.identity.sql.database import Database, Job, detail_of
 from radius_voice.identity.sql.queries import QueriedUsers
 from radius_voice.identity.sql.settings import SqlSettings
 from radius_voice.login.adapter_reports import AccountCheck, VerificationCost
@@ -37,6 +37,7 @@ from radius_voice.login.names import canonical_name
 KEY_OCTETS = 32
 COUNTS_SECONDS = 60.0
 """How often the hashes are counted."""
+COUNT_TIMEOUT = 10.0
 CLOSE_SECONDS = 5.0
 
 
@@ -115,7 +116,10 @@ class SqlSource:
         self._costliest: Cost | None = None
         self._decoys = Decoys({parameters: 1}, self._decoy_key)
         self._count_at = 0.0
+        self._count_at_login = True
+        self._count_until = 0.0
         self._counting: Job[None] | None = None
+        self._warned: set[str] = set()
         self._rehashing: dict[str, asyncio.Task[None]] = {}
         self._require_private()
 
@@ -188,9 +192,17 @@ class SqlSource:
     def refresh(self) -> None:
         """Examine the access to a file, and begin to count the hashes from time to time. Does not wait for it."""
         self._require_private()
+        now = self._clock()
         if self._counting is not None and not self._counting.result.done():
+            if now < self._count_until:
+                return
             self._counting.abandon()
-        self._counting = self._database.begin(self._count) if self._clock() >= self._count_at else None
+            self._warn_once(f"{self._key}: the hashes cannot be counted: no response within {COUNT_TIMEOUT:g} s")
+        elif self._counting is not None and (problem := self._counting.result.exception()) is not None:
+            self._warn_once(f"{self._key}: the hashes cannot be counted: {detail_of(problem)}")
+        self._counting, self._count_until = None, now + COUNT_TIMEOUT
+        if now >= self._count_at:
+            self._counting = self._database.begin(self._count)
 
     async def close(self) -> None:
         """Wait a few seconds for hashes that are being replaced. To be called before the hasher is closed."""
@@ -199,7 +211,8 @@ class SqlSource:
         self._database.close()
 
     def _found(self, name: str, connection: sa.Connection) -> StoredUser | None:
-        if self._costliest is None:
+        if self._count_at_login:  # the first login does not wait until the hashes have been counted elsewhere
+            self._count_at_login = False
             self._count(connection)
         return self._users.by_name(connection, name)
 
@@ -208,7 +221,12 @@ class SqlSource:
         counts = self._users.hash_counts(connection) or {self._parameters: 1}
         self._decoys = Decoys(counts, self._decoy_key)
         self._costliest = max(counts, key=lambda parameters: parameters.work)
-        self._count_at = self._clock() + COUNTS_SECONDS
+        self._count_at, self._count_at_login = self._clock() + COUNTS_SECONDS, False
+
+    def _warn_once(self, text: str) -> None:
+        if text not in self._warned:
+            self._warned.add(text)
+            self._warn(text)
 
     def _require_private(self) -> None:
         path = self._settings.url.path
