@@ -49,7 +49,7 @@ def server(start_server, postgresql, user, colleague, monkeypatch, tmp_path):
         connection.commit()
 
     database.run_blocking(add, SECONDS)
-    database.close()
+    database.close(SECONDS)
     section = f"  staff: {{type: sql, url: '{url}', password: '{PASSWORD}'}}\n"
     base = server_process.BASE_CONFIGURATION.replace(USERS_FILE, USERS_FILE + section)
     monkeypatch.setattr(server_process, "BASE_CONFIGURATION", base)

@@ -35,6 +35,11 @@ ABORT = "abort"
 WRITES = "writes"
 """The execution option of a connection whose transactions read first and then write."""
 
+PRIMARY_CODE = 0xFF
+"""The bits of SQLite's extended result codes that are the primary code."""
+REFUSED = {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH}
+"""SQLite's codes for a statement that it refuses. With other codes, it cannot use the file at present."""
+
 T = TypeVar("T")
 
 
@@ -94,8 +99,8 @@ class Job(Generic[T]):
 class Database:
     """Runs work on a database in at most `settings.connections` threads.
 
-    `component` names it in messages, like `identity.corp`. `prepare` runs before other work,
-    until it has succeeded. With `read_only`, no statement can change the database.
+    `component` names it in messages, like `identity.corp`. `prepare` runs before other work until it has succeeded.
+    With `read_only`, no statement can change the database.
     """
 
     def __init__(
@@ -112,9 +117,10 @@ class Database:
         self._prepare = prepare
         self._prepared = False
         self._engine = engine_of(settings, component, read_only=read_only)
-        self._threads = settings.connections
-        self._started = 0
-        self._starting = threading.Lock()
+        self._max_threads = settings.connections
+        self._threads: list[threading.Thread] = []
+        self._working = 0
+        self._guard = threading.Lock()
         self._jobs: queue.Queue[Job[Any] | None] = queue.Queue()
         self._closed = False
         self._problem = ""
@@ -133,10 +139,10 @@ class Database:
         try:
             await asyncio.wait({result}, timeout=max(0.0, deadline - self._clock()))
         finally:
-            begun = result.done() or job.abandon()
+            started = result.done() or job.abandon()
             result.cancel()  # without effect on one that is done
             self._trying = False
-        if result.cancelled() and begun:
+        if result.cancelled() and started:
             raise self._failed("did not respond in time")
         if result.cancelled():
             raise Unavailable(self._component, "all connections are in use")
@@ -146,11 +152,9 @@ class Database:
         """Start work without a deadline. The caller abandons it if it takes too long."""
         job = Job(partial(self._after_preparation, work) if prepare else work)
         self._jobs.put(job)
-        with self._starting:
-            # Not an executor: Python joins its threads at exit, and one may block on a network mount indefinitely.
-            if self._started < self._threads and self._jobs.qsize():
-                self._started += 1
-                threading.Thread(target=self._serve, name="sql", daemon=True).start()
+        with self._guard:
+            if len(self._threads) < self._max_threads and self._jobs.qsize() and not self._closed:
+                self._start_thread()
         return job
 
     def run_blocking(self, work: Callable[[sa.Connection], T], seconds: float) -> T:
@@ -164,13 +168,18 @@ class Database:
         except (SQLAlchemyError, OSError) as problem:
             raise ValueError(f"{self._component}: {reason_of(problem)}") from None
 
-    def close(self) -> None:
-        """End idle threads, those of other jobs after the job, and close the connections. May be called twice."""
-        if not self._closed:
-            self._closed = True
-            for _ in range(self._started):
-                self._jobs.put(None)
-            self._engine.dispose()
+    def close(self, seconds: float = 0.0) -> None:
+        """End the threads once they are idle, and then close the connections. May be called twice.
+
+        Waits at most `seconds` for each thread.
+        """
+        with self._guard:
+            if not self._closed:
+                self._closed = True
+                for _ in self._threads:
+                    self._jobs.put(None)
+        for thread in self._threads if seconds else ():
+            thread.join(seconds)
 
     def _after_preparation(self, work: Callable[[sa.Connection], T], connection: sa.Connection) -> T:
         if not self._prepared:
@@ -199,7 +208,7 @@ class Database:
             raise self._failed(reason_of(problem)) from None
         self._responded()
         if isinstance(problem, ValueError):
-            raise Unavailable(self._component, str(problem)) from None
+            raise Unavailable(self._component, detail_of(problem)) from None
         return ended.result()
 
     def _responded(self) -> None:
@@ -210,9 +219,19 @@ class Database:
         self._retry_at = self._clock() + RETRY_SECONDS
         return Unavailable(self._component, reason)
 
+    def _start_thread(self) -> None:
+        # Not an executor: Python joins its threads at exit, and one may block on a network mount indefinitely.
+        self._threads.append(threading.Thread(target=self._serve, name="sql", daemon=True))
+        self._working += 1
+        self._threads[-1].start()
+
     def _serve(self) -> None:
         while (job := self._jobs.get()) is not None:
             job.run(self._engine)
+        with self._guard:
+            self._working -= 1
+            if not self._working:
+                self._engine.dispose()
 
 
 def engine_of(settings: SqlSettings, component: str, *, read_only: bool) -> sa.Engine:
@@ -225,6 +244,13 @@ def engine_of(settings: SqlSettings, component: str, *, read_only: bool) -> sa.E
         engine = _postgresql_engine(settings, password, options, read_only=read_only)
     sa.event.listen(engine, "close", _close_abort)
     return engine
+
+
+def detail_of(problem: BaseException) -> str:
+    """Why a job failed. For an unexpected exception only the type, because its text may contain values."""
+    if isinstance(problem, SQLAlchemyError | OSError):
+        return reason_of(problem)
+    return str(problem) if type(problem) is ValueError else type(problem).__name__
 
 
 def reason_of(problem: SQLAlchemyError | OSError) -> str:
@@ -320,5 +346,5 @@ def _is_lost(problem: DBAPIError) -> bool:
     if problem.connection_invalidated:
         return True
     if isinstance(original, sqlite3.Error):
-        return isinstance(original, sqlite3.OperationalError) and "no such" not in str(original)
+        return getattr(original, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & PRIMARY_CODE not in REFUSED
     return getattr(original, "sqlstate", None) is None

@@ -24,6 +24,8 @@ from radius_voice.login.phone import Phone
 COMMAND_SECONDS = 300.0
 """How long a change may take: adding 50,000 users takes seconds."""
 
+CLOSE_SECONDS = 1.0
+
 T = TypeVar("T")
 
 
@@ -97,7 +99,7 @@ class SqlEditor:
 
     def close(self) -> None:
         """Close the connections."""
-        self._database.close()
+        self._database.close(CLOSE_SECONDS)
 
     def _insert(self, users: Sequence[StoredUser], connection: sa.Connection) -> None:
         taken = tables.names_in_use(connection, [stored.user.name for stored in users])

@@ -70,7 +70,10 @@ class QueriedUsers:
         """The number of hashes by cost, of at most MAX_HASHES."""
         if not self.has_passwords:
             return Counter()
-        rows = connection.execute(self._statements["hashes"]).fetchmany(MAX_HASHES)
+        # Streamed, so that PostgreSQL does not send more rows than are read.
+        streamed = {"stream_results": True}
+        with connection.execute(self._statements["hashes"], execution_options=streamed) as result:
+            rows = result.fetchmany(MAX_HASHES)
         hashes = [self._hash(row[0]) for row in rows]
         return Counter(cost_of(hashed) for hashed in hashes if hashed is not None)
 

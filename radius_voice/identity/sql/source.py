@@ -20,7 +20,7 @@ from radius_voice.identity.context import IdentityContext
 from radius_voice.identity.decoys import Decoys, verify_once
 from radius_voice.identity.passwords import DEFAULT, Cost, Hasher, Parameters, Turn, outdated, salt_of
 from radius_voice.identity.sql import tables
-from radius_voice.identity.sql.database import Database, Job
+from radius_voice.identity.sql.database import Database, Job, detail_of
 from radius_voice.identity.sql.queries import QueriedUsers
 from radius_voice.identity.sql.settings import SqlSettings
 from radius_voice.login.adapter_reports import AccountCheck, VerificationCost
@@ -30,6 +30,7 @@ from radius_voice.login.names import canonical_name
 KEY_OCTETS = 32
 COUNTS_SECONDS = 60.0
 """How often the hashes are counted."""
+COUNT_TIMEOUT = 10.0
 CLOSE_SECONDS = 5.0
 
 
@@ -66,7 +67,7 @@ class Users(Protocol):
         ...
 
     def check(self, connection: sa.Connection) -> str:
-        """The state of the users, for an administrator. Changes nothing. Raises ValueError with all errors."""
+        """A summary for administrators. Changes nothing. Raises ValueError with all errors."""
         ...
 
 
@@ -108,7 +109,10 @@ class SqlSource:
         self._costliest: Cost | None = None
         self._decoys = Decoys({parameters: 1}, self._decoy_key)
         self._count_at = 0.0
+        self._count_at_login = True
+        self._count_until = 0.0
         self._counting: Job[None] | None = None
+        self._warned: set[str] = set()
         self._rehashing: dict[str, asyncio.Task[None]] = {}
         self._require_private()
 
@@ -181,9 +185,17 @@ class SqlSource:
     def refresh(self) -> None:
         """Check who can access a SQLite file, and start counting the hashes once a minute, without waiting for it."""
         self._require_private()
+        now = self._clock()
         if self._counting is not None and not self._counting.result.done():
+            if now < self._count_until:
+                return
             self._counting.abandon()
-        self._counting = self._database.begin(self._count_hashes) if self._clock() >= self._count_at else None
+            self._warn_once(f"{self._key}: the hashes cannot be counted: no response within {COUNT_TIMEOUT:g} s")
+        elif self._counting is not None and (problem := self._counting.result.exception()) is not None:
+            self._warn_once(f"{self._key}: the hashes cannot be counted: {detail_of(problem)}")
+        self._counting, self._count_until = None, now + COUNT_TIMEOUT
+        if now >= self._count_at:
+            self._counting = self._database.begin(self._count_hashes)
 
     async def close(self) -> None:
         """Wait a few seconds for hashes that are being replaced. Must be called before the hasher is closed."""
@@ -192,7 +204,8 @@ class SqlSource:
         self._database.close()
 
     def _find(self, name: str, connection: sa.Connection) -> StoredUser | None:
-        if self._costliest is None:
+        if self._count_at_login:  # only the first login waits until the hashes have been counted
+            self._count_at_login = False
             self._count_hashes(connection)
         return self._users.by_name(connection, name)
 
@@ -201,7 +214,12 @@ class SqlSource:
         counts = self._users.hash_counts(connection) or {self._parameters: 1}
         self._decoys = Decoys(counts, self._decoy_key)
         self._costliest = max(counts, key=lambda parameters: parameters.work)
-        self._count_at = self._clock() + COUNTS_SECONDS
+        self._count_at, self._count_at_login = self._clock() + COUNTS_SECONDS, False
+
+    def _warn_once(self, text: str) -> None:
+        if text not in self._warned:
+            self._warned.add(text)
+            self._warn(text)
 
     def _require_private(self) -> None:
         path = self._settings.url.path

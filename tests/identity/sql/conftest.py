@@ -70,7 +70,8 @@ class Loaded:
     async def close(self) -> None:
         for source in self.sources:
             await source.close()
-        self.database.close()
+            source._database.close(SECONDS)
+        self.database.close(SECONDS)
         self.hasher.close()
 
 

@@ -26,7 +26,7 @@ async def users(postgresql, tmp_path):
     """A PostgreSQL database with alice."""
     loaded = Loaded(empty_settings("postgresql", tmp_path))
     loaded.add(ALICE)
-    loaded.database.close()
+    loaded.database.close(SECONDS)
     yield loaded
     await loaded.close()
 
@@ -169,7 +169,7 @@ async def test_a_slow_statement_is_ended_by_the_server(users, tmp_path):
     assert 1 == await database.run(
         lambda connection: connection.exec_driver_sql("SELECT 1").scalar(), time.monotonic() + SECONDS
     )
-    database.close()
+    database.close(SECONDS)
 
 
 @peer
@@ -179,6 +179,24 @@ async def test_a_connection_is_never_used_by_more_threads_than_configured(users,
     name = users.settings.url.text.rpartition("/")[2]
     ((connections,),) = postgresql.execute(f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{name}'")
     assert connections <= users.settings.connections
+
+
+@peer
+async def test_counting_the_hashes_without_response_is_given_up_with_a_warning(users, postgresql):
+    now = 0.0
+    source = users.source(clock=lambda: time.monotonic() + now)
+    await login(source, SECONDS)
+    with postgresql.suspended():
+        now = 61.0
+        source.refresh()
+        job = source._counting
+        await wait_until_async(lambda: source._database._jobs.qsize() == 0, "the query is sent")
+        source.refresh()
+        assert job is source._counting
+        now = 72.0
+        source.refresh()
+        await wait_until_async(job.result.done, "the thread has given up")
+    assert ["identity.people: the hashes cannot be counted: no response within 10 s"] == users.warnings
 
 
 async def test_a_locked_file_costs_a_login_its_deadline(tmp_path):
@@ -252,7 +270,7 @@ async def test_a_cancelled_probe_lets_the_next_one_try(tmp_path):
         await probe
     go_on.set()
     assert 1 == await database.run(lambda _: 1, time.monotonic() + SECONDS)
-    database.close()
+    database.close(SECONDS)
 
 
 async def test_a_closed_source_is_unavailable(tmp_path):

@@ -16,6 +16,7 @@ from radius_voice.login.model import Authenticated, Denied, PapPassword, Unavail
 from radius_voice.login.phone import Phone
 from tests.identity.sql.conftest import SECONDS, empty_settings, settings_of
 from tests.identity.test_pbkdf2 import django
+from tests.support.polling import wait_until_async
 from tests.support.postgresql_server import PASSWORD
 
 SCHEMA = """\
@@ -88,6 +89,7 @@ async def existing(engine, tmp_path):
     yield existing
     for source in existing.sources:
         await source.close()
+        source._database.close(SECONDS)
     existing.hasher.close()
 
 
@@ -138,6 +140,19 @@ async def test_unknown_names_cost_as_much_as_the_hashes(existing):
         await login(source, f"invented{number}", "guess")
     assert Counter({cost_of(django("x")): 20}) == Counter(cost_of(hashed) for hashed in existing.checked)
     assert "pbkdf2-sha256,i=1000" == source.costliest_verification().parameters
+
+
+async def test_a_query_for_hashes_that_fails_is_a_warning_and_only_the_first_login_fails(existing):
+    source = existing.source(hashes="SELECT nothing FROM account")
+    with pytest.raises(Unavailable):
+        await login(source, "alice", "x")
+    assert isinstance(await login(source, "alice", "größe 100 %, x"), Authenticated)
+    for _ in range(2):
+        source.refresh()
+        await wait_until_async(lambda: source._counting is None or source._counting.result.done(), "the query ends")
+    source.refresh()
+    (warning,) = existing.warnings
+    assert warning.startswith("identity.people: the hashes cannot be counted: ")
 
 
 async def test_a_value_that_cannot_be_used_is_left_out_with_a_warning(existing):
@@ -223,6 +238,15 @@ async def test_a_check_reports_every_wrong_query_with_its_key(existing):
     assert "pasword" in password
     assert "identity.people.queries.phones: the result has the columns mobile, id; it must have one" in phones
     assert "nowhere" in groups
+
+
+@pytest.mark.parametrize("query", ["SELECT wrong syntax :id here", "SELECT nothing FROM account WHERE id = :id"])
+async def test_a_refused_query_does_not_count_as_a_database_without_response(existing, query):
+    source = existing.source(phones=query)
+    for _ in range(2):
+        with pytest.raises(Unavailable) as raised:
+            await source.find("alice", soon())
+        assert "it is tried again" not in str(raised.value)
 
 
 async def test_an_error_of_a_login_does_not_show_the_name_as_typed(existing):

@@ -71,7 +71,7 @@ def test_the_file_of_the_first_version_is_like_a_new_one(first_version, tmp_path
     new = Database("identity.people", settings_of(other), tables.prepare)
     if max(tables.MIGRATIONS) == 1:
         assert new.run_blocking(columns, SECONDS) == first_version.run(columns)
-    new.close()
+    new.close(SECONDS)
 
 
 def test_checking_an_older_file_changes_nothing(first_version, monkeypatch):
@@ -79,7 +79,7 @@ def test_checking_an_older_file_changes_nothing(first_version, monkeypatch):
     unprepared = Database("identity.people", first_version.settings)
     assert "the tables have version 1; serve will upgrade them to 2" == unprepared.run_blocking(tables.check, SECONDS)
     assert 1 == unprepared.run_blocking(tables.version_of, SECONDS)
-    unprepared.close()
+    unprepared.close(SECONDS)
 
 
 def test_tables_of_a_newer_version_are_refused(loaded):
@@ -87,7 +87,7 @@ def test_tables_of_a_newer_version_are_refused(loaded):
     later = Loaded(loaded.settings)
     with pytest.raises(ValueError, match="the tables have version 99, written by a newer radius-voice"):
         later.run(tables.all_users)
-    later.database.close()
+    later.database.close(SECONDS)
     later.hasher.close()
 
 
@@ -108,7 +108,7 @@ def test_several_processes_create_the_tables_once(empty):
     for thread in threads:
         thread.join()
     for database in databases:
-        database.close()
+        database.close(SECONDS)
     assert [] == failed
     empty.add(ALICE)
     assert ["alice"] == [stored.user.name for stored in empty.run(tables.all_users)]
@@ -122,4 +122,4 @@ def test_a_failed_migration_leaves_the_tables_as_they_were(first_version, monkey
     unprepared = Database("identity.people", first_version.settings)
     assert 1 == unprepared.run_blocking(tables.version_of, SECONDS)
     assert "other" not in unprepared.run_blocking(columns, SECONDS)
-    unprepared.close()
+    unprepared.close(SECONDS)
