@@ -174,6 +174,11 @@ class SqlSource:
     def problem(self) -> None:
         """Nothing: no users read before stay in effect. A login reports a database that does not respond."""
 
+    @property
+    def changes(self) -> int:
+        """0: each login reads the users, so that `refresh` brings no change into effect."""
+        return 0
+
     def costliest_verification(self) -> VerificationCost | None:
         """A verification with the parameters of the costliest hash, None until the hashes have been counted."""
         parameters = self._costliest
