@@ -185,7 +185,7 @@ def _imported(module: str, section: AdapterSection, key: str) -> ModuleType:
 class Shared:
     """What all generations share. `clock` is monotonic; `warn` gets the texts of warnings for the administrator.
 
-    `key` is `server.key`, which keys the hashes of `keys` too.
+    `key` is `server.key`, which keys the hashes of `keys` too. `copies`: see `IdentityContext`.
     """
 
     keys: Keys
@@ -195,6 +195,7 @@ class Shared:
     clock: Callable[[], float]
     warn: Callable[[str], None]
     key: bytes = field(repr=False)
+    copies: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +225,7 @@ def build(
     Identity sources of the generation `previous` are kept where their sections are equal: reading 100,000 users again
     takes seconds.
     """
-    context = IdentityContext(shared.hasher, shared.warn, shared.key)
+    context = IdentityContext(shared.hasher, shared.warn, shared.key, shared.copies, at_start=previous is None)
     identity = {
         name: _reused(name, section, previous) or identity_source(name, section, context, adapters)
         for name, section in settings.identity.items()

@@ -26,9 +26,9 @@ class Decoys:
     """
 
     def __init__(self, counts: Mapping[Cost, int] | Mapping[Parameters, int], key: bytes) -> None:
-        every = sorted(counts.items(), key=lambda item: (item[0].work, str(item[0])))
-        self._hashes = [unmatched(cost) for cost, _ in every]
-        self._ends = list(accumulate(number for _, number in every))
+        costs = sorted(counts.items(), key=lambda item: (item[0].work, str(item[0])))
+        self._hashes = [unmatched(cost) for cost, _ in costs]
+        self._ends = list(accumulate(number for _, number in costs))
         self._keyed = blake2b(key=key, digest_size=INDEX_OCTETS, person=b"decoy")
 
     def of(self, name: str) -> str:

@@ -61,9 +61,10 @@ class IdentitySource(FirstFactor, Directory, Protocol):
 
     `location` is where its users are kept, for messages. `problem` is why the users read before stay in effect, None if
     there is no problem. `refresh` reads what has changed; it may block for seconds, and raises ValueError or OSError.
-    `all_users` are all users as last read, None if the source cannot list them; `without_password` are those of them
-    that have none. `check_connection` asks each server of the source before `deadline` whether logins would work; it
-    returns nothing if the source has none. `close` may be called twice.
+    `changes` counts how often changed users have come into effect by it. `all_users` are all users as last read, None
+    if the source cannot list them; `without_password` are those of them that have none. `check_connection` asks each
+    server of the source before `deadline` whether logins would work; it returns nothing if the source has none. `close`
+    may be called twice.
     """
 
     @property
@@ -71,6 +72,9 @@ class IdentitySource(FirstFactor, Directory, Protocol):
 
     @property
     def problem(self) -> SourceProblem | None: ...
+
+    @property
+    def changes(self) -> int: ...
 
     def refresh(self) -> None: ...
 

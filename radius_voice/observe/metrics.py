@@ -98,10 +98,7 @@ class Metrics:
         )
         self._clients: frozenset[str] = frozenset()
         self._providers: frozenset[str] = frozenset()
-        for reason in Reason:
-            self._reasons.get(reason)
-        for result in RELOADS.values():
-            self._reloads.get(result)
+        self._create_fixed_series()
 
     def expect(self, clients: Iterable[str], providers: Iterable[str], rotating: Iterable[str] = ()) -> None:
         """Create the series of these names, at zero, so that a first occurrence is visible as an increase.
@@ -127,6 +124,13 @@ class Metrics:
                 self._calls.get(provider, result)
             for status in CallStatus:
                 self._call_statuses.get(provider, status)
+
+    def _create_fixed_series(self) -> None:
+        """Create the series whose labels do not come from the configuration."""
+        for reason in Reason:
+            self._reasons.get(reason)
+        for result in RELOADS.values():
+            self._reloads.get(result)
 
     def __call__(self, record: EventRecord) -> None:
         """Count `record`."""

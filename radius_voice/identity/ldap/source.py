@@ -113,6 +113,11 @@ class LdapSource:
         """None: users are not read in advance."""
         return None
 
+    @property
+    def changes(self) -> int:
+        """0: each login reads the users, so that `refresh` brings no change into effect."""
+        return 0
+
     def refresh(self) -> None:
         """Nothing: every login asks the directory."""
 

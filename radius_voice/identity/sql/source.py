@@ -167,6 +167,11 @@ class SqlSource:
     def problem(self) -> None:
         """None: users are not read in advance. Each login reports a database that does not respond."""
 
+    @property
+    def changes(self) -> int:
+        """0: each login reads the users, so that `refresh` brings no change into effect."""
+        return 0
+
     def costliest_verification(self) -> VerificationCost | None:
         """A verification with the parameters of the costliest hash, None until the hashes have been counted."""
         parameters = self._costliest
