@@ -28,10 +28,10 @@ from radius_voice.login.codes import Keys
 from radius_voice.login.first_factor import password_subjects
 from radius_voice.login.model import LimitAction, LimitOperation, Unavailable, User
 from radius_voice.login.phone import Phone
-from radius_voice.login.ports import Directory, Store
+from radius_voice.login.ports import Directory, Store, UserEditor
 from radius_voice.login.rate_limits import remaining, with_action
 from radius_voice.observe import audit
-from radius_voice.wiring import identity_source, limits_of, open_store
+from radius_voice.wiring import identity_source, limits_of, open_store, user_editor
 
 STATUS = "status"
 DIRECTORY_SECONDS = 5.0
@@ -101,6 +101,20 @@ async def unlock(settings: Settings, user: UserName) -> Mapping[str, Any]:
     return await _by_service_or_store(settings, "unlock", user)
 
 
+def editor_of(settings: Settings, source: str | None) -> UserEditor:
+    """The editor of the only identity source, or of the one with that name. Raises OperationFailed."""
+    names = list(settings.identity)
+    if source is None and len(names) > 1:
+        raise OperationFailed(f"there are several identity sources; add --source {' or --source '.join(names)}")
+    name = names[0] if source is None else source
+    if name not in settings.identity:
+        raise OperationFailed(_unknown_source(name, names))
+    try:
+        return user_editor(name, settings.identity[name])
+    except ValueError as problem:
+        raise OperationFailed(str(problem)) from None
+
+
 def status(path: Path, listen: Iterable[socket.socket], admin: tuple[str, int]) -> Mapping[str, Any]:
     """The response to STATUS: the process, its configuration file, and the addresses that it listens on."""
     return {
@@ -161,8 +175,7 @@ async def _find_user(context: OperationContext, name: UserName) -> tuple[str, Us
     deadline = time.monotonic() + DIRECTORY_SECONDS
     sources = [source for source in context.identity if name.source in (None, source)]
     if not sources:
-        known = ", ".join(context.identity)
-        raise OperationFailed(f"no identity source has the name {name.source!r}; the configuration has {known}")
+        raise OperationFailed(_unknown_source(name.source, context.identity))
     found = {source: await context.identity[source].find(name.name, deadline) for source in sources}
     users = [(source, user) for source, user in found.items() if user is not None]
     if not users:
@@ -171,6 +184,10 @@ async def _find_user(context: OperationContext, name: UserName) -> tuple[str, Us
         options = " or ".join(f"--source {source}" for source, _ in users)
         raise OperationFailed(f"several identity sources have a user of that name; add {options}")
     return users[0]
+
+
+def _unknown_source(name: str | None, known: Iterable[str]) -> str:
+    return f"no identity source has the name {name!r}; the configuration has {', '.join(known)}"
 
 
 async def _limits_of_user(context: OperationContext, source: str, user: User, typed: str) -> list[LimitOperation]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any, cast
 
 from radius_voice import state
@@ -25,13 +26,14 @@ from radius_voice.files.reading import require_regular
 from radius_voice.identity.context import IdentityContext
 from radius_voice.identity.ldap.settings import LdapSettings
 from radius_voice.identity.passwords import Hasher
+from radius_voice.identity.sql.settings import SqlSettings
 from radius_voice.identity.users_file.settings import UsersFileSettings
 from radius_voice.login.codes import Keys, new_code
 from radius_voice.login.dependencies import Dependencies
 from radius_voice.login.flow import LoginFlow
 from radius_voice.login.model import Limit
 from radius_voice.login.policy import Policy, ReplyRule, UserRules
-from radius_voice.login.ports import IdentitySource, Provider, Store
+from radius_voice.login.ports import IdentitySource, Provider, Store, UserEditor
 from radius_voice.login.rate_limits import Limits
 from radius_voice.observe.syslog import Syslog
 from radius_voice.resources import shipped
@@ -46,10 +48,14 @@ EncodeAttribute = Callable[[str, str], tuple[int, bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """An adapter's section of the configuration, and the module that has its `create`, imported when configured."""
+    """An adapter's section of the configuration, and the module that has its `create`, imported when configured.
+
+    `editor` is the module that has the `create_editor` of an identity source whose users commands can change.
+    """
 
     settings: type[Any]
     module: str
+    editor: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +74,11 @@ class Adapters:
 
 ADAPTERS = Adapters(
     identity=(
-        Adapter(UsersFileSettings, "radius_voice.identity.users_file.source"),
+        Adapter(
+            UsersFileSettings, "radius_voice.identity.users_file.source", "radius_voice.identity.users_file.editor"
+        ),
         Adapter(LdapSettings, "radius_voice.identity.ldap.source"),
+        Adapter(SqlSettings, "radius_voice.identity.sql.source", "radius_voice.identity.sql.editor"),
     ),
     providers=(
         Adapter(TwilioVoiceSettings, "radius_voice.delivery.twilio_voice.provider"),
@@ -101,6 +110,15 @@ def identity_source(
 ) -> IdentitySource:
     """The identity source that a section describes. Raises ValueError or OSError when it cannot be used."""
     return cast("IdentitySource", _create_of(section, adapters.identity, f"identity.{name}")(name, section, context))
+
+
+def user_editor(name: str, section: IdentitySection, adapters: Adapters = ADAPTERS) -> UserEditor:
+    """The editor of the users of a source. Raises ValueError if commands cannot change them."""
+    (adapter,) = (each for each in adapters.identity if each.settings is type(section))
+    if not adapter.editor:
+        raise ValueError(f"identity.{name}: users of type {section.type} are not changed by radius-voice users")
+    create = _imported(adapter.editor, section, f"identity.{name}").create_editor
+    return cast("UserEditor", create(name, section))
 
 
 def provider_of(name: str, section: ProviderSection, adapters: Adapters = ADAPTERS) -> Provider:
@@ -149,8 +167,12 @@ def missing_packages(settings: Settings, adapters: Adapters = ADAPTERS) -> list[
 
 def _create_of(section: AdapterSection, adapters: Collection[Adapter], key: str) -> Callable[..., object]:
     (module,) = (adapter.module for adapter in adapters if adapter.settings is type(section))
+    return cast("Callable[..., object]", _imported(module, section, key).create)
+
+
+def _imported(module: str, section: AdapterSection, key: str) -> ModuleType:
     try:
-        return cast("Callable[..., object]", import_module(module).create)
+        return import_module(module)
     except ModuleNotFoundError:
         if not section.EXTRA:
             raise

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.other_user import as_other_user, public_directory  # noqa: F401 - fixtures
+from tests.support.postgresql_server import PostgresqlServer, SharedPostgresql
 from tests.support.server_process import ConfiguredUser, ServerProcess
 from tests.support.simulator_process import SimulatorProcess
 
@@ -17,6 +18,18 @@ MAX_LINES = 40
 
 MakeUser = Callable[..., ConfiguredUser]
 StartServer = Callable[..., AbstractContextManager[ServerProcess]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _stop_shared_postgresql() -> Iterator[None]:
+    yield
+    SharedPostgresql.close()
+
+
+@pytest.fixture
+def postgresql() -> PostgresqlServer:
+    """The server that all tests use. It runs at the end of each test."""
+    return SharedPostgresql.running()
 
 
 @pytest.fixture(scope="session")

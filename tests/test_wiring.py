@@ -19,7 +19,17 @@ from radius_voice.login.phone import Phone
 from radius_voice.service.user_warnings import user_warnings
 from radius_voice.service.verification_time import slow_verifications
 from radius_voice.stores.memory import MemoryStore
-from radius_voice.wiring import ADAPTERS, Adapter, BuiltGeneration, Shared, build, load, missing_packages, provider_of
+from radius_voice.wiring import (
+    ADAPTERS,
+    Adapter,
+    BuiltGeneration,
+    Shared,
+    build,
+    load,
+    missing_packages,
+    provider_of,
+    user_editor,
+)
 from tests.adapters.pager.provider import Pager
 from tests.adapters.pager.settings import PagerSettings
 from tests.adapters.staff_list.settings import StaffListSettings
@@ -182,3 +192,9 @@ def test_packages_that_are_missing_are_named_with_the_command_that_installs_them
 @pytest.mark.parametrize("adapter", [*ADAPTERS.identity, *ADAPTERS.providers, *ADAPTERS.stores])
 def test_every_adapter_of_the_tables_can_be_created(adapter):
     assert callable(import_module(adapter.module).create)
+
+
+def test_the_users_of_a_source_without_an_editor_are_not_changed_by_commands(loaded):
+    section = loaded(configuration()).settings.identity["staff"]
+    with pytest.raises(ValueError, match=r"identity\.staff: users of type staff-list are not changed by radius-voice"):
+        user_editor("staff", section, MORE)

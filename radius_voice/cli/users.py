@@ -1,29 +1,74 @@
-"""`users` and `hash-password`: the users of a users file from the command line."""
+"""`users` and `hash-password`: the users of an identity source from the command line."""
 
 from __future__ import annotations
 
+import json
 import sys
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from radius_voice.cli.common import loaded
 from radius_voice.cli.limits import unlock
-from radius_voice.login.model import User
+from radius_voice.login.model import StoredUser, User
+from radius_voice.login.names import canonical_name
 from radius_voice.login.phone import Phone, caution, parse_phone
 
 if TYPE_CHECKING:
-    from radius_voice.identity.users_file.text import UserEntry
+    from radius_voice.login.ports import UserEditor
 
 MAX_PASSWORD_OCTETS = 128  # octets: RFC 2865 section 5.2
 MIN_PASSWORD_CHARACTERS = 8
 # Not click.Path, which reads the file's status and blocks on a mount that does not respond.
-FILE = click.option("--file", "path", required=True, type=Path, metavar="FILE", help="The users file.")
+FILE = click.option("--file", "file", type=Path, metavar="FILE", help="The users file.")
+CONFIG = click.option("--config", "config", type=Path, metavar="FILE", help="The configuration, instead of --file.")
+SOURCE = click.option("--source", help="The identity source, if the configuration has several.")
 SHOW_PHONES = click.option("--show-phones", is_flag=True, help="Show phone numbers in full.")
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+
+
+def with_editor(command: Callable[..., None]) -> Callable[..., None]:
+    """A command whose first argument is the editor of the users file or identity source that the options name."""
+
+    @FILE
+    @CONFIG
+    @SOURCE
+    @wraps(command)
+    def run_command(file: Path | None, config: Path | None, source: str | None, **arguments: Any) -> None:
+        editor = _editor(file, config, source)
+        try:
+            with _source_errors(editor):
+                command(editor, **arguments)
+        finally:
+            editor.close()
+
+    return run_command
+
+
+def _editor(file: Path | None, config: Path | None, source: str | None) -> UserEditor:
+    if config is not None and file is None:
+        return _configured_editor(config, source)
+    if file is None or config is not None:
+        raise click.UsageError("give either --file, the users file, or --config, the configuration")
+    if source is not None:
+        raise click.UsageError("--source is for --config")
+    from radius_voice.identity.users_file.editor import UsersFileEditor
+
+    return UsersFileEditor(file)
+
+
+def _configured_editor(config: Path, source: str | None) -> UserEditor:
+    from radius_voice.operations import OperationFailed, editor_of
+
+    try:
+        return editor_of(loaded(config).settings, source)
+    except OperationFailed as problem:
+        raise click.ClickException(str(problem)) from None
 
 
 def _phones(_context: click.Context, _option: click.Parameter, texts: tuple[str, ...]) -> tuple[Phone, ...]:
@@ -37,7 +82,7 @@ def _phones(_context: click.Context, _option: click.Parameter, texts: tuple[str,
 
 
 def _language(_context: click.Context, _option: click.Parameter, language: str) -> str:
-    from radius_voice.identity.users_file.text import checked_language
+    from radius_voice.identity.language import checked_language
 
     try:
         return checked_language(language)
@@ -61,63 +106,59 @@ def users() -> None:
 
 
 @users.command()
-@FILE
+@with_editor
 @click.argument("name")
 @PHONES
 @click.option(
     "--language", default="en", show_default=True, callback=_language, help="The language of texts and calls."
 )
 @click.option("--group", "groups", multiple=True, help="A group, for the rules of policies. May be repeated.")
-def add(path: Path, name: str, phones: tuple[Phone, ...], language: str, groups: tuple[str, ...]) -> None:
-    """Add a user to a users file.
+def add(editor: UserEditor, name: str, phones: tuple[Phone, ...], language: str, groups: tuple[str, ...]) -> None:
+    """Add a user.
 
-    Creates the file if it does not exist. Asks for the password twice on a terminal, otherwise reads one line from
-    standard input.
+    Creates the users file or SQLite file if it does not exist. Asks for the password twice on a terminal, otherwise
+    reads one line from standard input.
     """
     from radius_voice.identity.passwords import hash_password as hashed
-    from radius_voice.identity.users_file.edit import create, edit
-    from radius_voice.identity.users_file.text import with_user
 
-    with _file_errors(path):
-        try:
-            _read(path, may_be_empty=True)
-            password = hashed(asked_password())
-        except FileNotFoundError:
-            password = hashed(asked_password())
-            create(path)
-        user = User(name, name, phones, language, frozenset(groups))
-        edit(path, lambda text: with_user(text, str(path), user, password))
-    click.echo(f"{path}: {name} added")
+    editor.require_usable()
+    editor.add([StoredUser(User("", name, phones, language, frozenset(groups)), hashed(asked_password()))])
+    click.echo(f"{editor.location}: {name} added")
 
 
 @users.command("list")
-@FILE
+@with_editor
 @SHOW_PHONES
-def list_(path: Path, show_phones: bool) -> None:
-    """List the users of a users file.
+@JSON
+def list_(editor: UserEditor, show_phones: bool, as_json: bool) -> None:
+    """List the users.
 
     One a line: name, phones (masked), language, groups.
     """
-    with _file_errors(path):
-        all_users = _read(path).values()
-    for user in (entry.user for entry in all_users):
+    all_users = editor.all_users()
+    if as_json:
+        click.echo(json.dumps([_as_json(stored, show_phones) for stored in all_users], indent=1))
+        return
+    for user in (stored.user for stored in all_users):
         columns = [_one_line(user.name), _phones_text(user.phones, show_phones), user.language, _groups(user)]
         click.echo("\t".join([*columns, "disabled"] if user.disabled else columns))
 
 
 @users.command()
-@FILE
+@with_editor
 @SHOW_PHONES
+@JSON
 @click.argument("name")
-def show(path: Path, name: str, show_phones: bool) -> None:
-    """Show one user of a users file."""
-    from radius_voice.identity.passwords import parameters_of
-
-    entry = _entry(path, name)
-    user = entry.user
+def show(editor: UserEditor, name: str, show_phones: bool, as_json: bool) -> None:
+    """Show one user."""
+    stored = editor.find(name)
+    user = stored.user
+    if as_json:
+        click.echo(json.dumps(_as_json(stored, show_phones), indent=1))
+        return
     click.echo(
         f"name: {_one_line(user.name)}\n"
-        f"password: {f'argon2id {parameters_of(entry.password)}' if entry.password else 'none'}\n"
+        f"password: {_hash_parameters(stored) or 'none'}\n"
         f"phones: {_phones_text(user.phones, show_phones)}\n"
         f"language: {user.language}\n"
         f"groups: {_groups(user)}\n"
@@ -126,70 +167,103 @@ def show(path: Path, name: str, show_phones: bool) -> None:
 
 
 @users.command("set-phone")
-@FILE
+@with_editor
 @click.argument("name")
 @PHONES
-def set_phone(path: Path, name: str, phones: tuple[Phone, ...]) -> None:
+def set_phone(editor: UserEditor, name: str, phones: tuple[Phone, ...]) -> None:
     """Replace all phones of a user."""
-    from radius_voice.identity.users_file.entry import with_phones
-
-    user = _entry(path, name).user
-    _change(path, partial(with_phones, name=name, phones=phones))
-    click.echo(
-        f"{path}: {user.name} has {'this phone' if len(phones) == 1 else 'these phones'}: {_phones_text(phones)}"
-    )
+    user = editor.find(name).user
+    editor.set_phones(name, phones)
+    which = "this phone" if len(phones) == 1 else "these phones"
+    click.echo(f"{editor.location}: {user.name} has {which}: {_phones_text(phones)}")
 
 
 @users.command("set-password")
-@FILE
+@with_editor
 @click.argument("name")
-def set_password(path: Path, name: str) -> None:
+def set_password(editor: UserEditor, name: str) -> None:
     """Change the password of a user.
 
     Asks for it twice on a terminal, otherwise reads one line from standard input.
     """
     from radius_voice.identity.passwords import hash_password as hashed
-    from radius_voice.identity.users_file.entry import with_password
 
-    user = _entry(path, name).user
-    _change(path, partial(with_password, name=name, password=hashed(asked_password())))
-    click.echo(f"{path}: {user.name} has a new password")
+    user = editor.find(name).user
+    editor.set_password(name, hashed(asked_password()))
+    click.echo(f"{editor.location}: {user.name} has a new password")
+
+
+@users.command("set-language")
+@with_editor
+@click.argument("name")
+@click.argument("language", callback=_language)
+def set_language(editor: UserEditor, name: str, language: str) -> None:
+    """Change the language of a user.
+
+    LANGUAGE is the language of texts and calls, like de or de-AT.
+    """
+    user = editor.find(name).user
+    editor.set_language(name, language)
+    click.echo(f"{editor.location}: {user.name} has the language {language}")
 
 
 @users.command()
-@FILE
+@with_editor
 @click.argument("name")
-def disable(path: Path, name: str) -> None:
+def disable(editor: UserEditor, name: str) -> None:
     """Reject every login of a user, and keep the entry."""
-    _set_disabled(path, name, True)
+    _set_disabled(editor, name, True)
 
 
 @users.command()
-@FILE
+@with_editor
 @click.argument("name")
-def enable(path: Path, name: str) -> None:
+def enable(editor: UserEditor, name: str) -> None:
     """Allow a disabled user to log in again."""
-    _set_disabled(path, name, False)
+    _set_disabled(editor, name, False)
 
 
 @users.command()
-@FILE
+@with_editor
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.argument("name")
-def remove(path: Path, name: str, yes: bool) -> None:
-    """Remove a user from a users file.
+def remove(editor: UserEditor, name: str, yes: bool) -> None:
+    """Remove a user.
 
     Asks for confirmation on a terminal; without one, --yes is required.
     """
-    from radius_voice.identity.users_file.entry import without_user
-
-    user = _entry(path, name).user
+    user = editor.find(name).user
     if not yes:
         if not sys.stdin.isatty():
             raise click.ClickException(f"{user.name} is not removed: without a terminal, confirm with --yes")
-        click.confirm(f"Remove {user.name} from {path}?", abort=True, err=True)
-    _change(path, partial(without_user, name=name))
-    click.echo(f"{path}: {user.name} removed")
+        click.confirm(f"Remove {user.name} from {editor.location}?", abort=True, err=True)
+    editor.remove(name)
+    click.echo(f"{editor.location}: {user.name} removed")
+
+
+@users.command("import")
+@with_editor
+@click.argument("table", type=Path)
+@click.option("--dry-run", is_flag=True, help="Check the rows, and add no user.")
+def import_(editor: UserEditor, table: Path, dry_run: bool) -> None:
+    """Add all users of a file of comma-separated values.
+
+    Adds all users or none, and reports each row that cannot be added. The first row of TABLE names the columns: name
+    is required; phones, language, groups, password_hash and disabled are optional. Phones and groups are separated by
+    semicolons.
+    """
+    from radius_voice.users_csv import read_users
+
+    editor.require_usable()
+    rows = read_users(table, {canonical_name(each.user.name): each.user.name for each in _all_users(editor)})
+    for warning in rows.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    if rows.errors:
+        raise click.ClickException("\n".join(["no user is added:", *rows.errors]))
+    if not dry_run:
+        editor.add(rows.users)
+    number = f"{len(rows.users)} {'user' if len(rows.users) == 1 else 'users'}"
+    click.echo(f"{editor.location}: {number} {'would be added' if dry_run else 'added'}")
 
 
 @click.command("hash-password")
@@ -224,52 +298,52 @@ def asked_password() -> str:
     return text
 
 
-def _set_disabled(path: Path, name: str, disabled: bool) -> None:
-    from radius_voice.identity.users_file.entry import with_disabled
+def _all_users(editor: UserEditor) -> Sequence[StoredUser]:
+    """All users; none if their file does not exist yet."""
+    try:
+        return editor.all_users()
+    except FileNotFoundError:
+        return ()
 
+
+def _set_disabled(editor: UserEditor, name: str, disabled: bool) -> None:
     word = "disabled" if disabled else "enabled"
-    user = _entry(path, name).user
+    user = editor.find(name).user
     if user.disabled is disabled:
-        click.echo(f"{path}: {user.name} is {word} already")
+        click.echo(f"{editor.location}: {user.name} is {word} already")
         return
-    _change(path, partial(with_disabled, name=name, disabled=disabled))
-    click.echo(f"{path}: {user.name} is {word}")
-
-
-def _change(path: Path, change: Callable[[str, str], str]) -> None:
-    """Apply a function of `users_file.entry` to the file's text."""
-    from radius_voice.identity.users_file.edit import edit
-
-    with _file_errors(path):
-        edit(path, lambda text: change(text, str(path)))
-
-
-def _entry(path: Path, name: str) -> UserEntry:
-    from radius_voice.identity.users_file.entry import entry_of
-
-    with _file_errors(path):
-        return entry_of(_read(path), str(path), name)
-
-
-def _read(path: Path, *, may_be_empty: bool = False) -> dict[str, UserEntry]:
-    """Every user of the file by canonical name. Raises OSError or ValueError."""
-    from radius_voice.files.reading import read_file
-    from radius_voice.identity.users_file.edit import decode_users_file
-    from radius_voice.identity.users_file.text import parse
-
-    text = decode_users_file(*read_file(path), path)
-    return {} if may_be_empty and not text.strip() else parse(text, str(path))
+    editor.set_disabled(name, disabled)
+    click.echo(f"{editor.location}: {user.name} is {word}")
 
 
 @contextmanager
-def _file_errors(path: Path) -> Iterator[None]:
-    """End the command with a message for an error of the users file."""
+def _source_errors(editor: UserEditor) -> Iterator[None]:
+    """End the command with a message for an error of the identity source."""
     try:
         yield
     except OSError as problem:
-        raise click.ClickException(f"{path}: {problem.strerror}") from None
+        raise click.ClickException(f"{editor.location}: {problem.strerror}") from None
     except ValueError as problem:
         raise click.ClickException(str(problem)) from None
+
+
+def _as_json(stored: StoredUser, show_phones: bool) -> dict[str, object]:
+    """A user in JSON, with the parameters of the password hash but not the hash."""
+    user = stored.user
+    return {
+        "name": user.name,
+        "password": _hash_parameters(stored),
+        "phones": [phone.e164 if show_phones else phone.masked for phone in user.phones],
+        "language": user.language,
+        "groups": sorted(user.groups),
+        "disabled": user.disabled,
+    }
+
+
+def _hash_parameters(stored: StoredUser) -> str | None:
+    from radius_voice.identity.passwords import parameters_of
+
+    return f"argon2id {parameters_of(stored.password)}" if stored.password else None
 
 
 def _phones_text(phones: tuple[Phone, ...], in_full: bool = False) -> str:

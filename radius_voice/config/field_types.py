@@ -339,6 +339,17 @@ COUNTRIES = FieldType(_countries, {"anyOf": [{"const": "any"}, CODES], "examples
 """`any`, which becomes None, or a list of ISO 3166 codes."""
 
 
+def _region(value: Any, _context: LoadContext) -> str:
+    text = require_text(value)
+    if text not in SUPPORTED_REGIONS:
+        raise ValueError("not a country; write an ISO 3166 code of two capital letters, like US or GB")
+    return text
+
+
+REGION = FieldType(_region, {"type": "string", "pattern": "^[A-Z]{2}$", "examples": ["US"]})
+"""An ISO 3166 code; it stays text."""
+
+
 def _moment(value: Any, _context: LoadContext) -> float:
     fix = "write date, time and zone, like 2026-01-31T18:00:00+01:00"
     text = require_text(value)

@@ -9,7 +9,10 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from itertools import accumulate
 
-from radius_voice.identity.passwords import HASH_OCTETS, SALT_OCTETS, Parameters
+from argon2.exceptions import Argon2Error
+
+from radius_voice.identity.passwords import HASH_OCTETS, SALT_OCTETS, Cost, Parameters, verify
+from radius_voice.identity.pbkdf2 import Pbkdf2
 
 INDEX_OCTETS = 8
 
@@ -22,10 +25,10 @@ class Decoys:
     those of few names. `counts` is the number of hashes by parameters; `key` has at most 64 octets.
     """
 
-    def __init__(self, counts: Mapping[Parameters, int], key: bytes) -> None:
-        parameters = sorted(counts, key=lambda each: (each.work, each.memory, each.parallelism))
-        self._hashes = [unmatched(each) for each in parameters]
-        self._ends = list(accumulate(counts[each] for each in parameters))
+    def __init__(self, counts: Mapping[Cost, int] | Mapping[Parameters, int], key: bytes) -> None:
+        costs = sorted(counts.items(), key=lambda item: (item[0].work, str(item[0])))
+        self._hashes = [unmatched(cost) for cost, _ in costs]
+        self._ends = list(accumulate(number for _, number in costs))
         self._keyed = blake2b(key=key, digest_size=INDEX_OCTETS, person=b"decoy")
 
     def of(self, name: str) -> str:
@@ -36,12 +39,22 @@ class Decoys:
         return self._hashes[bisect_right(self._ends, index)]
 
 
-def unmatched(parameters: Parameters) -> str:
+def unmatched(parameters: Cost) -> str:
     """An encoded hash of random octets. Verifying a password against it costs as much as any hash with `parameters`.
 
     Creating it costs nothing; hashing a password would take seconds with the maximum parameters.
     """
+    if isinstance(parameters, Pbkdf2):
+        return parameters.unmatched()
     salt, digest = (
         base64.b64encode(secrets.token_bytes(octets)).rstrip(b"=").decode() for octets in (SALT_OCTETS, HASH_OCTETS)
     )
     return f"$argon2id$v=19${parameters}${salt}${digest}"
+
+
+def verify_once(parameters: Cost) -> None:
+    """Verify a password against a hash with these parameters. Raises ValueError if that fails."""
+    try:
+        verify(unmatched(parameters), "")
+    except Argon2Error as problem:
+        raise ValueError(str(problem)) from None

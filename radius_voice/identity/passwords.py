@@ -12,11 +12,14 @@ import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from argon2 import low_level
 from argon2.exceptions import Argon2Error, VerifyMismatchError
 
 from radius_voice.fair_queue import FairQueue
+from radius_voice.identity import pbkdf2
+from radius_voice.identity.pbkdf2 import Pbkdf2
 from radius_voice.login.model import Unavailable
 
 SALT_OCTETS = 16
@@ -50,6 +53,14 @@ class Parameters:
     def __str__(self) -> str:
         return f"m={self.memory},t={self.time},p={self.parallelism}"
 
+    @classmethod
+    def of(cls, text: str) -> Parameters:
+        """The parameters in the text that `str` returns."""
+        return cls(*(int(each.partition("=")[2]) for each in text.split(",")))
+
+
+Cost: TypeAlias = Parameters | Pbkdf2
+"""The cost of one verification, by the format of the hash."""
 
 DEFAULT = Parameters(memory=19 * 1024, time=2, parallelism=1)
 """OWASP's minimum: the server pays this cost for every guess, and stronger parameters reduce the logins per second in
@@ -76,15 +87,26 @@ def parameters_of(hashed: str) -> Parameters:
     return parameters
 
 
+def cost_of(hashed: str) -> Cost:
+    """The cost of a hash in a format that `verify` supports. Raises ValueError, without the hash, for another."""
+    if pbkdf2.is_pbkdf2(hashed):
+        return pbkdf2.cost_of(hashed)
+    if not hashed.startswith("$argon2id$"):
+        raise ValueError("not a hash in a supported format, which are argon2id and PBKDF2")
+    return parameters_of(hashed)
+
+
 def salt_of(hashed: str) -> str:
-    """The salt of a valid encoded hash, in base64 without padding."""
+    """The salt of a valid hash: of argon2 in base64 without padding, of PBKDF2 with its parameters."""
+    if pbkdf2.is_pbkdf2(hashed):
+        return hashed.rpartition("$")[0]
     return hashed.split("$", 5)[4]
 
 
 def hash_password(text: str, parameters: Parameters = DEFAULT, salt: str = "") -> str:
     """Hash a password in argon2's encoded form. Takes tens of milliseconds.
 
-    `salt` is that of an earlier hash of the same password (see `salt_of`); without it, there is a new one.
+    `salt` is that of an earlier argon2 hash of the same password (see `salt_of`); without it, there is a new one.
     """
     return low_level.hash_secret(
         _octets(text),
@@ -102,6 +124,8 @@ def verify(hashed: str, text: str) -> bool:
 
     Raises argon2's Argon2Error if the check fails for lack of memory.
     """
+    if pbkdf2.is_pbkdf2(hashed):
+        return pbkdf2.verify(hashed, _octets(text))
     try:
         return low_level.verify_secret(hashed.encode(), _octets(text), low_level.Type.ID)
     except VerifyMismatchError:
@@ -169,7 +193,7 @@ class Hasher:
         Raises Unavailable if the verification does not begin before `deadline` (loop time), or fails.
         """
         loop = asyncio.get_running_loop()
-        job = _Job(hashed, text, parameters_of(hashed).work, deadline, loop.create_future())
+        job = _Job(hashed, text, cost_of(hashed).work, deadline, loop.create_future())
         if loop.time() >= deadline:
             job.refuse("too late to start")
         elif self._running < self._threads:

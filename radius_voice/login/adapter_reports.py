@@ -28,7 +28,7 @@ class VerificationCost(Struct, frozen=True):
 
 
 class AccountCheck(Struct, frozen=True):
-    """The result of one check of an account at a provider or directory. The text holds no secret or complete number."""
+    """The result of one check of a provider or an identity source. The text holds no secret or complete number."""
 
     ok: bool
     text: str

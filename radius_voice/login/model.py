@@ -47,6 +47,16 @@ class User(Struct, frozen=True):
     disabled: bool = False
 
 
+class StoredUser(Struct, frozen=True):
+    """A user in an identity source that commands can change, and the password hash or None."""
+
+    user: User
+    password: str | None = None
+
+    def __repr__(self) -> str:
+        return f"StoredUser({self.user.id})"
+
+
 class Verification(Struct, frozen=True):
     """Credentials for a first factor to verify.
 

@@ -23,10 +23,12 @@ from radius_voice.login.model import (
     ReplayRecord,
     Session,
     SessionKey,
+    StoredUser,
     SwapResult,
     User,
     Verification,
 )
+from radius_voice.login.phone import Phone
 
 
 class FirstFactor(Protocol):
@@ -59,9 +61,10 @@ class IdentitySource(FirstFactor, Directory, Protocol):
 
     `location` is where its users are kept, for messages. `problem` is why the users read before stay in effect, None if
     there is no problem. `refresh` reads what has changed; it may block for seconds, and raises ValueError or OSError.
-    `changes` counts how often changed users have come into effect by it.
-    `all_users` are all users as last read, None if the source cannot list them; `without_password` are those of them
-    that have none. `close` may be called twice.
+    `changes` counts how often changed users have come into effect by it. `all_users` are all users as last read, None
+    if the source cannot list them; `without_password` are those of them that have none. `check_connection` asks each
+    server of the source before `deadline` whether logins would work; it returns nothing if the source has none. `close`
+    may be called twice.
     """
 
     @property
@@ -83,9 +86,39 @@ class IdentitySource(FirstFactor, Directory, Protocol):
         """The most expensive password verification, None if this process does not compute any."""
         ...
 
-    async def check_connection(self) -> Sequence[AccountCheck]:
-        """Ask each server of the source whether it can be used; nothing if the source has none."""
-        ...
+    async def check_connection(self, deadline: float) -> Sequence[AccountCheck]: ...
+
+
+class UserEditor(Protocol):
+    """Reads and changes the users of an identity source, for commands. Every method may block for seconds.
+
+    A name is found in any spelling. All methods raise ValueError or OSError with the problem and the fix, and then have
+    changed nothing. `location` is where the users are kept. `require_usable` raises unless users can be added; a file
+    that does not exist is allowed, and `add` creates it. `add` gives the users their ids.
+    """
+
+    @property
+    def location(self) -> str: ...
+
+    def require_usable(self) -> None: ...
+
+    def all_users(self) -> Sequence[StoredUser]: ...
+
+    def find(self, name: str) -> StoredUser: ...
+
+    def add(self, users: Sequence[StoredUser]) -> None: ...
+
+    def set_phones(self, name: str, phones: Sequence[Phone]) -> None: ...
+
+    def set_password(self, name: str, password_hash: str) -> None: ...
+
+    def set_language(self, name: str, language: str) -> None: ...
+
+    def set_disabled(self, name: str, disabled: bool) -> None: ...
+
+    def remove(self, name: str) -> None: ...
+
+    def close(self) -> None: ...
 
 
 class Provider(Protocol):

@@ -1,3 +1,4 @@
+import json
 import os
 import pty
 import stat
@@ -318,7 +319,31 @@ def test_removing_asks_for_confirmation_on_a_terminal(written, answer, code, lef
     assert left is ("bob" in parse(written.read_text(), "users.yaml"))
 
 
+def test_a_language_is_replaced(written):
+    assert "alice has the language de-AT\n" == change("set-language", written, "ALICE", "de-AT")
+    assert "de-AT" == user(written, "alice").user.language
+    assert "  password: $argon2id" in written.read_text()
+    ended = run("users", "set-language", "--file", written, "alice", "pt")
+    assert (2, True) == (ended.exit_code, "not a known language; known are de" in ended.stderr)
+
+
+def test_users_are_listed_and_shown_as_json(written):
+    alice = {
+        "name": "alice",
+        "password": f"argon2id {CHEAPEST}",
+        "phones": ["+14*******23", "+44********23"],
+        "language": "en",
+        "groups": ["a", "b"],
+        "disabled": False,
+    }
+    listed = json.loads(run("users", "list", "--file", written, "--json").stdout)
+    assert [alice, {**alice, "name": "Bob", "password": None, "phones": [], "groups": [], "disabled": True}] == listed
+    shown = json.loads(run("users", "show", "--file", written, "--json", "--show-phones", "alice").stdout)
+    assert {**alice, "phones": ["+14155550123", "+442079460123"]} == shown
+
+
 CHANGES = [
+    ["set-language", "de"],
     ["set-phone", "--phone", "+14152220199"],
     ["set-password"],
     ["disable"],
@@ -330,7 +355,7 @@ CHANGES = [
 @pytest.mark.parametrize("command", [["show"], *CHANGES])
 def test_an_unknown_name_is_an_error_with_the_command_that_lists_all(written, command):
     before = written.read_text()
-    ended = run("users", *command, "--file", written, "mallory")
+    ended = run("users", command[0], "--file", written, "mallory", *command[1:])
     assert 1 == ended.exit_code
     assert f"Error: {written}: there is no user 'mallory'; radius-voice users list --file {written}" in ended.stderr
     assert before == written.read_text()
@@ -339,7 +364,7 @@ def test_an_unknown_name_is_an_error_with_the_command_that_lists_all(written, co
 @pytest.mark.parametrize("command", [["list"], ["add", "--phone", "+14152220124"], ["show"], *CHANGES])
 def test_a_fifo_is_refused_immediately(path, command):
     os.mkfifo(path, 0o600)
-    ended = run("users", *command, "--file", path, *([] if command == ["list"] else ["alice"]))
+    ended = run("users", command[0], "--file", path, *([] if command == ["list"] else ["alice"]), *command[1:])
     assert (1, f"Error: {path}: a FIFO, not a regular file\n") == (ended.exit_code, ended.stderr)
 
 
@@ -350,7 +375,7 @@ def test_owner_and_mode_are_kept_when_root_changes_the_file_of_another_user(writ
     os.chown(written, 12345, 54321)
     name = "bob" if command == ["enable"] else "alice"
     before = written.read_text()
-    change(*command[:1], written, *command[1:], name)
+    change(command[0], written, name, *command[1:])
     status = written.stat()
     assert before != written.read_text()
     assert (12345, 54321, 0o640) == (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode))

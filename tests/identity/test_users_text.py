@@ -6,8 +6,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from radius_voice.identity.passwords import CHEAPEST, hash_password
-from radius_voice.identity.users_file.text import UsersFileError, parse, with_hash, with_user
-from radius_voice.login.model import User
+from radius_voice.identity.users_file.text import UsersFileError, parse, with_hash, with_users
+from radius_voice.login.model import StoredUser, User
 from radius_voice.login.names import canonical_name
 from radius_voice.login.phone import Phone
 from radius_voice.messages import LANGUAGES
@@ -157,7 +157,7 @@ def test_names_are_equal_by_case_composition_and_outer_spaces(one, other):
 
 def test_a_new_user_is_appended_and_the_rest_stays():
     dave = User("dave", "dave", (Phone("+14155550124"),), "en", frozenset({"b", "a", "no", "two words"}))
-    changed = with_user(TEXT.rstrip("\n"), "users.yaml", dave, hashed := hash_password("x", CHEAPEST))
+    changed = with_users(TEXT.rstrip("\n"), "users.yaml", [StoredUser(dave, hashed := hash_password("x", CHEAPEST))])
     assert changed.startswith(TEXT)
     assert dave == parse(changed, "users.yaml")["dave"].user
     assert hashed == parse(changed, "users.yaml")["dave"].password
@@ -174,30 +174,30 @@ def test_any_name_and_group_is_read_back_or_refused(name, groups, disabled):
     user = User(name, name, (Phone("+14155550124"),), "de-AT", frozenset(groups), disabled)
     changed = None
     with suppress(ValueError):
-        changed = with_user("# head\n", "users.yaml", user, ALICE)
+        changed = with_users("# head\n", "users.yaml", [StoredUser(user, ALICE)])
     assert changed is None or user == parse(changed, "users.yaml")[canonical_name(name)].user
     assert changed or not "".join([name, *groups]).isprintable()
 
 
 def test_a_name_that_is_taken_is_refused():
     with pytest.raises(ValueError, match="'alice' exists already"):
-        with_user(TEXT, "users.yaml", User("Alice", "Alice"), ALICE)
+        with_users(TEXT, "users.yaml", [StoredUser(User("Alice", "Alice"), ALICE)])
 
 
 def test_a_name_of_spaces_is_refused():
     with pytest.raises(ValueError, match="give a name"):
-        with_user(TEXT, "users.yaml", User(" ", " "), ALICE)
+        with_users(TEXT, "users.yaml", [StoredUser(User(" ", " "), ALICE)])
 
 
 def test_a_user_with_an_unknown_language_is_refused():
     with pytest.raises(ValueError, match=UNKNOWN_LANGUAGE):
-        with_user(TEXT, "users.yaml", User("dave", "dave", language="pt"), ALICE)
+        with_users(TEXT, "users.yaml", [StoredUser(User("dave", "dave", language="pt"), ALICE)])
 
 
 @pytest.mark.parametrize("text", ["{}", "alice: {phones: []}\n...\n", "  alice: {}\n"])
 def test_a_layout_that_cannot_be_appended_to_is_refused(text):
     with pytest.raises(ValueError, match="cannot be changed as it is laid out"):
-        with_user(text, "users.yaml", User("bob", "bob"), BOB)
+        with_users(text, "users.yaml", [StoredUser(User("bob", "bob"), BOB)])
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])

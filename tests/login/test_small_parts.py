@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from radius_voice.events import Reason
 from radius_voice.login.codes import Keys, new_code, session_key_in, tidy_code
-from radius_voice.login.model import Limit, LimitAction, Limited, LimitOperation
+from radius_voice.login.model import Limit, LimitAction, Limited, LimitOperation, StoredUser, User
 from radius_voice.login.phone import Phone, country_of, parse_phone, refused_type
 from radius_voice.login.rate_limits import Limits, apply_operations, arrival_time, remaining, subjects_of, with_action
 
@@ -193,3 +193,7 @@ def test_counters_of_a_user_contain_no_typed_name():
 
 def test_the_repr_of_a_limit_operation_has_no_subject():
     assert "LimitOperation(l, take)" == repr(LimitOperation(LIMIT, "+12025550123"))
+
+
+def test_a_stored_user_does_not_show_the_hash_of_the_password():
+    assert "StoredUser(alice)" == repr(StoredUser(User("alice", "alice"), "$argon2id$..."))

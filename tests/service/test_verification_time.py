@@ -69,7 +69,7 @@ def test_each_file_is_timed_separately_the_cheapest_first(users, monkeypatch):
 
 def test_a_verification_that_needs_more_memory_than_available_is_an_error(users, monkeypatch):
     failed = VerificationError("Memory allocation error")
-    monkeypatch.setattr("radius_voice.identity.users_file.source.verify", raising(failed))
+    monkeypatch.setattr("radius_voice.identity.decoys.verify", raising(failed))
     (problem,) = slow_verifications({"people": users(cheap("alice"))}, WITHIN)
     assert f"verifying one password with {CHEAPEST} fails: Memory allocation error; 1 user has" in problem
 
@@ -95,7 +95,7 @@ def test_the_verification_uses_the_given_parameters(users, monkeypatch):
         threads.append(threading.current_thread().daemon)
         return False
 
-    monkeypatch.setattr("radius_voice.identity.users_file.source.verify", verify)
+    monkeypatch.setattr("radius_voice.identity.decoys.verify", verify)
     parameters = Parameters(64, 3, 2)
     file = users(cheap("alice") + f"bob:\n  password: {hash_password('x', parameters)}\n")
     assert [] == list(slow_verifications({"people": file}, WITHIN))

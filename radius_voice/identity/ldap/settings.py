@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from phonenumbers import SUPPORTED_REGIONS
 from pydantic import Field, model_validator
 
 from radius_voice.config.adapters import IdentitySection, RuleContext
 from radius_voice.config.checks import is_loopback
 from radius_voice.config.context import LoadContext
-from radius_voice.config.field_types import MAX_PORT, PATH, FieldType, duration, require_text
+from radius_voice.config.field_types import MAX_PORT, PATH, REGION, FieldType, duration, require_text
 from radius_voice.config.secrets import Secret
 from radius_voice.config.section import Diagnostic, KeyProblem, file_default
 
@@ -45,16 +44,6 @@ def _server(value: Any, _context: LoadContext) -> LdapServer:
 SERVER = FieldType(
     _server, {"type": "string", "pattern": "^ldaps?://[^/]+/?$", "examples": ["ldaps://dc1.example.org"]}
 )
-
-
-def _region(value: Any, _context: LoadContext) -> str:
-    text = require_text(value)
-    if text not in SUPPORTED_REGIONS:
-        raise ValueError("not a country; write an ISO 3166 code of two capital letters, like US or GB")
-    return text
-
-
-REGION = FieldType(_region, {"type": "string", "pattern": "^[A-Z]{2}$", "examples": ["US"]})
 
 
 def _template(value: Any, _context: LoadContext) -> str:

@@ -94,10 +94,10 @@ class LdapSource:
             lambda lease: self._user(lease, self._reader.entry_with_id(lease, user_id)), deadline, IN_A_LOGIN
         )
 
-    async def check_connection(self) -> list[AccountCheck]:
+    async def check_connection(self, deadline: float) -> list[AccountCheck]:
         """Bind the service account and search the base, at each server."""
         checks = []
-        for address, result in await self._servers.ask_each(self._probe):
+        for address, result in await self._servers.ask_each(self._probe, deadline):
             if isinstance(result, ServerFailed | RequestRefused):
                 checks.append(AccountCheck(ok=False, text=f"{address}: {result}"))
             else:
@@ -117,7 +117,7 @@ class LdapSource:
 
     @property
     def changes(self) -> int:
-        """0: no users are kept here that could change."""
+        """0: each login reads the users, so that `refresh` brings no change into effect."""
         return 0
 
     def refresh(self) -> None:

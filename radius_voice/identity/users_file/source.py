@@ -18,14 +18,14 @@ from radius_voice.bounded import FILE_SECONDS, in_daemon_thread
 from radius_voice.events import Reason
 from radius_voice.files.reading import read_file, status_of
 from radius_voice.identity.context import IdentityContext
-from radius_voice.identity.decoys import Decoys, unmatched
-from radius_voice.identity.passwords import DEFAULT, Hasher, Parameters, Turn, outdated, parameters_of, salt_of, verify
+from radius_voice.identity.decoys import Decoys, verify_once
+from radius_voice.identity.passwords import DEFAULT, Hasher, Parameters, Turn, outdated, parameters_of, salt_of
 from radius_voice.identity.users_file.copies import LastUsable
 from radius_voice.identity.users_file.edit import decode_users_file, edit
 from radius_voice.identity.users_file.settings import UsersFileSettings
-from radius_voice.identity.users_file.text import UserEntry, UsersFileError, parse, with_hash, with_user
+from radius_voice.identity.users_file.text import UserEntry, UsersFileError, parse, with_hash, with_users
 from radius_voice.login.adapter_reports import SourceProblem, VerificationCost
-from radius_voice.login.model import Authenticated, Denied, User, Verification
+from radius_voice.login.model import Authenticated, Denied, StoredUser, User, Verification
 from radius_voice.login.names import canonical_name
 
 KEY_OCTETS = 32
@@ -159,16 +159,16 @@ class UsersFile:
     def costliest_verification(self) -> VerificationCost:
         """A verification with the parameters of the costliest hash."""
         parameters, lines = self.costliest()
-        run = partial(_verify, unmatched(parameters))
+        run = partial(verify_once, parameters)
         return VerificationCost(str(parameters), parameters.work, run, _cost_fix(self._path, lines))
 
-    async def check_connection(self) -> tuple[()]:
+    async def check_connection(self, deadline: float) -> tuple[()]:  # noqa: ARG002
         """Nothing: a file has no server."""
         return ()
 
     def save(self, user: User, password_hash: str) -> None:
         """Append a user to the file; raises ValueError when the name is taken, OSError when it cannot be written."""
-        edit(self._path, lambda text: with_user(text, str(self._path), user, password_hash))
+        edit(self._path, lambda text: with_users(text, str(self._path), [StoredUser(user, password_hash)]))
         self.refresh()
 
     def refresh(self) -> None:
@@ -258,13 +258,6 @@ class UsersFile:
         if text != self._warned:
             self._warned = text
             self._warn(text)
-
-
-def _verify(hashed: str) -> None:
-    try:
-        verify(hashed, "")
-    except Argon2Error as problem:
-        raise ValueError(str(problem)) from None
 
 
 def _cost_fix(path: Path, lines: tuple[int, ...]) -> str:

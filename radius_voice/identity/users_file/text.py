@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from msgspec import structs
+
 from radius_voice.config import strict_yaml
 from radius_voice.config.suggestions import showable, suggestion, without_colon
+from radius_voice.identity.language import checked_language
 from radius_voice.identity.passwords import parameters_of
-from radius_voice.login.model import User
+from radius_voice.login.model import StoredUser, User
 from radius_voice.login.names import canonical_name
 from radius_voice.login.phone import Phone, parse_phone
-from radius_voice.messages import DEFAULT, LANGUAGES, find
+from radius_voice.messages import DEFAULT
 
 KEYS = ("password", "phones", "language", "groups", "disabled")
 EXAMPLES = {"phones": '["+14155550123"]', "groups": "[staff]"}
@@ -65,34 +68,40 @@ def parse(text: str, file: str) -> dict[str, UserEntry]:
     return users
 
 
-def with_user(text: str, file: str, user: User, password: str) -> str:
-    """Append a user to the text, which may be empty.
+def with_users(text: str, file: str, added: Sequence[StoredUser]) -> str:
+    """Append users to the text, which may be empty.
 
-    Raises ValueError when the name is taken, the language is not known or the file cannot be appended to.
+    Raises ValueError when a name is taken, a language is not known or the file cannot be appended to.
     """
-    checked_language(user.language)
-    if not canonical_name(user.id):
-        raise ValueError("a name that has only spaces; give a name")
     text = text if text.strip() else ""
     users = parse(text, file) if text else {}
-    taken = users.get(canonical_name(user.id))
-    if taken:
-        raise ValueError(
-            f"{file}: {taken.user.id!r} exists already; change it with: radius-voice users set-phone, or "
-            "radius-voice users set-password, or choose another name"
-        )
-    entry = [
-        f"{_yaml_text(user.id)}:",
-        f"  password: {password}",
-        f"  phones: {json.dumps([phone.e164 for phone in user.phones])}",
-        f"  language: {_yaml_text(user.language)}",
-        f"  groups: [{', '.join(_yaml_text(group) for group in sorted(user.groups))}]",
-    ]
+    entries = ["" if not text or text.endswith("\n") else "\n"]
+    for stored in added:
+        checked_language(stored.user.language)
+        canonical = canonical_name(stored.user.name)
+        if not canonical:
+            raise ValueError("a name that has only spaces; give a name")
+        if canonical in users:
+            raise ValueError(
+                f"{file}: {users[canonical].user.id!r} exists already; change it with: radius-voice users set-phone, "
+                "or radius-voice users set-password, or choose another name"
+            )
+        user = structs.replace(stored.user, id=stored.user.name)  # its name identifies it
+        users[canonical] = UserEntry(user, stored.password, 0)
+        entries += [f"{line}\n" for line in _entry_lines(users[canonical])]
+    return checked(text + "".join(entries), file, users)
+
+
+def _entry_lines(entry: UserEntry) -> Iterator[str]:
+    user = entry.user
+    yield f"{_yaml_text(user.id)}:"
+    if entry.password is not None:
+        yield f"  password: {entry.password}"
+    yield f"  phones: {json.dumps([phone.e164 for phone in user.phones])}"
+    yield f"  language: {_yaml_text(user.language)}"
+    yield f"  groups: [{', '.join(_yaml_text(group) for group in sorted(user.groups))}]"
     if user.disabled:
-        entry.append("  disabled: true")
-    between = "" if not text or text.endswith("\n") else "\n"
-    changed = text + between + "\n".join(entry) + "\n"
-    return checked(changed, file, users | {canonical_name(user.id): UserEntry(user, password, 0)})
+        yield "  disabled: true"
 
 
 def with_hash(text: str, file: str, entry: UserEntry, password: str) -> str | None:
@@ -104,13 +113,6 @@ def with_hash(text: str, file: str, entry: UserEntry, password: str) -> str | No
     start = sum(len(line) for line in text.splitlines(keepends=True)[: found.line - 1])
     changed = text[:start] + text[start:].replace(found.password, password, 1)
     return checked(changed, file, users | {canonical_name(entry.user.id): replace(found, password=password)})
-
-
-def checked_language(language: str) -> str:
-    """Return `language` if there are messages in it, with or without its region; raises ValueError with the fix."""
-    if find(language) is None:
-        raise ValueError(f"not a known language; known are {', '.join(LANGUAGES)}{suggestion(language, LANGUAGES)}")
-    return language
 
 
 def checked(text: str, file: str, expected: Mapping[str, UserEntry]) -> str:

@@ -46,7 +46,7 @@ class StaffList:
     def costliest_verification(self):
         return None
 
-    async def check_connection(self):
+    async def check_connection(self, deadline):
         return ()
 
     async def close(self):

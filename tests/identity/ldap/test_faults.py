@@ -28,6 +28,7 @@ FAULTS = {
     "sends no LDAP": "the answer is not LDAP",
 }
 TIMEOUT = 0.3
+CHECK_SECONDS = 10.0
 MARGIN = 0.5  # seconds that a busy machine may add
 
 
@@ -258,18 +259,26 @@ async def test_a_name_server_that_does_not_respond_delays_no_other_login(ldap, s
         released.set()
 
 
+async def test_check_connection_ends_at_its_deadline(ldap):
+    with TcpListener(never_respond) as listener:
+        source = ldap.source(f"ldap://{LOOPBACK}:{listener.port}", timeout="30s")
+        (check,), seconds = await timed(source.check_connection(time.monotonic() + TIMEOUT))
+    assert not check.ok
+    assert seconds < TIMEOUT + MARGIN
+
+
 async def test_check_connection_asks_each_server(ldap, slapd):
     refused = f"ldap://{LOOPBACK}:{free_port()}"
     with TcpListener(never_respond) as listener:
         without_response = f"ldap://{LOOPBACK}:{listener.port}"
         source = ldap.source(slapd.url, refused, without_response, timeout=f"{TIMEOUT}s")
-        checks = await source.check_connection()
+        checks = await source.check_connection(time.monotonic() + CHECK_SECONDS)
 
     assert [True, False, False] == [check.ok for check in checks]
     assert f"{slapd.url}: searched as cn=radius-voice,dc=example,dc=org" == checks[0].text
     assert f"{refused}: no connection: Connection refused" == checks[1].text
     assert f"{without_response}: no answer in time" == checks[2].text
-    (wrong,) = await ldap.source(slapd.url, bind_password="wrong").check_connection()
+    (wrong,) = await ldap.source(slapd.url, bind_password="wrong").check_connection(time.monotonic() + CHECK_SECONDS)
     assert "refuses bind_dn and bind_password (result code 49)" in wrong.text
-    (missing,) = await ldap.source(slapd.url, base="dc=nowhere").check_connection()
+    (missing,) = await ldap.source(slapd.url, base="dc=nowhere").check_connection(time.monotonic() + CHECK_SECONDS)
     assert "base dc=nowhere does not exist" in missing.text
