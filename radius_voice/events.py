@@ -80,6 +80,17 @@ class Discard(StrEnum):
     OVERLOAD = "overload"
 
 
+class UpstreamEvent(StrEnum):
+    """What an upstream RADIUS server sent, or how it was found to be. A fixed set: metrics use it as a label."""
+
+    MALFORMED = "malformed"
+    UNEXPECTED = "unexpected"
+    NOT_AUTHENTIC = "not_authentic"
+    NO_MESSAGE_AUTHENTICATOR = "no_message_authenticator"
+    DEAD = "dead"
+    ALIVE = "alive"
+
+
 class CallResult(StrEnum):
     """The result of a request to a provider to place a call."""
 
