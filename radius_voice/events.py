@@ -83,6 +83,7 @@ class Discard(StrEnum):
 class UpstreamEvent(StrEnum):
     """What an upstream RADIUS server sent, or how it was found to be. A fixed set: metrics use it as a label."""
 
+    FOREIGN = "foreign"
     MALFORMED = "malformed"
     UNEXPECTED = "unexpected"
     NOT_AUTHENTIC = "not_authentic"
@@ -205,6 +206,15 @@ class ResendRecord(msgspec.Struct, frozen=True, gc=False):
     client: str
 
 
+class UpstreamRecord(msgspec.Struct, frozen=True, gc=False):
+    """An event of a server that verifies passwords for the identity source `identity`."""
+
+    at: float
+    identity: str
+    server: str
+    event: UpstreamEvent
+
+
 class ExpiryRecord(AuditRecord, frozen=True, tag="sessions_expired"):
     """Number of open logins that expired without their code."""
 
@@ -241,6 +251,7 @@ EventRecord = (
     | CallStatusRecord
     | DiscardRecord
     | ResendRecord
+    | UpstreamRecord
     | ExpiryRecord
     | ServiceRecord
     | OperatorRecord

@@ -28,10 +28,10 @@ from radius_voice.login.codes import Keys
 from radius_voice.login.first_factor import password_subjects
 from radius_voice.login.model import LimitAction, LimitOperation, Unavailable, User
 from radius_voice.login.phone import Phone
-from radius_voice.login.ports import Directory, Store
+from radius_voice.login.ports import Directory, IdentitySource, Store
 from radius_voice.login.rate_limits import acting, left_of
 from radius_voice.observe import audit
-from radius_voice.wiring import identity_source, limits_of, open_store
+from radius_voice.wiring import NO_FIRST_FACTOR, identity_source, limits_of, open_store
 
 STATUS = "status"
 DIRECTORY_SECONDS = 5.0
@@ -48,8 +48,9 @@ class OperationFailed(Exception):
 class Dependencies:
     """The parts that operations need.
 
-    `identity` are the identity sources by name, in the order of the configuration. `record` writes to the audit log
-    and returns the reason where it cannot. `uid` is the user id of the asking process, None where it is unknown.
+    `identity` are the directories of the identity sources by name, in the order of the configuration. `record` writes
+    to the audit log and returns the reason where it cannot. `uid` is the user id of the asking process, None where it
+    is unknown.
     """
 
     settings: Settings
@@ -176,11 +177,19 @@ async def _found(dependencies: Dependencies, name: UserName) -> tuple[str, User]
 async def _counted_for(dependencies: Dependencies, source: str, user: User) -> list[LimitOperation]:
     """The limits that count for a user by their names, known places, id and phones, each once."""
     configured, keys = limits_of(dependencies.settings), dependencies.keys()
-    subjects = await password_subjects(keys, dependencies.store, source, user.name)
+    subjects = []
+    for first_factor in _first_factors(dependencies.settings, source):
+        subjects += await password_subjects(keys, dependencies.store, first_factor, user.name)
     operations = list(configured.about({"user": f"{source}:{user.id}"}, subjects))
     for phone in user.phones:
         operations += configured.about({"phone": phone.e164})
     return list(dict.fromkeys(operations))
+
+
+def _first_factors(settings: Settings, source: str) -> set[str]:
+    """The identity sources under which wrong passwords of the users of a directory are counted."""
+    used = {each.first_factor for each in settings.policies.values() if each.directory == source}
+    return (used | {source}) - {NO_FIRST_FACTOR}
 
 
 def _common(settings: Settings) -> Iterator[LimitOperation]:
@@ -258,6 +267,11 @@ async def _tried_without_service(settings: Settings) -> str:
     return "good"
 
 
+def directories_of(sources: Mapping[str, IdentitySource]) -> dict[str, Directory]:
+    """The directories among identity sources."""
+    return {name: source.directory for name, source in sources.items() if source.directory is not None}
+
+
 @asynccontextmanager
 async def opened(
     settings: Settings, store: Store, user: UserName | None, record: Callable[[OperatorRecord], str], uid: int | None
@@ -267,14 +281,15 @@ async def opened(
     Raises ValueError, OSError or Unavailable.
     """
     hasher = Hasher()
-    identity: dict[str, Directory] = {}
+    sources: dict[str, IdentitySource] = {}
     try:
-        for source, section in settings.identity.items() if user is not None else ():
-            identity[source] = await asyncio.to_thread(identity_source, source, section, IdentityContext(hasher))
-        yield Dependencies(settings, store, lambda: Keys(state.existing_key(settings, None)), identity, record, uid)
+        for name, section in settings.identity.items() if user is not None else ():
+            sources[name] = await asyncio.to_thread(identity_source, name, section, IdentityContext(hasher))
+        directories, keys = directories_of(sources), lambda: Keys(state.existing_key(settings, None))
+        yield Dependencies(settings, store, keys, directories, record, uid)
     finally:
-        for directory in identity.values():
-            await directory.close()
+        for source in sources.values():
+            await source.close()
         hasher.close()
         await store.close()
 

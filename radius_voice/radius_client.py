@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from radius_voice.events import UpstreamEvent
 from radius_voice.radius import packet as radius
@@ -61,9 +62,10 @@ class RadiusClient:
     """Sends requests to one RADIUS server; `host` is an IP address.
 
     Every socket has 256 Identifiers, so sockets are opened as requests need them, up to MAX_SOCKETS, and closed when
-    they are idle, except one. The sockets are connected: the kernel discards datagrams from other addresses and ports.
-    Responses that are not authentic and such that no request waits for are ignored; `notify` gets one event for each. A
-    response without Message-Authenticator is one of them, unless `require_message_authenticator` is false.
+    they are idle, except one. Responses are ignored that come from another address, that are not authentic, and that no
+    request waits for; `notify` gets one event for each. So are those without Message-Authenticator, unless
+    `require_message_authenticator` is false, or they respond to a Status-Server: many servers send none there, and it
+    only says that the server is alive.
     """
 
     def __init__(
@@ -106,7 +108,7 @@ class RadiusClient:
         if password is not None:
             sent.append((radius.USER_PASSWORD, hide(password, self._secret, authenticator)))
         try:
-            with self._reserved(authenticator) as exchange:
+            with self._reserved(code, authenticator) as exchange:
                 datagram = radius.encode_request(code, exchange.identifier, authenticator, sent, self._secret)
                 packet = await self._until_answered(exchange, datagram, timers or self._timers)
         except OSError as problem:
@@ -121,9 +123,9 @@ class RadiusClient:
 
     async def _until_answered(self, exchange: _Exchange, datagram: bytes, timers: Timers) -> Packet:
         clock = asyncio.get_running_loop().time
-        over = clock() + timers.in_all
+        over, problem = clock() + timers.in_all, ""
         for wait in timers.waits():
-            exchange.socket.send(datagram)
+            problem = exchange.socket.send(datagram)
             await asyncio.wait({exchange.reply}, timeout=max(0.0, min(wait, over - clock())))
             if exchange.reply.done() or clock() >= over:
                 break
@@ -131,13 +133,13 @@ class RadiusClient:
             await asyncio.wait({exchange.reply}, timeout=timers.late)
         if exchange.reply.done():
             return exchange.reply.result()
-        raise NoReply(f"no answer from {self}: not running there, another secret, or not its client")
+        raise NoReply(f"no answer from {self}: {problem or 'not running there, another secret, or not its client'}")
 
     @contextmanager
-    def _reserved(self, authenticator: bytes) -> Iterator[_Exchange]:
+    def _reserved(self, code: int, authenticator: bytes) -> Iterator[_Exchange]:
         """A free Identifier of a socket, for one request. Raises NoReply if all are in use, and OSError."""
         sock = next((each for each in self._sockets if each.free), None) or self._opened()
-        exchange = sock.begin(authenticator)
+        exchange = sock.begin(code, authenticator)
         try:
             yield exchange
         finally:
@@ -153,8 +155,10 @@ class RadiusClient:
         self._sockets.append(sock)
         return sock
 
-    def _received(self, sock: _Socket, datagram: bytes) -> None:
-        """One datagram of the server's address, or of an attacker that uses it."""
+    def _received(self, sock: _Socket, datagram: bytes, from_server: bool) -> None:
+        if not from_server:
+            self._notify(UpstreamEvent.FOREIGN)
+            return
         try:
             packet = radius.decode(datagram)
         except MalformedPacket:
@@ -167,7 +171,7 @@ class RadiusClient:
             packet, exchange.authenticator, self._secret, require_message_authenticator=False
         ):
             self._notify(UpstreamEvent.NOT_AUTHENTIC)
-        elif not packet.message_authenticator:
+        elif not packet.message_authenticator and exchange.code != radius.STATUS_SERVER:
             self._notify(UpstreamEvent.NO_MESSAGE_AUTHENTICATOR)
             if not self._require:
                 exchange.reply.set_result(packet)
@@ -188,31 +192,31 @@ class _Exchange:
     """A request in flight."""
 
     socket: _Socket
+    code: int
     identifier: int
     authenticator: bytes
     reply: asyncio.Future[Packet]
 
 
 class _Socket:
-    """A connected UDP socket, and the requests in flight by Identifier. Raises OSError.
+    """A UDP socket, and the requests in flight by Identifier. Raises OSError.
 
     Identifiers are reused in the order in which they became free, so that a late response rarely meets a new request.
+    The socket is not connected: libuv stops to watch a connected one at the first ICMP error. `received` gets each
+    datagram, and whether it comes from the server's address.
     """
 
-    def __init__(self, host: str, port: int, received: Callable[[_Socket, bytes], None]) -> None:
+    def __init__(self, host: str, port: int, received: Callable[[_Socket, bytes, bool], None]) -> None:
         (found, *_) = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)
+        family, self._address = found[0], found[4]
+        self._peer = _without_zone(self._address)
         self._received = received
         self._loop = asyncio.get_running_loop()
         self._identifiers = deque(random.sample(range(IDENTIFIERS), IDENTIFIERS))
         self.exchanges: dict[int, _Exchange] = {}
-        self._socket = socket.socket(found[0], socket.SOCK_DGRAM)
-        try:
-            self._socket.setblocking(False)
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
-            self._socket.connect(found[4])
-        except OSError:
-            self._socket.close()
-            raise
+        self._socket = socket.socket(family, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         self._loop.add_reader(self._socket, self._read)
 
     @property
@@ -225,10 +229,10 @@ class _Socket:
         """Whether no request is in flight."""
         return not self.exchanges
 
-    def begin(self, authenticator: bytes) -> _Exchange:
+    def begin(self, code: int, authenticator: bytes) -> _Exchange:
         """Reserve an Identifier."""
         identifier = self._identifiers.popleft()
-        exchange = _Exchange(self, identifier, authenticator, self._loop.create_future())
+        exchange = _Exchange(self, code, identifier, authenticator, self._loop.create_future())
         self.exchanges[identifier] = exchange
         return exchange
 
@@ -237,17 +241,13 @@ class _Socket:
         del self.exchanges[exchange.identifier]
         self._identifiers.append(exchange.identifier)
 
-    def send(self, datagram: bytes) -> None:
-        """Send; an error is the same as a lost datagram."""
-        for _ in range(2):
-            try:
-                self._socket.send(datagram)
-            except ConnectionRefusedError:
-                # An ICMP error caused by an earlier datagram: it may be forged, or the server may be starting.
-                continue
-            except OSError:
-                return
-            return
+    def send(self, datagram: bytes) -> str:
+        """Send, and return the error if there is one; it is the same as a lost datagram."""
+        try:
+            self._socket.sendto(datagram, self._address)
+        except OSError as problem:
+            return str(problem.strerror)
+        return ""
 
     def close(self) -> None:
         """Close the socket."""
@@ -257,9 +257,13 @@ class _Socket:
     def _read(self) -> None:
         for _ in range(RECEIVED_AT_ONCE):
             try:
-                datagram = self._socket.recv(MAX_DATAGRAM_OCTETS)
-            except BlockingIOError:
-                return
+                datagram, sender = self._socket.recvfrom(MAX_DATAGRAM_OCTETS)
             except OSError:
-                continue  # an ICMP error, as in `send`
-            self._received(self, datagram)
+                return
+            self._received(self, datagram, _without_zone(sender) == self._peer)
+
+
+def _without_zone(address: Any) -> tuple[str, int]:
+    """Address and port of a socket address, the address without an IPv6 zone."""
+    host, port = address[:2]
+    return str(host).partition("%")[0], port

@@ -1,12 +1,14 @@
 """The RADIUS client: timeouts, retransmissions, and verification of replies."""
 
 import asyncio
+import socket
 import struct
 from contextlib import asynccontextmanager
 from hashlib import md5
 from itertools import pairwise
 
 import pytest
+import uvloop
 
 from radius_voice import radius_client
 from radius_voice.events import UpstreamEvent
@@ -259,7 +261,7 @@ async def test_each_ignored_response_is_counted_with_its_kind(name):
 
 
 async def test_duplicates_and_late_responses_are_unexpected():
-    events = asyncio.Queue()
+    events: asyncio.Queue[UpstreamEvent] = asyncio.Queue()
     async with serving(lambda _, request: [accept(request)] * 3, notify=events.put_nowait) as (peer, client):
         await client.request([], b"x")
         peer.reply(accept(peer.requests[0]))
@@ -268,7 +270,8 @@ async def test_duplicates_and_late_responses_are_unexpected():
 
 
 async def test_a_response_from_another_address_is_ignored():
-    async with serving(lambda *_: [], Timers(0.02, 0.02, 3, 5.0)) as (peer, client):
+    events: list[UpstreamEvent] = []
+    async with serving(lambda *_: [], Timers(0.02, 0.02, 3, 5.0), notify=events.append) as (peer, client):
         request = asyncio.ensure_future(client.request([], b"x"))
         loop = asyncio.get_running_loop()
         other, _ = await loop.create_datagram_endpoint(asyncio.DatagramProtocol, local_addr=("127.0.0.1", 0))
@@ -277,6 +280,7 @@ async def test_a_response_from_another_address_is_ignored():
         with pytest.raises(NoReply):
             await request
         other.close()
+    assert [UpstreamEvent.FOREIGN] == events
 
 
 async def test_a_response_without_message_authenticator_is_accepted_where_none_is_required():
@@ -298,6 +302,49 @@ async def test_forged_responses_are_ignored_also_where_no_message_authenticator_
 
 async def test_an_unreachable_network_is_no_reply():
     async with connected(1812) as client:
-        client.host = "ff02::1%lo-missing"
+        client.host = "255.255.255.255"  # not without SO_BROADCAST
+        with pytest.raises(NoReply, match="Permission denied"):
+            await client.request([], b"x")
+        client.host = "not an address"
         with pytest.raises(NoReply):
             await client.request([], b"x")
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_a_server_that_starts_while_a_request_waits_gets_it(loop):
+    """An ICMP error for the first transmission must not end the reading of the socket."""
+
+    async def log_in():
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as unused:
+            unused.bind(("127.0.0.1", 0))
+            port = unused.getsockname()[1]
+        async with connected(port, Timers(0.1, 0.1, 100, 30.0)) as client:
+            request = asyncio.ensure_future(client.request([], b"x"))
+            await asyncio.wait({request}, timeout=0.3)
+            answer = lambda _, request: [accept(request)]  # noqa: E731
+            create = asyncio.get_running_loop().create_datagram_endpoint
+            transport, _ = await create(lambda: Peer(answer), local_addr=("127.0.0.1", port))
+            assert radius.ACCESS_ACCEPT == (await request).packet.code
+            transport.close()
+
+    (uvloop if loop == "uvloop" else asyncio).run(log_in())
+
+
+async def test_an_ipv6_server_is_asked():
+    loop = asyncio.get_running_loop()
+    answer = lambda _, request: [accept(request)]  # noqa: E731
+    transport, peer = await loop.create_datagram_endpoint(lambda: Peer(answer), local_addr=("::1", 0))
+    client = RadiusClient("::1", peer.port, SECRET, QUICK)
+    assert radius.ACCESS_ACCEPT == (await client.request([], b"x")).packet.code
+    client.close()
+    transport.close()
+
+
+async def test_a_response_to_a_status_server_needs_no_message_authenticator():
+    events: list[UpstreamEvent] = []
+    async with serving(lambda _, request: [unsigned(request)], notify=events.append) as (_, client):
+        response = await client.request([], code=radius.STATUS_SERVER)
+    assert (radius.ACCESS_ACCEPT, []) == (response.packet.code, events)
+    async with serving(lambda _, request: [accept(request, b"a guess")]) as (_, client):
+        with pytest.raises(NoReply):
+            await client.request([], code=radius.STATUS_SERVER)

@@ -49,7 +49,7 @@ def init(directory: Path) -> None:
 
 @click.command()
 @config_option
-@click.option("--connect", is_flag=True, help="Also try the store and every provider.")
+@click.option("--connect", is_flag=True, help="Also try the store, identity servers and providers.")
 @click.option("--user", help="The user that the service runs as; otherwise the owner of the state directory, or you.")
 @state_option
 def check(path: Path, connect: bool, user: str | None, state: Path | None) -> None:
@@ -210,7 +210,33 @@ async def _connect(settings: Settings) -> bool:
     except OperationFailed as problem:
         result, good = f"BAD: {problem}", False
     click.echo(f"store {settings.store.type}: {result}")
+    good = await _ask_identity_servers(settings) and good
     return await _ask_providers(settings, "not checked") and good
+
+
+async def _ask_identity_servers(settings: Settings) -> bool:
+    """Print which servers of the identity sources respond."""
+    from radius_voice.config.secrets import unavailable_in
+    from radius_voice.identity.context import IdentityContext
+    from radius_voice.identity.passwords import Hasher
+    from radius_voice.wiring import identity_source
+
+    good, hasher = True, Hasher()
+    for name, section in settings.identity.items():
+        not_readable = [f"{key}: {reason}" for key, reason in unavailable_in(section, f"identity.{name}")]
+        if not_readable:
+            click.echo(f"identity {name}: not checked: {not_readable[0]}")
+            continue
+        source = identity_source(name, section, IdentityContext(hasher))
+        try:
+            checks = await source.check_servers()
+        finally:
+            await source.close()
+        for check in checks:
+            click.echo(f"identity {name}: {'good' if check.ok else 'BAD'}: {check.text}")
+            good = good and check.ok
+    hasher.close()
+    return good
 
 
 async def _ask_providers(settings: Settings, without_credentials: str) -> bool:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, SecretStr
 
@@ -27,6 +27,9 @@ from radius_voice.radius.packet import ROOM_FOR_REPLY
 from radius_voice.resources import shipped
 from radius_voice.strict_yaml import Path as KeyPath
 from radius_voice.suggestions import suggestion
+
+if TYPE_CHECKING:
+    from radius_voice.radius.dictionary import Names
 
 Key = TypeVar("Key")
 Part = TypeVar("Part", bound=Section)
@@ -250,13 +253,28 @@ def _certificates(draft: Draft) -> Iterator[Diagnostic]:
 
 def _adapters(draft: Draft) -> Iterator[Diagnostic]:
     digits = {readable(name): policy.challenge.digits for name, policy in draft.policies.items()}
-    context = RuleContext(draft.development, digits)
+    context = RuleContext(draft.development, digits, _attribute_problem)
     for path, section in draft.adapters:
         yield from _below(path, section.errors(context))
     local = [provider.type for provider in draft.providers.values() if provider.LOOPBACK_CLIENTS_ONLY]
     for name, client in draft.clients.items() if local else ():
         if not all(network.is_loopback for network in client.address):
             yield ("clients", name, "address"), f"must be on loopback while there is a provider of type {local[0]}"
+
+
+def _attribute_problem(name: str) -> str | None:
+    try:
+        _names().key(name)
+    except ValueError as problem:
+        return str(problem).removeprefix(f"{name}: ")
+    return None
+
+
+def _names() -> Names:
+    """The attribute dictionary, which few configurations need."""
+    from radius_voice.radius.dictionary import Names  # noqa: PLC0415 - needed by few configurations
+
+    return Names(shipped("dictionaries"))
 
 
 def _below(path: KeyPath, findings: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
@@ -296,14 +314,15 @@ def _references(draft: Draft) -> Iterator[Diagnostic]:
         elif source and source not in draft.identity_names and (role, source) != ("first_factor", "none"):
             known = [*draft.identity_names, *(["none"] if role == "first_factor" else [])]
             yield path, _unknown("identity source", source, known)
+        elif role == "directory" and source in draft.identity and not draft.identity[source].IS_DIRECTORY:
+            kind = f"{readable(source)} (type {draft.identity[source].type})"
+            yield path, f"{kind} only verifies passwords; name a source that has users and phones"
     if "none" in draft.identity_names:
         yield ("identity", "none"), "none means that the gateway checks passwords; use another name"
 
 
 def _replies(draft: Draft) -> Iterator[Diagnostic]:
-    from radius_voice.radius.dictionary import Names  # noqa: PLC0415 - needed by few configurations
-
-    names = Names(shipped("dictionaries"))
+    names = _names()
     for above, rules in draft.user_rules:
         path = (*above, "reply")
         octets = 0

@@ -180,7 +180,7 @@ class FirstFactorChecks:
             return Checked(slot, charged, Refund(), reused=reused)
         refund = acting(LimitAction.REFUND, own) if charged is None else ()
         queue = request.calling_station_id or f"client {request.client}"
-        verification = Verification(request.user_name, request.credentials, queue, returning)
+        verification = Verification(request.user_name, request.credentials, queue, returning, request.attributes)
         try:
             verified = await first_factor.verify(verification, request.deadline)
         except Unavailable:

@@ -108,6 +108,8 @@ class LoginFlow:
             case Limited(limit):
                 return decisions.rejected(limit.reason, await self._name_of(request, policy))
             case Denied(reason, name):
+                if not name and policy.first_factor_name != policy.directory_name:
+                    name = await self._name_of(request, policy)
                 return decisions.rejected(reason, name)
             case AlreadyRecorded(value):
                 return await self._join_recorded(request, checked.slot, value, trace)

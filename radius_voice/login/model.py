@@ -20,6 +20,9 @@ CLOCK_STEP_SECONDS = 600.0
 ReplyAttribute: TypeAlias = tuple[int, bytes]
 """An encoded attribute of a response: its type and its value."""
 
+RequestAttribute: TypeAlias = tuple[int, bytes]
+"""An encoded attribute of a gateway's request: its type and its value."""
+
 SessionKey: TypeAlias = bytes
 """Names a session: a keyed hash of client entry and user. It leads every State issued for the session."""
 
@@ -51,13 +54,18 @@ class User(Struct, frozen=True):
 class Verification(Struct, frozen=True):
     """Credentials for a first factor to verify.
 
-    When verifications queue, those of a `returning` user go first, the others in turn for each `queue`.
+    When verifications queue, those of a `returning` user go first, the others in turn for each `queue`. `attributes`
+    are those of the gateway's request.
     """
 
     user_name: str
     credentials: Credentials
     queue: str = ""
     returning: bool = False
+    attributes: tuple[RequestAttribute, ...] = ()
+
+    def __repr__(self) -> str:
+        return "Verification()"  # a user may type a password as the name
 
 
 class Authenticated(Struct, frozen=True):
@@ -86,7 +94,8 @@ class AuthRequest(Struct, frozen=True):
 
     `calling_station_id` is empty if the gateway sent none. `authenticator` is the Request Authenticator,
     `encrypted_credentials` the octets of User-Name and encrypted User-Password. `state` is None in an initial request.
-    `arrived`, and `deadline`, after which the gateway no longer waits, are monotonic seconds.
+    `arrived`, and `deadline`, after which the gateway no longer waits, are monotonic seconds. `attributes` are all
+    attributes of the request.
     """
 
     client: str
@@ -99,6 +108,7 @@ class AuthRequest(Struct, frozen=True):
     deadline: float
     state: bytes | None = None
     encrypted_credentials: bytes = b""
+    attributes: tuple[RequestAttribute, ...] = ()
 
     def __repr__(self) -> str:
         return f"AuthRequest({self.client})"  # a user may type a password as the name
@@ -203,7 +213,10 @@ class VerificationCost(Struct, frozen=True):
 
 
 class AccountCheck(Struct, frozen=True):
-    """The result of one check of a provider's account. The text holds no secret and no complete number."""
+    """The result of one check of a provider's account, or of a server of an identity source.
+
+    The text holds no secret and no complete number.
+    """
 
     ok: bool
     text: str

@@ -56,14 +56,18 @@ class Directory(Protocol):
     async def close(self) -> None: ...
 
 
-class IdentitySource(FirstFactor, Directory, Protocol):
-    """A configured source of users: what the service and commands need of it besides logins.
+class IdentitySource(FirstFactor, Protocol):
+    """A configured source of users, passwords or both: what the service and commands need of it besides logins.
 
-    `location` is where its users are kept, for messages. `problem` is why the users read before stay in effect, None if
-    there is no problem. `refresh` reads what has changed; it may block for seconds, and raises ValueError or OSError.
-    `everyone` are all users as last read, None if the source cannot list them; `without_password` are those of them
-    that have none. `close` may be called twice.
+    `directory` has its users, None if the source only verifies passwords. `location` is where its users are kept, for
+    messages. `problem` is why the users read before stay in effect, None if there is no problem. `refresh` reads what
+    has changed; it may block for seconds, and raises ValueError or OSError. `everyone` are all users as last read, None
+    if the source cannot list them; `without_password` are those of them that have none. `check_servers` asks each
+    server that the source depends on. `close` may be called twice.
     """
+
+    @property
+    def directory(self) -> Directory | None: ...
 
     @property
     def location(self) -> str: ...
@@ -76,6 +80,8 @@ class IdentitySource(FirstFactor, Directory, Protocol):
     def everyone(self) -> Sequence[User] | None: ...
 
     def without_password(self) -> Sequence[User]: ...
+
+    async def check_servers(self) -> Sequence[AccountCheck]: ...
 
     def costliest_verification(self) -> VerificationCost | None:
         """The most expensive password verification, None if this process does not compute any."""

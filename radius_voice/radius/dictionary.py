@@ -16,8 +16,9 @@ from pathlib import Path
 from pyrad import tools
 from pyrad.dictionary import Dictionary
 
-VENDOR_SPECIFIC = 26
-HEADER = 2  # octets: type and length
+from radius_voice.radius.copied import HEADER, VENDOR_ID_OCTETS, AttributeKey, vendor_attributes
+from radius_voice.radius.packet import VENDOR_SPECIFIC
+
 LONGEST = 253
 MAX_VENDOR_VALUE_OCTETS = LONGEST - 6  # vendor id, vendor type, vendor length (RFC 2865 section 5.26)
 HIGHEST_TAG = 0x1F  # RFC 2868 section 3.1
@@ -32,6 +33,13 @@ REFUSED = {
     "EAP-Message": "EAP is not spoken",
     "Reply-Message": "the server writes it",
 }
+NOT_COPIED = {
+    *REFUSED,
+    "CHAP-Challenge",
+    "Prompt",
+    "User-Name",
+}
+"""Attributes that belong to one exchange of packets."""
 HIDDEN = {
     "ARAP-Challenge-Response",
     "ARAP-Password",
@@ -151,6 +159,17 @@ class Names:
             return VENDOR_SPECIFIC, struct.pack("!IBB", known.vendor, known.code, len(octets) + 2) + octets
         return known.code, octets
 
+    def key(self, name: str) -> AttributeKey:
+        """The key of an attribute that may be copied to another packet. Raises ValueError with the fix."""
+        known = self._by_name.get(name)
+        if known is None:
+            raise ValueError(f"{name}: {self._unknown(name)}")
+        if name in NOT_COPIED or name.startswith("MS-CHAP"):
+            raise ValueError(f"{name}: is never copied to another packet; remove it")
+        if known.encrypted:
+            raise ValueError(f"{name}: encrypted attributes are not copied to another packet; remove it")
+        return AttributeKey(known.vendor, known.code)
+
     def _unknown(self, name: str) -> str:
         prefix = name.partition("-")[0]
         vendor = VENDORS.get(prefix)
@@ -191,23 +210,11 @@ class Names:
         vendor = int.from_bytes(octets[:4])
         if vendor not in self._vendors:
             return f"Vendor-Specific = 0x{octets.hex()}"
-        parts = _parts(octets[4:])
+        parts = vendor_attributes(octets[VENDOR_ID_OCTETS:])
         if not parts:
             # It may hold secrets, and malformed octets do not show where.
             return f"Vendor-Specific = <badly filled for vendor {vendor}, hidden, {len(octets)} octets>"
         return ", ".join(self._line(vendor, part[0], part[HEADER:]) for part in parts)
-
-
-def _parts(octets: bytes) -> list[bytes]:
-    """Split into vendor attributes, type and length included; empty if they do not fill the octets exactly."""
-    parts = []
-    while octets:
-        length = octets[1] if len(octets) >= HEADER else 0
-        if not HEADER <= length <= len(octets):
-            return []
-        parts.append(octets[:length])
-        octets = octets[length:]
-    return parts
 
 
 def _like(word: str, words: Mapping[str, object]) -> str:

@@ -20,11 +20,13 @@ from tests.support.radius_test_client import SECRET, RadiusTestClient
 from tests.support.simulator_process import SimulatorProcess
 
 TOKEN = "simulated-token"
+IDENTITY = """\
+identity:
+  people: {type: users_file, path: users.yaml}
+"""
 BASE_CONFIGURATION = f"""\
 development: true
-identity:
-  people: {{type: users_file, path: users.yaml}}
-delivery:
+{IDENTITY}delivery:
   friendly_name: ACME VPN
   providers:
     twilio:
@@ -67,11 +69,15 @@ def write_configuration(
 ) -> Path:
     """Write a configuration and its users file into `directory`. The path of the configuration.
 
-    `simulator` may be a URL, also one without a server.
+    `simulator` may be a URL, also one without a server. A section `identity` in `configuration` replaces that of
+    BASE_CONFIGURATION.
     """
     url = simulator.url if isinstance(simulator, SimulatorProcess) else simulator
     path, users_file = directory / "radius-voice.yaml", directory / "users.yaml"
-    path.write_text(BASE_CONFIGURATION.replace("SIMULATOR", url) + configuration)
+    base = BASE_CONFIGURATION.replace("SIMULATOR", url)
+    if re.search("^identity:", configuration, re.MULTILINE):
+        base = base.replace(IDENTITY, "")
+    path.write_text(base + configuration)
     users_file.write_text(json.dumps({user.name: user.entry for user in users}))
     users_file.chmod(0o600)
     return path

@@ -22,7 +22,15 @@ from radius_voice.identity.passwords import DEFAULT, Hasher, Parameters, Turn, o
 from radius_voice.identity.users_file.edit import edit, text_of
 from radius_voice.identity.users_file.settings import UsersFileSettings
 from radius_voice.identity.users_file.text import UserEntry, UsersFileError, parse, with_hash, with_user
-from radius_voice.login.model import Authenticated, Denied, SourceProblem, User, Verification, VerificationCost
+from radius_voice.login.model import (
+    AccountCheck,
+    Authenticated,
+    Denied,
+    SourceProblem,
+    User,
+    Verification,
+    VerificationCost,
+)
 from radius_voice.login.names import canonical_name
 
 KEY_OCTETS = 32
@@ -110,6 +118,15 @@ class UsersFile:
     def without_password(self) -> tuple[User, ...]:
         """Users that have no password, as last read."""
         return tuple(entry.user for entry in self._content.users.values() if not entry.password)
+
+    async def check_servers(self) -> tuple[AccountCheck, ...]:
+        """Nothing: the file needs no server."""
+        return ()
+
+    @property
+    def directory(self) -> UsersFile:
+        """The source: its users are in the file too."""
+        return self
 
     @property
     def path(self) -> Path:

@@ -30,6 +30,13 @@ class StaffList:
     async def get(self, user_id, deadline):
         return await self.find(user_id, deadline)
 
+    @property
+    def directory(self):
+        return self
+
+    async def check_servers(self):
+        return ()
+
     def refresh(self):
         pass
 
