@@ -42,7 +42,7 @@ class VerifiedByGateway(Struct, frozen=True):
 
 
 class Refund:
-    """The refund of one charge. Copies of a request share it; the first one that takes it applies it."""
+    """The refund of one charge, applied once: copies of a request share it, and the first one takes it."""
 
     __slots__ = ("_operations",)
 
@@ -53,6 +53,10 @@ class Refund:
         """The limits to refund; nothing if they were taken before."""
         operations, self._operations = self._operations, ()
         return operations
+
+    def put_back(self, operations: tuple[LimitOperation, ...]) -> None:
+        """Keep what was taken and could not be applied."""
+        self._operations = operations
 
 
 class Checked(Struct, frozen=True):
@@ -135,11 +139,16 @@ class FirstFactorChecks:
             raise checked.result
         return checked
 
-    async def record_rejected(self, checked: Checked, refund: tuple[LimitOperation, ...]) -> None:
+    async def record_rejected(self, checked: Checked) -> None:
         """Record that a request with the right password was rejected, and apply its refund."""
-        recorded = await self._store.apply_limits(refund, checked.slot.rejected(verified=True))
-        if recorded is not None and refund:
-            await self._store.apply_limits(refund)
+        refund = checked.refund.take()
+        if await self._store.apply_limits(refund, checked.slot.rejected(verified=True)) is not None:
+            checked.refund.put_back(refund)
+
+    async def apply_refund(self, checked: Checked) -> None:
+        """Apply a refund that was not applied together with the effect of the request."""
+        with suppress(Unavailable):
+            await self._store.apply_limits(checked.refund.take())
 
     async def remember_login(self, request: AuthRequest, policy: Policy) -> None:
         """Store that the user has logged in from this Calling-Station-Id, if the gateway sent one."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 
 from msgspec.structs import replace
 
@@ -81,7 +80,10 @@ class LoginFlow:
             checked.note(trace)
             if checked.reused:
                 self._warn_of_reuse(request)
-            return await self._after_first_factor(request, policy, checked, trace)
+            try:
+                return await self._after_first_factor(request, policy, checked, trace)
+            finally:
+                await self._first_factor.apply_refund(checked)
         except Unavailable as problem:
             return decisions.unavailable(policy.on_unavailable, problem, trace)
 
@@ -118,7 +120,7 @@ class LoginFlow:
         user = await self._user_of(request, policy, checked)
         obstacle = _obstacle(policy.rules_of(policy.group_of(user)) if user else policy.rules, user)
         if user is None or obstacle is not None:
-            await self._first_factor.record_rejected(checked, checked.refund.take())
+            await self._first_factor.record_rejected(checked)
             return decisions.rejected(obstacle or Reason.UNKNOWN_USER, user.name if user else "")
         return await self._open_or_join(request, policy, user, checked, trace)
 
@@ -161,28 +163,34 @@ class LoginFlow:
 
     async def _open(self, request: AuthRequest, policy: Policy, user: User, checked: Checked, trace: Trace) -> Decision:
         dependencies, keys = self._dependencies, self._dependencies.keys
-        refund = checked.refund.take()
-        try:
-            if dependencies.clock() >= request.deadline:
-                await dependencies.store.apply_limits(refund)
-                return Decision(Outcome.NO_RESPONSE, Reason.DEADLINE_PASSED, user=user.name)
-            key = keys.session_key(request.client, policy.user_key(user))
-            rules = policy.rules_of(policy.group_of(user))
-            code, state = dependencies.new_code(rules.digits), keys.first_state(key, checked.slot.fingerprint)
-            new_session = self._new_session(key, code, state, request, policy, user, checked.returning)
-            session, transition = await self._sessions.apply(
-                key, InitialRequest(new_session), operations=refund, record=checked.slot.session
-            )
-        except (RequestRecorded, Unavailable):
-            with suppress(Unavailable):
-                await dependencies.store.apply_limits(refund)
-            raise
+        if dependencies.clock() >= request.deadline:
+            return Decision(Outcome.NO_RESPONSE, Reason.DEADLINE_PASSED, user=user.name)
+        key = keys.session_key(request.client, policy.user_key(user))
+        rules = policy.rules_of(policy.group_of(user))
+        code, state = dependencies.new_code(rules.digits), keys.first_state(key, checked.slot.fingerprint)
+        new_session = self._new_session(key, code, state, request, policy, user, checked.returning)
+        session, transition = await self._open_with_refund(key, new_session, checked)
         if transition.outcome is Outcome.REJECT:
-            await self._first_factor.record_rejected(checked, refund)
+            await self._first_factor.record_rejected(checked)
         trace.step("session", transition.reason)
         if transition.places_call and session is not None:
             transition = await self._calls.place(PendingCall(session, code, rules, request), transition, trace)
         return decisions.decision(session, transition, state, user.name, dependencies.friendly_name, dependencies.now())
+
+    async def _open_with_refund(
+        self, key: SessionKey, new_session: Session, checked: Checked
+    ) -> tuple[Session | None, Transition]:
+        """Open or join a session; the charge of the right password is refunded in the same transaction."""
+        refund, applied = checked.refund.take(), False
+        try:
+            session, transition = await self._sessions.apply(
+                key, InitialRequest(new_session), operations=refund, record=checked.slot.session
+            )
+            applied = transition.session is not None
+        finally:
+            if not applied:
+                checked.refund.put_back(refund)
+        return session, transition
 
     async def _join_recorded(self, request: AuthRequest, slot: Slot, value: bytes, trace: Trace) -> Decision:
         """A request that had its effect before: it may join its own session, as long as that is open."""

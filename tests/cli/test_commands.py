@@ -318,7 +318,7 @@ def test_a_demo_refuses_the_numbers_that_call_refuses(number, message):
 
 def test_call_warns_of_a_number_reserved_for_fiction(write):
     result = run("call", "--config", write(simulator=NOWHERE), "+14155550123")
-    assert "warning: +14*******23 is reserved for fiction and rings nobody" in result.stderr
+    assert "warning: +14*******23 is reserved for fiction and rings no phone" in result.stderr
 
 
 def test_call_accepts_a_number_that_a_policy_allows(write):

@@ -158,7 +158,7 @@ def test_a_phone_with_an_extension_creates_no_file(path):
     [
         ("+441632960123", "warning: +44********23 is not called (invalid number), unless policies.NAME.allow_numbers"),
         ("+19005550123", "warning: +19*******23 is not called (premium number), unless policies.NAME.allow_numbers"),
-        ("+14155550123", "warning: +14*******23 is reserved for fiction and rings nobody"),
+        ("+14155550123", "warning: +14*******23 is reserved for fiction and rings no phone"),
     ],
 )
 def test_a_phone_that_will_not_be_called_is_added_with_a_warning(path, phone, warning):

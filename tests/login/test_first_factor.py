@@ -281,11 +281,9 @@ async def test_copies_of_a_request_at_two_nodes_refund_their_right_password_once
         dependencies.clock,
     )
     charging, other = [await checks.check(request, harness._policy) for _ in range(2)]
-    refund = charging.refund.take()
-    assert refund
-    assert () == other.refund.take()
-    await checks.record_rejected(other, ())
-    await checks.record_rejected(charging, refund)
-    assert () == charging.refund.take()
+    await checks.record_rejected(other)
+    await checks.record_rejected(charging)
+    for _ in range(2):
+        await checks.apply_refund(charging)
     assert [Reason.WRONG_PASSWORD] * 2 == [(await harness.begin("wrong")).reason for _ in range(2)]
     assert LIMITED == result_of(await harness.begin("wrong"))

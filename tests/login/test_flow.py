@@ -165,6 +165,17 @@ async def test_a_right_password_with_an_unavailable_directory_counts_as_no_failu
     assert Reason.JOINED == (await harness.begin()).reason
 
 
+async def test_a_right_password_with_another_directory_that_is_unavailable_counts_as_no_failure():
+    limits = Limits(failures={"user": limit("f", 1, Reason.WRONG_PASSWORD_LIMIT)})
+    directory = FakeDirectory(ALICE)
+    harness = LoginHarness(limits=limits, policy={"directory": directory, "directory_name": "other"})
+    directory.unavailable = True
+    for _ in range(3):
+        assert (Outcome.NO_RESPONSE, Reason.IDENTITY_UNAVAILABLE) == result_of(await harness.begin())
+    directory.unavailable = False
+    assert Reason.CALL_PLACED is (await harness.begin()).reason
+
+
 async def test_calls_are_limited_in_one_operation_with_the_row():
     limits = Limits(
         calls={"user": limit("p", 1, Reason.CALL_LIMIT), "total": limit("a", 5, Reason.CALL_LIMIT)},

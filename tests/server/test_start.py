@@ -184,13 +184,13 @@ def test_workers_serve_operator_commands_with_the_last_loaded_configuration(simu
             assert 0 == command.wait(), command.stderr
         return "".join(command.stdout)
 
-    assert re.search(r"wrong_codes\.user .+ 1 +0  1 per 24h", limits())
+    assert re.search(r"wrong_codes\.user .+ 1 +0  1 per 1d", limits())
     server.write(BY_WORKERS + "limits: {wrong_codes: {user: 3 per 24h}}\n")
     server.send_signal(signal.SIGHUP)
-    wait_until(lambda: "3 per 24h" in limits(), "the new limit is shown")
+    wait_until(lambda: "3 per 1d" in limits(), "the new limit is shown")
     with ProgramProcess("users", "unlock", "--config", server.path, alice.name) as unlock:
         assert 0 == unlock.wait()
-    assert re.search(r"wrong_codes\.user .+ 0 +3  3 per 24h", limits())
+    assert re.search(r"wrong_codes\.user .+ 0 +3  3 per 1d", limits())
     assert radius.ACCESS_CHALLENGE == server.client().start_login(alice).code
     assert [alice.name] == [record["user"] for record in server.audit(kind="operator")]
     assert 0 == server.stop()

@@ -80,11 +80,16 @@ class ProgramProcess:
         finally:
             self.process.kill()
             self.process.wait()
-            for reader in self._readers:
-                reader.join()
-            for stream in (self.process.stdout, self.process.stderr, self.process.stdin):
-                if stream is not None:
-                    stream.close()
+            self._close_streams()
+
+    def _close_streams(self) -> None:
+        """A thread of the program in a request to a suspended mount keeps its output open: that one is left open."""
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+        for reader, stream in zip(self._readers, (self.process.stdout, self.process.stderr), strict=True):
+            reader.join(TIMEOUT)
+            if stream is not None and not reader.is_alive():
+                stream.close()
 
     def __enter__(self) -> Self:
         return self
