@@ -6,12 +6,18 @@ program uses only these base classes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 from radius_voice.config.section import Diagnostic, Section
+
+
+class AttributeProblem(Protocol):
+    """See RuleContext."""
+
+    def __call__(self, name: str, *, salted: bool = False) -> str | None: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +25,13 @@ class RuleContext:
     """The parts of the rest of the file that an adapter's rules may use.
 
     `code_digits` is the number of digits of a code by the policy's name, as messages show it. `attribute_problem` says
-    why the attribute of a name cannot be copied from one packet to another, None if it can.
+    why the attribute of a name cannot be copied from one packet to another, None if it can; `salted` allows
+    salt-encrypted ones.
     """
 
     development: bool
     code_digits: Mapping[str, int]
-    attribute_problem: Callable[[str], str | None]
+    attribute_problem: AttributeProblem
 
 
 @dataclass(frozen=True, slots=True)

@@ -262,9 +262,9 @@ def _adapters(draft: Draft) -> Iterator[Diagnostic]:
             yield ("clients", name, "address"), f"must be on loopback while there is a provider of type {local[0]}"
 
 
-def _attribute_problem(name: str) -> str | None:
+def _attribute_problem(name: str, *, salted: bool = False) -> str | None:
     try:
-        _names().key(name)
+        _names().key(name, salted=salted)
     except ValueError as problem:
         return str(problem).removeprefix(f"{name}: ")
     return None

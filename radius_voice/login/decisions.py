@@ -39,6 +39,7 @@ def decision(
                 phone=called.masked,
                 login_seconds=seconds,
                 new_station=not session.returning,
+                sealed_reply=session.sealed_reply,
             )
         case Outcome.CHALLENGE:
             text = reply_message.challenge(
@@ -57,7 +58,16 @@ def _repeated(known: PreviousResult, language: str) -> Decision:
     """The result of a session that a newer one of the same user replaced, as it was."""
     outcome, accepted = known.result.outcome, known.result.outcome is Outcome.ACCEPT
     text, reply = ("", known.reply) if accepted else (reply_message.rejected(language), ())
-    return Decision(outcome, Reason.REPEATED, b"", text, reply, known.name, known.session_id, known.phone.masked)
+    return Decision(
+        outcome,
+        Reason.REPEATED,
+        text=text,
+        reply=reply,
+        user=known.name,
+        session=known.session_id,
+        phone=known.phone.masked,
+        sealed_reply=known.sealed_reply if accepted else b"",
+    )
 
 
 def rejected(reason: Reason, name: str = "") -> Decision:

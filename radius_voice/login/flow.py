@@ -168,14 +168,14 @@ class LoginFlow:
         key = keys.session_key(request.client, policy.user_key(user))
         rules = policy.rules_of(policy.group_of(user))
         code, state = dependencies.new_code(rules.digits), keys.first_state(key, checked.slot.fingerprint)
-        new_session = self._new_session(key, code, state, request, policy, user, checked.returning)
+        new_session = self._new_session(key, code, state, request, policy, user, checked)
         session, transition = await self._open_with_refund(key, new_session, checked)
         if transition.outcome is Outcome.REJECT:
             await self._first_factor.record_rejected(checked)
         trace.step("session", transition.reason)
         if transition.places_call and session is not None:
             transition = await self._calls.place(PendingCall(session, code, rules, request), transition, trace)
-        return decisions.decision(session, transition, state, user.name, dependencies.friendly_name, dependencies.now())
+        return self._decision(session, transition, state, user.name)
 
     async def _open_with_refund(
         self, key: SessionKey, new_session: Session, checked: Checked
@@ -194,7 +194,7 @@ class LoginFlow:
 
     async def _join_recorded(self, request: AuthRequest, slot: Slot, value: bytes, trace: Trace) -> Decision:
         """A request that had its effect before: it may join its own session, as long as that is open."""
-        dependencies, keys, recorded = self._dependencies, self._dependencies.keys, session_of(value)
+        keys, recorded = self._dependencies.keys, session_of(value)
         if recorded is None:
             return decisions.rejected(Reason.REPLAY)
         key, session_id = recorded
@@ -203,7 +203,7 @@ class LoginFlow:
         event = RecordedRequest(session_id, keys.state(state), password, request.calling_station_id)
         session, transition = await self._sessions.apply(key, event)
         trace.step("session", transition.reason)
-        return decisions.decision(session, transition, state, "", dependencies.friendly_name, dependencies.now())
+        return self._decision(session, transition, state, "")
 
     def _new_session(
         self,
@@ -213,8 +213,9 @@ class LoginFlow:
         request: AuthRequest,
         policy: Policy,
         user: User,
-        returning: bool,
+        checked: Checked,
     ) -> Session:
+        verified = checked.result.reply if isinstance(checked.result, Authenticated) else ()
         keys, now = self._dependencies.keys, self._dependencies.now()
         group = policy.group_of(user)
         rules = policy.rules_of(group)
@@ -241,8 +242,20 @@ class LoginFlow:
             ends_at=ends_at,
             language=user.language,
             reply=rules.reply_to(user),
-            returning=returning,
+            returning=checked.returning,
+            sealed_reply=keys.seal_reply(key, verified),
         )
+
+    def _decision(
+        self, session: Session | None, transition: Transition, state: bytes, name: str, *, response: bool = False
+    ) -> Decision:
+        dependencies = self._dependencies
+        friendly_name, now = dependencies.friendly_name, dependencies.now()
+        decision = decisions.decision(session, transition, state, name, friendly_name, now, response=response)
+        if session is None or not decision.sealed_reply:
+            return decision
+        reply = dependencies.keys.unseal_reply(session.key, decision.sealed_reply)
+        return replace(decision, reply=(*decision.reply, *reply), sealed_reply=b"")
 
     # A response to a challenge
 
@@ -261,9 +274,7 @@ class LoginFlow:
         trace.step("response", transition.reason)
         if session is not None:
             transition = await self._after_response(session, transition, code, rules, request, trace)
-        return decisions.decision(
-            session, transition, state, "", dependencies.friendly_name, dependencies.now(), response=True
-        )
+        return self._decision(session, transition, state, "", response=True)
 
     def _policy_of(self, session: Session | None, client_policy: Policy) -> tuple[Policy, UserRules]:
         """The policy and the rules of a session; those of its client if there is no session or no such policy."""

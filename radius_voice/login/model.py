@@ -20,6 +20,21 @@ CLOCK_STEP_SECONDS = 600.0
 ReplyAttribute: TypeAlias = tuple[int, bytes]
 """An encoded attribute of a response: its type and its value."""
 
+
+class HiddenAttribute(Struct, frozen=True):
+    """An attribute of an Accept whose value is encrypted for the gateway when the response is sent.
+
+    `prefix` are the octets of the value before the encrypted ones.
+    """
+
+    type: int
+    prefix: bytes
+    plain: bytes
+
+    def __repr__(self) -> str:
+        return f"HiddenAttribute({self.type})"
+
+
 RequestAttribute: TypeAlias = tuple[int, bytes]
 """An encoded attribute of a gateway's request: its type and its value."""
 
@@ -71,11 +86,13 @@ class Verification(Struct, frozen=True):
 class Authenticated(Struct, frozen=True):
     """The credentials are right. `user_id` is the user's id in the identity source.
 
-    `user` is the user, if the source is a directory too, so that the name need not be looked up again.
+    `user` is the user, if the source is a directory too, so that the name need not be looked up again. `reply` are
+    attributes of the Accept that follows.
     """
 
     user_id: str
     user: User | None = None
+    reply: tuple[ReplyAttribute | HiddenAttribute, ...] = ()
 
 
 class Denied(Struct, frozen=True):
@@ -263,7 +280,8 @@ class IssuedState(Struct, frozen=True, gc=False):
 class PreviousResult(Struct, frozen=True, gc=False):
     """The result of a session that a newer one replaced, kept so that a lost response can be repeated.
 
-    `state` and `answer` are the keyed hashes of the response that got it; `reply` are the Accept's attributes.
+    `state` and `answer` are the keyed hashes of the response that got it; `reply` are the Accept's attributes, and
+    `sealed_reply` those of the first factor, encrypted.
     """
 
     state: bytes
@@ -274,6 +292,7 @@ class PreviousResult(Struct, frozen=True, gc=False):
     name: str
     phone: Phone
     reply: tuple[ReplyAttribute, ...] = ()
+    sealed_reply: bytes = b""
 
 
 class Session(Struct, frozen=True, gc=False, omit_defaults=True):
@@ -282,9 +301,10 @@ class Session(Struct, frozen=True, gc=False, omit_defaults=True):
     `user_key` is the identity source and the user's id there, `name` the user's name in the directory, `policy` and
     `group` name the policy and the group whose rules apply. `password` and `code` are keyed hashes. `ends_at` is the
     absolute end; `code_until` the end of the present code's life. `version` grows by one with every change. `reply` are
-    the attributes of an Accept. `previous` are results of sessions that this one replaced. `bypass_allowed` becomes
-    False when a provider refused a call for another reason than an outage. `returning` says that the user has logged in
-    from this Calling-Station-Id within a day, so that it need not be stored again.
+    the attributes of an Accept, and `sealed_reply` those of the first factor, encrypted (`codes.Keys.seal_reply`).
+    `previous` are results of sessions that this one replaced. `bypass_allowed` becomes False when a provider refused a
+    call for another reason than an outage. `returning` says that the user has logged in from this Calling-Station-Id
+    within a day, so that it need not be stored again.
 
     Stores keep it as a map of names and values: a new field needs a default, so that open sessions stay readable.
     """
@@ -314,6 +334,7 @@ class Session(Struct, frozen=True, gc=False, omit_defaults=True):
     previous: tuple[PreviousResult, ...] = ()
     bypass_allowed: bool = True
     returning: bool = False
+    sealed_reply: bytes = b""
 
     def __repr__(self) -> str:
         return f"Session({self.id}, version {self.version})"  # a log must not show its phones and hashes
@@ -333,19 +354,20 @@ class Decision(Struct, frozen=True):
 
     `user` is the user's name in the directory, empty if no user has the name that was typed; `session` the session's
     id. `new_station` is True on an Accept from a Calling-Station-Id that is not known for this user, or was last
-    stored more than a day ago.
+    stored more than a day ago. `sealed_reply` are attributes of the Accept that are still encrypted.
     """
 
     outcome: Outcome
     reason: Reason
     state: bytes = b""
     text: str = ""
-    reply: tuple[ReplyAttribute, ...] = ()
+    reply: tuple[ReplyAttribute | HiddenAttribute, ...] = ()
     user: str = ""
     session: str = ""
     phone: str = ""
     login_seconds: float = 0.0
     new_station: bool = False
+    sealed_reply: bytes = b""
 
     def __repr__(self) -> str:
         return f"Decision({self.outcome}, {self.reason})"

@@ -21,6 +21,7 @@ from radius_voice.radius.packet import VENDOR_SPECIFIC
 
 LONGEST = 253
 MAX_VENDOR_VALUE_OCTETS = LONGEST - 6  # vendor id, vendor type, vendor length (RFC 2865 section 5.26)
+SALTED = 2
 HIGHEST_TAG = 0x1F  # RFC 2868 section 3.1
 TAGGED_BITS = 24  # the tag takes the first of an integer's four octets
 
@@ -96,19 +97,23 @@ KINDS = {"string", "octets", *BITS, *EXAMPLES}
 
 @dataclass(frozen=True, slots=True)
 class _Attribute:
-    """A dictionary entry. `vendor` is 0 for attributes of the RFCs; `values` maps the names of values to numbers."""
+    """A dictionary entry.
+
+    `vendor` is 0 for attributes of the RFCs; `values` maps the names of values to numbers. `encryption` is FreeRADIUS's
+    number: 0 for none, 1 as in User-Password, SALTED for a salt-encrypted value.
+    """
 
     name: str
     vendor: int
     code: int
     kind: str
     tagged: bool
-    encrypted: bool
+    encryption: int
     values: Mapping[str, int]
 
     @property
     def hidden(self) -> bool:
-        return self.encrypted or self.name in HIDDEN or self.name.startswith("MS-CHAP")
+        return bool(self.encryption) or self.name in HIDDEN or self.name.startswith("MS-CHAP")
 
 
 class Names:
@@ -127,7 +132,7 @@ class Names:
                 found.code,
                 found.type,
                 found.has_tag,
-                found.encrypt != 0,
+                found.encrypt,
                 {word: int.from_bytes(octets) for word, octets in found.values.forward.items()},
             )
             for name, found in read.attributes.items()
@@ -149,7 +154,7 @@ class Names:
             raise ValueError(f"{plain}: {self._unknown(plain)}")
         if plain in REFUSED:
             raise ValueError(f"{plain}: not for reply rules, {REFUSED[plain]}; remove it")
-        if known.encrypted:
+        if known.encryption:
             raise ValueError(f"{plain}: encrypted attributes cannot be set by reply rules; remove it")
         octets = _with_tag(known, tag, value) if known.tagged else _untagged(known, tag, value)
         longest = MAX_VENDOR_VALUE_OCTETS if known.vendor else LONGEST
@@ -159,16 +164,24 @@ class Names:
             return VENDOR_SPECIFIC, struct.pack("!IBB", known.vendor, known.code, len(octets) + 2) + octets
         return known.code, octets
 
-    def key(self, name: str) -> AttributeKey:
-        """The key of an attribute that may be copied to another packet. Raises ValueError with the fix."""
+    def key(self, name: str, *, salted: bool = False) -> AttributeKey:
+        """The key of an attribute that may be copied to another packet. Raises ValueError with the fix.
+
+        `salted` allows a salt-encrypted attribute, for a copy from one Access-Accept to another.
+        """
         known = self._by_name.get(name)
         if known is None:
             raise ValueError(f"{name}: {self._unknown(name)}")
         if name in NOT_COPIED or name.startswith("MS-CHAP"):
             raise ValueError(f"{name}: is never copied to another packet; remove it")
-        if known.encrypted:
-            raise ValueError(f"{name}: encrypted attributes are not copied to another packet; remove it")
+        if known.encryption and not (salted and known.encryption == SALTED):
+            raise ValueError(f"{name}: is encrypted and cannot be copied to another packet here; remove it")
         return AttributeKey(known.vendor, known.code)
+
+    def salt_offset(self, key: AttributeKey) -> int | None:
+        """How many octets of the attribute's value precede the salt; None if the attribute is not salt-encrypted."""
+        known = self._by_code[key]
+        return int(known.tagged) if known.encryption == SALTED else None
 
     def _unknown(self, name: str) -> str:
         prefix = name.partition("-")[0]

@@ -62,11 +62,14 @@ def test_anything_else_is_no_server(file: File, server):
         ({"forward": ["Proxy-State"]}, "Proxy-State: is never copied to another packet; remove it"),
         ({"forward": ["User-Password"]}, "User-Password: is never copied to another packet; remove it"),
         ({"forward": ["MS-CHAP-Response"]}, "MS-CHAP-Response: is never copied to another packet; remove it"),
-        ({"forward": ["Tunnel-Password"]}, "Tunnel-Password: encrypted attributes are not copied"),
+        ({"forward": ["Tunnel-Password"]}, "Tunnel-Password: is encrypted and cannot be copied"),
+        ({"reply": ["Clas"]}, "Clas: no attribute of that name; did you mean Class?"),
+        ({"reply": ["State"]}, "State: is never copied to another packet; remove it"),
+        ({"reply": ["MS-CHAP-MPPE-Keys"]}, "MS-CHAP-MPPE-Keys: is never copied"),
         ({"require_message_authenticator": "auto"}, "identity.nps.require_message_authenticator"),
     ],
 )
-def test_what_is_wrong_is_named_with_its_key(file: File, changes, problem):
+def test_each_error_is_named_with_its_key(file: File, changes, problem):
     (error,) = file.errors(with_upstream(**changes))
     assert problem in error
 
@@ -83,6 +86,11 @@ def test_the_only_source_must_be_a_directory(file: File):
     del tree["identity"]["people"], tree["policies"]
     (error,) = file.errors(tree)
     assert "policies.default.directory: nps (type radius) only verifies passwords" in error
+
+
+def test_salt_encrypted_attributes_may_be_in_the_reply(file: File):
+    names = ("Class", "Tunnel-Password", "MS-MPPE-Send-Key", "MS-MPPE-Recv-Key")
+    assert names == upstream_of(file.load(with_upstream(reply=list(names)))).reply
 
 
 def test_a_short_secret_and_unsigned_responses_are_warned_of(file: File):

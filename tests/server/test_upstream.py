@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from radius_voice.radius import packet as radius
+from radius_voice.radius.salted import reveal
 from tests.support.freeradius import SECRET as UPSTREAM_SECRET
 from tests.support.freeradius import freeradius_factory
 from tests.support.polling import wait_until
@@ -209,6 +210,73 @@ def test_a_wrong_password_is_charged_also_if_the_reject_comes_after_the_gateways
             return "wrong_password_limit" == server.audit(kind="request")[-1]["reason"]
 
         wait_until(is_limited, "the wrong password is charged")
+
+
+# Attributes of the upstream's Accept
+
+REPLY = """update reply {
+      &Class := 0x0102ff
+      &Filter-Id := "staff: %{User-Name}"
+      &Session-Timeout := 28800
+      &Reply-Message := "welcome"
+      &Tunnel-Password:3 := "tunnel password"
+      &MS-MPPE-Send-Key := 0x000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f
+      &MS-MPPE-Recv-Key := 0xff
+    }"""
+SELECTED = "[Class, Filter-Id, Tunnel-Password, MS-MPPE-Send-Key, MS-MPPE-Recv-Key]"
+TUNNEL_PASSWORD = 69
+
+
+@pytest.fixture(scope="module")
+def generous(start_freeradius, alice):
+    return start_freeradius({alice.name: alice.password}, post_auth=REPLY)
+
+
+def decrypted(client, packet, octets):
+    return reveal(octets, SECRET, client.sent[packet.identifier])
+
+
+def test_selected_attributes_reach_the_final_accept_and_are_encrypted_for_the_gateway(start_server, generous, alice):
+    text = configuration(generous, policy=', reply: [{set: {Class: "of the policy"}}]', reply=SELECTED)
+    with start_server(text, [alice]) as server:
+        client = server.client()
+        challenge = client.start_login(alice)
+        assert radius.ACCESS_CHALLENGE == challenge.code
+        assert set() == challenge.firsts.keys() & {25, 11, 27, TUNNEL_PASSWORD, radius.VENDOR_SPECIFIC}
+        stored = b"".join(file.read_bytes() for file in (server.directory / "state").glob("state.db*"))
+        assert [b"of the policy"] == [text for text in (b"of the policy", b"staff: ", b"tunnel") if text in stored]
+        code = server.simulator.code(alice.phone)
+        accept, repeated = client.respond(alice, challenge, code), client.respond(alice, challenge, code)
+        for packet in (accept, repeated):
+            assert radius.ACCESS_ACCEPT == packet.code
+            assert [b"of the policy", b"\x01\x02\xff"] == packet.every(25)
+            assert f"staff: {alice.name}".encode() == packet.first(11)
+            assert packet.firsts.keys().isdisjoint({27, radius.REPLY_MESSAGE})
+            tunnel = packet.first(TUNNEL_PASSWORD)
+            assert (3, b"tunnel password") == (tunnel[0], decrypted(client, packet, tunnel[1:]))
+            keys = {value[4]: value for value in packet.every(radius.VENDOR_SPECIFIC)}
+            assert {16: bytes(range(32)), 17: b"\xff"} == {
+                kind: decrypted(client, packet, value[6:]) for kind, value in keys.items()
+            }
+            assert all(len(value) - 4 == value[5] for value in keys.values())
+            assert 3 == len({tunnel[1:3], *(value[6:8] for value in keys.values())})
+
+
+def test_attributes_that_are_not_selected_do_not_reach_the_gateway(start_server, generous, alice):
+    with start_server(configuration(generous), [alice]) as server:
+        accept = log_in(server, alice)
+        assert radius.ACCESS_ACCEPT == accept.code
+        assert {radius.MESSAGE_AUTHENTICATOR} == accept.firsts.keys()
+
+
+def test_more_attributes_than_fit_are_reported(start_freeradius, start_server, alice):
+    many = "".join(f'&Filter-Id += "{"x" * 240}"\n' for _ in range(5))
+    upstream = start_freeradius({alice.name: alice.password}, post_auth=f"update reply {{\n{many}}}")
+    with start_server(configuration(upstream, reply="[Filter-Id]"), [alice]) as server:
+        client = server.client()
+        client.send(client.initial_request(alice))
+        line = server.wait_for_line("identity_unavailable", server.stderr)
+        assert "1210 octets of reply attributes; at most 1024 fit" in line
 
 
 # Several servers

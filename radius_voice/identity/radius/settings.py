@@ -44,6 +44,8 @@ class RadiusSettings(IdentitySection):
     """Whether responses must have a Message-Authenticator (CVE-2024-3596)."""
     forward: AttributeNames = written(list(FORWARDED), examples=[["NAS-Identifier", "Calling-Station-Id"]])
     """Attributes of the gateway's request that the server gets too."""
+    reply: AttributeNames = written([], examples=[["Class", "Filter-Id"]])
+    """Attributes of the server's Access-Accept that the gateway gets with the final one."""
     initial_timeout: Annotated[float, duration(0.1, 10)] = written("2s")
     """How long a response is waited for before the request is sent again, and to the next server too."""
     max_timeout: Annotated[float, duration(0.1, 60)] = written("16s")
@@ -64,6 +66,9 @@ class RadiusSettings(IdentitySection):
         for index, name in enumerate(self.forward):
             if problem := context.attribute_problem(name):
                 yield ("forward", index), f"{name}: {problem}"
+        for index, name in enumerate(self.reply):
+            if problem := context.attribute_problem(name, salted=True):
+                yield ("reply", index), f"{name}: {problem}"
 
     def warnings(self) -> Iterator[Diagnostic]:
         """A short secret can be guessed, and responses without Message-Authenticator can be forged."""

@@ -15,17 +15,19 @@ from radius_voice.login.model import (
     AccountCheck,
     Authenticated,
     Denied,
+    HiddenAttribute,
     Unavailable,
     User,
     Verification,
 )
 from radius_voice.login.names import canonical_name
 from radius_voice.radius import packet as radius
-from radius_voice.radius.copied import selected
+from radius_voice.radius import salted
+from radius_voice.radius.copied import HEADER, VENDOR_ID_OCTETS, AttributeKey, selected
 from radius_voice.radius.dictionary import Names
 from radius_voice.radius.packet import Attribute, Packet
 from radius_voice.radius.password import MAX_PASSWORD_OCTETS
-from radius_voice.radius_client import NoReply, RadiusClient, Timers
+from radius_voice.radius_client import NoReply, RadiusClient, Response, Timers
 from radius_voice.resources import shipped
 
 NAS_ATTRIBUTES = frozenset((4, 32, 95))
@@ -52,6 +54,8 @@ class RadiusSource:
         self._without_message_authenticator: set[str] = set()
         names = Names(shipped("dictionaries"))
         self._forwarded = frozenset(names.key(each) for each in settings.forward)
+        replied = [names.key(each, salted=True) for each in settings.reply]
+        self._salt_offsets = {key: names.salt_offset(key) for key in replied}
 
     @property
     def location(self) -> str:
@@ -73,7 +77,7 @@ class RadiusSource:
             raise Unavailable(self._key, str(problem)) from None
         packet = response.packet
         if packet.code == radius.ACCESS_ACCEPT:
-            return Authenticated(canonical_name(verification.user_name))
+            return Authenticated(canonical_name(verification.user_name), reply=self._reply_of(response))
         if packet.code == radius.ACCESS_REJECT:
             return Denied(Reason.WRONG_PASSWORD)
         raise Unavailable(self._key, "the server asks the user a question, which is not supported")
@@ -100,17 +104,20 @@ class RadiusSource:
         """End the probes, and close the sockets."""
         await self._servers.close()
 
+    @property
+    def _secret(self) -> bytes:
+        return revealed(self._settings.secret, f"{self._key}.secret").encode()
+
     @cached_property
     def _servers(self) -> Servers:
         """Made at its first use: a command may not be able to read the secret."""
         settings = self._settings
-        secret = revealed(settings.secret, f"{self._key}.secret").encode()
         timers = Timers(initial=settings.initial_timeout, longest=settings.max_timeout)
         clients = [
             RadiusClient(
                 server.host,
                 server.port,
-                secret,
+                self._secret,
                 timers,
                 partial(self._on_response, f"{server.host} port {server.port}"),
                 require_message_authenticator=self._required,
@@ -125,6 +132,32 @@ class RadiusSource:
         if NAS_ATTRIBUTES.isdisjoint(kind for kind, _ in forwarded):
             forwarded.append(NAS_IDENTIFIER)
         return [(radius.USER_NAME, name), *forwarded]
+
+    def _reply_of(self, response: Response) -> tuple[Attribute | HiddenAttribute, ...]:
+        """The attributes of an Access-Accept that the gateway gets. Raises Unavailable if they cannot be copied."""
+        copied: list[Attribute | HiddenAttribute] = []
+        octets = 0
+        for key, (code, value) in selected(response.packet.attributes, self._salt_offsets):
+            octets += len(value) + HEADER
+            offset = self._salt_offsets[key]
+            copied.append((code, value) if offset is None else self._revealed(key, value, offset, response))
+        if octets > radius.ROOM_FOR_REPLY:
+            raise Unavailable(self._key, f"{octets} octets of reply attributes; at most {radius.ROOM_FOR_REPLY} fit")
+        return tuple(copied)
+
+    def _revealed(self, key: AttributeKey, value: bytes, offset: int, response: Response) -> HiddenAttribute:
+        """A salt-encrypted attribute, decrypted. Its vendor length is that of the value encrypted again."""
+        if key.vendor:
+            offset += VENDOR_ID_OCTETS + HEADER
+        try:
+            plain = salted.reveal(value[offset:], self._secret, response.request_authenticator)
+        except salted.MalformedSalted as problem:
+            raise Unavailable(self._key, f"attribute {key.code} of vendor {key.vendor}: {problem}") from None
+        prefix = value[:offset]
+        if key.vendor:
+            length = offset - VENDOR_ID_OCTETS + salted.hidden_octets(plain)
+            prefix = value[: VENDOR_ID_OCTETS + 1] + bytes((length,)) + value[VENDOR_ID_OCTETS + HEADER : offset]
+        return HiddenAttribute(radius.VENDOR_SPECIFIC if key.vendor else key.code, prefix, plain)
 
     def _checked(self, server: Server, result: Packet | NoReply) -> AccountCheck:
         if isinstance(result, NoReply):
