@@ -25,13 +25,14 @@ from radius_voice.files.reading import require_regular
 from radius_voice.identity.context import IdentityContext
 from radius_voice.identity.ldap.settings import LdapSettings
 from radius_voice.identity.passwords import Hasher
+from radius_voice.identity.radius.settings import RadiusSettings
 from radius_voice.identity.users_file.settings import UsersFileSettings
 from radius_voice.login.codes import Keys, new_code
 from radius_voice.login.dependencies import Dependencies
 from radius_voice.login.flow import LoginFlow
 from radius_voice.login.model import Limit
 from radius_voice.login.policy import Policy, ReplyRule, UserRules
-from radius_voice.login.ports import IdentitySource, Provider, Store
+from radius_voice.login.ports import Directory, IdentitySource, Provider, Store
 from radius_voice.login.rate_limits import Limits
 from radius_voice.observe.syslog import Syslog
 from radius_voice.resources import shipped
@@ -70,6 +71,7 @@ ADAPTERS = Adapters(
     identity=(
         Adapter(UsersFileSettings, "radius_voice.identity.users_file.source"),
         Adapter(LdapSettings, "radius_voice.identity.ldap.source"),
+        Adapter(RadiusSettings, "radius_voice.identity.radius.source"),
     ),
     providers=(
         Adapter(TwilioVoiceSettings, "radius_voice.delivery.twilio_voice.provider"),
@@ -202,7 +204,7 @@ def build(
     Identity sources of the generation `previous` are kept where their sections are equal: reading 100,000 users again
     takes seconds.
     """
-    context = IdentityContext(shared.hasher, shared.warn, shared.key)
+    context = IdentityContext(shared.hasher, shared.warn, shared.observer, shared.key)
     identity = {
         name: _reused(name, section, previous) or identity_source(name, section, context, adapters)
         for name, section in settings.identity.items()
@@ -283,11 +285,19 @@ def _policy(name: str, settings: Settings, identity: Mapping[str, IdentitySource
         first_factor_name=policy.first_factor,
         directory_name=policy.directory,
         first_factor=None if policy.first_factor == NO_FIRST_FACTOR else identity[policy.first_factor],
-        directory=identity[policy.directory],
+        directory=_directory(policy.directory, identity),
         on_unavailable=Outcome(policy.on_unavailable),
         rules=_user_rules(settings, policy, encode),
         group_rules={rule.when.group: _user_rules(settings, rule, encode) for rule in policy.group_rules},
     )
+
+
+def _directory(name: str, identity: Mapping[str, IdentitySource]) -> Directory:
+    """The directory of an identity source, which the configuration's rules require."""
+    directory = identity[name].directory
+    if directory is None:
+        raise ValueError(f"identity.{name}: only verifies passwords and has no users")
+    return directory
 
 
 def _user_rules(settings: Settings, rules: UserRulesSettings, encode: EncodeAttribute) -> UserRules:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from radius_voice.config.schema import Settings
     from radius_voice.config.section import Diagnostic
     from radius_voice.login.ports import IdentitySource
+
+CONNECT_SECONDS = 10.0
 
 
 @click.command()
@@ -56,7 +59,7 @@ def init(directory: Path) -> None:
 @click.option(
     "--connect",
     is_flag=True,
-    help="Also try the store, each directory's servers and each provider's credentials.",
+    help="Also try the store, the servers of each identity source and each provider's credentials.",
 )
 @click.option("--user", help="The user that the service runs as. Default: the owner of the state directory, or you.")
 @state_option
@@ -229,7 +232,7 @@ async def _connect(settings: Settings) -> bool:
 
 
 async def _ask_identity_sources(settings: Settings) -> bool:
-    """Print whether the servers of the identity sources can be used."""
+    """Check the servers of the identity sources, and print the results."""
     from radius_voice.config.secrets import unavailable_in
     from radius_voice.identity.context import IdentityContext
     from radius_voice.identity.passwords import Hasher
@@ -243,7 +246,7 @@ async def _ask_identity_sources(settings: Settings) -> bool:
             continue
         source = identity_source(name, section, IdentityContext(hasher))
         try:
-            checks = await source.check_connection()
+            checks = await source.check_connection(time.monotonic() + CONNECT_SECONDS)
         finally:
             await source.close()
         for check in checks:

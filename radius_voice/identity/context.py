@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from radius_voice.events import Observer
 from radius_voice.identity.passwords import Hasher
 
 
@@ -12,9 +13,11 @@ from radius_voice.identity.passwords import Hasher
 class IdentityContext:
     """`hasher` verifies passwords in threads; `warn` gets the texts of warnings for the administrator.
 
-    `key` is `server.key`, for values that must be equal in every process of the service; a command may have none.
+    `observer` gets the records of servers that a source asks. `key` is `server.key`, for values that must be equal in
+    every process of the service; a command may have none.
     """
 
     hasher: Hasher
     warn: Callable[[str], None] = lambda _: None
+    observer: Observer = lambda _: None
     key: bytes | None = field(default=None, repr=False)

@@ -28,7 +28,10 @@ class VerificationCost(Struct, frozen=True):
 
 
 class AccountCheck(Struct, frozen=True):
-    """The result of one check of an account at a provider or directory. The text holds no secret or complete number."""
+    """The result of one check of an account at a provider, or of a server of an identity source.
+
+    The text holds no secret and no complete number.
+    """
 
     ok: bool
     text: str

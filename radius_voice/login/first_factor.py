@@ -194,7 +194,7 @@ class FirstFactorChecks:
             return Checked(slot, charged, Charge(), reused=reused)
         refund = with_action(LimitAction.REFUND, own)
         queue = request.calling_station_id or f"client {request.client}"
-        verification = Verification(request.user_name, request.credentials, queue, returning)
+        verification = Verification(request.user_name, request.credentials, queue, returning, request.attributes)
         try:
             verified = await first_factor.verify(verification, request.deadline)
         except Unavailable:

@@ -17,6 +17,7 @@ from radius_voice.events import Outcome, Reason, Trace
 from radius_voice.login import decisions
 from radius_voice.login.calls import Calls, PendingCall
 from radius_voice.login.codes import new_session_id, session_key_in, tidy_code
+from radius_voice.login.decisions import Decision
 from radius_voice.login.dependencies import Dependencies
 from radius_voice.login.first_factor import Checked, FirstFactorChecks
 from radius_voice.login.inputs import (
@@ -31,7 +32,6 @@ from radius_voice.login.model import (
     AlreadyRecorded,
     Authenticated,
     AuthRequest,
-    Decision,
     DeliveryAttempt,
     Denied,
     IssuedState,
@@ -111,6 +111,8 @@ class LoginFlow:
             case Limited(limit):
                 return decisions.rejected(limit.reason, await self._name_of(request, policy))
             case Denied(reason, name, text=text):
+                if not name and policy.first_factor_name != policy.directory_name:
+                    name = await self._name_of(request, policy)
                 return decisions.rejected(reason, name, text)
             case AlreadyRecorded(value):
                 return await self._join_recorded(request, checked.slot, value, trace)
@@ -176,7 +178,7 @@ class LoginFlow:
         trace.step("session", transition.reason)
         if transition.places_call and session is not None:
             transition = await self._calls.place(PendingCall(session, code, policy, rules, request), transition, trace)
-        return decisions.decision(session, transition, state, user.name, dependencies.friendly_name, dependencies.now())
+        return self._decision(session, transition, state, user.name)
 
     async def _open_with_refund(
         self, key: SessionKey, new_session: Session, checked: Checked
@@ -191,7 +193,7 @@ class LoginFlow:
 
     async def _join_recorded(self, request: AuthRequest, slot: Slot, value: bytes, trace: Trace) -> Decision:
         """A request that had its effect before may only join its own session, while that is open."""
-        dependencies, keys, recorded = self._dependencies, self._dependencies.keys, session_of(value)
+        keys, recorded = self._dependencies.keys, session_of(value)
         if recorded is None:
             return decisions.rejected(Reason.REPLAY)
         key, session_id = recorded
@@ -200,7 +202,7 @@ class LoginFlow:
         event = RecordedRequest(session_id, keys.state(state), password, request.calling_station_id)
         session, transition = await self._sessions.apply(key, event)
         trace.step("session", transition.reason)
-        return decisions.decision(session, transition, state, "", dependencies.friendly_name, dependencies.now())
+        return self._decision(session, transition, state, "")
 
     def _new_session(
         self,
@@ -242,7 +244,19 @@ class LoginFlow:
             returning=checked.returning,
             password_id=keys.password_id(key, authenticated.password_id) if authenticated else b"",
             first_factor_id=authenticated.user_id if authenticated else "",
+            sealed_reply=keys.seal_reply(key, authenticated.reply if authenticated else ()),
         )
+
+    def _decision(
+        self, session: Session | None, transition: Transition, state: bytes, name: str, *, response: bool = False
+    ) -> Decision:
+        dependencies = self._dependencies
+        friendly_name, now = dependencies.friendly_name, dependencies.now()
+        decision = decisions.decision(session, transition, state, name, friendly_name, now, response=response)
+        if session is None or not decision.sealed_reply:
+            return decision
+        reply = dependencies.keys.unseal_reply(session.key, decision.sealed_reply)
+        return replace(decision, reply=(*decision.reply, *reply), sealed_reply=b"")
 
     # A response to a challenge
 
@@ -261,9 +275,7 @@ class LoginFlow:
         trace.step("response", transition.reason)
         if session is not None:
             transition = await self._after_response(session, transition, code, policy, request, trace)
-        return decisions.decision(
-            session, transition, state, "", dependencies.friendly_name, dependencies.now(), response=True
-        )
+        return self._decision(session, transition, state, "", response=True)
 
     def _policy_of(self, session: Session | None, client_policy: Policy) -> tuple[Policy, UserRules]:
         """The policy and the rules of a session; those of its client if there is no session or no such policy."""

@@ -54,14 +54,18 @@ class Directory(Protocol):
     async def close(self) -> None: ...
 
 
-class IdentitySource(FirstFactor, Directory, Protocol):
-    """A configured source of users, with what the service and commands need besides logins.
+class IdentitySource(FirstFactor, Protocol):
+    """A configured source of users, passwords or both, with what the service and commands need besides logins.
 
-    `location` is where its users are kept, for messages. `problem` is why the users read before stay in effect, None if
-    there is no problem. `refresh` reads what has changed; it may block for seconds, and raises ValueError or OSError.
-    `all_users` are all users as last read, None if the source cannot list them; `without_password` are those of them
-    that have none. `close` may be called twice.
+    `directory` has its users, None if the source only verifies passwords. `location` is where its users are kept, for
+    messages. `problem` is why the users read before stay in effect, None if there is no problem. `refresh` reads what
+    has changed; it may block for seconds, and raises ValueError or OSError. `all_users` are all users as last read,
+    None if the source cannot list them; `without_password` are those of them that have none. `close` may be called
+    twice.
     """
+
+    @property
+    def directory(self) -> Directory | None: ...
 
     @property
     def location(self) -> str: ...
@@ -79,8 +83,11 @@ class IdentitySource(FirstFactor, Directory, Protocol):
         """The most expensive password verification, None if this process does not compute any."""
         ...
 
-    async def check_connection(self) -> Sequence[AccountCheck]:
-        """Ask each server of the source whether it can be used; nothing if the source has none."""
+    async def check_connection(self, deadline: float) -> Sequence[AccountCheck]:
+        """Ask each server of the source whether it can be used; nothing if the source has none.
+
+        The result comes at about `deadline`, monotonic seconds.
+        """
         ...
 
 

@@ -8,6 +8,7 @@ PROBE_SECONDS, so that no login has to; the first probe that succeeds ends the s
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -109,12 +110,14 @@ class Servers:
                 break
         raise Unavailable(self._component, "; ".join(problems))
 
-    async def ask_each(self, work: Callable[[Lease], T]) -> list[tuple[str, T | ServerFailed | RequestRefused]]:
-        """Ask every server, skipped or not; the result or error of each by its address."""
+    async def ask_each(
+        self, work: Callable[[Lease], T], deadline: float
+    ) -> list[tuple[str, T | ServerFailed | RequestRefused]]:
+        """Ask every server before `deadline`, skipped or not; the result or error of each by its address."""
         results: list[tuple[str, T | ServerFailed | RequestRefused]] = []
         for server in self._servers:
             try:
-                result: T | ServerFailed | RequestRefused = await self._separately(server, work)
+                result: T | ServerFailed | RequestRefused = await self._separately(server, work, deadline)
             except (ServerFailed, RequestRefused) as problem:
                 result = problem
             results.append((str(server.pool.address), result))
@@ -149,7 +152,7 @@ class Servers:
         """Probe the server until it can be used."""
         while True:
             try:
-                await self._separately(server, self._probe)
+                await self._separately(server, self._probe, math.inf)
             except (ServerFailed, RequestRefused) as problem:
                 self._skip(server, str(problem))
             else:
@@ -159,11 +162,12 @@ class Servers:
             server.problem = ""
             self._warn(f"{self._component}: {server.pool.address}: answers again")
 
-    async def _separately(self, server: _Server, work: Callable[[Lease], T]) -> T:
+    async def _separately(self, server: _Server, work: Callable[[Lease], T], deadline: float) -> T:
         """Do work on new connections, beside the requests that wait. One at a time for each server."""
         pool = Pool(server.pool.address, server.pool.access)
         try:
-            return await in_daemon_thread(partial(_work, Lease(pool, time.monotonic() + self._timeout), work))
+            until = min(deadline, time.monotonic() + self._timeout)
+            return await in_daemon_thread(partial(_work, Lease(pool, until), work))
         finally:
             pool.close()
 

@@ -92,16 +92,21 @@ class LdapSource:
         """Empty: a directory does not show when a password was changed."""
         return ""
 
-    async def check_connection(self) -> list[AccountCheck]:
+    async def check_connection(self, deadline: float) -> list[AccountCheck]:
         """Bind the service account and search the base, at each server."""
         checks = []
-        for address, result in await self._servers.ask_each(self._probe):
+        for address, result in await self._servers.ask_each(self._probe, deadline):
             if isinstance(result, ServerFailed | RequestRefused):
                 checks.append(AccountCheck(ok=False, text=f"{address}: {result}"))
             else:
                 account = f"as {self._settings.bind_dn}" if self._settings.bind_dn else "anonymously"
                 checks.append(AccountCheck(ok=True, text=f"{address}: searched {account}"))
         return checks
+
+    @property
+    def directory(self) -> LdapSource:
+        """The source: its users are in the directory too."""
+        return self
 
     @property
     def location(self) -> str:

@@ -118,6 +118,11 @@ class UsersFile:
         return tuple(entry.user for entry in self._content.users.values() if not entry.password)
 
     @property
+    def directory(self) -> UsersFile:
+        """The source: its users are in the file too."""
+        return self
+
+    @property
     def path(self) -> Path:
         """Where the file is."""
         return self._path
@@ -145,7 +150,7 @@ class UsersFile:
         run = partial(_verify, unmatched(parameters))
         return VerificationCost(str(parameters), parameters.work, run, _cost_fix(self._path, lines))
 
-    async def check_connection(self) -> tuple[()]:
+    async def check_connection(self, deadline: float) -> tuple[()]:  # noqa: ARG002
         """Nothing: a file has no server."""
         return ()
 

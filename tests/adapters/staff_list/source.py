@@ -33,6 +33,10 @@ class StaffList:
     async def get(self, user_id, deadline):
         return await self.find(user_id, deadline)
 
+    @property
+    def directory(self):
+        return self
+
     def refresh(self):
         pass
 
@@ -45,7 +49,7 @@ class StaffList:
     def costliest_verification(self):
         return None
 
-    async def check_connection(self):
+    async def check_connection(self, deadline):
         return ()
 
     async def close(self):

@@ -222,13 +222,13 @@ async def test_check_connection_asks_each_server(ldap, slapd):
     with TcpListener(never_respond) as listener:
         without_response = f"ldap://{LOOPBACK}:{listener.port}"
         source = ldap.source(slapd.url, refused, without_response, timeout=f"{TIMEOUT}s")
-        checks = await source.check_connection()
+        checks = await source.check_connection(time.monotonic() + 5)
 
     assert [True, False, False] == [check.ok for check in checks]
     assert f"{slapd.url}: searched as cn=radius-voice,dc=example,dc=org" == checks[0].text
     assert f"{refused}: no connection: Connection refused" == checks[1].text
     assert f"{without_response}: no answer in time" == checks[2].text
-    (wrong,) = await ldap.source(slapd.url, bind_password="wrong").check_connection()
+    (wrong,) = await ldap.source(slapd.url, bind_password="wrong").check_connection(time.monotonic() + 5)
     assert "refuses bind_dn and bind_password (result code 49)" in wrong.text
-    (missing,) = await ldap.source(slapd.url, base="dc=nowhere").check_connection()
+    (missing,) = await ldap.source(slapd.url, base="dc=nowhere").check_connection(time.monotonic() + 5)
     assert "base dc=nowhere does not exist" in missing.text
