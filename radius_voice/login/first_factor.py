@@ -17,13 +17,14 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from radius_voice.events import Trace
+from radius_voice.events import Reason, Trace
 from radius_voice.login import calling_stations
 from radius_voice.login.codes import Keys
 from radius_voice.login.model import (
     AlreadyRecorded,
     Authenticated,
     AuthRequest,
+    ChallengeRequired,
     Denied,
     LimitAction,
     Limited,
@@ -31,14 +32,27 @@ from radius_voice.login.model import (
     Unavailable,
     Verification,
 )
+from radius_voice.login.names import canonical_name
 from radius_voice.login.policy import Policy
 from radius_voice.login.ports import FirstFactor, Store
 from radius_voice.login.rate_limits import Limits, acting
 from radius_voice.login.replay import Slot, is_charged
+from radius_voice.login.upstream_challenges import (
+    ANSWER_SECONDS,
+    MAX_CHALLENGES,
+    PendingChallenge,
+    PendingChallenges,
+)
 
 
 class VerifiedByGateway(Struct, frozen=True):
     """The gateway has verified the password itself (`first_factor: none`)."""
+
+
+class Refused(Struct, frozen=True):
+    """The request answers a challenge of the first factor that it cannot continue."""
+
+    reason: Reason
 
 
 class Refund:
@@ -63,14 +77,25 @@ class Checked(Struct, frozen=True):
     """The result of a first factor, and the slot in which its request is recorded.
 
     A right password leaves the charge to be refunded together with what follows. `returning`: the user has logged in
-    from this Calling-Station-Id within a day. `reused`: another request had the same Request Authenticator.
+    from this Calling-Station-Id within a day. `reused`: another request had the same Request Authenticator. `answered`
+    is the challenge of the first factor that the request answers.
     """
 
     slot: Slot
-    result: Authenticated | VerifiedByGateway | Denied | Limited | AlreadyRecorded | Unavailable
+    result: (
+        Authenticated
+        | ChallengeRequired
+        | VerifiedByGateway
+        | Denied
+        | Limited
+        | AlreadyRecorded
+        | Refused
+        | Unavailable
+    )
     refund: Refund
     returning: bool = False
     reused: bool = False
+    answered: PendingChallenge | None = None
 
     def note(self, trace: Trace) -> None:
         """Add the steps of the check to the record of a packet."""
@@ -83,6 +108,8 @@ class Checked(Struct, frozen=True):
                 trace.step("password", "right" if correct else "wrong")
             case Authenticated():
                 trace.step("password", "right")
+            case ChallengeRequired():
+                trace.step("password", "challenge")
             case _:
                 pass
 
@@ -118,16 +145,62 @@ class FirstFactorChecks:
         self._now = now
         self._clock = clock
         self._waiting: dict[bytes, _Waiting] = {}
+        self._pending = PendingChallenges(keys, store)
 
     async def check(self, request: AuthRequest, policy: Policy) -> Checked:
         """The result for this request; raises Unavailable when it is not known while the gateway waits."""
         slot = self._keys.slot(request.client, request.authenticator, request.encrypted_credentials)
         if policy.first_factor is None:
             return Checked(slot, VerifiedByGateway(), Refund())
+        return await self._result_of(
+            slot, request, self._charged_and_verified(request, policy, policy.first_factor, slot)
+        )
+
+    async def check_answer(self, request: AuthRequest, policy: Policy) -> Checked:
+        """The result for a response to a challenge of the first factor. Raises as `check` does.
+
+        Each State is answered once; the same response again gets the result that it had. The charge of the initial
+        request stands until the first factor has decided.
+        """
+        state, now = request.state or b"", self._now()
+        slot = self._keys.answer_slot(request.client, state, request.credentials.text)
+        pending = await self._pending.get(request.client, state, now)
+        known = pending is not None and pending.belongs_to(request, policy.first_factor_name)
+        if pending is None or policy.first_factor is None or not known:
+            return Checked(slot, Refused(Reason.UNKNOWN_STATE), Refund())
+        return await self._result_of(slot, request, self._answered(request, policy, policy.first_factor, slot, pending))
+
+    async def keep_challenge(
+        self, request: AuthRequest, policy: Policy, checked: Checked, challenge: ChallengeRequired
+    ) -> bytes | None:
+        """Keep a challenge of the first factor until it is answered; its State, or None after too many challenges.
+
+        The charge stands meanwhile.
+        """
+        now, before = self._now(), checked.answered
+        left = MAX_CHALLENGES - 1 if before is None else before.left - 1
+        if left < 0:
+            return None
+        pending = PendingChallenge(
+            policy.first_factor_name,
+            canonical_name(request.user_name),
+            request.calling_station_id,
+            challenge,
+            checked.returning if before is None else before.returning,
+            left,
+            now + ANSWER_SECONDS if before is None else before.expires_at,
+        )
+        state = await self._pending.put(request.client, checked.slot, pending, now)
+        checked.refund.take()
+        return state
+
+    async def _result_of(self, slot: Slot, request: AuthRequest, check: Coroutine[Any, Any, Checked]) -> Checked:
+        """The result of a check, which copies of the request share while it is made."""
         waiting = self._waiting.get(slot.fingerprint)
-        if waiting is None:
-            check = self._checked(request, policy, policy.first_factor, slot)
-            waiting = self._waiting[slot.fingerprint] = _Waiting(self._supervise(check))
+        if waiting is not None:
+            check.close()
+        else:
+            waiting = self._waiting[slot.fingerprint] = _Waiting(self._supervise(self._checked(slot, check)))
             waiting.check.add_done_callback(lambda _: self._waiting.pop(slot.fingerprint))
         waiting.requests += 1
         await asyncio.wait({waiting.check}, timeout=max(0.0, request.deadline - self._clock()))
@@ -161,9 +234,9 @@ class FirstFactorChecks:
             updated = calling_stations.with_login(stored, station, self._now())
             await self._store.put(key, updated, calling_stations.KEPT_SECONDS)
 
-    async def _checked(self, request: AuthRequest, policy: Policy, first_factor: FirstFactor, slot: Slot) -> Checked:
+    async def _checked(self, slot: Slot, check: Coroutine[Any, Any, Checked]) -> Checked:
         try:
-            checked = await self._charged_and_verified(request, policy, first_factor, slot)
+            checked = await check
             if not self._waiting[slot.fingerprint].requests:
                 await self._store.apply_limits(checked.refund.take())
         except Unavailable as problem:
@@ -200,6 +273,46 @@ class FirstFactorChecks:
             return Checked(slot, verified, Refund(), reused=reused)
         recent = last_login is not None and self._now() - last_login < calling_stations.RENEWED_AFTER_SECONDS
         return Checked(slot, verified, Refund(refund), recent, reused)
+
+    async def _answered(
+        self, request: AuthRequest, policy: Policy, first_factor: FirstFactor, slot: Slot, pending: PendingChallenge
+    ) -> Checked:
+        recorded = await self._store.apply_limits((), slot.charged())
+        if isinstance(recorded, AlreadyRecorded):
+            return await self._answered_before(request, slot, recorded, pending)
+        name = self._keys.name_subject(policy.first_factor_name, request.user_name)
+        own, shared = self._costs(request, name, pending.returning)
+        verification = Verification(
+            request.user_name,
+            request.credentials,
+            request.calling_station_id or f"client {request.client}",
+            pending.returning,
+            request.attributes,
+            pending.challenge.context,
+        )
+        try:
+            verified = await first_factor.verify(verification, request.deadline)
+        except Unavailable:
+            await self._store.apply_limits((), slot.dropped())
+            raise
+        refund = acting(LimitAction.REFUND, own)
+        if isinstance(verified, Denied):
+            await self._record_denied(verified, slot, refund, shared)
+        refunded = Refund(refund if isinstance(verified, Authenticated) else ())
+        return Checked(slot, verified, refunded, answered=pending)
+
+    async def _answered_before(
+        self, request: AuthRequest, slot: Slot, recorded: AlreadyRecorded, pending: PendingChallenge
+    ) -> Checked:
+        """The result of a response to a challenge that has been answered before."""
+        if not slot.holds(recorded.value):
+            return Checked(slot, Refused(Reason.USED_STATE), Refund())
+        if not is_charged(recorded.value):
+            return Checked(slot, recorded, Refund())
+        following = await self._pending.of(request.client, slot, self._now())
+        if following is None:
+            raise Unavailable("password verification", "another copy of the response is being verified")
+        return Checked(slot, following.challenge, Refund(), answered=pending)
 
     async def _record_denied(
         self, denied: Denied, slot: Slot, refund: tuple[LimitOperation, ...], shared: tuple[LimitOperation, ...]

@@ -14,11 +14,11 @@ from collections.abc import Awaitable, Callable
 from msgspec.structs import replace
 
 from radius_voice.events import Outcome, Reason, Trace
-from radius_voice.login import decisions
+from radius_voice.login import decisions, reply_message
 from radius_voice.login.calls import Calls, PendingCall
-from radius_voice.login.codes import new_session_id, session_key_in, tidy_code
+from radius_voice.login.codes import UPSTREAM_STATE, new_session_id, session_key_in, tidy_code
 from radius_voice.login.dependencies import Dependencies
-from radius_voice.login.first_factor import Checked, FirstFactorChecks
+from radius_voice.login.first_factor import Checked, FirstFactorChecks, Refused
 from radius_voice.login.inputs import (
     ChallengeResponse,
     InitialRequest,
@@ -31,6 +31,7 @@ from radius_voice.login.model import (
     AlreadyRecorded,
     Authenticated,
     AuthRequest,
+    ChallengeRequired,
     Decision,
     DeliveryAttempt,
     Denied,
@@ -74,23 +75,18 @@ class LoginFlow:
 
     async def begin(self, request: AuthRequest, trace: Trace) -> Decision:
         """An initial request: verify the password, find the user, open a session and place the call."""
-        policy = self._dependencies.policies[request.policy]
-        try:
-            checked = await self._first_factor.check(request, policy)
-            checked.note(trace)
-            if checked.reused:
-                self._warn_of_reuse(request)
-            try:
-                return await self._after_first_factor(request, policy, checked, trace)
-            finally:
-                await self._first_factor.apply_refund(checked)
-        except Unavailable as problem:
-            return decisions.unavailable(policy.on_unavailable, problem, trace)
+        return await self._with_first_factor(request, self._first_factor.check, trace)
 
     async def respond(self, request: AuthRequest, trace: Trace) -> Decision:
-        """A response to a challenge: the code, a request for another call, or neither."""
+        """A response to a challenge: the code, a request for another call, or neither.
+
+        A response to a challenge of the first factor continues what the initial request began.
+        """
+        state = request.state or b""
+        if state.startswith(UPSTREAM_STATE):
+            return await self._with_first_factor(request, self._first_factor.check_answer, trace)
         policy = self._dependencies.policies[request.policy]
-        key = session_key_in(request.state or b"")
+        key = session_key_in(state)
         if key is None:
             return decisions.rejected(Reason.UNKNOWN_STATE)
         try:
@@ -101,7 +97,26 @@ class LoginFlow:
             return decisions.unavailable(policy.on_unavailable, problem, trace)
         return decision
 
-    # An initial request
+    # The first factor
+
+    async def _with_first_factor(
+        self,
+        request: AuthRequest,
+        check: Callable[[AuthRequest, Policy], Awaitable[Checked]],
+        trace: Trace,
+    ) -> Decision:
+        policy = self._dependencies.policies[request.policy]
+        try:
+            checked = await check(request, policy)
+            checked.note(trace)
+            if checked.reused:
+                self._warn_of_reuse(request)
+            try:
+                return await self._after_first_factor(request, policy, checked, trace)
+            finally:
+                await self._first_factor.apply_refund(checked)
+        except Unavailable as problem:
+            return decisions.unavailable(policy.on_unavailable, problem, trace)
 
     async def _after_first_factor(
         self, request: AuthRequest, policy: Policy, checked: Checked, trace: Trace
@@ -113,6 +128,10 @@ class LoginFlow:
                 if not name and policy.first_factor_name != policy.directory_name:
                     name = await self._name_of(request, policy)
                 return decisions.rejected(reason, name)
+            case Refused(reason):
+                return decisions.rejected(reason)
+            case ChallengeRequired() as challenge:
+                return await self._challenge_of_first_factor(request, policy, checked, challenge)
             case AlreadyRecorded(value):
                 return await self._join_recorded(request, checked.slot, value, trace)
             case _:
@@ -123,6 +142,17 @@ class LoginFlow:
             await self._first_factor.record_rejected(checked)
             return decisions.rejected(obstacle or Reason.UNKNOWN_USER, user.name if user else "")
         return await self._open_or_join(request, policy, user, checked, trace)
+
+    async def _challenge_of_first_factor(
+        self, request: AuthRequest, policy: Policy, checked: Checked, challenge: ChallengeRequired
+    ) -> Decision:
+        """Relay a challenge of the first factor to the gateway."""
+        name = await self._name_of(request, policy)
+        state = await self._first_factor.keep_challenge(request, policy, checked, challenge)
+        if state is None:
+            return decisions.rejected(Reason.NO_ATTEMPTS_LEFT, name)
+        text = reply_message.fitting(challenge.text)
+        return Decision(Outcome.CHALLENGE, Reason.UPSTREAM_CHALLENGE, state, text, user=name, echo=challenge.echo)
 
     async def _user_of(self, request: AuthRequest, policy: Policy, checked: Checked) -> User | None:
         """The user: from the first factor if it is the directory too, so that the name is not looked up again."""

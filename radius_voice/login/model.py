@@ -70,7 +70,7 @@ class Verification(Struct, frozen=True):
     """Credentials for a first factor to verify.
 
     When verifications queue, those of a `returning` user go first, the others in turn for each `queue`. `attributes`
-    are those of the gateway's request.
+    are those of the gateway's request. `context` is that of the ChallengeRequired which the credentials answer.
     """
 
     user_name: str
@@ -78,6 +78,7 @@ class Verification(Struct, frozen=True):
     queue: str = ""
     returning: bool = False
     attributes: tuple[RequestAttribute, ...] = ()
+    context: bytes = b""
 
     def __repr__(self) -> str:
         return "Verification()"  # a user may type a password as the name
@@ -104,6 +105,21 @@ class Denied(Struct, frozen=True):
     reason: Reason
     user: str = ""
     password_correct: bool = False
+
+
+class ChallengeRequired(Struct, frozen=True):
+    """The first factor asks the user something before it decides, such as for a new password.
+
+    `context` is for the first factor to continue, `text` is shown to the user, and `echo` says whether the answer may
+    be shown.
+    """
+
+    context: bytes
+    text: str
+    echo: bool = False
+
+    def __repr__(self) -> str:
+        return "ChallengeRequired()"
 
 
 class AuthRequest(Struct, frozen=True):
@@ -354,7 +370,8 @@ class Decision(Struct, frozen=True):
 
     `user` is the user's name in the directory, empty if no user has the name that was typed; `session` the session's
     id. `new_station` is True on an Accept from a Calling-Station-Id that is not known for this user, or was last
-    stored more than a day ago. `sealed_reply` are attributes of the Accept that are still encrypted.
+    stored more than a day ago. `sealed_reply` are attributes of the Accept that are still encrypted. `echo` says
+    whether the user's response to a challenge may be shown.
     """
 
     outcome: Outcome
@@ -368,6 +385,7 @@ class Decision(Struct, frozen=True):
     login_seconds: float = 0.0
     new_station: bool = False
     sealed_reply: bytes = b""
+    echo: bool = True
 
     def __repr__(self) -> str:
         return f"Decision({self.outcome}, {self.reason})"

@@ -15,6 +15,7 @@ from radius_voice.login.model import (
     Authenticated,
     CallRef,
     CallStatus,
+    ChallengeRequired,
     DeliveryRequest,
     Denied,
     Indeterminate,
@@ -41,7 +42,9 @@ class FirstFactor(Protocol):
     its result, also after `deadline`.
     """
 
-    async def verify(self, verification: Verification, deadline: float) -> Authenticated | Denied: ...
+    async def verify(
+        self, verification: Verification, deadline: float
+    ) -> Authenticated | Denied | ChallengeRequired: ...
 
     async def close(self) -> None: ...
 
