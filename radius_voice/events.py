@@ -38,6 +38,7 @@ class Reason(StrEnum):
     WRONG_CODE = "wrong_code"
     PASSWORD_REPEATED = "password_repeated"
     REDIAL_UNAVAILABLE = "redial_unavailable"
+    UPSTREAM_CHALLENGE = "upstream_challenge"
     # reject
     WRONG_PASSWORD = "wrong_password"
     UNKNOWN_USER = "unknown_user"

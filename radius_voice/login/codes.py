@@ -22,6 +22,8 @@ from radius_voice.sealing import Cipher
 KEY_OCTETS = 16
 LOGIN_STATE = b"\x01"
 """The first octet of a State names its kind; this kind leads to a login's session."""
+UPSTREAM_STATE = b"\x02"
+"""The kind that leads to a challenge of the first factor itself (`upstream_challenges`)."""
 STATE_OCTETS = len(LOGIN_STATE) + 2 * KEY_OCTETS
 AcceptAttributes: TypeAlias = tuple[ReplyAttribute | HiddenAttribute, ...]
 _decode_attributes = msgspec.msgpack.Decoder(AcceptAttributes).decode
@@ -61,7 +63,10 @@ class Keys:
         self._login, self._state, self._code = keyed(b"login"), keyed(b"state"), keyed(b"code")
         self._password, self._answer, self._name = keyed(b"password"), keyed(b"answer"), keyed(b"name")
         self._first, self._next = keyed(b"first state"), keyed(b"next state")
-        self._replies = Cipher(key, b"sealed reply")
+        self._upstream, self._pending, self._reply = keyed(b"upstream state"), keyed(b"pending"), keyed(b"answer slot")
+        self._replies, self._challenges = Cipher(key, b"sealed reply"), Cipher(key, b"sealed pending")
+        self.seal_pending = self._challenges.seal
+        self.unseal_pending = self._challenges.unseal
         self._packet, self._credentials, self._station = keyed(b"packet"), keyed(b"credentials"), keyed(b"station")
         self._client, self._password_id = keyed(b"client"), keyed(b"password id")
 
@@ -105,6 +110,19 @@ class Keys:
         """The attributes that `seal_reply` encrypted for that session; none if `server.key` is another one."""
         octets = self._replies.unseal(key, sealed)
         return () if octets is None else _decode_attributes(octets)
+
+    def upstream_state(self, fingerprint: bytes) -> bytes:
+        """The State of the challenge that the request with that fingerprint gets from a first factor."""
+        return UPSTREAM_STATE + _hash(self._upstream, fingerprint)
+
+    def pending_key(self, client: str, state: bytes) -> bytes:
+        """Where the store keeps the first factor's challenge with that State, for that client entry."""
+        return b"upstream\0" + _hash(self._pending, _prefixed(client) + state)
+
+    def answer_slot(self, client: str, state: bytes, typed: str) -> Slot:
+        """Where the response to a first factor's challenge is recorded: the first one for each State."""
+        key = _hash(self._reply, _prefixed(client) + state)
+        return Slot(key, _hash(self._credentials, key + typed.encode()))
 
     def name_subject(self, identity_source: str, typed: str) -> str:
         """The subject under which failures of a user name at an identity source are counted.

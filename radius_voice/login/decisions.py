@@ -16,7 +16,8 @@ class Decision(Struct, frozen=True):
 
     `user` is the user's name in the directory, empty if no user has the name that was typed; `session` the session's
     id. `new_station` is True on an Accept from a Calling-Station-Id that is not known for this user, or was last
-    stored more than a day ago. `sealed_reply` are attributes of the Accept that are still encrypted.
+    stored more than a day ago. `sealed_reply` are attributes of the Accept that are still encrypted. `echo` says
+    whether the user's response to a challenge may be shown.
     """
 
     outcome: Outcome
@@ -30,6 +31,7 @@ class Decision(Struct, frozen=True):
     login_seconds: float = 0.0
     new_station: bool = False
     sealed_reply: bytes = b""
+    echo: bool = True
 
     def __repr__(self) -> str:
         return f"Decision({self.outcome}, {self.reason})"

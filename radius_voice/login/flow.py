@@ -14,12 +14,13 @@ from collections.abc import Awaitable, Callable
 from msgspec.structs import replace
 
 from radius_voice.events import Outcome, Reason, Trace
-from radius_voice.login import decisions
+from radius_voice.login import decisions, reply_message
 from radius_voice.login.calls import Calls, PendingCall
-from radius_voice.login.codes import new_session_id, session_key_in, tidy_code
+from radius_voice.login.checked import Checked, Refused
+from radius_voice.login.codes import UPSTREAM_STATE, new_session_id, session_key_in, tidy_code
 from radius_voice.login.decisions import Decision
 from radius_voice.login.dependencies import Dependencies
-from radius_voice.login.first_factor import Checked, FirstFactorChecks
+from radius_voice.login.first_factor import FirstFactorChecks
 from radius_voice.login.inputs import (
     ChallengeResponse,
     InitialRequest,
@@ -46,6 +47,8 @@ from radius_voice.login.replay import Slot, is_pending, session_of
 from radius_voice.login.sessions import RequestRecorded, Sessions
 from radius_voice.login.state_machine import needs_current_user
 from radius_voice.login.supervisor import Supervisor
+from radius_voice.login.upstream import ChallengeRequired
+from radius_voice.login.upstream_challenges import PendingChallenge
 from radius_voice.login.users import current_phones, obstacle
 
 REUSE_WARNING_SECONDS = 60.0
@@ -75,23 +78,18 @@ class LoginFlow:
 
     async def begin(self, request: AuthRequest, trace: Trace) -> Decision:
         """An initial request: verify the password, find the user, open a session and place the call."""
-        policy = self._dependencies.policies[request.policy]
-        try:
-            checked = await self._first_factor.check(request, policy)
-            checked.note(trace)
-            if checked.reused:
-                self._warn_of_reuse(request)
-            try:
-                return await self._after_first_factor(request, policy, checked, trace)
-            finally:
-                await self._first_factor.refund(checked)
-        except Unavailable as problem:
-            return decisions.unavailable(policy.on_unavailable, problem, trace)
+        return await self._with_first_factor(request, self._first_factor.check, trace)
 
     async def respond(self, request: AuthRequest, trace: Trace) -> Decision:
-        """A response to a challenge: the code, a request for another call, or neither."""
+        """A response to a challenge: the code, a request for another call, or neither.
+
+        A response to a challenge of the first factor continues what the initial request began.
+        """
+        state = request.state or b""
+        if state.startswith(UPSTREAM_STATE):
+            return await self._with_first_factor(request, self._first_factor.check_answer, trace)
         policy = self._dependencies.policies[request.policy]
-        key = session_key_in(request.state or b"")
+        key = session_key_in(state)
         if key is None:
             return decisions.rejected(Reason.UNKNOWN_STATE)
         try:
@@ -102,7 +100,26 @@ class LoginFlow:
             return decisions.unavailable(policy.on_unavailable, problem, trace)
         return decision
 
-    # An initial request
+    # The first factor
+
+    async def _with_first_factor(
+        self,
+        request: AuthRequest,
+        check: Callable[[AuthRequest, Policy], Awaitable[Checked]],
+        trace: Trace,
+    ) -> Decision:
+        policy = self._dependencies.policies[request.policy]
+        try:
+            checked = await check(request, policy)
+            checked.note(trace)
+            if checked.reused:
+                self._warn_of_reuse(request)
+            try:
+                return await self._after_first_factor(request, policy, checked, trace)
+            finally:
+                await self._first_factor.refund(checked)
+        except Unavailable as problem:
+            return decisions.unavailable(policy.on_unavailable, problem, trace)
 
     async def _after_first_factor(
         self, request: AuthRequest, policy: Policy, checked: Checked, trace: Trace
@@ -114,6 +131,12 @@ class LoginFlow:
                 if not name and policy.first_factor_name != policy.directory_name:
                     name = await self._name_of(request, policy)
                 return decisions.rejected(reason, name, text)
+            case Refused(reason):
+                return decisions.rejected(reason)
+            case ChallengeRequired() as challenge:
+                return await self._keep_challenge(request, policy, checked, challenge)
+            case PendingChallenge(challenge=challenge):
+                return await self._relay(request, policy, checked, challenge)
             case AlreadyRecorded(value):
                 return await self._join_recorded(request, checked.slot, value, trace)
             case _:
@@ -124,6 +147,23 @@ class LoginFlow:
             await self._first_factor.record_rejected(checked)
             return decisions.rejected(reject_reason or Reason.UNKNOWN_USER, user.name if user else "")
         return await self._open_or_join(request, policy, user, checked, trace)
+
+    async def _keep_challenge(
+        self, request: AuthRequest, policy: Policy, checked: Checked, challenge: ChallengeRequired
+    ) -> Decision:
+        refused = await self._first_factor.keep_challenge(request, policy, checked, challenge)
+        if refused is not None:
+            return decisions.rejected(refused, await self._name_of(request, policy))
+        return await self._relay(request, policy, checked, challenge)
+
+    async def _relay(
+        self, request: AuthRequest, policy: Policy, checked: Checked, challenge: ChallengeRequired
+    ) -> Decision:
+        """The first factor's challenge, for the gateway."""
+        name = await self._name_of(request, policy)
+        state = self._dependencies.keys.upstream_state(checked.slot.fingerprint)
+        text = reply_message.fitting(challenge.text)
+        return Decision(Outcome.CHALLENGE, Reason.UPSTREAM_CHALLENGE, state, text, user=name, echo=challenge.echo)
 
     async def _user_of(self, request: AuthRequest, policy: Policy, checked: Checked) -> User | None:
         """The user, from the first factor if it is also the directory, so that the name is not looked up again."""

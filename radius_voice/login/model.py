@@ -52,7 +52,7 @@ class Verification(Struct, frozen=True):
     """Credentials for a first factor to verify.
 
     When verifications queue, those of a `returning` user go first, the others in turn for each `queue`. `attributes`
-    are those of the gateway's request.
+    are those of the gateway's request. `context` is that of the ChallengeRequired that the credentials answer.
     """
 
     user_name: str
@@ -60,6 +60,7 @@ class Verification(Struct, frozen=True):
     queue: str = ""
     returning: bool = False
     attributes: tuple[RequestAttribute, ...] = ()
+    context: bytes = b""
 
     def __repr__(self) -> str:
         return "Verification()"  # a user may type a password as the name

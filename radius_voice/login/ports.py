@@ -27,6 +27,7 @@ from radius_voice.login.model import (
     User,
     Verification,
 )
+from radius_voice.login.upstream import ChallengeRequired
 
 
 class FirstFactor(Protocol):
@@ -37,7 +38,9 @@ class FirstFactor(Protocol):
     asked only of a source that has returned one; it is empty if the user has no password any longer.
     """
 
-    async def verify(self, verification: Verification, deadline: float) -> Authenticated | Denied: ...
+    async def verify(
+        self, verification: Verification, deadline: float
+    ) -> Authenticated | Denied | ChallengeRequired: ...
 
     async def password_id(self, user_id: str, deadline: float) -> str: ...
 

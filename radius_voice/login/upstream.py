@@ -22,3 +22,18 @@ class HiddenAttribute(Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"HiddenAttribute({self.type})"
+
+
+class ChallengeRequired(Struct, frozen=True):
+    """The first factor asks the user something before it decides, such as for a new password.
+
+    `context` is for the first factor to continue, `text` is shown to the user, and `echo` says whether the answer may
+    be shown.
+    """
+
+    context: bytes
+    text: str
+    echo: bool = False
+
+    def __repr__(self) -> str:
+        return "ChallengeRequired()"

@@ -18,6 +18,7 @@ from radius_voice.server.request import Request
 
 ECHO = (1).to_bytes(4)
 """Value of Prompt: the user's input may be shown (RFC 2869 section 5.10)."""
+NO_ECHO = bytes(4)
 JITTER = 0.1
 CODES = {
     Outcome.ACCEPT: radius.ACCESS_ACCEPT,
@@ -85,7 +86,7 @@ def _attributes(request: Request, decision: Decision) -> list[Attribute]:
     if decision.text and request.packet.first(radius.EAP_MESSAGE) is None:  # RFC 3579 section 2.6.5
         attributes.append((radius.REPLY_MESSAGE, decision.text.encode()))
     if decision.outcome is Outcome.CHALLENGE:
-        attributes += [(radius.STATE, decision.state), (radius.PROMPT, ECHO)]
+        attributes += [(radius.STATE, decision.state), (radius.PROMPT, ECHO if decision.echo else NO_ECHO)]
     attributes += [each for each in decision.reply if not isinstance(each, HiddenAttribute)]
     hidden = [each for each in decision.reply if isinstance(each, HiddenAttribute)]
     salts = secrets.randbelow(salted.SALTS) if hidden else 0

@@ -149,6 +149,30 @@ async def test_several_probes_bring_a_server_back():
         assert 0 == await up.ask()
 
 
+async def test_a_server_that_dies_again_is_probed_by_one_task():
+    async with upstream(2, probe_interval=60.0) as up:
+        for _ in range(2):
+            up.peers[0].mode = "ignore"
+            login = asyncio.ensure_future(up.ask())
+            assert 1 == await login
+            assert (0, UpstreamEvent.DEAD) == await up.event()
+            up.peers[1].mode = "ignore"
+            up.peers[0].mode = "accept"
+            assert 0 == await up.ask()
+            assert (1, UpstreamEvent.DEAD) == await up.event()
+            assert (0, UpstreamEvent.ALIVE) == await up.event()
+            up.peers[1].mode = "accept"
+            up.peers[0].mode = "ignore"
+            assert 1 == await up.ask()
+            assert (0, UpstreamEvent.DEAD) == await up.event()
+            assert (1, UpstreamEvent.ALIVE) == await up.event()
+            up.peers[0].mode = "accept"
+            await up.servers.request([], b"x", time.monotonic() + WAIT, f"127.0.0.1 port {up.peers[0].port}")
+            assert (0, UpstreamEvent.ALIVE) == await up.event()
+        probing = [task for task in asyncio.all_tasks() if "_probe_until_alive" in repr(task)]
+        assert 2 == len(probing)
+
+
 async def test_a_server_that_does_not_respond_to_probes_stays_dead_until_the_others_are(monkeypatch):
     monkeypatch.setattr(module, "PROBE_SECONDS", 0.02)
     async with upstream(2) as up:

@@ -279,6 +279,118 @@ def test_more_attributes_than_fit_are_reported(start_freeradius, start_server, a
         assert "1210 octets of reply attributes; at most 1024 fit" in line
 
 
+# Challenges of the upstream
+
+
+def challenge(state, text, prompt=""):
+    return f"""update reply {{
+      &Message-Authenticator := 0x00
+      &State := "{state}"
+      &Reply-Message := "{text}"
+      {prompt}
+    }}
+    update control {{
+      &Response-Packet-Type := Access-Challenge
+    }}
+    handled"""
+
+
+DIALOG = f"""if (&User-Name == "carol") {{
+      if (&State && &State == "one") {{
+        if (&User-Password == "new password") {{
+          {challenge("two", "Repeat it:", "&Prompt := Echo")}
+        }}
+        else {{
+          reject
+        }}
+      }}
+      elsif (&State && &State == "two") {{
+        if (&User-Password == "new password") {{
+          update control {{
+            &Auth-Type := Accept
+          }}
+        }}
+        elsif (&User-Password == "again") {{
+          {challenge("two", "Repeat it:", "&Prompt := Echo")}
+        }}
+        else {{
+          reject
+        }}
+      }}
+      elsif (&User-Password == "last year") {{
+        {challenge("one", "Your password has expired. New password:")}
+      }}
+      else {{
+        reject
+      }}
+    }}"""
+
+
+@pytest.fixture
+def carol(make_user):
+    return make_user("carol", password="last year")
+
+
+@pytest.fixture(scope="module")
+def asking(start_freeradius):
+    return start_freeradius({}, authorize=DIALOG, post_auth=REPLY)
+
+
+def test_a_challenge_of_the_upstream_is_relayed_and_the_call_follows(start_server, asking, carol):
+    with start_server(configuration(asking, reply="[Filter-Id]"), [carol]) as server:
+        client = server.client()
+        first = client.start_login(carol)
+        assert radius.ACCESS_CHALLENGE == first.code
+        assert b"Your password has expired. New password:" == first.first(radius.REPLY_MESSAGE)
+        assert (0).to_bytes(4) == first.first(radius.PROMPT)
+        assert b"one" not in first.first(radius.STATE)
+        assert [] == server.simulator.calls(carol.phone)
+        second = client.respond(carol, first, "new password")
+        assert (radius.ACCESS_CHALLENGE, b"Repeat it:") == (second.code, second.first(radius.REPLY_MESSAGE))
+        assert (1).to_bytes(4) == second.first(radius.PROMPT)
+        called = client.respond(carol, second, "new password")
+        assert radius.ACCESS_CHALLENGE == called.code
+        accept = client.respond(carol, called, server.simulator.code(carol.phone))
+        assert (radius.ACCESS_ACCEPT, b"staff: carol") == (accept.code, accept.first(11))
+        assert ["upstream_challenge", "upstream_challenge", "call_placed", "code_correct"] == server.reasons(carol)
+        asked = asking.requests()[-3:]
+        assert [None, "0x6f6e65", "0x74776f"] == [request.get("State") for request in asked]
+        stored = b"".join(file.read_bytes() for file in (server.directory / "state").glob("state.db*"))
+        assert b"has expired" not in stored
+
+
+def test_a_wrong_answer_is_rejected_and_charged(start_server, asking, carol):
+    text = configuration(asking) + "limits: {wrong_passwords: {user: 1 per 10m}}\n"
+    with start_server(text, [carol]) as server:
+        client = server.client()
+        rejected = client.respond(carol, client.start_login(carol), "wrong")
+        assert (radius.ACCESS_REJECT, "wrong_password") == (rejected.code, server.reasons(carol)[-1])
+        assert radius.ACCESS_REJECT == client.start_login(carol).code
+        assert "wrong_password_limit" == server.reasons(carol)[-1]
+
+
+def test_a_right_answer_refunds_the_charge_of_the_initial_request(start_server, asking, carol):
+    text = configuration(asking) + "limits: {wrong_passwords: {user: 1 per 10m}}\n"
+    with start_server(text, [carol]) as server:
+        client = server.client()
+        for _ in range(2):
+            second = client.respond(carol, client.start_login(carol), "new password")
+            called = client.respond(carol, second, "new password")
+            accept = client.respond(carol, called, server.simulator.code(carol.phone))
+            assert radius.ACCESS_ACCEPT == accept.code
+
+
+def test_the_upstream_may_ask_a_few_times_only(start_server, asking, carol):
+    with start_server(configuration(asking), [carol]) as server:
+        client = server.client()
+        reply = client.respond(carol, client.start_login(carol), "new password")
+        count = 1
+        while reply.code == radius.ACCESS_CHALLENGE:
+            count += 1
+            reply = client.respond(carol, reply, "again")
+        assert (5, "no_attempts_left") == (count, server.reasons(carol)[-1])
+
+
 # Several servers
 
 

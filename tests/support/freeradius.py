@@ -37,6 +37,12 @@ client tests {{
   require_message_authenticator = yes
 }}
 modules {{
+  always handled {{
+    rcode = handled
+  }}
+  always reject {{
+    rcode = reject
+  }}
   pap {{
   }}
   files {{
@@ -128,7 +134,12 @@ class FreeRadius:
         with (self.directory / "log").open("ab") as log:
             command = [*wrapper, str(self.program), "-d", str(self.directory), "-n", "radiusd", "-f", "-l", "stdout"]
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
-        wait_until(self.responds, f"FreeRADIUS responds; see {self.directory / 'log'}")
+        try:
+            wait_until(lambda: self.process.poll() is not None or self.responds(), "FreeRADIUS responds")
+            assert self.process.poll() is None, (self.directory / "log").read_text()
+        except BaseException:
+            self.kill()
+            raise
 
     def responds(self) -> bool:
         client = RadiusTestClient(self.port, secret=SECRET.encode())

@@ -30,13 +30,14 @@ class Server:
     """A server.
 
     `responded_at` is when it last responded to a request, monotonic seconds; `probes` is how many probes in a row it
-    has responded to.
+    has responded to. `probing` sends them.
     """
 
     client: RadiusClient
     responded_at: float = 0.0
     dead: bool = False
     probes: int = 0
+    probing: asyncio.Task[None] | None = None
 
     def __str__(self) -> str:
         return str(self.client)
@@ -64,7 +65,6 @@ class Servers:
         self._notify = notify
         self._clock = clock
         self._trials = 0
-        self._probes: set[asyncio.Task[None]] = set()
 
     async def request(
         self, attributes: Sequence[Attribute], password: bytes, deadline: float, only: str = ""
@@ -94,9 +94,10 @@ class Servers:
 
     async def close(self) -> None:
         """End the probes, and close the sockets. Requests in flight get no reply."""
-        for task in self._probes:
+        probing = [server.probing for server in self._servers if server.probing is not None]
+        for task in probing:
             task.cancel()
-        await asyncio.gather(*self._probes, return_exceptions=True)
+        await asyncio.gather(*probing, return_exceptions=True)
         for server in self._servers:
             server.client.close()
 
@@ -153,9 +154,8 @@ class Servers:
             return
         server.dead, server.probes = True, 0
         self._notify(server, UpstreamEvent.DEAD)
-        task = asyncio.ensure_future(self._probe_until_alive(server))
-        self._probes.add(task)
-        task.add_done_callback(self._probes.discard)
+        if server.probing is None or server.probing.done():
+            server.probing = asyncio.ensure_future(self._probe_until_alive(server))
 
     def _revive(self, server: Server) -> None:
         if server.dead:

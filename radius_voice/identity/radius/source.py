@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from functools import cached_property, partial
+from functools import partial
+
+import msgspec
 
 from radius_voice.config.secrets import secret_text
 from radius_voice.events import Reason, UpstreamEvent, UpstreamRecord
@@ -20,16 +22,18 @@ from radius_voice.login.model import (
     Verification,
 )
 from radius_voice.login.names import canonical_name
-from radius_voice.login.upstream import HiddenAttribute
+from radius_voice.login.upstream import ChallengeRequired, HiddenAttribute
 from radius_voice.radius import packet as radius
 from radius_voice.radius import salted
 from radius_voice.radius.copied import HEADER, VENDOR_ID_OCTETS, AttributeKey, selected
 from radius_voice.radius.dictionary import AttributeDictionary
 from radius_voice.radius.packet import Attribute, Packet
-from radius_voice.radius.password import MAX_PASSWORD_OCTETS
+from radius_voice.radius.password import MAX_PASSWORD_OCTETS, decode_text
 from radius_voice.radius_client import NoReply, RadiusClient, Response, Timers
 from radius_voice.resources import shipped
 
+ECHO = (1).to_bytes(4)
+"""Value of Prompt: the user's input may be shown (RFC 2869 section 5.10)."""
 NAS_ATTRIBUTES = frozenset((4, 32, 95))
 """NAS-IP-Address, NAS-Identifier and NAS-IPv6-Address: a request has one of them (RFC 2865 section 4.1)."""
 
@@ -51,6 +55,7 @@ class RadiusSource:
         self._settings = settings
         self._context = context
         self._required = settings.require_message_authenticator == "yes"
+        self._opened: Servers | None = None
         self._without_message_authenticator: set[str] = set()
         names = AttributeDictionary(shipped("dictionaries"))
         self._forwarded = frozenset(names.key(each) for each in settings.forward)
@@ -62,17 +67,22 @@ class RadiusSource:
         """The servers, for messages."""
         return ", ".join(f"{server.host} port {server.port}" for server in self._settings.servers)
 
-    async def verify(self, verification: Verification, deadline: float) -> Authenticated | Denied:
+    async def verify(self, verification: Verification, deadline: float) -> Authenticated | Denied | ChallengeRequired:
         """Ask a server. The result may come after `deadline`, because many servers delay a reject.
 
         So a wrong password is charged also where the delay is longer than the gateway waits.
         """
         password = verification.credentials.text
-        if not password:
+        if not password and not verification.context:
             return Denied(Reason.WRONG_PASSWORD)  # a server behind the upstream may accept it as anonymous
-        attributes = self._attributes(verification)
+        attributes, only = self._attributes(verification), ""
+        if verification.context:
+            context = _decode_context(verification.context)
+            attributes.append((radius.STATE, context.state))
+            only = context.server
+        octets = octets_of(password, MAX_PASSWORD_OCTETS)
         try:
-            _, response = await self._servers.request(attributes, octets_of(password, MAX_PASSWORD_OCTETS), deadline)
+            server, response = await self._servers().request(attributes, octets, deadline, only)
         except (NoReply, ValueError) as problem:
             raise Unavailable(self._key, str(problem)) from None
         packet = response.packet
@@ -80,7 +90,7 @@ class RadiusSource:
             return Authenticated(canonical_name(verification.user_name), reply=self._reply_of(response))
         if packet.code == radius.ACCESS_REJECT:
             return Denied(Reason.WRONG_PASSWORD)
-        raise Unavailable(self._key, "the server asks the user a question, which is not supported")
+        return self._challenge(server, packet)
 
     async def password_id(self, user_id: str, deadline: float) -> str:  # noqa: ARG002
         """Empty: the servers do not show when a password was changed."""
@@ -88,7 +98,7 @@ class RadiusSource:
 
     async def check_connection(self, deadline: float) -> Sequence[AccountCheck]:
         """The result of a Status-Server to each server."""
-        return [self._checked(server, result) for server, result in await self._servers.probe(deadline)]
+        return [self._checked(server, result) for server, result in await self._servers().probe(deadline)]
 
     def refresh(self) -> None:
         """Do nothing: the source keeps nothing that could change."""
@@ -106,15 +116,28 @@ class RadiusSource:
 
     async def close(self) -> None:
         """End the probes, and close the sockets."""
-        await self._servers.close()
+        if self._opened is not None:
+            await self._opened.close()
+
+    def _challenge(self, server: Server, packet: Packet) -> ChallengeRequired:
+        state = packet.first(radius.STATE)
+        if state is None:
+            raise Unavailable(self._key, f"{server} sent an Access-Challenge without State")
+        context = _encode_context(_Context(str(server), state))
+        text = decode_text(b"".join(packet.every(radius.REPLY_MESSAGE)))
+        return ChallengeRequired(context, text, packet.first(radius.PROMPT) == ECHO)
 
     @property
     def _secret(self) -> bytes:
         return secret_text(self._settings.secret, f"{self._key}.secret").encode()
 
-    @cached_property
     def _servers(self) -> Servers:
-        """Made at its first use: a command may not be able to read the secret."""
+        """The servers, made at their first use: a command may not be able to read the secret."""
+        if self._opened is None:
+            self._opened = self._open()
+        return self._opened
+
+    def _open(self) -> Servers:
         settings = self._settings
         timers = Timers(initial=settings.initial_timeout, max_wait=settings.max_timeout)
         clients = [
@@ -190,6 +213,17 @@ class RadiusSource:
 
     def _record(self, server: str, event: UpstreamEvent) -> None:
         self._context.observer(UpstreamRecord(time.time(), self._name, server, event))
+
+
+class _Context(msgspec.Struct, frozen=True):
+    """What continues an Access-Challenge: the server that sent it, and its State."""
+
+    server: str
+    state: bytes
+
+
+_encode_context = msgspec.msgpack.Encoder().encode
+_decode_context = msgspec.msgpack.Decoder(_Context).decode
 
 
 def octets_of(text: str, limit: int) -> bytes:
