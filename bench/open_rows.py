@@ -70,7 +70,7 @@ def flow_on(store: Store) -> LoginFlow:
             limits=Limits({}, scopes, scopes, scopes),
             policies={"default": policy},
             voice={"fixed": Fixed("fixed")},
-            live={},
+            call_controls={},
             friendly_name="Bench",
             observer=lambda _: None,
             now=time.time,

@@ -24,14 +24,14 @@ from passwords import measured
 
 from radius_voice.identity.passwords import DEFAULT, hash_password
 from radius_voice.radius import packet as radius
-from radius_voice.radius.password import hide
+from radius_voice.radius.password import encrypt_password
 from radius_voice.radius_client import NoReply, RadiusClient, Timers
 
 FACTORS = (0.5, 1.0, 4.0)
 USERS = 10
 PASSWORD = "a right password"
 CODE = "123456"
-GATEWAY = Timers(initial=3.0, longest=3.0, transmissions=3, in_all=9.0)
+GATEWAY = Timers(initial=3.0, max_wait=3.0, transmissions=3, total=9.0)
 TICK = 0.01
 
 CONFIG = """\
@@ -110,7 +110,7 @@ def _guess(number: int, station: str) -> bytes:
     authenticator, secret = secrets.token_bytes(16), harness.SECRET.encode()
     attributes = [
         (radius.USER_NAME, f"invented{number}".encode()),
-        (radius.USER_PASSWORD, hide(b"a guess", secret, authenticator)),
+        (radius.USER_PASSWORD, encrypt_password(b"a guess", secret, authenticator)),
     ]
     if station:
         attributes.append((radius.CALLING_STATION_ID, station.encode()))
@@ -123,7 +123,7 @@ async def attacked(port: int, rate: float, seconds: float, station: Callable[[in
     new = [Session(port, f"new{n}", f"203.0.113.{n}") for n in range(USERS)]
     await asyncio.gather(*(login.whole() for login in known))
     attack = asyncio.ensure_future(flood(port, rate, seconds, station))
-    begins = [1.0 + n * (seconds - GATEWAY.in_all - 1.0) / USERS for n in range(USERS)]
+    begins = [1.0 + n * (seconds - GATEWAY.total - 1.0) / USERS for n in range(USERS)]
     waits = await asyncio.gather(
         *(login.wait(after) for logins in (known, new) for login, after in zip(logins, begins, strict=True))
     )

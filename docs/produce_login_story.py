@@ -1,8 +1,8 @@
-"""Writes the login with radclient into docs/login-story.md, by driving one: `make story`.
+"""Writes a login with radclient into docs/login-story.md: `make story`.
 
-Starts the simulator and the server of the configuration that the page shows, on free ports, asks with radclient, and
-puts what radclient printed and the audit log holds between the page's two markers.
-"""  # noqa: INP001 - a script beside the page it writes
+Starts the simulator and the server on free ports, with the configuration that the page shows, logs in with radclient,
+and writes what radclient printed and the audit records between the page's two markers.
+"""  # noqa: INP001 - a script beside the page that it writes
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def write(page: Path = PAGE) -> None:
 
 @dataclass(frozen=True, slots=True)
 class RunningService:
-    """A simulator and a server that run, as HOST:PORT, and what making them printed."""
+    """The addresses of a running simulator and server, as HOST:PORT, and what the commands printed."""
 
     phones: str
     server: str
@@ -94,10 +94,10 @@ def _story(folder: Path) -> str:
         (
             "The configuration, `story.yaml`:\n\n",
             _block("yaml", CONFIGURATION),
-            "A user, a simulated phone, and the server; the last two in separate terminals:\n\n",
+            "A user, a simulated phone, and the server (the last two in separate terminals):\n\n",
             _block("console", typed),
             *exchanges,
-            "What the audit log holds of it. Its keys are explained in [observing.md](observing.md#audit-log):\n\n",
+            "The records in the audit log, whose keys [observing.md](observing.md#audit-log) describes:\n\n",
             _block("console", '$ grep -E \'"kind":"(call|request)"\' audit.jsonl\n' + "\n".join(records) + "\n"),
         )
     )
@@ -106,19 +106,19 @@ def _story(folder: Path) -> str:
 def _log_in(folder: Path, server: str, phones: str) -> Iterator[str]:
     """The three exchanges of the login, each with a sentence before it."""
     sent = _ask(folder, server, PASSWORD)
-    yield "The gateway asks, with the password:\n\n" + sent
+    yield "The gateway sends the password:\n\n" + sent
     with urllib.request.urlopen(f"{phones}/simulator/calls", timeout=TIMEOUT) as answer:  # noqa: S310 - our own
         call = json.load(answer)[-1]
     spoken = f"$ curl http://{TWILIO}/simulator/calls\n... {json.dumps(call['said'])} ...\n"
-    yield "What the call said:\n\n" + _block("console", spoken)
+    yield "The call speaks the code:\n\n" + _block("console", spoken)
     wrong = str((int(call["code"]) + 1) % 10**6).zfill(6)
     sent = _ask(folder, server, wrong, _state(sent))
-    yield "A misheard digit costs an attempt, and no new call. The State is a new one:\n\n" + sent
+    yield "A wrong code costs an attempt, gets a new State, and places no call:\n\n" + sent
     yield "The right code:\n\n" + _ask(folder, server, call["code"], _state(sent))
 
 
 def _ask(folder: Path, server: str, password: str, state: str = "") -> str:
-    """One exchange by radclient, as a block. Exit code 1 is its word for a challenge."""
+    """One exchange by radclient, as a block. Its exit code for a challenge is 1."""
     lines = ['User-Name = "alice"', f'User-Password = "{password}"', "Message-Authenticator = 0x00"]
     if state:
         lines.insert(2, f"State = {state}")
@@ -154,7 +154,7 @@ def _run(command: list[str], folder: Path, standard_input: str, fine: tuple[int,
 
 @contextmanager
 def _started(command: str, folder: Path, pattern: str) -> Iterator[tuple[str, str]]:
-    """A command of radius-voice that runs: what `pattern` finds in its first matching line, and that line as shown."""
+    """A running command of radius-voice: what `pattern` finds in its first matching line, and that line as shown."""
     process = subprocess.Popen(  # noqa: S603 - commands of this file
         [*PROGRAM, *command.split()[1:]], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )

@@ -1,4 +1,4 @@
-"""Work that may block for ever, with a bound on how long anything waits for it.
+"""Bounds how long callers wait for work that may block forever.
 
 A leaf that every module may import. `stat`, `open` and `read` on a network mount that does not answer cannot be
 interrupted, so they run in a daemon thread, which is abandoned after some seconds. Python does not join such a
@@ -21,18 +21,18 @@ FILE_SECONDS = 5.0
 T = TypeVar("T")
 
 
-class NoAnswer(TimeoutError):
-    """The work has not ended in time; an OSError, whose `filename` is the subject.
+class WorkTimeout(TimeoutError):
+    """The work did not end in time: an OSError whose `filename` is the subject.
 
     A class of its own because asyncio replaces a TimeoutError of a thread by one without the file's name.
     """
 
 
 class _Running(NamedTuple):
-    """Work in progress: `over` is set when it is done, `until` (monotonic) is how long its caller waits for it."""
+    """Work in progress: `ended` is set at its end; its caller waits for it until `deadline` (monotonic seconds)."""
 
-    over: threading.Event
-    until: float
+    ended: threading.Event
+    deadline: float
 
 
 _running: dict[str, _Running] = {}
@@ -43,45 +43,45 @@ def bounded(subject: str, work: Callable[[], T], seconds: float | None = None) -
     """Return what `work` returns, or raise what it raises; blocks for at most `seconds` (FILE_SECONDS if not given).
 
     `subject` is what the work may hang on, such as a path. One work at a time runs on a subject, so at most one
-    thread hangs on it; while one hangs, further calls raise at once. Raises NoAnswer when there is no result in
+    thread hangs on it; while one hangs, further calls raise at once. Raises WorkTimeout when there is no result in
     time. Abandoned work may still complete later.
     """
     seconds = FILE_SECONDS if seconds is None else seconds
-    until = time.monotonic() + seconds
-    while (future := _begun(subject, work, until)) is None:
-        before = _running[subject]
-        if not before.over.wait(max(0.0, min(until, before.until) - time.monotonic())):
-            raise _late(subject, seconds)
-    if wait([future], until - time.monotonic()).not_done:
-        raise _late(subject, seconds)
+    deadline = time.monotonic() + seconds
+    while (future := _start_unless_running(subject, work, deadline)) is None:
+        running = _running[subject]
+        if not running.ended.wait(max(0.0, min(deadline, running.deadline) - time.monotonic())):
+            raise _timed_out(subject, seconds)
+    if wait([future], deadline - time.monotonic()).not_done:
+        raise _timed_out(subject, seconds)
     return future.result()
 
 
 async def in_daemon_thread(work: Callable[[], T]) -> T:
     """Await `work` like `asyncio.to_thread`, in a thread that Python does not join at exit."""
-    return await asyncio.wrap_future(_started(work))
+    return await asyncio.wrap_future(_start_thread(work))
 
 
-def _begun(subject: str, work: Callable[[], T], until: float) -> Future[T] | None:
-    """Begin the work unless other work on the subject is in progress."""
+def _start_unless_running(subject: str, work: Callable[[], T], deadline: float) -> Future[T] | None:
+    """Start the work unless other work on the subject is in progress."""
     with _guard:
-        before = _running.get(subject)
-        if before is not None and not before.over.is_set():
+        running = _running.get(subject)
+        if running is not None and not running.ended.is_set():
             return None
-        over = threading.Event()
-        future = _started(work, over.set)
-        _running[subject] = _Running(over, until)
+        ended = threading.Event()
+        future = _start_thread(work, ended.set)
+        _running[subject] = _Running(ended, deadline)
         return future
 
 
-def _started(work: Callable[[], T], finally_: Callable[[], None] = lambda: None) -> Future[T]:
+def _start_thread(work: Callable[[], T], finally_: Callable[[], None] = lambda: None) -> Future[T]:
     future: Future[T] = Future()
-    future.set_running_or_notify_cancel()  # from here on the future does not change when its caller is cancelled
+    future.set_running_or_notify_cancel()  # a cancelled caller no longer changes the future
 
     def run() -> None:
         try:
             result = work()
-        except BaseException as problem:  # noqa: BLE001 - it is raised where the result is asked for
+        except BaseException as problem:  # noqa: BLE001 - raised to the caller that waits for the result
             future.set_exception(problem)
         else:
             future.set_result(result)
@@ -92,8 +92,8 @@ def _started(work: Callable[[], T], finally_: Callable[[], None] = lambda: None)
     return future
 
 
-def _late(subject: str, seconds: float) -> NoAnswer:
-    return NoAnswer(errno.ETIMEDOUT, f"no answer within {seconds:g} s; is its network mount reachable?", subject)
+def _timed_out(subject: str, seconds: float) -> WorkTimeout:
+    return WorkTimeout(errno.ETIMEDOUT, f"no answer within {seconds:g} s; is its network mount reachable?", subject)
 
 
 def _forget_threads_of_parent() -> None:

@@ -15,6 +15,7 @@ import os
 import socket
 import stat
 import struct
+import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -22,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from radius_voice.exceptions import where
+from radius_voice.exceptions import kind_and_place
 
 SOCKET = "control.sock"
 LOCK = "control.lock"
@@ -46,14 +47,14 @@ class NotRunning(Exception):
 
 
 class RequestFailed(Exception):
-    """The running service refused the request or gave no response; the text says why and what to do."""
+    """The running service refused the request or sent no response; the text has the reason and the fix."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a client asks: a command, its arguments as they were sent, and the user id of the client's process.
+    """A client's request: the command, its arguments as received, and the user id of the client's process.
 
-    `uid` is None on systems that do not tell it (SO_PEERCRED is Linux).
+    `uid` is None on systems that do not report it (SO_PEERCRED is Linux only).
     """
 
     command: str
@@ -73,14 +74,14 @@ class ControlSocket:
     lock: int
 
     def release(self) -> None:
-        """Give the directory back. For the process that claimed it, once all others have ended."""
+        """Release the directory. Only for the process that claimed it, once all others have ended."""
         self.path.unlink(missing_ok=True)
         self.listener.close()
         os.close(self.lock)
 
 
 def claim(directory: Path) -> ControlSocket:
-    """Hold a state directory and listen there. Raises AlreadyRunning, ValueError or OSError."""
+    """Lock a state directory and listen there. Raises AlreadyRunning, ValueError or OSError."""
     lock = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, MODE)
     try:
         try:
@@ -101,7 +102,7 @@ def claim(directory: Path) -> ControlSocket:
 
 
 def _listen(path: Path) -> socket.socket:
-    """A listening socket at `path`, in place of one that a dead service left. The caller holds the lock."""
+    """A listening socket at `path`; replaces the socket of a dead service. The caller holds the lock."""
     with suppress(FileNotFoundError):
         if not stat.S_ISSOCK(path.lstat().st_mode):
             raise ValueError(f"{path}: is not a socket; remove it")
@@ -177,7 +178,7 @@ class ControlServer:
                 await writer.drain()
                 writer.close()
                 await writer.wait_closed()
-        except (OSError, TimeoutError, ValueError):  # gone, too slow, or a line without end
+        except (OSError, TimeoutError, ValueError):  # disconnected, too slow, or a line that is too long
             return
 
     async def _response(self, line: bytes, uid: int | None) -> Mapping[str, Any]:
@@ -189,12 +190,12 @@ class ControlServer:
             return {"error": "the request is not a JSON object with a command on one line"}
         try:
             return await self._handle(Request(arguments["command"], arguments, uid))
-        except Exception as problem:  # noqa: BLE001 - a fault of one command must not end the service
-            return {"error": f"internal error: {where(problem)}"}
+        except Exception as problem:  # noqa: BLE001 - an error in one command must not end the service
+            return {"error": f"internal error: {kind_and_place(problem)}"}
 
 
 def _peer_uid(writer: asyncio.StreamWriter) -> int | None:
-    if not hasattr(socket, "SO_PEERCRED"):
+    if sys.platform != "linux":
         return None
     credentials = writer.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, UCRED.size)
     _, uid, _ = UCRED.unpack(credentials)
@@ -227,7 +228,7 @@ def ask(directory: Path, command: str, **arguments: str) -> Mapping[str, Any]:
 
 
 def _line(connection: socket.socket) -> bytes:
-    """One line, within the time of the whole exchange. Raises ValueError when it is too long or cut short."""
+    """Receive one line within ASK_SECONDS. Raises ValueError if it is too long or incomplete."""
     received = bytearray()
     deadline = time.monotonic() + ASK_SECONDS
     while not received.endswith(b"\n"):

@@ -49,7 +49,7 @@ def is_privileged(endpoint: Endpoint) -> bool:
     return 0 < endpoint.port < _first_unprivileged_port()
 
 
-def not_bindable(settings: Settings) -> Iterator[tuple[str, Endpoint, OSError]]:
+def bind_errors(settings: Settings) -> Iterator[tuple[str, Endpoint, OSError]]:
     """The settings and addresses that this process cannot bind now, and why. Binds each for a moment."""
     for endpoint in settings.server.listen:
         try:
@@ -66,7 +66,7 @@ def radius_ports_in_use(settings: Settings) -> list[Endpoint]:
     """The addresses of `server.listen` that a process of this machine listens on."""
     return [
         endpoint
-        for key, endpoint, problem in not_bindable(settings)
+        for key, endpoint, problem in bind_errors(settings)
         if key == LISTEN and problem.errno == errno.EADDRINUSE
     ]
 
@@ -76,7 +76,9 @@ def try_admin_listen(settings: Settings) -> None:
     endpoint = settings.admin.listen
     family = socket.AF_INET6 if ip_address(endpoint.host).version == 6 else socket.AF_INET  # noqa: PLR2004
     with socket.socket(family, socket.SOCK_STREAM) as sock:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, True)  # as asyncio does: connections that have ended
+        sock.setsockopt(
+            socket.SOL_SOCKET, socket.SO_REUSEADDR, True
+        )  # as asyncio does: TIME_WAIT connections do not block the port
         sock.bind((endpoint.host, endpoint.port))
 
 

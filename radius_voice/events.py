@@ -47,6 +47,7 @@ class Reason(StrEnum):
     WRONG_PASSWORD_LIMIT = "wrong_password_limit"
     NO_PHONE = "no_phone"
     PHONE_CHANGED = "phone_changed"
+    PASSWORD_CHANGED = "password_changed"
     NUMBER_NOT_ALLOWED = "number_not_allowed"
     CALL_LIMIT = "call_limit"
     BUSY = "busy"

@@ -1,11 +1,11 @@
-"""Exceptions as messages."""
+"""Texts of exceptions, for messages and the log."""
 
 from __future__ import annotations
 
 import traceback
 
 
-def where(problem: BaseException) -> str:
+def kind_and_place(problem: BaseException) -> str:
     """The kind of an unexpected exception and the place that raised it; never its text, which may quote a user."""
     frames = traceback.extract_tb(problem.__traceback__)
     place = f"{frames[-1].name}:{frames[-1].lineno}" if frames else "unknown"
@@ -13,7 +13,7 @@ def where(problem: BaseException) -> str:
 
 
 def message_of(problem: Exception) -> str:
-    """What an expected error says; one of the operating system names the file that it is about."""
+    """The text of an expected error; that of an operating system error begins with the file's name."""
     if isinstance(problem, OSError) and problem.strerror is not None:
         return f"{problem.filename}: {problem.strerror}" if problem.filename is not None else problem.strerror
     return str(problem)

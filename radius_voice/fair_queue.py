@@ -10,10 +10,10 @@ T = TypeVar("T")
 
 
 class FairQueue(Generic[T]):
-    """Preferred items come first, in the order of their arrival; the others in turn for each key.
+    """Preferred items come first, in order of arrival; the others are taken round-robin by key.
 
-    At most `capacity` items wait. One more drops the newest item of the key that has the most waiting, and a preferred
-    one only if no other waits.
+    At most `capacity` items wait. When one more is added, the newest item of the key with the most items is dropped; a
+    preferred item is dropped only if no others wait.
     """
 
     def __init__(self, capacity: int) -> None:

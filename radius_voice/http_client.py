@@ -35,15 +35,15 @@ MAX_POST_RESPONSE_OCTETS = 64 << 10
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
-WHAT_BROKE: tuple[tuple[type[BaseException], str], ...] = (
+ERROR_TEXTS: tuple[tuple[type[BaseException], str], ...] = (
     (aiohttp.ClientConnectorDNSError, "host name not found"),
     (aiohttp.ClientProxyConnectionError, "proxy not reachable"),
     (aiohttp.ClientHttpProxyError, "proxy refused"),
     (aiohttp.ClientSSLError, "TLS failed"),
     (aiohttp.ClientConnectorError, "connection refused or host not reachable"),
     (TimeoutError, "timed out"),
-    (aiohttp.ClientPayloadError, "answer cut short"),
-    (aiohttp.ClientResponseError, "answer is not HTTP"),
+    (aiohttp.ClientPayloadError, "response cut short"),
+    (aiohttp.ClientResponseError, "response is not HTTP"),
 )
 
 
@@ -63,13 +63,13 @@ class HttpResponse(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Journey:
+class _Progress:
     """Whether a request has obtained a connection."""
 
     connected: bool = False
 
 
-_journey: ContextVar[_Journey] = ContextVar("journey")
+_progress: ContextVar[_Progress] = ContextVar("progress")
 
 
 class _Connector(aiohttp.TCPConnector):
@@ -79,31 +79,31 @@ class _Connector(aiohttp.TCPConnector):
         self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout
     ) -> aiohttp.connector.Connection:
         connection = await super().connect(req, traces, timeout)
-        _journey.get().connected = True
+        _progress.get().connected = True
         return connection
 
 
-def _form(data: Mapping[str, Any]) -> bytes:
+def _form_body(data: Mapping[str, Any]) -> bytes:
     """A form's body. yarl quotes a long text six times faster than the standard library."""
     return URL.build(query=data).raw_query_string.encode()
 
 
-def _what(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno in {errno.EMFILE, errno.ENFILE}:
         return "no file descriptor is left"
-    return next((text for kind, text in WHAT_BROKE if isinstance(error, kind)), "connection broke")
+    return next((text for kind, text in ERROR_TEXTS if isinstance(error, kind)), "connection broke")
 
 
-async def _whole(content: aiohttp.StreamReader, longest: int) -> bytes:
+async def _read_body(content: aiohttp.StreamReader, max_octets: int) -> bytes:
     body = bytearray()
     async for piece in content.iter_any():
         body += piece
-        if len(body) > longest:
-            raise SentUnknown("answer too long")
+        if len(body) > max_octets:
+            raise SentUnknown("response too long")
     return bytes(body)
 
 
-def _basic(auth: tuple[str, str] | None) -> dict[str, str]:
+def _basic_auth(auth: tuple[str, str] | None) -> dict[str, str]:
     if auth is None:
         return {}
     return {"Authorization": f"Basic {base64.b64encode(':'.join(auth).encode()).decode()}"}
@@ -150,28 +150,28 @@ class HttpPool:
         NotSent or SentUnknown.
         """
         seconds = min(seconds, self._total_timeout)
-        journey = _Journey()
-        _journey.set(journey)
+        progress = _Progress()
+        _progress.set(progress)
         timeout = aiohttp.ClientTimeout(
             total=seconds, connect=min(self._connect_timeout, seconds), ceil_threshold=math.inf
         )
         try:
-            async with self._opened().request(
+            async with self._open_session().request(
                 method,
                 self._rebased(url),
                 params=params,
-                data=_form(data) if data else None,
-                headers={**(FORM if data else {}), **(headers or {}), **_basic(auth)},
+                data=_form_body(data) if data else None,
+                headers={**(FORM if data else {}), **(headers or {}), **_basic_auth(auth)},
                 proxy=self._proxy,
                 timeout=timeout,
                 allow_redirects=False,
             ) as response:
-                body = await _whole(
+                body = await _read_body(
                     response.content, MAX_POST_RESPONSE_OCTETS if method == "POST" else MAX_RESPONSE_OCTETS
                 )
         except (aiohttp.ClientError, OSError) as error:
-            kind = SentUnknown if journey.connected else NotSent
-            raise kind(_what(error)) from None
+            kind = SentUnknown if progress.connected else NotSent
+            raise kind(_error_text(error)) from None
         return HttpResponse(response.status, body.decode("utf-8", "replace"))
 
     async def close(self) -> None:
@@ -179,7 +179,7 @@ class HttpPool:
         if self._session is not None:
             await self._session.close()
 
-    def _opened(self) -> aiohttp.ClientSession:
+    def _open_session(self) -> aiohttp.ClientSession:
         """The session, created at the first request because it must be created inside the running loop."""
         if self._session is None:
             self._session = aiohttp.ClientSession(

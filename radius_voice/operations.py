@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from radius_voice import __version__, control, state
-from radius_voice.config.schema import Settings
+from radius_voice.config.schema import NO_FIRST_FACTOR, Settings
 from radius_voice.endpoints import radius_ports_in_use
 from radius_voice.events import OperatorRecord
 from radius_voice.exceptions import message_of
@@ -29,9 +29,9 @@ from radius_voice.login.first_factor import password_subjects
 from radius_voice.login.model import LimitAction, LimitOperation, Unavailable, User
 from radius_voice.login.phone import Phone
 from radius_voice.login.ports import Directory, IdentitySource, Store
-from radius_voice.login.rate_limits import acting, left_of
+from radius_voice.login.rate_limits import remaining, with_action
 from radius_voice.observe import audit
-from radius_voice.wiring import NO_FIRST_FACTOR, identity_source, limits_of, open_store
+from radius_voice.wiring import identity_source, limits_of, open_store
 
 STATUS = "status"
 DIRECTORY_SECONDS = 5.0
@@ -41,16 +41,16 @@ STATE_HINT = (
 
 
 class OperationFailed(Exception):
-    """Nothing was done; the text says why and what to do."""
+    """Nothing was changed; the text has the reason and the fix."""
 
 
 @dataclass(frozen=True, slots=True)
-class Dependencies:
-    """The parts that operations need.
+class OperationContext:
+    """What operations use.
 
     `identity` are the directories of the identity sources by name, in the order of the configuration. `record` writes
-    to the audit log and returns the reason where it cannot. `uid` is the user id of the asking process, None where it
-    is unknown.
+    to the audit log and returns the reason if it cannot. `uid` is the user id of the requesting process, None if it is
+    unknown.
     """
 
     settings: Settings
@@ -63,7 +63,7 @@ class Dependencies:
 
 @dataclass(frozen=True, slots=True)
 class UserName:
-    """A user of an operation: a name, and the identity source, which may be None if only one has the name."""
+    """The user of an operation: the name, and the identity source, which may be None if only one has the name."""
 
     name: str
     source: str | None = None
@@ -80,18 +80,18 @@ class UserName:
 
 
 async def limits(settings: Settings, user: UserName | None) -> Mapping[str, Any]:
-    """The limits and their use: in total and by client and country, or those of a user."""
-    return await _asked_or_done(settings, "limits", user)
+    """The limits and their use: in total, by client and by country, or those of a user."""
+    return await _by_service_or_store(settings, "limits", user)
 
 
 async def try_store(settings: Settings) -> str:
-    """How the store is: asks the running service, else opens the store. Raises OperationFailed when it is of no use."""
+    """Check the store through the running service, or else open it. Raises OperationFailed if it cannot be used."""
     if not settings.store.SHARED_BY_WORKERS:
         return "good"
     try:
         control.ask(settings.server.state, "limits")
     except control.NotRunning:
-        return await _tried_without_service(settings)
+        return await _try_store_without_service(settings)
     except control.RequestFailed as problem:
         raise OperationFailed(str(problem)) from None
     return "good: the running service reads it"
@@ -99,7 +99,7 @@ async def try_store(settings: Settings) -> str:
 
 async def unlock(settings: Settings, user: UserName) -> Mapping[str, Any]:
     """Reset the counters of a user."""
-    return await _asked_or_done(settings, "unlock", user)
+    return await _by_service_or_store(settings, "unlock", user)
 
 
 def status(path: Path, listen: Iterable[socket.socket], admin: tuple[str, int]) -> Mapping[str, Any]:
@@ -113,34 +113,34 @@ def status(path: Path, listen: Iterable[socket.socket], admin: tuple[str, int]) 
     }
 
 
-async def answer(request: control.Request, dependencies: Dependencies) -> Mapping[str, Any]:
+async def respond(request: control.Request, context: OperationContext) -> Mapping[str, Any]:
     """The response of the service to a request for an operation."""
     try:
-        return await _done(request.command, UserName.of(request), dependencies)
+        return await _execute(request.command, UserName.of(request), context)
     except (OperationFailed, Unavailable, ValueError, OSError) as problem:
         return {"error": message_of(problem)}
 
 
-async def _done(command: str, user: UserName | None, dependencies: Dependencies) -> Mapping[str, Any]:
+async def _execute(command: str, user: UserName | None, context: OperationContext) -> Mapping[str, Any]:
     if command == "limits":
-        return await _limits(dependencies, user)
+        return await _limits(context, user)
     if command == "unlock" and user is not None:
-        return await _unlock(dependencies, user)
+        return await _unlock(context, user)
     raise OperationFailed(f"this service does not know the command {command!r}; it may be an older version")
 
 
-async def _limits(dependencies: Dependencies, user: UserName | None) -> Mapping[str, Any]:
+async def _limits(context: OperationContext, user: UserName | None) -> Mapping[str, Any]:
     if user is None:
-        operations = list(_common(dependencies.settings))
+        operations = list(_shared_limits(context.settings))
     else:
-        operations = await _counted_for(dependencies, *await _found(dependencies, user))
-    tats, now = await dependencies.store.arrival_times(operations), time.time()
+        operations = await _limits_of_user(context, *await _find_user(context, user))
+    tats, now = await context.store.arrival_times(operations), time.time()
     return {
         "limits": [
             {
                 "limit": operation.limit.name,
-                "of": _shown(operation),
-                "left": left_of(tats[operation], operation.limit, now),
+                "of": _subject_text(operation),
+                "left": remaining(tats[operation], operation.limit, now),
                 "burst": operation.limit.burst,
                 "period": operation.limit.period,
             }
@@ -149,22 +149,22 @@ async def _limits(dependencies: Dependencies, user: UserName | None) -> Mapping[
     }
 
 
-async def _unlock(dependencies: Dependencies, name: UserName) -> Mapping[str, Any]:
-    source, user = await _found(dependencies, name)
-    operations = await _counted_for(dependencies, source, user)
-    await dependencies.store.apply_limits(acting(LimitAction.RESET, operations))
-    record = OperatorRecord(time.time(), "unlocked", user.name, source, dependencies.uid)
-    return {"user": user.name, "source": source, "not_recorded": dependencies.record(record)}
+async def _unlock(context: OperationContext, name: UserName) -> Mapping[str, Any]:
+    source, user = await _find_user(context, name)
+    operations = await _limits_of_user(context, source, user)
+    await context.store.apply_limits(with_action(LimitAction.RESET, operations))
+    record = OperatorRecord(time.time(), "unlocked", user.name, source, context.uid)
+    return {"user": user.name, "source": source, "not_recorded": context.record(record)}
 
 
-async def _found(dependencies: Dependencies, name: UserName) -> tuple[str, User]:
+async def _find_user(context: OperationContext, name: UserName) -> tuple[str, User]:
     """The identity source and the user; raises OperationFailed if there is not exactly one."""
     deadline = time.monotonic() + DIRECTORY_SECONDS
-    sources = [source for source in dependencies.identity if name.source in (None, source)]
+    sources = [source for source in context.identity if name.source in (None, source)]
     if not sources:
-        known = ", ".join(dependencies.identity)
+        known = ", ".join(context.identity)
         raise OperationFailed(f"no identity source has the name {name.source!r}; the configuration has {known}")
-    found = {source: await dependencies.identity[source].find(name.name, deadline) for source in sources}
+    found = {source: await context.identity[source].find(name.name, deadline) for source in sources}
     users = [(source, user) for source, user in found.items() if user is not None]
     if not users:
         raise OperationFailed("no identity source has a user of that name; radius-voice users list shows the names")
@@ -174,12 +174,12 @@ async def _found(dependencies: Dependencies, name: UserName) -> tuple[str, User]
     return users[0]
 
 
-async def _counted_for(dependencies: Dependencies, source: str, user: User) -> list[LimitOperation]:
-    """The limits that count for a user by their names, known places, id and phones, each once."""
-    configured, keys = limits_of(dependencies.settings), dependencies.keys()
+async def _limits_of_user(context: OperationContext, source: str, user: User) -> list[LimitOperation]:
+    """The limits that count for a user by name, known Calling-Station-Ids, id and phones, each once."""
+    configured, keys = limits_of(context.settings), context.keys()
     subjects = []
-    for first_factor in _first_factors(dependencies.settings, source):
-        subjects += await password_subjects(keys, dependencies.store, first_factor, user.name)
+    for first_factor in _first_factors(context.settings, source):
+        subjects += await password_subjects(keys, context.store, first_factor, user.name)
     operations = list(configured.about({"user": f"{source}:{user.id}"}, subjects))
     for phone in user.phones:
         operations += configured.about({"phone": phone.e164})
@@ -192,8 +192,8 @@ def _first_factors(settings: Settings, source: str) -> set[str]:
     return (used | {source}) - {NO_FIRST_FACTOR}
 
 
-def _common(settings: Settings) -> Iterator[LimitOperation]:
-    """The limits that count for all together, for a client, and for the countries that policies name."""
+def _shared_limits(settings: Settings) -> Iterator[LimitOperation]:
+    """The limits in total, for each client, and for each country that policies name."""
     configured = limits_of(settings)
     yield from configured.about({"total": "total"})
     for client in settings.clients:
@@ -203,19 +203,19 @@ def _common(settings: Settings) -> Iterator[LimitOperation]:
         yield from configured.about({"country": country})
 
 
-def _shown(operation: LimitOperation) -> str:
-    """A subject as an operator may see it: phones masked, no hashes of names."""
+def _subject_text(operation: LimitOperation) -> str:
+    """A subject for an operator: phones are masked, and hashes of names are not shown."""
     if operation.limit.name.endswith(".phone"):
         return Phone(operation.subject).masked
     if operation.limit.name == "wrong_passwords.user":
-        return "the name, at a place" if "@" in operation.subject else "the name"
+        return "name and station" if "@" in operation.subject else "name"
     return operation.subject
 
 
-# Beside the service
+# Without the service
 
 
-async def _asked_or_done(settings: Settings, command: str, user: UserName | None) -> Mapping[str, Any]:
+async def _by_service_or_store(settings: Settings, command: str, user: UserName | None) -> Mapping[str, Any]:
     try:
         return control.ask(settings.server.state, command, **({} if user is None else user.arguments()))
     except control.RequestFailed as problem:
@@ -224,8 +224,8 @@ async def _asked_or_done(settings: Settings, command: str, user: UserName | None
         not_running = str(problem)
     try:
         store = _store_without_service(settings, command, not_running)
-        async with opened(settings, store, user, _append_to_audit(settings), os.getuid()) as dependencies:
-            return await _done(command, user, dependencies)
+        async with open_context(settings, store, user, _append_to_audit(settings), os.getuid()) as context:
+            return await _execute(command, user, context)
     except (Unavailable, ValueError, OSError) as problem:
         raise OperationFailed(message_of(problem)) from None
 
@@ -251,8 +251,8 @@ def _store_without_service(settings: Settings, command: str, not_running: str) -
     return open_store(settings, read_only=True)
 
 
-async def _tried_without_service(settings: Settings) -> str:
-    """The store, connected to or read once. No name in it depends on the right `server.key` here."""
+async def _try_store_without_service(settings: Settings) -> str:
+    """Connect to the store and read once. The value read does not depend on `server.key`."""
     path = settings.store.data_path(settings.server.state)
     if path is not None and not path.exists():
         return f"good: serve will create {path}"
@@ -273,10 +273,10 @@ def directories_of(sources: Mapping[str, IdentitySource]) -> dict[str, Directory
 
 
 @asynccontextmanager
-async def opened(
+async def open_context(
     settings: Settings, store: Store, user: UserName | None, record: Callable[[OperatorRecord], str], uid: int | None
-) -> AsyncIterator[Dependencies]:
-    """Everything for one operation, with users as their sources have them now; closes the store at the end.
+) -> AsyncIterator[OperationContext]:
+    """The context of one operation, with the present users of the sources; closes the store at the end.
 
     Raises ValueError, OSError or Unavailable.
     """
@@ -285,8 +285,10 @@ async def opened(
     try:
         for name, section in settings.identity.items() if user is not None else ():
             sources[name] = await asyncio.to_thread(identity_source, name, section, IdentityContext(hasher))
-        directories, keys = directories_of(sources), lambda: Keys(state.existing_key(settings, None))
-        yield Dependencies(settings, store, keys, directories, record, uid)
+        directories = directories_of(sources)
+        yield OperationContext(
+            settings, store, lambda: Keys(state.existing_key(settings, None)), directories, record, uid
+        )
     finally:
         for source in sources.values():
             await source.close()
@@ -295,11 +297,11 @@ async def opened(
 
 
 def _append_to_audit(settings: Settings) -> Callable[[OperatorRecord], str]:
-    def record(operated: OperatorRecord) -> str:
+    def record(record: OperatorRecord) -> str:
         if settings.audit.path is None:
             return "audit.path is standard output, which only the service writes"
         try:
-            audit.append(settings.audit.path, operated)
+            audit.append(settings.audit.path, record)
         except OSError as problem:
             return f"audit.path: {message_of(problem)}"
         return ""

@@ -15,7 +15,7 @@ from typing import Any
 from radius_voice.events import UpstreamEvent
 from radius_voice.radius import packet as radius
 from radius_voice.radius.packet import Attribute, MalformedPacket, Packet
-from radius_voice.radius.password import hide
+from radius_voice.radius.password import encrypt_password
 
 IDENTIFIERS = 256
 MAX_SOCKETS = 64
@@ -34,14 +34,14 @@ class NoReply(Exception):
 class Timers:
     """RFC 5080 section 2.2.1, in seconds.
 
-    `initial` and `longest` wait between transmissions (IRT, MRT), number of `transmissions` (MRC), total time `in_all`
+    `initial` and `max_wait` wait between transmissions (IRT, MRT), number of `transmissions` (MRC), total time `total`
     (MRD). For another `late` seconds a response is accepted and nothing is sent.
     """
 
     initial: float = 2.0
-    longest: float = 16.0
+    max_wait: float = 16.0
     transmissions: int = 5
-    in_all: float = 30.0
+    total: float = 30.0
     late: float = 0.0
 
     def waits(self) -> Iterator[float]:
@@ -50,8 +50,8 @@ class Timers:
         for _ in range(self.transmissions):
             yield wait
             wait = _varied(2.0, wait)
-            if wait > self.longest:
-                wait = _varied(1.0, self.longest)
+            if wait > self.max_wait:
+                wait = _varied(1.0, self.max_wait)
 
 
 def _varied(factor: float, seconds: float) -> float:
@@ -106,13 +106,13 @@ class RadiusClient:
         authenticator = secrets.token_bytes(16)
         sent = list(attributes)
         if password is not None:
-            sent.append((radius.USER_PASSWORD, hide(password, self._secret, authenticator)))
+            sent.append((radius.USER_PASSWORD, encrypt_password(password, self._secret, authenticator)))
         try:
             with self._reserved(code, authenticator) as exchange:
                 datagram = radius.encode_request(code, exchange.identifier, authenticator, sent, self._secret)
                 packet = await self._until_answered(exchange, datagram, timers or self._timers)
         except OSError as problem:
-            raise NoReply(f"no answer from {self}: {problem.strerror}") from None
+            raise NoReply(f"no response from {self}: {problem.strerror}") from None
         return Response(packet, authenticator)
 
     def close(self) -> None:
@@ -123,7 +123,7 @@ class RadiusClient:
 
     async def _until_answered(self, exchange: _Exchange, datagram: bytes, timers: Timers) -> Packet:
         clock = asyncio.get_running_loop().time
-        over, problem = clock() + timers.in_all, ""
+        over, problem = clock() + timers.total, ""
         for wait in timers.waits():
             problem = exchange.socket.send(datagram)
             await asyncio.wait({exchange.reply}, timeout=max(0.0, min(wait, over - clock())))
@@ -133,7 +133,8 @@ class RadiusClient:
             await asyncio.wait({exchange.reply}, timeout=timers.late)
         if exchange.reply.done():
             return exchange.reply.result()
-        raise NoReply(f"no answer from {self}: {problem or 'not running there, another secret, or not its client'}")
+        cause = problem or "the server is not running, has another secret, or does not know this client"
+        raise NoReply(f"no response from {self}: {cause}")
 
     @contextmanager
     def _reserved(self, code: int, authenticator: bytes) -> Iterator[_Exchange]:

@@ -1,6 +1,6 @@
 """The state directory: its lock and local socket, `server.key`, and the store. Only `serve` creates anything there.
 
-A user who can read the key and the store can work out codes, and one who can write to them can log in without a code.
+A user who can read the key and the store can compute codes; one who can write to them can log in without a code.
 Files that other users of the machine can open are refused, with a ValueError that names the command to run.
 """
 
@@ -14,15 +14,14 @@ from pathlib import Path
 
 from radius_voice import control
 from radius_voice.config.schema import Settings
-from radius_voice.config.secrets import revealed
-from radius_voice.file_access import ANY_ACCESS, WRITE_ACCESS, exposure
+from radius_voice.config.secrets import secret_text
+from radius_voice.files.access import ANY_ACCESS, WRITE_ACCESS, exposure
 
 KEY_BYTES = 32
-MAX_KEY_BYTES = 64
 
 
 def claim(settings: Settings) -> control.ControlSocket:
-    """Make the state directory and hold it for this service. Raises ValueError or OSError."""
+    """Create the state directory and lock it for this service. Raises ValueError or OSError."""
     directory = settings.server.state
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     refuse(directory_problems("server.state", directory, os.geteuid()))
@@ -45,7 +44,7 @@ def server_key(settings: Settings) -> bytes:
 
 
 def existing_key(settings: Settings, uid: int | None) -> bytes:
-    """The key of all hashes, which must be there already; `uid` is the service's user, None where it is unknown."""
+    """The key of all hashes, which must exist; `uid` is the service's user, None if it is unknown."""
     key = _configured_key(settings)
     if key is not None:
         return key
@@ -95,7 +94,7 @@ def store_problems(settings: Settings, uid: int | None) -> Iterator[str]:
 
 def _configured_key(settings: Settings) -> bytes | None:
     key = settings.server.key
-    return None if key is None else revealed(key, "server.key").encode()[:MAX_KEY_BYTES]
+    return None if key is None else secret_text(key, "server.key").encode()
 
 
 def refuse(problems: Iterable[str]) -> None:

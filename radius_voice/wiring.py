@@ -16,13 +16,12 @@ from radius_voice import state
 from radius_voice.config import load as configuration
 from radius_voice.config.adapters import AdapterSection, IdentitySection, ProviderSection, SectionTypes, StoreSection
 from radius_voice.config.field_types import Rate
-from radius_voice.config.schema import Bypass, Settings
-from radius_voice.config.schema import UserRules as RulesSettings
+from radius_voice.config.schema import NO_FIRST_FACTOR, BypassSettings, ClientSettings, Settings, UserRulesSettings
 from radius_voice.config.section import Section
 from radius_voice.delivery.fixed.settings import FixedSettings
 from radius_voice.delivery.twilio_voice.settings import TwilioVoiceSettings
 from radius_voice.events import Observer, Outcome, Reason
-from radius_voice.files import require_regular
+from radius_voice.files.reading import require_regular
 from radius_voice.identity.context import IdentityContext
 from radius_voice.identity.passwords import Hasher
 from radius_voice.identity.radius.settings import RadiusSettings
@@ -40,8 +39,6 @@ from radius_voice.server.clients import Client, Clients, Require
 from radius_voice.server.generation import Generation, Rules
 from radius_voice.stores.context import StoreContext
 from radius_voice.stores.settings import MemorySettings, RedisSettings, SqliteSettings
-
-NO_FIRST_FACTOR = "none"
 
 EncodeAttribute = Callable[[str, str], tuple[int, bytes]]
 """Encodes a reply attribute from its name and value."""
@@ -164,7 +161,7 @@ def _create_of(section: AdapterSection, adapters: Collection[Adapter], key: str)
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What outlives a generation. `clock` is monotonic; `warn` gets the texts of warnings for the administrator.
+    """What all generations share. `clock` is monotonic; `warn` gets the texts of warnings for the administrator.
 
     `key` is `server.key`, which keys the hashes of `keys` too.
     """
@@ -185,7 +182,7 @@ class BuiltGeneration:
     settings: Settings
     generation: Generation
     flow: LoginFlow
-    delivery: Mapping[str, Provider]
+    providers: Mapping[str, Provider]
     identity: Mapping[str, IdentitySource]
 
     async def close(self, still_used: Collection[IdentitySource] = ()) -> None:
@@ -193,25 +190,25 @@ class BuiltGeneration:
         for source in self.identity.values():
             if source not in still_used:
                 await source.close()
-        for provider in self.delivery.values():
+        for provider in self.providers.values():
             await provider.close()
 
 
 def build(
-    settings: Settings, shared: Shared, before: BuiltGeneration | None = None, adapters: Adapters = ADAPTERS
+    settings: Settings, shared: Shared, previous: BuiltGeneration | None = None, adapters: Adapters = ADAPTERS
 ) -> BuiltGeneration:
     """The generation that `settings` describe. Raises ValueError or OSError when a file they name cannot be used.
 
-    Identity sources of the generation `before` are kept where their sections are equal: reading 100,000 users again
+    Identity sources of the generation `previous` are kept where their sections are equal: reading 100,000 users again
     takes seconds.
     """
     context = IdentityContext(shared.hasher, shared.warn, shared.observer, shared.key)
     identity = {
-        name: _kept(name, section, before) or identity_source(name, section, context, adapters)
+        name: _reused(name, section, previous) or identity_source(name, section, context, adapters)
         for name, section in settings.identity.items()
     }
-    delivery = {name: provider_of(name, section, adapters) for name, section in settings.delivery.providers.items()}
-    voice = {name: delivery[name] for name in settings.delivery.voice}
+    providers = {name: provider_of(name, section, adapters) for name, section in settings.delivery.providers.items()}
+    voice = {name: providers[name] for name in settings.delivery.voice}
     flow = LoginFlow(
         Dependencies(
             keys=shared.keys,
@@ -219,22 +216,24 @@ def build(
             limits=limits_of(settings),
             policies=_policies(settings, identity),
             voice=voice,
-            live={name: control for name, provider in voice.items() if (control := provider.call_control) is not None},
+            call_controls={
+                name: control for name, provider in voice.items() if (control := provider.call_control) is not None
+            },
             friendly_name=settings.delivery.friendly_name,
             observer=shared.observer,
             now=time.time,
             clock=shared.clock,
-            new_code=_codes_of(settings),
+            new_code=_code_generator(settings),
         )
     )
-    return BuiltGeneration(settings, Generation(_clients(settings), flow), flow, delivery, identity)
+    return BuiltGeneration(settings, Generation(_clients(settings, shared.keys), flow), flow, providers, identity)
 
 
-def _kept(name: str, section: IdentitySection, before: BuiltGeneration | None) -> IdentitySource | None:
-    if before is None or section != before.settings.identity.get(name):
+def _reused(name: str, section: IdentitySection, previous: BuiltGeneration | None) -> IdentitySource | None:
+    if previous is None or section != previous.settings.identity.get(name):
         return None
-    before.identity[name].refresh()
-    return before.identity[name]
+    previous.identity[name].refresh()
+    return previous.identity[name]
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -256,8 +255,8 @@ def _limit(name: str, rate: Rate, reason: Reason) -> Limit:
     return Limit(name, rate.count, rate.period, reason)
 
 
-def allowed_numbers(settings: Settings, rules: RulesSettings) -> tuple[str, ...]:
-    """The numbers and prefixes that rules allow to be called whatever their kind and country."""
+def allowed_numbers(settings: Settings, rules: UserRulesSettings) -> tuple[str, ...]:
+    """The numbers and prefixes that rules allow to be called whatever their type and country."""
     providers = settings.delivery.providers.values() if settings.development else ()
     return (*rules.allow_numbers, *(prefix for provider in providers for prefix in provider.TEST_NUMBERS))
 
@@ -272,9 +271,9 @@ def _reply_encoder(settings: Settings) -> EncodeAttribute:
     rules = (each for policy in settings.policies.values() for _, each in policy.rules_with_paths())
     if not any(each.reply for each in rules):
         return lambda _name, _value: (0, b"")
-    from radius_voice.radius.dictionary import Names  # noqa: PLC0415 - few configurations need it
+    from radius_voice.radius.dictionary import AttributeDictionary  # noqa: PLC0415 - few configurations need it
 
-    return Names(shipped("dictionaries")).encode
+    return AttributeDictionary(shipped("dictionaries")).encode
 
 
 def _policy(name: str, settings: Settings, identity: Mapping[str, IdentitySource], encode: EncodeAttribute) -> Policy:
@@ -299,7 +298,7 @@ def _directory(name: str, identity: Mapping[str, IdentitySource]) -> Directory:
     return directory
 
 
-def _user_rules(settings: Settings, rules: RulesSettings, encode: EncodeAttribute) -> UserRules:
+def _user_rules(settings: Settings, rules: UserRulesSettings, encode: EncodeAttribute) -> UserRules:
     challenge, failure = rules.challenge, rules.on_delivery_failure
     return UserRules(
         digits=challenge.digits,
@@ -310,7 +309,7 @@ def _user_rules(settings: Settings, rules: RulesSettings, encode: EncodeAttribut
         session_timeout=challenge.session_timeout,
         countries=rules.countries,
         allow_numbers=allowed_numbers(settings, rules),
-        bypass_until=failure.bypass_until if isinstance(failure, Bypass) else 0.0,
+        bypass_until=failure.bypass_until if isinstance(failure, BypassSettings) else 0.0,
         reply=tuple(
             ReplyRule(
                 rule.when.group if rule.when else None,
@@ -321,24 +320,24 @@ def _user_rules(settings: Settings, rules: RulesSettings, encode: EncodeAttribut
     )
 
 
-def _clients(settings: Settings) -> Clients:
-    return Clients(
-        (network, client)
-        for name, entry in settings.clients.items()
-        for client in [
-            Client(
-                name=name,
-                secrets=tuple(secret.get_secret_value().encode() for secret in entry.secret),
-                require=Require(entry.require_message_authenticator),
-                policy=entry.policy,
-                response_timeout=entry.response_timeout,
-            )
-        ]
-        for network in entry.address
+def _clients(settings: Settings, keys: Keys) -> Clients:
+    clients = {name: _client(name, entry, keys) for name, entry in settings.clients.items()}
+    return Clients((network, clients[name]) for name, entry in settings.clients.items() for network in entry.address)
+
+
+def _client(name: str, entry: ClientSettings, keys: Keys) -> Client:
+    secrets = tuple(secret.get_secret_value().encode() for secret in entry.secret)
+    return Client(
+        name=name,
+        secrets=secrets,
+        require=Require(entry.require_message_authenticator),
+        policy=entry.policy,
+        response_timeout=entry.response_timeout,
+        signer_keys=tuple(keys.client(name, secret) for secret in secrets),
     )
 
 
-def _codes_of(settings: Settings) -> Callable[[int], str]:
+def _code_generator(settings: Settings) -> Callable[[int], str]:
     fixed = [settings.delivery.providers[name].fixed_code for name in settings.delivery.voice]
     code = next((code for code in fixed if code is not None), None)
     return new_code if code is None else lambda _digits: code
@@ -359,49 +358,20 @@ def server_rules(settings: Settings) -> Rules:
     )
 
 
-def waiting_verifications(settings: Settings) -> int:
-    """How many password verifications may wait: half of what may be in flight, so that the rest stays free for others.
+def max_queued_verifications(settings: Settings) -> int:
+    """How many password verifications may wait: half of the concurrent requests.
 
-    Requests of returning users and responses to challenges then always find a place.
+    The other half stays free for other requests, such as responses to challenges.
     """
     return max(1, settings.server.max_concurrent // 2)
 
 
 def syslog_of(settings: Settings, warn: Callable[[str], None]) -> Syslog | None:
-    """The sender of the copy of the audit log, where one is configured; its `run` must be started."""
-    to = settings.audit.syslog
-    if to is None:
+    """The sender of the copy of the audit log, None if not configured; its `run` must be started."""
+    syslog = settings.audit.syslog
+    if syslog is None:
         return None
-    if to.ca_file is not None:
-        require_regular(to.ca_file)
-    tls = ssl.create_default_context(cafile=to.ca_file) if to.tls else None
-    return Syslog(to.server.host, to.server.port, tls, time.time, warn)
-
-
-def bypass_until(settings: Settings) -> float:
-    """When the last bypass of any policy ends, wall-clock seconds; 0 without one."""
-    rules = (each for policy in settings.policies.values() for _, each in policy.rules_with_paths())
-    failures = (each.on_delivery_failure for each in rules)
-    return max((failure.bypass_until for failure in failures if isinstance(failure, Bypass)), default=0.0)
-
-
-def announcements(settings: Settings) -> list[str]:
-    """What must not go unnoticed at every start."""
-    said = []
-    if settings.development:
-        said.append(
-            "development: true allows settings that are unsafe in production: providers on this machine or by plain "
-            "HTTP, a fixed code, port 0, calls to Twilio's test numbers, and readable secrets in the configuration; "
-            "remove it"
-        )
-    for name, policy in settings.policies.items():
-        if policy.first_factor == NO_FIRST_FACTOR:
-            said.append(
-                f"policy {name}: first_factor is none: only the gateway checks passwords, and calls are placed without"
-            )
-    for name, provider in settings.delivery.providers.items():
-        if provider.ANNOUNCEMENT:
-            said.append(f"development: provider {name} {provider.ANNOUNCEMENT}")
-    if bypass_until(settings) > time.time():
-        said.append("a bypass is active: while no provider can place calls, a correct password is sufficient")
-    return said
+    if syslog.ca_file is not None:
+        require_regular(syslog.ca_file)
+    tls = ssl.create_default_context(cafile=syslog.ca_file) if syslog.tls else None
+    return Syslog(syslog.server.host, syslog.server.port, tls, time.time, warn)

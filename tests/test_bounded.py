@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from radius_voice.bounded import NoAnswer, bounded, in_daemon_thread
+from radius_voice.bounded import WorkTimeout, bounded, in_daemon_thread
 from tests.support.polling import wait_until
 
 HANGS_AT_EXIT = """
 import asyncio, threading
-from radius_voice.bounded import NoAnswer, bounded, in_daemon_thread
+from radius_voice.bounded import WorkTimeout, bounded, in_daemon_thread
 
 async def main():
     task = asyncio.ensure_future(in_daemon_thread(threading.Event().wait))
@@ -23,7 +23,7 @@ async def main():
 
 try:
     bounded("file", threading.Event().wait, 0.01)
-except NoAnswer as late:
+except WorkTimeout as late:
     print(late.filename, late.strerror)
 asyncio.run(main())
 """
@@ -45,7 +45,7 @@ def test_the_result_is_returned_or_its_error_raised():
 
 
 def test_work_that_hangs_is_an_operating_system_error_that_names_the_subject(answer):
-    with pytest.raises(NoAnswer) as late:
+    with pytest.raises(WorkTimeout) as late:
         bounded("users.yaml", answer.wait, 0.01)
     assert ("users.yaml", "no answer within 0.01 s; is its network mount reachable?") == (
         late.value.filename,
@@ -61,21 +61,21 @@ def test_while_a_thread_hangs_no_other_starts_on_the_same_subject(answer):
         answer.wait()
 
     for _ in range(5):
-        with pytest.raises(NoAnswer):
+        with pytest.raises(WorkTimeout):
             bounded("users.yaml", hang, 0.01)
     assert [1] == begun
     assert 7 == bounded("another file", lambda: 7)
 
 
 def test_the_subject_is_free_again_after_the_work_has_ended(answer):
-    with pytest.raises(NoAnswer):
+    with pytest.raises(WorkTimeout):
         bounded("users.yaml", answer.wait, 0.01)
     answer.set()
 
     def free():
         try:
             return bounded("users.yaml", lambda: True)
-        except NoAnswer:
+        except WorkTimeout:
             return False
 
     wait_until(free, "the subject is free again")
@@ -128,7 +128,7 @@ def test_python_ends_although_threads_hang():
 
 
 def test_a_forked_process_waits_for_no_thread_of_its_parent(answer):
-    with pytest.raises(NoAnswer):
+    with pytest.raises(WorkTimeout):
         bounded("users.yaml", answer.wait, 0.01)
     pid = os.fork()
     if not pid:
@@ -151,6 +151,6 @@ async def test_an_error_in_a_daemon_thread_is_raised_where_it_is_awaited():
 
 
 async def test_asyncio_keeps_the_name_of_a_thread_that_hangs(answer):
-    with pytest.raises(NoAnswer) as late:
+    with pytest.raises(WorkTimeout) as late:
         await in_daemon_thread(lambda: bounded("users.yaml", answer.wait, 0.01))
     assert "users.yaml" == late.value.filename

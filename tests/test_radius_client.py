@@ -13,12 +13,12 @@ import uvloop
 from radius_voice import radius_client
 from radius_voice.events import UpstreamEvent
 from radius_voice.radius import packet as radius
-from radius_voice.radius.password import reveal
+from radius_voice.radius.password import decrypt_password
 from radius_voice.radius_client import NoReply, RadiusClient, Timers
 
 SECRET = b"a shared secret of the tests"
-QUICK = Timers(initial=0.02, longest=0.04, transmissions=4, in_all=5.0)
-ONCE = Timers(initial=60.0, longest=60.0, transmissions=1, in_all=60.0)
+QUICK = Timers(initial=0.02, max_wait=0.04, transmissions=4, total=5.0)
+ONCE = Timers(initial=60.0, max_wait=60.0, transmissions=1, total=60.0)
 
 
 class Peer(asyncio.DatagramProtocol):
@@ -82,7 +82,7 @@ async def test_a_reply_is_accepted_and_the_password_is_hidden_in_transit():
     assert (radius.ACCESS_ACCEPT, b"welcome") == (reply.code, reply.first(radius.REPLY_MESSAGE))
     (request,) = peer.requests
     assert radius.verify(request, SECRET)
-    assert "Grüße".encode() == reveal(request.first(radius.USER_PASSWORD), SECRET, request.authenticator)
+    assert "Grüße".encode() == decrypt_password(request.first(radius.USER_PASSWORD), SECRET, request.authenticator)
 
 
 async def test_a_slow_server_gets_retransmissions_with_the_same_octets():
@@ -94,13 +94,13 @@ async def test_a_slow_server_gets_retransmissions_with_the_same_octets():
 
 async def test_a_server_without_response_gets_the_configured_number_of_transmissions():
     async with serving(lambda *_: []) as (peer, client):
-        with pytest.raises(NoReply, match=f"no answer from 127.0.0.1 port {peer.port}"):
+        with pytest.raises(NoReply, match=f"no response from 127.0.0.1 port {peer.port}"):
             await client.request([], b"x")
     assert QUICK.transmissions == len(peer.requests)
 
 
 async def test_no_wait_exceeds_the_total_time():
-    once = Timers(initial=60.0, longest=60.0, transmissions=5, in_all=0.05)
+    once = Timers(initial=60.0, max_wait=60.0, transmissions=5, total=0.05)
     async with serving(lambda *_: [], once) as (peer, client):
         with pytest.raises(NoReply):
             async with asyncio.timeout(30):
@@ -110,7 +110,7 @@ async def test_no_wait_exceeds_the_total_time():
 
 def test_waits_double_up_to_the_maximum_and_vary():
     """RFC 5080 section 2.2.1."""
-    waits = list(Timers(initial=2.0, longest=16.0, transmissions=7).waits())
+    waits = list(Timers(initial=2.0, max_wait=16.0, transmissions=7).waits())
     assert 7 == len(waits)
     assert 1.8 <= waits[0] <= 2.2
     for before, wait in pairwise(waits[:3]):
@@ -120,7 +120,7 @@ def test_waits_double_up_to_the_maximum_and_vary():
 
 
 async def test_a_response_after_the_last_transmission_is_still_accepted_for_a_while():
-    timers = Timers(initial=0.02, longest=0.02, transmissions=5, in_all=0.01, late=30.0)
+    timers = Timers(initial=0.02, max_wait=0.02, transmissions=5, total=0.01, late=30.0)
     async with serving(lambda *_: [], timers) as (peer, client):
         request = asyncio.ensure_future(client.request([], b"x"))
         await peer.received(1)
@@ -177,7 +177,7 @@ async def test_a_closed_port_is_no_reply_and_not_an_error():
     async with serving(lambda *_: []) as (peer, _):
         port = peer.port
     async with connected(port) as client:
-        with pytest.raises(NoReply, match=f"no answer from 127.0.0.1 port {port}"):
+        with pytest.raises(NoReply, match=f"no response from 127.0.0.1 port {port}"):
             await client.request([], b"x")
 
 
@@ -233,7 +233,7 @@ async def test_requests_beyond_all_identifiers_fail_at_once(monkeypatch):
         for each in waiting:
             each.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
-        with pytest.raises(NoReply, match="no answer"):
+        with pytest.raises(NoReply, match="no response"):
             await client.request([], b"x", timers=QUICK)
 
 

@@ -16,9 +16,9 @@ from radius_voice.identity.passwords import Hasher
 from radius_voice.login.codes import Keys
 from radius_voice.login.model import AuthRequest, PapPassword
 from radius_voice.login.phone import Phone
+from radius_voice.service.user_warnings import user_warnings
+from radius_voice.service.verification_time import slow_verifications
 from radius_voice.stores.memory import MemoryStore
-from radius_voice.user_warnings import user_warnings
-from radius_voice.verification_time import slow_verifications
 from radius_voice.wiring import ADAPTERS, Adapter, BuiltGeneration, Shared, build, load, missing_packages, provider_of
 from tests.adapters.pager.provider import Pager
 from tests.adapters.pager.settings import PagerSettings
@@ -62,7 +62,7 @@ def shared():
 
 
 def pager_of(built: BuiltGeneration) -> Pager:
-    provider = built.delivery["beep"]
+    provider = built.providers["beep"]
     assert isinstance(provider, Pager)
     return provider
 
@@ -127,7 +127,10 @@ async def test_a_source_whose_section_did_not_change_is_kept_and_closed_by_its_l
 async def test_the_call_command_does_not_follow_a_call_that_its_provider_cannot_query(capsys):
     pager = provider_of("beep", PagerSettings(type="pager", channel=3), MORE)
     assert await place_test_call(pager, "beep", "ACME VPN", Phone(PHONE)) is True
-    assert "beep: calling +14*******23, call page-1\nbeep: its calls cannot be followed\n" == capsys.readouterr().out
+    assert (
+        "beep: calling +14*******23, call page-1\nbeep: the status of its calls is not available\n"
+        == capsys.readouterr().out
+    )
 
 
 def test_rules_of_a_section_are_reported_with_file_line_and_key_beside_all_other_errors(loaded):
@@ -142,7 +145,7 @@ def test_rules_of_a_section_are_reported_with_file_line_and_key_beside_all_other
 
 def test_warnings_of_a_section_are_reported(loaded):
     (warning,) = loaded(configuration(channel=1)).warnings
-    assert warning.endswith("delivery.providers.beep.channel: is used by everyone; another one is quieter")
+    assert warning.endswith("delivery.providers.beep.channel: is used by all users; another one is quieter")
 
 
 def test_a_type_that_the_tables_do_not_have_is_an_error_that_names_those_they_have(loaded):

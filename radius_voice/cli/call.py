@@ -1,4 +1,4 @@
-"""`call`: one test call, followed to its end."""
+"""`call`: places one test call and prints its statuses until it ends."""
 
 from __future__ import annotations
 
@@ -17,16 +17,19 @@ if TYPE_CHECKING:
     from radius_voice.login.ports import CallControl, Provider
 
 CODE = "123456"
-RING = 30
-LOOK_EVERY = 1.0
-LOOKS = 180
+RING_TIMEOUT = 30
+POLL_SECONDS = 1.0
+MAX_POLLS = 180
 
 
 @click.command()
 @config_option
 @click.argument("number")
 def call(path: Path, number: str) -> None:
-    """Place one test call to NUMBER (+, country code, number) that speaks 1 2 3 4 5 6, and follow it to its end."""
+    """Place one test call to NUMBER and follow it to its end.
+
+    The call speaks 1 2 3 4 5 6. NUMBER begins with + and the country code.
+    """
     from radius_voice.wiring import allowed_numbers
 
     settings = loaded(path).settings
@@ -54,7 +57,7 @@ async def _call(settings: Settings, phone: Phone) -> bool:
 
 
 async def _place(provider: Provider, name: str, friendly_name: str, phone: Phone) -> bool | None:
-    """Whether the call was answered; None when it certainly was not placed and another provider may try."""
+    """Whether the call was answered; None if it certainly was not placed, so that another provider may be tried."""
     from radius_voice.login.model import (
         CallRef,
         CodeMessage,
@@ -64,8 +67,8 @@ async def _place(provider: Provider, name: str, friendly_name: str, phone: Phone
         Placed,
     )
 
-    order = DeliveryRequest(phone, CodeMessage("en", friendly_name, CODE), RING)
-    answer = await provider.place(order, asyncio.get_running_loop().time() + RING)
+    request = DeliveryRequest(phone, CodeMessage("en", friendly_name, CODE), RING_TIMEOUT)
+    answer = await provider.place(request, asyncio.get_running_loop().time() + RING_TIMEOUT)
     match answer:
         case NotPlaced(detail) | NumberRejected(detail):
             click.echo(f"{name}: not placed: {detail}")
@@ -75,31 +78,31 @@ async def _place(provider: Provider, name: str, friendly_name: str, phone: Phone
             return None
         case Placed(reference):
             click.echo(f"{name}: calling {phone.masked}, call {reference}")
-        case unknown:
-            click.echo(f"{name}: {unknown.detail}; the phone may ring all the same, so nothing is tried again")
+        case indeterminate:
+            click.echo(f"{name}: {indeterminate.detail}; the phone may ring, so no other provider is tried")
             return False
     control = provider.call_control
     if control is None:
-        click.echo(f"{name}: its calls cannot be followed")
+        click.echo(f"{name}: the status of its calls is not available")
         return True
-    return await _followed(control, CallRef(name, reference))
+    return await _follow(control, CallRef(name, reference))
 
 
-async def _followed(control: CallControl, ref: CallRef) -> bool:
-    """Print every status of a call until it is over; returns whether it was answered."""
+async def _follow(control: CallControl, ref: CallRef) -> bool:
+    """Print each new status of a call until it ends; returns whether it was answered."""
     from radius_voice.login.model import CallStatus, Unavailable
 
-    seen = CallStatus.QUEUED
-    for _ in range(LOOKS):
+    last = CallStatus.QUEUED
+    for _ in range(MAX_POLLS):
         try:
-            status = (await control.progress([ref])).get(ref, seen)
+            status = (await control.progress([ref])).get(ref, last)
         except Unavailable as problem:
             click.echo(f"{ref.provider}: {problem.detail}")
             return False
-        if status is not seen:
+        if status is not last:
             click.echo(f"{ref.provider}: {status.value.replace('_', ' ')}")
-        seen = status
-        if seen.over:
-            return seen is CallStatus.COMPLETED
-        await asyncio.sleep(LOOK_EVERY)
+        last = status
+        if status.over:
+            return status is CallStatus.COMPLETED
+        await asyncio.sleep(POLL_SECONDS)
     return False

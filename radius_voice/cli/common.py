@@ -15,7 +15,7 @@ from radius_voice.login.phone import Phone, caution, parse_phone, refused_type
 
 _T = TypeVar("_T")
 
-# Not click.Path, which asks for the file's status and waits for a mount that does not answer.
+# Not click.Path, which reads the file's status and blocks on a mount that does not respond.
 config_option = click.option(
     "--config", "path", required=True, type=Path, metavar="FILE", help="The configuration file."
 )
@@ -24,26 +24,26 @@ config_option = click.option(
 state_option = click.option(
     "--state",
     type=click.Path(file_okay=False, path_type=Path),
-    help="The state directory of the service, where it is not the configuration's: systemd sets $STATE_DIRECTORY.",
+    help="The state directory of the service, if it is not the configuration's (systemd's StateDirectory=).",
 )
 
 
-def loaded(path: Path, *, for_service: bool = False, owner: int | None = None, state: Path | None = None) -> Loaded:
-    """The configuration, or the end of the command with every error in it; `load` says what the options mean.
+def loaded(path: Path, *, for_service: bool = False, state: Path | None = None) -> Loaded:
+    """The configuration. Ends the command with all errors if it cannot be used. `wiring.load` describes the options.
 
     `state` replaces the state directory.
     """
     from radius_voice.wiring import load
 
     try:
-        configuration = load(path, for_service=for_service, owner=owner)
+        configuration = load(path, for_service=for_service)
     except ConfigError as problem:
         raise click.ClickException(f"the configuration cannot be used:\n{problem}") from None
-    return at_state(configuration, state)
+    return with_state(configuration, state)
 
 
-def at_state(configuration: Loaded, state: Path | None) -> Loaded:
-    """The configuration with another state directory, where one is given."""
+def with_state(configuration: Loaded, state: Path | None) -> Loaded:
+    """The configuration, with another state directory if one is given."""
     if state is None:
         return configuration
     settings = configuration.settings
@@ -52,9 +52,9 @@ def at_state(configuration: Loaded, state: Path | None) -> Loaded:
 
 
 def callable_phone(text: str, allowed: tuple[str, ...] = ()) -> Phone:
-    """The number that `text` writes, or the end of the command with the reason why it is not called.
+    """The number in `text`. Ends the command with the reason if it is not called.
 
-    `allowed` are numbers and prefixes that are called whatever their kind.
+    `allowed` are numbers and prefixes that are called whatever their type.
     """
     try:
         phone = parse_phone(text)
@@ -69,7 +69,7 @@ def callable_phone(text: str, allowed: tuple[str, ...] = ()) -> Phone:
 
 
 def run(work: Coroutine[Any, Any, _T]) -> _T:
-    """Run a command's asynchronous work on uvloop; an interrupt ends it quietly."""
+    """Run a command's asynchronous work on uvloop; an interrupt ends it without a traceback."""
     import uvloop
 
     try:

@@ -1,4 +1,4 @@
-"""`serve --debug`: packets and decisions as people read them, secrets hidden.
+"""`serve --debug`: readable packets and decisions, with secrets hidden.
 
 Names and attributes may come from an attacker: every character that can control a terminal is escaped.
 """
@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from radius_voice.events import DiscardRecord, RequestRecord, ResendRecord
 from radius_voice.observe.stream import TextStream
 from radius_voice.radius import packet as radius
-from radius_voice.radius.dictionary import Names, printable, quoted
+from radius_voice.radius.dictionary import AttributeDictionary, printable, quoted
 from radius_voice.radius.packet import MalformedPacket, Packet
 from radius_voice.resources import shipped
 from radius_voice.server.request import Peer
@@ -27,23 +27,23 @@ CODES = {
 
 
 class Debug:
-    """A `Tap` that prints to a stream: `<-` came in, `==` was decided, `->` went out. `now` is wall-clock seconds."""
+    """A `Tap` that prints to a stream: `<-` received, `==` decided, `->` sent. `now` is wall-clock seconds."""
 
     def __init__(self, stream: TextStream, now: Callable[[], float]) -> None:
         self._stream = stream
         self._now = now
-        self._names = Names(shipped("dictionaries"))
+        self._names = AttributeDictionary(shipped("dictionaries"))
 
     def received(self, client: str, peer: Peer, octets: bytes) -> None:
         """Print a datagram of a known client, verified or not. Nothing in it is decrypted."""
         self._packet("<-", client, peer, octets)
 
     def sent(self, client: str, peer: Peer, octets: bytes) -> None:
-        """Print a reply."""
+        """Print a response."""
         self._packet("->", client, peer, octets)
 
     def decided(self, peer: Peer, packet: Packet | None, record: RequestRecord | DiscardRecord | ResendRecord) -> None:
-        """Print what became of a request, and the steps that led there."""
+        """Print the result of a request, and the steps of its processing."""
         self._print("==", record.client, peer, f"{_title(packet)}: {_conclusion(record)}", _steps(record))
 
     def _packet(self, direction: str, client: str, peer: Peer, octets: bytes) -> None:
@@ -59,7 +59,7 @@ class Debug:
         head = f"{at}Z {mark} {client} {peer[0]} port {peer[1]}: {text}"
         lines = [head, *(f"     {line}" for line in below)]
         block = "".join(f"{printable(line)}\n" for line in lines)
-        with suppress(OSError, ValueError):  # a stream that is full or gone costs the lines, never a login
+        with suppress(OSError, ValueError):  # lines are lost if the stream is full or closed; logins continue
             encoding = self._stream.encoding or "utf-8"
             self._stream.write(block.encode(encoding, "backslashreplace").decode(encoding))
             self._stream.flush()
@@ -79,7 +79,7 @@ def _conclusion(record: RequestRecord | DiscardRecord | ResendRecord) -> str:
         case DiscardRecord():
             return f"discarded, because {record.reason}" + (f" ({record.detail})" if record.detail else "")
         case ResendRecord():
-            return "retransmission, gets the same reply again"
+            return "retransmission, gets the same response again"
 
 
 def _steps(record: RequestRecord | DiscardRecord | ResendRecord) -> Iterator[str]:

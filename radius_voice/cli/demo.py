@@ -1,4 +1,4 @@
-"""`demo`: the whole product in twenty seconds, on this machine."""
+"""`demo`: a login from end to end on this machine, in twenty seconds."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ TWILIO = ("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_FROM")
 
 
 @click.command()
-@click.option("--call", "number", metavar="+NUMBER", help="Ring your own phone, with your Twilio account.")
+@click.option("--call", "number", metavar="+NUMBER", help="Call your own phone, with your Twilio account.")
 def demo(number: str | None) -> None:
-    """Show a login from end to end: server, simulated phone and gateway, all on loopback.
+    """Show a login on this machine, with a simulated phone.
 
-    Without a terminal it types the code for you. --call takes the account from TWILIO_ACCOUNT_SID,
-    TWILIO_AUTH_TOKEN and TWILIO_FROM.
+    Without a terminal it enters the code itself. --call needs the account in the environment variables
+    TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN and TWILIO_FROM.
     """
     from radius_voice.radius_client import NoReply
-    from radius_voice.service import CannotStart
+    from radius_voice.service.service import CannotStart
 
     phone = None
     if number is not None:
@@ -68,10 +68,10 @@ async def _demo(phone: Phone | None) -> bool:
 
 @asynccontextmanager
 async def _demo_service(folder: Path, phone: Phone | None) -> AsyncIterator[tuple[RadiusClient, Simulator | None]]:
-    """A running server, the gateway's client, and the simulated phone where there is one."""
+    """A running server: the gateway's client, and the simulator unless a real phone is called."""
     from radius_voice.observe.log import Log, configure
     from radius_voice.radius_client import RadiusClient
-    from radius_voice.service import Service, start
+    from radius_voice.service.service import Service, start
     from radius_voice.simulator.server import Simulator
     from radius_voice.wiring import load
 
@@ -118,12 +118,12 @@ async def _log_in(client: RadiusClient, simulator: Simulator | None) -> bool:
 
     _line("gateway", "Access-Request", f"{USER} and her password")
     reply = (await client.request([(radius.USER_NAME, USER.encode())], PASSWORD.encode())).packet
-    said = ""
+    last_speech = ""
     while reply.code == radius.ACCESS_CHALLENGE:
         speech, code = _last_call(simulator)
-        if speech != said:  # every call speaks another code
+        if speech != last_speech:  # every call speaks another code
             _line("phone", "rings and says", f"“{speech}”")
-        said = speech
+        last_speech = speech
         _line("radius-voice", "Access-Challenge", f"“{_text(reply)}”")
         typed = await _typed(code)
         _line("gateway", "Access-Request", "the code")
@@ -140,7 +140,7 @@ async def _log_in(client: RadiusClient, simulator: Simulator | None) -> bool:
 
 
 def _last_call(simulator: Simulator | None) -> tuple[str, str]:
-    """What the simulated phone heard last, and the code in it."""
+    """The speech of the latest simulated call, and the code in it."""
     if simulator is None:
         return "", ""
     history = simulator.calls_to()
@@ -148,7 +148,7 @@ def _last_call(simulator: Simulator | None) -> tuple[str, str]:
 
 
 async def _typed(code: str) -> str:
-    """The code as typed at the terminal; without one the demo types what the phone said."""
+    """The code as typed at the terminal; without a terminal, the code of the call."""
     if not sys.stdin.isatty():
         click.echo(f"{'':>14}  no terminal here, so the demo types the code itself: {code}")
         return code
@@ -157,8 +157,8 @@ async def _typed(code: str) -> str:
     return answer
 
 
-def _line(who: str, what: str, detail: str) -> None:
-    click.echo(f"{who:>14}  {what:<17} {detail}")
+def _line(party: str, event: str, detail: str) -> None:
+    click.echo(f"{party:>14}  {event:<17} {detail}")
 
 
 def _text(reply: Packet) -> str:

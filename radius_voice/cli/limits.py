@@ -10,27 +10,27 @@ import click
 
 from radius_voice.cli.common import config_option, loaded, run, state_option
 
-source_option = click.option("--source", help="The identity source of the user, if several have the name.")
+source_option = click.option("--source", help="The identity source of the user, if several have a user of that name.")
 
 
 @click.command()
 @config_option
-@click.option("--user", "name", help="The limits of this user and their phones.")
+@click.option("--user", "name", help="Show the limits of this user and their phones.")
 @source_option
 @state_option
 def limits(path: Path, name: str | None, source: str | None, state: Path | None) -> None:
-    """Show the used and remaining part of limits: in total and by client and country, or of one user.
+    """Show how much of each limit is used and left.
 
-    Asks the running service; without one it reads the store.
+    In total, by client and by country; or for one user. Asks the running service; if none runs, reads the store.
     """
     from radius_voice import operations
     from radius_voice.config.field_types import duration_text
 
     if source is not None and name is None:
-        raise click.UsageError("--source is for --user")
+        raise click.UsageError("--source needs --user")
     settings = loaded(path, state=state).settings
     user = None if name is None else operations.UserName(name, source)
-    found = _done(operations.limits(settings, user))
+    found = _run_operation(operations.limits(settings, user))
     click.echo(f"{'limit':<28} {'of':<20} {'used':>6} {'left':>6}  allowed")
     for limit in found["limits"]:
         used = limit["burst"] - limit["left"]
@@ -44,20 +44,20 @@ def limits(path: Path, name: str | None, source: str | None, state: Path | None)
 @source_option
 @state_option
 def unlock(path: Path, name: str, source: str | None, state: Path | None) -> None:
-    """Reset the counters of the user NAME and their phones: wrong codes, wrong passwords, and calls.
+    """Reset the limits of a user and their phones.
 
-    Asks the running service, which records it in the audit log.
+    Wrong codes, wrong passwords and calls. Asks the running service, which records it in the audit log.
     """
     from radius_voice import operations
 
     user = operations.UserName(name, source)
-    done = _done(operations.unlock(loaded(path, state=state).settings, user))
+    done = _run_operation(operations.unlock(loaded(path, state=state).settings, user))
     if done["not_recorded"]:
         click.echo(f"warning: not recorded in the audit log: {done['not_recorded']}", err=True)
-    click.echo(f"{done['user']} of {done['source']} is unlocked")
+    click.echo(f"{done['user']} is unlocked (identity source {done['source']})")
 
 
-def _done(work: Coroutine[Any, Any, Mapping[str, Any]]) -> Mapping[str, Any]:
+def _run_operation(work: Coroutine[Any, Any, Mapping[str, Any]]) -> Mapping[str, Any]:
     from radius_voice.operations import OperationFailed
 
     try:

@@ -1,4 +1,4 @@
-"""`login`: a RADIUS client for people."""
+"""`login`: an interactive RADIUS client."""
 
 from __future__ import annotations
 
@@ -10,25 +10,28 @@ from ipaddress import ip_address
 import click
 
 from radius_voice.cli.common import run
+from radius_voice.config.field_types import MAX_PORT
 from radius_voice.radius import packet as radius
 from radius_voice.radius.packet import Attribute, Packet
-from radius_voice.radius.password import text_of
+from radius_voice.radius.password import decode_text
 from radius_voice.radius_client import NoReply, RadiusClient, Timers
 
 PORT = 1812
-HIGHEST_PORT = 65535
 
 
 @click.command()
 @click.argument("server")
 @click.argument("user")
-@click.option("--secret", envvar="RADIUS_SECRET", help="The shared secret; better: the variable RADIUS_SECRET.")
-@click.option("--station", default="", help="Calling-Station-Id: where the person's device is.")
-@click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait for each answer.")
+@click.option(
+    "--secret", envvar="RADIUS_SECRET", help="The shared secret. The environment variable RADIUS_SECRET is safer."
+)
+@click.option("--station", default="", help="Calling-Station-Id, usually the user's address. Default: none is sent.")
+@click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait for each response.")
 def login(server: str, user: str, secret: str | None, station: str, timeout: float) -> None:
-    """Log USER in at SERVER (HOST or HOST:PORT): sends the password, shows the challenge, asks, sends again.
+    """Log in as USER at a RADIUS server.
 
-    The password is asked for, or read from the first line of standard input; codes come from the next lines.
+    SERVER is HOST or HOST:PORT. Asks for the password and for each code; without a terminal, reads them from standard
+    input, one a line.
     """
     host, port = _address(server)
     if not secret and not sys.stdin.isatty():
@@ -37,19 +40,19 @@ def login(server: str, user: str, secret: str | None, station: str, timeout: flo
             'for example: RADIUS_SECRET="$(cat FILE)"'
         )
     shared = secret or click.prompt("Shared secret", hide_input=True, err=True)
-    client = RadiusClient(host, port, shared.encode(), Timers(in_all=timeout))
+    client = RadiusClient(host, port, shared.encode(), Timers(total=timeout))
     attributes: list[Attribute] = [(radius.USER_NAME, user.encode()), (32, socket.gethostname().encode()[:253])]
     if station:
         attributes.append((radius.CALLING_STATION_ID, station.encode()))
     password = click.prompt("Password", hide_input=sys.stdin.isatty(), err=True)
-    reply = _asked(client, attributes, password)
+    reply = _exchange(client, attributes, password)
     while reply.code == radius.ACCESS_CHALLENGE:
         state = reply.first(radius.STATE) or b""
-        text = text_of(b"".join(reply.every(radius.REPLY_MESSAGE))) or "Answer"
+        text = decode_text(b"".join(reply.every(radius.REPLY_MESSAGE))) or "Answer"
         click.echo("Access-Challenge")
-        typed = click.prompt(_safe(text).rstrip(": "), err=True)
-        reply = _asked(client, [*attributes, (radius.STATE, state)], typed)
-    message = _safe(text_of(b"".join(reply.every(radius.REPLY_MESSAGE))))
+        typed = click.prompt(_printable(text).rstrip(": "), err=True)
+        reply = _exchange(client, [*attributes, (radius.STATE, state)], typed)
+    message = _printable(decode_text(b"".join(reply.every(radius.REPLY_MESSAGE))))
     if reply.code == radius.ACCESS_ACCEPT:
         click.echo(f"Access-Accept {message}".rstrip())
     else:
@@ -57,7 +60,7 @@ def login(server: str, user: str, secret: str | None, station: str, timeout: flo
         raise click.exceptions.Exit(1)
 
 
-def _asked(client: RadiusClient, attributes: list[Attribute], password: str) -> Packet:
+def _exchange(client: RadiusClient, attributes: list[Attribute], password: str) -> Packet:
     async def exchange() -> Packet:
         try:
             return (await client.request(attributes, password.encode())).packet
@@ -80,11 +83,11 @@ def _address(server: str) -> tuple[str, int]:
             host = str(socket.getaddrinfo(host, None, type=socket.SOCK_DGRAM)[0][4][0])
         except OSError:
             raise click.ClickException(f"{host}: no such host") from None
-    if not 0 < int(port) <= HIGHEST_PORT:
+    if not 0 < int(port) <= MAX_PORT:
         raise click.ClickException(f"{server}: not a port; write HOST or HOST:PORT")
     return host, int(port)
 
 
-def _safe(text: str) -> str:
-    """A server's text without what a terminal would obey."""
+def _printable(text: str) -> str:
+    """A server's text without control characters."""
     return "".join(character if character.isprintable() else " " for character in text)

@@ -1,4 +1,4 @@
-"""The program: every command by its name. Commands are imported when they are called, so that each starts quickly."""
+"""The program: all commands by name. A command is imported when it is called, so that each starts quickly."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from radius_voice import __version__
-from radius_voice.exceptions import where
+from radius_voice.exceptions import kind_and_place
 
 COMMANDS = {
     "demo": "demo:demo",
@@ -41,21 +41,21 @@ class Commands(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command. One that fails unexpectedly ends in one line that names kind and place, not in a traceback."""
+        """Run a command. An unexpected exception ends it with one line that names type and place."""
         try:
             return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise  # click reports these itself
-        except Exception as problem:  # noqa: BLE001 - whatever it is, an operator cannot use a traceback
+        except Exception as problem:  # noqa: BLE001 - an operator cannot use a traceback
             raise click.ClickException(
-                f"internal error: {where(problem)}; please report it with the command that you ran"
+                f"internal error: {kind_and_place(problem)}; please report it with the command that you ran"
             ) from None
 
 
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="radius-voice")
 def main() -> None:
-    """A RADIUS second factor that rings a phone and speaks a one-time code."""
+    """A RADIUS server that places a phone call as the second factor of a login."""
 
 
 if __name__ == "__main__":

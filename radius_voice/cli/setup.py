@@ -1,4 +1,4 @@
-"""`init`, `check` and `test-credentials`: from nothing to a configuration that works."""
+"""`init`, `check` and `test-credentials`: create and validate a configuration."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from radius_voice.cli.common import at_state, config_option, loaded, run, state_option
+from radius_voice.cli.common import config_option, loaded, run, state_option, with_state
 from radius_voice.exceptions import message_of
-from radius_voice.file_access import Account, account_named, account_of, owner_ids
+from radius_voice.files.access import Account, account_named, account_of, owner_ids
 
 if TYPE_CHECKING:
     from radius_voice.config.adapters import IdentitySection
@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
 def init(directory: Path) -> None:
-    """Write a commented configuration with fresh secrets to DIRECTORY, ready to edit."""
+    """Write a commented configuration with new secrets.
+
+    Creates DIRECTORY if it does not exist, and overwrites no file.
+    """
     from radius_voice.config.errors import ConfigError
     from radius_voice.config.init import write_configuration
 
@@ -41,40 +44,44 @@ def init(directory: Path) -> None:
     click.echo(
         "\nNext:\n"
         f"  1. edit {configuration}: your gateway's address, your Twilio account and number\n"
-        f"  2. radius-voice users add --file {directory / 'users.yaml'} NAME --phone +NUMBER\n"
-        f"  3. radius-voice check --config {configuration}\n"
-        f"  4. radius-voice serve --config {configuration}"
+        f"  2. write the account's auth token into {directory / 'twilio-auth-token'}\n"
+        f"  3. radius-voice users add --file {directory / 'users.yaml'} NAME --phone +NUMBER\n"
+        f"  4. radius-voice check --config {configuration}\n"
+        f"  5. radius-voice serve --config {configuration}"
     )
 
 
 @click.command()
 @config_option
-@click.option("--connect", is_flag=True, help="Also try the store, identity servers and providers.")
-@click.option("--user", help="The user that the service runs as; otherwise the owner of the state directory, or you.")
+@click.option("--connect", is_flag=True, help="Also read the store, and ask identity servers and providers.")
+@click.option("--user", help="The user that the service runs as. Default: the owner of the state directory, or you.")
 @state_option
 def check(path: Path, connect: bool, user: str | None, state: Path | None) -> None:
-    """Validate a configuration, try what serve needs at start, and print the policy that results."""
-    from radius_voice import preflight
-    from radius_voice.user_warnings import user_warnings
-    from radius_voice.wiring import announcements
+    """Check a configuration, and whether serve can start.
 
-    account, configuration, sources, errors = _examined(path, user, state)
+    Reports all errors with their fixes, and prints the resulting policy.
+    """
+    from radius_voice.config.start_warnings import start_warnings
+    from radius_voice.service import preflight
+    from radius_voice.service.user_warnings import user_warnings
+
+    account, configuration, sources, errors = _load_for_account(path, user, state)
     settings = configuration.settings
     readable = [file for name in sources for file in settings.identity[name].files().values()]
-    found = list(preflight.findings(path, configuration, account, readable))
-    errors += [*_slow(configuration, sources), *(finding.text for finding in found if finding.checked)]
-    of_users = () if errors else configuration.placed(user_warnings(settings, sources))
-    listed = {name: everyone for name, source in sources.items() if (everyone := source.everyone()) is not None}
+    results = list(preflight.check_results(path, configuration, account, readable))
+    errors += [*_slow(configuration, sources), *(result.text for result in results if result.checked)]
+    of_users = () if errors else configuration.located(user_warnings(settings, sources))
+    listed = {name: all_users for name, source in sources.items() if (all_users := source.all_users()) is not None}
     run(_close(sources))
-    for warning in (*configuration.warnings, *announcements(settings), *of_users):
+    for warning in (*configuration.warnings, *start_warnings(settings), *of_users):
         click.echo(f"warning: {warning}", err=True)
-    for finding in found:
-        if not finding.checked:
-            click.echo(f"not checked: {finding.text}", err=True)
+    for result in results:
+        if not result.checked:
+            click.echo(f"not checked: {result.text}", err=True)
     if errors:
         raise click.ClickException("\n".join([f"serve would not start as user {account.name}:", *errors]))
-    _describe(settings, {name: len(everyone) for name, everyone in listed.items()})
-    click.echo(f"files and directories: as user {account.name} needs them")
+    _describe(settings, {name: len(all_users) for name, all_users in listed.items()})
+    click.echo(f"files and directories: user {account.name} has the access that serve needs")
     if connect and not run(_connect(settings)):
         raise click.exceptions.Exit(1)
     click.echo(f"{path}: good")
@@ -85,12 +92,12 @@ async def _close(sources: Mapping[str, IdentitySource]) -> None:
         await source.close()
 
 
-def _examined(
+def _load_for_account(
     path: Path, user: str | None, state: Path | None
 ) -> tuple[Account, Loaded, dict[str, IdentitySource], list[str]]:
-    """The service's user, the configuration for that user, its identity sources, and the errors in these.
+    """The service's user, the configuration, its identity sources, and the errors of these.
 
-    Ends the command with every error if the configuration cannot be used.
+    Ends the command with all errors if the configuration cannot be used.
     """
     from radius_voice.config.errors import ConfigError
     from radius_voice.identity.context import IdentityContext
@@ -100,8 +107,8 @@ def _examined(
     configuration: Loaded | None = None
     account, errors = account_of(os.geteuid()), []
     try:
-        account = _account(user, path, at_state(load(path, for_service=False), state))
-        configuration = at_state(load(path, for_service=False, owner=account.uid), state)
+        account = _account(user, path, with_state(load(path, for_service=False), state))
+        configuration = with_state(load(path, for_service=False, owner=account.uid), state)
         sections: Mapping[str, IdentitySection] = configuration.settings.identity
     except ConfigError as problem:
         errors, sections = list(problem.errors), problem.identity
@@ -113,8 +120,8 @@ def _examined(
         except ValueError as problem:
             errors += str(problem).splitlines()
         except OSError as problem:
-            if configuration is not None:  # or else it is among the errors already
-                errors += configuration.placed([_cannot_be_read(name, section, problem)])
+            if configuration is not None:  # otherwise the errors have it already
+                errors += configuration.located([_cannot_be_read(name, section, problem)])
     hasher.close()
     if configuration is None:
         raise click.ClickException("\n".join(["the configuration cannot be used:", *errors]))
@@ -122,8 +129,8 @@ def _examined(
 
 
 def _cannot_be_read(name: str, section: IdentitySection, problem: OSError) -> Diagnostic:
-    """The key of the file that cannot be read, and what to do."""
-    from radius_voice.files import unreadable
+    """The key of the file that cannot be read, and the fix."""
+    from radius_voice.files.reading import unreadable
 
     for key, file in section.files().items():
         if reason := unreadable(file):
@@ -133,7 +140,7 @@ def _cannot_be_read(name: str, section: IdentitySection, problem: OSError) -> Di
 
 def _slow(configuration: Loaded, sources: dict[str, IdentitySource]) -> Iterator[str]:
     """Identity sources whose passwords take too long to verify."""
-    from radius_voice.verification_time import slow_verifications
+    from radius_voice.service.verification_time import slow_verifications
 
     clients = configuration.settings.clients.items()
     return (
@@ -146,7 +153,7 @@ def _slow(configuration: Loaded, sources: dict[str, IdentitySource]) -> Iterator
 def _account(user: str | None, path: Path, configuration: Loaded) -> Account:
     """The user that the service runs as.
 
-    Ends the command when it is not given and files of another user show that it is probably not the present one.
+    Ends the command if it is not given and the files belong to another user, who is probably meant.
     """
     if user is not None:
         try:
@@ -177,29 +184,32 @@ def _describe(settings: Settings, user_counts: dict[str, int]) -> None:
         addresses = ", ".join(str(address) for address in client.address)
         click.echo(
             f"client {name}: {addresses}; Message-Authenticator required: {client.require_message_authenticator}; "
-            f"policy {client.policy}; answers within {client.response_timeout:g} s"
+            f"policy {client.policy}; response timeout {client.response_timeout:g} s"
         )
     for name, policy in settings.policies.items():
         challenge = policy.challenge
-        countries = "any country" if policy.countries is None else ", ".join(sorted(policy.countries))
+        countries = "any" if policy.countries is None else ", ".join(sorted(policy.countries))
         click.echo(
-            f"policy {name}: password by {policy.first_factor}, phones from {policy.directory}; "
-            f"{challenge.digits} digits, {challenge.attempts} tries, {challenge.redials} redials, "
-            f"code lives {challenge.code_lifetime:g} s; calls to {countries}"
+            f"policy {name}: first factor {policy.first_factor}, directory {policy.directory}; "
+            f"{challenge.digits} digits, {challenge.attempts} attempts, {challenge.redials} redials, "
+            f"code lifetime {challenge.code_lifetime:g} s; countries: {countries}"
         )
-    click.echo(f"calls by: {', '.join(settings.delivery.voice)}, heard as {settings.delivery.friendly_name!r}")
+    click.echo(f"providers: {', '.join(settings.delivery.voice)}; friendly name {settings.delivery.friendly_name!r}")
 
 
 @click.command("test-credentials")
 @config_option
 def test_credentials(path: Path) -> None:
-    """Ask each provider whether credentials and number are valid. Places no call."""
+    """Check each provider's credentials and number.
+
+    Places no call.
+    """
     if not run(_ask_providers(loaded(path).settings, "BAD")):
         raise click.exceptions.Exit(1)
 
 
 async def _connect(settings: Settings) -> bool:
-    """Try what a login needs besides the files, and print the results."""
+    """Check the store and the providers, and print the results."""
     from radius_voice.config.secrets import unavailable_in
     from radius_voice.operations import OperationFailed, try_store
 
@@ -240,7 +250,7 @@ async def _ask_identity_servers(settings: Settings) -> bool:
 
 
 async def _ask_providers(settings: Settings, without_credentials: str) -> bool:
-    """Print the results of the providers; `without_credentials` is that of one without a readable secret."""
+    """Print the results of the providers; `without_credentials` is the result if a secret cannot be read."""
     from radius_voice.wiring import provider_of
 
     good = True
@@ -256,7 +266,7 @@ async def _ask_providers(settings: Settings, without_credentials: str) -> bool:
         finally:
             await provider.close()
         if not checks:
-            click.echo(f"{name}: has no account; nothing to test")
+            click.echo(f"{name}: has no account to check")
         for check in checks:
             click.echo(f"{name}: {'good' if check.ok else 'BAD'}: {check.text}")
             good = good and check.ok

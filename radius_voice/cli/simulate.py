@@ -10,9 +10,9 @@ from typing import Any
 import click
 
 from radius_voice.cli.common import run
+from radius_voice.config.field_types import MAX_PORT
 
 ACCOUNT = "AC" + "0" * 32
-HIGHEST_PORT = 65535
 
 
 class Range(click.FloatRange):
@@ -27,7 +27,9 @@ class Range(click.FloatRange):
 
 
 @click.command("simulate-twilio")
-@click.option("--listen", required=True, metavar="HOST:PORT", help="A loopback address; port 0 takes a free one.")
+@click.option(
+    "--listen", required=True, metavar="HOST:PORT", help="A loopback address and a port; port 0 selects a free port."
+)
 @click.option(
     "--latency", type=Range(0, 3600), default=0.0, show_default=True, help="Seconds that placing a call takes."
 )
@@ -36,14 +38,17 @@ class Range(click.FloatRange):
     type=Range(0, 1),
     default=0.0,
     show_default=True,
-    help="Fraction of calls answered 500; half of them ring.",
+    help="Share of calls that get HTTP 500; half of those are placed all the same.",
 )
-@click.option("--account-sid", default=ACCOUNT, show_default=True, help="The one account there is.")
-@click.option("--auth-token", default="simulated-token", show_default=True, help="Its auth token.")
+@click.option("--account-sid", default=ACCOUNT, show_default=True, help="The simulated account.")
+@click.option("--auth-token", default="simulated-token", show_default=True, help="The account's auth token.")
 def simulate_twilio(listen: str, latency: float, fail_rate: float, account_sid: str, auth_token: str) -> None:
-    """Run a Twilio on loopback; GET /simulator/calls tells what phones heard."""
+    """Run a simulator of Twilio's API on loopback.
+
+    It places no real calls. GET /simulator/calls returns what phones heard.
+    """
     host, _, port = listen.rpartition(":")
-    if host not in ("127.0.0.1", "[::1]", "localhost") or not port.isdigit() or int(port) > HIGHEST_PORT:
+    if host not in ("127.0.0.1", "[::1]", "localhost") or not port.isdigit() or int(port) > MAX_PORT:
         raise click.BadParameter("write a loopback address and a port, like 127.0.0.1:4010", param_hint="--listen")
     run(_simulate(host.strip("[]"), int(port), latency, fail_rate, account_sid, auth_token))
 

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 MAX_PASSWORD_OCTETS = 128  # octets: RFC 2865 section 5.2
 MIN_PASSWORD_CHARACTERS = 8
-# Not click.Path, which asks for the file's status and waits for a mount that does not answer.
+# Not click.Path, which reads the file's status and blocks on a mount that does not respond.
 FILE = click.option("--file", "path", required=True, type=Path, metavar="FILE", help="The users file.")
-SHOW_PHONES = click.option("--show-phones", is_flag=True, help="Write phone numbers in full.")
+SHOW_PHONES = click.option("--show-phones", is_flag=True, help="Show phone numbers in full.")
 
 
 def _phones(_context: click.Context, _option: click.Parameter, texts: tuple[str, ...]) -> tuple[Phone, ...]:
@@ -46,13 +46,18 @@ def _language(_context: click.Context, _option: click.Parameter, language: str) 
 
 
 PHONES = click.option(
-    "--phone", "phones", multiple=True, required=True, callback=_phones, help="In order of preference."
+    "--phone",
+    "phones",
+    multiple=True,
+    required=True,
+    callback=_phones,
+    help="With + and country code. May be repeated, in order of preference.",
 )
 
 
 @click.group()
 def users() -> None:
-    """The users in a users file."""
+    """Manage users."""
 
 
 @users.command()
@@ -62,17 +67,18 @@ def users() -> None:
 @click.option(
     "--language", default="en", show_default=True, callback=_language, help="The language of texts and calls."
 )
-@click.option("--group", "groups", multiple=True, help="For the policies' rules; may be given again.")
+@click.option("--group", "groups", multiple=True, help="A group, for the rules of policies. May be repeated.")
 def add(path: Path, name: str, phones: tuple[Phone, ...], language: str, groups: tuple[str, ...]) -> None:
-    """Add NAME to a users file, and make the file when there is none.
+    """Add a user to a users file.
 
-    Asks for the password twice on a terminal, else reads one line from standard input.
+    Creates the file if it does not exist. Asks for the password twice on a terminal, otherwise reads one line from
+    standard input.
     """
     from radius_voice.identity.passwords import hash_password as hashed
     from radius_voice.identity.users_file.edit import create, edit
     from radius_voice.identity.users_file.text import with_user
 
-    with _explained(path):
+    with _file_errors(path):
         try:
             _read(path, may_be_empty=True)
             password = hashed(asked_password())
@@ -88,11 +94,14 @@ def add(path: Path, name: str, phones: tuple[Phone, ...], language: str, groups:
 @FILE
 @SHOW_PHONES
 def list_(path: Path, show_phones: bool) -> None:
-    """List every user of a users file, phone numbers masked: name, phones, language, groups."""
-    with _explained(path):
-        everyone = _read(path).values()
-    for user in (entry.user for entry in everyone):
-        columns = [_one_line(user.name), _written(user.phones, show_phones), user.language, _groups(user)]
+    """List the users of a users file.
+
+    One a line: name, phones (masked), language, groups.
+    """
+    with _file_errors(path):
+        all_users = _read(path).values()
+    for user in (entry.user for entry in all_users):
+        columns = [_one_line(user.name), _phones_text(user.phones, show_phones), user.language, _groups(user)]
         click.echo("\t".join([*columns, "disabled"] if user.disabled else columns))
 
 
@@ -101,7 +110,7 @@ def list_(path: Path, show_phones: bool) -> None:
 @SHOW_PHONES
 @click.argument("name")
 def show(path: Path, name: str, show_phones: bool) -> None:
-    """Show what a users file says of NAME, phone numbers masked."""
+    """Show one user of a users file."""
     from radius_voice.identity.passwords import parameters_of
 
     entry = _entry(path, name)
@@ -109,7 +118,7 @@ def show(path: Path, name: str, show_phones: bool) -> None:
     click.echo(
         f"name: {_one_line(user.name)}\n"
         f"password: {f'argon2id {parameters_of(entry.password)}' if entry.password else 'none'}\n"
-        f"phones: {_written(user.phones, show_phones)}\n"
+        f"phones: {_phones_text(user.phones, show_phones)}\n"
         f"language: {user.language}\n"
         f"groups: {_groups(user)}\n"
         f"disabled: {'true' if user.disabled else 'false'}"
@@ -121,21 +130,23 @@ def show(path: Path, name: str, show_phones: bool) -> None:
 @click.argument("name")
 @PHONES
 def set_phone(path: Path, name: str, phones: tuple[Phone, ...]) -> None:
-    """Give NAME these phones in place of all present ones."""
+    """Replace all phones of a user."""
     from radius_voice.identity.users_file.entry import with_phones
 
     user = _entry(path, name).user
     _change(path, partial(with_phones, name=name, phones=phones))
-    click.echo(f"{path}: {user.name} has {'this phone' if len(phones) == 1 else 'these phones'}: {_written(phones)}")
+    click.echo(
+        f"{path}: {user.name} has {'this phone' if len(phones) == 1 else 'these phones'}: {_phones_text(phones)}"
+    )
 
 
 @users.command("set-password")
 @FILE
 @click.argument("name")
 def set_password(path: Path, name: str) -> None:
-    """Give NAME another password.
+    """Change the password of a user.
 
-    Asks for it twice on a terminal, else reads one line from standard input.
+    Asks for it twice on a terminal, otherwise reads one line from standard input.
     """
     from radius_voice.identity.passwords import hash_password as hashed
     from radius_voice.identity.users_file.entry import with_password
@@ -149,7 +160,7 @@ def set_password(path: Path, name: str) -> None:
 @FILE
 @click.argument("name")
 def disable(path: Path, name: str) -> None:
-    """Reject every login of NAME from now on, and keep the entry."""
+    """Reject every login of a user, and keep the entry."""
     _set_disabled(path, name, True)
 
 
@@ -157,16 +168,19 @@ def disable(path: Path, name: str) -> None:
 @FILE
 @click.argument("name")
 def enable(path: Path, name: str) -> None:
-    """Let NAME, who was disabled, log in again."""
+    """Allow a disabled user to log in again."""
     _set_disabled(path, name, False)
 
 
 @users.command()
 @FILE
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.argument("name")
 def remove(path: Path, name: str, yes: bool) -> None:
-    """Remove NAME from a users file. Asks on a terminal; elsewhere --yes is needed."""
+    """Remove a user from a users file.
+
+    Asks for confirmation on a terminal; without one, --yes is required.
+    """
     from radius_voice.identity.users_file.entry import without_user
 
     user = _entry(path, name).user
@@ -180,9 +194,9 @@ def remove(path: Path, name: str, yes: bool) -> None:
 
 @click.command("hash-password")
 def hash_password() -> None:
-    """Hash a password for the users file.
+    """Hash a password for a users file.
 
-    Asks twice on a terminal, else reads one line from standard input, and prints only the hash.
+    Asks for it twice on a terminal, otherwise reads one line from standard input. Prints only the hash.
     """
     from radius_voice.identity.passwords import hash_password as hashed
 
@@ -198,13 +212,15 @@ def asked_password() -> str:
         try:
             text = line.decode().rstrip("\r\n")
         except UnicodeDecodeError:
-            raise click.ClickException("the password is not UTF-8; send it in that encoding") from None
+            raise click.ClickException("the password is not UTF-8; send it in this encoding") from None
     if not text:
-        raise click.ClickException("an empty password; give one, on the terminal or as one line of standard input")
+        raise click.ClickException("the password is empty; give one, on the terminal or as one line of standard input")
     if len(unicodedata.normalize("NFC", text)) < MIN_PASSWORD_CHARACTERS:
         raise click.ClickException(f"the password is too short; give at least {MIN_PASSWORD_CHARACTERS} characters")
     if len(text.encode("utf-8", "surrogatepass")) > MAX_PASSWORD_OCTETS:
-        raise click.ClickException(f"longer than {MAX_PASSWORD_OCTETS} octets, which RADIUS cannot carry; give another")
+        raise click.ClickException(
+            f"the password is longer than {MAX_PASSWORD_OCTETS} octets, the maximum in RADIUS; give a shorter one"
+        )
     return text
 
 
@@ -221,33 +237,33 @@ def _set_disabled(path: Path, name: str, disabled: bool) -> None:
 
 
 def _change(path: Path, change: Callable[[str, str], str]) -> None:
-    """Replace the file's text by what a function of `users_entry` makes of it."""
+    """Apply a function of `users_file.entry` to the file's text."""
     from radius_voice.identity.users_file.edit import edit
 
-    with _explained(path):
+    with _file_errors(path):
         edit(path, lambda text: change(text, str(path)))
 
 
 def _entry(path: Path, name: str) -> UserEntry:
     from radius_voice.identity.users_file.entry import entry_of
 
-    with _explained(path):
+    with _file_errors(path):
         return entry_of(_read(path), str(path), name)
 
 
 def _read(path: Path, *, may_be_empty: bool = False) -> dict[str, UserEntry]:
     """Every user of the file by canonical name. Raises OSError or ValueError."""
-    from radius_voice.files import read_file
-    from radius_voice.identity.users_file.edit import text_of
+    from radius_voice.files.reading import read_file
+    from radius_voice.identity.users_file.edit import decode_users_file
     from radius_voice.identity.users_file.text import parse
 
-    text = text_of(*read_file(path), path)
+    text = decode_users_file(*read_file(path), path)
     return {} if may_be_empty and not text.strip() else parse(text, str(path))
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """Turn what goes wrong with the users file into the end of the command."""
+def _file_errors(path: Path) -> Iterator[None]:
+    """End the command with a message for an error of the users file."""
     try:
         yield
     except OSError as problem:
@@ -256,7 +272,7 @@ def _explained(path: Path) -> Iterator[None]:
         raise click.ClickException(str(problem)) from None
 
 
-def _written(phones: tuple[Phone, ...], in_full: bool = False) -> str:
+def _phones_text(phones: tuple[Phone, ...], in_full: bool = False) -> str:
     return ",".join(phone.e164 if in_full else phone.masked for phone in phones) or "no phone"
 
 
@@ -265,7 +281,7 @@ def _groups(user: User) -> str:
 
 
 def _one_line(text: str) -> str:
-    """Without control characters: a users file may hold escape sequences and line breaks in quotes."""
+    """The text with control characters escaped: quoted strings of a users file may hold escape sequences."""
     return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
 
 

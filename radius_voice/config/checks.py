@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from radius_voice.config.section import Diagnostic
-from radius_voice.strict_yaml import Path as KeyPath
+from radius_voice.config.strict_yaml import Path as KeyPath
 
 
 def certificate_errors(ca_file: Path, path: KeyPath) -> Iterator[Diagnostic]:

@@ -1,4 +1,4 @@
-"""The context of validation: where the file is, and the valid sections that later rules use."""
+"""The context of validation: where the file is, and the valid sections for later rules."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic import BaseModel, SecretStr, ValidationInfo, ValidatorFunctionWrap
 
 @dataclass(slots=True)
 class LoadContext:
-    """Where a file is read: what its paths are relative to, and its environment.
+    """The directory that paths in the file are relative to, and the environment.
 
     `holds_secret` becomes true when a secret is written in the file itself; `secret_files` are the files that hold one.
     `unavailable` returns the placeholder for a secret that this process cannot read; without it that is an error.
@@ -28,16 +28,16 @@ class LoadContext:
     valid: dict[int, BaseModel] = field(default_factory=dict)
 
 
-def place_of(info: ValidationInfo) -> LoadContext:
-    """Where the file being validated is."""
+def context_of(info: ValidationInfo) -> LoadContext:
+    """The context of the validation in progress."""
     return cast("LoadContext", info.context)
 
 
 def _keep(value: Any, validate: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
     section = validate(value)
-    place_of(info).valid[id(value)] = section
+    context_of(info).valid[id(value)] = section
     return section
 
 
-KEPT = WrapValidator(_keep)
-"""For a section: if it is valid, it is kept in `LoadContext.valid`, whatever errors other sections have."""
+KEEP_VALID = WrapValidator(_keep)
+"""For a section: if it is valid, it is kept in `LoadContext.valid`, even if other sections have errors."""

@@ -12,14 +12,14 @@ from pydantic_core import ErrorDetails
 
 from radius_voice.config.adapters import IdentitySection
 from radius_voice.config.section import Diagnostic, KeyProblem
-from radius_voice.strict_yaml import Path as KeyPath
-from radius_voice.strict_yaml import scalar
-from radius_voice.suggestions import showable, suggestion, without_colon
+from radius_voice.config.strict_yaml import Path as KeyPath
+from radius_voice.config.strict_yaml import scalar
+from radius_voice.config.suggestions import showable, suggestion, without_colon
 
 SENTENCES = {
     "missing": "is missing; add it",
     "string_type": "must be text",
-    "string_unicode": "holds half a character (a surrogate); write the whole one",
+    "string_unicode": "holds a lone surrogate, which is not a character; remove it",
     "int_type": "must be a whole number{quotes}",
     "int_from_float": "must be a whole number",
     "bool_type": "must be true or false{quotes}",
@@ -36,12 +36,12 @@ SENTENCES = {
 }
 QUOTED = re.compile("'([^']*)'")
 MAPPINGS = ("model_type", "dict_type", "model_attributes_type")
-WITHHELD = "(a key)"
+HIDDEN_KEY = "(a key)"
 READABLE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 class ConfigError(ValueError):
-    """A file that cannot be used. `errors` are whole sentences with file and line, one for each thing to fix.
+    """A file that cannot be used. `errors` are sentences with file and line, one for each error.
 
     `identity` are the valid sections of identity sources by name, so that errors in users files can be reported too.
     """
@@ -52,8 +52,8 @@ class ConfigError(ValueError):
         super().__init__("\n".join(self.errors))
 
 
-class Withheld(str):
-    """A key that a message gives only the line of, because it may be a part of a secret."""
+class HiddenKey(str):
+    """A key that messages do not show, because it may be a part of a secret."""
 
     __slots__ = ()
 
@@ -64,38 +64,38 @@ def readable(name: str) -> str:
 
 
 def dotted(path: KeyPath) -> str:
-    """A path as people write it: `clients.hq-vpn.secret[1]`. A key that is not a name is not shown."""
-    written = ""
+    """A path in dotted form: `clients.hq-vpn.secret[1]`. A key that is not a name is not shown."""
+    text = ""
     for step in path:
         if isinstance(step, int):
-            written += f"[{step}]"
+            text += f"[{step}]"
         else:
-            shown = WITHHELD if isinstance(step, Withheld) or not READABLE.fullmatch(step) else step
-            written += f".{shown}" if written else shown
-    return written
+            shown = HIDDEN_KEY if isinstance(step, HiddenKey) or not READABLE.fullmatch(step) else step
+            text += f".{shown}" if text else shown
+    return text
 
 
-def placed(name: str, lines: Mapping[KeyPath, int], findings: Iterable[Diagnostic]) -> Iterator[str]:
+def located(name: str, lines: Mapping[KeyPath, int], diagnostics: Iterable[Diagnostic]) -> Iterator[str]:
     """Diagnostics as sentences, in the order of their lines. A missing key has the line of its section."""
 
-    def line_of(finding: Diagnostic) -> int:
-        path = finding[0]
+    def line_of(diagnostic: Diagnostic) -> int:
+        path = diagnostic[0]
         return next(lines[path[:length]] for length in range(len(path), -1, -1) if path[:length] in lines)
 
-    for finding in sorted(dict.fromkeys(findings), key=line_of):
-        path, message = finding
-        yield f"{name}:{line_of(finding)}: {dotted(path)}{': ' if path else ''}{message}"
+    for diagnostic in sorted(dict.fromkeys(diagnostics), key=line_of):
+        path, message = diagnostic
+        yield f"{name}:{line_of(diagnostic)}: {dotted(path)}{': ' if path else ''}{message}"
 
 
-def findings_of(error: ValidationError, tree: Any, schema: Mapping[str, Any]) -> Iterator[Diagnostic]:
-    """What pydantic found in `tree`, in our words. `schema` is the JSON Schema, for names and examples."""
+def diagnostics_of(error: ValidationError, tree: Any, schema: Mapping[str, Any]) -> Iterator[Diagnostic]:
+    """The errors that pydantic found in `tree`. `schema` is the JSON Schema, for names and examples."""
     for details in error.errors(include_url=False, include_input=False):
-        path, value = _walked(details["loc"], tree)
+        path, value = _resolve(details["loc"], tree)
         match details["type"]:
             case "too_short" if value != ([] if details["ctx"]["field_type"] == "Tuple" else {}):
                 continue  # pydantic does not count invalid items; they have errors already
             case "extra_forbidden":
-                yield _unknown_key(path, _walked(path[:-1], tree)[1], schema)
+                yield _unknown_key(path, _resolve(path[:-1], tree)[1], schema)
             case "missing":
                 yield (*path, str(details["loc"][-1])), SENTENCES["missing"]
             case "union_tag_invalid":
@@ -147,7 +147,7 @@ def _or_mapping(path: KeyPath, schema: Mapping[str, Any]) -> str:
 
 
 def _example(path: KeyPath, schema: Mapping[str, Any]) -> str:
-    """`; write it like [...]` with a list as the file would write it: an example of the schema, or the default."""
+    """`; write it like [...]` with a list in YAML: an example of the schema, or the default."""
     for node in nodes_at(schema, path):
         for example in (*node.get("examples", ()), node.get("default")):
             if example and isinstance(example, list):
@@ -162,8 +162,8 @@ def _pattern_sentence(location: Sequence[str | int], path: KeyPath, schema: Mapp
     return f"is not written as it must be; write it like {examples[0]}"
 
 
-def _walked(location: Sequence[str | int], tree: Any) -> tuple[KeyPath, Any]:
-    """The path in `tree` that pydantic means, without the marks of unions, and the value there."""
+def _resolve(location: Sequence[str | int], tree: Any) -> tuple[KeyPath, Any]:
+    """The path in `tree` for a location of pydantic, without the tags of unions, and the value there."""
     path: KeyPath = ()
     for step in location:
         inside = isinstance(tree, dict) and step in tree
@@ -183,10 +183,10 @@ def _unknown_key(path: KeyPath, section: Mapping[str | int, Any], schema: Mappin
         return path, f"belongs to type {' or '.join(others)}, not to {kind}; remove it, or change the type"
     meant = suggestion(str(key), known)
     if value is not None and (first := without_colon(str(key), known)):
-        return (*above, Withheld(key)), f"no colon after '{first}'; write it as {first}: VALUE"
+        return (*above, HiddenKey(key)), f"no colon after '{first}'; write it as {first}: VALUE"
     if not showable(str(key), known):
-        path = (*above, Withheld(key))
-    # `{secret: abc,def}` and `{secret:abc}` make a key of a secret, or of half of one.
+        path = (*above, HiddenKey(key))
+    # `{secret: abc,def}` and `{secret:abc}` turn a secret, or a part of one, into a key.
     if value is None and not (meant and showable(str(key), known)):
         fix = "write KEY: VALUE with a space after the colon, and put a text that holds a comma in quotes"
         return tuple(above), f"has an unknown key without a value; {fix}"
@@ -202,7 +202,7 @@ def _type_of(node: Mapping[str, Any]) -> Any:
 
 
 def nodes_at(schema: Mapping[str, Any], path: KeyPath) -> list[Mapping[str, Any]]:
-    """The parts of a JSON Schema that say something about the value at `path`."""
+    """The parts of a JSON Schema that describe the value at `path`."""
     nodes = list(_alternatives(schema, schema))
     for step in path:
         nodes = [part for node in nodes for child in _children(node, step) for part in _alternatives(schema, child)]

@@ -1,7 +1,7 @@
-"""How values are written in the file, and what they become: durations, rates, addresses, numbers, paths.
+"""Types of values in the file: durations, rates, addresses, phone numbers, paths.
 
-A `Kind` is put into `Annotated`. Its reader turns what the YAML holds into the setting or raises
-ValueError with the fix; no message ever repeats a value that could be a secret.
+A `FieldType` is put into `Annotated`. It converts a YAML value to a setting, or raises ValueError with the fix. No
+message repeats a value that could be a secret.
 """
 
 from __future__ import annotations
@@ -19,38 +19,38 @@ from phonenumbers import SUPPORTED_REGIONS
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, PlainSerializer, ValidationInfo
 from pydantic_core import CoreSchema, core_schema
 
-from radius_voice.config.context import LoadContext, place_of
+from radius_voice.config.context import LoadContext, context_of
 from radius_voice.login.phone import Phone, parse_phone
 
 Network: TypeAlias = IPv4Network | IPv6Network
-Shape: TypeAlias = dict[str, Any]
+JsonSchema: TypeAlias = dict[str, Any]
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 DURATION = r"[0-9]{1,9}(\.[0-9]{1,3})?[smhd]"
 RATE = rf"([1-9][0-9]{{0,6}}) per ({DURATION})"
 DAY = 86400.0
-HIGHEST_PORT = 65535
+MAX_PORT = 65535
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Kind:
-    """How a value is read, and its JSON Schema for editors."""
+class FieldType:
+    """Converts a YAML value with `read`; `schema` is its JSON Schema, for editors."""
 
     read: Callable[[Any, LoadContext], Any]
-    shape: Shape
+    schema: JsonSchema
 
     def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
         def read(value: Any, info: ValidationInfo) -> Any:
-            return self.read(value, place_of(info))
+            return self.read(value, context_of(info))
 
         return core_schema.with_info_plain_validator_function(read)
 
-    def __get_pydantic_json_schema__(self, _schema: CoreSchema, _handler: GetJsonSchemaHandler) -> Shape:
-        return dict(self.shape)
+    def __get_pydantic_json_schema__(self, _schema: CoreSchema, _handler: GetJsonSchemaHandler) -> JsonSchema:
+        return dict(self.schema)
 
 
-class OrMany:
-    """Around a list: an item without the list is read as a list of one."""
+class OneOrMany:
+    """For a list type: a single item is read as a list of one."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         def listed(value: Any) -> Any:
@@ -58,12 +58,12 @@ class OrMany:
 
         return core_schema.no_info_before_validator_function(listed, handler(source))
 
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> Shape:
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchema:
         many = handler(schema)
         return {"anyOf": [many["items"], many]}
 
 
-def text_of(value: Any) -> str:
+def require_text(value: Any) -> str:
     """`value` if it is text; raises ValueError with the fix."""
     match value:
         case str():
@@ -79,35 +79,35 @@ def text_of(value: Any) -> str:
 
 
 def seconds_of(text: str) -> float:
-    """The seconds that a duration like `2m` or `2.5s` writes; raises ValueError with the fix."""
+    """The seconds of a duration like `2m` or `2.5s`; raises ValueError with the fix."""
     if not re.fullmatch(DURATION, text):
         raise ValueError("not a duration; write a number and its unit s, m, h or d, like 30s, 2.5s or 24h")
     return float(text[:-1]) * UNITS[text[-1]]
 
 
 def duration_text(seconds: float) -> str:
-    """A duration as the file would write it."""
+    """A duration in the syntax of the file."""
     for unit in ("d", "h", "m"):
         if seconds >= UNITS[unit] and seconds % UNITS[unit] == 0:
             return f"{seconds / UNITS[unit]:g}{unit}"
     return f"{seconds:g}s"
 
 
-def duration(least: float, most: float) -> Kind:
-    """A duration between `least` and `most` seconds; it becomes float seconds."""
+def duration(minimum: float, maximum: float) -> FieldType:
+    """A duration between `minimum` and `maximum` seconds; it becomes float seconds."""
 
-    def read(value: Any, _place: LoadContext) -> float:
+    def read(value: Any, _context: LoadContext) -> float:
         match value:
             case bool():
                 pass
             case int() | float():
                 raise ValueError("a duration needs its unit; write 30s or 2m, not a bare number")
-        seconds = seconds_of(text_of(value))
-        if not least <= seconds <= most:
-            raise ValueError(f"must be between {duration_text(least)} and {duration_text(most)}")
+        seconds = seconds_of(require_text(value))
+        if not minimum <= seconds <= maximum:
+            raise ValueError(f"must be between {duration_text(minimum)} and {duration_text(maximum)}")
         return seconds
 
-    return Kind(read, {"type": "string", "pattern": f"^{DURATION}$", "examples": ["30s", "2m"]})
+    return FieldType(read, {"type": "string", "pattern": f"^{DURATION}$", "examples": ["30s", "2m"]})
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +118,11 @@ class Rate:
     period: float
 
 
-def rate(example: str, *, daily: bool = False) -> Kind:
-    """`N per DURATION`, which becomes a Rate, or `off`, which becomes None. `daily`: the duration is a day."""
+def rate(example: str, *, daily: bool = False) -> FieldType:
+    """`N per DURATION`, which becomes a Rate, or `off`, which becomes None. `daily`: the duration must be a day."""
     fix = f"write it like {example!r}, or off"
 
-    def read(value: Any, _place: LoadContext) -> Rate | None:
+    def read(value: Any, _context: LoadContext) -> Rate | None:
         if value == "off":
             return None
         found = re.fullmatch(RATE, value) if isinstance(value, str) else None
@@ -130,39 +130,39 @@ def rate(example: str, *, daily: bool = False) -> Kind:
             raise ValueError(f"not a limit; {fix}")
         period = seconds_of(found[2])
         if daily and period != DAY:
-            raise ValueError(f"counts a day; {fix}")
+            raise ValueError(f"the period of this limit is a day; {fix}")
         if not 1 <= period <= 31 * DAY:
             raise ValueError("the period of a limit must be between 1s and 31d")
         return Rate(int(found[1]), period)
 
-    return Kind(read, {"type": "string", "pattern": f"^({RATE}|off)$", "examples": [example, "off"]})
+    return FieldType(read, {"type": "string", "pattern": f"^({RATE}|off)$", "examples": [example, "off"]})
 
 
-def path_of(value: Any, place: LoadContext) -> Path:
-    """The path that `value` writes, from the file's folder."""
-    text = text_of(value)
+def path_of(value: Any, context: LoadContext) -> Path:
+    """The path in `value`, relative to the file's directory."""
+    text = require_text(value)
     if not text or not text.isprintable():
         raise ValueError("not a path")
     if text.startswith("~"):
         raise ValueError("~ is not expanded here; write the whole path")
-    return place.directory / text
+    return context.directory / text
 
 
-def _path_or_stdout(value: Any, place: LoadContext) -> Path | None:
-    return None if value == "-" else path_of(value, place)
+def _path_or_stdout(value: Any, context: LoadContext) -> Path | None:
+    return None if value == "-" else path_of(value, context)
 
 
-PATH = Kind(path_of, {"type": "string", "minLength": 1})
+PATH = FieldType(path_of, {"type": "string", "minLength": 1})
 """A path, relative to the file that names it."""
-PATH_OR_STDOUT = Kind(_path_or_stdout, {"type": "string", "minLength": 1})
+PATH_OR_STDOUT = FieldType(_path_or_stdout, {"type": "string", "minLength": 1})
 """A path, or `-` for standard output, which becomes None."""
 
 
-def _phone(value: Any, _place: LoadContext) -> Phone:
-    return parse_phone(text_of(value))
+def _phone(value: Any, _context: LoadContext) -> Phone:
+    return parse_phone(require_text(value))
 
 
-PHONE = Kind(_phone, {"type": "string", "pattern": r"^\+", "examples": ["+14155550123"]})
+PHONE = FieldType(_phone, {"type": "string", "pattern": r"^\+", "examples": ["+14155550123"]})
 """A phone number in international form; it becomes a Phone."""
 PhoneNumber: TypeAlias = Annotated[Phone, PHONE, PlainSerializer(lambda phone: phone.masked)]
 
@@ -170,8 +170,8 @@ PhoneNumber: TypeAlias = Annotated[Phone, PHONE, PlainSerializer(lambda phone: p
 NUMBER = r"\+[1-9][0-9]{3,14}"
 
 
-def _number_prefix(value: Any, _place: LoadContext) -> str:
-    text = text_of(value)
+def _number_prefix(value: Any, _context: LoadContext) -> str:
+    text = require_text(value)
     if not re.fullmatch(NUMBER, text):
         raise ValueError(
             "not a number or prefix; write + and 4 to 15 digits without spaces, like +4915 or +12025550123"
@@ -179,14 +179,14 @@ def _number_prefix(value: Any, _place: LoadContext) -> str:
     return text
 
 
-NUMBER_PREFIX = Kind(
+NUMBER_PREFIX = FieldType(
     _number_prefix, {"type": "string", "pattern": f"^{NUMBER}$", "examples": ["+4915", "+12025550123"]}
 )
 """An E.164 number or the beginning of one; it stays text."""
 
 
-def _network(value: Any, _place: LoadContext) -> Network:
-    text = text_of(value)
+def _network(value: Any, _context: LoadContext) -> Network:
+    text = require_text(value)
     try:
         network = ip_network(text)
     except ValueError:
@@ -206,7 +206,7 @@ def _without_host_bits(text: str) -> Network:
         raise ValueError(f"not an address or network; {fix}{several if re.search('[ ,]', text) else ''}") from None
 
 
-NETWORK = Kind(_network, {"type": "string", "examples": ["192.0.2.10", "198.51.100.0/24", "2001:db8::/32"]})
+NETWORK = FieldType(_network, {"type": "string", "examples": ["192.0.2.10", "198.51.100.0/24", "2001:db8::/32"]})
 """An address or network, IPv4 or IPv6; it becomes a network."""
 
 
@@ -232,14 +232,14 @@ class Endpoint:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-def endpoint(scheme: str, usual_port: int) -> Kind:
+def endpoint(scheme: str, usual_port: int) -> FieldType:
     """`SCHEMEADDRESS:PORT`, IPv6 in brackets; it becomes an Endpoint."""
     examples = [f"{scheme}127.0.0.1:{usual_port}", f"{scheme}[::1]:{usual_port}"]
     wrong = f"not an address to listen on; write it like {' or '.join(examples)}"
 
-    def read(value: Any, _place: LoadContext) -> Endpoint:
-        found = re.fullmatch(rf"{scheme}(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+)):([0-9]{{1,5}})", text_of(value))
-        if found is None or int(found[3]) > HIGHEST_PORT:
+    def read(value: Any, _context: LoadContext) -> Endpoint:
+        found = re.fullmatch(rf"{scheme}(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+)):([0-9]{{1,5}})", require_text(value))
+        if found is None or int(found[3]) > MAX_PORT:
             raise ValueError(wrong)
         host = found[1] or found[2]
         try:
@@ -250,7 +250,7 @@ def endpoint(scheme: str, usual_port: int) -> Kind:
             raise ValueError(wrong)
         return Endpoint(host, int(found[3]))
 
-    return Kind(read, {"type": "string", "pattern": f"^{scheme}.+:[0-9]{{1,5}}$", "examples": examples})
+    return FieldType(read, {"type": "string", "pattern": f"^{scheme}.+:[0-9]{{1,5}}$", "examples": examples})
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,41 +261,41 @@ class HostPort:
     port: int
 
 
-def host_port(example: str, usual_port: int) -> Kind:
+def host_port(example: str, usual_port: int) -> FieldType:
     """`HOST:PORT`, IPv6 in brackets; it becomes a HostPort. `example` is a host."""
     examples = [f"{example}:{usual_port}", f"[2001:db8::1]:{usual_port}"]
 
-    def read(value: Any, _place: LoadContext) -> HostPort:
-        found = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9._-]+)):([0-9]{1,5})", text_of(value))
-        if found is None or not 1 <= int(found[3]) <= HIGHEST_PORT:
+    def read(value: Any, _context: LoadContext) -> HostPort:
+        found = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9._-]+)):([0-9]{1,5})", require_text(value))
+        if found is None or not 1 <= int(found[3]) <= MAX_PORT:
             raise ValueError(f"not a server; write HOST:PORT, like {' or '.join(examples)}")
         return HostPort(found[1] or found[2], int(found[3]))
 
-    return Kind(read, {"type": "string", "pattern": ".+:[0-9]{1,5}$", "examples": examples})
+    return FieldType(read, {"type": "string", "pattern": ".+:[0-9]{1,5}$", "examples": examples})
 
 
-def server_address(usual_port: int) -> Kind:
+def server_address(usual_port: int) -> FieldType:
     """`ADDRESS` or `ADDRESS:PORT`, IPv6 with a port in brackets; it becomes a HostPort."""
     examples = ["192.0.2.20", f"192.0.2.20:{usual_port}", f"[2001:db8::20]:{usual_port}"]
     wrong = f"not the address of a server; write it like {' or '.join(examples)}"
 
-    def read(value: Any, _place: LoadContext) -> HostPort:
-        text = text_of(value)
+    def read(value: Any, _context: LoadContext) -> HostPort:
+        text = require_text(value)
         found = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+)):([0-9]{1,5})", text)
         host, port = (found[1] or found[2], int(found[3])) if found else (text, usual_port)
         try:
             address = ip_address(host)
         except ValueError:
             raise ValueError(wrong) from None
-        if not 1 <= port <= HIGHEST_PORT or address.is_unspecified or address.is_multicast:
+        if not 1 <= port <= MAX_PORT or address.is_unspecified or address.is_multicast:
             raise ValueError(wrong)
         return HostPort(str(address), port)
 
-    return Kind(read, {"type": "string", "minLength": 1, "examples": examples})
+    return FieldType(read, {"type": "string", "minLength": 1, "examples": examples})
 
 
-def _url(value: Any, _place: LoadContext) -> str:
-    text = text_of(value)
+def _url(value: Any, _context: LoadContext) -> str:
+    text = require_text(value)
     wrong = "not a URL of a host; write http://HOST:PORT or https://HOST:PORT, without a path"
     if "@" in text:
         raise ValueError("a URL here carries no user name or password; write http://HOST:PORT or https://HOST:PORT")
@@ -311,11 +311,13 @@ def _url(value: Any, _place: LoadContext) -> str:
     return text.removesuffix("/")
 
 
-URL = Kind(_url, {"type": "string", "pattern": "^https?://[^/@]+/?$", "examples": ["https://proxy.example.org:3128"]})
+URL = FieldType(
+    _url, {"type": "string", "pattern": "^https?://[^/@]+/?$", "examples": ["https://proxy.example.org:3128"]}
+)
 """`http://HOST[:PORT]` or `https://HOST[:PORT]`, without path or credentials; it stays text."""
 
 
-OFTEN_MEANT = {
+COUNTRY_CODE_CORRECTIONS = {
     "EL": "GR",
     "EN": "GB",
     "UK": "GB",
@@ -329,10 +331,10 @@ OFTEN_MEANT = {
     "SUI": "CH",
     "USA": "US",
 }
-"""Codes of other lists that people write for those of ISO 3166."""
+"""Common wrong country codes, and the ISO 3166 codes that are meant."""
 
 
-def _countries(value: Any, _place: LoadContext) -> frozenset[str] | None:
+def _countries(value: Any, _context: LoadContext) -> frozenset[str] | None:
     if value == "any":
         return None
     if not isinstance(value, list) or not value:
@@ -347,19 +349,19 @@ def _countries(value: Any, _place: LoadContext) -> frozenset[str] | None:
 
 def _not_a_country(code: Any) -> str:
     if not isinstance(code, str) or not re.fullmatch("[A-Za-z]{2,3}", code):
-        return "holds an item that is no country code"
-    meant = OFTEN_MEANT.get(code.upper(), code.upper())
-    return f"{code} is no country code{f' (did you mean {meant}?)' if meant in SUPPORTED_REGIONS else ''}"
+        return "holds an item that is not a country code"
+    meant = COUNTRY_CODE_CORRECTIONS.get(code.upper(), code.upper())
+    return f"{code} is not a country code{f' (did you mean {meant}?)' if meant in SUPPORTED_REGIONS else ''}"
 
 
 CODES = {"type": "array", "minItems": 1, "items": {"type": "string", "pattern": "^[A-Z]{2}$"}}
-COUNTRIES = Kind(_countries, {"anyOf": [{"const": "any"}, CODES], "examples": [["US", "GB"]]})
+COUNTRIES = FieldType(_countries, {"anyOf": [{"const": "any"}, CODES], "examples": [["US", "GB"]]})
 """`any`, which becomes None, or a list of ISO 3166 codes."""
 
 
-def _moment(value: Any, _place: LoadContext) -> float:
+def _moment(value: Any, _context: LoadContext) -> float:
     fix = "write date, time and zone, like 2026-01-31T18:00:00+01:00"
-    text = text_of(value)
+    text = require_text(value)
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -369,18 +371,18 @@ def _moment(value: Any, _place: LoadContext) -> float:
     return moment.timestamp()
 
 
-TIMESTAMP = Kind(_moment, {"type": "string", "format": "date-time", "examples": ["2026-01-31T18:00:00+01:00"]})
+TIMESTAMP = FieldType(_moment, {"type": "string", "format": "date-time", "examples": ["2026-01-31T18:00:00+01:00"]})
 """A date and time with its zone; it becomes wall-clock seconds."""
 
 
-def _attribute(value: Any, _place: LoadContext) -> str | int:
+def _attribute(value: Any, _context: LoadContext) -> str | int:
     match value:
         case bool():
-            return text_of(value)
+            return require_text(value)
         case int():
             return value
-    return text_of(value)
+    return require_text(value)
 
 
-ATTRIBUTE_VALUE = Kind(_attribute, {"type": ["string", "integer"]})
-"""What a RADIUS attribute is set to: text or a whole number."""
+ATTRIBUTE_VALUE = FieldType(_attribute, {"type": ["string", "integer"]})
+"""The value of a RADIUS attribute: text or a whole number."""

@@ -1,4 +1,4 @@
-"""A new configuration, which loads with warnings about the values to fill in."""
+"""Writes a new configuration, which loads with warnings about the values to fill in."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from radius_voice.resources import shipped
 
 SECRET_LENGTH = 32
 ALPHABET = string.ascii_letters + string.digits
-"""What every gateway's input field takes."""
+"""Characters that the input fields of all gateways accept."""
 
 USERS = """\
-# The users who may log in. Remove the "# " of the example and edit it:
+# The users who may log in. Remove the "# " before the example and edit it:
 # `radius-voice hash-password` prints a password hash; phones are in quotes.
 #
 # alice:
@@ -29,7 +29,7 @@ USERS = """\
 
 
 def write_configuration(directory: Path) -> list[Path]:
-    """Write a commented configuration with fresh secrets into `directory`, made if missing; returns the files.
+    """Write a commented configuration with new secrets into `directory`, created if missing; returns the files.
 
     Raises ConfigError, having written nothing, when one of the files exists or cannot be written.
     """

@@ -5,78 +5,78 @@ from __future__ import annotations
 from typing import Annotated, TypeAlias
 
 from radius_voice.config.field_types import Rate, rate
-from radius_voice.config.section import Section, section, written
+from radius_voice.config.section import Section, file_default, optional_section
 
 Limit: TypeAlias = Annotated[Rate | None, rate("10 per 10m")]
 DailyLimit: TypeAlias = Annotated[Rate | None, rate("30 per 24h", daily=True)]
 
 
-class PasswordLimits(Section):
+class PasswordLimitsSettings(Section):
     """Wrong passwords."""
 
-    user: Limit = written("10 per 10m")
+    user: Limit = file_default("10 per 10m")
     """For each user name."""
-    calling_station: Limit = written("30 per 10m")
+    calling_station: Limit = file_default("30 per 10m")
     """For each Calling-Station-Id."""
-    client: Limit = written("off")
+    client: Limit = file_default("off")
     """For each client."""
-    total: Limit = written("off")
+    total: Limit = file_default("off")
     """In total."""
 
 
-class CodeLimits(Section):
+class CodeLimitsSettings(Section):
     """Wrong codes."""
 
-    user: Limit = written("10 per 24h")
+    user: Limit = file_default("10 per 24h")
     """For each user; a right code clears it."""
-    phone: Limit = written("20 per 24h")
+    phone: Limit = file_default("20 per 24h")
     """For each phone number; a right code clears it."""
-    calling_station: Limit = written("30 per 10m")
+    calling_station: Limit = file_default("30 per 10m")
     """For each Calling-Station-Id."""
-    client: Limit = written("off")
+    client: Limit = file_default("off")
     """For each client."""
-    country: Limit = written("off")
+    country: Limit = file_default("off")
     """For each country of the phone."""
-    total: Limit = written("off")
+    total: Limit = file_default("off")
     """In total."""
 
 
-class CallLimits(Section):
+class CallLimitsSettings(Section):
     """Calls in a short period."""
 
-    user: Limit = written("5 per 10m")
+    user: Limit = file_default("5 per 10m")
     """For each user."""
-    phone: Limit = written("5 per 10m")
+    phone: Limit = file_default("5 per 10m")
     """For each phone number."""
-    calling_station: Limit = written("30 per 10m")
+    calling_station: Limit = file_default("30 per 10m")
     """For each Calling-Station-Id."""
-    client: Limit = written("30 per 1m")
+    client: Limit = file_default("30 per 1m")
     """For each client."""
-    country: Limit = written("40 per 1m")
+    country: Limit = file_default("40 per 1m")
     """For each country of the phone."""
-    total: Limit = written("40 per 1m")
+    total: Limit = file_default("40 per 1m")
     """In total."""
 
 
-class DailyCallLimits(Section):
+class DailyCallLimitsSettings(Section):
     """Calls a day, which bound the cost of toll fraud."""
 
-    user: DailyLimit = written("30 per 24h")
+    user: DailyLimit = file_default("30 per 24h")
     """For each user."""
-    country: DailyLimit = written("1000 per 24h")
+    country: DailyLimit = file_default("1000 per 24h")
     """For each country of the phone."""
-    total: DailyLimit = written("2000 per 24h")
+    total: DailyLimit = file_default("2000 per 24h")
     """In total."""
 
 
-class Limits(Section):
+class LimitsSettings(Section):
     """Rate limits: N per DURATION, or off."""
 
-    wrong_passwords: PasswordLimits = section()
+    wrong_passwords: PasswordLimitsSettings = optional_section()
     """Wrong passwords."""
-    wrong_codes: CodeLimits = section()
+    wrong_codes: CodeLimitsSettings = optional_section()
     """Wrong codes."""
-    calls: CallLimits = section()
+    calls: CallLimitsSettings = optional_section()
     """Calls in a short period."""
-    calls_per_day: DailyCallLimits = section()
+    calls_per_day: DailyCallLimitsSettings = optional_section()
     """Calls a day."""

@@ -1,4 +1,4 @@
-"""Reads the configuration: every error of a file at once, or settings that can be used as they are."""
+"""Loads the configuration: returns valid settings, or raises all errors of the file at once."""
 
 from __future__ import annotations
 
@@ -13,16 +13,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from radius_voice import strict_yaml
-from radius_voice.config import rules
+from radius_voice.config import rules, strict_yaml
 from radius_voice.config.adapters import SectionTypes
 from radius_voice.config.context import LoadContext
-from radius_voice.config.errors import ConfigError, findings_of, placed
-from radius_voice.config.schema import Settings, UserRules, json_schema, settings_type
+from radius_voice.config.errors import ConfigError, diagnostics_of, located
+from radius_voice.config.schema import Settings, UserRulesSettings, json_schema, settings_type
 from radius_voice.config.secrets import UnavailableSecret
 from radius_voice.config.section import Diagnostic
-from radius_voice.file_access import READ_ACCESS, WRITE_ACCESS, exposed_directories, exposure
-from radius_voice.files import read_file
+from radius_voice.files.access import READ_ACCESS, WRITE_ACCESS, exposed_directories, exposure
+from radius_voice.files.reading import read_file
 
 MAX_FILE_OCTETS = 1_048_576
 NEED_RESTART = (
@@ -42,7 +41,7 @@ NEED_RESTART = (
 class Loaded:
     """Settings, and warnings about them: sentences with file and line.
 
-    `lines` are those of the file `name`, for findings that come later. `secret_files` are the files that secrets
+    `lines` are those of the file `name`, for diagnostics that come later. `secret_files` are the files that secrets
     were read from.
     """
 
@@ -52,9 +51,9 @@ class Loaded:
     name: str
     lines: Mapping[strict_yaml.Path, int] = field(repr=False)
 
-    def placed(self, findings: Iterable[Diagnostic]) -> tuple[str, ...]:
-        """Findings about the file as sentences with file, line and key."""
-        return tuple(placed(self.name, self.lines, findings))
+    def located(self, diagnostics: Iterable[Diagnostic]) -> tuple[str, ...]:
+        """Diagnostics about the file as sentences with file, line and key."""
+        return tuple(located(self.name, self.lines, diagnostics))
 
 
 def load(
@@ -66,42 +65,35 @@ def load(
     for_service: bool = True,
     owner: int | None = None,
 ) -> Loaded:
-    """Read and check a configuration file; raises ConfigError with everything that is wrong.
+    """Read and validate a configuration file; raises ConfigError with all errors.
 
-    `sections` are those that adapters add. Secrets are fetched and paths made absolute, from the file's folder.
-    `environ` is the process's if not given; `clock` is wall-clock seconds, to judge a bypass by. With
+    `sections` are those of the adapters. Secrets are read, and paths are made absolute from the file's directory.
+    `environ` is the process's if not given; `clock` is wall-clock seconds, for the end of a bypass. With
     `for_service=False`, for a command, a secret that only the service can read becomes `UnavailableSecret`. The file
-    and the file of `server.key` must belong to root or to the user id `owner`: a service's default is its own, a
-    command's is None, which leaves owners aside.
+    and the file of `server.key` must belong to root or to the user id `owner`. It defaults to the process's own user
+    for the service, and to None, which disables the check, for commands.
     """
     path = Path(path)
     text, status = _content_of(path)
     owner = os.geteuid() if for_service and owner is None else owner
-    try:
-        tree, lines = strict_yaml.load(text, str(path), sections=Settings.model_fields)
-    except strict_yaml.StrictYamlError as error:
-        raise ConfigError(str(error).splitlines()) from None
-    if not isinstance(tree, dict):
-        what = "is empty" if tree is None else "is not a mapping of settings"
-        raise ConfigError([f"{path}:1: {what}; make a new configuration with: radius-voice init DIRECTORY"])
-    place = LoadContext(Path(os.path.abspath(path)).parent, os.environ if environ is None else environ)  # noqa: PTH100 - a link's own folder counts
+    tree, lines = _parsed(path, text)
+    context = LoadContext(Path(os.path.abspath(path)).parent, os.environ if environ is None else environ)  # noqa: PTH100 - a link's own folder counts
     if not for_service:
-        place.unavailable = UnavailableSecret
-    filled = _filled(tree)
-    settings, findings = _validated(filled, settings_type(sections), place)
-    draft, now = rules.Draft(filled, place.valid), clock()
-    findings += [*rules.errors(draft, now), *_key_file_findings(tree, place, owner)]
-    if for_service or findings:
-        findings += rules.unreadable_files(draft)
-    files = (path, *place.secret_files, *(file for _, section in draft.adapters for file in section.files().values()))
-    exposed = [*_exposed(path, status, tree, place, owner), *exposed_directories(files, owner)]
-    errors = [*exposed, *placed(str(path), lines, findings)]
+        context.unavailable = UnavailableSecret
+    filled = _with_defaults(tree)
+    settings, diagnostics = _validated(filled, settings_type(sections), context)
+    draft, now = rules.Draft(filled, context.valid), clock()
+    diagnostics += [*rules.errors(draft, now), *_key_file_diagnostics(tree, context, owner)]
+    if for_service or diagnostics:
+        diagnostics += rules.unreadable_files(draft)
+    exposed = _exposed_files(path, status, tree, context, draft, owner)
+    errors = [*exposed, *located(str(path), lines, diagnostics)]
     if settings is None or errors:
         raise ConfigError(errors, draft.identity)
     unused = rules.unused_policies(draft, rules.mapping(tree.get("policies")))
-    warnings = [*rules.warnings(draft, now), *unused, *rules.secret_warnings(settings, place.directory)]
-    texts = tuple(placed(str(path), lines, warnings))
-    return Loaded(settings, texts, tuple(dict.fromkeys(place.secret_files)), str(path), lines)
+    warnings = [*rules.warnings(draft, now), *unused, *rules.secret_warnings(settings, context.directory)]
+    texts = tuple(located(str(path), lines, warnings))
+    return Loaded(settings, texts, tuple(dict.fromkeys(context.secret_files)), str(path), lines)
 
 
 def restart_needed(running: Settings, wanted: Settings) -> list[str]:
@@ -141,26 +133,38 @@ def _content_of(path: Path) -> tuple[str, os.stat_result]:
         raise ConfigError([f"{path}:{line}: is not UTF-8; save the file as UTF-8"]) from None
 
 
-def _validated(
-    filled: dict[str, Any], model: type[Settings], place: LoadContext
-) -> tuple[Settings | None, list[Diagnostic]]:
-    """Settings, or None and the errors of single sections. `place` keeps the valid sections."""
+def _parsed(path: Path, text: str) -> tuple[dict[str, strict_yaml.Value], dict[strict_yaml.Path, int]]:
+    """The keys and values of the file, and the lines of their paths."""
     try:
-        return model.model_validate(filled, context=place), []
+        tree, lines = strict_yaml.load(text, str(path), sections=Settings.model_fields)
+    except strict_yaml.StrictYamlError as error:
+        raise ConfigError(str(error).splitlines()) from None
+    if not isinstance(tree, dict):
+        problem = "is empty" if tree is None else "is not a mapping of settings"
+        raise ConfigError([f"{path}:1: {problem}; make a new configuration with: radius-voice init DIRECTORY"])
+    return tree, lines
+
+
+def _validated(
+    filled: dict[str, Any], model: type[Settings], context: LoadContext
+) -> tuple[Settings | None, list[Diagnostic]]:
+    """The settings, or None and the errors of single sections. `context` keeps the valid sections."""
+    try:
+        return model.model_validate(filled, context=context), []
     except ValidationError as error:
-        return None, list(findings_of(error, filled, json_schema(model)))
+        return None, list(diagnostics_of(error, filled, json_schema(model)))
 
 
-def _filled(tree: dict[str, Any]) -> dict[str, Any]:
-    """A copy with sections that are left out, roles where there is one identity source, and all providers in order."""
+def _with_defaults(tree: dict[str, Any]) -> dict[str, Any]:
+    """A copy with defaults: missing sections, the roles of a single identity source, and the order of providers."""
     filled = {"server": {}, "store": {"type": "sqlite"}, "audit": {}, "admin": {}, **tree}
     identity, delivery, policies = rules.mapping(tree.get("identity")), tree.get("delivery"), tree.get("policies", {})
     if len(identity) == 1 and isinstance(policies, dict):
         (source,) = identity
         roles = {"first_factor": source, "directory": source}
-        written = {"default": {}, **policies}
+        with_default = {"default": {}, **policies}
         filled["policies"] = {
-            name: {**roles, **policy} if isinstance(policy, dict) else policy for name, policy in written.items()
+            name: {**roles, **policy} if isinstance(policy, dict) else policy for name, policy in with_default.items()
         }
     if isinstance(filled.get("policies"), dict):
         filled["policies"] = {name: _with_inherited_rules(policy) for name, policy in filled["policies"].items()}
@@ -170,10 +174,10 @@ def _filled(tree: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_inherited_rules(policy: Any) -> Any:
-    """A policy whose group rules have every rule of the policy that they do not change."""
+    """A policy whose group rules also have all rules of the policy that they do not override."""
     if not isinstance(policy, dict) or not isinstance(policy.get("group_rules"), list):
         return policy
-    own = {key: value for key, value in policy.items() if key in UserRules.model_fields}
+    own = {key: value for key, value in policy.items() if key in UserRulesSettings.model_fields}
     return {**policy, "group_rules": [_inherited(own, rule) for rule in policy["group_rules"]]}
 
 
@@ -186,20 +190,27 @@ def _inherited(own: dict[str, Any], rule: Any) -> Any:
     return {**own, **rule}
 
 
-def _exposed(
-    path: Path, status: os.stat_result, tree: dict[str, Any], place: LoadContext, owner: int | None
+def _exposed_files(
+    path: Path,
+    status: os.stat_result,
+    tree: dict[str, Any],
+    context: LoadContext,
+    draft: rules.Draft,
+    owner: int | None,
 ) -> Iterator[str]:
-    """Why the file cannot be trusted: other users may change it, or read a secret that is written in it."""
+    """Why a file cannot be trusted: other users may change or replace it, or read a secret in the configuration."""
     yield from exposure(path, status, WRITE_ACCESS, owner)
-    if place.holds_secret and tree.get("development") is not True:
+    if context.holds_secret and tree.get("development") is not True:
         for problem in exposure(path, status, READ_ACCESS, None):
             yield f"{problem}, or move the secret to a separate file"
+    of_adapters = (file for _, section in draft.adapters for file in section.files().values())
+    yield from exposed_directories((path, *context.secret_files, *of_adapters), owner)
 
 
-def _key_file_findings(tree: dict[str, Any], place: LoadContext, owner: int | None) -> Iterator[Diagnostic]:
+def _key_file_diagnostics(tree: dict[str, Any], context: LoadContext, owner: int | None) -> Iterator[Diagnostic]:
     match rules.mapping(tree.get("server")).get("key"):
         case {"file": str(name)}:
-            path = place.directory / name
+            path = context.directory / name
             with suppress(OSError, ValueError):  # a file that cannot be read is reported where it is read
                 for problem in exposure(path, path.stat(), 0, owner):
                     yield ("server", "key"), problem

@@ -1,7 +1,7 @@
-"""Rules between settings: names that must exist, and combinations that would be unsafe.
+"""Rules between settings: references that must exist, and combinations that are unsafe.
 
-They look at a `Draft`, which holds the parts of a file that are right by themselves, so that
-one wrong key does not hide what else is wrong.
+They use a `Draft`, which holds the valid sections of a file, so that an error in one section does not hide errors
+elsewhere.
 """
 
 from __future__ import annotations
@@ -19,29 +19,39 @@ from radius_voice.config.adapters import AdapterSection, IdentitySection, Provid
 from radius_voice.config.checks import certificate_errors
 from radius_voice.config.errors import dotted, readable
 from radius_voice.config.field_types import Network
-from radius_voice.config.schema import Admin, Audit, Bypass, Client, Policy, Server, Settings, UserRules
+from radius_voice.config.schema import (
+    NO_FIRST_FACTOR,
+    AdminSettings,
+    AuditSettings,
+    BypassSettings,
+    ClientSettings,
+    PolicySettings,
+    ServerSettings,
+    Settings,
+    UserRulesSettings,
+)
 from radius_voice.config.secrets import UnavailableSecret, readable_text
 from radius_voice.config.section import Diagnostic, Section
-from radius_voice.files import unreadable
-from radius_voice.radius.packet import ROOM_FOR_REPLY
+from radius_voice.config.strict_yaml import Path as KeyPath
+from radius_voice.config.suggestions import suggestion
+from radius_voice.files.reading import unreadable
+from radius_voice.radius.packet import RESERVED_REPLY_OCTETS
 from radius_voice.resources import shipped
-from radius_voice.strict_yaml import Path as KeyPath
-from radius_voice.suggestions import suggestion
 
 if TYPE_CHECKING:
-    from radius_voice.radius.dictionary import Names
+    from radius_voice.radius.dictionary import AttributeDictionary
 
 Key = TypeVar("Key")
 Part = TypeVar("Part", bound=Section)
-SHORT_SECRET = 16
-SHORT_KEY = 32
-ROOM_FOR_ATTRIBUTES = ROOM_FOR_REPLY - 64
-"""Octets of the attributes of one policy's reply rules, all together; the rest is for the server's own."""
+MIN_SECRET_CHARACTERS = 16
+MIN_KEY_OCTETS, MAX_KEY_OCTETS = 32, 64
+MAX_REPLY_RULE_OCTETS = RESERVED_REPLY_OCTETS - 64
+"""Maximum octets of the attributes of one policy's reply rules; the rest is for the server's own attributes."""
 MAX_BYPASS_SECONDS = 240 * 60
 VARIABLE = re.compile(r"\$\{\w+\}|\$[A-Z][A-Z0-9_]*|\$\(.*\)|%[A-Z][A-Z0-9_]*%|\{\{.*\}\}")
-"""How shells, Windows and templates write a variable."""
+"""Variables in the syntax of shells, Windows and templates."""
 ASSIGNMENT = re.compile(r"(export )?[A-Z_][A-Z0-9_]+=[^=]")
-"""How shells and environment files set a variable. Base64 has `=` only at its end."""
+"""Assignments in the syntax of shells and environment files. Base64 has `=` only at its end."""
 QUOTED = re.compile(r"(['\"]).*\1")
 DOCUMENTATION = tuple(
     ip_network(text) for text in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")
@@ -61,12 +71,12 @@ class Draft:
         delivery = mapping(tree.get("delivery"))
         providers, voice = mapping(delivery.get("providers")), delivery.get("voice")
         self.development = tree.get("development") is True
-        self.server = self._section(Server, tree.get("server"))
+        self.server = self._section(ServerSettings, tree.get("server"))
         self.store = self._section(StoreSection, tree.get("store"))
-        self.admin = self._section(Admin, tree.get("admin"))
-        self.audit = self._section(Audit, tree.get("audit"))
-        self.clients = self._sections(Client, clients)
-        self.policies = self._sections(Policy, policies)
+        self.admin = self._section(AdminSettings, tree.get("admin"))
+        self.audit = self._section(AuditSettings, tree.get("audit"))
+        self.clients = self._sections(ClientSettings, clients)
+        self.policies = self._sections(PolicySettings, policies)
         self.providers = self._sections(ProviderSection, providers)
         self.identity = self._sections(IdentitySection, identity)
         self.identity_names, self.policy_names, self.provider_names = list(identity), list(policies), list(providers)
@@ -92,7 +102,7 @@ class Draft:
             yield ("store",), self.store
 
     @property
-    def user_rules(self) -> Iterator[tuple[KeyPath, UserRules]]:
+    def user_rules(self) -> Iterator[tuple[KeyPath, UserRulesSettings]]:
         """The rules of all policies and of their groups, by their paths."""
         for name, policy in self.policies.items():
             for path, rules in policy.rules_with_paths():
@@ -136,7 +146,7 @@ def warnings(draft: Draft, now: float) -> Iterator[Diagnostic]:
         yield from _client_warnings(client, ("clients", name))
     for path, rules in draft.user_rules:
         failure = rules.on_delivery_failure
-        if isinstance(failure, Bypass) and failure.bypass_until <= now:
+        if isinstance(failure, BypassSettings) and failure.bypass_until <= now:
             yield (*path, "on_delivery_failure", "bypass_until"), "this bypass has ended; remove it"
     for adapter, section in draft.adapters:
         yield from _below(adapter, section.warnings())
@@ -147,10 +157,10 @@ def warnings(draft: Draft, now: float) -> Iterator[Diagnostic]:
         )
 
 
-def unused_policies(draft: Draft, written: Iterable[str]) -> Iterator[Diagnostic]:
-    """Policies among those `written` in the file that no client uses. `default` exists without being written, too."""
+def unused_policies(draft: Draft, configured: Iterable[str]) -> Iterator[Diagnostic]:
+    """Policies that no client uses; `configured` are those in the file, as `default` exists implicitly."""
     used = sorted(set(draft.policy_of.values()))
-    for name in written:
+    for name in configured:
         if name not in used:
             yield ("policies", name), f"no client uses this policy; the clients use {_list(used)}"
 
@@ -164,7 +174,7 @@ def unreadable_files(draft: Draft) -> Iterator[Diagnostic]:
 
 
 def secret_warnings(settings: Settings, directory: Path) -> Iterator[Diagnostic]:
-    """Secrets that are probably not meant as they are. `directory` is the configuration file's."""
+    """Secrets that are probably mistakes. `directory` is the configuration file's."""
     clients: dict[str, KeyPath] = {}
     for path, secret in _secrets(settings, ()):
         if VARIABLE.fullmatch(secret):
@@ -205,12 +215,12 @@ def _secrets(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
 def _is_file(directory: Path, name: str) -> bool:
     try:
         return (directory / name).is_file()
-    except (OSError, ValueError):  # too long, or no name
+    except (OSError, ValueError):  # too long, or not a file name
         return False
 
 
 def _server(draft: Draft) -> Iterator[Diagnostic]:
-    ports_free = "port 0 requires development: true; write the port"
+    port_zero = "port 0 requires development: true; write the port"
     if draft.server:
         listen = draft.server.listen
         for index, endpoint in enumerate(listen):
@@ -219,10 +229,11 @@ def _server(draft: Draft) -> Iterator[Diagnostic]:
             elif shared := next((each for each in listen[:index] if endpoint.overlaps(each)), None):
                 yield ("server", "listen", index), f"overlaps with {shared}, on the same port; remove one of the two"
             if endpoint.port == 0 and not draft.development:
-                yield ("server", "listen", index), ports_free
+                yield ("server", "listen", index), port_zero
         key = readable_text(draft.server.key) if draft.server.key else None
-        if key is not None and len(key.encode()) < SHORT_KEY:
-            yield ("server", "key"), f"must have at least {SHORT_KEY} octets; make one with: openssl rand -hex 32"
+        if key is not None and not MIN_KEY_OCTETS <= len(key.encode()) <= MAX_KEY_OCTETS:
+            octets = f"{MIN_KEY_OCTETS} to {MAX_KEY_OCTETS} octets and has {len(key.encode())}"
+            yield ("server", "key"), f"must have {octets}; make one with: openssl rand -hex 32"
         if draft.store and draft.store.SHARED_BY_NODES and draft.server.key is None:
             fix = "make one with: openssl rand -hex 32"
             yield (
@@ -230,7 +241,7 @@ def _server(draft: Draft) -> Iterator[Diagnostic]:
                 f"is needed with a store of type {draft.store.type}, the same on every node; {fix}",
             )
     if draft.admin and draft.admin.listen.port == 0 and not draft.development:
-        yield ("admin", "listen"), ports_free
+        yield ("admin", "listen"), port_zero
 
 
 def _workers(draft: Draft) -> Iterator[Diagnostic]:
@@ -264,22 +275,21 @@ def _adapters(draft: Draft) -> Iterator[Diagnostic]:
 
 def _attribute_problem(name: str, *, salted: bool = False) -> str | None:
     try:
-        _names().key(name, salted=salted)
+        _dictionary().key(name, salted=salted)
     except ValueError as problem:
         return str(problem).removeprefix(f"{name}: ")
     return None
 
 
-def _names() -> Names:
-    """The attribute dictionary, which few configurations need."""
-    from radius_voice.radius.dictionary import Names  # noqa: PLC0415 - needed by few configurations
+def _dictionary() -> AttributeDictionary:
+    from radius_voice.radius.dictionary import AttributeDictionary  # noqa: PLC0415 - needed by few configurations
 
-    return Names(shipped("dictionaries"))
+    return AttributeDictionary(shipped("dictionaries"))
 
 
-def _below(path: KeyPath, findings: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
+def _below(path: KeyPath, diagnostics: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
     """Diagnostics of a section, with paths from the root of the file."""
-    for inner, message in findings:
+    for inner, message in diagnostics:
         yield (*path, *inner), message
 
 
@@ -293,8 +303,8 @@ def _client_errors(draft: Draft) -> Iterator[Diagnostic]:
                 yield (*path, "address"), f"{network} belongs to {whose} already; remove it from one"
             taken.setdefault(network, name)
         unsigned = client.require_message_authenticator != "yes"
-        if unsigned and draft.source_of.get((client.policy, "first_factor")) == "none":
-            message = "must be yes where first_factor is none, or nothing at all would authenticate a request"
+        if unsigned and draft.source_of.get((client.policy, "first_factor")) == NO_FIRST_FACTOR:
+            message = "must be yes where first_factor is none, because otherwise nothing authenticates a request"
             yield (*path, "require_message_authenticator"), message
 
 
@@ -310,19 +320,19 @@ def _references(draft: Draft) -> Iterator[Diagnostic]:
     for (policy, role), source in draft.source_of.items():
         path = ("policies", policy, role)
         if not source and several:
-            yield path, f"say which of {_list(draft.identity_names)}"
-        elif source and source not in draft.identity_names and (role, source) != ("first_factor", "none"):
-            known = [*draft.identity_names, *(["none"] if role == "first_factor" else [])]
+            yield path, f"is missing; write one of {_list(draft.identity_names)}"
+        elif source and source not in draft.identity_names and (role, source) != ("first_factor", NO_FIRST_FACTOR):
+            known = [*draft.identity_names, *([NO_FIRST_FACTOR] if role == "first_factor" else [])]
             yield path, _unknown("identity source", source, known)
         elif role == "directory" and source in draft.identity and not draft.identity[source].IS_DIRECTORY:
             kind = f"{readable(source)} (type {draft.identity[source].type})"
             yield path, f"{kind} only verifies passwords; name a source that has users and phones"
-    if "none" in draft.identity_names:
-        yield ("identity", "none"), "none means that the gateway checks passwords; use another name"
+    if NO_FIRST_FACTOR in draft.identity_names:
+        yield ("identity", NO_FIRST_FACTOR), "none means that the gateway checks passwords; use another name"
 
 
 def _replies(draft: Draft) -> Iterator[Diagnostic]:
-    names = _names()
+    names = _dictionary()
     for above, rules in draft.user_rules:
         path = (*above, "reply")
         octets = 0
@@ -332,14 +342,14 @@ def _replies(draft: Draft) -> Iterator[Diagnostic]:
                     octets += len(names.encode(attribute, str(value))[1]) + 2
                 except ValueError as problem:
                     yield (*path, index, "set", attribute), str(problem).removeprefix(f"{attribute}: ")
-        if octets > ROOM_FOR_ATTRIBUTES:
-            yield path, f"has {octets} octets of attributes, {ROOM_FOR_ATTRIBUTES} fit; remove some"
+        if octets > MAX_REPLY_RULE_OCTETS:
+            yield path, f"has {octets} octets of attributes, and at most {MAX_REPLY_RULE_OCTETS} fit; remove some"
 
 
 def _bypasses(draft: Draft, now: float) -> Iterator[Diagnostic]:
     for path, rules in draft.user_rules:
         failure = rules.on_delivery_failure
-        if isinstance(failure, Bypass) and failure.bypass_until > now + MAX_BYPASS_SECONDS:
+        if isinstance(failure, BypassSettings) and failure.bypass_until > now + MAX_BYPASS_SECONDS:
             where = (*path, "on_delivery_failure", "bypass_until")
             yield where, "a bypass lasts 240 minutes at most; write an earlier time"
 
@@ -352,13 +362,15 @@ def _voice(draft: Draft) -> Iterator[Diagnostic]:
             yield ("delivery", "voice", index), "is listed twice; remove one"
 
 
-def _client_warnings(client: Client, path: KeyPath) -> Iterator[Diagnostic]:
+def _client_warnings(client: ClientSettings, path: KeyPath) -> Iterator[Diagnostic]:
     known = [text for secret in client.secret if (text := readable_text(secret)) is not None]
-    if any(len(text) < SHORT_SECRET for text in known):
-        message = f"is shorter than {SHORT_SECRET} characters and can be guessed from one packet; make it longer"
+    if any(len(text) < MIN_SECRET_CHARACTERS for text in known):
+        message = (
+            f"is shorter than {MIN_SECRET_CHARACTERS} characters, so one packet suffices to guess it; make it longer"
+        )
         yield (*path, "secret"), message
     if client.require_message_authenticator == "no":
-        message = "no leaves this client open to forged answers (CVE-2024-3596); auto or yes is safer"
+        message = "no allows forged responses to this client (CVE-2024-3596); auto or yes is safer"
         yield (*path, "require_message_authenticator"), message
     for network in client.address:
         if network.prefixlen == 0:
@@ -367,8 +379,8 @@ def _client_warnings(client: Client, path: KeyPath) -> Iterator[Diagnostic]:
             yield (*path, "address"), "is an address for documentation; put your gateway's here"
 
 
-def _unknown(what: str, name: str, known: Sequence[str]) -> str:
-    return f"there is no such {what}{suggestion(name, known) or '; known are ' + (_list(known) or 'none')}"
+def _unknown(kind: str, name: str, known: Sequence[str]) -> str:
+    return f"there is no such {kind}{suggestion(name, known) or '; known are ' + (_list(known) or 'none')}"
 
 
 def _list(names: Sequence[str]) -> str:

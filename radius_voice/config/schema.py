@@ -1,4 +1,4 @@
-"""All settings but those of adapters: name, type, bounds and default. Rules between settings are in rules.py.
+"""All settings except those of adapters: name, type, bounds and default. Rules between settings are in rules.py.
 
 Defaults are written as in the file. The docstring of a field is the text that an editor shows for it;
 docs/settings.md has the details. Models are frozen, and their values are validated and of plain types.
@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, TypeAlias, TypeVar, Union
 from pydantic import Discriminator, Field, Tag, ValidationInfo, create_model, model_validator
 
 from radius_voice.config.adapters import AdapterSection, IdentitySection, ProviderSection, SectionTypes, StoreSection
-from radius_voice.config.context import KEPT, place_of
+from radius_voice.config.context import KEEP_VALID, context_of
 from radius_voice.config.field_types import (
     ATTRIBUTE_VALUE,
     COUNTRIES,
@@ -27,43 +27,45 @@ from radius_voice.config.field_types import (
     Endpoint,
     HostPort,
     Network,
-    OrMany,
+    OneOrMany,
     duration,
     endpoint,
     host_port,
 )
-from radius_voice.config.limits import Limits
+from radius_voice.config.limits import LimitsSettings
 from radius_voice.config.secrets import Secret
-from radius_voice.config.section import KeyProblem, Section, section, written
+from radius_voice.config.section import KeyProblem, Section, file_default, optional_section
+from radius_voice.config.strict_yaml import Path as KeyPath
 from radius_voice.login.code_message import MAX_SPEECH_SECONDS
 from radius_voice.login.policy import PROVIDER_SECONDS
-from radius_voice.strict_yaml import Path as KeyPath
 
 Name: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 HostName: TypeAlias = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9_]([A-Za-z0-9._-]{0,251}[A-Za-z0-9_])?$", examples=["metrics.example.org"])
 ]
+NO_FIRST_FACTOR = "none"
+"""The value of `first_factor` for gateways that verify passwords themselves."""
 CALL_BESIDES_RINGING = PROVIDER_SECONDS + MAX_SPEECH_SECONDS
 Model = TypeVar("Model", bound=Section)
 AttributeName: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 
 
-class Server(Section):
+class ServerSettings(Section):
     """The RADIUS server of this node."""
 
     listen: Annotated[tuple[Annotated[Endpoint, endpoint("udp://", 1812)], ...], Field(strict=False, min_length=1)] = (
-        written(["udp://0.0.0.0:1812"])
+        file_default(["udp://0.0.0.0:1812"])
     )
     """Addresses that receive requests: udp://ADDRESS:PORT, IPv6 in brackets."""
-    state: Annotated[Path, PATH] = written("state")
+    state: Annotated[Path, PATH] = file_default("state")
     """The directory of server.key and of data that must survive a restart; by default $STATE_DIRECTORY if set."""
     workers: int = Field(1, ge=1, le=64)
     """The number of processes; more than one needs Linux and a store of type sqlite or redis."""
     key: Secret | None = None
     """The key of the hashes in the store. Required when nodes share a store; otherwise created at the first start."""
-    reject_delay: Annotated[float, duration(0, 5)] = written("1s")
+    reject_delay: Annotated[float, duration(0, 5)] = file_default("1s")
     """How long after its request an Access-Reject is sent."""
-    duplicate_window: Annotated[float, duration(5, 30)] = written("10s")
+    duplicate_window: Annotated[float, duration(5, 30)] = file_default("10s")
     """How long a response is kept for retransmissions of its request."""
     max_concurrent: int = Field(256, ge=1, le=65536)
     """How many requests are processed at once."""
@@ -76,18 +78,18 @@ class Server(Section):
     @classmethod
     def _state_of_systemd(cls, data: Any, info: ValidationInfo) -> Any:
         # systemd separates several directories by colons; the first is the unit's own.
-        directory = place_of(info).environment.get("STATE_DIRECTORY", "").split(":")[0]
+        directory = context_of(info).environment.get("STATE_DIRECTORY", "").split(":")[0]
         return {"state": directory, **data} if directory and isinstance(data, dict) else data
 
 
-class Client(Section):
+class ClientSettings(Section):
     """A gateway, or several that share a secret."""
 
-    address: Annotated[tuple[Annotated[Network, NETWORK], ...], Field(strict=False, min_length=1), OrMany()] = Field(
+    address: Annotated[tuple[Annotated[Network, NETWORK], ...], Field(strict=False, min_length=1), OneOrMany()] = Field(
         ..., examples=[["192.0.2.10", "198.51.100.0/24"]]
     )
     """An address, a network, or a list of them; the longest prefix applies."""
-    secret: Annotated[tuple[Secret, ...], Field(strict=False, min_length=1, max_length=2), OrMany()] = Field(
+    secret: Annotated[tuple[Secret, ...], Field(strict=False, min_length=1, max_length=2), OneOrMany()] = Field(
         ..., examples=[[{"file": "old.secret"}, {"file": "new.secret"}]]
     )
     """The shared secret; a list of two while it is being changed."""
@@ -95,28 +97,28 @@ class Client(Section):
     """Whether requests must have a Message-Authenticator (CVE-2024-3596); auto: from addresses that have sent one."""
     policy: str = "default"
     """The policy for users of this client."""
-    response_timeout: Annotated[float, duration(0.2, 60)] = written("2.5s")
+    response_timeout: Annotated[float, duration(0.2, 60)] = file_default("2.5s")
     """The challenge is sent within this time; keep it below the gateway's timeout."""
 
 
-class Challenge(Section):
+class ChallengeSettings(Section):
     """The code, and the calls that deliver it."""
 
     digits: int = Field(6, ge=4, le=10)
     """Number of digits of a code."""
-    code_lifetime: Annotated[float, duration(30, 600)] = written("2m")
+    code_lifetime: Annotated[float, duration(30, 600)] = file_default("2m")
     """How long a code is valid after the call is answered."""
     attempts: int = Field(3, ge=1, le=10)
     """How many codes may be entered in one login."""
     redials: int = Field(2, ge=0, le=5)
     """How many more calls a user may request in one login."""
-    ring_timeout: Annotated[float, duration(10, 120)] = written("30s")
+    ring_timeout: Annotated[float, duration(10, 120)] = file_default("30s")
     """How long the phone rings."""
-    session_timeout: Annotated[float, duration(40, 3600)] = written("6m")
+    session_timeout: Annotated[float, duration(40, 3600)] = file_default("6m")
     """The longest duration of a login; at least ring_timeout plus code_lifetime, and ring_timeout plus 110s."""
 
     @model_validator(mode="after")
-    def _session_holds_a_call(self) -> Challenge:
+    def _session_holds_a_call(self) -> ChallengeSettings:
         least = self.ring_timeout + max(self.code_lifetime, CALL_BESIDES_RINGING)
         if self.session_timeout < least:
             rest = max(self.code_lifetime, CALL_BESIDES_RINGING)
@@ -132,24 +134,24 @@ class Challenge(Section):
         return self
 
 
-class Bypass(Section):
+class BypassSettings(Section):
     """Accepts users without a call for a limited time."""
 
     bypass_until: Annotated[float, TIMESTAMP]
     """When it ends, with a zone; at most 240 minutes ahead."""
 
 
-class When(Section):
+class WhenSettings(Section):
     """The users that a reply rule applies to."""
 
     group: str = Field(min_length=1)
     """Members of this group."""
 
 
-class ReplyRule(Section):
+class ReplyRuleSettings(Section):
     """Attributes that an Access-Accept carries."""
 
-    when: When | None = None
+    when: WhenSettings | None = None
     """The users that it applies to; by default all."""
     set: dict[AttributeName, Annotated[str | int, ATTRIBUTE_VALUE]] = Field(min_length=1)
     """RADIUS attributes by name."""
@@ -159,29 +161,32 @@ def _word_or_mapping(value: Any) -> str:
     return "word" if isinstance(value, str) else "mapping"
 
 
-class UserRules(Section):
-    """The rules of a policy that hold once the user is known."""
+class UserRulesSettings(Section):
+    """The rules of a policy that apply once the user is known."""
 
-    challenge: Challenge = section()
+    challenge: ChallengeSettings = optional_section()
     """The code, and the calls that deliver it."""
-    countries: Annotated[frozenset[str] | None, COUNTRIES] = written("any")
+    countries: Annotated[frozenset[str] | None, COUNTRIES] = file_default("any")
     """Countries that may be called."""
-    allow_numbers: Annotated[tuple[Annotated[str, NUMBER_PREFIX], ...], Field(strict=False)] = written(
+    allow_numbers: Annotated[tuple[Annotated[str, NUMBER_PREFIX], ...], Field(strict=False)] = file_default(
         [], examples=[["+4915", "+12025550123"]]
     )
     """Numbers and prefixes that may be called whatever their type and country."""
     on_delivery_failure: Annotated[
-        Annotated[Literal["reject"], Tag("word")] | Annotated[Bypass, Tag("mapping")], Discriminator(_word_or_mapping)
+        Annotated[Literal["reject"], Tag("word")] | Annotated[BypassSettings, Tag("mapping")],
+        Discriminator(_word_or_mapping),
     ] = "reject"
     """What the gateway gets when no provider can place the call."""
-    reply: Annotated[tuple[ReplyRule, ...], Field(strict=False)] = written([], examples=[[{"set": {"Class": "VPN"}}]])
+    reply: Annotated[tuple[ReplyRuleSettings, ...], Field(strict=False)] = file_default(
+        [], examples=[[{"set": {"Class": "VPN"}}]]
+    )
     """Attributes that an Access-Accept carries."""
 
 
-class GroupRule(UserRules):
-    """Other rules for the members of a group. Once loaded, it also has the rules that it does not change."""
+class GroupRuleSettings(UserRulesSettings):
+    """Rules for the members of a group. Once loaded, it also has the policy's rules that it does not override."""
 
-    when: When
+    when: WhenSettings
     """The users that it applies to."""
 
     @model_validator(mode="before")
@@ -193,7 +198,7 @@ class GroupRule(UserRules):
         return data
 
 
-class Policy(UserRules):
+class PolicySettings(UserRulesSettings):
     """How users log in. Once loaded, `first_factor` and `directory` are never empty."""
 
     first_factor: str = Field(default_factory=str)
@@ -202,23 +207,23 @@ class Policy(UserRules):
     """The identity source of users and their phones."""
     on_unavailable: Literal["no_response", "reject"] = "no_response"
     """What the gateway gets while an identity source or the store is unavailable."""
-    group_rules: Annotated[tuple[GroupRule, ...], Field(strict=False)] = written(
+    group_rules: Annotated[tuple[GroupRuleSettings, ...], Field(strict=False)] = file_default(
         [], examples=[[{"when": {"group": "contractors"}, "countries": ["US"]}]]
     )
     """Other rules for members of groups; the first one that applies to a user replaces those of the policy."""
 
-    def rules_of(self, groups: Collection[str]) -> UserRules:
+    def rules_of(self, groups: Collection[str]) -> UserRulesSettings:
         """The rules for a user who is a member of `groups`."""
         return next((rule for rule in self.group_rules if rule.when.group in groups), self)
 
-    def rules_with_paths(self) -> Iterator[tuple[KeyPath, UserRules]]:
+    def rules_with_paths(self) -> Iterator[tuple[KeyPath, UserRulesSettings]]:
         """The policy's own rules and those of its groups, each with the path from the policy to them."""
         yield (), self
         for index, rule in enumerate(self.group_rules):
             yield ("group_rules", index), rule
 
 
-class Delivery(Section):
+class DeliverySettings(Section):
     """How codes are delivered to phones."""
 
     friendly_name: str = Field(min_length=1, max_length=60, pattern=r"^[^\x00-\x1f\x7f]*$", examples=["ACME VPN"])
@@ -229,7 +234,7 @@ class Delivery(Section):
     """The providers."""
 
 
-class Syslog(Section):
+class SyslogSettings(Section):
     """A syslog server that receives a copy of the audit log."""
 
     server: Annotated[HostPort, host_port("syslog.example.org", 6514)]
@@ -240,25 +245,25 @@ class Syslog(Section):
     """Certificates to trust instead of the system's, in PEM."""
 
 
-class Audit(Section):
+class AuditSettings(Section):
     """The audit log: every decision and its reason."""
 
-    path: Annotated[Path | None, PATH_OR_STDOUT] = written("audit.jsonl")
+    path: Annotated[Path | None, PATH_OR_STDOUT] = file_default("audit.jsonl")
     """The path, relative to this file; - is standard output (None once loaded)."""
-    syslog: Syslog | None = None
+    syslog: SyslogSettings | None = None
     """A syslog server that receives a copy."""
 
 
-class Admin(Section):
+class AdminSettings(Section):
     """Metrics and health."""
 
-    listen: Annotated[Endpoint, endpoint("", 9812)] = written("127.0.0.1:9812")
+    listen: Annotated[Endpoint, endpoint("", 9812)] = file_default("127.0.0.1:9812")
     """The address of /metrics, /healthz and /readyz: ADDRESS:PORT."""
-    hosts: Annotated[tuple[HostName, ...], Field(strict=False)] = written([])
+    hosts: Annotated[tuple[HostName, ...], Field(strict=False)] = file_default([])
     """Host names that requests may use, besides IP addresses and localhost."""
 
 
-class Log(Section):
+class LogSettings(Section):
     """The log on standard error."""
 
     level: Literal["debug", "info", "warning"] = "info"
@@ -268,36 +273,36 @@ class Log(Section):
 
 
 class Settings(Section):
-    """The whole file."""
+    """The configuration file."""
 
     development: bool = False
     """Allows settings that are unsafe in production: providers on loopback, a fixed code, port 0."""
-    server: Annotated[Server, KEPT] = section()
+    server: Annotated[ServerSettings, KEEP_VALID] = optional_section()
     """The RADIUS server of this node."""
-    clients: dict[Name, Annotated[Client, KEPT]] = Field(min_length=1)
+    clients: dict[Name, Annotated[ClientSettings, KEEP_VALID]] = Field(min_length=1)
     """The gateways that may send requests."""
     identity: dict[Name, IdentitySection] = Field(min_length=1)
     """The sources of users: passwords, phones, or both."""
-    policies: dict[Name, Annotated[Policy, KEPT]] = Field(default_factory=dict)
+    policies: dict[Name, Annotated[PolicySettings, KEEP_VALID]] = Field(default_factory=dict)
     """How users log in; with one identity source, the policy default exists even if it is not written."""
-    delivery: Delivery
+    delivery: DeliverySettings
     """How codes are delivered to phones."""
-    limits: Limits = section()
+    limits: LimitsSettings = optional_section()
     """Rate limits."""
-    store: StoreSection = written({"type": "sqlite"})
+    store: StoreSection = file_default({"type": "sqlite"})
     """Where logins and limits are kept."""
-    audit: Annotated[Audit, KEPT] = section()
+    audit: Annotated[AuditSettings, KEEP_VALID] = optional_section()
     """The audit log: every decision and its reason."""
-    admin: Annotated[Admin, KEPT] = section()
+    admin: Annotated[AdminSettings, KEEP_VALID] = optional_section()
     """Metrics and health."""
-    log: Log = section()
+    log: LogSettings = optional_section()
     """The log on standard error."""
 
 
 @cache
 def settings_type(sections: SectionTypes) -> type[Settings]:
-    """The type of the whole file with the sections of these adapters."""
-    delivery = _with(Delivery, providers=dict[Name, _one_of(sections.providers)])  # type: ignore[misc]
+    """The type of the settings with the sections of these adapters."""
+    delivery = _with(DeliverySettings, providers=dict[Name, _one_of(sections.providers)])  # type: ignore[misc]
     return _with(
         Settings,
         identity=dict[Name, _one_of(sections.identity)],  # type: ignore[misc]
@@ -309,7 +314,7 @@ def settings_type(sections: SectionTypes) -> type[Settings]:
 def _one_of(sections: Sequence[type[AdapterSection]]) -> Any:
     """The type of a section that is one of several, chosen by its `type`."""
     union: Any = Union[tuple(sections)]  # noqa: UP007 - the members are known at run time only
-    return Annotated[union, Discriminator("type"), KEPT] if len(sections) > 1 else Annotated[union, KEPT]
+    return Annotated[union, Discriminator("type"), KEEP_VALID] if len(sections) > 1 else Annotated[union, KEEP_VALID]
 
 
 def _with(model: type[Model], **types: Any) -> type[Model]:

@@ -1,4 +1,4 @@
-"""Secrets: text, or where to find it. Once read they are `SecretStr`, which never shows itself."""
+"""Secrets: text, or where to read it. Once read they are `SecretStr`, whose repr does not show the text."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Annotated, Any, TypeAlias
 from pydantic import BaseModel, SecretStr
 
 from radius_voice.config.context import LoadContext
-from radius_voice.config.field_types import Kind, Shape, path_of, text_of
-from radius_voice.file_access import ANY_ACCESS, described
-from radius_voice.files import read_file
-from radius_voice.suggestions import suggestion
+from radius_voice.config.field_types import FieldType, JsonSchema, path_of, require_text
+from radius_voice.config.suggestions import suggestion
+from radius_voice.files.access import ANY_ACCESS, mode_and_owner
+from radius_voice.files.reading import read_file
 
 MAX_FILE_OCTETS = 65536
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,254}")
@@ -30,33 +30,33 @@ class SecretUnavailable(ValueError):
 
 
 class UnavailableSecret(SecretStr):
-    """Stands for a secret that this process cannot read, in the settings of a command that may not need it."""
+    """A placeholder for a secret that this process cannot read, in the settings of a command that may not need it."""
 
     def __init__(self, reason: SecretUnavailable) -> None:
         super().__init__("")
         self.reason = reason
 
     def get_secret_value(self) -> str:
-        """Raises SecretUnavailable: no command may take another text for the secret."""
+        """Raises SecretUnavailable, so that no command uses another text as the secret."""
         raise self.reason
 
     def __bool__(self) -> bool:
-        """True: it is not the same as no secret."""
+        """True: a secret is configured."""
         return True
 
 
 def readable_text(secret: SecretStr) -> str | None:
-    """The text of a secret, or None where this process cannot read it."""
+    """The text of a secret, or None if this process cannot read it."""
     return None if isinstance(secret, UnavailableSecret) else secret.get_secret_value()
 
 
 def is_placeholder(secret: SecretStr) -> bool:
-    """Whether the secret is the text of the sample configuration that must be replaced."""
+    """Whether the secret is the placeholder of the sample configuration."""
     return readable_text(secret) == PLACEHOLDER
 
 
-def revealed(secret: SecretStr, key: str) -> str:
-    """The text of the secret at `key`; raises ValueError that names the key where this process cannot read it."""
+def secret_text(secret: SecretStr, key: str) -> str:
+    """The text of the secret at `key`; raises ValueError with the key if this process cannot read it."""
     try:
         return secret.get_secret_value()
     except SecretUnavailable as problem:
@@ -81,31 +81,31 @@ def unavailable_in(part: Any, key: str = "") -> Iterator[tuple[str, SecretUnavai
                 yield from unavailable_in(value, f"{key}[{index}]")
 
 
-def _secret(value: Any, place: LoadContext) -> SecretStr:
+def _secret(value: Any, context: LoadContext) -> SecretStr:
     match value:
         case dict() if len(value) == 1:
             try:
-                return SecretStr(_looked_up(value, place))
+                return SecretStr(_fetch(value, context))
             except SecretUnavailable as problem:
-                if place.unavailable is None:
+                if context.unavailable is None:
                     raise
-                return place.unavailable(problem)
+                return context.unavailable(problem)
         case dict():
-            raise ValueError(f"not one source of a secret; {FIX}")
+            raise ValueError(f"must have one key; {FIX}")
         case "":
             raise ValueError(f"is empty; {FIX}")
         case list():
             raise ValueError(f"must be one secret; {FIX}")
-    text = text_of(value)
+    text = require_text(value)
     if any("\ud800" <= character <= "\udfff" for character in text):
-        raise ValueError("holds half a character (a surrogate); write the whole one")
+        raise ValueError("holds a lone surrogate, which is not a character; remove it")
     if "\n" in text:
         raise ValueError(f"holds a line break, which a shared secret cannot have; {FIX}")
-    place.holds_secret = True
+    context.holds_secret = True
     return SecretStr(text)
 
 
-def _source_shape(key: str) -> Shape:
+def _source_shape(key: str) -> JsonSchema:
     return {
         "type": "object",
         "properties": {key: {"type": "string", "minLength": 1}},
@@ -114,32 +114,32 @@ def _source_shape(key: str) -> Shape:
     }
 
 
-TEXT: Shape = {"type": "string", "minLength": 1}
+TEXT: JsonSchema = {"type": "string", "minLength": 1}
 SOURCES = ("file", "env", "credential")
-SHAPE: Shape = {"anyOf": [TEXT, *(_source_shape(key) for key in SOURCES)]}
-Secret: TypeAlias = Annotated[SecretStr, Kind(_secret, SHAPE)]
+SHAPE: JsonSchema = {"anyOf": [TEXT, *(_source_shape(key) for key in SOURCES)]}
+Secret: TypeAlias = Annotated[SecretStr, FieldType(_secret, SHAPE)]
 """Text, or `{file: PATH}`, `{env: NAME}` or `{credential: NAME}` (systemd's LoadCredential=)."""
 
 
-def _looked_up(source: dict[str, Any], place: LoadContext) -> str:
-    # The keys are matched, never named: in `secret: {hunter2}` the key is the secret.
+def _fetch(source: dict[str, Any], context: LoadContext) -> str:
+    # Messages do not show the key: in `secret: {hunter2}` it is the secret.
     match source:
         case {"file": path}:
-            place.secret_files.append(path_of(path, place))
-            return _read(place.secret_files[-1])
+            context.secret_files.append(path_of(path, context))
+            return _read(context.secret_files[-1])
         case {"env": str(name)} if NAME.fullmatch(name):
-            text = place.environment.get(name, "")
+            text = context.environment.get(name, "")
             if not text:
                 raise SecretUnavailable(
                     f"the environment variable {name} is not set, or empty; set it where the server starts", "env"
                 )
             return _checked(text, f"the environment variable {name}")
         case {"credential": str(name)} if NAME.fullmatch(name):
-            directory = place.environment.get("CREDENTIALS_DIRECTORY")
+            directory = context.environment.get("CREDENTIALS_DIRECTORY")
             if not directory:
                 raise SecretUnavailable(
                     f"there is no $CREDENTIALS_DIRECTORY to hold the credential {name}; "
-                    "start by systemd with LoadCredential=, or use {file: PATH}",
+                    "start the service by systemd with LoadCredential=, or write {file: PATH}",
                     "credential",
                 )
             return _read(Path(directory) / name)
@@ -152,7 +152,7 @@ def _looked_up(source: dict[str, Any], place: LoadContext) -> str:
 
 
 def _read(path: Path) -> str:
-    """The text of a file of a secret, without the one line break that editors put at its end."""
+    """The secret in a file, without the line break that editors append."""
     try:
         octets, status = read_file(path, MAX_FILE_OCTETS + 1)
     except PermissionError:
@@ -163,13 +163,13 @@ def _read(path: Path) -> str:
         reason = error.strerror or "unknown reason"
         raise ValueError(f"{path} cannot be read: {reason}; correct the path or make the file") from None
     if status.st_mode & ANY_ACCESS:
-        raise ValueError(f"{path} is open to every user ({described(status)}); run: chmod o-rwx {path}")
+        raise ValueError(f"{path} is open to every user ({mode_and_owner(status)}); run: chmod o-rwx {path}")
     return _text(octets, path)
 
 
 def _owner_of(path: Path) -> str:
     try:
-        return f" ({described(path.stat())})"
+        return f" ({mode_and_owner(path.stat())})"
     except OSError:
         return ""
 
@@ -184,14 +184,14 @@ def _text(octets: bytes, path: Path) -> str:
     return _checked(re.sub("\r?\n\\Z", "", text), str(path))
 
 
-def _checked(text: str, place: str) -> str:
-    """The text, unless it has invisible characters: an administrator would give the gateway another secret."""
+def _checked(text: str, source: str) -> str:
+    """The text; raises ValueError if it has invisible characters, which the gateway's copy would not have."""
     if not text:
-        raise ValueError(f"{place} is empty; put the secret into it")
+        raise ValueError(f"{source} is empty; put the secret into it")
     if text.startswith("\ufeff"):
-        raise ValueError(f"{place} begins with a byte order mark; save it as UTF-8 without one")
+        raise ValueError(f"{source} begins with a byte order mark; save it as UTF-8 without one")
     if text != text.strip():
-        raise ValueError(f"{place} begins or ends with a space, tab or line break; remove it, it is not ignored")
+        raise ValueError(f"{source} begins or ends with a space, tab or line break; remove it, it is not ignored")
     if not text.isprintable():
-        raise ValueError(f"{place} holds a line break or an invisible character; a secret is one line of text")
+        raise ValueError(f"{source} holds a line break or an invisible character; a secret is one line of text")
     return text

@@ -6,19 +6,19 @@ from typing import Any, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from radius_voice.strict_yaml import Path as KeyPath
+from radius_voice.config.strict_yaml import Path as KeyPath
 
 Diagnostic: TypeAlias = tuple[KeyPath, str]
 """The path of a value, and a message: the problem and the fix."""
 
 
-def written(default: Any, **more: Any) -> Any:
-    """A default as the file would write it: it is read like a value of the file."""
+def file_default(default: Any, **more: Any) -> Any:
+    """A default in the syntax of the file; it is converted like a value of the file."""
     return Field(default=default, validate_default=True, **more)
 
 
-def section(**more: Any) -> Any:
-    """A section that may be left out: all its keys have defaults."""
+def optional_section(**more: Any) -> Any:
+    """A section that may be omitted, because all its keys have defaults."""
     return Field(default_factory=dict, validate_default=True, **more)
 
 

@@ -1,8 +1,8 @@
 """The admin listener: liveness, readiness and metrics.
 
-It has no authentication, so it belongs on loopback or behind a proxy that has. Its responses hold no secrets. At most
-`MAX_CONNECTIONS` connections are open, each for at most `CONNECTION_SECONDS`; a request has at most `MAX_REQUEST_BYTES`
-octets.
+It has no authentication, so it must be on loopback or behind a proxy that authenticates. Its responses hold no secrets.
+At most `MAX_CONNECTIONS` connections are open, each for at most `CONNECTION_SECONDS`; a request has at most
+`MAX_REQUEST_BYTES` octets.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What every identity source is created with."""
+"""The arguments that every identity source is created with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hashes that no password matches, verified for names without a hash, so that time does not tell which names exist."""
+"""Hashes that match no password, verified for names without one, so that timing does not reveal which users exist."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ INDEX_OCTETS = 8
 
 
 class Decoys:
-    """Picks a hash for a name without one: with parameters of the file's hashes, in the proportions of the file.
+    """Selects a hash for a name without one, with the parameters of the file's hashes in the same proportions.
 
-    Three hashes in four with parameters X mean that three names in four cost X. A name's parameters depend on
-    `key`, which an attacker does not know, and stay the same while the file's hashes do; a change of few hashes
-    changes those of few names. `counts` says how many hashes have which parameters; `key` has at most 64 octets.
+    If three hashes in four have the parameters X, so do the decoys of three names in four. A name's parameters depend
+    on `key`, which an attacker does not know, and change only with the file's hashes; a change of few hashes changes
+    those of few names. `counts` is the number of hashes by parameters; `key` has at most 64 octets.
     """
 
     def __init__(self, counts: Mapping[Parameters, int], key: bytes) -> None:
@@ -37,9 +37,9 @@ class Decoys:
 
 
 def unmatched(parameters: Parameters) -> str:
-    """An encoded hash of random octets: verifying a password against it costs what one with `parameters` costs.
+    """An encoded hash of random octets. Verifying a password against it costs as much as any hash with `parameters`.
 
-    Making it costs nothing: hashing a password instead would take seconds with the highest parameters.
+    Creating it costs nothing; hashing a password would take seconds with the maximum parameters.
     """
     salt, digest = (
         base64.b64encode(secrets.token_bytes(octets)).rstrip(b"=").decode() for octets in (SALT_OCTETS, HASH_OCTETS)

@@ -1,4 +1,4 @@
-"""Passwords at rest are argon2id (RFC 9106), verified in threads so that no burst of them can stop the event loop."""
+"""Argon2id password hashes (RFC 9106), verified in threads so that no burst of them can stop the event loop."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ HASH_OCTETS = 32
 ENCODED = re.compile(
     r"\$argon2id\$v=19\$m=([1-9][0-9]{0,8}),t=([1-9][0-9]{0,8}),p=([1-9][0-9]{0,8})\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)"
 )
-# What a hash may ask of the server, so that one line in a file cannot take it down.
+# Maximum cost of a hash, so that one line of a file cannot exhaust the server.
 MAX_MEMORY = 1024 * 1024
 MAX_TIME = 20
 MAX_PARALLELISM = 16
-FEWEST_SALT_OCTETS = 8
-FEWEST_HASH_OCTETS = 16
-PART = "password verification"
-SETTLING = 0.2  # the weight of the newest measurement in the running mean
+MIN_SALT_OCTETS = 8
+MIN_HASH_OCTETS = 16
+COMPONENT = "password verification"
+SMOOTHING = 0.2  # the weight of the newest measurement in the running mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +52,15 @@ class Parameters:
 
 
 DEFAULT = Parameters(memory=19 * 1024, time=2, parallelism=1)
-"""OWASP's floor, on purpose: the server pays this for every guess that is sent, and a stronger
-setting lowers the logins a second by as much. Hashes of more work are kept as they are."""
+"""OWASP's minimum: the server pays this cost for every guess, and stronger parameters reduce the logins per second in
+proportion. Hashes of more work are kept as they are."""
 
 CHEAPEST = Parameters(memory=8, time=1, parallelism=1)
-"""Only for testing: protects nothing."""
+"""For tests only: protects nothing."""
 
 
 def parameters_of(hashed: str) -> Parameters:
-    """Read the parameters of an encoded hash; raises ValueError, without the text, for one that is not to be used."""
+    """The parameters of an encoded hash; raises ValueError, without the hash, if it is invalid or too costly."""
     found = ENCODED.fullmatch(hashed)
     if not found:
         raise ValueError("not an argon2id hash; make one with: radius-voice hash-password")
@@ -71,16 +71,24 @@ def parameters_of(hashed: str) -> Parameters:
             "make a new one with: radius-voice hash-password"
         )
     salt, digest = (_decoded(part) for part in found.groups()[3:])
-    if parameters.memory < 8 * parameters.parallelism or salt < FEWEST_SALT_OCTETS or digest < FEWEST_HASH_OCTETS:
+    if parameters.memory < 8 * parameters.parallelism or salt < MIN_SALT_OCTETS or digest < MIN_HASH_OCTETS:
         raise ValueError("a damaged argon2id hash; make a new one with: radius-voice hash-password")
     return parameters
 
 
-def hash_password(text: str, parameters: Parameters = DEFAULT) -> str:
-    """Hash a password with a new salt, in argon2's encoded form. Takes tens of milliseconds."""
+def salt_of(hashed: str) -> str:
+    """The salt of a valid encoded hash, in base64 without padding."""
+    return hashed.split("$", 5)[4]
+
+
+def hash_password(text: str, parameters: Parameters = DEFAULT, salt: str = "") -> str:
+    """Hash a password in argon2's encoded form. Takes tens of milliseconds.
+
+    `salt` is that of an earlier hash of the same password (see `salt_of`); without it, there is a new one.
+    """
     return low_level.hash_secret(
         _octets(text),
-        secrets.token_bytes(SALT_OCTETS),
+        base64.b64decode(_padded(salt)) if salt else secrets.token_bytes(SALT_OCTETS),
         parameters.time,
         parameters.memory,
         parameters.parallelism,
@@ -90,9 +98,9 @@ def hash_password(text: str, parameters: Parameters = DEFAULT) -> str:
 
 
 def verify(hashed: str, text: str) -> bool:
-    """Whether `text` is the password behind the hash. Blocks for as long as the hash's parameters demand.
+    """Whether `text` is the password of the hash. Blocks for as long as the hash's parameters require.
 
-    Raises argon2's Argon2Error when the check could not be made, for want of memory.
+    Raises argon2's Argon2Error if the check fails for lack of memory.
     """
     try:
         return low_level.verify_secret(hashed.encode(), _octets(text), low_level.Type.ID)
@@ -101,13 +109,13 @@ def verify(hashed: str, text: str) -> bool:
 
 
 def outdated(hashed: str, parameters: Parameters = DEFAULT) -> bool:
-    """Whether the hash was made with less work than is asked for today."""
+    """Whether the hash was made with less work than `parameters` require."""
     return parameters_of(hashed).work < parameters.work
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Where a verification queues: those of `returning` users first, the others in turn for each `queue`."""
+    """How a verification is queued: those of `returning` users first, the others round-robin by `queue`."""
 
     queue: str = ""
     returning: bool = False
@@ -126,20 +134,20 @@ class _Job:
     def refuse(self, detail: str) -> None:
         """End it as unavailable, unless it has ended."""
         if not self.result.done():
-            self.result.set_exception(Unavailable(PART, detail))
+            self.result.set_exception(Unavailable(COMPONENT, detail))
 
 
 class Hasher:
-    """Verifies passwords in at most `threads` threads (one a core), with at most `waiting` more in the queue.
+    """Verifies passwords in at most `threads` threads (default: one per core); at most `max_queued` more wait.
 
-    A verification that cannot end before its deadline is not begun, so that under overload the threads work for those
-    whose gateways still wait. One that has begun ends in its own time. All methods belong to the event loop.
+    A verification that cannot end before its deadline is not started, so that under overload the threads work on those
+    whose gateways still wait. One that has started runs to its end. All methods must be called in the event loop.
     """
 
     def __init__(
         self,
         threads: int | None = None,
-        waiting: int = 128,
+        max_queued: int = 128,
         check: Callable[[str, str], bool] = verify,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -147,41 +155,41 @@ class Hasher:
         self._check = check
         self._clock = clock
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="password")
-        self._queue: FairQueue[_Job] = FairQueue(waiting)
+        self._queue: FairQueue[_Job] = FairQueue(max_queued)
         self._running = 0
-        self._pace = 0.0
+        self._seconds_per_kib = 0.0
 
-    def allow(self, waiting: int) -> None:
+    def set_max_queued(self, max_queued: int) -> None:
         """Let at most that many verifications wait from now on."""
-        self._queue.capacity = waiting
+        self._queue.capacity = max_queued
 
     async def verify(self, hashed: str, text: str, deadline: float, turn: Turn = Turn()) -> bool:
-        """Whether `text` is the password behind the hash.
+        """Whether `text` is the password of the hash.
 
         Raises Unavailable if the verification does not begin before `deadline` (loop time), or fails.
         """
         loop = asyncio.get_running_loop()
         job = _Job(hashed, text, parameters_of(hashed).work, deadline, loop.create_future())
         if loop.time() >= deadline:
-            job.refuse("too late to begin")
+            job.refuse("too late to start")
         elif self._running < self._threads:
-            self._start(job)  # a free thread always tries: a pace measured in a bad moment is measured again
+            self._start(job)  # never refused by the measured time, which one slow moment may have raised
         else:
             self._wait(job, turn)
         return await job.result
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is being verified: a moment for work that no login waits for."""
+        """Whether nothing is being verified, so that work without a deadline may run."""
         return not self._running
 
-    async def hash(self, text: str, parameters: Parameters = DEFAULT) -> str:
-        """Hash a password in the same threads, behind the verifications that run."""
+    async def hash(self, text: str, parameters: Parameters = DEFAULT, salt: str = "") -> str:
+        """Hash a password in the same threads, behind the verifications that run; see `hash_password`."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, hash_password, text, parameters)
+        return await loop.run_in_executor(self._pool, hash_password, text, parameters, salt)
 
     def close(self) -> None:
-        """Cancel the waiting verifications; those that have begun are not waited for."""
+        """Cancel the queued verifications; does not wait for those that run."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _wait(self, job: _Job, turn: Turn) -> None:
@@ -189,8 +197,8 @@ class Hasher:
             self._queue.remove(lambda each: each.result.done())
         dropped = self._queue.put(job, turn.queue, preferred=turn.returning)
         if dropped is not None:
-            dropped.refuse(f"{len(self._queue)} verifications wait already")
-        asyncio.get_running_loop().call_at(job.deadline, job.refuse, "not begun in time")
+            dropped.refuse(f"{len(self._queue)} verifications are queued already")
+        asyncio.get_running_loop().call_at(job.deadline, job.refuse, "not started in time")
 
     def _start(self, job: _Job) -> None:
         self._running += 1
@@ -198,31 +206,35 @@ class Hasher:
         running.add_done_callback(lambda ended: self._ended(job, ended))
 
     def _timed(self, hashed: str, text: str) -> tuple[bool, float]:
-        begun = self._clock()
-        return self._check(hashed, text), self._clock() - begun
+        started = self._clock()
+        return self._check(hashed, text), self._clock() - started
 
     def _ended(self, job: _Job, ended: asyncio.Future[tuple[bool, float]]) -> None:
         self._running -= 1
         if ended.cancelled():
-            job.refuse("the server stops")
+            job.refuse("the service is stopping")
             return
         problem = ended.exception()
         if problem is not None:
             job.refuse(f"argon2 failed: {problem if isinstance(problem, Argon2Error) else type(problem).__name__}")
         else:
             right, seconds = ended.result()
-            pace = seconds / job.work
-            self._pace = self._pace + SETTLING * (pace - self._pace) if self._pace else pace
+            self._measure(seconds / job.work)
             if not job.result.done():
                 job.result.set_result(right)
         self._start_next()
+
+    def _measure(self, seconds_per_kib: float) -> None:
+        """Update the running mean of the time that verifications take."""
+        mean = self._seconds_per_kib
+        self._seconds_per_kib = mean + SMOOTHING * (seconds_per_kib - mean) if mean else seconds_per_kib
 
     def _start_next(self) -> None:
         now = asyncio.get_running_loop().time()
         while self._running < self._threads and (job := self._queue.pop()) is not None:
             if job.result.done():
                 continue
-            if now + job.work * self._pace > job.deadline:
+            if now + job.work * self._seconds_per_kib > job.deadline:
                 job.refuse("would take longer than the gateway waits")
             else:
                 self._start(job)
@@ -234,8 +246,12 @@ def _octets(text: str) -> bytes:
 
 
 def _decoded(part: str) -> int:
-    """Count the octets that unpadded base64 stands for; 0 when it is not written as argon2 writes it."""
+    """The number of octets that unpadded base64 encodes; 0 if it is not canonical."""
     if len(part) % 4 == 1:
         return 0
-    octets = base64.b64decode(part + "=" * (-len(part) % 4))
+    octets = base64.b64decode(_padded(part))
     return len(octets) if base64.b64encode(octets).rstrip(b"=") == part.encode() else 0
+
+
+def _padded(part: str) -> str:
+    return part + "=" * (-len(part) % 4)

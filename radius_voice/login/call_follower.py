@@ -1,6 +1,6 @@
 """Follows the calls that this process has placed, so that a missed call releases its user before the session ends.
 
-One request to a provider asks for all of its calls, every few seconds, and only while there are any.
+While a provider has calls, one request every few seconds asks for the status of all of them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from radius_voice.login.ports import CallControl
 
 @dataclass(slots=True)
 class _FollowedCall:
-    """A call that may be live: the id of its session, and wall-clock `until` when it must be over."""
+    """A call that may be live: the id of its session, and the wall-clock time `until` by which it must be over."""
 
     session_id: str
     until: float
@@ -24,16 +24,16 @@ class _FollowedCall:
 
 
 class CallFollower:
-    """Asks providers for the status of calls, and calls `on_call_event` for every change. `now` is wall clock."""
+    """Polls providers for the status of calls, and calls `on_call_event` for every change. `now` is wall clock."""
 
     def __init__(
         self,
-        live: Mapping[str, CallControl],
+        call_controls: Mapping[str, CallControl],
         on_call_event: Callable[[CallRef, CallStatus], Awaitable[None]],
         observer: Observer,
         now: Callable[[], float],
     ) -> None:
-        self._live = live
+        self._call_controls = call_controls
         self._on_call_event = on_call_event
         self._observer = observer
         self._now = now
@@ -43,20 +43,20 @@ class CallFollower:
         return len(self._followed)
 
     def follow(self, ref: CallRef, session_id: str, until: float) -> None:
-        """Follow a call until it is over or the wall clock reaches `until`, if its provider can be asked."""
-        if ref.provider in self._live:
+        """Follow a call until it is over or the wall clock reaches `until`, if its provider has a `CallControl`."""
+        if ref.provider in self._call_controls:
             self._followed[ref] = _FollowedCall(session_id, until)
 
     async def hang_up(self, ref: CallRef) -> None:
         """End a call. Raises Unavailable if it is not known whether it ended."""
-        provider = self._live.get(ref.provider)
+        provider = self._call_controls.get(ref.provider)
         if provider is None:
             raise Unavailable(ref.provider, "is no longer configured")
         await provider.hang_up(ref)
         self._followed.pop(ref, None)
 
     async def poll(self) -> None:
-        """Ask every provider once for its calls. One that is unavailable is asked again at the next poll."""
+        """Query the calls of every provider once. An unavailable provider is queried again at the next poll."""
         calls: dict[str, list[CallRef]] = defaultdict(list)
         for ref, followed in list(self._followed.items()):
             if self._now() >= followed.until:
@@ -65,7 +65,7 @@ class CallFollower:
                 calls[ref.provider].append(ref)
         for provider, refs in calls.items():
             try:
-                statuses = await self._live[provider].progress(refs)
+                statuses = await self._call_controls[provider].progress(refs)
             except Unavailable:
                 continue
             for ref, status in statuses.items():

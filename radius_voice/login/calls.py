@@ -17,21 +17,27 @@ from radius_voice.login.model import (
     CallStatus,
     CodeMessage,
     DeliveryRequest,
+    DeliveryResult,
+    Indeterminate,
+    NumberRejected,
+    Placed,
     Session,
     Unavailable,
 )
 from radius_voice.login.phone import Phone
 from radius_voice.login.placement import PlacementResult, Report, place_call
-from radius_voice.login.policy import PROVIDER_SECONDS, UserRules
+from radius_voice.login.policy import PROVIDER_SECONDS, Policy, UserRules
 from radius_voice.login.sessions import Sessions
 from radius_voice.login.supervisor import Supervisor
+from radius_voice.login.users import current_phones
 
 
 class PendingCall(Struct, frozen=True):
-    """A session whose present call is to be placed, after ending `hang_up`. `code` exists nowhere else."""
+    """A session whose present call is to be placed, after `hang_up` is ended. `code` is stored nowhere else."""
 
     session: Session
     code: str
+    policy: Policy
     rules: UserRules
     request: AuthRequest
     hang_up: CallRef | None = None
@@ -47,12 +53,14 @@ class Calls:
         self._dependencies = dependencies
         self._supervisor = supervisor
         self._sessions = sessions
-        self.follower = CallFollower(dependencies.live, self.on_call_event, dependencies.observer, dependencies.now)
+        self.follower = CallFollower(
+            dependencies.call_controls, self.on_call_event, dependencies.observer, dependencies.now
+        )
 
     async def on_call_event(self, ref: CallRef, status: CallStatus) -> None:
-        """Apply a status that a provider reported to the session of the call, whichever process or node placed it.
+        """Apply a status that a provider reported to the session of the call; any process or node may have placed it.
 
-        It is lost if the store is unavailable: then the session ends at its timeout.
+        The status is lost if the store is unavailable; then the session ends at its timeout.
         """
         try:
             session = await self._dependencies.store.session_of_call(ref)
@@ -78,7 +86,7 @@ class Calls:
         return transition
 
     def end(self, session: Session, ref: CallRef) -> None:
-        """Hang up the call of a session that has ended; only then its user may be called again."""
+        """Hang up the call of a session that has ended; its user is called again only after that."""
         self._supervisor.run(self._end(session, ref))
 
     async def _place(self, call: PendingCall, opened: Transition) -> Transition:
@@ -117,7 +125,21 @@ class Calls:
         reason = Reason.NUMBER_REJECTED if rejected else Reason.DELIVERY_FAILED
         gateway_waits = dependencies.clock() < call.request.deadline
         bypass = not placement.refused and gateway_waits and dependencies.now() < call.rules.bypass_until
-        return await self._apply(session, CallFailed(session.id, session.delivery.number, reason, bypass))
+        changed = await self._changed_user(call) if bypass else None
+        if changed is not None:
+            reason, bypass = changed, False
+        failed = CallFailed(session.id, session.delivery.number, reason, bypass, refund=not placement.counted)
+        return await self._apply(session, failed)
+
+    async def _changed_user(self, call: PendingCall) -> Reason | None:
+        """Why the user may not log in any longer, since the password was verified; None if the user may."""
+        keys, deadline = self._dependencies.keys, call.request.deadline
+        try:
+            current = await current_phones(call.session, call.policy, keys, deadline)
+        except Unavailable as problem:
+            self._dependencies.warn(f"the bypass was not used: {problem}")
+            return Reason.IDENTITY_UNAVAILABLE
+        return current if isinstance(current, Reason) else None
 
     async def _on_placed(self, session: Session, placement: PlacementResult) -> None:
         ref, number = placement.ref, session.delivery.number
@@ -134,28 +156,16 @@ class Calls:
         return await self._dependencies.store.apply_limits(self._dependencies.limits.for_phone(phone)) is None
 
     def _reporter(self, session: Session, arrived: float) -> Report:
-        def report(
-            provider: str, phone: Phone, result: CallResult, reference: str, detail: str, alarm: bool, fix: str
-        ) -> None:
-            self._dependencies.observer(
-                PlacementRecord(
-                    self._dependencies.now(),
-                    self._dependencies.clock() - arrived,
-                    session.id,
-                    provider,
-                    phone.masked,
-                    result,
-                    reference,
-                    detail,
-                    alarm,
-                    fix,
-                )
-            )
+        dependencies = self._dependencies
+
+        def report(provider: str, phone: Phone, answer: DeliveryResult) -> None:
+            at, seconds = dependencies.now(), dependencies.clock() - arrived
+            dependencies.observer(_placement_record(at, seconds, session.id, provider, phone, answer))
 
         return report
 
     async def _hang_up(self, ref: CallRef) -> bool:
-        """End a call; False if it is not known whether it ended."""
+        """End a call; returns False if it is not known whether it ended."""
         try:
             await self.follower.hang_up(ref)
         except Unavailable as problem:
@@ -174,3 +184,18 @@ class Calls:
     async def _apply(self, session: Session, event: CallEvent) -> Transition:
         _, transition = await self._sessions.apply(session.key, event, known=session)
         return transition
+
+
+def _placement_record(
+    at: float, seconds: float, session_id: str, provider: str, phone: Phone, answer: DeliveryResult
+) -> PlacementRecord:
+    match answer:
+        case Placed(reference):
+            result, detail, alarm, fix = CallResult.PLACED, "", False, ""
+        case Indeterminate(detail):
+            result, reference, alarm, fix = CallResult.INDETERMINATE, "", False, ""
+        case NumberRejected(detail, alarm, fix):
+            result, reference = CallResult.NUMBER_REJECTED, ""
+        case _:
+            result, reference, detail, alarm, fix = CallResult.NOT_PLACED, "", answer.detail, answer.alarm, answer.fix
+    return PlacementRecord(at, seconds, session_id, provider, phone.masked, result, reference, detail, alarm, fix)

@@ -26,7 +26,7 @@ class Say:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Silence, in whole seconds: one between digits, two after the last."""
+    """Silence in seconds: one between digits, two after the last."""
 
     seconds: int
 

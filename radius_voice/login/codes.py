@@ -1,7 +1,7 @@
 """Codes, States and keyed hashes: the only place where randomness and `server.key` enter a login.
 
 A State is a keyed hash of the request that gets it: unpredictable without `server.key`, and the same for a
-retransmission, at whichever node it arrives.
+retransmission, at every node.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _FILLERS = dict.fromkeys(map(ord, " -.\t\r\n"))
 
 
 def new_code(digits: int) -> str:
-    """A fresh one-time code of that many decimal digits."""
+    """A new one-time code of that many decimal digits."""
     return f"{secrets.randbelow(10**digits):0{digits}}"
 
 
@@ -40,19 +40,19 @@ def session_key_in(state: bytes) -> SessionKey | None:
 
 
 def tidy_code(typed: str) -> str:
-    """A typed code without the spaces, dashes and wide digits that people and keyboards add."""
+    """A typed code without spaces, dashes and dots, and with full-width digits converted."""
     return unicodedata.normalize("NFKC", typed).translate(_FILLERS)
 
 
 def new_session_id() -> str:
-    """A name for a new session: 16 hexadecimal digits."""
+    """The id of a new session: 16 hexadecimal digits."""
     return secrets.token_hex(8)
 
 
 class Keys:
-    """Keyed hashes (BLAKE2b, 16 octets), each kind in a separate domain so that none passes for another.
+    """Keyed hashes (BLAKE2b, 16 octets), domain-separated so that a hash of one kind is never valid as another.
 
-    Also encrypts what must be readable again while a session is open.
+    Also encrypts what must be readable again while a login is open.
     """
 
     def __init__(self, key: bytes) -> None:
@@ -67,17 +67,18 @@ class Keys:
         self.seal_pending = self._challenges.seal
         self.unseal_pending = self._challenges.unseal
         self._packet, self._credentials, self._station = keyed(b"packet"), keyed(b"credentials"), keyed(b"station")
+        self._client, self._password_id = keyed(b"client"), keyed(b"password id")
 
     def session_key(self, client: str, user_key: str) -> SessionKey:
         """The key of the session of that user at that client entry."""
         return _hash(self._login, _prefixed(client) + user_key.encode())
 
     def first_state(self, key: SessionKey, fingerprint: bytes) -> bytes:
-        """The State that the initial request with that fingerprint gets, however often and wherever it is sent."""
+        """The State for the initial request with that fingerprint; retransmissions get the same one at every node."""
         return LOGIN_STATE + key + _hash(self._first, key + fingerprint)
 
     def next_state(self, key: SessionKey, state: bytes, typed: str) -> bytes:
-        """The State that follows `state` when `typed` was the response: the same when the response is repeated."""
+        """The State that follows `state` after the response `typed`; a repeated response gets the same one."""
         return LOGIN_STATE + key + _hash(self._next, state + typed.encode())
 
     def state(self, state: bytes) -> bytes:
@@ -91,6 +92,10 @@ class Keys:
     def password(self, key: SessionKey, password: str) -> bytes:
         """The hash of a password that is stored while a session is open."""
         return _hash(self._password, key + password.encode())
+
+    def password_id(self, key: SessionKey, password_id: str) -> bytes:
+        """The stored hash of `Authenticated.password_id`; empty if that is."""
+        return _hash(self._password_id, key + password_id.encode()) if password_id else b""
 
     def answer(self, key: SessionKey, typed: str) -> bytes:
         """The stored hash of a response, by which a repetition is recognised."""
@@ -121,13 +126,17 @@ class Keys:
     def name_subject(self, identity_source: str, typed: str) -> str:
         """The subject under which failures of a user name at an identity source are counted.
 
-        A hash, because people type passwords into the field of the user name.
+        A hash, because users type passwords into the field of the user name by mistake.
         """
         return _hash(self._name, _prefixed(identity_source) + canonical_name(typed).encode()).hex()
 
     def calling_station(self, name: str, calling_station_id: str) -> bytes:
         """The stored hash of a Calling-Station-Id from which the user with that `name` subject has logged in."""
         return _hash(self._station, name.encode() + calling_station_id.encode())
+
+    def client(self, name: str, secret: bytes) -> bytes:
+        """A hash of a client entry and one of its shared secrets: another secret gives another hash."""
+        return _hash(self._client, _prefixed(name) + secret)
 
     def slot(self, client: str, authenticator: bytes, encrypted_credentials: bytes) -> Slot:
         """Where a request of that client entry is recorded.
@@ -139,13 +148,13 @@ class Keys:
 
 
 def _prefixed(text: str) -> bytes:
-    """`text` behind its length, so that no other pair of texts gives the same message."""
+    """`text` after its length, so that no other pair of texts gives the same message."""
     octets = text.encode()
     return len(octets).to_bytes(2) + octets
 
 
 def _hash(keyed: blake2b, message: bytes) -> bytes:
-    """`message` under a key and kind; of several parts all but the last have a fixed or a written length."""
+    """The hash of `message`. All parts of a message except the last have a fixed length or a length prefix."""
     hashing = keyed.copy()
     hashing.update(message)
     return hashing.digest()

@@ -26,36 +26,44 @@ def decision(
         return rejected(transition.reason, name)
     if transition.previous is not None:
         return _repeated(transition.previous, session.language)
-    reason, called = transition.reason, session.delivery.phone
     match transition.outcome:
         case Outcome.ACCEPT:
-            seconds = now - session.opened_at if reason is Reason.CODE_CORRECT else 0.0
-            return Decision(
-                Outcome.ACCEPT,
-                reason,
-                reply=session.reply,
-                user=session.name,
-                session=session.id,
-                phone=called.masked,
-                login_seconds=seconds,
-                new_station=not session.returning,
-                sealed_reply=session.sealed_reply,
-            )
+            return _accepted(session, transition.reason, now)
         case Outcome.CHALLENGE:
-            text = reply_message.challenge(
-                reason, session.language, friendly_name, called.ending, session.attempts_left
-            )
-            return Decision(Outcome.CHALLENGE, reason, state, text, (), session.name, session.id, called.masked)
+            return _challenged(session, transition.reason, state, friendly_name)
         case _:
-            to_the_user = response and reason is not Reason.UNKNOWN_STATE  # the State was issued to this user
-            text = reply_message.rejected(session.language) if to_the_user else reply_message.REJECTED
-            return Decision(
-                Outcome.REJECT, reason, text=text, user=session.name, session=session.id, phone=called.masked
-            )
+            return _rejected(session, transition.reason, response=response)
+
+
+def _accepted(session: Session, reason: Reason, now: float) -> Decision:
+    return Decision(
+        Outcome.ACCEPT,
+        reason,
+        reply=session.reply,
+        user=session.name,
+        session=session.id,
+        phone=session.delivery.phone.masked,
+        login_seconds=now - session.opened_at if reason is Reason.CODE_CORRECT else 0.0,
+        new_station=not session.returning,
+        sealed_reply=session.sealed_reply,
+    )
+
+
+def _challenged(session: Session, reason: Reason, state: bytes, friendly_name: str) -> Decision:
+    phone = session.delivery.phone
+    text = reply_message.challenge(reason, session.language, friendly_name, phone.ending, session.attempts_left)
+    return Decision(Outcome.CHALLENGE, reason, state, text, (), session.name, session.id, phone.masked)
+
+
+def _rejected(session: Session, reason: Reason, *, response: bool) -> Decision:
+    to_the_user = response and reason is not Reason.UNKNOWN_STATE  # the State was issued to this user
+    text = reply_message.rejected(session.language) if to_the_user else reply_message.REJECTED
+    phone = session.delivery.phone.masked
+    return Decision(Outcome.REJECT, reason, text=text, user=session.name, session=session.id, phone=phone)
 
 
 def _repeated(known: PreviousResult, language: str) -> Decision:
-    """The result of a session that a newer one of the same user replaced, as it was."""
+    """The decision that repeats the result of a session that a newer one replaced."""
     outcome, accepted = known.result.outcome, known.result.outcome is Outcome.ACCEPT
     text, reply = ("", known.reply) if accepted else (reply_message.rejected(language), ())
     return Decision(
@@ -76,7 +84,7 @@ def rejected(reason: Reason, name: str = "") -> Decision:
 
 
 def unavailable(outcome: Outcome, problem: Unavailable, trace: Trace) -> Decision:
-    """The decision while a component is unavailable: no response or a reject, as the policy says."""
+    """The decision while a component is unavailable: no response or a reject (`outcome`, from the policy)."""
     trace.step("unavailable", str(problem))
     reason = Reason.STORE_UNAVAILABLE if problem.component == "store" else Reason.IDENTITY_UNAVAILABLE
     return Decision(outcome, reason, text=reply_message.REJECTED if outcome is Outcome.REJECT else "")

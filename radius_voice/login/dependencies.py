@@ -21,7 +21,7 @@ class Dependencies:
     limits: Limits
     policies: Mapping[str, Policy]
     voice: Mapping[str, Provider]
-    live: Mapping[str, CallControl]
+    call_controls: Mapping[str, CallControl]
     friendly_name: str
     observer: Observer
     now: Callable[[], float]

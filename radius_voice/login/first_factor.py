@@ -1,9 +1,9 @@
 """The first factor of an initial request, behind the limits on wrong passwords.
 
-A failure is charged before the password is verified and refunded if it was right, so that simultaneous guesses are
-limited like successive ones. The same request is charged once and verified once at a time, whichever port it comes
-from. A verification that has begun ends in its own time: it stays charged until its result is known, also when the
-gateway no longer waits.
+A failure is charged before the password is verified and refunded if the password is right, so that simultaneous guesses
+are limited like successive ones. Copies of a request, from whatever port, are charged once and share one verification.
+A verification that has started runs to its end: the charge stays until its result is known, also after the gateway's
+deadline.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ from radius_voice.login.model import (
 from radius_voice.login.names import canonical_name
 from radius_voice.login.policy import Policy
 from radius_voice.login.ports import FirstFactor, Store
-from radius_voice.login.rate_limits import Limits, acting
-from radius_voice.login.replay import Slot, is_charged
+from radius_voice.login.rate_limits import Limits, with_action
+from radius_voice.login.replay import Slot, is_charged, is_refunded
 from radius_voice.login.upstream_challenges import (
     ANSWER_SECONDS,
     MAX_CHALLENGES,
@@ -55,28 +55,23 @@ class Refused(Struct, frozen=True):
     reason: Reason
 
 
-class Refund:
-    """The refund of one charge, applied once: copies of a request share it, and the first one takes it."""
+class Charge:
+    """The charge of a right password, until it is refunded together with the record of its request (see `replay`).
 
-    __slots__ = ("_operations",)
+    Copies of a request at this node share it. `settled`: this node need not refund it any longer.
+    """
 
-    def __init__(self, operations: tuple[LimitOperation, ...] = ()) -> None:
-        self._operations = operations
+    __slots__ = ("refund", "settled")
 
-    def take(self) -> tuple[LimitOperation, ...]:
-        """The limits to refund; nothing if they were taken before."""
-        operations, self._operations = self._operations, ()
-        return operations
-
-    def put_back(self, operations: tuple[LimitOperation, ...]) -> None:
-        """Keep what was taken and could not be applied."""
-        self._operations = operations
+    def __init__(self, refund: tuple[LimitOperation, ...] = ()) -> None:
+        self.refund = refund
+        self.settled = not refund
 
 
 class Checked(Struct, frozen=True):
     """The result of a first factor, and the slot in which its request is recorded.
 
-    A right password leaves the charge to be refunded together with what follows. `returning`: the user has logged in
+    After a right password, the next write to the store applies `refund`. `returning`: the user has logged in
     from this Calling-Station-Id within a day. `reused`: another request had the same Request Authenticator. `answered`
     is the challenge of the first factor that the request answers.
     """
@@ -92,10 +87,15 @@ class Checked(Struct, frozen=True):
         | Refused
         | Unavailable
     )
-    refund: Refund
+    charge: Charge
     returning: bool = False
     reused: bool = False
     answered: PendingChallenge | None = None
+
+    @property
+    def refund(self) -> tuple[LimitOperation, ...]:
+        """What to refund together with the record of the request at `slot`."""
+        return () if self.slot.is_refunded else self.charge.refund
 
     def note(self, trace: Trace) -> None:
         """Add the steps of the check to the record of a packet."""
@@ -117,10 +117,14 @@ class Checked(Struct, frozen=True):
         """The same, for a request whose Request Authenticator another request has used before."""
         return replace(self, slot=self.slot.alternative)
 
+    def after(self, value: bytes) -> Checked:
+        """The same, for a request whose record is `value`, of a charge or a refund."""
+        return replace(self, slot=self.slot.after(value))
+
 
 @dataclass(slots=True)
-class _Waiting:
-    """A check in progress, and how many copies of its request wait for it. Without any it applies its refund itself."""
+class _PendingCheck:
+    """A check in progress, and how many copies of its request wait. If none does, the check applies its refund."""
 
     check: asyncio.Task[Checked]
     requests: int = 0
@@ -144,17 +148,16 @@ class FirstFactorChecks:
         self._supervise = supervise
         self._now = now
         self._clock = clock
-        self._waiting: dict[bytes, _Waiting] = {}
-        self._pending = PendingChallenges(keys, store)
+        self._pending: dict[bytes, _PendingCheck] = {}
+        self._challenges = PendingChallenges(keys, store)
 
     async def check(self, request: AuthRequest, policy: Policy) -> Checked:
         """The result for this request; raises Unavailable when it is not known while the gateway waits."""
         slot = self._keys.slot(request.client, request.authenticator, request.encrypted_credentials)
         if policy.first_factor is None:
-            return Checked(slot, VerifiedByGateway(), Refund())
-        return await self._result_of(
-            slot, request, self._charged_and_verified(request, policy, policy.first_factor, slot)
-        )
+            return Checked(slot, VerifiedByGateway(), Charge())
+        check = self._charged_and_verified(request, policy, policy.first_factor, slot)
+        return await self._result_of(slot, request, check)
 
     async def check_answer(self, request: AuthRequest, policy: Policy) -> Checked:
         """The result for a response to a challenge of the first factor. Raises as `check` does.
@@ -164,10 +167,10 @@ class FirstFactorChecks:
         """
         state, now = request.state or b"", self._now()
         slot = self._keys.answer_slot(request.client, state, request.credentials.text)
-        pending = await self._pending.get(request.client, state, now)
+        pending = await self._challenges.get(request.client, state, now)
         known = pending is not None and pending.belongs_to(request, policy.first_factor_name)
         if pending is None or policy.first_factor is None or not known:
-            return Checked(slot, Refused(Reason.UNKNOWN_STATE), Refund())
+            return Checked(slot, Refused(Reason.UNKNOWN_STATE), Charge())
         return await self._result_of(slot, request, self._answered(request, policy, policy.first_factor, slot, pending))
 
     async def keep_challenge(
@@ -190,38 +193,40 @@ class FirstFactorChecks:
             left,
             now + ANSWER_SECONDS if before is None else before.expires_at,
         )
-        state = await self._pending.put(request.client, checked.slot, pending, now)
-        checked.refund.take()
+        state = await self._challenges.put(request.client, checked.slot, pending, now)
+        checked.charge.settled = True
         return state
 
     async def _result_of(self, slot: Slot, request: AuthRequest, check: Coroutine[Any, Any, Checked]) -> Checked:
         """The result of a check, which copies of the request share while it is made."""
-        waiting = self._waiting.get(slot.fingerprint)
-        if waiting is not None:
+        pending = self._pending.get(slot.fingerprint)
+        if pending is not None:
             check.close()
         else:
-            waiting = self._waiting[slot.fingerprint] = _Waiting(self._supervise(self._checked(slot, check)))
-            waiting.check.add_done_callback(lambda _: self._waiting.pop(slot.fingerprint))
-        waiting.requests += 1
-        await asyncio.wait({waiting.check}, timeout=max(0.0, request.deadline - self._clock()))
-        waiting.requests -= 1
-        if not waiting.check.done():
-            raise Unavailable("password verification", "not done before the response is due")
-        checked = waiting.check.result()
+            supervised = self._supervise(self._checked(slot, check))
+            pending = self._pending[slot.fingerprint] = _PendingCheck(supervised)
+            pending.check.add_done_callback(lambda _: self._pending.pop(slot.fingerprint))
+        pending.requests += 1
+        await asyncio.wait({pending.check}, timeout=max(0.0, request.deadline - self._clock()))
+        pending.requests -= 1
+        if not pending.check.done():
+            raise Unavailable("password verification", "not finished before the response is due")
+        checked = pending.check.result()
         if isinstance(checked.result, Unavailable):
             raise checked.result
         return checked
 
     async def record_rejected(self, checked: Checked) -> None:
-        """Record that a request with the right password was rejected, and apply its refund."""
-        refund = checked.refund.take()
-        if await self._store.apply_limits(refund, checked.slot.rejected(verified=True)) is not None:
-            checked.refund.put_back(refund)
+        """Record that a request with the right password was rejected, and refund its charge."""
+        await self._record_refused(checked.slot, checked.charge.refund)
+        checked.charge.settled = True
 
-    async def apply_refund(self, checked: Checked) -> None:
-        """Apply a refund that was not applied together with the effect of the request."""
-        with suppress(Unavailable):
-            await self._store.apply_limits(checked.refund.take())
+    async def refund(self, checked: Checked) -> None:
+        """Refund the charge of a request with the right password that had no effect."""
+        if not checked.charge.settled:
+            checked.charge.settled = True
+            with suppress(Unavailable):
+                await self._store.apply_limits(checked.charge.refund, checked.slot.refunded())
 
     async def remember_login(self, request: AuthRequest, policy: Policy) -> None:
         """Store that the user has logged in from this Calling-Station-Id, if the gateway sent one."""
@@ -237,10 +242,10 @@ class FirstFactorChecks:
     async def _checked(self, slot: Slot, check: Coroutine[Any, Any, Checked]) -> Checked:
         try:
             checked = await check
-            if not self._waiting[slot.fingerprint].requests:
-                await self._store.apply_limits(checked.refund.take())
+            if not self._pending[slot.fingerprint].requests:
+                await self.refund(checked)
         except Unavailable as problem:
-            return Checked(slot, problem, Refund())
+            return Checked(slot, problem, Charge())
         return checked
 
     async def _charged_and_verified(
@@ -249,30 +254,33 @@ class FirstFactorChecks:
         name = self._keys.name_subject(policy.first_factor_name, request.user_name)
         last_login = await self._last_login(name, request.calling_station_id)
         returning = last_login is not None
-        own, shared = self._costs(request, name, returning)
-        charged = await self._store.apply_limits((*acting(LimitAction.CHECK, shared), *own), slot.charged())
+        own, shared = self._charges(request, name, returning)
+        charged = await self._store.apply_limits((*with_action(LimitAction.CHECK, shared), *own), slot.charged())
         reused = isinstance(charged, AlreadyRecorded) and not slot.holds(charged.value)
         if reused:
             slot = slot.alternative
-            charged = await self._store.apply_limits((*acting(LimitAction.CHECK, shared), *own), slot.charged())
+            charged = await self._store.apply_limits((*with_action(LimitAction.CHECK, shared), *own), slot.charged())
         if isinstance(charged, Limited):
-            await self._store.apply_limits((), slot.rejected(verified=False))
-            return Checked(slot, charged, Refund(), reused=reused)
+            await self._store.apply_limits((), slot.unless_charged.rejected(verified=False))
+            return Checked(slot, charged, Charge(), reused=reused)
         if isinstance(charged, AlreadyRecorded) and not is_charged(charged.value):
-            return Checked(slot, charged, Refund(), reused=reused)
-        refund = acting(LimitAction.REFUND, own) if charged is None else ()
+            return Checked(slot, charged, Charge(), reused=reused)
+        refund = with_action(LimitAction.REFUND, own)
         queue = request.calling_station_id or f"client {request.client}"
         verification = Verification(request.user_name, request.credentials, queue, returning, request.attributes)
         try:
             verified = await first_factor.verify(verification, request.deadline)
         except Unavailable:
-            await self._store.apply_limits(refund, slot.dropped())
+            await self._store.apply_limits(refund, slot.refunded())
             raise
         if isinstance(verified, Denied):
-            await self._record_denied(verified, slot, refund, shared)
-            return Checked(slot, verified, Refund(), reused=reused)
+            if verified.password_correct:
+                await self._record_refused(slot, refund)
+                return Checked(slot, verified, Charge(), reused=reused)
+            limited = await self._record_wrong(slot, own, shared)
+            return Checked(slot, limited or verified, Charge(), reused=reused)
         recent = last_login is not None and self._now() - last_login < calling_stations.RENEWED_AFTER_SECONDS
-        return Checked(slot, verified, Refund(refund), recent, reused)
+        return Checked(slot, verified, Charge(refund), recent, reused)
 
     async def _answered(
         self, request: AuthRequest, policy: Policy, first_factor: FirstFactor, slot: Slot, pending: PendingChallenge
@@ -281,7 +289,7 @@ class FirstFactorChecks:
         if isinstance(recorded, AlreadyRecorded):
             return await self._answered_before(request, slot, recorded, pending)
         name = self._keys.name_subject(policy.first_factor_name, request.user_name)
-        own, shared = self._costs(request, name, pending.returning)
+        own, shared = self._charges(request, name, pending.returning)
         verification = Verification(
             request.user_name,
             request.credentials,
@@ -293,35 +301,55 @@ class FirstFactorChecks:
         try:
             verified = await first_factor.verify(verification, request.deadline)
         except Unavailable:
-            await self._store.apply_limits((), slot.dropped())
+            await self._store.apply_limits((), slot.refunded())
             raise
-        refund = acting(LimitAction.REFUND, own)
+        refund = with_action(LimitAction.REFUND, own)
         if isinstance(verified, Denied):
-            await self._record_denied(verified, slot, refund, shared)
-        refunded = Refund(refund if isinstance(verified, Authenticated) else ())
-        return Checked(slot, verified, refunded, answered=pending)
+            if verified.password_correct:
+                await self._record_refused(slot, refund)
+            else:
+                await self._record_wrong(slot, (), shared)  # the initial request is charged already
+        charge = Charge(refund if isinstance(verified, Authenticated) else ())
+        return Checked(slot, verified, charge, answered=pending)
 
     async def _answered_before(
         self, request: AuthRequest, slot: Slot, recorded: AlreadyRecorded, pending: PendingChallenge
     ) -> Checked:
         """The result of a response to a challenge that has been answered before."""
         if not slot.holds(recorded.value):
-            return Checked(slot, Refused(Reason.USED_STATE), Refund())
+            return Checked(slot, Refused(Reason.USED_STATE), Charge())
         if not is_charged(recorded.value):
-            return Checked(slot, recorded, Refund())
-        following = await self._pending.of(request.client, slot, self._now())
+            return Checked(slot, recorded, Charge())
+        following = await self._challenges.of(request.client, slot, self._now())
         if following is None:
             raise Unavailable("password verification", "another copy of the response is being verified")
-        return Checked(slot, following.challenge, Refund(), answered=pending)
+        return Checked(slot, following.challenge, Charge(), answered=pending)
 
-    async def _record_denied(
-        self, denied: Denied, slot: Slot, refund: tuple[LimitOperation, ...], shared: tuple[LimitOperation, ...]
-    ) -> None:
-        """Record the request; charge a wrong password to all that share the gateway, and refund a right one."""
-        if denied.password_correct:
-            await self._store.apply_limits(refund, slot.rejected(verified=True))
-        elif isinstance(await self._store.apply_limits(shared, slot.rejected(verified=False)), Limited):
-            await self._store.apply_limits((), slot.rejected(verified=False))
+    async def _record_refused(self, slot: Slot, refund: tuple[LimitOperation, ...]) -> None:
+        """Record that a request with the right password was rejected; refund it unless another node has."""
+        recorded = await self._store.apply_limits(refund, slot.rejected(verified=True))
+        if isinstance(recorded, AlreadyRecorded) and is_refunded(recorded.value):
+            await self._store.apply_limits((), slot.after(recorded.value).rejected(verified=True))
+
+    async def _record_wrong(
+        self, slot: Slot, own: tuple[LimitOperation, ...], shared: tuple[LimitOperation, ...]
+    ) -> Limited | None:
+        """Record a request with a wrong password, and charge all that share the gateway.
+
+        If another node has refunded the request, because it did not verify the password, it is charged again. Where
+        that is not possible, the result is that of the limit.
+        """
+        rejected = slot.rejected(verified=False)
+        while True:
+            recorded = await self._store.apply_limits(shared, rejected)
+            if isinstance(recorded, Limited):
+                recorded = await self._store.apply_limits((), rejected)
+            if not isinstance(recorded, AlreadyRecorded) or not is_refunded(recorded.value):
+                return None
+            charged = await self._store.apply_limits(own, slot.charged())
+            if isinstance(charged, Limited):
+                await self._store.apply_limits((), slot.after(recorded.value).rejected(verified=False))
+                return charged
 
     async def _last_login(self, name: str, calling_station_id: str) -> float | None:
         if not calling_station_id:
@@ -329,12 +357,12 @@ class FirstFactorChecks:
         stored = await self._store.get(stations_key(name)) or b""
         return calling_stations.last_login(stored, self._keys.calling_station(name, calling_station_id), self._now())
 
-    def _costs(
+    def _charges(
         self, request: AuthRequest, name: str, returning: bool
     ) -> tuple[tuple[LimitOperation, ...], tuple[LimitOperation, ...]]:
-        """What a wrong password costs the user and station, and all that share the gateway.
+        """The operations for a wrong password: on the limits of user and station, and on those of all users.
 
-        A returning user has a separate allowance, which requests from another Calling-Station-Id cannot use up.
+        A returning user has a separate allowance, which requests from another Calling-Station-Id cannot exhaust.
         """
         station = request.calling_station_id
         if returning:
@@ -344,7 +372,7 @@ class FirstFactorChecks:
 
 
 def stations_key(name: str) -> bytes:
-    """Where the store keeps the Calling-Station-Ids of the user with that `Keys.name_subject`."""
+    """The key of the stored Calling-Station-Ids of the user with that `Keys.name_subject`."""
     return b"stations\0" + name.encode()
 
 

@@ -1,9 +1,9 @@
 """The login, from top to bottom.
 
 An initial request goes to `begin`, one that carries State to `respond`, the status of a call to `on_call_event`. Each
-loads the session, runs `state_machine.step` and stores the new session, unless another process was faster (`sessions`).
-The session with its code is stored before a provider is asked to call. So a crash in between leaves a session that
-expires, and never a ringing phone whose code cannot be verified.
+loads the session, runs `state_machine.step` and stores the new session by compare-and-swap (`sessions`).
+The session with its code is stored before the call is placed. So a crash in between leaves a session that expires, and
+never a ringing phone whose code cannot be verified.
 """
 
 from __future__ import annotations
@@ -43,10 +43,11 @@ from radius_voice.login.model import (
     User,
 )
 from radius_voice.login.policy import Policy, UserRules
-from radius_voice.login.replay import Slot, session_of
+from radius_voice.login.replay import Slot, is_pending, session_of
 from radius_voice.login.sessions import RequestRecorded, Sessions
 from radius_voice.login.state_machine import needs_current_user
 from radius_voice.login.supervisor import Supervisor
+from radius_voice.login.users import current_phones, obstacle
 
 REUSE_WARNING_SECONDS = 60.0
 _PHONE_REQUEST = re.compile(r"\s*phone([1-9]?)\s*", re.IGNORECASE)
@@ -114,7 +115,7 @@ class LoginFlow:
             try:
                 return await self._after_first_factor(request, policy, checked, trace)
             finally:
-                await self._first_factor.apply_refund(checked)
+                await self._first_factor.refund(checked)
         except Unavailable as problem:
             return decisions.unavailable(policy.on_unavailable, problem, trace)
 
@@ -137,10 +138,10 @@ class LoginFlow:
             case _:
                 pass
         user = await self._user_of(request, policy, checked)
-        obstacle = _obstacle(policy.rules_of(policy.group_of(user)) if user else policy.rules, user)
-        if user is None or obstacle is not None:
+        reject_reason = obstacle(policy.rules_of(policy.group_of(user)) if user else policy.rules, user)
+        if user is None or reject_reason is not None:
             await self._first_factor.record_rejected(checked)
-            return decisions.rejected(obstacle or Reason.UNKNOWN_USER, user.name if user else "")
+            return decisions.rejected(reject_reason or Reason.UNKNOWN_USER, user.name if user else "")
         return await self._open_or_join(request, policy, user, checked, trace)
 
     async def _challenge_of_first_factor(
@@ -155,7 +156,7 @@ class LoginFlow:
         return Decision(Outcome.CHALLENGE, Reason.UPSTREAM_CHALLENGE, state, text, user=name, echo=challenge.echo)
 
     async def _user_of(self, request: AuthRequest, policy: Policy, checked: Checked) -> User | None:
-        """The user: from the first factor if it is the directory too, so that the name is not looked up again."""
+        """The user, from the first factor if it is also the directory, so that the name is not looked up again."""
         known = checked.result.user if isinstance(checked.result, Authenticated) else None
         if known is not None and policy.first_factor_name == policy.directory_name:
             return known
@@ -175,6 +176,8 @@ class LoginFlow:
         try:
             return await self._open(request, policy, user, checked, trace)
         except RequestRecorded as recorded:
+            if checked.slot.holds(recorded.value) and is_pending(recorded.value):
+                return await self._open_or_join(request, policy, user, checked.after(recorded.value), trace)
             if checked.slot.holds(recorded.value):
                 return await self._join_recorded(request, checked.slot, recorded.value, trace)
         trace.step("request_authenticator_reused")
@@ -204,26 +207,22 @@ class LoginFlow:
             await self._first_factor.record_rejected(checked)
         trace.step("session", transition.reason)
         if transition.places_call and session is not None:
-            transition = await self._calls.place(PendingCall(session, code, rules, request), transition, trace)
+            transition = await self._calls.place(PendingCall(session, code, policy, rules, request), transition, trace)
         return self._decision(session, transition, state, user.name)
 
     async def _open_with_refund(
         self, key: SessionKey, new_session: Session, checked: Checked
     ) -> tuple[Session | None, Transition]:
         """Open or join a session; the charge of the right password is refunded in the same transaction."""
-        refund, applied = checked.refund.take(), False
-        try:
-            session, transition = await self._sessions.apply(
-                key, InitialRequest(new_session), operations=refund, record=checked.slot.session
-            )
-            applied = transition.session is not None
-        finally:
-            if not applied:
-                checked.refund.put_back(refund)
+        session, transition = await self._sessions.apply(
+            key, InitialRequest(new_session), operations=checked.refund, record=checked.slot.session
+        )
+        if transition.session is not None:
+            checked.charge.settled = True
         return session, transition
 
     async def _join_recorded(self, request: AuthRequest, slot: Slot, value: bytes, trace: Trace) -> Decision:
-        """A request that had its effect before: it may join its own session, as long as that is open."""
+        """A request that had its effect before may only join its own session, while that is open."""
         keys, recorded = self._dependencies.keys, session_of(value)
         if recorded is None:
             return decisions.rejected(Reason.REPLAY)
@@ -245,8 +244,8 @@ class LoginFlow:
         user: User,
         checked: Checked,
     ) -> Session:
-        verified = checked.result.reply if isinstance(checked.result, Authenticated) else ()
         keys, now = self._dependencies.keys, self._dependencies.now()
+        authenticated = checked.result if isinstance(checked.result, Authenticated) else None
         group = policy.group_of(user)
         rules = policy.rules_of(group)
         phones = rules.phones_of(user)
@@ -273,7 +272,9 @@ class LoginFlow:
             language=user.language,
             reply=rules.reply_to(user),
             returning=checked.returning,
-            sealed_reply=keys.seal_reply(key, verified),
+            password_id=keys.password_id(key, authenticated.password_id) if authenticated else b"",
+            first_factor_id=authenticated.user_id if authenticated else "",
+            sealed_reply=keys.seal_reply(key, authenticated.reply if authenticated else ()),
         )
 
     def _decision(
@@ -303,7 +304,7 @@ class LoginFlow:
         session, transition = await self._sessions.apply(key, event, known=session)
         trace.step("response", transition.reason)
         if session is not None:
-            transition = await self._after_response(session, transition, code, rules, request, trace)
+            transition = await self._after_response(session, transition, code, policy, request, trace)
         return self._decision(session, transition, state, "", response=True)
 
     def _policy_of(self, session: Session | None, client_policy: Policy) -> tuple[Policy, UserRules]:
@@ -335,13 +336,13 @@ class LoginFlow:
         session: Session,
         transition: Transition,
         code: str,
-        rules: UserRules,
+        policy: Policy,
         request: AuthRequest,
         trace: Trace,
     ) -> Transition:
-        """Place the call or end the call that the transition asks for."""
+        """Place or end a call, if the transition requires it."""
         if transition.places_call:
-            call = PendingCall(session, code, rules, request, transition.hang_up)
+            call = PendingCall(session, code, policy, policy.rules_of(session.group), request, transition.hang_up)
             return await self._calls.place(call, transition, trace)
         if transition.hang_up is not None:
             self._calls.end(session, transition.hang_up)
@@ -350,16 +351,10 @@ class LoginFlow:
     async def _with_current_user(
         self, session: Session, response: ChallengeResponse, policy: Policy, deadline: float
     ) -> ChallengeResponse | UserChanged:
-        """The response, if the directory still has the user, permits the login and has the phone that was called."""
-        user_id = policy.user_id(session.user_key)
-        user = None if user_id is None else await policy.directory.get(user_id, deadline)
-        rules = policy.rules_of(session.group)
-        obstacle = _obstacle(rules, user)
-        phones = () if user is None else rules.phones_of(user)
-        if obstacle is None and session.delivery.phone not in phones:
-            obstacle = Reason.PHONE_CHANGED
-        if user is None or obstacle is not None:
-            return UserChanged(response.state, response.answer, obstacle or Reason.UNKNOWN_USER)
+        """The response, if user, phone and password are still the same and the login is still permitted."""
+        phones = await current_phones(session, policy, self._dependencies.keys, deadline)
+        if isinstance(phones, Reason):
+            return UserChanged(response.state, response.answer, phones)
         if response.phone is None:
             return response
         allowed = response.phone < len(session.phones) and session.phones[response.phone] in phones
@@ -369,17 +364,6 @@ class LoginFlow:
 def _typed(request: AuthRequest) -> str:
     """The text that the user typed into the password field."""
     return request.credentials.text
-
-
-def _obstacle(rules: UserRules, user: User | None) -> Reason | None:
-    """Why this user may not log in, or None."""
-    if user is None:
-        return Reason.UNKNOWN_USER
-    if user.disabled:
-        return Reason.DISABLED
-    if not user.phones:
-        return Reason.NO_PHONE
-    return None if rules.phones_of(user) else Reason.NUMBER_NOT_ALLOWED
 
 
 def _requested_phone(typed: str) -> int | None:

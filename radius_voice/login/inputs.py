@@ -1,4 +1,4 @@
-"""What the state machine gets and gives: the inputs of `state_machine.step`, and the transition that it returns."""
+"""The inputs of `state_machine.step`, and the transition that it returns."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class InitialRequest(Struct, frozen=True):
 
 
 class RecordedRequest(Struct, frozen=True):
-    """An initial request that is recorded for the session `session_id`: it may join that one and has no other effect.
+    """An initial request that is recorded for the session `session_id`: it may join that session, and nothing else.
 
     `state` is the hash of the State that it was issued; `password` and `calling_station_id` must be the session's.
     """
@@ -31,7 +31,7 @@ class RecordedRequest(Struct, frozen=True):
 
 
 class NextChallenge(Struct, frozen=True):
-    """What a response may need: hashes of a new State and a new code, and how many seconds a call and a code live."""
+    """For a new challenge: the hashes of its State and code, and the maximum durations of call and code in seconds."""
 
     state: bytes
     code: bytes
@@ -40,10 +40,10 @@ class NextChallenge(Struct, frozen=True):
 
 
 class ChallengeResponse(Struct, frozen=True):
-    """What the user typed, as hashes: as it is (`answer`), read as a code, and read as the password.
+    """Keyed hashes of the text that the user typed: as a response (`answer`), as a code, and as a password.
 
-    `phone` is the index of the phone that the user asked for instead of a code; `redial_allowed` is False if a limit or
-    another live call forbids that. A response counts only at the client entry and for the user of its session.
+    `phone` is the index of the phone that the user requested instead of a code; `redial_allowed` is False if a limit or
+    another live call forbids that. A response is valid only for the client entry and the user of its session.
     """
 
     client: str
@@ -86,12 +86,16 @@ class CallPlaced(Struct, frozen=True):
 
 
 class CallFailed(Struct, frozen=True):
-    """No provider placed call `number` of the session. `bypass`: an active bypass accepts the user without a call."""
+    """No provider placed call `number` of the session. `bypass`: an active bypass accepts the user without a call.
+
+    `refund`: the call does not count towards the limits, because no provider has received and refused it.
+    """
 
     session_id: str
     number: int
     reason: Reason
     bypass: bool
+    refund: bool
 
 
 class CallProgress(Struct, frozen=True):
@@ -118,7 +122,7 @@ class Charge(Enum):
 
 
 class Transition(Struct, frozen=True):
-    """What an input does: the changed session (None: no change), the response, and what has to be done.
+    """The effect of an input: the changed session (None: no change), the response, and the actions.
 
     `issues_state`: the input's new State is sent. `places_call`: the session's new call is to be placed, after
     `hang_up` is ended if there is one. `previous` is the repeated result of a session that was replaced.

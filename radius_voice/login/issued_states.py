@@ -1,4 +1,4 @@
-"""The States that a session has issued, and what each got. Pure.
+"""The States that a session has issued, and their results. Pure.
 
 An unused State is never evicted: a session that has `MAX_UNUSED` of them issues no further one. A used one stays known
 for `REPEAT_SECONDS` seconds, so that a lost response can be repeated, and at most `MAX_USED` of them do.
@@ -35,7 +35,7 @@ def is_full(states: States) -> bool:
 
 
 def issue(states: States, state: bytes, now: float) -> States:
-    """`states` with a new one, without those whose results can no longer be repeated."""
+    """`states` with a new one, and without those whose results are too old to be repeated."""
     used = [each for each in states if each.result is not None and now - each.result.at <= REPEAT_SECONDS]
     unused = [each for each in states if each.result is None]
     return (*used[-MAX_USED:], *unused, IssuedState(state))

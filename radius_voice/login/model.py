@@ -5,7 +5,6 @@ Times in sessions are wall-clock seconds; hashes are keyed with `server.key` (se
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import Enum, StrEnum
 from typing import TypeAlias
 
@@ -15,7 +14,7 @@ from radius_voice.events import Outcome, Reason
 from radius_voice.login.phone import Phone
 
 CLOCK_STEP_SECONDS = 600.0
-"""A time further ahead than this, in seconds, was stored before the clock was set back; it counts as past."""
+"""A stored time further ahead than this, in seconds, was stored before the clock was set back, and counts as past."""
 
 ReplyAttribute: TypeAlias = tuple[int, bytes]
 """An encoded attribute of a response: its type and its value."""
@@ -39,7 +38,7 @@ RequestAttribute: TypeAlias = tuple[int, bytes]
 """An encoded attribute of a gateway's request: its type and its value."""
 
 SessionKey: TypeAlias = bytes
-"""Names a session: a keyed hash of client entry and user. It leads every State issued for the session."""
+"""Identifies a session: a keyed hash of client entry and user. Every State of the session holds it."""
 
 
 class PapPassword(Struct, frozen=True):
@@ -52,11 +51,11 @@ class PapPassword(Struct, frozen=True):
 
 
 Credentials: TypeAlias = PapPassword
-"""What a request proves its user with. A further authentication method adds its own type."""
+"""The credentials of a request. Each authentication method adds a type."""
 
 
 class User(Struct, frozen=True):
-    """A user as the directory knows them. `id` is stable and never the name as typed."""
+    """A user in the directory. `id` is stable and never the name as typed."""
 
     id: str
     name: str
@@ -85,21 +84,26 @@ class Verification(Struct, frozen=True):
 
 
 class Authenticated(Struct, frozen=True):
-    """The credentials are right. `user_id` is the user's id in the identity source.
+    """The credentials are correct. `user_id` is the user's id in the identity source.
 
-    `user` is the user, if the source is a directory too, so that the name need not be looked up again. `reply` are
-    attributes of the Accept that follows.
+    `user` is the user, if the source is a directory too, so that the name need not be looked up again. `password_id`
+    changes when the user's password is changed; it is empty if the source cannot tell. `reply` are attributes of the
+    Accept that follows.
     """
 
     user_id: str
     user: User | None = None
+    password_id: str = ""
     reply: tuple[ReplyAttribute | HiddenAttribute, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Authenticated({self.user_id})"  # `password_id` may be a part of a password's hash
 
 
 class Denied(Struct, frozen=True):
     """The first factor rejects the request. `user` is the name in the directory, empty if no user has the name.
 
-    `password_correct`: something else than the password forbids the login, so no failure is charged.
+    `password_correct`: the login is denied for another reason than the password, so no failure is charged.
     """
 
     reason: Reason
@@ -192,7 +196,7 @@ class CallStatus(StrEnum):
 
 
 class Placed(Struct, frozen=True):
-    """The provider accepted the request. `live` is False where no call follows."""
+    """The provider accepted the request. `live` is False if it places no call."""
 
     reference: str
     live: bool = True
@@ -211,12 +215,14 @@ class NotPlaced(Struct, frozen=True):
 
     `outage` is True if the provider could not have placed any call: no connection, or the account or caller ID is
     refused. Only an outage of every provider permits a bypass. `fix` says what an administrator can do about an alarm.
+    `sent` is False if the provider certainly did not receive the request.
     """
 
     detail: str
     alarm: bool = False
     outage: bool = False
     fix: str = ""
+    sent: bool = True
 
 
 class Indeterminate(Struct, frozen=True):
@@ -225,34 +231,8 @@ class Indeterminate(Struct, frozen=True):
     detail: str
 
 
-class SourceProblem(Struct, frozen=True):
-    """Why an identity source keeps the users read before. `summary` names no user; `detail` has every error."""
-
-    summary: str
-    detail: str
-
-
-class VerificationCost(Struct, frozen=True):
-    """A password verification of an identity source, to be timed.
-
-    `parameters` determine its cost, for messages; `work` grows with the cost. `run` verifies a password, blocks for
-    that long, and raises ValueError if it fails. `fix` is what to do if it takes too long.
-    """
-
-    parameters: str
-    work: float
-    run: Callable[[], object]
-    fix: str
-
-
-class AccountCheck(Struct, frozen=True):
-    """The result of one check of a provider's account, or of a server of an identity source.
-
-    The text holds no secret and no complete number.
-    """
-
-    ok: bool
-    text: str
+DeliveryResult: TypeAlias = Placed | NumberRejected | NotPlaced | Indeterminate
+"""A provider's answer to a `DeliveryRequest`."""
 
 
 class Method(StrEnum):
@@ -286,7 +266,7 @@ class Result(Struct, frozen=True, gc=False):
 
 
 class IssuedState(Struct, frozen=True, gc=False):
-    """A State that was given to the gateway: its keyed hash and, once used, with which response and which result."""
+    """A State sent to the gateway: its keyed hash and, once used, the keyed hash of the response and its result."""
 
     state: bytes
     answer: bytes = b""
@@ -317,10 +297,11 @@ class Session(Struct, frozen=True, gc=False, omit_defaults=True):
     `user_key` is the identity source and the user's id there, `name` the user's name in the directory, `policy` and
     `group` name the policy and the group whose rules apply. `password` and `code` are keyed hashes. `ends_at` is the
     absolute end; `code_until` the end of the present code's life. `version` grows by one with every change. `reply` are
-    the attributes of an Accept, and `sealed_reply` those of the first factor, encrypted (`codes.Keys.seal_reply`).
-    `previous` are results of sessions that this one replaced. `bypass_allowed` becomes False when a provider refused a
-    call for another reason than an outage. `returning` says that the user has logged in from this Calling-Station-Id
-    within a day, so that it need not be stored again.
+    the attributes of an Accept. `previous` are results of sessions that this one replaced. `bypass_allowed` becomes
+    False when a provider refused a call for another reason than an outage. `returning` says that the user has logged in
+    from this Calling-Station-Id within a day, so that it need not be stored again. `password_id` is the keyed hash of
+    `Authenticated.password_id`, empty if the first factor cannot tell when a password is changed; `first_factor_id` is
+    `Authenticated.user_id`.
 
     Stores keep it as a map of names and values: a new field needs a default, so that open sessions stay readable.
     """
@@ -350,6 +331,8 @@ class Session(Struct, frozen=True, gc=False, omit_defaults=True):
     previous: tuple[PreviousResult, ...] = ()
     bypass_allowed: bool = True
     returning: bool = False
+    password_id: bytes = b""
+    first_factor_id: str = ""
     sealed_reply: bytes = b""
 
     def __repr__(self) -> str:
@@ -366,7 +349,7 @@ class Session(Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class Decision(Struct, frozen=True):
-    """The response to the gateway and what the audit record says of it. `login_seconds` is set on an Accept.
+    """The response to the gateway, and fields of the audit record. `login_seconds` is set on an Accept.
 
     `user` is the user's name in the directory, empty if no user has the name that was typed; `session` the session's
     id. `new_station` is True on an Accept from a Calling-Station-Id that is not known for this user, or was last

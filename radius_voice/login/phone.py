@@ -1,6 +1,6 @@
-"""Phone numbers: E.164 inside, masked wherever users or logs could show them.
+"""Phone numbers: stored in E.164 form, masked in all output.
 
-The arithmetic of numbering plans is libphonenumber's; the rule which numbers may be called is ours.
+Numbering plans are libphonenumber's; the rules for numbers that may be called are defined here.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ REFUSED_PREFIXES = {
     "+888": "disaster relief",
     "+979": "premium",
 }
-"""What libphonenumber's data miss or do not refuse, and the numbering plan that says it."""
+"""Prefixes that libphonenumber's data lack or do not refuse, and the numbering plans that define them."""
 FICTIONAL = re.compile(r"\+1[2-9]\d\d55501\d\d|\+442079460\d{3}")
 """Numbers for films and documentation, which ring no phone: 555-0100 to 555-0199 (NANPA), 020 7946 0xxx (Ofcom)."""
-WRITTEN = re.compile(r"[+\uff0b]?[\d\s().\u2010-\u2015/-]+")
+NUMBER_SYNTAX = re.compile(r"[+\uff0b]?[\d\s().\u2010-\u2015/-]+")
 
 
 NOT_A_NUMBER = "not a phone number; write it as +, country code and number, like +14155550123"
 
 
 class Phone(Struct, frozen=True, gc=False, array_like=True):
-    """A phone number in E.164 form, `+` and at most 15 digits. Shows itself masked."""
+    """A phone number in E.164 form, `+` and at most 15 digits. Its repr is masked."""
 
     e164: str
 
@@ -62,9 +62,9 @@ class Phone(Struct, frozen=True, gc=False, array_like=True):
 
 
 def parse_phone(text: str, default_region: str | None = None) -> Phone:
-    """The number that `text` writes; raises ValueError with the fix when it is none or more than a number.
+    """The number in `text`; raises ValueError with the fix if it is not a number, or more than a number.
 
-    A number that is invalid or of a refused kind by libphonenumber's data is accepted: the data can be older than
+    A number that is invalid or of a refused type in libphonenumber's data is accepted: the data may be older than
     the number, and only a policy knows which numbers it allows. `default_region` is an ISO 3166 code for numbers
     written without a country.
     """
@@ -74,7 +74,7 @@ def parse_phone(text: str, default_region: str | None = None) -> Phone:
         raise ValueError(NOT_A_NUMBER) from None
     if number.extension is not None:
         raise ValueError("an extension cannot be called; write the number without it, or another number")
-    if not WRITTEN.fullmatch(text.strip()):  # libphonenumber leaves out what it does not need
+    if not NUMBER_SYNTAX.fullmatch(text.strip()):  # libphonenumber ignores surplus characters
         raise ValueError(NOT_A_NUMBER)
     if not phonenumbers.is_possible_number(number):
         raise ValueError("a phone number of impossible length; write it as +, country code and number")
@@ -87,15 +87,15 @@ def country_of(phone: Phone) -> str:
 
 
 def refused_type(phone: Phone) -> str | None:
-    """The kind of number that is not dialled (`premium`, `invalid`, ...), or None when it may be."""
+    """The type of a number that may not be called (`premium`, `invalid`, ...), None for other numbers."""
     return _plan(phone.e164)[1]
 
 
 def refusal(phone: Phone, countries: frozenset[str] | None, allowed: tuple[str, ...]) -> str | None:
-    """Why a number is not called (`premium number`, `country FR`), or None when it is.
+    """Why a number is not called (`premium number`, `country FR`), None if it is called.
 
     `countries` is None when every country may be called; `allowed` are E.164 numbers and prefixes that are called
-    whatever their kind and country.
+    whatever their type and country.
     """
     if phone.e164.startswith(allowed):
         return None
@@ -111,7 +111,7 @@ def is_fictional(phone: Phone) -> bool:
 
 
 def caution(phone: Phone) -> str | None:
-    """Why a number that was written down will not ring, masked, or None."""
+    """A warning about a configured number that cannot be called, with the number masked, or None."""
     kind = refused_type(phone)
     if kind:
         return f"{phone.masked} is not called ({kind} number), unless policies.NAME.allow_numbers allows it"
@@ -120,7 +120,7 @@ def caution(phone: Phone) -> str | None:
 
 @lru_cache(maxsize=16384)
 def _plan(e164: str) -> tuple[str, str | None]:
-    """What the numbering plan says of a number: its country, and its kind if that is refused."""
+    """The country of a number, and its type if that is refused, by its numbering plan."""
     number = phonenumbers.parse(e164)
     country = phonenumbers.region_code_for_number(number)
     country = country or phonenumbers.region_code_for_country_code(number.country_code or 0)

@@ -2,13 +2,13 @@
 
 Why no call is placed twice: a session has one present delivery, counted by `DeliveryAttempt.number`. Only the
 compare-and-swap that wrote that number leads here, so `place_call` runs once for each number. Each answer of a provider
-then leaves one possibility:
+then has one consequence:
 
 - Placed and Indeterminate end the placement: the phone rings, or may ring.
 - NumberRejected excludes the phone: the next phone is tried, none twice.
 - NotPlaced means that the provider certainly did not place the call: the next provider is tried with the same phone.
 
-So after an answer that could mean a ringing phone no further call is placed.
+So no further call is placed after an answer that could mean a ringing phone.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from radius_voice.events import CallResult
-from radius_voice.login.model import CallRef, DeliveryRequest, Indeterminate, NumberRejected, Placed
+from radius_voice.login.model import CallRef, DeliveryRequest, DeliveryResult, Indeterminate, NumberRejected, Placed
 from radius_voice.login.phone import Phone
 from radius_voice.login.ports import Provider
 
@@ -27,17 +27,19 @@ from radius_voice.login.ports import Provider
 class PlacementResult(Struct, frozen=True):
     """The result of a placement; `ref` is the live call, if there is one.
 
-    `refused`: a provider rejected a number, or refused the call for another reason than an outage.
+    `refused`: a provider rejected a number, or refused the call for another reason than an outage. `counted`: it had
+    received the request, so that the call counts towards the limits although it was not placed.
     """
 
     result: CallResult
     phone: Phone
     ref: CallRef | None = None
     refused: bool = False
+    counted: bool = False
 
 
-Report = Callable[[str, Phone, CallResult, str, str, bool, str], None]
-"""Gets every provider's answer: provider, phone, result, reference, detail, alarm, fix."""
+Report = Callable[[str, Phone, DeliveryResult], None]
+"""Gets every answer of a provider: the provider's name, the phone, the answer."""
 
 
 async def place_call(
@@ -52,33 +54,32 @@ async def place_call(
 
     `deadline` is monotonic seconds.
     """
-    ended = await _through_providers(delivery, providers, report, deadline)
+    placement = await _through_providers(delivery, providers, report, deadline)
     for phone in (other for other in phones if other != delivery.phone):
-        if ended.result is not CallResult.NUMBER_REJECTED:
+        if placement.result is not CallResult.NUMBER_REJECTED:
             break
         if await may_call(phone):
             placement = await _through_providers(replace(delivery, phone=phone), providers, report, deadline)
-            ended = replace(placement, refused=True)
-    return ended
+            placement = replace(placement, refused=True, counted=True)
+    return placement
 
 
 async def _through_providers(
     delivery: DeliveryRequest, providers: Mapping[str, Provider], report: Report, deadline: float
 ) -> PlacementResult:
-    refused = False
+    refused = counted = False
     for name, provider in providers.items():
-        match await provider.place(delivery, deadline):
+        answer = await provider.place(delivery, deadline)
+        report(name, delivery.phone, answer)
+        match answer:
             case Placed(reference, live):
-                report(name, delivery.phone, CallResult.PLACED, reference, "", False, "")
                 ref = CallRef(name, reference) if live else None
                 return PlacementResult(CallResult.PLACED, delivery.phone, ref, refused)
-            case Indeterminate(detail):
-                report(name, delivery.phone, CallResult.INDETERMINATE, "", detail, False, "")
+            case Indeterminate():
                 return PlacementResult(CallResult.INDETERMINATE, delivery.phone, refused=refused)
-            case NumberRejected(detail, alarm, fix):
-                report(name, delivery.phone, CallResult.NUMBER_REJECTED, "", detail, alarm, fix)
-                return PlacementResult(CallResult.NUMBER_REJECTED, delivery.phone, refused=True)
-            case failed:
-                refused = refused or not failed.outage
-                report(name, delivery.phone, CallResult.NOT_PLACED, "", failed.detail, failed.alarm, failed.fix)
-    return PlacementResult(CallResult.NOT_PLACED, delivery.phone, refused=refused)
+            case NumberRejected():
+                return PlacementResult(CallResult.NUMBER_REJECTED, delivery.phone, refused=True, counted=True)
+            case _:
+                refused = refused or not answer.outage
+                counted = counted or (answer.sent and not answer.outage)
+    return PlacementResult(CallResult.NOT_PLACED, delivery.phone, refused=refused, counted=counted)

@@ -1,4 +1,4 @@
-"""Policies: how the users of a client log in, and which rules hold for a user."""
+"""Policies: how the users of a client log in, and which rules apply to a user."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class UserRules:
     """The rules for one user. Durations in seconds; `bypass_until` is wall clock, 0 if there is none.
 
     `countries` is None if every country may be called. `allow_numbers` are E.164 numbers and prefixes that may be
-    called whatever their kind and country.
+    called whatever their type and country.
     """
 
     digits: int
@@ -52,7 +52,7 @@ class UserRules:
         return tuple(phone for phone in user.phones if self.may_call(phone))
 
     def may_call(self, phone: Phone) -> bool:
-        """Whether the number is of a kind and a country that may be called, or is in `allow_numbers`."""
+        """Whether the number's type and country may be called, or the number is in `allow_numbers`."""
         return refusal(phone, self.countries, self.allow_numbers) is None
 
     def reply_to(self, user: User) -> tuple[ReplyAttribute, ...]:
@@ -83,7 +83,7 @@ class Policy:
     on_unavailable: Outcome = Outcome.NO_RESPONSE
 
     def group_of(self, user: User) -> str:
-        """The group whose rules apply to the user; empty if the policy's own do."""
+        """The group whose rules apply to the user; empty if the policy's own rules apply."""
         return next((group for group in self.group_rules if group in user.groups), "")
 
     def rules_of(self, group: str) -> UserRules:

@@ -1,4 +1,4 @@
-"""Every port of the login, on one screen.
+"""All ports of the login.
 
 Deadlines are monotonic seconds; stored times are wall clock. A component that cannot be reached raises `Unavailable`;
 every expected result is returned. `close` releases what an adapter holds, after its last use.
@@ -9,42 +9,40 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
+from radius_voice.login.adapter_reports import AccountCheck, SourceProblem, VerificationCost
 from radius_voice.login.model import (
-    AccountCheck,
     AlreadyRecorded,
     Authenticated,
     CallRef,
     CallStatus,
     ChallengeRequired,
     DeliveryRequest,
+    DeliveryResult,
     Denied,
-    Indeterminate,
     Limited,
     LimitOperation,
-    NotPlaced,
-    NumberRejected,
-    Placed,
     ReplayRecord,
     Session,
     SessionKey,
-    SourceProblem,
     SwapResult,
     User,
     Verification,
-    VerificationCost,
 )
 
 
 class FirstFactor(Protocol):
     """Verifies credentials. Takes as long for a name that no user has as for a wrong password.
 
-    Raises Unavailable if the verification did not begin before `deadline` or could not be made. Once begun it returns
-    its result, also after `deadline`.
+    Raises Unavailable if the verification did not start before `deadline` or failed. Once started it returns
+    its result, also after `deadline`. `password_id` is what `Authenticated.password_id` of the user would be now. It is
+    asked only of a source that has returned one; it is empty if the user has no password any longer.
     """
 
     async def verify(
         self, verification: Verification, deadline: float
     ) -> Authenticated | Denied | ChallengeRequired: ...
+
+    async def password_id(self, user_id: str, deadline: float) -> str: ...
 
     async def close(self) -> None: ...
 
@@ -60,12 +58,12 @@ class Directory(Protocol):
 
 
 class IdentitySource(FirstFactor, Protocol):
-    """A configured source of users, passwords or both: what the service and commands need of it besides logins.
+    """A configured source of users, passwords or both, with what the service and commands need besides logins.
 
     `directory` has its users, None if the source only verifies passwords. `location` is where its users are kept, for
     messages. `problem` is why the users read before stay in effect, None if there is no problem. `refresh` reads what
-    has changed; it may block for seconds, and raises ValueError or OSError. `everyone` are all users as last read, None
-    if the source cannot list them; `without_password` are those of them that have none. `check_servers` asks each
+    has changed; it may block for seconds, and raises ValueError or OSError. `all_users` are all users as last read,
+    None if the source cannot list them; `without_password` are those of them that have none. `check_servers` asks each
     server that the source depends on. `close` may be called twice.
     """
 
@@ -80,7 +78,7 @@ class IdentitySource(FirstFactor, Protocol):
 
     def refresh(self) -> None: ...
 
-    def everyone(self) -> Sequence[User] | None: ...
+    def all_users(self) -> Sequence[User] | None: ...
 
     def without_password(self) -> Sequence[User]: ...
 
@@ -92,7 +90,7 @@ class IdentitySource(FirstFactor, Protocol):
 
 
 class Provider(Protocol):
-    """Brings a code to a phone. Never retries, and returns every answer of the provider, errors included.
+    """Delivers a code to a phone. Never retries, and returns every answer of the provider, errors included.
 
     `call_control` is None if calls cannot be queried and ended. `check_account` asks the provider whether credentials
     and number are valid, without placing a call; it returns nothing if there is no account.
@@ -101,9 +99,7 @@ class Provider(Protocol):
     @property
     def call_control(self) -> CallControl | None: ...
 
-    async def place(
-        self, request: DeliveryRequest, deadline: float
-    ) -> Placed | NumberRejected | NotPlaced | Indeterminate: ...
+    async def place(self, request: DeliveryRequest, deadline: float) -> DeliveryResult: ...
 
     async def check_account(self) -> Sequence[AccountCheck]: ...
 

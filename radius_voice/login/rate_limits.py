@@ -37,7 +37,7 @@ def arrival_time(tat: float, limit: Limit, action: LimitAction, now: float) -> f
 def apply_operations(
     operations: Iterable[LimitOperation], read: Callable[[str], float | None], now: float
 ) -> dict[str, float] | Limited:
-    """The times to write for `operations`, or the first limit that forbids one: all or none.
+    """The arrival times to write for `operations`, or the first limit that forbids one of them.
 
     A limit that was full and stays so is not written. `read` returns the stored time of `storage_key(operation)`,
     None if there is none.
@@ -55,11 +55,11 @@ def apply_operations(
 
 
 def storage_key(operation: LimitOperation) -> str:
-    """The name under which a store keeps a subject's time."""
+    """The name under which a store keeps the arrival time of a subject."""
     return f"{operation.subject}:{operation.limit.name}"
 
 
-def left_of(tat: float, limit: Limit, now: float) -> int:
+def remaining(tat: float, limit: Limit, now: float) -> int:
     """How many uses are left of a limit whose stored time is `tat`."""
     interval = limit.period / limit.burst
     base = now if tat - now > limit.period + interval else max(tat, now)
@@ -92,38 +92,38 @@ class Limits:
     daily: Mapping[str, Limit] = field(default_factory=dict)
 
     def for_password(self, name_hash: str, calling_station_id: str) -> tuple[LimitOperation, ...]:
-        """What a wrong password costs its name and Calling-Station-Id; `name_hash` stands for the name as typed."""
+        """The operations of a wrong password on the limits of name and calling station; `name_hash` is the name's."""
         return _operations(self.failures, {"user": name_hash, "calling_station": calling_station_id})
 
     def for_wrong_password(self, client: str) -> tuple[LimitOperation, ...]:
-        """What a wrong password costs all users of a gateway.
+        """The operations of a wrong password on the limits of the client and in total.
 
-        It is checked before and taken after the verification, so that simultaneous right passwords cost nothing.
+        They are checked before and taken after the verification, so that simultaneous right passwords take nothing.
         """
         return _operations(self.failures, {"client": client, "total": "total"})
 
     def for_code(
         self, subjects: Mapping[str, str], action: LimitAction = LimitAction.TAKE
     ) -> tuple[LimitOperation, ...]:
-        """What a wrong code costs."""
+        """The operations of a wrong code."""
         return _operations(self.codes, subjects, action)
 
     def for_correct_code(self, subjects: Mapping[str, str]) -> tuple[LimitOperation, ...]:
-        """A correct code counts while no limit of wrong codes is reached; it resets those of its user and phone."""
+        """The operations of a correct code: valid while no limit of wrong codes is reached, it resets two of them."""
         own = {scope: self.codes[scope] for scope in OWN_SCOPES if scope in self.codes}
         return (*self.for_code(subjects, LimitAction.CHECK), *_operations(own, subjects, LimitAction.RESET))
 
     def for_phone(self, phone: Phone) -> tuple[LimitOperation, ...]:
-        """What calling a further phone of the same login costs, after a provider rejected the first number."""
+        """The operations of calling a further phone of a session, after a provider rejected the first number."""
         subjects = {"phone": phone.e164, "country": country_of(phone)}
         return (*self.for_code(subjects, LimitAction.CHECK), *self.for_call(subjects))
 
     def for_call(self, subjects: Mapping[str, str]) -> tuple[LimitOperation, ...]:
-        """What a call costs."""
+        """The operations of a call."""
         return _operations(self.calls, subjects) + _operations(self.daily, subjects)
 
     def about(self, subjects: Mapping[str, str], password_subjects: Iterable[str] = ()) -> tuple[LimitOperation, ...]:
-        """Every limit that counts something for these subjects.
+        """The operations for every limit of these subjects.
 
         Wrong passwords of a user are counted under `password_subjects` (see `first_factor`), not under the user's id.
         """
@@ -147,6 +147,6 @@ def _operations(
     return tuple([LimitOperation(limit, subject, action) for limit, subject in named if subject])
 
 
-def acting(action: LimitAction, operations: Iterable[LimitOperation]) -> tuple[LimitOperation, ...]:
-    """The same limits and subjects, touched in another way."""
+def with_action(action: LimitAction, operations: Iterable[LimitOperation]) -> tuple[LimitOperation, ...]:
+    """The same limits and subjects with another action."""
     return tuple(LimitOperation(operation.limit, operation.subject, action) for operation in operations)

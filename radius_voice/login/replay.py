@@ -1,12 +1,22 @@
 """Records of initial requests: a recorded request never has a second effect. Pure; stores keep records for a day.
 
 A request is recorded in the same transaction as its first effect: a failure charged, a session opened, joined or
-redial, or a rejection. One that gets no response is not recorded, so its retransmission is processed.
+redialled, or a rejection. One that gets no response has no effect, so its retransmission is processed.
+
+Several nodes may verify copies of one request at the same time. Its record says whether a failure is charged for it,
+and limits change only together with the record, so that it is charged at most once, whatever the order:
+
+- none or `refunded` -> `charged`: the failure is charged, and the verification begins;
+- `charged` -> `refunded`: nothing was verified, or the request got no response; the failure is refunded;
+- `charged` -> `session` or `rejected`, with a right password: the failure is refunded;
+- `charged` -> `rejected`, with a wrong password: the failure stays charged.
+
+A node that finds the charge refunded when it knows the result charges a wrong password again, and refunds no right one.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from radius_voice.login.model import ReplayRecord, Session, SessionKey
 
@@ -14,19 +24,21 @@ RECORD_SECONDS = 86400.0
 MAX_RECORDS = 250_000
 FINGERPRINT_OCTETS = 16
 KEY_OCTETS = 16
-_CHARGED, _REJECTED, _SESSION = b"c", b"r", b"s"
+_CHARGED, _REFUNDED, _REJECTED, _SESSION = b"c", b"f", b"r", b"s"
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """Where one request is recorded.
+    """The key under which one request is recorded, and the start of the record's value.
 
     `key` is a keyed hash of client entry and Request Authenticator. `fingerprint` also covers User-Name and encrypted
-    User-Password: together they say which request it was, and nothing that a reader of the store could use.
+    User-Password. Together they identify the request, and reveal nothing else to a reader of the store. A result
+    replaces the record of a charge, or if `is_refunded`, that of a refund.
     """
 
     key: bytes
     fingerprint: bytes
+    is_refunded: bool = False
 
     @property
     def alternative(self) -> Slot:
@@ -37,31 +49,50 @@ class Slot:
         """Whether `value` is the record of this request and not of another one with the same Request Authenticator."""
         return value[:FINGERPRINT_OCTETS] == self.fingerprint
 
+    def after(self, value: bytes) -> Slot:
+        """The slot for a result that replaces the record `value`, of a charge or a refund."""
+        return replace(self, is_refunded=is_refunded(value))
+
+    @property
+    def unless_charged(self) -> Slot:
+        """The slot for a result that replaces no charge."""
+        return replace(self, is_refunded=True)
+
     def charged(self) -> ReplayRecord:
         """A failure was charged for this request; its password is still being verified."""
-        return ReplayRecord(self.key, self._charged)
+        return ReplayRecord(self.key, self.fingerprint + _CHARGED, replaces=self.fingerprint + _REFUNDED)
 
-    def dropped(self) -> ReplayRecord:
-        """The charge was refunded because nothing was verified: the request is as good as new."""
-        return ReplayRecord(self.key, b"", replaces=self._charged)
+    def refunded(self) -> ReplayRecord:
+        """The charge was refunded because the request gets no response: the request counts as new again."""
+        return ReplayRecord(self.key, self.fingerprint + _REFUNDED, replaces=self.fingerprint + _CHARGED)
 
     def rejected(self, *, verified: bool) -> ReplayRecord:
-        """This request was rejected; `verified`: after its first factor had held."""
-        return ReplayRecord(self.key, self.fingerprint + _REJECTED, replaces=self._charged, verified=verified)
+        """This request was rejected; `verified`: after its first factor was right."""
+        return ReplayRecord(self.key, self.fingerprint + _REJECTED, replaces=self._before, verified=verified)
 
     def session(self, session: Session) -> ReplayRecord:
         """This request opened or joined the session of `session`."""
         value = self.fingerprint + _SESSION + session.key + session.id.encode()
-        return ReplayRecord(self.key, value, replaces=self._charged, verified=True)
+        return ReplayRecord(self.key, value, replaces=self._before, verified=True)
 
     @property
-    def _charged(self) -> bytes:
-        return self.fingerprint + _CHARGED
+    def _before(self) -> bytes:
+        return self.fingerprint + (_REFUNDED if self.is_refunded else _CHARGED)
 
 
 def is_charged(value: bytes) -> bool:
     """Whether a record says that a failure was charged and nothing else has happened yet."""
     return value[FINGERPRINT_OCTETS:] == _CHARGED
+
+
+def is_refunded(value: bytes) -> bool:
+    """Whether a record says that a failure was charged and refunded and nothing else has happened yet."""
+    return value[FINGERPRINT_OCTETS:] == _REFUNDED
+
+
+def is_pending(value: bytes) -> bool:
+    """Whether a record says that the request has no result yet."""
+    return is_charged(value) or is_refunded(value)
 
 
 def session_of(value: bytes) -> tuple[SessionKey, str] | None:

@@ -1,4 +1,4 @@
-"""The text of a Reply-Message: which message a challenge has, and how it fits into the attribute. Pure."""
+"""The text of a Reply-Message, shortened to the length of the attribute. Pure."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ REJECTED = DEFAULT.shown.rejected
 def challenge(reason: Reason, language: str, friendly_name: str, ending: str, attempts: int) -> str:
     """The text of a challenge, at most MAX_REPLY_MESSAGE_BYTES in UTF-8.
 
-    `ending` is the last digits of the called phone, `attempts` how many codes may still be typed. Where the whole
-    text is too long, the end of `friendly_name` is cut, in whole characters.
+    `ending` is the last digits of the called phone, `attempts` how many codes may still be typed. If the whole
+    text is too long, `friendly_name` is cut at its end, in whole characters.
     """
     text = _template(messages_for(language).shown, reason, attempts)
     length = len(text.format(friendly_name="", ending=ending, attempts=attempts).encode())
@@ -33,7 +33,7 @@ def fitting(text: str) -> str:
 
 
 def rejected(language: str) -> str:
-    """The text of a reject for a user who has got a challenge in `language`."""
+    """The text of a reject for a user who got a challenge in `language` before."""
     return messages_for(language).shown.rejected
 
 

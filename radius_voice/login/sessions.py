@@ -20,7 +20,7 @@ from radius_voice.login.model import (
     Unavailable,
 )
 from radius_voice.login.ports import Store
-from radius_voice.login.rate_limits import Limits, acting, subjects_of
+from radius_voice.login.rate_limits import Limits, subjects_of, with_action
 from radius_voice.login.state_machine import step
 
 MAX_CAS_RETRIES = 16
@@ -53,7 +53,7 @@ class Sessions:
     ) -> tuple[Session | None, Transition]:
         """The session after `event`, and the transition.
 
-        `known` is the session as it was a moment ago; it is tried before anything is loaded. `operations` are applied,
+        `known` is the session as loaded before; it is tried first, without loading. `operations` are applied,
         and the record that `record` makes of the request is written, if the session changes. Raises RequestRecorded if
         the request has a record already, and Unavailable.
         """
@@ -86,7 +86,7 @@ class Sessions:
             case Charge.CALL:
                 return (*limits.for_code(subjects, LimitAction.CHECK), *limits.for_call(subjects))
             case Charge.CALL_REFUND:
-                return acting(LimitAction.REFUND, limits.for_call(subjects))
+                return with_action(LimitAction.REFUND, limits.for_call(subjects))
             case Charge.WRONG_CODE:
                 return limits.for_code(subjects)
             case _:  # CORRECT_CODE
@@ -94,7 +94,7 @@ class Sessions:
 
 
 def _refused(event: ChallengeResponse, transition: Transition) -> ChallengeResponse | Lockout:
-    """The response again, after a limit or another live call forbade its transition."""
+    """The input to try next, after a limit or another live call forbade the transition of a response."""
     if transition.places_call:
         return replace(event, redial_allowed=False)
     return Lockout(event.state, event.answer)

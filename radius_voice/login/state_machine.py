@@ -12,7 +12,6 @@ and States are compared by their keyed hashes. Whatever the order of events, the
 
 from __future__ import annotations
 
-from enum import Enum
 from hmac import compare_digest
 from typing import Any
 
@@ -39,25 +38,6 @@ from radius_voice.login.issued_states import REPEAT_SECONDS
 from radius_voice.login.model import CallRef, CallStatus, DeliveryAttempt, IssuedState, PreviousResult, Result, Session
 from radius_voice.login.names import canonical_name
 from radius_voice.login.phone import Phone
-
-
-class State(Enum):
-    """The state of the session of one user at one client entry."""
-
-    NONE = "none"
-    CALLING = "calling"
-    WAITING = "waiting"
-    ENDING = "ending"
-    ENDED = "ended"
-
-
-def state_of(session: Session | None, now: float) -> State:
-    """The state at wall-clock time `now`."""
-    if session is None:
-        return State.NONE
-    if session.open_at(now):
-        return State.CALLING if session.live_at(now) else State.WAITING
-    return State.ENDING if session.live_at(now) else State.ENDED
 
 
 def step(session: Session | None, event: Input, now: float) -> Transition:
@@ -136,7 +116,7 @@ def needs_current_user(session: Session | None, event: ChallengeResponse, now: f
 
 
 def _of_call(session: Session | None, event: CallEvent, now: float) -> Transition:
-    """An event of a call. A call that is not the session's present one is hung up if it was just placed."""
+    """An event of a call. A newly placed call that is not the session's present one is hung up."""
     if session is None or event.session_id != session.id or event.number != session.delivery.number:
         late = event.ref if isinstance(event, CallPlaced) else None
         return Transition(None, Outcome.NO_RESPONSE, Reason.CALL_PLACED, hang_up=late)
@@ -296,7 +276,7 @@ def _next_state(session: Session, event: ChallengeResponse, reason: Reason, now:
 
 
 def _redial(session: Session, event: ChallengeResponse, phone: int, now: float) -> Transition:
-    """`phone`, `phone2` instead of a code. A live call is hung up first; without its reference no other is placed."""
+    """`phone` or `phone2` instead of a code. A live call is hung up first; if its reference is unknown, no redial."""
     live = session.live_at(now)
     possible = event.redial_allowed and phone < len(session.phones) and _may_redial(session, event.next_challenge, now)
     if not possible or (live and session.delivery.ref is None):
@@ -357,14 +337,14 @@ def _placed(session: Session, event: CallPlaced, now: float) -> Transition:
 def _failed(session: Session, event: CallFailed, now: float) -> Transition:
     if session.delivery.over:
         return Transition(None, Outcome.NO_RESPONSE, event.reason)
-    over = replace(session.delivery, over=True)
+    over, charge = replace(session.delivery, over=True), Charge.CALL_REFUND if event.refund else Charge.NOTHING
     if not session.open_at(now):
-        return Transition(_next(session, delivery=over), Outcome.NO_RESPONSE, event.reason, charge=Charge.CALL_REFUND)
+        return Transition(_next(session, delivery=over), Outcome.NO_RESPONSE, event.reason, charge=charge)
     result = Result(Outcome.REJECT, event.reason, now)
     if event.bypass and session.bypass_allowed:
         result = Result(Outcome.ACCEPT, Reason.BYPASS, now)
     ended = _next(session, delivery=over, result=result)
-    return Transition(ended, result.outcome, result.reason, charge=Charge.CALL_REFUND)
+    return Transition(ended, result.outcome, result.reason, charge=charge)
 
 
 def _progressed(session: Session, event: CallProgress, now: float) -> Transition:

@@ -1,4 +1,4 @@
-"""Work that goes on whatever becomes of the request that began it."""
+"""Work that continues after the request that started it has ended."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _T = TypeVar("_T")
 
 
 class Supervisor:
-    """Runs coroutines as tasks to their end. A failure is reported to `warn`, by its kind only."""
+    """Runs coroutines as tasks to their end. A failure is reported to `warn`, only by the exception's type."""
 
     def __init__(self, warn: Callable[[str], None]) -> None:
         self._warn = warn
@@ -24,7 +24,7 @@ class Supervisor:
         return task
 
     async def drain(self) -> None:
-        """Wait until all of it has ended."""
+        """Wait until all work has ended."""
         while self._tasks:
             await asyncio.wait(self._tasks)
 

@@ -34,8 +34,8 @@ def find(language: str) -> Messages | None:
 
 
 def messages_for(language: str) -> Messages:
-    """The messages in `language`, in English if there are none. For languages that were checked where they are written.
+    """The messages in `language`, or in English if there are none. Languages are validated where they are configured.
 
-    A stored session, or a directory that others maintain, may still have another language.
+    A stored session or an external directory may still have an unknown language.
     """
     return find(language) or DEFAULT

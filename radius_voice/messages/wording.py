@@ -1,4 +1,4 @@
-"""What every language file provides. `{friendly_name}`, `{ending}` and `{attempts}` are replaced."""
+"""The texts that every language file defines. `{friendly_name}`, `{ending}` and `{attempts}` are replaced."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     new_call: str
     """After another call was placed, to the same phone or to another one."""
     no_new_call: str
-    """When another call was asked for and is not possible."""
+    """When another call was requested and is not possible."""
     rejected: str
     """The text of every Access-Reject in this language, whatever its reason."""
 

@@ -103,8 +103,8 @@ class AuditLog:
     def _follow_rotation(self, path: Path) -> None:
         self._next_check = self._now() + CHECK_PERIOD
         try:
-            there = path.stat()
-            moved = (there.st_dev, there.st_ino) != self._inode
+            status = path.stat()
+            moved = (status.st_dev, status.st_ino) != self._inode
         except OSError:
             moved = True
         if moved:
@@ -155,7 +155,7 @@ def line_of(record: EventRecord) -> bytes | None:
 
 
 def _as_written(record: AuditRecord) -> AuditRecord:
-    """The record with rounded durations, without `packet`, and with text in `at`: copies of structs check no types."""
+    """The record with rounded durations, `at` as text (msgspec does not check types here), and without `packet`."""
     at = _iso(record.at)
     if isinstance(record, RequestRecord):
         login_seconds = round(record.login_seconds, 3) or 0  # msgspec does not recognise another 0.0 as the default

@@ -1,4 +1,4 @@
-"""The log: what an administrator must act on, and why users were rejected.
+"""The log: problems that an administrator must act on, and why users were rejected.
 
 It has a line for every request only at level `debug`; the audit log has the details of every request.
 """
@@ -41,7 +41,7 @@ OUTCOME_TEXTS = {
     Outcome.ACCEPT: "accepted",
     Outcome.CHALLENGE: "challenged",
     Outcome.REJECT: "rejected",
-    Outcome.NO_RESPONSE: "not answered",
+    Outcome.NO_RESPONSE: "no response",
 }
 SEVERE = {"reload_failed": logging.ERROR, "warning": logging.WARNING, "users_file_invalid": logging.WARNING}
 
@@ -94,7 +94,7 @@ class Lines:
 
 
 class Libraries(logging.Handler):
-    """Logs that a library logged something, and where, without its text; at most once a second for each place."""
+    """Logs that a library logged a warning, and where, without its text; at most once a second for each place."""
 
     def __init__(self, logger: FilteringBoundLogger) -> None:
         super().__init__(logging.WARNING)
@@ -104,10 +104,10 @@ class Libraries(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Log the library's name, the place of its logging call, and the exception's type and place."""
         place = f"{record.module}.py:{record.lineno}"
-        held = self._places.admit(f"{record.name} {place}", "lines")
-        if held is None:
+        suppressed = self._places.admit(f"{record.name} {place}", "lines")
+        if suppressed is None:
             return
-        fields: dict[str, object] = {"library": record.name, "place": place, **_filled(suppressed=held)}
+        fields: dict[str, object] = {"library": record.name, "place": place, **_filled(suppressed=suppressed)}
         error = record.exc_info[1] if record.exc_info else None
         if error is not None:
             fields["error"] = type(error).__name__
@@ -118,12 +118,12 @@ class Libraries(logging.Handler):
 
 
 class Log:
-    """An observer that logs failures, alarms, rejects and lifecycle records. `now` is monotonic seconds."""
+    """An observer that logs failures, alarms, rejects and records of the service. `now` is monotonic seconds."""
 
     def __init__(self, logger: FilteringBoundLogger, now: Callable[[], float]) -> None:
         self._logger = logger
         self._discards = Throttle(PERIOD, now)
-        self._silences = Throttle(PERIOD, now)
+        self._no_responses = Throttle(PERIOD, now)
 
     def __call__(self, record: EventRecord) -> None:
         """Log `record` at the level of its kind; floods are limited."""
@@ -137,14 +137,14 @@ class Log:
             level = logging.INFO if record.status == CallStatus.FAILED else logging.DEBUG
             self._logger.log(
                 level,
-                "call followed",
+                "call status",
                 status=record.status,
                 session=record.session,
                 provider=record.provider,
                 reference=record.reference,
             )
         elif isinstance(record, ExpiryRecord):
-            self._logger.info("logins ended without their code", count=record.count)
+            self._logger.info("sessions expired without a code", count=record.count)
         elif isinstance(record, ServiceRecord):
             self._logger.log(SEVERE.get(record.event, logging.INFO), record.event, **_filled(detail=record.detail))
         elif isinstance(record, OperatorRecord):
@@ -152,15 +152,15 @@ class Log:
 
     def _request(self, event: RequestRecord) -> None:
         level = logging.DEBUG
-        held: Mapping[str, int] | None = {}
+        suppressed: Mapping[str, int] | None = {}
         if event.reason is Reason.BYPASS:
             level = logging.WARNING
         elif event.outcome is Outcome.REJECT:
             level = logging.INFO
         elif event.outcome is Outcome.NO_RESPONSE and event.reason is not Reason.STATUS:
             level = logging.ERROR if event.reason is Reason.INTERNAL_ERROR else logging.WARNING
-            held = self._silences.admit(event.client, event.reason, event.repeated or 1)
-        if held is None or not self._logger.is_enabled_for(level):
+            suppressed = self._no_responses.admit(event.client, event.reason, event.repeated or 1)
+        if suppressed is None or not self._logger.is_enabled_for(level):
             return
         self._logger.log(
             level,
@@ -174,20 +174,20 @@ class Log:
                 calling_station_id=event.calling_station_id,
                 phone=event.phone,
                 repeated=event.repeated,
-                suppressed=held,
+                suppressed=suppressed,
                 steps=event.steps,
             ),
         )
 
     def _discarded(self, discarded: DiscardRecord) -> None:
-        held = self._discards.admit(discarded.client, discarded.reason)
-        if held is None:
+        suppressed = self._discards.admit(discarded.client, discarded.reason)
+        if suppressed is None:
             return
         self._logger.warning(
             "datagram discarded",
             reason=discarded.reason,
             client_address=discarded.client_address,
-            **_filled(client=discarded.client, detail=discarded.detail, suppressed=held),
+            **_filled(client=discarded.client, detail=discarded.detail, suppressed=suppressed),
         )
 
     def _called(self, called: PlacementRecord) -> None:
@@ -201,7 +201,7 @@ class Log:
             return
         self._logger.log(
             level,
-            "call asked for",
+            "call requested",
             result=called.result,
             provider=called.provider,
             session=called.session,

@@ -71,8 +71,8 @@ def merged(pages: Iterable[str], ended: Iterable[str] = ()) -> bytes:
 class MetricsMerger:
     """Merges the pages of all workers so that no counter decreases when a worker is replaced.
 
-    The counts are also kept in the file `path`, so that they survive a restart of this process. What a worker counted
-    after it was last asked is lost when it ends.
+    The counts are also kept in the file `path`, so that they survive a restart of this process. Counts of a worker
+    since its last page are lost when it ends.
     """
 
     def __init__(self, path: Path) -> None:

@@ -40,7 +40,7 @@ STATUSES = frozenset(status.value for status in CallStatus)
 RELOADS = {"reloaded": "ok", "reload_failed": "failed"}
 LOGIN_BUCKETS = (2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300)
 DECISION_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
-RING_BUCKETS = (0.05, 0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 2.5, 5, 10, 30)
+PLACEMENT_BUCKETS = (0.05, 0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 2.5, 5, 10, 30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,44 +66,41 @@ class Metrics:
         self._registry = registry
         registry.register(_Read(readings))
 
-        def counter(name: str, text: str, *labels: str) -> Counter:
-            return Counter(f"radius_voice_{name}", text, labels, registry=registry)
+        def counter(name: str, text: str, *labels: str) -> _Children:
+            return _Children(_counter(registry, name, text, *labels))
 
         def histogram(name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
             return Histogram(f"radius_voice_{name}", text, buckets=buckets, registry=registry)
 
-        # `labels()` costs three times as much as counting, so children are cached.
-        self._requests = _Children(
-            counter("requests_total", "Verified requests by client and outcome", "client", "outcome")
+        self._requests = counter("requests_total", "Verified requests by client and outcome", "client", "outcome")
+        self._secrets = counter(
+            "secret_uses_total", "Verified requests by shared secret, for clients with two", "client", "secret"
         )
-        self._secrets = _Children(
-            counter("secret_uses_total", "Verified requests by shared secret, for clients with two", "client", "secret")
+        self._reasons = counter("reasons_total", "Verified requests by reason", "reason")
+        self._discards = counter(
+            "discards_total", "Datagrams discarded before their login was processed", "client", "reason"
         )
-        self._reasons = _Children(counter("reasons_total", "Verified requests by reason", "reason"))
-        self._discards = _Children(
-            counter("discards_total", "Datagrams discarded before their login was processed", "client", "reason")
+        self._duplicates = counter("duplicates_total", "Retransmissions received", "client")
+        self._calls = counter("calls_total", "Requests to a provider to place a call", "provider", "result")
+        self._call_statuses = counter(
+            "call_status_changes_total", "Status changes of placed calls", "provider", "status"
         )
-        self._duplicates = _Children(counter("duplicates_total", "Retransmissions received", "client"))
-        self._calls = _Children(counter("calls_total", "Requests to a provider to place a call", "provider", "result"))
-        self._followed = _Children(
-            counter("call_status_changes_total", "Status changes of placed calls", "provider", "status")
+        self._alarms = counter(
+            "provider_alarms_total", "Responses of a provider that need an administrator", "provider"
         )
-        self._alarms = _Children(
-            counter("provider_alarms_total", "Responses of a provider that need an administrator", "provider")
+        self._upstream = counter(
+            "upstream_events_total", "Events of the servers of an identity source", "identity", "event"
         )
-        self._upstream = _Children(
-            counter("upstream_events_total", "Events of the servers of an identity source", "identity", "event")
-        )
-        self._reloads = _Children(counter("reloads_total", "Reloads of the configuration", "result"))
-        self._abandoned = counter("expired_sessions_total", "Logins that expired without a code")
+        self._reloads = counter("reloads_total", "Reloads of the configuration", "result")
+        self._expired_sessions = _counter(registry, "expired_sessions_total", "Logins that expired without a code")
         self._login = histogram(
             "login_seconds", "Seconds from a login's first packet to its Access-Accept", LOGIN_BUCKETS
         )
         self._decision = histogram(
             "decision_seconds", "Seconds from a packet's arrival to its decision", DECISION_BUCKETS
         )
-        self._ring = histogram(
-            "placement_seconds", "Seconds from a packet's arrival to the provider's response", RING_BUCKETS
+        self._placement = histogram(
+            "placement_seconds", "Seconds from a packet's arrival to the provider's response", PLACEMENT_BUCKETS
         )
         self._clients: frozenset[str] = frozenset()
         self._providers: frozenset[str] = frozenset()
@@ -141,7 +138,7 @@ class Metrics:
             for result in CallResult:
                 self._calls.get(provider, result)
             for status in CallStatus:
-                self._followed.get(provider, status)
+                self._call_statuses.get(provider, status)
 
     def __call__(self, record: EventRecord) -> None:
         """Count `record`."""
@@ -158,13 +155,13 @@ class Metrics:
             self._called(record)
         elif isinstance(record, CallStatusRecord):
             status = record.status if record.status in STATUSES else OTHER
-            self._followed.get(self._provider(record.provider), status).inc()
+            self._call_statuses.get(self._provider(record.provider), status).inc()
         elif isinstance(record, UpstreamRecord):
             self._upstream.get(record.identity, record.event).inc()
         elif isinstance(record, ExpiryRecord):
-            self._abandoned.inc(record.count)
+            self._expired_sessions.inc(record.count)
         elif isinstance(record, ServiceRecord):
-            self._lifecycle(record)
+            self._service_event(record)
 
     def page(self) -> bytes:
         """All metrics in Prometheus's text format."""
@@ -183,13 +180,13 @@ class Metrics:
     def _called(self, called: PlacementRecord) -> None:
         provider = self._provider(called.provider)
         self._calls.get(provider, called.result).inc()
-        self._ring.observe(called.seconds)
+        self._placement.observe(called.seconds)
         if called.alarm:
             self._alarms.get(provider).inc()
 
-    def _lifecycle(self, lifecycle: ServiceRecord) -> None:
-        if lifecycle.event in RELOADS:
-            self._reloads.get(RELOADS[lifecycle.event]).inc()
+    def _service_event(self, record: ServiceRecord) -> None:
+        if record.event in RELOADS:
+            self._reloads.get(RELOADS[record.event]).inc()
 
     def _client(self, name: str) -> str:
         return name if name in self._clients else OTHER
@@ -198,8 +195,15 @@ class Metrics:
         return name if name in self._providers else OTHER
 
 
+def _counter(registry: CollectorRegistry, name: str, text: str, *labels: str) -> Counter:
+    return Counter(f"radius_voice_{name}", text, labels, registry=registry)
+
+
 class _Children:
-    """Cache of a counter's children. Label values must come from fixed sets."""
+    """Cache of a counter's children, because `labels()` costs three times as much as counting.
+
+    Label values must come from fixed sets.
+    """
 
     def __init__(self, family: Counter) -> None:
         self._family = family

@@ -1,4 +1,4 @@
-"""Merges records of identical requests for the audit log and the log: one at once, then one a minute with a count.
+"""Merges records of identical requests for the audit log and the log: the first, then one a minute with a count.
 
 A captured packet that is sent again from other ports is authentic and is processed each time. Without this, one such
 packet could fill the disk.
@@ -34,7 +34,7 @@ class _Tracked:
 
 
 class RepeatMerger:
-    """An observer that passes records to `readers` and holds back those of identical requests.
+    """An observer that passes records to `readers`, and holds back those of identical requests.
 
     Requests are identical if client, octets, outcome and reason are the same. The first from each address passes, for
     up to `MAX_ADDRESSES` addresses. Accepts and challenges pass unless they repeat an earlier result. A record written
@@ -62,20 +62,20 @@ class RepeatMerger:
             key, tracked = next(iter(self._tracked.items()))
             if tracked.due > now:
                 return
-            if self._leaves(key):
+            if self._untrack(key):
                 self._tracked[key] = _Tracked(now + PERIOD, tracked.client_addresses)
 
     def write_rest(self) -> None:
         """Write everything that is held back, because the service stops."""
         for key in list(self._tracked):
-            self._leaves(key)
+            self._untrack(key)
 
     def _held_back(self, event: RequestRecord) -> bool:
         key = (event.client, event.packet, event.outcome, event.reason)
         tracked = self._tracked.get(key)
         if tracked is None:
             if len(self._tracked) >= MAX_TRACKED:
-                self._leaves(next(iter(self._tracked)))
+                self._untrack(next(iter(self._tracked)))
             tracked = self._tracked[key] = _Tracked(self._now() + PERIOD)
         if event.client_address not in tracked.client_addresses and len(tracked.client_addresses) < MAX_ADDRESSES:
             tracked.client_addresses.add(event.client_address)
@@ -84,7 +84,7 @@ class RepeatMerger:
         tracked.latest = event
         return True
 
-    def _leaves(self, key: _Key) -> bool:
+    def _untrack(self, key: _Key) -> bool:
         """Stop tracking a packet and write its record if one is held back; returns whether one was."""
         tracked = self._tracked.pop(key)
         if tracked.latest is None:

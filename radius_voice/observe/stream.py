@@ -17,7 +17,7 @@ MILLISECONDS = 1000
 
 
 class TextStream(Protocol):
-    """What the log and `--debug` need of a text stream."""
+    """The methods of a text stream that the log and `--debug` use."""
 
     @property
     def encoding(self) -> str | None: ...  # noqa: D102
@@ -38,8 +38,8 @@ class NonBlockingWriter:
 
     def __init__(self, descriptor: int) -> None:
         self._send, self.close = _opened(descriptor)
-        self._room = select.poll()
-        self._room.register(descriptor, select.POLLOUT)
+        self._poll = select.poll()
+        self._poll.register(descriptor, select.POLLOUT)
         self._stuck = False
 
     def write(self, data: bytes) -> int:
@@ -54,7 +54,7 @@ class NonBlockingWriter:
                 self._stuck = left <= 0
                 if self._stuck:
                     break
-                self._room.poll(left * MILLISECONDS)
+                self._poll.poll(left * MILLISECONDS)
             except OSError:
                 if not written:
                     raise

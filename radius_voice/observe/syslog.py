@@ -33,14 +33,14 @@ class Syslog:
         tls: ssl.SSLContext | None,
         now: Callable[[], float],
         warn: Callable[[str], None],
-        longest_queue: int = MAX_QUEUED_LINES,
+        max_queued: int = MAX_QUEUED_LINES,
     ) -> None:
         self._host = host
         self._port = port
         self._tls = tls
         self._now = now
         self._warn = warn
-        self._longest_queue = longest_queue
+        self._max_queued = max_queued
         self._waiting: deque[bytes] = deque()
         self._news = asyncio.Event()
         self._name = socket.gethostname().encode("ascii", "replace")[:255] or b"-"
@@ -48,7 +48,7 @@ class Syslog:
 
     def __call__(self, line: bytes) -> None:
         """Queue one line, without its line end. It is dropped if the queue is full."""
-        if len(self._waiting) >= self._longest_queue:
+        if len(self._waiting) >= self._max_queued:
             self.dropped += 1
             return
         self._waiting.append(self._message(line))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 
 class Throttle:
-    """Admits one record per key in `period` seconds and counts, by kind, what it holds back.
+    """Admits one record per key in `period` seconds, and counts by kind the records that it suppresses.
 
     Keys and kinds must come from bounded sets: keys are never removed. `now` is monotonic seconds.
     """
@@ -15,17 +15,17 @@ class Throttle:
         self._period = period
         self._now = now
         self._next: dict[str, float] = {}
-        self._held: dict[str, dict[str, int]] = {}
+        self._suppressed: dict[str, dict[str, int]] = {}
 
     def admit(self, key: str, kind: str, count: int = 1) -> Mapping[str, int] | None:
-        """None if this record is held back, else how many of each kind were held back since the last admitted one.
+        """None if this record is suppressed, else how many of each kind were suppressed since the last admitted one.
 
         `count` is how many packets this record stands for.
         """
         now = self._now()
         if now < self._next.get(key, now):
-            held = self._held.setdefault(key, {})
-            held[kind] = held.get(kind, 0) + count
+            suppressed = self._suppressed.setdefault(key, {})
+            suppressed[kind] = suppressed.get(kind, 0) + count
             return None
         self._next[key] = now + self._period
-        return self._held.pop(key, {})
+        return self._suppressed.pop(key, {})

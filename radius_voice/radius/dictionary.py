@@ -17,12 +17,11 @@ from pyrad import tools
 from pyrad.dictionary import Dictionary
 
 from radius_voice.radius.copied import HEADER, VENDOR_ID_OCTETS, AttributeKey, vendor_attributes
-from radius_voice.radius.packet import VENDOR_SPECIFIC
+from radius_voice.radius.packet import MAX_VALUE_OCTETS, VENDOR_SPECIFIC
 
-LONGEST = 253
-MAX_VENDOR_VALUE_OCTETS = LONGEST - 6  # vendor id, vendor type, vendor length (RFC 2865 section 5.26)
 SALTED = 2
-HIGHEST_TAG = 0x1F  # RFC 2868 section 3.1
+MAX_VENDOR_VALUE_OCTETS = MAX_VALUE_OCTETS - 6  # vendor id, vendor type, vendor length (RFC 2865 section 5.26)
+MAX_TAG = 0x1F  # RFC 2868 section 3.1
 TAGGED_BITS = 24  # the tag takes the first of an integer's four octets
 
 REFUSED = {
@@ -31,7 +30,7 @@ REFUSED = {
     "State": "the server makes it",
     "Proxy-State": "the server echoes it",
     "Message-Authenticator": "the server makes it",
-    "EAP-Message": "EAP is not spoken",
+    "EAP-Message": "EAP is not supported",
     "Reply-Message": "the server writes it",
 }
 NOT_COPIED = {
@@ -116,8 +115,8 @@ class _Attribute:
         return bool(self.encryption) or self.name in HIDDEN or self.name.startswith("MS-CHAP")
 
 
-class Names:
-    """The attributes in `folder`'s file `dictionary` and in the files it includes.
+class AttributeDictionary:
+    """The attributes in the file `dictionary` of `folder`, and in the files that it includes.
 
     Raises OSError or pyrad's ParseError when the dictionary cannot be read.
     """
@@ -157,9 +156,9 @@ class Names:
         if known.encryption:
             raise ValueError(f"{plain}: encrypted attributes cannot be set by reply rules; remove it")
         octets = _with_tag(known, tag, value) if known.tagged else _untagged(known, tag, value)
-        longest = MAX_VENDOR_VALUE_OCTETS if known.vendor else LONGEST
-        if not 0 < len(octets) <= longest:
-            raise ValueError(f"{plain}: a value is 1 to {longest} octets, this one has {len(octets)}")
+        max_octets = MAX_VENDOR_VALUE_OCTETS if known.vendor else MAX_VALUE_OCTETS
+        if not 0 < len(octets) <= max_octets:
+            raise ValueError(f"{plain}: a value is 1 to {max_octets} octets, this one has {len(octets)}")
         if known.vendor:
             return VENDOR_SPECIFIC, struct.pack("!IBB", known.vendor, known.code, len(octets) + 2) + octets
         return known.code, octets
@@ -210,11 +209,11 @@ class Names:
         if known.hidden:
             return f"{known.name} = <hidden>"
         tag = ""
-        if known.tagged and octets and octets[0] <= HIGHEST_TAG:
+        if known.tagged and octets and octets[0] <= MAX_TAG:
             tag = f":{octets[0]}" if octets[0] else ""
             octets = b"\0" + octets[1:] if known.kind in BITS else octets[1:]
         try:
-            shown = _shown(known, octets)
+            shown = _value_text(known, octets)
         except ValueError:
             shown = f"0x{octets.hex()}"
         return f"{known.name}{tag} = {shown}"
@@ -225,8 +224,8 @@ class Names:
             return f"Vendor-Specific = 0x{octets.hex()}"
         parts = vendor_attributes(octets[VENDOR_ID_OCTETS:])
         if not parts:
-            # It may hold secrets, and malformed octets do not show where.
-            return f"Vendor-Specific = <badly filled for vendor {vendor}, hidden, {len(octets)} octets>"
+            # It may hold secrets, at unknown positions.
+            return f"Vendor-Specific = <malformed for vendor {vendor}, hidden, {len(octets)} octets>"
         return ", ".join(self._line(vendor, part[0], part[HEADER:]) for part in parts)
 
 
@@ -243,15 +242,15 @@ def _untagged(known: _Attribute, tag: str, value: str | int | bytes) -> bytes:
 
 def _with_tag(known: _Attribute, tag: str, value: str | int | bytes) -> bytes:
     """Encode a value with its tag. Without a tag, integers get tag 0 and strings no tag octet (RFC 2868 section 3)."""
-    if tag and not (tag.isascii() and tag.isdecimal() and int(tag) <= HIGHEST_TAG):
-        raise ValueError(f"{known.name}: a tag is a number from 0 to {HIGHEST_TAG}")
+    if tag and not (tag.isascii() and tag.isdecimal() and int(tag) <= MAX_TAG):
+        raise ValueError(f"{known.name}: a tag is a number from 0 to {MAX_TAG}")
     number = int(tag or "0")
     if known.kind in BITS:
         return bytes([number]) + _octets(known, value, TAGGED_BITS)
     octets = _octets(known, value, 0)
     if number:
         return bytes([number]) + octets
-    if octets and octets[0] <= HIGHEST_TAG:
+    if octets and octets[0] <= MAX_TAG:
         raise ValueError(f"{known.name}: begins with a control character, which would be read as a tag")
     return octets
 
@@ -295,7 +294,7 @@ def _address(known: _Attribute, value: str | int | bytes) -> bytes:
     return encoded
 
 
-def _shown(known: _Attribute, octets: bytes) -> str:
+def _value_text(known: _Attribute, octets: bytes) -> str:
     """The value as text. Raises ValueError if the octets do not match the attribute's type."""
     match known.kind:
         case "octets":

@@ -34,7 +34,7 @@ HEADER = 20
 MAX_PACKET_OCTETS = 4096
 MAX_VALUE_OCTETS = 253
 MAX_ATTRIBUTES = 200
-ROOM_FOR_REPLY = 1024
+RESERVED_REPLY_OCTETS = 1024
 """Octets of a response that are reserved for everything but Proxy-State."""
 _ZEROS = bytes(16)
 _MA_HEAD = bytes((MESSAGE_AUTHENTICATOR, 18))

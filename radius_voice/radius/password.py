@@ -1,4 +1,4 @@
-"""User-Password encryption, and the text of what users type.
+"""Encryption of User-Password, and decoding of text that users type.
 
 Pure. Section numbers are RFC 2865's.
 """
@@ -19,36 +19,36 @@ def _mask(secret: bytes, previous: bytes) -> int:
     return int.from_bytes(md5(secret + previous, usedforsecurity=False).digest())
 
 
-def hide(password: bytes, secret: bytes, authenticator: bytes) -> bytes:
+def encrypt_password(password: bytes, secret: bytes, authenticator: bytes) -> bytes:
     """The encrypted value of User-Password (section 5.2). Raises ValueError for more than 128 octets."""
     if len(password) > MAX_PASSWORD_OCTETS:
         raise ValueError("a password of more than 128 octets does not fit into User-Password")
     padded = password.ljust(max(BLOCK, -(-len(password) // BLOCK) * BLOCK), b"\0")
-    hidden, previous = b"", authenticator
+    encrypted, previous = b"", authenticator
     for start in range(0, len(padded), BLOCK):
         block = int.from_bytes(padded[start : start + BLOCK])
         previous = (block ^ _mask(secret, previous)).to_bytes(BLOCK)
-        hidden += previous
-    return hidden
+        encrypted += previous
+    return encrypted
 
 
-def reveal(hidden: bytes, secret: bytes, authenticator: bytes) -> bytes:
+def decrypt_password(encrypted: bytes, secret: bytes, authenticator: bytes) -> bytes:
     """Decrypt User-Password; trailing NULs are removed (section 5.2).
 
     Raises MalformedPassword if the length is wrong. A wrong secret gives random octets.
     """
-    if not BLOCK <= len(hidden) <= MAX_PASSWORD_OCTETS or len(hidden) % BLOCK:
+    if not BLOCK <= len(encrypted) <= MAX_PASSWORD_OCTETS or len(encrypted) % BLOCK:
         raise MalformedPassword("User-Password is not 16 to 128 octets in blocks of 16")
     password, previous = b"", authenticator
-    for start in range(0, len(hidden), BLOCK):
-        block = hidden[start : start + BLOCK]
+    for start in range(0, len(encrypted), BLOCK):
+        block = encrypted[start : start + BLOCK]
         password += (int.from_bytes(block) ^ _mask(secret, previous)).to_bytes(BLOCK)
         previous = block
     return password.rstrip(b"\0")
 
 
-def text_of(octets: bytes) -> str:
-    """Decode what a user typed: as UTF-8 if valid, else as Latin-1. Never raises.
+def decode_text(octets: bytes) -> str:
+    """Decode text that a user typed: as UTF-8 if valid, else as Latin-1. Never raises.
 
     Clients send either. Latin-1 text that is valid UTF-8 is too rare to try both.
     """

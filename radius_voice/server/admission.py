@@ -33,18 +33,18 @@ class Admission:
         self._max_concurrent = max_concurrent
         self._clock = clock
         self._waiting: FairQueue[Job] = FairQueue(max_queued)
-        self.in_flight = 0
+        self.in_progress = 0
 
-    def allow(self, max_concurrent: int, max_queued: int) -> None:
+    def set_limits(self, max_concurrent: int, max_queued: int) -> None:
         """Change the limits. Jobs that are in flight or waiting stay."""
         self._max_concurrent = max_concurrent
         self._waiting.capacity = max_queued
 
     def enter(self) -> bool:
         """Whether one more job may start now; if so, it counts as started."""
-        if self.in_flight >= self._max_concurrent:
+        if self.in_progress >= self._max_concurrent:
             return False
-        self.in_flight += 1
+        self.in_progress += 1
         return True
 
     def wait(self, job: Job) -> None:
@@ -57,7 +57,7 @@ class Admission:
         """Count a job as ended, and start the next one."""
         job = self._next()
         if job is None:
-            self.in_flight -= 1
+            self.in_progress -= 1
         else:
             job.start()
 

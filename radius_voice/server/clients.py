@@ -21,13 +21,18 @@ class Require(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A client entry. `secrets` holds two during a rotation; `response_timeout` is in seconds."""
+    """A client entry. `secrets` holds two during a rotation; `response_timeout` is in seconds.
+
+    With `auto`, the store keeps the addresses that send a Message-Authenticator under `signer_keys`, one key for each
+    secret: a new secret forgets them.
+    """
 
     name: str
     secrets: tuple[bytes, ...] = field(repr=False)
     require: Require
     policy: str
     response_timeout: float
+    signer_keys: tuple[bytes, ...]
 
 
 class Clients:

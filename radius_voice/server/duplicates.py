@@ -56,7 +56,7 @@ class Duplicates:
     def __len__(self) -> int:
         return sum(map(len, self._entries.values()))
 
-    def ask(self, request: RequestId, now: float) -> Seen | bytes:
+    def look_up(self, request: RequestId, now: float) -> Seen | bytes:
         """Look a request up; `now` is monotonic seconds. A new one is added to the table.
 
         Returns NEW, IN_PROGRESS, REFUSED, or the octets of the response that the same request got.
@@ -76,7 +76,7 @@ class Duplicates:
         self._oldest.append(entry)
         return Seen.NEW
 
-    def answered(self, request: RequestId, reply: bytes) -> bool:
+    def keep_response(self, request: RequestId, reply: bytes) -> bool:
         """Keep the response to a request. False if a newer request has replaced it: then do not send the response."""
         kept = self._kept(request)
         entry = _find(kept, request)

@@ -1,4 +1,4 @@
-"""What the server gets from the configuration. A reload replaces all of it between two packets."""
+"""The server's part of the configuration. A reload replaces all of it between two packets."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class LoginHandler(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Generation:
-    """The client entries of one configuration, and what processes their logins."""
+    """The client entries of one configuration, and the handler of their logins."""
 
     clients: Clients
     handler: LoginHandler

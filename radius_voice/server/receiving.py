@@ -73,7 +73,7 @@ class Receiver:
 
     def _is_new(self, request: Request) -> bool:
         """Whether the request is new. A retransmission gets the same octets again, or none while it is in progress."""
-        seen = self._duplicates.ask(request.id, request.arrived)
+        seen = self._duplicates.look_up(request.id, request.arrived)
         if seen is Seen.NEW:
             return True
         if isinstance(seen, bytes):

@@ -1,4 +1,4 @@
-"""Records what became of each packet: for the observer, and for the output of `--debug`."""
+"""Records the result of each packet: for the observer, and for the output of `--debug`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from radius_voice.events import Discard, DiscardRecord, Observer, RequestRecord,
 from radius_voice.login.model import Decision
 from radius_voice.radius import packet as radius
 from radius_voice.radius.packet import Packet
-from radius_voice.radius.password import text_of
+from radius_voice.radius.password import decode_text
 from radius_voice.server.clients import Client
 from radius_voice.server.request import Peer, Request
 
@@ -73,7 +73,7 @@ class Recorder:
     def decided(self, request: Request, decision: Decision, trace: Trace, calling_station_id: str = "") -> None:
         """A verified request was processed. `calling_station_id` is the request's."""
         packet, client = request.packet, request.client
-        typed = text_of(packet.first(radius.USER_NAME) or b"") if decision.user else ""
+        typed = decode_text(packet.first(radius.USER_NAME) or b"") if decision.user else ""
         rotating = len(client.secrets) > 1 and request.id.signed
         record = RequestRecord(
             at=request.at,

@@ -1,4 +1,4 @@
-"""A verified request, and what a transport knows about it."""
+"""A verified request, and the values that its transport provides."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from radius_voice.radius import packet as radius
 from radius_voice.radius.packet import Packet
-from radius_voice.radius.password import text_of
+from radius_voice.radius.password import decode_text
 from radius_voice.server.clients import Client
 from radius_voice.server.duplicates import RequestId
 from radius_voice.server.generation import Generation
@@ -48,4 +48,4 @@ class Request(Struct, frozen=True):
     @property
     def calling_station_id(self) -> str:
         """Calling-Station-Id, empty if the packet has none."""
-        return text_of(self.packet.first(radius.CALLING_STATION_ID) or b"")
+        return decode_text(self.packet.first(radius.CALLING_STATION_ID) or b"")

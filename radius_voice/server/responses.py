@@ -1,4 +1,4 @@
-"""Responses: a decision of the login becomes octets, which are sent at once or, for a reject, after a delay."""
+"""Encodes the decisions of the login as responses, and sends them: at once or, for a reject, after a delay."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Responses:
             self._duplicates.forget(request.id)
             self._recorder.dropped(request, Discard.MALFORMED, str(problem))
             return
-        if self._duplicates.answered(request.id, response):
+        if self._duplicates.keep_response(request.id, response):
             self.send(request, response)
 
 

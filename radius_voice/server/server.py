@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from radius_voice.events import Discard, Observer, Outcome, Reason, Trace
-from radius_voice.exceptions import where
+from radius_voice.exceptions import kind_and_place
 from radius_voice.login.model import Decision, Unavailable
 from radius_voice.radius import packet as radius
 from radius_voice.server.admission import Admission, Job
@@ -48,13 +48,13 @@ class Server:
             self._authenticity, self._duplicates, self._responses, self._recorder, self._clock, now
         )
         self._admission = Admission(rules.max_concurrent, rules.max_queued, self._clock)
-        self._held: dict[Generation, int] = {}
+        self._unfinished: dict[Generation, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
-    def in_flight(self) -> int:
+    def in_progress(self) -> int:
         """Number of requests being processed, including those whose reject is delayed."""
-        return self._admission.in_flight + self._responses.delayed
+        return self._admission.in_progress + self._responses.delayed
 
     def use(self, generation: Generation, rules: Rules) -> None:
         """Use this configuration from the next packet on. Requests in flight are completed with the previous one."""
@@ -62,7 +62,7 @@ class Server:
         self._rules = rules
         self._duplicates.window = rules.duplicate_window
         self._responses.reject_delay = rules.reject_delay
-        self._admission.allow(rules.max_concurrent, rules.max_queued)
+        self._admission.set_limits(rules.max_concurrent, rules.max_queued)
 
     async def drain(self) -> None:
         """Wait until every accepted request is completed and every delayed reject is sent."""
@@ -72,9 +72,9 @@ class Server:
 
     async def release(self, generation: Generation) -> None:
         """Wait until no request of this generation is queued or being processed."""
-        while self._held.get(generation):  # noqa: ASYNC110 - rare, and no request waits for it
+        while self._unfinished.get(generation):  # noqa: ASYNC110 - rare, and no request waits for it
             await asyncio.sleep(RELEASE_INTERVAL_SECONDS)
-        self._held.pop(generation, None)
+        self._unfinished.pop(generation, None)
 
     def client_at(self, address: str) -> Client | None:
         """The client entry for a source address, None if there is none."""
@@ -107,7 +107,7 @@ class Server:
             self._responses.respond(request, decision)
 
     def _admit(self, request: Request) -> None:
-        self._held[request.generation] = self._held.get(request.generation, 0) + 1
+        self._unfinished[request.generation] = self._unfinished.get(request.generation, 0) + 1
         if self._admission.enter():
             self._start(request)
             return
@@ -121,7 +121,7 @@ class Server:
         self._admission.wait(job)
 
     def _shed(self, request: Request) -> None:
-        self._held[request.generation] -= 1
+        self._unfinished[request.generation] -= 1
         self._discard(request, Discard.OVERLOAD)
 
     def _discard(self, request: Request, reason: Discard) -> None:
@@ -147,14 +147,18 @@ class Server:
             trace.step("unavailable", str(problem))
             decision = Decision(Outcome.NO_RESPONSE, Reason.STORE_UNAVAILABLE)
         except Exception as problem:  # noqa: BLE001 - one login's error must not affect others
-            trace.step("error", where(problem))
+            trace.step("error", kind_and_place(problem))
             decision = Decision(Outcome.NO_RESPONSE, Reason.INTERNAL_ERROR)
-            self._recorder.internal_error(where(problem))
+            self._recorder.internal_error(kind_and_place(problem))
         finally:
-            self._held[request.generation] -= 1
+            self._unfinished[request.generation] -= 1
             self._admission.done()
         self._recorder.decided(request, decision, trace, request.calling_station_id)
         self._responses.respond(request, decision)
+        if decision.reason is Reason.CODE_CORRECT:
+            await self._authenticity.login_completed(
+                request.packet, request.client, request.secret_index, request.client_address
+            )
 
 
 async def _decide(request: Request, trace: Trace) -> Decision:

@@ -14,7 +14,7 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any
 
-from radius_voice.simulator.numbers import FATES, Fate
+from radius_voice.simulator.numbers import FINAL_STATUSES, FinalStatus
 from radius_voice.simulator.twiml import code_in
 
 API = "/2010-04-01"
@@ -38,7 +38,7 @@ SUBRESOURCES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Throttle:
+class CallTimings:
     """Durations of the stages of a call, in seconds."""
 
     queued: float
@@ -48,7 +48,7 @@ class Throttle:
 
 @dataclass(slots=True)
 class Call:
-    """One call. Times are wall-clock seconds. `cut` is the final status of a call that was ended by a request."""
+    """One call. Times are wall-clock seconds. `ended_as` is the final status of a call that was ended by a request."""
 
     sid: str
     to: str
@@ -58,16 +58,20 @@ class Call:
     rings_at: float
     picks_up_at: float
     ends_at: float
-    fate: Fate
-    cut: str = ""
+    final_status: FinalStatus
+    ended_as: str = ""
 
     def status(self, now: float) -> str:
         """Twilio's name for the call's status."""
         if now >= self.ends_at:
-            return self.cut or self.fate.value
+            return self.ended_as or self.final_status.value
         if now >= self.picks_up_at:
             return "in-progress"
         return "ringing" if now >= self.rings_at else "queued"
+
+    def started(self, now: float) -> bool:
+        """Whether it has been dialed: not if it is queued, or was canceled before."""
+        return self.rings_at <= min(now, self.ends_at)
 
     def over(self, now: float) -> bool:
         """Whether it has ended."""
@@ -75,26 +79,26 @@ class Call:
 
     def end(self, status: str, now: float) -> None:
         """End the call; `status` is `completed` or `canceled`."""
-        self.ends_at, self.cut = now, status
+        self.ends_at, self.ended_as = now, status
 
 
-def placed(to: str, from_number: str, said: str, *, timeout: float, pace: Throttle, now: float) -> Call:
+def placed(to: str, from_number: str, said: str, *, timeout: float, timings: CallTimings, now: float) -> Call:
     """A new call, with the times of all its stages. `timeout` is how many seconds it may ring."""
-    fate = FATES.get(to, Fate.ANSWERED)
-    rings_at = now + pace.queued
-    if fate is Fate.ANSWERED and pace.ringing > timeout:
-        fate = Fate.NO_ANSWER
-    ringing_ends_at = rings_at + (timeout if fate is Fate.NO_ANSWER else pace.ringing)
+    final_status = FINAL_STATUSES.get(to, FinalStatus.ANSWERED)
+    rings_at = now + timings.queued
+    if final_status is FinalStatus.ANSWERED and timings.ringing > timeout:
+        final_status = FinalStatus.NO_ANSWER
+    ringing_ends_at = rings_at + (timeout if final_status is FinalStatus.NO_ANSWER else timings.ringing)
     return Call(
         sid=f"CA{secrets.token_hex(16)}",
         to=to,
         from_number=from_number,
-        said=said if fate is Fate.ANSWERED else "",
+        said=said if final_status is FinalStatus.ANSWERED else "",
         placed_at=now,
         rings_at=rings_at,
         picks_up_at=ringing_ends_at,
-        ends_at=ringing_ends_at + pace.talking if fate is Fate.ANSWERED else ringing_ends_at,
-        fate=fate,
+        ends_at=ringing_ends_at + timings.talking if final_status is FinalStatus.ANSWERED else ringing_ends_at,
+        final_status=final_status,
     )
 
 
@@ -161,7 +165,7 @@ def resource(call: Call, account_sid: str, now: float) -> dict[str, Any]:
         "from_formatted": call.from_number,
         "phone_number_sid": None,
         "status": call.status(now),
-        "start_time": written(call.rings_at) if call.rings_at <= min(now, call.ends_at) else None,
+        "start_time": written(call.rings_at) if call.started(now) else None,
         "end_time": written(call.ends_at) if call.over(now) else None,
         "duration": str(int(call.ends_at - call.picks_up_at)) if talked else ("0" if call.over(now) else None),
         "price": None,

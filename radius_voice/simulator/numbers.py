@@ -49,7 +49,7 @@ class Refusal:
     message: str
 
 
-class Fate(Enum):
+class FinalStatus(Enum):
     """How a placed call ends."""
 
     ANSWERED = "completed"
@@ -85,10 +85,10 @@ REFUSED = {
     "+15005550025": Refusal(400, 32205, "Destination not allowed"),
 }
 
-FATES = {
-    "+15005550010": Fate.BUSY,
-    "+15005550011": Fate.NO_ANSWER,
-    "+15005550012": Fate.FAILED,
+FINAL_STATUSES = {
+    "+15005550010": FinalStatus.BUSY,
+    "+15005550011": FinalStatus.NO_ANSWER,
+    "+15005550012": FinalStatus.FAILED,
 }
 
 MISBEHAVIOURS = {

@@ -22,7 +22,7 @@ from typing import Any
 
 from aiohttp import web
 
-from radius_voice.simulator.calls import API, Call, Calls, Throttle, history, page_of, placed, resource, written
+from radius_voice.simulator.calls import API, Call, Calls, CallTimings, history, page_of, placed, resource, written
 from radius_voice.simulator.numbers import GOOD_FROM, MISBEHAVIOURS, Misbehaviour, Refusal, refused_from, refused_to
 from radius_voice.simulator.twiml import MAX_LENGTH, BadTwiml, spoken_text
 
@@ -31,11 +31,11 @@ MAX_RING = 600
 MAX_PAGE = 1000
 MAX_PAGE_NUMBER = 1_000_000
 MAX_SAID = 20_000
-"""Maximum number of characters kept of what a call said, because a script may loop."""
+"""Maximum number of characters that are kept of the speech of a call, because a script may loop."""
 
 NUMBER = re.compile("[0-9]{1,5}")
-LAST_WORDS = 0.1
-"""Seconds that requests in progress get when the simulator stops; some never end, on purpose."""
+SHUTDOWN_SECONDS = 0.1
+"""Seconds for requests in progress to end when the simulator stops; some never end, on purpose."""
 
 DAY = len("2010-04-01")
 
@@ -77,7 +77,7 @@ class Simulator:
         self._token = auth_token.encode()
         self._latency = latency
         self._fail_rate = fail_rate
-        self._pace = Throttle(queue_seconds, ring_seconds, talk_seconds)
+        self._timings = CallTimings(queue_seconds, ring_seconds, talk_seconds)
         self._clock = clock
         self._chance = chance
         self._calls = Calls()
@@ -100,7 +100,7 @@ class Simulator:
 
     async def start(self, host: str, port: int) -> int:
         """Listen; returns the port, which the system chooses if `port` is 0. Raises OSError."""
-        self._runner = web.AppRunner(self.app(), access_log=None, shutdown_timeout=LAST_WORDS)
+        self._runner = web.AppRunner(self.app(), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, port)
         await site.start()
@@ -112,7 +112,7 @@ class Simulator:
             await self._runner.cleanup()
 
     def calls_to(self, to: str | None = None) -> list[dict[str, Any]]:
-        """The calls and what they said, oldest first, as in `GET /simulator/calls`; `to` filters by number."""
+        """The calls with their speech, oldest first, as in `GET /simulator/calls`; `to` filters by number."""
         now = self._clock()
         return [history(call, now) for call in self._calls.oldest_first(to)]
 
@@ -124,7 +124,7 @@ class Simulator:
         """Check the credentials first, and return errors in Twilio's format."""
         if not request.path.startswith(API):
             return await handler(request)
-        if not self._knows(request.headers.get("Authorization", "")):
+        if not self._authenticated(request.headers.get("Authorization", "")):
             return _error(CREDENTIALS)
         if request.match_info.get("account") != self._account:
             return _error(NOT_FOUND)
@@ -133,7 +133,7 @@ class Simulator:
         except web.HTTPNotFound:
             return _error(NOT_FOUND)
 
-    def _knows(self, authorization: str) -> bool:
+    def _authenticated(self, authorization: str) -> bool:
         scheme, _, encoded = authorization.partition(" ")
         try:
             name, _, token = base64.b64decode(encoded, validate=True).partition(b":")
@@ -150,7 +150,7 @@ class Simulator:
         refusal = said if isinstance(said, Refusal) else _refusal(form)
         if refusal is not None:
             return _error(refusal)
-        misbehaviour = MISBEHAVIOURS.get(form["To"]) or self._bad_luck()
+        misbehaviour = MISBEHAVIOURS.get(form["To"]) or self._random_failure()
         if misbehaviour is Misbehaviour.ERROR:
             return _error(SERVER_ERROR)
         call = placed(
@@ -158,7 +158,7 @@ class Simulator:
             form["From"],
             str(said),
             timeout=float(form.get("Timeout", "60")),
-            pace=self._pace,
+            timings=self._timings,
             now=self._clock(),
         )
         self._calls.add(call)
@@ -166,7 +166,7 @@ class Simulator:
             return await self._misbehave(misbehaviour, request)
         return _json(resource(call, self._account, call.placed_at), 201)
 
-    def _bad_luck(self) -> Misbehaviour | None:
+    def _random_failure(self) -> Misbehaviour | None:
         if not self._fail_rate or self._chance() >= self._fail_rate:
             return None
         return Misbehaviour.ERROR if self._chance() < 0.5 else Misbehaviour.ERROR_PLACED  # noqa: PLR2004
@@ -209,7 +209,7 @@ class Simulator:
         return _json(resource(call, self._account, now))
 
     async def _list(self, request: web.Request) -> web.StreamResponse:
-        """Newest first. `StartTime` filters by the time at which a call begins to ring, also if it is still queued."""
+        """Newest first. A call that has not been dialed has no `start_time`, so no `StartTime` filter finds it."""
         query, now = request.query, self._clock()
         try:
             number, size = int(query.get("Page", "0")), int(query.get("PageSize", "50"))
@@ -223,7 +223,7 @@ class Simulator:
             for call in self._calls.newest_first(query.get("To"))
             if query.get("From") in (None, call.from_number)
             and query.get("Status") in (None, call.status(now))
-            and (between is None or between[0] <= call.rings_at < between[1])
+            and (between is None or (call.started(now) and between[0] <= call.rings_at < between[1]))
         )
         calls, more = page_of(matching, number, size)
         shown = [resource(call, self._account, now) for call in calls]
@@ -282,7 +282,7 @@ async def _form(request: web.Request) -> dict[str, str]:
 
 
 def _script(form: Mapping[str, str]) -> str | Refusal:
-    """What the form's TwiML says, or the error if it cannot be run."""
+    """The speech of the form's TwiML, or the error if it cannot be run."""
     twiml = form.get("Twiml")
     if not twiml:
         return NO_TWIML
@@ -290,8 +290,8 @@ def _script(form: Mapping[str, str]) -> str | Refusal:
         return Refusal(400, BAD_PARAMETER.code, f"Twiml is longer than {MAX_LENGTH} characters")
     try:
         return spoken_text(twiml)[:MAX_SAID]
-    except BadTwiml as mistake:
-        return Refusal(400, BAD_TWIML.code, f"{BAD_TWIML.message}: {mistake}")
+    except BadTwiml as problem:
+        return Refusal(400, BAD_TWIML.code, f"{BAD_TWIML.message}: {problem}")
 
 
 def _refusal(form: Mapping[str, str]) -> Refusal | None:

@@ -1,4 +1,4 @@
-"""Runs TwiML: computes what the called user would hear.
+"""Runs TwiML: returns the speech that the called user would hear.
 
 Supported are Say, Pause, Hangup and Gather (no key is pressed, so its content is spoken and the script goes on). Any
 other verb is refused and not skipped, because a test double should be stricter than the original.
@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 MAX_LENGTH = 4000
 MAX_LOOPS = 1000
 SENTENCE_PAUSE = 2
-"""A pause of at least so many seconds ends a sentence."""
+"""A pause of at least this many seconds ends a sentence."""
 
 SINGLE_DIGITS = re.compile(r"(?<!\w)\d(?:,? \d){3,}(?!\w)")
 
@@ -30,7 +30,7 @@ class BadTwiml(ValueError):
 
 
 def spoken_text(twiml: str) -> str:
-    """Everything that is said, in one string; a pause of `SENTENCE_PAUSE` ends a sentence. Raises BadTwiml."""
+    """The speech in one string; a pause of `SENTENCE_PAUSE` ends a sentence. Raises BadTwiml."""
     said = ""
     for spoken in _run(_parsed(twiml)):
         if isinstance(spoken, str):

@@ -1,4 +1,4 @@
-"""What every store is created with."""
+"""The arguments that every store is created with."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class StoreContext:
-    """`state` is the state directory, `key` gives `server.key`, `now` is wall-clock seconds.
+    """`state` is the state directory, `key` returns `server.key`, `now` is wall-clock seconds.
 
     With `read_only`, a store that no other node can change is not changed, and nothing is created.
     """

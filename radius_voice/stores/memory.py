@@ -1,4 +1,4 @@
-"""Rows and limits in memory, for demonstrations and tests. They are lost when the process ends."""
+"""Sessions and limits in memory, for demonstrations and tests. They are lost when the process ends."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class MemoryStore:
         self._records: dict[bool, dict[bytes, tuple[bytes, float]]] = {False: {}, True: {}}
 
     async def load(self, key: SessionKey) -> Session | None:
-        """The current row, or None."""
+        """The current session, or None."""
         return self._sessions.get(key)
 
     async def session_of_call(self, call: CallRef) -> Session | None:
@@ -135,23 +135,23 @@ class MemoryStore:
         return value if until > self._now() else None
 
     async def open_sessions(self) -> int:
-        """Number of rows that wait for their code."""
+        """Number of sessions that wait for their code."""
         return self._waiting
 
     async def sweep(self) -> int:
-        """Delete what has expired; returns how many of the deleted rows still waited for a code."""
-        now, abandoned = self._now(), 0
+        """Delete what has expired; returns how many of the deleted sessions still waited for a code."""
+        now, expired = self._now(), 0
         while self._ends and self._ends[0][0] <= now:
-            _, key, login = heappop(self._ends)
+            _, key, session_id = heappop(self._ends)
             session = self._sessions.get(key)
-            if session is None or session.id != login:
+            if session is None or session.id != session_id:
                 continue
             del self._sessions[key]
             self._index_call(session, None)
             if self._live.get(session.user_key) == key:
                 del self._live[session.user_key]
-            abandoned += _waits(session)
-        self._waiting -= abandoned
+            expired += _waits(session)
+        self._waiting -= expired
         for name in list(self._tats)[:SWEPT_AT_ONCE]:
             tat = self._tats.pop(name)
             if tat > now:
@@ -161,10 +161,10 @@ class MemoryStore:
         for records in self._records.values():
             while records and records[oldest := next(iter(records))][1] <= now:
                 del records[oldest]
-        return abandoned
+        return expired
 
     def _index_call(self, old: Session | None, new: Session | None) -> None:
-        """Let the call of `new` lead to it, in place of the call of `old`."""
+        """Index `new` by its call, and remove the call of `old`."""
         if old is not None and old.delivery.ref is not None:
             self._calls.pop(old.delivery.ref, None)
         if new is not None and new.delivery.ref is not None:
@@ -175,5 +175,5 @@ class MemoryStore:
 
 
 def _waits(session: Session | None) -> int:
-    """1 for a row that waits for its code, else 0."""
+    """1 for a session that waits for its code, else 0."""
     return int(session is not None and session.result is None)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from radius_voice.config.secrets import revealed
+from radius_voice.config.secrets import secret_text
 from radius_voice.login.issued_states import REPEAT_SECONDS
 from radius_voice.login.model import (
     AlreadyRecorded,
@@ -40,7 +40,7 @@ def create(section: RedisSettings, context: StoreContext) -> RedisStore:
         mode=section.mode,
         service=section.service or "",
         username=section.username,
-        password=revealed(section.password, "store.password") if section.password is not None else None,
+        password=secret_text(section.password, "store.password") if section.password is not None else None,
         tls=section.tls,
         ca_file=section.ca_file,
         timeout=section.timeout,
@@ -78,25 +78,25 @@ class RedisStore:
         An ended session is returned only once `replicas` replicas have it: its writer may not have seen their
         acknowledgement.
         """
-        return await self._at(self._sealer.name(SESSION, key))
+        return await self._session_named(self._sealer.name(SESSION, key))
 
     async def session_of_call(self, call: CallRef) -> Session | None:
         """The session whose present delivery is that call, or None."""
-        place = await self._link.command("GET", self._call(call))
-        session = None if place is None else await self._at(place)
+        name = await self._link.command("GET", self._call(call))
+        session = None if name is None else await self._session_named(name)
         return session if session is not None and session.delivery.ref == call else None
 
-    async def _at(self, place: bytes) -> Session | None:
-        sealed = await self._link.command("HGET", place, "body")
+    async def _session_named(self, name: bytes) -> Session | None:
+        sealed = await self._link.command("HGET", name, "body")
         if sealed is None:
             return None
         try:
-            session = decode(self._sealer.unseal(place, sealed) or b"")
+            session = decode(self._sealer.unseal(name, sealed) or b"")
         except UnreadableSession:
-            await self._link.script(DROP, [place], [sealed])
+            await self._link.script(DROP, [name], [sealed])
             return None
         if self._replicas and session.result is not None:
-            await self._link.script(AGAIN, [place], [], self._replicas)
+            await self._link.script(AGAIN, [name], [], self._replicas)
         return session
 
     async def compare_and_swap(
@@ -108,14 +108,14 @@ class RedisStore:
     ) -> SwapResult | Limited | AlreadyRecorded:
         """Replace `old` with `new`, apply `operations` and write the record, atomically; see `login.ports.Store`."""
         operations = tuple(operations)
-        place = self._sealer.name(SESSION, new.key)
+        name = self._sealer.name(SESSION, new.key)
         waiting = new.result is None
         live_until = 0.0 if new.delivery.over else new.delivery.live_until
         slot = self._sealer.name(b"live", new.user_key.encode())
         call = new.delivery.ref
         placed = call is not None and (old is None or old.delivery.ref != call)
-        call_key = self._call(call) if call is not None else place
-        keys = [place, slot, self._open, *self._records, call_key, *self._limits(operations)]
+        call_key = self._call(call) if call is not None else name
+        keys = [name, slot, self._open, *self._records, call_key, *self._limits(operations)]
         arguments = [
             self._clock(),
             *_recording(record),
@@ -124,7 +124,7 @@ class RedisStore:
             _exact(live_until),
             _exact(new.ends_at),
             "open" if waiting else "ended",
-            self._sealer.seal(place, encode(new)),
+            self._sealer.seal(name, encode(new)),
             _exact(REPEAT_SECONDS),
             "call" if placed else "",
             *_actions(operations),
@@ -155,14 +155,14 @@ class RedisStore:
 
     async def put(self, key: bytes, value: bytes, ttl: float) -> None:
         """Keep a value for `ttl` seconds."""
-        place = self._sealer.name(b"kept", key)
-        await self._link.command("SET", place, self._sealer.seal(place, value), "PX", max(1, round(ttl * 1000)))
+        name = self._sealer.name(b"kept", key)
+        await self._link.command("SET", name, self._sealer.seal(name, value), "PX", max(1, round(ttl * 1000)))
 
     async def get(self, key: bytes) -> bytes | None:
         """The value stored under `key`, or None if there is none or it has expired."""
-        place = self._sealer.name(b"kept", key)
-        sealed = await self._link.command("GET", place)
-        return None if sealed is None else self._sealer.unseal(place, sealed)
+        name = self._sealer.name(b"kept", key)
+        sealed = await self._link.command("GET", name)
+        return None if sealed is None else self._sealer.unseal(name, sealed)
 
     async def open_sessions(self) -> int:
         """Number of sessions that wait for their code, over all nodes."""

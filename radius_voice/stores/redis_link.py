@@ -132,13 +132,13 @@ class Link:
                 return await self._follow(work)
         except TimeoutError:
             self._lost()
-            raise Unavailable("store", f"Redis did not answer within {self._servers.timeout:g} s") from None
+            raise Unavailable("store", f"Redis did not respond within {self._servers.timeout:g} s") from None
         except (RedisError, OSError) as problem:
             self._lost()
             raise Unavailable("store", _detail(problem)) from None
         except ValueError:  # a redirection without a valid address
             self._lost()
-            raise Unavailable("store", "the answer of Redis is not understood") from None
+            raise Unavailable("store", "the response of Redis is not understood") from None
 
     async def _follow(self, work: Callable[[Redis], Awaitable[Given]]) -> Given:
         for _ in range(MAX_REDIRECTIONS):

@@ -12,7 +12,7 @@ from radius_voice.config.adapters import StoreSection
 from radius_voice.config.checks import is_loopback
 from radius_voice.config.field_types import PATH, HostPort, duration, host_port
 from radius_voice.config.secrets import Secret
-from radius_voice.config.section import Diagnostic, KeyProblem, written
+from radius_voice.config.section import Diagnostic, KeyProblem, file_default
 
 SUFFIXES = ("", "-wal", "-shm", ".lock")
 """The files of a SQLite store: the database, its journals, and the lock for opening it."""
@@ -69,7 +69,7 @@ class RedisSettings(StoreSection):
     """Whether to use TLS; the certificate and its name are verified."""
     ca_file: Annotated[Path, PATH] | None = None
     """Certificates to trust in addition to the system's, in PEM."""
-    timeout: Annotated[float, duration(0.05, 10)] = written("0.5s")
+    timeout: Annotated[float, duration(0.05, 10)] = file_default("0.5s")
     """Timeout for one operation, including connecting."""
     replicas: int = Field(0, ge=0, le=10)
     """How many replicas must confirm a change that starts or ends a login or places a call."""

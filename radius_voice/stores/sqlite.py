@@ -9,16 +9,12 @@ disk and run in a thread.
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import os
-import shlex
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
-from urllib.parse import quote
 
 from radius_voice.login.issued_states import REPEAT_SECONDS
 from radius_voice.login.model import (
@@ -38,79 +34,15 @@ from radius_voice.stores.context import StoreContext
 from radius_voice.stores.encoding import UnreadableSession, decode
 from radius_voice.stores.settings import SqliteSettings
 from radius_voice.stores.sqlite_batch import RECORDS, Batch, Cache, call_name
+from radius_voice.stores.sqlite_file import BUSY_SECONDS, CannotOpen, open_file, open_to_read
 
-BUSY_SECONDS = 0.25
 BUSY_NAP = 0.00005
 PRIMARY_CODE = 0xFF
 SWEPT_AT_ONCE = 500
 MAX_LOG = 16 * 1024 * 1024
 """Octets of the write-ahead log above which a sweep empties it."""
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 T = TypeVar("T")
-
-MIGRATIONS = {
-    3: """
-    CREATE TABLE sessions (
-        key BLOB PRIMARY KEY, id TEXT NOT NULL, user_key TEXT NOT NULL, version INTEGER NOT NULL,
-        live_until REAL NOT NULL, ends_at REAL NOT NULL, open INTEGER NOT NULL, call TEXT, body BLOB NOT NULL
-    ) WITHOUT ROWID;
-    CREATE INDEX sessions_of_user ON sessions (user_key);
-    CREATE INDEX sessions_by_end ON sessions (ends_at);
-    CREATE INDEX sessions_by_call ON sessions (call) WHERE call IS NOT NULL;
-    CREATE TABLE limits (name TEXT PRIMARY KEY, tat REAL NOT NULL) WITHOUT ROWID;
-    CREATE TABLE kept (key BLOB PRIMARY KEY, value BLOB NOT NULL, until REAL NOT NULL) WITHOUT ROWID;
-    CREATE TABLE boot (id TEXT NOT NULL);
-    CREATE TABLE verified_requests (
-        number INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, value BLOB NOT NULL, until REAL NOT NULL
-    );
-    CREATE TABLE other_requests (
-        number INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, value BLOB NOT NULL, until REAL NOT NULL
-    );
-    """,
-}
-"""Statements that upgrade a file to each version from the one before; `PRAGMA user_version` is the file's version.
-
-Versions 1 and 2 were never released.
-"""
-OLDEST_VERSION, NEWEST_VERSION = min(MIGRATIONS), max(MIGRATIONS)
-
-
-class CannotOpen(ValueError):
-    """The file cannot be used as a store. The message names the reason."""
-
-
-@contextmanager
-def _alone_at(path: Path) -> Iterator[None]:
-    """Lock: one process at a time opens a store, because SQLite does not wait while another changes the journal mode.
-
-    The lock is a file that no other user can open. Any user who can list the folder could lock the folder itself.
-    """
-    descriptor = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _connect_to_read(path: Path) -> sqlite3.Connection:
-    """A connection that creates and changes no file: by default SQLite creates a write-ahead log even for reading."""
-    path = path.resolve(strict=True)
-    log, index = path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")
-    if not log.exists():
-        return _connected(path, "immutable=1")
-    if not index.exists():
-        raise CannotOpen(f"store.path: {log}: its index {index.name} is missing; start the service, which restores it")
-    for file in (log, index):
-        if file.stat().st_uid != path.stat().st_uid:  # as root, SQLite would change the owner
-            command = f"chown --reference={shlex.quote(str(path))} {shlex.quote(str(file))}"
-            raise CannotOpen(f"store.path: {file}: belongs to another user than {path.name}; run: {command}")
-    return _connected(path, "mode=ro&readonly_shm=1")
-
-
-def _connected(path: Path, how: str) -> sqlite3.Connection:
-    return sqlite3.connect(f"file:{quote(str(path))}?{how}", timeout=BUSY_SECONDS, isolation_level=None, uri=True)
 
 
 def create(section: SqliteSettings, context: StoreContext) -> SqliteStore:
@@ -135,57 +67,9 @@ class SqliteStore:
         self._alone = True
         self._emptying_log = False
         try:
-            if read_only:
-                self._base = _connect_to_read(path)
-                self._version()
-                return
-            path.touch(mode=0o600)
-            with _alone_at(path):
-                self._base = self._connect()
-                self._migrate()
-                self._end_sessions_of_another_boot()
-                self._base.execute("PRAGMA busy_timeout=0")
+            self._base = open_to_read(path) if read_only else open_file(path)
         except sqlite3.Error as problem:
             raise CannotOpen(f"store.path: {path}: {problem}") from None
-
-    def _connect(self) -> sqlite3.Connection:
-        base = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-        base.executescript(
-            "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=0; PRAGMA cache_size=-16384;"
-        )
-        return base
-
-    def _version(self) -> int:
-        """The version of the file, 0 for a new one."""
-        (version,) = self._base.execute("PRAGMA user_version").fetchone()
-        if version > NEWEST_VERSION:
-            raise CannotOpen(f"store.path: {self._path}: written by a newer version of radius-voice")
-        if 0 < version < OLDEST_VERSION:
-            files = " ".join(shlex.quote(f"{self._path}{suffix}") for suffix in ("", "-wal", "-shm"))
-            raise CannotOpen(
-                f"store.path: {self._path}: written by a version before 0.1.0, and cannot be upgraded; open logins and "
-                f"limits are lost with it; run: rm -f {files}"
-            )
-        return int(version)
-
-    def _migrate(self) -> None:
-        version = self._version()
-        for number in sorted(number for number in MIGRATIONS if number > version):
-            with self._base as base:
-                base.execute("BEGIN EXCLUSIVE")
-                for statement in MIGRATIONS[number].strip().rstrip(";").split(";"):
-                    base.execute(statement)
-                base.execute(f"PRAGMA user_version={number}")
-
-    def _end_sessions_of_another_boot(self) -> None:
-        """Delete sessions after a reboot: a power loss may have lost the record that a code was used."""
-        boot = BOOT_ID.read_text().strip() if BOOT_ID.exists() else ""
-        with self._base as base:
-            base.execute("BEGIN IMMEDIATE")
-            if base.execute("SELECT id FROM boot").fetchall() != [(boot,)]:
-                base.execute("DELETE FROM sessions")
-                base.execute("DELETE FROM boot")
-                base.execute("INSERT INTO boot VALUES (?)", (boot,))
 
     async def _run(self, operation: Callable[[Batch], T]) -> T:
         """Run an operation; those of one turn of the event loop share a transaction. Returns once it is committed.
@@ -216,7 +100,7 @@ class SqliteStore:
         self._alone = len(waiting) == 1
         try:
             results = self._commit([operation for operation, _ in waiting])
-        except Exception as problem:  # noqa: BLE001 - no operation may wait for ever
+        except Exception as problem:  # noqa: BLE001 - no operation may wait forever
             for _, done in waiting:
                 if not done.done():
                     done.set_exception(problem)

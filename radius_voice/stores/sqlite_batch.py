@@ -1,7 +1,7 @@
 """One transaction of the SQLite store.
 
 Operations that arrive together share a transaction. Later ones see the changes of earlier ones, so conflicts between
-them are found in memory. Each row, limit and record is written at most once, and limits are read at most once.
+them are found in memory. Each session, limit and record is written at most once; limits are read at most once.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def call_name(call: CallRef | None) -> str | None:
 
 
 class Cache:
-    """Committed rows and limits, valid until another connection writes to the file."""
+    """Committed sessions and limits, valid until another connection writes to the file."""
 
     def __init__(self) -> None:
         self.sessions: dict[SessionKey, Session] = {}
@@ -88,8 +88,8 @@ class Batch:
         recorded = self._obstacle(record)
         if recorded is not None:
             return recorded
-        has_place = old is not None and old.live_at(self._now)  # while its call is live, no other session's can be
-        if new.live_at(self._now) and not has_place and self._lives_elsewhere(new):
+        already_live = old is not None and old.live_at(self._now)  # then no other session of the user has a live call
+        if new.live_at(self._now) and not already_live and self._live_elsewhere(new):
             return SwapResult.BUSY
         limited = self._apply(operations)
         if limited is not None:
@@ -154,7 +154,7 @@ class Batch:
         self._id_in_file[key] = None if found is None else found[0]
         return found
 
-    def _lives_elsewhere(self, new: Session) -> bool:
+    def _live_elsewhere(self, new: Session) -> bool:
         changed = self._keys_of[new.user_key] - {new.key}
         if any(self._sessions[key].live_at(self._now) for key in changed):
             return True

@@ -119,7 +119,7 @@ class UdpListener:
         try:
             self._sock.sendmsg([datagram], path, 0, peer)
         except OSError:
-            # Same as a lost datagram: the client retransmits and gets the same octets.
+            # Like a lost datagram: the client retransmits and gets the same octets.
             return
 
 

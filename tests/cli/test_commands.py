@@ -178,7 +178,7 @@ def test_check_prints_the_effective_policy_and_tests_the_provider(write):
     assert 0 == result.exit_code
     assert "identity people: 1 user\n" in result.stdout
     assert "client host: 127.0.0.1/32; Message-Authenticator required: yes; policy default" in result.stdout
-    assert "policy default: password by people, phones from people; 6 digits, 3 tries, 2 redials" in result.stdout
+    assert "policy default: first factor people, directory people; 6 digits, 3 attempts, 2 redials" in result.stdout
     assert "twilio: good: account is active" in result.stdout
     assert SECRET.decode() not in result.output
 
@@ -212,7 +212,7 @@ def test_check_reports_the_errors_of_both_files_together(write):
     assert (1, "") == (result.exit_code, result.stdout)
     assert f"{path}:{START}: server.reject_delay: not a duration" in result.stderr
     assert f"{users}:2: alice.phones[0]: a phone number of impossible length" in result.stderr
-    assert f"{users}:3: alice.langauge: no such setting; did you mean language?" in result.stderr
+    assert f"{users}:3: alice.langauge: unknown key; did you mean language?" in result.stderr
 
 
 def test_check_reports_a_missing_users_file_once_and_with_the_other_errors(write):
@@ -273,7 +273,7 @@ def test_a_provider_without_calls_has_no_account_to_test_and_places_no_call(tmp_
     )
     path.chmod(0o600)
     tested = run("test-credentials", "--config", path)
-    assert (0, "nobody: has no account; nothing to test\n") == (tested.exit_code, tested.stdout)
+    assert (0, "nobody: has no account to check\n") == (tested.exit_code, tested.stdout)
     called = run("call", "--config", path, "+14155550123")
     assert (1, "nobody: places no calls\nno provider placed the call\n") == (called.exit_code, called.stdout)
 
@@ -284,7 +284,7 @@ def test_a_provider_without_calls_has_no_account_to_test_and_places_no_call(tmp_
         ("+15005550010", "twilio: busy"),
         ("+15005550003", "twilio: not placed: 21215: country not enabled"),
         ("+15005550020", "no provider placed the call"),
-        ("+15005550034", "the phone may ring all the same"),
+        ("+15005550034", "the phone may ring, so no other provider is tried"),
     ],
 )
 def test_call_follows_a_call_to_its_end_and_fails_without_an_answer(write, number, message):
@@ -397,7 +397,10 @@ def test_login_without_a_response_lists_possible_causes(server, user):
     where = f"127.0.0.1:{server.ports[0]}"
     result = run("login", where, user.name, "--secret", "another secret", "--timeout", "0.3", typed="x\n")
     assert 1 == result.exit_code
-    assert f"no answer from 127.0.0.1 port {server.ports[0]}: not running there, another secret" in result.stderr
+    assert (
+        f"no response from 127.0.0.1 port {server.ports[0]}: the server is not running, has another secret"
+        in result.stderr
+    )
     assert "another secret than" not in result.output
 
 

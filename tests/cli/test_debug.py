@@ -109,7 +109,7 @@ def test_discards_and_retransmissions_are_decisions(debug, lines):
     assert [
         HEAD.format("==") + "Access-Request 7: discarded, because duplicate",
         HEAD.format("==") + "malformed: discarded, because malformed (shorter than a header)",
-        HEAD.format("==") + "Access-Request 7: retransmission, gets the same reply again",
+        HEAD.format("==") + "Access-Request 7: retransmission, gets the same response again",
     ] == lines()
 
 
@@ -231,7 +231,7 @@ def test_a_retransmission_a_copy_in_progress_and_overload_are_shown(server, user
     gateway.receive()
     identifier = datagram[1]
     block(server, gateway, f"Access-Request {identifier}: discarded, because duplicate")
-    block(server, gateway, f"Access-Request {identifier}: retransmission, gets the same reply again")
+    block(server, gateway, f"Access-Request {identifier}: retransmission, gets the same response again")
     block(server, gateway, f"Access-Challenge {identifier}")
     block(server, other, f"Access-Request {max(other.sent)}: discarded, because overload")
 

@@ -95,7 +95,7 @@ def test_the_running_service_shows_and_resets_the_limits_of_a_user(server, user)
     assert [1, 39] == row(run("limits", "--config", server.path).output, "calls.total")
 
     unlocked = run("users", "unlock", "--config", server.path, user.name)
-    assert (0, f"{user.name} of people is unlocked\n") == (unlocked.exit_code, unlocked.output)
+    assert (0, f"{user.name} is unlocked (identity source people)\n") == (unlocked.exit_code, unlocked.output)
     assert radius.ACCESS_CHALLENGE == server.client().start_login(user).code
     assert [0, 1] == row(run("limits", "--config", server.path, "--user", user.name).output, "wrong_codes.user")
 
@@ -194,7 +194,7 @@ def test_where_several_identity_sources_have_the_name_the_operator_says_which(si
     assert (1, expected) == (ambiguous.exit_code, ambiguous.stderr)
     assert ["1", "1"] == [wrong_codes("more"), wrong_codes("people")]
     unlocked = run("users", "unlock", "--config", server.path, user.name, "--source", "more")
-    assert f"{user.name} of more is unlocked\n" == unlocked.output
+    assert f"{user.name} is unlocked (identity source more)\n" == unlocked.output
     assert ["0", "1"] == [wrong_codes("more"), wrong_codes("people")]
     assert ["more"] == [record["identity_source"] for record in server.audit(kind="operator")]
     assert 0 == server.stop()
@@ -208,7 +208,7 @@ def test_an_unknown_identity_source_is_named(write, user, server):
 
 def test_a_source_without_a_user_is_a_usage_error(write):
     result = run("limits", "--config", write(), "--source", "people")
-    assert (2, True) == (result.exit_code, "--source is for --user" in result.stderr)
+    assert (2, True) == (result.exit_code, "--source needs --user" in result.stderr)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -268,7 +268,7 @@ def test_a_store_in_redis_is_used_without_a_service_and_the_unlock_is_audited(si
     assert 0 == server.stop()
     before = set(tmp_path.rglob("*"))
     unlocked = run("users", "unlock", "--config", server.path, user.name)
-    assert (0, f"{user.name} of people is unlocked\n") == (unlocked.exit_code, unlocked.output)
+    assert (0, f"{user.name} is unlocked (identity source people)\n") == (unlocked.exit_code, unlocked.output)
     assert [0, 1] == row(run("limits", "--config", server.path, "--user", user.name).output, "wrong_codes.user")
     assert [user.name] == [record["user"] for record in server.audit(kind="operator")]
     assert before == set(tmp_path.rglob("*"))

@@ -57,8 +57,8 @@ def test_one_line_of_standard_input_is_the_password(typed, password):
 @pytest.mark.parametrize(
     ("typed", "fix"),
     [
-        ("", "an empty password"),
-        ("\n", "an empty password"),
+        ("", "the password is empty"),
+        ("\n", "the password is empty"),
         ("1234567\n", "too short; give at least 8 characters"),
         ("ööööööö\n", "too short; give at least 8 characters"),
         ("o\u0308" * 7 + "\n", "too short; give at least 8 characters"),

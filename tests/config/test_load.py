@@ -71,7 +71,7 @@ def test_all_errors_are_reported_at_once_in_the_order_of_lines(file):
         ("- a\n", "1: is not a mapping of settings"),
         ("just text", "1: is not a mapping of settings"),
         (b"clients:\n  caf\xe9: 1\n", "2: is not UTF-8"),
-        ("clients: {}\nclients: {}\n", "2: 'clients' stands twice, first in line 1"),
+        ("clients: {}\nclients: {}\n", "2: 'clients' is listed twice, first in line 1"),
         ("a: &x [1]\nb: *x\n", "anchors (&name) are not allowed"),
         ("a: " + "[" * 100_000, "nested too deeply"),
         ("a: !!python/object:os.system x", "tags (!name) are not allowed"),
@@ -126,7 +126,9 @@ def test_yes_and_no_are_strings(file):
         ("server.listen", ["udp://127.0.0.1:0"], "development"),
         ("server.listen", ["udp://127.0.0.1:1812", "udp://127.0.0.1:1812"], "twice"),
         ("server.listen", [], "must not be empty"),
-        ("server.key", "short", "at least 32 octets"),
+        ("server.key", "short", "must have 32 to 64 octets and has 5; make one with: openssl rand -hex 32"),
+        ("server.key", "k" * 65, "must have 32 to 64 octets and has 65; make one with: openssl rand -hex 32"),
+        ("server.key", "\N{LATIN SMALL LETTER E WITH ACUTE}" * 33, "must have 32 to 64 octets and has 66"),
         ("server.state", "~/state", "not expanded"),
         ("clients", {}, "must not be empty"),
         ("clients", None, "has no value"),
@@ -254,10 +256,14 @@ def test_an_error_of_a_list_shows_a_list(file, key, value, expected):
             "user_file",
             "is not a known type; known are 'users_file', 'radius'; did you mean users_file?",
         ),
-        ("policies.staff.countries", ["US", "UK"], "UK is no country code (did you mean GB?); write ISO 3166 codes"),
-        ("policies.staff.countries", ["usa", "de"], "usa is no country code (did you mean US?), de is no country code"),
-        ("policies.staff.countries", ["US", "ZZ"], "ZZ is no country code; write ISO 3166 codes"),
-        ("policies.staff.countries", ["US", 1], "holds an item that is no country code; write"),
+        ("policies.staff.countries", ["US", "UK"], "UK is not a country code (did you mean GB?); write ISO 3166 codes"),
+        (
+            "policies.staff.countries",
+            ["usa", "de"],
+            "usa is not a country code (did you mean US?), de is not a country code",
+        ),
+        ("policies.staff.countries", ["US", "ZZ"], "ZZ is not a country code; write ISO 3166 codes"),
+        ("policies.staff.countries", ["US", 1], "holds an item that is not a country code; write"),
         ("delivery.voice", ["Twilio"], "there is no such provider; did you mean twilio?"),
         ("delivery.providers.twilio.type", "twilio_voice", "'twilio-voice', 'fixed'; did you mean twilio-voice?"),
         ("limits.calls.usr", "off", "unknown key; did you mean user?"),
@@ -390,7 +396,7 @@ def test_a_reply_attribute_that_cannot_be_sent_is_named_with_its_line_among_the_
 def test_reply_attributes_that_do_not_fit_into_an_accept_are_an_error(file):
     rules = [{"set": {"Class": "x" * 250}} for _ in range(4)]
     errors = file.errors(changed("policies.default.reply", rules))
-    assert ["policies.default.reply: has 1008 octets of attributes, 960 fit; remove some"] == [
+    assert ["policies.default.reply: has 1008 octets of attributes, and at most 960 fit; remove some"] == [
         error.split(": ", 1)[1] for error in errors
     ]
 
@@ -399,7 +405,9 @@ def test_with_several_identity_sources_each_policy_names_its_own(file):
     tree = changed("identity.two\nlines", {"type": "users_file", "path": "users.yaml"})
     tree["policies"] = {"default": {"first_factor": "people"}}
     errors = file.errors(tree)
-    assert any("policies.default.directory: say which of people, 'two\\nlines'" in error for error in errors)
+    assert any(
+        "policies.default.directory: is missing; write one of people, 'two\\nlines'" in error for error in errors
+    )
     assert not any("default.first_factor" in error for error in errors)
 
 
@@ -424,7 +432,7 @@ def test_a_fixed_code_needs_loopback_clients_and_as_many_digits(file):
     tree["delivery"]["providers"] = {"nobody": {"type": "fixed", "code": "1234"}}
     errors = file.errors(tree)
     assert any("clients.office-vpn.address: must be on loopback" in error for error in errors)
-    assert any("must have as many digits as policy default asks for: 6" in error for error in errors)
+    assert any("must have as many digits as policy default requires: 6" in error for error in errors)
     tree["clients"]["office-vpn"]["address"] = ["127.0.0.1", "10.0.0.1"]
     assert any("must be on loopback" in error for error in file.errors(tree))
     tree["clients"]["office-vpn"]["address"] = ["127.0.0.0/8", "::1"]

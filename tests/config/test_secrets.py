@@ -8,7 +8,7 @@ import yaml
 from radius_voice.config.errors import ConfigError
 from radius_voice.config.secrets import SecretUnavailable, unavailable_in
 from radius_voice.delivery.twilio_voice.settings import TwilioVoiceSettings
-from radius_voice.files import read_file
+from radius_voice.files.reading import read_file
 from radius_voice.wiring import load, provider_of
 from tests.config.conftest import SECRETS, changed, sample
 
@@ -108,8 +108,8 @@ def test_a_file_readable_by_its_group_is_accepted(file, write):
         ({"env": "not a name!"}, "not the name"),
         ({"credential": "gateway"}, "LoadCredential"),
         ({"credential": "../gateway"}, "not the name"),
-        ({"file": "a", "env": "B"}, "not one source"),
-        ({}, "not one source"),
+        ({"file": "a", "env": "B"}, "must have one key"),
+        ({}, "must have one key"),
         ("", "is empty"),
         (True, "in quotes"),
     ],
@@ -336,8 +336,8 @@ def test_a_name_or_quotes_around_a_secret_get_a_warning(file, write, source, tex
         ("clients:\n  office: {secret: 'x', hunter2: x}\n", "2: clients.office.(a key): unknown key; known here are"),
         ("clients:\n  office:\n    secret: {hunter2 x: y}\n", "3: clients.office.secret"),
         ("clients:\n  secret hunter2: {}\n", "2: clients.(a key): not a name"),
-        ("clients:\n  office:\n    hunter2: x\n    hunter2: y\n", "4: a key stands twice, first in line 3"),
-        ("secret hunter2: x\nsecret hunter2: y\n", "2: a key stands twice, first in line 1"),
+        ("clients:\n  office:\n    hunter2: x\n    hunter2: y\n", "4: a key is listed twice, first in line 3"),
+        ("secret hunter2: x\nsecret hunter2: y\n", "2: a key is listed twice, first in line 1"),
     ],
 )
 def test_a_key_that_may_be_part_of_a_secret_is_reported_by_its_line(file, text, expected):

@@ -12,9 +12,9 @@ import argon2
 import jsonschema
 import pytest
 
-from radius_voice import strict_yaml
+from radius_voice.config import strict_yaml
 from radius_voice.config.errors import nodes_at
-from radius_voice.config.schema import UserRules, json_schema, settings_type
+from radius_voice.config.schema import UserRulesSettings, json_schema, settings_type
 from radius_voice.delivery.twilio_voice.settings import TwilioVoiceSettings
 from radius_voice.resources import shipped
 from radius_voice.wiring import ADAPTERS, load
@@ -32,7 +32,7 @@ def settings_of(schema: dict[str, Any], path: tuple[str | int, ...] = ()) -> Ite
     for node in nodes_at(schema, path):
         for key, child in node.get("properties", {}).items():
             here = (*path, key)
-            if key in SOURCES or ("group_rules" in path and key in UserRules.model_fields):
+            if key in SOURCES or ("group_rules" in path and key in UserRulesSettings.model_fields):
                 continue  # the rules of a group are those of its policy
             below = list(settings_of(schema, here))
             if not below or child.get("default") is not None:

@@ -8,17 +8,9 @@ import aiohttp
 import pytest
 
 from radius_voice.delivery.twilio_voice.provider import DEFAULT_FIX, REFUSALS
+from radius_voice.login.adapter_reports import AccountCheck
 from radius_voice.login.code_message import MAX_SPEECH_SECONDS
-from radius_voice.login.model import (
-    AccountCheck,
-    CallRef,
-    CallStatus,
-    Indeterminate,
-    NotPlaced,
-    NumberRejected,
-    Placed,
-    Unavailable,
-)
+from radius_voice.login.model import CallRef, CallStatus, Indeterminate, NotPlaced, NumberRejected, Placed, Unavailable
 from radius_voice.messages import LANGUAGES
 from radius_voice.simulator.twiml import spoken_text
 
@@ -127,14 +119,14 @@ async def test_a_call_with_a_short_alphanumeric_sid_is_placed(sid, voice, order,
 @pytest.mark.parametrize("sid", ["", "A" * 65, "A" * 60_000, "CA 1", "CA-1", "CA1\n", "CÄ1", "CA\u0661", "CA1\x1b[2J"])
 async def test_a_call_with_any_other_sid_is_indeterminate(sid, voice, order, soon):
     async with raw_server(answering(201, json.dumps({"sid": sid}).encode())) as port:
-        assert Indeterminate("answer names no call") == await voice(f"http://127.0.0.1:{port}").place(order(), soon())
+        assert Indeterminate("response names no call") == await voice(f"http://127.0.0.1:{port}").place(order(), soon())
 
 
 async def test_an_oversized_response_to_a_call_is_indeterminate(voice, order, soon):
     body = json.dumps({"sid": "A" * 7_000_000}).encode()
     async with raw_server(answering(201, body)) as port:
         answer = await voice(f"http://127.0.0.1:{port}").place(order(), soon())
-    assert Indeterminate("sent, then: answer too long") == answer
+    assert Indeterminate("sent, then: response too long") == answer
 
 
 def problem(**changes):
@@ -190,11 +182,11 @@ async def test_a_call_to_a_closed_port_was_not_placed(voice, order, soon):
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         answer = await voice(f"http://127.0.0.1:{held.getsockname()[1]}").place(order(), soon())
-    assert NotPlaced("not sent: connection refused or host not reachable", outage=True) == answer
+    assert NotPlaced("not sent: connection refused or host not reachable", outage=True, sent=False) == answer
 
 
 async def test_a_passed_deadline_sends_nothing(simulator, voice, order, soon):
-    assert NotPlaced("not sent: no time left") == await voice(simulator).place(order(), soon(-1))
+    assert NotPlaced("not sent: no time left", sent=False) == await voice(simulator).place(order(), soon(-1))
     assert [] == await history(simulator)
 
 
@@ -216,7 +208,7 @@ async def test_the_deadline_shortens_the_total_time_and_never_lengthens_it(voice
             allowed.append(timeout.total)
             raise RuntimeError
 
-    monkeypatch.setattr(ours._account._pool, "_opened", Session)
+    monkeypatch.setattr(ours._account._pool, "_open_session", Session)
     for left in (5, 60):
         await ours.place(order(), soon(left))
     assert 4 < allowed[0] <= 5

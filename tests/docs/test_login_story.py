@@ -68,7 +68,7 @@ def test_the_producer_replaces_only_the_text_between_the_markers(producer, tmp_p
 
 
 def test_every_file_in_the_login_story_exists():
-    names = re.findall(r"`((?:[\w]+/)*[\w]+\.py)`", text(PAGE).split("## By hand")[0])
+    names = re.findall(r"`((?:[\w]+/)*[\w]+\.py)`", text(PAGE).split("## With radclient")[0])
 
     assert names
     assert [] == [name for name in names if not (ROOT / name).exists() and not (ROOT / "radius_voice" / name).exists()]

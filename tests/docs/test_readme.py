@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from radius_voice import strict_yaml
+from radius_voice.config import strict_yaml
 from radius_voice.wiring import load
 from tests.docs.pages import blocks, commands
 from tests.support.matching import search

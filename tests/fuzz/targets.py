@@ -4,7 +4,7 @@ import asyncio
 import tempfile
 from pathlib import Path
 
-from radius_voice import strict_yaml
+from radius_voice.config import strict_yaml
 from radius_voice.config.errors import ConfigError
 from radius_voice.delivery.twilio_voice.provider import TwilioVoice
 from radius_voice.http_client import HttpPool, HttpResponse
@@ -20,7 +20,7 @@ from radius_voice.login.model import (
 )
 from radius_voice.login.phone import Phone
 from radius_voice.radius import packet as radius
-from radius_voice.radius.password import MalformedPassword, hide, reveal, text_of
+from radius_voice.radius.password import MalformedPassword, decode_text, decrypt_password, encrypt_password
 from radius_voice.resources import shipped
 from radius_voice.twilio_client import TwilioAccount
 from radius_voice.wiring import load
@@ -43,7 +43,7 @@ def wire(octets):
     assert not radius.verify_reply(packet, AUTHENTICATOR, b"another secret")
     for kind, value in packet.attributes:
         assert packet.first(kind) == packet.every(kind)[0]
-        text_of(value)
+        decode_text(value)
     try:
         reply = radius.encode_reply(radius.ACCESS_REJECT, packet, [(radius.REPLY_MESSAGE, b"no")], SECRET)
     except ValueError:
@@ -56,11 +56,11 @@ def password(octets):
     """Hidden octets are a password or malformed, and hiding it again gives the same octets."""
     secret, hidden = octets[:4], octets[4:]
     try:
-        revealed = reveal(hidden, secret, AUTHENTICATOR)
+        revealed = decrypt_password(hidden, secret, AUTHENTICATOR)
     except MalformedPassword:
         return
-    assert hidden.startswith(hide(revealed, secret, AUTHENTICATOR)[: len(revealed)])
-    text_of(revealed)
+    assert hidden.startswith(encrypt_password(revealed, secret, AUTHENTICATOR)[: len(revealed)])
+    decode_text(revealed)
 
 
 def yaml(octets):
@@ -131,7 +131,7 @@ SEEDS = {
         radius.encode_request(1, 7, AUTHENTICATOR, SIGNED, SECRET),
         radius.encode_request(12, 7, bytes(16), [], b"x"),
     ],
-    password: [b"key!" + hide(b"correct horse", b"key!", AUTHENTICATOR), bytes(132)],
+    password: [b"key!" + encrypt_password(b"correct horse", b"key!", AUTHENTICATOR), bytes(132)],
     yaml: [b"a: {b: [1, 2.5, 'x', ~]}\nc: >\n  text\n"],
     configuration: [
         (shipped("config") / name).read_bytes() for name in ("minimal.yaml", "demo.yaml", "radius-voice.yaml")

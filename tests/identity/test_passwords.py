@@ -179,7 +179,7 @@ async def test_the_event_loop_runs_while_passwords_are_verified(hashers, gate):
 async def test_a_passed_deadline_starts_no_verification(hashers):
     asked = []
     hasher = hashers(check=lambda *_: asked.append(1))
-    with pytest.raises(Unavailable, match="too late to begin"):
+    with pytest.raises(Unavailable, match="too late to start"):
         await hasher.verify(HASH, "arctangent", now())
     assert asked == []
 
@@ -187,7 +187,7 @@ async def test_a_passed_deadline_starts_no_verification(hashers):
 async def test_a_verification_in_progress_returns_its_result_after_the_deadline(hashers, gate):
     hasher = hashers(threads=1, check=behind(gate))
     running = await started(hasher.verify(HASH, "arctangent", now() + 0.01))
-    with pytest.raises(Unavailable, match="not begun in time"):
+    with pytest.raises(Unavailable, match="not started in time"):
         await hasher.verify(HASH, "queued behind it", now() + 0.02)
     gate.set()
     assert await running
@@ -212,12 +212,12 @@ async def test_an_expired_verification_is_not_started(hashers, gate):
 
 
 async def test_a_full_queue_refuses_the_newest_of_the_queue_with_most_waiting(hashers, gate):
-    hasher = hashers(threads=1, waiting=2, check=behind(gate))
+    hasher = hashers(threads=1, max_queued=2, check=behind(gate))
     tasks = [await started(hasher.verify(HASH, "arctangent", now() + 30, Turn("a"))) for _ in range(3)]
-    with pytest.raises(Unavailable, match="2 verifications wait already"):
+    with pytest.raises(Unavailable, match="2 verifications are queued already"):
         await hasher.verify(HASH, "arctangent", now() + 30, Turn("a"))
     other = await started(hasher.verify(HASH, "arctangent", now() + 30, Turn("b")))
-    with pytest.raises(Unavailable, match="2 verifications wait already"):
+    with pytest.raises(Unavailable, match="2 verifications are queued already"):
         await tasks.pop()
     gate.set()
     assert [True] * 3 == await asyncio.gather(*tasks, other)
@@ -225,7 +225,7 @@ async def test_a_full_queue_refuses_the_newest_of_the_queue_with_most_waiting(ha
 
 
 async def test_expired_requests_leave_a_full_queue_first(hashers, gate):
-    hasher = hashers(threads=1, waiting=1, check=behind(gate))
+    hasher = hashers(threads=1, max_queued=1, check=behind(gate))
     running = await started(hasher.verify(HASH, "arctangent", now() + 30))
     given_up = await started(hasher.verify(HASH, "arctangent", now() + 30))
     given_up.cancel()
@@ -254,9 +254,9 @@ async def test_returning_users_are_verified_first_and_the_others_round_robin(has
 
 async def test_a_reload_can_reduce_the_queue(hashers, gate):
     hasher = hashers(threads=1, check=behind(gate))
-    hasher.allow(0)
+    hasher.set_max_queued(0)
     running = await started(hasher.verify(HASH, "arctangent", now() + 30))
-    with pytest.raises(Unavailable, match="0 verifications wait already"):
+    with pytest.raises(Unavailable, match="0 verifications are queued already"):
         await hasher.verify(HASH, "arctangent", now() + 30)
     gate.set()
     assert await running
@@ -267,7 +267,7 @@ async def test_a_closed_hasher_refuses_queued_work(hashers, gate):
     hasher._pool.submit(gate.wait, 30)
     waiting = await started(hasher.verify(HASH, "arctangent", now() + 30))
     hasher.close()
-    with pytest.raises(Unavailable, match="the server stops"):
+    with pytest.raises(Unavailable, match="the service is stopping"):
         await waiting
     gate.set()
 

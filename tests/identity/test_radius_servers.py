@@ -13,7 +13,7 @@ from radius_voice.radius import packet as radius
 from radius_voice.radius_client import NoReply, RadiusClient, Timers
 
 SECRET = b"a shared secret of the tests"
-TIMERS = Timers(initial=0.1, longest=0.4)
+TIMERS = Timers(initial=0.1, max_wait=0.4)
 PROBE = 0.05
 WAIT = 30.0  # seconds; longer than any step takes on a busy machine
 
@@ -103,7 +103,7 @@ async def test_the_next_server_is_asked_when_the_first_does_not_respond(mode):
 
 
 async def test_a_dead_server_delays_no_other_login():
-    async with upstream(2, Timers(initial=0.1, longest=0.4), probe_interval=60.0) as up:
+    async with upstream(2, Timers(initial=0.1, max_wait=0.4), probe_interval=60.0) as up:
         up.peers[0].mode = "ignore"
         assert 1 == await up.ask()
         before = len(up.peers[0].requests)

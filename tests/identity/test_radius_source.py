@@ -25,7 +25,7 @@ from radius_voice.login.model import (
     Verification,
 )
 from radius_voice.radius import packet as radius
-from radius_voice.radius.password import reveal
+from radius_voice.radius.password import decrypt_password
 
 SECRET = b"a shared secret of the tests"
 MICROSOFT = (311).to_bytes(4)
@@ -111,7 +111,7 @@ async def test_the_answer_to_a_challenge_may_be_empty_and_carries_the_state():
         peer.code = ACCEPT
         assert isinstance(await verify(source, "", context=challenge.context), Authenticated)
         assert b"one" == peer.requests[-1].first(radius.STATE)
-        assert b"" == reveal(peer.requests[-1].first(2) or b"", SECRET, peer.requests[-1].authenticator)
+        assert b"" == decrypt_password(peer.requests[-1].first(2) or b"", SECRET, peer.requests[-1].authenticator)
         assert Denied(Reason.WRONG_PASSWORD) == await verify(source, "")
 
 
@@ -150,7 +150,7 @@ async def test_a_source_whose_secret_cannot_be_read_fails_only_when_it_is_used()
     secret = UnavailableSecret(SecretUnavailable("nps.secret is not readable", "file"))
     source = create("nps", section(secret=secret), context())
     assert ("127.0.0.1 port 1812", None, None) == (source.location, source.directory, source.problem)
-    assert (None, ()) == (source.everyone(), source.without_password())
+    assert (None, ()) == (source.all_users(), source.without_password())
     source.refresh()
     with pytest.raises(ValueError, match=r"identity\.nps\.secret: nps\.secret is not readable"):
         await source.check_servers()

@@ -9,11 +9,12 @@ from contextlib import suppress
 import pytest
 
 from radius_voice.events import Reason
-from radius_voice.identity.passwords import CHEAPEST, Hasher, Parameters, hash_password, parameters_of, verify
+from radius_voice.identity.passwords import CHEAPEST, Hasher, Parameters, hash_password, parameters_of, salt_of, verify
 from radius_voice.identity.users_file.edit import create
 from radius_voice.identity.users_file.source import UsersFile
 from radius_voice.identity.users_file.text import UsersFileError
-from radius_voice.login.model import Authenticated, Denied, PapPassword, SourceProblem, User, Verification
+from radius_voice.login.adapter_reports import SourceProblem
+from radius_voice.login.model import Authenticated, Denied, PapPassword, User, Verification
 from radius_voice.login.phone import Phone
 from tests.support.polling import wait_until
 
@@ -84,6 +85,8 @@ async def login(users, name, password):
     result = await users.verify(Verification(name, PapPassword(password)), asyncio.get_running_loop().time() + 30)
     if isinstance(result, Authenticated):
         assert result.user == await users.get(result.user_id, 0.0)
+        assert result.password_id == await users.password_id(result.user_id, 0.0)
+        assert result.password_id not in repr(result)
         return AUTHENTICATED
     return result
 
@@ -218,7 +221,7 @@ async def test_users_are_found_by_any_spelling_and_have_the_files_data(loaded):
     assert User("alice", "alice", (Phone("+14155550123"),)) == await users.find(" Alice", 0)
     assert User("bob", "bob", disabled=True) == await users.find("bob", 0)
     assert await users.find("mallory", 0) is None
-    assert ["alice", "bob", "carol"] == [user.id for user in users.everyone()]
+    assert ["alice", "bob", "carol"] == [user.id for user in users.all_users()]
 
 
 # Reading again
@@ -474,6 +477,7 @@ async def test_an_outdated_hash_is_replaced_after_a_login_and_nothing_else_chang
     assert before + new + after == text
     assert RAISED == parameters_of(new)
     assert verify(new, "arctangent")
+    assert salt_of(ALICE) == salt_of(new), "so that logins that are open stay open"
     assert 0o600 == stat.S_IMODE(loaded.path.stat().st_mode)
     assert [loaded.path] == list(loaded.path.parent.iterdir())
     look(users)
@@ -501,7 +505,7 @@ async def test_many_logins_of_one_user_rehash_once(loaded, monkeypatch):
 
     monkeypatch.setattr(loaded.hasher, "hash", count)
     for _ in range(3):
-        users._rehash_soon(users._content.users["alice"], "arctangent")
+        users._rehash_soon(users._content.users["alice"], ALICE, "arctangent")
     await users.close()
     assert [1] == hashed
     assert users._rehashing == {}
@@ -563,6 +567,20 @@ async def test_a_concurrent_password_change_is_not_undone(loaded):
     assert changed == loaded.path.read_text()
 
 
+async def test_a_new_password_has_another_id_and_a_rehashed_one_the_same(loaded):
+    users = loaded.users(parameters=RAISED)
+    before = await users.password_id("alice", 0.0)
+    await login(users, "alice", "arctangent")
+    await users.close()
+    look(users)
+    assert ALICE not in loaded.path.read_text()
+    assert before == await users.password_id("alice", 0.0)
+    loaded.write(TEXT.replace(ALICE, hash_password("arctangent", CHEAPEST)))
+    look(users)
+    assert await users.password_id("alice", 0.0) not in (before, "")
+    assert "" == await users.password_id("carol", 0.0) == await users.password_id("mallory", 0.0)
+
+
 # For the command line
 
 
@@ -581,7 +599,7 @@ def test_two_concurrent_writers_lose_no_user(loaded):
     for thread in threads:
         thread.join()
     expected = {f"user-{index}-{number}" for index in range(4) for number in range(5)}
-    assert expected == {user.id for user in loaded.users().everyone()}
+    assert expected == {user.id for user in loaded.users().all_users()}
 
 
 async def test_a_saved_user_can_log_in_at_once(loaded):
@@ -595,6 +613,6 @@ def test_a_created_file_is_accessible_only_to_its_owner_and_never_replaces_one(t
     path = tmp_path / "users.yaml"
     create(path)
     assert 0o600 == stat.S_IMODE(path.stat().st_mode)
-    assert UsersFile(path, Hasher()).everyone() == ()
+    assert UsersFile(path, Hasher()).all_users() == ()
     with pytest.raises(FileExistsError):
         create(path)

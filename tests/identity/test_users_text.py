@@ -62,13 +62,13 @@ def test_a_comment_can_be_an_empty_users_file_and_an_empty_file_is_an_error():
     [
         ("- alice\n", "users.yaml:1: must map names to users"),
         ("alice\n", "users.yaml:1: must map names to users"),
-        ("a: {}\na: {}\n", "users.yaml:2: 'a' stands twice, first in line 1"),
+        ("a: {}\na: {}\n", "users.yaml:2: 'a' is listed twice, first in line 1"),
         ("12345: {}\n", "users.yaml:1: a key that is not text; put it in quotes"),
         ("alice:\n", "users.yaml:1: alice: must be a mapping with some of: password, phones"),
         ("'  ': {}\n", "users.yaml:1:   : a name that has only spaces"),
         ("alice: {}\nbob: {}\nALICE: {}\n", "users.yaml:3: ALICE: the same name as 'alice'"),
         ("straße: {}\nSTRASSE: {}\n", "users.yaml:2: STRASSE: the same name as 'straße'"),
-        ("alice:\n  phone: x\n", "users.yaml:2: alice.phone: no such setting; did you mean phones?"),
+        ("alice:\n  phone: x\n", "users.yaml:2: alice.phone: unknown key; did you mean phones?"),
         ("alice:\n  phones: +14155550123\n", "users.yaml:2: alice.phones: must be a list"),
         ("alice:\n  phones: [+14155550123]\n", "users.yaml:2: alice.phones[0]: YAML reads this as a number; put it in"),
         ("alice:\n  phones: [1.5]\n", "users.yaml:2: alice.phones[0]: YAML reads this as a number"),
@@ -80,7 +80,7 @@ def test_a_comment_can_be_an_empty_users_file_and_an_empty_file_is_an_error():
         ("alice:\n  groups: [1]\n", "users.yaml:2: alice.groups[0]: a group is a name; put it in quotes"),
         ("alice:\n  groups: ['']\n", "users.yaml:2: alice.groups[0]: a group is a name"),
         ("alice:\n  groups: staff\n", "users.yaml:2: alice.groups: must be a list, like [staff]"),
-        ("alice:\n  mail: x\n", "users.yaml:2: alice.mail: no such setting; known are: password, phones"),
+        ("alice:\n  mail: x\n", "users.yaml:2: alice.mail: unknown key; known are: password, phones"),
         ("alice:\n  language: 1\n", "users.yaml:2: alice.language: must be a language, like en"),
         (
             "alice:\n  phones: []\n  language: pt\n",
@@ -112,7 +112,7 @@ def test_an_error_is_reported_with_file_line_and_fix(text, error):
 
 
 HASH = "$argon2id$v=19$m=64,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2g"
-NO_SETTING = "2: alice: a key that is no setting"
+NO_SETTING = "2: alice: an unknown key"
 
 
 @pytest.mark.parametrize(
@@ -128,8 +128,8 @@ NO_SETTING = "2: alice: a key that is no setting"
         ("\nalice: {password: abc,hunter}\n", NO_SETTING),
         ("alice:\n  '+14155550199': x\n", NO_SETTING),
         ("alice:\n  'p14155550199': x\n", NO_SETTING),
-        ("alice:\n  '+14155550199': x\n  '+14155550199': y\n", "3: a key stands twice, first in line 2"),
-        ("alice:\n  password hunter2: x\n  password hunter2: y\n", "3: a key stands twice, first in line 2"),
+        ("alice:\n  '+14155550199': x\n  '+14155550199': y\n", "3: a key is listed twice, first in line 2"),
+        ("alice:\n  password hunter2: x\n  password hunter2: y\n", "3: a key is listed twice, first in line 2"),
     ],
 )
 def test_a_key_that_may_be_part_of_a_secret_or_phone_is_not_shown(text, expected):

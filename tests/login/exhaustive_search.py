@@ -83,7 +83,9 @@ def events(situation):
         )
         yield (
             ("failed", login, number),
-            lambda w, n=number, i=login: call_event(w, CallFailed(str(i), n, Reason.DELIVERY_FAILED, bypass=False)),
+            lambda w, n=number, i=login: call_event(
+                w, CallFailed(str(i), n, Reason.DELIVERY_FAILED, bypass=False, refund=True)
+            ),
         )
     for seconds in PAUSES:
         yield ("pause", seconds), lambda w, s=seconds: replace(w, now=w.now + s)

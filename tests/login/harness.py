@@ -37,7 +37,10 @@ class Clock:
 
 
 class FakeProvider:
-    """A provider with scripted `results`; without any it places every call. `gate` delays placement."""
+    """A provider with scripted `results`; without any it places every call.
+
+    Each placement releases `placements_started` and waits for `gate`.
+    """
 
     def __init__(self, *results, name="fake"):
         self.name = name
@@ -45,11 +48,13 @@ class FakeProvider:
         self.hung_up = []
         self.results = list(results)
         self.statuses = {}
+        self.placements_started = asyncio.Semaphore(0)
         self.gate = None
         self.unavailable = False
 
     async def place(self, request, deadline):
         self.requests.append(request)
+        self.placements_started.release()
         if self.gate is not None:
             await self.gate.wait()
         result = self.results.pop(0) if self.results else Placed(f"{self.name}{len(self.requests)}")
@@ -92,6 +97,7 @@ class FakeDirectory:
         self.verifications_started = asyncio.Semaphore(0)
         self.unavailable = False
         self.gate = None
+        self.password_id_now = "first"
 
     async def verify(self, verification, deadline):
         if self.unavailable:
@@ -105,7 +111,10 @@ class FakeDirectory:
             return Denied(Reason.UNKNOWN_USER)
         if verification.credentials.text != self.password:
             return Denied(Reason.WRONG_PASSWORD, user.name)
-        return Authenticated(user.id, user)
+        return Authenticated(user.id, user, self.password_id_now)
+
+    async def password_id(self, user_id, deadline):
+        return self.password_id_now if await self.get(user_id, deadline) else ""
 
     async def find(self, name, deadline):
         if self.unavailable:
@@ -165,7 +174,7 @@ class LoginHarness:
                 limits=self.limits,
                 policies={"default": self._policy},
                 voice=voice,
-                live=voice,
+                call_controls=voice,
                 friendly_name="ACME VPN",
                 observer=self.records.append,
                 now=self.clock,

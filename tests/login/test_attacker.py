@@ -11,7 +11,7 @@ from radius_voice.events import Trace
 from radius_voice.login.flow import LoginFlow
 from radius_voice.login.model import CallStatus, User
 from radius_voice.login.phone import Phone, country_of
-from radius_voice.login.rate_limits import left_of
+from radius_voice.login.rate_limits import remaining
 from radius_voice.resources import shipped
 from radius_voice.wiring import limits_of, load
 from tests.login.harness import FakeDirectory, FakeProvider, LoginHarness
@@ -31,7 +31,7 @@ def respects_limit(limit, times):
     """Whether calls at these times keep to a limit: at most its burst and the refill since."""
     tat = 0.0
     for at in times:
-        if left_of(tat, limit, at) < 1:
+        if remaining(tat, limit, at) < 1:
             return False
         tat = max(tat, at) + limit.period / limit.burst
     return True

@@ -1,15 +1,16 @@
 """Wrong passwords: which subject is charged, when, and which users that locks out."""
 
 import asyncio
+import itertools
 
 import pytest
 from msgspec.structs import replace
 
 from radius_voice.events import Outcome, Reason, ServiceRecord, Trace
-from radius_voice.login.first_factor import FirstFactorChecks, password_subjects
+from radius_voice.login.first_factor import password_subjects
 from radius_voice.login.model import Denied, LimitAction, Unavailable, User
 from radius_voice.login.phone import Phone
-from radius_voice.login.rate_limits import Limits, acting
+from radius_voice.login.rate_limits import Limits, remaining, with_action
 from tests.login.harness import ACCEPTED, ALICE, FakeDirectory, LoginHarness, limit, result_of
 
 LIMITED = (Outcome.REJECT, Reason.WRONG_PASSWORD_LIMIT)
@@ -181,18 +182,115 @@ async def test_a_wrong_password_known_too_late_is_charged_and_recorded():
     assert LIMITED == result_of(await harness.begin())
 
 
-async def test_a_request_is_charged_once_despite_a_crash_between_charge_and_result(harness):
-    harness.directory.gate = asyncio.Event()
-    packet = b"p" * 16
-    crashed = asyncio.create_task(harness.begin(packet=packet))
-    await harness.directory.verifications_started.acquire()
-    after = LoginHarness(directory=FakeDirectory(ALICE, BOB), limits=harness.limits, clock=harness.clock)
-    after.restart_with(harness.store)
-    assert CALLED == result_of(await after.begin(packet=packet))
-    assert [WRONG, WRONG, LIMITED] == await guess(after, 3)
-    crashed.cancel()
-    harness.directory.gate.set()
-    await harness.flow.drain()
+class NodeDirectory(FakeDirectory):
+    """Verifications end when `finished` is set; those of an overloaded node without a result."""
+
+    def __init__(self, behaviour, user):
+        super().__init__(user)
+        self.behaviour = behaviour
+        self.finished = self.gate = asyncio.Event()
+
+    async def verify(self, verification, deadline):
+        result = await super().verify(verification, deadline)
+        if self.behaviour == "overloaded":
+            raise Unavailable("password verification", "overload")
+        return result
+
+
+class Node:
+    """A node on a shared store."""
+
+    def __init__(self, behaviour, store=None, user=ALICE):
+        self.directory = NodeDirectory(behaviour, user)
+        self.harness = LoginHarness(directory=self.directory, limits=limits())
+        self.harness.restart_with(store or self.harness.store)
+
+    async def start(self, password):
+        self.login = asyncio.create_task(self.harness.begin(password, packet=b"p" * 16))
+        await self.directory.verifications_started.acquire()
+
+    async def finish(self):
+        if self.directory.behaviour == "crashed":
+            return
+        self.directory.finished.set()
+        await self.login
+        await self.harness.flow.drain()
+
+    async def charged(self):
+        """How many failures are charged to the user."""
+        (operation,) = limits().for_password(self._name, "")
+        tat = (await self.harness.store.arrival_times([operation]))[operation]
+        return 3 - remaining(tat, operation.limit, self.harness.clock.now)
+
+    @property
+    def _name(self):
+        return self.harness.flow._dependencies.keys.name_subject("people", "alice")
+
+
+BEHAVIOURS = ("verifies", "overloaded", "crashed")
+
+
+@pytest.mark.parametrize("last_first", [False, True])
+@pytest.mark.parametrize("nodes", list(itertools.product(BEHAVIOURS, repeat=2)), ids="-".join)
+async def test_copies_of_a_wrong_guess_at_two_nodes_are_charged_once(nodes, last_first):
+    one = Node(nodes[0])
+    two = Node(nodes[1], one.harness.store)
+    for node in (one, two):
+        await node.start("wrong")
+    for node in (two, one) if last_first else (one, two):
+        await node.finish()
+    assert ("verifies" in nodes or nodes == ("crashed", "crashed")) == await one.charged()
+    retransmission = Node("verifies", one.harness.store)
+    if "verifies" in nodes:
+        assert Reason.REPLAY is (await retransmission.harness.begin("wrong", packet=b"p" * 16)).reason
+    else:
+        await retransmission.start("wrong")
+        await retransmission.finish()
+    assert 1 == await one.charged()
+
+
+@pytest.mark.parametrize("last_first", [False, True])
+@pytest.mark.parametrize("nodes", list(itertools.product(BEHAVIOURS, repeat=2)), ids="-".join)
+@pytest.mark.parametrize("user", [ALICE, replace(ALICE, phones=())], ids=["called", "without a phone"])
+async def test_copies_of_a_right_password_at_two_nodes_are_refunded_once(nodes, last_first, user):
+    one = Node(nodes[0], user=user)
+    two = Node(nodes[1], one.harness.store, user)
+    for _ in range(2):
+        await one.harness.store.apply_limits(limits().for_password(one._name, ""))
+    for node in (one, two):
+        await node.start("right")
+    for node in (two, one) if last_first else (one, two):
+        await node.finish()
+    if nodes == ("crashed", "crashed"):
+        retransmission = Node("verifies", one.harness.store, user)
+        await retransmission.start("right")
+        await retransmission.finish()
+    assert 2 == await one.charged()
+    if "verifies" in nodes and user is ALICE:
+        assert 1 == len(one.harness.provider.requests) + len(two.harness.provider.requests)
+
+
+async def test_a_guess_whose_charge_was_refunded_is_not_verified_for_free_at_the_limit():
+    overloaded = Node("overloaded")
+    other = Node("verifies", overloaded.harness.store)
+    for node in (overloaded, other):
+        await node.start("wrong")
+    await overloaded.finish()
+    for _ in range(3):
+        await other.harness.store.apply_limits(limits().for_password(other._name, ""))
+    await other.finish()
+    assert LIMITED == result_of(await other.login)
+    assert Reason.REPLAY is (await other.harness.begin("wrong", packet=b"p" * 16)).reason
+
+
+async def test_a_retransmission_of_a_refunded_request_beyond_the_limit_is_recorded():
+    node = Node("overloaded")
+    await node.start("wrong")
+    await node.finish()
+    for _ in range(3):
+        await node.harness.store.apply_limits(limits().for_password(node._name, ""))
+    assert LIMITED == result_of(await node.harness.begin("wrong", packet=b"p" * 16))
+    assert Reason.REPLAY is (await node.harness.begin("wrong", packet=b"p" * 16)).reason
 
 
 async def test_a_disabled_user_with_the_right_password_is_recorded_as_disabled_and_not_charged(harness):
@@ -262,28 +360,6 @@ async def test_unlocking_clears_the_counts_of_a_name_and_of_each_known_station(h
     await guess(harness, 3, calling_station_id=ELSEWHERE)
     subjects = await password_subjects(harness.flow._dependencies.keys, harness.store, "people", "ALICE")
     assert 2 == len(subjects)
-    await harness.store.apply_limits(acting(LimitAction.RESET, harness.limits.about({}, subjects)))
+    await harness.store.apply_limits(with_action(LimitAction.RESET, harness.limits.about({}, subjects)))
     assert [WRONG] == await guess(harness, 1, calling_station_id=ELSEWHERE)
     assert CALLED == result_of(await harness.begin(calling_station_id=HOME))
-
-
-async def test_copies_of_a_request_at_two_nodes_refund_their_right_password_once():
-    """The node that did not charge it records the reject first; then the other one has only the refund to apply."""
-    harness = LoginHarness(limits=limits(user_key=2), directory=FakeDirectory(replace(ALICE, phones=())))
-    request = harness.request()
-    dependencies = harness.flow._dependencies
-    checks = FirstFactorChecks(
-        dependencies.keys,
-        dependencies.limits,
-        harness.store,
-        asyncio.get_running_loop().create_task,
-        dependencies.now,
-        dependencies.clock,
-    )
-    charging, other = [await checks.check(request, harness._policy) for _ in range(2)]
-    await checks.record_rejected(other)
-    await checks.record_rejected(charging)
-    for _ in range(2):
-        await checks.apply_refund(charging)
-    assert [Reason.WRONG_PASSWORD] * 2 == [(await harness.begin("wrong")).reason for _ in range(2)]
-    assert LIMITED == result_of(await harness.begin("wrong"))

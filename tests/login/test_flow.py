@@ -388,6 +388,36 @@ async def test_a_session_with_a_failure_other_than_an_outage_never_uses_the_bypa
     assert Outcome.REJECT == (await harness.begin()).outcome
 
 
+@pytest.mark.parametrize(
+    ("answers", "counted"),
+    [
+        ([REFUSED], True),
+        ([PACED], True),
+        ([NOT_LISTED], True),
+        ([NOT_PLACED], False),
+        ([NotPlaced("no time left", sent=False)], False),
+        ([NOT_PLACED, NotPlaced("no time left", sent=False)], False),
+        ([NOT_PLACED, PACED], True),
+        ([PACED, NOT_PLACED], True),
+    ],
+)
+async def test_a_call_that_a_provider_received_and_refused_counts_towards_the_limits(answers, counted):
+    providers = tuple(FakeProvider(*[answer] * 3, name=str(number)) for number, answer in enumerate(answers))
+    alice = replace(ALICE, phones=ALICE.phones[:1])
+    limits = Limits(calls={"user": limit("calls.user", 2, Reason.CALL_LIMIT)})
+    harness = LoginHarness(directory=FakeDirectory(alice), providers=providers, limits=limits)
+    reason = Reason.NUMBER_REJECTED if answers == [REFUSED] else Reason.DELIVERY_FAILED
+    assert [reason] * 2 == [(await harness.begin()).reason for _ in range(2)]
+    assert (Reason.CALL_LIMIT if counted else reason) is (await harness.begin()).reason
+    assert (2 if counted else 3) == len(harness.provider.requests)
+
+
+async def test_a_rejected_number_counts_although_the_next_phone_had_an_outage():
+    limits = Limits(calls={"user": limit("calls.user", 1, Reason.CALL_LIMIT)})
+    harness = LoginHarness(providers=(FakeProvider(REFUSED, NOT_PLACED),), limits=limits)
+    assert [Reason.DELIVERY_FAILED, Reason.CALL_LIMIT] == [(await harness.begin()).reason for _ in range(2)]
+
+
 async def test_an_outage_of_every_provider_uses_the_bypass():
     harness = LoginHarness(
         providers=(FakeProvider(NOT_PLACED, name="a"), FakeProvider(NOT_PLACED, name="b")), policy=BYPASS
@@ -413,7 +443,7 @@ async def test_a_redial_never_uses_the_bypass_if_its_session_had_another_failure
 
 async def test_a_call_of_a_provider_that_is_not_configured_any_longer_is_not_replaced(harness):
     challenge = await harness.begin()
-    harness.flow.follower._live = {}
+    harness.flow.follower._call_controls = {}
     again = await harness.answer("phone", challenge)
     assert (Outcome.CHALLENGE, Reason.CALL_INDETERMINATE) == result_of(again)
     assert 1 == len(harness.provider.requests)
@@ -461,7 +491,7 @@ async def test_a_call_that_never_ends_is_not_followed_forever(harness):
 
 
 async def test_calls_of_an_unavailable_provider_are_not_followed(harness):
-    harness.flow.follower._live = {}
+    harness.flow.follower._call_controls = {}
     challenge = await harness.begin()
     assert 0 == len(harness.flow.follower)
     assert ACCEPTED == result_of(await harness.answer(harness.provider.codes[0], challenge))
@@ -617,7 +647,7 @@ async def test_no_record_or_repr_has_a_secret(harness):
     await harness.answer(code, challenge)
     shown = repr(harness.records) + repr(challenge) + repr(harness.provider.requests) + repr(harness.request("right"))
     shown += repr(harness.request("right").credentials) + repr(
-        PendingCall(session_row(), code, harness._policy.rules, harness.request("right"))
+        PendingCall(session_row(), code, harness._policy, harness._policy.rules, harness.request("right"))
     )
     assert code not in shown
     assert "'right'" not in shown

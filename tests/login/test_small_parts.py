@@ -6,7 +6,7 @@ from radius_voice.events import Reason
 from radius_voice.login.codes import Keys, new_code, session_key_in, tidy_code
 from radius_voice.login.model import Limit, LimitAction, Limited, LimitOperation
 from radius_voice.login.phone import Phone, country_of, parse_phone, refused_type
-from radius_voice.login.rate_limits import Limits, acting, apply_operations, arrival_time, left_of, subjects_of
+from radius_voice.login.rate_limits import Limits, apply_operations, arrival_time, remaining, subjects_of, with_action
 
 
 @pytest.mark.parametrize("digits", [4, 6, 10])
@@ -71,7 +71,7 @@ def test_a_limit_allows_its_burst_and_then_one_per_interval():
 def test_a_clock_set_back_locks_no_limit(set_back):
     before = 100.0 + set_back + 30.0  # exhausted
     assert 110.0 == arrival_time(before, LIMIT, LimitAction.TAKE, 100.0)
-    assert 3 == left_of(before, LIMIT, 100.0)
+    assert 3 == remaining(before, LIMIT, 100.0)
 
 
 @pytest.mark.parametrize("set_back", [0.0, 5.0, 9.0])
@@ -139,7 +139,7 @@ def test_an_unknown_subject_is_not_limited():
     assert 3 == len(limits.for_phone(Phone("+12025550123")))
     assert () == Limits().for_code(subjects_of("p", Phone("+12025550123"), "", "c"))
     assert [LimitAction.CHECK] == [
-        operation.action for operation in acting(LimitAction.CHECK, [LimitOperation(LIMIT, "x")])
+        operation.action for operation in with_action(LimitAction.CHECK, [LimitOperation(LIMIT, "x")])
     ]
 
 
@@ -174,7 +174,7 @@ def test_kinds_and_countries_of_numbers(number, kind, country):
 
 @pytest.mark.parametrize(("tat", "left"), [(0.0, 3), (100.0, 3), (110.0, 2), (119.0, 1), (120.0, 1), (130.0, 0)])
 def test_the_remainder_of_a_limit_is_reported(tat, left):
-    assert left == left_of(tat, LIMIT, 100.0)
+    assert left == remaining(tat, LIMIT, 100.0)
 
 
 def test_a_right_code_clears_the_counts_only_of_its_user_and_phone():

@@ -267,7 +267,7 @@ def test_a_call_status_changes_only_its_own_session(session):
     late = CallRef("twilio", "CA9")
     placed_late = step(session, CallPlaced("before", 1, PHONES[0], late), 6)
     assert (None, late) == (placed_late.session, placed_late.hang_up)
-    assert step(session, CallFailed("before", 1, Reason.DELIVERY_FAILED, bypass=True), 6).session is None
+    assert step(session, CallFailed("before", 1, Reason.DELIVERY_FAILED, bypass=True, refund=True), 6).session is None
     assert step(session, CallProgress("before", 1, CallStatus.COMPLETED, LIFETIME), 6).session is None
     assert late == step(None, CallPlaced(LOGIN, 1, PHONES[0], late), 6).hang_up
 
@@ -289,7 +289,7 @@ def test_a_call_that_was_not_placed_frees_the_user_of_an_ended_session():
     ended = step(
         step(None, InitialRequest(session_row(attempts_left=1)), 0).session, challenge_response(typed=b"wrong"), 5
     ).session
-    failed = step(ended, CallFailed(LOGIN, 1, Reason.DELIVERY_FAILED, bypass=True), 6)
+    failed = step(ended, CallFailed(LOGIN, 1, Reason.DELIVERY_FAILED, bypass=True, refund=True), 6)
     assert (Outcome.NO_RESPONSE, Charge.CALL_REFUND, False) == (
         failed.outcome,
         failed.charge,
@@ -304,14 +304,16 @@ def test_another_spelling_of_a_name_is_the_same_name(session):
 
 def test_a_call_that_was_not_placed_ends_the_row_and_is_refunded():
     pending = step(None, InitialRequest(session_row()), 0).session
-    failed = step(pending, CallFailed(LOGIN, 1, Reason.DELIVERY_FAILED, bypass=False), 1)
+    failed = step(pending, CallFailed(LOGIN, 1, Reason.DELIVERY_FAILED, bypass=False, refund=True), 1)
     assert (Outcome.REJECT, Reason.DELIVERY_FAILED, Charge.CALL_REFUND) == (*result_of(failed), failed.charge)
-    assert step(failed.session, CallFailed(LOGIN, 1, Reason.DELIVERY_FAILED, bypass=True), 2).session is None
+    assert (
+        step(failed.session, CallFailed(LOGIN, 1, Reason.DELIVERY_FAILED, bypass=True, refund=True), 2).session is None
+    )
 
 
 def test_a_configured_bypass_accepts_when_no_call_was_placed():
     pending = step(None, InitialRequest(session_row()), 0).session
-    bypass = step(pending, CallFailed(LOGIN, 1, Reason.DELIVERY_FAILED, bypass=True), 1)
+    bypass = step(pending, CallFailed(LOGIN, 1, Reason.DELIVERY_FAILED, bypass=True, refund=True), 1)
     assert (Outcome.ACCEPT, Reason.BYPASS) == result_of(bypass)
     assert (Outcome.REJECT, Reason.USED_STATE) == result_of(step(bypass.session, challenge_response(), 2))
 

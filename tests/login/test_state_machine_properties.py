@@ -145,7 +145,7 @@ class OneRow(RuleBasedStateMachine):
     @rule(number=st.integers(1, 4), bypass=st.booleans(), mine=st.booleans())
     def the_call_is_not_placed(self, number, bypass, mine):
         login = self.session.id if mine else "another"
-        transition = self.apply(CallFailed(login, number, Reason.DELIVERY_FAILED, bypass))
+        transition = self.apply(CallFailed(login, number, Reason.DELIVERY_FAILED, bypass, refund=True))
         if transition.outcome is Outcome.ACCEPT:
             assert bypass
             assert mine

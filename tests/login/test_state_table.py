@@ -14,7 +14,7 @@ from radius_voice.login.inputs import (
     UserChanged,
 )
 from radius_voice.login.model import CallStatus
-from radius_voice.login.state_machine import state_of, step
+from radius_voice.login.state_machine import step
 from tests.login import exhaustive_search
 from tests.login.sessions import LIFETIME, LOGIN, MAX_CALL, PHONES, REF, challenge_response, session_row
 
@@ -25,7 +25,7 @@ EVENTS = [
     Lockout(b"state1", b"x"),
     UserChanged(b"state1", b"x", Reason.DISABLED),
     CallPlaced(LOGIN, 1, PHONES[0], REF),
-    CallFailed(LOGIN, 1, Reason.DELIVERY_FAILED, bypass=True),
+    CallFailed(LOGIN, 1, Reason.DELIVERY_FAILED, bypass=True, refund=True),
     CallProgress(LOGIN, 1, CallStatus.ANSWERED, LIFETIME),
 ]
 
@@ -42,6 +42,15 @@ def table():
                 yield state, event, Outcome(outcome), following
 
 
+def state_of(session, now):
+    """The state at wall-clock time `now`, as the table names it."""
+    if session is None:
+        return "none"
+    if session.open_at(now):
+        return "calling" if session.live_at(now) else "waiting"
+    return "ending" if session.live_at(now) else "ended"
+
+
 @pytest.fixture
 def observed(monkeypatch):
     """The transitions that `step` has made so far."""
@@ -50,8 +59,8 @@ def observed(monkeypatch):
     def observed_step(session, event, now):
         transition = step(session, event, now)
         after = session if transition.session is None else transition.session
-        names = state_of(session, now).value, type(event).__name__
-        transitions.add((*names, transition.outcome, state_of(after, now).value))
+        names = state_of(session, now), type(event).__name__
+        transitions.add((*names, transition.outcome, state_of(after, now)))
         return transition
 
     monkeypatch.setattr(state_machine, "step", observed_step)

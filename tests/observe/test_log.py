@@ -158,7 +158,7 @@ def test_no_name_breaks_a_line_or_reaches_a_terminal(stream, clock, form, name):
 def test_text_format_is_readable(stream, clock):
     Log(configure("info", "text", stream), clock)(records.CALL)
 
-    assert "call asked for" in stream.getvalue()
+    assert "call requested" in stream.getvalue()
     assert "fix='Twilio refused the credentials; run radius-voice test-credentials'" in stream.getvalue()
 
 

@@ -133,7 +133,7 @@ async def test_the_client_reconnects_to_a_server_that_closed_the_connection(serv
 
 
 async def test_a_full_queue_drops_and_counts():
-    log = Syslog("127.0.0.1", 1, None, lambda: 0.0, print, longest_queue=2)
+    log = Syslog("127.0.0.1", 1, None, lambda: 0.0, print, max_queued=2)
     for _ in range(5):
         log(LINE)
     assert 3 == log.dropped

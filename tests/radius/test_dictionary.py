@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pyrad.dictionary import Dictionary
 
-from radius_voice.radius.dictionary import SHIPPED, VENDORS, Names
+from radius_voice.radius.dictionary import SHIPPED, VENDORS, AttributeDictionary
 from radius_voice.resources import shipped
 from tests.support.requirements import require
 
@@ -18,12 +18,12 @@ FILES = ["rfc2865", "rfc2866", "rfc2868", "rfc2869", "rfc3162", "microsoft"]
 ALIASES = {"MS-MPPE-Encryption-Type"}
 VALUE_ALIASES = {("Acct-Status-Type", "Alive")}
 
-NAMES = Names(shipped("dictionaries"))
+NAMES = AttributeDictionary(shipped("dictionaries"))
 
 
 @pytest.fixture
 def with_everything(tmp_path):
-    """Names of a dictionary with every kind of value, and kinds and sub-attributes that are passed over."""
+    """A dictionary with every kind of value, and kinds and sub-attributes that are passed over."""
     (tmp_path / "dictionary").write_text(
         """
 VENDOR Example 32473
@@ -40,7 +40,7 @@ ATTRIBUTE Example-Key 8 octets encrypt=2
 END-VENDOR Example
 """
     )
-    return Names(tmp_path)
+    return AttributeDictionary(tmp_path)
 
 
 @pytest.mark.parametrize("prefix", VENDORS)
@@ -56,7 +56,7 @@ def test_an_attribute_of_an_added_vendor_dictionary_is_found(tmp_path):
     (tmp_path / "dictionary.cisco").write_text(added)
     with (tmp_path / "dictionary").open("a") as file:
         file.write("$INCLUDE dictionary.cisco\n")
-    names = Names(tmp_path)
+    names = AttributeDictionary(tmp_path)
     assert (26, b"\0\0\0\x09\x01\x03x") == names.encode("Cisco-AVPair", "x")
     with pytest.raises(ValueError, match=r"no attribute of that name; did you mean Cisco-AVPair\?"):
         names.encode("Cisco-AVPar", "x")
@@ -295,10 +295,10 @@ def test_an_attribute_is_shown_by_name(code, octets, line):
         (26, b"\0\0\1\x37\x0b\6hush", "MS-CHAP-Challenge = <hidden>"),
         (26, b"\0\0\1\x37\x19\6hush", "MS-CHAP2-Response = <hidden>"),
         (26, b"\0\0\1\x37\x10\6hush", "MS-MPPE-Send-Key = <hidden>"),
-        (26, b"\0\0\1\x37\x19\7hush", "Vendor-Specific = <badly filled for vendor 311, hidden, 10 octets>"),
-        (26, b"\0\0\1\x37\x19\0hush", "Vendor-Specific = <badly filled for vendor 311, hidden, 10 octets>"),
-        (26, b"\0\0\1\x37\x19", "Vendor-Specific = <badly filled for vendor 311, hidden, 5 octets>"),
-        (26, b"\0\0\1\x37", "Vendor-Specific = <badly filled for vendor 311, hidden, 4 octets>"),
+        (26, b"\0\0\1\x37\x19\7hush", "Vendor-Specific = <malformed for vendor 311, hidden, 10 octets>"),
+        (26, b"\0\0\1\x37\x19\0hush", "Vendor-Specific = <malformed for vendor 311, hidden, 10 octets>"),
+        (26, b"\0\0\1\x37\x19", "Vendor-Specific = <malformed for vendor 311, hidden, 5 octets>"),
+        (26, b"\0\0\1\x37", "Vendor-Specific = <malformed for vendor 311, hidden, 4 octets>"),
     ],
 )
 def test_secrets_are_hidden(code, octets, line):

@@ -35,7 +35,7 @@ class AdmissionHarness:
             self.admission.wait(job)
 
     def end_all(self):
-        while self.admission.in_flight:
+        while self.admission.in_progress:
             self.admission.done()
 
 
@@ -48,16 +48,16 @@ def test_jobs_within_the_maximum_start_at_once():
     harness = AdmissionHarness(max_concurrent=2)
     harness.add("a1", "a2", "a3")
     assert ["a1", "a2"] == harness.started
-    assert 2 == harness.admission.in_flight
+    assert 2 == harness.admission.in_progress
 
 
 def test_a_queued_job_starts_when_another_ends(harness):
     harness.add("a1", "a2")
     harness.admission.done()
     assert ["a1", "a2"] == harness.started
-    assert 1 == harness.admission.in_flight
+    assert 1 == harness.admission.in_progress
     harness.admission.done()
-    assert 0 == harness.admission.in_flight
+    assert 0 == harness.admission.in_progress
 
 
 def test_queues_are_served_in_turn(harness):
@@ -87,7 +87,7 @@ def test_a_new_job_starts_at_once_after_all_queued_jobs_were_too_late(harness):
     harness.add("b1", "b2", deadline=5.0)
     harness.now = 6.0
     harness.admission.done()
-    assert 0 == harness.admission.in_flight
+    assert 0 == harness.admission.in_progress
     assert ["b1", "b2"] == harness.dropped
     harness.add("c1")
     assert ["a1", "c1"] == harness.started
@@ -121,11 +121,11 @@ def test_without_a_queue_jobs_above_the_maximum_are_dropped_at_once():
     harness.add("answer", preferred=True)
     assert (["a1"], ["b1", "answer"]) == (harness.started, harness.dropped)
     harness.end_all()
-    assert 0 == harness.admission.in_flight
+    assert 0 == harness.admission.in_progress
 
 
 def test_new_maximums_apply_from_the_next_job(harness):
-    harness.admission.allow(2, 0)
+    harness.admission.set_limits(2, 0)
     harness.add("a1", "a2", "a3")
     assert (["a1", "a2"], ["a3"]) == (harness.started, harness.dropped)
 
@@ -144,9 +144,9 @@ def test_every_job_is_started_or_dropped_once_and_the_maximums_hold(max_concurre
             queue, preferred, wait_seconds = event
             harness.add(f"{queue}{number}", preferred=preferred, deadline=number + wait_seconds)
             added += 1
-        elif harness.admission.in_flight:
+        elif harness.admission.in_progress:
             harness.admission.done()
-        assert harness.admission.in_flight <= max_concurrent
+        assert harness.admission.in_progress <= max_concurrent
         assert added - len(harness.started) - len(harness.dropped) <= max_queued
     harness.end_all()
     assert added == len({*harness.started, *harness.dropped}) == len(harness.started) + len(harness.dropped)

@@ -10,7 +10,7 @@ from radius_voice.server.clients import Client, Clients, Require
 
 
 def client(name):
-    return Client(name, (b"secret",), Require.YES, "default", 2.5)
+    return Client(name, (b"secret",), Require.YES, "default", 2.5, ())
 
 
 def clients(*networks):

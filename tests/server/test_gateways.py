@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from radius_voice.radius import packet as radius
-from radius_voice.radius.password import hide
+from radius_voice.radius.password import encrypt_password
 from tests.support.network import http_get
 from tests.support.radius_test_client import SECRET, RadiusTestClient
 
@@ -374,7 +374,7 @@ def test_the_leak_check_of_server_process_detects_secrets(server, user):
 def test_a_password_hidden_with_the_wrong_secret_is_a_wrong_password(server, user):
     gateway = server.client("127.0.0.3")
     authenticator = bytes(range(16))
-    hidden = hide(user.password.encode(), b"another secret than that", authenticator)
+    hidden = encrypt_password(user.password.encode(), b"another secret than that", authenticator)
     attributes = [(radius.USER_NAME, user.name.encode()), (radius.USER_PASSWORD, hidden)]
     assert radius.ACCESS_REJECT == gateway.exchange(attributes, signed=False, authenticator=authenticator).code
     assert ["wrong_password"] == server.reasons(user)

@@ -7,7 +7,7 @@ import pytest
 from radius_voice.events import Reason
 from radius_voice.login.model import AuthRequest
 from radius_voice.radius import packet as radius
-from radius_voice.radius.password import hide
+from radius_voice.radius.password import encrypt_password
 from radius_voice.server.clients import Client, Clients, Require
 from radius_voice.server.duplicates import RequestId
 from radius_voice.server.generation import Generation
@@ -16,9 +16,9 @@ from radius_voice.server.request import Request
 
 SECRET = b"a shared secret of the tests"
 AUTHENTICATOR = bytes(range(16))
-CLIENT = Client("gateway", (b"an old secret", SECRET), Require.YES, "staff", 2.5)
+CLIENT = Client("gateway", (b"an old secret", SECRET), Require.YES, "staff", 2.5, ())
 NAME = (radius.USER_NAME, b"alice")
-HIDDEN = hide("pässword".encode(), SECRET, AUTHENTICATOR)
+HIDDEN = encrypt_password("pässword".encode(), SECRET, AUTHENTICATOR)
 PASSWORD = (radius.USER_PASSWORD, HIDDEN)
 CHAP = (radius.CHAP_PASSWORD, bytes(17))
 EAP = (radius.EAP_MESSAGE, b"\x02\x01\x00\x05\x01")

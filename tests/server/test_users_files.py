@@ -71,7 +71,7 @@ def test_a_file_that_becomes_invalid_is_reported_everywhere_at_once_and_again_wh
 
         replaced(server, json.dumps({alice.name: alice.entry | {"disabeld": True}}))
         line = server.wait_for_line("users_file_invalid", server.stderr)
-        assert f"identity.people: {users_file}:1: {alice.name}.disabeld: no such setting" in line
+        assert f"identity.people: {users_file}:1: {alice.name}.disabeld: unknown key" in line
         assert "warning" in line
         assert 1 == server.metric("radius_voice_users_file_invalid", identity="people")
         (record,) = server.audit(kind="service", event="users_file_invalid")

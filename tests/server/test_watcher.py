@@ -6,8 +6,8 @@ import re
 import pytest
 
 from radius_voice.control import claim
-from radius_voice.watcher import Watcher
-from radius_voice.workers import WorkerPool
+from radius_voice.service.watcher import Watcher
+from radius_voice.service.workers import WorkerPool
 from tests.http.test_admin import get
 from tests.observe.test_merge import worker
 

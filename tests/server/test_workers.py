@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import stat
 import sys
 import urllib.error
 import urllib.request
@@ -107,7 +108,7 @@ def test_readiness_asks_every_worker(workers):
     os.kill(stopped, signal.SIGSTOP)
     status, text = http_get(f"{workers.admin}/readyz")
     os.kill(stopped, signal.SIGCONT)
-    assert (503, True) == (status, "does not answer" in text)
+    assert (503, True) == (status, "does not respond" in text)
 
 
 def test_every_worker_reads_the_configuration_again(workers, users):
@@ -200,6 +201,29 @@ def test_workers_end_with_their_parent(simulator, tmp_path, users):
     workers.kill()
     # The streams end when the last process that held them has: `kill` waits for that.
     assert 2 == len([line for line in workers.stderr if "stopped" in line])
+
+
+def test_the_files_of_a_killed_service_are_removed_at_the_next_start(simulator, tmp_path, users, monkeypatch):
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    WorkersProcess(tmp_path, simulator, CONFIGURATION, users).kill()
+    assert [] == list(temporary.iterdir())
+    left = tmp_path / "state" / "workers"
+    assert {"worker-0", "worker-1"} <= {path.name for path in left.iterdir()}
+    (left / "older").touch()
+    workers = WorkersProcess(tmp_path, simulator, CONFIGURATION, users)
+    assert not (left / "older").exists()
+    assert 0o700 == stat.S_IMODE(left.stat().st_mode)
+    assert 0 == workers.stop()
+    assert not left.exists()
+
+
+def test_the_folder_of_the_workers_may_have_a_long_path(simulator, tmp_path, users):
+    state = tmp_path / ("state" + "x" * 120)
+    configuration = CONFIGURATION.replace("server: {", f"server: {{state: {state}, ")
+    with WorkersProcess(tmp_path, simulator, configuration, users) as workers:
+        assert 200 == http_get(f"{workers.admin}/readyz")[0]
 
 
 def test_a_port_in_use_is_reported_and_no_process_remains(simulator, tmp_path, users):

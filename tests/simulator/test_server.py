@@ -253,6 +253,19 @@ async def test_the_listing_can_be_filtered(query, found, talk, clock):
     assert (200, found) == (status, len(page["calls"]))
 
 
+async def test_a_start_time_filter_finds_only_calls_that_were_dialed(talk, clock):
+    _, call = await talk.call()
+    query = {"StartTime": "2023-11-14"}
+    assert [] == (await talk("GET", "/Calls.json", params=query))[1]["calls"], "queued"
+    clock.now += 1.5
+    (dialed,) = (await talk("GET", "/Calls.json", params=query))[1]["calls"]
+    assert (call["sid"], "ringing") == (dialed["sid"], dialed["status"])
+    _, canceled = await talk.call()
+    assert 200 == (await talk("POST", f"/Calls/{canceled['sid']}.json", data={"Status": "canceled"}))[0]
+    clock.now += 1.5
+    assert [dialed["sid"]] == [call["sid"] for call in (await talk("GET", "/Calls.json", params=query))[1]["calls"]]
+
+
 @pytest.mark.parametrize(
     "query",
     [

@@ -27,8 +27,8 @@ def test_no_text_is_spoken_after_hanging_up():
 
 
 def test_a_gather_speaks_and_no_key_is_pressed():
-    assert "press one no user did" == spoken_text(
-        response('<Gather numDigits="1" timeout="5"><Say>press one</Say></Gather><Say>no user did</Say>')
+    assert "press one no key" == spoken_text(
+        response('<Gather numDigits="1" timeout="5"><Say>press one</Say></Gather><Say>no key</Say>')
     )
 
 

@@ -96,7 +96,7 @@ async def test_a_server_that_hangs_is_unavailable_after_the_timeout_and_recovers
     await store.get(b"ready")
     with suspended(server):
         for call in each_method(store):
-            with pytest.raises(Unavailable, match=r"^store: Redis did not answer within 0\.1 s$"):
+            with pytest.raises(Unavailable, match=r"^store: Redis did not respond within 0\.1 s$"):
                 await call
     assert await soon(lambda: store.get(b"ready")) is None
 

@@ -9,9 +9,10 @@ import pytest
 
 from radius_voice.login.model import LimitOperation, SwapResult, Unavailable
 from radius_voice.login.state_machine import step
-from radius_voice.stores import sqlite
+from radius_voice.stores import sqlite_file
 from radius_voice.stores.encoding import UnreadableSession, decode, encode
-from radius_voice.stores.sqlite import CannotOpen, SqliteStore
+from radius_voice.stores.sqlite import SqliteStore
+from radius_voice.stores.sqlite_file import CannotOpen
 from tests.login.harness import Clock
 from tests.login.sessions import KEY, challenge_response, session_row
 from tests.stores.test_contract import TIGHT
@@ -97,7 +98,7 @@ async def test_open_rows_end_at_reboot_and_limits_stay(path, clock, monkeypatch,
     await before.compare_and_swap(None, session_row(clock.now), [LimitOperation(TIGHT, "x")])
     await before.close()
     (tmp_path / "boot").write_text("another")
-    monkeypatch.setattr(sqlite, "BOOT_ID", tmp_path / "boot")
+    monkeypatch.setattr(sqlite_file, "BOOT_ID", tmp_path / "boot")
     after = SqliteStore(path, clock)
     assert await after.load(KEY) is None
     assert await after.apply_limits([LimitOperation(TIGHT, "x")]) is not None
@@ -114,7 +115,7 @@ async def test_two_processes_share_one_file(path, clock):
 
 
 async def test_a_file_that_stays_locked_is_unavailable_after_a_timeout(path, clock, monkeypatch):
-    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.01)
+    monkeypatch.setattr(sqlite_file, "BUSY_SECONDS", 0.01)
     store = SqliteStore(path, clock)
     other = sqlite3.connect(path)
     other.execute("BEGIN IMMEDIATE")
@@ -189,9 +190,11 @@ async def test_a_file_of_the_first_release_is_upgraded_and_its_session_goes_on(p
     base = sqlite3.connect(path, isolation_level=None)
     base.executescript(FIRST_RELEASE.read_text())
     base.close()
-    monkeypatch.setattr(sqlite, "BOOT_ID", path.with_name("no-boot-id"))
-    next_version = sqlite.NEWEST_VERSION + 1
-    monkeypatch.setattr(sqlite, "MIGRATIONS", sqlite.MIGRATIONS | {next_version: "ALTER TABLE limits ADD COLUMN x"})
+    monkeypatch.setattr(sqlite_file, "BOOT_ID", path.with_name("no-boot-id"))
+    next_version = sqlite_file.NEWEST_VERSION + 1
+    monkeypatch.setattr(
+        sqlite_file, "MIGRATIONS", sqlite_file.MIGRATIONS | {next_version: "ALTER TABLE limits ADD COLUMN x"}
+    )
     store = SqliteStore(path, clock)
     assert next_version == store._base.execute("PRAGMA user_version").fetchone()[0]
     monkeypatch.undo()
@@ -214,8 +217,8 @@ def test_a_session_with_a_field_of_a_newer_version_is_read():
 
 async def test_a_failed_migration_keeps_the_old_schema(path, clock, monkeypatch):
     await SqliteStore(path, clock).close()
-    next_version = {sqlite.NEWEST_VERSION + 1: "CREATE TABLE more (x); CREATE TABLE sessions (x);"}
-    monkeypatch.setattr(sqlite, "MIGRATIONS", sqlite.MIGRATIONS | next_version)
+    next_version = {sqlite_file.NEWEST_VERSION + 1: "CREATE TABLE more (x); CREATE TABLE sessions (x);"}
+    monkeypatch.setattr(sqlite_file, "MIGRATIONS", sqlite_file.MIGRATIONS | next_version)
     with pytest.raises(CannotOpen):
         SqliteStore(path, clock)
     monkeypatch.undo()

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from radius_voice.radius import packet as radius
 from radius_voice.radius.packet import Packet
-from radius_voice.radius.password import hide
+from radius_voice.radius.password import encrypt_password
 from tests.support.network import TIMEOUT
 
 SECRET = b"a shared secret of the tests"
@@ -59,7 +59,7 @@ class RadiusTestClient:
         attributes = list(attributes)
         if password is not None:
             octets = password if isinstance(password, bytes) else password.encode()
-            attributes.append((radius.USER_PASSWORD, hide(octets, self.secret, authenticator)))
+            attributes.append((radius.USER_PASSWORD, encrypt_password(octets, self.secret, authenticator)))
         self.sent[identifier] = authenticator
         if signed:
             return radius.encode_request(code, identifier, authenticator, attributes, self.secret)

@@ -9,7 +9,7 @@ import pytest
 from radius_voice.server.clients import Client, Require
 from radius_voice.transports.udp import DRAINED_AT_ONCE, UdpListener, bind, bind_shared
 
-CLIENT = Client("gateway", (b"secret",), Require.YES, "default", 2.5)
+CLIENT = Client("gateway", (b"secret",), Require.YES, "default", 2.5, ())
 
 
 class PacketQueue:

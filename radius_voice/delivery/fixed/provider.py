@@ -1,9 +1,10 @@
-"""A provider that places no calls, for measuring the server. Development only."""
+"""A provider that places no calls, for benchmarks of the server. For development only."""
 
 from __future__ import annotations
 
 from radius_voice.delivery.fixed.settings import FixedSettings
-from radius_voice.login.model import AccountCheck, DeliveryRequest, Indeterminate, NotPlaced, NumberRejected, Placed
+from radius_voice.login.adapter_reports import AccountCheck
+from radius_voice.login.model import DeliveryRequest, DeliveryResult, Placed
 
 
 def create(name: str, settings: FixedSettings) -> Fixed:  # noqa: ARG001 - the code is the settings' `fixed_code`
@@ -26,7 +27,7 @@ class Fixed:
         self,
         request: DeliveryRequest,  # noqa: ARG002
         deadline: float,  # noqa: ARG002
-    ) -> Placed | NumberRejected | NotPlaced | Indeterminate:
+    ) -> DeliveryResult:
         """Always `Placed`."""
         return Placed("fixed", live=False)
 

@@ -12,7 +12,7 @@ from radius_voice.config.section import Diagnostic
 
 
 class FixedSettings(ProviderSection):
-    """Places no calls; the code is always the same. For measuring, under development: true only."""
+    """Places no calls; the code is always the same. For benchmarks, under development: true only."""
 
     LOOPBACK_CLIENTS_ONLY: ClassVar[bool] = True
     ANNOUNCEMENT: ClassVar[str] = "places no calls, and every code is the same"
@@ -28,9 +28,9 @@ class FixedSettings(ProviderSection):
         return self.code
 
     def errors(self, context: RuleContext) -> Iterator[Diagnostic]:
-        """It is for development, and its code has as many digits as every policy's."""
+        """It requires `development`, and a code with as many digits as every policy requires."""
         if not context.development:
             yield ("type",), "fixed places no calls and requires development: true"
         for policy, digits in context.code_digits.items():
             if digits != len(self.code):
-                yield ("code",), f"must have as many digits as policy {policy} asks for: {digits}"
+                yield ("code",), f"must have as many digits as policy {policy} requires: {digits}"

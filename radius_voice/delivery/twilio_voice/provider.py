@@ -15,16 +15,17 @@ from typing import Any, TypeVar
 from twilio.base.exceptions import TwilioException
 from twilio.twiml.voice_response import VoiceResponse
 
-from radius_voice.config.secrets import revealed
+from radius_voice.config.secrets import secret_text
 from radius_voice.delivery.twilio_voice.settings import TwilioVoiceSettings
 from radius_voice.http_client import HttpPool, NotSent, SentUnknown
+from radius_voice.login.adapter_reports import AccountCheck
 from radius_voice.login.code_message import MAX_SPEECH_SECONDS, TIMES_SPOKEN, Say, lines
 from radius_voice.login.model import (
-    AccountCheck,
     CallRef,
     CallStatus,
     CodeMessage,
     DeliveryRequest,
+    DeliveryResult,
     Indeterminate,
     NotPlaced,
     NumberRejected,
@@ -97,7 +98,7 @@ def create(name: str, settings: TwilioVoiceSettings) -> TwilioVoice:
     """The provider `name` that `settings` describe. Raises ValueError when this process cannot read its credentials."""
     secrets = {"auth_token": settings.auth_token, "api_secret": settings.api_secret}
     (password,) = (
-        revealed(secret, f"delivery.providers.{name}.{key}") for key, secret in secrets.items() if secret is not None
+        secret_text(secret, f"delivery.providers.{name}.{key}") for key, secret in secrets.items() if secret is not None
     )
     pool = HttpPool(
         connect_timeout=settings.connect_timeout,
@@ -134,16 +135,15 @@ class TwilioVoice:
         """Calls can be queried and ended."""
         return self
 
-    async def place(
-        self, request: DeliveryRequest, deadline: float
-    ) -> Placed | NumberRejected | NotPlaced | Indeterminate:
+    async def place(self, request: DeliveryRequest, deadline: float) -> DeliveryResult:
         """Request one call, once. `deadline` is in seconds of the running loop's clock. Details are fixed texts."""
         left = deadline - asyncio.get_running_loop().time()
         if left <= 0:
-            return NotPlaced("not sent: no time left")
+            return NotPlaced("not sent: no time left", sent=False)
         twiml = self._twiml(request.message)
         if len(twiml) > MAX_TWIML:
-            return NotPlaced(f"not sent: message longer than {MAX_TWIML} characters", alarm=True, fix=DEFAULT_FIX)
+            detail = f"not sent: message longer than {MAX_TWIML} characters"
+            return NotPlaced(detail, alarm=True, fix=DEFAULT_FIX, sent=False)
         return await self._create(request, twiml, left)
 
     async def progress(self, calls: Sequence[CallRef]) -> Mapping[CallRef, CallStatus]:
@@ -184,9 +184,7 @@ class TwilioVoice:
         """Close the connections."""
         await self._account.close()
 
-    async def _create(
-        self, request: DeliveryRequest, twiml: str, left: float
-    ) -> Placed | NumberRejected | NotPlaced | Indeterminate:
+    async def _create(self, request: DeliveryRequest, twiml: str, left: float) -> DeliveryResult:
         try:
             call = await self._account.client(left).calls.create_async(
                 to=request.phone.e164,
@@ -196,18 +194,18 @@ class TwilioVoice:
                 time_limit=MAX_SPEECH_SECONDS,
             )
         except NotSent as error:
-            return NotPlaced(f"not sent: {error}", outage=True)
+            return NotPlaced(f"not sent: {error}", outage=True, sent=False)
         except SentUnknown as error:
             return Indeterminate(f"sent, then: {error}")
         except TwilioException as error:
             return _refusal(*status_and_code(error))
-        except Exception:  # noqa: BLE001  # Twilio accepted the call: if its response cannot be read, the phone may ring
-            return Indeterminate("answer not understood")
-        return Placed(call.sid) if _is_sid(call.sid) else Indeterminate("answer names no call")
+        except Exception:  # noqa: BLE001  # Twilio accepted the call; the phone may ring even if the response cannot be read
+            return Indeterminate("response not understood")
+        return Placed(call.sid) if _is_sid(call.sid) else Indeterminate("response names no call")
 
     async def _account_checks(self) -> list[AccountCheck]:
         if self._account.by_api_key:
-            # a key that is restricted to placing calls cannot read its account
+            # A key that is restricted to calls cannot read its account.
             await self._ask(self._listed(page_size=1))
             return [AccountCheck(ok=True, text="API key accepted")]
         account = await self._ask(self._account.client().api.accounts(self._account.sid).fetch_async())
@@ -220,13 +218,13 @@ class TwilioVoice:
     async def _number_check(self) -> AccountCheck:
         number = Phone(self._from).masked
         account = self._account.client().api.account
-        asked = [
+        found = [
             await self._ask(_any(resource, phone_number=self._from), MAY_NOT_LOOK)
             for resource in (account.incoming_phone_numbers, account.outgoing_caller_ids)
         ]
-        if any(asked):
+        if any(found):
             return AccountCheck(ok=True, text=f"from number {number} belongs to the account")
-        if None in asked:
+        if None in found:
             return AccountCheck(ok=True, text=f"from number {number} not checked: the key may not list numbers")
         return AccountCheck(
             ok=False, text=f"from number {number} is neither a number nor a verified caller of the account"
@@ -252,7 +250,7 @@ class TwilioVoice:
                 return None
             raise Unavailable(self.name, _refusal(status, code).detail) from None
         except (ValueError, TypeError, AttributeError, LookupError, RecursionError):
-            raise Unavailable(self.name, "answer not understood") from None
+            raise Unavailable(self.name, "response not understood") from None
 
     def _twiml(self, message: CodeMessage) -> str:
         key = (messages_for(message.language).language, message.friendly_name, len(message.code))
@@ -264,7 +262,7 @@ class TwilioVoice:
 
 
 def _template(message: CodeMessage) -> list[str]:
-    """The message's TwiML, split at the places of the digits."""
+    """The message's TwiML, split at the positions of the digits."""
     name = "".join(letter for letter in message.friendly_name if letter.isprintable())
     response = VoiceResponse()
     locale = messages_for(message.language).spoken.locale
@@ -286,7 +284,7 @@ def _is_sid(sid: object) -> bool:
 
 
 def _refusal(status: int, code: int) -> NumberRejected | NotPlaced | Indeterminate:
-    """What a response without a call means. After a server error the call may have been placed, so it comes first."""
+    """The result for an error response. Server errors come first, because the call may have been placed."""
     if not 300 <= status < 500:  # noqa: PLR2004
         return Indeterminate(f"HTTP {status}, code {code}")
     return (

@@ -13,7 +13,7 @@ from radius_voice.config.adapters import ProviderSection, RuleContext
 from radius_voice.config.checks import is_loopback
 from radius_voice.config.field_types import PATH, URL, PhoneNumber, duration, duration_text
 from radius_voice.config.secrets import Secret, is_placeholder
-from radius_voice.config.section import Diagnostic, KeyProblem, written
+from radius_voice.config.section import Diagnostic, KeyProblem, file_default
 
 PLACEHOLDER_SID = "AC" + "0" * 32
 TEST_NUMBER = "+15005550006"
@@ -46,9 +46,9 @@ class TwilioVoiceSettings(ProviderSection):
     """An HTTP proxy for requests to Twilio."""
     ca_file: Annotated[Path, PATH] | None = None
     """Certificates to trust instead of the system's, in PEM."""
-    connect_timeout: Annotated[float, duration(0.1, 30)] = written("2s")
+    connect_timeout: Annotated[float, duration(0.1, 30)] = file_default("2s")
     """Timeout for connecting."""
-    timeout: Annotated[float, duration(0.5, 60)] = written("10s")
+    timeout: Annotated[float, duration(0.5, 60)] = file_default("10s")
     """Timeout for one request."""
 
     @model_validator(mode="after")

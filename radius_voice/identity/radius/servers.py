@@ -131,8 +131,8 @@ class Servers:
         self, server: Server, attributes: Sequence[Attribute], password: bytes, deadline: float
     ) -> tuple[Server, Response]:
         sent_at = self._clock()
-        in_all = deadline - sent_at
-        timers = replace(self._timers, in_all=in_all, late=max(0.0, RESPONSE_SECONDS - in_all))
+        total = deadline - sent_at
+        timers = replace(self._timers, total=total, late=max(0.0, RESPONSE_SECONDS - total))
         loop = asyncio.get_running_loop()
         overdue = loop.call_later(self._timers.initial, self._on_overdue, server, sent_at)
         try:
@@ -172,7 +172,7 @@ class Servers:
 
 
 async def _status(server: Server) -> Packet | NoReply:
-    timers = Timers(initial=PROBE_SECONDS, transmissions=1, in_all=PROBE_SECONDS)
+    timers = Timers(initial=PROBE_SECONDS, transmissions=1, total=PROBE_SECONDS)
     try:
         return (await server.client.request([NAS_IDENTIFIER], None, STATUS_SERVER, timers)).packet
     except NoReply as problem:

@@ -8,9 +8,9 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 from pydantic import Field, model_validator
 
 from radius_voice.config.adapters import IdentitySection, RuleContext
-from radius_voice.config.field_types import HostPort, OrMany, duration, server_address
+from radius_voice.config.field_types import HostPort, OneOrMany, duration, server_address
 from radius_voice.config.secrets import Secret, readable_text
-from radius_voice.config.section import Diagnostic, KeyProblem, written
+from radius_voice.config.section import Diagnostic, KeyProblem, file_default
 
 SHORT_SECRET = 16
 FORWARDED = (
@@ -35,22 +35,24 @@ class RadiusSettings(IdentitySection):
     type: Literal["radius"]
     """The type of the source."""
     servers: Annotated[
-        tuple[Annotated[HostPort, server_address(1812)], ...], Field(strict=False, min_length=1, max_length=8), OrMany()
+        tuple[Annotated[HostPort, server_address(1812)], ...],
+        Field(strict=False, min_length=1, max_length=8),
+        OneOrMany(),
     ] = Field(..., examples=[["192.0.2.20", "192.0.2.21:1812"]])
     """ADDRESS or ADDRESS:PORT of the servers, in the order of failover."""
     secret: Secret
     """The shared secret of all these servers."""
     require_message_authenticator: Literal["yes", "no"] = "yes"
     """Whether responses must have a Message-Authenticator (CVE-2024-3596)."""
-    forward: AttributeNames = written(list(FORWARDED), examples=[["NAS-Identifier", "Calling-Station-Id"]])
+    forward: AttributeNames = file_default(list(FORWARDED), examples=[["NAS-Identifier", "Calling-Station-Id"]])
     """Attributes of the gateway's request that the server gets too."""
-    reply: AttributeNames = written([], examples=[["Class", "Filter-Id"]])
+    reply: AttributeNames = file_default([], examples=[["Class", "Filter-Id"]])
     """Attributes of the server's Access-Accept that the gateway gets with the final one."""
-    initial_timeout: Annotated[float, duration(0.1, 10)] = written("2s")
+    initial_timeout: Annotated[float, duration(0.1, 10)] = file_default("2s")
     """How long a response is waited for before the request is sent again, and to the next server too."""
-    max_timeout: Annotated[float, duration(0.1, 60)] = written("16s")
+    max_timeout: Annotated[float, duration(0.1, 60)] = file_default("16s")
     """The longest time between two transmissions to one server."""
-    probe_interval: Annotated[float, duration(1, 300)] = written("10s")
+    probe_interval: Annotated[float, duration(1, 300)] = file_default("10s")
     """How often a server that does not respond gets a Status-Server."""
 
     @model_validator(mode="after")

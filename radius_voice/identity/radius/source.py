@@ -8,13 +8,13 @@ from functools import partial
 
 import msgspec
 
-from radius_voice.config.secrets import revealed
+from radius_voice.config.secrets import secret_text
 from radius_voice.events import Reason, UpstreamEvent, UpstreamRecord
 from radius_voice.identity.context import IdentityContext
 from radius_voice.identity.radius.servers import NAS_IDENTIFIER, Server, Servers
 from radius_voice.identity.radius.settings import RadiusSettings
+from radius_voice.login.adapter_reports import AccountCheck
 from radius_voice.login.model import (
-    AccountCheck,
     Authenticated,
     ChallengeRequired,
     Denied,
@@ -27,14 +27,15 @@ from radius_voice.login.names import canonical_name
 from radius_voice.radius import packet as radius
 from radius_voice.radius import salted
 from radius_voice.radius.copied import HEADER, VENDOR_ID_OCTETS, AttributeKey, selected
-from radius_voice.radius.dictionary import Names
+from radius_voice.radius.dictionary import AttributeDictionary
 from radius_voice.radius.packet import Attribute, Packet
-from radius_voice.radius.password import MAX_PASSWORD_OCTETS, text_of
+from radius_voice.radius.password import MAX_PASSWORD_OCTETS, decode_text
 from radius_voice.radius_client import NoReply, RadiusClient, Response, Timers
 from radius_voice.resources import shipped
 
 ECHO = (1).to_bytes(4)
 """Value of Prompt: the user's input may be shown (RFC 2869 section 5.10)."""
+MAX_REPLY_OCTETS = radius.RESERVED_REPLY_OCTETS
 NAS_ATTRIBUTES = frozenset((4, 32, 95))
 """NAS-IP-Address, NAS-Identifier and NAS-IPv6-Address: a request has one of them (RFC 2865 section 4.1)."""
 
@@ -58,7 +59,7 @@ class RadiusSource:
         self._required = settings.require_message_authenticator == "yes"
         self._opened: Servers | None = None
         self._without_message_authenticator: set[str] = set()
-        names = Names(shipped("dictionaries"))
+        names = AttributeDictionary(shipped("dictionaries"))
         self._forwarded = frozenset(names.key(each) for each in settings.forward)
         replied = [names.key(each, salted=True) for each in settings.reply]
         self._salt_offsets = {key: names.salt_offset(key) for key in replied}
@@ -93,6 +94,10 @@ class RadiusSource:
             return Denied(Reason.WRONG_PASSWORD)
         return self._challenge(server, packet)
 
+    async def password_id(self, user_id: str, deadline: float) -> str:  # noqa: ARG002
+        """Empty: the servers do not tell when a password is changed."""
+        return ""
+
     async def check_servers(self) -> Sequence[AccountCheck]:
         """The result of a Status-Server to each server."""
         return [self._checked(server, result) for server, result in await self._servers().probe()]
@@ -100,7 +105,7 @@ class RadiusSource:
     def refresh(self) -> None:
         """Do nothing: the source keeps nothing that could change."""
 
-    def everyone(self) -> Sequence[User] | None:
+    def all_users(self) -> Sequence[User] | None:
         """None: the users are not known."""
         return None
 
@@ -121,12 +126,12 @@ class RadiusSource:
         if state is None:
             raise Unavailable(self._key, f"{server} sent an Access-Challenge without State")
         context = _encode_context(_Context(str(server), state))
-        text = text_of(b"".join(packet.every(radius.REPLY_MESSAGE)))
+        text = decode_text(b"".join(packet.every(radius.REPLY_MESSAGE)))
         return ChallengeRequired(context, text, packet.first(radius.PROMPT) == ECHO)
 
     @property
     def _secret(self) -> bytes:
-        return revealed(self._settings.secret, f"{self._key}.secret").encode()
+        return secret_text(self._settings.secret, f"{self._key}.secret").encode()
 
     def _servers(self) -> Servers:
         """The servers, made at their first use: a command may not be able to read the secret."""
@@ -136,7 +141,7 @@ class RadiusSource:
 
     def _open(self) -> Servers:
         settings = self._settings
-        timers = Timers(initial=settings.initial_timeout, longest=settings.max_timeout)
+        timers = Timers(initial=settings.initial_timeout, max_wait=settings.max_timeout)
         clients = [
             RadiusClient(
                 server.host,
@@ -165,8 +170,10 @@ class RadiusSource:
             octets += len(value) + HEADER
             offset = self._salt_offsets[key]
             copied.append((code, value) if offset is None else self._revealed(key, value, offset, response))
-        if octets > radius.ROOM_FOR_REPLY:
-            raise Unavailable(self._key, f"{octets} octets of reply attributes; at most {radius.ROOM_FOR_REPLY} fit")
+        if octets > radius.RESERVED_REPLY_OCTETS:
+            raise Unavailable(
+                self._key, f"{octets} octets of reply attributes; at most {radius.RESERVED_REPLY_OCTETS} fit"
+            )
         return tuple(copied)
 
     def _revealed(self, key: AttributeKey, value: bytes, offset: int, response: Response) -> HiddenAttribute:
@@ -226,7 +233,7 @@ _decode_context = msgspec.msgpack.Decoder(_Context).decode
 def octets_of(text: str, limit: int) -> bytes:
     """A name or password in UTF-8, or in Latin-1 where UTF-8 exceeds `limit` octets.
 
-    Such a text was sent in Latin-1 (see `password.text_of`), so these are the octets that the gateway sent.
+    Such a text was sent in Latin-1 (see `password.decode_text`), so these are the octets that the gateway sent.
     """
     octets = text.encode()
     return octets if len(octets) <= limit else text.encode("latin-1")

@@ -1,4 +1,4 @@
-"""Changes of a users file: locked against each other, in one step, owner and mode left as they are."""
+"""Changes a users file: one change at a time, atomically, and without changing owner and mode."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from radius_voice.bounded import bounded
-from radius_voice.files import open_regular
+from radius_voice.files.reading import open_regular
 from radius_voice.identity.users_file.text import UsersFileError
 
 OTHERS = stat.S_IRWXO
@@ -38,22 +38,22 @@ def edit(path: Path, change: Callable[[str], str | None]) -> None:
     """Replace the text of the file by what `change` returns for it; None leaves the file as it is.
 
     Raises what `change` raises, UsersFileError for a file that must not be used, and OSError when it cannot be
-    read or written, does not answer, or stays locked by another process.
+    read or written within the time limit, or stays locked by another process.
 
-    Links are followed once, at the start. From then on everything is done relative to a descriptor of the directory:
+    Links are followed once, at the start. Then everything is done relative to a descriptor of the directory:
     its owner may replace names in it at any time, and must not lead root elsewhere by a link.
     """
     subject = str(path)
     with _opened_folder(path) as (folder, name), _locked(path, folder, name) as file:
         octets, status = bounded(subject, lambda: (file.read(), os.fstat(file.fileno())))
-        text = text_of(octets, status, path)
+        text = decode_users_file(octets, status, path)
         mark = BYTE_ORDER_MARK if text.startswith(BYTE_ORDER_MARK) else ""
         changed = change(text.removeprefix(mark))
         if changed is not None:
             bounded(subject, partial(_replace, path, folder, name, file, (mark + changed).encode()))
 
 
-def text_of(octets: bytes, status: os.stat_result, path: Path) -> str:
+def decode_users_file(octets: bytes, status: os.stat_result, path: Path) -> str:
     """The text of a users file; raises UsersFileError when other users may read or write it, or it is not UTF-8."""
     if status.st_mode & OTHERS:
         raise UsersFileError(
@@ -76,7 +76,7 @@ def _owner(uid: int) -> str:
 
 @contextmanager
 def _opened_folder(path: Path) -> Iterator[tuple[int, str]]:
-    """The descriptor of the directory that the file is really in, and the file's name there."""
+    """The descriptor of the directory of the file, links resolved, and the file's name there."""
     subject = str(path)
     folder, name = bounded(subject, partial(_open_folder, path))
     try:
@@ -91,7 +91,7 @@ def _open_folder(path: Path) -> tuple[int, str]:
     with _problems_named(path):
         parent, name = os.path.split(os.path.realpath(path, strict=True))
         steps = Path(parent).parts
-        # One step at a time: O_NOFOLLOW is about the last name of a path only.
+        # One step at a time, because O_NOFOLLOW applies only to the last name of a path.
         search = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | getattr(os, "O_PATH", os.O_RDONLY)
         folder = os.open(steps[0], search)
         for step in (*steps[1:], "."):
@@ -118,7 +118,7 @@ def _problems_named(path: Path) -> Iterator[None]:
 def _locked(path: Path, folder: int, name: str) -> Iterator[BinaryIO]:
     """Open the file under a lock that every change by radius-voice takes.
 
-    Each change puts a new file in its place, so the lock may be obtained for one that is gone: then again.
+    Each change replaces the file, so the lock may be obtained for a file that was replaced; then try again.
     """
     subject, until = str(path), time.monotonic() + LOCK_SECONDS
     while True:
@@ -150,7 +150,7 @@ def _lock(path: Path, folder: int, name: str, file: BinaryIO) -> bool:
 
 
 def _replace(path: Path, folder: int, name: str, present: BinaryIO, octets: bytes) -> None:
-    """Put a whole new file in place of the present one, with its mode and owner, or leave all as it is."""
+    """Replace the present file by a complete new one with the same mode and owner, or leave it unchanged."""
     with _problems_named(path):
         status = os.fstat(present.fileno())
         temporary = f".{name}.{secrets.token_hex(8)}"
@@ -172,11 +172,11 @@ def _replace(path: Path, folder: int, name: str, present: BinaryIO, octets: byte
 
 
 def _copy_access_list(source: int, target: int) -> None:
-    """Keep a POSIX access list. Without it the group would get what the list allows at most: the mode's group bits."""
+    """Copy a POSIX access list. Without it the group would get the mode's group bits, which are the list's maximum."""
     if sys.platform != "linux":
         return
     try:
         access_list = os.getxattr(source, ACCESS_LIST)
-    except OSError:  # there is none, or the file system has none
+    except OSError:  # the file has no list, or the file system supports none
         return
     os.setxattr(target, ACCESS_LIST, access_list)

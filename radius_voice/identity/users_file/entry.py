@@ -14,7 +14,7 @@ from typing import Any, TypeAlias, cast
 import yaml
 from msgspec import structs
 
-from radius_voice import strict_yaml
+from radius_voice.config import strict_yaml
 from radius_voice.identity.users_file.text import UserEntry, checked, parse
 from radius_voice.login.names import canonical_name
 from radius_voice.login.phone import Phone
@@ -77,7 +77,7 @@ def _found(text: str, file: str, name: str) -> tuple[dict[str, UserEntry], UserE
 
 
 def _composed(text: str) -> yaml.MappingNode:
-    """The text's nodes, which know where they are. Only for a text that was parsed strictly: then it is a mapping."""
+    """The text's nodes with their positions. Only for a text that was parsed strictly, so that it is a mapping."""
     return cast("yaml.MappingNode", yaml.compose(text, Loader=strict_yaml.PARSER))
 
 
@@ -122,7 +122,7 @@ def _with_flow_item(text: str, name: yaml.ScalarNode, entry: yaml.MappingNode, k
 
 
 def _flow_item_span(root: yaml.MappingNode, number: int) -> tuple[int, int]:
-    """What to remove of a file in braces, a comma included."""
+    """The start and end of an item of a mapping in braces, with its comma."""
     key, entry = root.value[number]
     if number:
         return _end(root.value[number - 1][1]), _end(entry)
@@ -132,7 +132,7 @@ def _flow_item_span(root: yaml.MappingNode, number: int) -> tuple[int, int]:
 
 
 def _end(node: Any) -> int:
-    """Where a node's own text ends: the end mark of an indented one is behind the comments that follow it."""
+    """The end of a node's own text; the end mark of a block node is after the comments that follow it."""
     if isinstance(node, yaml.CollectionNode) and not node.flow_style:
         last = node.value[-1]
         return _end(last[1] if isinstance(last, tuple) else last)

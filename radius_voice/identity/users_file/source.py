@@ -15,22 +15,15 @@ from argon2.exceptions import Argon2Error
 
 from radius_voice.bounded import FILE_SECONDS, in_daemon_thread
 from radius_voice.events import Reason
-from radius_voice.files import read_file, status_of
+from radius_voice.files.reading import read_file, status_of
 from radius_voice.identity.context import IdentityContext
 from radius_voice.identity.decoys import Decoys, unmatched
-from radius_voice.identity.passwords import DEFAULT, Hasher, Parameters, Turn, outdated, parameters_of, verify
-from radius_voice.identity.users_file.edit import edit, text_of
+from radius_voice.identity.passwords import DEFAULT, Hasher, Parameters, Turn, outdated, parameters_of, salt_of, verify
+from radius_voice.identity.users_file.edit import decode_users_file, edit
 from radius_voice.identity.users_file.settings import UsersFileSettings
 from radius_voice.identity.users_file.text import UserEntry, UsersFileError, parse, with_hash, with_user
-from radius_voice.login.model import (
-    AccountCheck,
-    Authenticated,
-    Denied,
-    SourceProblem,
-    User,
-    Verification,
-    VerificationCost,
-)
+from radius_voice.login.adapter_reports import AccountCheck, SourceProblem, VerificationCost
+from radius_voice.login.model import Authenticated, Denied, User, Verification
 from radius_voice.login.names import canonical_name
 
 KEY_OCTETS = 32
@@ -41,7 +34,7 @@ Signature = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class _Content:
-    """The users by canonical name, the hashes verified for names without one, and the most expensive hashes."""
+    """The users by canonical name, the decoys, and the parameters and lines of the costliest hashes."""
 
     users: Mapping[str, UserEntry]
     decoys: Decoys = field(repr=False)
@@ -58,8 +51,8 @@ class UsersFile:
     """Implements `IdentitySource` with one file. Raises UsersFileError or OSError when it cannot be used.
 
     `refresh` reads the file again; if it has become unusable, `problem` says why and the users read before
-    stay in effect. A hash of less work than `parameters` is replaced after its owner's next login; `warn` gets
-    a text when that fails. `key` picks what a name without a hash costs (see Decoys); None makes one.
+    stay in effect. A hash of less work than `parameters` is replaced after its user's next login; `warn` gets
+    a text when that fails. `key` selects the cost for names without a hash (see Decoys); None creates a random key.
     """
 
     def __init__(
@@ -85,7 +78,7 @@ class UsersFile:
         self._rehashing: dict[str, asyncio.Task[None]] = {}
 
     async def verify(self, verification: Verification, deadline: float) -> Authenticated | Denied:
-        """Verify a password. Each result costs one verification, so that its time does not reveal who exists."""
+        """Verify a password. Each result costs one verification, so that timing does not reveal which users exist."""
         content, name, password = self._content, canonical_name(verification.user_name), verification.credentials.text
         entry = content.users.get(name)
         hashed = entry.password if entry else None
@@ -98,8 +91,13 @@ class UsersFile:
         if entry.user.disabled:
             return Denied(Reason.DISABLED, entry.user.name, password_correct=True)
         if outdated(hashed, self._parameters):
-            self._rehash_soon(entry, password)
-        return Authenticated(entry.user.id, entry.user)
+            self._rehash_soon(entry, hashed, password)
+        return Authenticated(entry.user.id, entry.user, salt_of(hashed))
+
+    async def password_id(self, user_id: str, deadline: float) -> str:  # noqa: ARG002
+        """The salt of the user's hash, which a new password replaces and a rehash keeps; empty without a password."""
+        entry = self._content.users.get(canonical_name(user_id))
+        return salt_of(entry.password) if entry and entry.password else ""
 
     async def find(self, name: str, deadline: float) -> User | None:  # noqa: ARG002
         """The user of that name, disabled or not."""
@@ -111,7 +109,7 @@ class UsersFile:
         found = await self.find(user_id, deadline)
         return found if found is not None and found.id == user_id else None
 
-    def everyone(self) -> tuple[User, ...]:
+    def all_users(self) -> tuple[User, ...]:
         """All users as last read, in the file's order."""
         return tuple(entry.user for entry in self._content.users.values())
 
@@ -140,7 +138,7 @@ class UsersFile:
 
     @property
     def problem(self) -> SourceProblem | None:
-        """Why the file as it is now is not in effect; None when it is."""
+        """Why the present file is not in effect, None if it is."""
         return self._problem
 
     def costliest(self) -> tuple[Parameters, tuple[int, ...]]:
@@ -162,7 +160,7 @@ class UsersFile:
         self.refresh()
 
     def refresh(self) -> None:
-        """Read the file unless it is as it was. Blocks for as long as parsing takes, and a few seconds.
+        """Read the file if it has changed. Blocks for the time of parsing, and a few seconds more.
 
         Raises UsersFileError or OSError; the users read before stay in effect.
         """
@@ -178,7 +176,7 @@ class UsersFile:
             self._problem = None
 
     async def close(self) -> None:
-        """Wait a few seconds for hashes that are being replaced. To be called before the hasher is closed."""
+        """Wait a few seconds for hashes that are being replaced. Must be called before the hasher is closed."""
         if self._rehashing:
             await asyncio.wait(self._rehashing.values(), timeout=FILE_SECONDS)
 
@@ -188,7 +186,7 @@ class UsersFile:
         if signature != self._signature:
             invalid = ""
             try:
-                self._content = self._parsed(text_of(*read_file(self._path), self._path))
+                self._content = self._parsed(decode_users_file(*read_file(self._path), self._path))
             except UsersFileError as problem:
                 invalid = str(problem)
             self._signature, self._invalid = signature, invalid
@@ -205,17 +203,17 @@ class UsersFile:
         costliest = max(counts, key=lambda parameters: parameters.work)
         return _Content(users, Decoys(counts, self._key), costliest, tuple(lines.get(costliest, ())))
 
-    def _rehash_soon(self, entry: UserEntry, password: str) -> None:
+    def _rehash_soon(self, entry: UserEntry, outdated_hash: str, password: str) -> None:
         """Replace the hash in the background, once per user at a time, and only while no verification waits."""
         key = canonical_name(entry.user.id)
         if key not in self._rehashing and self._hasher.idle:
-            task = asyncio.create_task(self._rehash(entry, password))
+            task = asyncio.create_task(self._rehash(entry, outdated_hash, password))
             self._rehashing[key] = task
             task.add_done_callback(lambda _: self._rehashing.pop(key))
 
-    async def _rehash(self, entry: UserEntry, password: str) -> None:
+    async def _rehash(self, entry: UserEntry, outdated_hash: str, password: str) -> None:
         try:
-            hashed = await self._hasher.hash(password, self._parameters)
+            hashed = await self._hasher.hash(password, self._parameters, salt_of(outdated_hash))
             await in_daemon_thread(partial(self._write_hash, entry, hashed))
         except (OSError, ValueError, Argon2Error) as problem:
             self._warn_once(f"{_message(self._path, problem)}\nan outdated password hash stays as it is")
@@ -237,7 +235,7 @@ def _verify(hashed: str) -> None:
 
 
 def _cost_fix(path: Path, lines: tuple[int, ...]) -> str:
-    """How many users have a hash that is verified too slowly, where their hashes are, and what to do about it."""
+    """How many users have a hash that is verified too slowly, the lines of the hashes, and the fix."""
     if not lines:
         return "no user has a password, and new ones cost as much; raise response_timeout, or use a faster machine"
     named = ", ".join(str(line) for line in lines[:MAX_LINES_NAMED])

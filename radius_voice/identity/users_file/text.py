@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from radius_voice import strict_yaml
+from radius_voice.config import strict_yaml
+from radius_voice.config.suggestions import showable, suggestion, without_colon
 from radius_voice.identity.passwords import parameters_of
 from radius_voice.login.model import User
 from radius_voice.login.names import canonical_name
 from radius_voice.login.phone import Phone, parse_phone
 from radius_voice.messages import DEFAULT, LANGUAGES, find
-from radius_voice.suggestions import showable, suggestion, without_colon
 
 KEYS = ("password", "phones", "language", "groups", "disabled")
 EXAMPLES = {"phones": '["+14155550123"]', "groups": "[staff]"}
@@ -29,7 +29,7 @@ class UsersFileError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class UserEntry:
-    """A user, the hash of their password if they have one, and the line where it stands."""
+    """A user, the password hash or None, and the line of the hash or else of the user."""
 
     user: User
     password: str | None = field(repr=False)
@@ -82,11 +82,11 @@ def with_user(text: str, file: str, user: User, password: str) -> str:
             "radius-voice users set-password, or choose another name"
         )
     entry = [
-        f"{_written(user.id)}:",
+        f"{_yaml_text(user.id)}:",
         f"  password: {password}",
         f"  phones: {json.dumps([phone.e164 for phone in user.phones])}",
-        f"  language: {_written(user.language)}",
-        f"  groups: [{', '.join(_written(group) for group in sorted(user.groups))}]",
+        f"  language: {_yaml_text(user.language)}",
+        f"  groups: [{', '.join(_yaml_text(group) for group in sorted(user.groups))}]",
     ]
     if user.disabled:
         entry.append("  disabled: true")
@@ -114,7 +114,7 @@ def checked_language(language: str) -> str:
 
 
 def checked(text: str, file: str, expected: Mapping[str, UserEntry]) -> str:
-    """Refuse, by ValueError, a change that would not be read back as `expected`, whatever the layout of the file."""
+    """Raise ValueError for a changed text that would not be read back as `expected`; else return it."""
     try:
         right = parse(text, file) == expected
     except UsersFileError:
@@ -126,8 +126,8 @@ def checked(text: str, file: str, expected: Mapping[str, UserEntry]) -> str:
     return text
 
 
-def _written(text: str) -> str:
-    """Quote unless every reader of YAML takes the word for text: `no` and `on` are not text to all of them."""
+def _yaml_text(text: str) -> str:
+    """Quote the text unless every YAML parser reads it as text; some read `no` and `on` as booleans."""
     harmless = PLAIN.fullmatch(text) and text.lower() not in {
         "true",
         "false",
@@ -173,16 +173,16 @@ class _Reader:
         return UserEntry(user, self._password((key, "password"), value), line)
 
     def _refuse_unknown(self, name: str, key: str, value: strict_yaml.Value) -> None:
-        """Shows the key only if it cannot be a part of a hash, a password or a phone."""
+        """Add an error for an unknown key, and name the key only if it cannot be part of a hash, password or phone."""
         line, near = self._lines[name, key], suggestion(key, KEYS)
         meant = near or f"; known are: {', '.join(KEYS)}"
         if first := without_colon(key, KEYS):
             self.errors.append((line, f"{name}.{first}: no colon after it; write it as {first}: VALUE"))
         elif showable(key, KEYS) and (near or value is not None):
-            self.refuse((name, key), f"no such setting{meant}")
+            self.refuse((name, key), f"unknown key{meant}")
         else:
             fix = "put a value that holds a comma or a colon in quotes"
-            self.errors.append((line, f"{name}: a key that is no setting{meant}; {fix}"))
+            self.errors.append((line, f"{name}: an unknown key{meant}; {fix}"))
 
     def _password(self, path: strict_yaml.Path, of: dict[str, strict_yaml.Value]) -> str | None:
         if "password" not in of:

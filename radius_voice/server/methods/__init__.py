@@ -1,4 +1,4 @@
-"""Authentication methods: a packet becomes a request of the login. The last place that knows RADIUS."""
+"""Authentication methods: they turn a packet into a request of the login, which knows no RADIUS."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ AUTHORIZE_ONLY, CALL_CHECK = (17).to_bytes(4), (10).to_bytes(4)
 MICROSOFT = (311).to_bytes(4)
 MS_CHAP_TYPES = {1, 2, 11, 25}
 """Vendor types of MS-CHAP-Response, MS-CHAP-Error, MS-CHAP-Challenge and MS-CHAP2-Response (RFC 2548 section 2)."""
-MAX_PROXY_STATE_OCTETS = radius.MAX_PACKET_OCTETS - radius.ROOM_FOR_REPLY
+MAX_PROXY_STATE_OCTETS = radius.MAX_PACKET_OCTETS - radius.RESERVED_REPLY_OCTETS
 
 
 class Method(Enum):
@@ -41,7 +41,7 @@ def auth_request_of(request: Request) -> AuthRequest | Reason:
 
 
 def _contradictory(packet: Packet) -> bool:
-    """Whether the packet asks for no authentication, or carries credentials of several methods."""
+    """Whether the packet requests no authentication, or carries credentials of several methods."""
     kinds = packet.firsts.keys()
     if packet.first(radius.SERVICE_TYPE) in (AUTHORIZE_ONLY, CALL_CHECK) and radius.STATE not in kinds:
         return True  # RFC 5080 section 2.1.1
@@ -50,7 +50,7 @@ def _contradictory(packet: Packet) -> bool:
 
 
 def _answerable(packet: Packet) -> bool:
-    """Whether there is one State at most, and a response has room for all Proxy-States beside its own attributes."""
+    """Whether there is at most one State, and a response has room for all Proxy-States and its own attributes."""
     if len(packet.every(radius.STATE)) > 1:
         return False
     return sum(len(value) + 2 for value in packet.every(radius.PROXY_STATE)) <= MAX_PROXY_STATE_OCTETS

@@ -5,28 +5,28 @@ from __future__ import annotations
 from radius_voice.events import Reason
 from radius_voice.login.model import AuthRequest, PapPassword
 from radius_voice.radius import packet as radius
-from radius_voice.radius.password import MalformedPassword, reveal, text_of
+from radius_voice.radius.password import MalformedPassword, decode_text, decrypt_password
 from radius_voice.server.request import Request
 
 
 def auth_request_of(request: Request) -> AuthRequest | Reason:
     """The login's request in a packet with User-Name and User-Password, or why the packet is rejected."""
     packet, client = request.packet, request.client
-    name, hidden = packet.firsts[radius.USER_NAME], packet.firsts[radius.USER_PASSWORD]
+    name, encrypted = packet.firsts[radius.USER_NAME], packet.firsts[radius.USER_PASSWORD]
     try:
-        password = text_of(reveal(hidden, request.secret, packet.authenticator))
+        password = decode_text(decrypt_password(encrypted, request.secret, packet.authenticator))
     except MalformedPassword:
         return Reason.BAD_REQUEST
     return AuthRequest(
         client=client.name,
         policy=client.policy,
-        user_name=text_of(name),
+        user_name=decode_text(name),
         credentials=PapPassword(password),
         calling_station_id=request.calling_station_id,
         authenticator=packet.authenticator,
         arrived=request.arrived,
         deadline=request.arrived + client.response_timeout,
         state=packet.first(radius.STATE),
-        encrypted_credentials=bytes((len(name),)) + name + hidden,
+        encrypted_credentials=bytes((len(name),)) + name + encrypted,
         attributes=packet.attributes,
     )

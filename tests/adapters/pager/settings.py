@@ -21,4 +21,4 @@ class PagerSettings(ProviderSection):
 
     def warnings(self):
         if self.channel == 1:
-            yield ("channel",), "is used by everyone; another one is quieter"
+            yield ("channel",), "is used by all users; another one is quieter"

@@ -1,0 +1,37 @@
+"""What adapters report to administrators: problems of identity sources, costs of verifications, checks of accounts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from msgspec import Struct
+
+
+class SourceProblem(Struct, frozen=True):
+    """Why an identity source keeps the users read before. `summary` names no user; `detail` has every error."""
+
+    summary: str
+    detail: str
+
+
+class VerificationCost(Struct, frozen=True):
+    """A password verification of an identity source, to be timed.
+
+    `parameters` determine its cost, for messages; `work` grows with the cost. `run` verifies a password, blocks for
+    that long, and raises ValueError if it fails. `fix` is what to do if it takes too long.
+    """
+
+    parameters: str
+    work: float
+    run: Callable[[], object]
+    fix: str
+
+
+class AccountCheck(Struct, frozen=True):
+    """The result of one check of a provider's account, or of a server of an identity source.
+
+    The text holds no secret and no complete number.
+    """
+
+    ok: bool
+    text: str

@@ -1,0 +1,41 @@
+"""Whether a user may log in: when a login begins, and again before it is accepted."""
+
+from __future__ import annotations
+
+from radius_voice.events import Reason
+from radius_voice.login.codes import Keys
+from radius_voice.login.model import Session, User
+from radius_voice.login.phone import Phone
+from radius_voice.login.policy import Policy, UserRules
+
+
+def obstacle(rules: UserRules, user: User | None) -> Reason | None:
+    """Why this user may not log in, or None."""
+    if user is None:
+        return Reason.UNKNOWN_USER
+    if user.disabled:
+        return Reason.DISABLED
+    if not user.phones:
+        return Reason.NO_PHONE
+    return None if rules.phones_of(user) else Reason.NUMBER_NOT_ALLOWED
+
+
+async def current_phones(session: Session, policy: Policy, keys: Keys, deadline: float) -> tuple[Phone, ...] | Reason:
+    """The user's phones that may be called, as the directory has them now, or why the login must not go on.
+
+    Raises Unavailable.
+    """
+    user_id = policy.user_id(session.user_key)
+    user = None if user_id is None else await policy.directory.get(user_id, deadline)
+    rules = policy.rules_of(session.group)
+    reason = obstacle(rules, user)
+    if user is None or reason is not None:
+        return reason or Reason.UNKNOWN_USER
+    phones = rules.phones_of(user)
+    if session.delivery.phone not in phones:
+        return Reason.PHONE_CHANGED
+    if session.password_id and policy.first_factor is not None:
+        password_id = await policy.first_factor.password_id(session.first_factor_id, deadline)
+        if keys.password_id(session.key, password_id) != session.password_id:
+            return Reason.PASSWORD_CHANGED
+    return phones

@@ -1,0 +1,157 @@
+"""Reload: a new configuration takes effect between two packets, and the old one ends with its last login."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from radius_voice.bounded import in_daemon_thread
+from radius_voice.config.errors import ConfigError
+from radius_voice.config.load import Loaded, restart_needed
+from radius_voice.config.start_warnings import start_warnings
+from radius_voice.exceptions import message_of
+from radius_voice.observe.metrics import Metrics
+from radius_voice.server.server import Server
+from radius_voice.service.reporting import Reporter
+from radius_voice.service.tasks import BackgroundTasks
+from radius_voice.service.user_warnings import user_warnings
+from radius_voice.wiring import (
+    BuiltGeneration,
+    Shared,
+    build,
+    load,
+    max_queued_verifications,
+    server_rules,
+)
+
+RETIRE_INTERVAL_SECONDS = 2.0
+
+
+class Generations:
+    """The generations in use, oldest first: the newest, and earlier ones whose logins have not ended.
+
+    `draining` is True once the service stops: then no generation is added.
+    """
+
+    def __init__(self, first: BuiltGeneration) -> None:
+        self._in_use = [first]
+        self.draining = False
+
+    def __iter__(self) -> Iterator[BuiltGeneration]:
+        return iter(self._in_use)
+
+    @property
+    def newest(self) -> BuiltGeneration:
+        """The generation that new packets are processed with."""
+        return self._in_use[-1]
+
+    def add(self, built: BuiltGeneration) -> None:
+        """Make a generation the newest."""
+        self._in_use.append(built)
+
+    def remove(self, built: BuiltGeneration) -> None:
+        """Remove a generation whose last login has ended."""
+        self._in_use.remove(built)
+
+    async def drain(self) -> None:
+        """Wait until no login of any generation is being processed."""
+        for built in list(self._in_use):  # one that was replaced may be removed meanwhile
+            await built.flow.drain()
+
+    async def close(self) -> None:
+        """Close what the generations have opened."""
+        for built in list(self._in_use):
+            await built.close()
+
+
+class Reloader:
+    """Replaces the newest generation. `loaded` is the configuration that the service starts with.
+
+    Users are checked after each reload only where `check_users` is true: another process does it otherwise.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        loaded: Loaded,
+        shared: Shared,
+        generations: Generations,
+        server: Server,
+        metrics: Metrics,
+        reporter: Reporter,
+        tasks: BackgroundTasks,
+        *,
+        check_users: bool,
+    ) -> None:
+        self._path = path
+        self._started_with = loaded.settings
+        self._shared = shared
+        self._generations = generations
+        self._server = server
+        self._metrics = metrics
+        self._reporter = reporter
+        self._tasks = tasks
+        self._check_users = check_users
+        self._one_at_a_time = asyncio.Lock()
+
+    async def reload(self) -> None:
+        """Read the configuration and use it from the next packet on. An invalid one is reported and changes nothing."""
+        async with self._one_at_a_time:
+            await self._reload()
+
+    def announce(self, loaded: Loaded, built: BuiltGeneration) -> None:
+        """Report the warnings about the configuration that is now in effect, and start to check its users."""
+        for warning in (*loaded.warnings, *start_warnings(loaded.settings)):
+            self._reporter.report("warning", warning)
+        if self._check_users:
+            self._tasks.run(self._warn_of_users(loaded, built))
+
+    async def _reload(self) -> None:
+        old = self._generations.newest
+        try:
+            # In threads: many users take seconds to read, and logins continue. The threads may outlive the service.
+            loaded = await in_daemon_thread(partial(load, self._path))
+            built = await in_daemon_thread(partial(build, loaded.settings, self._shared, old))
+        except (ConfigError, ValueError, OSError) as problem:
+            self._reporter.report("reload_failed", message_of(problem))
+            return
+        if self._generations.draining:
+            await built.close()
+            return
+        self._use(loaded, built)
+        needed = restart_needed(self._started_with, loaded.settings)
+        self._reporter.report("reloaded", f"needs a restart: {', '.join(needed)}" if needed else "")
+        self._tasks.run(self._retire(old))
+
+    def _use(self, loaded: Loaded, built: BuiltGeneration) -> None:
+        create_series(self._metrics, built)
+        self._generations.add(built)
+        self._server.use(built.generation, server_rules(loaded.settings))
+        self._shared.hasher.set_max_queued(max_queued_verifications(loaded.settings))
+        self.announce(loaded, built)
+
+    async def _warn_of_users(self, loaded: Loaded, built: BuiltGeneration) -> None:
+        """Report problems of users. Runs in a thread, because many users take seconds."""
+        find = partial(user_warnings, loaded.settings, built.identity)
+        for warning in await in_daemon_thread(lambda: loaded.located(find())):
+            self._reporter.report("warning", warning)
+
+    async def _retire(self, old: BuiltGeneration) -> None:
+        """Close a generation after its last login has ended and its calls are over."""
+        await self._server.release(old.generation)
+        await old.flow.drain()
+        while len(old.flow.follower):
+            await asyncio.sleep(RETIRE_INTERVAL_SECONDS)
+            await old.flow.drain()
+        self._generations.remove(old)
+        await old.close({source for built in self._generations for source in built.identity.values()})
+
+
+def create_series(metrics: Metrics, built: BuiltGeneration) -> None:
+    """Create the metrics of a generation's clients, providers and upstreams, with the value 0."""
+    settings = built.settings
+    rotating = [name for name, client in settings.clients.items() if len(client.secret) > 1]
+    upstreams = [name for name, section in settings.identity.items() if section.UPSTREAM]
+    metrics.expect(settings.clients, settings.delivery.providers, rotating, upstreams)

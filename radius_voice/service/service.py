@@ -1,0 +1,272 @@
+"""The running service: start, reload, drain, stop."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+
+from radius_voice import operations
+from radius_voice.config.load import Loaded
+from radius_voice.config.schema import Settings
+from radius_voice.config.start_warnings import bypass_until
+from radius_voice.control import ControlServer, ControlSocket, Request
+from radius_voice.endpoints import ADMIN_LISTEN, LISTEN, cannot_bind
+from radius_voice.events import Observer, OperatorRecord
+from radius_voice.exceptions import message_of
+from radius_voice.http.admin import Admin, Readiness
+from radius_voice.identity.passwords import Hasher
+from radius_voice.login.codes import Keys
+from radius_voice.login.model import Unavailable
+from radius_voice.observe.metrics import Metrics, Readings
+from radius_voice.server.recorder import Tap
+from radius_voice.server.server import Server
+from radius_voice.service.housekeeping import Housekeeping
+from radius_voice.service.identity_watch import IdentityWatch, warnings_of
+from radius_voice.service.reload import Generations, Reloader, create_series
+from radius_voice.service.reporting import Reporter
+from radius_voice.service.tasks import BackgroundTasks
+from radius_voice.state import claim, server_key
+from radius_voice.transports.udp import UdpListener, bind
+from radius_voice.wiring import (
+    BuiltGeneration,
+    Shared,
+    build,
+    max_queued_verifications,
+    open_store,
+    server_rules,
+)
+
+READINESS_SECONDS = 60.0
+"""How long the store keeps the value that a readiness check writes."""
+
+
+class CannotStart(Exception):
+    """The service cannot start; the text names the thing, the place and the fix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """One of several processes of a service.
+
+    `admin` is the path of its local socket for metrics and health; `deaths` counts the processes that have died so far.
+    """
+
+    number: int
+    sockets: list[socket.socket]
+    admin: Path
+    deaths: Callable[[], int]
+
+
+class Service:
+    """A service of one process, or one worker of several. `start` creates it.
+
+    `ports` are the UDP ports that it listens on, in the order of `server.listen`. `stack` closes what it has opened.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        loaded: Loaded,
+        built: BuiltGeneration,
+        shared: Shared,
+        reporter: Reporter,
+        tap: Tap | None,
+        worker: Worker | None,
+        log_lines_lost: Callable[[], int],
+    ) -> None:
+        settings = built.settings
+        first_process = worker is None or worker.number == 0
+        self.stack = AsyncExitStack()
+        self.ports: list[int] = []
+        self._path = path
+        self._shared = shared
+        self._reporter = reporter
+        self._worker = worker
+        self._log_lines_lost = log_lines_lost
+        self._listeners: list[UdpListener] = []
+        self._tasks = BackgroundTasks(reporter.report)
+        self._generations = Generations(built)
+        self._server = Server(built.generation, server_rules(settings), shared.store, reporter, time.time, tap)
+        users = IdentityWatch(reporter.report, time_verifications=first_process)
+        self._housekeeping = Housekeeping(shared.store, self._generations, reporter, users)
+        self._metrics = Metrics(CollectorRegistry(), self._readings())
+        create_series(self._metrics, built)
+        reporter.add(self._metrics)
+        self._reloader = Reloader(
+            path,
+            loaded,
+            shared,
+            self._generations,
+            self._server,
+            self._metrics,
+            reporter,
+            self._tasks,
+            check_users=first_process,
+        )
+        self._admin = Admin(
+            self._metrics.page, self._ready, refresh=self._housekeeping.count, hosts=settings.admin.hosts
+        )
+
+    async def open(self, stack: AsyncExitStack, loaded: Loaded, control: ControlSocket | None) -> None:
+        """Listen, and begin the background tasks. Raises ValueError or OSError. `stack` gets what must be closed."""
+        settings = loaded.settings
+        stack.push_async_callback(self._generations.close)
+        stack.push_async_callback(self._tasks.cancel)
+        if self._reporter.syslog is not None:
+            self._tasks.run(self._reporter.syslog.run())
+        sockets, admin_port = await self._open_sockets(stack, settings)
+        if control is not None:
+            status = operations.status(self._path, sockets, (settings.admin.listen.host, admin_port))
+            await self._open_control(stack, control, status)
+        for sock in sockets:
+            listener = UdpListener(sock, self._server)
+            stack.callback(listener.close)
+            self._listeners.append(listener)
+        self.ports = [listener.port for listener in self._listeners]
+        self._housekeeping.start(self._tasks)
+        self._reloader.announce(loaded, self._generations.newest)
+        self._reporter.started(self._addresses(settings, admin_port))
+
+    async def reload(self) -> None:
+        """Reopen the audit log, and load the configuration again. An invalid one changes nothing."""
+        self._reporter.audit.reopen()
+        await self._reloader.reload()
+
+    async def stop(self) -> None:
+        """Stop receiving, respond to the packets that were received, then close everything."""
+        self._generations.draining = True
+        self._reporter.report("draining")
+        for listener in self._listeners:
+            listener.pause()
+        await self._server.drain()
+        await self._generations.drain()
+        await self.stack.aclose()
+
+    async def _open_sockets(self, stack: AsyncExitStack, settings: Settings) -> tuple[list[socket.socket], int]:
+        """The UDP sockets, and the port of the admin listener (0 for a worker, which has none)."""
+        if self._worker is not None:
+            await self._admin.start_at(self._worker.admin)
+            stack.push_async_callback(self._admin.stop)
+            return self._worker.sockets, 0
+        endpoint = settings.admin.listen
+        try:
+            admin_port = await self._admin.start(endpoint.host, endpoint.port)
+        except OSError as problem:
+            raise ValueError(cannot_bind(ADMIN_LISTEN, endpoint, problem)) from None
+        stack.push_async_callback(self._admin.stop)
+        sockets = []
+        for endpoint in settings.server.listen:
+            try:
+                sockets.append(stack.enter_context(bind(endpoint.host, endpoint.port)))
+            except OSError as problem:
+                raise ValueError(cannot_bind(LISTEN, endpoint, problem)) from None
+        return sockets, admin_port
+
+    async def _open_control(self, stack: AsyncExitStack, control: ControlSocket, status: Mapping[str, object]) -> None:
+        async def handle(request: Request) -> Mapping[str, object]:
+            return status if request.command == operations.STATUS else await self._operate(request)
+
+        server = ControlServer(control.listener, handle)
+        await server.start()
+        stack.push_async_callback(server.stop)
+
+    def _addresses(self, settings: Settings, admin_port: int) -> str:
+        pairs = zip(settings.server.listen, self.ports, strict=True)
+        radius = f"RADIUS on {', '.join(f'udp {endpoint.host} port {port}' for endpoint, port in pairs)}"
+        if self._worker is not None:
+            return f"worker {self._worker.number}: {radius}"
+        return f"{radius}; metrics on http://{settings.admin.listen.host}:{admin_port}/metrics"
+
+    async def _operate(self, request: Request) -> Mapping[str, object]:
+        """The response to an operator's command."""
+        built, shared = self._generations.newest, self._shared
+        context = operations.OperationContext(
+            settings=built.settings,
+            store=shared.store,
+            keys=lambda: shared.keys,
+            identity=operations.directories_of(built.identity),
+            record=self._record_operation,
+            uid=request.uid,
+        )
+        return await operations.respond(request, context)
+
+    def _record_operation(self, operated: OperatorRecord) -> str:
+        self._reporter(operated)
+        return ""
+
+    def _readings(self) -> Readings:
+        reporter, generations = self._reporter, self._generations
+        return Readings(
+            open_sessions=lambda: self._housekeeping.open_sessions,
+            requests_in_progress=lambda: self._server.in_progress,
+            bypass_active=lambda: bypass_until(generations.newest.settings) > time.time(),
+            development=lambda: generations.newest.settings.development,
+            users_files_invalid=lambda: {
+                name: source.problem is not None
+                for name, source in generations.newest.identity.items()
+                if source.directory is not None
+            },
+            audit_failures=lambda: reporter.audit.failures,
+            log_lines_lost=self._log_lines_lost,
+            syslog_dropped=lambda: reporter.syslog.dropped if reporter.syslog else 0,
+            worker_deaths=self._worker.deaths if self._worker else lambda: 0,
+        )
+
+    async def _ready(self) -> Readiness:
+        newest = self._generations.newest
+        parts = {"store": "", "service": "draining" if self._generations.draining else ""}
+        try:
+            await self._shared.store.put(
+                b"ready", b"", READINESS_SECONDS
+            )  # writes, because a full disk can still be read
+        except Unavailable as problem:
+            parts["store"] = problem.detail
+        return Readiness(parts, newest.settings.development, warnings_of(newest.identity))
+
+
+async def start(
+    path: Path,
+    loaded: Loaded,
+    log: Observer | None = None,
+    tap: Tap | None = None,
+    worker: Worker | None = None,
+    log_lines_lost: Callable[[], int] = lambda: 0,
+) -> Service:
+    """Start the service. Raises CannotStart; then everything that was opened is closed, in reverse order.
+
+    `log` gets the records for the log. `tap` observes every packet. `log_lines_lost` is read for the metrics.
+    """
+    settings = loaded.settings
+    async with AsyncExitStack() as stack:
+        try:
+            control = _claim(stack, settings) if worker is None else None
+            reporter = Reporter(settings, log, time.monotonic)
+            stack.callback(reporter.close)
+            shared = _open_shared(stack, settings, reporter)
+            service = Service(path, loaded, build(settings, shared), shared, reporter, tap, worker, log_lines_lost)
+            await service.open(stack, loaded, control)
+        except (ValueError, OSError) as problem:
+            raise CannotStart(message_of(problem)) from None
+        service.stack = stack.pop_all()
+    return service
+
+
+def _claim(stack: AsyncExitStack, settings: Settings) -> ControlSocket:
+    control = claim(settings)
+    stack.callback(control.release)
+    return control
+
+
+def _open_shared(stack: AsyncExitStack, settings: Settings, reporter: Reporter) -> Shared:
+    key = server_key(settings)
+    store = open_store(settings)
+    stack.push_async_callback(store.close)
+    hasher = Hasher(max_queued=max_queued_verifications(settings))
+    stack.callback(hasher.close)
+    return Shared(Keys(key), store, hasher, reporter, time.monotonic, reporter.log_warning, key)

@@ -1,0 +1,92 @@
+"""Warnings about users that do not fit the configuration: for `check`, and for `serve` at start and reload."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from radius_voice.config.errors import readable
+from radius_voice.config.schema import PolicySettings, Settings
+from radius_voice.config.section import Diagnostic
+from radius_voice.config.suggestions import suggestion
+from radius_voice.login.model import User
+from radius_voice.login.phone import country_of, is_fictional, refusal
+from radius_voice.login.ports import IdentitySource
+from radius_voice.wiring import allowed_numbers
+
+MAX_NAMED = 3
+"""How many users or countries a warning names."""
+
+
+def user_warnings(settings: Settings, sources: Mapping[str, IdentitySource]) -> Iterator[Diagnostic]:
+    """Warnings about the users of the identity sources that can list them. They name a few users and no phone.
+
+    Takes about 30 us per phone, so it must not run in the event loop.
+    """
+    used = sorted({client.policy for client in settings.clients.values()})
+    listed = {name: all_users for name, source in sources.items() if (all_users := source.all_users()) is not None}
+    for name, all_users in listed.items():
+        section = settings.identity[name]
+        path = ("identity", name, *section.USERS_KEY)
+        if not all_users:
+            yield path, f"holds no user, so every login is rejected; {section.ADD_USERS}"
+        passwords = [readable(user.name) for user in sources[name].without_password() if not user.disabled]
+        if passwords and any(settings.policies[policy].first_factor == name for policy in used):
+            yield path, f"users without a password cannot log in: {_some(passwords)}"
+        active = [user for user in all_users if not user.disabled]
+        if any(settings.policies[policy].directory == name for policy in used):
+            yield from _source_warnings(path, active, development=settings.development)
+    for name in used:
+        policy = settings.policies[name]
+        active = [user for user in listed.get(policy.directory, ()) if not user.disabled]
+        if active:
+            yield from _group_warnings(name, policy, active)
+        yield from _phone_warnings(name, policy, active, settings)
+
+
+def _source_warnings(path: tuple[str, ...], users: Sequence[User], *, development: bool) -> Iterator[Diagnostic]:
+    without = [readable(user.name) for user in users if not user.phones]
+    if without:
+        yield path, f"users without a phone cannot log in: {_some(without)}"
+    fictional = [readable(user.name) for user in users if user.phones and all(map(is_fictional, user.phones))]
+    if fictional and not development:
+        yield path, f"users whose phones are reserved for fiction cannot be reached: {_some(fictional)}"
+
+
+def _group_warnings(name: str, policy: PolicySettings, users: Sequence[User]) -> Iterator[Diagnostic]:
+    groups = {group for user in users for group in user.groups}
+    conditions = [(("reply", index), rule.when) for index, rule in enumerate(policy.reply)]
+    conditions += [(("group_rules", index), rule.when) for index, rule in enumerate(policy.group_rules)]
+    for path, when in conditions:
+        if when and when.group not in groups:
+            where = ("policies", name, *path, "when", "group")
+            yield where, f"no user of {readable(policy.directory)} is in this group{suggestion(when.group, groups)}"
+
+
+def _phone_warnings(
+    name: str, policy: PolicySettings, users: Sequence[User], settings: Settings
+) -> Iterator[Diagnostic]:
+    allowed = {id(rules): allowed_numbers(settings, rules) for _, rules in policy.rules_with_paths()}
+
+    def refusals(user: User) -> list[str | None]:
+        rules = policy.rules_of(user.groups)
+        return [refusal(phone, rules.countries, allowed[id(rules)]) for phone in user.phones]
+
+    reasons = {user.name: refusals(user) for user in users if user.phones}
+    uncalled = {user: why for user, why in reasons.items() if all(why)}
+    if not uncalled:
+        return
+    countries = (
+        {country_of(phone) for user in users for phone in user.phones} if len(uncalled) == len(reasons) else set()
+    )
+    if policy.countries and countries and policy.countries.isdisjoint(countries):
+        path = ("policies", name, "countries")
+        yield path, f"allow none of the phones of {readable(policy.directory)}, which are in {_some(sorted(countries))}"
+    else:
+        some = _some([f"{readable(user)} ({why[0]})" for user, why in uncalled.items()])
+        yield ("policies", name), f"users without a phone that this policy calls cannot log in: {some}"
+
+
+def _some(items: Sequence[str]) -> str:
+    """The first few, and how many more there are."""
+    more = f" and {len(items) - MAX_NAMED} more" if len(items) > MAX_NAMED else ""
+    return ", ".join(items[:MAX_NAMED]) + more

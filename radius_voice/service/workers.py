@@ -1,0 +1,251 @@
+"""`server.workers: N`: several processes that serve one configuration.
+
+The parent binds the sockets, forks, waits and forwards signals. At SIGHUP it also reads the configuration, for workers
+that it forks later. It keeps every socket open, so that a new worker reads the datagrams that were queued for a dead
+one. Each worker has its own socket on every port. The kernel delivers all packets from one address and port of a
+gateway to the same socket, so a retransmission reaches the worker that has the request in its duplicate table. One more
+child, the watcher, collects the workers' metrics and health and serves the control socket.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import shutil
+import signal
+import socket
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from radius_voice.bounded import bounded
+from radius_voice.config.errors import ConfigError
+from radius_voice.config.load import Loaded, until_restart
+from radius_voice.config.schema import Settings
+from radius_voice.control import ControlSocket
+from radius_voice.endpoints import ADMIN_LISTEN, LISTEN, cannot_bind, try_admin_listen
+from radius_voice.transports.udp import bind_shared
+from radius_voice.wiring import load
+
+SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGALRM}
+CANNOT_START = 3
+RESTART_DELAY = 2.0
+STOP_SECONDS = 45
+WATCHER = -1
+FOLDER = "workers"
+
+
+@dataclass(slots=True)
+class _Child:
+    """A worker or the watcher; `started` is monotonic seconds."""
+
+    number: int
+    started: float
+
+
+@dataclass(slots=True)
+class WorkerPool:
+    """What the processes of one service share: sockets by worker, a folder of their own, and counts.
+
+    `parent` is the read end of a pipe that becomes readable when the parent ends. Only the parent changes the counts.
+    The watcher serves `control`. The parent keeps its listening socket open too, so that requests wait in it while a
+    dead watcher is replaced.
+    """
+
+    sockets: list[list[socket.socket]]
+    folder: Path
+    parent: int
+    control: ControlSocket
+    _counts: mmap.mmap = field(init=False)
+    _folder_descriptor: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._counts = mmap.mmap(-1, 8 * (2 + len(self.sockets)))
+        self._folder_descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
+
+    @property
+    def deaths(self) -> int:
+        """Number of children that died unexpectedly: workers and the watcher."""
+        return self._read(0)
+
+    def count_death(self) -> None:
+        """Count the unexpected death of a child."""
+        self._count(0)
+
+    def starts(self, number: int) -> int:
+        """Number of processes that have been worker `number`, including the current one."""
+        return self._read(2 + number)
+
+    def count_start(self, number: int) -> None:
+        """Count a new process for worker `number`; the previous one has ended."""
+        self._count(2 + number)
+
+    def _read(self, index: int) -> int:
+        return int.from_bytes(self._counts[8 * index : 8 * index + 8])
+
+    def _count(self, index: int) -> None:
+        self._counts[8 * index : 8 * index + 8] = (self._read(index) + 1).to_bytes(8)
+
+    def admin_socket(self, worker: int) -> Path:
+        """The local socket on which a worker serves its metrics and health.
+
+        Named by the folder's descriptor, which all processes have: unix(7) limits the length of the name.
+        """
+        return Path(f"/proc/self/fd/{self._folder_descriptor}/worker-{worker}")
+
+
+def bind_all(settings: Settings) -> list[list[socket.socket]]:
+    """For each worker, a socket on every endpoint, in the order of `server.listen`.
+
+    Raises ValueError if an address cannot be bound. The admin address, which the watcher binds later, is tried too,
+    because workers would already serve by then.
+    """
+    try:
+        try_admin_listen(settings)
+    except OSError as problem:
+        raise ValueError(cannot_bind(ADMIN_LISTEN, settings.admin.listen, problem)) from None
+    by_endpoint: list[list[socket.socket]] = []
+    for endpoint in settings.server.listen:
+        try:
+            by_endpoint.append(bind_shared(endpoint.host, endpoint.port, settings.server.workers))
+        except OSError as problem:
+            raise ValueError(cannot_bind(LISTEN, endpoint, problem)) from None
+    return [list(sockets) for sockets in zip(*by_endpoint, strict=True)]
+
+
+Serve = Callable[[Loaded, WorkerPool, int], Coroutine[Any, Any, None]]
+"""What a child runs, by its number: a worker, or the watcher (`WATCHER`)."""
+
+
+class Parent:
+    """Forks the workers and one watcher, and replaces those that die."""
+
+    def __init__(
+        self, path: Path, loaded: Loaded, control: ControlSocket, serve: Serve, warn: Callable[[str], None]
+    ) -> None:
+        self._path = path
+        self._loaded = loaded
+        self._control = control
+        self._serve = serve
+        self._warn = warn
+        self._children: dict[int, _Child] = {}
+        self._due: dict[int, float] = {}
+        self._stopping = False
+
+    def run(self) -> int:
+        """Serve until SIGTERM; returns the exit code. Raises ValueError when a socket cannot be bound, and OSError."""
+        sockets = bind_all(self._loaded.settings)
+        folder = _empty_folder(self._loaded.settings.server.state / FOLDER)
+        parent, self._parent_lives = os.pipe()
+        self._pool = WorkerPool(sockets, folder, parent, self._control)
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        try:
+            for number in (WATCHER, *range(len(self._pool.sockets))):
+                self._fork(number)
+            return self._supervise()
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _supervise(self) -> int:
+        code = self._reap()  # a child that ended before signals were blocked left no pending SIGCHLD
+        while self._children or (self._due and not self._stopping):
+            received = signal.sigtimedwait(SIGNALS, self._seconds_until_due())
+            match received.si_signo if received else None:
+                case signal.SIGTERM | signal.SIGINT:
+                    self._stopping = True
+                    self._signal_all(signal.SIGTERM)
+                    signal.alarm(STOP_SECONDS)
+                case signal.SIGALRM:
+                    self._signal_all(signal.SIGKILL)
+                case signal.SIGHUP:
+                    self._reload()
+            code = max(code, self._reap())
+            self._start_due()
+        signal.alarm(0)
+        return code
+
+    def _seconds_until_due(self) -> float:
+        now = time.monotonic()
+        return max(0.0, min((at - now for at in self._due.values()), default=3600.0))
+
+    def _reap(self) -> int:
+        """Reap exited children. Returns 1, and stops the service, if one could not start."""
+        code = 0
+        while self._children:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return code
+            child = self._children.pop(pid, None)
+            if child is None:
+                continue  # an orphan of another process that was reparented to us
+            if os.waitstatus_to_exitcode(status) == CANNOT_START and not self._pool.deaths:
+                code, self._stopping = 1, True
+                self._signal_all(signal.SIGTERM)
+            elif not self._stopping:
+                self._schedule_restart(child, os.waitstatus_to_exitcode(status))
+        return code
+
+    def _schedule_restart(self, child: _Child, code: int) -> None:
+        """Replace a child that died: now, or later if it died soon after its start."""
+        now = time.monotonic()
+        name = "the watcher" if child.number == WATCHER else f"worker {child.number}"
+        self._warn(f"{name} died ({_exit_status(code)}) and is replaced")
+        self._pool.count_death()
+        self._due[child.number] = now if now - child.started > RESTART_DELAY else now + RESTART_DELAY
+
+    def _start_due(self) -> None:
+        now = time.monotonic()
+        for number in [number for number, at in self._due.items() if at <= now and not self._stopping]:
+            del self._due[number]
+            self._fork(number)
+
+    def _reload(self) -> None:
+        """Make the children reload. Later forks use the new configuration too, except keys that need a restart."""
+        self._signal_all(signal.SIGHUP)
+        with suppress(ConfigError, OSError):  # each worker reports it and continues
+            loaded = bounded("configuration", partial(load, self._path))
+            self._loaded = replace(loaded, settings=until_restart(self._loaded.settings, loaded.settings))
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        for pid in self._children:
+            os.kill(pid, number)
+
+    def _fork(self, number: int) -> None:
+        self._pool.count_start(number)
+        pid = os.fork()
+        if pid:
+            self._children[pid] = _Child(number, time.monotonic())
+            return
+        code = 1
+        try:
+            os.close(self._parent_lives)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+            code = _run_child(self._serve(self._loaded, self._pool, number))
+        finally:
+            os._exit(code)
+
+
+def _run_child(work: Coroutine[Any, Any, None]) -> int:
+    import uvloop  # noqa: PLC0415
+
+    try:
+        uvloop.run(work)
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else 1
+    return 0
+
+
+def _exit_status(code: int) -> str:
+    return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+
+def _empty_folder(path: Path) -> Path:
+    """A new folder at `path`, for this service only, in place of one that a killed service left."""
+    with suppress(FileNotFoundError):
+        shutil.rmtree(path)
+    path.mkdir(mode=0o700)
+    return path

@@ -1,0 +1,133 @@
+"""Warnings about a configuration and its users: each names the key, a few users and no phone."""
+
+from typing import Any
+
+import pytest
+import yaml
+
+from radius_voice.login.model import User
+from radius_voice.login.phone import Phone
+from radius_voice.service.user_warnings import user_warnings
+from radius_voice.wiring import load
+from tests.config.conftest import changed, sample
+
+US, GERMAN, PREMIUM, INVALID = "+14155551234", "+4915112345678", "+19001550123", "+441632960123"
+
+
+class ListedUsers:
+    """An identity source with these users."""
+
+    def __init__(self, users, without_password):
+        self.all_users = lambda: users
+        self.without_password = lambda: without_password
+
+
+@pytest.fixture
+def warnings_of(tmp_path):
+    """The warnings of a configuration with these users, without the file's folder and line."""
+
+    def warnings_of(tree, *users, without_password=()):
+        path = tmp_path / "radius-voice.yaml"
+        (tmp_path / "users.yaml").touch()
+        path.write_text(yaml.safe_dump(tree, sort_keys=False))
+        path.chmod(0o600)
+        loaded = load(path, {})
+        source: Any = ListedUsers(users, without_password)
+        warnings = loaded.located(user_warnings(loaded.settings, {"people": source}))
+        assert not [phone for user in users for phone in user.phones if phone.e164[1:] in str(warnings)]
+        assert all(sentence.startswith(f"{path}:") for sentence in warnings)
+        return [sentence.split(": ", 1)[1] for sentence in warnings]
+
+    return warnings_of
+
+
+def user(name, *phones, **more):
+    return User(name, name, tuple(map(Phone, phones)), **more)
+
+
+def test_users_that_fit_the_configuration_get_no_warning(warnings_of):
+    tree = changed(
+        "policies.default", {"countries": ["US"], "reply": [{"when": {"group": "staff"}, "set": {"Class": "x"}}]}
+    )
+    assert [] == warnings_of(
+        tree, user("alice", PREMIUM, US, groups=frozenset({"staff"})), user("bob", US, language="de-AT")
+    )
+
+
+def test_a_user_without_a_phone(warnings_of):
+    assert ["identity.people.path: users without a phone cannot log in: alice"] == warnings_of(sample(), user("alice"))
+
+
+def test_a_user_without_a_password(warnings_of):
+    users = (user("alice", US), user("bob", US, disabled=True))
+    expected = "identity.people.path: users without a password cannot log in: alice"
+    assert [expected] == warnings_of(sample(), *users, without_password=users)
+    policy = {"first_factor": "none"}
+    assert [] == warnings_of(changed("policies.default", policy), *users, without_password=users), (
+        "the gateway checks them"
+    )
+
+
+def test_a_users_file_without_any_user(warnings_of):
+    expected = "identity.people.path: holds no user, so every login is rejected; add users with: radius-voice users add"
+    assert [expected] == warnings_of(sample())
+
+
+def test_a_user_that_is_disabled_gets_no_warning(warnings_of):
+    assert [] == warnings_of(sample(), user("alice", disabled=True), user("bob", PREMIUM, disabled=True))
+
+
+def test_users_whose_numbers_are_all_of_a_type_that_is_not_called(warnings_of):
+    expected = (
+        "policies.default: users without a phone that this policy calls cannot log in: "
+        "alice (premium number), bob (invalid number)"
+    )
+    assert [expected] == warnings_of(sample(), user("alice", PREMIUM, PREMIUM), user("bob", INVALID), user("carl", US))
+
+
+def test_a_number_that_the_policy_allows_gets_no_warning(warnings_of):
+    assert [] == warnings_of(changed("policies.default.allow_numbers", ["+4416329"]), user("bob", INVALID))
+
+
+def test_countries_that_allow_some_of_the_phones(warnings_of):
+    tree = changed("policies.default.countries", ["US"])
+    expected = "policies.default: users without a phone that this policy calls cannot log in: bob (country DE)"
+    assert [expected] == warnings_of(tree, user("alice", US), user("bob", GERMAN))
+
+
+def test_countries_that_allow_none_of_the_phones(warnings_of):
+    tree = changed("policies.default.countries", ["AT", "CH"])
+    expected = "policies.default.countries: allow none of the phones of people, which are in DE, US"
+    assert [expected] == warnings_of(tree, user("alice", US), user("bob", GERMAN, PREMIUM))
+
+
+def test_a_policy_that_no_client_uses_gets_no_warning(warnings_of):
+    tree = changed("clients.office-vpn.policy", "staff")
+    tree["policies"] = {"staff": {"countries": ["US"]}, "default": {"countries": ["DE"]}}
+    assert [] == warnings_of(tree, user("alice", US))
+
+
+def test_a_reply_for_a_group_without_members(warnings_of):
+    rules = [{"when": {"group": group}, "set": {"Class": "x"}} for group in ("staff", "Admin", "guests")]
+    alice = user("alice", US, groups=frozenset({"staff", "admins"}))
+    assert [
+        "policies.default.reply[1].when.group: no user of people is in this group; did you mean admins?",
+        "policies.default.reply[2].when.group: no user of people is in this group",
+    ] == warnings_of(changed("policies.default.reply", rules), alice)
+
+
+def test_phones_that_are_reserved_for_fiction_get_a_warning_except_in_development(warnings_of):
+    expected = "identity.people.path: users whose phones are reserved for fiction cannot be reached: alice"
+    users = (user("alice", "+14155550123", "+442079460123"), user("bob", "+14155550123", US))
+    assert [expected] == warnings_of(sample(), *users)
+    assert [] == warnings_of(changed("development", True), *users)
+
+
+def test_a_warning_names_three_users_and_how_many_more_there_are(warnings_of):
+    (warning,) = warnings_of(sample(), *(user(f"user{number}") for number in range(1000)))
+    assert "users without a phone cannot log in: user0, user1, user2 and 997 more" in warning
+
+
+def test_a_name_cannot_forge_a_line_of_the_log(warnings_of):
+    (warning,) = warnings_of(sample(), user("a\nb\x1b[2J"), user("c", US))[:1]
+    assert "'a\\nb\\x1b[2J'" in warning
