@@ -53,7 +53,7 @@ def new_session_id() -> str:
 class Keys:
     """Keyed hashes (BLAKE2b, 16 octets), domain-separated so that a hash of one kind is never valid as another.
 
-    Also encrypts what must be readable again while a session is open.
+    Also encrypts what must be readable again while a login is open.
     """
 
     def __init__(self, key: bytes) -> None:
