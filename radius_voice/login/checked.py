@@ -17,7 +17,7 @@ class VerifiedByGateway(Struct, frozen=True):
 
 
 class Refused(Struct, frozen=True):
-    """The request answers a challenge of the first factor that it cannot continue."""
+    """The request answers a challenge of the first factor that it cannot continue, or gets no further one."""
 
     reason: Reason
 

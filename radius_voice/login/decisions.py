@@ -8,7 +8,7 @@ from radius_voice.events import Outcome, Reason, Trace
 from radius_voice.login import reply_message
 from radius_voice.login.inputs import Transition
 from radius_voice.login.model import PreviousResult, ReplyAttribute, Session, Unavailable
-from radius_voice.login.upstream import HiddenAttribute
+from radius_voice.login.upstream import ChallengeRequired, HiddenAttribute
 
 
 class Decision(Struct, frozen=True):
@@ -105,6 +105,12 @@ def _repeated(known: PreviousResult, language: str) -> Decision:
         phone=known.phone.masked,
         sealed_reply=known.sealed_reply if accepted else b"",
     )
+
+
+def relayed(challenge: ChallengeRequired, state: bytes, name: str) -> Decision:
+    """The challenge of a first factor. `name` is the user's, empty if no user has it."""
+    text = reply_message.fitting(challenge.text)
+    return Decision(Outcome.CHALLENGE, Reason.UPSTREAM_CHALLENGE, state, text, user=name, echo=challenge.echo)
 
 
 def rejected(reason: Reason, name: str = "", text: str = "") -> Decision:

@@ -97,18 +97,20 @@ class FirstFactorChecks:
         )
 
     async def keep_challenge(
-        self, request: AuthRequest, policy: Policy, checked: Checked, challenge: ChallengeRequired
-    ) -> Reason | None:
-        """Keep a challenge of the first factor until it is answered, or return why the request is rejected instead.
+        self, request: AuthRequest, policy: Policy, checked: Checked, challenge: ChallengeRequired | PendingChallenge
+    ) -> ChallengeRequired | Refused:
+        """The challenge of the first factor, once it is kept until it is answered; Refused after too many.
 
-        The charge stays meanwhile, and also after too many challenges. Raises Unavailable.
+        The charge stays in both cases. Raises Unavailable.
         """
+        if isinstance(challenge, PendingChallenge):
+            return challenge.challenge
         now, before = self._now(), checked.answered
         left = MAX_CHALLENGES - 1 if before is None else before.left - 1
         if left < 0:
             await self._store.apply_limits((), checked.slot.rejected(verified=False))
             checked.charge.settled = True
-            return Reason.NO_ATTEMPTS_LEFT
+            return Refused(Reason.NO_ATTEMPTS_LEFT)
         pending = PendingChallenge(
             source=policy.first_factor_name,
             name=canonical_name(request.user_name),
@@ -122,7 +124,7 @@ class FirstFactorChecks:
         await self._challenges.put(request.client, checked.slot, pending, now)
         limited = await self._record_challenged(checked)
         checked.charge.settled = True
-        return None if limited is None else limited.limit.reason
+        return challenge if limited is None else Refused(limited.limit.reason)
 
     async def _result_of(
         self, slot: Slot, request: AuthRequest, check: Callable[[], Coroutine[Any, Any, Checked]]

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from msgspec.structs import replace
 
 from radius_voice.events import Outcome, Reason, Trace
-from radius_voice.login import decisions, reply_message
+from radius_voice.login import decisions
 from radius_voice.login.calls import Calls, PendingCall
 from radius_voice.login.checked import Checked, Refused
 from radius_voice.login.codes import UPSTREAM_STATE, new_session_id, session_key_in, tidy_code
@@ -44,12 +45,12 @@ from radius_voice.login.model import (
 )
 from radius_voice.login.policy import Policy, UserRules
 from radius_voice.login.replay import Slot, is_pending, session_of
-from radius_voice.login.sessions import RequestRecorded, Sessions
+from radius_voice.login.sessions import RequestRecorded, SessionOutdated, Sessions
 from radius_voice.login.state_machine import needs_current_user
 from radius_voice.login.supervisor import Supervisor
 from radius_voice.login.upstream import ChallengeRequired
 from radius_voice.login.upstream_challenges import PendingChallenge
-from radius_voice.login.users import current_phones, obstacle
+from radius_voice.login.users import current_phones, reject_reason
 
 REUSE_WARNING_SECONDS = 60.0
 _PHONE_REQUEST = re.compile(r"\s*phone([1-9]?)\s*", re.IGNORECASE)
@@ -133,37 +134,28 @@ class LoginFlow:
                 return decisions.rejected(reason, name, text)
             case Refused(reason):
                 return decisions.rejected(reason)
-            case ChallengeRequired() as challenge:
-                return await self._keep_challenge(request, policy, checked, challenge)
-            case PendingChallenge(challenge=challenge):
+            case ChallengeRequired() | PendingChallenge() as challenge:
                 return await self._relay(request, policy, checked, challenge)
             case AlreadyRecorded(value):
                 return await self._join_recorded(request, checked.slot, value, trace)
             case _:
                 pass
         user = await self._user_of(request, policy, checked)
-        reject_reason = obstacle(policy.rules_of(policy.group_of(user)) if user else policy.rules, user)
-        if user is None or reject_reason is not None:
+        rejection = reject_reason(policy.rules_of(policy.group_of(user)) if user else policy.rules, user)
+        if user is None or rejection is not None:
             await self._first_factor.record_rejected(checked)
-            return decisions.rejected(reject_reason or Reason.UNKNOWN_USER, user.name if user else "")
+            return decisions.rejected(rejection or Reason.UNKNOWN_USER, user.name if user else "")
         return await self._open_or_join(request, policy, user, checked, trace)
 
-    async def _keep_challenge(
-        self, request: AuthRequest, policy: Policy, checked: Checked, challenge: ChallengeRequired
-    ) -> Decision:
-        refused = await self._first_factor.keep_challenge(request, policy, checked, challenge)
-        if refused is not None:
-            return decisions.rejected(refused, await self._name_of(request, policy))
-        return await self._relay(request, policy, checked, challenge)
-
     async def _relay(
-        self, request: AuthRequest, policy: Policy, checked: Checked, challenge: ChallengeRequired
+        self, request: AuthRequest, policy: Policy, checked: Checked, challenge: ChallengeRequired | PendingChallenge
     ) -> Decision:
-        """The first factor's challenge, for the gateway."""
+        """The challenge of the first factor, for the gateway."""
+        kept = await self._first_factor.keep_challenge(request, policy, checked, challenge)
         name = await self._name_of(request, policy)
-        state = self._dependencies.keys.upstream_state(checked.slot.fingerprint)
-        text = reply_message.fitting(challenge.text)
-        return Decision(Outcome.CHALLENGE, Reason.UPSTREAM_CHALLENGE, state, text, user=name, echo=challenge.echo)
+        if isinstance(kept, Refused):
+            return decisions.rejected(kept.reason, name)
+        return decisions.relayed(kept, self._dependencies.keys.upstream_state(checked.slot.fingerprint), name)
 
     async def _user_of(self, request: AuthRequest, policy: Policy, checked: Checked) -> User | None:
         """The user, from the first factor if it is also the directory, so that the name is not looked up again."""
@@ -303,15 +295,35 @@ class LoginFlow:
     async def _on_response(
         self, request: AuthRequest, key: SessionKey, client_policy: Policy, trace: Trace
     ) -> Decision:
+        recalled = self._sessions.recalled(key)
+        if recalled is not None:
+            with suppress(SessionOutdated):
+                return await self._respond_in(recalled, request, key, client_policy, trace, is_recalled=True)
+        session = await self._dependencies.store.load(key)
+        return await self._respond_in(session, request, key, client_policy, trace)
+
+    async def _respond_in(
+        self,
+        session: Session | None,
+        request: AuthRequest,
+        key: SessionKey,
+        client_policy: Policy,
+        trace: Trace,
+        *,
+        is_recalled: bool = False,
+    ) -> Decision:
+        """The decision on a response in a session. Raises SessionOutdated if it is recalled and no longer stored."""
         dependencies, keys = self._dependencies, self._dependencies.keys
-        session = await dependencies.store.load(key)
         policy, rules = self._policy_of(session, client_policy)
         code, state = dependencies.new_code(rules.digits), keys.next_state(key, request.state or b"", _typed(request))
         response = self._response(request, key, rules, code, state)
         event: ChallengeResponse | UserChanged = response
         if session is not None and needs_current_user(session, response, dependencies.now()):
             event = await self._with_current_user(session, response, policy, request.deadline)
-        session, transition = await self._sessions.apply(key, event, known=session)
+        if is_recalled and session is not None:
+            session, transition = await self._sessions.apply_to_recalled(session, event)
+        else:
+            session, transition = await self._sessions.apply(key, event, known=session)
         trace.step("response", transition.reason)
         if session is not None:
             transition = await self._after_response(session, transition, code, policy, request, trace)

@@ -49,6 +49,8 @@ def create(name: str, settings: LdapSettings, context: IdentityContext) -> LdapS
 class LdapSource:
     """Implements `IdentitySource` with the servers of one directory."""
 
+    changes = 0
+
     def __init__(self, name: str, settings: LdapSettings, warn: Callable[[str], None] = lambda _: None) -> None:
         self._name = name
         self._settings = settings
