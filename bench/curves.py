@@ -60,6 +60,6 @@ def bars(lengths: Mapping[str, float], what: str) -> str:
         y, width = number * step + 8, length / most * (WIDTH - start - 60)
         parts.append(f'<text x="{start - 8}" y="{y + 14}" text-anchor="end">{escape(name)}</text>')
         parts.append(f'<rect x="{start}" y="{y}" width="{width:.1f}" height="20" fill="{COLOURS[0]}"/>')
-        parts.append(f'<text x="{start + width + 6:.1f}" y="{y + 14}">{length:,.0f}</text>')
+        parts.append(f'<text x="{start + width + 6:.1f}" y="{y + 14}">{length:,.1f}</text>')
     parts.append(f'<text x="{start}" y="{height - 6}">{escape(what)}</text>')
     return "\n".join([*parts, "</svg>", ""])

@@ -28,6 +28,7 @@ RADLOAD = BENCH / "build" / "radload"
 PROGRAM: tuple[str | Path, ...] = (sys.executable, "-m", "radius_voice.cli.main")
 SECRET = "benchsecret-benchsecret"
 CODE = "123456"
+RATIO = "x FreeRADIUS doing equal work"
 FIXED = f'{{type: fixed, code: "{CODE}"}}'
 ACCOUNT = "AC" + "0" * 32
 TOKEN = "bench-token"
@@ -79,6 +80,12 @@ class Spread:
     def of(cls, values: Sequence[float]) -> Spread:
         """The spread of some rounds."""
         return cls(statistics.median(values), min(values), max(values))
+
+    @classmethod
+    def ratio(cls, values: Sequence[float], base: Sequence[float]) -> Spread:
+        """The ratio of the medians, and the least and most of the rounds' ratios."""
+        rounds = [value / of for value, of in zip(values, base, strict=True)]
+        return cls(statistics.median(values) / statistics.median(base), min(rounds), max(rounds))
 
     def __str__(self) -> str:
         return f"{self.median:,.0f} ({self.least:,.0f}-{self.most:,.0f})"
@@ -338,16 +345,16 @@ delivery:
   providers:
     bench: {provider}
 limits:
-  wrong_passwords: {{person: 1000000 per 1s, source: 1000000 per 1s, client: 1000000 per 1s}}
-  wrong_codes: {{person: 1000000 per 1s, phone: 1000000 per 1s, source: 1000000 per 1s}}
+  wrong_passwords: {{user: 1000000 per 1s, calling_station: 1000000 per 1s, client: 1000000 per 1s}}
+  wrong_codes: {{user: 1000000 per 1s, phone: 1000000 per 1s, calling_station: 1000000 per 1s}}
   calls:
-    person: 1000000 per 1s
+    user: 1000000 per 1s
     phone: 1000000 per 1s
-    source: 1000000 per 1s
+    calling_station: 1000000 per 1s
     client: 1000000 per 1s
     country: 1000000 per 1s
-    all: 1000000 per 1s
-  calls_per_day: {{person: 1000000 per 24h, country: 1000000 per 24h, all: 1000000 per 24h}}
+    total: 1000000 per 1s
+  calls_per_day: {{user: 1000000 per 24h, country: 1000000 per 24h, total: 1000000 per 24h}}
 store: {store}
 audit: {{path: audit.jsonl}}
 admin: {{listen: "127.0.0.1:{admin_port}"}}

@@ -1,6 +1,7 @@
 """How long a start takes until the first answer, and a reload until it is in effect, by the number of people.
 
-A start is timed from the program's execution to its first answer to a Status-Server. A reload turns the answering of
+A start is timed from the program's execution to its first answer to a Status-Server. Its CPU time, with the end of the
+process, is compared with that of a process that only imports the same libraries. A reload turns the answering of
 Status-Server on: it is timed from SIGHUP to the first answer, while logins go on at a steady rate; the slowest of
 these says for how long a reload keeps others waiting. Exits 1 when a login failed.
 """
@@ -9,8 +10,11 @@ from __future__ import annotations
 
 import hmac
 import os
+import re
+import resource
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import threading
@@ -25,6 +29,15 @@ from harness import BenchError, Spread
 TIMEOUT = 30.0
 LOGINS_A_SECOND = 200
 RELOAD_EVERY = 1.0
+IMPORT_ALL = """\
+import sys
+from contextlib import suppress
+from importlib import import_module
+
+for name in sys.argv[1:]:
+    with suppress(ImportError):  # some libraries try others, which are not installed
+        import_module(name)
+"""
 
 
 class Status:
@@ -53,14 +66,40 @@ class Status:
         return (time.perf_counter() - since) * 1e3
 
 
-def start(users: int, folder: Path) -> float:
+def start(users: int, folder: Path, env: dict[str, str] | None = None) -> float:
     """Milliseconds from executing the program to its first answer."""
     port = harness.free_port()
     config = write(folder, port, users)
     status = Status(port)
     began = time.perf_counter()
-    with harness.running([*harness.PROGRAM, "serve", "--config", config], lambda: True, folder / "log"):
+    with harness.running([*harness.PROGRAM, "serve", "--config", config], lambda: True, folder / "log", env):
         return status.time_until_answered(began)
+
+
+def bare_import(folder: Path) -> list[str]:
+    """The command of a process that imports the libraries that a start imports, and nothing of ours."""
+    start(1, folder, {"PYTHONPROFILEIMPORTTIME": "1"})
+    imported = re.findall(r"^import time:[\d |]+ (\S+)$", (folder / "log").read_text(), re.MULTILINE)
+    libraries = [name for name in imported if name.partition(".")[0] != "radius_voice"]
+    return [sys.executable, "-c", IMPORT_ALL, *libraries]
+
+
+def cpu_of(work: Callable[[], object]) -> float:
+    """CPU seconds of the processes that `work` starts and waits for."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    work()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def to_bare_import(users: int, rounds: int, folder: Path) -> Spread:
+    """How many times the CPU of a bare import of the same libraries a start takes."""
+    command = bare_import(folder)
+    starts, imports = [], []
+    for _ in range(rounds):
+        starts.append(cpu_of(lambda: start(users, folder)))
+        imports.append(cpu_of(lambda: subprocess.run(command, check=True)))
+    return Spread.ratio(starts, imports)
 
 
 def reloads(users: int, rounds: int, folder: Path) -> tuple[list[float], harness.Load, harness.Load]:
@@ -120,6 +159,7 @@ def main() -> int:
     args = parser.parse_args()
     head: list[object] = [
         "users",
+        "start's CPU, x importing its libraries",
         "start, ms",
         "reload, ms",
         "slowest login meanwhile, ms",
@@ -132,11 +172,11 @@ def main() -> int:
         for users in args.users:
             with tempfile.TemporaryDirectory(prefix="radius-voice-bench-") as folder:
                 started = [start(users, Path(folder)) for _ in range(args.rounds)]
+                ratio = to_bare_import(users, args.rounds, Path(folder))
                 took, calm, busy = reloads(users, args.rounds, Path(folder))
             failures += [load.line for load in (calm, busy) if not load.clean]
-            rows.append(
-                [f"{users:,}", Spread.of(started), Spread.of(took), f"{busy.login[2]:.0f}", f"{calm.login[2]:.0f}"]
-            )
+            times = [Spread.of(started), Spread.of(took), f"{busy.login[2]:.0f}", f"{calm.login[2]:.0f}"]
+            rows.append([f"{users:,}", ratio.fine, *times])
         method = (
             f"`python bench/life.py`: medians (least and most) of {args.rounds}; store sqlite, people unchanged, "
             f"{LOGINS_A_SECOND} logins a second during reloads."

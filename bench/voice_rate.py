@@ -1,6 +1,7 @@
 """Voice logins a second against the simulated Twilio: each login places a call and types the code that it spoke.
 
-Server, simulator and load generator share the machine's cores. Exits 1 when a login failed.
+The CPU time is compared with FreeRADIUS doing equal work without a call, measured in the same rounds. Server,
+simulator and load generator share the machine's cores. Exits 1 when a login failed.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import curves
 import harness
+import login_cpu
 import page
 from harness import BenchError, Spread
 
@@ -40,13 +42,13 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--warmup", type=int, default=1_000, help="logins before those")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--window", type=int, nargs="+", default=[50, 100, 200, 400, 800], help="logins in flight")
-    parser.add_argument("--users", type=int, default=5_000, help="people; more than the window, for one call a person")
+    parser.add_argument("--users", type=int, default=5_000, help="more than the window: a user has one live call")
     parser.add_argument("--latency", type=float, default=0.2, help="seconds the provider takes to accept a call")
     parser.add_argument("--workers", type=int, default=2, help="processes of the server; memory takes one")
     parser.add_argument("--store", choices=["sqlite", "redis", "memory"], default="sqlite")
     args = parser.parse_args()
     if args.users <= max(args.window):
-        parser.error("--users must be more than --window: a person has one live call")
+        parser.error("--users must be more than --window: a user has one live call")
     return args
 
 
@@ -55,6 +57,7 @@ def main() -> int:
     failures, points = [], []
     head: list[object] = [
         "in flight",
+        harness.RATIO,
         "logins a second",
         "half within, ms",
         "99 % within, ms",
@@ -65,15 +68,17 @@ def main() -> int:
     try:
         harness.build_radload()
         for window in args.window:
-            rounds = []
+            rounds, equal = [], []
             for _ in range(args.rounds):
                 with tempfile.TemporaryDirectory(prefix="radius-voice-bench-") as folder:
                     loads, server, simulator = measure(args, window, Path(folder))
+                equal.append(login_cpu.equal_work(args.logins))
                 failures += [load.line for load in loads if not load.clean]
                 rounds.append((loads[-1].rate, *loads[-1].login[:2], server, simulator))
             spreads = [Spread.of(column) for column in zip(*rounds, strict=True)]
             points.append((window, spreads[0].median))
-            rows.append([window, *spreads])
+            ratio = Spread.ratio([server for *_, server, _ in rounds], equal)
+            rows.append([window, ratio.fine, *spreads])
         method = (
             f"`python bench/voice_rate.py`: medians (least and most) of {args.rounds} rounds of {args.logins:,}; "
             f"workers {args.workers}, store {args.store}, a provider that takes {args.latency:g} s; CPU a login."

@@ -226,8 +226,8 @@ class ExpiryRecord(AuditRecord, frozen=True, tag="sessions_expired"):
 class ServiceRecord(AuditRecord, frozen=True, tag="service"):
     """An event of the service.
 
-    `event` is `started`, `reloaded`, `reload_failed`, `draining`, `stopped` or `warning`, or `users_file_invalid` or
-    `users_file_valid` for a users file while the service runs.
+    `event` is `started`, `reloaded`, `reload_failed`, `draining`, `stopped` or `warning`, or `users_file_read`,
+    `users_file_invalid` or `users_file_valid` for a users file while the service runs.
     """
 
     event: str

@@ -163,7 +163,7 @@ def _create_of(section: AdapterSection, adapters: Collection[Adapter], key: str)
 class Shared:
     """What all generations share. `clock` is monotonic; `warn` gets the texts of warnings for the administrator.
 
-    `key` is `server.key`, which keys the hashes of `keys` too.
+    `key` is `server.key`, which keys the hashes of `keys` too. `copies`: see `IdentityContext`.
     """
 
     keys: Keys
@@ -173,6 +173,7 @@ class Shared:
     clock: Callable[[], float]
     warn: Callable[[str], None]
     key: bytes = field(repr=False)
+    copies: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +203,9 @@ def build(
     Identity sources of the generation `previous` are kept where their sections are equal: reading 100,000 users again
     takes seconds.
     """
-    context = IdentityContext(shared.hasher, shared.warn, shared.observer, shared.key)
+    context = IdentityContext(
+        shared.hasher, shared.warn, shared.observer, shared.key, shared.copies, at_start=previous is None
+    )
     identity = {
         name: _reused(name, section, previous) or identity_source(name, section, context, adapters)
         for name, section in settings.identity.items()

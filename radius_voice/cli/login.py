@@ -44,13 +44,13 @@ def login(server: str, user: str, secret: str | None, station: str, timeout: flo
     attributes: list[Attribute] = [(radius.USER_NAME, user.encode()), (32, socket.gethostname().encode()[:253])]
     if station:
         attributes.append((radius.CALLING_STATION_ID, station.encode()))
-    password = click.prompt("Password", hide_input=sys.stdin.isatty(), err=True)
+    password = _asked("Password", hide=True)
     reply = _exchange(client, attributes, password)
     while reply.code == radius.ACCESS_CHALLENGE:
         state = reply.first(radius.STATE) or b""
         text = decode_text(b"".join(reply.every(radius.REPLY_MESSAGE))) or "Answer"
         click.echo("Access-Challenge")
-        typed = click.prompt(_printable(text).rstrip(": "), err=True)
+        typed = _asked(_printable(text).rstrip(": "))
         reply = _exchange(client, [*attributes, (radius.STATE, state)], typed)
     message = _printable(decode_text(b"".join(reply.every(radius.REPLY_MESSAGE))))
     if reply.code == radius.ACCESS_ACCEPT:
@@ -58,6 +58,18 @@ def login(server: str, user: str, secret: str | None, station: str, timeout: flo
     else:
         click.echo(f"Access-Reject {message}".rstrip())
         raise click.exceptions.Exit(1)
+
+
+def _asked(question: str, *, hide: bool = False) -> str:
+    """The answer from the terminal, or else the next line of standard input."""
+    if sys.stdin.isatty():
+        answer: str = click.prompt(question, hide_input=hide, err=True)
+        return answer
+    click.echo(f"{question}:", err=True)
+    line = sys.stdin.readline()
+    if not line:
+        raise click.ClickException("standard input has no further line for this answer")
+    return line.rstrip("\r\n")
 
 
 def _exchange(client: RadiusClient, attributes: list[Attribute], password: str) -> Packet:

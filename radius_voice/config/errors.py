@@ -37,6 +37,7 @@ SENTENCES = {
 QUOTED = re.compile("'([^']*)'")
 MAPPINGS = ("model_type", "dict_type", "model_attributes_type")
 HIDDEN_KEY = "(a key)"
+MAX_SHOWN_NAME = 64
 READABLE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
@@ -58,21 +59,32 @@ class HiddenKey(str):
     __slots__ = ()
 
 
+class SectionName(str):
+    """An invalid name that messages show: the section under it has a known key, so it is no part of a secret."""
+
+    __slots__ = ()
+
+
 def readable(name: str) -> str:
     """A name that fits into one line of a message."""
     return name if READABLE.fullmatch(name) else ascii(name)
 
 
 def dotted(path: KeyPath) -> str:
-    """A path in dotted form: `clients.hq-vpn.secret[1]`. A key that is not a name is not shown."""
+    """A path in dotted form: `clients.hq-vpn.secret[1]`. A key that may be a part of a secret is not shown."""
     text = ""
     for step in path:
         if isinstance(step, int):
             text += f"[{step}]"
         else:
-            shown = HIDDEN_KEY if isinstance(step, HiddenKey) or not READABLE.fullmatch(step) else step
-            text += f".{shown}" if text else shown
+            text += f".{_shown(step)}" if text else _shown(step)
     return text
+
+
+def _shown(step: str) -> str:
+    if isinstance(step, SectionName):
+        return readable(step)
+    return step if READABLE.fullmatch(step) and not isinstance(step, HiddenKey) else HIDDEN_KEY
 
 
 def located(name: str, lines: Mapping[KeyPath, int], diagnostics: Iterable[Diagnostic]) -> Iterator[str]:
@@ -89,6 +101,29 @@ def located(name: str, lines: Mapping[KeyPath, int], diagnostics: Iterable[Diagn
 
 def diagnostics_of(error: ValidationError, tree: Any, schema: Mapping[str, Any]) -> Iterator[Diagnostic]:
     """The errors that pydantic found in `tree`. `schema` is the JSON Schema, for names and examples."""
+    for path, message in _diagnostics_of(error, tree, schema):
+        yield _with_section_names(path, tree, schema), message
+
+
+def _with_section_names(path: KeyPath, tree: Any, schema: Mapping[str, Any]) -> KeyPath:
+    """The path, with each invalid name of a section marked as one that may be shown."""
+    named: KeyPath = ()
+    for length, step in enumerate(path):
+        value = _resolve(path[: length + 1], tree)[1]
+        is_name = isinstance(step, str) and not READABLE.fullmatch(step) and isinstance(value, dict)
+        named = (*named, SectionName(step) if is_name and _names_a_section(path[: length + 1], value, schema) else step)
+    return named
+
+
+def _names_a_section(path: KeyPath, section: Mapping[str | int, Any], schema: Mapping[str, Any]) -> bool:
+    *above, name = path
+    known = {key for node in nodes_at(schema, path) for key in node.get("properties", ())}
+    chosen = any("patternProperties" in node for node in nodes_at(schema, tuple(above)))
+    short = len(str(name)) <= MAX_SHOWN_NAME
+    return chosen and short and not known.isdisjoint(map(str, section)) and not without_colon(str(name), known)
+
+
+def _diagnostics_of(error: ValidationError, tree: Any, schema: Mapping[str, Any]) -> Iterator[Diagnostic]:
     for details in error.errors(include_url=False, include_input=False):
         path, value = _resolve(details["loc"], tree)
         match details["type"]:

@@ -23,9 +23,9 @@ class Decoys:
     """
 
     def __init__(self, counts: Mapping[Parameters, int], key: bytes) -> None:
-        every = sorted(counts, key=lambda each: (each.work, each.memory, each.parallelism))
-        self._hashes = [unmatched(each) for each in every]
-        self._ends = list(accumulate(counts[each] for each in every))
+        parameters = sorted(counts, key=lambda each: (each.work, each.memory, each.parallelism))
+        self._hashes = [unmatched(each) for each in parameters]
+        self._ends = list(accumulate(counts[each] for each in parameters))
         self._keyed = blake2b(key=key, digest_size=INDEX_OCTETS, person=b"decoy")
 
     def of(self, name: str) -> str:

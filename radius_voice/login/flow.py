@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from msgspec.structs import replace
 
@@ -44,10 +45,10 @@ from radius_voice.login.model import (
 )
 from radius_voice.login.policy import Policy, UserRules
 from radius_voice.login.replay import Slot, is_pending, session_of
-from radius_voice.login.sessions import RequestRecorded, Sessions
+from radius_voice.login.sessions import RequestRecorded, SessionOutdated, Sessions
 from radius_voice.login.state_machine import needs_current_user
 from radius_voice.login.supervisor import Supervisor
-from radius_voice.login.users import current_phones, obstacle
+from radius_voice.login.users import current_phones, reject_reason
 
 REUSE_WARNING_SECONDS = 60.0
 _PHONE_REQUEST = re.compile(r"\s*phone([1-9]?)\s*", re.IGNORECASE)
@@ -138,10 +139,10 @@ class LoginFlow:
             case _:
                 pass
         user = await self._user_of(request, policy, checked)
-        reject_reason = obstacle(policy.rules_of(policy.group_of(user)) if user else policy.rules, user)
-        if user is None or reject_reason is not None:
+        rejection = reject_reason(policy.rules_of(policy.group_of(user)) if user else policy.rules, user)
+        if user is None or rejection is not None:
             await self._first_factor.record_rejected(checked)
-            return decisions.rejected(reject_reason or Reason.UNKNOWN_USER, user.name if user else "")
+            return decisions.rejected(rejection or Reason.UNKNOWN_USER, user.name if user else "")
         return await self._open_or_join(request, policy, user, checked, trace)
 
     async def _challenge_of_first_factor(
@@ -293,15 +294,35 @@ class LoginFlow:
     async def _on_response(
         self, request: AuthRequest, key: SessionKey, client_policy: Policy, trace: Trace
     ) -> Decision:
+        recalled = self._sessions.recalled(key)
+        if recalled is not None:
+            with suppress(SessionOutdated):
+                return await self._respond_in(recalled, request, key, client_policy, trace, is_recalled=True)
+        session = await self._dependencies.store.load(key)
+        return await self._respond_in(session, request, key, client_policy, trace)
+
+    async def _respond_in(
+        self,
+        session: Session | None,
+        request: AuthRequest,
+        key: SessionKey,
+        client_policy: Policy,
+        trace: Trace,
+        *,
+        is_recalled: bool = False,
+    ) -> Decision:
+        """The decision on a response in a session. Raises SessionOutdated if it is recalled and no longer stored."""
         dependencies, keys = self._dependencies, self._dependencies.keys
-        session = await dependencies.store.load(key)
         policy, rules = self._policy_of(session, client_policy)
         code, state = dependencies.new_code(rules.digits), keys.next_state(key, request.state or b"", _typed(request))
         response = self._response(request, key, rules, code, state)
         event: ChallengeResponse | UserChanged = response
         if session is not None and needs_current_user(session, response, dependencies.now()):
             event = await self._with_current_user(session, response, policy, request.deadline)
-        session, transition = await self._sessions.apply(key, event, known=session)
+        if is_recalled and session is not None:
+            session, transition = await self._sessions.apply_to_recalled(session, event)
+        else:
+            session, transition = await self._sessions.apply(key, event, known=session)
         trace.step("response", transition.reason)
         if session is not None:
             transition = await self._after_response(session, transition, code, policy, request, trace)

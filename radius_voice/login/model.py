@@ -241,7 +241,7 @@ class Method(StrEnum):
     VOICE = "voice"
 
 
-class DeliveryAttempt(Struct, frozen=True, gc=False):
+class DeliveryAttempt(Struct, frozen=True, gc=False, omit_defaults=True):
     """The latest delivery of a session. `number` counts them from 1; by `live_until` its call must be over.
 
     `ref` is the call, None until a provider has accepted it, or if that is not known.
@@ -265,7 +265,7 @@ class Result(Struct, frozen=True, gc=False):
     at: float
 
 
-class IssuedState(Struct, frozen=True, gc=False):
+class IssuedState(Struct, frozen=True, gc=False, omit_defaults=True):
     """A State sent to the gateway: its keyed hash and, once used, the keyed hash of the response and its result."""
 
     state: bytes
@@ -273,7 +273,7 @@ class IssuedState(Struct, frozen=True, gc=False):
     result: Result | None = None
 
 
-class PreviousResult(Struct, frozen=True, gc=False):
+class PreviousResult(Struct, frozen=True, gc=False, omit_defaults=True):
     """The result of a session that a newer one replaced, kept so that a lost response can be repeated.
 
     `state` and `answer` are the keyed hashes of the response that got it; `reply` are the Accept's attributes, and

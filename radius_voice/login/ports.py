@@ -62,9 +62,10 @@ class IdentitySource(FirstFactor, Protocol):
 
     `directory` has its users, None if the source only verifies passwords. `location` is where its users are kept, for
     messages. `problem` is why the users read before stay in effect, None if there is no problem. `refresh` reads what
-    has changed; it may block for seconds, and raises ValueError or OSError. `all_users` are all users as last read,
-    None if the source cannot list them; `without_password` are those of them that have none. `check_servers` asks each
-    server that the source depends on. `close` may be called twice.
+    has changed; it may block for seconds, and raises ValueError or OSError. `changes` counts how often changed users
+    have come into effect by it. `all_users` are all users as last read, None if the source cannot list them;
+    `without_password` are those of them that have none. `check_servers` asks each server that the source depends on.
+    `close` may be called twice.
     """
 
     @property
@@ -75,6 +76,9 @@ class IdentitySource(FirstFactor, Protocol):
 
     @property
     def problem(self) -> SourceProblem | None: ...
+
+    @property
+    def changes(self) -> int: ...
 
     def refresh(self) -> None: ...
 

@@ -22,14 +22,15 @@ def arrival_time(tat: float, limit: Limit, action: LimitAction, now: float) -> f
     `tat` is the time stored before. Up to `now` it means a full allowance. So does a time that no use can have left:
     it was stored before the clock was set back.
     """
-    interval = limit.period / limit.burst
-    base = now if tat - now > limit.period + interval else max(tat, now)
+    period = limit.period
+    interval = period / limit.burst
+    base = tat if 0 < tat - now <= period + interval else now
     if action is LimitAction.RESET:
         return now
     if action is LimitAction.REFUND:
         return max(base - interval, now)
     taken = base + interval
-    if taken - now > limit.period + interval * 1e-6:
+    if taken - now > period + interval * 1e-6:
         return None
     return taken if action is LimitAction.TAKE else base
 
@@ -143,8 +144,9 @@ class Limits:
 def _operations(
     limits: Mapping[str, Limit], subjects: Mapping[str, str], action: LimitAction = LimitAction.TAKE
 ) -> tuple[LimitOperation, ...]:
-    named = [(limit, subjects.get(scope)) for scope, limit in limits.items()]
-    return tuple([LimitOperation(limit, subject, action) for limit, subject in named if subject])
+    return tuple(
+        [LimitOperation(limit, subject, action) for scope, limit in limits.items() if (subject := subjects.get(scope))]
+    )
 
 
 def with_action(action: LimitAction, operations: Iterable[LimitOperation]) -> tuple[LimitOperation, ...]:

@@ -43,7 +43,7 @@ class Slot:
     @property
     def alternative(self) -> Slot:
         """The slot for a request whose Request Authenticator another request has used before."""
-        return Slot(self.fingerprint, self.fingerprint)
+        return replace(self, key=self.fingerprint)
 
     def holds(self, value: bytes) -> bool:
         """Whether `value` is the record of this request and not of another one with the same Request Authenticator."""

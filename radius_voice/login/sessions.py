@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from msgspec.structs import replace
 
 from radius_voice.events import Outcome, Reason
 from radius_voice.login.inputs import ChallengeResponse, Charge, Input, Lockout, Transition
+from radius_voice.login.issued_states import REPEAT_SECONDS
 from radius_voice.login.model import (
     AlreadyRecorded,
     LimitAction,
@@ -24,6 +26,10 @@ from radius_voice.login.rate_limits import Limits, subjects_of, with_action
 from radius_voice.login.state_machine import step
 
 MAX_CAS_RETRIES = 16
+MAX_RECALLED = 5_000
+"""Sessions that are recalled without loading them, at most."""
+
+Record = Callable[[Session], ReplayRecord]
 
 
 class RequestRecorded(Exception):
@@ -34,13 +40,27 @@ class RequestRecorded(Exception):
         self.value = value
 
 
+class SessionOutdated(Exception):
+    """The store may have another session than the one that was recalled: load it."""
+
+
 class Sessions:
-    """Applies inputs to stored sessions, together with the limits that they change. `now` is wall-clock seconds."""
+    """Applies inputs to stored sessions, together with the limits that they change. `now` is wall-clock seconds.
+
+    It recalls the sessions that it has stored, so that most inputs need only the swap. Another process may have changed
+    such a session: only what a swap confirms may follow from it.
+    """
 
     def __init__(self, store: Store, limits: Limits, now: Callable[[], float]) -> None:
         self._store = store
         self._limits = limits
         self._now = now
+        self._recalled: dict[SessionKey, Session] = {}
+
+    def recalled(self, key: SessionKey) -> Session | None:
+        """The session as it was last stored here, None if that is not known or the store no longer has it."""
+        session = self._recalled.get(key)
+        return session if session is not None and self._now() < session.ends_at + REPEAT_SECONDS else None
 
     async def apply(
         self,
@@ -49,7 +69,7 @@ class Sessions:
         *,
         known: Session | None = None,
         operations: tuple[LimitOperation, ...] = (),
-        record: Callable[[Session], ReplayRecord] | None = None,
+        record: Record | None = None,
     ) -> tuple[Session | None, Transition]:
         """The session after `event`, and the transition.
 
@@ -57,25 +77,54 @@ class Sessions:
         and the record that `record` makes of the request is written, if the session changes. Raises RequestRecorded if
         the request has a record already, and Unavailable.
         """
+        recalled = self.recalled(key) if known is None else None
+        if recalled is not None:
+            with suppress(SessionOutdated):
+                return await self.apply_to_recalled(recalled, event, operations, record)
         for _ in range(MAX_CAS_RETRIES):
             session, known = known or await self._store.load(key), None
             transition = step(session, event, self._now())
-            new = transition.session
-            if new is None:
+            if transition.session is None:
                 return session, transition
-            limits = (*self._operations(transition.charge, new), *operations)
-            swapped = await self._store.compare_and_swap(session, new, limits, record(new) if record else None)
+            swapped = await self._swap(session, transition.session, transition.charge, operations, record)
             if swapped is SwapResult.DONE:
-                return new, transition
+                return transition.session, transition
             if swapped is SwapResult.STALE:
                 continue
-            if isinstance(swapped, AlreadyRecorded):
-                raise RequestRecorded(swapped.value)
             reason = swapped.limit.reason if isinstance(swapped, Limited) else Reason.BUSY
             if not isinstance(event, ChallengeResponse):
                 return session, Transition(None, Outcome.REJECT, reason)
             event = _refused(event, transition)
         raise Unavailable("store", "a session changed too often")
+
+    async def apply_to_recalled(
+        self, session: Session, event: Input, operations: tuple[LimitOperation, ...] = (), record: Record | None = None
+    ) -> tuple[Session, Transition]:
+        """Like `apply`, to a session that `recalled` returned. Raises SessionOutdated unless it was swapped."""
+        transition = step(session, event, self._now())
+        new = transition.session
+        if new is None or SwapResult.DONE is not await self._swap(session, new, transition.charge, operations, record):
+            raise SessionOutdated
+        return new, transition
+
+    async def _swap(
+        self,
+        old: Session | None,
+        new: Session,
+        charge: Charge,
+        operations: tuple[LimitOperation, ...],
+        record: Record | None,
+    ) -> SwapResult | Limited:
+        limits = (*self._operations(charge, new), *operations)
+        swapped = await self._store.compare_and_swap(old, new, limits, record(new) if record else None)
+        if isinstance(swapped, AlreadyRecorded):
+            raise RequestRecorded(swapped.value)
+        if swapped is SwapResult.DONE:
+            self._recalled.pop(new.key, None)
+            self._recalled[new.key] = new
+            if len(self._recalled) > MAX_RECALLED:
+                del self._recalled[next(iter(self._recalled))]
+        return swapped
 
     def _operations(self, charge: Charge, session: Session) -> tuple[LimitOperation, ...]:
         if charge is Charge.NOTHING:

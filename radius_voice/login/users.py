@@ -1,4 +1,4 @@
-"""Whether a user may log in: when a login begins, and again before it is accepted."""
+"""Checks whether a user may log in: when a session is opened, and again before it is accepted."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from radius_voice.login.phone import Phone
 from radius_voice.login.policy import Policy, UserRules
 
 
-def obstacle(rules: UserRules, user: User | None) -> Reason | None:
+def reject_reason(rules: UserRules, user: User | None) -> Reason | None:
     """Why this user may not log in, or None."""
     if user is None:
         return Reason.UNKNOWN_USER
@@ -21,14 +21,14 @@ def obstacle(rules: UserRules, user: User | None) -> Reason | None:
 
 
 async def current_phones(session: Session, policy: Policy, keys: Keys, deadline: float) -> tuple[Phone, ...] | Reason:
-    """The user's phones that may be called, as the directory has them now, or why the login must not go on.
+    """The phones of the user that may be called now, or the reason to reject the login that is in progress.
 
     Raises Unavailable.
     """
     user_id = policy.user_id(session.user_key)
     user = None if user_id is None else await policy.directory.get(user_id, deadline)
     rules = policy.rules_of(session.group)
-    reason = obstacle(rules, user)
+    reason = reject_reason(rules, user)
     if user is None or reason is not None:
         return reason or Reason.UNKNOWN_USER
     phones = rules.phones_of(user)

@@ -219,16 +219,24 @@ def _readable(_logger: WrappedLogger, _method: str, fields: EventDict) -> EventD
     for name, value in fields.items():
         match value:
             case tuple():
-                text = ", ".join(_shown(step) for step in value)
+                text = ", ".join(_step_text(step) for step in value)
             case dict():
                 text = ", ".join(f"{kind} {count}" for kind, count in value.items())
             case str():
                 text = str(value)
             case _:
                 continue
-        fields[name] = text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
+        fields[name] = text if text.isprintable() else _one_line(text)
     return fields
 
 
-def _shown(step: TraceStep) -> str:
+def _one_line(text: str) -> str:
+    """The lines of a text, separated by semicolons, with control characters escaped."""
+    joined = "; ".join(text.splitlines())
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in joined
+    )
+
+
+def _step_text(step: TraceStep) -> str:
     return f"{step.name} {step.after:.4f}{f' ({step.detail})' if step.detail else ''}"

@@ -104,10 +104,7 @@ class Metrics:
         )
         self._clients: frozenset[str] = frozenset()
         self._providers: frozenset[str] = frozenset()
-        for reason in Reason:
-            self._reasons.get(reason)
-        for result in RELOADS.values():
-            self._reloads.get(result)
+        self._create_fixed_series()
 
     def expect(
         self,
@@ -139,6 +136,13 @@ class Metrics:
                 self._calls.get(provider, result)
             for status in CallStatus:
                 self._call_statuses.get(provider, status)
+
+    def _create_fixed_series(self) -> None:
+        """Create the series whose labels do not come from the configuration."""
+        for reason in Reason:
+            self._reasons.get(reason)
+        for result in RELOADS.values():
+            self._reloads.get(result)
 
     def __call__(self, record: EventRecord) -> None:
         """Count `record`."""

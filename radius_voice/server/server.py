@@ -143,6 +143,10 @@ class Server:
                 self._discard(request, Discard.NO_MESSAGE_AUTHENTICATOR)
                 return
             decision = await _decide(request, trace)
+            if decision.reason is Reason.CODE_CORRECT:
+                await self._authenticity.login_completed(
+                    request.packet, request.client, request.secret_index, request.client_address
+                )
         except Unavailable as problem:
             trace.step("unavailable", str(problem))
             decision = Decision(Outcome.NO_RESPONSE, Reason.STORE_UNAVAILABLE)
@@ -155,10 +159,6 @@ class Server:
             self._admission.done()
         self._recorder.decided(request, decision, trace, request.calling_station_id)
         self._responses.respond(request, decision)
-        if decision.reason is Reason.CODE_CORRECT:
-            await self._authenticity.login_completed(
-                request.packet, request.client, request.secret_index, request.client_address
-            )
 
 
 async def _decide(request: Request, trace: Trace) -> Decision:

@@ -1,4 +1,4 @@
-"""Refreshes the identity sources of the running service, and reports those that cannot be used."""
+"""Refreshes the identity sources of the running service, and reports changes and those that cannot be used."""
 
 from __future__ import annotations
 
@@ -25,12 +25,13 @@ class IdentityWatch:
         self._report = report
         self._time_verifications = time_verifications
         self._reported: dict[str, SourceProblem | None] = {}
+        self._changes: dict[IdentitySource, int] = {}
         self._timed: dict[str, tuple[str, float]] = {}
 
     async def check(
         self, generations: Sequence[Mapping[str, IdentitySource]], response_timeout: Mapping[str, float]
     ) -> None:
-        """Read the changed sources, and report new problems.
+        """Read the changed sources, and report changes and new problems.
 
         `generations` are the identity sources by their names in the configuration, oldest generation first; only the
         newest is reported. `response_timeout` is in seconds by client.
@@ -39,20 +40,27 @@ class IdentityWatch:
         await asyncio.gather(*(in_daemon_thread(partial(_refresh, source)) for source in sources))
         newest = generations[-1]
         before, self._reported = self._reported, {name: users.problem for name, users in newest.items()}
+        changes, self._changes = self._changes, {users: users.changes for users in newest.values()}
         for name, users in newest.items():
-            self._report_change(name, users, before.get(name), users.problem)
+            changed = users.changes != changes.get(users, 0)
+            self._report_change(name, users, before.get(name), users.problem, changed)
         if self._time_verifications:
             await self._warn_of_slow_verifications(newest, response_timeout)
 
     def _report_change(
-        self, name: str, users: IdentitySource, before: SourceProblem | None, now: SourceProblem | None
+        self,
+        name: str,
+        users: IdentitySource,
+        before: SourceProblem | None,
+        now: SourceProblem | None,
+        changed: bool,
     ) -> None:
-        if now == before:
-            return
-        if now is not None:
+        if now != before and now is not None:
             self._report("users_file_invalid", f"identity.{name}: {now.detail}\n{STILL}")
-        else:
+        elif now != before:
             self._report("users_file_valid", f"identity.{name}: {users.location} is in effect")
+        elif changed:
+            self._report("users_file_read", f"identity.{name}: {users.location} has changed and is in effect")
 
     async def _warn_of_slow_verifications(
         self, identity: Mapping[str, IdentitySource], response_timeout: Mapping[str, float]

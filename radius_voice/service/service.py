@@ -55,12 +55,14 @@ class Worker:
     """One of several processes of a service.
 
     `admin` is the path of its local socket for metrics and health; `deaths` counts the processes that have died so far.
+    `folder` is what the workers share.
     """
 
     number: int
     sockets: list[socket.socket]
     admin: Path
     deaths: Callable[[], int]
+    folder: Path
 
 
 class Service:
@@ -248,7 +250,7 @@ async def start(
             control = _claim(stack, settings) if worker is None else None
             reporter = Reporter(settings, log, time.monotonic)
             stack.callback(reporter.close)
-            shared = _open_shared(stack, settings, reporter)
+            shared = _open_shared(stack, settings, reporter, worker)
             service = Service(path, loaded, build(settings, shared), shared, reporter, tap, worker, log_lines_lost)
             await service.open(stack, loaded, control)
         except (ValueError, OSError) as problem:
@@ -263,10 +265,11 @@ def _claim(stack: AsyncExitStack, settings: Settings) -> ControlSocket:
     return control
 
 
-def _open_shared(stack: AsyncExitStack, settings: Settings, reporter: Reporter) -> Shared:
+def _open_shared(stack: AsyncExitStack, settings: Settings, reporter: Reporter, worker: Worker | None) -> Shared:
     key = server_key(settings)
     store = open_store(settings)
     stack.push_async_callback(store.close)
     hasher = Hasher(max_queued=max_queued_verifications(settings))
     stack.callback(hasher.close)
-    return Shared(Keys(key), store, hasher, reporter, time.monotonic, reporter.log_warning, key)
+    copies = worker.folder if worker is not None else None
+    return Shared(Keys(key), store, hasher, reporter, time.monotonic, reporter.log_warning, key, copies)

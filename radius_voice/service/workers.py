@@ -193,9 +193,13 @@ class Parent:
         """Replace a child that died: now, or later if it died soon after its start."""
         now = time.monotonic()
         name = "the watcher" if child.number == WATCHER else f"worker {child.number}"
-        self._warn(f"{name} died ({_exit_status(code)}) and is replaced")
-        self._pool.count_death()
-        self._due[child.number] = now if now - child.started > RESTART_DELAY else now + RESTART_DELAY
+        if code == CANNOT_START:
+            self._warn(f"{name} cannot start, see the error before this; next attempt in {RESTART_DELAY:g} s")
+        else:
+            self._warn(f"{name} died ({_exit_status(code)}) and is replaced")
+            self._pool.count_death()
+        at_once = code != CANNOT_START and now - child.started > RESTART_DELAY
+        self._due[child.number] = now if at_once else now + RESTART_DELAY
 
     def _start_due(self) -> None:
         now = time.monotonic()
@@ -244,7 +248,7 @@ def _exit_status(code: int) -> str:
 
 
 def _empty_folder(path: Path) -> Path:
-    """A new folder at `path`, for this service only, in place of one that a killed service left."""
+    """A new folder at `path`, for this service only; replaces one that a killed service left."""
     with suppress(FileNotFoundError):
         shutil.rmtree(path)
     path.mkdir(mode=0o700)

@@ -53,7 +53,7 @@ class Call:
     sid: str
     to: str
     from_number: str
-    said: str
+    speech: str
     placed_at: float
     rings_at: float
     picks_up_at: float
@@ -82,7 +82,7 @@ class Call:
         self.ends_at, self.ended_as = now, status
 
 
-def placed(to: str, from_number: str, said: str, *, timeout: float, timings: CallTimings, now: float) -> Call:
+def new_call(to: str, from_number: str, speech: str, *, timeout: float, timings: CallTimings, now: float) -> Call:
     """A new call, with the times of all its stages. `timeout` is how many seconds it may ring."""
     final_status = FINAL_STATUSES.get(to, FinalStatus.ANSWERED)
     rings_at = now + timings.queued
@@ -93,7 +93,7 @@ def placed(to: str, from_number: str, said: str, *, timeout: float, timings: Cal
         sid=f"CA{secrets.token_hex(16)}",
         to=to,
         from_number=from_number,
-        said=said if final_status is FinalStatus.ANSWERED else "",
+        speech=speech if final_status is FinalStatus.ANSWERED else "",
         placed_at=now,
         rings_at=rings_at,
         picks_up_at=ringing_ends_at,
@@ -135,11 +135,11 @@ class Calls:
 
 def page_of(calls: Iterator[Call], number: int, size: int) -> tuple[list[Call], bool]:
     """The calls of page `number`, counted from 0, and whether there are more."""
-    held = list(islice(calls, number * size, (number + 1) * size + 1))
-    return held[:size], len(held) > size
+    found = list(islice(calls, number * size, (number + 1) * size + 1))
+    return found[:size], len(found) > size
 
 
-def written(moment: float) -> str:
+def rfc2822_time(moment: float) -> str:
     """A time as Twilio formats it: RFC 2822, UTC, whole seconds."""
     return _second(int(moment))
 
@@ -155,8 +155,8 @@ def resource(call: Call, account_sid: str, now: float) -> dict[str, Any]:
     talked = call.over(now) and call.ends_at > call.picks_up_at
     return {
         "sid": call.sid,
-        "date_created": written(call.placed_at),
-        "date_updated": written(min(now, call.ends_at)),
+        "date_created": rfc2822_time(call.placed_at),
+        "date_updated": rfc2822_time(min(now, call.ends_at)),
         "parent_call_sid": None,
         "account_sid": account_sid,
         "to": call.to,
@@ -165,8 +165,8 @@ def resource(call: Call, account_sid: str, now: float) -> dict[str, Any]:
         "from_formatted": call.from_number,
         "phone_number_sid": None,
         "status": call.status(now),
-        "start_time": written(call.rings_at) if call.started(now) else None,
-        "end_time": written(call.ends_at) if call.over(now) else None,
+        "start_time": rfc2822_time(call.rings_at) if call.started(now) else None,
+        "end_time": rfc2822_time(call.ends_at) if call.over(now) else None,
         "duration": str(int(call.ends_at - call.picks_up_at)) if talked else ("0" if call.over(now) else None),
         "price": None,
         "price_unit": "USD",
@@ -189,8 +189,8 @@ def history(call: Call, now: float) -> dict[str, Any]:
         "sid": call.sid,
         "to": call.to,
         "from": call.from_number,
-        "said": call.said,
-        "code": code_in(call.said),
+        "said": call.speech,
+        "code": code_in(call.speech),
         "status": call.status(now),
         "at": call.placed_at,
         "ended": call.ends_at if call.over(now) else None,

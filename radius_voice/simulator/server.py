@@ -22,7 +22,17 @@ from typing import Any
 
 from aiohttp import web
 
-from radius_voice.simulator.calls import API, Call, Calls, CallTimings, history, page_of, placed, resource, written
+from radius_voice.simulator.calls import (
+    API,
+    Call,
+    Calls,
+    CallTimings,
+    history,
+    new_call,
+    page_of,
+    resource,
+    rfc2822_time,
+)
 from radius_voice.simulator.numbers import GOOD_FROM, MISBEHAVIOURS, Misbehaviour, Refusal, refused_from, refused_to
 from radius_voice.simulator.twiml import MAX_LENGTH, BadTwiml, spoken_text
 
@@ -30,7 +40,7 @@ ACCOUNT = API + "/Accounts/{account}"
 MAX_RING = 600
 MAX_PAGE = 1000
 MAX_PAGE_NUMBER = 1_000_000
-MAX_SAID = 20_000
+MAX_SPEECH = 20_000
 """Maximum number of characters that are kept of the speech of a call, because a script may loop."""
 
 NUMBER = re.compile("[0-9]{1,5}")
@@ -146,17 +156,17 @@ class Simulator:
         form = await _form(request)
         if self._latency:
             await asyncio.sleep(self._latency)
-        said = _script(form)
-        refusal = said if isinstance(said, Refusal) else _refusal(form)
+        speech = _speech_of(form)
+        refusal = speech if isinstance(speech, Refusal) else _refusal(form)
         if refusal is not None:
             return _error(refusal)
         misbehaviour = MISBEHAVIOURS.get(form["To"]) or self._random_failure()
         if misbehaviour is Misbehaviour.ERROR:
             return _error(SERVER_ERROR)
-        call = placed(
+        call = new_call(
             form["To"],
             form["From"],
-            str(said),
+            str(speech),
             timeout=float(form.get("Timeout", "60")),
             timings=self._timings,
             now=self._clock(),
@@ -200,12 +210,12 @@ class Simulator:
                 return _error(CALL_OVER)
             call.end("completed" if state == "in-progress" else "canceled", now)
         else:
-            said = _script(form)
-            if isinstance(said, Refusal):
-                return _error(said)
+            speech = _speech_of(form)
+            if isinstance(speech, Refusal):
+                return _error(speech)
             if state != "in-progress":
                 return _error(CALL_OVER)
-            call.said = f"{call.said} {said}"[:MAX_SAID]
+            call.speech = f"{call.speech} {speech}"[:MAX_SPEECH]
         return _json(resource(call, self._account, now))
 
     async def _list(self, request: web.Request) -> web.StreamResponse:
@@ -226,15 +236,15 @@ class Simulator:
             and (between is None or (call.started(now) and between[0] <= call.rings_at < between[1]))
         )
         calls, more = page_of(matching, number, size)
-        shown = [resource(call, self._account, now) for call in calls]
-        return _json(_page(request, "calls", shown, number=number, size=size, more=more))
+        resources = [resource(call, self._account, now) for call in calls]
+        return _json(_page(request, "calls", resources, number=number, size=size, more=more))
 
     async def _show_account(self, request: web.Request) -> web.StreamResponse:
         return _json(
             {
                 "auth_token": None,
-                "date_created": written(0),
-                "date_updated": written(0),
+                "date_created": rfc2822_time(0),
+                "date_updated": rfc2822_time(0),
                 "friendly_name": "simulator",
                 "owner_account_sid": self._account,
                 "sid": self._account,
@@ -248,8 +258,8 @@ class Simulator:
     async def _list_numbers(self, request: web.Request) -> web.StreamResponse:
         """The account owns every number that `refused_from` accepts."""
         number = request.query.get("PhoneNumber", GOOD_FROM)
-        shown = [] if refused_from(number) else [self._number(number)]
-        return _json(_page(request, "incoming_phone_numbers", shown, number=0, size=50, more=False))
+        resources = [] if refused_from(number) else [self._number(number)]
+        return _json(_page(request, "incoming_phone_numbers", resources, number=0, size=50, more=False))
 
     async def _list_callers(self, request: web.Request) -> web.StreamResponse:
         return _json(_page(request, "outgoing_caller_ids", [], number=0, size=50, more=False))
@@ -268,8 +278,8 @@ class Simulator:
         return {
             "account_sid": self._account,
             "capabilities": {"mms": False, "sms": False, "voice": True, "fax": False},
-            "date_created": written(0),
-            "date_updated": written(0),
+            "date_created": rfc2822_time(0),
+            "date_updated": rfc2822_time(0),
             "friendly_name": number,
             "phone_number": number,
             "sid": sid,
@@ -281,7 +291,7 @@ async def _form(request: web.Request) -> dict[str, str]:
     return {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
 
 
-def _script(form: Mapping[str, str]) -> str | Refusal:
+def _speech_of(form: Mapping[str, str]) -> str | Refusal:
     """The speech of the form's TwiML, or the error if it cannot be run."""
     twiml = form.get("Twiml")
     if not twiml:
@@ -289,7 +299,7 @@ def _script(form: Mapping[str, str]) -> str | Refusal:
     if len(twiml) > MAX_LENGTH:
         return Refusal(400, BAD_PARAMETER.code, f"Twiml is longer than {MAX_LENGTH} characters")
     try:
-        return spoken_text(twiml)[:MAX_SAID]
+        return spoken_text(twiml)[:MAX_SPEECH]
     except BadTwiml as problem:
         return Refusal(400, BAD_TWIML.code, f"{BAD_TWIML.message}: {problem}")
 
@@ -300,8 +310,8 @@ def _refusal(form: Mapping[str, str]) -> Refusal | None:
         return NO_TO
     if not form.get("From"):
         return NO_FROM
-    for name, most in (("Timeout", MAX_RING), ("TimeLimit", 86_400)):
-        if not NUMBER.fullmatch(form.get(name, "1")) or not 1 <= int(form.get(name, "1")) <= most:
+    for name, maximum in (("Timeout", MAX_RING), ("TimeLimit", 86_400)):
+        if not NUMBER.fullmatch(form.get(name, "1")) or not 1 <= int(form.get(name, "1")) <= maximum:
             return BAD_PARAMETER
     return refused_from(form["From"]) or refused_to(form["To"])
 
@@ -327,17 +337,17 @@ def _moment(text: str) -> datetime:
 
 
 def _page(
-    request: web.Request, key: str, shown: list[dict[str, Any]], *, number: int, size: int, more: bool
+    request: web.Request, key: str, resources: list[dict[str, Any]], *, number: int, size: int, more: bool
 ) -> dict[str, Any]:
     def uri(page: int) -> str:
         return str(request.rel_url.update_query({"Page": str(page), "PageSize": str(size)}))
 
     return {
-        key: shown,
+        key: resources,
         "page": number,
         "page_size": size,
         "start": number * size,
-        "end": max(number * size, number * size + len(shown) - 1),
+        "end": max(number * size, number * size + len(resources) - 1),
         "uri": str(request.rel_url),
         "first_page_uri": uri(0),
         "next_page_uri": uri(number + 1) if more else None,

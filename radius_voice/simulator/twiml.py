@@ -31,18 +31,18 @@ class BadTwiml(ValueError):
 
 def spoken_text(twiml: str) -> str:
     """The speech in one string; a pause of `SENTENCE_PAUSE` ends a sentence. Raises BadTwiml."""
-    said = ""
+    speech = ""
     for spoken in _run(_parsed(twiml)):
         if isinstance(spoken, str):
-            said = f"{said} {spoken}".lstrip()
-        elif spoken >= SENTENCE_PAUSE and said[-1:].isalnum():
-            said += "."
-    return said
+            speech = f"{speech} {spoken}".lstrip()
+        elif spoken >= SENTENCE_PAUSE and speech[-1:].isalnum():
+            speech += "."
+    return speech
 
 
-def code_in(said: str) -> str:
+def code_in(speech: str) -> str:
     """The first run of at least four single digits, without separators; empty if there is none."""
-    run = SINGLE_DIGITS.search(said)
+    run = SINGLE_DIGITS.search(speech)
     return re.sub(r"\D", "", run[0]) if run else ""
 
 
@@ -81,7 +81,7 @@ def _run(parent: ET.Element) -> Iterator[str | int]:
 
 
 def _number(verb: ET.Element, attribute: str, default: int) -> int:
-    written = verb.get(attribute, str(default))
-    if not written.isdecimal() or int(written) > MAX_LOOPS:
+    text_value = verb.get(attribute, str(default))
+    if not text_value.isdecimal() or int(text_value) > MAX_LOOPS:
         raise BadTwiml(f"{attribute} is not a whole number up to {MAX_LOOPS}")
-    return int(written)
+    return int(text_value)

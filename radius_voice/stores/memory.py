@@ -1,9 +1,14 @@
-"""Sessions and limits in memory, for demonstrations and tests. They are lost when the process ends."""
+"""Sessions and limits in memory, for demonstrations and tests. They are lost when the process ends.
+
+A sweep encodes the sessions that have changed since the last one: most wait for their code then, and the encoding takes
+half the memory of the objects.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from heapq import heappop, heappush
+from struct import Struct
 
 from radius_voice.login.issued_states import REPEAT_SECONDS
 from radius_voice.login.model import (
@@ -19,9 +24,12 @@ from radius_voice.login.model import (
 from radius_voice.login.rate_limits import apply_operations, storage_key
 from radius_voice.login.replay import MAX_RECORDS, RECORD_SECONDS
 from radius_voice.stores.context import StoreContext
+from radius_voice.stores.encoding import decode, encode
 from radius_voice.stores.settings import MemorySettings
 
 SWEPT_AT_ONCE = 1000
+_UNTIL = Struct("d")
+"""Wall-clock seconds, in front of a record's value: half the memory of a pair."""
 
 
 def create(section: MemorySettings, context: StoreContext) -> MemoryStore:  # noqa: ARG001 - it has no settings
@@ -34,22 +42,29 @@ class MemoryStore:
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
-        self._sessions: dict[SessionKey, Session] = {}
-        self._ends: list[tuple[float, SessionKey, str]] = []
+        self._sessions: dict[SessionKey, bytes] = {}
+        self._changed: dict[SessionKey, Session] = {}
+        self._ends: list[tuple[float, SessionKey]] = []
         self._live: dict[str, SessionKey] = {}
         self._calls: dict[CallRef, SessionKey] = {}
         self._waiting = 0
         self._tats: dict[str, float] = {}
         self._kept: dict[bytes, tuple[bytes, float]] = {}
-        self._records: dict[bool, dict[bytes, tuple[bytes, float]]] = {False: {}, True: {}}
+        self._records: dict[bool, dict[bytes, bytes]] = {False: {}, True: {}}
 
     async def load(self, key: SessionKey) -> Session | None:
         """The current session, or None."""
-        return self._sessions.get(key)
+        return self._session(key)
 
     async def session_of_call(self, call: CallRef) -> Session | None:
         """The session whose present delivery is that call, or None."""
-        return self._sessions.get(self._calls.get(call, b""))
+        return self._session(self._calls.get(call, b""))
+
+    def _session(self, key: SessionKey) -> Session | None:
+        if key in self._changed:
+            return self._changed[key]
+        stored = self._sessions.get(key)
+        return None if stored is None else decode(stored)
 
     async def compare_and_swap(
         self,
@@ -60,21 +75,21 @@ class MemoryStore:
     ) -> SwapResult | Limited | AlreadyRecorded:
         """Replace `old` with `new`, apply `operations` and write the record, atomically; see `login.ports.Store`."""
         now = self._now()
-        if self._sessions.get(new.key) is not old:
+        if self._session(new.key) != old:
             return SwapResult.STALE
         recorded = self._recorded(record, now)
         if recorded is not None:
             return recorded
         holder = self._live.get(new.user_key)
         live = new.live_at(now)
-        if live and holder is not None and holder != new.key and self._sessions[holder].live_at(now):
+        if live and holder != new.key and self._is_live(holder, now):
             return SwapResult.BUSY
         written = apply_operations(operations, self._tats.get, now)
         if isinstance(written, Limited):
             return written
         self._tats.update(written)
         self._write(record, now)
-        self._sessions[new.key] = new
+        self._changed[new.key] = new
         self._index_call(old, new)
         if live:
             self._live[new.user_key] = new.key
@@ -82,8 +97,12 @@ class MemoryStore:
             del self._live[new.user_key]
         self._waiting += _waits(new) - _waits(old)
         if old is None or old.id != new.id:
-            heappush(self._ends, (new.ends_at + REPEAT_SECONDS, new.key, new.id))
+            heappush(self._ends, (new.ends_at, new.key))
         return SwapResult.DONE
+
+    def _is_live(self, key: SessionKey | None, now: float) -> bool:
+        session = None if key is None else self._session(key)
+        return session is not None and session.live_at(now)
 
     async def apply_limits(
         self, operations: Iterable[LimitOperation], record: ReplayRecord | None = None
@@ -105,9 +124,9 @@ class MemoryStore:
         if record is None:
             return None
         for records in self._records.values():
-            value, until = records.get(record.key, (b"", 0.0))
-            if until > now and value != record.replaces:
-                return AlreadyRecorded(value)
+            stored = records.get(record.key)
+            if stored is not None and _ends(stored) > now and stored[_UNTIL.size :] != record.replaces:
+                return AlreadyRecorded(stored[_UNTIL.size :])
         return None
 
     def _write(self, record: ReplayRecord | None, now: float) -> None:
@@ -117,7 +136,7 @@ class MemoryStore:
             records.pop(record.key, None)
         if record.value:
             records = self._records[record.verified]
-            records[record.key] = (record.value, now + RECORD_SECONDS)
+            records[record.key] = _UNTIL.pack(now + RECORD_SECONDS) + record.value
             if len(records) > MAX_RECORDS:
                 del records[next(iter(records))]
 
@@ -141,10 +160,12 @@ class MemoryStore:
     async def sweep(self) -> int:
         """Delete what has expired; returns how many of the deleted sessions still waited for a code."""
         now, expired = self._now(), 0
-        while self._ends and self._ends[0][0] <= now:
-            _, key, session_id = heappop(self._ends)
-            session = self._sessions.get(key)
-            if session is None or session.id != session_id:
+        self._sessions.update((key, encode(session)) for key, session in self._changed.items())
+        self._changed.clear()
+        while self._ends and self._ends[0][0] + REPEAT_SECONDS <= now:
+            ends_at, key = heappop(self._ends)
+            session = self._session(key)
+            if session is None or session.ends_at != ends_at:
                 continue
             del self._sessions[key]
             self._index_call(session, None)
@@ -159,7 +180,7 @@ class MemoryStore:
         for kept in [kept for kept, (_, until) in self._kept.items() if until <= now]:
             del self._kept[kept]
         for records in self._records.values():
-            while records and records[oldest := next(iter(records))][1] <= now:
+            while records and _ends(records[oldest := next(iter(records))]) <= now:
                 del records[oldest]
         return expired
 
@@ -177,3 +198,9 @@ class MemoryStore:
 def _waits(session: Session | None) -> int:
     """1 for a session that waits for its code, else 0."""
     return int(session is not None and session.result is None)
+
+
+def _ends(record: bytes) -> float:
+    """Until when a stored record is kept."""
+    ends: float = _UNTIL.unpack_from(record)[0]
+    return ends

@@ -7,6 +7,7 @@ sessions are encrypted. Every key expires. docs/stores.md describes what replica
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any
 
 from radius_voice.config.secrets import secret_text
@@ -29,6 +30,7 @@ from radius_voice.stores.redis_scripts import AGAIN, APPLY_LIMITS, COMPARE_AND_S
 from radius_voice.stores.sealed import Sealer
 from radius_voice.stores.settings import RedisSettings
 
+MAX_CACHED_NAMES = 16_384
 SESSION = f"session{FORMAT}".encode()
 """The format is part of a session's name: during a rolling upgrade each node sees only sessions that it can read."""
 
@@ -68,6 +70,7 @@ class RedisStore:
         self._sealer = Sealer(key, prefix)
         self._replicas = replicas
         self._now = now
+        self._limit_name = lru_cache(MAX_CACHED_NAMES)(lambda key: self._sealer.name(b"limit", key.encode()))
         self._open = self._sealer.name(b"open", b"")
         kinds = (b"requests", b"verified", b"other")
         self._records = [self._sealer.name(kind, b"") for kind in kinds]
@@ -187,7 +190,7 @@ class RedisStore:
         return self._sealer.name(b"call", f"{call.provider}\0{call.reference}".encode())
 
     def _limits(self, operations: Iterable[LimitOperation]) -> list[bytes]:
-        return [self._sealer.name(b"limit", storage_key(operation).encode()) for operation in operations]
+        return [self._limit_name(storage_key(operation)) for operation in operations]
 
 
 def _stamp(session: Session) -> str:

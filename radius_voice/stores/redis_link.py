@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import cycle
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias
 
-from redis.asyncio import Redis
+import hiredis
+from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import MasterNotFoundError, Sentinel
 from redis.backoff import NoBackoff
@@ -38,11 +41,11 @@ from radius_voice.stores.redis_scripts import DONE, Script
 CONNECTIONS = 32
 MAX_REDIRECTIONS = 5
 MAX_DETAIL_CHARACTERS = 200
+NOT_UNDERSTOOD = "the response of Redis is not understood"
 CODE = re.compile(r"[A-Z]{1,32}")
 
 Address: TypeAlias = tuple[str, int]
 Argument: TypeAlias = bytes | str | int
-Given = TypeVar("Given")
 
 DETAILS = (
     (MasterNotFoundError, "no sentinel knows a running master of that name"),
@@ -94,63 +97,145 @@ class Route(Protocol):
         ...
 
 
+@dataclass(slots=True, eq=False)
+class _Command:
+    """A command in Redis's protocol. Its reply is set once `copies` replicas have its writes."""
+
+    octets: bytes
+    copies: int
+    reply: asyncio.Future[Any]
+
+    def resolve(self, reply: Any) -> None:
+        """Set the reply, or raise it if it is an exception, unless the caller no longer waits for it."""
+        if self.reply.done():
+            return
+        if isinstance(reply, Exception):
+            self.reply.set_exception(reply)
+        else:
+            self.reply.set_result(reply)
+
+
 class Link:
-    """Runs commands and scripts on the server that has our keys. Every error is raised as Unavailable."""
+    """Runs commands and scripts on the server that has our keys. Every error is raised as Unavailable.
+
+    The commands of one turn of the event loop are sent together over one connection.
+    """
 
     def __init__(self, servers: Servers) -> None:
         self._servers = servers
         self._route = _route(servers)
-        self._turns = asyncio.Semaphore(CONNECTIONS)
+        self._waiting: list[_Command] = []
+        self._waiting_until = 0.0
+        self._exchanges: set[asyncio.Task[None]] = set()
         self._closing: set[asyncio.Task[None]] = set()
 
     async def command(self, *command: Argument) -> Any:
         """The reply to one command."""
-        return await self._run(lambda client: client.execute_command(*command))
+        return await self._run(command)
 
     async def script(
         self, script: Script, keys: Sequence[bytes], arguments: Sequence[Argument], copies: int = 0
     ) -> Any:
         """A script's reply. Raises Unavailable unless `copies` replicas have its writes within half the timeout."""
         call = (len(keys), *keys, *arguments)
-        if copies:
-            return await self._run(lambda client: self._copied(client, script, call, copies))
-        return await self._run(lambda client: _evaluated(client, script, call))
-
-    async def _copied(self, client: Redis, script: Script, call: Sequence[Argument], copies: int) -> Any:
-        """WAIT covers the writes of its own connection only, so both commands use one connection."""
-        async with client.client() as one:
-            answer = await _evaluated(one, script, call)
-            if answer == DONE:
-                acknowledged = await one.execute_command("WAIT", copies, round(self._servers.timeout * 500))
-                if acknowledged < copies:
-                    raise Unavailable("store", f"{acknowledged} of {copies} replicas have it")
-            return answer
-
-    async def _run(self, work: Callable[[Redis], Awaitable[Given]]) -> Given:
         try:
-            async with asyncio.timeout(self._servers.timeout), self._turns:
-                return await self._follow(work)
+            return await self._run(("EVALSHA", script.sha, *call), copies)
+        except NoScriptError:
+            return await self._run(("EVAL", script.text, *call), copies)
+
+    async def _run(self, command: tuple[Argument, ...], copies: int = 0) -> Any:
+        """The reply to a command, at whichever node. Raises NoScriptError."""
+        octets = hiredis.pack_command(command)  # type: ignore[arg-type]  # annotated as a tuple of one
+        for _ in range(MAX_REDIRECTIONS):
+            try:
+                return await self._sent(octets, copies)
+            except NoScriptError:
+                raise
+            except ResponseError as problem:
+                self._redirect(problem)
+        raise Unavailable("store", "the nodes of the cluster disagree")
+
+    def _sent(self, octets: bytes, copies: int) -> asyncio.Future[Any]:
+        """Send a command with the others of this turn of the event loop."""
+        loop = asyncio.get_running_loop()
+        if not self._waiting:
+            self._waiting_until = loop.time() + self._servers.timeout
+            loop.call_soon(self._flush)
+        command = _Command(octets, copies, loop.create_future())
+        self._waiting.append(command)
+        return command.reply
+
+    def _flush(self) -> None:
+        """Send the waiting commands, unless all connections are in use."""
+        if self._waiting and len(self._exchanges) < CONNECTIONS:
+            commands, self._waiting = self._waiting, []
+            exchange = asyncio.ensure_future(self._exchange(commands, self._waiting_until))
+            self._exchanges.add(exchange)
+            exchange.add_done_callback(partial(self._exchanged, commands))
+
+    def _exchanged(self, commands: Sequence[_Command], exchange: asyncio.Task[None]) -> None:
+        self._exchanges.discard(exchange)
+        for command in commands:  # none may wait for ever, whatever ended the exchange
+            command.resolve(Unavailable("store", "the exchange with Redis was aborted"))
+        self._flush()
+
+    async def _exchange(self, commands: Sequence[_Command], until: float) -> None:
+        """Send commands and resolve each with its reply, or with the reason why there is none."""
+        try:
+            async with asyncio.timeout_at(until):
+                if self._closing:  # the pool would hand out a connection that is being closed
+                    await asyncio.wait(self._closing)
+                await self._exchange_over(self._route.client().connection_pool, commands)
         except TimeoutError:
-            self._lost()
-            raise Unavailable("store", f"Redis did not respond within {self._servers.timeout:g} s") from None
+            self._fail(commands, f"Redis did not respond within {self._servers.timeout:g} s")
         except (RedisError, OSError) as problem:
+            self._fail(commands, _detail(problem))
+        except ValueError:  # a redirection without a valid address
+            self._fail(commands, NOT_UNDERSTOOD)
+
+    async def _exchange_over(self, pool: ConnectionPool, commands: Sequence[_Command]) -> None:
+        connection = await pool.get_connection()
+        try:
+            await connection.send_packed_command([command.octets for command in commands])
+            to_copy = []
+            for command in commands:
+                reply = await _reply(connection)
+                if command.copies and reply == DONE:
+                    to_copy.append(command)
+                else:
+                    command.resolve(reply)
+            if to_copy:
+                await self._copy(connection, to_copy)
+        finally:
+            await pool.release(connection)
+
+    async def _copy(self, connection: AbstractConnection, commands: Sequence[_Command]) -> None:
+        """Resolve commands that have written. WAIT covers all writes of its own connection, and only those."""
+        copies = max(command.copies for command in commands)
+        await connection.send_command("WAIT", copies, round(self._servers.timeout * 500))
+        acknowledged = await connection.read_response()
+        for command in commands:
+            enough = acknowledged >= command.copies
+            short = Unavailable("store", f"{acknowledged} of {command.copies} replicas have it")
+            command.resolve(DONE if enough else short)
+
+    def _redirect(self, problem: ResponseError) -> None:
+        """Follow a redirection. Raises Unavailable for any other error."""
+        try:
+            address = _moved_to(problem)
+        except ValueError:
+            self._lost()
+            raise Unavailable("store", NOT_UNDERSTOOD) from None
+        if address is None:
             self._lost()
             raise Unavailable("store", _detail(problem)) from None
-        except ValueError:  # a redirection without a valid address
-            self._lost()
-            raise Unavailable("store", "the response of Redis is not understood") from None
+        self._route.moved(address)
 
-    async def _follow(self, work: Callable[[Redis], Awaitable[Given]]) -> Given:
-        for _ in range(MAX_REDIRECTIONS):
-            client = self._route.client()
-            try:
-                return await work(client)
-            except ResponseError as problem:
-                address = _moved_to(problem)
-                if address is None:
-                    raise
-                self._route.moved(address)
-        raise Unavailable("store", "the nodes of the cluster disagree")
+    def _fail(self, commands: Iterable[_Command], detail: str) -> None:
+        """Resolve the commands that have no reply yet: it is not known whether they were executed."""
+        self._lost()
+        for command in commands:
+            command.resolve(Unavailable("store", detail))
 
     def _lost(self) -> None:
         """Drop idle connections too: what broke one may have broken all, and each would fail another login."""
@@ -161,7 +246,10 @@ class Link:
             closing.add_done_callback(self._closing.discard)
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Wait for the replies to the commands sent, and close every connection."""
+        await asyncio.sleep(0)  # the waiting commands are sent at the end of this turn
+        while self._exchanges:
+            await asyncio.wait(self._exchanges)
         await asyncio.gather(*self._closing)
         await asyncio.gather(*(client.aclose() for client in self._route.clients), return_exceptions=True)
 
@@ -229,8 +317,8 @@ def _route(servers: Servers) -> Route:
     if servers.mode == "sentinel":
         # A Sentinel that does not respond must leave time to ask the next one.
         each = servers.timeout / (len(servers.addresses) + 1)
-        asked = {**common, "socket_timeout": each, "socket_connect_timeout": each}
-        sentinel = Sentinel(servers.addresses, sentinel_kwargs=asked, **own)
+        of_sentinels = {**common, "socket_timeout": each, "socket_connect_timeout": each}
+        sentinel = Sentinel(servers.addresses, sentinel_kwargs=of_sentinels, **own)
         return _Master(sentinel.master_for(servers.service), sentinel.sentinels)
 
     def connect(address: Address) -> Redis:
@@ -242,11 +330,12 @@ def _route(servers: Servers) -> Route:
     return _Master(connect(servers.addresses[0]))
 
 
-async def _evaluated(client: Redis, script: Script, call: Sequence[Argument]) -> Any:
+async def _reply(connection: AbstractConnection) -> Any:
+    """The next reply; a server's error is returned, not raised."""
     try:
-        return await client.execute_command("EVALSHA", script.sha, *call)
-    except NoScriptError:
-        return await client.execute_command("EVAL", script.text, *call)
+        return await connection.read_response()
+    except ResponseError as problem:
+        return problem
 
 
 async def _forget_idle(client: Redis) -> None:
@@ -256,10 +345,10 @@ async def _forget_idle(client: Redis) -> None:
 
 def _moved_to(problem: ResponseError) -> Address | None:
     """The address in `MOVED 3999 127.0.0.1:6381` (redis-py may have removed the first word). Raises ValueError."""
-    said = str(problem)
-    if not isinstance(problem, MovedError) and not said.startswith("MOVED "):
+    text = str(problem)
+    if not isinstance(problem, MovedError) and not text.startswith("MOVED "):
         return None
-    host, _, port = said.rpartition(" ")[2].rpartition(":")
+    host, _, port = text.rpartition(" ")[2].rpartition(":")
     return host.strip("[]"), int(port)
 
 
@@ -268,9 +357,9 @@ def _detail(problem: Exception) -> str:
     for kind, detail in DETAILS:
         if isinstance(problem, kind):
             return detail
-    said = str(problem)
+    text = str(problem)
     if isinstance(problem, ResponseError):
-        code = said.split(" ", 1)[0]
+        code = text.split(" ", 1)[0]
         return f"Redis refuses: {code if CODE.fullmatch(code) else type(problem).__name__}"
-    shown = "".join(letter for letter in said[:MAX_DETAIL_CHARACTERS].partition("\n")[0] if letter.isprintable())
-    return f"Redis is unavailable: {shown or type(problem).__name__}"
+    printable = "".join(letter for letter in text[:MAX_DETAIL_CHARACTERS].partition("\n")[0] if letter.isprintable())
+    return f"Redis is unavailable: {printable or type(problem).__name__}"

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from radius_voice import __version__
 from radius_voice.cli.main import COMMANDS, main
+from radius_voice.delivery.twilio_voice.provider import CREDENTIALS_FIX
 from tests.support.matching import search
 from tests.support.program_process import PROGRAM, TIMEOUT, ProgramProcess
 from tests.support.radius_test_client import SECRET
@@ -252,7 +253,7 @@ def test_test_credentials_reports_valid_and_invalid_ones(write):
     assert (0, True) == (good.exit_code, "twilio: good: account is active" in good.stdout)
     path.write_text(path.read_text().replace("simulated-token", "another token"))
     bad = run("test-credentials", "--config", path)
-    assert (1, "twilio: BAD: 20003: credentials refused\n") == (bad.exit_code, bad.output)
+    assert (1, f"twilio: BAD: 20003: credentials refused; {CREDENTIALS_FIX}\n") == (bad.exit_code, bad.output)
 
 
 def test_an_unavailable_provider_is_reported(write):
@@ -359,6 +360,12 @@ def test_login_without_secret_and_terminal_says_how_to_give_the_secret(server, u
         assert result.stderr.startswith("Error: no shared secret, and no terminal to ask for it")
         assert 'RADIUS_SECRET="$(cat FILE)"' in result.stderr
         assert 1 == len(result.stderr.splitlines())
+
+
+def test_login_without_a_terminal_reports_missing_input(server, user):
+    result = run("login", f"127.0.0.1:{server.ports[0]}", user.name, "--secret", SECRET.decode(), typed="")
+    assert (1, "") == (result.exit_code, result.stdout)
+    assert "Password:\nError: standard input has no further line for this answer\n" == result.stderr
 
 
 def test_login_asks_for_the_secret_on_a_terminal(server, user):

@@ -8,15 +8,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from radius_voice.cli.users import hash_password, users
-from radius_voice.identity.passwords import CHEAPEST, DEFAULT, parameters_of, verify
-from radius_voice.identity.passwords import hash_password as hashed_as
+from radius_voice.cli.main import main
+from radius_voice.identity.passwords import CHEAPEST, DEFAULT, hash_password, parameters_of, verify
 from radius_voice.identity.users_file.text import parse
 from radius_voice.login.phone import Phone
 from radius_voice.messages import LANGUAGES
 
 ROOT = Path(__file__).parents[2]
-HASHED = hashed_as("arctangent", CHEAPEST)
+HASHED = hash_password("arctangent", CHEAPEST)
 
 
 @pytest.fixture
@@ -24,16 +23,17 @@ def path(tmp_path):
     return tmp_path / "users.yaml"
 
 
-def run(command, *arguments, typed="arctangent\n"):
-    return CliRunner().invoke(command, [str(argument) for argument in arguments], input=typed)
+def run(*arguments, typed="arctangent\n"):
+    """Run the program. Without `main`, a command would keep another help option for the tests that follow (click caches it)."""
+    return CliRunner().invoke(main, [str(argument) for argument in arguments], input=typed)
 
 
 def add(path, name, *arguments, typed="arctangent\n"):
-    return run(users, "add", "--file", path, name, *arguments, typed=typed)
+    return run("users", "add", "--file", path, name, *arguments, typed=typed)
 
 
 def test_hash_password_prints_only_the_hash():
-    ended = run(hash_password)
+    ended = run("hash-password")
     assert 0 == ended.exit_code
     hashed = ended.stdout.removesuffix("\n")
     assert DEFAULT == parameters_of(hashed)
@@ -51,7 +51,7 @@ def test_hash_password_prints_only_the_hash():
     ],
 )
 def test_one_line_of_standard_input_is_the_password(typed, password):
-    assert verify(run(hash_password, typed=typed).stdout.strip(), password)
+    assert verify(run("hash-password", typed=typed).stdout.strip(), password)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_one_line_of_standard_input_is_the_password(typed, password):
     ],
 )
 def test_an_invalid_password_is_refused_without_showing_it(typed, fix):
-    ended = run(hash_password, typed=typed)
+    ended = run("hash-password", typed=typed)
     assert 1 == ended.exit_code
     assert fix in ended.stderr
     assert ended.stdout == ""
@@ -190,14 +190,14 @@ def test_a_name_that_is_taken_is_refused_and_the_file_stays(path):
 def test_an_invalid_file_is_reported_with_its_line(path, command):
     path.write_text("alice: 1\n")
     path.chmod(0o600)
-    ended = run(users, *command, "--file", path)
+    ended = run("users", *command, "--file", path)
     assert 1 == ended.exit_code
     assert f"Error: {path}:1: alice: must be a mapping" in ended.stderr
 
 
 @pytest.mark.parametrize("command", [["list"], ["add", "bob", "--phone", "+14155550124"]])
 def test_a_file_that_cannot_be_opened_is_reported_clearly(path, command):
-    ended = run(users, *command, "--file", path / "nowhere.yaml")
+    ended = run("users", *command, "--file", path / "nowhere.yaml")
     assert 1 == ended.exit_code
     assert f"Error: {path}/nowhere.yaml: No such file or directory" in ended.stderr
 
@@ -206,15 +206,15 @@ def test_a_file_that_cannot_be_opened_is_reported_clearly(path, command):
 def test_listing_masks_phones_by_default(path, option, phone):
     path.write_text('alice:\n  phones: ["+14155550123"]\n  groups: [b, a]\nbob:\n  disabled: true\n')
     path.chmod(0o600)
-    ended = run(users, "list", "--file", path, *option)
+    ended = run("users", "list", "--file", path, *option)
     assert f"alice\t{phone}\ten\ta,b\nbob\tno phone\ten\tno group\tdisabled\n" == ended.stdout
 
 
 def test_control_characters_in_a_name_or_group_reach_no_terminal(path):
     path.write_text('"eve\\nroot\\e[2J": {groups: ["a\\tb"]}\n')
     path.chmod(0o600)
-    assert "eve\\nroot\\x1b[2J\tno phone\ten\ta\\tb\n" == run(users, "list", "--file", path).stdout
-    assert "groups: a\\tb\n" in run(users, "show", "eve\nroot\x1b[2J", "--file", path).stdout
+    assert "eve\\nroot\\x1b[2J\tno phone\ten\ta\\tb\n" == run("users", "list", "--file", path).stdout
+    assert "groups: a\\tb\n" in run("users", "show", "eve\nroot\x1b[2J", "--file", path).stdout
 
 
 # One user
@@ -239,7 +239,7 @@ def written(path):
 
 def change(command, path, *arguments, **more):
     """Run a command that must succeed. Its output."""
-    ended = run(users, command, "--file", path, *arguments, **more)
+    ended = run("users", command, "--file", path, *arguments, **more)
     assert (0, "") == (ended.exit_code, ended.stderr)
     return ended.stdout.removeprefix(f"{path}: ")
 
@@ -277,7 +277,7 @@ def test_a_password_is_replaced(written):
 
 
 def test_a_password_of_an_unknown_user_is_not_asked_for(written):
-    ended = run(users, "set-password", "--file", written, "mallory", typed="")
+    ended = run("users", "set-password", "--file", written, "mallory", typed="")
     assert 1 == ended.exit_code
     assert "no user 'mallory'" in ended.stderr
 
@@ -294,7 +294,7 @@ def test_a_user_is_disabled_and_enabled_once(written):
 
 
 def test_removing_needs_a_confirmation(written):
-    ended = run(users, "remove", "--file", written, "bob", typed="y\n")
+    ended = run("users", "remove", "--file", written, "bob", typed="y\n")
     assert 1 == ended.exit_code
     assert "Bob is not removed: without a terminal, confirm with --yes" in ended.stderr
     assert "Bob removed\n" == change("remove", written, "bob", "--yes")
@@ -330,7 +330,7 @@ CHANGES = [
 @pytest.mark.parametrize("command", [["show"], *CHANGES])
 def test_an_unknown_name_is_an_error_with_the_command_that_lists_all(written, command):
     before = written.read_text()
-    ended = run(users, *command, "--file", written, "mallory")
+    ended = run("users", *command, "--file", written, "mallory")
     assert 1 == ended.exit_code
     assert f"Error: {written}: there is no user 'mallory'; radius-voice users list --file {written}" in ended.stderr
     assert before == written.read_text()
@@ -339,7 +339,7 @@ def test_an_unknown_name_is_an_error_with_the_command_that_lists_all(written, co
 @pytest.mark.parametrize("command", [["list"], ["add", "--phone", "+14152220124"], ["show"], *CHANGES])
 def test_a_fifo_is_refused_immediately(path, command):
     os.mkfifo(path, 0o600)
-    ended = run(users, *command, "--file", path, *([] if command == ["list"] else ["alice"]))
+    ended = run("users", *command, "--file", path, *([] if command == ["list"] else ["alice"]))
     assert (1, f"Error: {path}: a FIFO, not a regular file\n") == (ended.exit_code, ended.stderr)
 
 
@@ -360,7 +360,7 @@ def test_owner_and_mode_are_kept_when_root_changes_the_file_of_another_user(writ
 @pytest.mark.parametrize("typed", ["x\n", "1234567\n", "größe\n".encode()])
 def test_a_password_of_fewer_than_8_characters_changes_nothing(written, command, typed):
     before = written.read_text()
-    ended = run(users, *command, "--file", written, typed=typed)
+    ended = run("users", *command, "--file", written, typed=typed)
     assert 1 == ended.exit_code
     assert "the password is too short; give at least 8 characters" in ended.stderr
     assert before == written.read_text()

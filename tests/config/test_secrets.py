@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
@@ -336,6 +337,14 @@ def test_a_name_or_quotes_around_a_secret_get_a_warning(file, write, source, tex
         ("clients:\n  office: {secret: 'x', hunter2: x}\n", "2: clients.office.(a key): unknown key; known here are"),
         ("clients:\n  office:\n    secret: {hunter2 x: y}\n", "3: clients.office.secret"),
         ("clients:\n  secret hunter2: {}\n", "2: clients.(a key): not a name"),
+        ("clients:\n  hunter2!: {}\n", "2: clients.(a key): not a name"),
+        ("clients:\n  secret hunter2: {policy: x}\n", "2: clients.(a key): not a name"),
+        ("clients:\n  hunter2!: {x: y}\n", "2: clients.(a key): not a name"),
+        ("clients:\n  office: {hunter2!: {policy: x}}\n", "2: clients.office.(a key): unknown key"),
+        (
+            "clients:\n  ? hunter2 hunter2 hunter2 hunter2 hunter2 hunter2 hunter2 hunter2 hunter2\n  : {policy: x}\n",
+            "2: clients.(a key)",
+        ),
         ("clients:\n  office:\n    hunter2: x\n    hunter2: y\n", "4: a key is listed twice, first in line 3"),
         ("secret hunter2: x\nsecret hunter2: y\n", "2: a key is listed twice, first in line 1"),
     ],
@@ -344,3 +353,14 @@ def test_a_key_that_may_be_part_of_a_secret_is_reported_by_its_line(file, text, 
     errors = "\n".join(file.errors(text))
     assert "hunter2" not in errors
     assert f"radius-voice.yaml:{expected}" in errors, errors
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("Büro 1", "'B\\xfcro 1'"), ("head\x1b[2J", "'head\\x1b[2J'"), ("Office", "Office"), ("hq/vpn", "'hq/vpn'")],
+)
+def test_an_invalid_name_of_a_section_is_shown_in_its_errors(file, name, shown):
+    text = f"clients:\n  {json.dumps(name)}: {{address: 192.0.2.10, secert: x}}\n"
+    errors = "\n".join(file.errors(text))
+    assert f"radius-voice.yaml:2: clients.{shown}: not a name" in errors
+    assert f"radius-voice.yaml:2: clients.{shown}.secert: unknown key; did you mean secret?" in errors

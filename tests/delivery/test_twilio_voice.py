@@ -7,7 +7,7 @@ from urllib.parse import parse_qs
 import aiohttp
 import pytest
 
-from radius_voice.delivery.twilio_voice.provider import DEFAULT_FIX, REFUSALS
+from radius_voice.delivery.twilio_voice.provider import CREDENTIALS_FIX, DEFAULT_FIX, REFUSALS
 from radius_voice.login.adapter_reports import AccountCheck
 from radius_voice.login.code_message import MAX_SPEECH_SECONDS
 from radius_voice.login.model import CallRef, CallStatus, Indeterminate, NotPlaced, NumberRejected, Placed, Unavailable
@@ -451,7 +451,7 @@ async def test_an_api_key_is_valid_without_reading_the_account(simulator, voice,
 
 
 async def test_a_wrong_token_is_reported(simulator, voice):
-    assert [AccountCheck(ok=False, text="20003: credentials refused")] == await voice(
+    assert [AccountCheck(ok=False, text=f"20003: credentials refused; {CREDENTIALS_FIX}")] == await voice(
         simulator, password="wrong"
     ).check_account()
 

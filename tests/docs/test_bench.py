@@ -1,11 +1,13 @@
 """Each benchmark runs briefly, because the interfaces that it uses change more often than it is run."""
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from radius_voice.wiring import load
 from tests.support.program_process import TIMEOUT
 
 BENCH = Path(__file__).parents[2] / "bench"
@@ -24,6 +26,14 @@ RUNS = {
 def test_every_benchmark_starts(bench):
     command = [sys.executable, str(BENCH / f"{bench}.py"), *RUNS[bench]]
     assert 0 == subprocess.run(command, timeout=TIMEOUT, stdout=subprocess.DEVNULL).returncode
+
+
+def test_the_configuration_of_the_benchmarks_is_valid(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(BENCH)
+    harness = importlib.import_module("harness")
+    store = "{type: memory}"
+    config = harness.configured(tmp_path, 1812, 9812, users=1, provider=harness.FIXED, store=store, workers=1)
+    assert ["bench"] == [*load(config, {}).settings.clients]
 
 
 def test_every_benchmark_is_listed_on_the_page():

@@ -1,4 +1,5 @@
 import asyncio
+import errno
 import os
 import shutil
 import stat
@@ -10,6 +11,7 @@ import pytest
 
 from radius_voice.events import Reason
 from radius_voice.identity.passwords import CHEAPEST, Hasher, Parameters, hash_password, parameters_of, salt_of, verify
+from radius_voice.identity.users_file.copies import LastUsable
 from radius_voice.identity.users_file.edit import create
 from radius_voice.identity.users_file.source import UsersFile
 from radius_voice.identity.users_file.text import UsersFileError
@@ -579,6 +581,47 @@ async def test_a_new_password_has_another_id_and_a_rehashed_one_the_same(loaded)
     look(users)
     assert await users.password_id("alice", 0.0) not in (before, "")
     assert "" == await users.password_id("carol", 0.0) == await users.password_id("mallory", 0.0)
+
+
+# The copy for a process that replaces another one
+
+
+def replacement(loaded, *, from_copy=True):
+    return UsersFile(loaded.path, loaded.hasher, copy=LastUsable(loaded.path.parent, loaded.path), from_copy=from_copy)
+
+
+def test_a_replacement_starts_with_the_last_usable_users_although_the_file_is_invalid(loaded):
+    first = replacement(loaded)
+    loaded.write("dave: {}\n")
+    look(first)
+    loaded.write("erin: 1\n")
+    look(first)
+    second = replacement(loaded)
+    assert ["dave"] == [user.name for user in second.all_users()]
+    assert problem_of(second) == problem_of(first) is not None
+    with pytest.raises(UsersFileError):
+        replacement(loaded, from_copy=False)
+    loaded.path.unlink()
+    assert ["dave"] == [user.name for user in replacement(loaded).all_users()]
+    loaded.write("erin: {}\n")
+    look(second)
+    assert (["erin"], None) == ([user.name for user in second.all_users()], problem_of(second))
+
+
+def test_an_outdated_copy_is_not_kept(loaded, monkeypatch):
+    def full(descriptor, mode="r"):
+        os.close(descriptor)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    users = replacement(loaded)
+    monkeypatch.setattr(os, "fdopen", full)
+    LastUsable(loaded.path.parent, loaded.path).write(b"other: {}\n")
+    monkeypatch.undo()
+    assert problem_of(users) is None
+    assert [loaded.path] == list(loaded.path.parent.iterdir())
+    loaded.write("erin: 1\n")
+    with pytest.raises(UsersFileError):
+        replacement(loaded)
 
 
 # For the command line

@@ -49,7 +49,7 @@ CALL = PlacementRecord(
     "CA1",
     "20003: credentials refused",
     alarm=True,
-    fix="Twilio refused the credentials; run radius-voice test-credentials",
+    fix="compare account_sid and auth_token with the Twilio console",
 )
 BARE_CALL = PlacementRecord(AT, 0.2, "a1b2", "twilio", "+14*******23", CallResult.PLACED)
 FOLLOWED = CallStatusRecord(AT, "a1b2", "twilio", "CA1", "completed")

@@ -92,7 +92,7 @@ def test_calls_status_changes_expiries_and_service_events_are_recorded(audit, pa
             "reference": "CA1",
             "detail": "20003: credentials refused",
             "alarm": True,
-            "fix": "Twilio refused the credentials; run radius-voice test-credentials",
+            "fix": "compare account_sid and auth_token with the Twilio console",
         },
         {
             "at": at,

@@ -119,7 +119,7 @@ def test_refused_credentials_are_a_warning_with_the_fix(log, lines):
 
     (line,) = lines()
     assert "warning" == line["level"]
-    assert "Twilio refused the credentials; run radius-voice test-credentials" == line["fix"]
+    assert "compare account_sid and auth_token with the Twilio console" == line["fix"]
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,14 @@ def test_text_format_is_readable(stream, clock):
     Log(configure("info", "text", stream), clock)(records.CALL)
 
     assert "call requested" in stream.getvalue()
-    assert "fix='Twilio refused the credentials; run radius-voice test-credentials'" in stream.getvalue()
+    assert "fix='compare account_sid and auth_token with the Twilio console'" in stream.getvalue()
+
+
+def test_text_format_shows_several_errors_and_letters_of_any_language(stream, clock):
+    log = Log(configure("info", "text", stream), clock)
+    log(ServiceRecord(records.AT, "reload_failed", "users.yaml:1: Zoë\nusers.yaml:2: alice"))
+
+    assert "detail='users.yaml:1: Zoë; users.yaml:2: alice'" in stream.getvalue()
 
 
 def test_a_full_or_closed_stream_raises_nothing(clock):

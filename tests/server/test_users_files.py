@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import stat
 from pathlib import Path
 
 import pytest
@@ -214,6 +215,48 @@ def test_the_pages_of_all_workers_are_merged(simulator, tmp_path, users):
         workers.wait_for_line("users_file_valid", workers.stderr, times=2)
         assert 0 == workers.metric("radius_voice_users_file_invalid", identity="people")
         assert (200, []) == readiness(workers)
+
+
+def test_a_worker_that_is_replaced_while_the_file_is_invalid_has_the_users_of_the_others(simulator, tmp_path, users):
+    alice, bob, carol = users
+    two = CONFIGURATION.replace("reject_delay", "workers: 2, reject_delay")
+    with WorkersProcess(tmp_path, simulator, two, users) as workers:
+        disabled = json.dumps({alice.name: alice.entry | {"disabled": True}, bob.name: bob.entry})
+        replaced(workers, disabled)
+        workers.wait_for_line("users_file_read", workers.stderr, times=2)
+        replaced(workers, "alice: 1\n")
+        workers.wait_for_line("users_file_invalid", workers.stderr, times=2)
+        for pid in workers.children()[1:]:
+            os.kill(pid, signal.SIGKILL)
+        for number in range(2):
+            workers.wait_for_line(f"worker {number}: RADIUS", workers.stderr, times=2)
+        workers.wait_for_line("users_file_invalid", workers.stderr, times=4)
+        for _ in range(8):  # from different ports, to either worker
+            assert radius.ACCESS_REJECT == workers.client().start_login(alice).code
+            assert radius.ACCESS_REJECT == workers.client().start_login(carol).code
+            assert radius.ACCESS_CHALLENGE == workers.client().start_login(bob).code
+        assert 1 == workers.metric("radius_voice_users_file_invalid", identity="people")
+        copies = list((workers.directory / "state" / "workers").glob("users-*"))
+        assert [0o600] == [stat.S_IMODE(path.stat().st_mode) for path in copies]
+        replaced(workers, json.dumps({carol.name: carol.entry}))
+        workers.wait_for_line("users_file_valid", workers.stderr, times=2)
+        assert radius.ACCESS_CHALLENGE == workers.client().start_login(carol).code
+
+
+def test_a_worker_that_cannot_start_is_tried_again(simulator, tmp_path, users):
+    two = CONFIGURATION.replace("reject_delay", "workers: 2, reject_delay")
+    with WorkersProcess(tmp_path, simulator, two, users) as workers:
+        users_file, away = workers.directory / "users.yaml", workers.directory / "away.yaml"
+        users_file.rename(away)
+        for path in (workers.directory / "state" / "workers").glob("users-*"):
+            path.unlink()
+        os.kill(workers.children()[-1], signal.SIGKILL)
+        expected = "worker 1 cannot start, see the error before this; next attempt in 2 s"
+        workers.wait_for_line(expected, workers.stderr, times=2)
+        assert any(f"Error: {users_file}: No such file or directory" in line for line in workers.stderr)
+        away.rename(users_file)
+        workers.wait_for_line("worker 1: RADIUS", workers.stderr, times=2)
+        assert 1 == workers.metric("radius_voice_worker_deaths_total")
 
 
 def test_a_hash_slower_than_response_timeouts_is_a_warning_at_start_and_at_reload(start_server, users):

@@ -1,6 +1,7 @@
 """Users files are read again while the service runs, and each error is reported once."""
 
 import asyncio
+import os
 import threading
 
 import pytest
@@ -67,6 +68,25 @@ async def test_a_file_that_becomes_invalid_and_valid_again_is_reported_once_each
     ] == reports
 
 
+async def test_changed_content_is_reported_when_it_comes_into_effect(users, look, reports):
+    path, users_file = users()
+    path.write_text("alice: {}\nbob: {}\n")
+    await look({"people": users_file})
+    assert [("users_file_read", f"identity.people: {path} has changed and is in effect")] == reports
+    assert 2 == len(users_file.all_users())
+    os.utime(path, (1, 1))
+    await look({"people": users_file})
+    await look({"people": users_file})
+    assert 1 == len(reports), "the same content is no change"
+    path.write_text("alice: {}\n")
+    users_file.refresh()  # as a reload does
+    await look({"people": users_file})
+    assert ["users_file_read"] * 2 == [what for what, _ in reports]
+    _, other = users("other.yaml")
+    await look({"people": other})
+    assert 2 == len(reports), "another file is reported as a reload"
+
+
 async def test_a_different_error_is_reported(users, look, reports):
     path, users_file = users()
     path.write_text("alice: 1\n")
@@ -108,7 +128,10 @@ async def test_a_file_that_hangs_does_not_delay_reading_the_others(users, look, 
         await look({"people": users_file, "staff": staff})
     assert await staff.find("bob", 0)
     detail = f"{path}: no answer within 0.05 s; is its network mount reachable?"
-    assert [("users_file_invalid", f"identity.people: {detail}\nthe users read before stay in effect")] == reports
+    assert [
+        ("users_file_invalid", f"identity.people: {detail}\nthe users read before stay in effect"),
+        ("users_file_read", f"identity.staff: {other} has changed and is in effect"),
+    ] == reports
     monkeypatch.undo()
     answer.set()
     wait_until(lambda: not [thread for thread in threading.enumerate() if thread.name == "bounded"], "the thread ends")
@@ -137,10 +160,9 @@ async def test_a_slow_hash_is_a_warning_until_it_or_the_clients_change(users, lo
     assert "takes longer than 0.1 s, half of the shortest response_timeout (clients.hasty); 1 user has" in reports[0][1]
     path.write_text(f"alice:\n  password: {hash_password('x', CHEAPEST)}\n")
     await look({"people": users_file}, within=WITHIN)
-    assert 1 == len(reports)
     path.write_text(f"alice:\n  password: {COSTLY}\n")
     await look({"people": users_file}, within=WITHIN)
-    assert 2 == len(reports), "another costly hash"
+    assert ["warning", "users_file_read", "users_file_read", "warning"] == [what for what, _ in reports]
 
 
 async def test_verifications_are_timed_again_when_response_timeouts_change(users, look, monkeypatch):

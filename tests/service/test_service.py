@@ -12,6 +12,7 @@ from radius_voice import control
 from radius_voice.control import ControlServer, ControlSocket
 from radius_voice.http.admin import Admin
 from radius_voice.identity.passwords import CHEAPEST, hash_password
+from radius_voice.login.codes import Keys
 from radius_voice.login.model import Unavailable, User
 from radius_voice.observe.audit import AuditLog
 from radius_voice.service import service
@@ -142,7 +143,7 @@ def worker(tmp_path):
     """The second of several processes; the parent has made the state directory."""
     (tmp_path / "state").mkdir(mode=0o700)
     with bind("127.0.0.1", 0) as sock:
-        yield Worker(1, [sock], tmp_path / "admin.sock", lambda: 3)
+        yield Worker(1, [sock], tmp_path / "admin.sock", lambda: 3, tmp_path)
 
 
 async def get(path, target):
@@ -202,7 +203,7 @@ async def test_readiness_names_a_store_that_cannot_be_written(write, monkeypatch
 def test_reply_attributes_are_encoded_when_the_configuration_is_loaded(write):
     path = write(CONFIGURATION.replace("PORT", "0") + REPLY)
     shared: Any = SimpleNamespace(
-        keys=None, store=None, hasher=None, observer=None, clock=None, warn=None, key=b"k" * 32
+        keys=Keys(b"k" * 32), store=None, hasher=None, observer=None, clock=None, warn=None, key=b"k" * 32, copies=None
     )
     policy = build(load(path).settings, shared).flow._dependencies.policies["default"]
     hour = (27, (3600).to_bytes(4))

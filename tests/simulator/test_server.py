@@ -4,7 +4,7 @@ import aiohttp
 import pytest
 
 from radius_voice.simulator import Simulator
-from radius_voice.simulator.server import MAX_SAID
+from radius_voice.simulator.server import MAX_SPEECH
 
 ACCOUNT, TOKEN = "AC" + "0" * 32, "token"
 TWIML = "<Response><Say>Your code is</Say><Say>1</Say><Say>2</Say><Say>3</Say><Say>4</Say></Response>"
@@ -217,7 +217,7 @@ async def test_text_that_twiml_repeats_without_end_is_truncated(talk, clock):
     _, call = await talk.call(Twiml=endless)
     clock.now += 10
     assert 200 == (await talk("POST", f"/Calls/{call['sid']}.json", data={"Twiml": endless}))[0]
-    assert MAX_SAID == len((await talk.history())[0]["said"])
+    assert MAX_SPEECH == len((await talk.history())[0]["said"])
 
 
 async def test_the_listing_is_newest_first_in_pages(talk):

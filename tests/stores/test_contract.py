@@ -279,6 +279,19 @@ async def test_open_sessions_are_counted_and_expired_ones_reported_once(store, c
     assert await store.load(b"k" * 16) is None
 
 
+async def test_a_sweep_changes_no_open_session(store, clock):
+    first = session(clock)
+    await store.compare_and_swap(None, first)
+    await store.sweep()
+    assert first == await store.load(first.key)
+    assert SwapResult.BUSY is await store.compare_and_swap(None, session(clock, key=b"o" * 16))
+    second = replace(first, attempts_left=2, version=2)
+    assert SwapResult.STALE is await store.compare_and_swap(second, replace(second, version=3))
+    assert SwapResult.DONE is await store.compare_and_swap(first, second)
+    await store.sweep()
+    assert second == await store.load(first.key)
+
+
 async def test_sweeping_keeps_live_rows_and_limits(store, clock):
     await store.put(b"short", b"1", 10)
     await store.put(b"long", b"1", 1000)

@@ -190,10 +190,10 @@ async def test_a_stopped_server_is_unavailable_until_it_runs_again(start_redis, 
 async def test_a_restart_between_two_logins_goes_unnoticed(start_redis, connect):
     server = start_redis()
     store = connect(server.address)
-    await asyncio.gather(*(store.get(b"ready") for _ in range(8)))
+    await get_in_separate_turns(store, 8)
     await asyncio.to_thread(server.kill)
     await asyncio.to_thread(server.start)
-    await asyncio.gather(*(store.get(b"ready") for _ in range(8)))
+    await get_in_separate_turns(store, 8)
 
 
 async def test_scripts_flushed_from_redis_are_loaded_again(redis, connect):
@@ -204,10 +204,40 @@ async def test_scripts_flushed_from_redis_are_loaded_again(redis, connect):
     assert isinstance(await store.apply_limits([LimitOperation(LIMIT, "x")]), Limited)
 
 
+async def get_in_separate_turns(store, count):
+    """Begin `count` operations, each in its own turn of the event loop, so that they share no connection."""
+
+    async def get_after(turns):
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        return await store.get(b"ready")
+
+    await asyncio.gather(*(get_after(turns) for turns in range(count)))
+
+
+async def test_operations_of_one_turn_are_sent_together(redis, connect):
+    store = connect(redis.address)
+    before = redis.admin.info("stats")["total_connections_received"]
+    limit = [LimitOperation(TIGHT, "x")]
+    results = await asyncio.gather(store.get(b"x"), *(store.apply_limits(limit) for _ in range(TIGHT.burst + 1)))
+    assert [None] * (TIGHT.burst + 1) == results[:-1]
+    assert isinstance(results[-1], Limited)
+    assert 1 == redis.admin.info("stats")["total_connections_received"] - before
+
+
+async def test_an_operation_whose_caller_has_gone_does_not_affect_the_others(redis, connect):
+    store = connect(redis.address)
+    gone, other = asyncio.ensure_future(store.get(b"x")), asyncio.ensure_future(store.put(b"x", b"y", 60))
+    await asyncio.sleep(0)
+    gone.cancel()
+    await other
+    assert b"y" == await store.get(b"x")
+
+
 async def test_one_lost_connection_closes_the_idle_ones(start_redis, connect):
     server = start_redis()
     store = connect(server.address, timeout=IMPATIENT)
-    await asyncio.gather(*(store.get(b"ready") for _ in range(8)))
+    await get_in_separate_turns(store, 8)
     assert 2 < server.admin.info("clients")["connected_clients"]
     with suspended(server), pytest.raises(Unavailable):
         await store.get(b"ready")
@@ -219,7 +249,7 @@ async def test_one_lost_connection_closes_the_idle_ones(start_redis, connect):
 async def test_any_number_of_concurrent_operations_shares_few_connections(redis, connect):
     store = connect(redis.address)
     before = redis.admin.info("stats")["total_connections_received"]
-    assert [None] * 500 == await asyncio.gather(*(store.get(b"x") for _ in range(500)))
+    await get_in_separate_turns(store, 500)
     assert CONNECTIONS >= redis.admin.info("stats")["total_connections_received"] - before
 
 

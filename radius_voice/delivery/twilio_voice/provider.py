@@ -47,8 +47,8 @@ DIGIT = "\ue000"
 
 CHECK_ACCOUNT = "run radius-voice test-credentials"
 DEFAULT_FIX = f"{CHECK_ACCOUNT}, and look the detail up at the provider"
-CREDENTIALS_FIX = f"Twilio refused the credentials; {CHECK_ACCOUNT}"
-ACCOUNT_FIX = f"Twilio knows no such account; check account_sid and {CHECK_ACCOUNT}"
+CREDENTIALS_FIX = "compare account_sid and auth_token, or the API key, with the Twilio console"
+ACCOUNT_FIX = "compare account_sid with the Twilio console"
 COUNTRY_FIX = "the provider does not call this country; enable it in Twilio's geographic permissions, or forbid it here"
 NOT_VERIFIED_FIX = f"`from` is no verified number of this Twilio account; {CHECK_ACCOUNT}"
 NOT_VALID_FIX = f"`from` is not a valid number; {CHECK_ACCOUNT}"
@@ -248,7 +248,9 @@ class TwilioVoice:
             status, code = status_and_code(error)
             if code in fine or status in fine:
                 return None
-            raise Unavailable(self.name, _refusal(status, code).detail) from None
+            known = REFUSALS.get(code)
+            fix = f"; {known.fix}" if known is not None and known.fix else ""
+            raise Unavailable(self.name, f"{_refusal(status, code).detail}{fix}") from None
         except (ValueError, TypeError, AttributeError, LookupError, RecursionError):
             raise Unavailable(self.name, "response not understood") from None
 

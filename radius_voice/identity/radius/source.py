@@ -50,6 +50,7 @@ class RadiusSource:
 
     directory = None
     problem = None
+    changes = 0
 
     def __init__(self, name: str, settings: RadiusSettings, context: IdentityContext) -> None:
         self._key = f"identity.{name}"

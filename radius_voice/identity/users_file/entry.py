@@ -95,8 +95,8 @@ def _with_value(text: str, name: str, key: str, value: str | bool | list[str]) -
     last = entry.value[-1][1]
     at = _line_end(text, _end(last))
     indent = " " * entry.value[0][0].start_mark.column
-    written = value if isinstance(value, str) else json.dumps(value)
-    return f"{text[:at]}{_newline(text)}{indent}{key}: {written}{text[at:]}"
+    value_text = value if isinstance(value, str) else json.dumps(value)
+    return f"{text[:at]}{_newline(text)}{indent}{key}: {value_text}{text[at:]}"
 
 
 def _written_like(old: yaml.Node, value: str | bool | list[str], text: str) -> str:
@@ -109,11 +109,11 @@ def _written_like(old: yaml.Node, value: str | bool | list[str], text: str) -> s
     return json.dumps(value)
 
 
-def _with_flow_item(text: str, name: yaml.ScalarNode, entry: yaml.MappingNode, key: str, written: str) -> str:
+def _with_flow_item(text: str, name: yaml.ScalarNode, entry: yaml.MappingNode, key: str, value_text: str) -> str:
     """Add to an entry in braces, quoting the key where the others are quoted, as JSON is."""
     neighbour = entry.value[-1][0] if entry.value else name
     quoted = json.dumps(key) if neighbour.style == '"' else key
-    item = f"{quoted}: {written}"
+    item = f"{quoted}: {value_text}"
     if not entry.value:
         at = entry.start_mark.index + 1
         return text[:at] + item + text[at:]

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from hashlib import blake2b
 from pathlib import Path
 
 from argon2.exceptions import Argon2Error
@@ -19,6 +20,7 @@ from radius_voice.files.reading import read_file, status_of
 from radius_voice.identity.context import IdentityContext
 from radius_voice.identity.decoys import Decoys, unmatched
 from radius_voice.identity.passwords import DEFAULT, Hasher, Parameters, Turn, outdated, parameters_of, salt_of, verify
+from radius_voice.identity.users_file.copies import LastUsable
 from radius_voice.identity.users_file.edit import decode_users_file, edit
 from radius_voice.identity.users_file.settings import UsersFileSettings
 from radius_voice.identity.users_file.text import UserEntry, UsersFileError, parse, with_hash, with_user
@@ -44,7 +46,10 @@ class _Content:
 
 def create(name: str, settings: UsersFileSettings, context: IdentityContext) -> UsersFile:  # noqa: ARG001 - a file has no name
     """The source that `settings` describe. Raises UsersFileError or OSError when the file cannot be used."""
-    return UsersFile(settings.path, context.hasher, context.warn, key=context.key)
+    copy = LastUsable(context.copies, settings.path) if context.copies is not None else None
+    return UsersFile(
+        settings.path, context.hasher, context.warn, key=context.key, copy=copy, from_copy=context.at_start
+    )
 
 
 class UsersFile:
@@ -53,6 +58,7 @@ class UsersFile:
     `refresh` reads the file again; if it has become unusable, `problem` says why and the users read before
     stay in effect. A hash of less work than `parameters` is replaced after its user's next login; `warn` gets
     a text when that fails. `key` selects the cost for names without a hash (see Decoys); None creates a random key.
+    `copy` gets the usable content; with `from_copy`, its content is used at first if the file cannot be used.
     """
 
     def __init__(
@@ -62,6 +68,9 @@ class UsersFile:
         warn: Callable[[str], None] = lambda _: None,
         parameters: Parameters = DEFAULT,
         key: bytes | None = None,
+        copy: LastUsable | None = None,
+        *,
+        from_copy: bool = False,
     ) -> None:
         self._path = path
         self._hasher = hasher
@@ -72,9 +81,12 @@ class UsersFile:
         self._reading = threading.Lock()
         self._signature: Signature = ()
         self._invalid = ""
+        self._digest = b""
+        self._changes = -1  # the first reading is no change
         self._problem: SourceProblem | None = None
         self._content: _Content
-        self.refresh()
+        self._copy = copy
+        self._read_first(copy if from_copy else None)
         self._rehashing: dict[str, asyncio.Task[None]] = {}
 
     async def verify(self, verification: Verification, deadline: float) -> Authenticated | Denied:
@@ -141,6 +153,11 @@ class UsersFile:
         """Why the present file is not in effect, None if it is."""
         return self._problem
 
+    @property
+    def changes(self) -> int:
+        """How often the file was read with other content than before."""
+        return self._changes
+
     def costliest(self) -> tuple[Parameters, tuple[int, ...]]:
         """The parameters of the costliest hash, and the lines of all hashes that have them.
 
@@ -180,18 +197,39 @@ class UsersFile:
         if self._rehashing:
             await asyncio.wait(self._rehashing.values(), timeout=FILE_SECONDS)
 
+    def _read_first(self, copy: LastUsable | None) -> None:
+        try:
+            self.refresh()
+        except (OSError, UsersFileError):
+            octets = copy.read() if copy is not None else None
+            if octets is None:
+                raise
+            self._use(octets, octets.decode())
+
     def _read_if_changed(self) -> None:
         # Taken before reading: a change during the reading is noticed the next time.
         signature = _signature(status_of(self._path))
         if signature != self._signature:
             invalid = ""
             try:
-                self._content = self._parsed(decode_users_file(*read_file(self._path), self._path))
+                self._read()
             except UsersFileError as problem:
                 invalid = str(problem)
             self._signature, self._invalid = signature, invalid
         if self._invalid:
             raise UsersFileError(self._invalid)
+
+    def _read(self) -> None:
+        octets, status = read_file(self._path)
+        self._use(octets, decode_users_file(octets, status, self._path))
+        if self._copy is not None:
+            self._copy.write(octets)
+
+    def _use(self, octets: bytes, text: str) -> None:
+        digest = blake2b(octets).digest()
+        if digest != self._digest:
+            self._content, self._digest = self._parsed(text), digest
+            self._changes += 1
 
     def _parsed(self, text: str) -> _Content:
         users = parse(text, str(self._path))

@@ -11,6 +11,7 @@ def create(name, settings, context):
 class StaffList:
     location = "the staff list"
     problem = None
+    changes = 0
 
     def __init__(self, settings):
         self._settings = settings
