@@ -71,9 +71,9 @@ class Session:
 
     async def whole(self) -> None:
         """Log in, so that the place is known."""
-        challenge = await self._client.request(self._attributes, PASSWORD.encode())
+        challenge = (await self._client.request(self._attributes, PASSWORD.encode())).packet
         state = (radius.STATE, challenge.first(radius.STATE) or b"")
-        accept = await self._client.request([*self._attributes, state], CODE.encode())
+        accept = (await self._client.request([*self._attributes, state], CODE.encode())).packet
         if accept.code != radius.ACCESS_ACCEPT:
             raise harness.BenchError("a user could not log in before the flood")
 
@@ -83,9 +83,11 @@ class Session:
         clock = asyncio.get_running_loop().time
         began = clock()
         try:
-            reply = await self._client.request(self._attributes, PASSWORD.encode())
+            reply = (await self._client.request(self._attributes, PASSWORD.encode())).packet
         except NoReply:
             return None
+        finally:
+            self._client.close()
         return (clock() - began) * 1e3 if reply.code == radius.ACCESS_CHALLENGE else None
 
 

@@ -38,6 +38,7 @@ class Reason(StrEnum):
     WRONG_CODE = "wrong_code"
     PASSWORD_REPEATED = "password_repeated"
     REDIAL_UNAVAILABLE = "redial_unavailable"
+    UPSTREAM_CHALLENGE = "upstream_challenge"
     # reject
     WRONG_PASSWORD = "wrong_password"
     UNKNOWN_USER = "unknown_user"
@@ -85,6 +86,18 @@ class Discard(StrEnum):
     DUPLICATE = "duplicate"
     IDENTIFIER_IN_USE = "identifier_in_use"
     OVERLOAD = "overload"
+
+
+class UpstreamEvent(StrEnum):
+    """What an upstream RADIUS server sent, or how it was found to be. A fixed set: metrics use it as a label."""
+
+    FOREIGN = "foreign"
+    MALFORMED = "malformed"
+    UNEXPECTED = "unexpected"
+    NOT_AUTHENTIC = "not_authentic"
+    NO_MESSAGE_AUTHENTICATOR = "no_message_authenticator"
+    DEAD = "dead"
+    ALIVE = "alive"
 
 
 class CallResult(StrEnum):
@@ -201,6 +214,15 @@ class ResendRecord(msgspec.Struct, frozen=True, gc=False):
     client: str
 
 
+class UpstreamRecord(msgspec.Struct, frozen=True, gc=False):
+    """An event of a server that verifies passwords for the identity source `identity`."""
+
+    at: float
+    identity: str
+    server: str
+    event: UpstreamEvent
+
+
 class ExpiryRecord(AuditRecord, frozen=True, tag="sessions_expired"):
     """Number of open logins that expired without their code."""
 
@@ -237,6 +259,7 @@ EventRecord = (
     | CallStatusRecord
     | DiscardRecord
     | ResendRecord
+    | UpstreamRecord
     | ExpiryRecord
     | ServiceRecord
     | OperatorRecord

@@ -14,11 +14,12 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from radius_voice import __version__, control, state
-from radius_voice.config.schema import Settings
+from radius_voice.config.schema import NO_FIRST_FACTOR, Settings
 from radius_voice.endpoints import radius_ports_in_use
 from radius_voice.events import OperatorRecord
 from radius_voice.exceptions import message_of
@@ -28,7 +29,7 @@ from radius_voice.login.codes import Keys
 from radius_voice.login.first_factor import password_subjects
 from radius_voice.login.model import LimitAction, LimitOperation, Unavailable, User
 from radius_voice.login.phone import Phone
-from radius_voice.login.ports import Directory, Store, UserEditor
+from radius_voice.login.ports import Directory, IdentitySource, Store, UserEditor
 from radius_voice.login.rate_limits import remaining, with_action
 from radius_voice.observe import audit
 from radius_voice.wiring import identity_source, limits_of, open_store, user_editor
@@ -48,8 +49,9 @@ class OperationFailed(Exception):
 class OperationContext:
     """What operations use.
 
-    `identity` are the identity sources by name, in the order of the configuration. `record` writes to the audit log
-    and returns the reason if it cannot. `uid` is the user id of the requesting process, None if it is unknown.
+    `identity` are the directories of the identity sources by name, in the order of the configuration. `record` writes
+    to the audit log and returns the reason if it cannot. `uid` is the user id of the requesting process, None if it is
+    unknown.
     """
 
     settings: Settings
@@ -196,12 +198,20 @@ async def _limits_of_user(context: OperationContext, source: str, user: User, ty
     Wrong passwords are counted by the name as typed, which in an LDAP directory can differ from the user's name there.
     """
     configured, keys = limits_of(context.settings), context.keys()
-    names = user.name, typed
-    subjects = [each for name in names for each in await password_subjects(keys, context.store, source, name)]
+    first_factors = _first_factors(context.settings, source)
+    subjects = []
+    for first_factor, name in product(first_factors, (user.name, typed)):
+        subjects += await password_subjects(keys, context.store, first_factor, name)
     operations = list(configured.about({"user": f"{source}:{user.id}"}, subjects))
     for phone in user.phones:
         operations += configured.about({"phone": phone.e164})
     return list(dict.fromkeys(operations))
+
+
+def _first_factors(settings: Settings, source: str) -> set[str]:
+    """The identity sources under which wrong passwords of the users of a directory are counted."""
+    used = {each.first_factor for each in settings.policies.values() if each.directory == source}
+    return (used | {source}) - {NO_FIRST_FACTOR}
 
 
 def _shared_limits(settings: Settings) -> Iterator[LimitOperation]:
@@ -279,6 +289,11 @@ async def _try_store_without_service(settings: Settings) -> str:
     return "good"
 
 
+def directories_of(sources: Mapping[str, IdentitySource]) -> dict[str, Directory]:
+    """The directories among identity sources."""
+    return {name: source.directory for name, source in sources.items() if source.directory is not None}
+
+
 @asynccontextmanager
 async def open_context(
     settings: Settings, store: Store, user: UserName | None, record: Callable[[OperatorRecord], str], uid: int | None
@@ -288,14 +303,15 @@ async def open_context(
     Raises ValueError, OSError or Unavailable.
     """
     hasher = Hasher()
-    identity: dict[str, Directory] = {}
+    sources: dict[str, IdentitySource] = {}
     try:
-        for source, section in settings.identity.items() if user is not None else ():
-            identity[source] = await asyncio.to_thread(identity_source, source, section, IdentityContext(hasher))
-        yield OperationContext(settings, store, lambda: Keys(state.existing_key(settings, None)), identity, record, uid)
+        for name, section in settings.identity.items() if user is not None else ():
+            sources[name] = await asyncio.to_thread(identity_source, name, section, IdentityContext(hasher))
+        directories, keys = directories_of(sources), lambda: Keys(state.existing_key(settings, None))
+        yield OperationContext(settings, store, keys, directories, record, uid)
     finally:
-        for directory in identity.values():
-            await directory.close()
+        for source in sources.values():
+            await source.close()
         hasher.close()
         await store.close()
 

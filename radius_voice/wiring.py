@@ -26,6 +26,7 @@ from radius_voice.files.reading import require_regular
 from radius_voice.identity.context import IdentityContext
 from radius_voice.identity.ldap.settings import LdapSettings
 from radius_voice.identity.passwords import Hasher
+from radius_voice.identity.radius.settings import RadiusSettings
 from radius_voice.identity.sql.settings import SqlSettings
 from radius_voice.identity.users_file.settings import UsersFileSettings
 from radius_voice.login.codes import Keys, new_code
@@ -33,7 +34,7 @@ from radius_voice.login.dependencies import Dependencies
 from radius_voice.login.flow import LoginFlow
 from radius_voice.login.model import Limit
 from radius_voice.login.policy import Policy, ReplyRule, UserRules
-from radius_voice.login.ports import IdentitySource, Provider, Store, UserEditor
+from radius_voice.login.ports import Directory, IdentitySource, Provider, Store, UserEditor
 from radius_voice.login.rate_limits import Limits
 from radius_voice.observe.syslog import Syslog
 from radius_voice.resources import shipped
@@ -79,6 +80,7 @@ ADAPTERS = Adapters(
         ),
         Adapter(LdapSettings, "radius_voice.identity.ldap.source"),
         Adapter(SqlSettings, "radius_voice.identity.sql.source", "radius_voice.identity.sql.editor"),
+        Adapter(RadiusSettings, "radius_voice.identity.radius.source"),
     ),
     providers=(
         Adapter(TwilioVoiceSettings, "radius_voice.delivery.twilio_voice.provider"),
@@ -225,7 +227,9 @@ def build(
     Identity sources of the generation `previous` are kept where their sections are equal: reading 100,000 users again
     takes seconds.
     """
-    context = IdentityContext(shared.hasher, shared.warn, shared.key, shared.copies, at_start=previous is None)
+    context = IdentityContext(
+        shared.hasher, shared.warn, shared.observer, shared.key, shared.copies, at_start=previous is None
+    )
     identity = {
         name: _reused(name, section, previous) or identity_source(name, section, context, adapters)
         for name, section in settings.identity.items()
@@ -306,11 +310,19 @@ def _policy(name: str, settings: Settings, identity: Mapping[str, IdentitySource
         first_factor_name=policy.first_factor,
         directory_name=policy.directory,
         first_factor=None if policy.first_factor == NO_FIRST_FACTOR else identity[policy.first_factor],
-        directory=identity[policy.directory],
+        directory=_directory(policy.directory, identity),
         on_unavailable=Outcome(policy.on_unavailable),
         rules=_user_rules(settings, policy, encode),
         group_rules={rule.when.group: _user_rules(settings, rule, encode) for rule in policy.group_rules},
     )
+
+
+def _directory(name: str, identity: Mapping[str, IdentitySource]) -> Directory:
+    """The directory of an identity source, which the configuration's rules require."""
+    directory = identity[name].directory
+    if directory is None:
+        raise ValueError(f"identity.{name}: only verifies passwords and has no users")
+    return directory
 
 
 def _user_rules(settings: Settings, rules: UserRulesSettings, encode: EncodeAttribute) -> UserRules:

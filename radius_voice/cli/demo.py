@@ -80,10 +80,14 @@ async def _demo_service(folder: Path, phone: Phone | None) -> AsyncIterator[tupl
     # With a real account, a warning says why Twilio placed no call.
     log = Log(configure("warning" if phone else "error", "text", sys.stderr), time.monotonic)
     service: Service | None = None
+    client: RadiusClient | None = None
     try:
         service = await start(path := _configuration(folder, port, phone), load(path), log)
-        yield RadiusClient("127.0.0.1", service.ports[0], SECRET.encode()), simulator
+        client = RadiusClient("127.0.0.1", service.ports[0], SECRET.encode())
+        yield client, simulator
     finally:
+        if client is not None:
+            client.close()
         if service is not None:
             await service.stop()
         if simulator is not None:
@@ -113,7 +117,7 @@ async def _log_in(client: RadiusClient, simulator: Simulator | None) -> bool:
     from radius_voice.radius import packet as radius
 
     _line("gateway", "Access-Request", f"{USER} and her password")
-    reply = await client.request([(radius.USER_NAME, USER.encode())], PASSWORD.encode())
+    reply = (await client.request([(radius.USER_NAME, USER.encode())], PASSWORD.encode())).packet
     last_speech = ""
     while reply.code == radius.ACCESS_CHALLENGE:
         speech, code = _last_call(simulator)
@@ -124,7 +128,8 @@ async def _log_in(client: RadiusClient, simulator: Simulator | None) -> bool:
         typed = await _typed(code)
         _line("gateway", "Access-Request", "the code")
         state = reply.first(radius.STATE) or b""
-        reply = await client.request([(radius.USER_NAME, USER.encode()), (radius.STATE, state)], typed.encode())
+        answer = [(radius.USER_NAME, USER.encode()), (radius.STATE, state)]
+        reply = (await client.request(answer, typed.encode())).packet
     accepted = reply.code == radius.ACCESS_ACCEPT
     _line(
         "radius-voice", "Access-Accept" if accepted else "Access-Reject", f"{USER} is in" if accepted else _text(reply)

@@ -73,8 +73,14 @@ def _asked(question: str, *, hide: bool = False) -> str:
 
 
 def _exchange(client: RadiusClient, attributes: list[Attribute], password: str) -> Packet:
+    async def exchange() -> Packet:
+        try:
+            return (await client.request(attributes, password.encode())).packet
+        finally:
+            client.close()  # each `run` has another event loop
+
     try:
-        return run(client.request(attributes, password.encode()))
+        return run(exchange())
     except (NoReply, ValueError) as problem:
         raise click.ClickException(str(problem)) from None
 

@@ -9,20 +9,29 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 from radius_voice.config.section import Diagnostic, Section
+
+
+class AttributeProblem(Protocol):
+    """See RuleContext."""
+
+    def __call__(self, name: str, *, salted: bool = False) -> str | None: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
 class RuleContext:
     """The parts of the rest of the file that an adapter's rules may use.
 
-    `code_digits` is the number of digits of a code by the policy's name, as messages show it.
+    `code_digits` is the number of digits of a code by the policy's name, as messages show it. `attribute_problem` says
+    why the attribute of a name cannot be copied from one packet to another, None if it can; `salted` allows
+    salt-encrypted ones.
     """
 
     development: bool
     code_digits: Mapping[str, int]
+    attribute_problem: AttributeProblem
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +70,12 @@ class AdapterSection(Section):
 
 
 class IdentitySection(AdapterSection):
-    """A source of users."""
+    """A source of users, of passwords, or of both."""
 
+    IS_DIRECTORY: ClassVar[bool] = True
+    """Whether the source has users and phones. One that has none only verifies passwords."""
+    UPSTREAM: ClassVar[bool] = False
+    """Whether the source asks RADIUS servers, which have metrics."""
     USERS_KEY: ClassVar[tuple[str, ...]] = ()
     """The path to the key that warnings about the source's users are placed at."""
     ADD_USERS: ClassVar[str] = "add users there"

@@ -274,6 +274,26 @@ def host_port(example: str, usual_port: int) -> FieldType:
     return FieldType(read, {"type": "string", "pattern": ".+:[0-9]{1,5}$", "examples": examples})
 
 
+def server_address(usual_port: int) -> FieldType:
+    """`ADDRESS` or `ADDRESS:PORT`, IPv6 with a port in brackets; it becomes a HostPort."""
+    examples = ["192.0.2.20", f"192.0.2.20:{usual_port}", f"[2001:db8::20]:{usual_port}"]
+    wrong = f"not the address of a server; write it like {' or '.join(examples)}"
+
+    def read(value: Any, _context: LoadContext) -> HostPort:
+        text = require_text(value)
+        found = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+)):([0-9]{1,5})", text)
+        host, port = (found[1] or found[2], int(found[3])) if found else (text, usual_port)
+        try:
+            address = ip_address(host)
+        except ValueError:
+            raise ValueError(wrong) from None
+        if not 1 <= port <= MAX_PORT or address.is_unspecified or address.is_multicast:
+            raise ValueError(wrong)
+        return HostPort(str(address), port)
+
+    return FieldType(read, {"type": "string", "minLength": 1, "examples": examples})
+
+
 def _url(value: Any, _context: LoadContext) -> str:
     text = require_text(value)
     wrong = "not a URL of a host; write http://HOST:PORT or https://HOST:PORT, without a path"

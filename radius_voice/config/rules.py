@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, SecretStr
 
@@ -37,6 +37,9 @@ from radius_voice.config.suggestions import suggestion
 from radius_voice.files.reading import unreadable
 from radius_voice.radius.packet import RESERVED_REPLY_OCTETS
 from radius_voice.resources import shipped
+
+if TYPE_CHECKING:
+    from radius_voice.radius.dictionary import AttributeDictionary
 
 Key = TypeVar("Key")
 Part = TypeVar("Part", bound=Section)
@@ -261,13 +264,28 @@ def _certificates(draft: Draft) -> Iterator[Diagnostic]:
 
 def _adapters(draft: Draft) -> Iterator[Diagnostic]:
     digits = {readable(name): policy.challenge.digits for name, policy in draft.policies.items()}
-    context = RuleContext(draft.development, digits)
+    context = RuleContext(draft.development, digits, _attribute_problem)
     for path, section in draft.adapters:
         yield from _below(path, section.errors(context))
     local = [provider.type for provider in draft.providers.values() if provider.LOOPBACK_CLIENTS_ONLY]
     for name, client in draft.clients.items() if local else ():
         if not all(network.is_loopback for network in client.address):
             yield ("clients", name, "address"), f"must be on loopback while there is a provider of type {local[0]}"
+
+
+def _attribute_problem(name: str, *, salted: bool = False) -> str | None:
+    try:
+        _attribute_dictionary().key(name, salted=salted)
+    except ValueError as problem:
+        return str(problem).removeprefix(f"{name}: ")
+    return None
+
+
+def _attribute_dictionary() -> AttributeDictionary:
+    """The attribute dictionary, which few configurations need."""
+    from radius_voice.radius.dictionary import AttributeDictionary  # noqa: PLC0415 - needed by few configurations
+
+    return AttributeDictionary(shipped("dictionaries"))
 
 
 def _below(path: KeyPath, diagnostics: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
@@ -307,14 +325,15 @@ def _references(draft: Draft) -> Iterator[Diagnostic]:
         elif source and source not in draft.identity_names and (role, source) != ("first_factor", NO_FIRST_FACTOR):
             known = [*draft.identity_names, *([NO_FIRST_FACTOR] if role == "first_factor" else [])]
             yield path, _unknown("identity source", source, known)
+        elif role == "directory" and source in draft.identity and not draft.identity[source].IS_DIRECTORY:
+            described = f"{readable(source)} (type {draft.identity[source].type})"
+            yield path, f"{described} only verifies passwords; name a source that has users and phones"
     if NO_FIRST_FACTOR in draft.identity_names:
         yield ("identity", NO_FIRST_FACTOR), "none means that the gateway checks passwords; use another name"
 
 
 def _replies(draft: Draft) -> Iterator[Diagnostic]:
-    from radius_voice.radius.dictionary import AttributeDictionary  # noqa: PLC0415 - needed by few configurations
-
-    names = AttributeDictionary(shipped("dictionaries"))
+    names = _attribute_dictionary()
     for above, rules in draft.user_rules:
         path = (*above, "reply")
         octets = 0

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from radius_voice.events import Observer
 from radius_voice.identity.passwords import Hasher
 
 
@@ -13,13 +14,14 @@ from radius_voice.identity.passwords import Hasher
 class IdentityContext:
     """`hasher` verifies passwords in threads; `warn` gets the texts of warnings for the administrator.
 
-    `key` is `server.key`, for values that must be equal in every process of the service; a command may have none.
-    `copies` is a folder in which the workers of a service keep what a replacement needs, None if there is one process;
-    it is read only `at_start` of a process.
+    `observer` gets the records of servers that a source asks. `key` is `server.key`, for values that must be equal in
+    every process of the service; a command may have none. `copies` is a folder in which the workers of a service keep
+    what a replacement needs, None if there is one process; it is read only `at_start` of a process.
     """
 
     hasher: Hasher
     warn: Callable[[str], None] = lambda _: None
+    observer: Observer = lambda _: None
     key: bytes | None = field(default=None, repr=False)
     copies: Path | None = None
     at_start: bool = True

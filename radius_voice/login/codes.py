@@ -9,15 +9,24 @@ from __future__ import annotations
 import secrets
 import unicodedata
 from hashlib import blake2b
+from typing import TypeAlias
 
-from radius_voice.login.model import SessionKey
+import msgspec
+
+from radius_voice.login.model import ReplyAttribute, SessionKey
 from radius_voice.login.names import canonical_name
 from radius_voice.login.replay import Slot
+from radius_voice.login.upstream import HiddenAttribute
+from radius_voice.sealing import Cipher
 
 KEY_OCTETS = 16
 LOGIN_STATE = b"\x01"
 """The first octet of a State names its kind; this kind leads to a login's session."""
+UPSTREAM_STATE = b"\x02"
+"""The kind that leads to a challenge of the first factor itself (`upstream_challenges`)."""
 STATE_OCTETS = len(LOGIN_STATE) + 2 * KEY_OCTETS
+AcceptAttributes: TypeAlias = tuple[ReplyAttribute | HiddenAttribute, ...]
+_decode_attributes = msgspec.msgpack.Decoder(AcceptAttributes).decode
 _FILLERS = dict.fromkeys(map(ord, " -.\t\r\n"))
 
 
@@ -42,7 +51,10 @@ def new_session_id() -> str:
 
 
 class Keys:
-    """Keyed hashes (BLAKE2b, 16 octets), domain-separated so that a hash of one kind is never valid as another."""
+    """Keyed hashes (BLAKE2b, 16 octets), domain-separated so that a hash of one kind is never valid as another.
+
+    Also encrypts what must be readable again while a login is open.
+    """
 
     def __init__(self, key: bytes) -> None:
         def keyed(kind: bytes) -> blake2b:
@@ -51,6 +63,10 @@ class Keys:
         self._login, self._state, self._code = keyed(b"login"), keyed(b"state"), keyed(b"code")
         self._password, self._answer, self._name = keyed(b"password"), keyed(b"answer"), keyed(b"name")
         self._first, self._next = keyed(b"first state"), keyed(b"next state")
+        self._upstream, self._pending, self._reply = keyed(b"upstream state"), keyed(b"pending"), keyed(b"answer slot")
+        self._replies, self._challenges = Cipher(key, b"sealed reply"), Cipher(key, b"sealed pending")
+        self.seal_pending = self._challenges.seal
+        self.unseal_pending = self._challenges.unseal
         self._packet, self._credentials, self._station = keyed(b"packet"), keyed(b"credentials"), keyed(b"station")
         self._client, self._password_id = keyed(b"client"), keyed(b"password id")
 
@@ -85,6 +101,28 @@ class Keys:
     def answer(self, key: SessionKey, typed: str) -> bytes:
         """The stored hash of a response, by which a repetition is recognised."""
         return _hash(self._answer, key + typed.encode())
+
+    def seal_reply(self, key: SessionKey, reply: AcceptAttributes) -> bytes:
+        """Encrypt the attributes of an Accept, to be stored while its session is open. Nothing for no attributes."""
+        return self._replies.seal(key, msgspec.msgpack.encode(reply)) if reply else b""
+
+    def unseal_reply(self, key: SessionKey, sealed: bytes) -> AcceptAttributes:
+        """The attributes that `seal_reply` encrypted for that session; none if `server.key` is another one."""
+        octets = self._replies.unseal(key, sealed)
+        return () if octets is None else _decode_attributes(octets)
+
+    def upstream_state(self, fingerprint: bytes) -> bytes:
+        """The State of the challenge that the request with that fingerprint gets from a first factor."""
+        return UPSTREAM_STATE + _hash(self._upstream, fingerprint)
+
+    def pending_key(self, client: str, state: bytes) -> bytes:
+        """Where the store keeps the first factor's challenge with that State, for that client entry."""
+        return b"upstream\0" + _hash(self._pending, _prefixed(client) + state)
+
+    def answer_slot(self, client: str, state: bytes, typed: str) -> Slot:
+        """Where the response to a first factor's challenge is recorded: the first one for each State."""
+        key = _hash(self._reply, _prefixed(client) + state)
+        return Slot(key, _hash(self._credentials, key + typed.encode()))
 
     def name_subject(self, identity_source: str, typed: str) -> str:
         """The subject under which failures of a user name at an identity source are counted.

@@ -2,10 +2,39 @@
 
 from __future__ import annotations
 
+from msgspec import Struct
+
 from radius_voice.events import Outcome, Reason, Trace
 from radius_voice.login import reply_message
 from radius_voice.login.inputs import Transition
-from radius_voice.login.model import Decision, PreviousResult, Session, Unavailable
+from radius_voice.login.model import PreviousResult, ReplyAttribute, Session, Unavailable
+from radius_voice.login.upstream import ChallengeRequired, HiddenAttribute
+
+
+class Decision(Struct, frozen=True):
+    """The response to the gateway, and fields of the audit record. `login_seconds` is set on an Accept.
+
+    `user` is the user's name in the directory, empty if no user has the name that was typed; `session` the session's
+    id. `new_station` is True on an Accept from a Calling-Station-Id that is not known for this user, or was last
+    stored more than a day ago. `sealed_reply` are attributes of the Accept that are still encrypted. `echo` says
+    whether the user's response to a challenge may be shown.
+    """
+
+    outcome: Outcome
+    reason: Reason
+    state: bytes = b""
+    text: str = ""
+    reply: tuple[ReplyAttribute | HiddenAttribute, ...] = ()
+    user: str = ""
+    session: str = ""
+    phone: str = ""
+    login_seconds: float = 0.0
+    new_station: bool = False
+    sealed_reply: bytes = b""
+    echo: bool = True
+
+    def __repr__(self) -> str:
+        return f"Decision({self.outcome}, {self.reason})"
 
 
 def decision(
@@ -45,6 +74,7 @@ def _accepted(session: Session, reason: Reason, now: float) -> Decision:
         phone=session.delivery.phone.masked,
         login_seconds=now - session.opened_at if reason is Reason.CODE_CORRECT else 0.0,
         new_station=not session.returning,
+        sealed_reply=session.sealed_reply,
     )
 
 
@@ -65,7 +95,22 @@ def _repeated(known: PreviousResult, language: str) -> Decision:
     """The decision that repeats the result of a session that a newer one replaced."""
     outcome, accepted = known.result.outcome, known.result.outcome is Outcome.ACCEPT
     text, reply = ("", known.reply) if accepted else (reply_message.rejected(language), ())
-    return Decision(outcome, Reason.REPEATED, b"", text, reply, known.name, known.session_id, known.phone.masked)
+    return Decision(
+        outcome,
+        Reason.REPEATED,
+        text=text,
+        reply=reply,
+        user=known.name,
+        session=known.session_id,
+        phone=known.phone.masked,
+        sealed_reply=known.sealed_reply if accepted else b"",
+    )
+
+
+def relayed(challenge: ChallengeRequired, state: bytes, name: str) -> Decision:
+    """The challenge of a first factor. `name` is the user's, empty if no user has it."""
+    text = reply_message.fitting(challenge.text)
+    return Decision(Outcome.CHALLENGE, Reason.UPSTREAM_CHALLENGE, state, text, user=name, echo=challenge.echo)
 
 
 def rejected(reason: Reason, name: str = "", text: str = "") -> Decision:

@@ -14,11 +14,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from msgspec import Struct
-from msgspec.structs import replace
-
-from radius_voice.events import Trace
+from radius_voice.events import Reason
 from radius_voice.login import calling_stations
+from radius_voice.login.checked import Charge, Checked, Refused, VerifiedByGateway
 from radius_voice.login.codes import Keys
 from radius_voice.login.model import (
     AlreadyRecorded,
@@ -31,68 +29,18 @@ from radius_voice.login.model import (
     Unavailable,
     Verification,
 )
+from radius_voice.login.names import canonical_name
 from radius_voice.login.policy import Policy
 from radius_voice.login.ports import FirstFactor, Store
 from radius_voice.login.rate_limits import Limits, with_action
-from radius_voice.login.replay import Slot, is_charged, is_refunded
-
-
-class VerifiedByGateway(Struct, frozen=True):
-    """The gateway has verified the password itself (`first_factor: none`)."""
-
-
-class Charge:
-    """The charge of a right password, until it is refunded together with the record of its request (see `replay`).
-
-    Copies of a request at this node share it. `settled`: this node need not refund it any longer.
-    """
-
-    __slots__ = ("refund", "settled")
-
-    def __init__(self, refund: tuple[LimitOperation, ...] = ()) -> None:
-        self.refund = refund
-        self.settled = not refund
-
-
-class Checked(Struct, frozen=True):
-    """The result of a first factor, and the slot in which its request is recorded.
-
-    After a right password, the next write to the store applies `refund`. `returning`: the user has logged in
-    from this Calling-Station-Id within a day. `reused`: another request had the same Request Authenticator.
-    """
-
-    slot: Slot
-    result: Authenticated | VerifiedByGateway | Denied | Limited | AlreadyRecorded | Unavailable
-    charge: Charge
-    returning: bool = False
-    reused: bool = False
-
-    @property
-    def refund(self) -> tuple[LimitOperation, ...]:
-        """What to refund together with the record of the request at `slot`."""
-        return () if self.slot.is_refunded else self.charge.refund
-
-    def note(self, trace: Trace) -> None:
-        """Add the steps of the check to the record of a packet."""
-        if self.reused:
-            trace.step("request_authenticator_reused")
-        match self.result:
-            case Limited(limit):
-                trace.step("limited", limit.name)
-            case Denied(password_correct=correct):
-                trace.step("password", "right" if correct else "wrong")
-            case Authenticated():
-                trace.step("password", "right")
-            case _:
-                pass
-
-    def at_alternative_slot(self) -> Checked:
-        """The same, for a request whose Request Authenticator another request has used before."""
-        return replace(self, slot=self.slot.alternative)
-
-    def after(self, value: bytes) -> Checked:
-        """The same, for a request whose record is `value`, of a charge or a refund."""
-        return replace(self, slot=self.slot.after(value))
+from radius_voice.login.replay import Slot, is_challenged, is_charged, is_refunded
+from radius_voice.login.upstream import ChallengeRequired
+from radius_voice.login.upstream_challenges import (
+    ANSWER_SECONDS,
+    MAX_CHALLENGES,
+    PendingChallenge,
+    PendingChallenges,
+)
 
 
 @dataclass(slots=True)
@@ -122,16 +70,69 @@ class FirstFactorChecks:
         self._now = now
         self._clock = clock
         self._pending: dict[bytes, _PendingCheck] = {}
+        self._challenges = PendingChallenges(keys, store)
 
     async def check(self, request: AuthRequest, policy: Policy) -> Checked:
         """The result for this request; raises Unavailable when it is not known while the gateway waits."""
         slot = self._keys.slot(request.client, request.authenticator, request.encrypted_credentials)
-        if policy.first_factor is None:
+        first_factor = policy.first_factor
+        if first_factor is None:
             return Checked(slot, VerifiedByGateway(), Charge())
+        return await self._result_of(
+            slot, request, lambda: self._charged_and_verified(request, policy, first_factor, slot)
+        )
+
+    async def check_answer(self, request: AuthRequest, policy: Policy) -> Checked:
+        """The result for a response to a challenge of the first factor. Raises as `check` does.
+
+        Each State is answered once; the same response again gets the result that it had.
+        """
+        first_factor, state = policy.first_factor, request.state or b""
+        slot = self._keys.answer_slot(request.client, state, request.credentials.text)
+        pending = await self._challenges.get(request.client, state, self._now())
+        if first_factor is None or pending is None or not pending.belongs_to(request, policy.first_factor_name):
+            return Checked(slot, Refused(Reason.UNKNOWN_STATE), Charge())
+        return await self._result_of(
+            slot, request, lambda: self._answered(request, policy, first_factor, slot, pending)
+        )
+
+    async def keep_challenge(
+        self, request: AuthRequest, policy: Policy, checked: Checked, challenge: ChallengeRequired | PendingChallenge
+    ) -> ChallengeRequired | Refused:
+        """The challenge of the first factor, once it is kept until it is answered; Refused after too many.
+
+        The charge stays in both cases. Raises Unavailable.
+        """
+        if isinstance(challenge, PendingChallenge):
+            return challenge.challenge
+        now, before = self._now(), checked.answered
+        left = MAX_CHALLENGES - 1 if before is None else before.left - 1
+        if left < 0:
+            await self._store.apply_limits((), checked.slot.rejected(verified=False))
+            checked.charge.settled = True
+            return Refused(Reason.NO_ATTEMPTS_LEFT)
+        pending = PendingChallenge(
+            source=policy.first_factor_name,
+            name=canonical_name(request.user_name),
+            calling_station_id=request.calling_station_id,
+            challenge=challenge,
+            returning=checked.returning,
+            separate=checked.separate,
+            left=left,
+            expires_at=now + ANSWER_SECONDS if before is None else before.expires_at,
+        )
+        await self._challenges.put(request.client, checked.slot, pending, now)
+        limited = await self._record_challenged(checked)
+        checked.charge.settled = True
+        return challenge if limited is None else Refused(limited.limit.reason)
+
+    async def _result_of(
+        self, slot: Slot, request: AuthRequest, check: Callable[[], Coroutine[Any, Any, Checked]]
+    ) -> Checked:
+        """The result of a check, which copies of the request share while it is made."""
         pending = self._pending.get(slot.fingerprint)
         if pending is None:
-            check = self._checked(request, policy, policy.first_factor, slot)
-            pending = self._pending[slot.fingerprint] = _PendingCheck(self._supervise(check))
+            pending = self._pending[slot.fingerprint] = _PendingCheck(self._supervise(self._checked(slot, check())))
             pending.check.add_done_callback(lambda _: self._pending.pop(slot.fingerprint))
         pending.requests += 1
         await asyncio.wait({pending.check}, timeout=max(0.0, request.deadline - self._clock()))
@@ -166,9 +167,9 @@ class FirstFactorChecks:
             updated = calling_stations.with_login(stored, station, self._now())
             await self._store.put(key, updated, calling_stations.KEPT_SECONDS)
 
-    async def _checked(self, request: AuthRequest, policy: Policy, first_factor: FirstFactor, slot: Slot) -> Checked:
+    async def _checked(self, slot: Slot, check: Coroutine[Any, Any, Checked]) -> Checked:
         try:
-            checked = await self._charged_and_verified(request, policy, first_factor, slot)
+            checked = await check
             if not self._pending[slot.fingerprint].requests:
                 await self.refund(checked)
         except Unavailable as problem:
@@ -191,23 +192,82 @@ class FirstFactorChecks:
             await self._store.apply_limits((), slot.unless_charged.rejected(verified=False))
             return Checked(slot, charged, Charge(), reused=reused)
         if isinstance(charged, AlreadyRecorded) and not is_charged(charged.value):
-            return Checked(slot, charged, Charge(), reused=reused)
+            return Checked(slot, await self._result_before(request, slot, charged), Charge(), reused=reused)
+        verified, charge = await self._verified(request, first_factor, slot, own, shared, returning)
+        recent = last_login is not None and self._now() - last_login < calling_stations.RENEWED_AFTER_SECONDS
+        return Checked(slot, verified, charge, recent, returning, reused)
+
+    async def _answered(
+        self, request: AuthRequest, policy: Policy, first_factor: FirstFactor, slot: Slot, pending: PendingChallenge
+    ) -> Checked:
+        name = self._keys.name_subject(policy.first_factor_name, request.user_name)
+        own, shared = self._charges(request, name, pending.separate)
+        recorded = await self._store.apply_limits((), slot.continued())
+        if isinstance(recorded, AlreadyRecorded) and slot.holds(recorded.value) and is_refunded(recorded.value):
+            recorded = await self._store.apply_limits((*with_action(LimitAction.CHECK, shared), *own), slot.charged())
+        if isinstance(recorded, Limited):
+            await self._store.apply_limits((), slot.unless_charged.rejected(verified=False))
+            return Checked(slot, recorded, Charge())
+        if isinstance(recorded, AlreadyRecorded):
+            return Checked(slot, await self._answer_before(request, slot, recorded), Charge())
+        context = pending.challenge.context
+        verified, charge = await self._verified(request, first_factor, slot, own, shared, pending.separate, context)
+        return Checked(slot, verified, charge, pending.returning, pending.separate, answered=pending)
+
+    async def _answer_before(
+        self, request: AuthRequest, slot: Slot, recorded: AlreadyRecorded
+    ) -> PendingChallenge | AlreadyRecorded | Refused:
+        """The result of a response to a challenge that has been answered before."""
+        if not slot.holds(recorded.value):
+            return Refused(Reason.USED_STATE)
+        if is_charged(recorded.value):
+            raise Unavailable("password verification", "another copy of the response is being verified")
+        return await self._result_before(request, slot, recorded)
+
+    async def _result_before(
+        self, request: AuthRequest, slot: Slot, recorded: AlreadyRecorded
+    ) -> PendingChallenge | AlreadyRecorded:
+        """The challenge that a recorded request got, if it can still be answered."""
+        if not is_challenged(recorded.value):
+            return recorded
+        return await self._challenges.of(request.client, slot, self._now()) or recorded
+
+    async def _verified(
+        self,
+        request: AuthRequest,
+        first_factor: FirstFactor,
+        slot: Slot,
+        own: tuple[LimitOperation, ...],
+        shared: tuple[LimitOperation, ...],
+        returning: bool,
+        context: bytes = b"",
+    ) -> tuple[Authenticated | ChallengeRequired | Denied | Limited, Charge]:
+        """Verify the credentials of a request that is charged, and record a rejection."""
         refund = with_action(LimitAction.REFUND, own)
         queue = request.calling_station_id or f"client {request.client}"
-        verification = Verification(request.user_name, request.credentials, queue, returning)
+        verification = Verification(
+            request.user_name, request.credentials, queue, returning, request.attributes, context
+        )
         try:
             verified = await first_factor.verify(verification, request.deadline)
         except Unavailable:
             await self._store.apply_limits(refund, slot.refunded())
             raise
-        if isinstance(verified, Denied):
-            if verified.password_correct:
-                await self._record_refused(slot, refund)
-                return Checked(slot, verified, Charge(), reused=reused)
-            limited = await self._record_wrong(slot, own, shared)
-            return Checked(slot, limited or verified, Charge(), reused=reused)
-        recent = last_login is not None and self._now() - last_login < calling_stations.RENEWED_AFTER_SECONDS
-        return Checked(slot, verified, Charge(refund), recent, reused)
+        if not isinstance(verified, Denied):
+            return verified, Charge(refund)
+        if verified.password_correct:
+            await self._record_refused(slot, refund)
+            return verified, Charge()
+        return await self._record_wrong(slot, own, shared) or verified, Charge()
+
+    async def _record_challenged(self, checked: Checked) -> Limited | None:
+        """Record that a request got a challenge; charge it again if another node has refunded it."""
+        slot = checked.slot
+        recorded = await self._store.apply_limits((), slot.challenged())
+        if isinstance(recorded, AlreadyRecorded) and is_refunded(recorded.value):
+            again = with_action(LimitAction.TAKE, checked.charge.refund)
+            recorded = await self._store.apply_limits(again, slot.after(recorded.value).challenged())
+        return recorded if isinstance(recorded, Limited) else None
 
     async def _record_refused(self, slot: Slot, refund: tuple[LimitOperation, ...]) -> None:
         """Record that a request with the right password was rejected; refund it unless another node has."""

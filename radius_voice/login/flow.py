@@ -17,9 +17,11 @@ from msgspec.structs import replace
 from radius_voice.events import Outcome, Reason, Trace
 from radius_voice.login import decisions
 from radius_voice.login.calls import Calls, PendingCall
-from radius_voice.login.codes import new_session_id, session_key_in, tidy_code
+from radius_voice.login.checked import Checked, Refused
+from radius_voice.login.codes import UPSTREAM_STATE, new_session_id, session_key_in, tidy_code
+from radius_voice.login.decisions import Decision
 from radius_voice.login.dependencies import Dependencies
-from radius_voice.login.first_factor import Checked, FirstFactorChecks
+from radius_voice.login.first_factor import FirstFactorChecks
 from radius_voice.login.inputs import (
     ChallengeResponse,
     InitialRequest,
@@ -32,7 +34,6 @@ from radius_voice.login.model import (
     AlreadyRecorded,
     Authenticated,
     AuthRequest,
-    Decision,
     DeliveryAttempt,
     Denied,
     IssuedState,
@@ -47,6 +48,8 @@ from radius_voice.login.replay import Slot, is_pending, session_of
 from radius_voice.login.sessions import RequestRecorded, SessionOutdated, Sessions
 from radius_voice.login.state_machine import needs_current_user
 from radius_voice.login.supervisor import Supervisor
+from radius_voice.login.upstream import ChallengeRequired
+from radius_voice.login.upstream_challenges import PendingChallenge
 from radius_voice.login.users import current_phones, reject_reason
 
 REUSE_WARNING_SECONDS = 60.0
@@ -76,23 +79,18 @@ class LoginFlow:
 
     async def begin(self, request: AuthRequest, trace: Trace) -> Decision:
         """An initial request: verify the password, find the user, open a session and place the call."""
-        policy = self._dependencies.policies[request.policy]
-        try:
-            checked = await self._first_factor.check(request, policy)
-            checked.note(trace)
-            if checked.reused:
-                self._warn_of_reuse(request)
-            try:
-                return await self._after_first_factor(request, policy, checked, trace)
-            finally:
-                await self._first_factor.refund(checked)
-        except Unavailable as problem:
-            return decisions.unavailable(policy.on_unavailable, problem, trace)
+        return await self._with_first_factor(request, self._first_factor.check, trace)
 
     async def respond(self, request: AuthRequest, trace: Trace) -> Decision:
-        """A response to a challenge: the code, a request for another call, or neither."""
+        """A response to a challenge: the code, a request for another call, or neither.
+
+        A response to a challenge of the first factor continues what the initial request began.
+        """
+        state = request.state or b""
+        if state.startswith(UPSTREAM_STATE):
+            return await self._with_first_factor(request, self._first_factor.check_answer, trace)
         policy = self._dependencies.policies[request.policy]
-        key = session_key_in(request.state or b"")
+        key = session_key_in(state)
         if key is None:
             return decisions.rejected(Reason.UNKNOWN_STATE)
         try:
@@ -103,7 +101,26 @@ class LoginFlow:
             return decisions.unavailable(policy.on_unavailable, problem, trace)
         return decision
 
-    # An initial request
+    # The first factor
+
+    async def _with_first_factor(
+        self,
+        request: AuthRequest,
+        check: Callable[[AuthRequest, Policy], Awaitable[Checked]],
+        trace: Trace,
+    ) -> Decision:
+        policy = self._dependencies.policies[request.policy]
+        try:
+            checked = await check(request, policy)
+            checked.note(trace)
+            if checked.reused:
+                self._warn_of_reuse(request)
+            try:
+                return await self._after_first_factor(request, policy, checked, trace)
+            finally:
+                await self._first_factor.refund(checked)
+        except Unavailable as problem:
+            return decisions.unavailable(policy.on_unavailable, problem, trace)
 
     async def _after_first_factor(
         self, request: AuthRequest, policy: Policy, checked: Checked, trace: Trace
@@ -112,7 +129,13 @@ class LoginFlow:
             case Limited(limit):
                 return decisions.rejected(limit.reason, await self._name_of(request, policy))
             case Denied(reason, name, text=text):
+                if not name and policy.first_factor_name != policy.directory_name:
+                    name = await self._name_of(request, policy)
                 return decisions.rejected(reason, name, text)
+            case Refused(reason):
+                return decisions.rejected(reason)
+            case ChallengeRequired() | PendingChallenge() as challenge:
+                return await self._relay(request, policy, checked, challenge)
             case AlreadyRecorded(value):
                 return await self._join_recorded(request, checked.slot, value, trace)
             case _:
@@ -123,6 +146,16 @@ class LoginFlow:
             await self._first_factor.record_rejected(checked)
             return decisions.rejected(rejection or Reason.UNKNOWN_USER, user.name if user else "")
         return await self._open_or_join(request, policy, user, checked, trace)
+
+    async def _relay(
+        self, request: AuthRequest, policy: Policy, checked: Checked, challenge: ChallengeRequired | PendingChallenge
+    ) -> Decision:
+        """The challenge of the first factor, for the gateway."""
+        kept = await self._first_factor.keep_challenge(request, policy, checked, challenge)
+        name = await self._name_of(request, policy)
+        if isinstance(kept, Refused):
+            return decisions.rejected(kept.reason, name)
+        return decisions.relayed(kept, self._dependencies.keys.upstream_state(checked.slot.fingerprint), name)
 
     async def _user_of(self, request: AuthRequest, policy: Policy, checked: Checked) -> User | None:
         """The user, from the first factor if it is also the directory, so that the name is not looked up again."""
@@ -177,7 +210,7 @@ class LoginFlow:
         trace.step("session", transition.reason)
         if transition.places_call and session is not None:
             transition = await self._calls.place(PendingCall(session, code, policy, rules, request), transition, trace)
-        return decisions.decision(session, transition, state, user.name, dependencies.friendly_name, dependencies.now())
+        return self._decision(session, transition, state, user.name)
 
     async def _open_with_refund(
         self, key: SessionKey, new_session: Session, checked: Checked
@@ -192,7 +225,7 @@ class LoginFlow:
 
     async def _join_recorded(self, request: AuthRequest, slot: Slot, value: bytes, trace: Trace) -> Decision:
         """A request that had its effect before may only join its own session, while that is open."""
-        dependencies, keys, recorded = self._dependencies, self._dependencies.keys, session_of(value)
+        keys, recorded = self._dependencies.keys, session_of(value)
         if recorded is None:
             return decisions.rejected(Reason.REPLAY)
         key, session_id = recorded
@@ -201,7 +234,7 @@ class LoginFlow:
         event = RecordedRequest(session_id, keys.state(state), password, request.calling_station_id)
         session, transition = await self._sessions.apply(key, event)
         trace.step("session", transition.reason)
-        return decisions.decision(session, transition, state, "", dependencies.friendly_name, dependencies.now())
+        return self._decision(session, transition, state, "")
 
     def _new_session(
         self,
@@ -243,7 +276,19 @@ class LoginFlow:
             returning=checked.returning,
             password_id=keys.password_id(key, authenticated.password_id) if authenticated else b"",
             first_factor_id=authenticated.user_id if authenticated else "",
+            sealed_reply=keys.seal_reply(key, authenticated.reply if authenticated else ()),
         )
+
+    def _decision(
+        self, session: Session | None, transition: Transition, state: bytes, name: str, *, response: bool = False
+    ) -> Decision:
+        dependencies = self._dependencies
+        friendly_name, now = dependencies.friendly_name, dependencies.now()
+        decision = decisions.decision(session, transition, state, name, friendly_name, now, response=response)
+        if session is None or not decision.sealed_reply:
+            return decision
+        reply = dependencies.keys.unseal_reply(session.key, decision.sealed_reply)
+        return replace(decision, reply=(*decision.reply, *reply), sealed_reply=b"")
 
     # A response to a challenge
 
@@ -282,9 +327,7 @@ class LoginFlow:
         trace.step("response", transition.reason)
         if session is not None:
             transition = await self._after_response(session, transition, code, policy, request, trace)
-        return decisions.decision(
-            session, transition, state, "", dependencies.friendly_name, dependencies.now(), response=True
-        )
+        return self._decision(session, transition, state, "", response=True)
 
     def _policy_of(self, session: Session | None, client_policy: Policy) -> tuple[Policy, UserRules]:
         """The policy and the rules of a session; those of its client if there is no session or no such policy."""

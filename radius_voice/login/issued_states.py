@@ -59,6 +59,7 @@ def results_to_keep(session: Session, now: float) -> tuple[PreviousResult, ...]:
             session.name,
             session.delivery.phone,
             session.reply,
+            session.sealed_reply,
         )
         for each in session.states
         if each.result is not None and each.result.outcome is not Outcome.CHALLENGE

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from radius_voice.events import Outcome, Reason
 from radius_voice.login.phone import Phone
+from radius_voice.login.upstream import HiddenAttribute, RequestAttribute
 
 CLOCK_STEP_SECONDS = 600.0
 """A stored time further ahead than this, in seconds, was stored before the clock was set back, and counts as past."""
@@ -60,25 +61,33 @@ class StoredUser(Struct, frozen=True):
 class Verification(Struct, frozen=True):
     """Credentials for a first factor to verify.
 
-    When verifications queue, those of a `returning` user go first, the others in turn for each `queue`.
+    When verifications queue, those of a `returning` user go first, the others in turn for each `queue`. `attributes`
+    are those of the gateway's request. `context` is that of the ChallengeRequired that the credentials answer.
     """
 
     user_name: str
     credentials: Credentials
     queue: str = ""
     returning: bool = False
+    attributes: tuple[RequestAttribute, ...] = ()
+    context: bytes = b""
+
+    def __repr__(self) -> str:
+        return "Verification()"  # a user may type a password as the name
 
 
 class Authenticated(Struct, frozen=True):
     """The credentials are correct. `user_id` is the user's id in the identity source.
 
     `user` is the user, if the source is a directory too, so that the name need not be looked up again. `password_id`
-    changes when the user's password is changed; it is empty if the source cannot tell.
+    changes when the user's password is changed; it is empty if the source cannot tell. `reply` are attributes of the
+    Accept that follows.
     """
 
     user_id: str
     user: User | None = None
     password_id: str = ""
+    reply: tuple[ReplyAttribute | HiddenAttribute, ...] = ()
 
     def __repr__(self) -> str:
         return f"Authenticated({self.user_id})"  # `password_id` may be a part of a password's hash
@@ -102,7 +111,8 @@ class AuthRequest(Struct, frozen=True):
 
     `calling_station_id` is empty if the gateway sent none. `authenticator` is the Request Authenticator,
     `encrypted_credentials` the octets of User-Name and encrypted User-Password. `state` is None in an initial request.
-    `arrived`, and `deadline`, after which the gateway no longer waits, are monotonic seconds.
+    `arrived`, and `deadline`, after which the gateway no longer waits, are monotonic seconds. `attributes` are all
+    attributes of the request.
     """
 
     client: str
@@ -115,6 +125,7 @@ class AuthRequest(Struct, frozen=True):
     deadline: float
     state: bytes | None = None
     encrypted_credentials: bytes = b""
+    attributes: tuple[RequestAttribute, ...] = ()
 
     def __repr__(self) -> str:
         return f"AuthRequest({self.client})"  # a user may type a password as the name
@@ -245,7 +256,8 @@ class IssuedState(Struct, frozen=True, gc=False, omit_defaults=True):
 class PreviousResult(Struct, frozen=True, gc=False, omit_defaults=True):
     """The result of a session that a newer one replaced, kept so that a lost response can be repeated.
 
-    `state` and `answer` are the keyed hashes of the response that got it; `reply` are the Accept's attributes.
+    `state` and `answer` are the keyed hashes of the response that got it; `reply` are the Accept's attributes, and
+    `sealed_reply` those of the first factor, encrypted.
     """
 
     state: bytes
@@ -256,6 +268,7 @@ class PreviousResult(Struct, frozen=True, gc=False, omit_defaults=True):
     name: str
     phone: Phone
     reply: tuple[ReplyAttribute, ...] = ()
+    sealed_reply: bytes = b""
 
 
 class Session(Struct, frozen=True, gc=False, omit_defaults=True):
@@ -264,11 +277,11 @@ class Session(Struct, frozen=True, gc=False, omit_defaults=True):
     `user_key` is the identity source and the user's id there, `name` the user's name in the directory, `policy` and
     `group` name the policy and the group whose rules apply. `password` and `code` are keyed hashes. `ends_at` is the
     absolute end; `code_until` the end of the present code's life. `version` grows by one with every change. `reply` are
-    the attributes of an Accept. `previous` are results of sessions that this one replaced. `bypass_allowed` becomes
-    False when a provider refused a call for another reason than an outage. `returning` says that the user has logged in
-    from this Calling-Station-Id within a day, so that it need not be stored again. `password_id` is the keyed hash of
-    `Authenticated.password_id`, empty if the first factor cannot tell when a password is changed; `first_factor_id` is
-    `Authenticated.user_id`.
+    the attributes of an Accept, and `sealed_reply` those of the first factor, encrypted (`codes.Keys.seal_reply`).
+    `previous` are results of sessions that this one replaced. `bypass_allowed` becomes False when a provider refused a
+    call for another reason than an outage. `returning` says that the user has logged in from this Calling-Station-Id
+    within a day, so that it need not be stored again. `password_id` is the keyed hash of `Authenticated.password_id`,
+    empty if the first factor cannot tell when a password is changed; `first_factor_id` is `Authenticated.user_id`.
 
     Stores keep it as a map of names and values: a new field needs a default, so that open sessions stay readable.
     """
@@ -300,6 +313,7 @@ class Session(Struct, frozen=True, gc=False, omit_defaults=True):
     returning: bool = False
     password_id: bytes = b""
     first_factor_id: str = ""
+    sealed_reply: bytes = b""
 
     def __repr__(self) -> str:
         return f"Session({self.id}, version {self.version})"  # a log must not show its phones and hashes
@@ -312,29 +326,6 @@ class Session(Struct, frozen=True, gc=False, omit_defaults=True):
         """Whether a call of this session may be ringing or speaking, also when the session itself has ended."""
         delivery = self.delivery
         return not delivery.over and delivery.at - CLOCK_STEP_SECONDS <= now < delivery.live_until
-
-
-class Decision(Struct, frozen=True):
-    """The response to the gateway, and fields of the audit record. `login_seconds` is set on an Accept.
-
-    `user` is the user's name in the directory, empty if no user has the name that was typed; `session` the session's
-    id. `new_station` is True on an Accept from a Calling-Station-Id that is not known for this user, or was last
-    stored more than a day ago.
-    """
-
-    outcome: Outcome
-    reason: Reason
-    state: bytes = b""
-    text: str = ""
-    reply: tuple[ReplyAttribute, ...] = ()
-    user: str = ""
-    session: str = ""
-    phone: str = ""
-    login_seconds: float = 0.0
-    new_station: bool = False
-
-    def __repr__(self) -> str:
-        return f"Decision({self.outcome}, {self.reason})"
 
 
 class LimitAction(Enum):

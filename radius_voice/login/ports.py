@@ -29,6 +29,7 @@ from radius_voice.login.model import (
     Verification,
 )
 from radius_voice.login.phone import Phone
+from radius_voice.login.upstream import ChallengeRequired
 
 
 class FirstFactor(Protocol):
@@ -39,7 +40,9 @@ class FirstFactor(Protocol):
     asked only of a source that has returned one; it is empty if the user has no password any longer.
     """
 
-    async def verify(self, verification: Verification, deadline: float) -> Authenticated | Denied: ...
+    async def verify(
+        self, verification: Verification, deadline: float
+    ) -> Authenticated | Denied | ChallengeRequired: ...
 
     async def password_id(self, user_id: str, deadline: float) -> str: ...
 
@@ -56,16 +59,19 @@ class Directory(Protocol):
     async def close(self) -> None: ...
 
 
-class IdentitySource(FirstFactor, Directory, Protocol):
-    """A configured source of users, with what the service and commands need besides logins.
+class IdentitySource(FirstFactor, Protocol):
+    """A configured source of users, passwords or both, with what the service and commands need besides logins.
 
-    `location` is where its users are kept, for messages. `problem` is why the users read before stay in effect, None if
-    there is no problem. `refresh` reads what has changed; it may block for seconds, and raises ValueError or OSError.
-    `changes` counts how often changed users have come into effect by it. `all_users` are all users as last read, None
-    if the source cannot list them; `without_password` are those of them that have none. `check_connection` asks each
-    server of the source before `deadline` whether logins would work; it returns nothing if the source has none. `close`
-    may be called twice.
+    `directory` has its users, None if the source only verifies passwords. `location` is where its users are kept, for
+    messages. `problem` is why the users read before stay in effect, None if there is no problem. `refresh` reads what
+    has changed; it may block for seconds, and raises ValueError or OSError. `changes` counts how often changed users
+    have come into effect by it. `all_users` are all users as last read, None if the source cannot list them;
+    `without_password` are those of them that have none. `check_connection` asks each server of the source before
+    `deadline` whether logins would work; it returns nothing if the source has none. `close` may be called twice.
     """
+
+    @property
+    def directory(self) -> Directory | None: ...
 
     @property
     def location(self) -> str: ...

@@ -1,7 +1,8 @@
 """Records of initial requests: a recorded request never has a second effect. Pure; stores keep records for a day.
 
 A request is recorded in the same transaction as its first effect: a failure charged, a session opened, joined or
-redialled, or a rejection. One that gets no response has no effect, so its retransmission is processed.
+redialled, a challenge of the first factor kept, or a rejection. One that gets no response has no effect, so its
+retransmission is processed.
 
 Several nodes may verify copies of one request at the same time. Its record says whether a failure is charged for it,
 and limits change only together with the record, so that it is charged at most once, whatever the order:
@@ -9,7 +10,11 @@ and limits change only together with the record, so that it is charged at most o
 - none or `refunded` -> `charged`: the failure is charged, and the verification begins;
 - `charged` -> `refunded`: nothing was verified, or the request got no response; the failure is refunded;
 - `charged` -> `session` or `rejected`, with a right password: the failure is refunded;
-- `charged` -> `rejected`, with a wrong password: the failure stays charged.
+- `charged` -> `rejected`, with a wrong password: the failure stays charged;
+- `charged` -> `challenged`: the first factor asks the user something, and the failure stays charged meanwhile.
+
+A response to a challenge of the first factor is recorded in the same way, by its State. It takes over the charge of the
+request that got the challenge, so it becomes `charged` without another one.
 
 A node that finds the charge refunded when it knows the result charges a wrong password again, and refunds no right one.
 """
@@ -24,7 +29,7 @@ RECORD_SECONDS = 86400.0
 MAX_RECORDS = 250_000
 FINGERPRINT_OCTETS = 16
 KEY_OCTETS = 16
-_CHARGED, _REFUNDED, _REJECTED, _SESSION = b"c", b"f", b"r", b"s"
+_CHARGED, _CHALLENGED, _REFUNDED, _REJECTED, _SESSION = b"c", b"u", b"f", b"r", b"s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,14 @@ class Slot:
         """A failure was charged for this request; its password is still being verified."""
         return ReplayRecord(self.key, self.fingerprint + _CHARGED, replaces=self.fingerprint + _REFUNDED)
 
+    def continued(self) -> ReplayRecord:
+        """This response to a challenge of the first factor takes over the charge; it is still being verified."""
+        return ReplayRecord(self.key, self.fingerprint + _CHARGED)
+
+    def challenged(self) -> ReplayRecord:
+        """This request got a challenge of the first factor; the failure stays charged until that is answered."""
+        return ReplayRecord(self.key, self.fingerprint + _CHALLENGED, replaces=self._before)
+
     def refunded(self) -> ReplayRecord:
         """The charge was refunded because the request gets no response: the request counts as new again."""
         return ReplayRecord(self.key, self.fingerprint + _REFUNDED, replaces=self.fingerprint + _CHARGED)
@@ -83,6 +96,11 @@ class Slot:
 def is_charged(value: bytes) -> bool:
     """Whether a record says that a failure was charged and nothing else has happened yet."""
     return value[FINGERPRINT_OCTETS:] == _CHARGED
+
+
+def is_challenged(value: bytes) -> bool:
+    """Whether a record says that the request got a challenge of the first factor."""
+    return value[FINGERPRINT_OCTETS:] == _CHALLENGED
 
 
 def is_refunded(value: bytes) -> bool:

@@ -27,6 +27,11 @@ def challenge(reason: Reason, language: str, friendly_name: str, ending: str, at
     return text.format(friendly_name=name, ending=ending, attempts=attempts)
 
 
+def fitting(text: str) -> str:
+    """A text of another server; its end is cut, in whole characters, where it does not fit into a Reply-Message."""
+    return text.encode()[:MAX_REPLY_MESSAGE_BYTES].decode(errors="ignore")
+
+
 def rejected(language: str) -> str:
     """The text of a reject for a user who got a challenge in `language` before."""
     return messages_for(language).shown.rejected

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -27,6 +28,8 @@ from radius_voice.events import (
     RequestRecord,
     ResendRecord,
     ServiceRecord,
+    UpstreamEvent,
+    UpstreamRecord,
 )
 from radius_voice.login.model import CallStatus
 
@@ -85,6 +88,9 @@ class Metrics:
         self._alarms = counter(
             "provider_alarms_total", "Responses of a provider that need an administrator", "provider"
         )
+        self._upstream_events = counter(
+            "upstream_events_total", "Events of the servers of an identity source", "identity", "event"
+        )
         self._reloads = counter("reloads_total", "Reloads of the configuration", "result")
         self._expired_sessions = _counter(registry, "expired_sessions_total", "Logins that expired without a code")
         self._login = histogram(
@@ -100,11 +106,17 @@ class Metrics:
         self._providers: frozenset[str] = frozenset()
         self._create_fixed_series()
 
-    def expect(self, clients: Iterable[str], providers: Iterable[str], rotating: Iterable[str] = ()) -> None:
+    def expect(
+        self,
+        clients: Iterable[str],
+        providers: Iterable[str],
+        rotating: Iterable[str] = (),
+        upstreams: Iterable[str] = (),
+    ) -> None:
         """Create the series of these names, at zero, so that a first occurrence is visible as an increase.
 
-        `rotating` are the clients with two secrets. To be called again after a reload; series of removed names stay
-        until a restart.
+        `rotating` are the clients with two secrets, `upstreams` the identity sources that ask RADIUS servers. To be
+        called again after a reload; series of removed names stay until a restart.
         """
         self._clients = frozenset(clients)
         self._providers = frozenset(providers)
@@ -112,12 +124,12 @@ class Metrics:
             self._duplicates.get(client)
             for outcome in Outcome:
                 self._requests.get(client, outcome)
-        for client in (*self._clients, UNKNOWN_CLIENT):
-            for discard in Discard:
-                self._discards.get(client, discard)
-        for client in rotating:
-            for secret in SECRETS:
-                self._secrets.get(client, secret)
+        for client, discard in product((*self._clients, UNKNOWN_CLIENT), Discard):
+            self._discards.get(client, discard)
+        for client, secret in product(rotating, SECRETS):
+            self._secrets.get(client, secret)
+        for upstream, event in product(upstreams, UpstreamEvent):
+            self._upstream_events.get(upstream, event)
         for provider in self._providers:
             self._alarms.get(provider)
             for result in CallResult:
@@ -148,6 +160,8 @@ class Metrics:
         elif isinstance(record, CallStatusRecord):
             status = record.status if record.status in STATUSES else OTHER
             self._call_statuses.get(self._provider(record.provider), status).inc()
+        elif isinstance(record, UpstreamRecord):
+            self._upstream_events.get(record.identity, record.event).inc()
         elif isinstance(record, ExpiryRecord):
             self._expired_sessions.inc(record.count)
         elif isinstance(record, ServiceRecord):

@@ -16,10 +16,11 @@ from pathlib import Path
 from pyrad import tools
 from pyrad.dictionary import Dictionary
 
-VENDOR_SPECIFIC = 26
-HEADER = 2  # octets: type and length
-MAX_VALUE_OCTETS = 253
+from radius_voice.radius.copied import HEADER, VENDOR_ID_OCTETS, AttributeKey, vendor_attributes
+from radius_voice.radius.packet import MAX_VALUE_OCTETS, VENDOR_SPECIFIC
+
 MAX_VENDOR_VALUE_OCTETS = MAX_VALUE_OCTETS - 6  # vendor id, vendor type, vendor length (RFC 2865 section 5.26)
+SALTED = 2
 MAX_TAG = 0x1F  # RFC 2868 section 3.1
 TAGGED_BITS = 24  # the tag takes the first of an integer's four octets
 
@@ -32,6 +33,13 @@ REFUSED = {
     "EAP-Message": "EAP is not supported",
     "Reply-Message": "the server writes it",
 }
+NOT_COPIED = {
+    *REFUSED,
+    "CHAP-Challenge",
+    "Prompt",
+    "User-Name",
+}
+"""Attributes that belong to one exchange of packets."""
 HIDDEN = {
     "ARAP-Challenge-Response",
     "ARAP-Password",
@@ -88,19 +96,23 @@ KINDS = {"string", "octets", *BITS, *EXAMPLES}
 
 @dataclass(frozen=True, slots=True)
 class _Attribute:
-    """A dictionary entry. `vendor` is 0 for attributes of the RFCs; `values` maps the names of values to numbers."""
+    """A dictionary entry.
+
+    `vendor` is 0 for attributes of the RFCs; `values` maps the names of values to numbers. `encryption` is FreeRADIUS's
+    number: 0 for none, 1 as in User-Password, SALTED for a salt-encrypted value.
+    """
 
     name: str
     vendor: int
     code: int
     kind: str
     tagged: bool
-    encrypted: bool
+    encryption: int
     values: Mapping[str, int]
 
     @property
     def hidden(self) -> bool:
-        return self.encrypted or self.name in HIDDEN or self.name.startswith("MS-CHAP")
+        return bool(self.encryption) or self.name in HIDDEN or self.name.startswith("MS-CHAP")
 
 
 class AttributeDictionary:
@@ -119,7 +131,7 @@ class AttributeDictionary:
                 found.code,
                 found.type,
                 found.has_tag,
-                found.encrypt != 0,
+                found.encrypt,
                 {word: int.from_bytes(octets) for word, octets in found.values.forward.items()},
             )
             for name, found in read.attributes.items()
@@ -141,7 +153,7 @@ class AttributeDictionary:
             raise ValueError(f"{plain}: {self._unknown(plain)}")
         if plain in REFUSED:
             raise ValueError(f"{plain}: not for reply rules, {REFUSED[plain]}; remove it")
-        if known.encrypted:
+        if known.encryption:
             raise ValueError(f"{plain}: encrypted attributes cannot be set by reply rules; remove it")
         octets = _with_tag(known, tag, value) if known.tagged else _untagged(known, tag, value)
         max_octets = MAX_VENDOR_VALUE_OCTETS if known.vendor else MAX_VALUE_OCTETS
@@ -150,6 +162,25 @@ class AttributeDictionary:
         if known.vendor:
             return VENDOR_SPECIFIC, struct.pack("!IBB", known.vendor, known.code, len(octets) + 2) + octets
         return known.code, octets
+
+    def key(self, name: str, *, salted: bool = False) -> AttributeKey:
+        """The key of an attribute that may be copied to another packet. Raises ValueError with the fix.
+
+        `salted` allows a salt-encrypted attribute, for a copy from one Access-Accept to another.
+        """
+        known = self._by_name.get(name)
+        if known is None:
+            raise ValueError(f"{name}: {self._unknown(name)}")
+        if name in NOT_COPIED or name.startswith("MS-CHAP"):
+            raise ValueError(f"{name}: is never copied to another packet; remove it")
+        if known.encryption and not (salted and known.encryption == SALTED):
+            raise ValueError(f"{name}: is encrypted and cannot be copied to another packet here; remove it")
+        return AttributeKey(known.vendor, known.code)
+
+    def salt_offset(self, key: AttributeKey) -> int | None:
+        """How many octets of the attribute's value precede the salt; None if the attribute is not salt-encrypted."""
+        known = self._by_code[key]
+        return int(known.tagged) if known.encryption == SALTED else None
 
     def _unknown(self, name: str) -> str:
         prefix = name.partition("-")[0]
@@ -191,23 +222,11 @@ class AttributeDictionary:
         vendor = int.from_bytes(octets[:4])
         if vendor not in self._vendors:
             return f"Vendor-Specific = 0x{octets.hex()}"
-        parts = _parts(octets[4:])
+        parts = vendor_attributes(octets[VENDOR_ID_OCTETS:])
         if not parts:
             # It may hold secrets, at unknown positions.
             return f"Vendor-Specific = <malformed for vendor {vendor}, hidden, {len(octets)} octets>"
         return ", ".join(self._line(vendor, part[0], part[HEADER:]) for part in parts)
-
-
-def _parts(octets: bytes) -> list[bytes]:
-    """Split into vendor attributes, type and length included; empty if they do not fill the octets exactly."""
-    parts = []
-    while octets:
-        length = octets[1] if len(octets) >= HEADER else 0
-        if not HEADER <= length <= len(octets):
-            return []
-        parts.append(octets[:length])
-        octets = octets[length:]
-    return parts
 
 
 def _like(word: str, words: Mapping[str, object]) -> str:

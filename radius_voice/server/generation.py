@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from radius_voice.events import Trace
-from radius_voice.login.model import AuthRequest, Decision
+from radius_voice.login.decisions import Decision
+from radius_voice.login.model import AuthRequest
 from radius_voice.server.clients import Clients
 
 

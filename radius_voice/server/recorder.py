@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from radius_voice.events import Discard, DiscardRecord, Observer, RequestRecord, ResendRecord, ServiceRecord, Trace
-from radius_voice.login.model import Decision
+from radius_voice.login.decisions import Decision
 from radius_voice.radius import packet as radius
 from radius_voice.radius.packet import Packet
 from radius_voice.radius.password import decode_text

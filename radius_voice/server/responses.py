@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
+import secrets
 
 from radius_voice.events import Discard, Outcome
-from radius_voice.login.model import Decision
+from radius_voice.login.decisions import Decision
+from radius_voice.login.upstream import HiddenAttribute
 from radius_voice.radius import packet as radius
+from radius_voice.radius import salted
 from radius_voice.radius.packet import Attribute
 from radius_voice.server.duplicates import Duplicates
 from radius_voice.server.recorder import Recorder
@@ -15,6 +18,7 @@ from radius_voice.server.request import Request
 
 ECHO = (1).to_bytes(4)
 """Value of Prompt: the user's input may be shown (RFC 2869 section 5.10)."""
+NO_ECHO = bytes(4)
 JITTER = 0.1
 CODES = {
     Outcome.ACCEPT: radius.ACCESS_ACCEPT,
@@ -82,6 +86,15 @@ def _attributes(request: Request, decision: Decision) -> list[Attribute]:
     if decision.text and request.packet.first(radius.EAP_MESSAGE) is None:  # RFC 3579 section 2.6.5
         attributes.append((radius.REPLY_MESSAGE, decision.text.encode()))
     if decision.outcome is Outcome.CHALLENGE:
-        attributes += [(radius.STATE, decision.state), (radius.PROMPT, ECHO)]
-    attributes += decision.reply
-    return attributes
+        attributes += [(radius.STATE, decision.state), (radius.PROMPT, ECHO if decision.echo else NO_ECHO)]
+    attributes += [each for each in decision.reply if not isinstance(each, HiddenAttribute)]
+    hidden = [each for each in decision.reply if isinstance(each, HiddenAttribute)]
+    salts = secrets.randbelow(salted.SALTS) if hidden else 0
+    return [*attributes, *(_hidden(each, request, salts + number) for number, each in enumerate(hidden))]
+
+
+def _hidden(attribute: HiddenAttribute, request: Request, number: int) -> Attribute:
+    """Encrypt an attribute for the client. No two of a packet may have the same `number`."""
+    salt = (salted.SALTS | number % salted.SALTS).to_bytes(salted.SALT_OCTETS)
+    hidden = salted.hide(attribute.plain, request.secret, request.packet.authenticator, salt)
+    return attribute.type, attribute.prefix + hidden

@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 from radius_voice.events import Discard, Observer, Outcome, Reason, Trace
 from radius_voice.exceptions import kind_and_place
-from radius_voice.login.model import Decision, Unavailable
+from radius_voice.login.decisions import Decision
+from radius_voice.login.model import Unavailable
 from radius_voice.radius import packet as radius
 from radius_voice.server.admission import Admission, Job
 from radius_voice.server.authenticity import Authenticity, KeyValueStore

@@ -150,7 +150,8 @@ class Reloader:
 
 
 def create_series(metrics: Metrics, built: BuiltGeneration) -> None:
-    """Create the metrics of a generation's clients and providers, with the value 0."""
+    """Create the metrics of a generation's clients, providers and upstreams, with the value 0."""
     settings = built.settings
     rotating = [name for name, client in settings.clients.items() if len(client.secret) > 1]
-    metrics.expect(settings.clients, settings.delivery.providers, rotating)
+    upstreams = [name for name, section in settings.identity.items() if section.UPSTREAM]
+    metrics.expect(settings.clients, settings.delivery.providers, rotating, upstreams)

@@ -192,7 +192,7 @@ class Service:
             settings=built.settings,
             store=shared.store,
             keys=lambda: shared.keys,
-            identity=built.identity,
+            identity=operations.directories_of(built.identity),
             record=self._record_operation,
             uid=request.uid,
         )
@@ -209,7 +209,11 @@ class Service:
             requests_in_progress=lambda: self._server.in_progress,
             bypass_active=lambda: bypass_until(generations.newest.settings) > time.time(),
             development=lambda: generations.newest.settings.development,
-            users_files_invalid=lambda: {n: u.problem is not None for n, u in generations.newest.identity.items()},
+            users_files_invalid=lambda: {
+                name: source.problem is not None
+                for name, source in generations.newest.identity.items()
+                if source.directory is not None
+            },
             audit_failures=lambda: reporter.audit.failures,
             log_lines_lost=self._log_lines_lost,
             syslog_dropped=lambda: reporter.syslog.dropped if reporter.syslog else 0,

@@ -343,3 +343,28 @@ def test_encoded_values_are_shown(pair):
     name, value = pair
     shown = f"0x{value.hex()}" if isinstance(value, bytes) else str(value)
     assert [f"{name} = {shown}"] == NAMES.describe([NAMES.encode(name, value)])
+
+
+# Attributes that are copied to another packet
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "offset"),
+    [
+        ("Class", (0, 25), None),
+        ("Tunnel-Password", (0, 69), 1),
+        ("MS-MPPE-Send-Key", (311, 16), 0),
+        ("MS-Primary-DNS-Server", (311, 28), None),
+    ],
+)
+def test_an_attribute_of_an_accept_is_named_by_its_key_and_where_its_salt_is(name, key, offset):
+    assert key == NAMES.key(name, salted=True)
+    assert offset == NAMES.salt_offset(NAMES.key(name, salted=True))
+
+
+@pytest.mark.parametrize(
+    "name", ["Tunnel-Password", "MS-MPPE-Send-Key", "MS-CHAP-MPPE-Keys", "User-Name", "State", "Prompt"]
+)
+def test_some_attributes_are_not_copied_from_a_request(name):
+    with pytest.raises(ValueError, match=f"{name}: .*; remove it"):
+        NAMES.key(name)

@@ -106,6 +106,11 @@ class LdapSource:
         return checks
 
     @property
+    def directory(self) -> LdapSource:
+        """The source: its users are in the directory too."""
+        return self
+
+    @property
     def location(self) -> str:
         """The servers, for messages."""
         return ", ".join(map(str, self._addresses))

@@ -159,6 +159,11 @@ class SqlSource:
         return ()
 
     @property
+    def directory(self) -> SqlSource:
+        """The source: its users are in the database too."""
+        return self
+
+    @property
     def location(self) -> str:
         """The SQLite file or the URL, for messages."""
         return self._settings.location

@@ -130,6 +130,11 @@ class UsersFile:
         return tuple(entry.user for entry in self._content.users.values() if not entry.password)
 
     @property
+    def directory(self) -> UsersFile:
+        """The source: its users are in the file too."""
+        return self
+
+    @property
     def path(self) -> Path:
         """Where the file is."""
         return self._path

@@ -28,4 +28,5 @@ def auth_request_of(request: Request) -> AuthRequest | Reason:
         deadline=request.arrived + client.response_timeout,
         state=packet.first(radius.STATE),
         encrypted_credentials=bytes((len(name),)) + name + encrypted,
+        attributes=packet.attributes,
     )

@@ -34,6 +34,10 @@ class StaffList:
     async def get(self, user_id, deadline):
         return await self.find(user_id, deadline)
 
+    @property
+    def directory(self):
+        return self
+
     def refresh(self):
         pass
 

@@ -61,7 +61,7 @@ class Loaded:
         self.run(tables.insert, users, time.time())
 
     def source(self, **values: Any) -> SqlSource:
-        context = IdentityContext(self.hasher, self.warnings.append, b"k" * 32)
+        context = IdentityContext(self.hasher, self.warnings.append, key=b"k" * 32)
         database = Database("identity.people", self.settings, tables.prepare)
         values = {"parameters": CHEAPEST, **values}
         self.sources.append(SqlSource("identity.people", self.settings, context, database, tables, **values))

@@ -78,7 +78,7 @@ class Existing:
         return settings_of(self.directory, queries=written, default_region="GB", **more)
 
     def source(self, **queries):
-        context = IdentityContext(self.hasher, self.warnings.append, b"k" * 32)
+        context = IdentityContext(self.hasher, self.warnings.append, key=b"k" * 32)
         self.sources.append(create("people", self.section(**queries), context))
         return self.sources[-1]
 

@@ -1,0 +1,1 @@
+"""An identity source in which another RADIUS server verifies passwords."""

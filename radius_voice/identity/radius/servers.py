@@ -1,0 +1,181 @@
+"""Several RADIUS servers with the same users: failover, and Status-Server probes (RFC 5997) of those that are dead."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from radius_voice.events import UpstreamEvent
+from radius_voice.radius.packet import ACCESS_REQUEST, STATUS_SERVER, Attribute, Packet
+from radius_voice.radius_client import NoReply, RadiusClient, Response, Timers
+
+MAX_TRANSMISSIONS = 100
+"""A request ends at its deadline, which is earlier."""
+RESPONSE_SECONDS = 6.0
+"""How long a response is waited for at least, also after the deadline: FreeRADIUS delays a reject by up to 5 s."""
+MAX_TRIALS = 8
+"""How many requests at a time are sent while every server is dead; others fail at once."""
+PROBES_NEEDED = 3
+"""A server that responds to this many probes in a row is used again (RFC 3539 section 3.4.1, RFC 5997 section 4.2)."""
+PROBE_SECONDS = 2.0
+PROBE_JITTER = 0.2
+NAS_IDENTIFIER: Attribute = (32, b"radius-voice")
+
+
+@dataclass(slots=True, eq=False)
+class Server:
+    """A server.
+
+    `responded_at` is when it last responded to a request, monotonic seconds; `probes` is how many probes in a row it
+    has responded to. `probing` sends them.
+    """
+
+    client: RadiusClient
+    responded_at: float = 0.0
+    dead: bool = False
+    probes: int = 0
+    probing: asyncio.Task[None] | None = None
+
+    def __str__(self) -> str:
+        return str(self.client)
+
+
+class Servers:
+    """Asks the first server that is not dead, and those after it too while no response arrives.
+
+    A server is dead when it has sent no response for `timers.initial` seconds after a request, to any request. It is
+    used again when it responds to a request or to several probes, one every `probe_interval` seconds. Dead servers are
+    asked last. `notify` gets the changes of each server.
+    """
+
+    def __init__(
+        self,
+        clients: Sequence[RadiusClient],
+        timers: Timers,
+        probe_interval: float,
+        notify: Callable[[Server, UpstreamEvent], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self._servers = [Server(client) for client in clients]
+        self._timers = replace(timers, transmissions=MAX_TRANSMISSIONS)
+        self._probe_interval = probe_interval
+        self._notify = notify
+        self._clock = clock
+        self._trials = 0
+
+    async def request(
+        self, attributes: Sequence[Attribute], password: bytes, deadline: float, only: str = ""
+    ) -> tuple[Server, Response]:
+        """The response to an Access-Request, and the server that sent it. With `only`, that one server is asked.
+
+        Requests are sent until `deadline`, monotonic seconds, and responses accepted for RESPONSE_SECONDS. Raises
+        NoReply if there is none, and ValueError if attributes or password do not fit into a packet.
+        """
+        servers = [server for server in self._servers if only in ("", str(server))]
+        if any(not server.dead for server in servers):
+            servers.sort(key=lambda server: server.dead)
+            return await self._first_response(servers, attributes, password, deadline)
+        if self._trials >= MAX_TRIALS:
+            raise NoReply("no server responds, and others are being tried already")
+        self._trials += 1
+        try:
+            return await self._first_response(servers, attributes, password, deadline)
+        finally:
+            self._trials -= 1
+
+    async def probe(self, deadline: float) -> list[tuple[Server, Packet | NoReply]]:
+        """The response of each server to a Status-Server until `deadline`, monotonic seconds, or why there is none."""
+        seconds = min(PROBE_SECONDS, max(0.0, deadline - self._clock()))
+        results = await asyncio.gather(*(_status(server, seconds) for server in self._servers))
+        return list(zip(self._servers, results, strict=True))
+
+    async def close(self) -> None:
+        """End the probes, and close the sockets. Requests in flight get no reply."""
+        probing = [server.probing for server in self._servers if server.probing is not None]
+        for task in probing:
+            task.cancel()
+        await asyncio.gather(*probing, return_exceptions=True)
+        for server in self._servers:
+            server.client.close()
+
+    async def _first_response(
+        self, servers: Sequence[Server], attributes: Sequence[Attribute], password: bytes, deadline: float
+    ) -> tuple[Server, Response]:
+        waiting, attempts = deque(servers), set[asyncio.Task[tuple[Server, Response]]]()
+        problem: BaseException = NoReply("not asked before the response to the gateway is due")
+        try:
+            while waiting or attempts:
+                if waiting and self._clock() < deadline:
+                    attempt = self._attempt(waiting.popleft(), attributes, password, deadline)
+                    attempts.add(asyncio.ensure_future(attempt))
+                elif not attempts:
+                    break
+                else:
+                    waiting.clear()
+                timeout = self._timers.initial if waiting else None
+                done, attempts = await asyncio.wait(attempts, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+                failures = {each: each.exception() for each in done}
+                for each, failure in failures.items():
+                    if failure is None:
+                        return each.result()
+                    problem = failure
+                    if not isinstance(problem, NoReply):
+                        raise problem
+            raise problem
+        finally:
+            for pending in attempts:
+                pending.cancel()
+
+    async def _attempt(
+        self, server: Server, attributes: Sequence[Attribute], password: bytes, deadline: float
+    ) -> tuple[Server, Response]:
+        sent_at = self._clock()
+        total = deadline - sent_at
+        timers = replace(self._timers, total=total, late=max(0.0, RESPONSE_SECONDS - total))
+        loop = asyncio.get_running_loop()
+        overdue = loop.call_later(self._timers.initial, self._on_overdue, server, sent_at)
+        try:
+            response = await server.client.request(attributes, password, ACCESS_REQUEST, timers)
+        except NoReply:
+            self._on_overdue(server, sent_at)
+            raise
+        finally:
+            overdue.cancel()
+        server.responded_at = self._clock()
+        self._revive(server)
+        return server, response
+
+    def _on_overdue(self, server: Server, sent_at: float) -> None:
+        """A request has had no response for too long; the server is dead unless it has responded to another since."""
+        if server.dead or server.responded_at > sent_at:
+            return
+        server.dead, server.probes = True, 0
+        self._notify(server, UpstreamEvent.DEAD)
+        if server.probing is None or server.probing.done():
+            server.probing = asyncio.ensure_future(self._probe_until_alive(server))
+
+    def _revive(self, server: Server) -> None:
+        if server.dead:
+            server.dead = False
+            self._notify(server, UpstreamEvent.ALIVE)
+
+    async def _probe_until_alive(self, server: Server) -> None:
+        while server.dead:
+            varied = random.uniform(1 - PROBE_JITTER, 1 + PROBE_JITTER)  # noqa: S311 - RFC 3539 section 3.4.1
+            await asyncio.sleep(self._probe_interval * varied)
+            if server.dead:
+                responds = not isinstance(await _status(server), NoReply)
+                server.probes = server.probes + 1 if responds else 0
+            if server.probes >= PROBES_NEEDED:
+                self._revive(server)
+
+
+async def _status(server: Server, seconds: float = PROBE_SECONDS) -> Packet | NoReply:
+    timers = Timers(initial=seconds, transmissions=1, total=seconds)
+    try:
+        return (await server.client.request([NAS_IDENTIFIER], None, STATUS_SERVER, timers)).packet
+    except NoReply as problem:
+        return problem

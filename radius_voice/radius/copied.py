@@ -1,0 +1,51 @@
+"""Attributes that are copied from one packet to another. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from typing import NamedTuple
+
+from radius_voice.radius.packet import VENDOR_SPECIFIC, Attribute
+
+VENDOR_ID_OCTETS = 4
+HEADER = 2
+"""Octets of an attribute's type and length."""
+
+
+class AttributeKey(NamedTuple):
+    """An attribute's type, and its vendor's number, which is 0 for an attribute of the RFCs."""
+
+    vendor: int
+    code: int
+
+
+def selected(
+    attributes: Iterable[Attribute], keys: Collection[AttributeKey]
+) -> Iterator[tuple[AttributeKey, Attribute]]:
+    """The attributes that `keys` name, in order. Each vendor's attribute gets its own Vendor-Specific.
+
+    Vendor-Specific attributes whose content is not in the format of RFC 2865 section 5.26 are left out.
+    """
+    for code, value in attributes:
+        if code != VENDOR_SPECIFIC:
+            key = AttributeKey(0, code)
+            if key in keys:
+                yield key, (code, value)
+            continue
+        vendor_id = value[:VENDOR_ID_OCTETS]
+        for part in vendor_attributes(value[VENDOR_ID_OCTETS:]):
+            key = AttributeKey(int.from_bytes(vendor_id), part[0])
+            if key in keys:
+                yield key, (code, vendor_id + part)
+
+
+def vendor_attributes(octets: bytes) -> list[bytes]:
+    """Split into vendor attributes, type and length included; empty if they do not fill the octets exactly."""
+    parts = []
+    while octets:
+        length = octets[1] if len(octets) >= HEADER else 0
+        if not HEADER <= length <= len(octets):
+            return []
+        parts.append(octets[:length])
+        octets = octets[length:]
+    return parts
