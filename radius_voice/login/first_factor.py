@@ -165,9 +165,9 @@ class FirstFactorChecks:
         Each State is answered once; the same response again gets the result that it had. The charge of the initial
         request stands until the first factor has decided.
         """
-        state, now = request.state or b"", self._now()
+        state = request.state or b""
         slot = self._keys.answer_slot(request.client, state, request.credentials.text)
-        pending = await self._challenges.get(request.client, state, now)
+        pending = await self._challenges.get(request.client, state)
         known = pending is not None and pending.belongs_to(request, policy.first_factor_name)
         if pending is None or policy.first_factor is None or not known:
             return Checked(slot, Refused(Reason.UNKNOWN_STATE), Charge())
@@ -320,7 +320,7 @@ class FirstFactorChecks:
             return Checked(slot, Refused(Reason.USED_STATE), Charge())
         if not is_charged(recorded.value):
             return Checked(slot, recorded, Charge())
-        following = await self._challenges.of(request.client, slot, self._now())
+        following = await self._challenges.of(request.client, slot)
         if following is None:
             raise Unavailable("password verification", "another copy of the response is being verified")
         return Checked(slot, following.challenge, Charge(), answered=pending)
