@@ -89,7 +89,7 @@ class FirstFactorChecks:
         """
         first_factor, state = policy.first_factor, request.state or b""
         slot = self._keys.answer_slot(request.client, state, request.credentials.text)
-        pending = await self._challenges.get(request.client, state, self._now())
+        pending = await self._challenges.get(request.client, state)
         if first_factor is None or pending is None or not pending.belongs_to(request, policy.first_factor_name):
             return Checked(slot, Refused(Reason.UNKNOWN_STATE), Charge())
         return await self._result_of(
@@ -230,7 +230,7 @@ class FirstFactorChecks:
         """The challenge that a recorded request got, if it can still be answered."""
         if not is_challenged(recorded.value):
             return recorded
-        return await self._challenges.of(request.client, slot, self._now()) or recorded
+        return await self._challenges.of(request.client, slot) or recorded
 
     async def _verified(
         self,

@@ -60,14 +60,13 @@ class PendingChallenges:
         key = self._keys.pending_key(client, self._keys.upstream_state(slot.fingerprint))
         await self._store.put(key, self._keys.seal_pending(key, _encode(pending)), pending.expires_at - now)
 
-    async def get(self, client: str, state: bytes, now: float) -> PendingChallenge | None:
+    async def get(self, client: str, state: bytes) -> PendingChallenge | None:
         """The challenge with that State, unless it has expired or is of another client entry."""
         key = self._keys.pending_key(client, state)
         sealed = await self._store.get(key)
         octets = None if sealed is None else self._keys.unseal_pending(key, sealed)
-        pending = None if octets is None else _decode(octets)
-        return pending if pending is not None and now < pending.expires_at else None
+        return None if octets is None else _decode(octets)
 
-    async def of(self, client: str, slot: Slot, now: float) -> PendingChallenge | None:
+    async def of(self, client: str, slot: Slot) -> PendingChallenge | None:
         """The challenge that the request of `slot` got."""
-        return await self.get(client, self._keys.upstream_state(slot.fingerprint), now)
+        return await self.get(client, self._keys.upstream_state(slot.fingerprint))

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from radius_voice.events import Reason
 from radius_voice.login.codes import Keys, new_code, session_key_in, tidy_code
-from radius_voice.login.model import Limit, LimitAction, Limited, LimitOperation, StoredUser, User
+from radius_voice.login.model import Authenticated, Limit, LimitAction, Limited, LimitOperation, StoredUser, User
 from radius_voice.login.phone import Phone, country_of, parse_phone, refused_type
 from radius_voice.login.rate_limits import Limits, apply_operations, arrival_time, remaining, subjects_of, with_action
 
@@ -38,6 +38,7 @@ def test_hashes_of_different_kinds_and_keys_differ():
     }
     assert 5 == len(hashes)
     assert keys.session_key("ab", "c") != keys.session_key("a", "bc")
+    assert keys.client("ab", b"c") != keys.client("a", b"bc")
     assert keys.name_subject("people", "Alice ") == keys.name_subject("people", "alice")
     assert keys.name_subject("people", "alice") != keys.name_subject("others", "alice")
     assert keys.name_subject("a", "bc") != keys.name_subject("ab", "c")
@@ -189,6 +190,10 @@ def test_counters_of_a_user_contain_no_typed_name():
     limits = Limits(failures={"user": LIMIT, "client": LIMIT}, codes={"user": LIMIT}, calls={"phone": LIMIT})
     about = limits.about({"user": "p", "phone": "+12025550123"}, ["hash", "hash@station"])
     assert ["hash", "hash@station", "p", "+12025550123"] == [operation.subject for operation in about]
+
+
+def test_the_repr_of_a_correct_password_has_no_part_of_its_hash():
+    assert "Authenticated(alice-id)" == repr(Authenticated("alice-id", password_id="a part of a hash"))
 
 
 def test_the_repr_of_a_limit_operation_has_no_subject():

@@ -368,3 +368,8 @@ def test_an_attribute_of_an_accept_is_named_by_its_key_and_where_its_salt_is(nam
 def test_some_attributes_are_not_copied_from_a_request(name):
     with pytest.raises(ValueError, match=f"{name}: .*; remove it"):
         NAMES.key(name)
+
+
+def test_an_unknown_attribute_to_copy_is_reported_with_a_similar_known_one():
+    with pytest.raises(ValueError, match=r"Filter-ID: .*Filter-Id"):
+        NAMES.key("Filter-ID")
