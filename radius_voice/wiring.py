@@ -17,11 +17,11 @@ from radius_voice import state
 from radius_voice.config import load as configuration
 from radius_voice.config.adapters import AdapterSection, IdentitySection, ProviderSection, SectionTypes, StoreSection
 from radius_voice.config.field_types import Rate
-from radius_voice.config.schema import NO_FIRST_FACTOR, BypassSettings, ClientSettings, Settings, UserRulesSettings
+from radius_voice.config.schema import ClientSettings, Settings
 from radius_voice.config.section import Section
 from radius_voice.delivery.fixed.settings import FixedSettings
 from radius_voice.delivery.twilio_voice.settings import TwilioVoiceSettings
-from radius_voice.events import Observer, Outcome, Reason
+from radius_voice.events import Observer, Reason
 from radius_voice.files.reading import require_regular
 from radius_voice.identity.context import IdentityContext
 from radius_voice.identity.ldap.settings import LdapSettings
@@ -33,18 +33,14 @@ from radius_voice.login.codes import Keys, new_code
 from radius_voice.login.dependencies import Dependencies
 from radius_voice.login.flow import LoginFlow
 from radius_voice.login.model import Limit
-from radius_voice.login.policy import Policy, ReplyRule, UserRules
-from radius_voice.login.ports import Directory, IdentitySource, Provider, Store, UserEditor
+from radius_voice.login.ports import IdentitySource, Provider, Store, UserEditor
 from radius_voice.login.rate_limits import Limits
 from radius_voice.observe.syslog import Syslog
-from radius_voice.resources import shipped
+from radius_voice.policies import policies_of
 from radius_voice.server.clients import Client, Clients, Require
 from radius_voice.server.generation import Generation, Rules
 from radius_voice.stores.context import StoreContext
 from radius_voice.stores.settings import MemorySettings, RedisSettings, SqliteSettings
-
-EncodeAttribute = Callable[[str, str], tuple[int, bytes]]
-"""Encodes a reply attribute from its name and value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +237,7 @@ def build(
             keys=shared.keys,
             store=shared.store,
             limits=limits_of(settings),
-            policies=_policies(settings, identity),
+            policies=policies_of(settings, identity),
             voice=voice,
             call_controls={
                 name: control for name, provider in voice.items() if (control := provider.call_control) is not None
@@ -280,71 +276,6 @@ def _by_scope(name: str, section: Section, reason: Reason) -> dict[str, Limit]:
 
 def _limit(name: str, rate: Rate, reason: Reason) -> Limit:
     return Limit(name, rate.count, rate.period, reason)
-
-
-def allowed_numbers(settings: Settings, rules: UserRulesSettings) -> tuple[str, ...]:
-    """The numbers and prefixes that rules allow to be called whatever their type and country."""
-    providers = settings.delivery.providers.values() if settings.development else ()
-    return (*rules.allow_numbers, *(prefix for provider in providers for prefix in provider.TEST_NUMBERS))
-
-
-def _policies(settings: Settings, identity: Mapping[str, IdentitySource]) -> dict[str, Policy]:
-    encode = _reply_encoder(settings)
-    return {name: _policy(name, settings, identity, encode) for name in settings.policies}
-
-
-def _reply_encoder(settings: Settings) -> EncodeAttribute:
-    """Encodes reply attributes. The dictionary is read only if a policy has rules."""
-    rules = (each for policy in settings.policies.values() for _, each in policy.rules_with_paths())
-    if not any(each.reply for each in rules):
-        return lambda _name, _value: (0, b"")
-    from radius_voice.radius.dictionary import AttributeDictionary  # noqa: PLC0415 - few configurations need it
-
-    return AttributeDictionary(shipped("dictionaries")).encode
-
-
-def _policy(name: str, settings: Settings, identity: Mapping[str, IdentitySource], encode: EncodeAttribute) -> Policy:
-    policy = settings.policies[name]
-    return Policy(
-        name=name,
-        first_factor_name=policy.first_factor,
-        directory_name=policy.directory,
-        first_factor=None if policy.first_factor == NO_FIRST_FACTOR else identity[policy.first_factor],
-        directory=_directory(policy.directory, identity),
-        on_unavailable=Outcome(policy.on_unavailable),
-        rules=_user_rules(settings, policy, encode),
-        group_rules={rule.when.group: _user_rules(settings, rule, encode) for rule in policy.group_rules},
-    )
-
-
-def _directory(name: str, identity: Mapping[str, IdentitySource]) -> Directory:
-    """The directory of an identity source, which the configuration's rules require."""
-    directory = identity[name].directory
-    if directory is None:
-        raise ValueError(f"identity.{name}: only verifies passwords and has no users")
-    return directory
-
-
-def _user_rules(settings: Settings, rules: UserRulesSettings, encode: EncodeAttribute) -> UserRules:
-    challenge, failure = rules.challenge, rules.on_delivery_failure
-    return UserRules(
-        digits=challenge.digits,
-        code_lifetime=challenge.code_lifetime,
-        attempts=challenge.attempts,
-        redials=challenge.redials,
-        ring_timeout=round(challenge.ring_timeout),
-        session_timeout=challenge.session_timeout,
-        countries=rules.countries,
-        allow_numbers=allowed_numbers(settings, rules),
-        bypass_until=failure.bypass_until if isinstance(failure, BypassSettings) else 0.0,
-        reply=tuple(
-            ReplyRule(
-                rule.when.group if rule.when else None,
-                tuple(encode(attribute, str(value)) for attribute, value in rule.set.items()),
-            )
-            for rule in rules.reply
-        ),
-    )
 
 
 def _clients(settings: Settings, keys: Keys) -> Clients:

@@ -30,7 +30,7 @@ def call(path: Path, number: str) -> None:
 
     The call speaks 1 2 3 4 5 6. NUMBER begins with + and the country code.
     """
-    from radius_voice.wiring import allowed_numbers
+    from radius_voice.policies import allowed_numbers
 
     settings = loaded(path).settings
     allowed = [prefix for policy in settings.policies.values() for prefix in allowed_numbers(settings, policy)]

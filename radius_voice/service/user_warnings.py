@@ -11,7 +11,7 @@ from radius_voice.config.suggestions import suggestion
 from radius_voice.login.model import User
 from radius_voice.login.phone import country_of, is_fictional, refusal
 from radius_voice.login.ports import IdentitySource
-from radius_voice.wiring import allowed_numbers
+from radius_voice.policies import allowed_numbers
 
 MAX_NAMED = 3
 """How many users or countries a warning names."""
