@@ -258,6 +258,14 @@ async def test_each_server_is_probed_when_asked():
         assert [1, 1] == [peer.probes for peer in up.peers]
 
 
+async def test_a_probe_that_is_asked_for_ends_at_its_deadline(monkeypatch):
+    monkeypatch.setattr(module, "PROBE_SECONDS", 60.0)
+    async with upstream(1) as up, asyncio.timeout(WAIT):
+        up.peers[0].answers_status = False
+        ((_, result),) = await up.servers.probe(time.monotonic() + 0.05)
+        assert isinstance(result, NoReply)
+
+
 async def test_attributes_that_do_not_fit_are_an_error():
     async with upstream(2) as up:
         with pytest.raises(ValueError, match="octets"):
