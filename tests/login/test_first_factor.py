@@ -157,7 +157,7 @@ async def test_a_verification_that_did_not_start_is_refunded_and_not_recorded(ha
 
 
 async def test_a_verification_in_progress_stays_charged_until_its_result_is_known():
-    harness = LoginHarness(directory=FakeDirectory(ALICE), limits=limits(user_key=1), response_timeout=0.01)
+    harness = LoginHarness(directory=FakeDirectory(ALICE), limits=limits(user_key=1), response_timeout=0.2)
     harness.directory.gate = asyncio.Event()
     packet = b"p" * 16
     late = await harness.begin(packet=packet)
@@ -172,7 +172,7 @@ async def test_a_verification_in_progress_stays_charged_until_its_result_is_know
 
 
 async def test_a_wrong_password_known_too_late_is_charged_and_recorded():
-    harness = LoginHarness(directory=FakeDirectory(ALICE), limits=limits(user_key=1), response_timeout=0.01)
+    harness = LoginHarness(directory=FakeDirectory(ALICE), limits=limits(user_key=1), response_timeout=0.2)
     harness.directory.gate = asyncio.Event()
     packet = b"p" * 16
     await harness.begin("wrong", packet=packet)

@@ -297,7 +297,7 @@ async def test_a_provider_that_raises_keeps_the_challenge_and_logs_a_warning():
 
 
 async def test_the_challenge_is_sent_before_response_timeout():
-    harness = LoginHarness(response_timeout=0.01)
+    harness = LoginHarness(response_timeout=0.2)
     harness.provider.gate = asyncio.Event()
     challenge = await harness.begin()
     assert (Outcome.CHALLENGE, Reason.CALL_PENDING) == result_of(challenge)
@@ -308,7 +308,7 @@ async def test_the_challenge_is_sent_before_response_timeout():
 
 
 async def test_a_call_placed_after_its_session_ended_is_hung_up():
-    harness = LoginHarness(response_timeout=0.01, policy={"attempts": 1})
+    harness = LoginHarness(response_timeout=0.2, policy={"attempts": 1})
     harness.provider.gate = asyncio.Event()
     challenge = await harness.begin()
     assert Reason.NO_ATTEMPTS_LEFT == (await harness.answer("x", challenge)).reason
@@ -336,7 +336,7 @@ async def test_a_call_that_cannot_be_hung_up_keeps_its_user_busy():
 
 
 async def test_a_slow_placement_of_the_previous_session_does_not_change_this_one():
-    harness = LoginHarness(response_timeout=0.01, policy={"attempts": 1})
+    harness = LoginHarness(response_timeout=0.2, policy={"attempts": 1})
     harness.provider.gate = asyncio.Event()
     await harness.answer("x", await harness.begin())
     harness.clock.now += harness.flow._dependencies.policies["default"].rules.call_seconds
@@ -451,7 +451,7 @@ async def test_a_call_of_a_provider_that_is_not_configured_any_longer_is_not_rep
 
 async def test_a_delivery_failure_after_the_challenge_ends_the_session_without_bypass():
     harness = LoginHarness(
-        response_timeout=0.01, providers=(FakeProvider(NOT_PLACED),), policy={"bypass_until": 2_000_000.0}
+        response_timeout=0.2, providers=(FakeProvider(NOT_PLACED),), policy={"bypass_until": 2_000_000.0}
     )
     harness.provider.gate = asyncio.Event()
     challenge = await harness.begin()
