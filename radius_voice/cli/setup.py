@@ -84,7 +84,8 @@ def check(path: Path, connect: bool, user: str | None, state: Path | None) -> No
         if not result.checked:
             click.echo(f"not checked: {result.text}", err=True)
     if errors:
-        raise click.ClickException("\n".join([f"serve would not start as user {account.name}:", *errors]))
+        lines = [f"serve would not start as user {account.name}:", *dict.fromkeys(errors)]
+        raise click.ClickException("\n".join(lines))
     _describe(settings, {name: len(all_users) for name, all_users in listed.items()})
     click.echo(f"files and directories: user {account.name} has the access that serve needs")
     if connect and not run(_connect(settings)):
