@@ -40,7 +40,7 @@ server: {{listen: ["udp://127.0.0.1:{port}"], state: state}}
 clients: {{bench: {{address: 127.0.0.1, secret: {secret}}}}}
 identity: {{people: {{type: users_file, path: users.yaml}}}}
 delivery: {{friendly_name: Bench, providers: {{fixed: {{type: fixed, code: "{code}"}}}}}}
-limits: {{calls: {{client: off, country: off, all: off}}}}
+limits: {{calls: {{client: off, country: off, total: off}}}}
 audit: {{path: audit.jsonl}}
 admin: {{listen: "127.0.0.1:{admin_port}"}}
 """

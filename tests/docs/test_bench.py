@@ -37,6 +37,15 @@ def test_the_configuration_of_the_benchmarks_is_valid(tmp_path, monkeypatch):
     assert ["bench"] == [*load(config, {}).settings.clients]
 
 
+def test_the_configuration_of_the_flood_of_guesses_is_valid(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(BENCH)
+    flood = importlib.import_module("password_flood")
+    (tmp_path / "users.yaml").write_text("{}")
+    config = tmp_path / "radius-voice.yaml"
+    config.write_text(flood.CONFIG.format(port=1812, admin_port=9812, secret="a secret of the bench", code="123456"))
+    assert ["bench"] == [*load(config, {}).settings.clients]
+
+
 def test_every_benchmark_is_listed_on_the_page():
     page = (BENCH.parent / "docs" / "performance.md").read_text()
     assert [*RUNS] == [bench for bench in RUNS if f"<!-- bench/{bench}.py -->\n" in page]
