@@ -19,7 +19,7 @@
  *   that may be in flight: one that must wait for room counts its wait.
  * prints: rates, counts of each answer, retransmissions, latency percentiles:
  *   from the first packet to the verdict (login), to the challenge (challenge),
- *   and to the moment that the oracle told (ring).
+ *   and to the moment that the oracle reports (ring).
  * exit:   0 when every login ended in Access-Accept.
  */
 #define _GNU_SOURCE
@@ -328,13 +328,13 @@ static void take_challenge(struct login *login, const uint8_t *reply, int length
 
 static void take_codes(void)
 {
-    char told[64], code[16];
+    char report[64], code[16];
     ssize_t length;
-    while ((length = recv(oracle, told, sizeof told - 1, 0)) >= 0) {
+    while ((length = recv(oracle, report, sizeof report - 1, 0)) >= 0) {
         int slot;
         double asked;
-        told[length] = 0;
-        if (sscanf(told, "%d %15s %lf", &slot, code, &asked) != 3 || slot < 0 || slot >= options.window)
+        report[length] = 0;
+        if (sscanf(report, "%d %15s %lf", &slot, code, &asked) != 3 || slot < 0 || slot >= options.window)
             fail("the oracle speaks in riddles");
         if (logins[slot].step != WANTS_CODE)
             continue;

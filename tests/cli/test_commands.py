@@ -270,13 +270,13 @@ def test_a_provider_without_calls_has_no_account_to_test_and_places_no_call(tmp_
         "development: true\n"
         "clients: {host: {address: 127.0.0.1, secret: a shared secret of the tests}}\n"
         "identity: {people: {type: users_file, path: users.yaml}}\n"
-        "delivery: {friendly_name: ACME, providers: {nobody: {type: fixed, code: '123456'}}}\n"
+        "delivery: {friendly_name: ACME, providers: {fixed: {type: fixed, code: '123456'}}}\n"
     )
     path.chmod(0o600)
     tested = run("test-credentials", "--config", path)
-    assert (0, "nobody: has no account to check\n") == (tested.exit_code, tested.stdout)
+    assert (0, "fixed: has no account to check\n") == (tested.exit_code, tested.stdout)
     called = run("call", "--config", path, "+14155550123")
-    assert (1, "nobody: places no calls\nno provider placed the call\n") == (called.exit_code, called.stdout)
+    assert (1, "fixed: places no calls\nno provider placed the call\n") == (called.exit_code, called.stdout)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from radius_voice.config.load import Loaded
 from radius_voice.wiring import load
 
 NOW = 1_800_000_000.0
-SECRETS = ("gateway-secret-of-32-characters!", "twilio-token-nobody-may-see")
+SECRETS = ("gateway-secret-of-32-characters!", "twilio-token-that-stays-secret")
 
 
 def sample() -> dict[str, Any]:

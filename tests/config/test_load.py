@@ -144,7 +144,7 @@ def test_yes_and_no_are_strings(file):
         ("identity.people.type", "kerberos", "is not a known type; known are 'users_file', 'ldap', 'sql', 'radius'"),
         ("identity.none", {"type": "users_file", "path": "u"}, "use another name"),
         ("identity.second", {"type": "users_file", "path": "u"}, "no policy default unless you write it"),
-        ("policies.staff.first_factor", "nobody", "no such identity source"),
+        ("policies.staff.first_factor", "contractors", "no such identity source"),
         ("policies.staff.directory", "none", "no such identity source"),
         (
             "policies.staff.challenge",
@@ -183,7 +183,7 @@ def test_yes_and_no_are_strings(file):
         ("audit.syslog", {"server": "127.0.0.1:6514", "ca_file": "radius-voice.yaml"}, "holds no certificate in PEM"),
         ("delivery.providers.twilio.connect_timeout", "20s", "is longer than timeout"),
         ("delivery.providers.twilio.timeout", "1s", "twilio.timeout: is shorter than connect_timeout"),
-        ("delivery.providers.nobody", {"type": "fixed", "code": "123456"}, "requires development: true"),
+        ("delivery.providers.fixed", {"type": "fixed", "code": "123456"}, "requires development: true"),
         ("server.max_concurrent", "6", "must be a whole number; write it without quotes"),
         ("server.max_concurrent", "6.5", "must be a whole number"),
         ("development", "true", "must be true or false; write it without quotes"),
@@ -433,16 +433,16 @@ def test_first_factor_none_needs_require_message_authenticator_yes(file):
 
 def test_a_fixed_code_needs_loopback_clients_and_as_many_digits(file):
     tree = changed("development", True)
-    tree["delivery"]["providers"] = {"nobody": {"type": "fixed", "code": "1234"}}
+    tree["delivery"]["providers"] = {"fixed": {"type": "fixed", "code": "1234"}}
     errors = file.errors(tree)
     assert any("clients.office-vpn.address: must be on loopback" in error for error in errors)
     assert any("must have as many digits as policy default requires: 6" in error for error in errors)
     tree["clients"]["office-vpn"]["address"] = ["127.0.0.1", "10.0.0.1"]
     assert any("must be on loopback" in error for error in file.errors(tree))
     tree["clients"]["office-vpn"]["address"] = ["127.0.0.0/8", "::1"]
-    tree["delivery"]["providers"]["nobody"]["code"] = "123456"
+    tree["delivery"]["providers"]["fixed"]["code"] = "123456"
     loaded = file.load(tree)
-    assert "fixed" == loaded.settings.delivery.providers["nobody"].type
+    assert "fixed" == loaded.settings.delivery.providers["fixed"].type
     assert "123456" not in repr(loaded)
 
 

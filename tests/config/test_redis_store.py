@@ -11,7 +11,7 @@ from radius_voice.wiring import open_store
 from tests.config.conftest import File, changed
 
 SERVER_KEY = "a server key of thirty-two octets"
-PASSWORD = "redis-password-nobody-may-see"
+PASSWORD = "redis-password-that-stays-secret"
 
 
 def with_store(server: dict[str, Any] | None = None, **store: Any) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def test_an_invalid_server_address_is_refused(file: File, server: Any) -> None:
         ({"service": "mymaster"}, "write both or none"),
         ({"servers": ["a:1", "b:1"]}, "standalone is one server"),
         ({"servers": []}, "must not be empty"),
-        ({"username": "somebody"}, "username: needs a password"),
+        ({"username": "vpn"}, "username: needs a password"),
         ({"ca_file": "ca.pem"}, "write tls: true too"),
         ({"ca_file": "ca.pem", "tls": True}, "there is no such file"),
         ({"ca_file": "radius-voice.yaml", "tls": True}, "holds no certificate in PEM"),

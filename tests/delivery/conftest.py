@@ -11,7 +11,7 @@ from radius_voice.simulator import Simulator
 from radius_voice.twilio_client import TwilioAccount
 
 ACCOUNT = "AC" + "0" * 32
-TOKEN = "a-token-that-nobody-may-see"
+TOKEN = "a-token-that-stays-secret"
 
 
 class Clock:

@@ -14,7 +14,7 @@ from radius_voice.twilio_client import TimedClient
 
 from .conftest import answering, raw_server, read_request
 
-SECRET = "a-token-that-nobody-may-see"
+SECRET = "a-token-that-stays-secret"
 
 
 @pytest.fixture

@@ -52,7 +52,7 @@ def test_every_field_of_a_users_file_is_read():
 
 
 def test_a_comment_can_be_an_empty_users_file_and_an_empty_file_is_an_error():
-    assert parse("# nobody yet\n", "users.yaml") == {}
+    assert parse("# no users yet\n", "users.yaml") == {}
     assert parse("{}", "users.yaml") == {}
     assert errors_of(" \n") == ["users.yaml:1: the file is empty; add a user with: radius-voice users add"]
 

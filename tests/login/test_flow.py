@@ -78,7 +78,7 @@ async def test_a_country_that_is_not_allowed_is_never_called():
 async def test_without_a_first_factor_only_the_directory_decides():
     harness = LoginHarness(policy={"first_factor": None})
     assert Reason.CALL_PLACED == (await harness.begin("anything")).reason
-    assert Reason.UNKNOWN_USER == (await harness.begin("anything", name="nobody")).reason
+    assert Reason.UNKNOWN_USER == (await harness.begin("anything", name="unknown")).reason
     assert 0 == harness.directory.verifications
 
 

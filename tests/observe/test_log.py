@@ -177,7 +177,7 @@ def test_a_full_or_closed_stream_raises_nothing(clock):
     gone = io.StringIO()
     Log(configure("info", "text", gone), clock)
     gone.close()
-    structlog.get_logger().warning("nobody hears this")
+    structlog.get_logger().warning("this is discarded")
     Log(configure("info", "json", FullStream()), clock)(records.CALL)
 
 

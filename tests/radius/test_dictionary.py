@@ -176,8 +176,8 @@ def test_numbers_of_other_sizes_are_encoded_completely(with_everything, name, va
 )
 def test_a_policy_may_not_set_what_the_server_owns_or_encrypts(name):
     with pytest.raises(ValueError, match="remove it") as raised:
-        NAMES.encode(name, "not-told")
-    assert "not-told" not in str(raised.value)
+        NAMES.encode(name, "not-shown")
+    assert "not-shown" not in str(raised.value)
 
 
 @pytest.mark.parametrize(

@@ -103,12 +103,12 @@ def test_a_wrong_password_is_rejected_after_the_reject_delay(server, gateway, us
 
 def test_an_unknown_name_is_rejected_like_a_wrong_password_and_not_recorded(server, gateway, user):
     begun = time.monotonic()
-    unknown = gateway.exchange([(radius.USER_NAME, b"nobody-has-this-name")], "whatever")
+    unknown = gateway.exchange([(radius.USER_NAME, b"no-user-has-this-name")], "whatever")
     assert time.monotonic() - begun >= REJECT_DELAY
     wrong = gateway.exchange([(radius.USER_NAME, user.name.encode())], "not the password")
     assert [kind for kind, _ in wrong.attributes] == [kind for kind, _ in unknown.attributes]
     assert texts(wrong) == texts(unknown)
-    assert "nobody-has-this-name" not in (server.directory / "audit.jsonl").read_text()
+    assert "no-user-has-this-name" not in (server.directory / "audit.jsonl").read_text()
 
 
 def test_a_retransmission_gets_the_same_octets_and_never_rings_twice(server, gateway, user):

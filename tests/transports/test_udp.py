@@ -145,7 +145,7 @@ async def test_a_client_that_is_gone_affects_no_other(listen, asker):
     listener, came = listen("127.0.0.1")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as gone:
         gone.sendto(b"hello", ("127.0.0.1", listener.port))
-    (await next_of(came))[-1](b"to nobody")
+    (await next_of(came))[-1](b"to no client")
     sock = asker()
     for text in (b"one", b"two"):
         sock.sendto(text, ("127.0.0.1", listener.port))

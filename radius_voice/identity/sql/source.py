@@ -13,16 +13,16 @@ from typing import Protocol, TypeAlias
 import sqlalchemy as sa
 from argon2.exceptions import Argon2Error
 
-from radius_voice.events import Reason
 from radius_voice.files.access import ANY_ACCESS, exposure
 from radius_voice.files.reading import require_regular, status_of
 from radius_voice.identity.context import IdentityContext
 from radius_voice.identity.decoys import Decoys, verify_once
-from radius_voice.identity.passwords import DEFAULT, Cost, Hasher, Parameters, Turn, outdated, salt_of
+from radius_voice.identity.passwords import DEFAULT, Cost, Hasher, Parameters, outdated, salt_of
 from radius_voice.identity.sql import tables
 from radius_voice.identity.sql.database import Database, Job, detail_of
 from radius_voice.identity.sql.queries import QueriedUsers
 from radius_voice.identity.sql.settings import SqlSettings
+from radius_voice.identity.verification import verify_stored
 from radius_voice.login.adapter_reports import AccountCheck, VerificationCost
 from radius_voice.login.model import Authenticated, Denied, StoredUser, Unavailable, User, Verification
 from radius_voice.login.names import canonical_name
@@ -120,21 +120,14 @@ class SqlSource:
         """Verify a password. Each result costs the same statements and one verification, as `UsersFile.verify`."""
         if not self._users.has_passwords:
             raise Unavailable(self._key, "has no queries.password, so it cannot be a first_factor")
-        name, password = canonical_name(verification.user_name), verification.credentials.text
-        stored = await self._database.run(partial(self._find, name), deadline)
-        hashed = stored.password if stored else None
-        turn = Turn(verification.queue, verification.returning)
-        correct = await self._hasher.verify(hashed or self._decoys.of(name), password, deadline, turn)
-        if stored is None:
-            return Denied(Reason.UNKNOWN_USER)
-        if hashed is None or not password or not correct:
-            return Denied(Reason.WRONG_PASSWORD, stored.user.name)
-        if stored.user.disabled:
-            return Denied(Reason.DISABLED, stored.user.name, password_correct=True)
+        stored = await self._database.run(partial(self._find, canonical_name(verification.user_name)), deadline)
+        verified = await verify_stored(stored, verification, self._hasher, self._decoys, deadline)
+        if isinstance(verified, Denied):
+            return verified
         replace_hash = self._users.replace_hash
-        if replace_hash is not None and outdated(hashed, self._parameters):
-            self._rehash_soon(stored.user.id, hashed, password, replace_hash)
-        return Authenticated(stored.user.id, stored.user, salt_of(hashed))
+        if replace_hash is not None and outdated(verified.hashed, self._parameters):
+            self._rehash_soon(verified.user.id, verified.hashed, verification.credentials.text, replace_hash)
+        return Authenticated(verified.user.id, verified.user, salt_of(verified.hashed))
 
     async def password_id(self, user_id: str, deadline: float) -> str:
         """The salt of the user's hash, which a new password replaces and a rehash keeps; empty without a password."""

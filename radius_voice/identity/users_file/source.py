@@ -15,15 +15,15 @@ from pathlib import Path
 from argon2.exceptions import Argon2Error
 
 from radius_voice.bounded import FILE_SECONDS, in_daemon_thread
-from radius_voice.events import Reason
 from radius_voice.files.reading import read_file, status_of
 from radius_voice.identity.context import IdentityContext
 from radius_voice.identity.decoys import Decoys, verify_once
-from radius_voice.identity.passwords import DEFAULT, Hasher, Parameters, Turn, outdated, parameters_of, salt_of
+from radius_voice.identity.passwords import DEFAULT, Hasher, Parameters, outdated, parameters_of, salt_of
 from radius_voice.identity.users_file.copies import LastUsable
 from radius_voice.identity.users_file.edit import decode_users_file, edit
 from radius_voice.identity.users_file.settings import UsersFileSettings
 from radius_voice.identity.users_file.text import UserEntry, UsersFileError, parse, with_hash, with_users
+from radius_voice.identity.verification import verify_stored
 from radius_voice.login.adapter_reports import SourceProblem, VerificationCost
 from radius_voice.login.model import Authenticated, Denied, StoredUser, User, Verification
 from radius_voice.login.names import canonical_name
@@ -91,20 +91,15 @@ class UsersFile:
 
     async def verify(self, verification: Verification, deadline: float) -> Authenticated | Denied:
         """Verify a password. Each result costs one verification, so that timing does not reveal which users exist."""
-        content, name, password = self._content, canonical_name(verification.user_name), verification.credentials.text
-        entry = content.users.get(name)
-        hashed = entry.password if entry else None
-        turn = Turn(verification.queue, verification.returning)
-        correct = await self._hasher.verify(hashed or content.decoys.of(name), password, deadline, turn)
-        if entry is None:
-            return Denied(Reason.UNKNOWN_USER)
-        if hashed is None or not password or not correct:
-            return Denied(Reason.WRONG_PASSWORD, entry.user.name)
-        if entry.user.disabled:
-            return Denied(Reason.DISABLED, entry.user.name, password_correct=True)
-        if outdated(hashed, self._parameters):
-            self._rehash_soon(entry, hashed, password)
-        return Authenticated(entry.user.id, entry.user, salt_of(hashed))
+        content = self._content
+        entry = content.users.get(canonical_name(verification.user_name))
+        stored = StoredUser(entry.user, entry.password) if entry else None
+        verified = await verify_stored(stored, verification, self._hasher, content.decoys, deadline)
+        if isinstance(verified, Denied):
+            return verified
+        if entry is not None and outdated(verified.hashed, self._parameters):
+            self._rehash_soon(entry, verified.hashed, verification.credentials.text)
+        return Authenticated(verified.user.id, verified.user, salt_of(verified.hashed))
 
     async def password_id(self, user_id: str, deadline: float) -> str:  # noqa: ARG002
         """The salt of the user's hash, which a new password replaces and a rehash keeps; empty without a password."""
