@@ -50,7 +50,7 @@ from radius_voice.login.state_machine import needs_current_user
 from radius_voice.login.supervisor import Supervisor
 from radius_voice.login.upstream import ChallengeRequired
 from radius_voice.login.upstream_challenges import PendingChallenge
-from radius_voice.login.users import current_phones, reject_reason
+from radius_voice.login.users import current_phones, name_in_session, reject_reason
 
 REUSE_WARNING_SECONDS = 60.0
 _PHONE_REQUEST = re.compile(r"\s*phone([1-9]?)\s*", re.IGNORECASE)
@@ -316,7 +316,8 @@ class LoginFlow:
         dependencies, keys = self._dependencies, self._dependencies.keys
         policy, rules = self._policy_of(session, client_policy)
         code, state = dependencies.new_code(rules.digits), keys.next_state(key, request.state or b"", _typed(request))
-        response = self._response(request, key, rules, code, state)
+        name = await name_in_session(request, session, policy)
+        response = self._response(request, name, key, rules, code, state)
         event: ChallengeResponse | UserChanged = response
         if session is not None and needs_current_user(session, response, dependencies.now()):
             event = await self._with_current_user(session, response, policy, request.deadline)
@@ -337,12 +338,12 @@ class LoginFlow:
         return policy, policy.rules_of(session.group)
 
     def _response(
-        self, request: AuthRequest, key: SessionKey, rules: UserRules, code: str, state: bytes
+        self, request: AuthRequest, name: str, key: SessionKey, rules: UserRules, code: str, state: bytes
     ) -> ChallengeResponse:
         keys, typed = self._dependencies.keys, _typed(request)
         return ChallengeResponse(
             client=request.client,
-            name=request.user_name,
+            name=name,
             state=keys.state(request.state or b""),
             answer=keys.answer(key, typed),
             code=keys.code(key, tidy_code(typed)),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from radius_voice.events import Reason
 from radius_voice.login.codes import Keys
-from radius_voice.login.model import Session, User
+from radius_voice.login.model import AuthRequest, Session, User
+from radius_voice.login.names import canonical_name
 from radius_voice.login.phone import Phone
 from radius_voice.login.policy import Policy, UserRules
 
@@ -39,3 +40,15 @@ async def current_phones(session: Session, policy: Policy, keys: Keys, deadline:
         if keys.password_id(session.key, password_id) != session.password_id:
             return Reason.PASSWORD_CHANGED
     return phones
+
+
+async def name_in_session(request: AuthRequest, session: Session | None, policy: Policy) -> str:
+    """The name to compare with the session's: its own, if the user of the request has several names in the directory.
+
+    Raises Unavailable.
+    """
+    typed = request.user_name
+    if session is None or canonical_name(typed) == canonical_name(session.name):
+        return typed
+    user = await policy.directory.find(typed, request.deadline)
+    return session.name if user is not None and policy.user_key(user) == session.user_key else typed

@@ -214,3 +214,14 @@ def test_a_password_that_is_changed_during_a_login_ends_it(server, slapd, user):
         connection.modify(dn, {"pwdChangedTime": [("MODIFY_REPLACE", ["20200101000000Z"])]}, controls=[RELAX_RULES])
     reject = gateway.respond(user, challenge, server.simulator.code(user.phone))
     assert (radius.ACCESS_REJECT, "password_changed") == (reject.code, server.reasons(user)[-1])
+
+
+def test_a_login_under_another_name_of_the_user(server, slapd, user):
+    address = f"{user.name}@example.org"
+    slapd.modify(f"uid={user.name},ou=users,{BASE}", mail=[address])
+    gateway = server.client()
+    challenge = gateway.exchange([(radius.USER_NAME, address.encode())], user.password)
+    assert radius.ACCESS_CHALLENGE == challenge.code
+    state = (radius.STATE, challenge.first(radius.STATE))
+    code = server.simulator.code(user.phone)
+    assert radius.ACCESS_ACCEPT == gateway.exchange([(radius.USER_NAME, address.encode()), state], code).code
