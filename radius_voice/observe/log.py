@@ -30,6 +30,7 @@ from radius_voice.events import (
     TraceStep,
 )
 from radius_voice.login.model import CallStatus
+from radius_voice.observe.discard_fixes import FIXES
 from radius_voice.observe.stream import TextStream
 from radius_voice.observe.throttle import Throttle
 
@@ -187,6 +188,7 @@ class Log:
             "datagram discarded",
             reason=discarded.reason,
             client_address=discarded.client_address,
+            fix=FIXES[discarded.reason],
             **_filled(client=discarded.client, detail=discarded.detail, suppressed=suppressed),
         )
 

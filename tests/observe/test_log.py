@@ -9,6 +9,7 @@ import structlog
 from msgspec.structs import replace
 
 from radius_voice.events import CallResult, Discard, Outcome, Reason, ServiceRecord
+from radius_voice.observe.discard_fixes import FIXES
 from radius_voice.observe.log import Log, configure
 from tests.observe import records
 
@@ -112,6 +113,14 @@ def test_discards_are_logged_once_a_second_per_client(log, lines, clock):
     log(records.DISCARDED)
 
     assert [None, None, "overload 10, malformed 9"] == [line.get("suppressed") for line in lines()]
+
+
+@pytest.mark.parametrize("reason", Discard)
+def test_a_discard_is_logged_with_its_reason_and_the_fix(log, lines, reason):
+    log(replace(records.DISCARDED, reason=reason))
+
+    (line,) = lines()
+    assert (reason, FIXES[reason]) == (line["reason"], line["fix"])
 
 
 def test_refused_credentials_are_a_warning_with_the_fix(log, lines):

@@ -1,0 +1,18 @@
+"""What an administrator can do about each kind of discarded datagram; docs/observing.md says more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from radius_voice.events import Discard
+
+FIXES: Mapping[Discard, str] = {
+    Discard.UNKNOWN_CLIENT: "if it is a gateway of yours, add the address to clients",
+    Discard.MALFORMED: "check what sends to this port: it is not a RADIUS packet",
+    Discard.WRONG_CODE: "send only authentication to this port; accounting has a port of its own",
+    Discard.NO_MESSAGE_AUTHENTICATOR: "make the gateway send Message-Authenticator: update it or change its setting",
+    Discard.BAD_MESSAGE_AUTHENTICATOR: "write the same shared secret at the gateway and in clients",
+    Discard.DUPLICATE: "if frequent, raise the gateway's timeout above response_timeout",
+    Discard.IDENTIFIER_IN_USE: "make the gateway send Message-Authenticator, or look for spoofed packets",
+    Discard.OVERLOAD: "if frequent, find what slows logins down, or raise server.max_concurrent and server.max_queued",
+}
