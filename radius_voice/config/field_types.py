@@ -235,7 +235,7 @@ class Endpoint:
 def endpoint(scheme: str, usual_port: int) -> FieldType:
     """`SCHEMEADDRESS:PORT`, IPv6 in brackets; it becomes an Endpoint."""
     examples = [f"{scheme}127.0.0.1:{usual_port}", f"{scheme}[::1]:{usual_port}"]
-    wrong = f"not an address to listen on; write it like {' or '.join(examples)}"
+    wrong = f"not an address and a port from 1 to {MAX_PORT}; write it like {' or '.join(examples)}"
 
     def read(value: Any, _context: LoadContext) -> Endpoint:
         found = re.fullmatch(rf"{scheme}(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+)):([0-9]{{1,5}})", require_text(value))
@@ -268,7 +268,7 @@ def host_port(example: str, usual_port: int) -> FieldType:
     def read(value: Any, _context: LoadContext) -> HostPort:
         found = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9._-]+)):([0-9]{1,5})", require_text(value))
         if found is None or not 1 <= int(found[3]) <= MAX_PORT:
-            raise ValueError(f"not a server; write HOST:PORT, like {' or '.join(examples)}")
+            raise ValueError(f"not a server and a port from 1 to {MAX_PORT}; write it like {' or '.join(examples)}")
         return HostPort(found[1] or found[2], int(found[3]))
 
     return FieldType(read, {"type": "string", "pattern": ".+:[0-9]{1,5}$", "examples": examples})
