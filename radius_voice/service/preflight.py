@@ -100,8 +100,14 @@ def _files(path: Path, configuration: Loaded, account: Account, adapter_files: I
 
 def _readable_files(configuration: Loaded, account: Account, private: Iterable[Path]) -> Iterator[CheckResult]:
     settings = configuration.settings
-    for file in dict.fromkeys(private):
-        yield from _accessible("", file, os.R_OK, account, f"chown {account.name} FILE")
+    files = list(dict.fromkeys(private))
+    closed = {file: directory for file in files if (directory := _closed_directory(file, account)) is not None}
+    for directory in dict.fromkeys(closed.values()):
+        inside = ", ".join(file.name for file in files if closed.get(file) == directory)
+        yield CheckResult(f"{_cannot_enter(directory, account)}, or move its files; needed are {inside}")
+    for file in files:
+        if file not in closed:
+            yield from _accessible("", file, os.R_OK, account, f"chown {account.name} FILE")
     sections = (*settings.identity.values(), *settings.delivery.providers.values(), settings.store)
     certificates = [file for section in sections for file in section.certificate_files().values()]
     if settings.audit.syslog and settings.audit.syslog.ca_file:
@@ -189,14 +195,23 @@ def _accessible(key: str, file: Path, mode: int, account: Account, fix: str) -> 
 def _denied(key: str, file: Path, account: Account, fix: str) -> str:
     """The error for a file that the account cannot access, with the command that gives it access to FILE."""
     place = f"{key}: {file}" if key else str(file)
-    for directory in reversed(file.absolute().parents):
-        if not has_access(directory, os.X_OK, account):
-            return (
-                f"{place}: user {account.name} cannot enter its directory {directory} "
-                f"({mode_and_owner(directory.stat())}); run: chmod o+x {shlex.quote(str(directory))}, or move the file"
-            )
+    directory = _closed_directory(file, account)
+    if directory is not None:
+        return f"{place}: {_cannot_enter(directory, account)}, or move the file"
     command = fix.replace("FILE", shlex.quote(str(file)))
     return f"{place}: is not accessible for user {account.name} ({mode_and_owner(file.stat())}); run: {command}"
+
+
+def _closed_directory(file: Path, account: Account) -> Path | None:
+    """The outermost directory of the file that the account cannot enter, None if it can enter all."""
+    return next((each for each in reversed(file.absolute().parents) if not has_access(each, os.X_OK, account)), None)
+
+
+def _cannot_enter(directory: Path, account: Account) -> str:
+    command = f"chmod o+x {shlex.quote(str(directory))}"
+    return (
+        f"user {account.name} cannot enter directory {directory} ({mode_and_owner(directory.stat())}); run: {command}"
+    )
 
 
 def _exists(file: Path) -> bool:

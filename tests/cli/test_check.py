@@ -426,7 +426,17 @@ def test_a_directory_that_the_user_cannot_enter_is_named(installed, as_other_use
     os.chown(installed.parent, 0, 0)
     result = run("check", "--config", installed, "--user", OTHER_USER)
     assert 1 == result.exit_code
-    assert f"user {OTHER_USER} cannot enter its directory {installed.parent} (mode 0700, owner root)" in result.stderr
+    assert f"user {OTHER_USER} cannot enter directory {installed.parent} (mode 0700, owner root)" in result.stderr
+
+
+def test_the_files_of_a_directory_that_the_user_cannot_enter_are_reported_once(installed, as_other_user):
+    change_owner(installed.parent, OTHER_USER)
+    installed.parent.chmod(0o700)
+    os.chown(installed.parent, 0, 0)
+    result = run("check", "--config", installed, "--user", OTHER_USER)
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith(f"user {OTHER_USER} cannot enter")]
+    files = "radius-voice.yaml, gateway.secret, users.yaml"
+    assert line.endswith(f"run: chmod o+x {installed.parent}, or move its files; needed are {files}")
 
 
 def test_another_user_is_informed_that_only_root_can_check_some_files(installed, as_other_user):
