@@ -41,6 +41,7 @@ class Reason(StrEnum):
     UPSTREAM_CHALLENGE = "upstream_challenge"
     # reject
     WRONG_PASSWORD = "wrong_password"
+    NO_PASSWORD = "no_password"
     UNKNOWN_USER = "unknown_user"
     DISABLED = "disabled"
     PASSWORD_EXPIRED = "password_expired"

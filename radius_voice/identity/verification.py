@@ -31,7 +31,9 @@ async def verify_stored(
     correct = await hasher.verify(tried, verification.credentials.text, deadline, turn)
     if stored is None:
         return Denied(Reason.UNKNOWN_USER)
-    if hashed is None or not verification.credentials.text or not correct:
+    if hashed is None:
+        return Denied(Reason.NO_PASSWORD, stored.user.name)
+    if not verification.credentials.text or not correct:
         return Denied(Reason.WRONG_PASSWORD, stored.user.name)
     if stored.user.disabled:
         return Denied(Reason.DISABLED, stored.user.name, password_correct=True)

@@ -43,7 +43,7 @@ async def login(source, name, password):
         ("alice", "", WRONG),
         ("bob", "tangent", Denied(Reason.DISABLED, "Bob", password_correct=True)),
         ("bob", "wrong", Denied(Reason.WRONG_PASSWORD, "Bob")),
-        ("carol", "arctangent", Denied(Reason.WRONG_PASSWORD, "carol")),
+        ("carol", "arctangent", Denied(Reason.NO_PASSWORD, "carol")),
         ("mallory", "arctangent", UNKNOWN),
         ("", "", UNKNOWN),
         ("alice' OR '1'='1", "arctangent", UNKNOWN),
