@@ -118,6 +118,12 @@ def rejected(reason: Reason, name: str = "", text: str = "") -> Decision:
     return Decision(Outcome.REJECT, reason, text=text or reply_message.REJECTED, user=name)
 
 
+def session_step(transition: Transition) -> str:
+    """The detail of the step `session`: `opened`, before the call is placed, or the reason of another transition."""
+    opened = transition.places_call and transition.reason is Reason.CALL_PLACED
+    return "opened" if opened else transition.reason
+
+
 def unavailable(outcome: Outcome, problem: Unavailable, trace: Trace) -> Decision:
     """The decision while a component is unavailable: no response or a reject (`outcome`, from the policy)."""
     trace.step("unavailable", str(problem))

@@ -207,7 +207,7 @@ class LoginFlow:
         session, transition = await self._open_with_refund(key, new_session, checked)
         if transition.outcome is Outcome.REJECT:
             await self._first_factor.record_rejected(checked)
-        trace.step("session", transition.reason)
+        trace.step("session", decisions.session_step(transition))
         if transition.places_call and session is not None:
             transition = await self._calls.place(PendingCall(session, code, policy, rules, request), transition, trace)
         return self._decision(session, transition, state, user.name)

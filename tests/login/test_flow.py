@@ -5,7 +5,7 @@ from unittest.mock import AsyncMock
 import pytest
 from msgspec.structs import replace
 
-from radius_voice.events import CallStatusRecord, Outcome, PlacementRecord, Reason, ServiceRecord
+from radius_voice.events import CallStatusRecord, Outcome, PlacementRecord, Reason, ServiceRecord, Trace
 from radius_voice.login.calls import PendingCall
 from radius_voice.login.codes import session_key_in
 from radius_voice.login.flow import LoginFlow
@@ -652,3 +652,15 @@ async def test_no_record_or_repr_has_a_secret(harness):
     assert code not in shown
     assert "'right'" not in shown
     assert "2025550123" not in shown
+
+
+async def test_the_steps_of_a_login_whose_call_failed_name_no_placed_call():
+    harness = LoginHarness(providers=(FakeProvider(NOT_PLACED),))
+    trace = Trace(0.0, harness.clock)
+
+    decision = await harness.flow.begin(harness.request(), trace)
+
+    assert (Outcome.REJECT, Reason.DELIVERY_FAILED) == result_of(decision)
+    assert [("session", "opened"), ("call", "delivery_failed")] == [
+        (step.name, step.detail) for step in trace.steps if step.name != "password"
+    ]
