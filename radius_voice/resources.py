@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def shipped(folder: str) -> Path:
-    """The installed folder `dictionaries` or `config`."""
+    """The installed folder `dictionaries`, `config` or `docs`."""
     here = Path(__file__).parent
     packaged = here / "data" / folder
     return packaged if packaged.is_dir() else here.parent / folder

@@ -9,6 +9,7 @@ import click
 
 from radius_voice import __version__
 from radius_voice.exceptions import kind_and_place
+from radius_voice.resources import shipped
 
 COMMANDS = {
     "demo": "demo:demo",
@@ -52,7 +53,11 @@ class Commands(click.Group):
             ) from None
 
 
-@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=f"Documentation: {shipped('docs')}",
+)
 @click.version_option(__version__, prog_name="radius-voice")
 def main() -> None:
     """A RADIUS server that places a phone call as the second factor of a login."""

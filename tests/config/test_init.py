@@ -1,34 +1,42 @@
 from __future__ import annotations
 
+import re
 import stat
+import tomllib
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from radius_voice.cli.main import main
 from radius_voice.config.errors import ConfigError
 from radius_voice.config.init import write_configuration
+from radius_voice.resources import shipped
 from radius_voice.wiring import load
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_the_file_that_init_writes_loads_and_says_what_to_fill_in(tmp_path):
-    main, *_ = write_configuration(tmp_path / "new" / "folder")
-    warnings = "\n".join(load(main, {}).warnings)
+    path, *_ = write_configuration(tmp_path / "new" / "folder")
+    warnings = "\n".join(load(path, {}).warnings)
     for key in ("office-vpn.address", "twilio.account_sid", "twilio.auth_token", "twilio.from"):
         assert f"{key}: " in warnings
 
 
 def test_a_filled_in_configuration_gets_no_warning(tmp_path):
-    main, *_, token = write_configuration(tmp_path)
-    text = main.read_text().replace("192.0.2.10", "10.0.0.1").replace("+15005550006", "+14155550123")
-    main.write_text(text.replace("AC" + "0" * 32, "AC" + "1" * 32))
+    path, *_, token = write_configuration(tmp_path)
+    text = path.read_text().replace("192.0.2.10", "10.0.0.1").replace("+15005550006", "+14155550123")
+    path.write_text(text.replace("AC" + "0" * 32, "AC" + "1" * 32))
     token.write_text("the token of the account\n")
-    assert () == load(main, {}).warnings
+    assert () == load(path, {}).warnings
 
 
 def test_each_configuration_has_its_own_secret(tmp_path):
     secrets = set()
     for name in ("one", "two"):
-        main, *_ = write_configuration(tmp_path / name)
-        (secret,) = load(main, {}).settings.clients["office-vpn"].secret
+        path, *_ = write_configuration(tmp_path / name)
+        (secret,) = load(path, {}).settings.clients["office-vpn"].secret
         assert 32 == len(secret.get_secret_value())
         secrets.add(secret.get_secret_value())
     assert 2 == len(secrets)
@@ -50,3 +58,16 @@ def test_a_directory_that_cannot_be_created_is_a_clear_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="cannot be written"):
         write_configuration(tmp_path / "file")
+
+
+def test_every_page_that_the_configuration_names_is_installed_in_the_folder_that_help_names(tmp_path):
+    named = {
+        page for path in write_configuration(tmp_path) for page in re.findall(r"docs/[\w-]+\.md", path.read_text())
+    }
+    included = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    help_text = CliRunner().invoke(main, ["--help"]).stdout
+
+    assert "docs/settings.md" in named
+    assert [] == [page for page in named if not (shipped("docs") / page.removeprefix("docs/")).is_file()]
+    assert "radius_voice/data/docs" == included["force-include"]["docs"]
+    assert help_text.endswith(f"Documentation: {shipped('docs')}\n")
