@@ -24,6 +24,7 @@ config_option = click.option(
 state_option = click.option(
     "--state",
     type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIRECTORY",
     help="The state directory of the service, if it is not the configuration's (systemd's StateDirectory=).",
 )
 

@@ -10,12 +10,14 @@ import click
 
 from radius_voice.cli.common import config_option, loaded, run, state_option
 
-source_option = click.option("--source", help="The identity source of the user, if several have a user of that name.")
+source_option = click.option(
+    "--source", metavar="NAME", help="The identity source of the user, if several have a user of that name."
+)
 
 
 @click.command()
 @config_option
-@click.option("--user", "name", help="Show the limits of this user and their phones.")
+@click.option("--user", "name", metavar="NAME", help="Show the limits of this user and their phones.")
 @source_option
 @state_option
 def limits(path: Path, name: str | None, source: str | None, state: Path | None) -> None:

@@ -23,11 +23,21 @@ PORT = 1812
 @click.argument("server")
 @click.argument("user")
 @click.option(
-    "--secret", envvar="RADIUS_SECRET", help="The shared secret. The environment variable RADIUS_SECRET is safer."
+    "--secret",
+    envvar="RADIUS_SECRET",
+    metavar="TEXT",
+    help="The shared secret. The environment variable RADIUS_SECRET is safer.",
 )
-@click.option("--station", default="", help="Calling-Station-Id, usually the user's address. Default: none is sent.")
-@click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait for each response.")
-def login(server: str, user: str, secret: str | None, station: str, timeout: float) -> None:
+@click.option(
+    "--calling-station-id",
+    metavar="TEXT",
+    default="",
+    help="Calling-Station-Id, usually the user's address. Default: none is sent.",
+)
+@click.option(
+    "--timeout", metavar="SECONDS", default=30.0, show_default=True, help="How long to wait for each response."
+)
+def login(server: str, user: str, secret: str | None, calling_station_id: str, timeout: float) -> None:
     """Log in as USER at a RADIUS server.
 
     SERVER is HOST or HOST:PORT. Asks for the password and for each code; without a terminal, reads them from standard
@@ -42,8 +52,8 @@ def login(server: str, user: str, secret: str | None, station: str, timeout: flo
     shared = secret or click.prompt("Shared secret", hide_input=True, err=True)
     client = RadiusClient(host, port, shared.encode(), Timers(total=timeout))
     attributes: list[Attribute] = [(radius.USER_NAME, user.encode()), (32, socket.gethostname().encode()[:253])]
-    if station:
-        attributes.append((radius.CALLING_STATION_ID, station.encode()))
+    if calling_station_id:
+        attributes.append((radius.CALLING_STATION_ID, calling_station_id.encode()))
     password = _asked("Password", hide=True)
     reply = _exchange(client, attributes, password)
     while reply.code == radius.ACCESS_CHALLENGE:

@@ -59,7 +59,11 @@ def init(directory: Path) -> None:
 @click.option(
     "--connect", is_flag=True, help="Also try the store, each identity source's servers and each provider's account."
 )
-@click.option("--user", help="The user that the service runs as. Default: the owner of the state directory, or you.")
+@click.option(
+    "--user",
+    metavar="NAME",
+    help="The user that the service runs as. Default: the owner of the state directory, or you.",
+)
 @state_option
 def check(path: Path, connect: bool, user: str | None, state: Path | None) -> None:
     """Check a configuration, and whether serve can start.

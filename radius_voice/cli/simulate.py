@@ -31,17 +31,25 @@ class Range(click.FloatRange):
     "--listen", required=True, metavar="HOST:PORT", help="A loopback address and a port; port 0 selects a free port."
 )
 @click.option(
-    "--latency", type=Range(0, 3600), default=0.0, show_default=True, help="Seconds that placing a call takes."
+    "--latency",
+    type=Range(0, 3600),
+    metavar="SECONDS",
+    default=0.0,
+    show_default=True,
+    help="How long placing a call takes, from 0 to 3600.",
 )
 @click.option(
     "--fail-rate",
     type=Range(0, 1),
+    metavar="FRACTION",
     default=0.0,
     show_default=True,
-    help="Share of calls that get HTTP 500; half of those are placed all the same.",
+    help="Share of calls, from 0 to 1, that get HTTP 500; half of those are placed all the same.",
 )
-@click.option("--account-sid", default=ACCOUNT, show_default=True, help="The simulated account.")
-@click.option("--auth-token", default="simulated-token", show_default=True, help="The account's auth token.")
+@click.option("--account-sid", metavar="SID", default=ACCOUNT, show_default=True, help="The simulated account.")
+@click.option(
+    "--auth-token", metavar="TEXT", default="simulated-token", show_default=True, help="The account's auth token."
+)
 def simulate_twilio(listen: str, latency: float, fail_rate: float, account_sid: str, auth_token: str) -> None:
     """Run a simulator of Twilio's API on loopback.
 

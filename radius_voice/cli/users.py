@@ -27,7 +27,7 @@ MIN_PASSWORD_CHARACTERS = 8
 # Not click.Path, which reads the file's status and blocks on a mount that does not respond.
 FILE = click.option("--file", "file", type=Path, metavar="FILE", help="The users file.")
 CONFIG = click.option("--config", "config", type=Path, metavar="FILE", help="The configuration, instead of --file.")
-SOURCE = click.option("--source", help="The identity source, if the configuration has several.")
+SOURCE = click.option("--source", metavar="NAME", help="The identity source, if the configuration has several.")
 SHOW_PHONES = click.option("--show-phones", is_flag=True, help="Show phone numbers in full.")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
@@ -93,6 +93,7 @@ def _language(_context: click.Context, _option: click.Parameter, language: str) 
 PHONES = click.option(
     "--phone",
     "phones",
+    metavar="NUMBER",
     multiple=True,
     required=True,
     callback=_phones,
@@ -110,9 +111,16 @@ def users() -> None:
 @click.argument("name")
 @PHONES
 @click.option(
-    "--language", default="en", show_default=True, callback=_language, help="The language of texts and calls."
+    "--language",
+    metavar="TAG",
+    default="en",
+    show_default=True,
+    callback=_language,
+    help="The language of texts and calls, like de or de-AT.",
 )
-@click.option("--group", "groups", multiple=True, help="A group, for the rules of policies. May be repeated.")
+@click.option(
+    "--group", "groups", metavar="NAME", multiple=True, help="A group, for the rules of policies. May be repeated."
+)
 def add(editor: UserEditor, name: str, phones: tuple[Phone, ...], language: str, groups: tuple[str, ...]) -> None:
     """Add a user.
 

@@ -230,6 +230,14 @@ def test_every_option_is_documented_and_no_other(name, command):
 
 
 @pytest.mark.parametrize(("name", "command"), list(every_command()))
+def test_an_option_names_its_value_as_its_documentation_does(name, command):
+    documented = re.findall(r"^\| `(--[^`]+)`", section(name), re.MULTILINE)
+    options = parameters(command, "option")
+
+    assert [f"{each.opts[-1]} {each.metavar}" if each.metavar else each.opts[-1] for each in options] == documented
+
+
+@pytest.mark.parametrize(("name", "command"), list(every_command()))
 def test_the_usage_line_names_arguments_and_required_options(name, command):
     usage = search(r"^`(radius-voice .+)`$", section(name), re.MULTILINE)[1]
 
