@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,7 +21,8 @@ from radius_voice.login.phone import Phone, caution, parse_phone
 from radius_voice.messages import DEFAULT
 
 COLUMNS = ("name", "phones", "language", "groups", "password_hash", "disabled")
-SEPARATOR = ";"
+SEPARATOR = re.compile(";(?!ext=)", re.IGNORECASE)
+"""Separates the values of a list, and does not split `+14155550123;ext=42` (RFC 3966)."""
 TRUTH = {"": False, "false": False, "true": True}
 
 T = TypeVar("T")
@@ -134,7 +136,7 @@ class _Row:
         return phone
 
     def _each(self, column: str, read: Callable[[str], T]) -> Iterator[T]:
-        for text in filter(None, map(str.strip, self._text(column).split(SEPARATOR))):
+        for text in filter(None, map(str.strip, SEPARATOR.split(self._text(column)))):
             value = self._value_or_error(column, partial(read, text))
             if value is not None:
                 yield value

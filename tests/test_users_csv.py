@@ -51,7 +51,7 @@ def test_every_wrong_row_is_named_with_its_reasons(path):
         "Álice,,,,\n"
         "ALICE,,,,\n"
         " ,+4915112345678,,,\n"
-        "dave,+4915112345678 ext 5,pt,maybe,secret\n"
+        "dave,+4915112345678 ext,pt,maybe,secret\n"
         "erin,,\n"
         "frank,+4915112345678;x,,,\n"
         '"gr\nete",,,,\n'
@@ -63,7 +63,7 @@ def test_every_wrong_row_is_named_with_its_reasons(path):
         "2: phones: not a phone number; write it as +, country code and number, like +14155550123",
         "4: name: 'alice' exists already",
         "5: name: no name, or one with invisible characters; give a name",
-        "6: phones: an extension cannot be called; write the number without it, or another number",
+        "6: phones: not a phone number; write it as +, country code and number, like +14155550123",
         "6: language: not a known language; known are de, en, es, fr",
         "6: disabled: must be true or false",
         "6: password_hash: not an argon2id hash; make one with: radius-voice hash-password",
@@ -75,6 +75,13 @@ def test_every_wrong_row_is_named_with_its_reasons(path):
     ]
     assert ["Álice"] == [stored.user.name for stored in rows.users]
     assert "secret" not in str(rows.errors)
+
+
+def test_phones_with_extensions_are_separated_by_semicolons_too(path):
+    rows = read(path, "name,phones\nalice,+4915112345678;ext=42;+4915112345679 ext. 7;+4915112345670\n")
+    (alice,) = rows.users
+    expected = Phone("+4915112345678", "42"), Phone("+4915112345679", "7"), Phone("+4915112345670")
+    assert expected == alice.user.phones
 
 
 def test_a_phone_that_will_not_ring_is_a_warning(path):

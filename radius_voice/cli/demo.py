@@ -105,7 +105,7 @@ def _configuration(folder: Path, port: int, phone: Phone | None) -> Path:
         text = "".join(line for line in text.splitlines(keepends=True) if "base_url" not in line)
         text = text.replace(ACCOUNT, os.environ["TWILIO_ACCOUNT_SID"])
         text = text.replace(TOKEN, "{env: TWILIO_AUTH_TOKEN}").replace("+15005550006", os.environ["TWILIO_FROM"])
-        users = users.replace("+14155550123", phone.e164)
+        users = users.replace("+14155550123", phone.text)
     path = folder / "radius-voice.yaml"
     for target, content in ((path, text), (folder / "users.yaml", users)):
         target.write_text(content)

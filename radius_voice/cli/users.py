@@ -341,7 +341,7 @@ def _as_json(stored: StoredUser, show_phones: bool) -> dict[str, object]:
     return {
         "name": user.name,
         "password": _hash_parameters(stored),
-        "phones": [phone.e164 if show_phones else phone.masked for phone in user.phones],
+        "phones": [phone.text if show_phones else phone.masked for phone in user.phones],
         "language": user.language,
         "groups": sorted(user.groups),
         "disabled": user.disabled,
@@ -355,7 +355,7 @@ def _hash_parameters(stored: StoredUser) -> str | None:
 
 
 def _phones_text(phones: tuple[Phone, ...], in_full: bool = False) -> str:
-    return ",".join(phone.e164 if in_full else phone.masked for phone in phones) or "no phone"
+    return ",".join(phone.text if in_full else phone.masked for phone in phones) or "no phone"
 
 
 def _groups(user: User) -> str:

@@ -159,11 +159,14 @@ PATH_OR_STDOUT = FieldType(_path_or_stdout, {"type": "string", "minLength": 1})
 
 
 def _phone(value: Any, _context: LoadContext) -> Phone:
-    return parse_phone(require_text(value))
+    phone = parse_phone(require_text(value))
+    if phone.extension:
+        raise ValueError("a caller's number has no extension; write the number without it")
+    return phone
 
 
 PHONE = FieldType(_phone, {"type": "string", "pattern": r"^\+", "examples": ["+14155550123"]})
-"""A phone number in international form; it becomes a Phone."""
+"""A phone number in international form, without an extension; it becomes a Phone."""
 PhoneNumber: TypeAlias = Annotated[Phone, PHONE, PlainSerializer(lambda phone: phone.masked)]
 
 

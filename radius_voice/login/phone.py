@@ -36,21 +36,36 @@ REFUSED_PREFIXES = {
 """Prefixes that libphonenumber's data lack or do not refuse, and the numbering plans that define them."""
 FICTIONAL = re.compile(r"\+1[2-9]\d\d55501\d\d|\+442079460\d{3}")
 """Numbers for films and documentation, which ring no phone: 555-0100 to 555-0199 (NANPA), 020 7946 0xxx (Ofcom)."""
-NUMBER_SYNTAX = re.compile(r"[+\uff0b]?[\d\s().\u2010-\u2015/-]+")
+PHONE_SYNTAX = re.compile(
+    r"\s*[+\uff0b]?[\d\s().\u2010-\u2015/-]+"
+    r"([\s,;]*([,;]|ext(n|ension)?|x|#)[\s.:=]*(?P<extension>\d{1,20})#?)?\s*",
+    re.IGNORECASE,
+)
+"""A number as people write it, and an extension: `ext. 42`, `x42`, `#42`, `,42`, and `;ext=42` of RFC 3966."""
 
 
 NOT_A_NUMBER = "not a phone number; write it as +, country code and number, like +14155550123"
 
 
 class Phone(Struct, frozen=True, gc=False, array_like=True):
-    """A phone number in E.164 form, `+` and at most 15 digits. Its repr is masked."""
+    """A phone number in E.164 form, `+` and at most 15 digits. Its repr is masked.
+
+    `extension` are up to 20 digits that are dialled once the number answers; empty if there are none.
+    """
 
     e164: str
+    extension: str = ""
+
+    @property
+    def text(self) -> str:
+        """The number with its extension, in a form that `parse_phone` reads."""
+        return f"{self.e164} ext. {self.extension}" if self.extension else self.e164
 
     @property
     def masked(self) -> str:
-        """The number with all but the country's first digits and the last two hidden."""
-        return f"{self.e164[:3]}{'*' * max(0, len(self.e164) - 5)}{self.e164[-2:]}"
+        """The number with all but the country's first digits and the last two hidden, and the whole extension."""
+        number = f"{self.e164[:3]}{'*' * max(0, len(self.e164) - 5)}{self.e164[-2:]}"
+        return f"{number} ext. **" if self.extension else number
 
     @property
     def ending(self) -> str:
@@ -72,13 +87,15 @@ def parse_phone(text: str, default_region: str | None = None) -> Phone:
         number = phonenumbers.parse(text, default_region)
     except phonenumbers.NumberParseException:
         raise ValueError(NOT_A_NUMBER) from None
-    if number.extension is not None:
-        raise ValueError("an extension cannot be called; write the number without it, or another number")
-    if not NUMBER_SYNTAX.fullmatch(text.strip()):  # libphonenumber ignores surplus characters
+    written = PHONE_SYNTAX.fullmatch(text)
+    if written is None or written["extension"] != number.extension:  # libphonenumber ignores surplus characters
         raise ValueError(NOT_A_NUMBER)
     if not phonenumbers.is_possible_number(number):
         raise ValueError("a phone number of impossible length; write it as +, country code and number")
-    return Phone(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+    extension = phonenumbers.normalize_digits_only(number.extension or "")
+    # libphonenumber would append the extension to the E.164 form
+    number.extension = None
+    return Phone(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164), extension)
 
 
 def country_of(phone: Phone) -> str:

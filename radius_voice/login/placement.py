@@ -55,9 +55,13 @@ async def place_call(
     `deadline` is monotonic seconds.
     """
     placement = await _through_providers(delivery, providers, report, deadline)
-    for phone in (other for other in phones if other != delivery.phone):
+    rejected = {delivery.phone.e164}
+    for phone in phones:
         if placement.result is not CallResult.NUMBER_REJECTED:
             break
+        if phone.e164 in rejected:  # a provider that rejects a number rejects it with every extension
+            continue
+        rejected.add(phone.e164)
         if await may_call(phone):
             placement = await _through_providers(replace(delivery, phone=phone), providers, report, deadline)
             placement = replace(placement, refused=True, counted=True)

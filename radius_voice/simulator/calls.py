@@ -48,12 +48,16 @@ class CallTimings:
 
 @dataclass(slots=True)
 class Call:
-    """One call. Times are wall-clock seconds. `ended_as` is the final status of a call that was ended by a request."""
+    """One call. Times are wall-clock seconds. `ended_as` is the final status of a call that was ended by a request.
+
+    `digits` are the keys dialled once the number answers, with `w` and `W` for pauses.
+    """
 
     sid: str
     to: str
     from_number: str
     speech: str
+    digits: str
     placed_at: float
     rings_at: float
     picks_up_at: float
@@ -82,7 +86,9 @@ class Call:
         self.ends_at, self.ended_as = now, status
 
 
-def new_call(to: str, from_number: str, speech: str, *, timeout: float, timings: CallTimings, now: float) -> Call:
+def new_call(
+    to: str, from_number: str, speech: str, *, digits: str, timeout: float, timings: CallTimings, now: float
+) -> Call:
     """A new call, with the times of all its stages. `timeout` is how many seconds it may ring."""
     final_status = FINAL_STATUSES.get(to, FinalStatus.ANSWERED)
     rings_at = now + timings.queued
@@ -94,6 +100,7 @@ def new_call(to: str, from_number: str, speech: str, *, timeout: float, timings:
         to=to,
         from_number=from_number,
         speech=speech if final_status is FinalStatus.ANSWERED else "",
+        digits=digits if final_status is FinalStatus.ANSWERED else "",
         placed_at=now,
         rings_at=rings_at,
         picks_up_at=ringing_ends_at,
@@ -189,6 +196,7 @@ def history(call: Call, now: float) -> dict[str, Any]:
         "sid": call.sid,
         "to": call.to,
         "from": call.from_number,
+        "digits": call.digits,
         "said": call.speech,
         "code": code_in(call.speech),
         "status": call.status(now),

@@ -44,6 +44,7 @@ MAX_SPEECH = 20_000
 """Maximum number of characters that are kept of the speech of a call, because a script may loop."""
 
 NUMBER = re.compile("[0-9]{1,5}")
+DIGITS = re.compile("[0-9*#wW]{1,32}")
 SHUTDOWN_SECONDS = 0.1
 """Seconds for requests in progress to end when the simulator stops; some never end, on purpose."""
 
@@ -167,6 +168,7 @@ class Simulator:
             form["To"],
             form["From"],
             str(speech),
+            digits=form.get("SendDigits", ""),
             timeout=float(form.get("Timeout", "60")),
             timings=self._timings,
             now=self._clock(),
@@ -313,6 +315,8 @@ def _refusal(form: Mapping[str, str]) -> Refusal | None:
     for name, maximum in (("Timeout", MAX_RING), ("TimeLimit", 86_400)):
         if not NUMBER.fullmatch(form.get(name, "1")) or not 1 <= int(form.get(name, "1")) <= maximum:
             return BAD_PARAMETER
+    if "SendDigits" in form and not DIGITS.fullmatch(form["SendDigits"]):
+        return BAD_PARAMETER
     return refused_from(form["From"]) or refused_to(form["To"])
 
 

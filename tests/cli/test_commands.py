@@ -296,8 +296,8 @@ def test_call_follows_a_call_to_its_end_and_fails_without_an_answer(write, numbe
 
 NEVER_CALLED = [
     ("five", "not a phone number"),
-    ("+14155550123 x5", "an extension cannot be called"),
-    ("+14155550123;ext=5", "an extension cannot be called"),
+    ("+14155550123 x5 x6", "not a phone number"),
+    ("+19005550123 x5", "+19*******23 ext. ** is not called (premium number)"),
     ("+19005550123", "+19*******23 is not called (premium number)"),
     ("+447012345678", "+44********78 is not called (personal number)"),
     ("+61147101234", "+61*******34 is not called (satellite number)"),

@@ -148,10 +148,13 @@ def test_an_invalid_phone_creates_no_file_and_reports_the_fix(path):
     assert not path.exists()
 
 
-def test_a_phone_with_an_extension_creates_no_file(path):
-    ended = add(path, "alice", "--phone", "+14155550123 ext 5")
-    assert (2, True) == (ended.exit_code, "an extension cannot be called" in ended.stderr)
-    assert not path.exists()
+def test_a_phone_may_have_an_extension(path):
+    assert 0 == add(path, "alice", "--phone", "+4915112345678;ext=42").exit_code
+    assert (Phone("+4915112345678", "42"),) == parse(path.read_text(), "users.yaml")["alice"].user.phones
+    shown = run("users", "list", "--file", path, "--show-phones").stdout
+    assert "+4915112345678 ext. 42" in shown
+    masked = run("users", "list", "--file", path).stdout
+    assert "+49*********78 ext. **" in masked
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,13 @@ from urllib.parse import parse_qs
 
 import aiohttp
 import pytest
+from msgspec import structs
 
 from radius_voice.delivery.twilio_voice.provider import CREDENTIALS_FIX, DEFAULT_FIX, REFUSALS
 from radius_voice.login.adapter_reports import AccountCheck
 from radius_voice.login.code_message import MAX_SPEECH_SECONDS
 from radius_voice.login.model import CallRef, CallStatus, Indeterminate, NotPlaced, NumberRejected, Placed, Unavailable
+from radius_voice.login.phone import Phone
 from radius_voice.messages import LANGUAGES
 from radius_voice.simulator.twiml import spoken_text
 
@@ -233,6 +235,14 @@ async def test_a_call_is_placed_and_speaks_the_code(simulator, voice, order, soo
     assert call["said"].startswith(
         "Hello. This is ACME VPN. Your code is 1 2 3 4 5 6. Once more, your code is 1 2 3 4 5 6."
     )
+
+
+@pytest.mark.parametrize(("extension", "digits"), [("", ""), ("42", "wwww42"), ("1" * 20, "wwww" + "1" * 20)])
+async def test_an_extension_is_dialled_after_a_pause(extension, digits, simulator, voice, order, soon):
+    request = structs.replace(order(), phone=Phone("+14155550123", extension))
+    assert isinstance(await voice(simulator).place(request, soon()), Placed)
+    (call,) = await history(simulator)
+    assert ("+14155550123", digits, "123456") == (call["to"], call["digits"], call["code"])
 
 
 async def test_a_name_with_markup_is_spoken_as_it_is_written(simulator, voice, order, soon):

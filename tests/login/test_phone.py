@@ -23,19 +23,33 @@ def policy(**rules):
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "extension"),
     [
-        "+14155550123 ext 5",
-        "+14155550123 x5",
-        "+14155550123x5",
-        "+14155550123;ext=5",
-        "+14155550123 #5",
-        "+14155550123,5",
+        ("+1 415 555 0123 ext. 42", "42"),
+        ("+14155550123 ext 5", "5"),
+        ("+14155550123 EXT: 5", "5"),
+        ("+14155550123 extension 007", "007"),
+        ("+14155550123 x5", "5"),
+        ("+14155550123x5", "5"),
+        ("+14155550123;ext=42", "42"),
+        ("+14155550123 #5", "5"),
+        ("+14155550123,,5", "5"),
+        ("+14155550123 x\uff14\uff12", "42"),
+        ("+14155550123 ext. 12345678901234567890", "12345678901234567890"),
     ],
 )
-def test_an_extension_is_refused_and_not_removed(text):
-    with pytest.raises(ValueError, match=r"^an extension cannot be called; write the number without it"):
-        parse_phone(text)
+def test_an_extension_is_read_in_every_usual_form(text, extension):
+    phone = parse_phone(text)
+    assert Phone("+14155550123", extension) == phone
+    assert phone == parse_phone(phone.text)
+
+
+def test_an_extension_is_masked_and_does_not_change_whether_a_number_is_called():
+    phone = Phone("+14155550223", "4711")
+    assert ("+14*******23 ext. **", "Phone(+14*******23 ext. **)", "23") == (phone.masked, repr(phone), phone.ending)
+    assert "+14155550223 ext. 4711" == phone.text
+    assert policy(countries=frozenset({"US"})).may_call(phone)
+    assert not policy().may_call(Phone("+19005550123", "4711"))
 
 
 @pytest.mark.parametrize(
@@ -49,6 +63,11 @@ def test_an_extension_is_refused_and_not_removed(text):
         "tel:+14155550123",
         "+1800FLOWERS",
         "+14155550123 (home)",
+        "+14155550123 (home) ext 5",
+        "+14155550123 ext 5 ext 6",
+        "+14155550123 x1234567890123",
+        "+14155550123;ext=abc",
+        "+14155550123 ext.",
     ],
 )
 def test_a_text_that_is_more_than_a_number_is_refused(text):

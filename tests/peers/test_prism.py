@@ -9,6 +9,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from msgspec.structs import replace
 
 from radius_voice.delivery.twilio_voice.provider import TwilioVoice
 from radius_voice.login.model import CallRef, CallStatus, CodeMessage, DeliveryRequest, Placed
@@ -106,6 +107,16 @@ async def test_our_create_request_is_allowed_and_its_response_understood(asked):
     voice, answers = asked()
     assert isinstance(await voice.place(ORDER, asyncio.get_running_loop().time() + 30), Placed)
     assert [("POST", "/Calls.json", 201)] == answers
+
+
+async def test_our_create_request_with_an_extension_is_allowed(asked, description):
+    voice, answers = asked()
+    phone = Phone("+14155550123", "1" * 20)
+    assert isinstance(await voice.place(replace(ORDER, phone=phone), asyncio.get_running_loop().time() + 30), Placed)
+    assert [("POST", "/Calls.json", 201)] == answers
+    create = description["paths"]["/2010-04-01/Accounts/{AccountSid}/Calls.json"]["post"]["requestBody"]["content"]
+    (body,) = create.values()
+    assert "SendDigits" in body["schema"]["properties"]
 
 
 async def test_our_list_and_fetch_requests_are_allowed_and_their_responses_understood(asked):

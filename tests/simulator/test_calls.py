@@ -5,7 +5,7 @@ PACE = CallTimings(queued=1, ringing=2, talking=3)
 
 
 def call(to):
-    return new_call(to, "+15005550006", "hello", timeout=60, timings=PACE, now=0)
+    return new_call(to, "+15005550006", "hello", digits="", timeout=60, timings=PACE, now=0)
 
 
 def test_the_oldest_call_is_removed_beyond_the_maximum(monkeypatch):

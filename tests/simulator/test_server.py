@@ -78,6 +78,7 @@ async def test_a_call_is_accepted_and_its_history_has_the_spoken_text(talk, cloc
             "sid": call["sid"],
             "to": "+14155550123",
             "from": "+15005550006",
+            "digits": "",
             "said": "Your code is 1 2 3 4",
             "code": "1234",
             "status": "queued",
@@ -85,6 +86,19 @@ async def test_a_call_is_accepted_and_its_history_has_the_spoken_text(talk, cloc
             "ended": None,
         }
     ] == await talk.history()
+
+
+async def test_the_history_has_the_keys_that_were_dialled_once_the_number_answered(talk):
+    await talk.call(SendDigits="wW1234#*")
+    await talk.call("+15005550010", SendDigits="42")
+    answered, busy = await talk.history()
+    assert ("wW1234#*", "") == (answered["digits"], busy["digits"])
+
+
+@pytest.mark.parametrize("digits", ["", "a", "1,2", "1" * 33])
+async def test_keys_that_no_phone_has_are_refused(digits, talk):
+    status, error = await talk.call(SendDigits=digits)
+    assert (400, 20001) == (status, error["code"])
 
 
 async def test_history_is_oldest_first_and_can_be_filtered_by_number(talk):

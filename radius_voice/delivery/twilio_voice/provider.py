@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Mapping, Sequence
 from itertools import chain
 from typing import Any, TypeVar
 
+from twilio.base import values
 from twilio.base.exceptions import TwilioException
 from twilio.twiml.voice_response import VoiceResponse
 
@@ -40,6 +41,8 @@ T = TypeVar("T")
 
 MAX_TWIML = 4000
 MAX_PAGE = 1000
+EXTENSION_PAUSE = "wwww"
+"""Two seconds (`w` is half a second) from the answer of the number to the first digit of an extension."""
 FETCHES_AT_ONCE = 8
 
 DIGIT = "\ue000"
@@ -188,6 +191,7 @@ class TwilioVoice:
         try:
             call = await self._account.client(left).calls.create_async(
                 to=request.phone.e164,
+                send_digits=_send_digits(request.phone),
                 from_=self._from,
                 twiml=twiml,
                 timeout=request.ring_timeout,
@@ -279,6 +283,10 @@ def _template(message: CodeMessage) -> list[str]:
 async def _any(resource: Any, phone_number: str) -> bool:
     page = await resource.page_async(phone_number=phone_number, page_size=1)
     return any(True for _ in page)
+
+
+def _send_digits(phone: Phone) -> str | object:
+    return EXTENSION_PAUSE + phone.extension if phone.extension else values.unset
 
 
 def _is_sid(sid: object) -> bool:

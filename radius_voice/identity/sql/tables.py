@@ -39,6 +39,7 @@ MIGRATIONS: Mapping[int, Sequence[str]] = {
             PRIMARY KEY (user_id, name))""",
         "CREATE INDEX radius_voice_users_parameters ON radius_voice_users (parameters)",
     ),
+    2: ("ALTER TABLE radius_voice_phones ADD COLUMN extension VARCHAR(20) NOT NULL DEFAULT ''",),
 }
 """Statements that upgrade the tables to each version from the one before."""
 
@@ -66,6 +67,7 @@ PHONES = sa.Table(
     sa.Column("user_id", sa.String(32), sa.ForeignKey(USERS.c.id), primary_key=True),
     sa.Column("position", sa.Integer, primary_key=True),
     sa.Column("e164", sa.String(16), nullable=False),
+    sa.Column("extension", sa.String(20), nullable=False, server_default=""),
 )
 GROUPS = sa.Table(
     "radius_voice_groups",
@@ -77,7 +79,11 @@ GROUPS = sa.Table(
 STORED = (USERS.c.id, USERS.c.name, USERS.c.password, USERS.c.language, USERS.c.disabled)
 BY_NAME = sa.select(*STORED).where(USERS.c.canonical_name == sa.bindparam("canonical"))
 BY_ID = sa.select(*STORED).where(USERS.c.id == sa.bindparam("id"))
-PHONES_OF = sa.select(PHONES.c.e164).where(PHONES.c.user_id == sa.bindparam("id")).order_by(PHONES.c.position)
+PHONES_OF = (
+    sa.select(PHONES.c.e164, PHONES.c.extension)
+    .where(PHONES.c.user_id == sa.bindparam("id"))
+    .order_by(PHONES.c.position)
+)
 GROUPS_OF = sa.select(GROUPS.c.name).where(GROUPS.c.user_id == sa.bindparam("id"))
 
 
@@ -132,10 +138,9 @@ def all_users(connection: sa.Connection) -> list[StoredUser]:
     """All users, sorted by name."""
     phones: dict[str, list[Phone]] = {}
     groups: dict[str, set[str]] = {}
-    for user_id, e164 in connection.execute(
-        sa.select(PHONES.c.user_id, PHONES.c.e164).order_by(PHONES.c.user_id, PHONES.c.position)
-    ):
-        phones.setdefault(user_id, []).append(Phone(e164))
+    columns = PHONES.c.user_id, PHONES.c.e164, PHONES.c.extension
+    for user_id, *number in connection.execute(sa.select(*columns).order_by(PHONES.c.user_id, PHONES.c.position)):
+        phones.setdefault(user_id, []).append(Phone(*number))
     for user_id, group in connection.execute(sa.select(GROUPS.c.user_id, GROUPS.c.name)):
         groups.setdefault(user_id, set()).add(group)
     rows = connection.execute(sa.select(*STORED).order_by(USERS.c.canonical_name))
@@ -248,7 +253,7 @@ def can_be_stored(text: str) -> bool:
 
 def _stored_user(connection: sa.Connection, row: sa.Row[*tuple[Any, ...]] | None) -> StoredUser | None:
     user_id = {"id": None if row is None else row.id}
-    phones = [Phone(e164) for e164 in connection.execute(PHONES_OF, user_id).scalars()]
+    phones = [Phone(*number) for number in connection.execute(PHONES_OF, user_id)]
     groups = connection.execute(GROUPS_OF, user_id).scalars().all()
     return None if row is None else _user(row, phones, groups)
 
@@ -263,7 +268,10 @@ def _password(hashed: str | None) -> dict[str, str | None]:
 
 
 def _phone_rows(user_id: str, phones: Sequence[Phone]) -> list[dict[str, object]]:
-    return [{"user_id": user_id, "position": number, "e164": phone.e164} for number, phone in enumerate(phones)]
+    return [
+        {"user_id": user_id, "position": position, "e164": phone.e164, "extension": phone.extension}
+        for position, phone in enumerate(phones)
+    ]
 
 
 def _insert_all(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, object]]) -> None:

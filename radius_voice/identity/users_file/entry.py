@@ -35,7 +35,7 @@ def with_password(text: str, file: str, name: str, password: str) -> str:
 def with_phones(text: str, file: str, name: str, phones: Sequence[Phone]) -> str:
     """Give a user these phones, in place of all present ones."""
     users, entry = _found(text, file, name)
-    changed = _with_value(text, entry.user.id, "phones", [phone.e164 for phone in phones])
+    changed = _with_value(text, entry.user.id, "phones", [phone.text for phone in phones])
     user = structs.replace(entry.user, phones=tuple(phones))
     return checked(changed, file, users | {canonical_name(name): dataclasses.replace(entry, user=user)})
 

@@ -97,7 +97,7 @@ def _entry_lines(entry: UserEntry) -> Iterator[str]:
     yield f"{_yaml_text(user.id)}:"
     if entry.password is not None:
         yield f"  password: {entry.password}"
-    yield f"  phones: {json.dumps([phone.e164 for phone in user.phones])}"
+    yield f"  phones: {json.dumps([phone.text for phone in user.phones])}"
     yield f"  language: {_yaml_text(user.language)}"
     yield f"  groups: [{', '.join(_yaml_text(group) for group in sorted(user.groups))}]"
     if user.disabled:

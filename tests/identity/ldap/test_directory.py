@@ -9,6 +9,7 @@ from radius_voice.events import Reason
 from radius_voice.identity.ldap.client import Entry, RequestRefused
 from radius_voice.identity.ldap.directory import Reader
 from radius_voice.login.model import Authenticated, Denied, Unavailable
+from radius_voice.login.phone import Phone
 from tests.identity.ldap.conftest import found, settings, verified
 from tests.support.slapd_server import BASE, GROUPS, USERS
 
@@ -55,8 +56,17 @@ async def test_phones_come_from_several_attributes_in_order_each_once(ldap, slap
     assert ["+14155550123", "+442079460123", "+442079460124"] == e164(user)
 
 
+async def test_a_number_may_have_an_extension(ldap, slapd, user_name):
+    slapd.add_user(user_name, telephoneNumber=["020 7946 0123 ext. 42", "+44 20 7946 0123, 42", "+442079460123 x7"])
+    source = ldap.source(slapd.url, phones=["telephoneNumber"], default_region="GB")
+    user = await found(source, user_name)
+
+    assert user is not None
+    assert (Phone("+442079460123", "42"), Phone("+442079460123", "7")) == user.phones
+
+
 async def test_a_number_that_cannot_be_called_is_left_out_and_reported_once_without_the_number(ldap, slapd, user_name):
-    slapd.add_user(user_name, mobile=["+1 415 555 0123 x22", "020 7946 0124"], telephoneNumber="+14155550199")
+    slapd.add_user(user_name, mobile=["+1 415 555 01 x22", "020 7946 0124"], telephoneNumber="+14155550199")
     source = ldap.source(slapd.url)
     for _ in range(2):
         user = await found(source, user_name)

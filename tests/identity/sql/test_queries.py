@@ -174,6 +174,11 @@ async def test_numbers_without_a_country_are_of_the_default_region(existing):
     assert (Phone("+442079460123"),) == (await existing.source().find("bob", soon())).phones
 
 
+async def test_a_number_may_have_an_extension(existing):
+    source = existing.source(phones="SELECT mobile || ' ext. 42' FROM account WHERE id = :id")
+    assert (Phone("+442079460123", "42"),) == (await source.find("bob", soon())).phones
+
+
 async def test_a_query_that_compares_less_strictly_finds_no_other_user(existing):
     source = existing.source(user=f"SELECT {COLUMNS} FROM account WHERE lower(login) LIKE substr(:name, 1, 3) || '%'")
     assert await source.find("alistair", soon()) is None

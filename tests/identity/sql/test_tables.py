@@ -14,7 +14,8 @@ from radius_voice.login.phone import Phone
 from tests.identity.sql.conftest import ALICE, SECONDS, Loaded, settings_of
 
 FIRST = Path(__file__).with_name("users-1.sql")
-NEXT = {**tables.MIGRATIONS, 2: ("ALTER TABLE radius_voice_users ADD COLUMN note TEXT",)}
+NEWEST = max(tables.MIGRATIONS)
+NEXT = {**tables.MIGRATIONS, NEWEST + 1: ("ALTER TABLE radius_voice_users ADD COLUMN note TEXT",)}
 
 
 def columns(connection):
@@ -48,7 +49,7 @@ async def first_version(tmp_path):
 
 def test_a_file_of_the_first_version_is_upgraded_and_keeps_its_users(first_version, monkeypatch):
     monkeypatch.setattr(tables, "MIGRATIONS", NEXT)
-    assert 2 == first_version.run(tables.version_of)
+    assert NEWEST + 1 == first_version.run(tables.version_of)
     assert "note" in first_version.run(columns)["radius_voice_users"]
     alice, bob = first_version.run(tables.all_users)
     assert (
@@ -69,15 +70,24 @@ def test_the_file_of_the_first_version_is_like_a_new_one(first_version, tmp_path
     other.mkdir()
     (other / "users.db").touch(mode=0o600)
     new = Database("identity.people", settings_of(other), tables.prepare)
-    if max(tables.MIGRATIONS) == 1:
-        assert new.run_blocking(columns, SECONDS) == first_version.run(columns)
+    assert new.run_blocking(columns, SECONDS) == first_version.run(columns)
     new.close(SECONDS)
+
+
+def test_a_phone_keeps_its_extension(loaded):
+    phones = Phone("+4915112345678", "42"), Phone("+4915112345678")
+    (alice, *_) = loaded.run(tables.all_users)
+    loaded.run(tables.set_phones, alice.user.id, phones, 0.0)
+    assert phones == loaded.run(tables.all_users)[0].user.phones
+    assert phones == loaded.run(tables.by_id, alice.user.id).user.phones
 
 
 def test_checking_an_older_file_changes_nothing(first_version, monkeypatch):
     monkeypatch.setattr(tables, "MIGRATIONS", NEXT)
     unprepared = Database("identity.people", first_version.settings)
-    assert "the tables have version 1; serve will upgrade them to 2" == unprepared.run_blocking(tables.check, SECONDS)
+    assert f"the tables have version 1; serve will upgrade them to {NEWEST + 1}" == unprepared.run_blocking(
+        tables.check, SECONDS
+    )
     assert 1 == unprepared.run_blocking(tables.version_of, SECONDS)
     unprepared.close(SECONDS)
 
@@ -115,7 +125,7 @@ def test_several_processes_create_the_tables_once(empty):
 
 
 def test_a_failed_migration_leaves_the_tables_as_they_were(first_version, monkeypatch):
-    broken = {**NEXT, 3: ("CREATE TABLE other (id TEXT)", "this is no statement")}
+    broken = {**NEXT, NEWEST + 2: ("CREATE TABLE other (id TEXT)", "this is no statement")}
     monkeypatch.setattr(tables, "MIGRATIONS", broken)
     with pytest.raises(ValueError, match="syntax error"):
         first_version.run(tables.all_users)
