@@ -6,7 +6,7 @@ docs/settings.md has the details. Models are frozen, and their values are valida
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from copy import copy
 from functools import cache
 from pathlib import Path
@@ -323,7 +323,8 @@ def _with(model: type[Model], **types: Any) -> type[Model]:
     return create_model(model.__name__, __base__=model, __doc__=model.__doc__, __module__=model.__module__, **fields)
 
 
-def json_schema(settings: type[Settings]) -> dict[str, Any]:
-    """The JSON Schema of the configuration file, for editors."""
+@cache
+def json_schema(settings: type[Settings]) -> Mapping[str, Any]:
+    """The JSON Schema of the configuration file, for editors and for the names and examples in error messages."""
     schema = settings.model_json_schema(by_alias=True)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "radius-voice.yaml"}
