@@ -167,13 +167,13 @@ class Servers:
             varied = random.uniform(1 - PROBE_JITTER, 1 + PROBE_JITTER)  # noqa: S311 - RFC 3539 section 3.4.1
             await asyncio.sleep(self._probe_interval * varied)
             if server.dead:
-                responds = not isinstance(await _status(server), NoReply)
+                responds = not isinstance(await _status(server, PROBE_SECONDS), NoReply)
                 server.probes = server.probes + 1 if responds else 0
             if server.probes >= PROBES_NEEDED:
                 self._revive(server)
 
 
-async def _status(server: Server, seconds: float = PROBE_SECONDS) -> Packet | NoReply:
+async def _status(server: Server, seconds: float) -> Packet | NoReply:
     timers = Timers(initial=seconds, transmissions=1, total=seconds)
     try:
         return (await server.client.request([NAS_IDENTIFIER], None, STATUS_SERVER, timers)).packet
