@@ -37,6 +37,13 @@ COMMANDS = [
 BY_ITS_USER = [("check", "--connect"), ("limits", "--user", "PERSON"), ("users", "unlock", "PERSON")]
 
 
+@pytest.fixture(autouse=True)
+def _poll_once(monkeypatch):
+    """`call` asks for the status of its call once, and does not wait for its end."""
+    monkeypatch.setattr("radius_voice.cli.call.POLL_SECONDS", 0.0)
+    monkeypatch.setattr("radius_voice.cli.call.MAX_POLLS", 1)
+
+
 @pytest.fixture
 def user(make_user):
     return make_user()

@@ -49,6 +49,11 @@ def write(tmp_path, simulator, user):
     return write
 
 
+@pytest.fixture(autouse=True)
+def _short_polls(monkeypatch):
+    monkeypatch.setattr("radius_voice.cli.call.POLL_SECONDS", 0.02)
+
+
 def run(*arguments, typed=None, env=None):
     return CliRunner().invoke(main, [str(argument) for argument in arguments], input=typed, env=env)
 
@@ -322,7 +327,8 @@ def test_call_warns_of_a_number_reserved_for_fiction(write):
     assert "warning: +14*******23 is reserved for fiction and rings no phone" in result.stderr
 
 
-def test_call_accepts_a_number_that_a_policy_allows(write):
+def test_call_accepts_a_number_that_a_policy_allows(write, monkeypatch):
+    monkeypatch.setattr("radius_voice.cli.call.MAX_POLLS", 1)  # the call is answered, and lasts for seconds
     allowing = CONFIGURATION + 'policies: {default: {}, staff: {allow_numbers: ["+44163296"]}}\n'
     assert "calling +44********23, call CA" in run("call", "--config", write(allowing), "+441632960123").stdout
 
