@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+from functools import cache
 
 import pytest
 from click.testing import CliRunner
@@ -69,17 +70,29 @@ def user(make_user):
     return make_user()
 
 
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory, simulator, make_user):
+    """The directory of a service with that configuration that ran and was killed."""
+
+    @cache
+    def directory(configuration):
+        directory = tmp_path_factory.mktemp("killed")
+        for name in ("gateway.secret", "shared.key"):
+            (directory / name).write_text("a shared secret of thirty-two octets")
+            (directory / name).chmod(0o600)
+        ServerProcess(directory, simulator, configuration, [make_user()]).kill()
+        return directory
+
+    return directory
+
+
 @pytest.fixture
-def installed(tmp_path, simulator, user):
-    """The files of a service that ran and was killed; the configuration's path."""
+def installed(tmp_path, killed):
+    """Copies the files of a service that was killed, its local socket included; the configuration's path."""
 
     def install(configuration=CONFIGURATION):
-        for name in ("gateway.secret", "shared.key"):
-            (tmp_path / name).write_text("a shared secret of thirty-two octets")
-            (tmp_path / name).chmod(0o600)
-        server = ServerProcess(tmp_path, simulator, configuration, [user])
-        server.kill()
-        return server.path
+        subprocess.run(["cp", "-a", f"{killed(configuration)}/.", tmp_path], check=True)
+        return tmp_path / "radius-voice.yaml"
 
     return install
 
