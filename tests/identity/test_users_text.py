@@ -201,7 +201,7 @@ def test_a_layout_that_cannot_be_appended_to_is_refused(text):
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
-@pytest.mark.parametrize(("who", "old"), [("alice", ALICE), ("bob@example.org", BOB)])
+@pytest.mark.parametrize(("who", "old"), [("alice", ALICE), ("bob@example.org", BOB)], ids=["alice", "bob"])
 def test_a_new_hash_replaces_the_old_one_in_place(who, old, newline):
     text = TEXT.replace("\n", newline)
     new = hash_password("x", CHEAPEST)

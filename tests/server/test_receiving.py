@@ -46,6 +46,7 @@ class PacketLog:
         (unsigned(STATUS), Require.NO, Discard.NO_MESSAGE_AUTHENTICATOR),
         (request("right", EAP, signed=False), Require.NO, Discard.NO_MESSAGE_AUTHENTICATOR),
     ],
+    ids=["no packet", "wrong code", "forged", "forged, unsigned is valid", "unsigned", "unsigned status", "EAP"],
 )
 async def test_a_datagram_that_is_not_authentic_is_discarded_with_its_reason(datagram, require, reason):
     gateway = InProcessClient(LoginHarness(), require=require)
