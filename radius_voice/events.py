@@ -28,6 +28,7 @@ class Reason(StrEnum):
     CODE_CORRECT = "code_correct"
     REPEATED = "repeated"
     BYPASS = "bypass"
+    EXEMPT = "exempt"
     STATUS = "status"
     # challenge
     CALL_PLACED = "call_placed"
@@ -148,7 +149,8 @@ class RequestRecord(AuditRecord, frozen=True, tag="request"):
     accept, is the time since the login's first packet. For a client with two secrets, `secret` is the one that the
     packet was made with, 1 or 2; it is 0 if that is unknown and for other clients. `packet` is a hash of the packet's
     octets, only valid in this process (0: not known) and never written. `repeated` is the number of identical packets
-    that this record stands for; 0 means one.
+    that this record stands for; 0 means one. `rule` names the rule of the configuration that decided without a call,
+    and `rule_reason` is the text that the administrator gave it.
     """
 
     seconds: float
@@ -167,6 +169,8 @@ class RequestRecord(AuditRecord, frozen=True, tag="request"):
     secret: int = 0
     packet: int = 0
     repeated: int = 0
+    rule: str = ""
+    rule_reason: str = ""
 
 
 class PlacementRecord(AuditRecord, frozen=True, tag="call"):

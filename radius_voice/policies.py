@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
+from typing import TYPE_CHECKING, TypeAlias
 
-from radius_voice.config.schema import NO_FIRST_FACTOR, BypassSettings, Settings, UserRulesSettings
+from radius_voice.config.policy_settings import CALLING_STATION_ID, ExemptionSettings
+from radius_voice.config.schema import NO_FIRST_FACTOR, BypassSettings, PolicySettings, Settings, UserRulesSettings
 from radius_voice.events import Outcome
+from radius_voice.login.exemptions import Exemption, RulePath
+from radius_voice.login.names import canonical_name
 from radius_voice.login.policy import Policy, ReplyRule, UserRules
 from radius_voice.login.ports import Directory, IdentitySource
+from radius_voice.radius.caller_address import CALLING_STATION
 from radius_voice.resources import shipped
 
-EncodeAttribute = Callable[[str, str], tuple[int, bytes]]
-"""Encodes a reply attribute from its name and value."""
+if TYPE_CHECKING:
+    from radius_voice.radius.dictionary import AttributeDictionary
+
+ReadDictionary: TypeAlias = Callable[[], "AttributeDictionary"]
+"""Gives the attribute dictionary, and reads it the first time."""
+POLICY_DEPTH = 2
+"""Steps of the path of a policy."""
 
 
 def allowed_numbers(settings: Settings, rules: UserRulesSettings) -> tuple[str, ...]:
@@ -22,22 +33,25 @@ def allowed_numbers(settings: Settings, rules: UserRulesSettings) -> tuple[str, 
 
 def policies_of(settings: Settings, identity: Mapping[str, IdentitySource]) -> dict[str, Policy]:
     """The policies, by name, with the identity sources that they name. Raises ValueError."""
-    encode = _reply_encoder(settings)
-    return {name: _policy(name, settings, identity, encode) for name in settings.policies}
+    dictionary = cache(_dictionary)
+    return {name: _policy(name, settings, identity, dictionary) for name in settings.policies}
 
 
-def _reply_encoder(settings: Settings) -> EncodeAttribute:
-    """Encodes reply attributes. The dictionary is read only if a policy has rules."""
-    rules = (each for policy in settings.policies.values() for _, each in policy.rules_with_paths())
-    if not any(each.reply for each in rules):
-        return lambda _name, _value: (0, b"")
+def _dictionary() -> AttributeDictionary:
+    """The attribute dictionary, which few configurations need."""
     from radius_voice.radius.dictionary import AttributeDictionary  # noqa: PLC0415 - few configurations need it
 
-    return AttributeDictionary(shipped("dictionaries")).encode
+    return AttributeDictionary(shipped("dictionaries"))
 
 
-def _policy(name: str, settings: Settings, identity: Mapping[str, IdentitySource], encode: EncodeAttribute) -> Policy:
+def _policy(
+    name: str, settings: Settings, identity: Mapping[str, IdentitySource], dictionary: ReadDictionary
+) -> Policy:
     policy = settings.policies[name]
+    own, *of_groups = [
+        _user_rules(settings, policy, rules, ("policies", name, *path), dictionary)
+        for path, rules in policy.rules_with_paths()
+    ]
     return Policy(
         name=name,
         first_factor_name=policy.first_factor,
@@ -45,8 +59,8 @@ def _policy(name: str, settings: Settings, identity: Mapping[str, IdentitySource
         first_factor=None if policy.first_factor == NO_FIRST_FACTOR else identity[policy.first_factor],
         directory=_directory(policy.directory, identity),
         on_unavailable=Outcome(policy.on_unavailable),
-        rules=_user_rules(settings, policy, encode),
-        group_rules={rule.when.group: _user_rules(settings, rule, encode) for rule in policy.group_rules},
+        rules=own,
+        group_rules={rule.when.group: rules for rule, rules in zip(policy.group_rules, of_groups, strict=True)},
     )
 
 
@@ -58,7 +72,10 @@ def _directory(name: str, identity: Mapping[str, IdentitySource]) -> Directory:
     return directory
 
 
-def _user_rules(settings: Settings, rules: UserRulesSettings, encode: EncodeAttribute) -> UserRules:
+def _user_rules(
+    settings: Settings, policy: PolicySettings, rules: UserRulesSettings, path: RulePath, dictionary: ReadDictionary
+) -> UserRules:
+    """The rules at `path` of a policy: its own, or those of a group."""
     challenge, failure = rules.challenge, rules.on_delivery_failure
     return UserRules(
         digits=challenge.digits,
@@ -73,8 +90,33 @@ def _user_rules(settings: Settings, rules: UserRulesSettings, encode: EncodeAttr
         reply=tuple(
             ReplyRule(
                 rule.when.group if rule.when else None,
-                tuple(encode(attribute, str(value)) for attribute, value in rule.set.items()),
+                tuple(dictionary().encode(attribute, str(value)) for attribute, value in rule.set.items()),
             )
             for rule in rules.reply
         ),
+        rule=path,
+        exemptions=tuple(
+            _exemption(exemption, (*_path_of(policy, rules, path, "exemptions"), index), dictionary)
+            for index, exemption in enumerate(rules.exemptions)
+        ),
+    )
+
+
+def _path_of(policy: PolicySettings, rules: UserRulesSettings, path: RulePath, key: str) -> RulePath:
+    """Where the file has the value of `key` that applies to the rules at `path`: there, or in their policy."""
+    inherited = rules is not policy and getattr(rules, key) == getattr(policy, key)
+    return (*path[:POLICY_DEPTH], key) if inherited else (*path, key)
+
+
+def _exemption(exemption: ExemptionSettings, path: RulePath, dictionary: ReadDictionary) -> Exemption:
+    attribute = CALLING_STATION
+    if exemption.address_attribute != CALLING_STATION_ID:
+        attribute = dictionary().address_attribute(exemption.address_attribute)
+    return Exemption(
+        rule=path,
+        reason=exemption.reason,
+        read_address=attribute.address,
+        users=frozenset(map(canonical_name, exemption.users or ())),
+        groups=frozenset(exemption.groups or ()),
+        networks=exemption.networks or (),
     )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, SecretStr
 
+from radius_voice.config import policy_rules
 from radius_voice.config.adapters import AdapterSection, IdentitySection, ProviderSection, RuleContext, StoreSection
 from radius_voice.config.checks import certificate_errors
 from radius_voice.config.errors import dotted, readable
@@ -135,6 +136,7 @@ def errors(draft: Draft, now: float) -> Iterator[Diagnostic]:
     yield from _references(draft)
     if any(rules.reply for _, rules in draft.user_rules):
         yield from _replies(draft)
+    yield from policy_rules.errors(draft.policies, draft.clients, _attribute_dictionary)
     yield from _bypasses(draft, now)
     yield from _voice(draft)
     yield from _adapters(draft)

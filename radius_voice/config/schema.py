@@ -33,6 +33,7 @@ from radius_voice.config.field_types import (
     host_port,
 )
 from radius_voice.config.limits import LimitsSettings
+from radius_voice.config.policy_settings import AttributeName, ExemptionSettings
 from radius_voice.config.secrets import Secret
 from radius_voice.config.section import KeyProblem, Section, file_default, optional_section
 from radius_voice.config.strict_yaml import Path as KeyPath
@@ -47,7 +48,6 @@ NO_FIRST_FACTOR = "none"
 """The value of `first_factor` for gateways that verify passwords themselves."""
 CALL_BESIDES_RINGING = PROVIDER_SECONDS + MAX_SPEECH_SECONDS
 Model = TypeVar("Model", bound=Section)
-AttributeName: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 
 
 class ServerSettings(Section):
@@ -181,6 +181,10 @@ class UserRulesSettings(Section):
         [], examples=[[{"set": {"Class": "VPN"}}]]
     )
     """Attributes that an Access-Accept carries."""
+    exemptions: Annotated[tuple[ExemptionSettings, ...], Field(strict=False)] = file_default(
+        [], examples=[[{"groups": ["operators"], "networks": ["192.0.2.0/24"], "reason": "control room"}]]
+    )
+    """Users who are accepted without a call, after the right password."""
 
 
 class GroupRuleSettings(UserRulesSettings):
@@ -192,7 +196,7 @@ class GroupRuleSettings(UserRulesSettings):
     @model_validator(mode="before")
     @classmethod
     def _user_is_known(cls, data: Any) -> Any:
-        for key in ("first_factor", "directory", "on_unavailable"):
+        for key in ("first_factor", "directory", "on_unavailable", "gateway_checks_password"):
             if isinstance(data, dict) and key in data:
                 raise KeyProblem("applies before the user is known, so it belongs to the policy; remove it here", key)
         return data
@@ -207,6 +211,8 @@ class PolicySettings(UserRulesSettings):
     """The identity source of users and their phones."""
     on_unavailable: Literal["no_response", "reject"] = "no_response"
     """What the gateway gets while an identity source or the store is unavailable."""
+    gateway_checks_password: bool = False
+    """With first_factor none: the gateway rejects wrong passwords, so that settings may accept users without a call."""
     group_rules: Annotated[tuple[GroupRuleSettings, ...], Field(strict=False)] = file_default(
         [], examples=[[{"when": {"group": "contractors"}, "countries": ["US"]}]]
     )

@@ -17,7 +17,8 @@ class Decision(Struct, frozen=True):
     `user` is the user's name in the directory, empty if no user has the name that was typed; `session` the session's
     id. `new_station` is True on an Accept from a Calling-Station-Id that is not known for this user, or was last
     stored more than a day ago. `sealed_reply` are attributes of the Accept that are still encrypted. `echo` says
-    whether the user's response to a challenge may be shown.
+    whether the user's response to a challenge may be shown. `rule` names the rule of the configuration that decided
+    without a call, and `rule_reason` is its text.
     """
 
     outcome: Outcome
@@ -32,6 +33,8 @@ class Decision(Struct, frozen=True):
     new_station: bool = False
     sealed_reply: bytes = b""
     echo: bool = True
+    rule: str = ""
+    rule_reason: str = ""
 
     def __repr__(self) -> str:
         return f"Decision({self.outcome}, {self.reason})"
@@ -113,9 +116,9 @@ def relayed(challenge: ChallengeRequired, state: bytes, name: str) -> Decision:
     return Decision(Outcome.CHALLENGE, Reason.UPSTREAM_CHALLENGE, state, text, user=name, echo=challenge.echo)
 
 
-def rejected(reason: Reason, name: str = "", text: str = "") -> Decision:
+def rejected(reason: Reason, name: str = "", text: str = "", rule: str = "") -> Decision:
     """A reject. `name` is the user's, empty if no user has it. Without `text` its text is that of every reason."""
-    return Decision(Outcome.REJECT, reason, text=text or reply_message.REJECTED, user=name)
+    return Decision(Outcome.REJECT, reason, text=text or reply_message.REJECTED, user=name, rule=rule)
 
 
 def session_step(transition: Transition) -> str:

@@ -11,14 +11,16 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 
 from msgspec.structs import replace
 
 from radius_voice.events import Outcome, Reason, Trace
 from radius_voice.login import decisions
+from radius_voice.login.accepted import AcceptsWithoutCall
 from radius_voice.login.calls import Calls, PendingCall
 from radius_voice.login.checked import Checked, Refused
-from radius_voice.login.codes import UPSTREAM_STATE, new_session_id, session_key_in, tidy_code
+from radius_voice.login.codes import UPSTREAM_STATE, session_key_in, tidy_code
 from radius_voice.login.decisions import Decision
 from radius_voice.login.dependencies import Dependencies
 from radius_voice.login.first_factor import FirstFactorChecks
@@ -34,23 +36,23 @@ from radius_voice.login.model import (
     AlreadyRecorded,
     Authenticated,
     AuthRequest,
-    DeliveryAttempt,
     Denied,
-    IssuedState,
     Limited,
     Session,
     SessionKey,
     Unavailable,
     User,
 )
+from radius_voice.login.new_session import new_session
 from radius_voice.login.policy import Policy, UserRules
 from radius_voice.login.replay import Slot, is_pending, session_of
+from radius_voice.login.second_factor import AcceptWithout, RejectFor, decide, rule_name
 from radius_voice.login.sessions import RequestRecorded, SessionOutdated, Sessions
 from radius_voice.login.state_machine import needs_current_user
 from radius_voice.login.supervisor import Supervisor
 from radius_voice.login.upstream import ChallengeRequired
 from radius_voice.login.upstream_challenges import PendingChallenge
-from radius_voice.login.users import current_phones, name_in_session, reject_reason
+from radius_voice.login.users import current_phones, name_in_session
 
 REUSE_WARNING_SECONDS = 60.0
 _PHONE_REQUEST = re.compile(r"\s*phone([1-9]?)\s*", re.IGNORECASE)
@@ -71,6 +73,7 @@ class LoginFlow:
             dependencies.now,
             dependencies.clock,
         )
+        self._without_call = AcceptsWithoutCall(dependencies, self._first_factor)
         self._calls = Calls(dependencies, self._supervisor, self._sessions)
         self.follower = self._calls.follower
         self.on_call_event = self._calls.on_call_event
@@ -141,11 +144,24 @@ class LoginFlow:
             case _:
                 pass
         user = await self._user_of(request, policy, checked)
-        rejection = reject_reason(policy.rules_of(policy.group_of(user)) if user else policy.rules, user)
-        if user is None or rejection is not None:
+        if user is None:
             await self._first_factor.record_rejected(checked)
-            return decisions.rejected(rejection or Reason.UNKNOWN_USER, user.name if user else "")
-        return await self._open_or_join(request, policy, user, checked, trace)
+            return decisions.rejected(Reason.UNKNOWN_USER)
+        return await self._second_factor(request, policy, user, checked, trace)
+
+    async def _second_factor(
+        self, request: AuthRequest, policy: Policy, user: User, checked: Checked, trace: Trace
+    ) -> Decision:
+        """What the policy's rules decide about a user whose password is right."""
+        match decide(policy.rules_of(policy.group_of(user)), user, request):
+            case RejectFor(reason, rule):
+                await self._first_factor.record_rejected(checked)
+                return decisions.rejected(reason, user.name, rule=rule_name(rule))
+            case AcceptWithout() as decided:
+                accept = partial(self._without_call.accept, request, policy, user, decided)
+                return await self._once(request, checked, trace, accept)
+            case _:
+                return await self._once(request, checked, trace, partial(self._open, request, policy, user, trace))
 
     async def _relay(
         self, request: AuthRequest, policy: Policy, checked: Checked, challenge: ChallengeRequired | PendingChallenge
@@ -172,19 +188,20 @@ class LoginFlow:
             return ""
         return user.name if user else ""
 
-    async def _open_or_join(
-        self, request: AuthRequest, policy: Policy, user: User, checked: Checked, trace: Trace
+    async def _once(
+        self, request: AuthRequest, checked: Checked, trace: Trace, effect: Callable[[Checked], Awaitable[Decision]]
     ) -> Decision:
+        """The decision of `effect`, which records the request; if the request had an effect before, that one's."""
         try:
-            return await self._open(request, policy, user, checked, trace)
+            return await effect(checked)
         except RequestRecorded as recorded:
             if checked.slot.holds(recorded.value) and is_pending(recorded.value):
-                return await self._open_or_join(request, policy, user, checked.after(recorded.value), trace)
+                return await self._once(request, checked.after(recorded.value), trace, effect)
             if checked.slot.holds(recorded.value):
                 return await self._join_recorded(request, checked.slot, recorded.value, trace)
         trace.step("request_authenticator_reused")
         self._warn_of_reuse(request)
-        return await self._open_or_join(request, policy, user, checked.at_alternative_slot(), trace)
+        return await self._once(request, checked.at_alternative_slot(), trace, effect)
 
     def _warn_of_reuse(self, request: AuthRequest) -> None:
         """Report a Request Authenticator that was used for another name or password, once a minute for a client."""
@@ -196,15 +213,15 @@ class LoginFlow:
                 "password: an altered recording, or a faulty gateway (RFC 2865 section 3)"
             )
 
-    async def _open(self, request: AuthRequest, policy: Policy, user: User, checked: Checked, trace: Trace) -> Decision:
+    async def _open(self, request: AuthRequest, policy: Policy, user: User, trace: Trace, checked: Checked) -> Decision:
         dependencies, keys = self._dependencies, self._dependencies.keys
         if dependencies.clock() >= request.deadline:
             return Decision(Outcome.NO_RESPONSE, Reason.DEADLINE_PASSED, user=user.name)
         key = keys.session_key(request.client, policy.user_key(user))
         rules = policy.rules_of(policy.group_of(user))
         code, state = dependencies.new_code(rules.digits), keys.first_state(key, checked.slot.fingerprint)
-        new_session = self._new_session(key, code, state, request, policy, user, checked)
-        session, transition = await self._open_with_refund(key, new_session, checked)
+        opened = new_session(keys, dependencies.now(), key, code, state, request, policy, user, checked)
+        session, transition = await self._open_with_refund(key, opened, checked)
         if transition.outcome is Outcome.REJECT:
             await self._first_factor.record_rejected(checked)
         trace.step("session", decisions.session_step(transition))
@@ -213,21 +230,24 @@ class LoginFlow:
         return self._decision(session, transition, state, user.name)
 
     async def _open_with_refund(
-        self, key: SessionKey, new_session: Session, checked: Checked
+        self, key: SessionKey, opened: Session, checked: Checked
     ) -> tuple[Session | None, Transition]:
         """Open or join a session; the charge of the right password is refunded in the same transaction."""
         session, transition = await self._sessions.apply(
-            key, InitialRequest(new_session), operations=checked.refund, record=checked.slot.session
+            key, InitialRequest(opened), operations=checked.refund, record=checked.slot.session
         )
         if transition.session is not None:
             checked.charge.settled = True
         return session, transition
 
     async def _join_recorded(self, request: AuthRequest, slot: Slot, value: bytes, trace: Trace) -> Decision:
-        """A request that had its effect before may only join its own session, while that is open."""
+        """A request that had its effect before may only join its own session, while that is open.
+
+        If it was accepted without a call, the Accept is repeated for a while.
+        """
         keys, recorded = self._dependencies.keys, session_of(value)
         if recorded is None:
-            return decisions.rejected(Reason.REPLAY)
+            return self._without_call.repeated(value) or decisions.rejected(Reason.REPLAY)
         key, session_id = recorded
         state = keys.first_state(key, slot.fingerprint)
         password = keys.password(key, _typed(request))
@@ -235,49 +255,6 @@ class LoginFlow:
         session, transition = await self._sessions.apply(key, event)
         trace.step("session", transition.reason)
         return self._decision(session, transition, state, "")
-
-    def _new_session(
-        self,
-        key: SessionKey,
-        code: str,
-        state: bytes,
-        request: AuthRequest,
-        policy: Policy,
-        user: User,
-        checked: Checked,
-    ) -> Session:
-        keys, now = self._dependencies.keys, self._dependencies.now()
-        authenticated = checked.result if isinstance(checked.result, Authenticated) else None
-        group = policy.group_of(user)
-        rules = policy.rules_of(group)
-        phones = rules.phones_of(user)
-        live_until, ends_at = now + rules.call_seconds, now + rules.session_timeout
-        return Session(
-            key=key,
-            id=new_session_id(),
-            client=request.client,
-            policy=policy.name,
-            group=group,
-            user_key=policy.user_key(user),
-            name=user.name,
-            password=keys.password(key, _typed(request)),
-            calling_station_id=request.calling_station_id,
-            code=keys.code(key, code),
-            states=(IssuedState(keys.state(state)),),
-            phones=phones,
-            attempts_left=rules.attempts,
-            redials_left=rules.redials,
-            delivery=DeliveryAttempt(1, phones[0], now, live_until),
-            opened_at=now,
-            code_until=min(live_until + rules.code_lifetime, ends_at),
-            ends_at=ends_at,
-            language=user.language,
-            reply=rules.reply_to(user),
-            returning=checked.returning,
-            password_id=keys.password_id(key, authenticated.password_id) if authenticated else b"",
-            first_factor_id=authenticated.user_id if authenticated else "",
-            sealed_reply=keys.seal_reply(key, authenticated.reply if authenticated else ()),
-        )
 
     def _decision(
         self, session: Session | None, transition: Transition, state: bytes, name: str, *, response: bool = False

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from radius_voice.events import Outcome
 from radius_voice.login.code_message import MAX_SPEECH_SECONDS
+from radius_voice.login.exemptions import Exemption, RulePath
 from radius_voice.login.model import ReplyAttribute, User
 from radius_voice.login.phone import Phone, refusal
 from radius_voice.login.ports import Directory, FirstFactor
@@ -28,7 +29,7 @@ class UserRules:
     """The rules for one user. Durations in seconds; `bypass_until` is wall clock, 0 if there is none.
 
     `countries` is None if every country may be called. `allow_numbers` are E.164 numbers and prefixes that may be
-    called whatever their type and country.
+    called whatever their type and country. `rule` is where the configuration has these rules.
     """
 
     digits: int
@@ -41,6 +42,8 @@ class UserRules:
     allow_numbers: tuple[str, ...] = ()
     bypass_until: float = 0.0
     reply: tuple[ReplyRule, ...] = ()
+    rule: RulePath = ()
+    exemptions: tuple[Exemption, ...] = ()
 
     @property
     def call_seconds(self) -> float:

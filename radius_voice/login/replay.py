@@ -1,15 +1,15 @@
 """Records of initial requests: a recorded request never has a second effect. Pure; stores keep records for a day.
 
 A request is recorded in the same transaction as its first effect: a failure charged, a session opened, joined or
-redialled, a challenge of the first factor kept, or a rejection. One that gets no response has no effect, so its
-retransmission is processed.
+redialled, an Accept without a call, a challenge of the first factor kept, or a rejection. One that gets no response has
+no effect, so its retransmission is processed.
 
 Several nodes may verify copies of one request at the same time. Its record says whether a failure is charged for it,
 and limits change only together with the record, so that it is charged at most once, whatever the order:
 
 - none or `refunded` -> `charged`: the failure is charged, and the verification begins;
 - `charged` -> `refunded`: nothing was verified, or the request got no response; the failure is refunded;
-- `charged` -> `session` or `rejected`, with a right password: the failure is refunded;
+- `charged` -> `session`, `accepted` or `rejected`, with a right password: the failure is refunded;
 - `charged` -> `rejected`, with a wrong password: the failure stays charged;
 - `charged` -> `challenged`: the first factor asks the user something, and the failure stays charged meanwhile.
 
@@ -29,7 +29,7 @@ RECORD_SECONDS = 86400.0
 MAX_RECORDS = 250_000
 FINGERPRINT_OCTETS = 16
 KEY_OCTETS = 16
-_CHARGED, _CHALLENGED, _REFUNDED, _REJECTED, _SESSION = b"c", b"u", b"f", b"r", b"s"
+_CHARGED, _CHALLENGED, _REFUNDED, _REJECTED, _SESSION, _ACCEPTED = b"c", b"u", b"f", b"r", b"s", b"a"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,10 @@ class Slot:
         value = self.fingerprint + _SESSION + session.key + session.id.encode()
         return ReplayRecord(self.key, value, replaces=self._before, verified=True)
 
+    def accepted(self, accept: bytes) -> ReplayRecord:
+        """This request was accepted without a call; `accept` is what its repetition needs."""
+        return ReplayRecord(self.key, self.fingerprint + _ACCEPTED + accept, replaces=self._before, verified=True)
+
     @property
     def _before(self) -> bytes:
         return self.fingerprint + (_REFUNDED if self.is_refunded else _CHARGED)
@@ -113,8 +117,14 @@ def is_pending(value: bytes) -> bool:
     return is_charged(value) or is_refunded(value)
 
 
+def accepted_of(value: bytes) -> bytes | None:
+    """What the repetition of an Accept without a call needs, or None if the request got another result."""
+    kind, rest = value[FINGERPRINT_OCTETS : FINGERPRINT_OCTETS + 1], value[FINGERPRINT_OCTETS + 1 :]
+    return rest if kind == _ACCEPTED else None
+
+
 def session_of(value: bytes) -> tuple[SessionKey, str] | None:
-    """The key and id of the session that a recorded request belongs to, or None for a rejected one."""
+    """The key and id of the session that a recorded request belongs to, or None if it has none."""
     kind, rest = value[FINGERPRINT_OCTETS : FINGERPRINT_OCTETS + 1], value[FINGERPRINT_OCTETS + 1 :]
     if kind != _SESSION:
         return None

@@ -10,12 +10,13 @@ from radius_voice.login.phone import Phone
 from radius_voice.login.policy import Policy, UserRules
 
 
-def reject_reason(rules: UserRules, user: User | None) -> Reason | None:
-    """Why this user may not log in, or None."""
-    if user is None:
-        return Reason.UNKNOWN_USER
-    if user.disabled:
-        return Reason.DISABLED
+def account_reason(user: User) -> Reason | None:
+    """Why this user may not log in, whatever the rules say, or None."""
+    return Reason.DISABLED if user.disabled else None
+
+
+def phone_reason(rules: UserRules, user: User) -> Reason | None:
+    """Why this user cannot be called, or None."""
     if not user.phones:
         return Reason.NO_PHONE
     return None if rules.phones_of(user) else Reason.NUMBER_NOT_ALLOWED
@@ -29,9 +30,11 @@ async def current_phones(session: Session, policy: Policy, keys: Keys, deadline:
     user_id = policy.user_id(session.user_key)
     user = None if user_id is None else await policy.directory.get(user_id, deadline)
     rules = policy.rules_of(session.group)
-    reason = reject_reason(rules, user)
-    if user is None or reason is not None:
-        return reason or Reason.UNKNOWN_USER
+    if user is None:
+        return Reason.UNKNOWN_USER
+    reason = account_reason(user) or phone_reason(rules, user)
+    if reason is not None:
+        return reason
     phones = rules.phones_of(user)
     if session.delivery.phone not in phones:
         return Reason.PHONE_CHANGED

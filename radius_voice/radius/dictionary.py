@@ -16,6 +16,7 @@ from pathlib import Path
 from pyrad import tools
 from pyrad.dictionary import Dictionary
 
+from radius_voice.radius.caller_address import AddressAttribute
 from radius_voice.radius.copied import HEADER, VENDOR_ID_OCTETS, AttributeKey, vendor_attributes
 from radius_voice.radius.packet import MAX_VALUE_OCTETS, VENDOR_SPECIFIC
 
@@ -92,6 +93,7 @@ EXAMPLES = {
     "ether": "a hardware address, like 00:00:5e:00:53:01",
 }
 KINDS = {"string", "octets", *BITS, *EXAMPLES}
+ADDRESS_KINDS = {"string", "ipaddr", "ipv6addr"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +178,15 @@ class AttributeDictionary:
         if known.encryption and not (salted and known.encryption == SALTED):
             raise ValueError(f"{name}: is encrypted and cannot be copied to another packet here; remove it")
         return AttributeKey(known.vendor, known.code)
+
+    def address_attribute(self, name: str) -> AddressAttribute:
+        """An attribute of requests that may hold an address. Raises ValueError with the fix."""
+        known = self._by_name.get(name)
+        if known is None:
+            raise ValueError(f"{name}: {self._unknown(name)}")
+        if known.hidden or known.kind not in ADDRESS_KINDS:
+            raise ValueError(f"{name}: holds no address; name an attribute like Calling-Station-Id")
+        return AddressAttribute(AttributeKey(known.vendor, known.code), known.kind == "string", known.tagged)
 
     def salt_offset(self, key: AttributeKey) -> int | None:
         """How many octets of the attribute's value precede the salt; None if the attribute is not salt-encrypted."""

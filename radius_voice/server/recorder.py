@@ -92,6 +92,8 @@ class Recorder:
             typed_user=typed if typed != decision.user else "",
             secret=request.secret_index + 1 if rotating else 0,
             packet=hash(packet.raw),
+            rule=decision.rule,
+            rule_reason=decision.rule_reason,
         )
         self._note(request.peer, packet, record)
 

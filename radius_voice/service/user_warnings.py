@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from radius_voice.config.errors import readable
+from radius_voice.config.policy_rules import own_rules
 from radius_voice.config.schema import PolicySettings, Settings
 from radius_voice.config.section import Diagnostic
 from radius_voice.config.suggestions import suggestion
 from radius_voice.login.model import User
+from radius_voice.login.names import canonical_name
 from radius_voice.login.phone import country_of, is_fictional, refusal
 from radius_voice.login.ports import IdentitySource
 from radius_voice.policies import allowed_numbers
@@ -33,14 +35,26 @@ def user_warnings(settings: Settings, sources: Mapping[str, IdentitySource]) -> 
         if passwords and any(settings.policies[policy].first_factor == name for policy in used):
             yield path, f"users without a password cannot log in: {_some(passwords)}"
         active = [user for user in all_users if not user.disabled]
-        if any(settings.policies[policy].directory == name for policy in used):
-            yield from _source_warnings(path, active, development=settings.development)
+        policies = [policy for each in used if (policy := settings.policies[each]).directory == name]
+        if policies:
+            called = [user for user in active if not any(_may_be_exempt(user, policy) for policy in policies)]
+            yield from _source_warnings(path, called, development=settings.development)
     for name in used:
         policy = settings.policies[name]
         active = [user for user in listed.get(policy.directory, ()) if not user.disabled]
         if active:
             yield from _group_warnings(name, policy, active)
+            yield from _exemption_warnings(name, policy, active)
         yield from _phone_warnings(name, policy, active, settings)
+
+
+def _may_be_exempt(user: User, policy: PolicySettings) -> bool:
+    """Whether an exemption applies to the user at some address."""
+    return any(
+        (exemption.users is None or canonical_name(user.name) in map(canonical_name, exemption.users))
+        and (exemption.groups is None or not user.groups.isdisjoint(exemption.groups))
+        for exemption in policy.rules_of(user.groups).exemptions
+    )
 
 
 def _source_warnings(path: tuple[str, ...], users: Sequence[User], *, development: bool) -> Iterator[Diagnostic]:
@@ -50,6 +64,22 @@ def _source_warnings(path: tuple[str, ...], users: Sequence[User], *, developmen
     fictional = [readable(user.name) for user in users if user.phones and all(map(is_fictional, user.phones))]
     if fictional and not development:
         yield path, f"users whose phones are reserved for fiction cannot be reached: {_some(fictional)}"
+
+
+def _exemption_warnings(name: str, policy: PolicySettings, users: Sequence[User]) -> Iterator[Diagnostic]:
+    """Names and groups in exemptions that no user has, which are probably mistyped."""
+    names = {canonical_name(user.name) for user in users}
+    groups = {group for user in users for group in user.groups}
+    for above, rules in own_rules(policy, "exemptions"):
+        for index, exemption in enumerate(rules.exemptions):
+            path = ("policies", name, *above, "exemptions", index)
+            for user in exemption.users or ():
+                if canonical_name(user) not in names:
+                    yield path, f"{readable(policy.directory)} has no user {readable(user)}{suggestion(user, names)}"
+            for group in exemption.groups or ():
+                if group not in groups:
+                    where = f"no user of {readable(policy.directory)} is in group {readable(group)}"
+                    yield path, f"{where}{suggestion(group, groups)}"
 
 
 def _group_warnings(name: str, policy: PolicySettings, users: Sequence[User]) -> Iterator[Diagnostic]:

@@ -196,6 +196,7 @@ class LoginHarness:
         calling_station_id="192.0.2.9",
         packet=None,
         late=0.0,
+        attributes=(),
     ):
         self.packets += 1
         arrived = asyncio.get_running_loop().time() - late
@@ -210,6 +211,7 @@ class LoginHarness:
             deadline=arrived + self.response_timeout,
             state=state,
             encrypted_credentials=f"{name}\0{password}".encode(),
+            attributes=attributes,
         )
 
     async def begin(self, password="right", **more):

@@ -37,6 +37,8 @@ REQUEST = RequestRecord(
     typed_user="ALICE",
     secret=2,
     repeated=3,
+    rule="policies.staff.exemptions[0]",
+    rule_reason="no phone line in the data centre",
 )
 BARE_REQUEST = RequestRecord(AT, 0.5, "hq-vpn", "198.51.100.7", 18, Outcome.REJECT, Reason.UNKNOWN_USER)
 CALL = PlacementRecord(

@@ -55,6 +55,8 @@ def test_a_request_is_one_line_with_its_steps_inside(audit, path):
             "login_seconds": 21.5,
             "secret": 2,
             "repeated": 3,
+            "rule": "policies.staff.exemptions[0]",
+            "rule_reason": "no phone line in the data centre",
             "steps": [
                 {"name": "limits", "after": 0.0001},
                 {"name": "first_factor", "after": 0.004, "detail": "people"},

@@ -131,3 +131,25 @@ def test_a_warning_names_three_users_and_how_many_more_there_are(warnings_of):
 def test_a_name_cannot_forge_a_line_of_the_log(warnings_of):
     (warning,) = warnings_of(sample(), user("a\nb\x1b[2J"), user("c", US))[:1]
     assert "'a\\nb\\x1b[2J'" in warning
+
+
+def exempting(*exemptions):
+    return changed("policies.default.exemptions", [{**each, "reason": "x"} for each in exemptions])
+
+
+def test_a_name_or_group_in_an_exemption_that_no_user_has(warnings_of):
+    tree = exempting({"users": ["svc-bakup", "ALICE"]}, {"groups": ["staf"]})
+    staff = frozenset({"staff"})
+    assert [
+        "policies.default.exemptions[0]: people has no user svc-bakup; did you mean svc-backup?",
+        "policies.default.exemptions[1]: no user of people is in group staf; did you mean staff?",
+    ] == warnings_of(tree, user("alice", US, groups=staff), user("svc-backup", US))
+
+
+def test_an_exempt_user_needs_no_phone(warnings_of):
+    tree = exempting({"users": ["svc-backup"]}, {"groups": ["operators"], "networks": ["10.0.0.0/8"]})
+    operator = user("operator", groups=frozenset({"operators"}))
+    assert [] == warnings_of(tree, user("svc-backup"), operator)
+    assert ["identity.people.path: users without a phone cannot log in: bob"] == warnings_of(
+        tree, user("svc-backup"), operator, user("bob")
+    )

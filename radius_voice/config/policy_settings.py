@@ -1,0 +1,38 @@
+"""Sections of `policies` about when a call is made. Rules between them and other settings are in policy_rules.py."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import Field, model_validator
+
+from radius_voice.config.field_types import NETWORK, Network
+from radius_voice.config.section import KeyProblem, Section
+
+AttributeName: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+Names: TypeAlias = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(strict=False, min_length=1)]
+CALLING_STATION_ID = "Calling-Station-Id"
+
+
+class ExemptionSettings(Section):
+    """Users who are accepted without a call, after the right password. All keys must apply."""
+
+    users: Names | None = None
+    """Names of users in the directory."""
+    groups: Names | None = None
+    """Members of any of these groups."""
+    networks: Annotated[tuple[Annotated[Network, NETWORK], ...], Field(strict=False, min_length=1)] | None = None
+    """Addresses and networks of callers."""
+    address_attribute: AttributeName = CALLING_STATION_ID
+    """The attribute in which the gateway sends the caller's address; for networks."""
+    reason: str = Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$", examples=["on-call team"])
+    """Why, for the audit log."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_a_condition(cls, data: Any) -> Any:
+        if isinstance(data, dict) and not data.keys() & {"users", "groups", "networks"}:
+            raise KeyProblem("applies to no user; add users, groups or networks")
+        if isinstance(data, dict) and "address_attribute" in data and "networks" not in data:
+            raise KeyProblem("has an effect only with networks; add networks or remove this key", "address_attribute")
+        return data

@@ -1,0 +1,119 @@
+"""Accepts without a call.
+
+The request is recorded together with its Accept, so a replayed one is rejected. For `REPEAT_SECONDS` seconds the record
+repeats the Accept, because the first one may be lost.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from radius_voice.events import Outcome, Reason
+from radius_voice.login import decisions
+from radius_voice.login.checked import Checked
+from radius_voice.login.decisions import Decision
+from radius_voice.login.dependencies import Dependencies
+from radius_voice.login.first_factor import FirstFactorChecks
+from radius_voice.login.issued_states import REPEAT_SECONDS
+from radius_voice.login.model import (
+    CLOCK_STEP_SECONDS,
+    AlreadyRecorded,
+    Authenticated,
+    AuthRequest,
+    LimitAction,
+    Limited,
+    ReplyAttribute,
+    SessionKey,
+    User,
+)
+from radius_voice.login.policy import Policy
+from radius_voice.login.replay import accepted_of
+from radius_voice.login.second_factor import AcceptWithout, rule_name
+from radius_voice.login.sessions import RequestRecorded
+
+
+class AcceptedRequest(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An Accept as its request's record keeps it, to be repeated. `at` is wall-clock seconds.
+
+    `reply` are the attributes of the Accept, and `sealed_reply` those of the first factor, encrypted with `key`
+    (`codes.Keys.seal_reply`). `user` is the user's name in the directory.
+    """
+
+    at: float
+    key: SessionKey
+    user: str
+    reply: tuple[ReplyAttribute, ...] = ()
+    sealed_reply: bytes = b""
+
+    def repeatable_at(self, now: float) -> bool:
+        """Whether the Accept is repeated at that time."""
+        return self.at - CLOCK_STEP_SECONDS <= now <= self.at + REPEAT_SECONDS
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(AcceptedRequest).decode
+
+
+class AcceptsWithoutCall:
+    """Accepts users without a call, for one generation of the configuration."""
+
+    def __init__(self, dependencies: Dependencies, first_factor: FirstFactorChecks) -> None:
+        self._dependencies = dependencies
+        self._first_factor = first_factor
+
+    async def accept(
+        self, request: AuthRequest, policy: Policy, user: User, decided: AcceptWithout, checked: Checked
+    ) -> Decision:
+        """Accept a user, unless too many wrong codes have locked the user.
+
+        Raises RequestRecorded if the request had an effect before, and Unavailable.
+        """
+        dependencies = self._dependencies
+        if dependencies.clock() >= request.deadline:
+            return Decision(Outcome.NO_RESPONSE, Reason.DEADLINE_PASSED, user=user.name)
+        accepted = self._accepted(request, policy, user, checked)
+        locks = dependencies.limits.for_code({"user": policy.user_key(user)}, LimitAction.CHECK)
+        record = checked.slot.accepted(_encode(accepted))
+        recorded = await dependencies.store.apply_limits((*locks, *checked.refund), record)
+        if isinstance(recorded, AlreadyRecorded):
+            raise RequestRecorded(recorded.value)
+        if isinstance(recorded, Limited):
+            await self._first_factor.record_rejected(checked)
+            return decisions.rejected(recorded.limit.reason, user.name)
+        checked.charge.settled = True
+        rule = rule_name(decided.rule)
+        return self._decision(accepted, decided.reason, rule, decided.rule_reason)
+
+    def repeated(self, value: bytes) -> Decision | None:
+        """The Accept that a recorded request got, if it can still be repeated."""
+        octets = accepted_of(value)
+        if octets is None:
+            return None
+        accepted = _decode(octets)
+        if not accepted.repeatable_at(self._dependencies.now()):
+            return None
+        return self._decision(accepted, Reason.REPEATED)
+
+    def _accepted(self, request: AuthRequest, policy: Policy, user: User, checked: Checked) -> AcceptedRequest:
+        keys, result = self._dependencies.keys, checked.result
+        key = keys.session_key(request.client, policy.user_key(user))
+        rules = policy.rules_of(policy.group_of(user))
+        first_factor_reply = result.reply if isinstance(result, Authenticated) else ()
+        return AcceptedRequest(
+            at=self._dependencies.now(),
+            key=key,
+            user=user.name,
+            reply=rules.reply_to(user),
+            sealed_reply=keys.seal_reply(key, first_factor_reply),
+        )
+
+    def _decision(self, accepted: AcceptedRequest, reason: Reason, rule: str = "", rule_reason: str = "") -> Decision:
+        first_factor_reply = self._dependencies.keys.unseal_reply(accepted.key, accepted.sealed_reply)
+        return Decision(
+            Outcome.ACCEPT,
+            reason,
+            reply=(*accepted.reply, *first_factor_reply),
+            user=accepted.user,
+            rule=rule,
+            rule_reason=rule_reason,
+        )

@@ -1,0 +1,64 @@
+"""The session that an initial request opens, unless it joins an open one. Pure, except for the session's id."""
+
+from __future__ import annotations
+
+from radius_voice.login.checked import Checked
+from radius_voice.login.codes import Keys, new_session_id
+from radius_voice.login.model import (
+    Authenticated,
+    AuthRequest,
+    DeliveryAttempt,
+    IssuedState,
+    Session,
+    SessionKey,
+    User,
+)
+from radius_voice.login.policy import Policy
+
+
+def new_session(
+    keys: Keys,
+    now: float,
+    key: SessionKey,
+    code: str,
+    state: bytes,
+    request: AuthRequest,
+    policy: Policy,
+    user: User,
+    checked: Checked,
+) -> Session:
+    """The session of a user whose first factor is right, at wall-clock time `now`.
+
+    `code` is the code that is spoken, and `state` the State of the challenge.
+    """
+    authenticated = checked.result if isinstance(checked.result, Authenticated) else None
+    group = policy.group_of(user)
+    rules = policy.rules_of(group)
+    phones = rules.phones_of(user)
+    live_until, ends_at = now + rules.call_seconds, now + rules.session_timeout
+    return Session(
+        key=key,
+        id=new_session_id(),
+        client=request.client,
+        policy=policy.name,
+        group=group,
+        user_key=policy.user_key(user),
+        name=user.name,
+        password=keys.password(key, request.credentials.text),
+        calling_station_id=request.calling_station_id,
+        code=keys.code(key, code),
+        states=(IssuedState(keys.state(state)),),
+        phones=phones,
+        attempts_left=rules.attempts,
+        redials_left=rules.redials,
+        delivery=DeliveryAttempt(1, phones[0], now, live_until),
+        opened_at=now,
+        code_until=min(live_until + rules.code_lifetime, ends_at),
+        ends_at=ends_at,
+        language=user.language,
+        reply=rules.reply_to(user),
+        returning=checked.returning,
+        password_id=keys.password_id(key, authenticated.password_id) if authenticated else b"",
+        first_factor_id=authenticated.user_id if authenticated else "",
+        sealed_reply=keys.seal_reply(key, authenticated.reply if authenticated else ()),
+    )

@@ -1,0 +1,59 @@
+"""What follows the right password: a call, an Accept without a call, or a reject. Pure.
+
+`decide` is the one place where a policy's rules are applied to a user, in their order. Each decision names the rule
+that made it, by its place in the configuration.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from radius_voice.events import Reason
+from radius_voice.login.exemptions import RulePath
+from radius_voice.login.model import AuthRequest, User
+from radius_voice.login.policy import UserRules
+from radius_voice.login.users import account_reason, phone_reason
+
+
+class Call(Struct, frozen=True):
+    """The user is called, by the rules at `rule`."""
+
+    rule: RulePath
+
+
+class AcceptWithout(Struct, frozen=True):
+    """The user is accepted without a call, because of the rule at `rule`; `rule_reason` is its text, if it has one."""
+
+    reason: Reason
+    rule: RulePath
+    rule_reason: str = ""
+
+
+class RejectFor(Struct, frozen=True):
+    """The user is rejected, because of the rule at `rule`, or because of the user if it is empty."""
+
+    reason: Reason
+    rule: RulePath = ()
+
+
+SecondFactor: TypeAlias = Call | AcceptWithout | RejectFor
+"""The decision about a user after the right password."""
+
+
+def decide(rules: UserRules, user: User, request: AuthRequest) -> SecondFactor:
+    """What follows for a user whose password is right: the first rule that applies decides."""
+    account = account_reason(user)
+    if account is not None:
+        return RejectFor(account)
+    for exemption in rules.exemptions:
+        if exemption.applies(user, request.attributes):
+            return AcceptWithout(Reason.EXEMPT, exemption.rule, exemption.reason)
+    phone = phone_reason(rules, user)
+    return Call(rules.rule) if phone is None else RejectFor(phone)
+
+
+def rule_name(path: RulePath) -> str:
+    """The path of a rule in dotted form: `policies.staff.exemptions[0]`."""
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")

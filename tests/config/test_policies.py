@@ -1,0 +1,86 @@
+"""Rules between the settings of a policy, and between policies and clients."""
+
+from copy import deepcopy
+
+import pytest
+
+from radius_voice.login.model import User
+from radius_voice.policies import policies_of
+from tests.config.conftest import changed, sample
+
+BY_NETWORK = {"networks": ["10.0.0.0/8"], "reason": "head office"}
+BY_USER = {"users": ["svc-backup"], "reason": "no phone line"}
+GATEWAY_ONLY = {"first_factor": "none", "directory": "people"}
+UNCHECKED = "accepts users without any check here, because first_factor is none"
+
+
+def with_policy(**policy):
+    return changed("policies.default", policy)
+
+
+class Source:
+    directory = object()
+
+
+def rules_of(file, tree):
+    """The login's rules of the policy `default`, and those of its groups."""
+    policy = policies_of(file.load(tree).settings, {"people": Source()})["default"]  # type: ignore[dict-item]
+    return policy.rules, policy.group_rules
+
+
+@pytest.mark.parametrize("policy", [{"exemptions": [BY_USER]}])
+def test_a_right_password_suffices_only_where_this_server_or_the_gateway_checks_it(file, policy):
+    (key,) = policy
+    (error,) = file.errors(with_policy(**GATEWAY_ONLY, **policy))
+    assert f"policies.default.{key}: {UNCHECKED}" in error
+    group = {"when": {"group": "staff"}, **policy}
+    (error,) = file.errors(with_policy(**GATEWAY_ONLY, group_rules=[group]))
+    assert f"policies.default.group_rules[0].{key}: {UNCHECKED}" in error
+    (error,) = file.errors(with_policy(**GATEWAY_ONLY, **policy, group_rules=[{"when": {"group": "staff"}}]))
+    assert f"policies.default.{key}: " in error
+    assert file.load(with_policy(**GATEWAY_ONLY, **policy, gateway_checks_password=True)).settings
+
+
+@pytest.mark.parametrize("require", ["auto", "no"])
+def test_an_exemption_by_network_needs_message_authenticator(file, require):
+    tree = with_policy(exemptions=[BY_USER], group_rules=[{"when": {"group": "staff"}, "exemptions": [BY_NETWORK]}])
+    tree["clients"]["office-vpn"]["require_message_authenticator"] = require
+    (error,) = file.errors(tree)
+    expected = "clients.office-vpn.require_message_authenticator: must be yes where policy default has exemptions"
+    assert expected in error
+    tree["policies"]["default"].pop("group_rules")
+    assert file.load(tree).settings
+
+
+def test_an_exemption_by_network_of_another_policy_needs_no_message_authenticator(file):
+    tree = sample()
+    tree["policies"] = {"other": {"exemptions": [BY_NETWORK]}}
+    tree["clients"]["second"] = {"address": "10.0.0.2", "secret": "another-secret-of-32-characters!", "policy": "other"}
+    tree["clients"]["office-vpn"]["require_message_authenticator"] = "auto"
+    assert file.load(tree).settings
+
+
+def test_each_rule_names_its_place_in_the_file(file):
+    group_rules = [
+        {"when": {"group": "staff"}, "exemptions": [BY_NETWORK]},
+        {"when": {"group": "guests"}, "countries": ["US"]},
+        {"when": {"group": "boards"}, "exemptions": []},
+    ]
+    own, of_groups = rules_of(file, with_policy(exemptions=[BY_USER, deepcopy(BY_NETWORK)], group_rules=group_rules))
+    policy = ("policies", "default")
+    assert [(*policy, "exemptions", 0), (*policy, "exemptions", 1)] == [each.rule for each in own.exemptions]
+    staff, guests, boards = of_groups["staff"], of_groups["guests"], of_groups["boards"]
+    assert [(*policy, "group_rules", 0, "exemptions", 0)] == [each.rule for each in staff.exemptions]
+    assert [each.rule for each in own.exemptions] == [each.rule for each in guests.exemptions]
+    assert () == boards.exemptions
+    assert [policy, (*policy, "group_rules", 1)] == [own.rule, guests.rule]
+
+
+def test_names_are_compared_in_canonical_form_and_addresses_read_from_the_named_attribute(file):
+    exemption = {"users": [" Svc-Backup"], "networks": ["192.0.2.1"], "address_attribute": "Framed-IP-Address"}
+    (loaded,) = rules_of(file, with_policy(exemptions=[{**exemption, "reason": "x"}]))[0].exemptions
+    user = User("1", "svc-backup")
+    assert loaded.applies(user, [(8, bytes((192, 0, 2, 1)))])
+    assert not loaded.applies(user, [(31, b"192.0.2.1")])
+    (loaded,) = rules_of(file, with_policy(exemptions=[BY_NETWORK]))[0].exemptions
+    assert loaded.applies(user, [(31, b"10.0.0.1")])

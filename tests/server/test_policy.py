@@ -1,0 +1,72 @@
+"""Policies that accept or reject users without a call, through real sockets."""
+
+import pytest
+
+from radius_voice.radius import packet as radius
+
+CONFIGURATION = """\
+server:
+  listen: ["udp://127.0.0.1:0"]
+  reject_delay: 0.1s
+clients:
+  gateway: {address: 127.0.0.1, secret: a shared secret of the tests, response_timeout: 8s}
+policies:
+  default:
+    reply:
+      - {set: {Class: staff}}
+    exemptions:
+      - {users: [svc-backup], reason: no phone line in the data centre}
+      - {groups: [operators], networks: [10.0.0.0/8], reason: control room}
+"""
+CLASS = 25
+CONTROL_ROOM = (radius.CALLING_STATION_ID, b"10.20.30.40:51820")
+ELSEWHERE = (radius.CALLING_STATION_ID, b"203.0.113.5")
+
+
+@pytest.fixture(scope="module")
+def backup(make_user):
+    return make_user("svc-backup")
+
+
+@pytest.fixture(scope="module")
+def operator(make_user):
+    return make_user("operator", groups=("operators",))
+
+
+@pytest.fixture(scope="module")
+def server(start_server, backup, operator):
+    with start_server(CONFIGURATION, [backup, operator]) as server:
+        yield server
+
+
+def test_an_exempt_user_is_accepted_without_a_call(server, backup):
+    gateway = server.client()
+    accept = gateway.start_login(backup)
+    assert (radius.ACCESS_ACCEPT, b"staff") == (accept.code, accept.first(CLASS))
+    assert [] == server.simulator.calls(backup.phone)
+    (record,) = server.audit(kind="request", user="svc-backup")
+    assert ("exempt", "policies.default.exemptions[0]") == (record["reason"], record["rule"])
+    assert "no phone line in the data centre" == record["rule_reason"]
+    wrong = gateway.exchange([(radius.USER_NAME, b"svc-backup")], "not the password")
+    assert radius.ACCESS_REJECT == wrong.code
+
+
+def test_an_exemption_by_network_reads_the_address_that_the_gateway_sends(server, operator):
+    gateway = server.client()
+    assert radius.ACCESS_ACCEPT == gateway.start_login(operator, CONTROL_ROOM).code
+    assert [] == server.simulator.calls(operator.phone)
+    assert radius.ACCESS_CHALLENGE == gateway.start_login(operator, ELSEWHERE).code
+    assert 1 == len(server.simulator.calls(operator.phone))
+
+
+def test_a_lost_accept_is_repeated_also_to_another_port(server, backup):
+    gateway, another_port = server.client(), server.client()
+    request = gateway.initial_request(backup)
+    gateway.send(request)
+    accept = gateway.receive()
+    gateway.send(request)
+    assert accept.raw == gateway.receive().raw
+    another_port.sent = gateway.sent
+    another_port.send(request)
+    assert radius.ACCESS_ACCEPT == another_port.receive().code
+    assert "repeated" == server.reasons(backup)[-1]
