@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,9 @@ SCHEMA = json_schema(settings_type(ADAPTERS.sections))
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 
 
-def settings_of(schema: dict[str, Any], path: tuple[str | int, ...] = ()) -> Iterator[tuple[str, dict[str, Any], bool]]:
+def settings_of(
+    schema: Mapping[str, Any], path: tuple[str | int, ...] = ()
+) -> Iterator[tuple[str, dict[str, Any], bool]]:
     """Every setting: its name in the documentation, its JSON Schema, whether it is required. Only leaves."""
     for node in nodes_at(schema, path):
         for key, child in node.get("properties", {}).items():
