@@ -91,7 +91,7 @@ def measure(start: Start, args: argparse.Namespace, into: Measured) -> None:
 def equal_work(logins: int) -> float:
     """Microseconds of CPU a login of FreeRADIUS doing equal work: what other benches compare their server with."""
     measured = Measured()
-    size = argparse.Namespace(users=1_000, window=100, warmup=logins // 4, logins=logins)
+    size = argparse.Namespace(users=logins + logins // 4, window=100, warmup=logins // 4, logins=logins)
     measure(starts(size.users)[EQUAL_WORK], size, measured)
     return measured.cpu[0]
 
@@ -122,7 +122,7 @@ def with_size(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.add_argument("--warmup", type=int, default=2_000, help="logins before those")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--window", type=int, default=100, help="logins in flight")
-    parser.add_argument("--users", type=int, default=1_000, help="more than the window: a user has one live call")
+    parser.add_argument("--users", type=int, default=10_000, help="as many as logins: nobody logs in twice in seconds")
     return parser
 
 

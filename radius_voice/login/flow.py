@@ -299,7 +299,7 @@ class LoginFlow:
         if session is not None and needs_current_user(session, response, dependencies.now()):
             event = await self._with_current_user(session, response, policy, request.deadline)
         if is_recalled and session is not None:
-            session, transition = await self._sessions.apply_to_recalled(session, event)
+            session, transition = await self._sessions.apply_unloaded(session, event)
         else:
             session, transition = await self._sessions.apply(key, event, known=session)
         trace.step("response", transition.reason)

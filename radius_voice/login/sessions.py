@@ -8,7 +8,7 @@ from contextlib import suppress
 from msgspec.structs import replace
 
 from radius_voice.events import Outcome, Reason
-from radius_voice.login.inputs import ChallengeResponse, Charge, Input, Lockout, Transition
+from radius_voice.login.inputs import ChallengeResponse, Charge, InitialRequest, Input, Lockout, Transition
 from radius_voice.login.issued_states import REPEAT_SECONDS
 from radius_voice.login.model import (
     AlreadyRecorded,
@@ -47,8 +47,8 @@ class SessionOutdated(Exception):
 class Sessions:
     """Applies inputs to stored sessions, together with the limits that they change. `now` is wall-clock seconds.
 
-    It recalls the sessions that it has stored, so that most inputs need only the swap. Another process may have changed
-    such a session: only what a swap confirms may follow from it.
+    It recalls the sessions that it has stored, so that most inputs need only the swap. Another process may have stored
+    another session since: only what a swap confirms may follow.
     """
 
     def __init__(self, store: Store, limits: Limits, now: Callable[[], float]) -> None:
@@ -78,9 +78,9 @@ class Sessions:
         the request has a record already, and Unavailable.
         """
         recalled = self.recalled(key) if known is None else None
-        if recalled is not None:
+        if recalled is not None or (known is None and isinstance(event, InitialRequest)):
             with suppress(SessionOutdated):
-                return await self.apply_to_recalled(recalled, event, operations, record)
+                return await self.apply_unloaded(recalled, event, operations, record)
         for _ in range(MAX_CAS_RETRIES):
             session, known = known or await self._store.load(key), None
             transition = step(session, event, self._now())
@@ -97,10 +97,17 @@ class Sessions:
             event = _refused(event, transition)
         raise Unavailable("store", "a session changed too often")
 
-    async def apply_to_recalled(
-        self, session: Session, event: Input, operations: tuple[LimitOperation, ...] = (), record: Record | None = None
+    async def apply_unloaded(
+        self,
+        session: Session | None,
+        event: Input,
+        operations: tuple[LimitOperation, ...] = (),
+        record: Record | None = None,
     ) -> tuple[Session, Transition]:
-        """Like `apply`, to a session that `recalled` returned. Raises SessionOutdated unless it was swapped."""
+        """Like `apply`, to a session that `recalled` returned, or to none. Raises SessionOutdated unless it was swapped.
+
+        An initial request seldom finds a session that is not recalled, so it is tried without loading too.
+        """
         transition = step(session, event, self._now())
         new = transition.session
         if new is None or SwapResult.DONE is not await self._swap(session, new, transition.charge, operations, record):
