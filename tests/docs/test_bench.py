@@ -17,7 +17,7 @@ RUNS = {
     "time_to_ring": ["--help"],
     "life": ["--help"],
     "passwords": ["--help"],
-    "sql_users": ["--users", "20", "--logins", "5", "--rounds", "1"],
+    "identity_sources": ["--users", "20", "--logins", "5", "--rounds", "1"],
     "password_flood": ["--help"],
     "open_rows": ["--most", "0", "--stores", "memory"],
 }

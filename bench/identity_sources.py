@@ -1,7 +1,7 @@
-"""What 50,000 users cost in a SQL database, beside a users file: CPU and time of an identity source per login.
+"""What 50,000 users cost in a database or a directory, beside a users file: CPU and time of a source per login.
 
-The verification of the hash is left out: it costs the same for every source, see bench/passwords.py. Each login asks
-for a known user, and gets phones and groups too, as the first request of a login does.
+The verification of the hash is left out: it costs the same for every source, see bench/passwords.py; slapd compares the
+password itself. Each login asks for a known user, and gets phones and groups too, as the first request of a login does.
 """
 
 from __future__ import annotations
@@ -9,11 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import pwd
 import random
-import shutil
-import socket
-import subprocess
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -23,10 +19,13 @@ from pathlib import Path
 
 import harness
 import page
-from harness import BenchError, Spread, free_port, running, settled_cpu
+import servers
+from harness import BenchError, Spread, settled_cpu
 
 from radius_voice.config.context import LoadContext
 from radius_voice.identity.context import IdentityContext
+from radius_voice.identity.ldap import source as ldap_source
+from radius_voice.identity.ldap.settings import LdapSettings
 from radius_voice.identity.passwords import Hasher, hash_password
 from radius_voice.identity.sql import source as sql_source
 from radius_voice.identity.sql.editor import create_editor
@@ -39,23 +38,24 @@ from radius_voice.login.ports import IdentitySource
 
 AT_ONCE = 16
 DEADLINE = 30.0
-PROGRAMS = "/usr/lib/postgresql/*/bin"
+IN_GROUP = 500
+"""Members of a group."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A source to be opened, and the process id of its database, None if there is none."""
+    """A source to be opened, and the process id of its server, None if there is none."""
 
     open: Callable[[IdentityContext], IdentitySource]
-    database: int | None
+    server: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Of one login: CPU of the program and of the database, time one by one, and logins a second, AT_ONCE at once."""
+    """Of one login: CPU of the program and of its server, time one by one, and logins a second, AT_ONCE at once."""
 
     cpu: float
-    database_cpu: float
+    server_cpu: float
     seconds: float
     rate: float
 
@@ -93,10 +93,44 @@ def in_sqlite(users: list[StoredUser], folder: Path) -> Iterator[Place]:
 
 @contextmanager
 def in_postgresql(users: list[StoredUser], folder: Path) -> Iterator[Place]:
-    with postgresql() as (pid, port):
+    with servers.postgresql() as (pid, port):
         url = f"postgresql://admin@127.0.0.1:{port}/postgres"
         with in_database(users, {"url": url}, folder) as place:
             yield Place(place, pid)
+
+
+@contextmanager
+def in_slapd(users: list[StoredUser], folder: Path) -> Iterator[Place]:
+    with servers.slapd("\n".join(ldif(users)), folder) as (pid, port):
+        section = {
+            "type": "ldap",
+            "servers": [f"ldap://127.0.0.1:{port}"],
+            "base": servers.BASE,
+            "bind_dn": servers.READER,
+            "bind_password": servers.READER_PASSWORD,
+        }
+        settings = LdapSettings.model_validate(section, context=LoadContext(folder, os.environ))
+        yield Place(lambda context: ldap_source.create("people", settings, context), pid)
+
+
+def ldif(users: list[StoredUser]) -> Iterator[str]:
+    """The entries of a directory: the service account, the users, and two groups for every IN_GROUP of them."""
+    base = servers.BASE
+    yield f"dn: {base}\nobjectClass: dcObject\nobjectClass: organization\no: Example\n"
+    yield (
+        f"dn: {servers.READER}\nobjectClass: organizationalRole\nobjectClass: simpleSecurityObject\n"
+        f"userPassword: {servers.READER_PASSWORD}\n"
+    )
+    names = [each.user.name for each in users]
+    for name, each in zip(names, users, strict=True):
+        yield (
+            f"dn: uid={name},{base}\nobjectClass: inetOrgPerson\ncn: {name}\nsn: {name}\n"
+            f"mobile: {each.user.phones[0].e164}\nuserPassword: password\n"
+        )
+    for begin in range(0, len(names), IN_GROUP):
+        members = "\n".join(f"member: uid={name},{base}" for name in names[begin : begin + IN_GROUP])
+        for kind in ("staff", "vpn"):
+            yield f"dn: cn={kind}{begin},{base}\nobjectClass: groupOfNames\n{members}\n"
 
 
 @contextmanager
@@ -112,43 +146,11 @@ def in_database(
     yield lambda context: sql_source.create("people", settings, context)
 
 
-@contextmanager
-def postgresql() -> Iterator[tuple[int, int]]:
-    """An empty server without durability; yields its process id and port. It refuses to run as root."""
-    found = sorted(Path("/").glob(f"{PROGRAMS[1:]}/postgres"), reverse=True)
-    if not found:
-        raise BenchError("PostgreSQL is not installed; Debian: apt install postgresql")
-    folder, port = Path(tempfile.mkdtemp(prefix="radius-voice-bench-")), free_port(socket.SOCK_STREAM)
-    account: list[str | Path] = []
-    if os.geteuid() == 0:
-        entry = pwd.getpwnam("postgres")
-        os.chown(folder, entry.pw_uid, entry.pw_gid)
-        account = ["setpriv", f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--clear-groups"]
-    initdb: list[str | Path] = [
-        found[0].parent / "initdb",
-        "-D",
-        folder / "data",
-        "--auth=trust",
-        "--username=admin",
-        "--no-sync",
-    ]
-    options = ["-c", "unix_socket_directories=", "-c", "fsync=off"]
-    server: list[str | Path] = [found[0], "-D", folder / "data", "-p", str(port), "-h", "127.0.0.1", *options]
-
-    def listens() -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", port)) == 0
-
-    try:
-        subprocess.run([*account, *initdb], check=True, capture_output=True, cwd=folder)
-        with running([*account, *server], listens, folder / "log") as pid:
-            yield pid, port
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+PLACES = {"users file": in_file, "SQLite": in_sqlite, "PostgreSQL": in_postgresql, "slapd": in_slapd}
 
 
 def cpu_of(place: Place) -> float:
-    return settled_cpu(place.database) if place.database is not None else 0.0
+    return settled_cpu(place.server) if place.server is not None else 0.0
 
 
 async def measured(place: Place, names: list[str]) -> Cost:
@@ -164,16 +166,16 @@ async def measured(place: Place, names: list[str]) -> Cost:
     for name in names[:100]:
         await login(name)
     try:
-        database, cpu, began = cpu_of(place), time.process_time(), time.perf_counter()
+        server, cpu, began = cpu_of(place), time.process_time(), time.perf_counter()
         for name in names:
             await login(name)
         seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
-        database = cpu_of(place) - database
+        server = cpu_of(place) - server
         rate = len(names) / await timed(lambda: several(login, names))
     finally:
         await source.close()
         hasher.close()
-    return Cost(cpu / len(names), database / len(names), seconds / len(names), rate)
+    return Cost(cpu / len(names), server / len(names), seconds / len(names), rate)
 
 
 async def several(login: Callable[[str], Awaitable[None]], names: list[str]) -> None:
@@ -201,29 +203,34 @@ def main() -> None:
     hashed = hash_password("password")
     users = [entry(number, hashed) for number in range(args.users)]
     rows: list[list[object]] = [
-        ["users in", "CPU, us", "CPU of the database, us", "one login, us", f"logins a second, {AT_ONCE} at once"]
+        ["users in", "CPU, us", "CPU of the server, us", "one login, us", f"logins a second, {AT_ONCE} at once"]
     ]
-    for name, kept in (("users file", in_file), ("SQLite", in_sqlite), ("PostgreSQL", in_postgresql)):
+    for name, kept in (
+        ("users file", in_file),
+        ("SQLite", in_sqlite),
+        ("PostgreSQL", in_postgresql),
+        ("slapd", in_slapd),
+    ):
         with tempfile.TemporaryDirectory() as folder, kept(users, Path(folder)) as place:
             found = []
             for number in range(args.rounds):
                 names = random.Random(number).choices([each.user.name for each in users], k=args.logins)
                 found.append(asyncio.run(measured(place, names)))
-            database = Spread.of([each.database_cpu * 1e6 for each in found])
+            server = Spread.of([each.server_cpu * 1e6 for each in found])
             rows.append(
                 [
                     name,
                     Spread.of([each.cpu * 1e6 for each in found]),
-                    database if place.database is not None else "none",
+                    server if place.server is not None else "none",
                     Spread.of([each.seconds * 1e6 for each in found]),
                     Spread.of([each.rate for each in found]),
                 ]
             )
     method = (
-        f"`python bench/sql_users.py`: {args.users:,} users, medians (least and most) of {args.rounds} rounds of "
-        f"{args.logins:,} logins, without the verification of the hash."
+        f"`python bench/identity_sources.py`: {args.users:,} users, medians (least and most) of {args.rounds} rounds "
+        f"of {args.logins:,} logins, without the verification of the hash."
     )
-    page.show("sql_users", method, rows, page=args.page)
+    page.show("identity_sources", method, rows, page=args.page)
 
 
 if __name__ == "__main__":
