@@ -36,7 +36,7 @@ lint: $(VENV)/ready-dev
 	$(BIN)/lint-imports
 
 bench: $(VENV)/ready-dev peers
-	for bench in login_cpu voice_rate time_to_ring open_rows life passwords identity_sources password_flood; do $(BIN)/python bench/$$bench.py $(BENCH) || exit 1; done
+	for bench in login_cpu voice_rate time_to_ring open_rows life passwords identity_sources reject_timing password_flood; do $(BIN)/python bench/$$bench.py $(BENCH) || exit 1; done
 
 story: $(VENV)/ready-dev peers
 	$(BIN)/python docs/produce_login_story.py

@@ -104,7 +104,7 @@ class Sessions:
         operations: tuple[LimitOperation, ...] = (),
         record: Record | None = None,
     ) -> tuple[Session, Transition]:
-        """Like `apply`, to a session that `recalled` returned, or to none. Raises SessionOutdated unless it was swapped.
+        """Like `apply`, to what `recalled` returned. Raises SessionOutdated unless the session was swapped.
 
         An initial request seldom finds a session that is not recalled, so it is tried without loading too.
         """

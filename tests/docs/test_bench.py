@@ -18,6 +18,7 @@ RUNS = {
     "life": ["--help"],
     "passwords": ["--help"],
     "identity_sources": ["--users", "20", "--logins", "5", "--rounds", "1"],
+    "reject_timing": ["--help"],
     "password_flood": ["--help"],
     "open_rows": ["--most", "0", "--stores", "memory"],
 }
@@ -44,6 +45,23 @@ def test_the_configuration_of_the_flood_of_guesses_is_valid(tmp_path, monkeypatc
     config = tmp_path / "radius-voice.yaml"
     config.write_text(flood.CONFIG.format(port=1812, admin_port=9812, secret="a secret of the bench", code="123456"))
     assert ["bench"] == [*load(config, {}).settings.clients]
+
+
+def test_the_configuration_of_the_timed_rejects_is_valid(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(BENCH)
+    timing = importlib.import_module("reject_timing")
+    (tmp_path / "users.yaml").write_text("{}")
+    config = tmp_path / "radius-voice.yaml"
+    config.write_text(timing.CONFIG.format(port=1812, admin_port=9812, secret="a secret of the bench", delay="0s"))
+    assert ["bench"] == [*load(config, {}).settings.clients]
+
+
+def test_the_auc_is_the_probability_of_a_longer_time(monkeypatch):
+    monkeypatch.syspath_prepend(BENCH)
+    timing = importlib.import_module("reject_timing")
+    assert 0.5 == timing.auc([1.0, 2.0], [1.0, 2.0])
+    assert 1.0 == timing.auc([3.0], [1.0, 2.0])
+    assert 0.25 == timing.auc([1.0], [1.0, 2.0])
 
 
 def test_every_benchmark_is_listed_on_the_page():
