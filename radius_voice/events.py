@@ -26,12 +26,14 @@ class Reason(StrEnum):
 
     # accept
     CODE_CORRECT = "code_correct"
+    ISSUED_CODE_CORRECT = "issued_code_correct"
     REPEATED = "repeated"
     BYPASS = "bypass"
     EXEMPT = "exempt"
     STATUS = "status"
     # challenge
     CALL_PLACED = "call_placed"
+    ISSUED_CODE = "issued_code"
     CALL_PENDING = "call_pending"
     CALL_INDETERMINATE = "call_indeterminate"
     JOINED = "joined"
@@ -246,16 +248,19 @@ class ServiceRecord(AuditRecord, frozen=True, tag="service"):
 
 
 class OperatorRecord(AuditRecord, frozen=True, tag="operator"):
-    """An administrator's command changed something: `unlocked` reset the counters of a user.
+    """An administrator's command changed something.
 
-    `user` is the name in the directory `identity_source`. `uid` is the local user id of the requesting process, None on
-    systems that do not provide it.
+    `event` is `unlocked` (the counters of a user were reset) or `code_issued`. `user` is the name in the directory
+    `identity_source`. `uid` is the local user id of the requesting process, None on systems that do not provide it.
+    `by` is the operator as named on the command line, `detail` more about the change, both without secrets.
     """
 
     event: str
     user: str
     identity_source: str
     uid: int | None = None
+    by: str = ""
+    detail: str = ""
 
 
 EventRecord = (

@@ -1,4 +1,4 @@
-"""Operations for administrators: show limits, unlock a user. The running service performs them for commands.
+"""Operations for administrators: limits, unlocking, issued codes. The running service performs them for commands.
 
 A command asks the service that runs with the configuration's state directory, through `control`. Where none runs, the
 command uses the same store directly if that creates no file, and otherwise raises OperationFailed with the reason
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from radius_voice import __version__, control, state
+from radius_voice.config.field_types import duration_text
 from radius_voice.config.schema import NO_FIRST_FACTOR, Settings
 from radius_voice.endpoints import radius_ports_in_use
 from radius_voice.events import OperatorRecord
@@ -27,6 +28,7 @@ from radius_voice.identity.context import IdentityContext
 from radius_voice.identity.passwords import Hasher
 from radius_voice.login.codes import Keys
 from radius_voice.login.first_factor import password_subjects
+from radius_voice.login.issued_codes import MAX_SECONDS, MIN_SECONDS, IssuedCodes
 from radius_voice.login.model import LimitAction, LimitOperation, Unavailable, User
 from radius_voice.login.phone import Phone
 from radius_voice.login.ports import Directory, IdentitySource, Store, UserEditor
@@ -103,6 +105,11 @@ async def unlock(settings: Settings, user: UserName) -> Mapping[str, Any]:
     return await _by_service_or_store(settings, "unlock", user)
 
 
+async def issue_code(settings: Settings, user: UserName, seconds: float, by: str) -> Mapping[str, Any]:
+    """Issue a code for one login without a call, valid for `seconds`. `by` is the operator's name, or empty."""
+    return await _by_service_or_store(settings, "issue_code", user, seconds=str(seconds), by=by)
+
+
 def editor_of(settings: Settings, source: str | None) -> UserEditor:
     """The editor of the only identity source, or of the one with that name. Raises OperationFailed."""
     names = list(settings.identity)
@@ -131,16 +138,20 @@ def status(path: Path, listen: Iterable[socket.socket], admin: tuple[str, int]) 
 async def respond(request: control.Request, context: OperationContext) -> Mapping[str, Any]:
     """The response of the service to a request for an operation."""
     try:
-        return await _execute(request.command, UserName.of(request), context)
+        return await _execute(request.command, UserName.of(request), context, request.arguments)
     except (OperationFailed, Unavailable, ValueError, OSError) as problem:
         return {"error": message_of(problem)}
 
 
-async def _execute(command: str, user: UserName | None, context: OperationContext) -> Mapping[str, Any]:
+async def _execute(
+    command: str, user: UserName | None, context: OperationContext, arguments: Mapping[str, Any]
+) -> Mapping[str, Any]:
     if command == "limits":
         return await _limits(context, user)
     if command == "unlock" and user is not None:
         return await _unlock(context, user)
+    if command == "issue_code" and user is not None:
+        return await _issue_code(context, user, float(arguments["seconds"]), str(arguments["by"]))
     raise OperationFailed(f"this service does not know the command {command!r}; it may be an older version")
 
 
@@ -170,6 +181,25 @@ async def _unlock(context: OperationContext, name: UserName) -> Mapping[str, Any
     await context.store.apply_limits(with_action(LimitAction.RESET, operations))
     record = OperatorRecord(time.time(), "unlocked", user.name, source, context.uid)
     return {"user": user.name, "source": source, "not_recorded": context.record(record)}
+
+
+async def _issue_code(context: OperationContext, name: UserName, seconds: float, by: str) -> Mapping[str, Any]:
+    if not MIN_SECONDS <= seconds <= MAX_SECONDS:
+        raise OperationFailed(f"a code is valid from {duration_text(MIN_SECONDS)} to {duration_text(MAX_SECONDS)}")
+    source, user = await _find_user(context, name)
+    if user.disabled:
+        raise OperationFailed(f"{user.name} is disabled; run radius-voice users enable first")
+    codes = IssuedCodes(context.keys(), context.store, time.time)
+    code, expires_at = await codes.issue(f"{source}:{user.id}", seconds)
+    detail = f"valid for {duration_text(seconds)}"
+    record = OperatorRecord(time.time(), "code_issued", user.name, source, context.uid, by, detail)
+    return {
+        "user": user.name,
+        "source": source,
+        "code": code,
+        "expires_at": expires_at,
+        "not_recorded": context.record(record),
+    }
 
 
 async def _find_user(context: OperationContext, name: UserName) -> tuple[str, User]:
@@ -237,9 +267,11 @@ def _subject_text(operation: LimitOperation) -> str:
 # Without the service
 
 
-async def _by_service_or_store(settings: Settings, command: str, user: UserName | None) -> Mapping[str, Any]:
+async def _by_service_or_store(
+    settings: Settings, command: str, user: UserName | None, **arguments: str
+) -> Mapping[str, Any]:
     try:
-        return control.ask(settings.server.state, command, **({} if user is None else user.arguments()))
+        return control.ask(settings.server.state, command, **({} if user is None else user.arguments()), **arguments)
     except control.RequestFailed as problem:
         raise OperationFailed(str(problem)) from None
     except control.NotRunning as problem:
@@ -247,7 +279,7 @@ async def _by_service_or_store(settings: Settings, command: str, user: UserName 
     try:
         store = _store_without_service(settings, command, not_running)
         async with open_context(settings, store, user, _append_to_audit(settings), os.getuid()) as context:
-            return await _execute(command, user, context)
+            return await _execute(command, user, context, arguments)
     except (Unavailable, ValueError, OSError) as problem:
         raise OperationFailed(message_of(problem)) from None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,6 +18,11 @@ _T = TypeVar("_T")
 # Not click.Path, which reads the file's status and blocks on a mount that does not respond.
 config_option = click.option(
     "--config", "path", required=True, type=Path, metavar="FILE", help="The configuration file."
+)
+
+
+source_option = click.option(
+    "--source", metavar="NAME", help="The identity source of the user, if several have a user of that name."
 )
 
 
@@ -77,3 +82,19 @@ def run(work: Coroutine[Any, Any, _T]) -> _T:
         return uvloop.run(work)
     except KeyboardInterrupt:
         raise click.Abort from None
+
+
+def run_operation(work: Coroutine[Any, Any, Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The result of an operation for administrators. Ends the command with the reason if it failed."""
+    from radius_voice.operations import OperationFailed
+
+    try:
+        return run(work)
+    except OperationFailed as problem:
+        raise click.ClickException(str(problem)) from None
+
+
+def warn_if_not_recorded(done: Mapping[str, Any]) -> None:
+    """Warn if the audit log does not have the record of an operation that changed something."""
+    if done["not_recorded"]:
+        click.echo(f"warning: not recorded in the audit log: {done['not_recorded']}", err=True)

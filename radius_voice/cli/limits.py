@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping
 from pathlib import Path
-from typing import Any
 
 import click
 
-from radius_voice.cli.common import config_option, loaded, run, state_option
-
-source_option = click.option(
-    "--source", metavar="NAME", help="The identity source of the user, if several have a user of that name."
+from radius_voice.cli.common import (
+    config_option,
+    loaded,
+    run_operation,
+    source_option,
+    state_option,
+    warn_if_not_recorded,
 )
 
 
@@ -32,7 +33,7 @@ def limits(path: Path, name: str | None, source: str | None, state: Path | None)
         raise click.UsageError("--source needs --user")
     settings = loaded(path, state=state).settings
     user = None if name is None else operations.UserName(name, source)
-    found = _run_operation(operations.limits(settings, user))
+    found = run_operation(operations.limits(settings, user))
     click.echo(f"{'limit':<28} {'of':<20} {'used':>6} {'left':>6}  allowed")
     for limit in found["limits"]:
         used = limit["burst"] - limit["left"]
@@ -53,16 +54,6 @@ def unlock(path: Path, name: str, source: str | None, state: Path | None) -> Non
     from radius_voice import operations
 
     user = operations.UserName(name, source)
-    done = _run_operation(operations.unlock(loaded(path, state=state).settings, user))
-    if done["not_recorded"]:
-        click.echo(f"warning: not recorded in the audit log: {done['not_recorded']}", err=True)
+    done = run_operation(operations.unlock(loaded(path, state=state).settings, user))
+    warn_if_not_recorded(done)
     click.echo(f"{done['user']} is unlocked (identity source {done['source']})")
-
-
-def _run_operation(work: Coroutine[Any, Any, Mapping[str, Any]]) -> Mapping[str, Any]:
-    from radius_voice.operations import OperationFailed
-
-    try:
-        return run(work)
-    except OperationFailed as problem:
-        raise click.ClickException(str(problem)) from None

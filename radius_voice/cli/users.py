@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from radius_voice.cli.common import loaded
+from radius_voice.cli.help_desk import issue_code
 from radius_voice.cli.limits import unlock
 from radius_voice.login.model import StoredUser, User
 from radius_voice.login.names import canonical_name
@@ -368,3 +369,4 @@ def _one_line(text: str) -> str:
 
 
 users.add_command(unlock)
+users.add_command(issue_code)

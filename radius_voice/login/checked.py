@@ -6,6 +6,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from radius_voice.events import Reason, Trace
+from radius_voice.login.issued_codes import IssuedCode
 from radius_voice.login.model import AlreadyRecorded, Authenticated, Denied, Limited, LimitOperation, Unavailable
 from radius_voice.login.replay import Slot
 from radius_voice.login.upstream import ChallengeRequired
@@ -42,7 +43,8 @@ class Checked(Struct, frozen=True):
     After a right password, the next write to the store applies `refund`. `returning`: the user has logged in
     from this Calling-Station-Id within a day. `separate`: the charge is on the separate allowance of a returning user.
     `reused`: another request had the same Request Authenticator. `answered` is the challenge of the first factor that
-    the request answers. The result is a PendingChallenge for a request that got one before.
+    the request answers. `issued` is the user's code from the help desk, looked up after a right password. The result is
+    a PendingChallenge for a request that got one before.
     """
 
     slot: Slot
@@ -62,6 +64,7 @@ class Checked(Struct, frozen=True):
     separate: bool = False
     reused: bool = False
     answered: PendingChallenge | None = None
+    issued: IssuedCode | None = None
 
     @property
     def refund(self) -> tuple[LimitOperation, ...]:

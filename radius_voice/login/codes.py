@@ -69,6 +69,7 @@ class Keys:
         self.unseal_pending = self._challenges.unseal
         self._packet, self._credentials, self._station = keyed(b"packet"), keyed(b"credentials"), keyed(b"station")
         self._client, self._password_id = keyed(b"client"), keyed(b"password id")
+        self._issued, self._issued_key = keyed(b"issued code"), keyed(b"issued code key")
 
     def session_key(self, client: str, user_key: str) -> SessionKey:
         """The key of the session of that user at that client entry."""
@@ -89,6 +90,14 @@ class Keys:
     def code(self, key: SessionKey, code: str) -> bytes:
         """The stored hash of a code."""
         return _hash(self._code, key + code.encode())
+
+    def issued_code(self, user_key: str, code: str) -> bytes:
+        """The stored hash of a code that the help desk issued for that user (`issued_codes`)."""
+        return _hash(self._issued, _prefixed(user_key) + code.encode())
+
+    def issued_code_key(self, user_key: str) -> bytes:
+        """Where the store keeps the user's issued code."""
+        return _hash(self._issued_key, user_key.encode())
 
     def password(self, key: SessionKey, password: str) -> bytes:
         """The hash of a password that is stored while a session is open."""

@@ -7,6 +7,7 @@ from msgspec import Struct
 from radius_voice.events import Outcome, Reason, Trace
 from radius_voice.login import reply_message
 from radius_voice.login.inputs import Transition
+from radius_voice.login.issued_codes import is_issued
 from radius_voice.login.model import PreviousResult, ReplyAttribute, Session, Unavailable
 from radius_voice.login.upstream import ChallengeRequired, HiddenAttribute
 
@@ -38,6 +39,10 @@ class Decision(Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"Decision({self.outcome}, {self.reason})"
+
+
+CODE_CORRECT = (Reason.CODE_CORRECT, Reason.ISSUED_CODE_CORRECT)
+"""Reasons of an Accept that completes a login with a correct code."""
 
 
 def decision(
@@ -75,7 +80,7 @@ def _accepted(session: Session, reason: Reason, now: float) -> Decision:
         user=session.name,
         session=session.id,
         phone=session.delivery.phone.masked,
-        login_seconds=now - session.opened_at if reason is Reason.CODE_CORRECT else 0.0,
+        login_seconds=now - session.opened_at if reason in CODE_CORRECT else 0.0,
         new_station=not session.returning,
         sealed_reply=session.sealed_reply,
     )
@@ -83,7 +88,9 @@ def _accepted(session: Session, reason: Reason, now: float) -> Decision:
 
 def _challenged(session: Session, reason: Reason, state: bytes, friendly_name: str) -> Decision:
     phone = session.delivery.phone
-    text = reply_message.challenge(reason, session.language, friendly_name, phone.ending, session.attempts_left)
+    text = reply_message.challenge(
+        reason, session.language, friendly_name, phone.ending, session.attempts_left, issued=is_issued(session)
+    )
     return Decision(Outcome.CHALLENGE, reason, state, text, (), session.name, session.id, phone.masked)
 
 

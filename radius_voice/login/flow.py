@@ -20,7 +20,7 @@ from radius_voice.login import decisions
 from radius_voice.login.accepted import AcceptsWithoutCall
 from radius_voice.login.calls import Calls, PendingCall
 from radius_voice.login.checked import Checked, Refused
-from radius_voice.login.codes import UPSTREAM_STATE, session_key_in, tidy_code
+from radius_voice.login.codes import UPSTREAM_STATE, session_key_in
 from radius_voice.login.decisions import Decision
 from radius_voice.login.dependencies import Dependencies
 from radius_voice.login.first_factor import FirstFactorChecks
@@ -32,6 +32,7 @@ from radius_voice.login.inputs import (
     Transition,
     UserChanged,
 )
+from radius_voice.login.issued_codes import IssuedCodes, is_issued, typed_code
 from radius_voice.login.model import (
     AlreadyRecorded,
     Authenticated,
@@ -73,6 +74,7 @@ class LoginFlow:
             dependencies.now,
             dependencies.clock,
         )
+        self._issued_codes = IssuedCodes(dependencies.keys, dependencies.store, dependencies.now)
         self._without_call = AcceptsWithoutCall(dependencies, self._first_factor)
         self._calls = Calls(dependencies, self._supervisor, self._sessions)
         self.follower = self._calls.follower
@@ -153,7 +155,9 @@ class LoginFlow:
         self, request: AuthRequest, policy: Policy, user: User, checked: Checked, trace: Trace
     ) -> Decision:
         """What the policy's rules decide about a user whose password is right."""
-        match decide(policy.rules_of(policy.group_of(user)), user, request):
+        checked = replace(checked, issued=await self._issued_codes.of(policy.user_key(user)))
+        rules = policy.rules_of(policy.group_of(user))
+        match decide(rules, user, request, has_issued_code=checked.issued is not None):
             case RejectFor(reason, rule):
                 await self._first_factor.record_rejected(checked)
                 return decisions.rejected(reason, user.name, rule=rule_name(rule))
@@ -294,7 +298,7 @@ class LoginFlow:
         policy, rules = self._policy_of(session, client_policy)
         code, state = dependencies.new_code(rules.digits), keys.next_state(key, request.state or b"", _typed(request))
         name = await name_in_session(request, session, policy)
-        response = self._response(request, name, key, rules, code, state)
+        response = self._response(request, name, key, session, rules, code, state)
         event: ChallengeResponse | UserChanged = response
         if session is not None and needs_current_user(session, response, dependencies.now()):
             event = await self._with_current_user(session, response, policy, request.deadline)
@@ -315,7 +319,14 @@ class LoginFlow:
         return policy, policy.rules_of(session.group)
 
     def _response(
-        self, request: AuthRequest, name: str, key: SessionKey, rules: UserRules, code: str, state: bytes
+        self,
+        request: AuthRequest,
+        name: str,
+        key: SessionKey,
+        session: Session | None,
+        rules: UserRules,
+        code: str,
+        state: bytes,
     ) -> ChallengeResponse:
         keys, typed = self._dependencies.keys, _typed(request)
         return ChallengeResponse(
@@ -323,7 +334,7 @@ class LoginFlow:
             name=name,
             state=keys.state(request.state or b""),
             answer=keys.answer(key, typed),
-            code=keys.code(key, tidy_code(typed)),
+            code=typed_code(keys, key, session, typed),
             password=keys.password(key, typed),
             phone=_requested_phone(typed),
             next_challenge=NextChallenge(
@@ -351,7 +362,9 @@ class LoginFlow:
     async def _with_current_user(
         self, session: Session, response: ChallengeResponse, policy: Policy, deadline: float
     ) -> ChallengeResponse | UserChanged:
-        """The response, if user, phone and password are still the same and the login is still permitted."""
+        """The response, if user, phone, password and issued code are the same and the login is still permitted."""
+        if is_issued(session) and not await self._issued_codes.is_current(session):
+            return UserChanged(response.state, response.answer, Reason.EXPIRED)
         phones = await current_phones(session, policy, self._dependencies.keys, deadline)
         if isinstance(phones, Reason):
             return UserChanged(response.state, response.answer, phones)

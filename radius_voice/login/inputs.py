@@ -119,6 +119,8 @@ class Charge(Enum):
     CALL_REFUND = "call_refund"
     WRONG_CODE = "wrong_code"
     CORRECT_CODE = "correct_code"
+    CODE_CHECK = "code_check"
+    ISSUED_CODE_USE = "issued_code_use"
 
 
 class Transition(Struct, frozen=True):

@@ -111,8 +111,7 @@ class AuthRequest(Struct, frozen=True):
 
     `calling_station_id` is empty if the gateway sent none. `authenticator` is the Request Authenticator,
     `encrypted_credentials` the octets of User-Name and encrypted User-Password. `state` is None in an initial request.
-    `arrived`, and `deadline`, after which the gateway no longer waits, are monotonic seconds. `attributes` are all
-    attributes of the request.
+    `arrived`, and `deadline`, after which the gateway no longer waits, are monotonic. `attributes` are the request's.
     """
 
     client: str
@@ -219,6 +218,7 @@ class Method(StrEnum):
     """How a code reaches the user."""
 
     VOICE = "voice"
+    ISSUED_CODE = "issued_code"
 
 
 class DeliveryAttempt(Struct, frozen=True, gc=False, omit_defaults=True):

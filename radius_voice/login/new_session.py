@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from radius_voice.login.checked import Checked
 from radius_voice.login.codes import Keys, new_session_id
+from radius_voice.login.issued_codes import for_issued_code
 from radius_voice.login.model import (
     Authenticated,
     AuthRequest,
@@ -13,6 +14,7 @@ from radius_voice.login.model import (
     SessionKey,
     User,
 )
+from radius_voice.login.phone import NO_PHONE
 from radius_voice.login.policy import Policy
 
 
@@ -29,14 +31,15 @@ def new_session(
 ) -> Session:
     """The session of a user whose first factor is right, at wall-clock time `now`.
 
-    `code` is the code that is spoken, and `state` the State of the challenge.
+    `code` is the code that is spoken, and `state` the State of the challenge. If the user has a code from the help
+    desk, the session waits for that one, without a call.
     """
     authenticated = checked.result if isinstance(checked.result, Authenticated) else None
     group = policy.group_of(user)
     rules = policy.rules_of(group)
     phones = rules.phones_of(user)
     live_until, ends_at = now + rules.call_seconds, now + rules.session_timeout
-    return Session(
+    session = Session(
         key=key,
         id=new_session_id(),
         client=request.client,
@@ -51,7 +54,7 @@ def new_session(
         phones=phones,
         attempts_left=rules.attempts,
         redials_left=rules.redials,
-        delivery=DeliveryAttempt(1, phones[0], now, live_until),
+        delivery=DeliveryAttempt(1, phones[0] if phones else NO_PHONE, now, live_until),
         opened_at=now,
         code_until=min(live_until + rules.code_lifetime, ends_at),
         ends_at=ends_at,
@@ -62,3 +65,4 @@ def new_session(
         first_factor_id=authenticated.user_id if authenticated else "",
         sealed_reply=keys.seal_reply(key, authenticated.reply if authenticated else ()),
     )
+    return session if checked.issued is None else for_issued_code(session, checked.issued)

@@ -76,6 +76,10 @@ class Phone(Struct, frozen=True, gc=False, array_like=True):
         return f"Phone({self.masked})"
 
 
+NO_PHONE = Phone("")
+"""In the place of a phone, where no phone is called."""
+
+
 def parse_phone(text: str, default_region: str | None = None) -> Phone:
     """The number in `text`; raises ValueError with the fix if it is not a number, or more than a number.
 

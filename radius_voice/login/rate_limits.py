@@ -68,13 +68,16 @@ def remaining(tat: float, limit: Limit, now: float) -> int:
 
 
 def subjects_of(user_key: str, phone: Phone, calling_station_id: str, client: str) -> Mapping[str, str]:
-    """The subjects of a call or a code by scope; the calling station is empty if the gateway sent none."""
+    """The subjects of a call or a code by scope.
+
+    Empty: the calling station if the gateway sent none, phone and country if no phone is called.
+    """
     return {
         "user": user_key,
         "phone": phone.e164,
         "calling_station": calling_station_id,
         "client": client,
-        "country": country_of(phone),
+        "country": country_of(phone) if phone.e164 else "",
         "total": "total",
     }
 

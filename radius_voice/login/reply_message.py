@@ -15,13 +15,17 @@ REJECTED = DEFAULT.shown.rejected
 
 
 @lru_cache(maxsize=4096)
-def challenge(reason: Reason, language: str, friendly_name: str, ending: str, attempts: int) -> str:
+def challenge(
+    reason: Reason, language: str, friendly_name: str, ending: str, attempts: int, *, issued: bool = False
+) -> str:
     """The text of a challenge, at most MAX_REPLY_MESSAGE_BYTES in UTF-8.
 
-    `ending` is the last digits of the called phone, `attempts` how many codes may still be typed. If the whole
-    text is too long, `friendly_name` is cut at its end, in whole characters.
+    `ending` is the last digits of the called phone, `attempts` how many codes may still be typed. `issued`: the code is
+    the help desk's, and no phone is called. If the whole text is too long, `friendly_name` is cut at its end, in whole
+    characters.
     """
-    text = _template(messages_for(language).shown, reason, attempts)
+    shown = messages_for(language).shown
+    text = _issued_template(shown, reason, attempts) if issued else _template(shown, reason, attempts)
     length = len(text.format(friendly_name="", ending=ending, attempts=attempts).encode())
     name = friendly_name.encode()[: MAX_REPLY_MESSAGE_BYTES - length].decode(errors="ignore")
     return text.format(friendly_name=name, ending=ending, attempts=attempts)
@@ -35,6 +39,12 @@ def fitting(text: str) -> str:
 def rejected(language: str) -> str:
     """The text of a reject for a user who got a challenge in `language` before."""
     return messages_for(language).shown.rejected
+
+
+def _issued_template(shown: Shown, reason: Reason, attempts: int) -> str:
+    if reason is not Reason.WRONG_CODE:
+        return shown.issued_code
+    return shown.issued_code_wrong_one_left if attempts == 1 else shown.issued_code_wrong
 
 
 def _template(shown: Shown, reason: Reason, attempts: int) -> str:

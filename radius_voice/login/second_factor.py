@@ -1,4 +1,4 @@
-"""What follows the right password: a call, an Accept without a call, or a reject. Pure.
+"""What follows the right password: a call, a code from the help desk, an Accept without a call, or a reject. Pure.
 
 `decide` is the one place where a policy's rules are applied to a user, in their order. Each decision names the rule
 that made it, by its place in the configuration.
@@ -23,6 +23,12 @@ class Call(Struct, frozen=True):
     rule: RulePath
 
 
+class AskForIssuedCode(Struct, frozen=True):
+    """The user is not called, and enters a code that the help desk issued; the rules at `rule` apply."""
+
+    rule: RulePath
+
+
 class AcceptWithout(Struct, frozen=True):
     """The user is accepted without a call, because of the rule at `rule`; `rule_reason` is its text, if it has one."""
 
@@ -38,18 +44,23 @@ class RejectFor(Struct, frozen=True):
     rule: RulePath = ()
 
 
-SecondFactor: TypeAlias = Call | AcceptWithout | RejectFor
+SecondFactor: TypeAlias = Call | AskForIssuedCode | AcceptWithout | RejectFor
 """The decision about a user after the right password."""
 
 
-def decide(rules: UserRules, user: User, request: AuthRequest) -> SecondFactor:
-    """What follows for a user whose password is right: the first rule that applies decides."""
+def decide(rules: UserRules, user: User, request: AuthRequest, *, has_issued_code: bool = False) -> SecondFactor:
+    """What follows for a user whose password is right: the first rule that applies decides.
+
+    `has_issued_code`: the help desk has issued a code for the user, which is valid.
+    """
     account = account_reason(user)
     if account is not None:
         return RejectFor(account)
     for exemption in rules.exemptions:
         if exemption.applies(user, request.attributes):
             return AcceptWithout(Reason.EXEMPT, exemption.rule, exemption.reason)
+    if has_issued_code:
+        return AskForIssuedCode(rules.rule)
     phone = phone_reason(rules, user)
     return Call(rules.rule) if phone is None else RejectFor(phone)
 

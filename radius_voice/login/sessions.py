@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from radius_voice.events import Outcome, Reason
 from radius_voice.login.inputs import ChallengeResponse, Charge, InitialRequest, Input, Lockout, Transition
+from radius_voice.login.issued_codes import one_use
 from radius_voice.login.issued_states import REPEAT_SECONDS
 from radius_voice.login.model import (
     AlreadyRecorded,
@@ -145,6 +146,10 @@ class Sessions:
                 return with_action(LimitAction.REFUND, limits.for_call(subjects))
             case Charge.WRONG_CODE:
                 return limits.for_code(subjects)
+            case Charge.CODE_CHECK:
+                return limits.for_code(subjects, LimitAction.CHECK)
+            case Charge.ISSUED_CODE_USE:
+                return (*limits.for_correct_code(subjects), one_use(session))
             case _:  # CORRECT_CODE
                 return limits.for_correct_code(subjects)
 

@@ -34,6 +34,7 @@ from radius_voice.login.inputs import (
     Transition,
     UserChanged,
 )
+from radius_voice.login.issued_codes import is_issued
 from radius_voice.login.issued_states import REPEAT_SECONDS
 from radius_voice.login.model import CallRef, CallStatus, DeliveryAttempt, IssuedState, PreviousResult, Result, Session
 from radius_voice.login.names import canonical_name
@@ -50,7 +51,7 @@ def step(session: Session | None, event: Input, now: float) -> Transition:
     ======= =================== =============================================================================
     state   event               responses -> next state
     ======= =================== =============================================================================
-    none    InitialRequest      challenge -> calling
+    none    InitialRequest      challenge -> calling; challenge -> waiting
     none    RecordedRequest     reject -> none
     none    ChallengeResponse   reject -> none
     none    Lockout             reject -> none
@@ -66,7 +67,7 @@ def step(session: Session | None, event: Input, now: float) -> Transition:
     calling CallPlaced          challenge, no_response -> calling
     calling CallFailed          accept, reject -> ended; no_response -> calling
     calling CallProgress        no_response -> calling; no_response -> waiting
-    waiting InitialRequest      challenge -> calling; reject -> waiting
+    waiting InitialRequest      challenge -> calling; challenge, reject -> waiting
     waiting RecordedRequest     challenge, reject -> waiting
     waiting ChallengeResponse   challenge -> calling; challenge, accept, reject -> waiting; accept, reject -> ended
     waiting Lockout             reject -> waiting; reject -> ended
@@ -82,7 +83,7 @@ def step(session: Session | None, event: Input, now: float) -> Transition:
     ending  CallPlaced          no_response -> ending
     ending  CallFailed          no_response -> ending; no_response -> ended
     ending  CallProgress        no_response -> ending; no_response -> ended
-    ended   InitialRequest      challenge -> calling
+    ended   InitialRequest      challenge -> calling; challenge -> waiting
     ended   RecordedRequest     reject -> ended
     ended   ChallengeResponse   accept, reject -> ended
     ended   Lockout             reject -> ended
@@ -92,6 +93,7 @@ def step(session: Session | None, event: Input, now: float) -> Transition:
     ended   CallProgress        no_response -> ended
     ======= =================== =============================================================================
 
+    A session that waits for an issued code has no call, and is never `calling`.
     An Accept that leaves the state repeats the result of a session that this one replaced, or its own.
     The clock leads from calling to waiting or ending, from waiting and ending to ended, and from ended to none.
     """
@@ -136,13 +138,15 @@ def _initial(session: Session | None, new_session: Session, now: float) -> Trans
         return (
             Transition(None, Outcome.REJECT, Reason.BUSY) if session.live_at(now) else _open(session, new_session, now)
         )
-    same = _same(session, new_session.password, new_session.calling_station_id)
+    same = _same(session, new_session.password, new_session.calling_station_id) and _same_code(session, new_session)
     if session.live_at(now):
         if not same:
             return Transition(None, Outcome.REJECT, Reason.BUSY)
         return _join(session, new_session.states[0].state, now)
     if not same:
         return _open(session, new_session, now)
+    if is_issued(session):
+        return _join(session, new_session.states[0].state, now)
     delivery = new_session.delivery
     next_challenge = NextChallenge(
         new_session.states[0].state,
@@ -184,11 +188,22 @@ def _same(session: Session, password: bytes, calling_station_id: str) -> bool:
     return compare_digest(session.password, password) and session.calling_station_id == calling_station_id
 
 
+def _same_code(session: Session, new_session: Session) -> bool:
+    """Whether both wait for a code of a call, or both for the same issued code."""
+    if is_issued(session) and is_issued(new_session):
+        return compare_digest(session.code, new_session.code)
+    return is_issued(session) is is_issued(new_session)
+
+
 def _open(session: Session | None, new_session: Session, now: float) -> Transition:
     """Open a session. It keeps the final results of the one that it replaces while they may be repeated."""
     if session is not None:
         new_session = replace(
             new_session, previous=issued_states.results_to_keep(session, now), version=session.version + 1
+        )
+    if is_issued(new_session):
+        return Transition(
+            new_session, Outcome.CHALLENGE, Reason.ISSUED_CODE, issues_state=True, charge=Charge.CODE_CHECK
         )
     return Transition(
         new_session, Outcome.CHALLENGE, Reason.CALL_PLACED, issues_state=True, places_call=True, charge=Charge.CALL
@@ -244,12 +259,13 @@ def _repeat(session: Session, issued: IssuedState, result: Result, event: Challe
 
 
 def _accept(session: Session, event: ChallengeResponse, now: float) -> Transition:
-    result = Result(Outcome.ACCEPT, Reason.CODE_CORRECT, now)
+    reason, charge = Reason.CODE_CORRECT, Charge.CORRECT_CODE
+    if is_issued(session):
+        reason, charge = Reason.ISSUED_CODE_CORRECT, Charge.ISSUED_CODE_USE
+    result = Result(Outcome.ACCEPT, reason, now)
     states = issued_states.use(session.states, event.state, event.answer, result)
     ended = _next(session, states=states, result=result)
-    return Transition(
-        ended, Outcome.ACCEPT, Reason.CODE_CORRECT, hang_up=_live_ref(session, now), charge=Charge.CORRECT_CODE
-    )
+    return Transition(ended, Outcome.ACCEPT, reason, hang_up=_live_ref(session, now), charge=charge)
 
 
 def _wrong(session: Session, event: ChallengeResponse, now: float) -> Transition:

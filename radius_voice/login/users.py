@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from radius_voice.events import Reason
 from radius_voice.login.codes import Keys
+from radius_voice.login.issued_codes import is_issued
 from radius_voice.login.model import AuthRequest, Session, User
 from radius_voice.login.names import canonical_name
 from radius_voice.login.phone import Phone
@@ -25,18 +26,18 @@ def phone_reason(rules: UserRules, user: User) -> Reason | None:
 async def current_phones(session: Session, policy: Policy, keys: Keys, deadline: float) -> tuple[Phone, ...] | Reason:
     """The phones of the user that may be called now, or the reason to reject the login that is in progress.
 
-    Raises Unavailable.
+    For a session that waits for an issued code the phones do not matter. Raises Unavailable.
     """
     user_id = policy.user_id(session.user_key)
     user = None if user_id is None else await policy.directory.get(user_id, deadline)
     rules = policy.rules_of(session.group)
     if user is None:
         return Reason.UNKNOWN_USER
-    reason = account_reason(user) or phone_reason(rules, user)
+    reason = account_reason(user) or (None if is_issued(session) else phone_reason(rules, user))
     if reason is not None:
         return reason
     phones = rules.phones_of(user)
-    if session.delivery.phone not in phones:
+    if not is_issued(session) and session.delivery.phone not in phones:
         return Reason.PHONE_CHANGED
     if session.password_id and policy.first_factor is not None:
         password_id = await policy.first_factor.password_id(session.first_factor_id, deadline)

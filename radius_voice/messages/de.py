@@ -10,6 +10,9 @@ MESSAGES = Messages(
         wrong_code="Falscher Code, noch {attempts} Versuche. Geben Sie den angesagten Code ein:",
         new_call="Ihre Nummer mit der Endung {ending} wird angerufen. Geben Sie den neuen Code ein:",
         no_new_call="Derzeit ist kein weiterer Anruf möglich. Geben Sie den angesagten Code ein:",
+        issued_code="Geben Sie den Code vom Helpdesk ein:",
+        issued_code_wrong_one_left="Falscher Code, noch 1 Versuch. Geben Sie den Code vom Helpdesk ein:",
+        issued_code_wrong="Falscher Code, noch {attempts} Versuche. Geben Sie den Code vom Helpdesk ein:",
         rejected="Anmeldung abgelehnt.",
     ),
     spoken=Spoken(

@@ -10,6 +10,9 @@ MESSAGES = Messages(
         wrong_code="Wrong code, {attempts} attempts left. Enter the code you heard:",
         new_call="Calling your phone ending in {ending}. Enter the new code:",
         no_new_call="No further call is possible now. Enter the code you heard:",
+        issued_code="Enter the code from the help desk:",
+        issued_code_wrong_one_left="Wrong code, 1 attempt left. Enter the code from the help desk:",
+        issued_code_wrong="Wrong code, {attempts} attempts left. Enter the code from the help desk:",
         rejected="Login refused.",
     ),
     spoken=Spoken(

@@ -10,6 +10,9 @@ MESSAGES = Messages(
         wrong_code="Código incorrecto, quedan {attempts} intentos. Introduzca el código que ha oído:",
         new_call="Llamando a su teléfono terminado en {ending}. Introduzca el nuevo código:",
         no_new_call="En este momento no es posible otra llamada. Introduzca el código que ha oído:",
+        issued_code="Introduzca el código de asistencia:",
+        issued_code_wrong_one_left="Código incorrecto, queda 1 intento. Introduzca el código de asistencia:",
+        issued_code_wrong="Código incorrecto, quedan {attempts} intentos. Introduzca el código de asistencia:",
         rejected="Inicio de sesión rechazado.",
     ),
     spoken=Spoken(

@@ -10,6 +10,9 @@ MESSAGES = Messages(
         wrong_code="Code incorrect, il reste {attempts} tentatives. Saisissez le code annoncé :",
         new_call="Nouvel appel vers votre numéro se terminant par {ending}. Saisissez le nouveau code :",
         no_new_call="Aucun autre appel n'est possible pour le moment. Saisissez le code annoncé :",
+        issued_code="Saisissez le code donné par le support :",
+        issued_code_wrong_one_left="Code incorrect, il reste 1 tentative. Saisissez le code donné par le support :",
+        issued_code_wrong="Code incorrect, il reste {attempts} tentatives. Saisissez le code donné par le support :",
         rejected="Connexion refusée.",
     ),
     spoken=Spoken(

@@ -18,6 +18,12 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     """After another call was placed, to the same phone or to another one."""
     no_new_call: str
     """When another call was requested and is not possible."""
+    issued_code: str
+    """When the user must enter a code that the help desk issued, and no phone is called."""
+    issued_code_wrong_one_left: str
+    """After another code than the help desk's, with one attempt left."""
+    issued_code_wrong: str
+    """After another code than the help desk's, with `{attempts}` left, two or more."""
     rejected: str
     """The text of every Access-Reject in this language, whatever its reason."""
 

@@ -149,7 +149,13 @@ class Log:
         elif isinstance(record, ServiceRecord):
             self._logger.log(SEVERE.get(record.event, logging.INFO), record.event, **_filled(detail=record.detail))
         elif isinstance(record, OperatorRecord):
-            self._logger.info(record.event, user=record.user, identity_source=record.identity_source, uid=record.uid)
+            self._logger.info(
+                record.event,
+                user=record.user,
+                identity_source=record.identity_source,
+                uid=record.uid,
+                **_filled(by=record.by, detail=record.detail),
+            )
 
     def _request(self, event: RequestRecord) -> None:
         level = logging.DEBUG

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from radius_voice.events import Discard, Observer, Outcome, Reason, Trace
 from radius_voice.exceptions import kind_and_place
-from radius_voice.login.decisions import Decision
+from radius_voice.login.decisions import CODE_CORRECT, Decision
 from radius_voice.login.model import Unavailable
 from radius_voice.radius import packet as radius
 from radius_voice.server.admission import Admission, Job
@@ -144,7 +144,7 @@ class Server:
                 self._discard(request, Discard.NO_MESSAGE_AUTHENTICATOR)
                 return
             decision = await _decide(request, trace)
-            if decision.reason is Reason.CODE_CORRECT:
+            if decision.reason in CODE_CORRECT:
                 await self._authenticity.login_completed(
                     request.packet, request.client, request.secret_index, request.client_address
                 )

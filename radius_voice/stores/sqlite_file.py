@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
+from radius_voice.login.issued_codes import STORED_UNDER
+
 BUSY_SECONDS = 0.25
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -123,11 +125,12 @@ def _migrate(base: sqlite3.Connection, path: Path) -> None:
 
 
 def _end_sessions_of_another_boot(base: sqlite3.Connection) -> None:
-    """Delete sessions after a reboot: a power loss may have lost the record that a code was used."""
+    """Delete sessions and issued codes after a reboot: a power loss may have lost the record that a code was used."""
     boot = BOOT_ID.read_text().strip() if BOOT_ID.exists() else ""
     with base:
         base.execute("BEGIN IMMEDIATE")
         if base.execute("SELECT id FROM boot").fetchall() != [(boot,)]:
             base.execute("DELETE FROM sessions")
+            base.execute("DELETE FROM kept WHERE substr(key, 1, ?)=?", (len(STORED_UNDER), STORED_UNDER))
             base.execute("DELETE FROM boot")
             base.execute("INSERT INTO boot VALUES (?)", (boot,))

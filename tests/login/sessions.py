@@ -1,6 +1,7 @@
 """Sessions and inputs for tests of `state_machine.step`. Hashes are readable words."""
 
 from radius_voice.login.inputs import ChallengeResponse, NextChallenge
+from radius_voice.login.issued_codes import IssuedCode, for_issued_code
 from radius_voice.login.model import CallRef, DeliveryAttempt, IssuedState, Session
 from radius_voice.login.phone import Phone
 
@@ -47,3 +48,8 @@ def challenge_response(state=b"state1", typed=b"code1", *, new_state=b"state2", 
         "next_challenge": NextChallenge(new_state, new_code, MAX_CALL, LIFETIME),
     }
     return ChallengeResponse(**{**values, **changes})
+
+
+def issued_session_row(now=0.0, *, code=b"issued", expires_at=10_000.0, **values):
+    """A new session that waits for a code from the help desk."""
+    return for_issued_code(session_row(now, **values), IssuedCode(code, expires_at))

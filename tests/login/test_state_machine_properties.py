@@ -19,7 +19,7 @@ from radius_voice.login.inputs import (
 from radius_voice.login.issued_states import REPEAT_SECONDS
 from radius_voice.login.model import CallRef, CallStatus
 from radius_voice.login.state_machine import step
-from tests.login.sessions import LIFETIME, SESSION_TIMEOUT, challenge_response, session_row
+from tests.login.sessions import LIFETIME, SESSION_TIMEOUT, challenge_response, issued_session_row, session_row
 
 
 class OneRow(RuleBasedStateMachine):
@@ -66,11 +66,15 @@ class OneRow(RuleBasedStateMachine):
     def time_passes(self, seconds):
         self.now += seconds
 
-    @rule(password=st.sampled_from([b"pw", b"other"]), calling_station_id=st.sampled_from(["a", "b", ""]))
-    def first_packet(self, password, calling_station_id):
-        code, state = self.next_challenge("code"), self.next_challenge("state")
+    @rule(
+        password=st.sampled_from([b"pw", b"other"]),
+        calling_station_id=st.sampled_from(["a", "b", ""]),
+        issued=st.sampled_from([None, None, b"issued1", b"issued2"]),
+    )
+    def first_packet(self, password, calling_station_id, issued):
+        code, state = issued or self.next_challenge("code"), self.next_challenge("state")
         event = InitialRequest(
-            session_row(
+            (issued_session_row if issued else session_row)(
                 self.now,
                 code=code,
                 state=state,
@@ -81,9 +85,12 @@ class OneRow(RuleBasedStateMachine):
         )
         transition = self.apply(event)
         assert transition.outcome in {Outcome.CHALLENGE, Outcome.REJECT}
-        if transition.places_call:
+        if issued:
+            assert not transition.places_call, "a login by an issued code placed a call"
+        if transition.places_call or transition.reason is Reason.ISSUED_CODE:
             self.codes.setdefault(self.session.id, []).append(code)
         if transition.issues_state:
+            assert not issued or self.session.code == code, "a request joined the login of another code"
             assert (password, calling_station_id) == (self.session.password, self.session.calling_station_id), (
                 "a State was issued to another user"
             )

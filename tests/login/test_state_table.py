@@ -16,7 +16,17 @@ from radius_voice.login.inputs import (
 from radius_voice.login.model import CallStatus
 from radius_voice.login.state_machine import step
 from tests.login import exhaustive_search
-from tests.login.sessions import LIFETIME, LOGIN, MAX_CALL, PHONES, REF, challenge_response, session_row
+from tests.login.sessions import (
+    LIFETIME,
+    LOGIN,
+    MAX_CALL,
+    PHONES,
+    REF,
+    SESSION_TIMEOUT,
+    challenge_response,
+    issued_session_row,
+    session_row,
+)
 
 EVENTS = [
     InitialRequest(session_row()),
@@ -73,6 +83,9 @@ def test_the_table_has_every_transition_and_no_other(observed):
         state_machine.step(None, event, 0.0)
         for now in (0.0, MAX_CALL):
             state_machine.step(session_row(), event, now)
+    for session in (None, session_row(), issued_session_row()):  # the search leaves out codes from the help desk
+        for now in (0.0, MAX_CALL, SESSION_TIMEOUT):
+            state_machine.step(session, InitialRequest(issued_session_row(now)), now)
     repeat_the_accept_of_a_replaced_session_while_the_new_one_waits()
     assert set(table()) == observed
 

@@ -62,6 +62,6 @@ UNKNOWN_CLIENT = DiscardRecord(AT, client_address="192.0.2.66", reason=Discard.U
 RESENT = ResendRecord(AT, "hq-vpn")
 ENDED = ExpiryRecord(AT, 3)
 LIFECYCLE = ServiceRecord(AT, "reload_failed", "clients.hq-vpn.secret: missing")
-OPERATED = OperatorRecord(AT, "unlocked", "alice", "people", 1000)
+OPERATED = OperatorRecord(AT, "code_issued", "alice", "people", 1000, "dana", "valid for 1h")
 
 ALL = (REQUEST, BARE_REQUEST, CALL, BARE_CALL, FOLLOWED, DISCARDED, UNKNOWN_CLIENT, RESENT, ENDED, LIFECYCLE, OPERATED)

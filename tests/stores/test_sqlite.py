@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from radius_voice.login.issued_codes import STORED_UNDER
 from radius_voice.login.model import LimitOperation, SwapResult, Unavailable
 from radius_voice.login.state_machine import step
 from radius_voice.stores import sqlite_file
@@ -96,12 +97,15 @@ async def test_rows_limits_and_values_outlive_a_killed_process(path, clock):
 async def test_open_rows_end_at_reboot_and_limits_stay(path, clock, monkeypatch, tmp_path):
     before = SqliteStore(path, clock)
     await before.compare_and_swap(None, session_row(clock.now), [LimitOperation(TIGHT, "x")])
+    await before.put(STORED_UNDER + b"alice", b"a code whose use may be lost", 60.0)
+    await before.put(b"other", b"value", 60.0)
     await before.close()
     (tmp_path / "boot").write_text("another")
     monkeypatch.setattr(sqlite_file, "BOOT_ID", tmp_path / "boot")
     after = SqliteStore(path, clock)
     assert await after.load(KEY) is None
     assert await after.apply_limits([LimitOperation(TIGHT, "x")]) is not None
+    assert (None, b"value") == (await after.get(STORED_UNDER + b"alice"), await after.get(b"other"))
     await after.close()
 
 

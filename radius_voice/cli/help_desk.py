@@ -1,0 +1,79 @@
+"""`users issue-code`: a code for one login without a call."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from radius_voice.cli.common import (
+    config_option,
+    loaded,
+    run_operation,
+    source_option,
+    state_option,
+    warn_if_not_recorded,
+)
+
+MAX_BY_CHARACTERS = 100
+
+
+def _seconds(_context: click.Context, _option: click.Parameter, text: str) -> float:
+    from radius_voice.config.field_types import duration_text, seconds_of
+    from radius_voice.login.issued_codes import MAX_SECONDS, MIN_SECONDS
+
+    try:
+        seconds = seconds_of(text)
+    except ValueError as problem:
+        raise click.BadParameter(str(problem)) from None
+    if not MIN_SECONDS <= seconds <= MAX_SECONDS:
+        raise click.BadParameter(f"must be between {duration_text(MIN_SECONDS)} and {duration_text(MAX_SECONDS)}")
+    return seconds
+
+
+def _operator(_context: click.Context, _option: click.Parameter, name: str) -> str:
+    if len(name) > MAX_BY_CHARACTERS or not name.isprintable():
+        raise click.BadParameter(f"must be printable text of at most {MAX_BY_CHARACTERS} characters")
+    return name
+
+
+@click.command("issue-code")
+@config_option
+@click.argument("name")
+@click.option(
+    "--for",
+    "seconds",
+    default="1h",
+    show_default=True,
+    metavar="DURATION",
+    callback=_seconds,
+    help="How long the code is valid, from 1m to 24h.",
+)
+@click.option("--by", default="", metavar="NAME", callback=_operator, help="Your name, for the audit log.")
+@source_option
+@state_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+def issue_code(
+    path: Path, name: str, seconds: float, by: str, source: str | None, state: Path | None, as_json: bool
+) -> None:
+    """Issue a code for one login without a call.
+
+    For a user who cannot be called. The user logs in with the password, and enters the code at the prompt. It replaces
+    an earlier code of the user.
+    """
+    from radius_voice import operations
+
+    settings = loaded(path, state=state).settings
+    done = run_operation(operations.issue_code(settings, operations.UserName(name, source), seconds, by))
+    warn_if_not_recorded(done)
+    expires = datetime.fromtimestamp(done["expires_at"], UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    if as_json:
+        shown = {"user": done["user"], "source": done["source"], "code": done["code"], "expires_at": expires}
+        click.echo(json.dumps(shown, indent=1))
+        return
+    click.echo(
+        f"code for one login of {done['user']} (identity source {done['source']}): {done['code']}\n"
+        f"valid until {expires}; it is not shown again"
+    )
