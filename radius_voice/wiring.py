@@ -33,8 +33,10 @@ from radius_voice.login.codes import Keys, new_code
 from radius_voice.login.dependencies import Dependencies
 from radius_voice.login.flow import LoginFlow
 from radius_voice.login.model import Limit
+from radius_voice.login.names import canonical_name
 from radius_voice.login.ports import IdentitySource, Provider, Store, UserEditor
 from radius_voice.login.rate_limits import Limits
+from radius_voice.login.realms import Realm
 from radius_voice.observe.syslog import Syslog
 from radius_voice.policies import policies_of
 from radius_voice.server.clients import Client, Clients, Require
@@ -292,6 +294,10 @@ def _client(name: str, entry: ClientSettings, keys: Keys) -> Client:
         policy=entry.policy,
         response_timeout=entry.response_timeout,
         signer_keys=tuple(keys.client(name, secret) for secret in secrets),
+        realms={
+            canonical_name(realm): Realm(section.policy or entry.policy, section.strip)
+            for realm, section in entry.realms.items()
+        },
     )
 
 

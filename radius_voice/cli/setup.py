@@ -18,7 +18,7 @@ from radius_voice.files.access import Account, account_named, account_of, owner_
 if TYPE_CHECKING:
     from radius_voice.config.adapters import IdentitySection
     from radius_voice.config.load import Loaded
-    from radius_voice.config.schema import Settings
+    from radius_voice.config.schema import ClientSettings, Settings
     from radius_voice.config.section import Diagnostic
     from radius_voice.login.ports import IdentitySource
 
@@ -194,7 +194,7 @@ def _describe(settings: Settings, user_counts: dict[str, int]) -> None:
         addresses = ", ".join(str(address) for address in client.address)
         click.echo(
             f"client {name}: {addresses}; Message-Authenticator required: {client.require_message_authenticator}; "
-            f"policy {client.policy}; response timeout {client.response_timeout:g} s"
+            f"policy {client.policy}{_realms_text(client)}; response timeout {client.response_timeout:g} s"
         )
     for name, policy in settings.policies.items():
         challenge = policy.challenge
@@ -205,6 +205,17 @@ def _describe(settings: Settings, user_counts: dict[str, int]) -> None:
             f"code lifetime {challenge.code_lifetime:g} s; countries: {countries}"
         )
     click.echo(f"providers: {', '.join(settings.delivery.voice)}; friendly name {settings.delivery.friendly_name!r}")
+
+
+def _realms_text(client: ClientSettings) -> str:
+    """The realms of a client, each with its policy and whether it stays in the name."""
+    from radius_voice.config.errors import readable
+
+    texts = [
+        f"{readable(realm)} (policy {section.policy or client.policy}{'' if section.strip else ', not stripped'})"
+        for realm, section in client.realms.items()
+    ]
+    return f"; realms {', '.join(texts)}" if texts else ""
 
 
 @click.command("test-credentials")

@@ -29,8 +29,8 @@ def errors(
         for path, exemption in _exemptions(policy, ("policies", name)):
             yield from _exemption_errors(exemption, path, dictionary)
     for name, client in clients.items():
-        if client.policy in policies:
-            yield from _alterable_addresses(name, client, policies[client.policy])
+        for policy_name in sorted(client.policies & policies.keys()):
+            yield from _alterable_addresses(name, client, policy_name, policies[policy_name])
 
 
 def own_rules(policy: PolicySettings, key: str) -> Iterator[tuple[KeyPath, UserRulesSettings]]:
@@ -81,11 +81,13 @@ def _exemption_errors(
         yield (*path, "address_attribute"), text
 
 
-def _alterable_addresses(name: str, client: ClientSettings, policy: PolicySettings) -> Iterator[Diagnostic]:
+def _alterable_addresses(
+    name: str, client: ClientSettings, policy_name: str, policy: PolicySettings
+) -> Iterator[Diagnostic]:
     by_network = any(exemption.networks for _, exemption in _exemptions(policy, ()))
     if by_network and client.require_message_authenticator != "yes":
         message = (
-            f"must be yes where policy {readable(client.policy)} has exemptions by network, because otherwise an "
+            f"must be yes where policy {readable(policy_name)} has exemptions by network, because otherwise an "
             "attacker can change the address in a request"
         )
         yield ("clients", name, "require_message_authenticator"), message

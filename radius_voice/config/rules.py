@@ -20,6 +20,7 @@ from radius_voice.config.adapters import AdapterSection, IdentitySection, Provid
 from radius_voice.config.checks import certificate_errors
 from radius_voice.config.errors import dotted, readable
 from radius_voice.config.field_types import Network
+from radius_voice.config.realms import realm_errors
 from radius_voice.config.schema import (
     NO_FIRST_FACTOR,
     AdminSettings,
@@ -63,7 +64,7 @@ class Draft:
     """The valid sections of a file, and all names in it.
 
     `tree` is the file with defaults filled in; `valid` has the valid sections by the `id` of their mappings in the
-    tree. `policy_of` maps client to policy, `source_of` maps policy and role to identity source.
+    tree. `policy_at` are the policies that clients name, by path; `source_of` maps policy and role to identity source.
     """
 
     def __init__(self, tree: Mapping[str, Any], valid: Mapping[int, BaseModel]) -> None:
@@ -82,7 +83,7 @@ class Draft:
         self.identity = self._sections(IdentitySection, identity)
         self.identity_names, self.policy_names, self.provider_names = list(identity), list(policies), list(providers)
         self.voice = [name for name in voice if isinstance(name, str)] if isinstance(voice, list) else []
-        self.policy_of = _texts({name: mapping(client).get("policy", "default") for name, client in clients.items()})
+        self.policy_at = _texts(dict(_policies_of_clients(clients)))
         self.source_of = _texts(
             {
                 (name, role): policy.get(role, "")
@@ -123,6 +124,15 @@ def mapping(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def _policies_of_clients(clients: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Any]]:
+    """The policies that clients and their realms name, by path."""
+    for name, client in clients.items():
+        yield ("clients", name, "policy"), mapping(client).get("policy", "default")
+        for realm, section in mapping(mapping(client).get("realms")).items():
+            if "policy" in mapping(section):
+                yield ("clients", name, "realms", realm, "policy"), section["policy"]
+
+
 def _texts(values: Mapping[Key, Any]) -> dict[Key, str]:
     return {key: value for key, value in values.items() if isinstance(value, str)}
 
@@ -133,6 +143,7 @@ def errors(draft: Draft, now: float) -> Iterator[Diagnostic]:
     yield from _workers(draft)
     yield from _certificates(draft)
     yield from _client_errors(draft)
+    yield from realm_errors(draft.clients)
     yield from _references(draft)
     if any(rules.reply for _, rules in draft.user_rules):
         yield from _replies(draft)
@@ -161,7 +172,7 @@ def warnings(draft: Draft, now: float) -> Iterator[Diagnostic]:
 
 def unused_policies(draft: Draft, configured: Iterable[str]) -> Iterator[Diagnostic]:
     """Policies that no client uses; `configured` are those in the file, as `default` exists implicitly."""
-    used = sorted(set(draft.policy_of.values()))
+    used = sorted(set(draft.policy_at.values()))
     for name in configured:
         if name not in used:
             yield ("policies", name), f"no client uses this policy; the clients use {_list(used)}"
@@ -306,16 +317,15 @@ def _client_errors(draft: Draft) -> Iterator[Diagnostic]:
                 yield (*path, "address"), f"{network} belongs to {whose} already; remove it from one"
             taken.setdefault(network, name)
         unsigned = client.require_message_authenticator != "yes"
-        if unsigned and draft.source_of.get((client.policy, "first_factor")) == NO_FIRST_FACTOR:
+        if unsigned and any(draft.source_of.get((each, "first_factor")) == NO_FIRST_FACTOR for each in client.policies):
             message = "must be yes where first_factor is none, because otherwise nothing authenticates a request"
             yield (*path, "require_message_authenticator"), message
 
 
 def _references(draft: Draft) -> Iterator[Diagnostic]:
     several = len(draft.identity_names) > 1
-    for client, policy in draft.policy_of.items():
+    for path, policy in draft.policy_at.items():
         if policy not in draft.policy_names and (several or policy != "default"):
-            path: KeyPath = ("clients", client, "policy")
             if policy == "default":
                 yield path, "there are several identity sources, so there is no policy default unless you write it"
             else:

@@ -48,6 +48,7 @@ NO_FIRST_FACTOR = "none"
 """The value of `first_factor` for gateways that verify passwords themselves."""
 CALL_BESIDES_RINGING = PROVIDER_SECONDS + MAX_SPEECH_SECONDS
 Model = TypeVar("Model", bound=Section)
+RealmName: TypeAlias = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 
 class ServerSettings(Section):
@@ -82,6 +83,15 @@ class ServerSettings(Section):
         return {"state": directory, **data} if directory and isinstance(data, dict) else data
 
 
+class RealmSettings(Section):
+    """A realm of user names."""
+
+    policy: str = Field(default_factory=str)
+    """The policy for its users; by default that of the client."""
+    strip: bool = True
+    """Whether the realm is removed from the name before passwords are verified and users are looked up."""
+
+
 class ClientSettings(Section):
     """A gateway, or several that share a secret."""
 
@@ -99,6 +109,15 @@ class ClientSettings(Section):
     """The policy for users of this client."""
     response_timeout: Annotated[float, duration(0.2, 60)] = file_default("2.5s")
     """The challenge is sent within this time; keep it below the gateway's timeout."""
+    realms: dict[RealmName, RealmSettings] = Field(
+        default_factory=dict, min_length=1, examples=[{"CORP": {}, "corp.example": {"policy": "staff"}}]
+    )
+    """The realms that user names may have, before a backslash or after an @; by default, names stay as typed."""
+
+    @property
+    def policies(self) -> frozenset[str]:
+        """The policies of its users."""
+        return frozenset((self.policy, *(realm.policy or self.policy for realm in self.realms.values())))
 
 
 class ChallengeSettings(Section):

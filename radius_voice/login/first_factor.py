@@ -193,7 +193,7 @@ class FirstFactorChecks:
             return Checked(slot, charged, Charge(), reused=reused)
         if isinstance(charged, AlreadyRecorded) and not is_charged(charged.value):
             return Checked(slot, await self._result_before(request, slot, charged), Charge(), reused=reused)
-        verified, charge = await self._verified(request, first_factor, slot, own, shared, returning)
+        verified, charge = await self._verified(request, name, first_factor, slot, own, shared, returning)
         recent = last_login is not None and self._now() - last_login < calling_stations.RENEWED_AFTER_SECONDS
         return Checked(slot, verified, charge, recent, returning, reused)
 
@@ -211,7 +211,9 @@ class FirstFactorChecks:
         if isinstance(recorded, AlreadyRecorded):
             return Checked(slot, await self._answer_before(request, slot, recorded), Charge())
         context = pending.challenge.context
-        verified, charge = await self._verified(request, first_factor, slot, own, shared, pending.separate, context)
+        verified, charge = await self._verified(
+            request, name, first_factor, slot, own, shared, pending.separate, context
+        )
         return Checked(slot, verified, charge, pending.returning, pending.separate, answered=pending)
 
     async def _answer_before(
@@ -235,6 +237,7 @@ class FirstFactorChecks:
     async def _verified(
         self,
         request: AuthRequest,
+        name: str,
         first_factor: FirstFactor,
         slot: Slot,
         own: tuple[LimitOperation, ...],
@@ -245,14 +248,16 @@ class FirstFactorChecks:
         """Verify the credentials of a request that is charged, and record a rejection."""
         refund = with_action(LimitAction.REFUND, own)
         queue = request.calling_station_id or f"client {request.client}"
-        verification = Verification(
-            request.user_name, request.credentials, queue, returning, request.attributes, context
-        )
+        # Instead of a name with a realm that is not listed, one that no user has: it takes as long as other names.
+        user_name = f"no-such-user-{name}" if request.unlisted_realm else request.user_name
+        verification = Verification(user_name, request.credentials, queue, returning, request.attributes, context)
         try:
             verified = await first_factor.verify(verification, request.deadline)
         except Unavailable:
             await self._store.apply_limits(refund, slot.refunded())
             raise
+        if request.unlisted_realm:
+            verified = Denied(Reason.UNKNOWN_USER)
         if not isinstance(verified, Denied):
             return verified, Charge(refund)
         if verified.password_correct:

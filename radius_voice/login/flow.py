@@ -53,7 +53,7 @@ from radius_voice.login.state_machine import needs_current_user
 from radius_voice.login.supervisor import Supervisor
 from radius_voice.login.upstream import ChallengeRequired
 from radius_voice.login.upstream_challenges import PendingChallenge
-from radius_voice.login.users import current_phones, name_in_session
+from radius_voice.login.users import current_phones, find_user, name_in_session
 
 REUSE_WARNING_SECONDS = 60.0
 _PHONE_REQUEST = re.compile(r"\s*phone([1-9]?)\s*", re.IGNORECASE)
@@ -115,6 +115,8 @@ class LoginFlow:
         trace: Trace,
     ) -> Decision:
         policy = self._dependencies.policies[request.policy]
+        if request.unlisted_realm:
+            trace.step("realm", "unlisted")
         try:
             checked = await check(request, policy)
             checked.note(trace)
@@ -182,12 +184,12 @@ class LoginFlow:
         known = checked.result.user if isinstance(checked.result, Authenticated) else None
         if known is not None and policy.first_factor_name == policy.directory_name:
             return known
-        return await policy.directory.find(request.user_name, request.deadline)
+        return await find_user(request, policy)
 
     async def _name_of(self, request: AuthRequest, policy: Policy) -> str:
         """The user's name in the directory, for the audit log; empty if no user has it or the directory is down."""
         try:
-            user = await policy.directory.find(request.user_name, request.deadline)
+            user = await find_user(request, policy)
         except Unavailable:
             return ""
         return user.name if user else ""
@@ -297,7 +299,7 @@ class LoginFlow:
         dependencies, keys = self._dependencies, self._dependencies.keys
         policy, rules = self._policy_of(session, client_policy)
         code, state = dependencies.new_code(rules.digits), keys.next_state(key, request.state or b"", _typed(request))
-        name = await name_in_session(request, session, policy)
+        name = await name_in_session(request, session, client_policy)
         response = self._response(request, name, key, session, rules, code, state)
         event: ChallengeResponse | UserChanged = response
         if session is not None and needs_current_user(session, response, dependencies.now()):

@@ -80,8 +80,7 @@ class Authenticated(Struct, frozen=True):
     """The credentials are correct. `user_id` is the user's id in the identity source.
 
     `user` is the user, if the source is a directory too, so that the name need not be looked up again. `password_id`
-    changes when the user's password is changed; it is empty if the source cannot tell. `reply` are attributes of the
-    Accept that follows.
+    changes when the user's password is changed; it is empty if the source cannot tell. `reply` is for the Accept.
     """
 
     user_id: str
@@ -111,7 +110,8 @@ class AuthRequest(Struct, frozen=True):
 
     `calling_station_id` is empty if the gateway sent none. `authenticator` is the Request Authenticator,
     `encrypted_credentials` the octets of User-Name and encrypted User-Password. `state` is None in an initial request.
-    `arrived`, and `deadline`, after which the gateway no longer waits, are monotonic. `attributes` are the request's.
+    `arrived`, and `deadline`, after which the gateway no longer waits, are monotonic seconds. `attributes` are all
+    attributes of the request. `unlisted_realm`: the name has a realm that the client does not list, so no user has it.
     """
 
     client: str
@@ -125,6 +125,7 @@ class AuthRequest(Struct, frozen=True):
     state: bytes | None = None
     encrypted_credentials: bytes = b""
     attributes: tuple[RequestAttribute, ...] = ()
+    unlisted_realm: bool = False
 
     def __repr__(self) -> str:
         return f"AuthRequest({self.client})"  # a user may type a password as the name

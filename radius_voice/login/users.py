@@ -46,13 +46,28 @@ async def current_phones(session: Session, policy: Policy, keys: Keys, deadline:
     return phones
 
 
+async def find_user(request: AuthRequest, policy: Policy) -> User | None:
+    """The user that a request names. Raises Unavailable.
+
+    A name with a realm that is not listed is looked up too, so that its reject takes as long as that of other names.
+    """
+    user = await policy.directory.find(request.user_name, request.deadline)
+    return None if request.unlisted_realm else user
+
+
 async def name_in_session(request: AuthRequest, session: Session | None, policy: Policy) -> str:
     """The name to compare with the session's: its own, if the user of the request has several names in the directory.
 
-    Raises Unavailable.
+    `policy` is the one of the request. If it is another one than the session's, with another directory, the name is
+    empty: the same name there is another user. Raises Unavailable.
     """
     typed = request.user_name
-    if session is None or canonical_name(typed) == canonical_name(session.name):
+    if session is None:
         return typed
-    user = await policy.directory.find(typed, request.deadline)
+    other_directory = policy.name != session.policy and policy.user_id(session.user_key) is None
+    if request.unlisted_realm or other_directory:
+        return ""
+    if canonical_name(typed) == canonical_name(session.name):
+        return typed
+    user = await find_user(request, policy)
     return session.name if user is not None and policy.user_key(user) == session.user_key else typed

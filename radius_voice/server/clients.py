@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+
+from radius_voice.login.realms import Realm
 
 Network = IPv4Network | IPv6Network
 
@@ -23,7 +25,8 @@ class Require(Enum):
 class Client:
     """A client entry. `secrets` holds two during a rotation; `response_timeout` is in seconds.
 
-    With `auto`, the store keeps the addresses that send a Message-Authenticator under `signer_keys`, one key for each
+    `realms` are those that user names may have, by canonical name; without any, names stay as typed. With `auto`, the
+    store keeps the addresses that send a Message-Authenticator under `signer_keys`, one key for each
     secret: a new secret forgets them.
     """
 
@@ -33,6 +36,7 @@ class Client:
     policy: str
     response_timeout: float
     signer_keys: tuple[bytes, ...]
+    realms: Mapping[str, Realm] = field(default_factory=dict, hash=False)
 
 
 class Clients:

@@ -24,7 +24,7 @@ def user_warnings(settings: Settings, sources: Mapping[str, IdentitySource]) -> 
 
     Takes about 30 us per phone, so it must not run in the event loop.
     """
-    used = sorted({client.policy for client in settings.clients.values()})
+    used = sorted({policy for client in settings.clients.values() for policy in client.policies})
     listed = {name: all_users for name, source in sources.items() if (all_users := source.all_users()) is not None}
     for name, all_users in listed.items():
         section = settings.identity[name]

@@ -94,7 +94,8 @@ def test_every_configuration_that_is_shown_can_be_loaded(tmp_path, monkeypatch, 
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch(0o600)
         (tmp_path / name).write_text("a secret of more than thirty-two octets\n")
-    (tmp_path / "users.yaml").touch()
+    for name in ("users.yaml", *re.findall(r"type: users_file, path: ([\w.-]+)", shown)):
+        (tmp_path / name).touch()
 
     assert set(read) <= load(path).settings.model_fields_set
 

@@ -1,7 +1,7 @@
 """The login flow without sockets: a memory store, a clock that tests set, a fake provider and a fake directory."""
 
 import asyncio
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from radius_voice.events import Outcome, Reason, Trace
@@ -93,7 +93,8 @@ class FakeDirectory:
     def __init__(self, *users, password="right"):
         self.users = {user.name: user for user in users}
         self.password = password
-        self.verifications = 0
+        self.verified_names = []
+        self.accepts_every_name = False
         self.verifications_started = asyncio.Semaphore(0)
         self.unavailable = False
         self.gate = None
@@ -102,16 +103,22 @@ class FakeDirectory:
     async def verify(self, verification, deadline):
         if self.unavailable:
             raise Unavailable("people", "down")
-        self.verifications += 1
+        self.verified_names.append(verification.user_name)
         self.verifications_started.release()
         if self.gate is not None:
             await self.gate.wait()
         user = self.users.get(verification.user_name)
+        if self.accepts_every_name:
+            return Authenticated("any-id")
         if user is None:
             return Denied(Reason.UNKNOWN_USER)
         if verification.credentials.text != self.password:
             return Denied(Reason.WRONG_PASSWORD, user.name)
         return Authenticated(user.id, user, self.password_id_now)
+
+    @property
+    def verifications(self):
+        return len(self.verified_names)
 
     async def password_id(self, user_id, deadline):
         return self.password_id_now if await self.get(user_id, deadline) else ""
@@ -136,6 +143,7 @@ class LoginHarness:
     providers: tuple[FakeProvider, ...] = field(default_factory=lambda: (FakeProvider(),))
     limits: Limits = field(default_factory=Limits)
     policy: dict[str, Any] = field(default_factory=dict)
+    other_policies: dict[str, dict[str, Any]] = field(default_factory=dict)
     clock: Clock = field(default_factory=Clock)
     response_timeout: float = 2.5
 
@@ -166,13 +174,14 @@ class LoginHarness:
     def restart_with(self, store):
         """Create the login flow with that store, as after a restart."""
         self.store = store
+        others = {name: replace(self._policy, name=name, **more) for name, more in self.other_policies.items()}
         voice = {provider.name: provider for provider in self.providers}
         self.flow = LoginFlow(
             Dependencies(
                 keys=Keys(b"k" * 32),
                 store=store,
                 limits=self.limits,
-                policies={"default": self._policy},
+                policies={"default": self._policy} | others,
                 voice=voice,
                 call_controls=voice,
                 friendly_name="ACME VPN",

@@ -14,7 +14,11 @@ pytestmark = pytest.mark.peer("radclient")
 CONFIGURATION = """\
 server: {listen: ["udp://127.0.0.1:0"], reject_delay: 0.2s}
 clients:
-  believer: {address: 127.0.0.1, secret: a shared secret of the tests, require_message_authenticator: auto}
+  believer:
+    address: 127.0.0.1
+    secret: a shared secret of the tests
+    require_message_authenticator: auto
+    realms: {CORP: {}}
 policies:
   default: {reply: [{set: {Class: "OU=Staff"}}]}
 """
@@ -65,6 +69,18 @@ def test_radclient_logs_in_by_challenge(server, users, sign):
     )
     assert "Access-Accept" == code
     assert "0x" + b"OU=Staff".hex() == attributes["Class"]
+
+
+def test_radclient_logs_in_with_a_realm(server, users):
+    user, joined = users[0], f'User-Name = "corp\\\\{users[0].name}"'
+    name, password = f'User-Name = "{user.name}@CORP"', f'User-Password = "{user.password}"'
+    assert "Access-Challenge" == radclient(server, "auth", joined, password, SIGNED)[0]
+    code, attributes = radclient(server, "auth", name, password, SIGNED)
+    assert "Access-Challenge" == code
+    answer = f'User-Password = "{server.simulator.code(user.phone)}"'
+    assert "Access-Accept" == radclient(server, "auth", name, answer, f"State = {attributes['State']}", SIGNED)[0]
+    typed = [record["typed_user"] for record in server.audit(kind="request", user=user.name)]
+    assert [f"corp\\{user.name}", f"{user.name}@CORP", f"{user.name}@CORP"] == typed
 
 
 def test_radclient_is_rejected_with_a_wrong_password(server, users):

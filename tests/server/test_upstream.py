@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -127,6 +128,15 @@ def test_an_empty_password_is_rejected_without_asking_the_upstream(server, upstr
     before = len(upstream.requests())
     assert radius.ACCESS_REJECT == server.client().start_login(make_user(alice.name, password="")).code
     assert before == len(upstream.requests())
+
+
+def test_the_upstream_gets_the_name_without_a_realm_that_is_stripped(start_server, upstream, alice):
+    with start_server(configuration(upstream, client=", realms: {CORP: {}}"), [alice]) as server:
+        assert radius.ACCESS_ACCEPT == log_in(server, replace(alice, name=f"CORP\\{alice.name}")).code
+        assert f'"{alice.name}"' == upstream.requests()[-1]["User-Name"]
+        assert radius.ACCESS_REJECT == server.client().start_login(replace(alice, name=f"OTHER\\{alice.name}")).code
+        assert upstream.requests()[-1]["User-Name"].startswith('"no-such-user-')
+        assert "unknown_user" == server.audit(kind="request")[-1]["reason"]
 
 
 def test_a_user_whom_only_the_upstream_knows_is_rejected(start_freeradius, start_server, alice, make_user):

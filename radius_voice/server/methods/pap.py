@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from radius_voice.events import Reason
 from radius_voice.login.model import AuthRequest, PapPassword
+from radius_voice.login.realms import route
 from radius_voice.radius import packet as radius
 from radius_voice.radius.password import MalformedPassword, decode_text, decrypt_password
 from radius_voice.server.request import Request
@@ -17,10 +18,12 @@ def auth_request_of(request: Request) -> AuthRequest | Reason:
         password = decode_text(decrypt_password(encrypted, request.secret, packet.authenticator))
     except MalformedPassword:
         return Reason.BAD_REQUEST
+    routed = route(decode_text(name), client.policy, client.realms)
     return AuthRequest(
         client=client.name,
-        policy=client.policy,
-        user_name=decode_text(name),
+        policy=routed.policy,
+        user_name=routed.user_name,
+        unlisted_realm=routed.unlisted,
         credentials=PapPassword(password),
         calling_station_id=request.calling_station_id,
         authenticator=packet.authenticator,
