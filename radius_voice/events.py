@@ -59,6 +59,7 @@ class Reason(StrEnum):
     PHONE_CHANGED = "phone_changed"
     PASSWORD_CHANGED = "password_changed"
     NUMBER_NOT_ALLOWED = "number_not_allowed"
+    OUTSIDE_ALLOWED_HOURS = "outside_allowed_hours"
     CALL_LIMIT = "call_limit"
     BUSY = "busy"
     REPLAY = "replay"

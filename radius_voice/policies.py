@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, TypeAlias
+from zoneinfo import ZoneInfo
 
-from radius_voice.config.policy_settings import CALLING_STATION_ID, ExemptionSettings
+from radius_voice.config.policy_settings import CALLING_STATION_ID, AllowedHoursSettings, ExemptionSettings
 from radius_voice.config.schema import NO_FIRST_FACTOR, BypassSettings, PolicySettings, Settings, UserRulesSettings
 from radius_voice.events import Outcome
+from radius_voice.login.allowed_hours import AllowedHours
 from radius_voice.login.exemptions import Exemption, RulePath
 from radius_voice.login.names import canonical_name
 from radius_voice.login.policy import Policy, ReplyRule, UserRules
@@ -99,6 +101,7 @@ def _user_rules(
             _exemption(exemption, (*_path_of(policy, rules, path, "exemptions"), index), dictionary)
             for index, exemption in enumerate(rules.exemptions)
         ),
+        allowed_hours=_allowed_hours(rules.allowed_hours, _path_of(policy, rules, path, "allowed_hours")),
     )
 
 
@@ -106,6 +109,10 @@ def _path_of(policy: PolicySettings, rules: UserRulesSettings, path: RulePath, k
     """Where the file has the value of `key` that applies to the rules at `path`: there, or in their policy."""
     inherited = rules is not policy and getattr(rules, key) == getattr(policy, key)
     return (*path[:POLICY_DEPTH], key) if inherited else (*path, key)
+
+
+def _allowed_hours(allowed: AllowedHoursSettings | None, path: RulePath) -> AllowedHours | None:
+    return AllowedHours(path, ZoneInfo(allowed.time_zone), allowed.hours) if allowed else None
 
 
 def _exemption(exemption: ExemptionSettings, path: RulePath, dictionary: ReadDictionary) -> Exemption:

@@ -7,11 +7,24 @@ from typing import Annotated, Any, TypeAlias
 from pydantic import Field, model_validator
 
 from radius_voice.config.field_types import NETWORK, Network
+from radius_voice.config.hours import HOURS, TIME_ZONE
 from radius_voice.config.section import KeyProblem, Section
+from radius_voice.login.allowed_hours import Hours
 
 AttributeName: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 Names: TypeAlias = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(strict=False, min_length=1)]
 CALLING_STATION_ID = "Calling-Station-Id"
+
+
+class AllowedHoursSettings(Section):
+    """When users may log in."""
+
+    time_zone: Annotated[str, TIME_ZONE]
+    """The time zone of hours, by its name in the IANA database."""
+    hours: Annotated[tuple[Annotated[Hours, HOURS], ...], Field(strict=False, min_length=1)] = Field(
+        ..., examples=[["mon-fri 07:00-19:00"]]
+    )
+    """Days and times: DAYS HH:MM-HH:MM."""
 
 
 class ExemptionSettings(Section):

@@ -33,7 +33,7 @@ from radius_voice.config.field_types import (
     host_port,
 )
 from radius_voice.config.limits import LimitsSettings
-from radius_voice.config.policy_settings import AttributeName, ExemptionSettings
+from radius_voice.config.policy_settings import AllowedHoursSettings, AttributeName, ExemptionSettings
 from radius_voice.config.secrets import Secret
 from radius_voice.config.section import KeyProblem, Section, file_default, optional_section
 from radius_voice.config.strict_yaml import Path as KeyPath
@@ -204,6 +204,8 @@ class UserRulesSettings(Section):
         [], examples=[[{"groups": ["operators"], "networks": ["192.0.2.0/24"], "reason": "control room"}]]
     )
     """Users who are accepted without a call, after the right password."""
+    allowed_hours: AllowedHoursSettings | None = None
+    """When users may log in; by default always."""
 
 
 class GroupRuleSettings(UserRulesSettings):

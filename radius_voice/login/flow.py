@@ -158,8 +158,8 @@ class LoginFlow:
     ) -> Decision:
         """What the policy's rules decide about a user whose password is right."""
         checked = replace(checked, issued=await self._issued_codes.of(policy.user_key(user)))
-        rules = policy.rules_of(policy.group_of(user))
-        match decide(rules, user, request, has_issued_code=checked.issued is not None):
+        rules, now = policy.rules_of(policy.group_of(user)), self._dependencies.now()
+        match decide(rules, user, request, now, has_issued_code=checked.issued is not None):
             case RejectFor(reason, rule):
                 await self._first_factor.record_rejected(checked)
                 return decisions.rejected(reason, user.name, rule=rule_name(rule))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from radius_voice.events import Outcome
+from radius_voice.login.allowed_hours import AllowedHours
 from radius_voice.login.code_message import MAX_SPEECH_SECONDS
 from radius_voice.login.exemptions import Exemption, RulePath
 from radius_voice.login.model import ReplyAttribute, User
@@ -44,6 +45,7 @@ class UserRules:
     reply: tuple[ReplyRule, ...] = ()
     rule: RulePath = ()
     exemptions: tuple[Exemption, ...] = ()
+    allowed_hours: AllowedHours | None = None
 
     @property
     def call_seconds(self) -> float:

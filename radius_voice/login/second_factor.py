@@ -48,14 +48,18 @@ SecondFactor: TypeAlias = Call | AskForIssuedCode | AcceptWithout | RejectFor
 """The decision about a user after the right password."""
 
 
-def decide(rules: UserRules, user: User, request: AuthRequest, *, has_issued_code: bool = False) -> SecondFactor:
-    """What follows for a user whose password is right: the first rule that applies decides.
+def decide(
+    rules: UserRules, user: User, request: AuthRequest, now: float, *, has_issued_code: bool = False
+) -> SecondFactor:
+    """What follows for a user whose password is right, at wall-clock time `now`: the first rule that applies decides.
 
     `has_issued_code`: the help desk has issued a code for the user, which is valid.
     """
     account = account_reason(user)
     if account is not None:
         return RejectFor(account)
+    if rules.allowed_hours is not None and not rules.allowed_hours.include(now):
+        return RejectFor(Reason.OUTSIDE_ALLOWED_HOURS, rules.allowed_hours.rule)
     for exemption in rules.exemptions:
         if exemption.applies(user, request.attributes):
             return AcceptWithout(Reason.EXEMPT, exemption.rule, exemption.reason)

@@ -1,9 +1,12 @@
 """Rules between the settings of a policy, and between policies and clients."""
 
+import sys
+import zoneinfo
 from copy import deepcopy
 
 import pytest
 
+from radius_voice.login.allowed_hours import Hours
 from radius_voice.login.model import User
 from radius_voice.policies import policies_of
 from tests.config.conftest import changed, sample
@@ -84,3 +87,53 @@ def test_names_are_compared_in_canonical_form_and_addresses_read_from_the_named_
     assert not loaded.applies(user, [(31, b"192.0.2.1")])
     (loaded,) = rules_of(file, with_policy(exemptions=[BY_NETWORK]))[0].exemptions
     assert loaded.applies(user, [(31, b"10.0.0.1")])
+
+
+HOURS = {"time_zone": "Europe/Berlin", "hours": ["mon-fri 07:00-19:00"]}
+
+
+@pytest.mark.parametrize(
+    ("hours", "expected"),
+    [
+        ({"hours": ["mon 07:00-19:00"]}, "time_zone: is missing"),
+        ({"time_zone": "Europe/Berlin"}, "hours: is missing"),
+        ({**HOURS, "time_zone": "Europe/Berln"}, "no such time zone; did you mean Europe/Berlin?"),
+        ({**HOURS, "time_zone": "Europe"}, "no such time zone"),
+        ({**HOURS, "time_zone": "../zoneinfo/UTC"}, "no such time zone; write a name like"),
+        ({**HOURS, "time_zone": "/etc/passwd"}, "no such time zone; write a name like"),
+        ({**HOURS, "time_zone": ""}, "no such time zone; write a name like"),
+        ({**HOURS, "time_zone": 1}, "in quotes"),
+        ({**HOURS, "hours": []}, "must not be empty"),
+        ({**HOURS, "hours": "mon-fri 07:00-19:00"}, "must be a list; write it like ['mon-fri 07:00-19:00']"),
+        ({**HOURS, "hours": ["Mon-Fri 7-19"]}, "not hours of the week; write them like 'mon-fri 07:00-19:00'"),
+        ({**HOURS, "hours": ["mon 24:00-07:00"]}, "not hours of the week"),
+        ({**HOURS, "hours": ["mon 07:00-07:00"]}, "write 00:00-24:00 for whole days"),
+    ],
+)
+def test_wrong_allowed_hours_are_an_error(file, hours, expected):
+    (error,) = file.errors(with_policy(allowed_hours=hours))
+    assert "policies.default.allowed_hours" in error
+    assert expected in error
+
+
+def test_a_machine_without_a_time_zone_database_is_an_error_with_the_fix(file, monkeypatch):
+    zoneinfo.reset_tzpath([])
+    zoneinfo.ZoneInfo.clear_cache()
+    monkeypatch.setitem(sys.modules, "tzdata", None)
+    try:
+        (error,) = file.errors(with_policy(allowed_hours=HOURS))
+    finally:
+        zoneinfo.reset_tzpath()
+    assert "policies.default.allowed_hours.time_zone: this machine has no time zone database; install" in error
+
+
+def test_a_group_has_its_own_hours_or_those_of_the_policy(file):
+    night = {"time_zone": "UTC", "hours": ["sun-thu 22:00-06:00", "sat 10:00-24:00"]}
+    group_rules = [{"when": {"group": "night"}, "allowed_hours": night}, {"when": {"group": "staff"}}]
+    own, of_groups = rules_of(file, with_policy(allowed_hours=HOURS, group_rules=group_rules))
+    assert own.allowed_hours == of_groups["staff"].allowed_hours
+    assert ("policies", "default", "allowed_hours") == own.allowed_hours.rule
+    assert (Hours(frozenset(range(5)), 420, 1140),) == own.allowed_hours.hours
+    assert ("policies", "default", "group_rules", 0, "allowed_hours") == of_groups["night"].allowed_hours.rule
+    expected = (Hours(frozenset({6, 0, 1, 2, 3}), 1320, 360), Hours(frozenset({5}), 600, 1440))
+    assert expected == of_groups["night"].allowed_hours.hours

@@ -1,5 +1,7 @@
 """Policies that accept or reject users without a call, through real sockets."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from radius_voice.radius import packet as radius
@@ -17,7 +19,10 @@ policies:
     exemptions:
       - {users: [svc-backup], reason: no phone line in the data centre}
       - {groups: [operators], networks: [10.0.0.0/8], reason: control room}
-"""
+    group_rules:
+      - when: {group: past}
+        allowed_hours: {time_zone: UTC, hours: ["PAST 00:00-24:00"]}
+""".replace("PAST", (datetime.now(UTC) - timedelta(days=2)).strftime("%a").lower())
 CLASS = 25
 CONTROL_ROOM = (radius.CALLING_STATION_ID, b"10.20.30.40:51820")
 ELSEWHERE = (radius.CALLING_STATION_ID, b"203.0.113.5")
@@ -34,8 +39,13 @@ def operator(make_user):
 
 
 @pytest.fixture(scope="module")
-def server(start_server, backup, operator):
-    with start_server(CONFIGURATION, [backup, operator]) as server:
+def late(make_user):
+    return make_user("late", groups=("past",))
+
+
+@pytest.fixture(scope="module")
+def server(start_server, backup, operator, late):
+    with start_server(CONFIGURATION, [backup, operator, late]) as server:
         yield server
 
 
@@ -70,3 +80,12 @@ def test_a_lost_accept_is_repeated_also_to_another_port(server, backup):
     another_port.send(request)
     assert radius.ACCESS_ACCEPT == another_port.receive().code
     assert "repeated" == server.reasons(backup)[-1]
+
+
+def test_a_login_outside_the_allowed_hours_is_rejected_without_a_call(server, late):
+    reply = server.client().start_login(late)
+    assert radius.ACCESS_REJECT == reply.code
+    assert [] == server.simulator.calls(late.phone)
+    (record,) = server.audit(kind="request", user="late")
+    expected = ("outside_allowed_hours", "policies.default.group_rules[0].allowed_hours")
+    assert expected == (record["reason"], record["rule"])
