@@ -33,6 +33,7 @@ from radius_voice.login.model import LimitAction, LimitOperation, Unavailable, U
 from radius_voice.login.phone import Phone
 from radius_voice.login.ports import Directory, IdentitySource, Store, UserEditor
 from radius_voice.login.rate_limits import remaining, with_action
+from radius_voice.notices import call_about_issued_code
 from radius_voice.observe import audit
 from radius_voice.wiring import identity_source, limits_of, open_store, user_editor
 
@@ -191,13 +192,15 @@ async def _issue_code(context: OperationContext, name: UserName, seconds: float,
         raise OperationFailed(f"{user.name} is disabled; run radius-voice users enable first")
     codes = IssuedCodes(context.keys(), context.store, time.time)
     code, expires_at = await codes.issue(f"{source}:{user.id}", seconds)
-    detail = f"valid for {duration_text(seconds)}"
+    notice = await call_about_issued_code(context.settings, context.store, source, user)
+    detail = f"valid for {duration_text(seconds)}; {notice}"
     record = OperatorRecord(time.time(), "code_issued", user.name, source, context.uid, by, detail)
     return {
         "user": user.name,
         "source": source,
         "code": code,
         "expires_at": expires_at,
+        "notice": notice,
         "not_recorded": context.record(record),
     }
 

@@ -70,10 +70,11 @@ def issue_code(
     warn_if_not_recorded(done)
     expires = datetime.fromtimestamp(done["expires_at"], UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     if as_json:
-        shown = {"user": done["user"], "source": done["source"], "code": done["code"], "expires_at": expires}
+        shown = {key: done[key] for key in ("user", "source", "code", "notice")} | {"expires_at": expires}
         click.echo(json.dumps(shown, indent=1))
         return
     click.echo(
         f"code for one login of {done['user']} (identity source {done['source']}): {done['code']}\n"
-        f"valid until {expires}; it is not shown again"
+        f"valid until {expires}; it is not shown again\n"
+        f"notice to the user: {done['notice']}"
     )

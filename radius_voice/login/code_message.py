@@ -35,9 +35,15 @@ Line = Say | Pause
 
 
 def lines(message: CodeMessage) -> list[Line]:
-    """The message in order: greeting, the code digit by digit three times, closing."""
+    """The message in order: greeting, the code digit by digit three times, closing.
+
+    With an empty code, it tells the user twice that the help desk has issued a code for them.
+    """
     phrases = messages_for(message.language).spoken
     spoken: list[Line] = [Say(phrases.greeting.format(friendly_name=message.friendly_name)), Pause(1)]
+    if not message.code:
+        issued = Say(phrases.issued_code)
+        return [*spoken, issued, Pause(2), issued, Pause(2), Say(phrases.closing)]
     for introduction in (phrases.code, *[phrases.code_again] * (TIMES_SPOKEN - 1)):
         spoken.append(Say(introduction))
         for digit in message.code:

@@ -20,6 +20,7 @@ MESSAGES = Messages(
         greeting="Guten Tag. Hier ist {friendly_name}.",
         code="Ihr Code lautet",
         code_again="Noch einmal, Ihr Code lautet",
+        issued_code="Der Helpdesk hat einen Code für eine Anmeldung mit Ihrem Konto ausgegeben.",
         closing="Falls Sie sich gerade nicht anmelden, informieren Sie bitte Ihren Administrator. Auf Wiederhören.",
     ),
 )

@@ -20,6 +20,7 @@ MESSAGES = Messages(
         greeting="Hello. This is {friendly_name}.",
         code="Your code is",
         code_again="Once more, your code is",
+        issued_code="The help desk has issued a code for a login to your account.",
         closing="If you are not signing in, tell your administrator. Goodbye.",
     ),
 )

@@ -20,6 +20,7 @@ MESSAGES = Messages(
         greeting="Hola. Le llama {friendly_name}.",
         code="Su código es",
         code_again="Repito, su código es",
+        issued_code="El servicio de asistencia ha emitido un código para un inicio de sesión en su cuenta.",
         closing="Si no está iniciando sesión, avise a su administrador. Adiós.",
     ),
 )

@@ -20,6 +20,7 @@ MESSAGES = Messages(
         greeting="Bonjour. Ici {friendly_name}.",
         code="Votre code est",
         code_again="Je répète, votre code est",
+        issued_code="Le support a émis un code pour une connexion à votre compte.",
         closing="Si vous n'êtes pas en train de vous connecter, prévenez votre administrateur. Au revoir.",
     ),
 )

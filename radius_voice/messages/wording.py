@@ -29,7 +29,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Spoken(msgspec.Struct, frozen=True, kw_only=True):
-    """Phrases of a call that speaks a code, without the digits."""
+    """Phrases of calls: one that speaks a code, without the digits, and one about a code of the help desk."""
 
     locale: str
     """The voice's language: a BCP 47 tag with a region."""
@@ -38,6 +38,8 @@ class Spoken(msgspec.Struct, frozen=True, kw_only=True):
     """Before the digits, the first time."""
     code_again: str
     """Before the digits, each further time."""
+    issued_code: str
+    """That the help desk has issued a code for the user. The code itself is not spoken."""
     closing: str
 
 

@@ -11,6 +11,8 @@ from click.testing import CliRunner
 
 from radius_voice.cli.main import main
 from radius_voice.control import RequestFailed, ask
+from radius_voice.login.phone import Phone
+from radius_voice.messages import messages_for
 from radius_voice.radius import packet as radius
 from tests.support.network import free_port
 from tests.support.redis_server import SharedRedis
@@ -21,6 +23,7 @@ server: {listen: ["udp://127.0.0.1:0"], reject_delay: 0s, key: a server key of t
 clients:
   gateway: {address: 127.0.0.1, secret: a shared secret of the tests}
 """
+NOWHERE = "http://127.0.0.1:1"
 CODE = re.compile(r"[A-Z0-9]{4}(-[A-Z0-9]{4}){2}")
 
 
@@ -88,7 +91,7 @@ def test_a_user_without_a_phone_logs_in_with_the_code_and_only_once(start, user,
         "identity_source": "people",
         "uid": os.getuid(),
         "by": "Dana of the help desk",
-        "detail": "valid for 10m",
+        "detail": "valid for 10m; no phone to notify",
     } == {key: value for key, value in record.items() if key not in ("at", "kind")}
     written = "".join(server.stderr) + (server.directory / "audit.jsonl").read_text()
     assert not CODE.search(written)
@@ -126,6 +129,55 @@ def test_a_new_code_replaces_the_former_one(start, user):
     challenge = gateway.respond(user, gateway.start_login(user), former)
     assert radius.ACCESS_CHALLENGE == challenge.code
     assert radius.ACCESS_ACCEPT == gateway.respond(user, challenge, code).code
+
+
+@pytest.fixture
+def called_user(make_user):
+    return make_user()
+
+
+def test_a_phone_of_the_user_is_called_with_a_notice_and_without_the_code(simulator, tmp_path, called_user):
+    server = ServerProcess(tmp_path, simulator, CONFIGURATION + "limits: {calls: {user: 1 per 10m}}\n", [called_user])
+    masked = Phone(called_user.phone).masked
+    result = issue(server.path, called_user)
+    code = code_in(result)
+    assert f"notice to the user: {masked} called" in result.stdout
+    (call,) = simulator.calls(called_user.phone)
+    notice = messages_for("en").spoken.issued_code
+    assert (2, "") == (call["said"].count(notice), call["code"])
+    for form in (code, code.replace("-", "")):
+        assert form not in call["said"].replace(" ", "")
+    limited = issue(server.path, called_user, "--json")
+    assert f"{masked} not notified: limit calls.user" == json.loads(limited.stdout)["notice"]
+    assert 1 == len(simulator.calls(called_user.phone))
+    details = [record["detail"] for record in server.audit(kind="operator")]
+    assert [f"valid for 1h; {masked} called", f"valid for 1h; {masked} not notified: limit calls.user"] == details
+    gateway = server.client()
+    challenge = gateway.start_login(called_user)
+    assert radius.ACCESS_ACCEPT == gateway.respond(called_user, challenge, code_in_json(limited)).code
+    assert 0 == server.stop()
+
+
+def code_in_json(result):
+    return json.loads(result.stdout)["code"]
+
+
+def test_a_notice_that_no_provider_placed_does_not_count_towards_the_limits(tmp_path, called_user):
+    server = ServerProcess(tmp_path, NOWHERE, CONFIGURATION, [called_user])
+    result = issue(server.path, called_user)
+    expected = f"{Phone(called_user.phone).masked} not notified: the call was not placed"
+    assert (0, True) == (result.exit_code, expected in result.stdout)
+    shown = CliRunner().invoke(main, ["limits", "--config", str(server.path), "--user", called_user.name]).stdout
+    assert re.search(r"^calls\.user +\S+ +0 ", shown, re.MULTILINE), shown
+    assert 0 == server.stop()
+
+
+def test_a_number_that_no_policy_calls_is_not_notified(simulator, tmp_path, called_user):
+    policies = "policies: {default: {countries: [FR]}}\n"
+    server = ServerProcess(tmp_path, simulator, CONFIGURATION + policies, [called_user])
+    assert "notice to the user: no phone to notify" in issue(server.path, called_user).stdout
+    assert [] == simulator.calls(called_user.phone)
+    assert 0 == server.stop()
 
 
 def test_json_has_the_code_and_the_end_of_its_validity(start, user):

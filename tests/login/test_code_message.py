@@ -2,7 +2,7 @@ import pytest
 
 from radius_voice.login.code_message import MAX_SPEECH_SECONDS, Pause, Say, lines
 from radius_voice.login.model import CodeMessage
-from radius_voice.messages import LANGUAGES
+from radius_voice.messages import LANGUAGES, messages_for
 
 
 def said(script):
@@ -33,6 +33,14 @@ def test_a_message_in_a_language_with_a_region_is_spoken_in_that_language():
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_language_names_the_caller(language):
     assert "ACME VPN" in said(CodeMessage(language, "ACME VPN", "123456"))[0]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_message_without_a_code_tells_that_the_help_desk_has_issued_one(language):
+    phrases = messages_for(language).spoken
+    spoken = said(CodeMessage(language, "ACME VPN", ""))
+    assert [phrases.issued_code] * 2 == spoken[1:3]
+    assert [phrases.greeting.format(friendly_name="ACME VPN"), phrases.closing] == [spoken[0], spoken[-1]]
 
 
 def test_braces_in_the_friendly_name_are_plain_text():

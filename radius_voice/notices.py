@@ -1,0 +1,90 @@
+"""A call that tells a user that the help desk has issued a code for them."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+
+from radius_voice.config.schema import Settings, UserRulesSettings
+from radius_voice.events import CallResult
+from radius_voice.exceptions import message_of
+from radius_voice.login.model import (
+    CodeMessage,
+    DeliveryRequest,
+    DeliveryResult,
+    LimitAction,
+    Limited,
+    Unavailable,
+    User,
+)
+from radius_voice.login.phone import Phone, refusal
+from radius_voice.login.placement import PlacementResult, place_call
+from radius_voice.login.ports import Provider, Store
+from radius_voice.login.rate_limits import subjects_of, with_action
+from radius_voice.policies import allowed_numbers
+from radius_voice.wiring import limits_of, provider_of
+
+PLACING_SECONDS = 5.0
+"""How long the command waits for the provider."""
+
+
+async def call_about_issued_code(settings: Settings, store: Store, source: str, user: User) -> str:
+    """Place one call to a phone of a user of the identity source `source`; returns what became of it, for the audit.
+
+    Limits on calls apply as to other calls. The call is not followed, and never repeated.
+    """
+    found = _callable_phone(settings, source, user)
+    if found is None:
+        return "no phone to notify"
+    phone, rules = found
+    charged = limits_of(settings).for_call(subjects_of(f"{source}:{user.id}", phone, "", ""))
+    try:
+        limited = await store.apply_limits(charged)
+        if isinstance(limited, Limited):
+            return f"{phone.masked} not notified: limit {limited.limit.name}"
+        placement = await _place(settings, phone, rules, user.language)
+        if placement.result is CallResult.NOT_PLACED and not placement.counted:
+            await store.apply_limits(with_action(LimitAction.REFUND, charged))
+    except (Unavailable, ValueError, OSError) as problem:
+        return f"{phone.masked} not notified: {message_of(problem)}"
+    return _result_text(phone, placement)
+
+
+def _callable_phone(settings: Settings, source: str, user: User) -> tuple[Phone, UserRulesSettings] | None:
+    """The user's first phone that a policy of this directory may call, and the policy's rules for the user."""
+    policies = [policy for policy in settings.policies.values() if policy.directory == source]
+    for phone in user.phones:
+        for rules in (policy.rules_of(user.groups) for policy in policies):
+            if refusal(phone, rules.countries, allowed_numbers(settings, rules)) is None:
+                return phone, rules
+    return None
+
+
+async def _place(settings: Settings, phone: Phone, rules: UserRulesSettings, language: str) -> PlacementResult:
+    message = CodeMessage(language, settings.delivery.friendly_name, code="")
+    request = DeliveryRequest(phone, message, round(rules.challenge.ring_timeout))
+    deadline = asyncio.get_running_loop().time() + PLACING_SECONDS
+    async with AsyncExitStack() as stack:
+        voice: dict[str, Provider] = {}
+        for name in settings.delivery.voice:
+            voice[name] = provider_of(name, settings.delivery.providers[name])
+            stack.push_async_callback(voice[name].close)
+        return await place_call(request, (phone,), voice, _no_other_phone, _unreported, deadline)
+
+
+async def _no_other_phone(_phone: Phone) -> bool:
+    return False
+
+
+def _unreported(_provider: str, _phone: Phone, _answer: DeliveryResult) -> None:
+    """The result of the placement is in the record of the command."""
+
+
+def _result_text(phone: Phone, placement: PlacementResult) -> str:
+    match placement.result:
+        case CallResult.PLACED:
+            return f"{phone.masked} called"
+        case CallResult.INDETERMINATE:
+            return f"{phone.masked} may have been called"
+        case _:
+            return f"{phone.masked} not notified: the call was not placed"
