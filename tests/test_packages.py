@@ -4,6 +4,7 @@ import ast
 import re
 import sys
 import tomllib
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -34,6 +35,7 @@ def imported(path: Path) -> set[str]:
     return found - set(sys.stdlib_module_names) - {"radius_voice"}
 
 
+@cache
 def distributions_of(module: str) -> set[str]:
     """The distributions that have a module, in normal form (PEP 503)."""
     return {name.lower().replace("_", "-") for name in packages_distributions().get(module, ())}
