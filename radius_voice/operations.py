@@ -38,6 +38,8 @@ from radius_voice.observe import audit
 from radius_voice.wiring import identity_source, limits_of, open_store, user_editor
 
 STATUS = "status"
+NAME_AND_STATION = "name and station"
+"""The subject, as `limits` shows it, of a user's separate allowance of wrong passwords at a Calling-Station-Id."""
 DIRECTORY_SECONDS = 5.0
 STATE_HINT = (
     "if the service has another state directory (systemd's StateDirectory=), add it: --state /var/lib/radius-voice"
@@ -263,7 +265,7 @@ def _subject_text(operation: LimitOperation) -> str:
     if operation.limit.name.endswith(".phone"):
         return Phone(operation.subject).masked
     if operation.limit.name == "wrong_passwords.user":
-        return "name and station" if "@" in operation.subject else "name"
+        return NAME_AND_STATION if "@" in operation.subject else "name"
     return operation.subject
 
 

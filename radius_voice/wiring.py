@@ -294,11 +294,16 @@ def _client(name: str, entry: ClientSettings, keys: Keys) -> Client:
         policy=entry.policy,
         response_timeout=entry.response_timeout,
         signer_keys=tuple(keys.client(name, secret) for secret in secrets),
-        realms={
-            canonical_name(realm): Realm(section.policy or entry.policy, section.strip)
-            for realm, section in entry.realms.items()
-        },
+        realms=realms_of(entry),
     )
+
+
+def realms_of(client: ClientSettings) -> dict[str, Realm]:
+    """The realms of a client by their canonical names."""
+    return {
+        canonical_name(realm): Realm(section.policy or client.policy, section.strip)
+        for realm, section in client.realms.items()
+    }
 
 
 def _code_generator(settings: Settings) -> Callable[[int], str]:

@@ -21,6 +21,7 @@ COMMANDS = {
     "login": "login:login",
     "simulate-twilio": "simulate:simulate_twilio",
     "limits": "limits:limits",
+    "explain": "explain:explain",
     "users": "users:users",
     "hash-password": "users:hash_password",
 }

@@ -1,0 +1,154 @@
+"""The facts that the decisions about a login depend on: client, policy, user, and the use of limits."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from radius_voice import operations
+from radius_voice.config.load import Loaded
+from radius_voice.config.schema import Settings
+from radius_voice.exceptions import message_of
+from radius_voice.explain.places import Places
+from radius_voice.identity.context import IdentityContext
+from radius_voice.identity.passwords import Hasher
+from radius_voice.login.model import AuthRequest, PapPassword, Unavailable, User
+from radius_voice.login.phone import Phone, country_of
+from radius_voice.login.policy import Policy, UserRules
+from radius_voice.login.ports import IdentitySource
+from radius_voice.login.realms import route
+from radius_voice.login.users import find_user
+from radius_voice.operations import OperationFailed, UserName
+from radius_voice.policies import policies_of
+from radius_voice.radius import packet as radius
+from radius_voice.wiring import identity_source, realms_of
+
+
+class LimitUse(Struct, frozen=True):
+    """A limit that applies to the login: its name, what it counts for, and how much is left of `burst` per `period`."""
+
+    limit: str
+    of: str
+    left: int
+    burst: int
+    period: float
+
+
+class LoginFacts(Struct, frozen=True):
+    """What the decisions about the login `request` at wall-clock time `now` depend on. Its password is empty.
+
+    `typed` is the name as typed, `request.user_name` the one without a realm that the client strips.
+    `user` is None if no user has the name, or if the directory could not be asked: then `unavailable` says why.
+    `limits_unknown` says why the use of limits is not known.
+    """
+
+    settings: Settings
+    places: Places
+    typed: str
+    request: AuthRequest
+    policy: Policy
+    now: float
+    user: User | None = None
+    unavailable: str = ""
+    has_no_password: bool = False
+    limits: tuple[LimitUse, ...] = ()
+    limits_unknown: str = ""
+
+    @property
+    def rules(self) -> UserRules:
+        """The rules for the user."""
+        return self.policy.rules_of(self.policy.group_of(self.user)) if self.user else self.policy.rules
+
+    @property
+    def phone(self) -> Phone | None:
+        """The phone that is called first."""
+        return next(iter(self.rules.phones_of(self.user)), None) if self.user else None
+
+
+async def facts_of(configuration: Loaded, client: str, name: str, calling_station_id: str) -> LoginFacts:
+    """The facts about a login of the user with that name through a client. Raises OperationFailed."""
+    settings = configuration.settings
+    if client not in settings.clients:
+        known = ", ".join(settings.clients)
+        raise OperationFailed(f"the configuration has no client {client!r}; it has {known}")
+    request = _request(settings, client, name, calling_station_id)
+    try:
+        async with _identity_sources(settings) as sources:
+            policy = policies_of(settings, sources)[request.policy]
+            facts = LoginFacts(settings, Places(configuration, policy.name), name, request, policy, time.time())
+            facts = await _with_user(facts, sources)
+    except (ValueError, OSError) as problem:
+        raise OperationFailed(message_of(problem)) from None
+    return await _with_limits(facts)
+
+
+def _request(settings: Settings, client: str, name: str, calling_station_id: str) -> AuthRequest:
+    entry = settings.clients[client]
+    routed = route(name, entry.policy, realms_of(entry))
+    return AuthRequest(
+        client=client,
+        policy=routed.policy,
+        user_name=routed.user_name,
+        unlisted_realm=routed.unlisted,
+        credentials=PapPassword(""),
+        calling_station_id=calling_station_id,
+        authenticator=b"",
+        arrived=time.monotonic(),
+        deadline=time.monotonic() + operations.DIRECTORY_SECONDS,
+        attributes=((radius.CALLING_STATION_ID, calling_station_id.encode()),) if calling_station_id else (),
+    )
+
+
+@asynccontextmanager
+async def _identity_sources(settings: Settings) -> AsyncIterator[Mapping[str, IdentitySource]]:
+    hasher = Hasher()
+    sources: dict[str, IdentitySource] = {}
+    try:
+        for name, section in settings.identity.items():
+            sources[name] = await asyncio.to_thread(identity_source, name, section, IdentityContext(hasher))
+        yield sources
+    finally:
+        for source in sources.values():
+            await source.close()
+        hasher.close()
+
+
+async def _with_user(facts: LoginFacts, sources: Mapping[str, IdentitySource]) -> LoginFacts:
+    policy = facts.policy
+    try:
+        user = await find_user(facts.request, policy)
+    except Unavailable as problem:
+        return replace(facts, unavailable=str(problem))
+    same = policy.first_factor_name == policy.directory_name
+    has_none = same and user in sources[policy.directory_name].without_password()
+    return replace(facts, user=user, has_no_password=has_none)
+
+
+async def _with_limits(facts: LoginFacts) -> LoginFacts:
+    """The facts with the use of the limits that the login would be checked against."""
+    if facts.user is None:
+        return facts
+    try:
+        shared = await operations.limits(facts.settings, None)
+        user = UserName(facts.request.user_name, facts.policy.directory_name)
+        own = await operations.limits(facts.settings, user)
+    except OperationFailed as problem:
+        return replace(facts, limits_unknown=str(problem))
+    uses = [LimitUse(**row) for row in (*own["limits"], *shared["limits"])]
+    return replace(facts, limits=tuple(use for use in uses if _applies(use, facts)))
+
+
+def _applies(use: LimitUse, facts: LoginFacts) -> bool:
+    """Whether the login would be checked against the limit: one of another client, country or phone is not."""
+    scope, phone = use.limit.rpartition(".")[2], facts.phone
+    subjects = {
+        "client": facts.request.client,
+        "country": country_of(phone) if phone else "",
+        "phone": Phone(phone.e164).masked if phone else "",
+    }
+    return scope not in subjects or use.of == subjects[scope]

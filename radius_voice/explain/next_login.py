@@ -1,0 +1,250 @@
+"""What would happen at a login of a user through a client: every decision, and what the configuration says about it.
+
+No password is verified, no call is placed, and nothing changes. The policy's rules are applied by the login's own
+`second_factor.decide`. A reject does not end the list, so that it shows everything that must be corrected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+
+from msgspec import Struct
+
+from radius_voice import operations
+from radius_voice.config.field_types import duration_text
+from radius_voice.config.load import Loaded
+from radius_voice.config.schema import Settings
+from radius_voice.events import Outcome, Reason
+from radius_voice.explain.login_facts import LimitUse, LoginFacts, facts_of
+from radius_voice.explain.meanings import RESPONSES, meaning
+from radius_voice.login.exemptions import Exemption
+from radius_voice.login.names import canonical_name
+from radius_voice.login.phone import refusal
+from radius_voice.login.realms import split
+from radius_voice.login.second_factor import AcceptWithout, Call, RejectFor, SecondFactor, decide
+from radius_voice.wiring import limits_of
+
+WRONG_PASSWORDS, LOCK = "wrong_passwords.", "wrong_codes.user"
+CHALLENGED = (
+    "Access-Challenge, if the password is right and no other call to the user is live; Access-Accept after the code"
+)
+
+
+class Step(Struct, frozen=True):
+    """One decision of a login: its topic, the decision, and the places in the configuration that it depends on.
+
+    `reason` is set if it rejects the login.
+    """
+
+    topic: str
+    text: str
+    places: tuple[str, ...] = ()
+    reason: Reason | None = None
+
+
+class Explanation(Struct, frozen=True):
+    """The decisions in the order of the login, and the result: its first reject, an Accept without call, or a call."""
+
+    steps: tuple[Step, ...]
+    outcome: Outcome
+    reason: Reason
+
+
+async def explain(configuration: Loaded, client: str, name: str, calling_station_id: str = "") -> Explanation:
+    """The decisions about a login of the user with that name through a client. Raises OperationFailed."""
+    facts = await facts_of(configuration, client, name, calling_station_id)
+    steps = tuple(step for decisions in DECISIONS for step in decisions(facts))
+    return Explanation(steps, *_result(facts, steps))
+
+
+def result_text(explanation: Explanation) -> str:
+    """The response to the gateway, in words."""
+    if explanation.outcome is Outcome.CHALLENGE:
+        return CHALLENGED
+    condition = ", if the password is right" if explanation.outcome is Outcome.ACCEPT else ""
+    response = RESPONSES[explanation.outcome]
+    return f"{response}{condition}: {explanation.reason} ({meaning(explanation.reason)})"
+
+
+def _result(facts: LoginFacts, steps: Iterable[Step]) -> tuple[Outcome, Reason]:
+    reason = next((step.reason for step in steps if step.reason is not None), None)
+    if reason is not None:
+        return (facts.policy.on_unavailable if facts.unavailable else Outcome.REJECT), reason
+    decided = _decided(facts)
+    if isinstance(decided, AcceptWithout):
+        return Outcome.ACCEPT, decided.reason
+    return Outcome.CHALLENGE, Reason.CALL_PLACED
+
+
+def _decided(facts: LoginFacts) -> SecondFactor | None:
+    """The decision of the policy's rules, None without a user."""
+    return None if facts.user is None else decide(facts.rules, facts.user, facts.request, facts.now)
+
+
+# The decisions, in the order of the login
+
+
+def _client(facts: LoginFacts) -> Iterator[Step]:
+    client = facts.request.client
+    policy = facts.settings.clients[client].policy
+    yield Step("client", f"{client}: policy {policy}", (facts.places.of("clients", client, "policy"),))
+
+
+def _realm(facts: LoginFacts) -> Iterator[Step]:
+    client, name = facts.request.client, split(facts.typed)[1]
+    realms = {canonical_name(realm): realm for realm in facts.settings.clients[client].realms}
+    if not realms or name is None:
+        return
+    if facts.request.unlisted_realm:
+        place = facts.places.of("clients", client, "realms")
+        yield Step("realm", "not listed, so no user has the name", (place,))
+    else:
+        text = f"{realms[name]}: user {facts.request.user_name}, policy {facts.policy.name}"
+        yield Step("realm", text, (facts.places.of("clients", client, "realms", realms[name]),))
+
+
+def _unknown_limits(facts: LoginFacts) -> Iterator[Step]:
+    if facts.limits_unknown:
+        yield Step("limits", f"their use is not known: {facts.limits_unknown}", (facts.places.of("limits"),))
+
+
+def _wrong_passwords(facts: LoginFacts) -> Iterator[Step]:
+    if facts.policy.first_factor is not None:
+        yield from _used_up(facts, "wrong passwords", [use for use in facts.limits if _is_of_passwords(use)])
+
+
+def _first_factor(facts: LoginFacts) -> Iterator[Step]:
+    policy, place = facts.policy, facts.places.of_policy("first_factor")
+    if policy.first_factor is None:
+        yield Step("first factor", "none: the gateway has verified the password", (place,))
+    elif facts.has_no_password:
+        yield Step("first factor", "the user has no password hash", (place,), Reason.NO_PASSWORD)
+    else:
+        yield Step("first factor", f"{policy.first_factor_name} verifies the password (not done here)", (place,))
+
+
+def _directory(facts: LoginFacts) -> Iterator[Step]:
+    name = facts.policy.directory_name
+    places = (facts.places.of_policy("directory"), facts.places.of("identity", name))
+    if facts.unavailable:
+        on_unavailable = facts.places.of_policy("on_unavailable")
+        yield Step("directory", facts.unavailable, (*places, on_unavailable), Reason.IDENTITY_UNAVAILABLE)
+    elif facts.user is None:
+        yield Step("directory", f"{name} has no user of this name", places, Reason.UNKNOWN_USER)
+    else:
+        disabled = ", who is disabled" if facts.user.disabled else ""
+        yield Step("directory", f"{name} has the user {facts.user.name}{disabled}", places)
+
+
+def _group_rule(facts: LoginFacts) -> Iterator[Step]:
+    if facts.user is None or not facts.policy.group_rules:
+        return
+    group = facts.policy.group_of(facts.user)
+    if group:
+        yield Step("group rule", f"for members of {group}", (facts.places.of(*facts.rules.rule),))
+    else:
+        yield Step("group rule", "none: the policy's own rules apply", (facts.places.of_policy("group_rules"),))
+
+
+def _allowed_hours(facts: LoginFacts) -> Iterator[Step]:
+    hours = facts.rules.allowed_hours
+    if facts.user is not None and hours is not None:
+        include = "include" if hours.include(facts.now) else "do not include"
+        yield Step("allowed hours", f"{include} this time", (facts.places.of(*hours.rule),))
+
+
+def _exemptions(facts: LoginFacts) -> Iterator[Step]:
+    for exemption in facts.rules.exemptions if facts.user is not None else ():
+        yield Step("exemption", _exemption_text(facts, exemption), (facts.places.of(*exemption.rule),))
+
+
+def _exemption_text(facts: LoginFacts, exemption: Exemption) -> str:
+    user, attributes = facts.user, facts.request.attributes
+    if user is None or exemption.applies(user, attributes):
+        return f"applies: {exemption.reason}"
+    if exemption.networks and replace(exemption, networks=()).applies(user, attributes):
+        return f"applies only to callers from {', '.join(map(str, exemption.networks))}"
+    return "does not apply to the user"
+
+
+def _phones(facts: LoginFacts) -> Iterator[Step]:
+    rules = facts.rules
+    for phone in facts.user.phones if facts.user is not None else ():
+        refused = refusal(phone, rules.countries, rules.allow_numbers)
+        text = f"{phone.masked} is not called: {refused}" if refused else f"{phone.masked} may be called"
+        of_country = refusal(phone, None, ()) is None and not phone.e164.startswith(rules.allow_numbers)
+        yield Step("phone", text, (facts.places.of_rule(rules.rule, "countries" if of_country else "allow_numbers"),))
+
+
+def _second_factor(facts: LoginFacts) -> Iterator[Step]:
+    match _decided(facts):
+        case RejectFor(reason, rule):
+            path = rule or ("identity", facts.policy.directory_name)
+            yield Step("rules", f"the login is rejected: {meaning(reason)}", (facts.places.of(*path),), reason)
+        case AcceptWithout(_, rule, rule_reason):
+            text = f"the user is accepted without a call{f': {rule_reason}' if rule_reason else ''}"
+            yield Step("rules", text, (facts.places.of(*rule),))
+        case Call(rule):
+            yield Step("rules", "the user is called", (facts.places.of(*rule),))
+        case _:
+            pass
+
+
+def _codes_and_calls(facts: LoginFacts) -> Iterator[Step]:
+    """A lock rejects also a user who is accepted without a call."""
+    uses = [use for use in facts.limits if not _is_of_passwords(use)]
+    if isinstance(_decided(facts), AcceptWithout):
+        uses = [use for use in uses if use.limit == LOCK]
+    yield from _used_up(facts, "codes and calls", uses)
+
+
+def _call(facts: LoginFacts) -> Iterator[Step]:
+    if facts.phone is None or not isinstance(_decided(facts), Call):
+        return
+    first, *others = facts.settings.delivery.voice
+    failover = f", else {', else '.join(others)}" if others else ""
+    yield Step("call", f"{first} calls {facts.phone.masked}{failover}", (facts.places.of("delivery", "voice"),))
+    if facts.rules.bypass_until > facts.now:
+        place = facts.places.of_rule(facts.rules.rule, "on_delivery_failure")
+        yield Step("call", "if every provider fails by an outage, the login is accepted without a call", (place,))
+
+
+DECISIONS: tuple[Callable[[LoginFacts], Iterator[Step]], ...] = (
+    _client,
+    _realm,
+    _unknown_limits,
+    _wrong_passwords,
+    _first_factor,
+    _directory,
+    _group_rule,
+    _allowed_hours,
+    _exemptions,
+    _phones,
+    _second_factor,
+    _codes_and_calls,
+    _call,
+)
+
+
+def _is_of_passwords(use: LimitUse) -> bool:
+    return use.limit.startswith(WRONG_PASSWORDS)
+
+
+def _used_up(facts: LoginFacts, what: str, uses: list[LimitUse]) -> Iterator[Step]:
+    """The limits that are used up. That of a name at one Calling-Station-Id rejects only logins from there."""
+    for use in uses:
+        if use.left == 0:
+            place = facts.places.of("limits", *use.limit.split("."))
+            text = f"{use.limit} of {use.of}: all {use.burst} per {duration_text(use.period)} are used"
+            of_one_station = use.of == operations.NAME_AND_STATION
+            yield Step("limits", text, (place,), None if of_one_station else _reason_of(facts.settings, use.limit))
+    if uses and all(use.left for use in uses):
+        yield Step("limits", f"{what}: none is used up", (facts.places.of("limits"),))
+
+
+def _reason_of(settings: Settings, limit: str) -> Reason:
+    """The reason of a login that the limit rejects."""
+    limits = limits_of(settings)
+    scopes = (limits.failures, limits.codes, limits.calls, limits.daily)
+    return next(each.reason for scope in scopes for each in scope.values() if each.name == limit)

@@ -1,0 +1,78 @@
+"""The timeline of a past login: the records of its session as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from radius_voice.events import Outcome
+from radius_voice.explain.audit_files import Record
+from radius_voice.explain.meanings import RESPONSES, meaning
+
+NO_RESULT = "The audit log has no final result: the login is open, or it ended without a right code."
+
+
+def with_meaning(record: Record) -> dict[str, Any]:
+    """The record, with `meaning` if it has a known reason."""
+    text = meaning(str(record.get("reason", "")))
+    return {**record, "meaning": text} if text else dict(record)
+
+
+def timeline(session: str, records: Sequence[Record]) -> Iterator[str]:
+    """The lines that show the records of a session, which are in the order of their times."""
+    requests = [record for record in records if record.get("kind") == "request"]
+    user = next((record["user"] for record in requests if record.get("user")), "")
+    client = next((record["client"] for record in requests if record.get("client")), "")
+    yield f"login {session}" + (f" of {user}" if user else "") + (f" through client {client}" if client else "")
+    for record in records:
+        yield ""
+        yield from _record_lines(record)
+    if not any(record.get("outcome") in (Outcome.ACCEPT, Outcome.REJECT) for record in requests):
+        yield ""
+        yield NO_RESULT
+
+
+def _record_lines(record: Record) -> Iterator[str]:
+    at, kind = record.get("at", ""), record.get("kind")
+    if kind == "request":
+        yield f"{at}  {_packet(record)}"
+        yield from map(_step, record.get("steps", ()))
+        yield f"  -> {_response(record)}"
+        yield from (f"  {key.replace('_', ' ')}: {record[key]}" for key in ("rule", "rule_reason") if record.get(key))
+    elif kind == "call":
+        yield f"{at}  {record.get('provider')} was asked to call {record.get('phone')}: {_words(record, 'result')}"
+        yield from (f"  {key}: {record[key]}" for key in ("reference", "detail", "fix") if record.get(key))
+    elif kind == "call_status":
+        yield f"{at}  call {record.get('reference')} of {record.get('provider')}: {_words(record, 'status')}"
+    else:
+        yield f"{at}  {kind}"
+
+
+def _packet(record: Record) -> str:
+    """What arrived: an initial request, or the response to a challenge."""
+    is_response = any(step.get("name") == "response" for step in record.get("steps", ()))
+    parts = [
+        "response to a challenge" if is_response else "request",
+        f"{record.get('identifier')} from {record.get('client_address')}",
+    ]
+    if record.get("calling_station_id"):
+        parts.append(f"Calling-Station-Id {record['calling_station_id']}")
+    if record.get("repeated"):
+        parts.append(f"{record['repeated']} identical packets")
+    return " ".join(parts[:2]) + "".join(f", {part}" for part in parts[2:])
+
+
+def _step(step: Record) -> str:
+    detail = f": {step['detail']}" if step.get("detail") else ""
+    return f"  {step.get('after', 0) * 1000:9.1f} ms  {step.get('name')}{detail}"
+
+
+def _response(record: Record) -> str:
+    reason = str(record.get("reason", ""))
+    response = RESPONSES.get(record.get("outcome", ""), record.get("outcome"))
+    text = meaning(reason)
+    return f"{response}: {reason}" + (f" ({text})" if text else "")
+
+
+def _words(record: Record, key: str) -> str:
+    return str(record.get(key, "")).replace("_", " ")

@@ -1,0 +1,435 @@
+"""`explain`: a past login from the audit log, and the decisions about the next one."""
+
+import gzip
+import itertools
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from click.testing import CliRunner
+
+from radius_voice.cli.main import main
+from radius_voice.radius import packet as radius
+from tests.support.network import free_port
+from tests.support.server_process import BASE_CONFIGURATION, write_configuration
+
+CONFIGURATION = """\
+server: {listen: ["udp://127.0.0.1:0"], reject_delay: 0s}
+clients:
+  gateway: {address: 127.0.0.1, secret: a shared secret of the tests, policy: staff}
+policies:
+  staff:
+    countries: [US]
+    group_rules:
+      - when: {group: abroad}
+        countries: [FR]
+      - when: {group: exceptions}
+        allow_numbers: ["+3361"]
+limits:
+  wrong_codes: {user: 1 per 24h}
+store: {type: memory}
+"""
+START = BASE_CONFIGURATION.count("\n")
+LDAP = f"""\
+identity:
+  people: {{type: ldap, servers: ["ldaps://127.0.0.1:{free_port()}"], server_type: openldap, base: "dc=example,dc=org"}}
+"""
+DIGESTS = itertools.count(1000)
+US, FR, PREMIUM = "+14155550123", "+33612345678", "+19005550123"
+
+
+@pytest.fixture
+def configured(tmp_path):
+    """Writes a configuration and a users file; the configuration's path."""
+
+    def write(configuration=CONFIGURATION, **users):
+        path = write_configuration(tmp_path, "http://127.0.0.1:1", configuration, [])
+        (tmp_path / "users.yaml").write_text(json.dumps(users))
+        return path
+
+    return write
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, ["explain", *map(str, arguments)])
+
+
+def explained(path, user="alice", *options):
+    """The result of `explain --json`, with the texts, places and reasons of its steps by topic."""
+    result = run("--config", path, "--client", "gateway", "--json", *options, user)
+    assert 0 == result.exit_code, result.output
+    shown = json.loads(result.stdout)
+    steps: dict[str, list[tuple[str, list[str], str | None]]] = {}
+    for step in shown["steps"]:
+        steps.setdefault(step["topic"], []).append((step["text"], step["places"], step["reason"]))
+    return (shown["outcome"], shown["reason"]), steps
+
+
+def line_of(text):
+    """The line of a text of CONFIGURATION in the file."""
+    before = CONFIGURATION.partition(text)[0]
+    return START + before.count("\n") + 1
+
+
+def entry(*phones, **values):
+    """A user of a users file; each needs another hash."""
+    return {
+        "password": f"$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ${next(DIGESTS):A>42}A",
+        "phones": list(phones),
+        **values,
+    }
+
+
+def test_each_decision_names_its_line(configured):
+    path = configured(alice=entry(FR, US))
+
+    result, steps = explained(path)
+
+    assert ("challenge", "call_placed") == result
+    assert [("gateway: policy staff", [f"{path}:{line_of('gateway:')}: clients.gateway.policy"], None)] == steps[
+        "client"
+    ]
+    directory = ["policies.staff.directory: not written", f"{path}:3: identity.people"]
+    assert [("people has the user alice", directory, None)] == steps["directory"]
+    countries = f"{path}:{line_of('countries: [US]')}: policies.staff.countries"
+    assert [
+        ("+33*******78 is not called: country FR", [countries], None),
+        ("+14*******23 may be called", [countries], None),
+    ] == steps["phone"]
+    assert [("twilio calls +14*******23", ["delivery.voice: not written"], None)] == steps["call"]
+    rules = f"{path}:{line_of('group_rules:')}: policies.staff.group_rules"
+    assert [("none: the policy's own rules apply", [rules], None)] == steps["group rule"]
+
+
+def test_a_rule_for_a_group_decides_by_its_own_line(configured):
+    exceptions = ["exceptions"]
+    path = configured(
+        alice=entry(FR, groups=["abroad"]), bob=entry(FR, groups=exceptions), carol=entry(US, groups=exceptions)
+    )
+
+    _, of_alice = explained(path)
+    _, of_bob = explained(path, "bob")
+    _, of_carol = explained(path, "carol")
+
+    first, second = "policies.staff.group_rules[0]", "policies.staff.group_rules[1]"
+    assert ("for members of abroad", [f"{path}:{line_of('- when: {group: abroad}')}: {first}"], None) == of_alice[
+        "group rule"
+    ][0]
+    assert [f"{path}:{line_of('countries: [FR]')}: {first}.countries"] == of_alice["phone"][0][1]
+    assert [f"{path}:{line_of('allow_numbers:')}: {second}.allow_numbers"] == of_bob["phone"][0][1]
+    assert [f"{path}:{line_of('countries: [US]')}: policies.staff.countries"] == of_carol["phone"][0][1]
+
+
+@pytest.mark.parametrize(
+    ("user", "topic", "reason"),
+    [
+        ("nameless", "directory", "unknown_user"),
+        ("disabled", "rules", "disabled"),
+        ("no-password", "first factor", "no_password"),
+        ("no-phone", "rules", "no_phone"),
+        ("abroad", "rules", "number_not_allowed"),
+        ("premium", "rules", "number_not_allowed"),
+    ],
+)
+def test_the_first_reject_is_the_result(configured, user, topic, reason):
+    path = configured(
+        **{
+            "disabled": entry(US, disabled=True),
+            "no-password": {"phones": [US]},
+            "no-phone": entry(),
+            "abroad": entry(FR),
+            "premium": entry(PREMIUM),
+        }
+    )
+
+    result, steps = explained(path, user)
+
+    assert ("reject", reason) == result
+    assert reason in [each for _, _, each in steps[topic]]
+    assert "call" not in steps or user == "no-password"
+    shown = run("--config", path, "--client", "gateway", user)
+    assert 0 == shown.exit_code
+    assert shown.stdout.splitlines()[-1].startswith(f"result        Access-Reject: {reason} (")
+
+
+def test_without_a_service_the_use_of_limits_in_memory_is_not_known(configured):
+    result, steps = explained(configured(alice=entry(US)))
+
+    assert ("challenge", "call_placed") == result
+    ((text, _, reason),) = steps["limits"]
+    assert text.startswith("their use is not known: ")
+    assert reason is None
+
+
+EXEMPTIONS = """    exemptions:
+      - {users: [bob], reason: no phone}
+      - {groups: [operators], networks: [10.0.0.0/8], reason: control room}
+"""
+
+
+@pytest.mark.parametrize(
+    ("user", "station", "texts", "result"),
+    [
+        ("alice", "10.1.2.3", ["does not apply to the user"] * 2, ("challenge", "call_placed")),
+        ("bob", "", ["applies: no phone", "does not apply to the user"], ("accept", "exempt")),
+        ("carol", "10.1.2.3", ["does not apply to the user", "applies: control room"], ("accept", "exempt")),
+        (
+            "carol",
+            "192.0.2.1",
+            ["does not apply to the user", "applies only to callers from 10.0.0.0/8"],
+            ("challenge", "call_placed"),
+        ),
+    ],
+)
+def test_an_exemption_that_applies_decides(configured, user, station, texts, result):
+    configuration = CONFIGURATION.replace("  staff:\n", "  staff:\n" + EXEMPTIONS)
+    users = {"alice": entry(US), "bob": entry(US), "carol": entry(US, groups=["operators"])}
+    path = configured(configuration, **users)
+
+    decided, steps = explained(path, user, "--calling-station-id", station)
+
+    assert result == decided
+    assert texts == [text for text, _, _ in steps["exemption"]]
+    ((_, (place,), _),) = steps["rules"]
+    index = 1 if user == "carol" else 0
+    exemption = f"{path}:{line_of('staff:') + 2 + index}: policies.staff.exemptions[{index}]"
+    assert (exemption if result[0] == "accept" else f"{path}:{line_of('staff:')}: policies.staff") == place
+    assert ("call" in steps) is (result[0] == "challenge")
+    shown = run("--config", path, "--client", "gateway", "--calling-station-id", station, user)
+    assert ("Access-Accept, if the password is right: exempt (" in shown.stdout) is (result[0] == "accept")
+
+
+@pytest.mark.parametrize(
+    ("hours", "text", "result"),
+    [
+        ("mon-sun 00:00-24:00", "include this time", ("challenge", "call_placed")),
+        ("ANOTHER DAY", "do not include this time", ("reject", "outside_allowed_hours")),
+    ],
+)
+def test_allowed_hours_decide_now(configured, hours, text, result):
+    other_day = (datetime.now(UTC) + timedelta(days=3)).strftime("%a").lower()
+    hours = hours.replace("ANOTHER DAY", f"{other_day} 08:00-09:00")
+    rule = f"    allowed_hours: {{time_zone: UTC, hours: ['{hours}']}}\n"
+    path = configured(CONFIGURATION.replace("  staff:\n", "  staff:\n" + rule), alice=entry(US))
+
+    decided, steps = explained(path)
+
+    assert result == decided
+    place = f"{path}:{line_of('staff:') + 1}: policies.staff.allowed_hours"
+    assert [(text, [place], None)] == steps["allowed hours"]
+
+
+REALMS = """\
+    realms:
+      CORP: {}
+      partner.example: {policy: partners}
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "realm", "policy", "result"),
+    [
+        ("alice", None, "staff", ("challenge", "call_placed")),
+        ("corp\\alice", "CORP: user alice, policy staff", "staff", ("challenge", "call_placed")),
+        (
+            "alice@partner.example",
+            "partner.example: user alice, policy partners",
+            "partners",
+            ("reject", "number_not_allowed"),
+        ),
+        ("alice@other.example", "not listed, so no user has the name", "staff", ("reject", "unknown_user")),
+    ],
+)
+def test_a_realm_selects_the_policy(configured, name, realm, policy, result):
+    gateway = "  gateway:\n    address: 127.0.0.1\n    secret: a shared secret of the tests\n    policy: staff\n"
+    inline = CONFIGURATION.partition("clients:\n")[2].partition("policies:")[0]
+    configuration = CONFIGURATION.replace(inline, gateway + REALMS) + "\n"
+    configuration = configuration.replace("policies:\n", "policies:\n  partners: {countries: [FR]}\n")
+    path = configured(configuration, alice=entry(US))
+
+    decided, steps = explained(path, name)
+
+    assert result == decided
+    assert realm == (steps["realm"][0][0] if realm else None)
+    key = f"policies.{policy}.countries"
+    assert "phone" not in steps or steps["phone"][0][1][0].endswith(key)
+
+
+def test_an_open_bypass_is_named(configured):
+    until = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    bypass = f"    on_delivery_failure: {{bypass_until: '{until}'}}\n    countries: [US]"
+    path = configured(CONFIGURATION.replace("    countries: [US]", bypass, 1), alice=entry(US))
+
+    _, steps = explained(path)
+
+    text, (place,), _ = steps["call"][1]
+    assert "if every provider fails by an outage, the login is accepted without a call" == text
+    assert place.endswith("policies.staff.on_delivery_failure")
+
+
+@pytest.mark.parametrize("outcome", ["no_response", "reject"])
+def test_an_unavailable_directory_leads_to_the_configured_result(configured, outcome):
+    policy = f"  staff:\n    on_unavailable: {outcome}\n"
+    path = configured(CONFIGURATION.replace("  staff:\n", policy) + LDAP)
+
+    result, steps = explained(path)
+
+    assert (outcome, "identity_unavailable") == result
+    assert steps["directory"][0][1][-1].endswith("policies.staff.on_unavailable")
+
+
+@pytest.fixture
+def limits(monkeypatch):
+    """Sets the limits of the user, and the shared ones; each has a name, a subject and how much is left."""
+
+    def use(own, shared=()):
+        def rows(limits):
+            return {"limits": [{"limit": a, "of": b, "left": c, "burst": 5, "period": 600.0} for a, b, c in limits]}
+
+        async def read(settings, user):
+            return rows(shared if user is None else own)
+
+        monkeypatch.setattr("radius_voice.operations.limits", read)
+
+    return use
+
+
+def test_a_limit_of_another_station_client_country_or_phone_rejects_no_login(configured, limits):
+    own = [("wrong_passwords.user", "name and station", 0), ("calls.phone", "+33*******78", 0)]
+    own += [("calls.phone", "+14*******23", 3)]
+    limits(own, [("calls.client", "other", 0), ("calls.country", "FR", 0)])
+
+    result, steps = explained(configured(alice=entry(US)))
+
+    assert ("challenge", "call_placed") == result
+    expected = ["wrong_passwords.user of name and station: all 5 per 10m are used", "codes and calls: none is used up"]
+    assert expected == [text for text, _, _ in steps["limits"]]
+
+
+@pytest.mark.parametrize(
+    ("limit", "user", "reason"),
+    [
+        ("wrong_codes.user", "alice", "locked"),
+        ("wrong_codes.user", "bob", "locked"),
+        ("calls.user", "alice", "call_limit"),
+        ("calls.user", "bob", "exempt"),
+        ("wrong_passwords.user", "bob", "wrong_password_limit"),
+    ],
+)
+def test_a_limit_that_is_used_up_rejects_an_exempt_user_only_if_it_is_a_lock(configured, limits, limit, user, reason):
+    limits([(limit, "name", 0)])
+    path = configured(CONFIGURATION.replace("  staff:\n", "  staff:\n" + EXEMPTIONS), alice=entry(US), bob=entry(US))
+
+    (_, decided), _ = explained(path, user)
+
+    assert reason == decided
+
+
+def test_a_gateway_that_has_verified_the_password_is_named(configured):
+    configuration = CONFIGURATION.replace("  staff:\n", "  staff:\n    first_factor: none\n    directory: people\n")
+    path = configured(configuration, alice={"phones": [US]})
+
+    result, steps = explained(path)
+
+    assert ("challenge", "call_placed") == result
+    assert "none: the gateway has verified the password" == steps["first factor"][0][0]
+
+
+def test_an_unknown_client_or_a_broken_users_file_ends_with_the_reason(configured, tmp_path):
+    path = configured(alice=entry(US))
+    unknown = run("--config", path, "--client", "other", "alice")
+    (tmp_path / "users.yaml").write_text("alice: [")
+    broken = run("--config", path, "--client", "gateway", "alice")
+
+    assert (1, "Error: the configuration has no client 'other'; it has gateway\n") == (
+        unknown.exit_code,
+        unknown.stderr,
+    )
+    assert (1, True) == (broken.exit_code, "users.yaml" in broken.stderr)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["--config", "x", "alice"],
+        ["--config", "x", "--client", "gateway"],
+        ["--client", "gateway", "alice"],
+        ["--config", "x", "--client", "gateway", "--audit", "x", "alice"],
+        ["--login", "a1"],
+        ["--login", "a1", "--config", "x", "--audit", "x"],
+        ["--login", "a1", "--config", "x", "--client", "gateway"],
+        ["--login", "a1", "--config", "x", "alice"],
+        ["--login", "a1", "--config", "x", "--calling-station-id", "192.0.2.1"],
+    ],
+)
+def test_other_combinations_of_options_are_wrong_usage(arguments):
+    assert 2 == run(*arguments).exit_code
+
+
+def test_a_login_that_is_not_found_names_the_searched_files(configured, tmp_path):
+    path = configured(alice=entry(US))
+    log = tmp_path / "audit.jsonl"
+    none = run("--config", path, "--login", "a1")
+    log.write_text("")
+    log.with_name("audit.jsonl.1.xz").write_text("")
+    empty = run("--config", path, "--login", "a1")
+    missing = run("--audit", tmp_path / "nothing" / "audit.jsonl", "--login", "a1")
+
+    assert (1, f"Error: {log}: there is no audit log that can be read\n") == (none.exit_code, none.stderr)
+    assert 1 == empty.exit_code
+    assert f"no record has the session id a1; searched: {log}\n" in empty.stderr
+    assert "audit.jsonl.1.xz: is not searched" in empty.stderr
+    assert (1, True) == (missing.exit_code, "No such file or directory" in missing.stderr)
+
+
+def test_an_audit_log_on_standard_output_has_another_place(configured):
+    path = configured(CONFIGURATION + 'audit: {path: "-"}\n', alice=entry(US))
+    result = run("--config", path, "--login", "a1")
+
+    assert (1, True) == (result.exit_code, "name it: --audit FILE" in result.stderr)
+
+
+def test_a_name_with_control_characters_cannot_control_the_terminal(configured, tmp_path):
+    log = tmp_path / "audit.jsonl"
+    record = {"kind": "request", "at": "1", "session": "a1", "client": "gateway", "user": "\x07\x9b2J"}
+    log.write_text(json.dumps(record))
+    result = run("--audit", log, "--login", "a1")
+
+    assert (0, False) == (result.exit_code, bool({"\x07", "\x9b"} & set(result.stdout)))
+
+
+@pytest.fixture
+def user(make_user):
+    return make_user()
+
+
+def test_a_login_at_a_running_server_is_explained_before_and_after(start_server, user, tmp_path):
+    with start_server(CONFIGURATION, [user]) as server:
+        result, steps = explained(server.path, user.name)
+        assert ("challenge", "call_placed") == result
+        assert ["wrong passwords: none is used up", "codes and calls: none is used up"] == [
+            text for text, _, _ in steps["limits"]
+        ]
+        gateway = server.client()
+        challenge = gateway.respond(user, gateway.start_login(user), "wrong")
+        assert radius.ACCESS_REJECT == gateway.respond(user, challenge, server.simulator.code(user.phone)).code
+        session = server.audit(kind="request", user=user.name)[0]["session"]
+
+        shown = run("--config", server.path, "--login", session)
+        assert 0 == shown.exit_code, shown.output
+        assert shown.stdout.startswith(f"login {session} of {user.name} through client gateway\n")
+        assert "-> Access-Challenge: call_placed (the provider accepted the call)" in shown.stdout
+        assert "twilio was asked to call" in shown.stdout
+        assert user.phone not in shown.stdout
+
+        result, steps = explained(server.path, user.name)
+        assert ("reject", "locked") == result
+        assert any(text.startswith("wrong_codes.user of people:") for text, _, reason in steps["limits"] if reason)
+        audit = tmp_path / "audit.jsonl.1.gz"
+        audit.write_bytes(gzip.compress((server.directory / "audit.jsonl").read_bytes()))
+        copy = run("--audit", tmp_path / "audit.jsonl", "--login", session, "--json")
+        found = json.loads(copy.stdout)
+        assert [str(audit)] == found["searched"]
+        assert {session} == {record["session"] for record in found["records"]}
+        assert "the provider accepted the call" in [record.get("meaning") for record in found["records"]]

@@ -1,0 +1,86 @@
+"""The timeline of a past login."""
+
+import pytest
+
+from radius_voice.events import Outcome, Reason
+from radius_voice.explain.meanings import RESPONSES, meaning
+from radius_voice.explain.past_login import NO_RESULT, timeline, with_meaning
+
+REQUEST = {
+    "kind": "request",
+    "at": "2026-11-26T13:50:11.383Z",
+    "client": "gateway",
+    "client_address": "192.0.2.1",
+    "identifier": 7,
+    "calling_station_id": "198.51.100.9",
+    "outcome": "challenge",
+    "reason": "call_placed",
+    "user": "alice",
+    "steps": [{"name": "password", "after": 0.0318, "detail": "right"}, {"name": "error", "after": 0.04}],
+}
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_every_reason_has_a_meaning_without_markup(reason):
+    text = meaning(reason)
+
+    assert text
+    assert not set("`[]|") & set(text)
+    assert not text.startswith(("accepted:", "challenged:", "no response:", "on_unavailable:"))
+
+
+def test_every_outcome_has_a_name():
+    assert set(Outcome) == set(RESPONSES)
+
+
+def test_a_reason_of_another_version_has_no_meaning():
+    record = REQUEST | {"reason": "future"}
+
+    assert record == with_meaning(record)
+    assert "  -> Access-Challenge: future" in list(timeline("a1", [record]))
+
+
+def test_a_request_is_shown_with_its_steps_and_the_meaning_of_its_reason():
+    assert [
+        "login a1 of alice through client gateway",
+        "",
+        "2026-11-26T13:50:11.383Z  request 7 from 192.0.2.1, Calling-Station-Id 198.51.100.9, 5 identical packets",
+        "       31.8 ms  password: right",
+        "       40.0 ms  error",
+        "  -> Access-Challenge: call_placed (the provider accepted the call)",
+        "",
+        NO_RESULT,
+    ] == list(timeline("a1", [REQUEST | {"repeated": 5}]))
+
+
+def test_a_rule_that_decided_is_shown():
+    record = REQUEST | {"outcome": "accept", "reason": "exempt", "rule": "policies.a.exemptions[0]", "rule_reason": "b"}
+
+    assert ["  rule: policies.a.exemptions[0]", "  rule reason: b"] == list(timeline("a1", [record]))[-2:]
+
+
+def test_calls_are_shown_with_what_an_administrator_can_do():
+    call = {"kind": "call", "at": "1", "provider": "twilio", "phone": "+1*23", "result": "not_placed", "fix": "pay"}
+    status = {"kind": "call_status", "at": "2", "provider": "twilio", "reference": "CA1", "status": "no_answer"}
+
+    assert [
+        "login a1",
+        "",
+        "1  twilio was asked to call +1*23: not placed",
+        "  fix: pay",
+        "",
+        "2  call CA1 of twilio: no answer",
+        "",
+        "3  future",
+        "",
+        NO_RESULT,
+    ] == list(timeline("a1", [call, status, {"kind": "future", "at": "3"}]))
+
+
+def test_a_response_with_a_final_result_ends_the_timeline():
+    final = REQUEST | {"outcome": "accept", "reason": "code_correct", "steps": [{"name": "response", "after": 0.001}]}
+
+    lines = list(timeline("a1", [final]))
+
+    assert "response to a challenge 7 from 192.0.2.1" in lines[2]
+    assert "  -> Access-Accept: code_correct (the code was right)" == lines[-1]
