@@ -14,7 +14,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +25,11 @@ from radius_voice.events import OperatorRecord
 from radius_voice.exceptions import message_of
 from radius_voice.identity.context import IdentityContext
 from radius_voice.identity.passwords import Hasher
+from radius_voice.login.accounts import Account
 from radius_voice.login.codes import Keys
-from radius_voice.login.first_factor import password_subjects
 from radius_voice.login.issued_codes import MAX_SECONDS, MIN_SECONDS, IssuedCodes
-from radius_voice.login.model import LimitAction, LimitOperation, Unavailable, User
+from radius_voice.login.model import LimitAction, LimitOperation, PapPassword, Unavailable, User, Verification
+from radius_voice.login.password_limits import forwarded_to, known_pairs
 from radius_voice.login.phone import Phone
 from radius_voice.login.ports import Directory, IdentitySource, Store, UserEditor
 from radius_voice.login.rate_limits import remaining, with_action
@@ -39,6 +39,7 @@ from radius_voice.wiring import identity_source, limits_of, open_store, user_edi
 
 STATUS = "status"
 NAME_AND_STATION = "name and station"
+WRONG_PASSWORDS = ("wrong_passwords.user", "directory_lockout.")
 """The subject, as `limits` shows it, of a user's separate allowance of wrong passwords at a Calling-Station-Id."""
 DIRECTORY_SECONDS = 5.0
 STATE_HINT = (
@@ -54,7 +55,7 @@ class OperationFailed(Exception):
 class OperationContext:
     """What operations use.
 
-    `identity` are the directories of the identity sources by name, in the order of the configuration. `record` writes
+    `identity` are the identity sources by name, in the order of the configuration. `record` writes
     to the audit log and returns the reason if it cannot. `uid` is the user id of the requesting process, None if it is
     unknown.
     """
@@ -62,7 +63,7 @@ class OperationContext:
     settings: Settings
     store: Store
     keys: Callable[[], Keys]
-    identity: Mapping[str, Directory]
+    identity: Mapping[str, IdentitySource]
     record: Callable[[OperatorRecord], str]
     uid: int | None
 
@@ -162,7 +163,9 @@ async def _limits(context: OperationContext, user: UserName | None) -> Mapping[s
     if user is None:
         operations = list(_shared_limits(context.settings))
     else:
-        operations = await _limits_of_user(context, *await _find_user(context, user), user.name)
+        source, found_user = await _find_user(context, user)
+        operations = await _limits_of_user(context, source, found_user, user.name)
+        operations += await _directory_lockouts(context, source, found_user)
     tats, now = await context.store.arrival_times(operations), time.time()
     return {
         "limits": [
@@ -210,10 +213,11 @@ async def _issue_code(context: OperationContext, name: UserName, seconds: float,
 async def _find_user(context: OperationContext, name: UserName) -> tuple[str, User]:
     """The identity source and the user; raises OperationFailed if there is not exactly one."""
     deadline = time.monotonic() + DIRECTORY_SECONDS
-    sources = [source for source in context.identity if name.source in (None, source)]
+    directories = directories_of(context.identity)
+    sources = [source for source in directories if name.source in (None, source)]
     if not sources:
-        raise OperationFailed(_unknown_source(name.source, context.identity))
-    found = {source: await context.identity[source].find(name.name, deadline) for source in sources}
+        raise OperationFailed(_unknown_source(name.source, directories))
+    found = {source: await directories[source].find(name.name, deadline) for source in sources}
     users = [(source, user) for source, user in found.items() if user is not None]
     if not users:
         raise OperationFailed("no identity source has a user of that name; radius-voice users list shows the names")
@@ -228,19 +232,40 @@ def _unknown_source(name: str | None, known: Iterable[str]) -> str:
 
 
 async def _limits_of_user(context: OperationContext, source: str, user: User, typed: str) -> list[LimitOperation]:
-    """The limits that count for a user by name, known Calling-Station-Ids, id and phones, each once.
+    """The limits that count for a user by account or name, known Calling-Station-Ids, id and phones, each once.
 
-    Wrong passwords are counted by the name as typed, which in an LDAP directory can differ from the user's name there.
+    Where the first factor finds no account, wrong passwords are counted by the name as typed, which in an LDAP
+    directory can differ from the user's name there.
     """
     configured, keys = limits_of(context.settings), context.keys()
-    first_factors = _first_factors(context.settings, source)
-    subjects = []
-    for first_factor, name in product(first_factors, (user.name, typed)):
-        subjects += await password_subjects(keys, context.store, first_factor, name)
-    operations = list(configured.about({"user": f"{source}:{user.id}"}, subjects))
+    subjects, pairs = [], []
+    for first_factor in _first_factors(context.settings, source):
+        account = await _account(context, first_factor, user)
+        names = [keys.name_subject(first_factor, name) for name in (user.name, typed)]
+        subjects += [keys.account_subject(first_factor, account.id)] if account.id else names
+    for subject in subjects:
+        pairs += await known_pairs(context.store, subject)
+    operations = list(configured.about({"user": f"{source}:{user.id}"}, subjects, pairs))
     for phone in user.phones:
         operations += configured.about({"phone": phone.e164})
     return list(dict.fromkeys(operations))
+
+
+async def _directory_lockouts(context: OperationContext, source: str, user: User) -> list[LimitOperation]:
+    """The limits that keep directories from locking the user's accounts. `unlock` does not reset them."""
+    operations: list[LimitOperation] = []
+    for first_factor in _first_factors(context.settings, source):
+        account, keys = await _account(context, first_factor, user), context.keys()
+        by_name = keys.name_subject(first_factor, user.name)
+        subject = keys.account_subject(first_factor, account.id) if account.id else by_name
+        operations += forwarded_to(account.lockout, subject, reserved=True)
+    return operations
+
+
+async def _account(context: OperationContext, first_factor: str, user: User) -> Account:
+    """The user's account at a first factor."""
+    verification = Verification(user.name, PapPassword(""))
+    return await context.identity[first_factor].account(verification, time.monotonic() + DIRECTORY_SECONDS)
 
 
 def _first_factors(settings: Settings, source: str) -> set[str]:
@@ -264,7 +289,7 @@ def _subject_text(operation: LimitOperation) -> str:
     """A subject for an operator: phones are masked, and hashes of names are not shown."""
     if operation.limit.name.endswith(".phone"):
         return Phone(operation.subject).masked
-    if operation.limit.name == "wrong_passwords.user":
+    if operation.limit.name.startswith(WRONG_PASSWORDS):
         return NAME_AND_STATION if "@" in operation.subject else "name"
     return operation.subject
 
@@ -344,8 +369,8 @@ async def open_context(
     try:
         for name, section in settings.identity.items() if user is not None else ():
             sources[name] = await asyncio.to_thread(identity_source, name, section, IdentityContext(hasher))
-        directories, keys = directories_of(sources), lambda: Keys(state.existing_key(settings, None))
-        yield OperationContext(settings, store, keys, directories, record, uid)
+        keys = lambda: Keys(state.existing_key(settings, None))  # noqa: E731
+        yield OperationContext(settings, store, keys, sources, record, uid)
     finally:
         for source in sources.values():
             await source.close()

@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import Annotated, ClassVar, Protocol
 
+from pydantic import Field
+
+from radius_voice.config.field_types import duration
 from radius_voice.config.section import Diagnostic, Section
 
 
@@ -67,6 +70,15 @@ class AdapterSection(Section):
     def warnings(self) -> Iterator[Diagnostic]:
         """Warnings about a section without errors."""
         yield from ()
+
+
+class LockoutSettings(Section):
+    """When the directory behind a source locks an account."""
+
+    attempts: int = Field(ge=2, le=999)
+    """After how many wrong passwords."""
+    window: Annotated[float, duration(60, 69 * 86400)]
+    """How long after a wrong password the directory still counts it."""
 
 
 class IdentitySection(AdapterSection):

@@ -15,7 +15,9 @@ class PasswordLimitsSettings(Section):
     """Wrong passwords."""
 
     user: Limit = file_default("10 per 10m")
-    """For each user name."""
+    """For each user."""
+    user_at_station: Limit = file_default("5 per 10m")
+    """For each user at each Calling-Station-Id."""
     calling_station: Limit = file_default("30 per 10m")
     """For each Calling-Station-Id."""
     client: Limit = file_default("off")

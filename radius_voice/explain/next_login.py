@@ -25,7 +25,8 @@ from radius_voice.login.realms import split
 from radius_voice.login.second_factor import AcceptWithout, Call, RejectFor, SecondFactor, decide
 from radius_voice.wiring import limits_of
 
-WRONG_PASSWORDS, LOCK = "wrong_passwords.", "wrong_codes.user"
+OF_DIRECTORY, NEW_STATIONS = "directory_lockout.", "directory_lockout.new_stations"
+WRONG_PASSWORDS, LOCK = ("wrong_passwords.", OF_DIRECTORY), "wrong_codes.user"
 CHALLENGED = (
     "Access-Challenge, if the password is right and no other call to the user is live; Access-Accept after the code"
 )
@@ -232,19 +233,23 @@ def _is_of_passwords(use: LimitUse) -> bool:
 
 
 def _used_up(facts: LoginFacts, what: str, uses: list[LimitUse]) -> Iterator[Step]:
-    """The limits that are used up. That of a name at one Calling-Station-Id rejects only logins from there."""
+    """The limits that are used up. Those of one or of new Calling-Station-Ids reject only logins from there."""
     for use in uses:
         if use.left == 0:
-            place = facts.places.of("limits", *use.limit.split("."))
+            lockout = ("identity", facts.policy.first_factor_name, "lockout")
+            path = lockout if use.limit.startswith(OF_DIRECTORY) else ("limits", *use.limit.split("."))
+            place = facts.places.of(*path)
             text = f"{use.limit} of {use.of}: all {use.burst} per {duration_text(use.period)} are used"
-            of_one_station = use.of == operations.NAME_AND_STATION
-            yield Step("limits", text, (place,), None if of_one_station else _reason_of(facts.settings, use.limit))
+            of_stations = use.of == operations.NAME_AND_STATION or use.limit == NEW_STATIONS
+            yield Step("limits", text, (place,), None if of_stations else _reason_of(facts.settings, use.limit))
     if uses and all(use.left for use in uses):
         yield Step("limits", f"{what}: none is used up", (facts.places.of("limits"),))
 
 
 def _reason_of(settings: Settings, limit: str) -> Reason:
     """The reason of a login that the limit rejects."""
+    if limit.startswith(OF_DIRECTORY):
+        return Reason.LOCKED
     limits = limits_of(settings)
     scopes = (limits.failures, limits.codes, limits.calls, limits.daily)
     return next(each.reason for scope in scopes for each in scope.values() if each.name == limit)

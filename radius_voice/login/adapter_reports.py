@@ -1,10 +1,16 @@
-"""What adapters report to administrators: problems of identity sources, costs of verifications, checks of accounts."""
+"""What adapters report: failed verifications, problems of identity sources, costs and checks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from msgspec import Struct
+
+from radius_voice.login.model import Unavailable
+
+
+class PossiblyForwarded(Unavailable):
+    """A verification failed after a directory may have got the password, and counted it if it was wrong."""
 
 
 class SourceProblem(Struct, frozen=True):

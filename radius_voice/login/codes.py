@@ -70,6 +70,7 @@ class Keys:
         self._packet, self._credentials, self._station = keyed(b"packet"), keyed(b"credentials"), keyed(b"station")
         self._client, self._password_id = keyed(b"client"), keyed(b"password id")
         self._issued, self._issued_key = keyed(b"issued code"), keyed(b"issued code key")
+        self._account = keyed(b"account")
 
     def session_key(self, client: str, user_key: str) -> SessionKey:
         """The key of the session of that user at that client entry."""
@@ -140,9 +141,13 @@ class Keys:
         """
         return _hash(self._name, _prefixed(identity_source) + canonical_name(typed).encode()).hex()
 
-    def calling_station(self, name: str, calling_station_id: str) -> bytes:
-        """The stored hash of a Calling-Station-Id from which the user with that `name` subject has logged in."""
-        return _hash(self._station, name.encode() + calling_station_id.encode())
+    def account_subject(self, identity_source: str, account_id: str) -> str:
+        """The subject under which failures of an account at an identity source are counted."""
+        return _hash(self._account, _prefixed(identity_source) + account_id.encode()).hex()
+
+    def calling_station(self, subject: str, calling_station_id: str) -> bytes:
+        """The stored hash of a Calling-Station-Id of the user with that `name_subject` or `account_subject`."""
+        return _hash(self._station, subject.encode() + calling_station_id.encode())
 
     def client(self, name: str, secret: bytes) -> bytes:
         """A hash of a client entry and one of its shared secrets: another secret gives another hash."""

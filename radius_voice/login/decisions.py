@@ -16,10 +16,9 @@ class Decision(Struct, frozen=True):
     """The response to the gateway, and fields of the audit record. `login_seconds` is set on an Accept.
 
     `user` is the user's name in the directory, empty if no user has the name that was typed; `session` the session's
-    id. `new_station` is True on an Accept from a Calling-Station-Id that is not known for this user, or was last
-    stored more than a day ago. `sealed_reply` are attributes of the Accept that are still encrypted. `echo` says
-    whether the user's response to a challenge may be shown. `rule` names the rule of the configuration that decided
-    without a call, and `rule_reason` is its text.
+    id. `sealed_reply` are attributes of the Accept that are still encrypted. `echo` says whether the user's response to
+    a challenge may be shown. `rule` names the rule of the configuration that decided without a call, and `rule_reason`
+    is its text.
     """
 
     outcome: Outcome
@@ -31,7 +30,6 @@ class Decision(Struct, frozen=True):
     session: str = ""
     phone: str = ""
     login_seconds: float = 0.0
-    new_station: bool = False
     sealed_reply: bytes = b""
     echo: bool = True
     rule: str = ""
@@ -81,7 +79,6 @@ def _accepted(session: Session, reason: Reason, now: float) -> Decision:
         session=session.id,
         phone=session.delivery.phone.masked,
         login_seconds=now - session.opened_at if reason in CODE_CORRECT else 0.0,
-        new_station=not session.returning,
         sealed_reply=session.sealed_reply,
     )
 

@@ -12,10 +12,10 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from radius_voice.events import Reason
-from radius_voice.login import calling_stations
+from radius_voice.login.adapter_reports import PossiblyForwarded
 from radius_voice.login.checked import Charge, Checked, Refused, VerifiedByGateway
 from radius_voice.login.codes import Keys
 from radius_voice.login.model import (
@@ -27,9 +27,9 @@ from radius_voice.login.model import (
     Limited,
     LimitOperation,
     Unavailable,
-    Verification,
 )
 from radius_voice.login.names import canonical_name
+from radius_voice.login.password_limits import Attempt, Charges, PasswordLimits
 from radius_voice.login.policy import Policy
 from radius_voice.login.ports import FirstFactor, Store
 from radius_voice.login.rate_limits import Limits, with_action
@@ -41,6 +41,9 @@ from radius_voice.login.upstream_challenges import (
     PendingChallenge,
     PendingChallenges,
 )
+
+Verified: TypeAlias = Authenticated | ChallengeRequired | Denied | Limited
+"""The result of a verification, or of the limit that forbids it."""
 
 
 @dataclass(slots=True)
@@ -71,6 +74,8 @@ class FirstFactorChecks:
         self._clock = clock
         self._pending: dict[bytes, _PendingCheck] = {}
         self._challenges = PendingChallenges(keys, store)
+        self._passwords = PasswordLimits(keys, limits, store, now)
+        self.remember_login = self._passwords.remember_login
 
     async def check(self, request: AuthRequest, policy: Policy) -> Checked:
         """The result for this request; raises Unavailable when it is not known while the gateway waits."""
@@ -156,17 +161,6 @@ class FirstFactorChecks:
             with suppress(Unavailable):
                 await self._store.apply_limits(checked.charge.refund, checked.slot.refunded())
 
-    async def remember_login(self, request: AuthRequest, policy: Policy) -> None:
-        """Store that the user has logged in from this Calling-Station-Id, if the gateway sent one."""
-        if policy.first_factor is None or not request.calling_station_id:
-            return
-        name = self._keys.name_subject(policy.first_factor_name, request.user_name)
-        station, key = self._keys.calling_station(name, request.calling_station_id), stations_key(name)
-        with suppress(Unavailable):
-            stored = await self._store.get(key) or b""
-            updated = calling_stations.with_login(stored, station, self._now())
-            await self._store.put(key, updated, calling_stations.KEPT_SECONDS)
-
     async def _checked(self, slot: Slot, check: Coroutine[Any, Any, Checked]) -> Checked:
         try:
             checked = await check
@@ -179,41 +173,37 @@ class FirstFactorChecks:
     async def _charged_and_verified(
         self, request: AuthRequest, policy: Policy, first_factor: FirstFactor, slot: Slot
     ) -> Checked:
-        name = self._keys.name_subject(policy.first_factor_name, request.user_name)
-        last_login = await self._last_login(name, request.calling_station_id)
-        returning = last_login is not None
-        own, shared = self._charges(request, name, returning)
-        charged = await self._store.apply_limits((*with_action(LimitAction.CHECK, shared), *own), slot.charged())
+        attempt = await self._passwords.attempt(request, policy, first_factor)
+        charges = attempt.charges
+        charged = await self._store.apply_limits(charges.before, slot.charged())
         reused = isinstance(charged, AlreadyRecorded) and not slot.holds(charged.value)
         if reused:
             slot = slot.alternative
-            charged = await self._store.apply_limits((*with_action(LimitAction.CHECK, shared), *own), slot.charged())
+            charged = await self._store.apply_limits(charges.before, slot.charged())
         if isinstance(charged, Limited):
             await self._store.apply_limits((), slot.unless_charged.rejected(verified=False))
             return Checked(slot, charged, Charge(), reused=reused)
         if isinstance(charged, AlreadyRecorded) and not is_charged(charged.value):
             return Checked(slot, await self._result_before(request, slot, charged), Charge(), reused=reused)
-        verified, charge = await self._verified(request, name, first_factor, slot, own, shared, returning)
-        recent = last_login is not None and self._now() - last_login < calling_stations.RENEWED_AFTER_SECONDS
-        return Checked(slot, verified, charge, recent, returning, reused)
+        is_copy = isinstance(charged, AlreadyRecorded) and charges.forwarded
+        verify = self._verified_again if is_copy else self._verified
+        verified, charge = await verify(request, first_factor, slot, attempt)
+        return Checked(slot, verified, charge, attempt.recent, attempt.returning, reused)
 
     async def _answered(
         self, request: AuthRequest, policy: Policy, first_factor: FirstFactor, slot: Slot, pending: PendingChallenge
     ) -> Checked:
-        name = self._keys.name_subject(policy.first_factor_name, request.user_name)
-        own, shared = self._charges(request, name, pending.separate)
+        context = pending.challenge.context
+        attempt = await self._passwords.attempt(request, policy, first_factor, context, pending.separate)
         recorded = await self._store.apply_limits((), slot.continued())
         if isinstance(recorded, AlreadyRecorded) and slot.holds(recorded.value) and is_refunded(recorded.value):
-            recorded = await self._store.apply_limits((*with_action(LimitAction.CHECK, shared), *own), slot.charged())
+            recorded = await self._store.apply_limits(attempt.charges.before, slot.charged())
         if isinstance(recorded, Limited):
             await self._store.apply_limits((), slot.unless_charged.rejected(verified=False))
             return Checked(slot, recorded, Charge())
         if isinstance(recorded, AlreadyRecorded):
             return Checked(slot, await self._answer_before(request, slot, recorded), Charge())
-        context = pending.challenge.context
-        verified, charge = await self._verified(
-            request, name, first_factor, slot, own, shared, pending.separate, context
-        )
+        verified, charge = await self._verified(request, first_factor, slot, attempt)
         return Checked(slot, verified, charge, pending.returning, pending.separate, answered=pending)
 
     async def _answer_before(
@@ -237,33 +227,41 @@ class FirstFactorChecks:
     async def _verified(
         self,
         request: AuthRequest,
-        name: str,
         first_factor: FirstFactor,
         slot: Slot,
-        own: tuple[LimitOperation, ...],
-        shared: tuple[LimitOperation, ...],
-        returning: bool,
-        context: bytes = b"",
-    ) -> tuple[Authenticated | ChallengeRequired | Denied | Limited, Charge]:
+        attempt: Attempt,
+    ) -> tuple[Verified, Charge]:
         """Verify the credentials of a request that is charged, and record a rejection."""
-        refund = with_action(LimitAction.REFUND, own)
-        queue = request.calling_station_id or f"client {request.client}"
-        # Instead of a name with a realm that is not listed, one that no user has: it takes as long as other names.
-        user_name = f"no-such-user-{name}" if request.unlisted_realm else request.user_name
-        verification = Verification(user_name, request.credentials, queue, returning, request.attributes, context)
+        charges = attempt.charges
         try:
-            verified = await first_factor.verify(verification, request.deadline)
+            verified = await first_factor.verify(attempt.verification, request.deadline)
+        except PossiblyForwarded:
+            await self._store.apply_limits(with_action(LimitAction.REFUND, charges.own), slot.refunded())
+            raise
         except Unavailable:
-            await self._store.apply_limits(refund, slot.refunded())
+            await self._store.apply_limits(charges.refund, slot.refunded())
             raise
         if request.unlisted_realm:
             verified = Denied(Reason.UNKNOWN_USER)
         if not isinstance(verified, Denied):
-            return verified, Charge(refund)
+            return verified, Charge(charges.refund)
         if verified.password_correct:
-            await self._record_refused(slot, refund)
+            await self._record_refused(slot, charges.refund)
             return verified, Charge()
-        return await self._record_wrong(slot, own, shared) or verified, Charge()
+        return await self._record_wrong(slot, charges) or verified, Charge()
+
+    async def _verified_again(
+        self, request: AuthRequest, first_factor: FirstFactor, slot: Slot, attempt: Attempt
+    ) -> tuple[Verified, Charge]:
+        """Verify a copy of a request that another process has charged: a directory counts it once more."""
+        forwarded = attempt.charges.forwarded
+        limited = await self._store.apply_limits(forwarded)
+        if isinstance(limited, Limited):
+            return limited, Charge()
+        verified, charge = await self._verified(request, first_factor, slot, attempt)
+        if not _is_wrong(verified):
+            await self._store.apply_limits(with_action(LimitAction.REFUND, forwarded))
+        return verified, charge
 
     async def _record_challenged(self, checked: Checked) -> Limited | None:
         """Record that a request got a challenge; charge it again if another node has refunded it."""
@@ -280,9 +278,7 @@ class FirstFactorChecks:
         if isinstance(recorded, AlreadyRecorded) and is_refunded(recorded.value):
             await self._store.apply_limits((), slot.after(recorded.value).rejected(verified=True))
 
-    async def _record_wrong(
-        self, slot: Slot, own: tuple[LimitOperation, ...], shared: tuple[LimitOperation, ...]
-    ) -> Limited | None:
+    async def _record_wrong(self, slot: Slot, charges: Charges) -> Limited | None:
         """Record a request with a wrong password, and charge all that share the gateway.
 
         If another node has refunded the request, because it did not verify the password, it is charged again. Where
@@ -290,48 +286,17 @@ class FirstFactorChecks:
         """
         rejected = slot.rejected(verified=False)
         while True:
-            recorded = await self._store.apply_limits(shared, rejected)
+            recorded = await self._store.apply_limits(charges.shared, rejected)
             if isinstance(recorded, Limited):
                 recorded = await self._store.apply_limits((), rejected)
             if not isinstance(recorded, AlreadyRecorded) or not is_refunded(recorded.value):
                 return None
-            charged = await self._store.apply_limits(own, slot.charged())
+            charged = await self._store.apply_limits(charges.taken, slot.charged())
             if isinstance(charged, Limited):
                 await self._store.apply_limits((), slot.after(recorded.value).rejected(verified=False))
                 return charged
 
-    async def _last_login(self, name: str, calling_station_id: str) -> float | None:
-        if not calling_station_id:
-            return None
-        stored = await self._store.get(stations_key(name)) or b""
-        return calling_stations.last_login(stored, self._keys.calling_station(name, calling_station_id), self._now())
 
-    def _charges(
-        self, request: AuthRequest, name: str, returning: bool
-    ) -> tuple[tuple[LimitOperation, ...], tuple[LimitOperation, ...]]:
-        """The operations for a wrong password: on the limits of user and station, and on those of all users.
-
-        A returning user has a separate allowance, which requests from another Calling-Station-Id cannot exhaust.
-        """
-        station = request.calling_station_id
-        if returning:
-            subject = pair_subject(name, self._keys.calling_station(name, station))
-            return self._limits.for_password(subject, ""), ()
-        return self._limits.for_password(name, station), self._limits.for_wrong_password(request.client)
-
-
-def stations_key(name: str) -> bytes:
-    """The key of the stored Calling-Station-Ids of the user with that `Keys.name_subject`."""
-    return b"stations\0" + name.encode()
-
-
-def pair_subject(name: str, station: bytes) -> str:
-    """The subject of a returning user's separate allowance of wrong passwords."""
-    return f"{name}@{station.hex()}"
-
-
-async def password_subjects(keys: Keys, store: Store, identity_source: str, user_name: str) -> list[str]:
-    """Every subject under which wrong passwords of a user at an identity source are counted. Raises Unavailable."""
-    name = keys.name_subject(identity_source, user_name)
-    stored = await store.get(stations_key(name)) or b""
-    return [name, *(pair_subject(name, station) for station in calling_stations.stations_in(stored))]
+def _is_wrong(verified: Verified) -> bool:
+    """Whether a verified password was wrong, also if a limit decided what the request gets."""
+    return isinstance(verified, Limited) or (isinstance(verified, Denied) and not verified.password_correct)

@@ -99,12 +99,9 @@ class LoginFlow:
         if key is None:
             return decisions.rejected(Reason.UNKNOWN_STATE)
         try:
-            decision = await self._on_response(request, key, policy, trace)
-            if decision.reason is Reason.CODE_CORRECT and decision.new_station:
-                await self._first_factor.remember_login(request, policy)
+            return await self._on_response(request, key, policy, trace)
         except Unavailable as problem:
             return decisions.unavailable(policy.on_unavailable, problem, trace)
-        return decision
 
     # The first factor
 
@@ -353,7 +350,9 @@ class LoginFlow:
         request: AuthRequest,
         trace: Trace,
     ) -> Transition:
-        """Place or end a call, if the transition requires it."""
+        """Place or end a call, if the transition requires it; store that the user has logged in from here."""
+        if transition.reason is Reason.CODE_CORRECT and not session.returning:
+            await self._first_factor.remember_login(request, policy, session.first_factor_id)
         if transition.places_call:
             call = PendingCall(session, code, policy, policy.rules_of(session.group), request, transition.hang_up)
             return await self._calls.place(call, transition, trace)

@@ -11,6 +11,7 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from radius_voice.events import Outcome, Reason
+from radius_voice.login.accounts import UNKNOWN_ACCOUNT, Account
 from radius_voice.login.phone import Phone
 from radius_voice.login.upstream import HiddenAttribute, RequestAttribute
 
@@ -63,6 +64,7 @@ class Verification(Struct, frozen=True):
 
     When verifications queue, those of a `returning` user go first, the others in turn for each `queue`. `attributes`
     are those of the gateway's request. `context` is that of the ChallengeRequired that the credentials answer.
+    `account` is what the first factor has found for it before.
     """
 
     user_name: str
@@ -71,6 +73,7 @@ class Verification(Struct, frozen=True):
     returning: bool = False
     attributes: tuple[RequestAttribute, ...] = ()
     context: bytes = b""
+    account: Account = UNKNOWN_ACCOUNT
 
     def __repr__(self) -> str:
         return "Verification()"  # a user may type a password as the name
@@ -339,12 +342,16 @@ class LimitAction(Enum):
 
 
 class Limit(Struct, frozen=True):
-    """At most `burst` at once, refilled evenly over `period` seconds; `reason` is that of a reject beyond it."""
+    """At most `burst` at once, refilled evenly over `period` seconds; `reason` is that of a reject beyond it.
+
+    `resets`: none is refilled before `period` seconds without a use have passed; then all are.
+    """
 
     name: str
     burst: int
     period: float
     reason: Reason
+    resets: bool = False
 
 
 class LimitOperation(Struct, frozen=True):
@@ -363,19 +370,6 @@ class Limited(Struct, frozen=True):
 
     limit: Limit
     retry_after: float
-
-
-class ReplayRecord(Struct, frozen=True):
-    """A record of a request, written together with the request's effect (see `login.replay`).
-
-    It is written where no record is, or the record is `replaces`; an empty `value` removes it. Records of requests
-    whose first factor was right (`verified`) are counted separately: other requests cannot displace them.
-    """
-
-    key: bytes
-    value: bytes
-    replaces: bytes = b""
-    verified: bool = False
 
 
 class AlreadyRecorded(Struct, frozen=True):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
+from radius_voice.login.accounts import Account
 from radius_voice.login.adapter_reports import AccountCheck, SourceProblem, VerificationCost
 from radius_voice.login.model import (
     AlreadyRecorded,
@@ -20,7 +21,6 @@ from radius_voice.login.model import (
     Denied,
     Limited,
     LimitOperation,
-    ReplayRecord,
     Session,
     SessionKey,
     StoredUser,
@@ -29,6 +29,7 @@ from radius_voice.login.model import (
     Verification,
 )
 from radius_voice.login.phone import Phone
+from radius_voice.login.replay import ReplayRecord
 from radius_voice.login.upstream import ChallengeRequired
 
 
@@ -38,7 +39,16 @@ class FirstFactor(Protocol):
     Raises Unavailable if the verification did not start before `deadline` or failed. Once started it returns
     its result, also after `deadline`. `password_id` is what `Authenticated.password_id` of the user would be now. It is
     asked only of a source that has returned one; it is empty if the user has no password any longer.
+
+    `account` is what can be found of the name before the verification, in the same time for a name that no user has;
+    `finds_accounts` says whether it finds ids. An Unavailable is PossiblyForwarded if a directory may have counted the
+    password as a wrong one.
     """
+
+    @property
+    def finds_accounts(self) -> bool: ...
+
+    async def account(self, verification: Verification, deadline: float) -> Account: ...
 
     async def verify(
         self, verification: Verification, deadline: float

@@ -1,19 +1,23 @@
 """Limits: the generic cell rate algorithm, and which limits a login touches. Pure.
 
 For each subject, a limit of `burst` over `period` stores one number: the theoretical arrival time (`tat`), at which the
-subject has its full allowance again (ITU-T I.371, virtual scheduling).
+subject has its full allowance again (ITU-T I.371, virtual scheduling). A limit that `resets` has its full allowance
+again at one moment, `period` after the last use. Its number is that moment in whole seconds, and in the fraction the
+uses, in units of 1 / `MAX_USES`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from math import floor
+from math import ceil, floor
 
 from radius_voice.login.model import Limit, LimitAction, Limited, LimitOperation
 from radius_voice.login.phone import Phone, country_of
 
 OWN_SCOPES = ("user", "phone")
+MAX_USES = 1024
+"""A limit that resets has fewer uses than this."""
 
 
 def arrival_time(tat: float, limit: Limit, action: LimitAction, now: float) -> float | None:
@@ -22,6 +26,8 @@ def arrival_time(tat: float, limit: Limit, action: LimitAction, now: float) -> f
     `tat` is the time stored before. Up to `now` it means a full allowance. So does a time that no use can have left:
     it was stored before the clock was set back.
     """
+    if limit.resets:
+        return _reset_time(tat, limit, action, now)
     period = limit.period
     interval = period / limit.burst
     base = tat if 0 < tat - now <= period + interval else now
@@ -33,6 +39,28 @@ def arrival_time(tat: float, limit: Limit, action: LimitAction, now: float) -> f
     if taken - now > period + interval * 1e-6:
         return None
     return taken if action is LimitAction.TAKE else base
+
+
+def _reset_time(stored: float, limit: Limit, action: LimitAction, now: float) -> float | None:
+    """`arrival_time` of a limit that resets."""
+    ends, used = _uses(stored, limit, now)
+    if action is LimitAction.RESET:
+        return now
+    if action is LimitAction.REFUND:
+        return ends + (used - 1) / MAX_USES if used > 1 else now
+    if used >= limit.burst:
+        return None
+    if action is LimitAction.CHECK:
+        return stored
+    return ceil(now + limit.period) + (used + 1) / MAX_USES
+
+
+def _uses(stored: float, limit: Limit, now: float) -> tuple[int, int]:
+    """When a limit that resets will do so, and its uses until then. A time beyond any possible one counts as past."""
+    ends = floor(stored)
+    if not 0 < ends - now <= limit.period + 1:
+        return 0, 0
+    return ends, floor((stored - ends) * MAX_USES + 0.5)
 
 
 def apply_operations(
@@ -49,10 +77,14 @@ def apply_operations(
         before = written[key] if key in written else read(key) or 0.0
         after = arrival_time(before, limit, operation.action, now)
         if after is None:
-            return Limited(limit, before + limit.period / limit.burst - limit.period - now)
+            return Limited(limit, _retry_after(before, limit, now))
         if operation.action is not LimitAction.CHECK and (after > now or before > now):
             written[key] = after
     return written
+
+
+def _retry_after(tat: float, limit: Limit, now: float) -> float:
+    return floor(tat) - now if limit.resets else tat + limit.period / limit.burst - limit.period - now
 
 
 def storage_key(operation: LimitOperation) -> str:
@@ -62,6 +94,8 @@ def storage_key(operation: LimitOperation) -> str:
 
 def remaining(tat: float, limit: Limit, now: float) -> int:
     """How many uses are left of a limit whose stored time is `tat`."""
+    if limit.resets:
+        return max(0, limit.burst - _uses(tat, limit, now)[1])
     interval = limit.period / limit.burst
     base = now if tat - now > limit.period + interval else max(tat, now)
     return min(limit.burst, floor((now + limit.period - base) / interval + 1e-6))
@@ -86,8 +120,8 @@ def subjects_of(user_key: str, phone: Phone, calling_station_id: str, client: st
 class Limits:
     """The configured limits by scope; a scope that is missing is not limited.
 
-    `failures` (of passwords) has the scopes user, calling_station, client and total; `codes` and `calls` every scope of
-    `subjects_of`; `daily` has user, country and total.
+    `failures` (of passwords) has the scopes user, user_at_station, calling_station, client and total; `codes` and
+    `calls` every scope of `subjects_of`; `daily` has user, country and total.
     """
 
     failures: Mapping[str, Limit] = field(default_factory=dict)
@@ -95,9 +129,15 @@ class Limits:
     calls: Mapping[str, Limit] = field(default_factory=dict)
     daily: Mapping[str, Limit] = field(default_factory=dict)
 
-    def for_password(self, name_hash: str, calling_station_id: str) -> tuple[LimitOperation, ...]:
-        """The operations of a wrong password on the limits of name and calling station; `name_hash` is the name's."""
-        return _operations(self.failures, {"user": name_hash, "calling_station": calling_station_id})
+    def for_password(self, subject: str, calling_station_id: str, pair: str = "") -> tuple[LimitOperation, ...]:
+        """The operations of a wrong password on the limits of user, calling station, and both together (`pair`)."""
+        subjects = {"user": subject, "calling_station": calling_station_id, "user_at_station": pair}
+        return _operations(self.failures, subjects)
+
+    def for_password_at_known_station(self, pair: str) -> tuple[LimitOperation, ...]:
+        """The operations of a wrong password of a returning user, which no other station can use up."""
+        scope = "user_at_station" if "user_at_station" in self.failures else "user"
+        return _operations(self.failures, {scope: pair})
 
     def for_wrong_password(self, client: str) -> tuple[LimitOperation, ...]:
         """The operations of a wrong password on the limits of the client and in total.
@@ -126,19 +166,19 @@ class Limits:
         """The operations of a call."""
         return _operations(self.calls, subjects) + _operations(self.daily, subjects)
 
-    def about(self, subjects: Mapping[str, str], password_subjects: Iterable[str] = ()) -> tuple[LimitOperation, ...]:
+    def about(
+        self, subjects: Mapping[str, str], password_subjects: Iterable[str] = (), pairs: Iterable[str] = ()
+    ) -> tuple[LimitOperation, ...]:
         """The operations for every limit of these subjects.
 
-        Wrong passwords of a user are counted under `password_subjects` (see `first_factor`), not under the user's id.
+        Wrong passwords of a user are counted under `password_subjects`, and those from a known Calling-Station-Id
+        under `pairs` (see `password_limits`).
         """
         shared = {scope: subject for scope, subject in subjects.items() if scope != "user"}
         return (
             *_operations(self.failures, shared),
-            *(
-                operation
-                for subject in password_subjects
-                for operation in _operations(self.failures, {"user": subject})
-            ),
+            *(operation for subject in password_subjects for operation in self.for_password(subject, "")),
+            *(operation for pair in pairs for operation in self.for_password_at_known_station(pair)),
             *self.for_code(subjects),
             *self.for_call(subjects),
         )

@@ -23,13 +23,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from radius_voice.login.model import ReplayRecord, Session, SessionKey
+from msgspec import Struct
+
+from radius_voice.login.model import Session, SessionKey
 
 RECORD_SECONDS = 86400.0
 MAX_RECORDS = 250_000
 FINGERPRINT_OCTETS = 16
 KEY_OCTETS = 16
 _CHARGED, _CHALLENGED, _REFUNDED, _REJECTED, _SESSION, _ACCEPTED = b"c", b"u", b"f", b"r", b"s", b"a"
+
+
+class ReplayRecord(Struct, frozen=True):
+    """A record of a request, written together with the request's effect.
+
+    It is written where no record is, or the record is `replaces`; an empty `value` removes it. Records of requests
+    whose first factor was right (`verified`) are counted separately: other requests cannot displace them.
+    """
+
+    key: bytes
+    value: bytes
+    replaces: bytes = b""
+    verified: bool = False
 
 
 @dataclass(frozen=True, slots=True)

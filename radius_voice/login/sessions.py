@@ -16,7 +16,6 @@ from radius_voice.login.model import (
     LimitAction,
     Limited,
     LimitOperation,
-    ReplayRecord,
     Session,
     SessionKey,
     SwapResult,
@@ -24,6 +23,7 @@ from radius_voice.login.model import (
 )
 from radius_voice.login.ports import Store
 from radius_voice.login.rate_limits import Limits, subjects_of, with_action
+from radius_voice.login.replay import ReplayRecord
 from radius_voice.login.state_machine import step
 
 MAX_CAS_RETRIES = 16

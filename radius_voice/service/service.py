@@ -192,7 +192,7 @@ class Service:
             settings=built.settings,
             store=shared.store,
             keys=lambda: shared.keys,
-            identity=operations.directories_of(built.identity),
+            identity=built.identity,
             record=self._record_operation,
             uid=request.uid,
         )

@@ -16,13 +16,12 @@ from radius_voice.login.model import (
     CallRef,
     Limited,
     LimitOperation,
-    ReplayRecord,
     Session,
     SessionKey,
     SwapResult,
 )
 from radius_voice.login.rate_limits import apply_operations, storage_key
-from radius_voice.login.replay import MAX_RECORDS, RECORD_SECONDS
+from radius_voice.login.replay import MAX_RECORDS, RECORD_SECONDS, ReplayRecord
 from radius_voice.stores.context import StoreContext
 from radius_voice.stores.encoding import decode, encode
 from radius_voice.stores.settings import MemorySettings

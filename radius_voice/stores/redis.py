@@ -17,12 +17,12 @@ from radius_voice.login.model import (
     CallRef,
     Limited,
     LimitOperation,
-    ReplayRecord,
     Session,
     SessionKey,
     SwapResult,
 )
 from radius_voice.login.rate_limits import storage_key
+from radius_voice.login.replay import ReplayRecord
 from radius_voice.stores.context import StoreContext
 from radius_voice.stores.encoding import FORMAT, UnreadableSession, decode, encode
 from radius_voice.stores.redis_link import Argument, Link, Servers
@@ -205,7 +205,9 @@ def _exact(number: float) -> str:
 
 def _actions(operations: Iterable[LimitOperation]) -> Iterable[Argument]:
     for operation in operations:
-        yield from (operation.limit.burst, _exact(operation.limit.period), operation.action.value)
+        action = operation.action.value
+        resets = operation.limit.resets
+        yield from (operation.limit.burst, _exact(operation.limit.period), f"resets {action}" if resets else action)
 
 
 def _recording(record: ReplayRecord | None) -> Iterable[Argument]:

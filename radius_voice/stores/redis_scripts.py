@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from hashlib import sha1
 
+from radius_voice.login.rate_limits import MAX_USES
 from radius_voice.login.replay import MAX_RECORDS, RECORD_SECONDS
 
 DONE = b"done"
@@ -25,20 +26,39 @@ local function milliseconds(seconds) return string.format('%.0f', math.max(1, ma
 local now = wall_clock()
 """
 
-LIMITS = """
+LIMITS = (
+    f"""
+local MAX_USES = {MAX_USES}
+"""
+    """
 -- Like login/rate_limits.py: both must give the same doubles.
 -- Limits are KEYS after the first `others`; for each, ARGV has burst, period and action after the first `before`.
+-- The action on a limit that resets begins with `resets `.
+local function reset_time(stored, burst, period, action)
+  local ends = math.floor(stored)
+  local used = 0
+  if ends > now and ends - now <= period + 1 then used = math.floor((stored - ends) * MAX_USES + 0.5) end
+  if action == 'reset' then return now end
+  if action == 'refund' then return used > 1 and ends + (used - 1) / MAX_USES or now end
+  if used >= burst then return nil end
+  return math.ceil(now + period) + (used + 1) / MAX_USES
+end
 local function apply(others, before)
   local written = {}
   for number = 1, #KEYS - others do
     local key, at = KEYS[others + number], before + 3 * (number - 1)
-    local period, action = tonumber(ARGV[at + 2]), ARGV[at + 3]
-    local interval = period / tonumber(ARGV[at + 1])
+    local burst, period, action = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), ARGV[at + 3]
+    local interval = period / burst
     local tat = written[key] or tonumber(redis.call('GET', key) or '0')
+    local resets = string.match(action, '^resets (.*)$')
     local base = math.max(tat, now)
     if tat - now > period + interval then base = now end
     local after = base
-    if action == 'reset' then
+    if resets then
+      action = resets
+      after = reset_time(tat, burst, period, action)
+      if not after then return nil, {number - 1, exact(math.floor(tat) - now)} end
+    elseif action == 'reset' then
       after = now
     elseif action == 'refund' then
       after = math.max(base - interval, now)
@@ -63,6 +83,7 @@ local function write(written)
   end
 end
 """
+)
 
 RECORD = f"""
 -- Records of requests: a hash of `END VALUE` by key, and for either kind a sorted set of keys by their ends.

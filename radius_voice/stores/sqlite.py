@@ -22,14 +22,13 @@ from radius_voice.login.model import (
     CallRef,
     Limited,
     LimitOperation,
-    ReplayRecord,
     Session,
     SessionKey,
     SwapResult,
     Unavailable,
 )
 from radius_voice.login.rate_limits import storage_key
-from radius_voice.login.replay import MAX_RECORDS
+from radius_voice.login.replay import MAX_RECORDS, ReplayRecord
 from radius_voice.stores.context import StoreContext
 from radius_voice.stores.encoding import UnreadableSession, decode
 from radius_voice.stores.settings import SqliteSettings

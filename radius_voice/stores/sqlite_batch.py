@@ -15,13 +15,12 @@ from radius_voice.login.model import (
     CallRef,
     Limited,
     LimitOperation,
-    ReplayRecord,
     Session,
     SessionKey,
     SwapResult,
 )
 from radius_voice.login.rate_limits import apply_operations, storage_key
-from radius_voice.login.replay import RECORD_SECONDS
+from radius_voice.login.replay import RECORD_SECONDS, ReplayRecord
 from radius_voice.stores.encoding import encode
 
 MAX_CACHED_SESSIONS = 10_000

@@ -314,6 +314,8 @@ def test_a_limit_of_another_station_client_country_or_phone_rejects_no_login(con
         ("calls.user", "alice", "call_limit"),
         ("calls.user", "bob", "exempt"),
         ("wrong_passwords.user", "bob", "wrong_password_limit"),
+        ("directory_lockout.user", "bob", "locked"),
+        ("directory_lockout.new_stations", "alice", "call_placed"),
     ],
 )
 def test_a_limit_that_is_used_up_rejects_an_exempt_user_only_if_it_is_a_lock(configured, limits, limit, user, reason):

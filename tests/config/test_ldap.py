@@ -82,6 +82,20 @@ def test_unverified_certificates_are_a_warning(file):
     assert "identity.corp.verify_certificate: false: another host can pose as a server" in warning
 
 
+def test_an_unknown_lockout_of_a_domain_is_a_warning(file):
+    template = {"server_type": "active_directory", "bind_template": "{user}@corp.example"}
+    (warning,) = file.load(with_ldap(**template)).warnings
+    assert "identity.corp.lockout: without bind_dn the lockout threshold of the domain cannot be read" in warning
+    lockout = {"lockout": {"attempts": 5, "window": "30m"}}
+    assert () == file.load(with_ldap(**template, **lockout)).warnings
+
+
+@pytest.mark.parametrize("lockout", [{"attempts": 1, "window": "30m"}, {"attempts": 5, "window": "30s"}])
+def test_a_lockout_has_a_threshold_and_a_window(file, lockout):
+    (error,) = file.errors(with_ldap(lockout=lockout))
+    assert "identity.corp.lockout." in error
+
+
 def test_the_bind_password_is_not_shown(file):
     section = section_of(file.load(with_ldap(bind_dn="cn=reader", bind_password="not-for-logs")))
     assert "not-for-logs" not in repr(section)

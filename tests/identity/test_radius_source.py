@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from radius_voice.config.adapters import LockoutSettings
 from radius_voice.config.field_types import HostPort
 from radius_voice.config.secrets import SecretUnavailable, UnavailableSecret
 from radius_voice.events import Reason
@@ -15,6 +16,8 @@ from radius_voice.identity.context import IdentityContext
 from radius_voice.identity.passwords import Hasher
 from radius_voice.identity.radius.settings import RadiusSettings
 from radius_voice.identity.radius.source import create, octets_of
+from radius_voice.login.accounts import UNKNOWN_ACCOUNT, Account, Lockout
+from radius_voice.login.adapter_reports import PossiblyForwarded
 from radius_voice.login.model import (
     Authenticated,
     Denied,
@@ -92,6 +95,25 @@ async def test_the_user_id_is_the_canonical_name():
         assert b" Alice " == peer.requests[0].first(radius.USER_NAME)
         peer.code = REJECT
         assert Denied(Reason.WRONG_PASSWORD) == await verify(source)
+
+
+async def test_the_account_of_a_name_is_not_known_before_the_verification():
+    claim = Verification("alice", PapPassword(""))
+    async with asked() as (source, _):
+        assert not source.finds_accounts
+        assert UNKNOWN_ACCOUNT == await source.account(claim, time.monotonic())
+    async with asked(lockout=LockoutSettings.model_construct(attempts=5, window=1800.0)) as (source, _):
+        assert Account(lockout=Lockout(5, 1800.0)) == await source.account(claim, time.monotonic())
+
+
+async def test_a_password_counts_as_forwarded_only_if_a_request_was_sent():
+    async with asked() as (source, peer):
+        peer.transport.close()
+        with pytest.raises(PossiblyForwarded):
+            await source.verify(Verification("alice", PapPassword("x")), time.monotonic() + 0.2)
+        with pytest.raises(Unavailable) as not_sent:
+            await source.verify(Verification("alice", PapPassword("x")), time.monotonic() - 1)
+        assert not isinstance(not_sent.value, PossiblyForwarded)
 
 
 async def test_a_challenge_without_state_cannot_be_continued():

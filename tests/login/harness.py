@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from radius_voice.events import Outcome, Reason, Trace
+from radius_voice.login.accounts import Account
 from radius_voice.login.codes import Keys
 from radius_voice.login.dependencies import Dependencies
 from radius_voice.login.flow import LoginFlow
@@ -99,6 +100,12 @@ class FakeDirectory:
         self.unavailable = False
         self.gate = None
         self.password_id_now = "first"
+        self.lockout = None
+        self.finds_accounts = False
+
+    async def account(self, verification, deadline):
+        user = self.users.get(verification.user_name) if self.finds_accounts else None
+        return Account(user.id if user else "", self.lockout)
 
     async def verify(self, verification, deadline):
         if self.unavailable:

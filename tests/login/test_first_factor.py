@@ -7,8 +7,8 @@ import pytest
 from msgspec.structs import replace
 
 from radius_voice.events import Outcome, Reason, ServiceRecord, Trace
-from radius_voice.login.first_factor import password_subjects
 from radius_voice.login.model import Denied, LimitAction, Unavailable, User
+from radius_voice.login.password_limits import known_pairs
 from radius_voice.login.phone import Phone
 from radius_voice.login.rate_limits import Limits, remaining, with_action
 from tests.login.harness import ACCEPTED, ALICE, FakeDirectory, LoginHarness, limit, result_of
@@ -371,8 +371,9 @@ async def test_unlocking_clears_the_counts_of_a_name_and_of_each_known_station(h
     await log_in(harness, calling_station_id=HOME)
     await guess(harness, 3, calling_station_id=HOME)
     await guess(harness, 3, calling_station_id=ELSEWHERE)
-    subjects = await password_subjects(harness.flow._dependencies.keys, harness.store, "people", "ALICE")
-    assert 2 == len(subjects)
-    await harness.store.apply_limits(with_action(LimitAction.RESET, harness.limits.about({}, subjects)))
+    subject = harness.flow._dependencies.keys.name_subject("people", "ALICE")
+    pairs = await known_pairs(harness.store, subject)
+    assert 1 == len(pairs)
+    await harness.store.apply_limits(with_action(LimitAction.RESET, harness.limits.about({}, [subject], pairs)))
     assert [WRONG] == await guess(harness, 1, calling_station_id=ELSEWHERE)
     assert CALLED == result_of(await harness.begin(calling_station_id=HOME))

@@ -111,6 +111,40 @@ def test_no_window_holds_more_than_burst_and_refill(events):
         assert len(within) <= 2 * LIMIT.burst + refunded
 
 
+ALL_AT_ONCE = Limit("l", 2, 30.0, Reason.LOCKED, resets=True)
+
+
+def test_a_limit_that_resets_has_its_uses_again_after_a_period_without_a_use():
+    used = arrival_time(0.0, ALL_AT_ONCE, LimitAction.TAKE, 100.0)
+    assert used is not None
+    again = arrival_time(used, ALL_AT_ONCE, LimitAction.TAKE, 129.0)
+    assert again is not None
+    assert [1, 0] == [remaining(each, ALL_AT_ONCE, 129.0) for each in (used, again)]
+    for now in (129.0, 158.9):
+        assert arrival_time(again, ALL_AT_ONCE, LimitAction.TAKE, now) is None
+        assert arrival_time(again, ALL_AT_ONCE, LimitAction.CHECK, now) is None
+    assert used == arrival_time(used, ALL_AT_ONCE, LimitAction.CHECK, 100.0)
+    assert 2 == remaining(again, ALL_AT_ONCE, 159.0)
+    fresh = arrival_time(again, ALL_AT_ONCE, LimitAction.TAKE, 159.0)
+    assert 1 == remaining(fresh or 0.0, ALL_AT_ONCE, 159.0)
+    limited = apply_operations([LimitOperation(ALL_AT_ONCE, "x")], lambda _: again, 130.0)
+    assert Limited(ALL_AT_ONCE, 29.0) == limited
+
+
+def test_a_use_of_a_limit_that_resets_is_refunded_and_all_are_reset():
+    used = arrival_time(0.0, ALL_AT_ONCE, LimitAction.TAKE, 100.0) or 0.0
+    twice = arrival_time(used, ALL_AT_ONCE, LimitAction.TAKE, 100.0) or 0.0
+    assert used == arrival_time(twice, ALL_AT_ONCE, LimitAction.REFUND, 100.0)
+    assert 100.0 == arrival_time(used, ALL_AT_ONCE, LimitAction.REFUND, 100.0)
+    assert 200.0 == arrival_time(used, ALL_AT_ONCE, LimitAction.REFUND, 200.0)
+    assert 100.0 == arrival_time(twice, ALL_AT_ONCE, LimitAction.RESET, 100.0)
+
+
+def test_a_clock_set_back_uses_up_no_limit_that_resets():
+    used = arrival_time(0.0, ALL_AT_ONCE, LimitAction.TAKE, 1000.0) or 0.0
+    assert 2 == remaining(used, ALL_AT_ONCE, 100.0)
+
+
 def test_limits_are_charged_all_or_none_and_checking_writes_nothing():
     tight = Limit("tight", 1, 60.0, Reason.LOCKED)
     stored = {"x:tight": 1060.0}

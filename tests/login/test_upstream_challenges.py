@@ -6,8 +6,8 @@ import pytest
 from msgspec.structs import replace
 
 from radius_voice.events import Outcome, Reason
-from radius_voice.login.first_factor import pair_subject
 from radius_voice.login.model import Denied, PapPassword, Unavailable, User, Verification
+from radius_voice.login.password_limits import pair_subject
 from radius_voice.login.phone import Phone
 from radius_voice.login.rate_limits import Limits, remaining
 from radius_voice.login.upstream import ChallengeRequired

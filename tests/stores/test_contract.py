@@ -17,11 +17,10 @@ from radius_voice.login.model import (
     LimitAction,
     Limited,
     LimitOperation,
-    ReplayRecord,
     SwapResult,
 )
-from radius_voice.login.rate_limits import apply_operations
-from radius_voice.login.replay import MAX_RECORDS, RECORD_SECONDS
+from radius_voice.login.rate_limits import apply_operations, remaining
+from radius_voice.login.replay import MAX_RECORDS, RECORD_SECONDS, ReplayRecord
 from radius_voice.login.state_machine import step
 from radius_voice.stores import redis_scripts
 from tests.login.harness import Clock
@@ -238,6 +237,25 @@ async def test_limits_are_refunded_checked_and_reset(store):
     assert await store.apply_limits([LimitOperation(TIGHT, "x", LimitAction.RESET)]) is None
     assert await store.apply_limits([peek, take]) is None
     assert await store.apply_limits([LimitOperation(TIGHT, "y")]) is None
+
+
+async def test_a_limit_that_resets_has_its_uses_again_after_a_period_without_a_use(store, clock):
+    resets = Limit("directory_lockout.user", 2, 60.0, Reason.LOCKED, resets=True)
+    take, peek = LimitOperation(resets, "x"), LimitOperation(resets, "x", LimitAction.CHECK)
+    assert await store.apply_limits([take]) is None
+    assert await store.apply_limits([peek]) is None
+    assert await store.apply_limits([LimitOperation(resets, "x", LimitAction.REFUND)]) is None
+    assert await store.apply_limits([take, take]) is None
+    clock.now += 59
+    limited = await store.apply_limits([take])
+    assert isinstance(limited, Limited)
+    assert 1 == pytest.approx(limited.retry_after)
+    clock.now += 2
+    assert await store.apply_limits([take, take]) is None
+    assert await store.apply_limits([LimitOperation(resets, "x", LimitAction.RESET)]) is None
+    assert await store.apply_limits([take]) is None
+    (stored,) = (await store.arrival_times([take])).values()
+    assert 1 == remaining(stored, resets, clock.now)
 
 
 async def test_a_clock_set_back_locks_no_limit(store, clock):

@@ -338,6 +338,12 @@ async def test_limits_are_the_same_doubles_as_the_arithmetic(redis, connect):
         tat = next_tat
         await store.apply_limits([operation])
         assert {operation: tat} == await store.arrival_times([operation])
+    resets, stored = LimitOperation(Limit("l", 5, 600.1, LIMIT.reason, resets=True), "x"), 0.0
+    for pause in (0.0, 0.1, 1 / 3, 17.77):
+        clock.now += pause
+        stored = arrival_time(stored, resets.limit, LimitAction.TAKE, clock.now) or 0.0
+        await store.apply_limits([resets])
+        assert {resets: stored} == await store.arrival_times([resets])
     for nearly in (-2e-6, -5e-7):  # of an interval: more and less than a rounding error
         edge = Limit("calls.total", 1, 1000.0, LIMIT.reason)
         subject = LimitOperation(edge, str(nearly))

@@ -17,10 +17,10 @@ from radius_voice.login.model import (
     LimitAction,
     Limited,
     LimitOperation,
-    ReplayRecord,
     SwapResult,
     Unavailable,
 )
+from radius_voice.login.replay import ReplayRecord
 from radius_voice.login.state_machine import step
 from radius_voice.stores import sqlite, sqlite_batch
 from radius_voice.stores.memory import MemoryStore

@@ -13,6 +13,7 @@ PORT = 636
 BASE = "DC=corp,DC=example"
 PASSWORD = "Passw0rd!u"
 LOCKOUT_THRESHOLD = 3
+ADMIN_THRESHOLD = 7
 SYSTEM_PYTHON = "/usr/bin/python3"  # has Samba's modules
 PROVISION = (
     *("samba-tool", "domain", "provision", "--realm=CORP.EXAMPLE", "--domain=CORP", "--server-role=dc"),
@@ -43,13 +44,14 @@ def change_user(name, *change_of):
 
 
 change(ldb.Dn(directory, directory.domain_dn()), "lockoutThreshold", threshold)
-for name in ("alice", "disabled", "expired", "must-change", "old-password", "hours", "locked"):
+for name in ("alice", "disabled", "expired", "must-change", "old-password", "hours", "locked", "guessed", "admin"):
     directory.newuser(name, password, force_password_change_at_next_login_req=name == "must-change")
 for group, member in (("inner", "alice"), ("outer", "inner")):
     directory.newgroup(group)
     directory.add_remove_group_members(group, [member], add_members_operation=True)
 change_user("alice", "mobile", "+14155550123")
 change_user("alice", "userPrincipalName", "alice.jones@corp.example")
+change_user("guessed", "userPrincipalName", "guessed.often@corp.example")
 change_user("disabled", "userAccountControl", "514")
 change_user("expired", "accountExpires", "130000000000000000")
 change_user("old-password", "pwdLastSet", "130000000000000000", "local_oid:1.3.6.1.4.1.7165.4.3.12:0")
@@ -69,6 +71,7 @@ class SambaDomain:
         self._run([*PROVISION, f"--targetdir={directory}"])
         database = directory / "private" / "sam.ldb"
         self._run([SYSTEM_PYTHON, "-c", CREATE_USERS, configuration, database, PASSWORD, LOCKOUT_THRESHOLD])
+        self._create_password_settings(database)
         certificate, key, authority = tls
         options = {
             "server services": "ldap",
@@ -84,6 +87,14 @@ class SambaDomain:
         with (directory / "log").open("ab") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         wait_until(lambda: accepts_connections(ADDRESS, PORT), f"Samba accepts connections; see {directory / 'log'}")
+
+    def _create_password_settings(self, database: Path) -> None:
+        """Password Settings with another threshold, for the user `admin`."""
+        settings = ("samba-tool", "domain", "passwordsettings", "pso")
+        lockout = (f"--account-lockout-threshold={ADMIN_THRESHOLD}", "--reset-account-lockout-after=10")
+        at = ("-H", f"tdb://{database}")
+        self._run([*settings, "create", "admins", "1", *lockout, *at])
+        self._run([*settings, "apply", "admins", "admin", *at])
 
     @property
     def url(self) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from radius_voice.identity.ldap.client import Entry, RequestRefused
+from radius_voice.identity.ldap.lockout import EVERY_ENTRY, RESULTANT_PSO
 from radius_voice.identity.ldap.names import filter_value, first_value, is_below, is_dn, rdn_value, with_user
 from radius_voice.identity.ldap.pool import Lease
 from radius_voice.identity.ldap.settings import LdapSettings
@@ -20,7 +21,6 @@ ACCOUNT_DISABLED = 2
 """ADS_UF_ACCOUNTDISABLE of userAccountControl."""
 LOCKED_PERMANENTLY = "000001010000Z"
 """pwdAccountLockedTime of an account that an administrator has disabled (slapo-ppolicy)."""
-EVERY_ENTRY = "(objectClass=*)"
 MAX_GROUPS = 1000
 MAX_LEVELS = 16
 DNS_A_SEARCH = 50
@@ -68,6 +68,7 @@ class Reader:
                     self._id,
                     *settings.phones,
                     *((settings.language_attribute,) if settings.language_attribute else ()),
+                    *((RESULTANT_PSO,) if settings.server_type == "active_directory" else ()),
                     "memberOf",
                     defaults.password_changed,
                     defaults.disabled,
@@ -103,7 +104,7 @@ class Reader:
     def user_of(self, lease: Lease, entry: Entry) -> User:
         """The user of an entry, with groups. Raises RequestRefused if the entry has no id."""
         return User(
-            id=self._id_of(entry),
+            id=self.id_of(entry),
             name=self.name_of(entry),
             phones=tuple(dict.fromkeys(self._phones_of(entry))),
             language=self._language_of(entry),
@@ -123,7 +124,8 @@ class Reader:
             self._warn(f"several entries match one user name, so it cannot log in: {found[0].dn} and {found[1].dn}")
         return found[0] if len(found) == 1 else None
 
-    def _id_of(self, entry: Entry) -> str:
+    def id_of(self, entry: Entry) -> str:
+        """The user's stable id. Raises RequestRefused if the entry has none."""
         values = entry.attributes.get(self._id.lower(), ())
         text = entry.text(self._id)
         if self._has_guids and values and len(values[0]) == len(uuid.UUID(int=0).bytes):

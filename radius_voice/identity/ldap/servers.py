@@ -19,6 +19,7 @@ from radius_voice.identity.ldap.client import NO_ANSWER, RequestRefused, ServerF
 from radius_voice.identity.ldap.pool import Lease, Pool
 from radius_voice.identity.ldap.turns import Turns
 from radius_voice.identity.passwords import Turn
+from radius_voice.login.adapter_reports import PossiblyForwarded
 from radius_voice.login.model import Unavailable
 
 PROBE_SECONDS = 2.0
@@ -102,13 +103,16 @@ class Servers:
             except _Busy:
                 problems.append(f"{server.pool.address}: every connection is in use")
             except RequestRefused as problem:
-                raise Unavailable(self._component, f"{server.pool.address}: {problem}") from None
+                raise self._unavailable(lease, f"{server.pool.address}: {problem}") from None
             except ServerFailed as problem:
                 problems.append(f"{server.pool.address}: {problem}")
                 self._failed(server, str(problem), conclusive=until < deadline or time.monotonic() < until)
             if lease.password_sent:
-                break
+                raise self._unavailable(lease, "; ".join(problems))
         raise Unavailable(self._component, "; ".join(problems))
+
+    def _unavailable(self, lease: Lease, detail: str) -> Unavailable:
+        return (PossiblyForwarded if lease.password_sent else Unavailable)(self._component, detail)
 
     async def ask_each(
         self, work: Callable[[Lease], T], deadline: float

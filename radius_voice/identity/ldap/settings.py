@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from radius_voice.config.adapters import IdentitySection, RuleContext
+from radius_voice.config.adapters import IdentitySection, LockoutSettings, RuleContext
 from radius_voice.config.checks import is_loopback
 from radius_voice.config.context import LoadContext
 from radius_voice.config.field_types import MAX_PORT, PATH, REGION, FieldType, duration, require_text
@@ -137,6 +137,8 @@ class LdapSettings(IdentitySection):
     """Whether members of a group also are members of the groups that it is in."""
     expired_password_text: Annotated[str, REJECT_TEXT] | None = None
     """What a user reads whose password is right but has expired or must be changed."""
+    lockout: LockoutSettings | None = None
+    """When the directory locks an account; by default read from Active Directory."""
     connections: int = Field(8, ge=1, le=64)
     """How many requests one process sends to a server at once."""
     timeout: Annotated[float, duration(0.1, 30)] = file_default("1s")
@@ -168,6 +170,9 @@ class LdapSettings(IdentitySection):
                 yield ("servers", index), "would get passwords in clear text; write ldaps://, or start_tls: true"
 
     def warnings(self) -> Iterator[Diagnostic]:
-        """Without verification another host can take the place of a server and read passwords."""
+        """Without verification another host can take the place of a server; an unknown lockout can be reached."""
         if not self.verify_certificate:
             yield ("verify_certificate",), "false: another host can pose as a server and read passwords; set ca_file"
+        if self.server_type == "active_directory" and self.bind_dn is None and self.lockout is None:
+            why = "without bind_dn the lockout threshold of the domain cannot be read, so guesses can lock accounts"
+            yield ("lockout",), f"{why}; write {{attempts: N, window: DURATION}}"

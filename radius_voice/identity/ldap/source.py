@@ -17,13 +17,15 @@ from ldap3.operation.search import parse_filter
 from radius_voice.events import Reason
 from radius_voice.identity.context import IdentityContext
 from radius_voice.identity.ldap.client import Address, Entry, RequestRefused, ServerFailed
-from radius_voice.identity.ldap.directory import DEFAULTS, EVERY_ENTRY, Reader
+from radius_voice.identity.ldap.directory import DEFAULTS, Reader
+from radius_voice.identity.ldap.lockout import EVERY_ENTRY, LockoutRules
 from radius_voice.identity.ldap.names import is_dn, rdn_value, typed_name, with_user
 from radius_voice.identity.ldap.pool import Access, Lease, Pool
 from radius_voice.identity.ldap.results import Denial, denial
 from radius_voice.identity.ldap.servers import Servers
 from radius_voice.identity.ldap.settings import LdapSettings
 from radius_voice.identity.passwords import Turn
+from radius_voice.login.accounts import UNKNOWN_ACCOUNT, Account, Lockout
 from radius_voice.login.adapter_reports import AccountCheck, SourceProblem
 from radius_voice.login.model import Authenticated, Denied, User, Verification
 
@@ -46,6 +48,12 @@ def create(name: str, settings: LdapSettings, context: IdentityContext) -> LdapS
     return LdapSource(name, settings, context.warn)
 
 
+class FoundAccount(Account, frozen=True):
+    """An account, and the entry that a search has found for the name."""
+
+    entry: Entry | None = None
+
+
 class LdapSource:
     """Implements `IdentitySource` with the servers of one directory."""
 
@@ -55,6 +63,7 @@ class LdapSource:
         self._warn = warn
         self._warned: OrderedDict[str, None] = OrderedDict()
         self._reader = Reader(settings, self._warn_once)
+        self._lockouts = LockoutRules(settings, self._warn_once)
         access = Access(_tls_context(settings), settings.bind_dn, settings.bind_password)
         self._addresses = [
             Address(server.host, server.port, server.tls, settings.start_tls and not server.tls)
@@ -62,6 +71,21 @@ class LdapSource:
         ]
         pools = [Pool(address, access) for address in self._addresses]
         self._servers = Servers(name, pools, settings.connections, settings.timeout, self._probe, warn)
+
+    @property
+    def finds_accounts(self) -> bool:
+        """Whether it may search before a bind: not where only the user can read the entry."""
+        return self._settings.bind_template is None or self._settings.bind_dn is not None
+
+    async def account(self, verification: Verification, deadline: float) -> Account:
+        """The account of a name by a search, which `verify` then does not repeat."""
+        name = typed_name(verification.user_name)
+        if not self.finds_accounts:
+            return Account(lockout=self._lockouts.configured)
+        if not name:
+            return UNKNOWN_ACCOUNT
+        turn = Turn(verification.queue, verification.returning)
+        return await self._servers.run(lambda lease: self._found(lease, name), deadline, turn)
 
     async def verify(self, verification: Verification, deadline: float) -> Authenticated | Denied:
         """Verify a password by a bind. An empty password is rejected before: its bind would be anonymous."""
@@ -71,7 +95,9 @@ class LdapSource:
         if not password or "\0" in password:  # some servers read a password up to the first NUL
             return Denied(Reason.WRONG_PASSWORD)
         turn = Turn(verification.queue, verification.returning)
-        return await self._servers.run(partial(self._verified, name=name, password=password), deadline, turn)
+        account = verification.account
+        work = partial(self._verified, name=name, password=password, account=account)
+        return await self._servers.run(work, deadline, turn)
 
     async def password_id(self, user_id: str, deadline: float) -> str:
         """The time of the last change of the password, as the directory writes it; empty without such a user."""
@@ -95,14 +121,15 @@ class LdapSource:
         )
 
     async def check_connection(self, deadline: float) -> list[AccountCheck]:
-        """Bind the service account and search the base, at each server."""
+        """Bind the service account, search the base and read the lockout, at each server."""
         checks = []
-        for address, result in await self._servers.ask_each(self._probe, deadline):
+        for address, result in await self._servers.ask_each(self._lockout, deadline):
             if isinstance(result, ServerFailed | RequestRefused):
                 checks.append(AccountCheck(ok=False, text=f"{address}: {result}"))
             else:
                 account = f"as {self._settings.bind_dn}" if self._settings.bind_dn else "anonymously"
-                checks.append(AccountCheck(ok=True, text=f"{address}: searched {account}"))
+                text = f"{address}: searched {account}; {self._lockouts.describe(result)}"
+                checks.append(AccountCheck(ok=True, text=text))
         return checks
 
     @property
@@ -146,10 +173,19 @@ class LdapSource:
 
     # In the thread of a request
 
-    def _verified(self, lease: Lease, name: str, password: str) -> Authenticated | Denied:
-        if self._settings.bind_template is not None and self._settings.bind_dn is None:
-            return self._verified_without_account(lease, name, password)
+    def _found(self, lease: Lease, name: str) -> FoundAccount:
         entry = self._reader.entry_of(lease, name)
+        user_id = self._reader.id_of(entry) if entry is not None else ""
+        return FoundAccount(user_id, self._lockouts.of(lease, entry), entry)
+
+    def _lockout(self, lease: Lease) -> Lockout | None:
+        self._probe(lease)
+        return self._lockouts.of(lease, None)
+
+    def _verified(self, lease: Lease, name: str, password: str, account: Account) -> Authenticated | Denied:
+        if not self.finds_accounts:
+            return self._verified_without_account(lease, name, password)
+        entry = account.entry if isinstance(account, FoundAccount) else self._reader.entry_of(lease, name)
         result = lease.bind(self._bind_name(name, entry), password)
         if entry is None:
             return Denied(Reason.UNKNOWN_USER)

@@ -25,6 +25,10 @@ PROBE_JITTER = 0.2
 NAS_IDENTIFIER: Attribute = (32, b"radius-voice")
 
 
+class NotSent(NoReply):
+    """No server has got the request."""
+
+
 @dataclass(slots=True, eq=False)
 class Server:
     """A server.
@@ -72,14 +76,15 @@ class Servers:
         """The response to an Access-Request, and the server that sent it. With `only`, that one server is asked.
 
         Requests are sent until `deadline`, monotonic seconds, and responses accepted for RESPONSE_SECONDS. Raises
-        NoReply if there is none, and ValueError if attributes or password do not fit into a packet.
+        NoReply if there is none, NotSent if no server got the request, and ValueError if attributes or password do not
+        fit into a packet.
         """
         servers = [server for server in self._servers if only in ("", str(server))]
         if any(not server.dead for server in servers):
             servers.sort(key=lambda server: server.dead)
             return await self._first_response(servers, attributes, password, deadline)
         if self._trials >= MAX_TRIALS:
-            raise NoReply("no server responds, and others are being tried already")
+            raise NotSent("no server responds, and others are being tried already")
         self._trials += 1
         try:
             return await self._first_response(servers, attributes, password, deadline)
@@ -105,7 +110,7 @@ class Servers:
         self, servers: Sequence[Server], attributes: Sequence[Attribute], password: bytes, deadline: float
     ) -> tuple[Server, Response]:
         waiting, attempts = deque(servers), set[asyncio.Task[tuple[Server, Response]]]()
-        problem: BaseException = NoReply("not asked before the response to the gateway is due")
+        problem: BaseException = NotSent("not asked before the response to the gateway is due")
         try:
             while waiting or attempts:
                 if waiting and self._clock() < deadline:

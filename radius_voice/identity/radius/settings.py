@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import Field, model_validator
 
-from radius_voice.config.adapters import IdentitySection, RuleContext
+from radius_voice.config.adapters import IdentitySection, LockoutSettings, RuleContext
 from radius_voice.config.field_types import HostPort, OneOrMany, duration, server_address
 from radius_voice.config.secrets import Secret, readable_text
 from radius_voice.config.section import Diagnostic, KeyProblem, file_default
@@ -54,6 +54,9 @@ class RadiusSettings(IdentitySection):
     """The longest time between two transmissions to one server."""
     probe_interval: Annotated[float, duration(1, 300)] = file_default("10s")
     """How often a server that does not respond gets a Status-Server."""
+
+    lockout: LockoutSettings | None = None
+    """When the directory behind the servers locks an account."""
 
     @model_validator(mode="after")
     def _belongs_together(self) -> RadiusSettings:

@@ -11,9 +11,10 @@ import msgspec
 from radius_voice.config.secrets import secret_text
 from radius_voice.events import Reason, UpstreamEvent, UpstreamRecord
 from radius_voice.identity.context import IdentityContext
-from radius_voice.identity.radius.servers import NAS_IDENTIFIER, Server, Servers
+from radius_voice.identity.radius.servers import NAS_IDENTIFIER, NotSent, Server, Servers
 from radius_voice.identity.radius.settings import RadiusSettings
-from radius_voice.login.adapter_reports import AccountCheck
+from radius_voice.login.accounts import UNKNOWN_ACCOUNT, Account, Lockout
+from radius_voice.login.adapter_reports import AccountCheck, PossiblyForwarded
 from radius_voice.login.model import (
     Authenticated,
     Denied,
@@ -49,6 +50,7 @@ class RadiusSource:
     directory = None
     problem = None
     changes = 0
+    finds_accounts = False
 
     def __init__(self, name: str, settings: RadiusSettings, context: IdentityContext) -> None:
         self._key = f"identity.{name}"
@@ -57,6 +59,8 @@ class RadiusSource:
         self._context = context
         self._required = settings.require_message_authenticator == "yes"
         self._opened: Servers | None = None
+        lockout = settings.lockout
+        self._account = Account(lockout=Lockout(lockout.attempts, lockout.window)) if lockout else UNKNOWN_ACCOUNT
         self._without_message_authenticator: set[str] = set()
         names = AttributeDictionary(shipped("dictionaries"))
         self._forwarded = frozenset(names.key(each) for each in settings.forward)
@@ -67,6 +71,10 @@ class RadiusSource:
     def location(self) -> str:
         """The servers, for messages."""
         return ", ".join(f"{server.host} port {server.port}" for server in self._settings.servers)
+
+    async def account(self, verification: Verification, deadline: float) -> Account:  # noqa: ARG002
+        """Only the configured lockout: the servers tell no account before they have verified the password."""
+        return self._account
 
     async def verify(self, verification: Verification, deadline: float) -> Authenticated | Denied | ChallengeRequired:
         """Ask a server. The result may come after `deadline`, because many servers delay a reject.
@@ -84,8 +92,10 @@ class RadiusSource:
         octets = octets_of(password, MAX_PASSWORD_OCTETS)
         try:
             server, response = await self._servers().request(attributes, octets, deadline, only)
-        except (NoReply, ValueError) as problem:
+        except (NotSent, ValueError) as problem:
             raise Unavailable(self._key, str(problem)) from None
+        except NoReply as problem:
+            raise PossiblyForwarded(self._key, str(problem)) from None
         packet = response.packet
         if packet.code == radius.ACCESS_ACCEPT:
             return Authenticated(canonical_name(verification.user_name), reply=self._reply_of(response))

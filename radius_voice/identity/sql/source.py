@@ -23,6 +23,7 @@ from radius_voice.identity.sql.database import Database, Job, detail_of
 from radius_voice.identity.sql.queries import QueriedUsers
 from radius_voice.identity.sql.settings import SqlSettings
 from radius_voice.identity.verification import verify_stored
+from radius_voice.login.accounts import UNKNOWN_ACCOUNT, Account
 from radius_voice.login.adapter_reports import AccountCheck, VerificationCost
 from radius_voice.login.model import Authenticated, Denied, StoredUser, Unavailable, User, Verification
 from radius_voice.login.names import canonical_name
@@ -115,6 +116,15 @@ class SqlSource:
         self._warned: set[str] = set()
         self._rehashing: dict[str, asyncio.Task[None]] = {}
         self._require_private()
+
+    @property
+    def finds_accounts(self) -> bool:
+        """False: the name in canonical form identifies a user."""
+        return False
+
+    async def account(self, verification: Verification, deadline: float) -> Account:  # noqa: ARG002
+        """Nothing: wrong passwords are counted by name, and no directory counts them too."""
+        return UNKNOWN_ACCOUNT
 
     async def verify(self, verification: Verification, deadline: float) -> Authenticated | Denied:
         """Verify a password. Each result costs the same statements and one verification, as `UsersFile.verify`."""

@@ -24,6 +24,7 @@ from radius_voice.identity.users_file.edit import decode_users_file, edit
 from radius_voice.identity.users_file.settings import UsersFileSettings
 from radius_voice.identity.users_file.text import UserEntry, UsersFileError, parse, with_hash, with_users
 from radius_voice.identity.verification import verify_stored
+from radius_voice.login.accounts import UNKNOWN_ACCOUNT, Account
 from radius_voice.login.adapter_reports import SourceProblem, VerificationCost
 from radius_voice.login.model import Authenticated, Denied, StoredUser, User, Verification
 from radius_voice.login.names import canonical_name
@@ -88,6 +89,15 @@ class UsersFile:
         self._copy = copy
         self._read_first(copy if from_copy else None)
         self._rehashing: dict[str, asyncio.Task[None]] = {}
+
+    @property
+    def finds_accounts(self) -> bool:
+        """False: the name in canonical form identifies a user."""
+        return False
+
+    async def account(self, verification: Verification, deadline: float) -> Account:  # noqa: ARG002
+        """Nothing: wrong passwords are counted by name, and no directory counts them too."""
+        return UNKNOWN_ACCOUNT
 
     async def verify(self, verification: Verification, deadline: float) -> Authenticated | Denied:
         """Verify a password. Each result costs one verification, so that timing does not reveal which users exist."""

@@ -1,6 +1,7 @@
 """An identity source that only tests have. It cannot list its users."""
 
 from radius_voice.events import Reason
+from radius_voice.login.accounts import UNKNOWN_ACCOUNT
 from radius_voice.login.model import Authenticated, Denied, User
 
 
@@ -12,10 +13,14 @@ class StaffList:
     location = "the staff list"
     problem = None
     changes = 0
+    finds_accounts = False
 
     def __init__(self, settings):
         self._settings = settings
         self.closed = False
+
+    async def account(self, verification, deadline):
+        return UNKNOWN_ACCOUNT
 
     async def verify(self, verification, deadline):
         user = await self.find(verification.user_name, deadline)

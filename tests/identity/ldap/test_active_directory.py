@@ -6,9 +6,11 @@ import time
 import pytest
 
 from radius_voice.events import Reason
-from radius_voice.login.model import Authenticated, Denied, Unavailable
+from radius_voice.login.accounts import Lockout
+from radius_voice.login.model import Authenticated, Denied, PapPassword, Unavailable, Verification
 from tests.identity.ldap.conftest import found, verified
-from tests.support.samba_domain import BASE, LOCKOUT_THRESHOLD, PASSWORD, SambaDomain
+from tests.login.harness import LoginHarness
+from tests.support.samba_domain import ADMIN_THRESHOLD, BASE, LOCKOUT_THRESHOLD, PASSWORD, SambaDomain
 
 pytestmark = pytest.mark.skipif(
     not os.environ.get("RADIUS_VOICE_LONG"), reason="takes half a minute: RADIUS_VOICE_LONG=1"
@@ -100,6 +102,29 @@ async def test_an_account_that_the_domain_has_locked(corp):
     for _ in range(LOCKOUT_THRESHOLD):
         assert Denied(Reason.WRONG_PASSWORD, "locked") == await verified(source, "locked", "wrong", SECONDS)
     assert Denied(Reason.DIRECTORY_LOCKED, "locked") == await verified(source, "locked", PASSWORD, SECONDS)
+
+
+async def test_guesses_under_every_name_and_from_everywhere_do_not_lock_the_account(corp):
+    source = corp()
+    harness = LoginHarness(directory=source, response_timeout=SECONDS)
+    names = "guessed", "GUESSED", "guessed.often@corp.example"
+    results = [
+        (await harness.begin("wrong", name=name, calling_station_id=station)).reason
+        for station in ("192.0.2.9", "198.51.100.66", "")
+        for name in names
+    ]
+    allowed = LOCKOUT_THRESHOLD - 1
+    assert [Reason.WRONG_PASSWORD] * allowed + [Reason.LOCKED] * (len(results) - allowed) == results
+    assert isinstance(await verified(source, "guessed", PASSWORD, SECONDS), Authenticated)
+
+
+async def test_the_lockout_is_read_from_the_domain_and_from_password_settings(corp):
+    source = corp()
+    for name, attempts, window in (("alice", LOCKOUT_THRESHOLD, 1800.0), ("admin", ADMIN_THRESHOLD, 600.0)):
+        account = await source.account(Verification(name, PapPassword("")), time.monotonic() + SECONDS)
+        assert Lockout(attempts, window) == account.lockout
+    (check,) = await source.check_connection(time.monotonic() + SECONDS)
+    assert check.text.endswith("after 3 wrong passwords within 30 minutes (read from the domain); at most 2 are sent")
 
 
 async def test_a_disabled_user_is_disabled_in_the_directory_too(corp):

@@ -275,7 +275,7 @@ async def test_check_connection_asks_each_server(ldap, slapd):
         checks = await source.check_connection(time.monotonic() + CHECK_SECONDS)
 
     assert [True, False, False] == [check.ok for check in checks]
-    assert f"{slapd.url}: searched as cn=radius-voice,dc=example,dc=org" == checks[0].text
+    assert f"{slapd.url}: searched as cn=radius-voice,dc=example,dc=org; lockout is not configured" == checks[0].text
     assert f"{refused}: no connection: Connection refused" == checks[1].text
     assert f"{without_response}: no answer in time" == checks[2].text
     (wrong,) = await ldap.source(slapd.url, bind_password="wrong").check_connection(time.monotonic() + CHECK_SECONDS)
