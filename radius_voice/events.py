@@ -34,6 +34,7 @@ class Reason(StrEnum):
     # challenge
     CALL_PLACED = "call_placed"
     ISSUED_CODE = "issued_code"
+    DECOY = "decoy"
     CALL_PENDING = "call_pending"
     CALL_INDETERMINATE = "call_indeterminate"
     JOINED = "joined"

@@ -61,6 +61,7 @@ def _policy(
         first_factor=None if policy.first_factor == NO_FIRST_FACTOR else identity[policy.first_factor],
         directory=_directory(policy.directory, identity),
         on_unavailable=Outcome(policy.on_unavailable),
+        decoys=policy.decoys,
         rules=own,
         group_rules={rule.when.group: rules for rule, rules in zip(policy.group_rules, of_groups, strict=True)},
     )

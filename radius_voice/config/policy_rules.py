@@ -51,6 +51,8 @@ def _exemptions(policy: PolicySettings, path: KeyPath) -> Iterator[tuple[KeyPath
 
 def _unverified_passwords(policy: PolicySettings, path: KeyPath) -> Iterator[Diagnostic]:
     gateway_only = policy.first_factor == NO_FIRST_FACTOR
+    if policy.decoys and not gateway_only:
+        yield (*path, "decoys"), "has an effect only with first_factor: none; remove it"
     if policy.gateway_checks_password:
         if not gateway_only:
             fix = "has an effect only with first_factor: none; remove it"

@@ -217,7 +217,7 @@ class GroupRuleSettings(UserRulesSettings):
     @model_validator(mode="before")
     @classmethod
     def _user_is_known(cls, data: Any) -> Any:
-        for key in ("first_factor", "directory", "on_unavailable", "gateway_checks_password"):
+        for key in ("first_factor", "directory", "on_unavailable", "gateway_checks_password", "decoys"):
             if isinstance(data, dict) and key in data:
                 raise KeyProblem("applies before the user is known, so it belongs to the policy; remove it here", key)
         return data
@@ -234,6 +234,8 @@ class PolicySettings(UserRulesSettings):
     """What the gateway gets while an identity source or the store is unavailable."""
     gateway_checks_password: bool = False
     """With first_factor none: the gateway rejects wrong passwords, so that settings may accept users without a call."""
+    decoys: bool = False
+    """With first_factor none: challenge users who cannot log in like others, without a call, and reject every code."""
     group_rules: Annotated[tuple[GroupRuleSettings, ...], Field(strict=False)] = file_default(
         [], examples=[[{"when": {"group": "contractors"}, "countries": ["US"]}]]
     )

@@ -61,7 +61,7 @@ async def explain(configuration: Loaded, client: str, name: str, calling_station
 
 def result_text(explanation: Explanation) -> str:
     """The response to the gateway, in words."""
-    if explanation.outcome is Outcome.CHALLENGE:
+    if explanation.reason is Reason.CALL_PLACED:
         return CHALLENGED
     condition = ", if the password is right" if explanation.outcome is Outcome.ACCEPT else ""
     response = RESPONSES[explanation.outcome]
@@ -70,6 +70,8 @@ def result_text(explanation: Explanation) -> str:
 
 def _result(facts: LoginFacts, steps: Iterable[Step]) -> tuple[Outcome, Reason]:
     reason = next((step.reason for step in steps if step.reason is not None), None)
+    if _is_decoy(facts):
+        return Outcome.CHALLENGE, Reason.DECOY
     if reason is not None:
         return (facts.policy.on_unavailable if facts.unavailable else Outcome.REJECT), reason
     decided = _decided(facts)
@@ -81,6 +83,12 @@ def _result(facts: LoginFacts, steps: Iterable[Step]) -> tuple[Outcome, Reason]:
 def _decided(facts: LoginFacts) -> SecondFactor | None:
     """The decision of the policy's rules, None without a user."""
     return None if facts.user is None else decide(facts.rules, facts.user, facts.request, facts.now)
+
+
+def _is_decoy(facts: LoginFacts) -> bool:
+    """Whether the user cannot log in, and is challenged without a call."""
+    refused = facts.user is None or isinstance(_decided(facts), RejectFor)
+    return facts.policy.decoys and not facts.unavailable and refused
 
 
 # The decisions, in the order of the login
@@ -192,6 +200,12 @@ def _second_factor(facts: LoginFacts) -> Iterator[Step]:
             pass
 
 
+def _decoy(facts: LoginFacts) -> Iterator[Step]:
+    if _is_decoy(facts):
+        place = facts.places.of_policy("decoys")
+        yield Step("decoy", "the user is challenged all the same, without a call, and every code is rejected", (place,))
+
+
 def _codes_and_calls(facts: LoginFacts) -> Iterator[Step]:
     """A lock rejects also a user who is accepted without a call."""
     uses = [use for use in facts.limits if not _is_of_passwords(use)]
@@ -223,6 +237,7 @@ DECISIONS: tuple[Callable[[LoginFacts], Iterator[Step]], ...] = (
     _exemptions,
     _phones,
     _second_factor,
+    _decoy,
     _codes_and_calls,
     _call,
 )

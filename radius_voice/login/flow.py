@@ -8,7 +8,7 @@ never a ringing phone whose code cannot be verified.
 
 from __future__ import annotations
 
-import re
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
@@ -19,26 +19,34 @@ from radius_voice.events import Outcome, Reason, Trace
 from radius_voice.login import decisions
 from radius_voice.login.accepted import AcceptsWithoutCall
 from radius_voice.login.calls import Calls, PendingCall
+from radius_voice.login.challenge_responses import response_of
 from radius_voice.login.checked import Checked, Refused
 from radius_voice.login.codes import UPSTREAM_STATE, session_key_in
 from radius_voice.login.decisions import Decision
+from radius_voice.login.decoys import (
+    NEW_DECOYS,
+    decoy_call,
+    decoy_session,
+    end_of_decoy_call,
+    is_decoy,
+    recorded_decoy,
+)
 from radius_voice.login.dependencies import Dependencies
 from radius_voice.login.first_factor import FirstFactorChecks
 from radius_voice.login.inputs import (
     ChallengeResponse,
     InitialRequest,
-    NextChallenge,
     RecordedRequest,
     Transition,
     UserChanged,
 )
-from radius_voice.login.issued_codes import IssuedCodes, is_issued, typed_code
+from radius_voice.login.issued_codes import IssuedCodes, is_issued
 from radius_voice.login.model import (
     AlreadyRecorded,
-    Authenticated,
     AuthRequest,
     Denied,
     Limited,
+    LimitOperation,
     Session,
     SessionKey,
     Unavailable,
@@ -53,10 +61,9 @@ from radius_voice.login.state_machine import needs_current_user
 from radius_voice.login.supervisor import Supervisor
 from radius_voice.login.upstream import ChallengeRequired
 from radius_voice.login.upstream_challenges import PendingChallenge
-from radius_voice.login.users import current_phones, find_user, name_in_session
+from radius_voice.login.users import current_phones, name_in_session, name_of, user_of
 
 REUSE_WARNING_SECONDS = 60.0
-_PHONE_REQUEST = re.compile(r"\s*phone([1-9]?)\s*", re.IGNORECASE)
 
 
 class LoginFlow:
@@ -84,7 +91,8 @@ class LoginFlow:
 
     async def begin(self, request: AuthRequest, trace: Trace) -> Decision:
         """An initial request: verify the password, find the user, open a session and place the call."""
-        return await self._with_first_factor(request, self._first_factor.check, trace)
+        decision = await self._with_first_factor(request, self._first_factor.check, trace)
+        return await self._at_its_time(decision, request)
 
     async def respond(self, request: AuthRequest, trace: Trace) -> Decision:
         """A response to a challenge: the code, a request for another call, or neither.
@@ -99,9 +107,16 @@ class LoginFlow:
         if key is None:
             return decisions.rejected(Reason.UNKNOWN_STATE)
         try:
-            return await self._on_response(request, key, policy, trace)
+            decision = await self._on_response(request, key, policy, trace)
         except Unavailable as problem:
             return decisions.unavailable(policy.on_unavailable, problem, trace)
+        return await self._at_its_time(decision, request)
+
+    async def _at_its_time(self, decision: Decision, request: AuthRequest) -> Decision:
+        """Where there are decoys, wait until the deadline with a challenge, so that its time reveals nothing."""
+        if decision.outcome is Outcome.CHALLENGE and self._dependencies.policies[request.policy].decoys:
+            await asyncio.sleep(max(0.0, request.deadline - self._dependencies.clock()))
+        return decision
 
     # The first factor
 
@@ -131,10 +146,10 @@ class LoginFlow:
     ) -> Decision:
         match checked.result:
             case Limited(limit):
-                return decisions.rejected(limit.reason, await self._name_of(request, policy))
+                return decisions.rejected(limit.reason, await name_of(request, policy))
             case Denied(reason, name, text=text):
                 if not name and policy.first_factor_name != policy.directory_name:
-                    name = await self._name_of(request, policy)
+                    name = await name_of(request, policy)
                 return decisions.rejected(reason, name, text)
             case Refused(reason):
                 return decisions.rejected(reason)
@@ -144,10 +159,9 @@ class LoginFlow:
                 return await self._join_recorded(request, checked.slot, value, trace)
             case _:
                 pass
-        user = await self._user_of(request, policy, checked)
+        user = await user_of(request, policy, checked)
         if user is None:
-            await self._first_factor.record_rejected(checked)
-            return decisions.rejected(Reason.UNKNOWN_USER)
+            return await self._refuse(request, policy, None, RejectFor(Reason.UNKNOWN_USER), checked, trace)
         return await self._second_factor(request, policy, user, checked, trace)
 
     async def _second_factor(
@@ -157,39 +171,39 @@ class LoginFlow:
         checked = replace(checked, issued=await self._issued_codes.of(policy.user_key(user)))
         rules, now = policy.rules_of(policy.group_of(user)), self._dependencies.now()
         match decide(rules, user, request, now, has_issued_code=checked.issued is not None):
-            case RejectFor(reason, rule):
-                await self._first_factor.record_rejected(checked)
-                return decisions.rejected(reason, user.name, rule=rule_name(rule))
+            case RejectFor() as refusal:
+                return await self._refuse(request, policy, user, refusal, checked, trace)
             case AcceptWithout() as decided:
                 accept = partial(self._without_call.accept, request, policy, user, decided)
                 return await self._once(request, checked, trace, accept)
             case _:
                 return await self._once(request, checked, trace, partial(self._open, request, policy, user, trace))
 
+    async def _refuse(
+        self,
+        request: AuthRequest,
+        policy: Policy,
+        user: User | None,
+        refusal: RejectFor,
+        checked: Checked,
+        trace: Trace,
+    ) -> Decision:
+        """Reject a user who cannot log in, or challenge them without a call where the policy has decoys."""
+        if policy.decoys:
+            trace.step("decoy", refusal.reason)
+            return await self._once(request, checked, trace, partial(self._open_decoy, request, policy, user, trace))
+        await self._first_factor.record_rejected(checked)
+        return decisions.rejected(refusal.reason, user.name if user else "", rule=rule_name(refusal.rule))
+
     async def _relay(
         self, request: AuthRequest, policy: Policy, checked: Checked, challenge: ChallengeRequired | PendingChallenge
     ) -> Decision:
         """The challenge of the first factor, for the gateway."""
         kept = await self._first_factor.keep_challenge(request, policy, checked, challenge)
-        name = await self._name_of(request, policy)
+        name = await name_of(request, policy)
         if isinstance(kept, Refused):
             return decisions.rejected(kept.reason, name)
         return decisions.relayed(kept, self._dependencies.keys.upstream_state(checked.slot.fingerprint), name)
-
-    async def _user_of(self, request: AuthRequest, policy: Policy, checked: Checked) -> User | None:
-        """The user, from the first factor if it is also the directory, so that the name is not looked up again."""
-        known = checked.result.user if isinstance(checked.result, Authenticated) else None
-        if known is not None and policy.first_factor_name == policy.directory_name:
-            return known
-        return await find_user(request, policy)
-
-    async def _name_of(self, request: AuthRequest, policy: Policy) -> str:
-        """The user's name in the directory, for the audit log; empty if no user has it or the directory is down."""
-        try:
-            user = await find_user(request, policy)
-        except Unavailable:
-            return ""
-        return user.name if user else ""
 
     async def _once(
         self, request: AuthRequest, checked: Checked, trace: Trace, effect: Callable[[Checked], Awaitable[Decision]]
@@ -218,30 +232,53 @@ class LoginFlow:
 
     async def _open(self, request: AuthRequest, policy: Policy, user: User, trace: Trace, checked: Checked) -> Decision:
         dependencies, keys = self._dependencies, self._dependencies.keys
-        if dependencies.clock() >= request.deadline:
-            return Decision(Outcome.NO_RESPONSE, Reason.DEADLINE_PASSED, user=user.name)
         key = keys.session_key(request.client, policy.user_key(user))
         rules = policy.rules_of(policy.group_of(user))
         code, state = dependencies.new_code(rules.digits), keys.first_state(key, checked.slot.fingerprint)
         opened = new_session(keys, dependencies.now(), key, code, state, request, policy, user, checked)
-        session, transition = await self._open_with_refund(key, opened, checked)
+        return await self._open_session(PendingCall(opened, code, policy, rules, request), state, trace, checked)
+
+    async def _open_decoy(
+        self, request: AuthRequest, policy: Policy, user: User | None, trace: Trace, checked: Checked
+    ) -> Decision:
+        """Like `_open`, for a user who cannot log in; `user` is None if no user has the name."""
+        keys, now = self._dependencies.keys, self._dependencies.now()
+        opened, state = decoy_session(keys, now, request, policy, user, checked)
+        call = PendingCall(opened, "", policy, policy.rules_of(opened.group), request)
+        return await self._open_session(call, state, trace, checked, (NEW_DECOYS,))
+
+    async def _open_session(
+        self,
+        call: PendingCall,
+        state: bytes,
+        trace: Trace,
+        checked: Checked,
+        operations: tuple[LimitOperation, ...] = (),
+    ) -> Decision:
+        """Open the session of `call`, or join an open one, and place the call. `operations` limit the opening."""
+        opened = call.session
+        if self._dependencies.clock() >= call.request.deadline:
+            return Decision(Outcome.NO_RESPONSE, Reason.DEADLINE_PASSED, user=opened.name)
+        # The charge of the right password is refunded in the same transaction.
+        operations, record = (*checked.refund, *operations), checked.slot.session
+        session, transition = await self._sessions.apply(
+            opened.key, InitialRequest(opened), operations=operations, record=record
+        )
+        if transition.session is not None:
+            checked.charge.settled = True
         if transition.outcome is Outcome.REJECT:
             await self._first_factor.record_rejected(checked)
         trace.step("session", decisions.session_step(transition))
         if transition.places_call and session is not None:
-            transition = await self._calls.place(PendingCall(session, code, policy, rules, request), transition, trace)
-        return self._decision(session, transition, state, user.name)
+            transition = await self._place(replace(call, session=session), transition, trace)
+        return self._decision(session, transition, state, opened.name)
 
-    async def _open_with_refund(
-        self, key: SessionKey, opened: Session, checked: Checked
-    ) -> tuple[Session | None, Transition]:
-        """Open or join a session; the charge of the right password is refunded in the same transaction."""
-        session, transition = await self._sessions.apply(
-            key, InitialRequest(opened), operations=checked.refund, record=checked.slot.session
-        )
-        if transition.session is not None:
-            checked.charge.settled = True
-        return session, transition
+    async def _place(self, call: PendingCall, opened: Transition, trace: Trace) -> Transition:
+        """Place a call, or store that of a decoy."""
+        if not is_decoy(call.session):
+            return await self._calls.place(call, opened, trace)
+        await self._sessions.apply(call.session.key, decoy_call(call.session), known=call.session)
+        return opened
 
     async def _join_recorded(self, request: AuthRequest, slot: Slot, value: bytes, trace: Trace) -> Decision:
         """A request that had its effect before may only join its own session, while that is open.
@@ -253,7 +290,7 @@ class LoginFlow:
             return self._without_call.repeated(value) or decisions.rejected(Reason.REPLAY)
         key, session_id = recorded
         state = keys.first_state(key, slot.fingerprint)
-        password = keys.password(key, _typed(request))
+        password = keys.password(key, request.credentials.text)
         event = RecordedRequest(session_id, keys.state(state), password, request.calling_station_id)
         session, transition = await self._sessions.apply(key, event)
         trace.step("session", transition.reason)
@@ -265,6 +302,8 @@ class LoginFlow:
         dependencies = self._dependencies
         friendly_name, now = dependencies.friendly_name, dependencies.now()
         decision = decisions.decision(session, transition, state, name, friendly_name, now, response=response)
+        if session is not None and is_decoy(session):
+            return recorded_decoy(decision)
         if session is None or not decision.sealed_reply:
             return decision
         reply = dependencies.keys.unseal_reply(session.key, decision.sealed_reply)
@@ -295,9 +334,12 @@ class LoginFlow:
         """The decision on a response in a session. Raises SessionOutdated if it is recalled and no longer stored."""
         dependencies, keys = self._dependencies, self._dependencies.keys
         policy, rules = self._policy_of(session, client_policy)
-        code, state = dependencies.new_code(rules.digits), keys.next_state(key, request.state or b"", _typed(request))
-        name = await name_in_session(request, session, client_policy)
-        response = self._response(request, name, key, session, rules, code, state)
+        code, state = (
+            dependencies.new_code(rules.digits),
+            keys.next_state(key, request.state or b"", request.credentials.text),
+        )
+        name = await name_in_session(request, session, client_policy, keys)
+        response = response_of(request, name, key, session, rules, code, state, keys)
         event: ChallengeResponse | UserChanged = response
         if session is not None and needs_current_user(session, response, dependencies.now()):
             event = await self._with_current_user(session, response, policy, request.deadline)
@@ -307,6 +349,8 @@ class LoginFlow:
             session, transition = await self._sessions.apply(key, event, known=session)
         trace.step("response", transition.reason)
         if session is not None:
+            if is_decoy(session):
+                trace.step("decoy")
             transition = await self._after_response(session, transition, code, policy, request, trace)
         return self._decision(session, transition, state, "", response=True)
 
@@ -316,30 +360,6 @@ class LoginFlow:
             return client_policy, client_policy.rules
         policy = self._dependencies.policies.get(session.policy, client_policy)
         return policy, policy.rules_of(session.group)
-
-    def _response(
-        self,
-        request: AuthRequest,
-        name: str,
-        key: SessionKey,
-        session: Session | None,
-        rules: UserRules,
-        code: str,
-        state: bytes,
-    ) -> ChallengeResponse:
-        keys, typed = self._dependencies.keys, _typed(request)
-        return ChallengeResponse(
-            client=request.client,
-            name=name,
-            state=keys.state(request.state or b""),
-            answer=keys.answer(key, typed),
-            code=typed_code(keys, key, session, typed),
-            password=keys.password(key, typed),
-            phone=_requested_phone(typed),
-            next_challenge=NextChallenge(
-                keys.state(state), keys.code(key, code), rules.call_seconds, rules.code_lifetime
-            ),
-        )
 
     async def _after_response(
         self,
@@ -355,8 +375,10 @@ class LoginFlow:
             await self._first_factor.remember_login(request, policy, session.first_factor_id)
         if transition.places_call:
             call = PendingCall(session, code, policy, policy.rules_of(session.group), request, transition.hang_up)
-            return await self._calls.place(call, transition, trace)
-        if transition.hang_up is not None:
+            return await self._place(call, transition, trace)
+        if transition.hang_up is not None and is_decoy(session):
+            await self._sessions.apply(session.key, end_of_decoy_call(session), known=session)
+        elif transition.hang_up is not None:
             self._calls.end(session, transition.hang_up)
         return transition
 
@@ -364,6 +386,8 @@ class LoginFlow:
         self, session: Session, response: ChallengeResponse, policy: Policy, deadline: float
     ) -> ChallengeResponse | UserChanged:
         """The response, if user, phone, password and issued code are the same and the login is still permitted."""
+        if is_decoy(session):
+            return response  # `name_in_session` has read the directory
         if is_issued(session) and not await self._issued_codes.is_current(session):
             return UserChanged(response.state, response.answer, Reason.EXPIRED)
         phones = await current_phones(session, policy, self._dependencies.keys, deadline)
@@ -373,14 +397,3 @@ class LoginFlow:
             return response
         allowed = response.phone < len(session.phones) and session.phones[response.phone] in phones
         return replace(response, redial_allowed=allowed)
-
-
-def _typed(request: AuthRequest) -> str:
-    """The text that the user typed into the password field."""
-    return request.credentials.text
-
-
-def _requested_phone(typed: str) -> int | None:
-    """The index of the phone that `phone`, `phone2` ... request instead of a code, or None."""
-    request = _PHONE_REQUEST.fullmatch(typed)
-    return int(request[1] or 1) - 1 if request else None

@@ -223,6 +223,7 @@ class Method(StrEnum):
 
     VOICE = "voice"
     ISSUED_CODE = "issued_code"
+    DECOY = "decoy"
 
 
 class DeliveryAttempt(Struct, frozen=True, gc=False, omit_defaults=True):

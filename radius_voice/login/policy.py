@@ -75,7 +75,7 @@ class Policy:
     """How the users of a client log in.
 
     `first_factor` is None if the gateway verifies passwords itself. Once the user is known, the first of `group_rules`
-    whose group the user belongs to replaces `rules`.
+    whose group the user belongs to replaces `rules`. `decoys`: users who cannot log in are challenged too.
     """
 
     name: str
@@ -86,6 +86,7 @@ class Policy:
     rules: UserRules
     group_rules: Mapping[str, UserRules] = field(default_factory=dict)
     on_unavailable: Outcome = Outcome.NO_RESPONSE
+    decoys: bool = False
 
     def group_of(self, user: User) -> str:
         """The group whose rules apply to the user; empty if the policy's own rules apply."""

@@ -8,6 +8,7 @@ from contextlib import suppress
 from msgspec.structs import replace
 
 from radius_voice.events import Outcome, Reason
+from radius_voice.login.decoys import decoy_operations, is_decoy
 from radius_voice.login.inputs import ChallengeResponse, Charge, InitialRequest, Input, Lockout, Transition
 from radius_voice.login.issued_codes import one_use
 from radius_voice.login.issued_states import REPEAT_SECONDS
@@ -123,7 +124,8 @@ class Sessions:
         operations: tuple[LimitOperation, ...],
         record: Record | None,
     ) -> SwapResult | Limited:
-        limits = (*self._operations(charge, new), *operations)
+        of_charge = self._operations(charge, new)
+        limits = (*(decoy_operations(of_charge) if is_decoy(new) else of_charge), *operations)
         swapped = await self._store.compare_and_swap(old, new, limits, record(new) if record else None)
         if isinstance(swapped, AlreadyRecorded):
             raise RequestRecorded(swapped.value)

@@ -313,7 +313,13 @@ def _redialled(
         session,
         code=next_challenge.code,
         redials_left=session.redials_left - 1,
-        delivery=DeliveryAttempt(session.delivery.number + 1, phone, now, now + next_challenge.call_seconds),
+        delivery=DeliveryAttempt(
+            session.delivery.number + 1,
+            phone,
+            now,
+            now + next_challenge.call_seconds,
+            method=session.delivery.method,
+        ),
         code_until=min(now + next_challenge.call_seconds + next_challenge.code_lifetime, session.ends_at),
     )
     return Transition(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from radius_voice.events import Reason
+from radius_voice.login.checked import Checked
 from radius_voice.login.codes import Keys
+from radius_voice.login.decoys import decoy_key, is_decoy
 from radius_voice.login.issued_codes import is_issued
-from radius_voice.login.model import AuthRequest, Session, User
+from radius_voice.login.model import Authenticated, AuthRequest, Session, Unavailable, User
 from radius_voice.login.names import canonical_name
 from radius_voice.login.phone import Phone
 from radius_voice.login.policy import Policy, UserRules
@@ -55,7 +57,24 @@ async def find_user(request: AuthRequest, policy: Policy) -> User | None:
     return None if request.unlisted_realm else user
 
 
-async def name_in_session(request: AuthRequest, session: Session | None, policy: Policy) -> str:
+async def user_of(request: AuthRequest, policy: Policy, checked: Checked) -> User | None:
+    """The user, from the first factor if it is also the directory, so that the name is not looked up again."""
+    known = checked.result.user if isinstance(checked.result, Authenticated) else None
+    if known is not None and policy.first_factor_name == policy.directory_name:
+        return known
+    return await find_user(request, policy)
+
+
+async def name_of(request: AuthRequest, policy: Policy) -> str:
+    """The user's name in the directory, for the audit log; empty if no user has it or the directory is down."""
+    try:
+        user = await find_user(request, policy)
+    except Unavailable:
+        return ""
+    return user.name if user else ""
+
+
+async def name_in_session(request: AuthRequest, session: Session | None, policy: Policy, keys: Keys) -> str:
     """The name to compare with the session's: its own, if the user of the request has several names in the directory.
 
     `policy` is the one of the request. If it is another one than the session's, with another directory, the name is
@@ -64,6 +83,9 @@ async def name_in_session(request: AuthRequest, session: Session | None, policy:
     typed = request.user_name
     if session is None:
         return typed
+    if is_decoy(session):
+        known = await find_user(request, policy)
+        return session.name if decoy_key(keys, request, policy, known) == session.user_key else typed
     other_directory = policy.name != session.policy and policy.user_id(session.user_key) is None
     if request.unlisted_realm or other_directory:
         return ""

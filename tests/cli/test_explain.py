@@ -337,6 +337,20 @@ def test_a_gateway_that_has_verified_the_password_is_named(configured):
     assert "none: the gateway has verified the password" == steps["first factor"][0][0]
 
 
+@pytest.mark.parametrize(
+    ("user", "outcome", "reason"),
+    [("alice", "challenge", "call_placed"), ("bob", "challenge", "decoy"), ("unknown", "challenge", "decoy")],
+)
+def test_a_decoy_is_explained(configured, user, outcome, reason):
+    configuration = CONFIGURATION.replace("  staff:\n", "  staff:\n    first_factor: none\n    decoys: true\n")
+    path = configured(configuration, alice={"phones": [US]}, bob={"phones": [PREMIUM]})
+    result, steps = explained(path, user)
+    assert (outcome, reason) == result
+    assert (reason == "decoy") == ("decoy" in steps)
+    shown = run("--config", path, "--client", "gateway", user).stdout
+    assert (reason == "decoy") == ("Access-Challenge: decoy (no call is placed" in shown)
+
+
 def test_an_unknown_client_or_a_broken_users_file_ends_with_the_reason(configured, tmp_path):
     path = configured(alice=entry(US))
     unknown = run("--config", path, "--client", "other", "alice")

@@ -456,6 +456,13 @@ def test_first_factor_none_needs_require_message_authenticator_yes(file):
     )
 
 
+def test_decoys_need_first_factor_none(file):
+    (error,) = file.errors(changed("policies.default.decoys", True))
+    assert "policies.default.decoys: has an effect only with first_factor: none; remove it" in error
+    tree = changed("policies.default", {"decoys": True, "first_factor": "none"})
+    assert file.load(tree).settings.policies["default"].decoys
+
+
 def test_a_fixed_code_needs_loopback_clients_and_as_many_digits(file):
     tree = changed("development", True)
     tree["delivery"]["providers"] = {"fixed": {"type": "fixed", "code": "1234"}}
