@@ -252,9 +252,9 @@ class ServiceRecord(AuditRecord, frozen=True, tag="service"):
 class OperatorRecord(AuditRecord, frozen=True, tag="operator"):
     """An administrator's command changed something.
 
-    `event` is `unlocked` (the counters of a user were reset) or `code_issued`. `user` is the name in the directory
-    `identity_source`. `uid` is the local user id of the requesting process, None on systems that do not provide it.
-    `by` is the operator as named on the command line, `detail` more about the change, both without secrets.
+    `event` is `unlocked` (the counters of a user were reset), `code_issued` or `user_data_deleted`. `user` is the name
+    in the directory `identity_source`. `uid` is the local user id of the requesting process, None on systems that do
+    not provide it. `by` is the operator as named on the command line, `detail` more about the change.
     """
 
     event: str

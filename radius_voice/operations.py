@@ -17,8 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from radius_voice import __version__, control, state
-from radius_voice.config.field_types import duration_text
+from radius_voice import __version__, control, help_desk, state, user_data
 from radius_voice.config.schema import NO_FIRST_FACTOR, Settings
 from radius_voice.endpoints import radius_ports_in_use
 from radius_voice.events import OperatorRecord
@@ -27,13 +26,11 @@ from radius_voice.identity.context import IdentityContext
 from radius_voice.identity.passwords import Hasher
 from radius_voice.login.accounts import Account
 from radius_voice.login.codes import Keys
-from radius_voice.login.issued_codes import MAX_SECONDS, MIN_SECONDS, IssuedCodes
 from radius_voice.login.model import LimitAction, LimitOperation, PapPassword, Unavailable, User, Verification
 from radius_voice.login.password_limits import forwarded_to, known_pairs
 from radius_voice.login.phone import Phone
 from radius_voice.login.ports import Directory, IdentitySource, Store, UserEditor
 from radius_voice.login.rate_limits import remaining, with_action
-from radius_voice.notices import call_about_issued_code
 from radius_voice.observe import audit
 from radius_voice.wiring import identity_source, limits_of, open_store, user_editor
 
@@ -49,6 +46,10 @@ STATE_HINT = (
 
 class OperationFailed(Exception):
     """Nothing was changed; the text has the reason and the fix."""
+
+
+class NothingStored(OperationFailed):
+    """No service runs, and there is no store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,11 @@ async def issue_code(settings: Settings, user: UserName, seconds: float, by: str
     return await _by_service_or_store(settings, "issue_code", user, seconds=str(seconds), by=by)
 
 
+async def delete_user_data(settings: Settings, user: UserName) -> Mapping[str, Any]:
+    """Delete what the store has about a user, who must still exist. Raises NothingStored or OperationFailed."""
+    return await _by_service_or_store(settings, "delete_user_data", user)
+
+
 def editor_of(settings: Settings, source: str | None) -> UserEditor:
     """The editor of the only identity source, or of the one with that name. Raises OperationFailed."""
     names = list(settings.identity)
@@ -155,7 +161,9 @@ async def _execute(
     if command == "unlock" and user is not None:
         return await _unlock(context, user)
     if command == "issue_code" and user is not None:
-        return await _issue_code(context, user, float(arguments["seconds"]), str(arguments["by"]))
+        return await help_desk.issue_code(context, *await _find_user(context, user), arguments)
+    if command == "delete_user_data" and user is not None:
+        return await _delete_user_data(context, user)
     raise OperationFailed(f"this service does not know the command {command!r}; it may be an older version")
 
 
@@ -189,25 +197,12 @@ async def _unlock(context: OperationContext, name: UserName) -> Mapping[str, Any
     return {"user": user.name, "source": source, "not_recorded": context.record(record)}
 
 
-async def _issue_code(context: OperationContext, name: UserName, seconds: float, by: str) -> Mapping[str, Any]:
-    if not MIN_SECONDS <= seconds <= MAX_SECONDS:
-        raise OperationFailed(f"a code is valid from {duration_text(MIN_SECONDS)} to {duration_text(MAX_SECONDS)}")
+async def _delete_user_data(context: OperationContext, name: UserName) -> Mapping[str, Any]:
     source, user = await _find_user(context, name)
-    if user.disabled:
-        raise OperationFailed(f"{user.name} is disabled; run radius-voice users enable first")
-    codes = IssuedCodes(context.keys(), context.store, time.time)
-    code, expires_at = await codes.issue(f"{source}:{user.id}", seconds)
-    notice = await call_about_issued_code(context.settings, context.store, source, user)
-    detail = f"valid for {duration_text(seconds)}; {notice}"
-    record = OperatorRecord(time.time(), "code_issued", user.name, source, context.uid, by, detail)
-    return {
-        "user": user.name,
-        "source": source,
-        "code": code,
-        "expires_at": expires_at,
-        "notice": notice,
-        "not_recorded": context.record(record),
-    }
+    counters = await _limits_of_user(context, source, user, name.name)
+    subjects = await _password_subjects(context, source, user, user.name)
+    subjects += [context.keys().name_subject(each, user.name) for each in _first_factors(context.settings, source)]
+    return await user_data.delete(context, source, user, counters, subjects)
 
 
 async def _find_user(context: OperationContext, name: UserName) -> tuple[str, User]:
@@ -237,18 +232,24 @@ async def _limits_of_user(context: OperationContext, source: str, user: User, ty
     Where the first factor finds no account, wrong passwords are counted by the name as typed, which in an LDAP
     directory can differ from the user's name there.
     """
-    configured, keys = limits_of(context.settings), context.keys()
-    subjects, pairs = [], []
-    for first_factor in _first_factors(context.settings, source):
-        account = await _account(context, first_factor, user)
-        names = [keys.name_subject(first_factor, name) for name in (user.name, typed)]
-        subjects += [keys.account_subject(first_factor, account.id)] if account.id else names
+    configured, pairs = limits_of(context.settings), []
+    subjects = await _password_subjects(context, source, user, typed)
     for subject in subjects:
         pairs += await known_pairs(context.store, subject)
     operations = list(configured.about({"user": f"{source}:{user.id}"}, subjects, pairs))
     for phone in user.phones:
         operations += configured.about({"phone": phone.e164})
     return list(dict.fromkeys(operations))
+
+
+async def _password_subjects(context: OperationContext, source: str, user: User, typed: str) -> list[str]:
+    """The subjects of wrong passwords of a user: of the account, or where there is none, of the name."""
+    keys, subjects = context.keys(), []
+    for first_factor in _first_factors(context.settings, source):
+        account = await _account(context, first_factor, user)
+        names = [keys.name_subject(first_factor, name) for name in (user.name, typed)]
+        subjects += [keys.account_subject(first_factor, account.id)] if account.id else names
+    return subjects
 
 
 async def _directory_lockouts(context: OperationContext, source: str, user: User) -> list[LimitOperation]:
@@ -324,14 +325,14 @@ def _store_without_service(settings: Settings, command: str, not_running: str) -
     in_use = radius_ports_in_use(settings)
     if in_use:
         raise OperationFailed(f"{not_running}, but another process listens on {in_use[0]}; {STATE_HINT}")
+    path = section.data_path(settings.server.state)
+    if path is not None and not path.exists():
+        raise NothingStored(f"{not_running}, and there is no store at {path}; {STATE_HINT}")
     if command != "limits":
         raise OperationFailed(
             f"{not_running}, and only the service changes a store of type {section.type}: start it and run this again; "
             f"{STATE_HINT}"
         )
-    path = section.data_path(settings.server.state)
-    if path is not None and not path.exists():
-        raise OperationFailed(f"{not_running}, and there is no store at {path}; {STATE_HINT}")
     return open_store(settings, read_only=True)
 
 

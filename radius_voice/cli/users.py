@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 import sys
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import wraps
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from radius_voice.cli.common import loaded
 from radius_voice.cli.help_desk import issue_code
 from radius_voice.cli.limits import unlock
+from radius_voice.cli.remove import remove
+from radius_voice.cli.user_sources import with_editor
 from radius_voice.login.model import StoredUser, User
 from radius_voice.login.names import canonical_name
 from radius_voice.login.phone import Phone, caution, parse_phone
@@ -25,51 +24,8 @@ if TYPE_CHECKING:
 
 MAX_PASSWORD_OCTETS = 128  # octets: RFC 2865 section 5.2
 MIN_PASSWORD_CHARACTERS = 8
-# Not click.Path, which reads the file's status and blocks on a mount that does not respond.
-FILE = click.option("--file", "file", type=Path, metavar="FILE", help="The users file.")
-CONFIG = click.option("--config", "config", type=Path, metavar="FILE", help="The configuration, instead of --file.")
-SOURCE = click.option("--source", metavar="NAME", help="The identity source, if the configuration has several.")
 SHOW_PHONES = click.option("--show-phones", is_flag=True, help="Show phone numbers in full.")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
-
-
-def with_editor(command: Callable[..., None]) -> Callable[..., None]:
-    """A command whose first argument is the editor of the users file or identity source that the options name."""
-
-    @FILE
-    @CONFIG
-    @SOURCE
-    @wraps(command)
-    def run_command(file: Path | None, config: Path | None, source: str | None, **arguments: Any) -> None:
-        editor = _editor(file, config, source)
-        try:
-            with _source_errors(editor):
-                command(editor, **arguments)
-        finally:
-            editor.close()
-
-    return run_command
-
-
-def _editor(file: Path | None, config: Path | None, source: str | None) -> UserEditor:
-    if config is not None and file is None:
-        return _configured_editor(config, source)
-    if file is None or config is not None:
-        raise click.UsageError("give either --file, the users file, or --config, the configuration")
-    if source is not None:
-        raise click.UsageError("--source is for --config")
-    from radius_voice.identity.users_file.editor import UsersFileEditor
-
-    return UsersFileEditor(file)
-
-
-def _configured_editor(config: Path, source: str | None) -> UserEditor:
-    from radius_voice.operations import OperationFailed, editor_of
-
-    try:
-        return editor_of(loaded(config).settings, source)
-    except OperationFailed as problem:
-        raise click.ClickException(str(problem)) from None
 
 
 def _phones(_context: click.Context, _option: click.Parameter, texts: tuple[str, ...]) -> tuple[Phone, ...]:
@@ -232,24 +188,6 @@ def enable(editor: UserEditor, name: str) -> None:
     _set_disabled(editor, name, False)
 
 
-@users.command()
-@with_editor
-@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-@click.argument("name")
-def remove(editor: UserEditor, name: str, yes: bool) -> None:
-    """Remove a user.
-
-    Asks for confirmation on a terminal; without one, --yes is required.
-    """
-    user = editor.find(name).user
-    if not yes:
-        if not sys.stdin.isatty():
-            raise click.ClickException(f"{user.name} is not removed: without a terminal, confirm with --yes")
-        click.confirm(f"Remove {user.name} from {editor.location}?", abort=True, err=True)
-    editor.remove(name)
-    click.echo(f"{editor.location}: {user.name} removed")
-
-
 @users.command("import")
 @with_editor
 @click.argument("table", type=Path)
@@ -325,17 +263,6 @@ def _set_disabled(editor: UserEditor, name: str, disabled: bool) -> None:
     click.echo(f"{editor.location}: {user.name} is {word}")
 
 
-@contextmanager
-def _source_errors(editor: UserEditor) -> Iterator[None]:
-    """End the command with a message for an error of the identity source."""
-    try:
-        yield
-    except OSError as problem:
-        raise click.ClickException(f"{editor.location}: {problem.strerror}") from None
-    except ValueError as problem:
-        raise click.ClickException(str(problem)) from None
-
-
 def _as_json(stored: StoredUser, show_phones: bool) -> dict[str, object]:
     """A user in JSON, with the parameters of the password hash but not the hash."""
     user = stored.user
@@ -368,5 +295,6 @@ def _one_line(text: str) -> str:
     return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
 
 
+users.add_command(remove)
 users.add_command(unlock)
 users.add_command(issue_code)

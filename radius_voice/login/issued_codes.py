@@ -96,6 +96,13 @@ class IssuedCodes:
         await self._store.put(self._key(user_key), msgspec.msgpack.encode(issued), seconds)
         return code, expires_at
 
+    async def withdraw(self, user_key: str) -> bool:
+        """Delete the user's code; returns whether there was a valid one."""
+        issued = await self.of(user_key)
+        if issued is not None:
+            await self._store.put(self._key(user_key), b"", 0.0)
+        return issued is not None
+
     async def of(self, user_key: str) -> IssuedCode | None:
         """The user's code, if it is valid and has not been used."""
         stored = await self._store.get(self._key(user_key))

@@ -230,7 +230,7 @@ def test_nothing_is_issued_for_a_disabled_or_unknown_user(start, user):
 @pytest.mark.parametrize(
     ("store", "message"),
     [
-        ("", "only the service changes a store of type sqlite"),
+        ("", "there is no store at "),
         ("store: {type: memory}\n", "a store of type memory ends with its service"),
     ],
 )

@@ -1,0 +1,71 @@
+"""The options of commands on the users of one identity source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from radius_voice.cli.common import loaded
+
+if TYPE_CHECKING:
+    from radius_voice.login.ports import UserEditor
+
+# Not click.Path, which reads the file's status and blocks on a mount that does not respond.
+FILE = click.option("--file", "file", type=Path, metavar="FILE", help="The users file.")
+CONFIG = click.option("--config", "config", type=Path, metavar="FILE", help="The configuration, instead of --file.")
+SOURCE = click.option("--source", metavar="NAME", help="The identity source, if the configuration has several.")
+
+
+def with_editor(command: Callable[..., None]) -> Callable[..., None]:
+    """A command whose first argument is the editor of the users file or identity source that the options name."""
+
+    @FILE
+    @CONFIG
+    @SOURCE
+    @wraps(command)
+    def run_command(file: Path | None, config: Path | None, source: str | None, **arguments: Any) -> None:
+        editor = _editor(file, config, source)
+        try:
+            with _source_errors(editor):
+                command(editor, **arguments)
+        finally:
+            editor.close()
+
+    return run_command
+
+
+def _editor(file: Path | None, config: Path | None, source: str | None) -> UserEditor:
+    if config is not None and file is None:
+        return _configured_editor(config, source)
+    if file is None or config is not None:
+        raise click.UsageError("give either --file, the users file, or --config, the configuration")
+    if source is not None:
+        raise click.UsageError("--source is for --config")
+    from radius_voice.identity.users_file.editor import UsersFileEditor
+
+    return UsersFileEditor(file)
+
+
+def _configured_editor(config: Path, source: str | None) -> UserEditor:
+    from radius_voice.operations import OperationFailed, editor_of
+
+    try:
+        return editor_of(loaded(config).settings, source)
+    except OperationFailed as problem:
+        raise click.ClickException(str(problem)) from None
+
+
+@contextmanager
+def _source_errors(editor: UserEditor) -> Iterator[None]:
+    """End the command with a message for an error of the identity source."""
+    try:
+        yield
+    except OSError as problem:
+        raise click.ClickException(f"{editor.location}: {problem.strerror}") from None
+    except ValueError as problem:
+        raise click.ClickException(str(problem)) from None

@@ -1,0 +1,43 @@
+"""The operation of `users issue-code`. `operations` performs it for the command."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from radius_voice.config.field_types import duration_text
+from radius_voice.events import OperatorRecord
+from radius_voice.login.issued_codes import MAX_SECONDS, MIN_SECONDS, IssuedCodes
+from radius_voice.login.model import User
+from radius_voice.notices import call_about_issued_code
+
+if TYPE_CHECKING:
+    from radius_voice.operations import OperationContext
+
+
+async def issue_code(
+    context: OperationContext, source: str, user: User, arguments: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """Issue a code for a user, valid for `seconds` of the arguments, and notify the user. `by` names the operator.
+
+    Raises ValueError for a disabled user or a time out of bounds; then nothing has changed.
+    """
+    seconds, by = float(arguments["seconds"]), str(arguments["by"])
+    if not MIN_SECONDS <= seconds <= MAX_SECONDS:
+        raise ValueError(f"a code is valid from {duration_text(MIN_SECONDS)} to {duration_text(MAX_SECONDS)}")
+    if user.disabled:
+        raise ValueError(f"{user.name} is disabled; run radius-voice users enable first")
+    codes = IssuedCodes(context.keys(), context.store, time.time)
+    code, expires_at = await codes.issue(f"{source}:{user.id}", seconds)
+    notice = await call_about_issued_code(context.settings, context.store, source, user)
+    detail = f"valid for {duration_text(seconds)}; {notice}"
+    record = OperatorRecord(time.time(), "code_issued", user.name, source, context.uid, by, detail)
+    return {
+        "user": user.name,
+        "source": source,
+        "code": code,
+        "expires_at": expires_at,
+        "notice": notice,
+        "not_recorded": context.record(record),
+    }

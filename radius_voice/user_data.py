@@ -1,0 +1,73 @@
+"""Deletes what the store has about a user: open logins, counters, known Calling-Station-Ids and an issued code."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from radius_voice.events import OperatorRecord, Outcome, Reason
+from radius_voice.login.calling_stations import stations_in
+from radius_voice.login.issued_codes import IssuedCodes
+from radius_voice.login.model import LimitAction, LimitOperation, Result, SessionKey, SwapResult, Unavailable, User
+from radius_voice.login.password_limits import stations_key
+from radius_voice.login.ports import Store
+from radius_voice.login.rate_limits import with_action
+from radius_voice.login.sessions import MAX_CAS_RETRIES
+
+if TYPE_CHECKING:
+    from radius_voice.operations import OperationContext
+
+
+async def delete(
+    context: OperationContext,
+    source: str,
+    user: User,
+    counters: Iterable[LimitOperation],
+    subjects: Iterable[str],
+) -> Mapping[str, Any]:
+    """Delete the data of a user. Raises Unavailable; then it may be repeated.
+
+    `counters` are the user's limits, and `subjects` those of wrong passwords, by account and by name.
+    """
+    store, keys, counters, now = context.store, context.keys(), tuple(counters), time.time()
+    user_key = f"{source}:{user.id}"
+    ended = [await _end_session(store, keys.session_key(client, user_key), now) for client in context.settings.clients]
+    used = (await store.arrival_times(counters)).values()
+    await store.apply_limits(with_action(LimitAction.RESET, counters))
+    stations = [await _forget_stations(store, subject) for subject in dict.fromkeys(subjects)]
+    withdrawn = await IssuedCodes(keys, store, time.time).withdraw(user_key)
+    deleted = {
+        "open logins": sum(ended),
+        "counters": sum(tat > now for tat in used),
+        "known Calling-Station-Ids": max(stations, default=0),  # stored by account and by name
+        "issued codes": int(withdrawn),
+    }
+    detail = ", ".join(f"{kind}: {count}" for kind, count in deleted.items())
+    record = OperatorRecord(now, "user_data_deleted", user.name, source, context.uid, detail=detail)
+    return {"user": user.name, "source": source, "deleted": deleted, "not_recorded": context.record(record)}
+
+
+async def _end_session(store: Store, key: SessionKey, now: float) -> bool:
+    """End an open session, so that its code is not accepted; it is deleted soon after. Whether there was one."""
+    for _ in range(MAX_CAS_RETRIES):
+        session = await store.load(key)
+        if session is None or not session.open_at(now):
+            return False
+        result = Result(Outcome.REJECT, Reason.UNKNOWN_USER, now)
+        ended = replace(session, result=result, version=session.version + 1)
+        if await store.compare_and_swap(session, ended) is SwapResult.DONE:
+            return True
+    raise Unavailable("store", "a session changed too often")
+
+
+async def _forget_stations(store: Store, subject: str) -> int:
+    """Delete the Calling-Station-Ids of former logins of that subject; returns how many there were."""
+    key = stations_key(subject)
+    stored = await store.get(key)
+    if not stored:
+        return 0
+    await store.put(key, b"", 0.0)
+    return len(stations_in(stored))

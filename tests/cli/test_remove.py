@@ -1,0 +1,146 @@
+"""`users remove --config`: what the store has about the user is deleted, or nothing is changed."""
+
+import json
+import os
+
+import pytest
+from click.testing import CliRunner
+
+from radius_voice.cli.main import main
+from radius_voice.radius import packet as radius
+from tests.support.network import free_port
+from tests.support.redis_server import SharedRedis
+from tests.support.server_process import ServerProcess, WorkersProcess, write_configuration
+
+CONFIGURATION = """\
+server: {listen: ["udp://127.0.0.1:0"], reject_delay: 0s, key: a server key of thirty-two octets}
+clients:
+  gateway: {address: 127.0.0.1, secret: a shared secret of the tests}
+  other: {address: 127.0.0.2, secret: a shared secret of the tests}
+"""
+WORKERS = CONFIGURATION.replace("reject_delay", "workers: 2, reject_delay")
+STATION = (radius.CALLING_STATION_ID, b"192.0.2.9")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _stop_shared_redis():
+    yield
+    SharedRedis.close()
+
+
+@pytest.fixture
+def user(make_user):
+    return make_user()
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, ["users", *map(str, arguments)])
+
+
+def names(directory):
+    return list(json.loads((directory / "users.yaml").read_text()))
+
+
+def store_of(kind):
+    if kind == "redis":
+        return f"store: {{type: redis, servers: ['127.0.0.1:{SharedRedis.emptied().port}']}}\n"
+    return f"store: {{type: {kind}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("configuration", "kind", "store"),
+    [
+        (CONFIGURATION, ServerProcess, "sqlite"),
+        (CONFIGURATION, ServerProcess, "memory"),
+        (CONFIGURATION, ServerProcess, "redis"),
+        (WORKERS, WorkersProcess, "sqlite"),
+    ],
+    ids=["sqlite", "memory", "redis", "workers"],
+)
+def test_everything_about_the_user_is_deleted_from_the_store(
+    simulator, tmp_path, user, make_user, configuration, kind, store
+):
+    other = make_user()
+    server = kind(tmp_path, simulator, configuration + store_of(store), [user, other])
+    gateway = server.client()
+    challenge = gateway.start_login(user, STATION)
+    assert radius.ACCESS_ACCEPT == gateway.respond(user, challenge, server.simulator.code(user.phone), STATION).code
+    issued = json.loads(run("issue-code", "--config", server.path, "--json", user.name).stdout)["code"]
+    elsewhere = server.client("127.0.0.2")
+    asked = elsewhere.start_login(user)
+    others = gateway.start_login(other)
+
+    removed = run("remove", "--config", server.path, "--yes", user.name)
+    assert 0 == removed.exit_code, removed.output
+    detail = "open logins: 1, counters: 3, known Calling-Station-Ids: 1, issued codes: 1"
+    expected = f"deleted from the store: {detail}\n{tmp_path / 'users.yaml'}: {user.name} removed\n"
+    assert (expected, "") == (removed.stdout, removed.stderr)
+    assert [other.name] == names(tmp_path)
+    record = server.audit(kind="operator")[-1]
+    assert ("user_data_deleted", user.name, "people", os.getuid(), detail) == tuple(
+        record[key] for key in ("event", "user", "identity_source", "uid", "detail")
+    )
+    assert radius.ACCESS_REJECT == elsewhere.respond(user, asked, issued).code
+    answered = gateway.respond(other, others, server.simulator.code(other.phone))
+    assert radius.ACCESS_ACCEPT == answered.code, "another user's login goes on"
+    assert 0 == server.stop()
+
+
+def test_a_user_who_is_added_again_has_no_former_counters(simulator, tmp_path, user):
+    limits = "limits: {wrong_codes: {user: 1 per 24h}}\n"
+    server = ServerProcess(tmp_path, simulator, CONFIGURATION + limits, [user])
+    gateway = server.client()
+    challenge = gateway.respond(user, gateway.start_login(user), "wrong")
+    assert radius.ACCESS_REJECT == gateway.respond(user, challenge, server.simulator.code(user.phone)).code
+    assert "locked" == server.reasons(user)[-1]
+    text = (tmp_path / "users.yaml").read_text()
+    assert 0 == run("remove", "--config", server.path, "--yes", user.name).exit_code
+    server.wait_for_line("users_file_read", server.stderr)
+    (tmp_path / "users.yaml").write_text(text)
+    server.wait_for_line("users_file_read", server.stderr, times=2)
+    assert radius.ACCESS_CHALLENGE == server.client("127.0.0.2").start_login(user).code
+    assert 0 == server.stop()
+
+
+def test_if_the_store_cannot_be_reached_the_user_is_not_removed(simulator, tmp_path, user):
+    server = ServerProcess(tmp_path, simulator, CONFIGURATION, [user])
+    assert 0 == server.stop()
+    stopped = run("remove", "--config", server.path, "--yes", user.name)
+    assert (1, "") == (stopped.exit_code, stopped.stdout)
+    assert f"Error: {user.name} is not removed, because what the store has about the user cannot" in stopped.stderr
+    assert "only the service changes a store of type sqlite: start it and run this again" in stopped.stderr
+    assert [user.name] == names(tmp_path)
+
+    path = write_configuration(
+        tmp_path,
+        simulator,
+        CONFIGURATION + f"store: {{type: redis, servers: ['127.0.0.1:{free_port()}']}}\n",
+        [user],
+    )
+    unavailable = run("remove", "--config", path, "--yes", user.name)
+    assert (1, True) == (unavailable.exit_code, "store: Redis is unavailable" in unavailable.stderr)
+    assert [user.name] == names(tmp_path)
+
+
+def test_without_a_confirmation_nothing_is_deleted(simulator, tmp_path, user):
+    server = ServerProcess(tmp_path, simulator, CONFIGURATION, [user])
+    gateway = server.client()
+    challenge = gateway.start_login(user)
+    refused = run("remove", "--config", server.path, user.name)
+    assert (1, "") == (refused.exit_code, refused.stdout)
+    assert radius.ACCESS_ACCEPT == gateway.respond(user, challenge, server.simulator.code(user.phone)).code
+    assert [] == server.audit(kind="operator")
+    assert 0 == server.stop()
+
+
+def test_where_there_is_no_store_the_user_is_removed_and_the_command_says_so(simulator, tmp_path, user):
+    path = write_configuration(tmp_path, simulator, CONFIGURATION, [user])
+    removed = run("remove", "--config", path, "--yes", user.name)
+    assert (0, True) == (removed.exit_code, "nothing to delete from the store: there is none\n" in removed.stdout)
+    assert [] == names(tmp_path)
+
+
+def test_with_a_users_file_only_the_command_says_what_stays(simulator, tmp_path, user):
+    write_configuration(tmp_path, simulator, CONFIGURATION, [user])
+    removed = run("remove", "--file", tmp_path / "users.yaml", "--yes", user.name)
+    assert (0, True) == (removed.exit_code, "what the store has about the user stays" in removed.stderr)
