@@ -13,7 +13,7 @@ from radius_voice.identity.context import IdentityContext
 from radius_voice.identity.ldap.settings import LdapSettings
 from radius_voice.identity.ldap.source import create
 from radius_voice.identity.passwords import Hasher
-from radius_voice.login.model import PapPassword, Unavailable, Verification
+from radius_voice.login.model import PapPassword, Verification
 from tests.support.network import LOOPBACK
 from tests.support.slapd_server import BASE, READER, READER_PASSWORD, SlapdServer
 
@@ -99,13 +99,3 @@ async def verified(source, name, password="correct horse", seconds=DEADLINE):
 
 async def found(source, name, seconds=DEADLINE):
     return await source.find(name, time.monotonic() + seconds)
-
-
-async def timed(awaitable):
-    """The result or the exception of an awaitable, and its duration in seconds."""
-    begun = time.monotonic()
-    try:
-        result = await awaitable
-    except Unavailable as problem:
-        result = problem
-    return result, time.monotonic() - begun

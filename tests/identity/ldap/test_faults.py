@@ -10,7 +10,7 @@ import pytest
 from radius_voice.identity.ldap import servers
 from radius_voice.identity.ldap.client import LdapClient
 from radius_voice.login.model import Authenticated, Unavailable
-from tests.identity.ldap.conftest import found, timed, verified
+from tests.identity.ldap.conftest import found, verified
 from tests.identity.ldap.faults import faulty_server
 from tests.support.network import LOOPBACK, free_port
 from tests.support.polling import wait_until_async
@@ -27,9 +27,11 @@ FAULTS = {
     "closes": "the server closed the connection",
     "sends no LDAP": "the answer is not LDAP",
 }
+UNRESPONSIVE = [fault for fault, problem in FAULTS.items() if problem == "no answer in time" and fault != "trickles"]
 TIMEOUT = 0.3
+LONG_TIMEOUT = "30s"
 CHECK_SECONDS = 10.0
-MARGIN = 0.5  # seconds that a busy machine may add
+"""Longer than all that is waited for; only LONG_TIMEOUT is longer."""
 
 
 @pytest.fixture(autouse=True)
@@ -42,63 +44,77 @@ def fault(request):
     return request.param
 
 
-def values_of(fault, certificates):
-    return {"start_tls": "StartTLS" in fault, "ca_file": str(certificates[2]), "timeout": f"{TIMEOUT}s"}
+@pytest.fixture
+def asked(monkeypatch):
+    """The addresses of the servers that requests have asked, in their order. Probes are not requests."""
+    asked, original = [], servers._Server.run
+
+    async def run(self, lease, work, deadline, turn):
+        asked.append(str(self.pool.address))
+        return await original(self, lease, work, deadline, turn)
+
+    monkeypatch.setattr(servers._Server, "run", run)
+    return asked
+
+
+def values_of(fault, certificates, timeout=f"{TIMEOUT}s"):
+    return {"start_tls": "StartTLS" in fault, "ca_file": str(certificates[2]), "timeout": timeout}
 
 
 async def test_a_login_gets_its_result_from_the_next_server_and_others_skip_the_faulty_one(
-    ldap, slapd, certificates, user_name, fault
+    ldap, slapd, certificates, user_name, fault, asked
 ):
     slapd.add_user(user_name)
     with faulty_server(fault, slapd) as url:
         good = slapd.ldaps_url if "StartTLS" in fault else slapd.url
         source = ldap.source(url, good, **values_of(fault, certificates))
-        first, seconds = await timed(verified(source, user_name))
-        assert isinstance(first, Authenticated)
-        assert seconds < TIMEOUT + MARGIN
-        for _ in range(5):
-            again, seconds = await timed(verified(source, user_name))
-            assert isinstance(again, Authenticated)
-            assert seconds < TIMEOUT
+        for _ in range(6):
+            assert isinstance(await verified(source, user_name), Authenticated)
+    assert [url, *[good] * 6] == asked
     assert [f"identity.corp: {url}: {FAULTS[fault]}; it is skipped until it answers"] == ldap.warnings
 
 
-async def test_many_logins_at_once_keep_their_deadline(ldap, slapd, certificates, user_name, fault):
+async def test_many_logins_at_once_get_their_result_from_the_next_server(ldap, slapd, certificates, user_name, fault):
     slapd.add_user(user_name)
     with faulty_server(fault, slapd) as url:
         good = slapd.ldaps_url if "StartTLS" in fault else slapd.url
         source = ldap.source(url, good, connections=3, **values_of(fault, certificates))
-        results = await asyncio.gather(*(timed(verified(source, user_name, seconds=2.5)) for _ in range(20)))
+        logins = (verified(source, user_name, seconds=CHECK_SECONDS) for _ in range(20))
+        results = await asyncio.gather(*logins)
 
-    assert [] == [result for result, _ in results if not isinstance(result, Authenticated)]
-    assert max(seconds for _, seconds in results) < 2.5
+    assert [] == [result for result in results if not isinstance(result, Authenticated)]
 
 
-async def test_without_another_server_a_login_ends_by_its_deadline_and_further_ones_at_once(
-    ldap, slapd, certificates, fault
-):
+async def test_without_another_server_a_login_ends_by_its_deadline(ldap, slapd, certificates, fault):
     with faulty_server(fault, slapd) as url:
-        source = ldap.source(url, connections=2, **values_of(fault, certificates))
-        heartbeat = asyncio.create_task(longest_pause())
-        results = await asyncio.gather(*(timed(found(source, "alice", seconds=0.2)) for _ in range(6)))
-        assert all(isinstance(result, Unavailable) for result, _ in results)
-        assert max(seconds for _, seconds in results) < 0.2 + MARGIN
-        await wait_until_async(lambda: ldap.warnings, "the probe has failed too")
-        _, seconds = await timed(found(source, "alice"))
-        assert seconds < TIMEOUT / 2
-        heartbeat.cancel()
-        assert (await heartbeat) < TIMEOUT / 2
+        source = ldap.source(url, connections=2, **values_of(fault, certificates, LONG_TIMEOUT))
+        async with asyncio.timeout(CHECK_SECONDS):
+            results = await asyncio.gather(
+                *(found(source, "alice", seconds=0.2) for _ in range(6)), return_exceptions=True
+            )
+        assert all(isinstance(result, Unavailable) for result in results)
 
 
-async def longest_pause():
-    """The longest time in which the event loop did not run this task, until it is cancelled."""
-    longest, before = 0.0, time.monotonic()
-    while True:
-        try:
-            await asyncio.sleep(0.005)
-        except asyncio.CancelledError:
-            return longest
-        longest, before = max(longest, time.monotonic() - before), time.monotonic()
+async def test_without_another_server_further_logins_ask_no_server(ldap, slapd, certificates, fault, asked):
+    with faulty_server(fault, slapd) as url:
+        source = ldap.source(url, **values_of(fault, certificates))
+        with pytest.raises(Unavailable):
+            await found(source, "alice")
+        assert [url] == asked
+        with pytest.raises(Unavailable):
+            await found(source, "alice")
+        assert [url] == asked
+
+
+@pytest.mark.parametrize("fault", UNRESPONSIVE)
+async def test_other_logins_get_their_result_while_one_waits_for_a_server(ldap, slapd, certificates, user_name, fault):
+    slapd.add_user(user_name)
+    with faulty_server(fault, slapd) as url:
+        faulty = ldap.source(url, **values_of(fault, certificates, LONG_TIMEOUT))
+        pending = asyncio.create_task(found(faulty, user_name, seconds=CHECK_SECONDS))
+        assert isinstance(await verified(ldap.source(slapd.url), user_name), Authenticated)
+        assert not pending.done()
+        pending.cancel()
 
 
 async def test_threads_are_bounded_and_end_by_the_deadline(ldap, slapd, certificates, fault, monkeypatch):
@@ -115,11 +131,10 @@ async def test_threads_are_bounded_and_end_by_the_deadline(ldap, slapd, certific
     monkeypatch.setattr(servers, "_work", counted)
     with faulty_server(fault, slapd) as url:
         source = ldap.source(url, connections=3, **values_of(fault, certificates))
-        await asyncio.gather(*(timed(found(source, "alice", seconds=0.2)) for _ in range(30)))
+        await asyncio.gather(*(found(source, "alice", seconds=0.2) for _ in range(30)), return_exceptions=True)
         assert max(most) <= 3 + 1  # and one probe
         await source.close()
-        _, seconds = await timed(wait_until_async(lambda: not running, "the threads have ended"))
-        assert seconds < TIMEOUT + MARGIN
+        await wait_until_async(lambda: not running, "the threads have ended")
 
 
 async def test_a_restart_under_the_pool_fails_no_login(ldap, own_slapd, certificates, user_name):
@@ -163,15 +178,16 @@ async def test_a_stopped_server_is_asked_again_when_it_answers(ldap, own_slapd, 
     assert isinstance(await verified(source, user_name), Authenticated)
 
 
-async def test_a_suspended_server_is_asked_again_when_it_answers(ldap, own_slapd, slapd, user_name):
+async def test_a_suspended_server_is_asked_again_when_it_answers(ldap, own_slapd, slapd, user_name, asked):
     for server in own_slapd, slapd:
         server.add_user(user_name)
     source = ldap.source(own_slapd.url, slapd.url, timeout=f"{TIMEOUT}s")
     assert isinstance(await verified(source, user_name), Authenticated)
+    asked.clear()
     with own_slapd.suspended():
-        results = [await timed(verified(source, user_name)) for _ in range(3)]
-        assert [Authenticated] * 3 == [type(result) for result, _ in results]
-        assert max(seconds for _, seconds in results[1:]) < TIMEOUT
+        for _ in range(3):
+            assert isinstance(await verified(source, user_name), Authenticated)
+    assert [own_slapd.url, *[slapd.url] * 3] == asked
     await wait_until_async(lambda: "answers again" in ldap.warnings[-1], "a probe has succeeded")
 
 
@@ -199,9 +215,8 @@ async def test_a_password_that_may_have_reached_a_server_is_not_sent_to_another(
 async def test_a_request_with_too_little_time_does_not_make_a_good_server_skipped(ldap, own_slapd, user_name):
     own_slapd.add_user(user_name)
     source = ldap.source(own_slapd.url)
-    with own_slapd.suspended():
-        result, _ = await timed(found(source, user_name, seconds=0.1))
-    assert isinstance(result, Unavailable)
+    with own_slapd.suspended(), pytest.raises(Unavailable):
+        await found(source, user_name, seconds=0.1)
     assert isinstance(await verified(source, user_name), Authenticated)
     assert [] == ldap.warnings
 
@@ -252,19 +267,18 @@ async def test_a_name_server_that_does_not_respond_delays_no_other_login(ldap, s
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     source = ldap.source("ldap://slow.example.org", slapd.url, timeout=f"{TIMEOUT}s", connections=2)
     try:
-        results = await asyncio.gather(*(timed(verified(source, user_name)) for _ in range(5)))
-        assert [Authenticated] * 5 == [type(result) for result, _ in results]
-        assert max(seconds for _, seconds in results) < TIMEOUT + MARGIN
+        results = await asyncio.gather(*(verified(source, user_name) for _ in range(5)))
+        assert [Authenticated] * 5 == [type(result) for result in results]
     finally:
         released.set()
 
 
 async def test_check_connection_ends_at_its_deadline(ldap):
     with TcpListener(never_respond) as listener:
-        source = ldap.source(f"ldap://{LOOPBACK}:{listener.port}", timeout="30s")
-        (check,), seconds = await timed(source.check_connection(time.monotonic() + TIMEOUT))
+        source = ldap.source(f"ldap://{LOOPBACK}:{listener.port}", timeout=LONG_TIMEOUT)
+        async with asyncio.timeout(CHECK_SECONDS):
+            (check,) = await source.check_connection(time.monotonic() + TIMEOUT)
     assert not check.ok
-    assert seconds < TIMEOUT + MARGIN
 
 
 async def test_check_connection_asks_each_server(ldap, slapd):
