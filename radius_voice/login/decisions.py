@@ -18,7 +18,7 @@ class Decision(Struct, frozen=True):
     `user` is the user's name in the directory, empty if no user has the name that was typed; `session` the session's
     id. `sealed_reply` are attributes of the Accept that are still encrypted. `echo` says whether the user's response to
     a challenge may be shown. `rule` names the rule of the configuration that decided without a call, and `rule_reason`
-    is its text.
+    is its text. The response is sent at `not_before`, monotonic seconds, or at once if that is 0 or has passed.
     """
 
     outcome: Outcome
@@ -34,6 +34,7 @@ class Decision(Struct, frozen=True):
     echo: bool = True
     rule: str = ""
     rule_reason: str = ""
+    not_before: float = 0.0
 
     def __repr__(self) -> str:
         return f"Decision({self.outcome}, {self.reason})"

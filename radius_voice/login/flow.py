@@ -8,7 +8,6 @@ never a ringing phone whose code cannot be verified.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
@@ -92,7 +91,7 @@ class LoginFlow:
     async def begin(self, request: AuthRequest, trace: Trace) -> Decision:
         """An initial request: verify the password, find the user, open a session and place the call."""
         decision = await self._with_first_factor(request, self._first_factor.check, trace)
-        return await self._at_its_time(decision, request)
+        return self._at_its_time(decision, request)
 
     async def respond(self, request: AuthRequest, trace: Trace) -> Decision:
         """A response to a challenge: the code, a request for another call, or neither.
@@ -110,12 +109,12 @@ class LoginFlow:
             decision = await self._on_response(request, key, policy, trace)
         except Unavailable as problem:
             return decisions.unavailable(policy.on_unavailable, problem, trace)
-        return await self._at_its_time(decision, request)
+        return self._at_its_time(decision, request)
 
-    async def _at_its_time(self, decision: Decision, request: AuthRequest) -> Decision:
-        """Where there are decoys, wait until the deadline with a challenge, so that its time reveals nothing."""
+    def _at_its_time(self, decision: Decision, request: AuthRequest) -> Decision:
+        """Where there are decoys, a challenge is sent at the deadline, so that its time reveals nothing."""
         if decision.outcome is Outcome.CHALLENGE and self._dependencies.policies[request.policy].decoys:
-            await asyncio.sleep(max(0.0, request.deadline - self._dependencies.clock()))
+            return replace(decision, not_before=request.deadline)
         return decision
 
     # The first factor

@@ -1,4 +1,4 @@
-"""Encodes the decisions of the login as responses, and sends them: at once or, for a reject, after a delay."""
+"""Encodes the decisions of the login as responses, and sends them: at once, or after a delay."""
 
 from __future__ import annotations
 
@@ -36,11 +36,12 @@ class Responses:
         self._recorder = recorder
         self.reject_delay = reject_delay
         self.delayed = 0
+        self._last_due = 0.0
 
     async def drain(self) -> None:
-        """Wait until every delayed reject is sent."""
-        if self.delayed:
-            await asyncio.sleep(self.reject_delay * (1 + JITTER))
+        """Wait until every delayed response is sent."""
+        while self.delayed:  # noqa: ASYNC110 - the time of the last response is known
+            await asyncio.sleep(max(0.0, self._last_due - self._loop.time()))
 
     def respond(self, request: Request, decision: Decision) -> None:
         """Send the response to a request, or none: then its retransmission is processed as a new request."""
@@ -49,7 +50,11 @@ class Responses:
             return
         code, attributes = CODES[decision.outcome], _attributes(request, decision)
         if decision.outcome is Outcome.REJECT:
-            self._send_later(request, code, attributes)
+            jitter = 1 + random.random() * JITTER  # noqa: S311 - noise, not a secret
+            # No reject is sent earlier, so that its time reveals no cause.
+            self._send_at(request.arrived + self.reject_delay * jitter, request, code, attributes)
+        elif decision.not_before:
+            self._send_at(decision.not_before, request, code, attributes)
         else:
             self._encode_and_send(request, code, attributes)
 
@@ -58,16 +63,16 @@ class Responses:
         self._recorder.sent(request, response)
         request.send(response)
 
-    def _send_later(self, request: Request, code: int, attributes: list[Attribute]) -> None:
-        """Send a reject `reject_delay` seconds plus jitter after arrival, so that its timing reveals no cause."""
-        jitter = 1 + random.random() * JITTER  # noqa: S311 - noise, not a secret
+    def _send_at(self, due: float, request: Request, code: int, attributes: list[Attribute]) -> None:
+        """Send a response at `due`, monotonic seconds. Meanwhile its request keeps no other one waiting."""
         self.delayed += 1
+        self._last_due = max(self._last_due, due)
 
         def send() -> None:
             self.delayed -= 1
             self._encode_and_send(request, code, attributes)
 
-        self._loop.call_at(request.arrived + self.reject_delay * jitter, send)
+        self._loop.call_at(due, send)
 
     def _encode_and_send(self, request: Request, code: int, attributes: list[Attribute]) -> None:
         try:

@@ -1,5 +1,6 @@
 """Decoys through the real program: challenges for users who cannot log in."""
 
+import signal
 import time
 
 import pytest
@@ -8,7 +9,7 @@ from radius_voice.radius import packet as radius
 
 RESPONSE_TIMEOUT = 1.0
 CONFIGURATION = """\
-server: {listen: ["udp://127.0.0.1:0"], reject_delay: 0.2s}
+server: {listen: ["udp://127.0.0.1:0"], reject_delay: 0.2s, max_concurrent: 1}
 clients:
   gateway: {address: 127.0.0.1, secret: a shared secret of the tests, response_timeout: 1s}
 policies:
@@ -64,6 +65,23 @@ def test_the_audit_log_and_the_metrics_tell_decoys_from_calls(server, make_user)
     assert server.metric("radius_voice_reasons_total", reason="decoy") >= 1
     written = "".join(server.stderr) + (server.directory / "audit.jsonl").read_text()
     assert "hunter3" not in written
+
+
+def test_challenges_that_wait_for_their_time_keep_no_other_login_waiting(server, make_user):
+    gateways = [server.client() for _ in range(20)]
+    for number, gateway in enumerate(gateways):
+        gateway.send(gateway.initial_request(make_user(f"unknown{number}")))
+    assert {radius.ACCESS_CHALLENGE} == {gateway.receive().code for gateway in gateways}
+
+
+def test_a_challenge_that_waits_for_its_time_is_sent_before_the_service_ends(start_server, users):
+    with start_server(CONFIGURATION, users) as server:
+        gateway = server.client()
+        gateway.send(gateway.initial_request(users[2]))
+        server.wait_until_processed()
+        server.process.send_signal(signal.SIGTERM)
+        assert radius.ACCESS_CHALLENGE == gateway.receive().code
+        assert 0 == server.wait()
 
 
 def test_users_log_in_beside_decoys(server, users):
