@@ -30,6 +30,8 @@ class Reason(StrEnum):
     REPEATED = "repeated"
     BYPASS = "bypass"
     EXEMPT = "exempt"
+    GRACE_PERIOD = "grace_period"
+    REPORT_MODE = "report_mode"
     STATUS = "status"
     # challenge
     CALL_PLACED = "call_placed"
@@ -79,6 +81,13 @@ class Reason(StrEnum):
     STORE_UNAVAILABLE = "store_unavailable"
     DEADLINE_PASSED = "deadline_passed"
     INTERNAL_ERROR = "internal_error"
+
+
+class Mode(StrEnum):
+    """Whether a policy's decisions are carried out, or only recorded."""
+
+    ENFORCE = "enforce"
+    REPORT = "report"
 
 
 class Discard(StrEnum):
@@ -154,7 +163,8 @@ class RequestRecord(AuditRecord, frozen=True, tag="request"):
     packet was made with, 1 or 2; it is 0 if that is unknown and for other clients. `packet` is a hash of the packet's
     octets, only valid in this process (0: not known) and never written. `repeated` is the number of identical packets
     that this record stands for; 0 means one. `rule` names the rule of the configuration that decided without a call,
-    and `rule_reason` is the text that the administrator gave it.
+    and `rule_reason` is the text that the administrator gave it. `mode` is that of the policy; in report mode,
+    `would_outcome` and `would_reason` are the decision that was only recorded.
     """
 
     seconds: float
@@ -175,6 +185,9 @@ class RequestRecord(AuditRecord, frozen=True, tag="request"):
     repeated: int = 0
     rule: str = ""
     rule_reason: str = ""
+    mode: Mode = Mode.ENFORCE
+    would_outcome: Outcome | None = None
+    would_reason: Reason | None = None
 
 
 class PlacementRecord(AuditRecord, frozen=True, tag="call"):

@@ -7,7 +7,12 @@ from functools import cache
 from typing import TYPE_CHECKING, TypeAlias
 from zoneinfo import ZoneInfo
 
-from radius_voice.config.policy_settings import CALLING_STATION_ID, AllowedHoursSettings, ExemptionSettings
+from radius_voice.config.policy_settings import (
+    CALLING_STATION_ID,
+    AllowedHoursSettings,
+    ExemptionSettings,
+    ReportModeSettings,
+)
 from radius_voice.config.schema import NO_FIRST_FACTOR, BypassSettings, PolicySettings, Settings, UserRulesSettings
 from radius_voice.events import Outcome
 from radius_voice.login.allowed_hours import AllowedHours
@@ -15,6 +20,7 @@ from radius_voice.login.exemptions import Exemption, RulePath
 from radius_voice.login.names import canonical_name
 from radius_voice.login.policy import Policy, ReplyRule, UserRules
 from radius_voice.login.ports import Directory, IdentitySource
+from radius_voice.login.roll_out import GracePeriod, ReportMode
 from radius_voice.radius.caller_address import CALLING_STATION
 from radius_voice.resources import shipped
 
@@ -62,6 +68,7 @@ def _policy(
         directory=_directory(policy.directory, identity),
         on_unavailable=Outcome(policy.on_unavailable),
         decoys=policy.decoys,
+        report_mode=_report_mode(policy.mode, ("policies", name, "mode")),
         rules=own,
         group_rules={rule.when.group: rules for rule, rules in zip(policy.group_rules, of_groups, strict=True)},
     )
@@ -102,6 +109,7 @@ def _user_rules(
             _exemption(exemption, (*_path_of(policy, rules, path, "exemptions"), index), dictionary)
             for index, exemption in enumerate(rules.exemptions)
         ),
+        grace_period=_grace_period(rules.grace_until, _path_of(policy, rules, path, "grace_until")),
         allowed_hours=_allowed_hours(rules.allowed_hours, _path_of(policy, rules, path, "allowed_hours")),
     )
 
@@ -110,6 +118,16 @@ def _path_of(policy: PolicySettings, rules: UserRulesSettings, path: RulePath, k
     """Where the file has the value of `key` that applies to the rules at `path`: there, or in their policy."""
     inherited = rules is not policy and getattr(rules, key) == getattr(policy, key)
     return (*path[:POLICY_DEPTH], key) if inherited else (*path, key)
+
+
+def _grace_period(until: float | None, path: RulePath) -> GracePeriod | None:
+    return GracePeriod(path, until) if until is not None else None
+
+
+def _report_mode(mode: ReportModeSettings | str, path: RulePath) -> ReportMode | None:
+    if not isinstance(mode, ReportModeSettings):
+        return None
+    return ReportMode(path, mode.report_until, frozenset(mode.pilot_groups or ()))
 
 
 def _allowed_hours(allowed: AllowedHoursSettings | None, path: RulePath) -> AllowedHours | None:

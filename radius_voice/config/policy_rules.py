@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from radius_voice.config.errors import readable
-from radius_voice.config.policy_settings import CALLING_STATION_ID, ExemptionSettings
+from radius_voice.config.policy_settings import CALLING_STATION_ID, ExemptionSettings, ReportModeSettings
 from radius_voice.config.schema import NO_FIRST_FACTOR, ClientSettings, PolicySettings, UserRulesSettings
 from radius_voice.config.section import Diagnostic
 from radius_voice.config.strict_yaml import Path as KeyPath
@@ -14,7 +14,8 @@ from radius_voice.config.strict_yaml import Path as KeyPath
 if TYPE_CHECKING:
     from radius_voice.radius.dictionary import AttributeDictionary
 
-NEED_A_PASSWORD = ("exemptions",)
+MAX_ROLL_OUT_SECONDS = 90 * 86400
+NEED_A_PASSWORD = ("exemptions", "grace_until")
 """Keys of rules by which a right password is sufficient."""
 
 
@@ -22,15 +23,40 @@ def errors(
     policies: Mapping[str, PolicySettings],
     clients: Mapping[str, ClientSettings],
     dictionary: Callable[[], AttributeDictionary],
+    now: float,
 ) -> Iterator[Diagnostic]:
-    """Errors of policies. `dictionary` reads the attribute dictionary, which few configurations need."""
+    """Errors of policies at wall-clock time `now`.
+
+    `dictionary` reads the attribute dictionary, which few configurations need.
+    """
     for name, policy in policies.items():
         yield from _unverified_passwords(policy, ("policies", name))
+        for path, until in roll_out_ends(policy):
+            if until > now + MAX_ROLL_OUT_SECONDS:
+                yield ("policies", name, *path), "must be at most 90 days ahead; write an earlier time"
         for path, exemption in _exemptions(policy, ("policies", name)):
             yield from _exemption_errors(exemption, path, dictionary)
     for name, client in clients.items():
         for policy_name in sorted(client.policies & policies.keys()):
             yield from _alterable_addresses(name, client, policy_name, policies[policy_name])
+
+
+def warnings(policies: Mapping[str, PolicySettings], now: float) -> Iterator[Diagnostic]:
+    """Warnings about policies at wall-clock time `now`."""
+    for name, policy in policies.items():
+        for path, until in roll_out_ends(policy):
+            if until <= now:
+                key = "mode" if path[0] == "mode" else "grace_until"
+                yield ("policies", name, *path), f"has passed, so the policy is enforced; remove {key}"
+
+
+def roll_out_ends(policy: PolicySettings) -> Iterator[tuple[KeyPath, float]]:
+    """The ends of report mode and grace periods, wall-clock seconds, with the paths from the policy to them."""
+    if isinstance(policy.mode, ReportModeSettings):
+        yield ("mode", "report_until"), policy.mode.report_until
+    for above, rules in own_rules(policy, "grace_until"):
+        if rules.grace_until is not None:
+            yield (*above, "grace_until"), rules.grace_until
 
 
 def own_rules(policy: PolicySettings, key: str) -> Iterator[tuple[KeyPath, UserRulesSettings]]:
@@ -58,14 +84,23 @@ def _unverified_passwords(policy: PolicySettings, path: KeyPath) -> Iterator[Dia
             fix = "has an effect only with first_factor: none; remove it"
             yield (*path, "gateway_checks_password"), fix
         return
-    for key in NEED_A_PASSWORD if gateway_only else ():
+    if gateway_only:
+        message = (
+            "accepts users without any check here, because first_factor is none; remove it, or add "
+            "gateway_checks_password: true to the policy if the gateway itself rejects wrong passwords"
+        )
+        for inner in _accepting_keys(policy):
+            yield (*path, *inner), message
+
+
+def _accepting_keys(policy: PolicySettings) -> Iterator[KeyPath]:
+    """The paths from the policy to the keys by which a right password is sufficient."""
+    if isinstance(policy.mode, ReportModeSettings):
+        yield ("mode",)
+    for key in NEED_A_PASSWORD:
         for above, rules in own_rules(policy, key):
             if getattr(rules, key):
-                message = (
-                    "accepts users without any check here, because first_factor is none; remove it, or add "
-                    "gateway_checks_password: true to the policy if the gateway itself rejects wrong passwords"
-                )
-                yield (*path, *above, key), message
+                yield (*above, key)
 
 
 def _exemption_errors(

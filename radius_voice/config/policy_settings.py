@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypeAlias
 
 from pydantic import Field, model_validator
 
-from radius_voice.config.field_types import NETWORK, Network
+from radius_voice.config.field_types import NETWORK, TIMESTAMP, Network
 from radius_voice.config.hours import HOURS, TIME_ZONE
 from radius_voice.config.section import KeyProblem, Section
 from radius_voice.login.allowed_hours import Hours
@@ -25,6 +25,15 @@ class AllowedHoursSettings(Section):
         ..., examples=[["mon-fri 07:00-19:00"]]
     )
     """Days and times: DAYS HH:MM-HH:MM."""
+
+
+class ReportModeSettings(Section):
+    """Records decisions without calling or rejecting users."""
+
+    report_until: Annotated[float, TIMESTAMP]
+    """When it ends, with a zone; at most 90 days ahead. Then the policy is enforced."""
+    pilot_groups: Names | None = None
+    """Groups whose members are called and rejected all the same."""
 
 
 class ExemptionSettings(Section):

@@ -147,7 +147,7 @@ def errors(draft: Draft, now: float) -> Iterator[Diagnostic]:
     yield from _references(draft)
     if any(rules.reply for _, rules in draft.user_rules):
         yield from _replies(draft)
-    yield from policy_rules.errors(draft.policies, draft.clients, _attribute_dictionary)
+    yield from policy_rules.errors(draft.policies, draft.clients, _attribute_dictionary, now)
     yield from _bypasses(draft, now)
     yield from _voice(draft)
     yield from _adapters(draft)
@@ -161,6 +161,7 @@ def warnings(draft: Draft, now: float) -> Iterator[Diagnostic]:
         failure = rules.on_delivery_failure
         if isinstance(failure, BypassSettings) and failure.bypass_until <= now:
             yield (*path, "on_delivery_failure", "bypass_until"), "this bypass has ended; remove it"
+    yield from policy_rules.warnings(draft.policies, now)
     for adapter, section in draft.adapters:
         yield from _below(adapter, section.warnings())
     if draft.admin and not draft.admin.listen.loopback:

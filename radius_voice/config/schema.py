@@ -33,7 +33,12 @@ from radius_voice.config.field_types import (
     host_port,
 )
 from radius_voice.config.limits import LimitsSettings
-from radius_voice.config.policy_settings import AllowedHoursSettings, AttributeName, ExemptionSettings
+from radius_voice.config.policy_settings import (
+    AllowedHoursSettings,
+    AttributeName,
+    ExemptionSettings,
+    ReportModeSettings,
+)
 from radius_voice.config.secrets import Secret
 from radius_voice.config.section import KeyProblem, Section, file_default, optional_section
 from radius_voice.config.strict_yaml import Path as KeyPath
@@ -206,6 +211,8 @@ class UserRulesSettings(Section):
     """Users who are accepted without a call, after the right password."""
     allowed_hours: AllowedHoursSettings | None = None
     """When users may log in; by default always."""
+    grace_until: Annotated[float, TIMESTAMP] | None = None
+    """Until then, with a zone and at most 90 days ahead, users without a phone are accepted without a call."""
 
 
 class GroupRuleSettings(UserRulesSettings):
@@ -220,6 +227,8 @@ class GroupRuleSettings(UserRulesSettings):
         for key in ("first_factor", "directory", "on_unavailable", "gateway_checks_password", "decoys"):
             if isinstance(data, dict) and key in data:
                 raise KeyProblem("applies before the user is known, so it belongs to the policy; remove it here", key)
+        if isinstance(data, dict) and "mode" in data:
+            raise KeyProblem("belongs to the policy, where pilot_groups names groups; remove it here", "mode")
         return data
 
 
@@ -236,6 +245,11 @@ class PolicySettings(UserRulesSettings):
     """With first_factor none: the gateway rejects wrong passwords, so that settings may accept users without a call."""
     decoys: bool = False
     """With first_factor none: challenge users who cannot log in like others, without a call, and reject every code."""
+    mode: Annotated[
+        Annotated[Literal["enforce"], Tag("word")] | Annotated[ReportModeSettings, Tag("mapping")],
+        Discriminator(_word_or_mapping),
+    ] = "enforce"
+    """Whether decisions are carried out, or only recorded until a date."""
     group_rules: Annotated[tuple[GroupRuleSettings, ...], Field(strict=False)] = file_default(
         [], examples=[[{"when": {"group": "contractors"}, "countries": ["US"]}]]
     )

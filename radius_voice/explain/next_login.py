@@ -81,8 +81,8 @@ def _result(facts: LoginFacts, steps: Iterable[Step]) -> tuple[Outcome, Reason]:
 
 
 def _decided(facts: LoginFacts) -> SecondFactor | None:
-    """The decision of the policy's rules, None without a user."""
-    return None if facts.user is None else decide(facts.rules, facts.user, facts.request, facts.now)
+    """The decision that is carried out, None without a user."""
+    return None if facts.user is None else decide(facts.policy, facts.user, facts.request, facts.now)
 
 
 def _is_decoy(facts: LoginFacts) -> bool:
@@ -187,10 +187,12 @@ def _phones(facts: LoginFacts) -> Iterator[Step]:
 
 
 def _second_factor(facts: LoginFacts) -> Iterator[Step]:
-    match _decided(facts):
+    would = _would(facts)
+    match would or _decided(facts):
         case RejectFor(reason, rule):
             path = rule or ("identity", facts.policy.directory_name)
-            yield Step("rules", f"the login is rejected: {meaning(reason)}", (facts.places.of(*path),), reason)
+            text = f"the login {'would be' if would else 'is'} rejected: {meaning(reason)}"
+            yield Step("rules", text, (facts.places.of(*path),), None if would else reason)
         case AcceptWithout(_, rule, rule_reason):
             text = f"the user is accepted without a call{f': {rule_reason}' if rule_reason else ''}"
             yield Step("rules", text, (facts.places.of(*rule),))
@@ -206,8 +208,25 @@ def _decoy(facts: LoginFacts) -> Iterator[Step]:
         yield Step("decoy", "the user is challenged all the same, without a call, and every code is rejected", (place,))
 
 
+def _report_mode(facts: LoginFacts) -> Iterator[Step]:
+    mode = facts.policy.report_mode
+    if mode is None or facts.user is None or facts.now >= mode.until:
+        return
+    would = _would(facts) is not None
+    text = "this is only recorded: the user is accepted without a call" if would else "does not apply to the user"
+    yield Step("report mode", text, (facts.places.of(*mode.rule),))
+
+
+def _would(facts: LoginFacts) -> SecondFactor | None:
+    """The decision of the rules that report mode does not carry out."""
+    decided = _decided(facts)
+    return decided.would if isinstance(decided, AcceptWithout) else None
+
+
 def _codes_and_calls(facts: LoginFacts) -> Iterator[Step]:
-    """A lock rejects also a user who is accepted without a call."""
+    """A lock rejects also a user who is accepted without a call, except in report mode."""
+    if _would(facts) is not None:
+        return
     uses = [use for use in facts.limits if not _is_of_passwords(use)]
     if isinstance(_decided(facts), AcceptWithout):
         uses = [use for use in uses if use.limit == LOCK]
@@ -238,6 +257,7 @@ DECISIONS: tuple[Callable[[LoginFacts], Iterator[Step]], ...] = (
     _phones,
     _second_factor,
     _decoy,
+    _report_mode,
     _codes_and_calls,
     _call,
 )

@@ -7,6 +7,7 @@ repeats the Accept, because the first one may be lost.
 from __future__ import annotations
 
 import msgspec
+from msgspec.structs import replace
 
 from radius_voice.events import Outcome, Reason
 from radius_voice.login import decisions
@@ -28,7 +29,7 @@ from radius_voice.login.model import (
 )
 from radius_voice.login.policy import Policy
 from radius_voice.login.replay import accepted_of
-from radius_voice.login.second_factor import AcceptWithout, rule_name
+from radius_voice.login.second_factor import AcceptWithout, RejectFor, outcome_of, rule_name
 from radius_voice.login.sessions import RequestRecorded
 
 
@@ -64,7 +65,7 @@ class AcceptsWithoutCall:
     async def accept(
         self, request: AuthRequest, policy: Policy, user: User, decided: AcceptWithout, checked: Checked
     ) -> Decision:
-        """Accept a user, unless too many wrong codes have locked the user.
+        """Accept a user, unless too many wrong codes have locked the user. In report mode a lock is only recorded.
 
         Raises RequestRecorded if the request had an effect before, and Unavailable.
         """
@@ -75,14 +76,16 @@ class AcceptsWithoutCall:
         locks = dependencies.limits.for_code({"user": policy.user_key(user)}, LimitAction.CHECK)
         record = checked.slot.accepted(_encode(accepted))
         recorded = await dependencies.store.apply_limits((*locks, *checked.refund), record)
+        if isinstance(recorded, Limited) and decided.would is not None:
+            decided = AcceptWithout(decided.reason, (), would=RejectFor(recorded.limit.reason))
+            recorded = await dependencies.store.apply_limits(checked.refund, record)
         if isinstance(recorded, AlreadyRecorded):
             raise RequestRecorded(recorded.value)
         if isinstance(recorded, Limited):
             await self._first_factor.record_rejected(checked)
             return decisions.rejected(recorded.limit.reason, user.name)
         checked.charge.settled = True
-        rule = rule_name(decided.rule)
-        return self._decision(accepted, decided.reason, rule, decided.rule_reason)
+        return _with_rule(self._decision(accepted, decided.reason), decided)
 
     def repeated(self, value: bytes) -> Decision | None:
         """The Accept that a recorded request got, if it can still be repeated."""
@@ -107,13 +110,18 @@ class AcceptsWithoutCall:
             sealed_reply=keys.seal_reply(key, first_factor_reply),
         )
 
-    def _decision(self, accepted: AcceptedRequest, reason: Reason, rule: str = "", rule_reason: str = "") -> Decision:
+    def _decision(self, accepted: AcceptedRequest, reason: Reason) -> Decision:
         first_factor_reply = self._dependencies.keys.unseal_reply(accepted.key, accepted.sealed_reply)
-        return Decision(
-            Outcome.ACCEPT,
-            reason,
-            reply=(*accepted.reply, *first_factor_reply),
-            user=accepted.user,
-            rule=rule,
-            rule_reason=rule_reason,
-        )
+        return Decision(Outcome.ACCEPT, reason, reply=(*accepted.reply, *first_factor_reply), user=accepted.user)
+
+
+def _with_rule(known: Decision, decided: AcceptWithout) -> Decision:
+    """The decision with the rule that decided, and what report mode only records."""
+    outcome, reason = (None, None) if decided.would is None else outcome_of(decided.would)
+    return replace(
+        known,
+        rule=rule_name(decided.rule),
+        rule_reason=decided.rule_reason,
+        would_outcome=outcome,
+        would_reason=reason,
+    )

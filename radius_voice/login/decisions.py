@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from radius_voice.events import Outcome, Reason, Trace
+from radius_voice.events import Mode, Outcome, Reason, Trace
 from radius_voice.login import reply_message
 from radius_voice.login.inputs import Transition
 from radius_voice.login.issued_codes import is_issued
@@ -18,7 +18,8 @@ class Decision(Struct, frozen=True):
     `user` is the user's name in the directory, empty if no user has the name that was typed; `session` the session's
     id. `sealed_reply` are attributes of the Accept that are still encrypted. `echo` says whether the user's response to
     a challenge may be shown. `rule` names the rule of the configuration that decided without a call, and `rule_reason`
-    is its text. The response is sent at `not_before`, monotonic seconds, or at once if that is 0 or has passed.
+    is its text. The response is sent at `not_before`, monotonic seconds, or at once if that is 0 or has passed. `mode`
+    is that of the policy; in report mode, `would_outcome` and `would_reason` are the decision that was only recorded.
     """
 
     outcome: Outcome
@@ -35,6 +36,9 @@ class Decision(Struct, frozen=True):
     rule: str = ""
     rule_reason: str = ""
     not_before: float = 0.0
+    mode: Mode = Mode.ENFORCE
+    would_outcome: Outcome | None = None
+    would_reason: Reason | None = None
 
     def __repr__(self) -> str:
         return f"Decision({self.outcome}, {self.reason})"

@@ -54,6 +54,7 @@ from radius_voice.login.model import (
 from radius_voice.login.new_session import new_session
 from radius_voice.login.policy import Policy, UserRules
 from radius_voice.login.replay import Slot, is_pending, session_of
+from radius_voice.login.reuse_warnings import ReuseWarnings
 from radius_voice.login.second_factor import AcceptWithout, RejectFor, decide, rule_name
 from radius_voice.login.sessions import RequestRecorded, SessionOutdated, Sessions
 from radius_voice.login.state_machine import needs_current_user
@@ -61,8 +62,6 @@ from radius_voice.login.supervisor import Supervisor
 from radius_voice.login.upstream import ChallengeRequired
 from radius_voice.login.upstream_challenges import PendingChallenge
 from radius_voice.login.users import current_phones, name_in_session, name_of, user_of
-
-REUSE_WARNING_SECONDS = 60.0
 
 
 class LoginFlow:
@@ -86,18 +85,25 @@ class LoginFlow:
         self.follower = self._calls.follower
         self.on_call_event = self._calls.on_call_event
         self.drain: Callable[[], Awaitable[None]] = self._supervisor.drain
-        self._next_reuse_warning: dict[str, float] = {}
+        self._warn_of_reuse = ReuseWarnings(dependencies.warn, dependencies.clock).report
 
     async def begin(self, request: AuthRequest, trace: Trace) -> Decision:
         """An initial request: verify the password, find the user, open a session and place the call."""
         decision = await self._with_first_factor(request, self._first_factor.check, trace)
-        return self._at_its_time(decision, request)
+        return self._with_mode(request, self._at_its_time(decision, request))
 
     async def respond(self, request: AuthRequest, trace: Trace) -> Decision:
         """A response to a challenge: the code, a request for another call, or neither.
 
         A response to a challenge of the first factor continues what the initial request began.
         """
+        return self._with_mode(request, await self._respond(request, trace))
+
+    def _with_mode(self, request: AuthRequest, decision: Decision) -> Decision:
+        mode = self._dependencies.policies[request.policy].mode_at(self._dependencies.now())
+        return decision if mode is decision.mode else replace(decision, mode=mode)
+
+    async def _respond(self, request: AuthRequest, trace: Trace) -> Decision:
         state = request.state or b""
         if state.startswith(UPSTREAM_STATE):
             return await self._with_first_factor(request, self._first_factor.check_answer, trace)
@@ -132,7 +138,7 @@ class LoginFlow:
             checked = await check(request, policy)
             checked.note(trace)
             if checked.reused:
-                self._warn_of_reuse(request)
+                self._warn_of_reuse(request.client)
             try:
                 return await self._after_first_factor(request, policy, checked, trace)
             finally:
@@ -168,8 +174,7 @@ class LoginFlow:
     ) -> Decision:
         """What the policy's rules decide about a user whose password is right."""
         checked = replace(checked, issued=await self._issued_codes.of(policy.user_key(user)))
-        rules, now = policy.rules_of(policy.group_of(user)), self._dependencies.now()
-        match decide(rules, user, request, now, has_issued_code=checked.issued is not None):
+        match decide(policy, user, request, self._dependencies.now(), has_issued_code=checked.issued is not None):
             case RejectFor() as refusal:
                 return await self._refuse(request, policy, user, refusal, checked, trace)
             case AcceptWithout() as decided:
@@ -216,18 +221,8 @@ class LoginFlow:
             if checked.slot.holds(recorded.value):
                 return await self._join_recorded(request, checked.slot, recorded.value, trace)
         trace.step("request_authenticator_reused")
-        self._warn_of_reuse(request)
+        self._warn_of_reuse(request.client)
         return await self._once(request, checked.at_alternative_slot(), trace, effect)
-
-    def _warn_of_reuse(self, request: AuthRequest) -> None:
-        """Report a Request Authenticator that was used for another name or password, once a minute for a client."""
-        now = self._dependencies.clock()
-        if now >= self._next_reuse_warning.get(request.client, now):
-            self._next_reuse_warning[request.client] = now + REUSE_WARNING_SECONDS
-            self._dependencies.warn(
-                f"clients.{request.client}: two requests with the same Request Authenticator and another user name or "
-                "password: an altered recording, or a faulty gateway (RFC 2865 section 3)"
-            )
 
     async def _open(self, request: AuthRequest, policy: Policy, user: User, trace: Trace, checked: Checked) -> Decision:
         dependencies, keys = self._dependencies, self._dependencies.keys

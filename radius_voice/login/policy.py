@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from radius_voice.events import Outcome
+from radius_voice.events import Mode, Outcome
 from radius_voice.login.allowed_hours import AllowedHours
 from radius_voice.login.code_message import MAX_SPEECH_SECONDS
 from radius_voice.login.exemptions import Exemption, RulePath
 from radius_voice.login.model import ReplyAttribute, User
 from radius_voice.login.phone import Phone, refusal
 from radius_voice.login.ports import Directory, FirstFactor
+from radius_voice.login.roll_out import GracePeriod, ReportMode
 
 PROVIDER_SECONDS = 20.0
 """The maximum duration of placing a call."""
@@ -46,6 +47,7 @@ class UserRules:
     rule: RulePath = ()
     exemptions: tuple[Exemption, ...] = ()
     allowed_hours: AllowedHours | None = None
+    grace_period: GracePeriod | None = None
 
     @property
     def call_seconds(self) -> float:
@@ -87,6 +89,11 @@ class Policy:
     group_rules: Mapping[str, UserRules] = field(default_factory=dict)
     on_unavailable: Outcome = Outcome.NO_RESPONSE
     decoys: bool = False
+    report_mode: ReportMode | None = None
+
+    def mode_at(self, now: float) -> Mode:
+        """Whether decisions are only recorded at wall-clock time `now`, except for members of pilot groups."""
+        return Mode.REPORT if self.report_mode is not None and now < self.report_mode.until else Mode.ENFORCE
 
     def group_of(self, user: User) -> str:
         """The group whose rules apply to the user; empty if the policy's own rules apply."""

@@ -10,10 +10,10 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from radius_voice.events import Reason
+from radius_voice.events import Outcome, Reason
 from radius_voice.login.exemptions import RulePath
 from radius_voice.login.model import AuthRequest, User
-from radius_voice.login.policy import UserRules
+from radius_voice.login.policy import Policy, UserRules
 from radius_voice.login.users import account_reason, phone_reason
 
 
@@ -30,11 +30,15 @@ class AskForIssuedCode(Struct, frozen=True):
 
 
 class AcceptWithout(Struct, frozen=True):
-    """The user is accepted without a call, because of the rule at `rule`; `rule_reason` is its text, if it has one."""
+    """The user is accepted without a call, because of the rule at `rule`; `rule_reason` is its text, if it has one.
+
+    In report mode, `would` is the decision that is only recorded, and `rule` and `rule_reason` are that one's.
+    """
 
     reason: Reason
     rule: RulePath
     rule_reason: str = ""
+    would: Call | AskForIssuedCode | AcceptWithout | RejectFor | None = None
 
 
 class RejectFor(Struct, frozen=True):
@@ -49,15 +53,41 @@ SecondFactor: TypeAlias = Call | AskForIssuedCode | AcceptWithout | RejectFor
 
 
 def decide(
-    rules: UserRules, user: User, request: AuthRequest, now: float, *, has_issued_code: bool = False
+    policy: Policy, user: User, request: AuthRequest, now: float, *, has_issued_code: bool = False
 ) -> SecondFactor:
-    """What follows for a user whose password is right, at wall-clock time `now`: the first rule that applies decides.
+    """What follows for a user whose password is right, at wall-clock time `now`.
 
     `has_issued_code`: the help desk has issued a code for the user, which is valid.
     """
     account = account_reason(user)
     if account is not None:
         return RejectFor(account)
+    decided = _by_rules(policy.rules_of(policy.group_of(user)), user, request, now, has_issued_code)
+    mode = policy.report_mode
+    return _reported(decided) if mode is not None and mode.applies(user, now) else decided
+
+
+def outcome_of(decided: SecondFactor) -> tuple[Outcome, Reason]:
+    """The response that a decision leads to, and its reason. That of a call is `call_placed`."""
+    match decided:
+        case Call():
+            return Outcome.CHALLENGE, Reason.CALL_PLACED
+        case AskForIssuedCode():
+            return Outcome.CHALLENGE, Reason.ISSUED_CODE
+        case AcceptWithout(reason):
+            return Outcome.ACCEPT, reason
+        case _:
+            return Outcome.REJECT, decided.reason
+
+
+def _reported(decided: SecondFactor) -> AcceptWithout:
+    """The decision that is carried out in report mode in place of `decided`."""
+    rule_reason = decided.rule_reason if isinstance(decided, AcceptWithout) else ""
+    return AcceptWithout(Reason.REPORT_MODE, decided.rule, rule_reason, decided)
+
+
+def _by_rules(rules: UserRules, user: User, request: AuthRequest, now: float, has_issued_code: bool) -> SecondFactor:
+    """The decision of the first rule that applies."""
     if rules.allowed_hours is not None and not rules.allowed_hours.include(now):
         return RejectFor(Reason.OUTSIDE_ALLOWED_HOURS, rules.allowed_hours.rule)
     for exemption in rules.exemptions:
@@ -65,6 +95,9 @@ def decide(
             return AcceptWithout(Reason.EXEMPT, exemption.rule, exemption.reason)
     if has_issued_code:
         return AskForIssuedCode(rules.rule)
+    grace = rules.grace_period
+    if grace is not None and now < grace.until and not user.phones:
+        return AcceptWithout(Reason.GRACE_PERIOD, grace.rule)
     phone = phone_reason(rules, user)
     return Call(rules.rule) if phone is None else RejectFor(phone)
 

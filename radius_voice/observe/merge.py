@@ -18,6 +18,7 @@ SHARED = frozenset(
         "radius_voice_open_sessions",
         "radius_voice_bypass_active",
         "radius_voice_development",
+        "radius_voice_report_mode",
         "radius_voice_build_info",
         "radius_voice_worker_deaths",
         "radius_voice_users_file_invalid",

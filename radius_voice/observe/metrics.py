@@ -56,6 +56,7 @@ class Readings:
     syslog_dropped: Callable[[], int]
     log_lines_lost: Callable[[], int]
     users_files_invalid: Callable[[], Mapping[str, bool]]
+    report_modes: Callable[[], Mapping[str, bool]]
 
 
 class Metrics:
@@ -242,6 +243,12 @@ class _Read(Collector):
         for name, state in read.users_files_invalid().items():
             invalid.add_metric([name], float(state))
         yield invalid
+        reporting = GaugeMetricFamily(
+            "radius_voice_report_mode", "1 while decisions of this policy are only recorded", labels=["policy"]
+        )
+        for name, active in read.report_modes().items():
+            reporting.add_metric([name], float(active))
+        yield reporting
         counters = {
             "audit_failures": ("Audit records lost, and failures to reopen the audit log", read.audit_failures),
             "syslog_dropped": ("Audit records dropped because the syslog queue was full", read.syslog_dropped),

@@ -94,6 +94,9 @@ class Recorder:
             packet=hash(packet.raw),
             rule=decision.rule,
             rule_reason=decision.rule_reason,
+            mode=decision.mode,
+            would_outcome=decision.would_outcome,
+            would_reason=decision.would_reason,
         )
         self._note(request.peer, packet, record)
 

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from radius_voice import operations
 from radius_voice.config.load import Loaded
 from radius_voice.config.schema import Settings
-from radius_voice.config.start_warnings import bypass_until
+from radius_voice.config.start_warnings import bypass_until, report_modes
 from radius_voice.control import ControlServer, ControlSocket, Request
 from radius_voice.endpoints import ADMIN_LISTEN, LISTEN, cannot_bind
 from radius_voice.events import Observer, OperatorRecord
@@ -209,6 +209,7 @@ class Service:
             requests_in_progress=lambda: self._server.in_progress,
             bypass_active=lambda: bypass_until(generations.newest.settings) > time.time(),
             development=lambda: generations.newest.settings.development,
+            report_modes=lambda: report_modes(generations.newest.settings, time.time()),
             users_files_invalid=lambda: {
                 name: source.problem is not None
                 for name, source in generations.newest.identity.items()

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from radius_voice.config.errors import readable
 from radius_voice.config.policy_rules import own_rules
+from radius_voice.config.policy_settings import ReportModeSettings
 from radius_voice.config.schema import PolicySettings, Settings
 from radius_voice.config.section import Diagnostic
 from radius_voice.config.suggestions import suggestion
@@ -45,6 +46,7 @@ def user_warnings(settings: Settings, sources: Mapping[str, IdentitySource]) -> 
         if active:
             yield from _group_warnings(name, policy, active)
             yield from _exemption_warnings(name, policy, active)
+            yield from _pilot_warnings(name, policy, active)
         yield from _phone_warnings(name, policy, active, settings)
 
 
@@ -64,6 +66,16 @@ def _source_warnings(path: tuple[str, ...], users: Sequence[User], *, developmen
     fictional = [readable(user.name) for user in users if user.phones and all(map(is_fictional, user.phones))]
     if fictional and not development:
         yield path, f"users whose phones are reserved for fiction cannot be reached: {_some(fictional)}"
+
+
+def _pilot_warnings(name: str, policy: PolicySettings, users: Sequence[User]) -> Iterator[Diagnostic]:
+    """Pilot groups that no user is in."""
+    groups = {group for user in users for group in user.groups}
+    mode = policy.mode
+    for index, group in enumerate((isinstance(mode, ReportModeSettings) and mode.pilot_groups) or ()):
+        if group not in groups:
+            path = ("policies", name, "mode", "pilot_groups", index)
+            yield path, f"no user of {readable(policy.directory)} is in this group{suggestion(group, groups)}"
 
 
 def _exemption_warnings(name: str, policy: PolicySettings, users: Sequence[User]) -> Iterator[Diagnostic]:

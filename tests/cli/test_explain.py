@@ -327,6 +327,47 @@ def test_a_limit_that_is_used_up_rejects_an_exempt_user_only_if_it_is_a_lock(con
     assert reason == decided
 
 
+@pytest.mark.parametrize(
+    ("user", "rules", "mode", "result"),
+    [
+        ("alice", "the user is called", "only recorded", ("accept", "report_mode")),
+        ("bob", "would be rejected: the user has no phone", "only recorded", ("accept", "report_mode")),
+        ("pilot", "the user is called", "does not apply", ("challenge", "call_placed")),
+        ("pilot-without-phone", "is rejected: the user has no phone", "does not apply", ("reject", "no_phone")),
+        ("locked", "the user is called", "only recorded", ("accept", "report_mode")),
+        ("disabled", "is rejected: the user is disabled", "does not apply", ("reject", "disabled")),
+    ],
+)
+def test_report_mode_accepts_all_users_except_pilots(configured, limits, user, rules, mode, result):
+    until = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    report = f"    mode: {{report_until: '{until}', pilot_groups: [pilots]}}\n"
+    phones = () if user in {"bob", "pilot-without-phone"} else (US,)
+    groups = ["pilots"] if "pilot" in user else []
+    limits([("wrong_codes.user", "name", 0 if user == "locked" else 1)])
+    path = configured(
+        CONFIGURATION.replace("  staff:\n", "  staff:\n" + report),
+        **{user: entry(*phones, groups=groups, disabled=user == "disabled")},
+    )
+
+    decided, steps = explained(path, user)
+
+    assert result == decided
+    assert rules in steps["rules"][0][0]
+    ((text, places, reason),) = steps["report mode"]
+    assert mode in text
+    assert ([f"{path}:{line_of('staff:') + 1}: policies.staff.mode"], None) == (places, reason)
+
+
+def test_a_grace_period_names_its_line(configured):
+    until = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    path = configured(CONFIGURATION.replace("  staff:\n", f"  staff:\n    grace_until: '{until}'\n"), alice=entry())
+
+    decided, steps = explained(path)
+
+    assert ("accept", "grace_period") == decided
+    assert [f"{path}:{line_of('staff:') + 1}: policies.staff.grace_until"] == steps["rules"][0][1]
+
+
 def test_a_gateway_that_has_verified_the_password_is_named(configured):
     configuration = CONFIGURATION.replace("  staff:\n", "  staff:\n    first_factor: none\n    directory: people\n")
     path = configured(configuration, alice={"phones": [US]})

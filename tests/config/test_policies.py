@@ -6,10 +6,13 @@ from copy import deepcopy
 
 import pytest
 
+from radius_voice.config.start_warnings import report_modes, start_warnings
 from radius_voice.login.allowed_hours import Hours
 from radius_voice.login.model import User
+from radius_voice.login.roll_out import GracePeriod, ReportMode
 from radius_voice.policies import policies_of
-from tests.config.conftest import changed, sample
+from tests.config.conftest import NOW, changed, sample
+from tests.config.test_load import at
 
 BY_NETWORK = {"networks": ["10.0.0.0/8"], "reason": "head office"}
 BY_USER = {"users": ["svc-backup"], "reason": "no phone line"}
@@ -31,7 +34,7 @@ def rules_of(file, tree):
     return policy.rules, policy.group_rules
 
 
-@pytest.mark.parametrize("policy", [{"exemptions": [BY_USER]}])
+@pytest.mark.parametrize("policy", [{"exemptions": [BY_USER]}, {"grace_until": at(60)}])
 def test_a_right_password_suffices_only_where_this_server_or_the_gateway_checks_it(file, policy):
     (key,) = policy
     (error,) = file.errors(with_policy(**GATEWAY_ONLY, **policy))
@@ -42,6 +45,91 @@ def test_a_right_password_suffices_only_where_this_server_or_the_gateway_checks_
     (error,) = file.errors(with_policy(**GATEWAY_ONLY, **policy, group_rules=[{"when": {"group": "staff"}}]))
     assert f"policies.default.{key}: " in error
     assert file.load(with_policy(**GATEWAY_ONLY, **policy, gateway_checks_password=True)).settings
+
+
+def test_report_mode_needs_a_password_that_is_checked(file):
+    (error,) = file.errors(with_policy(**GATEWAY_ONLY, mode={"report_until": at(60)}))
+    assert f"policies.default.mode: {UNCHECKED}" in error
+    assert file.load(with_policy(**GATEWAY_ONLY, mode="enforce")).settings
+    allowed = with_policy(**GATEWAY_ONLY, mode={"report_until": at(60)}, gateway_checks_password=True)
+    assert file.load(allowed).settings
+
+
+NINETY_DAYS = 90 * 86400
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        ({"mode": "report"}, "mode: must be 'enforce', or a mapping with report_until"),
+        ({"mode": {}}, "mode.report_until: is missing"),
+        ({"mode": {"pilot_groups": ["pilot"]}}, "mode.report_until: is missing"),
+        ({"mode": {"report_until": "2027-01-20T00:00:00"}}, "the time has no zone"),
+        ({"mode": {"report_until": at(NINETY_DAYS + 1)}}, "mode.report_until: must be at most 90 days ahead"),
+        ({"mode": {"report_until": at(60), "pilot_groups": []}}, "pilot_groups: must not be empty"),
+        ({"grace_until": at(NINETY_DAYS + 1)}, "grace_until: must be at most 90 days ahead"),
+        ({"grace_until": "soon"}, "grace_until: not a time"),
+        (
+            {"group_rules": [{"when": {"group": "a"}, "mode": "enforce"}]},
+            "group_rules[0].mode: belongs to the policy, where pilot_groups names groups",
+        ),
+        (
+            {"group_rules": [{"when": {"group": "a"}, "grace_until": at(NINETY_DAYS + 1)}]},
+            "group_rules[0].grace_until: must be at most 90 days ahead",
+        ),
+    ],
+)
+def test_a_step_of_the_roll_out_is_dated(file, policy, expected):
+    (error,) = file.errors(with_policy(**policy))
+    assert f"policies.default.{expected}" in error or expected in error
+    assert "policies.default." in error
+
+
+@pytest.mark.parametrize(
+    ("policy", "key"),
+    [
+        ({"mode": {"report_until": at(0)}}, "mode.report_until: has passed, so the policy is enforced; remove mode"),
+        ({"grace_until": at(0)}, "grace_until: has passed, so the policy is enforced; remove grace_until"),
+        ({"group_rules": [{"when": {"group": "a"}, "grace_until": at(0)}]}, "group_rules[0].grace_until: has passed"),
+    ],
+)
+def test_a_step_of_the_roll_out_that_has_ended_is_a_warning(file, policy, key):
+    (warning,) = file.load(with_policy(**policy)).warnings
+    assert f"policies.default.{key}" in warning
+
+
+def test_a_step_of_the_roll_out_may_last_ninety_days(file):
+    mode = {"report_until": at(NINETY_DAYS), "pilot_groups": ["pilot"]}
+    group_rules = [{"when": {"group": "staff"}, "grace_until": at(60)}, {"when": {"group": "guests"}}]
+    tree = with_policy(mode=mode, grace_until=at(NINETY_DAYS), group_rules=group_rules)
+    policy = policies_of(file.load(tree).settings, {"people": Source()})["default"]  # type: ignore[dict-item]
+    path = ("policies", "default")
+    assert ReportMode((*path, "mode"), NOW + NINETY_DAYS, frozenset({"pilot"})) == policy.report_mode
+    grace = GracePeriod((*path, "grace_until"), NOW + NINETY_DAYS)
+    assert grace == policy.rules.grace_period == policy.group_rules["guests"].grace_period
+    own = GracePeriod((*path, "group_rules", 0, "grace_until"), NOW + 60)
+    assert own == policy.group_rules["staff"].grace_period
+
+
+def test_steps_of_the_roll_out_are_announced_at_start(file, monkeypatch):
+    monkeypatch.setattr("time.time", lambda: NOW)
+    mode = {"report_until": at(60), "pilot_groups": ["pilot"]}
+    group_rules = [{"when": {"group": "staff"}, "grace_until": at(60)}]
+    report, grace = start_warnings(file.load(with_policy(mode=mode, group_rules=group_rules)).settings)
+    until = "until 2027-01-15 08:01 UTC the right password is sufficient"
+    assert f"policy default: mode.report_until: {until}, and what would have happened is only recorded" in report
+    assert report.endswith(", except members of pilot")
+    expected = f"policy default: group_rules[0].grace_until: {until} for users without a phone"
+    assert expected == grace
+    assert [] == start_warnings(file.load(with_policy(mode={"report_until": at(0)}, grace_until=at(0))).settings)
+
+
+def test_the_metric_shows_which_policies_are_in_report_mode(file):
+    tree = with_policy(mode={"report_until": at(60)})
+    tree["policies"]["other"] = {"mode": "enforce"}
+    settings = file.load(tree).settings
+    assert {"default": True, "other": False} == report_modes(settings, NOW + 59)
+    assert {"default": False, "other": False} == report_modes(settings, NOW + 60)
 
 
 @pytest.mark.parametrize("require", ["auto", "no"])

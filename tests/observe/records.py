@@ -8,6 +8,7 @@ from radius_voice.events import (
     Discard,
     DiscardRecord,
     ExpiryRecord,
+    Mode,
     OperatorRecord,
     Outcome,
     PlacementRecord,
@@ -39,6 +40,9 @@ REQUEST = RequestRecord(
     repeated=3,
     rule="policies.staff.exemptions[0]",
     rule_reason="no phone line in the data centre",
+    mode=Mode.REPORT,
+    would_outcome=Outcome.REJECT,
+    would_reason=Reason.NO_PHONE,
 )
 BARE_REQUEST = RequestRecord(AT, 0.5, "hq-vpn", "198.51.100.7", 18, Outcome.REJECT, Reason.UNKNOWN_USER)
 CALL = PlacementRecord(

@@ -57,6 +57,9 @@ def test_a_request_is_one_line_with_its_steps_inside(audit, path):
             "repeated": 3,
             "rule": "policies.staff.exemptions[0]",
             "rule_reason": "no phone line in the data centre",
+            "mode": "report",
+            "would_outcome": "reject",
+            "would_reason": "no_phone",
             "steps": [
                 {"name": "limits", "after": 0.0001},
                 {"name": "first_factor", "after": 0.004, "detail": "people"},

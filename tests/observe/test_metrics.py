@@ -30,6 +30,7 @@ class Service:
         self.open = 0
         self.flying = 0
         self.bypass = False
+        self.reporting = False
         self.development = False
         self.lost = 0
         self.invalid = False
@@ -59,6 +60,7 @@ def metrics(registry, service):
             syslog_dropped=lambda: 8,
             log_lines_lost=lambda: 9,
             users_files_invalid=lambda: {"people": service.invalid},
+            report_modes=lambda: {"staff": service.reporting, "guests": False},
         ),
     )
     counted.expect(["hq-vpn", "branch-vpn"], ["twilio"], rotating=["hq-vpn"])
@@ -201,6 +203,15 @@ def test_an_invalid_users_file_is_a_gauge_by_identity_source(metrics, service, v
     assert 1 == value("users_file_invalid", identity="people")
 
 
+def test_report_mode_is_a_gauge_by_policy(metrics, service, value):
+    assert 0 == value("report_mode", policy="staff")
+
+    service.reporting = True
+
+    assert 1 == value("report_mode", policy="staff")
+    assert 0 == value("report_mode", policy="guests")
+
+
 def test_a_reload_may_name_new_clients(metrics, value):
     metrics.expect(["new-vpn"], ["twilio"])
     metrics(replace(records.REQUEST, client="new-vpn"))
@@ -220,7 +231,7 @@ def test_prometheus_can_parse_the_page(metrics):
 
 
 def test_every_kind_of_record_is_accepted_by_a_service_without_clients(registry):
-    nothing = Metrics(registry, Readings(int, int, bool, bool, int, int, int, int, dict))
+    nothing = Metrics(registry, Readings(int, int, bool, bool, int, int, int, int, dict, dict))
     for record in records.ALL:
         nothing(record)
 

@@ -12,7 +12,12 @@ server:
   reject_delay: 0.1s
 clients:
   gateway: {address: 127.0.0.1, secret: a shared secret of the tests, response_timeout: 8s}
+  new-gateway: {address: 127.0.0.2, secret: a shared secret of the tests, response_timeout: 8s, policy: new}
 policies:
+  new:
+    mode: {report_until: "TOMORROW", pilot_groups: [pilot]}
+    reply:
+      - {set: {Class: new}}
   default:
     reply:
       - {set: {Class: staff}}
@@ -22,7 +27,9 @@ policies:
     group_rules:
       - when: {group: past}
         allowed_hours: {time_zone: UTC, hours: ["PAST 00:00-24:00"]}
-""".replace("PAST", (datetime.now(UTC) - timedelta(days=2)).strftime("%a").lower())
+""".replace("TOMORROW", (datetime.now(UTC) + timedelta(days=1)).isoformat()).replace(
+    "PAST", (datetime.now(UTC) - timedelta(days=2)).strftime("%a").lower()
+)
 CLASS = 25
 CONTROL_ROOM = (radius.CALLING_STATION_ID, b"10.20.30.40:51820")
 ELSEWHERE = (radius.CALLING_STATION_ID, b"203.0.113.5")
@@ -44,8 +51,13 @@ def late(make_user):
 
 
 @pytest.fixture(scope="module")
-def server(start_server, backup, operator, late):
-    with start_server(CONFIGURATION, [backup, operator, late]) as server:
+def pilot(make_user):
+    return make_user("pilot", groups=("pilot",))
+
+
+@pytest.fixture(scope="module")
+def server(start_server, backup, operator, late, pilot):
+    with start_server(CONFIGURATION, [backup, operator, late, pilot]) as server:
         yield server
 
 
@@ -89,3 +101,24 @@ def test_a_login_outside_the_allowed_hours_is_rejected_without_a_call(server, la
     (record,) = server.audit(kind="request", user="late")
     expected = ("outside_allowed_hours", "policies.default.group_rules[0].allowed_hours")
     assert expected == (record["reason"], record["rule"])
+
+
+def test_report_mode_calls_pilots_only_and_is_announced(server, late, pilot):
+    gateway = server.client("127.0.0.2")
+    accept = gateway.start_login(late)
+    assert (radius.ACCESS_ACCEPT, b"new") == (accept.code, accept.first(CLASS))
+    assert [] == server.simulator.calls(late.phone)
+    assert radius.ACCESS_REJECT == gateway.exchange([(radius.USER_NAME, b"late")], "not the password").code
+    challenge = gateway.start_login(pilot)
+    assert radius.ACCESS_CHALLENGE == challenge.code
+    assert radius.ACCESS_ACCEPT == gateway.respond(pilot, challenge, server.simulator.code(pilot.phone)).code
+    records = server.audit(kind="request", client="new-gateway")
+    assert ["report_mode", "wrong_password", "call_placed", "code_correct"] == [each["reason"] for each in records]
+    assert {"report"} == {record["mode"] for record in records}
+    assert ("challenge", "call_placed") == (records[0]["would_outcome"], records[0]["would_reason"])
+    assert 1 == server.metric("radius_voice_report_mode", policy="new")
+    assert 0 == server.metric("radius_voice_report_mode", policy="default")
+    (warning,) = [
+        record for record in server.audit(kind="service", event="warning") if "mode.report" in record["detail"]
+    ]
+    assert warning["detail"].startswith("policy new: mode.report_until: until ")

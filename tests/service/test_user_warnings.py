@@ -153,3 +153,11 @@ def test_an_exempt_user_needs_no_phone(warnings_of):
     assert ["identity.people.path: users without a phone cannot log in: bob"] == warnings_of(
         tree, user("svc-backup"), operator, user("bob")
     )
+
+
+def test_a_pilot_group_that_no_user_is_in(warnings_of):
+    mode = {"report_until": "2020-01-01T00:00:00Z", "pilot_groups": ["pilot", "pilott"]}
+    expected = "policies.default.mode.pilot_groups[1]: no user of people is in this group; did you mean pilot?"
+    assert [expected] == warnings_of(
+        changed("policies.default.mode", mode), user("alice", US, groups=frozenset({"pilot"}))
+    )
