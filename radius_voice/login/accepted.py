@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from radius_voice.events import Outcome, Reason
 from radius_voice.login import decisions
 from radius_voice.login.checked import Checked
+from radius_voice.login.codes import AcceptAttributes
 from radius_voice.login.decisions import Decision
 from radius_voice.login.dependencies import Dependencies
 from radius_voice.login.first_factor import FirstFactorChecks
@@ -23,28 +24,26 @@ from radius_voice.login.model import (
     AuthRequest,
     LimitAction,
     Limited,
-    ReplyAttribute,
-    SessionKey,
     User,
 )
 from radius_voice.login.policy import Policy
-from radius_voice.login.replay import accepted_of
+from radius_voice.login.replay import Slot, accepted_of
 from radius_voice.login.second_factor import AcceptWithout, RejectFor, outcome_of, rule_name
 from radius_voice.login.sessions import RequestRecorded
 
 
-class AcceptedRequest(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An Accept as its request's record keeps it, to be repeated. `at` is wall-clock seconds.
+class AcceptedRequest(msgspec.Struct, frozen=True):
+    """An Accept as the record of its request keeps it, encrypted, to be repeated.
 
-    `reply` are the attributes of the Accept, and `sealed_reply` those of the first factor, encrypted with `key`
-    (`codes.Keys.seal_reply`). `user` is the user's name in the directory.
+    `at` is wall-clock seconds, `user` the user's name in the directory, `reply` the attributes of the Accept.
     """
 
     at: float
-    key: SessionKey
     user: str
-    reply: tuple[ReplyAttribute, ...] = ()
-    sealed_reply: bytes = b""
+    reply: AcceptAttributes = ()
+
+    def __repr__(self) -> str:
+        return "AcceptedRequest()"  # the attributes may hold secrets
 
     def repeatable_at(self, now: float) -> bool:
         """Whether the Accept is repeated at that time."""
@@ -72,9 +71,10 @@ class AcceptsWithoutCall:
         dependencies = self._dependencies
         if dependencies.clock() >= request.deadline:
             return Decision(Outcome.NO_RESPONSE, Reason.DEADLINE_PASSED, user=user.name)
-        accepted = self._accepted(request, policy, user, checked)
+        accepted = self._accepted(policy, user, checked)
         locks = dependencies.limits.for_code({"user": policy.user_key(user)}, LimitAction.CHECK)
-        record = checked.slot.accepted(_encode(accepted))
+        fingerprint = checked.slot.fingerprint
+        record = checked.slot.accepted(dependencies.keys.seal_accept(fingerprint, _encode(accepted)))
         recorded = await dependencies.store.apply_limits((*locks, *checked.refund), record)
         if isinstance(recorded, Limited) and decided.would is not None:
             decided = AcceptWithout(decided.reason, (), would=RejectFor(recorded.limit.reason))
@@ -85,34 +85,25 @@ class AcceptsWithoutCall:
             await self._first_factor.record_rejected(checked)
             return decisions.rejected(recorded.limit.reason, user.name)
         checked.charge.settled = True
-        return _with_rule(self._decision(accepted, decided.reason), decided)
+        return _with_rule(_decision(accepted, decided.reason), decided)
 
-    def repeated(self, value: bytes) -> Decision | None:
-        """The Accept that a recorded request got, if it can still be repeated."""
-        octets = accepted_of(value)
+    def repeated(self, slot: Slot, value: bytes) -> Decision | None:
+        """The Accept that the request recorded in `slot` as `value` got, if it can still be repeated."""
+        sealed = accepted_of(value)
+        octets = None if sealed is None else self._dependencies.keys.unseal_accept(slot.fingerprint, sealed)
         if octets is None:
             return None
         accepted = _decode(octets)
-        if not accepted.repeatable_at(self._dependencies.now()):
-            return None
-        return self._decision(accepted, Reason.REPEATED)
+        return _decision(accepted, Reason.REPEATED) if accepted.repeatable_at(self._dependencies.now()) else None
 
-    def _accepted(self, request: AuthRequest, policy: Policy, user: User, checked: Checked) -> AcceptedRequest:
-        keys, result = self._dependencies.keys, checked.result
-        key = keys.session_key(request.client, policy.user_key(user))
-        rules = policy.rules_of(policy.group_of(user))
+    def _accepted(self, policy: Policy, user: User, checked: Checked) -> AcceptedRequest:
+        rules, result = policy.rules_of(policy.group_of(user)), checked.result
         first_factor_reply = result.reply if isinstance(result, Authenticated) else ()
-        return AcceptedRequest(
-            at=self._dependencies.now(),
-            key=key,
-            user=user.name,
-            reply=rules.reply_to(user),
-            sealed_reply=keys.seal_reply(key, first_factor_reply),
-        )
+        return AcceptedRequest(self._dependencies.now(), user.name, (*rules.reply_to(user), *first_factor_reply))
 
-    def _decision(self, accepted: AcceptedRequest, reason: Reason) -> Decision:
-        first_factor_reply = self._dependencies.keys.unseal_reply(accepted.key, accepted.sealed_reply)
-        return Decision(Outcome.ACCEPT, reason, reply=(*accepted.reply, *first_factor_reply), user=accepted.user)
+
+def _decision(accepted: AcceptedRequest, reason: Reason) -> Decision:
+    return Decision(Outcome.ACCEPT, reason, reply=accepted.reply, user=accepted.user)
 
 
 def _with_rule(known: Decision, decided: AcceptWithout) -> Decision:

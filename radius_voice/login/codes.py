@@ -67,6 +67,8 @@ class Keys:
         self._replies, self._challenges = Cipher(key, b"sealed reply"), Cipher(key, b"sealed pending")
         self.seal_pending = self._challenges.seal
         self.unseal_pending = self._challenges.unseal
+        accepts = Cipher(key, b"sealed accept")
+        self.seal_accept, self.unseal_accept = accepts.seal, accepts.unseal
         self._packet, self._credentials, self._station = keyed(b"packet"), keyed(b"credentials"), keyed(b"station")
         self._client, self._password_id = keyed(b"client"), keyed(b"password id")
         self._issued, self._issued_key = keyed(b"issued code"), keyed(b"issued code key")

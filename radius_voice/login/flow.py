@@ -281,7 +281,7 @@ class LoginFlow:
         """
         keys, recorded = self._dependencies.keys, session_of(value)
         if recorded is None:
-            return self._without_call.repeated(value) or decisions.rejected(Reason.REPLAY)
+            return self._without_call.repeated(slot, value) or decisions.rejected(Reason.REPLAY)
         key, session_id = recorded
         state = keys.first_state(key, slot.fingerprint)
         password = keys.password(key, request.credentials.text)

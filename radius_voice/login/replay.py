@@ -104,7 +104,7 @@ class Slot:
         return ReplayRecord(self.key, value, replaces=self._before, verified=True)
 
     def accepted(self, accept: bytes) -> ReplayRecord:
-        """This request was accepted without a call; `accept` is what its repetition needs."""
+        """This request was accepted without a call; `accept` is what its repetition needs, encrypted."""
         return ReplayRecord(self.key, self.fingerprint + _ACCEPTED + accept, replaces=self._before, verified=True)
 
     @property
@@ -133,7 +133,7 @@ def is_pending(value: bytes) -> bool:
 
 
 def accepted_of(value: bytes) -> bytes | None:
-    """What the repetition of an Accept without a call needs, or None if the request got another result."""
+    """What the repetition of an Accept without a call needs, encrypted; None if the request got another result."""
     kind, rest = value[FINGERPRINT_OCTETS : FINGERPRINT_OCTETS + 1], value[FINGERPRINT_OCTETS + 1 :]
     return rest if kind == _ACCEPTED else None
 

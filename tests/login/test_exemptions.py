@@ -7,11 +7,14 @@ import pytest
 from msgspec.structs import replace
 
 from radius_voice.events import Outcome, Reason
+from radius_voice.login.accepted import AcceptedRequest
+from radius_voice.login.codes import Keys
 from radius_voice.login.exemptions import Exemption
 from radius_voice.login.issued_states import REPEAT_SECONDS
 from radius_voice.login.model import Authenticated, User
 from radius_voice.login.policy import ReplyRule, UserRules
 from radius_voice.login.rate_limits import Limits
+from radius_voice.login.replay import Slot
 from radius_voice.login.upstream import HiddenAttribute
 from tests.login.harness import ALICE, FakeDirectory, LoginHarness, limit, result_of
 
@@ -113,8 +116,24 @@ async def test_the_accept_has_the_attributes_of_the_first_factor():
     accept, again = await harness.begin(packet=PACKET), await harness.begin(packet=PACKET)
     assert (EXEMPT, (CLASS, *OF_UPSTREAM)) == (result_of(accept), accept.reply)
     assert (REPEATED, (CLASS, *OF_UPSTREAM)) == (result_of(again), again.reply)
+
+
+async def test_the_record_of_an_accept_shows_neither_user_nor_attributes():
+    harness = exempting(reply=(ReplyRule(None, (CLASS,)),))
+    await harness.begin(packet=PACKET)
     (record,) = harness.store._records[True].values()
-    assert b"tunnel password" not in record
+    assert b"alice" not in record
+    assert b"staff" not in record
+    assert "staff" not in repr(AcceptedRequest(1.0, "alice", (CLASS,)))
+
+
+async def test_a_recorded_accept_is_bound_to_its_request():
+    harness = exempting()
+    await harness.begin(packet=PACKET)
+    slot = Keys(b"k" * 32).slot("vpn", PACKET, b"alice\0right")
+    (record,) = harness.store._records[True].values()  # after the time at which it expires, 8 octets
+    assert harness.flow._without_call.repeated(slot, record[8:]) is not None
+    assert harness.flow._without_call.repeated(Slot(slot.key, b"x" * 16), record[8:]) is None
 
 
 @pytest.mark.parametrize("first_factor", [True, False])
