@@ -30,6 +30,7 @@ def errors(
     `dictionary` reads the attribute dictionary, which few configurations need.
     """
     for name, policy in policies.items():
+        yield from _groups_listed_twice(policy, ("policies", name, "group_rules"))
         yield from _unverified_passwords(policy, ("policies", name))
         for path, until in roll_out_ends(policy):
             if until > now + MAX_ROLL_OUT_SECONDS:
@@ -67,6 +68,14 @@ def own_rules(policy: PolicySettings, key: str) -> Iterator[tuple[KeyPath, UserR
     for path, rules in policy.rules_with_paths():
         if rules is policy or getattr(rules, key) != getattr(policy, key):
             yield path, rules
+
+
+def _groups_listed_twice(policy: PolicySettings, path: KeyPath) -> Iterator[Diagnostic]:
+    groups = [rule.when.group for rule in policy.group_rules]
+    for index, group in enumerate(groups):
+        if group in groups[:index]:
+            first = groups.index(group)
+            yield (*path, index, "when", "group"), f"has a rule already, group_rules[{first}]; write one for each group"
 
 
 def _exemptions(policy: PolicySettings, path: KeyPath) -> Iterator[tuple[KeyPath, ExemptionSettings]]:

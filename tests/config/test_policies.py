@@ -225,3 +225,12 @@ def test_a_group_has_its_own_hours_or_those_of_the_policy(file):
     assert ("policies", "default", "group_rules", 0, "allowed_hours") == of_groups["night"].allowed_hours.rule
     expected = (Hours(frozenset({6, 0, 1, 2, 3}), 1320, 360), Hours(frozenset({5}), 600, 1440))
     assert expected == of_groups["night"].allowed_hours.hours
+
+
+def test_a_group_has_one_rule(file):
+    group_rules = [{"when": {"group": group}} for group in ("staff", "guests", "staff")]
+    (error,) = file.errors(with_policy(group_rules=group_rules))
+    expected = (
+        "policies.default.group_rules[2].when.group: has a rule already, group_rules[0]; write one for each group"
+    )
+    assert expected in error

@@ -13,6 +13,7 @@ from radius_voice.login.rate_limits import Limits, remaining
 from radius_voice.login.upstream import ChallengeRequired
 from radius_voice.login.upstream_challenges import ANSWER_SECONDS, MAX_CHALLENGES, PendingChallenge
 from tests.login.harness import ACCEPTED, ALICE, FakeDirectory, LoginHarness, limit, result_of
+from tests.login.test_exemptions import ALICE_EXEMPT
 
 BOB = User("bob-id", "bob", (Phone("+12025550199"),))
 ASKED = (Outcome.CHALLENGE, Reason.UPSTREAM_CHALLENGE)
@@ -342,3 +343,17 @@ async def test_no_challenge_is_relayed_for_free_at_the_limit(harness, other_node
     gate.set()
     assert LIMITED == result_of(await login)
     assert 2 == await charged(harness)
+
+
+async def test_an_exempt_user_answers_the_challenge_and_is_accepted_without_a_call(upstream):
+    failures = {"user": limit("wrong_passwords.user", 2, Reason.WRONG_PASSWORD_LIMIT)}
+    policy = {"first_factor": upstream, "first_factor_name": "nps", "exemptions": (ALICE_EXEMPT,)}
+    harness = LoginHarness(directory=FakeDirectory(ALICE), limits=Limits(failures=failures), policy=policy)
+    challenge = await harness.begin(packet=PACKET)
+    accept = await harness.answer("new", challenge)
+    assert [ASKED, (Outcome.ACCEPT, Reason.EXEMPT)] == [result_of(challenge), result_of(accept)]
+    assert (Outcome.ACCEPT, Reason.REPEATED) == result_of(await harness.answer("new", challenge))
+    assert (Outcome.REJECT, Reason.USED_STATE) == result_of(await harness.answer("other", challenge))
+    harness.clock.now += 31
+    assert REPLAYED == result_of(await harness.answer("new", challenge))
+    assert 0 == await charged(harness)
