@@ -54,6 +54,19 @@ def test_a_login_begins_on_one_node_and_ends_on_another(nodes, simulator, alice)
     assert radius.ACCESS_REJECT == one.client().respond(alice, joined, simulator.code(alice.phone)).code
 
 
+def test_an_accept_without_a_call_is_repeated_by_another_node(start_server, redis, alice):
+    exempt = f"policies: {{default: {{exemptions: [{{users: [{alice.name}], reason: no phone line}}]}}}}\n"
+    configuration = CONFIGURATION.replace("PORT", str(redis.port)) + exempt
+    with start_server(configuration, [alice]) as one, start_server(configuration, [alice]) as other:
+        gateway, elsewhere = one.client(), other.client()
+        request = gateway.initial_request(alice)
+        elsewhere.sent = gateway.sent
+        for client in (gateway, elsewhere):
+            client.send(request)
+            assert radius.ACCESS_ACCEPT == client.receive().code
+        assert (["exempt"], ["repeated"]) == (one.reasons(alice), other.reasons(alice))
+
+
 def test_an_unavailable_redis_gives_no_response_and_its_state_is_valid_again_later(nodes, redis, simulator, alice):
     one, other = nodes
     gateway = one.client()
