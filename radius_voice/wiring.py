@@ -37,6 +37,7 @@ from radius_voice.login.names import canonical_name
 from radius_voice.login.ports import IdentitySource, Provider, Store, UserEditor
 from radius_voice.login.rate_limits import Limits
 from radius_voice.login.realms import Realm
+from radius_voice.observe.daily_files import DailyFiles
 from radius_voice.observe.syslog import Syslog
 from radius_voice.policies import policies_of
 from radius_voice.server.clients import Client, Clients, Require
@@ -333,6 +334,12 @@ def max_queued_verifications(settings: Settings) -> int:
     The other half stays free for other requests, such as responses to challenges.
     """
     return max(1, settings.server.max_concurrent // 2)
+
+
+def daily_files_of(settings: Settings) -> DailyFiles | None:
+    """The daily files of the audit log, None if not configured."""
+    path, keep = settings.audit.path, settings.audit.keep
+    return None if path is None or keep is None else DailyFiles(path, keep, time.time)
 
 
 def syslog_of(settings: Settings, warn: Callable[[str], None]) -> Syslog | None:

@@ -293,8 +293,16 @@ class AuditSettings(Section):
 
     path: Annotated[Path | None, PATH_OR_STDOUT] = file_default("audit.jsonl")
     """The path, relative to this file; - is standard output (None once loaded)."""
+    keep: Annotated[float, duration(86400, 3650 * 86400)] | None = None
+    """Rename the file each day, and delete files whose last record is older than this."""
     syslog: SyslogSettings | None = None
     """A syslog server that receives a copy."""
+
+    @model_validator(mode="after")
+    def _daily_files_have_a_name(self) -> AuditSettings:
+        if self.keep is not None and self.path is None:
+            raise KeyProblem("standard output has no daily files; name a file in audit.path, or remove keep", "keep")
+        return self
 
 
 class AdminSettings(Section):

@@ -20,6 +20,7 @@ import msgspec
 from msgspec.structs import replace
 
 from radius_voice.events import AuditRecord, DiscardRecord, EventRecord, PlacementRecord, RequestRecord
+from radius_voice.observe.daily_files import DailyFiles
 from radius_voice.observe.stream import NonBlockingWriter
 from radius_voice.observe.throttle import Throttle
 
@@ -37,7 +38,7 @@ class AuditLog:
 
     The constructor raises OSError if the directory is missing or the file cannot be written. Nothing raises after that:
     a record that could not be written is counted in `failures` and reported to `warn`, at most once a minute. `now`
-    is monotonic seconds. `copy` also gets every line.
+    is monotonic seconds. `copy` also gets every line. `daily` renames the file each day.
     """
 
     def __init__(
@@ -46,21 +47,26 @@ class AuditLog:
         now: Callable[[], float],
         warn: Callable[[str], None],
         copy: Callable[[bytes], None] | None = None,
+        daily: DailyFiles | None = None,
     ) -> None:
         self._copy = copy
+        self._daily = daily
         self._path = path
         self._now = now
         self._warn = warn
         self._discards = Throttle(DISCARDS_PERIOD, now)
         self._failures = 0
         self._next_warning = now()
-        self._next_check = now() + CHECK_PERIOD
+        self._next_check = now() if daily else now() + CHECK_PERIOD  # the file may be of an earlier day
         self._stdout = NonBlockingWriter(STDOUT) if path is None else None
+        self._next_rename = now()
         self._fd, self._inode, self._torn = (STDOUT, (0, 0), False) if path is None else _open(path)
+        if daily is not None:
+            daily.opened(self._fd)
 
     @property
     def failures(self) -> int:
-        """Number of records lost, plus failures to reopen the file."""
+        """Number of records lost, plus failures to reopen or rename the file, or to delete an old one."""
         return self._failures
 
     def __call__(self, record: EventRecord) -> None:
@@ -74,6 +80,7 @@ class AuditLog:
         if line is None:
             return
         if self._path is not None and self._now() >= self._next_check:
+            self._rename_if_due(self._path)
             self._follow_rotation(self._path)
         if self._copy is not None:
             self._copy(line)
@@ -91,6 +98,8 @@ class AuditLog:
         with suppress(OSError):  # a network file system reports late writes here
             os.close(self._fd)
         self._fd, self._inode, self._torn = opened
+        if self._daily is not None:
+            self._daily.opened(self._fd)
 
     def close(self) -> None:
         """Close the file. No record may follow."""
@@ -99,6 +108,16 @@ class AuditLog:
         else:
             with suppress(OSError):
                 os.close(self._fd)
+
+    def _rename_if_due(self, path: Path) -> None:
+        """Rename the file after its day. After a failure it stays in use, and the next attempt is a minute later."""
+        if self._daily is None or self._now() < self._next_rename:
+            return
+        try:
+            self._daily.rename_if_due(self._fd)
+        except OSError as error:
+            self._next_rename = self._now() + WARNING_PERIOD
+            self._fail(f"audit: {path}: the file of a day cannot be renamed, or an old one deleted: {error.strerror}")
 
     def _follow_rotation(self, path: Path) -> None:
         self._next_check = self._now() + CHECK_PERIOD

@@ -9,7 +9,7 @@ from radius_voice.config.schema import Settings
 from radius_voice.events import EventRecord, Observer, ServiceRecord
 from radius_voice.observe.audit import AuditLog
 from radius_voice.observe.repeats import RepeatMerger
-from radius_voice.wiring import syslog_of
+from radius_voice.wiring import daily_files_of, syslog_of
 
 
 class Reporter:
@@ -22,7 +22,7 @@ class Reporter:
         self._log = log
         self._started = False
         self.syslog = syslog_of(settings, self.log_warning)
-        self.audit = AuditLog(settings.audit.path, clock, self.log_warning, self.syslog)
+        self.audit = AuditLog(settings.audit.path, clock, self.log_warning, self.syslog, daily_files_of(settings))
         self._repeats = RepeatMerger([self.audit] if log is None else [self.audit, log], clock)
         self._readers: list[Observer] = [self._repeats]
         self.write_due = self._repeats.write_due

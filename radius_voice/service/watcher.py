@@ -21,7 +21,7 @@ from radius_voice.login.model import Unavailable
 from radius_voice.observe.audit import AuditLog
 from radius_voice.observe.merge import MetricsMerger
 from radius_voice.service.workers import WorkerPool
-from radius_voice.wiring import load, open_store, syslog_of
+from radius_voice.wiring import daily_files_of, load, open_store, syslog_of
 
 OK = 200
 RESPONSE_SECONDS = 1.0
@@ -78,7 +78,8 @@ class Operator:
         self._pool = pool
         self._log = log
         self._syslog = syslog_of(settings, self._warn)
-        self._audit = AuditLog(settings.audit.path, time.monotonic, self._warn, self._syslog)
+        daily = daily_files_of(settings)
+        self._audit = AuditLog(settings.audit.path, time.monotonic, self._warn, self._syslog, daily)
         self._control = ControlServer(pool.control.listener, self._answer)
 
     async def start(self, admin: tuple[str, int]) -> None:

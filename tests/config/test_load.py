@@ -218,6 +218,8 @@ def test_yes_and_no_are_strings(file):
         ("limits.calls.user", "0 per 10m", "or off"),
         ("limits.calls_per_day.total", "10 per 1h", "30 per 24h"),
         ("store.type", "oracle", "known are 'sqlite', 'memory'"),
+        ("audit", {"path": "-", "keep": "365d"}, "audit.keep: standard output has no daily files; name a file"),
+        ("audit.keep", "12h", "must be between 1d and 3650d"),
         ("admin.listen", "127.0.0.1:0", "development"),
         ("admin.listen", "9812", "not an address"),
         ("admin.listen", "127.0.0.1:99999", "a port from 1 to 65535"),
