@@ -5,7 +5,7 @@ redialled, an Accept without a call, a challenge of the first factor kept, or a 
 no effect, so its retransmission is processed.
 
 Several nodes may verify copies of one request at the same time. Its record says whether a failure is charged for it,
-and limits change only together with the record, so that it is charged at most once, whatever the order:
+and limits change only together with the record. So at most one failure is charged, in whatever order the nodes finish:
 
 - none or `refunded` -> `charged`: the failure is charged, and the verification begins;
 - `charged` -> `refunded`: nothing was verified, or the request got no response; the failure is refunded;
@@ -16,7 +16,8 @@ and limits change only together with the record, so that it is charged at most o
 A response to a challenge of the first factor is recorded in the same way, by its State. It takes over the charge of the
 request that got the challenge, so it becomes `charged` without another one.
 
-A node that finds the charge refunded when it knows the result charges a wrong password again, and refunds no right one.
+Another node may have refunded the charge before a node knows its own result. This node then charges a wrong password
+again, and has nothing to refund for a right one.
 """
 
 from __future__ import annotations
