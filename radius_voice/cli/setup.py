@@ -13,7 +13,7 @@ import click
 
 from radius_voice.cli.common import config_option, loaded, run, state_option, with_state
 from radius_voice.exceptions import message_of
-from radius_voice.files.access import Account, account_named, account_of, owner_ids
+from radius_voice.files.access import Account, account_named, account_of, owner_ids, with_advice_once
 
 if TYPE_CHECKING:
     from radius_voice.config.adapters import IdentitySection
@@ -88,7 +88,7 @@ def check(path: Path, connect: bool, user: str | None, state: Path | None) -> No
         if not result.checked:
             click.echo(f"not checked: {result.text}", err=True)
     if errors:
-        lines = [f"serve would not start as user {account.name}:", *dict.fromkeys(errors)]
+        lines = [f"serve would not start as user {account.name}:", *with_advice_once(dict.fromkeys(errors))]
         raise click.ClickException("\n".join(lines))
     _describe(settings, {name: len(all_users) for name, all_users in listed.items()})
     click.echo(f"files and directories: user {account.name} has the access that serve needs")
@@ -134,7 +134,7 @@ def _load_for_account(
                 errors += configuration.located([_cannot_be_read(name, section, problem)])
     hasher.close()
     if configuration is None:
-        raise click.ClickException("\n".join(["the configuration cannot be used:", *errors]))
+        raise click.ClickException("\n".join(["the configuration cannot be used:", *with_advice_once(errors)]))
     return account, configuration, sources, errors
 
 

@@ -15,6 +15,7 @@ from radius_voice.config.section import Diagnostic, KeyProblem
 from radius_voice.config.strict_yaml import Path as KeyPath
 from radius_voice.config.strict_yaml import scalar
 from radius_voice.config.suggestions import showable, suggestion, without_colon
+from radius_voice.files.access import with_advice_once
 
 SENTENCES = {
     "missing": "is missing; add it",
@@ -48,7 +49,7 @@ class ConfigError(ValueError):
     """
 
     def __init__(self, errors: Iterable[str], identity: Mapping[str, IdentitySection] | None = None) -> None:
-        self.errors = tuple(errors)
+        self.errors = tuple(with_advice_once(errors))
         self.identity = identity or {}
         super().__init__("\n".join(self.errors))
 

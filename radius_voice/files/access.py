@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import shlex
 import stat
 from collections.abc import Iterable, Iterator
@@ -16,6 +17,8 @@ from radius_voice.files.reading import status_of
 ANY_ACCESS = 0o007
 WRITE_ACCESS = 0o002
 READ_ACCESS = 0o004
+ADVICE = re.compile(r"start serve as user \S+ if .+? --init-groups; if root is meant, ")
+"""The advice of `exposure` to start the service as another user, which is the same for all files of that user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,14 @@ def exposure(path: Path, status: os.stat_result, others: int, uid: int | None) -
             f"{path}: belongs to user {owner}, and must belong to {allowed}, the user of the service; "
             f"{other_user if uid == 0 else ''}run: chown {service} {shlex.quote(str(path))}"
         )
+
+
+def with_advice_once(problems: Iterable[str]) -> Iterator[str]:
+    """The problems, of which only the first has the advice to start the service as another user."""
+    given = False
+    for problem in problems:
+        yield ADVICE.sub("", problem) if given else problem
+        given = given or ADVICE.search(problem) is not None
 
 
 def exposed_directories(files: Iterable[Path], uid: int | None) -> Iterator[str]:

@@ -406,6 +406,15 @@ def test_a_service_started_by_root_reports_the_user_to_start_it_as(installed, as
     assert f"; if root is meant, run: chown root {installed.parent / 'state'}\n" in served.stderr
 
 
+def test_the_advice_to_start_the_service_as_another_user_is_given_once(installed, as_other_user):
+    change_owner(installed.parent, OTHER_USER)
+    result = run("check", "--config", installed, "--user", "root")
+    assert 1 == result.exit_code
+    assert 1 == result.stderr.count("start serve as user")
+    commands = [line.rpartition("run: ")[2] for line in result.stderr.splitlines() if "belongs to user" in line]
+    assert [f"chown root {installed}", f"chown root {installed.parent}"] == commands
+
+
 def test_a_state_directory_that_cannot_be_created_is_reported_with_the_option_for_another(installed, as_other_user):
     result = run("check", "--config", installed, "--user", OTHER_USER)
     (line,) = [line for line in result.stderr.splitlines() if line.startswith("server.state: ")]
