@@ -66,6 +66,8 @@ class AcceptsWithoutCall:
     ) -> Decision:
         """Accept a user, unless too many wrong codes have locked the user. In report mode a lock is only recorded.
 
+        The user then has logged in from this Calling-Station-Id, as after a code, so that wrong passwords from others
+        keep out no user who is never called.
         Raises RequestRecorded if the request had an effect before, and Unavailable.
         """
         dependencies = self._dependencies
@@ -85,6 +87,8 @@ class AcceptsWithoutCall:
             await self._first_factor.record_rejected(checked)
             return decisions.rejected(recorded.limit.reason, user.name)
         checked.charge.settled = True
+        if isinstance(checked.result, Authenticated) and not checked.returning:
+            await self._first_factor.remember_login(request, policy, checked.result.user_id)
         return _with_rule(_decision(accepted, decided.reason), decided)
 
     def repeated(self, slot: Slot, value: bytes) -> Decision | None:

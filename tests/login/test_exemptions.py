@@ -200,3 +200,14 @@ async def test_an_accept_that_would_be_late_is_not_sent_and_its_retransmission_i
     late = await harness.begin(packet=PACKET, late=3.0)
     assert (Outcome.NO_RESPONSE, Reason.DEADLINE_PASSED) == result_of(late)
     assert EXEMPT == result_of(await harness.begin(packet=PACKET))
+
+
+async def test_wrong_passwords_from_elsewhere_do_not_keep_out_an_exempt_user():
+    limits = Limits(failures={"user": limit("wrong_passwords.user", 2, Reason.WRONG_PASSWORD_LIMIT)})
+    harness = LoginHarness(policy={"exemptions": (ALICE_EXEMPT,)}, limits=limits)
+    assert EXEMPT == result_of(await harness.begin())
+    for _ in range(2):
+        await harness.begin("wrong", calling_station_id="198.51.100.66")
+    locked = await harness.begin(calling_station_id="203.0.113.5")
+    assert (Outcome.REJECT, Reason.WRONG_PASSWORD_LIMIT) == result_of(locked)
+    assert EXEMPT == result_of(await harness.begin())
