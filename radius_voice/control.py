@@ -202,7 +202,7 @@ def _peer_uid(writer: asyncio.StreamWriter) -> int | None:
     return int(uid)
 
 
-def ask(directory: Path, command: str, **arguments: str) -> Mapping[str, Any]:
+def ask(directory: Path, command: str, **arguments: Any) -> Mapping[str, Any]:
     """The response of the service that runs with this state directory. Raises NotRunning or RequestFailed."""
     path = directory / SOCKET
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:

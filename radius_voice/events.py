@@ -60,6 +60,8 @@ class Reason(StrEnum):
     WRONG_PASSWORD_LIMIT = "wrong_password_limit"
     NO_PHONE = "no_phone"
     PHONE_CHANGED = "phone_changed"
+    PHONE_NOT_CONFIRMED = "phone_not_confirmed"
+    PHONE_NOT_VERIFIED = "phone_not_verified"
     PASSWORD_CHANGED = "password_changed"
     NUMBER_NOT_ALLOWED = "number_not_allowed"
     OUTSIDE_ALLOWED_HOURS = "outside_allowed_hours"
@@ -113,6 +115,12 @@ class UpstreamEvent(StrEnum):
     NO_MESSAGE_AUTHENTICATOR = "no_message_authenticator"
     DEAD = "dead"
     ALIVE = "alive"
+
+
+class Alarm(StrEnum):
+    """An event that an administrator must look at. A fixed set: metrics use it as a label."""
+
+    PHONE_CHANGED = "phone_changed"
 
 
 class CallResult(StrEnum):
@@ -262,6 +270,19 @@ class ServiceRecord(AuditRecord, frozen=True, tag="service"):
     detail: str = ""
 
 
+class AlarmRecord(AuditRecord, frozen=True, tag="alarm"):
+    """An alarm: the audit log has it, the log has it as a warning, and a counter counts it.
+
+    `user` is the name in the directory, `client` the client entry; both are empty if the alarm is about none. `detail`
+    says what happened and what to do, without secrets.
+    """
+
+    alarm: Alarm
+    detail: str
+    user: str = ""
+    client: str = ""
+
+
 class OperatorRecord(AuditRecord, frozen=True, tag="operator"):
     """An administrator's command changed something.
 
@@ -288,5 +309,6 @@ EventRecord = (
     | ExpiryRecord
     | ServiceRecord
     | OperatorRecord
+    | AlarmRecord
 )
 Observer = Callable[[EventRecord], None]

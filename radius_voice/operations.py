@@ -1,4 +1,4 @@
-"""Operations for administrators: limits, unlocking, issued codes. The running service performs them for commands.
+"""Operations for administrators: limits, unlocking, issued codes, pins. The running service performs them for commands.
 
 A command asks the service that runs with the configuration's state directory, through `control`. Where none runs, the
 command uses the same store directly if that creates no file, and otherwise raises OperationFailed with the reason
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from radius_voice import __version__, control, help_desk, state, user_data
+from radius_voice import __version__, control, help_desk, pin_operations, state, user_data
 from radius_voice.config.schema import NO_FIRST_FACTOR, Settings
 from radius_voice.endpoints import radius_ports_in_use
 from radius_voice.events import OperatorRecord
@@ -89,7 +89,7 @@ class UserName:
 
 async def limits(settings: Settings, user: UserName | None) -> Mapping[str, Any]:
     """The limits and their use: in total, by client and by country, or those of a user."""
-    return await _by_service_or_store(settings, "limits", user)
+    return await perform(settings, "limits", user)
 
 
 async def try_store(settings: Settings) -> str:
@@ -107,17 +107,17 @@ async def try_store(settings: Settings) -> str:
 
 async def unlock(settings: Settings, user: UserName) -> Mapping[str, Any]:
     """Reset the counters of a user."""
-    return await _by_service_or_store(settings, "unlock", user)
+    return await perform(settings, "unlock", user)
 
 
 async def issue_code(settings: Settings, user: UserName, seconds: float, by: str) -> Mapping[str, Any]:
     """Issue a code for one login without a call, valid for `seconds`. `by` is the operator's name, or empty."""
-    return await _by_service_or_store(settings, "issue_code", user, seconds=str(seconds), by=by)
+    return await perform(settings, "issue_code", user, seconds=str(seconds), by=by)
 
 
 async def delete_user_data(settings: Settings, user: UserName) -> Mapping[str, Any]:
     """Delete what the store has about a user, who must still exist. Raises NothingStored or OperationFailed."""
-    return await _by_service_or_store(settings, "delete_user_data", user)
+    return await perform(settings, "delete_user_data", user)
 
 
 def editor_of(settings: Settings, source: str | None) -> UserEditor:
@@ -164,6 +164,10 @@ async def _execute(
         return await help_desk.issue_code(context, *await _find_user(context, user), arguments)
     if command == "delete_user_data" and user is not None:
         return await _delete_user_data(context, user)
+    if command in pin_operations.OF_A_USER and user is not None:
+        return await pin_operations.OF_A_USER[command](context, *await _find_user(context, user), arguments)
+    if command in pin_operations.OF_A_SOURCE and user is not None and user.source in context.identity:
+        return await pin_operations.OF_A_SOURCE[command](context, user.source, arguments)
     raise OperationFailed(f"this service does not know the command {command!r}; it may be an older version")
 
 
@@ -298,9 +302,8 @@ def _subject_text(operation: LimitOperation) -> str:
 # Without the service
 
 
-async def _by_service_or_store(
-    settings: Settings, command: str, user: UserName | None, **arguments: str
-) -> Mapping[str, Any]:
+async def perform(settings: Settings, command: str, user: UserName | None, **arguments: Any) -> Mapping[str, Any]:
+    """Perform a command by the running service, or else on the same store. Raises OperationFailed."""
     try:
         return control.ask(settings.server.state, command, **({} if user is None else user.arguments()), **arguments)
     except control.RequestFailed as problem:

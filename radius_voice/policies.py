@@ -18,6 +18,7 @@ from radius_voice.events import Outcome
 from radius_voice.login.allowed_hours import AllowedHours
 from radius_voice.login.exemptions import Exemption, RulePath
 from radius_voice.login.names import canonical_name
+from radius_voice.login.pins import ChangedPhone, FirstPhone
 from radius_voice.login.policy import Policy, ReplyRule, UserRules
 from radius_voice.login.ports import Directory, IdentitySource
 from radius_voice.login.roll_out import GracePeriod, ReportMode
@@ -96,6 +97,8 @@ def _user_rules(
         session_timeout=challenge.session_timeout,
         countries=rules.countries,
         allow_numbers=allowed_numbers(settings, rules),
+        first_phone=FirstPhone(rules.first_phone),
+        changed_phone=ChangedPhone(rules.changed_phone),
         bypass_until=failure.bypass_until if isinstance(failure, BypassSettings) else 0.0,
         reply=tuple(
             ReplyRule(

@@ -1,4 +1,4 @@
-"""Deletes what the store has about a user: open logins, counters, known Calling-Station-Ids and an issued code."""
+"""Deletes what the store has about a user: open logins, counters, known Calling-Station-Ids, an issued code, pins."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from radius_voice.login.password_limits import stations_key
 from radius_voice.login.ports import Store
 from radius_voice.login.rate_limits import with_action
 from radius_voice.login.sessions import MAX_CAS_RETRIES
+from radius_voice.pin_operations import forget_pins
 
 if TYPE_CHECKING:
     from radius_voice.operations import OperationContext
@@ -39,11 +40,13 @@ async def delete(
     await store.apply_limits(with_action(LimitAction.RESET, counters))
     stations = [await _forget_stations(store, subject) for subject in dict.fromkeys(subjects)]
     withdrawn = await IssuedCodes(keys, store, time.time).withdraw(user_key)
+    pins = await forget_pins(store, user_key)
     deleted = {
         "open logins": sum(ended),
         "counters": sum(tat > now for tat in used),
         "known Calling-Station-Ids": max(stations, default=0),  # stored by account and by name
         "issued codes": int(withdrawn),
+        "pinned phones": pins,
     }
     detail = ", ".join(f"{kind}: {count}" for kind, count in deleted.items())
     record = OperatorRecord(now, "user_data_deleted", user.name, source, context.uid, detail=detail)

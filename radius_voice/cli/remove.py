@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 def remove(editor: UserEditor, name: str, state: Path | None, yes: bool) -> None:
     """Remove a user.
 
-    With --config also what the store has about the user: open logins, counters, known Calling-Station-Ids and an issued
-    code. Asks for confirmation on a terminal; without one, --yes is required.
+    With --config also what the store has about the user: open logins, counters, known Calling-Station-Ids, an issued
+    code and pinned phones. Asks for confirmation on a terminal; without one, --yes is required.
     """
     user = editor.find(name).user
     if not yes:

@@ -13,6 +13,7 @@ import click
 
 from radius_voice.cli.help_desk import issue_code
 from radius_voice.cli.limits import unlock
+from radius_voice.cli.pins import confirm, pin
 from radius_voice.cli.remove import remove
 from radius_voice.cli.user_sources import with_editor
 from radius_voice.login.model import StoredUser, User
@@ -298,3 +299,5 @@ def _one_line(text: str) -> str:
 users.add_command(remove)
 users.add_command(unlock)
 users.add_command(issue_code)
+users.add_command(confirm)
+users.add_command(pin)

@@ -196,6 +196,10 @@ class UserRulesSettings(Section):
         [], examples=[["+4915", "+12025550123"]]
     )
     """Numbers and prefixes that may be called whatever their type and country."""
+    first_phone: Literal["trust", "verified"] = "trust"
+    """Whether the phones that the directory has at a user's first login are called, or only verified ones."""
+    changed_phone: Literal["refuse", "alarm", "allow"] = "refuse"
+    """What happens in a login of a user who has a phone in the directory that is not pinned."""
     on_delivery_failure: Annotated[
         Annotated[Literal["reject"], Tag("word")] | Annotated[BypassSettings, Tag("mapping")],
         Discriminator(_word_or_mapping),
@@ -213,6 +217,13 @@ class UserRulesSettings(Section):
     """When users may log in; by default always."""
     grace_until: Annotated[float, TIMESTAMP] | None = None
     """Until then, with a zone and at most 90 days ahead, users without a phone are accepted without a call."""
+
+    @model_validator(mode="after")
+    def _calls_verified_phones_only(self) -> UserRulesSettings:
+        if self.first_phone == "verified" and self.changed_phone != "refuse":
+            text = "would call phones that are not verified; write refuse, or first_phone: trust"
+            raise KeyProblem(text, "changed_phone")
+        return self
 
 
 class GroupRuleSettings(UserRulesSettings):

@@ -15,6 +15,7 @@ import msgspec
 
 from radius_voice.login.model import ReplyAttribute, SessionKey
 from radius_voice.login.names import canonical_name
+from radius_voice.login.phone import Phone
 from radius_voice.login.replay import Slot
 from radius_voice.login.upstream import HiddenAttribute
 from radius_voice.sealing import Cipher
@@ -73,6 +74,7 @@ class Keys:
         self._client, self._password_id = keyed(b"client"), keyed(b"password id")
         self._issued, self._issued_key = keyed(b"issued code"), keyed(b"issued code key")
         self._account = keyed(b"account")
+        self._pin = keyed(b"pin")
 
     def session_key(self, client: str, user_key: str) -> SessionKey:
         """The key of the session of that user at that client entry."""
@@ -154,6 +156,10 @@ class Keys:
     def client(self, name: str, secret: bytes) -> bytes:
         """A hash of a client entry and one of its shared secrets: another secret gives another hash."""
         return _hash(self._client, _prefixed(name) + secret)
+
+    def pin(self, user_key: str, phone: Phone) -> bytes:
+        """The stored hash of a pinned phone of that user."""
+        return _hash(self._pin, _prefixed(user_key) + _prefixed(phone.e164) + phone.extension.encode())
 
     def slot(self, client: str, authenticator: bytes, encrypted_credentials: bytes) -> Slot:
         """Where a request of that client entry is recorded.

@@ -30,6 +30,7 @@ from radius_voice.login.model import (
 )
 from radius_voice.login.new_session import new_session
 from radius_voice.login.phone import Phone
+from radius_voice.login.pinned_phones import PinnedPhones
 from radius_voice.login.policy import Policy
 
 NEW_DECOYS = LimitOperation(Limit("decoys", 1000, 360.0, Reason.CALL_LIMIT), "total")
@@ -64,7 +65,9 @@ def decoy_session(
     ending = user.phones[0].ending if user is not None and user.phones else f"{number % 100:02}"
     phone = Phone(f"{NO_USERS_NUMBER}{number // 100 % 10**9:09}{ending}")
     shown = replace(user or User("", ""), phones=())
-    session = new_session(keys, now, key, "", state, request, policy, shown, replace(checked, issued=None))
+    session = new_session(
+        keys, now, key, "", state, request, policy, shown, replace(checked, issued=None), PinnedPhones(())
+    )
     ring_timeout = policy.rules_of(session.group).ring_timeout
     delivery = DeliveryAttempt(1, phone, now, now + ring_timeout, method=Method.DECOY)
     return replace(session, user_key=user_key, phones=(phone,), delivery=delivery), state

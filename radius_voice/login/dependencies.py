@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from radius_voice.events import Observer, ServiceRecord
+from radius_voice.events import Alarm, AlarmRecord, Observer, ServiceRecord
 from radius_voice.login.codes import Keys, new_code
 from radius_voice.login.policy import Policy
 from radius_voice.login.ports import CallControl, Provider, Store
@@ -31,3 +31,7 @@ class Dependencies:
     def warn(self, detail: str) -> None:
         """Report what an administrator should know."""
         self.observer(ServiceRecord(self.now(), "warning", detail))
+
+    def alarm(self, alarm: Alarm, detail: str, *, user: str = "", client: str = "") -> None:
+        """Raise an alarm; see `AlarmRecord`."""
+        self.observer(AlarmRecord(self.now(), alarm, detail, user, client))

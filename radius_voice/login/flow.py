@@ -52,6 +52,7 @@ from radius_voice.login.model import (
     User,
 )
 from radius_voice.login.new_session import new_session
+from radius_voice.login.pinned_phones import pinned_phones, report_changed_phones
 from radius_voice.login.policy import Policy, UserRules
 from radius_voice.login.replay import Slot, is_pending, session_of
 from radius_voice.login.reuse_warnings import ReuseWarnings
@@ -228,8 +229,12 @@ class LoginFlow:
         dependencies, keys = self._dependencies, self._dependencies.keys
         key = keys.session_key(request.client, policy.user_key(user))
         rules = policy.rules_of(policy.group_of(user))
+        is_called = checked.issued is None
+        pinned = await pinned_phones(dependencies, policy, rules, user, request.client, is_called=is_called)
+        if isinstance(pinned, Reason):
+            return await self._refuse(request, policy, user, RejectFor(pinned), checked, trace)
         code, state = dependencies.new_code(rules.digits), keys.first_state(key, checked.slot.fingerprint)
-        opened = new_session(keys, dependencies.now(), key, code, state, request, policy, user, checked)
+        opened = new_session(keys, dependencies.now(), key, code, state, request, policy, user, checked, pinned)
         return await self._open_session(PendingCall(opened, code, policy, rules, request), state, trace, checked)
 
     async def _open_decoy(
@@ -342,6 +347,8 @@ class LoginFlow:
         else:
             session, transition = await self._sessions.apply(key, event, known=session)
         trace.step("response", transition.reason)
+        if session is not None and transition.reason is Reason.PHONE_NOT_CONFIRMED:
+            report_changed_phones(dependencies, policy.directory_name, session.name, request.client, session.phones)
         if session is not None:
             if is_decoy(session):
                 trace.step("decoy")

@@ -286,7 +286,8 @@ class Session(Struct, frozen=True, gc=False, omit_defaults=True):
     `previous` are results of sessions that this one replaced. `bypass_allowed` becomes False when a provider refused a
     call for another reason than an outage. `returning` says that the user has logged in from this Calling-Station-Id
     within a day, so that it need not be stored again. `password_id` is the keyed hash of `Authenticated.password_id`,
-    empty if the first factor cannot tell when a password is changed; `first_factor_id` is `Authenticated.user_id`.
+    empty if the first factor cannot tell when a password is changed; `first_factor_id` is `Authenticated.user_id`. An
+    Accept writes `pins` (`login.pins`) if the user has none.
 
     Stores keep it as a map of names and values: a new field needs a default, so that open sessions stay readable.
     """
@@ -319,6 +320,7 @@ class Session(Struct, frozen=True, gc=False, omit_defaults=True):
     password_id: bytes = b""
     first_factor_id: str = ""
     sealed_reply: bytes = b""
+    pins: bytes = b""
 
     def __repr__(self) -> str:
         return f"Session({self.id}, version {self.version})"  # a log must not show its phones and hashes

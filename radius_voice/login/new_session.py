@@ -15,6 +15,7 @@ from radius_voice.login.model import (
     User,
 )
 from radius_voice.login.phone import NO_PHONE
+from radius_voice.login.pinned_phones import PinnedPhones
 from radius_voice.login.policy import Policy
 
 
@@ -28,16 +29,16 @@ def new_session(
     policy: Policy,
     user: User,
     checked: Checked,
+    pinned: PinnedPhones,
 ) -> Session:
     """The session of a user whose first factor is right, at wall-clock time `now`.
 
-    `code` is the code that is spoken, and `state` the State of the challenge. If the user has a code from the help
-    desk, the session waits for that one, without a call.
+    `code` is the code that is spoken, `state` the State of the challenge, and `pinned` the phones that may be called.
+    If the user has a code from the help desk, the session waits for that one, without a call.
     """
     authenticated = checked.result if isinstance(checked.result, Authenticated) else None
     group = policy.group_of(user)
     rules = policy.rules_of(group)
-    phones = rules.phones_of(user)
     live_until, ends_at = now + rules.call_seconds, now + rules.session_timeout
     session = Session(
         key=key,
@@ -51,10 +52,10 @@ def new_session(
         calling_station_id=request.calling_station_id,
         code=keys.code(key, code),
         states=(IssuedState(keys.state(state)),),
-        phones=phones,
+        phones=pinned.phones,
         attempts_left=rules.attempts,
         redials_left=rules.redials,
-        delivery=DeliveryAttempt(1, phones[0] if phones else NO_PHONE, now, live_until),
+        delivery=DeliveryAttempt(1, pinned.phones[0] if pinned.phones else NO_PHONE, now, live_until),
         opened_at=now,
         code_until=min(live_until + rules.code_lifetime, ends_at),
         ends_at=ends_at,
@@ -64,5 +65,6 @@ def new_session(
         password_id=keys.password_id(key, authenticated.password_id) if authenticated else b"",
         first_factor_id=authenticated.user_id if authenticated else "",
         sealed_reply=keys.seal_reply(key, authenticated.reply if authenticated else ()),
+        pins=pinned.pins,
     )
     return session if checked.issued is None else for_issued_code(session, checked.issued)

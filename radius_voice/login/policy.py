@@ -11,6 +11,7 @@ from radius_voice.login.code_message import MAX_SPEECH_SECONDS
 from radius_voice.login.exemptions import Exemption, RulePath
 from radius_voice.login.model import ReplyAttribute, User
 from radius_voice.login.phone import Phone, refusal
+from radius_voice.login.pins import ChangedPhone, FirstPhone
 from radius_voice.login.ports import Directory, FirstFactor
 from radius_voice.login.roll_out import GracePeriod, ReportMode
 
@@ -42,6 +43,8 @@ class UserRules:
     session_timeout: float
     countries: frozenset[str] | None = None
     allow_numbers: tuple[str, ...] = ()
+    first_phone: FirstPhone = FirstPhone.TRUST
+    changed_phone: ChangedPhone = ChangedPhone.REFUSE
     bypass_until: float = 0.0
     reply: tuple[ReplyRule, ...] = ()
     rule: RulePath = ()

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from radius_voice.login.accounts import Account
 from radius_voice.login.adapter_reports import AccountCheck, SourceProblem, VerificationCost
+from radius_voice.login.durable import DurableExists, DurableWrite
 from radius_voice.login.model import (
     AlreadyRecorded,
     Authenticated,
@@ -163,13 +164,14 @@ class CallControl(Protocol):
 
 
 class Store(Protocol):
-    """Sessions and limits. Each method is atomic: all of it happened, or none.
+    """Sessions, limits and durable values. Each method is atomic: all of it happened, or none.
 
     `compare_and_swap` puts `new` in place of `old` (None: there was no session), applies `operations` and writes
-    `record`, in one transaction. STALE: another process was faster, load again. BUSY: the same user has a live call in
-    another session. Limited: a limit forbids it. AlreadyRecorded: the request has a record already.
-    In all of these cases nothing was written. Records are kept for `RECORD_SECONDS`, and at most `MAX_RECORDS` of
-    either kind: then the oldest of that kind are removed.
+    `record` and `durable`, in one transaction. STALE: another process was faster, load again. BUSY: the same user has a
+    live call in another session. Limited: a limit forbids it. AlreadyRecorded: the request has a record already.
+    DurableExists: the key of `durable` has a value already. In all of these cases nothing was written. Records are kept
+    for `RECORD_SECONDS`, and at most `MAX_RECORDS` of either kind: then the oldest of that kind are removed. Durable
+    values have no time limit.
     """
 
     async def load(self, key: SessionKey) -> Session | None: ...
@@ -184,7 +186,8 @@ class Store(Protocol):
         new: Session,
         operations: Iterable[LimitOperation] = (),
         record: ReplayRecord | None = None,
-    ) -> SwapResult | Limited | AlreadyRecorded: ...
+        durable: DurableWrite | None = None,
+    ) -> SwapResult | Limited | AlreadyRecorded | DurableExists: ...
 
     async def apply_limits(
         self, operations: Iterable[LimitOperation], record: ReplayRecord | None = None
@@ -197,6 +200,14 @@ class Store(Protocol):
     async def put(self, key: bytes, value: bytes, ttl: float) -> None: ...
 
     async def get(self, key: bytes) -> bytes | None: ...
+
+    async def durable(self, key: bytes) -> bytes | None:
+        """The durable value under `key`, None if there is none."""
+        ...
+
+    async def replace_durable(self, key: bytes, old: bytes | None, new: bytes | None) -> bool:
+        """Put the durable value `new` in place of `old`; None is no value. False if another value is stored."""
+        ...
 
     async def open_sessions(self) -> int: ...
 

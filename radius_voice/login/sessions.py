@@ -9,7 +9,8 @@ from msgspec.structs import replace
 
 from radius_voice.events import Outcome, Reason
 from radius_voice.login.decoys import decoy_operations, is_decoy
-from radius_voice.login.inputs import ChallengeResponse, Charge, InitialRequest, Input, Lockout, Transition
+from radius_voice.login.durable import DurableExists, DurableWrite
+from radius_voice.login.inputs import ChallengeResponse, Charge, InitialRequest, Input, Lockout, Transition, UserChanged
 from radius_voice.login.issued_codes import one_use
 from radius_voice.login.issued_states import REPEAT_SECONDS
 from radius_voice.login.model import (
@@ -22,6 +23,7 @@ from radius_voice.login.model import (
     SwapResult,
     Unavailable,
 )
+from radius_voice.login.pins import covers, pins_key
 from radius_voice.login.ports import Store
 from radius_voice.login.rate_limits import Limits, subjects_of, with_action
 from radius_voice.login.replay import ReplayRecord
@@ -89,6 +91,9 @@ class Sessions:
             if transition.session is None:
                 return session, transition
             swapped = await self._swap(session, transition.session, transition.charge, operations, record)
+            if isinstance(swapped, DurableExists) and isinstance(event, ChallengeResponse):
+                known, event = session, UserChanged(event.state, event.answer, Reason.PHONE_NOT_CONFIRMED)
+                continue
             if swapped is SwapResult.DONE:
                 return transition.session, transition
             if swapped is SwapResult.STALE:
@@ -123,10 +128,14 @@ class Sessions:
         charge: Charge,
         operations: tuple[LimitOperation, ...],
         record: Record | None,
-    ) -> SwapResult | Limited:
+    ) -> SwapResult | Limited | DurableExists:
         of_charge = self._operations(charge, new)
         limits = (*(decoy_operations(of_charge) if is_decoy(new) else of_charge), *operations)
-        swapped = await self._store.compare_and_swap(old, new, limits, record(new) if record else None)
+        recorded = record(new) if record else None
+        pins = DurableWrite(pins_key(new.user_key), new.pins) if new.pins and charge is Charge.CORRECT_CODE else None
+        swapped = await self._store.compare_and_swap(old, new, limits, recorded, pins)
+        if isinstance(swapped, DurableExists) and covers(swapped.value, new.pins):  # pinned by another login meanwhile
+            swapped = await self._store.compare_and_swap(old, new, limits, recorded)
         if isinstance(swapped, AlreadyRecorded):
             raise RequestRecorded(swapped.value)
         if swapped is SwapResult.DONE:

@@ -159,7 +159,8 @@ def _initial(session: Session | None, new_session: Session, now: float) -> Trans
     joined = _join(session, next_challenge.state, now)
     if joined.session is None:
         return joined
-    return _redialled(replace(joined.session, phones=new_session.phones), delivery.phone, next_challenge, now)
+    current = replace(joined.session, phones=new_session.phones, pins=new_session.pins)
+    return _redialled(current, delivery.phone, next_challenge, now)
 
 
 def _join(session: Session, state: bytes, now: float) -> Transition:

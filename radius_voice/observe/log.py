@@ -16,6 +16,7 @@ import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
 from radius_voice.events import (
+    AlarmRecord,
     CallResult,
     CallStatusRecord,
     DiscardRecord,
@@ -148,6 +149,13 @@ class Log:
             self._logger.info("sessions expired without a code", count=record.count)
         elif isinstance(record, ServiceRecord):
             self._logger.log(SEVERE.get(record.event, logging.INFO), record.event, **_filled(detail=record.detail))
+        elif isinstance(record, AlarmRecord):
+            self._logger.warning(
+                "alarm",
+                alarm=record.alarm,
+                detail=record.detail,
+                **_filled(user=record.user, client=record.client),
+            )
         elif isinstance(record, OperatorRecord):
             self._logger.info(
                 record.event,

@@ -16,6 +16,8 @@ from prometheus_client.registry import Collector
 
 from radius_voice import __version__
 from radius_voice.events import (
+    Alarm,
+    AlarmRecord,
     CallResult,
     CallStatusRecord,
     Discard,
@@ -86,7 +88,8 @@ class Metrics:
         self._call_statuses = counter(
             "call_status_changes_total", "Status changes of placed calls", "provider", "status"
         )
-        self._alarms = counter(
+        self._alarms = counter("alarms_total", "Events that need an administrator", "alarm")
+        self._provider_alarms = counter(
             "provider_alarms_total", "Responses of a provider that need an administrator", "provider"
         )
         self._upstream_events = counter(
@@ -132,7 +135,7 @@ class Metrics:
         for upstream, event in product(upstreams, UpstreamEvent):
             self._upstream_events.get(upstream, event)
         for provider in self._providers:
-            self._alarms.get(provider)
+            self._provider_alarms.get(provider)
             for result in CallResult:
                 self._calls.get(provider, result)
             for status in CallStatus:
@@ -142,6 +145,8 @@ class Metrics:
         """Create the series whose labels do not come from the configuration."""
         for reason in Reason:
             self._reasons.get(reason)
+        for alarm in Alarm:
+            self._alarms.get(alarm)
         for result in RELOADS.values():
             self._reloads.get(result)
 
@@ -150,10 +155,7 @@ class Metrics:
         if isinstance(record, RequestRecord):
             self._request(record)
         elif isinstance(record, DiscardRecord):
-            client = self._client(record.client) if record.client else UNKNOWN_CLIENT
-            self._discards.get(client, record.reason).inc()
-            if record.reason is Discard.DUPLICATE:
-                self._duplicates.get(client).inc()
+            self._discarded(record)
         elif isinstance(record, ResendRecord):
             self._duplicates.get(self._client(record.client)).inc()
         elif isinstance(record, PlacementRecord):
@@ -165,6 +167,8 @@ class Metrics:
             self._upstream_events.get(record.identity, record.event).inc()
         elif isinstance(record, ExpiryRecord):
             self._expired_sessions.inc(record.count)
+        elif isinstance(record, AlarmRecord):
+            self._alarms.get(record.alarm).inc()
         elif isinstance(record, ServiceRecord):
             self._service_event(record)
 
@@ -182,12 +186,18 @@ class Metrics:
         if event.outcome is Outcome.ACCEPT and event.login_seconds > 0:
             self._login.observe(event.login_seconds)
 
+    def _discarded(self, discarded: DiscardRecord) -> None:
+        client = self._client(discarded.client) if discarded.client else UNKNOWN_CLIENT
+        self._discards.get(client, discarded.reason).inc()
+        if discarded.reason is Discard.DUPLICATE:
+            self._duplicates.get(client).inc()
+
     def _called(self, called: PlacementRecord) -> None:
         provider = self._provider(called.provider)
         self._calls.get(provider, called.result).inc()
         self._placement.observe(called.seconds)
         if called.alarm:
-            self._alarms.get(provider).inc()
+            self._provider_alarms.get(provider).inc()
 
     def _service_event(self, record: ServiceRecord) -> None:
         if record.event in RELOADS:

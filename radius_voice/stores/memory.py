@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from heapq import heappop, heappush
 from struct import Struct
 
+from radius_voice.login.durable import DurableExists, DurableWrite
 from radius_voice.login.issued_states import REPEAT_SECONDS
 from radius_voice.login.model import (
     AlreadyRecorded,
@@ -49,6 +50,7 @@ class MemoryStore:
         self._waiting = 0
         self._tats: dict[str, float] = {}
         self._kept: dict[bytes, tuple[bytes, float]] = {}
+        self._durable: dict[bytes, bytes] = {}
         self._records: dict[bool, dict[bytes, bytes]] = {False: {}, True: {}}
 
     async def load(self, key: SessionKey) -> Session | None:
@@ -71,8 +73,9 @@ class MemoryStore:
         new: Session,
         operations: Iterable[LimitOperation] = (),
         record: ReplayRecord | None = None,
-    ) -> SwapResult | Limited | AlreadyRecorded:
-        """Replace `old` with `new`, apply `operations` and write the record, atomically; see `login.ports.Store`."""
+        durable: DurableWrite | None = None,
+    ) -> SwapResult | Limited | AlreadyRecorded | DurableExists:
+        """Replace `old` with `new` and do the rest, atomically; see `login.ports.Store`."""
         now = self._now()
         if self._session(new.key) != old:
             return SwapResult.STALE
@@ -83,9 +86,13 @@ class MemoryStore:
         live = new.live_at(now)
         if live and holder != new.key and self._is_live(holder, now):
             return SwapResult.BUSY
+        if durable is not None and durable.key in self._durable:
+            return DurableExists(self._durable[durable.key])
         written = apply_operations(operations, self._tats.get, now)
         if isinstance(written, Limited):
             return written
+        if durable is not None:
+            self._durable[durable.key] = durable.value
         self._tats.update(written)
         self._write(record, now)
         self._changed[new.key] = new
@@ -151,6 +158,20 @@ class MemoryStore:
         """The value stored under `key`, or None if there is none or it has expired."""
         value, until = self._kept.get(key, (None, 0.0))
         return value if until > self._now() else None
+
+    async def durable(self, key: bytes) -> bytes | None:
+        """The durable value under `key`, or None."""
+        return self._durable.get(key)
+
+    async def replace_durable(self, key: bytes, old: bytes | None, new: bytes | None) -> bool:
+        """Put the durable value `new` in place of `old`."""
+        if self._durable.get(key) != old:
+            return False
+        if new is None:
+            self._durable.pop(key, None)
+        else:
+            self._durable[key] = new
+        return True
 
     async def open_sessions(self) -> int:
         """Number of sessions that wait for their code."""

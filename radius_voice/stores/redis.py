@@ -1,7 +1,8 @@
 """Sessions and limits in Redis or Valkey, shared by several nodes.
 
 Each change is one script, so it is atomic. A reader of Redis can learn only counts and times: names are keyed hashes,
-sessions are encrypted. Every key expires. docs/stores.md describes what replication may lose.
+sessions are encrypted. Every key expires, except those of durable values. docs/stores.md describes what replication may
+lose.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from radius_voice.config.secrets import secret_text
+from radius_voice.login.durable import DurableExists, DurableWrite
 from radius_voice.login.issued_states import REPEAT_SECONDS
 from radius_voice.login.model import (
     AlreadyRecorded,
@@ -26,7 +28,16 @@ from radius_voice.login.replay import ReplayRecord
 from radius_voice.stores.context import StoreContext
 from radius_voice.stores.encoding import FORMAT, UnreadableSession, decode, encode
 from radius_voice.stores.redis_link import Argument, Link, Servers
-from radius_voice.stores.redis_scripts import AGAIN, APPLY_LIMITS, COMPARE_AND_SWAP, COUNT, DROP, SWEEP
+from radius_voice.stores.redis_scripts import (
+    AGAIN,
+    APPLY_LIMITS,
+    COMPARE_AND_SWAP,
+    COUNT,
+    DONE,
+    DROP,
+    REPLACE_DURABLE,
+    SWEEP,
+)
 from radius_voice.stores.sealed import Sealer
 from radius_voice.stores.settings import RedisSettings
 
@@ -108,8 +119,9 @@ class RedisStore:
         new: Session,
         operations: Iterable[LimitOperation] = (),
         record: ReplayRecord | None = None,
-    ) -> SwapResult | Limited | AlreadyRecorded:
-        """Replace `old` with `new`, apply `operations` and write the record, atomically; see `login.ports.Store`."""
+        durable: DurableWrite | None = None,
+    ) -> SwapResult | Limited | AlreadyRecorded | DurableExists:
+        """Replace `old` with `new` and do the rest, atomically; see `login.ports.Store`."""
         operations = tuple(operations)
         name = self._sealer.name(SESSION, new.key)
         waiting = new.result is None
@@ -118,7 +130,8 @@ class RedisStore:
         call = new.delivery.ref
         placed = call is not None and (old is None or old.delivery.ref != call)
         call_key = self._call(call) if call is not None else name
-        keys = [name, slot, self._open, *self._records, call_key, *self._limits(operations)]
+        durable_name = name if durable is None else self._sealer.name(b"durable", durable.key)
+        keys = [name, slot, self._open, *self._records, call_key, durable_name, *self._limits(operations)]
         arguments = [
             self._clock(),
             *_recording(record),
@@ -130,11 +143,14 @@ class RedisStore:
             self._sealer.seal(name, encode(new)),
             _exact(REPEAT_SECONDS),
             "call" if placed else "",
+            "" if durable is None else self._sealer.seal(durable_name, durable.value),
             *_actions(operations),
         ]
         calls = old is None or (old.id, old.delivery.number) != (new.id, new.delivery.number)
         matters = calls or not waiting
         reply = await self._link.script(COMPARE_AND_SWAP, keys, arguments, self._replicas if matters else 0)
+        if isinstance(reply, list) and reply[0] == b"durable":
+            return DurableExists(self._sealer.unseal(durable_name, reply[1]) or b"")
         return _obstacle(reply, operations) or SwapResult(reply.decode())
 
     async def apply_limits(
@@ -166,6 +182,22 @@ class RedisStore:
         name = self._sealer.name(b"kept", key)
         sealed = await self._link.command("GET", name)
         return None if sealed is None else self._sealer.unseal(name, sealed)
+
+    async def durable(self, key: bytes) -> bytes | None:
+        """The durable value under `key`, or None; an empty one if it cannot be decrypted."""
+        name = self._sealer.name(b"durable", key)
+        sealed = await self._link.command("GET", name)
+        return None if sealed is None else self._sealer.unseal(name, sealed) or b""
+
+    async def replace_durable(self, key: bytes, old: bytes | None, new: bytes | None) -> bool:
+        """Put the durable value `new` in place of `old`."""
+        name = self._sealer.name(b"durable", key)
+        before = await self._link.command("GET", name)
+        present = None if before is None else self._sealer.unseal(name, before) or b""
+        if present != old:
+            return False
+        sealed = b"" if new is None else self._sealer.seal(name, new)
+        return bool(await self._link.script(REPLACE_DURABLE, [name], [before or b"", sealed], self._replicas) == DONE)
 
     async def open_sessions(self) -> int:
         """Number of sessions that wait for their code, over all nodes."""

@@ -166,8 +166,11 @@ if before then return before end
 local held_until, holder = string.match(redis.call('GET', slot) or '0 -', '^(%S+) (%S+)$')
 local live = live_until > now
 if live and holder ~= session and tonumber(held_until) > now then return 'busy' end
-local written, limited = apply(7, 13)
+local present = ARGV[14] ~= '' and redis.call('GET', KEYS[8])
+if present then return {'durable', present} end
+local written, limited = apply(8, 14)
 if limited then return limited end
+if ARGV[14] ~= '' then redis.call('SET', KEYS[8], ARGV[14]) end
 write(written)
 write_record(KEYS[4], KEYS[5], KEYS[6])
 local left = milliseconds(ends_at + kept - now)
@@ -189,10 +192,11 @@ end
 return 'done'
 """
 )
-"""KEYS: session, the user's slot, the open sessions, the three keys of records, a call, limits. ARGV: clock; the
-record; stamp before (empty: no session), stamp after; live until (0: not live); ends at; `open` or `ended`; sealed
-session; seconds that a session is kept after its end; `call` if the call leads to the session; burst, period and action
-of each limit. Replies `done`, `stale`, `busy`, or as APPLY_LIMITS if a limit or a record forbids it.
+"""KEYS: session, the user's slot, the open sessions, the three keys of records, a call, a durable value, limits. ARGV:
+clock; the record; stamp before (empty: no session), stamp after; live until (0: not live); ends at; `open` or `ended`;
+sealed session; seconds that a session is kept after its end; `call` if the call leads to the session; the sealed
+durable value to write where none is (empty: none); burst, period and action of each limit. Replies `done`, `stale`,
+`busy`, `durable` and the present value, or as APPLY_LIMITS if a limit or a record forbids it.
 
 The slot holds the name of the session whose call is live, and until when. It is written only by this script, together
 with that session. So the script need not read the other session, whose key is not in KEYS.
@@ -205,6 +209,13 @@ redis.call('HSET', KEYS[1], 'stamp', stamp)
 return 'done'
 """)
 """Rewrites a session's stamp: a replica that has this write has all earlier ones. Replies `done` or `gone`."""
+
+REPLACE_DURABLE = Script("""
+if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 'stale' end
+if ARGV[2] == '' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], ARGV[2]) end
+return 'done'
+""")
+"""ARGV: the sealed durable value that is replaced, and the new one; empty: none. Replies `done` or `stale`."""
 
 DROP = Script("if redis.call('HGET', KEYS[1], 'body') == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0")
 """Deletes a session that could not be read, unless it has changed since."""

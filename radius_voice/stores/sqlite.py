@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
+from radius_voice.login.durable import DurableExists, DurableWrite
 from radius_voice.login.issued_states import REPEAT_SECONDS
 from radius_voice.login.model import (
     AlreadyRecorded,
@@ -182,10 +183,11 @@ class SqliteStore:
         new: Session,
         operations: Iterable[LimitOperation] = (),
         record: ReplayRecord | None = None,
-    ) -> SwapResult | Limited | AlreadyRecorded:
-        """Replace `old` with `new`, apply `operations` and write the record, atomically; see `login.ports.Store`."""
+        durable: DurableWrite | None = None,
+    ) -> SwapResult | Limited | AlreadyRecorded | DurableExists:
+        """Replace `old` with `new` and do the rest, atomically; see `login.ports.Store`."""
         operations = tuple(operations)
-        return await self._run(lambda batch: batch.compare_and_swap(old, new, operations, record))
+        return await self._run(lambda batch: batch.compare_and_swap(old, new, operations, record, durable))
 
     async def apply_limits(
         self, operations: Iterable[LimitOperation], record: ReplayRecord | None = None
@@ -220,6 +222,18 @@ class SqliteStore:
         except sqlite3.Error as problem:
             raise Unavailable("store", str(problem)) from None
         return found[0] if found else None
+
+    async def durable(self, key: bytes) -> bytes | None:
+        """The durable value under `key`, or None."""
+        try:
+            found = self._when_free("SELECT value FROM durable WHERE key=?", (key,)).fetchone()
+        except sqlite3.Error as problem:
+            raise Unavailable("store", str(problem)) from None
+        return found[0] if found else None
+
+    async def replace_durable(self, key: bytes, old: bytes | None, new: bytes | None) -> bool:
+        """Put the durable value `new` in place of `old`, also over restarts."""
+        return await self._run(lambda batch: batch.replace_durable(key, old, new))
 
     async def open_sessions(self) -> int:
         """Number of sessions that wait for their code."""

@@ -10,6 +10,7 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+from radius_voice.login.durable import DurableExists, DurableWrite
 from radius_voice.login.model import (
     AlreadyRecorded,
     CallRef,
@@ -77,10 +78,16 @@ class Batch:
         self._records: dict[bytes, ReplayRecord] = {}
         self._recorded_in_file: list[bytes] = []
         self._kept: list[tuple[bytes, bytes, float]] = []
+        self._durable: dict[bytes, bytes | None] = {}
 
     def compare_and_swap(
-        self, old: Session | None, new: Session, operations: Sequence[LimitOperation], record: ReplayRecord | None
-    ) -> SwapResult | Limited | AlreadyRecorded:
+        self,
+        old: Session | None,
+        new: Session,
+        operations: Sequence[LimitOperation],
+        record: ReplayRecord | None,
+        durable: DurableWrite | None = None,
+    ) -> SwapResult | Limited | AlreadyRecorded | DurableExists:
         """See `login.ports.Store`."""
         if self._seen(new.key) != (None if old is None else (old.id, old.version)):
             return SwapResult.STALE
@@ -90,9 +97,14 @@ class Batch:
         already_live = old is not None and old.live_at(self._now)  # then no other session of the user has a live call
         if new.live_at(self._now) and not already_live and self._live_elsewhere(new):
             return SwapResult.BUSY
+        present = None if durable is None else self._durable_value(durable.key)
+        if present is not None:
+            return DurableExists(present)
         limited = self._apply(operations)
         if limited is not None:
             return limited
+        if durable is not None:
+            self._durable[durable.key] = durable.value
         self._note(record)
         self._sessions[new.key] = new
         self._keys_of[new.user_key].add(new.key)
@@ -110,6 +122,26 @@ class Batch:
     def keep(self, key: bytes, value: bytes, until: float) -> None:
         """Store a value until `until`, wall-clock seconds."""
         self._kept.append((key, value, until))
+
+    def replace_durable(self, key: bytes, old: bytes | None, new: bytes | None) -> bool:
+        """See `login.ports.Store`."""
+        if self._durable_value(key) != old:
+            return False
+        self._durable[key] = new
+        return True
+
+    def _durable_value(self, key: bytes) -> bytes | None:
+        if key in self._durable:
+            return self._durable[key]
+        found = self._base.execute("SELECT value FROM durable WHERE key=?", (key,)).fetchone()
+        return None if found is None else found[0]
+
+    def _write_durable(self) -> None:
+        for key, value in self._durable.items():
+            if value is None:
+                self._base.execute("DELETE FROM durable WHERE key=?", (key,))
+            else:
+                self._base.execute("REPLACE INTO durable VALUES (?,?)", (key, value))
 
     def write(self) -> None:
         """Write all changes; the caller commits them."""
@@ -131,6 +163,7 @@ class Batch:
         self._write_records()
         if self._kept:
             base.executemany("REPLACE INTO kept VALUES (?,?,?)", self._kept)
+        self._write_durable()
 
     def committed(self) -> None:
         """Put the changes into the cache; to be called after the commit."""

@@ -35,6 +35,7 @@ MIGRATIONS = {
         number INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, value BLOB NOT NULL, until REAL NOT NULL
     );
     """,
+    4: "CREATE TABLE durable (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;",
 }
 """Statements that upgrade a file to each version from the one before; `PRAGMA user_version` is the file's version.
 

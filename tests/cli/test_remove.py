@@ -72,7 +72,7 @@ def test_everything_about_the_user_is_deleted_from_the_store(
 
     removed = run("remove", "--config", server.path, "--yes", user.name)
     assert 0 == removed.exit_code, removed.output
-    detail = "open logins: 1, counters: 3, known Calling-Station-Ids: 1, issued codes: 1"
+    detail = "open logins: 1, counters: 3, known Calling-Station-Ids: 1, issued codes: 1, pinned phones: 1"
     expected = f"deleted from the store: {detail}\n{tmp_path / 'users.yaml'}: {user.name} removed\n"
     assert (expected, "") == (removed.stdout, removed.stderr)
     assert [other.name] == names(tmp_path)

@@ -594,6 +594,9 @@ def test_a_group_rule_has_the_rules_of_the_policy_that_it_does_not_change(file):
         ("{when: {group: a}, challenge: 6}", "challenge: must be a mapping"),
         ("contractors", "must be a mapping"),
         ("{when: {group: a}, reply: [{set: {Clas: x}}]}", "reply[0].set.Clas: "),
+        ("{when: {group: a}, first_phone: verified, changed_phone: alarm}", "changed_phone: would call phones that"),
+        ("{when: {group: a}, first_phone: verified, changed_phone: allow}", "changed_phone: would call phones that"),
+        ("{when: {group: a}, changed_phone: ask}", "changed_phone: "),
     ],
 )
 def test_a_wrong_group_rule_is_an_error(file, rule, expected):

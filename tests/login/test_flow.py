@@ -552,7 +552,7 @@ class FailingStore:
             raise Unavailable("store", "down")
         return await self._store.load(key)
 
-    async def compare_and_swap(self, old, new, operations=(), record=None):
+    async def compare_and_swap(self, old, new, operations=(), record=None, durable=None):
         return SwapResult.STALE
 
 

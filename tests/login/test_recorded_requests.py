@@ -207,11 +207,11 @@ async def test_a_late_lock_does_not_end_the_next_session(monkeypatch):
     wrong = await harness.answer("x", first)
     swap = harness.store.compare_and_swap
 
-    async def replaced_meanwhile(old, new, operations=(), record=None):
+    async def replaced_meanwhile(old, new, *more):
         monkeypatch.setattr(harness.store, "compare_and_swap", swap)
         ended = replace(old, result=None, id="login2", states=(), version=old.version + 1)
         await swap(old, ended)
-        return await swap(old, new, operations, record)
+        return await swap(old, new, *more)
 
     monkeypatch.setattr(harness.store, "compare_and_swap", replaced_meanwhile)
     assert Outcome.REJECT == (await harness.answer(harness.provider.codes[0], wrong)).outcome

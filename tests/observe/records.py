@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from radius_voice.events import (
+    Alarm,
+    AlarmRecord,
     CallResult,
     CallStatusRecord,
     Discard,
@@ -66,6 +68,20 @@ UNKNOWN_CLIENT = DiscardRecord(AT, client_address="192.0.2.66", reason=Discard.U
 RESENT = ResendRecord(AT, "hq-vpn")
 ENDED = ExpiryRecord(AT, 3)
 LIFECYCLE = ServiceRecord(AT, "reload_failed", "clients.hq-vpn.secret: missing")
+ALARM = AlarmRecord(AT, Alarm.PHONE_CHANGED, "a phone is not pinned: +14*******23", "alice", "hq-vpn")
 OPERATED = OperatorRecord(AT, "code_issued", "alice", "people", 1000, "dana", "valid for 1h")
 
-ALL = (REQUEST, BARE_REQUEST, CALL, BARE_CALL, FOLLOWED, DISCARDED, UNKNOWN_CLIENT, RESENT, ENDED, LIFECYCLE, OPERATED)
+ALL = (
+    REQUEST,
+    BARE_REQUEST,
+    CALL,
+    BARE_CALL,
+    FOLLOWED,
+    DISCARDED,
+    UNKNOWN_CLIENT,
+    RESENT,
+    ENDED,
+    LIFECYCLE,
+    ALARM,
+    OPERATED,
+)

@@ -13,6 +13,8 @@ from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
 from radius_voice.events import (
+    Alarm,
+    AlarmRecord,
     CallResult,
     CallStatusRecord,
     Discard,
@@ -39,6 +41,7 @@ FULL: dict[str, tuple[type, EventRecord]] = {
     "discarded": (DiscardRecord, records.DISCARDED),
     "sessions_expired": (ExpiryRecord, records.ENDED),
     "service": (ServiceRecord, records.LIFECYCLE),
+    "alarm": (AlarmRecord, records.ALARM),
     "operator": (OperatorRecord, records.OPERATED),
 }
 
@@ -106,6 +109,10 @@ def test_every_key_of_a_step_is_documented(tmp_path):
 
 def test_every_reason_is_documented_and_no_other():
     assert set(Reason) == set(table("Reasons"))
+
+
+def test_every_alarm_is_documented_and_no_other():
+    assert set(Alarm) == set(table("Alarms"))
 
 
 def test_every_discard_is_documented_and_no_other():

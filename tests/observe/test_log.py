@@ -213,3 +213,18 @@ def test_a_library_that_warns_continuously_is_logged_once_a_second(stream, lines
     logging.getLogger("aiohttp.client").warning("another place")
 
     assert ["aiohttp.server", "aiohttp.client"] == [line["library"] for line in lines()]
+
+
+def test_an_alarm_is_a_warning(log, lines):
+    log(records.ALARM)
+
+    (line,) = lines()
+    del line["timestamp"]
+    assert {
+        "level": "warning",
+        "event": "alarm",
+        "alarm": "phone_changed",
+        "detail": "a phone is not pinned: +14*******23",
+        "user": "alice",
+        "client": "hq-vpn",
+    } == line

@@ -135,11 +135,13 @@ def test_other_records_are_counted(metrics, value):
     metrics(records.FOLLOWED)
     metrics(records.ENDED)
     metrics(records.LIFECYCLE)
+    metrics(records.ALARM)
     metrics(ServiceRecord(records.AT, "reloaded"))
     metrics(ServiceRecord(records.AT, "started"))
 
     assert 1 == value("call_status_changes_total", provider="twilio", status="completed")
     assert 3 == value("expired_sessions_total")
+    assert 1 == value("alarms_total", alarm="phone_changed")
     assert 1 == value("reloads_total", result="failed")
     assert 1 == value("reloads_total", result="ok")
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from radius_voice.events import Reason
+from radius_voice.login.durable import DurableExists, DurableWrite
 from radius_voice.login.inputs import CallPlaced, CallProgress, InitialRequest
 from radius_voice.login.issued_states import REPEAT_SECONDS
 from radius_voice.login.model import (
@@ -351,3 +352,66 @@ async def test_every_store_counts_like_the_arithmetic(tmp_path_factory, kind, tu
             else:
                 assert result is None
                 tat.update(expected)
+
+
+PINS = DurableWrite(b"pins\0\xff", b"first")
+
+
+async def test_a_durable_value_never_expires_and_is_replaced_only_if_it_is_known(store, clock):
+    assert await store.durable(b"key") is None
+    assert not await store.replace_durable(b"key", b"other", b"one")
+    assert await store.replace_durable(b"key", None, b"one")
+    assert not await store.replace_durable(b"key", None, b"two")
+    assert not await store.replace_durable(b"key", b"other", b"two")
+    clock.now += 10 * 365 * 86400
+    await store.sweep()
+    assert b"one" == await store.durable(b"key")
+    assert await store.replace_durable(b"key", b"one", b"two")
+    assert b"two" == await store.durable(b"key")
+    assert await store.replace_durable(b"key", b"two", None)
+    assert await store.durable(b"key") is None
+    assert await store.replace_durable(b"key", None, None)
+    assert await store.durable(b"key") is None
+
+
+async def test_a_swap_writes_its_durable_value_where_none_is(store, clock):
+    first = session(clock)
+    assert SwapResult.DONE is await store.compare_and_swap(None, first, durable=PINS)
+    assert PINS.value == await store.durable(PINS.key)
+    other = session(clock, key=b"o" * 16, user_key="bob-id")
+    operations = [LimitOperation(TIGHT, "bob")]
+    swapped = await store.compare_and_swap(None, other, operations, CHARGED, DurableWrite(PINS.key, b"second"))
+    assert DurableExists(PINS.value) == swapped
+    assert (None, PINS.value) == (await store.load(other.key), await store.durable(PINS.key))
+    assert await store.apply_limits(operations, CHARGED) is None
+
+
+async def test_a_refused_swap_writes_no_durable_value(store, clock):
+    first = session(clock)
+    assert SwapResult.STALE is await store.compare_and_swap(first, replace(first, version=2), durable=PINS)
+    assert isinstance(
+        await store.compare_and_swap(None, first, [LimitOperation(TIGHT, "x")] * 2, durable=PINS), Limited
+    )
+    await store.apply_limits([], CHARGED)
+    recorded = await store.compare_and_swap(None, first, (), CHARGED, PINS)
+    assert AlreadyRecorded(CHARGED.value) == recorded
+    assert SwapResult.DONE is await store.compare_and_swap(None, first)
+    assert SwapResult.BUSY is await store.compare_and_swap(None, session(clock, key=b"o" * 16), durable=PINS)
+    assert await store.durable(PINS.key) is None
+
+
+async def test_of_simultaneous_swaps_one_writes_the_durable_value(store, clock):
+    sessions = [session(clock, key=bytes([n]) * 16, user_key=f"user{n}") for n in range(8)]
+    writes = [DurableWrite(PINS.key, b"%d" % n) for n in range(8)]
+    results = await asyncio.gather(
+        *[store.compare_and_swap(None, each, durable=write) for each, write in zip(sessions, writes, strict=True)]
+    )
+    (winner,) = [n for n, result in enumerate(results) if result is SwapResult.DONE]
+    assert writes[winner].value == await store.durable(PINS.key)
+    assert 7 == results.count(DurableExists(writes[winner].value))
+
+
+async def test_of_simultaneous_replacements_of_a_durable_value_one_succeeds(store):
+    results = await asyncio.gather(*[store.replace_durable(b"key", None, b"%d" % n) for n in range(8)])
+    assert 1 == results.count(True)
+    assert b"%d" % results.index(True) == await store.durable(b"key")

@@ -11,6 +11,7 @@ import redis.exceptions
 import trustme
 from msgspec.structs import replace
 
+from radius_voice.login.durable import DurableExists, DurableWrite
 from radius_voice.login.issued_states import REPEAT_SECONDS
 from radius_voice.login.model import CallRef, Limit, LimitAction, Limited, LimitOperation, SwapResult, Unavailable
 from radius_voice.login.rate_limits import arrival_time, storage_key
@@ -282,6 +283,7 @@ async def test_redis_contains_no_readable_name_number_or_code(redis, connect):
     )
     await store.apply_limits([LimitOperation(LIMIT, "192.0.2.9")])
     await store.put(b"remembered", b"the value", 60)
+    await store.replace_durable(b"remembered too", None, b"the durable value")
     seen = everything(redis)
     assert 6 < seen.count(b"{radius-voice}:")
     secrets = (
@@ -300,12 +302,18 @@ async def test_redis_contains_no_readable_name_number_or_code(redis, connect):
     assert [] == [word for word in (*secrets, "remembered", "k" * 16, "state1") if word.encode() in seen]
 
 
-async def test_every_key_in_redis_expires(redis, connect):
+async def test_every_key_in_redis_expires_except_those_of_durable_values(redis, connect):
     store = connect(redis.address)
     now = time.time()
     await store.compare_and_swap(None, session_row(now), [LimitOperation(LIMIT, "x")])
     await store.put(b"x", b"y", 100)
-    lives = {key.split(b":")[1]: redis.admin.pttl(key) / 1000 for key in redis.admin.scan_iter()}
+    await store.replace_durable(b"x", None, b"y")
+    other = session_row(now, key=b"o" * 16, user_key="bob-id")
+    await store.compare_and_swap(None, other, durable=DurableWrite(b"z", b"y"))
+    durable = list(redis.admin.scan_iter("*:durable:*"))
+    assert [-1, -1] == [redis.admin.pttl(key) for key in durable]
+    keys = [key for key in redis.admin.scan_iter() if key not in durable]
+    lives = {key.split(b":")[1]: redis.admin.pttl(key) / 1000 for key in keys}
     expected = {
         b"session1": SESSION_TIMEOUT + REPEAT_SECONDS,
         b"live": MAX_CALL,
@@ -359,13 +367,22 @@ async def test_limits_are_the_same_doubles_as_the_arithmetic(redis, connect):
 async def test_with_another_server_key_the_store_is_empty(redis, connect):
     ours, theirs = connect(redis.address), connect(redis.address, key=b"x" * 32)
     await ours.compare_and_swap(None, session_row(time.time()))
-    assert await theirs.load(KEY) is None
+    await ours.replace_durable(b"x", None, b"y")
+    assert (None, None) == (await theirs.load(KEY), await theirs.durable(b"x"))
 
 
 async def test_a_manipulated_row_is_no_row_and_blocks_nothing(redis, connect):
     store = connect(redis.address)
     await store.compare_and_swap(None, session_row(time.time()))
     await store.put(b"x", b"y", 60)
+    await store.replace_durable(b"x", None, b"y")
+    (durable,) = redis.admin.keys("*:durable:*")
+    redis.admin.set(durable, b"manipulated")
+    assert b"" == await store.durable(b"x")
+    other = session_row(time.time(), key=b"o" * 16, user_key="bob-id")
+    swapped = await store.compare_and_swap(None, other, durable=DurableWrite(b"x", b"z"))
+    assert DurableExists(b"") == swapped
+    assert await store.replace_durable(b"x", b"", b"z")
     rows, kept = redis.admin.keys("*:session1:*"), redis.admin.keys("*:kept:*")
     body = redis.admin.hget(rows[0], "body")
     redis.admin.hset(rows[0], "body", body[:-1] + bytes([body[-1] ^ 1]))
@@ -475,6 +492,8 @@ async def test_tls_and_the_documented_user_suffice(guarded, connect, tmp_path):
     )
     await store.put(b"k", b"v", 60)
     assert b"v" == await store.get(b"k")
+    assert await store.replace_durable(b"k", None, b"v")
+    assert await store.replace_durable(b"k", b"v", None)
     assert (0, 0) == (await store.open_sessions(), await store.sweep())
     assert {LimitOperation(LIMIT, "x"): 0} == await store.arrival_times([LimitOperation(LIMIT, "x")])
 

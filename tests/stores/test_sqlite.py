@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from radius_voice.login.durable import DurableWrite
 from radius_voice.login.issued_codes import STORED_UNDER
 from radius_voice.login.model import LimitOperation, SwapResult, Unavailable
 from radius_voice.login.state_machine import step
@@ -86,10 +87,12 @@ async def test_rows_limits_and_values_outlive_a_killed_process(path, clock):
     killed = SqliteStore(path, clock)
     await killed.compare_and_swap(None, session_row(clock.now), [LimitOperation(TIGHT, "x")])
     await killed.put(b"k", b"v", 60)
+    await killed.replace_durable(b"d", None, b"pins")
     after = SqliteStore(path, clock)  # the other one was never closed
     assert session_row(clock.now) == await after.load(KEY)
     assert await after.apply_limits([LimitOperation(TIGHT, "x")]) is not None
     assert b"v" == await after.get(b"k")
+    assert b"pins" == await after.durable(b"d")
     await after.close()
     await killed.close()
 
@@ -99,11 +102,13 @@ async def test_open_rows_end_at_reboot_and_limits_stay(path, clock, monkeypatch,
     await before.compare_and_swap(None, session_row(clock.now), [LimitOperation(TIGHT, "x")])
     await before.put(STORED_UNDER + b"alice", b"a code whose use may be lost", 60.0)
     await before.put(b"other", b"value", 60.0)
+    await before.replace_durable(b"d", None, b"pins")
     await before.close()
     (tmp_path / "boot").write_text("another")
     monkeypatch.setattr(sqlite_file, "BOOT_ID", tmp_path / "boot")
     after = SqliteStore(path, clock)
     assert await after.load(KEY) is None
+    assert b"pins" == await after.durable(b"d")
     assert await after.apply_limits([LimitOperation(TIGHT, "x")]) is not None
     assert (None, b"value") == (await after.get(STORED_UNDER + b"alice"), await after.get(b"other"))
     await after.close()
@@ -210,7 +215,9 @@ async def test_a_file_of_the_first_release_is_upgraded_and_its_session_goes_on(p
     )
     accepted = step(session, challenge_response(), clock.now).session
     assert accepted is not None
-    assert SwapResult.DONE is await store.compare_and_swap(session, accepted)
+    pins = DurableWrite(b"pins", b"of alice")
+    assert SwapResult.DONE is await store.compare_and_swap(session, accepted, durable=pins)
+    assert pins.value == await store.durable(pins.key)
     await store.close()
 
 

@@ -1,0 +1,148 @@
+"""`users confirm` and `users pin`: pin the phones that a directory has now."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from radius_voice.cli.common import (
+    config_option,
+    loaded,
+    run_operation,
+    source_option,
+    state_option,
+    warn_if_not_recorded,
+)
+
+if TYPE_CHECKING:
+    from radius_voice.config.schema import Settings
+
+MAX_IDS, MAX_ID_CHARACTERS = 100, 1000
+"""Of one request to the service."""
+
+yes_option = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+
+
+@click.command()
+@config_option
+@source_option
+@state_option
+@yes_option
+@click.argument("name")
+def confirm(path: Path, source: str | None, state: Path | None, yes: bool, name: str) -> None:
+    """Pin the phones that the directory has for a user now.
+
+    Shows the phones that are pinned and those in the directory, masked, and asks for confirmation on a terminal;
+    without one, --yes is required. Asks the running service, which records it in the audit log.
+    """
+    from radius_voice import operations
+
+    settings, user = loaded(path, state=state).settings, operations.UserName(name, source)
+    found = run_operation(operations.perform(settings, "pins", user))
+    click.echo(f"{found['user']} (identity source {found['source']})")
+    click.echo(f"pinned:       {', '.join(map(_pin_text, found['pins'])) or 'no phone'}")
+    click.echo(f"in directory: {', '.join(found['phones']) or 'no phone'}")
+    if found["confirmed"]:
+        click.echo("the phones are pinned and verified already")
+        return
+    confirmed(f"Pin the phones in the directory, so that logins of {found['user']} call them?", yes)
+    user = operations.UserName(name, found["source"])
+    done = run_operation(operations.perform(settings, "confirm_phones", user, phones_id=found["phones_id"]))
+    warn_if_not_recorded(done)
+    click.echo(f"the phones of {done['user']} are confirmed")
+
+
+@click.command()
+@config_option
+@click.option("--all", "everyone", is_flag=True, required=True, help="All users of the directories of policies.")
+@source_option
+@state_option
+@yes_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+def pin(path: Path, source: str | None, state: Path | None, yes: bool, everyone: bool, as_json: bool) -> None:  # noqa: ARG001 - required
+    """Pin the phones that the directories have for all users now.
+
+    Replaces the present pins. Asks for confirmation on a terminal; without one, --yes is required. Sources that cannot
+    list their users are named, and the exit code is 1.
+    """
+    settings = loaded(path, state=state).settings
+    ids, unlisted = _users_of(settings, source)
+    count = sum(map(len, ids.values()))
+    confirmed(f"Pin the phones that the directories have now for {count} users?", yes)
+    pinned = {name: _pin(settings, name, of_source) for name, of_source in ids.items()}
+    if as_json:
+        click.echo(json.dumps({"pinned": pinned, "not_listed": unlisted}))
+    for name, number in {} if as_json else pinned.items():
+        click.echo(f"{name}: the phones of {number} {'user' if number == 1 else 'users'} are pinned")
+    for name in unlisted:
+        click.echo(f"{name}: cannot list its users; run radius-voice users confirm for each of them", err=True)
+    if unlisted:
+        raise click.exceptions.Exit(1)
+
+
+def confirmed(question: str, yes: bool) -> None:
+    """Ask for confirmation. Ends the command if the answer is no, or if it cannot be asked."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise click.ClickException("nothing is changed: without a terminal, confirm with --yes")
+    click.confirm(question, abort=True, err=True)
+
+
+def _pin_text(pin: Mapping[str, Any]) -> str:
+    at = time.strftime("%Y-%m-%d %H:%M", time.localtime(pin["at"]))
+    return f"{pin['phone']} ({'verified' if pin['verified'] else 'at the first login'}, {at})"
+
+
+def _users_of(settings: Settings, source: str | None) -> tuple[dict[str, list[str]], list[str]]:
+    """The ids of the users of each directory that policies use, and the directories that cannot list them."""
+    from radius_voice.operations import OperationFailed, editor_of
+
+    directories = {policy.directory for policy in settings.policies.values()} if source is None else {source}
+    ids: dict[str, list[str]] = {}
+    unlisted = []
+    for name in sorted(directories):
+        if name not in settings.identity:
+            raise click.ClickException(f"no identity source has the name {name!r}")
+        try:
+            editor = editor_of(settings, name)
+        except OperationFailed:
+            unlisted.append(name)
+            continue
+        try:
+            ids[name] = [stored.user.id for stored in editor.all_users()]
+        except (ValueError, OSError) as problem:
+            raise click.ClickException(str(problem)) from None
+        finally:
+            editor.close()
+    return ids, unlisted
+
+
+def _pin(settings: Settings, source: str, ids: Iterable[str]) -> int:
+    """Pin the phones of these users; returns how many users the directory has."""
+    from radius_voice import operations
+
+    pinned = 0
+    for some in _chunks(ids):
+        done = run_operation(operations.perform(settings, "pin_phones", operations.UserName("", source), ids=some))
+        warn_if_not_recorded(done)
+        pinned += done["pinned"]
+    return pinned
+
+
+def _chunks(ids: Iterable[str]) -> Iterator[list[str]]:
+    """The ids in lists that fit into a request."""
+    chunk: list[str] = []
+    for each in ids:
+        if len(chunk) >= MAX_IDS or sum(map(len, chunk)) + len(each) > MAX_ID_CHARACTERS:
+            yield chunk
+            chunk = []
+        chunk.append(each)
+    if chunk:
+        yield chunk

@@ -1,0 +1,24 @@
+"""Values that a store keeps until they are replaced, without a time limit."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class DurableWrite(Struct, frozen=True):
+    """A value to be written under a key that has none."""
+
+    key: bytes
+    value: bytes
+
+    def __repr__(self) -> str:
+        return "DurableWrite()"
+
+
+class DurableExists(Struct, frozen=True):
+    """The key of a `DurableWrite` has this `value` already: nothing was written."""
+
+    value: bytes
+
+    def __repr__(self) -> str:
+        return "DurableExists()"

@@ -1,0 +1,59 @@
+"""Compares a user's phones with the pins, before a call."""
+
+from __future__ import annotations
+
+import shlex
+
+from msgspec import Struct
+
+from radius_voice.events import Alarm, Reason
+from radius_voice.login.dependencies import Dependencies
+from radius_voice.login.model import User
+from radius_voice.login.phone import Phone
+from radius_voice.login.pins import ChangedPhone, FirstPhone, decode, encode, new_pins, pins_key, unpinned, verified_of
+from radius_voice.login.policy import Policy, UserRules
+
+
+class PinnedPhones(Struct, frozen=True):
+    """The phones of a user that may be called. A correct code writes `pins`, if there are any, as the first pins."""
+
+    phones: tuple[Phone, ...]
+    pins: bytes = b""
+
+
+async def pinned_phones(
+    dependencies: Dependencies, policy: Policy, rules: UserRules, user: User, client: str, *, is_called: bool
+) -> PinnedPhones | Reason:
+    """The phones that a login at that client entry may call, or the reason to reject it. Raises Unavailable.
+
+    An alarm reports a phone that is not pinned. None is compared for a login without a call (`is_called`).
+    """
+    if not is_called:
+        return PinnedPhones(())
+    keys, user_key = dependencies.keys, policy.user_key(user)
+    stored = await dependencies.store.durable(pins_key(user_key))
+    if stored is None:
+        if rules.first_phone is FirstPhone.VERIFIED:
+            return Reason.PHONE_NOT_VERIFIED
+        first = new_pins(keys, user_key, user.phones, dependencies.now(), verified=False)
+        return PinnedPhones(rules.phones_of(user), encode(first))
+    pins = decode(stored)
+    changed = unpinned(keys, user_key, user.phones, pins)
+    if changed and rules.changed_phone is not ChangedPhone.ALLOW:
+        report_changed_phones(dependencies, policy.directory_name, user.name, client, changed)
+    if changed and rules.changed_phone is ChangedPhone.REFUSE:
+        return Reason.PHONE_NOT_CONFIRMED
+    phones = rules.phones_of(user)
+    if rules.first_phone is FirstPhone.VERIFIED:
+        phones = verified_of(keys, user_key, phones, pins)
+    return PinnedPhones(phones) if phones else Reason.PHONE_NOT_VERIFIED
+
+
+def report_changed_phones(
+    dependencies: Dependencies, source: str, name: str, client: str, changed: tuple[Phone, ...] | list[Phone]
+) -> None:
+    """Raise the alarm for phones that are not pinned."""
+    phones = ", ".join(phone.masked for phone in changed)
+    command = f"radius-voice users confirm --config FILE --source {shlex.quote(source)} {shlex.quote(name)}"
+    detail = f"the directory has phones that are not pinned: {phones}; if they are right, run: {command}"
+    dependencies.alarm(Alarm.PHONE_CHANGED, detail, user=name, client=client)

@@ -1,0 +1,124 @@
+"""Operations on pinned phones: show, confirm, pin and delete them. `operations` performs them for commands.
+
+A user's phones are shown masked. Pins are replaced by compare-and-swap, so a login that pins at the same time is not
+undone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+from radius_voice.events import OperatorRecord
+from radius_voice.login.codes import Keys
+from radius_voice.login.model import Unavailable, User
+from radius_voice.login.pins import Pin, decode, encode, new_pins, pins_key, unpinned
+from radius_voice.login.ports import Store
+
+if TYPE_CHECKING:
+    from radius_voice.operations import OperationContext
+
+DIRECTORY_SECONDS = 5.0
+MAX_CAS_RETRIES = 16
+
+
+async def show(context: OperationContext, source: str, user: User, _arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The pins of a user and the phones that the directory has now.
+
+    `phones_id` identifies the phones: `confirm` pins them only if they are still the same.
+    """
+    keys, user_key = context.keys(), _user_key(source, user.id)
+    stored = await context.store.durable(pins_key(user_key))
+    pins = decode(stored or b"")
+    present, verified = {keys.pin(user_key, each) for each in user.phones}, {pin.phone for pin in pins if pin.verified}
+    return {
+        "user": user.name,
+        "source": source,
+        "pins": [{"phone": pin.masked, "at": pin.at, "verified": pin.verified} for pin in pins],
+        "phones": [phone.masked for phone in user.phones],
+        "unpinned": [phone.masked for phone in unpinned(keys, user_key, user.phones, pins)],
+        "confirmed": bool(pins) and {pin.phone for pin in pins} == present == verified,
+        "phones_id": _phones_id(keys, user_key, user),
+    }
+
+
+async def confirm(
+    context: OperationContext, source: str, user: User, arguments: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """Pin the phones that the directory has now as verified, in place of the present pins."""
+    keys, user_key = context.keys(), _user_key(source, user.id)
+    if not user.phones:
+        raise ValueError(f"the directory has no phone of {user.name}; add one there first")
+    if arguments.get("phones_id") != _phones_id(keys, user_key, user):
+        raise ValueError(f"the phones of {user.name} have changed in the directory meanwhile; run this again")
+    await _pin_all(context.store, keys, user_key, user)
+    record = OperatorRecord(time.time(), "phones_confirmed", user.name, source, context.uid)
+    return {"user": user.name, "source": source, "not_recorded": context.record(record)}
+
+
+async def pin(context: OperationContext, source: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Pin the present phones of the users with these `ids` as verified; returns how many users the directory has."""
+    keys, directory, not_recorded, pinned = context.keys(), context.identity[source].directory, "", 0
+    for user_id in _ids(arguments):
+        deadline = time.monotonic() + DIRECTORY_SECONDS
+        user = None if directory is None else await directory.get(user_id, deadline)
+        if user is None:
+            continue
+        await _pin_all(context.store, keys, _user_key(source, user_id), user)
+        record = OperatorRecord(time.time(), "phones_pinned", user.name, source, context.uid)
+        not_recorded = context.record(record) or not_recorded
+        pinned += 1
+    return {"pinned": pinned, "not_recorded": not_recorded}
+
+
+async def forget_pins(store: Store, user_key: str) -> int:
+    """Delete the pins of a user; returns how many there were. Raises Unavailable."""
+    stored = await store.durable(pins_key(user_key))
+    await replace_pins(store, user_key, lambda _pins: None)
+    return len(decode(stored or b""))
+
+
+async def replace_pins(
+    store: Store, user_key: str, change: Callable[[tuple[Pin, ...] | None], Sequence[Pin] | None]
+) -> None:
+    """Replace the pins of a user by what `change` returns for them; None is no pins. Raises Unavailable."""
+    key = pins_key(user_key)
+    for _ in range(MAX_CAS_RETRIES):
+        stored = await store.durable(key)
+        pins = change(None if stored is None else decode(stored))
+        if await store.replace_durable(key, stored, None if pins is None else encode(pins)):
+            return
+    raise Unavailable("store", "the pins of a user changed too often")
+
+
+async def _pin_all(store: Store, keys: Keys, user_key: str, user: User) -> None:
+    """Pin the user's phones as verified. A phone that is verified already keeps the time of its pin."""
+
+    def change(present: tuple[Pin, ...] | None) -> list[Pin]:
+        verified = {pin.phone: pin for pin in present or () if pin.verified}
+        return [verified.get(each.phone, each) for each in new_pins(keys, user_key, user.phones, now, verified=True)]
+
+    now = time.time()
+    await replace_pins(store, user_key, change)
+
+
+def _phones_id(keys: Keys, user_key: str, user: User) -> str:
+    return blake2b(b"".join(sorted(keys.pin(user_key, phone) for phone in user.phones)), digest_size=16).hexdigest()
+
+
+def _user_key(source: str, user_id: str) -> str:
+    """The same as `Policy.user_key`."""
+    return f"{source}:{user_id}"
+
+
+def _ids(arguments: Mapping[str, Any]) -> Iterable[str]:
+    ids = arguments.get("ids")
+    return [each for each in ids if isinstance(each, str)] if isinstance(ids, list) else []
+
+
+OF_A_USER: Mapping[str, Callable[..., Awaitable[Mapping[str, Any]]]] = {"pins": show, "confirm_phones": confirm}
+"""Commands about one user: functions of the context, the identity source, the user and the arguments."""
+OF_A_SOURCE: Mapping[str, Callable[..., Awaitable[Mapping[str, Any]]]] = {"pin_phones": pin}
+"""Commands about users by id: functions of the context, the identity source and the arguments."""

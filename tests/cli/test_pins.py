@@ -1,0 +1,198 @@
+"""`users confirm`, `users pin` and `users remove` with a running service and real logins."""
+
+import json
+import os
+import signal
+
+import pytest
+from click.testing import CliRunner
+
+from radius_voice.cli.main import main
+from radius_voice.radius import packet as radius
+from tests.support.polling import wait_until
+from tests.support.redis_server import SharedRedis
+from tests.support.server_process import ServerProcess, write_configuration
+
+CONFIGURATION = """\
+server: {listen: ["udp://127.0.0.1:0"], reject_delay: 0s}
+clients:
+  gateway: {address: 127.0.0.1, secret: a shared secret of the tests}
+"""
+VERIFIED = CONFIGURATION + "policies: {default: {first_phone: verified}}\n"
+MEMORY = "store: {type: memory}\n"
+NEW_PHONE = "+14155550190"
+
+
+@pytest.fixture
+def user(make_user):
+    return make_user()
+
+
+@pytest.fixture
+def other(make_user):
+    return make_user()
+
+
+@pytest.fixture
+def server(simulator, tmp_path, user, other, request):
+    server = ServerProcess(tmp_path, simulator, getattr(request, "param", CONFIGURATION), [user, other])
+    yield server
+    assert 0 == server.stop()
+
+
+def run(*arguments, typed=None):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments], input=typed)
+
+
+def succeed(*arguments):
+    ended = run(*arguments)
+    assert 0 == ended.exit_code, ended.output
+    return ended.stdout
+
+
+def log_in(server, user, phone=None):
+    """Log in with the code that the phone hears; the code of the final response."""
+    gateway = server.client()
+    challenge = gateway.start_login(user)
+    if challenge.code != radius.ACCESS_CHALLENGE:
+        return challenge.code
+    return gateway.respond(user, challenge, server.simulator.code(phone or user.phone)).code
+
+
+def give_phone(server, user, *phones):
+    """Change the phones in the users file, and wait until the service has read it."""
+    read = len(server.audit(kind="service", event="users_file_read"))
+    options = [word for phone in phones for word in ("--phone", phone)]
+    succeed("users", "set-phone", "--file", server.directory / "users.yaml", user.name, *options)
+    server.send_signal(signal.SIGHUP)
+    wait_until(lambda: len(server.audit(kind="service", event="users_file_read")) > read, "the users file is read")
+
+
+@pytest.mark.parametrize("server", [CONFIGURATION, CONFIGURATION + MEMORY], indirect=True)
+def test_a_changed_phone_is_rejected_until_it_is_confirmed(server, user, other):
+    assert radius.ACCESS_ACCEPT == log_in(server, user)
+    give_phone(server, user, NEW_PHONE)
+    assert radius.ACCESS_REJECT == log_in(server, user)
+    assert "phone_not_confirmed" == server.reasons(user)[-1]
+    (alarm,) = server.audit(kind="alarm")
+    assert ("phone_changed", user.name, "gateway") == (alarm["alarm"], alarm["user"], alarm["client"])
+    assert f"users confirm --config FILE --source people {user.name}" in alarm["detail"]
+    assert 1 == server.metric("radius_voice_alarms_total", alarm="phone_changed")
+    server.wait_for_line("alarm", server.stderr)
+    assert radius.ACCESS_ACCEPT == log_in(server, other)
+
+    shown = succeed("users", "confirm", "--config", server.path, "--yes", user.name)
+    assert f"in directory: {NEW_PHONE[:3]}*******{NEW_PHONE[-2:]}\n" in shown
+    assert "(at the first login, 20" in shown
+    assert shown.endswith(f"the phones of {user.name} are confirmed\n")
+    assert not [phone for phone in (user.phone, NEW_PHONE) if phone in shown]
+    assert radius.ACCESS_ACCEPT == log_in(server, user, NEW_PHONE)
+    again = succeed("users", "confirm", "--config", server.path, user.name)
+    assert again.endswith("the phones are pinned and verified already\n")
+    (record,) = server.audit(kind="operator")
+    expected = {"event": "phones_confirmed", "user": user.name, "identity_source": "people", "uid": os.getuid()}
+    assert expected == {key: value for key, value in record.items() if key not in ("at", "kind")}
+
+
+def test_pins_survive_a_restart(simulator, tmp_path, user):
+    server = ServerProcess(tmp_path, simulator, CONFIGURATION, [user])
+    assert radius.ACCESS_ACCEPT == log_in(server, user)
+    server.kill()
+    server = ServerProcess(tmp_path, simulator, CONFIGURATION, [user])
+    give_phone(server, user, user.phone, NEW_PHONE)
+    assert radius.ACCESS_REJECT == log_in(server, user)
+    assert 0 == server.stop()
+
+
+@pytest.mark.parametrize("server", [VERIFIED], indirect=True)
+def test_only_pinned_phones_are_called_with_first_phone_verified(server, user, other):
+    assert radius.ACCESS_REJECT == log_in(server, user)
+    assert "phone_not_verified" == server.reasons(user)[-1]
+    assert [] == server.audit(kind="call")
+    pinned = succeed("users", "pin", "--config", server.path, "--all", "--yes")
+    assert "people: the phones of 2 users are pinned\n" == pinned
+    for each in (user, other):
+        assert radius.ACCESS_ACCEPT == log_in(server, each)
+    assert {user.name, other.name} == {record["user"] for record in server.audit(event="phones_pinned")}
+    as_json = json.loads(succeed("users", "pin", "--config", server.path, "--all", "--yes", "--json"))
+    assert {"pinned": {"people": 2}, "not_listed": []} == as_json
+
+
+def test_many_users_are_pinned_in_several_requests(simulator, tmp_path, make_user):
+    users = [make_user(f"{'u' * 100}{number}", password="arctangent") for number in range(30)]
+    hashed = users[0].hashed
+    server = ServerProcess(tmp_path, simulator, CONFIGURATION, users[:1])
+    entries = {each.name: {"phones": [each.phone]} for each in users} | {users[0].name: {"password": hashed}}
+    (tmp_path / "users.yaml").write_text(json.dumps(entries))
+    server.send_signal(signal.SIGHUP)
+    wait_until(lambda: server.audit(kind="service", event="users_file_read"), "the users file is read")
+    pinned = succeed("users", "pin", "--config", server.path, "--all", "--yes")
+    assert "people: the phones of 30 users are pinned\n" == pinned
+    assert 0 == server.stop()
+
+
+def test_nothing_is_changed_without_a_confirmation(server, user):
+    for command in (("confirm", user.name), ("pin", "--all")):
+        ended = run("users", command[0], "--config", server.path, *command[1:])
+        assert (1, True) == (ended.exit_code, "nothing is changed: without a terminal" in ended.stderr)
+    assert [] == server.audit(kind="operator")
+    assert 2 == run("users", "pin", "--config", server.path).exit_code
+
+
+def test_a_user_without_a_phone_and_an_unknown_user_are_reported(server, user):
+    entries = json.loads((server.directory / "users.yaml").read_text())
+    (server.directory / "users.yaml").write_text(json.dumps(entries | {user.name: entries[user.name] | {"phones": []}}))
+    server.send_signal(signal.SIGHUP)
+    wait_until(lambda: server.audit(kind="service", event="users_file_read"), "the users file is read")
+    ended = run("users", "confirm", "--config", server.path, "--yes", user.name)
+    assert (1, True) == (ended.exit_code, f"the directory has no phone of {user.name}; add one" in ended.stderr)
+    assert "pinned:       no phone\nin directory: no phone\n" in ended.stdout
+    ended = run("users", "confirm", "--config", server.path, "--yes", "unknown")
+    assert (1, True) == (ended.exit_code, "no identity source has a user of that name" in ended.stderr)
+    ended = run("users", "pin", "--config", server.path, "--all", "--yes", "--source", "unknown")
+    assert (1, True) == (ended.exit_code, "no identity source has the name 'unknown'" in ended.stderr)
+
+
+def test_a_phone_that_changes_before_the_confirmation_is_not_pinned(server, user, monkeypatch):
+    assert radius.ACCESS_ACCEPT == log_in(server, user)
+    give_phone(server, user, NEW_PHONE)
+    monkeypatch.setattr("radius_voice.cli.pins.confirmed", lambda *_: give_phone(server, user, "+14155550191"))
+    ended = run("users", "confirm", "--config", server.path, user.name)
+    assert (1, True) == (ended.exit_code, "have changed in the directory meanwhile; run this again" in ended.stderr)
+    assert radius.ACCESS_REJECT == log_in(server, user)
+
+
+def test_removing_a_user_deletes_the_pins(server, user):
+    assert radius.ACCESS_ACCEPT == log_in(server, user)
+    entry = json.loads((server.directory / "users.yaml").read_text())[user.name] | {"phones": [NEW_PHONE]}
+    removed = succeed("users", "remove", "--config", server.path, "--yes", user.name)
+    assert "pinned phones: 1\n" in removed
+    users_file = server.directory / "users.yaml"
+    users_file.write_text(json.dumps(json.loads(users_file.read_text()) | {user.name: entry}))
+    server.send_signal(signal.SIGHUP)
+    wait_until(lambda: server.audit(kind="service", event="users_file_read"), "the users file is read")
+    assert radius.ACCESS_ACCEPT == log_in(server, user, NEW_PHONE)
+
+
+def test_users_of_a_directory_that_cannot_list_them_are_reported(simulator, tmp_path, user):
+    identity = (
+        "identity:\n"
+        "  corp: {type: ldap, servers: ['ldap://127.0.0.1'], base: 'dc=example', phones: [mobile], default_region: US}\n"
+    )
+    path = write_configuration(tmp_path, simulator, CONFIGURATION + identity, [user])
+    ended = run("users", "pin", "--config", path, "--all", "--yes")
+    assert 1 == ended.exit_code
+    assert "corp: cannot list its users; run radius-voice users confirm for each of them\n" == ended.stderr
+
+
+def test_pins_in_redis_are_changed_without_a_service(simulator, tmp_path, user):
+    redis = SharedRedis.emptied()
+    configuration = (
+        VERIFIED.replace("reject_delay", "key: a server key of thirty-two octets, reject_delay")
+        + f"store: {{type: redis, servers: ['127.0.0.1:{redis.port}']}}\n"
+    )
+    path = write_configuration(tmp_path, simulator, configuration, [user])
+    assert "people: the phones of 1 user are pinned\n" == succeed("users", "pin", "--config", path, "--all", "--yes")
+    server = ServerProcess(tmp_path, simulator, configuration, [user])
+    assert radius.ACCESS_ACCEPT == log_in(server, user)
+    assert 0 == server.stop()
