@@ -32,6 +32,7 @@ class Reason(StrEnum):
     EXEMPT = "exempt"
     GRACE_PERIOD = "grace_period"
     REPORT_MODE = "report_mode"
+    REMEMBERED = "remembered"
     STATUS = "status"
     # challenge
     CALL_PLACED = "call_placed"
@@ -253,6 +254,13 @@ class UpstreamRecord(msgspec.Struct, frozen=True, gc=False):
     event: UpstreamEvent
 
 
+class SharedStationRecord(msgspec.Struct, frozen=True, gc=False):
+    """A login was remembered for a Calling-Station-Id of a client that many users share."""
+
+    at: float
+    client: str
+
+
 class ExpiryRecord(AuditRecord, frozen=True, tag="sessions_expired"):
     """Number of open logins that expired without their code."""
 
@@ -286,9 +294,10 @@ class AlarmRecord(AuditRecord, frozen=True, tag="alarm"):
 class OperatorRecord(AuditRecord, frozen=True, tag="operator"):
     """An administrator's command changed something.
 
-    `event` is `unlocked` (the counters of a user were reset), `code_issued` or `user_data_deleted`. `user` is the name
-    in the directory `identity_source`. `uid` is the local user id of the requesting process, None on systems that do
-    not provide it. `by` is the operator as named on the command line, `detail` more about the change.
+    `event` is `unlocked` (the counters of a user were reset), `forgotten` (the user's remembered logins ended),
+    `code_issued` or `user_data_deleted`. `user` is the name in the directory `identity_source`. `uid` is the local user
+    id of the requesting process, None on systems that do not provide it. `by` is the operator as named on the command
+    line, `detail` more about the change.
     """
 
     event: str
@@ -306,6 +315,7 @@ EventRecord = (
     | DiscardRecord
     | ResendRecord
     | UpstreamRecord
+    | SharedStationRecord
     | ExpiryRecord
     | ServiceRecord
     | OperatorRecord

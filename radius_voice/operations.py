@@ -11,33 +11,38 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from radius_voice import __version__, control, help_desk, pin_operations, state, user_data
-from radius_voice.config.schema import NO_FIRST_FACTOR, Settings
+from radius_voice.config.schema import Settings
 from radius_voice.endpoints import radius_ports_in_use
 from radius_voice.events import OperatorRecord
 from radius_voice.exceptions import message_of
 from radius_voice.identity.context import IdentityContext
 from radius_voice.identity.passwords import Hasher
-from radius_voice.login.accounts import Account
+from radius_voice.login import remembered
 from radius_voice.login.codes import Keys
-from radius_voice.login.model import LimitAction, LimitOperation, PapPassword, Unavailable, User, Verification
-from radius_voice.login.password_limits import forwarded_to, known_pairs
-from radius_voice.login.phone import Phone
+from radius_voice.login.model import LimitAction, Unavailable, User
 from radius_voice.login.ports import Directory, IdentitySource, Store, UserEditor
 from radius_voice.login.rate_limits import remaining, with_action
 from radius_voice.observe import audit
-from radius_voice.wiring import identity_source, limits_of, open_store, user_editor
+from radius_voice.shown_limits import (
+    directory_lockouts,
+    first_factors,
+    limits_of_user,
+    password_subjects,
+    shared_limits,
+    subject_text,
+)
+from radius_voice.wiring import identity_source, open_store, user_editor
 
-STATUS = "status"
-NAME_AND_STATION = "name and station"
-WRONG_PASSWORDS = ("wrong_passwords.user", "directory_lockout.")
-"""The subject, as `limits` shows it, of a user's separate allowance of wrong passwords at a Calling-Station-Id."""
+STATUS, SHARED_STATIONS = "status", "shared_stations"
+READING = ("limits", SHARED_STATIONS)
+"""Commands that change nothing."""
 DIRECTORY_SECONDS = 5.0
 STATE_HINT = (
     "if the service has another state directory (systemd's StateDirectory=), add it: --state /var/lib/radius-voice"
@@ -120,6 +125,16 @@ async def delete_user_data(settings: Settings, user: UserName) -> Mapping[str, A
     return await perform(settings, "delete_user_data", user)
 
 
+async def forget(settings: Settings, user: UserName) -> Mapping[str, Any]:
+    """End the remembered logins of a user, at all clients."""
+    return await perform(settings, "forget", user)
+
+
+async def shared_stations(settings: Settings) -> Mapping[str, Any]:
+    """The clients with a Calling-Station-Id from which more than 10 users have remembered logins, under `clients`."""
+    return await perform(settings, SHARED_STATIONS, None)
+
+
 def editor_of(settings: Settings, source: str | None) -> UserEditor:
     """The editor of the only identity source, or of the one with that name. Raises OperationFailed."""
     names = list(settings.identity)
@@ -158,6 +173,11 @@ async def _execute(
 ) -> Mapping[str, Any]:
     if command == "limits":
         return await _limits(context, user)
+    if command == SHARED_STATIONS:
+        clients = list(context.settings.clients)
+        return {"clients": await remembered.shared_clients(context.keys(), context.store, clients)}
+    if command == "forget" and user is not None:
+        return await _forget(context, user)
     if command == "unlock" and user is not None:
         return await _unlock(context, user)
     if command == "issue_code" and user is not None:
@@ -173,17 +193,17 @@ async def _execute(
 
 async def _limits(context: OperationContext, user: UserName | None) -> Mapping[str, Any]:
     if user is None:
-        operations = list(_shared_limits(context.settings))
+        operations = list(shared_limits(context.settings))
     else:
         source, found_user = await _find_user(context, user)
-        operations = await _limits_of_user(context, source, found_user, user.name)
-        operations += await _directory_lockouts(context, source, found_user)
+        operations = await limits_of_user(context, source, found_user, user.name)
+        operations += await directory_lockouts(context, source, found_user)
     tats, now = await context.store.arrival_times(operations), time.time()
     return {
         "limits": [
             {
                 "limit": operation.limit.name,
-                "of": _subject_text(operation),
+                "of": subject_text(operation),
                 "left": remaining(tats[operation], operation.limit, now),
                 "burst": operation.limit.burst,
                 "period": operation.limit.period,
@@ -195,17 +215,25 @@ async def _limits(context: OperationContext, user: UserName | None) -> Mapping[s
 
 async def _unlock(context: OperationContext, name: UserName) -> Mapping[str, Any]:
     source, user = await _find_user(context, name)
-    operations = await _limits_of_user(context, source, user, name.name)
+    operations = await limits_of_user(context, source, user, name.name)
     await context.store.apply_limits(with_action(LimitAction.RESET, operations))
+    await remembered.forget(context.keys(), context.store, f"{source}:{user.id}", time.time())
     record = OperatorRecord(time.time(), "unlocked", user.name, source, context.uid)
+    return {"user": user.name, "source": source, "not_recorded": context.record(record)}
+
+
+async def _forget(context: OperationContext, name: UserName) -> Mapping[str, Any]:
+    source, user = await _find_user(context, name)
+    await remembered.forget(context.keys(), context.store, f"{source}:{user.id}", time.time())
+    record = OperatorRecord(time.time(), "forgotten", user.name, source, context.uid)
     return {"user": user.name, "source": source, "not_recorded": context.record(record)}
 
 
 async def _delete_user_data(context: OperationContext, name: UserName) -> Mapping[str, Any]:
     source, user = await _find_user(context, name)
-    counters = await _limits_of_user(context, source, user, name.name)
-    subjects = await _password_subjects(context, source, user, user.name)
-    subjects += [context.keys().name_subject(each, user.name) for each in _first_factors(context.settings, source)]
+    counters = await limits_of_user(context, source, user, name.name)
+    subjects = await password_subjects(context, source, user, user.name)
+    subjects += [context.keys().name_subject(each, user.name) for each in first_factors(context.settings, source)]
     return await user_data.delete(context, source, user, counters, subjects)
 
 
@@ -228,75 +256,6 @@ async def _find_user(context: OperationContext, name: UserName) -> tuple[str, Us
 
 def _unknown_source(name: str | None, known: Iterable[str]) -> str:
     return f"no identity source has the name {name!r}; the configuration has {', '.join(known)}"
-
-
-async def _limits_of_user(context: OperationContext, source: str, user: User, typed: str) -> list[LimitOperation]:
-    """The limits that count for a user by account or name, known Calling-Station-Ids, id and phones, each once.
-
-    Where the first factor finds no account, wrong passwords are counted by the name as typed, which in an LDAP
-    directory can differ from the user's name there.
-    """
-    configured, pairs = limits_of(context.settings), []
-    subjects = await _password_subjects(context, source, user, typed)
-    for subject in subjects:
-        pairs += await known_pairs(context.store, subject)
-    operations = list(configured.about({"user": f"{source}:{user.id}"}, subjects, pairs))
-    for phone in user.phones:
-        operations += configured.about({"phone": phone.e164})
-    return list(dict.fromkeys(operations))
-
-
-async def _password_subjects(context: OperationContext, source: str, user: User, typed: str) -> list[str]:
-    """The subjects of wrong passwords of a user: of the account, or where there is none, of the name."""
-    keys, subjects = context.keys(), []
-    for first_factor in _first_factors(context.settings, source):
-        account = await _account(context, first_factor, user)
-        names = [keys.name_subject(first_factor, name) for name in (user.name, typed)]
-        subjects += [keys.account_subject(first_factor, account.id)] if account.id else names
-    return subjects
-
-
-async def _directory_lockouts(context: OperationContext, source: str, user: User) -> list[LimitOperation]:
-    """The limits that keep directories from locking the user's accounts. `unlock` does not reset them."""
-    operations: list[LimitOperation] = []
-    for first_factor in _first_factors(context.settings, source):
-        account, keys = await _account(context, first_factor, user), context.keys()
-        by_name = keys.name_subject(first_factor, user.name)
-        subject = keys.account_subject(first_factor, account.id) if account.id else by_name
-        operations += forwarded_to(account.lockout, subject, reserved=True)
-    return operations
-
-
-async def _account(context: OperationContext, first_factor: str, user: User) -> Account:
-    """The user's account at a first factor."""
-    verification = Verification(user.name, PapPassword(""))
-    return await context.identity[first_factor].account(verification, time.monotonic() + DIRECTORY_SECONDS)
-
-
-def _first_factors(settings: Settings, source: str) -> set[str]:
-    """The identity sources under which wrong passwords of the users of a directory are counted."""
-    used = {each.first_factor for each in settings.policies.values() if each.directory == source}
-    return (used | {source}) - {NO_FIRST_FACTOR}
-
-
-def _shared_limits(settings: Settings) -> Iterator[LimitOperation]:
-    """The limits in total, for each client, and for each country that policies name."""
-    configured = limits_of(settings)
-    yield from configured.about({"total": "total"})
-    for client in settings.clients:
-        yield from configured.about({"client": client})
-    rules = [each for policy in settings.policies.values() for _, each in policy.rules_with_paths()]
-    for country in sorted({country for each in rules for country in each.countries or ()}):
-        yield from configured.about({"country": country})
-
-
-def _subject_text(operation: LimitOperation) -> str:
-    """A subject for an operator: phones are masked, and hashes of names are not shown."""
-    if operation.limit.name.endswith(".phone"):
-        return Phone(operation.subject).masked
-    if operation.limit.name.startswith(WRONG_PASSWORDS):
-        return NAME_AND_STATION if "@" in operation.subject else "name"
-    return operation.subject
 
 
 # Without the service
@@ -331,7 +290,7 @@ def _store_without_service(settings: Settings, command: str, not_running: str) -
     path = section.data_path(settings.server.state)
     if path is not None and not path.exists():
         raise NothingStored(f"{not_running}, and there is no store at {path}; {STATE_HINT}")
-    if command != "limits":
+    if command not in READING:
         raise OperationFailed(
             f"{not_running}, and only the service changes a store of type {section.type}: start it and run this again; "
             f"{STATE_HINT}"

@@ -19,7 +19,7 @@ from radius_voice.login.allowed_hours import AllowedHours
 from radius_voice.login.exemptions import Exemption, RulePath
 from radius_voice.login.names import canonical_name
 from radius_voice.login.pins import ChangedPhone, FirstPhone
-from radius_voice.login.policy import Policy, ReplyRule, UserRules
+from radius_voice.login.policy import Policy, Remember, ReplyRule, UserRules
 from radius_voice.login.ports import Directory, IdentitySource
 from radius_voice.login.roll_out import GracePeriod, ReportMode
 from radius_voice.radius.caller_address import CALLING_STATION
@@ -113,6 +113,7 @@ def _user_rules(
             for index, exemption in enumerate(rules.exemptions)
         ),
         grace_period=_grace_period(rules.grace_until, _path_of(policy, rules, path, "grace_until")),
+        remember=_remembering(rules.remember, _path_of(policy, rules, path, "remember")),
         allowed_hours=_allowed_hours(rules.allowed_hours, _path_of(policy, rules, path, "allowed_hours")),
     )
 
@@ -121,6 +122,10 @@ def _path_of(policy: PolicySettings, rules: UserRulesSettings, path: RulePath, k
     """Where the file has the value of `key` that applies to the rules at `path`: there, or in their policy."""
     inherited = rules is not policy and getattr(rules, key) == getattr(policy, key)
     return (*path[:POLICY_DEPTH], key) if inherited else (*path, key)
+
+
+def _remembering(seconds: float | None, path: RulePath) -> Remember | None:
+    return None if seconds is None else Remember(path, seconds)
 
 
 def _grace_period(until: float | None, path: RulePath) -> GracePeriod | None:

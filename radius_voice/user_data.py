@@ -1,4 +1,4 @@
-"""Deletes what the store has about a user: open logins, counters, known Calling-Station-Ids, an issued code, pins."""
+"""Deletes what the store has about a user: logins, counters, known Calling-Station-Ids, an issued code, pins."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from radius_voice.events import OperatorRecord, Outcome, Reason
+from radius_voice.login import remembered
 from radius_voice.login.calling_stations import stations_in
 from radius_voice.login.issued_codes import IssuedCodes
 from radius_voice.login.model import LimitAction, LimitOperation, Result, SessionKey, SwapResult, Unavailable, User
@@ -39,6 +40,7 @@ async def delete(
     used = (await store.arrival_times(counters)).values()
     await store.apply_limits(with_action(LimitAction.RESET, counters))
     stations = [await _forget_stations(store, subject) for subject in dict.fromkeys(subjects)]
+    await remembered.forget(keys, store, user_key, now)
     withdrawn = await IssuedCodes(keys, store, time.time).withdraw(user_key)
     pins = await forget_pins(store, user_key)
     deleted = {

@@ -1,7 +1,8 @@
-"""`limits` and `users unlock`: show the use of limits, and reset those of a user."""
+"""`limits`, `users unlock` and `users forget`: the use of limits, and what a user's earlier logins have left."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
@@ -57,3 +58,25 @@ def unlock(path: Path, name: str, source: str | None, state: Path | None) -> Non
     done = run_operation(operations.unlock(loaded(path, state=state).settings, user))
     warn_if_not_recorded(done)
     click.echo(f"{done['user']} is unlocked (identity source {done['source']})")
+
+
+@click.command("forget")
+@config_option
+@click.argument("name")
+@source_option
+@state_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+def forget(path: Path, name: str, source: str | None, state: Path | None, as_json: bool) -> None:
+    """End the remembered logins of a user, at all clients.
+
+    The next login needs a code. Asks the running service, which records it in the audit log.
+    """
+    from radius_voice import operations
+
+    user = operations.UserName(name, source)
+    done = run_operation(operations.forget(loaded(path, state=state).settings, user))
+    warn_if_not_recorded(done)
+    if as_json:
+        click.echo(json.dumps({"user": done["user"], "source": done["source"]}))
+    else:
+        click.echo(f"the remembered logins of {done['user']} have ended (identity source {done['source']})")

@@ -92,9 +92,25 @@ def check(path: Path, connect: bool, user: str | None, state: Path | None) -> No
         raise click.ClickException("\n".join(lines))
     _describe(settings, {name: len(all_users) for name, all_users in listed.items()})
     click.echo(f"files and directories: user {account.name} has the access that serve needs")
+    for warning in _shared_stations(settings):
+        click.echo(f"warning: {warning}", err=True)
     if connect and not run(_connect(settings)):
         raise click.exceptions.Exit(1)
     click.echo(f"{path}: good")
+
+
+def _shared_stations(settings: Settings) -> list[str]:
+    """Warnings about Calling-Station-Ids that many users share, if a policy remembers logins and the store is known."""
+    from radius_voice.login.remembered import shared_station_text
+    from radius_voice.operations import OperationFailed, shared_stations
+
+    rules = (each for policy in settings.policies.values() for _, each in policy.rules_with_paths())
+    if not any(each.remember for each in rules):
+        return []
+    try:
+        return [shared_station_text(client) for client in run(shared_stations(settings))["clients"]]
+    except OperationFailed:
+        return []  # no service runs: it warns itself
 
 
 async def _close(sources: Mapping[str, IdentitySource]) -> None:

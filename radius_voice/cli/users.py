@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from radius_voice.cli.help_desk import issue_code
-from radius_voice.cli.limits import unlock
+from radius_voice.cli.limits import forget, unlock
 from radius_voice.cli.pins import confirm, pin
 from radius_voice.cli.remove import remove
 from radius_voice.cli.user_sources import with_editor
@@ -298,6 +298,7 @@ def _one_line(text: str) -> str:
 
 users.add_command(remove)
 users.add_command(unlock)
+users.add_command(forget)
 users.add_command(issue_code)
 users.add_command(confirm)
 users.add_command(pin)

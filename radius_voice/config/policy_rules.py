@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from radius_voice.radius.dictionary import AttributeDictionary
 
 MAX_ROLL_OUT_SECONDS = 90 * 86400
-NEED_A_PASSWORD = ("exemptions", "grace_until")
+NEED_A_PASSWORD = ("exemptions", "remember", "grace_until")
 """Keys of rules by which a right password is sufficient."""
 
 
@@ -130,10 +130,13 @@ def _exemption_errors(
 def _alterable_addresses(
     name: str, client: ClientSettings, policy_name: str, policy: PolicySettings
 ) -> Iterator[Diagnostic]:
-    by_network = any(exemption.networks for _, exemption in _exemptions(policy, ()))
-    if by_network and client.require_message_authenticator != "yes":
+    uses = {
+        "has exemptions by network": any(exemption.networks for _, exemption in _exemptions(policy, ())),
+        "remembers logins": any(rules.remember is not None for _, rules in policy.rules_with_paths()),
+    }
+    for use in (use for use, is_used in uses.items() if is_used and client.require_message_authenticator != "yes"):
         message = (
-            f"must be yes where policy {readable(policy_name)} has exemptions by network, because otherwise an "
-            "attacker can change the address in a request"
+            f"must be yes where policy {readable(policy_name)} {use}, because otherwise an attacker can change the "
+            "address in a request"
         )
         yield ("clients", name, "require_message_authenticator"), message

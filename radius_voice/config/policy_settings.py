@@ -6,7 +6,8 @@ from typing import Annotated, Any, TypeAlias
 
 from pydantic import Field, model_validator
 
-from radius_voice.config.field_types import NETWORK, TIMESTAMP, Network
+from radius_voice.config.context import LoadContext
+from radius_voice.config.field_types import DURATION, NETWORK, TIMESTAMP, FieldType, Network, duration
 from radius_voice.config.hours import HOURS, TIME_ZONE
 from radius_voice.config.section import KeyProblem, Section
 from radius_voice.login.allowed_hours import Hours
@@ -14,6 +15,16 @@ from radius_voice.login.allowed_hours import Hours
 AttributeName: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 Names: TypeAlias = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(strict=False, min_length=1)]
 CALLING_STATION_ID = "Calling-Station-Id"
+
+
+_LENGTH = duration(60, 30 * 86400)
+
+
+def _remember(value: Any, context: LoadContext) -> float | None:
+    return None if value == "off" else _LENGTH.read(value, context)
+
+
+REMEMBER = FieldType(_remember, {"type": "string", "pattern": f"^({DURATION}|off)$", "examples": ["12h", "off"]})
 
 
 class AllowedHoursSettings(Section):

@@ -34,6 +34,7 @@ from radius_voice.config.field_types import (
 )
 from radius_voice.config.limits import LimitsSettings
 from radius_voice.config.policy_settings import (
+    REMEMBER,
     AllowedHoursSettings,
     AttributeName,
     ExemptionSettings,
@@ -213,6 +214,8 @@ class UserRulesSettings(Section):
         [], examples=[[{"groups": ["operators"], "networks": ["192.0.2.0/24"], "reason": "control room"}]]
     )
     """Users who are accepted without a call, after the right password."""
+    remember: Annotated[float | None, REMEMBER] = file_default("off")
+    """How long after a right code the right password is sufficient, at the same client and Calling-Station-Id."""
     allowed_hours: AllowedHoursSettings | None = None
     """When users may log in; by default always."""
     grace_until: Annotated[float, TIMESTAMP] | None = None

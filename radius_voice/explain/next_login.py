@@ -11,7 +11,6 @@ from dataclasses import replace
 
 from msgspec import Struct
 
-from radius_voice import operations
 from radius_voice.config.field_types import duration_text
 from radius_voice.config.load import Loaded
 from radius_voice.config.schema import Settings
@@ -23,6 +22,7 @@ from radius_voice.login.names import canonical_name
 from radius_voice.login.phone import refusal
 from radius_voice.login.realms import split
 from radius_voice.login.second_factor import AcceptWithout, Call, RejectFor, SecondFactor, decide
+from radius_voice.shown_limits import NAME_AND_STATION
 from radius_voice.wiring import limits_of
 
 OF_DIRECTORY, NEW_STATIONS = "directory_lockout.", "directory_lockout.new_stations"
@@ -177,6 +177,13 @@ def _exemption_text(facts: LoginFacts, exemption: Exemption) -> str:
     return "does not apply to the user"
 
 
+def _remembered(facts: LoginFacts) -> Iterator[Step]:
+    remember = facts.rules.remember
+    if facts.user is not None and remember is not None:
+        text = f"for {duration_text(remember.seconds)} after a right code, no call from the same Calling-Station-Id"
+        yield Step("remembered login", f"{text} (not known here)", (facts.places.of(*remember.rule),))
+
+
 def _phones(facts: LoginFacts) -> Iterator[Step]:
     rules = facts.rules
     for phone in facts.user.phones if facts.user is not None else ():
@@ -254,6 +261,7 @@ DECISIONS: tuple[Callable[[LoginFacts], Iterator[Step]], ...] = (
     _group_rule,
     _allowed_hours,
     _exemptions,
+    _remembered,
     _phones,
     _second_factor,
     _decoy,
@@ -275,7 +283,7 @@ def _used_up(facts: LoginFacts, what: str, uses: list[LimitUse]) -> Iterator[Ste
             path = lockout if use.limit.startswith(OF_DIRECTORY) else ("limits", *use.limit.split("."))
             place = facts.places.of(*path)
             text = f"{use.limit} of {use.of}: all {use.burst} per {duration_text(use.period)} are used"
-            of_stations = use.of == operations.NAME_AND_STATION or use.limit == NEW_STATIONS
+            of_stations = use.of == NAME_AND_STATION or use.limit == NEW_STATIONS
             yield Step("limits", text, (place,), None if of_stations else _reason_of(facts.settings, use.limit))
     if uses and all(use.left for use in uses):
         yield Step("limits", f"{what}: none is used up", (facts.places.of("limits"),))

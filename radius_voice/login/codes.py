@@ -73,8 +73,9 @@ class Keys:
         self._packet, self._credentials, self._station = keyed(b"packet"), keyed(b"credentials"), keyed(b"station")
         self._client, self._password_id = keyed(b"client"), keyed(b"password id")
         self._issued, self._issued_key = keyed(b"issued code"), keyed(b"issued code key")
-        self._account = keyed(b"account")
-        self._pin = keyed(b"pin")
+        self._account, self._user, self._remembered = keyed(b"account"), keyed(b"user"), keyed(b"remembered")
+        self._station_users, self._shared_station = keyed(b"station users"), keyed(b"shared station")
+        self._place, self._pin = keyed(b"place"), keyed(b"pin")
 
     def session_key(self, client: str, user_key: str) -> SessionKey:
         """The key of the session of that user at that client entry."""
@@ -152,6 +153,26 @@ class Keys:
     def calling_station(self, subject: str, calling_station_id: str) -> bytes:
         """The stored hash of a Calling-Station-Id of the user with that `name_subject` or `account_subject`."""
         return _hash(self._station, subject.encode() + calling_station_id.encode())
+
+    def user(self, user_key: str) -> bytes:
+        """The hash of a user, under which the store keeps what concerns the user at all clients."""
+        return _hash(self._user, user_key.encode())
+
+    def remembered(self, key: SessionKey, facts: bytes) -> bytes:
+        """The stored hash of what must not change while a login under that session's key is remembered."""
+        return _hash(self._remembered, key + facts)
+
+    def remembered_at(self, key: SessionKey, calling_station_id: str) -> bytes:
+        """Where the store keeps a remembered login of a session's user and client from a Calling-Station-Id."""
+        return b"remembered\0" + _hash(self._place, key + calling_station_id.encode())
+
+    def users_of_station(self, client: str, calling_station_id: str) -> bytes:
+        """Where the store keeps which users have remembered logins from a Calling-Station-Id of a client."""
+        return b"station users\0" + _hash(self._station_users, _prefixed(client) + calling_station_id.encode())
+
+    def shared_station(self, client: str) -> bytes:
+        """Where the store keeps that many users share a Calling-Station-Id of a client."""
+        return b"shared station\0" + _hash(self._shared_station, client.encode())
 
     def client(self, name: str, secret: bytes) -> bytes:
         """A hash of a client entry and one of its shared secrets: another secret gives another hash."""

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 from radius_voice.events import Reason
 from radius_voice.login.adapter_reports import PossiblyForwarded
 from radius_voice.login.checked import Charge, Checked, Refused, VerifiedByGateway
-from radius_voice.login.codes import Keys
+from radius_voice.login.dependencies import Dependencies
 from radius_voice.login.model import (
     AlreadyRecorded,
     Authenticated,
@@ -31,8 +31,8 @@ from radius_voice.login.model import (
 from radius_voice.login.names import canonical_name
 from radius_voice.login.password_limits import Attempt, Charges, PasswordLimits
 from radius_voice.login.policy import Policy
-from radius_voice.login.ports import FirstFactor, Store
-from radius_voice.login.rate_limits import Limits, with_action
+from radius_voice.login.ports import FirstFactor
+from radius_voice.login.rate_limits import with_action
 from radius_voice.login.replay import Slot, is_challenged, is_charged, is_refunded
 from radius_voice.login.upstream import ChallengeRequired
 from radius_voice.login.upstream_challenges import (
@@ -58,23 +58,16 @@ class FirstFactorChecks:
     """Verifies passwords for one generation of the configuration. `now` is wall clock, `clock` monotonic seconds."""
 
     def __init__(
-        self,
-        keys: Keys,
-        limits: Limits,
-        store: Store,
-        supervise: Callable[[Coroutine[Any, Any, Checked]], asyncio.Task[Checked]],
-        now: Callable[[], float],
-        clock: Callable[[], float],
+        self, dependencies: Dependencies, supervise: Callable[[Coroutine[Any, Any, Checked]], asyncio.Task[Checked]]
     ) -> None:
+        keys, store, self._now = dependencies.keys, dependencies.store, dependencies.now
         self._keys = keys
-        self._limits = limits
         self._store = store
         self._supervise = supervise
-        self._now = now
-        self._clock = clock
+        self._clock = dependencies.clock
         self._pending: dict[bytes, _PendingCheck] = {}
         self._challenges = PendingChallenges(keys, store)
-        self._passwords = PasswordLimits(keys, limits, store, now)
+        self._passwords = PasswordLimits(keys, dependencies.limits, store, self._now)
         self.remember_login = self._passwords.remember_login
 
     async def check(self, request: AuthRequest, policy: Policy) -> Checked:

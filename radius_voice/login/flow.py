@@ -54,6 +54,7 @@ from radius_voice.login.model import (
 from radius_voice.login.new_session import new_session
 from radius_voice.login.pinned_phones import pinned_phones, report_changed_phones
 from radius_voice.login.policy import Policy, UserRules
+from radius_voice.login.remembered import RememberedLogins
 from radius_voice.login.replay import Slot, is_pending, session_of
 from radius_voice.login.reuse_warnings import ReuseWarnings
 from radius_voice.login.second_factor import AcceptWithout, RejectFor, decide, rule_name
@@ -72,16 +73,10 @@ class LoginFlow:
         self._dependencies = dependencies
         self._supervisor = Supervisor(dependencies.warn)
         self._sessions = Sessions(dependencies.store, dependencies.limits, dependencies.now)
-        self._first_factor = FirstFactorChecks(
-            dependencies.keys,
-            dependencies.limits,
-            dependencies.store,
-            self._supervisor.run,
-            dependencies.now,
-            dependencies.clock,
-        )
+        self._first_factor = FirstFactorChecks(dependencies, self._supervisor.run)
         self._issued_codes = IssuedCodes(dependencies.keys, dependencies.store, dependencies.now)
         self._without_call = AcceptsWithoutCall(dependencies, self._first_factor)
+        self._remembered = RememberedLogins(dependencies)
         self._calls = Calls(dependencies, self._supervisor, self._sessions)
         self.follower = self._calls.follower
         self.on_call_event = self._calls.on_call_event
@@ -154,6 +149,7 @@ class LoginFlow:
             case Limited(limit):
                 return decisions.rejected(limit.reason, await name_of(request, policy))
             case Denied(reason, name, text=text):
+                await self._remembered.after_denial(request, policy, reason)
                 if not name and policy.first_factor_name != policy.directory_name:
                     name = await name_of(request, policy)
                 return decisions.rejected(reason, name, text)
@@ -175,8 +171,11 @@ class LoginFlow:
     ) -> Decision:
         """What the policy's rules decide about a user whose password is right."""
         checked = replace(checked, issued=await self._issued_codes.of(policy.user_key(user)))
-        match decide(policy, user, request, self._dependencies.now(), has_issued_code=checked.issued is not None):
+        is_remembered = await self._remembered.has(request, policy, user, checked)
+        now, has_code = self._dependencies.now(), checked.issued is not None
+        match decide(policy, user, request, now, has_issued_code=has_code, is_remembered=is_remembered):
             case RejectFor() as refusal:
+                await self._remembered.after_reject(policy.user_key(user), refusal.reason)
                 return await self._refuse(request, policy, user, refusal, checked, trace)
             case AcceptWithout() as decided:
                 accept = partial(self._without_call.accept, request, policy, user, decided)
@@ -374,6 +373,7 @@ class LoginFlow:
         """Place or end a call, if the transition requires it; store that the user has logged in from here."""
         if transition.reason is Reason.CODE_CORRECT and not session.returning:
             await self._first_factor.remember_login(request, policy, session.first_factor_id)
+        await self._remembered.after_response(session, transition, policy)
         if transition.places_call:
             call = PendingCall(session, code, policy, policy.rules_of(session.group), request, transition.hang_up)
             return await self._place(call, transition, trace)

@@ -287,7 +287,7 @@ class Session(Struct, frozen=True, gc=False, omit_defaults=True):
     call for another reason than an outage. `returning` says that the user has logged in from this Calling-Station-Id
     within a day, so that it need not be stored again. `password_id` is the keyed hash of `Authenticated.password_id`,
     empty if the first factor cannot tell when a password is changed; `first_factor_id` is `Authenticated.user_id`. An
-    Accept writes `pins` (`login.pins`) if the user has none.
+    Accept writes `pins` (`login.pins`) if the user has none, and after the right code `remember` (`login.remembered`).
 
     Stores keep it as a map of names and values: a new field needs a default, so that open sessions stay readable.
     """
@@ -321,6 +321,7 @@ class Session(Struct, frozen=True, gc=False, omit_defaults=True):
     first_factor_id: str = ""
     sealed_reply: bytes = b""
     pins: bytes = b""
+    remember: bytes = b""
 
     def __repr__(self) -> str:
         return f"Session({self.id}, version {self.version})"  # a log must not show its phones and hashes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from radius_voice.login.checked import Checked
 from radius_voice.login.codes import Keys, new_session_id
+from radius_voice.login.fingerprints import to_remember
 from radius_voice.login.issued_codes import for_issued_code
 from radius_voice.login.model import (
     Authenticated,
@@ -66,5 +67,6 @@ def new_session(
         first_factor_id=authenticated.user_id if authenticated else "",
         sealed_reply=keys.seal_reply(key, authenticated.reply if authenticated else ()),
         pins=pinned.pins,
+        remember=to_remember(keys, key, request, policy, user, checked),
     )
     return session if checked.issued is None else for_issued_code(session, checked.issued)

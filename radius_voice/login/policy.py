@@ -28,6 +28,14 @@ class ReplyRule:
 
 
 @dataclass(frozen=True, slots=True)
+class Remember:
+    """Logins are remembered for `seconds`. `rule` is where the configuration says so."""
+
+    rule: RulePath
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class UserRules:
     """The rules for one user. Durations in seconds; `bypass_until` is wall clock, 0 if there is none.
 
@@ -51,6 +59,7 @@ class UserRules:
     exemptions: tuple[Exemption, ...] = ()
     allowed_hours: AllowedHours | None = None
     grace_period: GracePeriod | None = None
+    remember: Remember | None = None
 
     @property
     def call_seconds(self) -> float:

@@ -53,16 +53,23 @@ SecondFactor: TypeAlias = Call | AskForIssuedCode | AcceptWithout | RejectFor
 
 
 def decide(
-    policy: Policy, user: User, request: AuthRequest, now: float, *, has_issued_code: bool = False
+    policy: Policy,
+    user: User,
+    request: AuthRequest,
+    now: float,
+    *,
+    has_issued_code: bool = False,
+    is_remembered: bool = False,
 ) -> SecondFactor:
     """What follows for a user whose password is right, at wall-clock time `now`.
 
-    `has_issued_code`: the help desk has issued a code for the user, which is valid.
+    `has_issued_code`: the help desk has issued a code for the user, which is valid. `is_remembered`: a login of the
+    user from the same place is remembered.
     """
     account = account_reason(user)
     if account is not None:
         return RejectFor(account)
-    decided = _by_rules(policy.rules_of(policy.group_of(user)), user, request, now, has_issued_code)
+    decided = _by_rules(policy.rules_of(policy.group_of(user)), user, request, now, has_issued_code, is_remembered)
     mode = policy.report_mode
     return _reported(decided) if mode is not None and mode.applies(user, now) else decided
 
@@ -86,19 +93,23 @@ def _reported(decided: SecondFactor) -> AcceptWithout:
     return AcceptWithout(Reason.REPORT_MODE, decided.rule, rule_reason, decided)
 
 
-def _by_rules(rules: UserRules, user: User, request: AuthRequest, now: float, has_issued_code: bool) -> SecondFactor:
+def _by_rules(
+    rules: UserRules, user: User, request: AuthRequest, now: float, has_issued_code: bool, is_remembered: bool
+) -> SecondFactor:
     """The decision of the first rule that applies."""
     if rules.allowed_hours is not None and not rules.allowed_hours.include(now):
         return RejectFor(Reason.OUTSIDE_ALLOWED_HOURS, rules.allowed_hours.rule)
     for exemption in rules.exemptions:
         if exemption.applies(user, request.attributes):
             return AcceptWithout(Reason.EXEMPT, exemption.rule, exemption.reason)
+    phone = phone_reason(rules, user)
+    if is_remembered and rules.remember is not None and phone is None:
+        return AcceptWithout(Reason.REMEMBERED, rules.remember.rule)
     if has_issued_code:
         return AskForIssuedCode(rules.rule)
     grace = rules.grace_period
     if grace is not None and now < grace.until and not user.phones:
         return AcceptWithout(Reason.GRACE_PERIOD, grace.rule)
-    phone = phone_reason(rules, user)
     return Call(rules.rule) if phone is None else RejectFor(phone)
 
 

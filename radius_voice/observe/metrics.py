@@ -30,6 +30,7 @@ from radius_voice.events import (
     RequestRecord,
     ResendRecord,
     ServiceRecord,
+    SharedStationRecord,
     UpstreamEvent,
     UpstreamRecord,
 )
@@ -95,6 +96,11 @@ class Metrics:
         self._upstream_events = counter(
             "upstream_events_total", "Events of the servers of an identity source", "identity", "event"
         )
+        self._shared_stations = counter(
+            "shared_calling_station_logins_total",
+            "Logins remembered for a Calling-Station-Id that more than 10 users share",
+            "client",
+        )
         self._reloads = counter("reloads_total", "Reloads of the configuration", "result")
         self._expired_sessions = _counter(registry, "expired_sessions_total", "Logins that expired without a code")
         self._login = histogram(
@@ -126,6 +132,7 @@ class Metrics:
         self._providers = frozenset(providers)
         for client in self._clients:
             self._duplicates.get(client)
+            self._shared_stations.get(client)
             for outcome in Outcome:
                 self._requests.get(client, outcome)
         for client, discard in product((*self._clients, UNKNOWN_CLIENT), Discard):
@@ -163,14 +170,19 @@ class Metrics:
         elif isinstance(record, CallStatusRecord):
             status = record.status if record.status in STATUSES else OTHER
             self._call_statuses.get(self._provider(record.provider), status).inc()
-        elif isinstance(record, UpstreamRecord):
-            self._upstream_events.get(record.identity, record.event).inc()
+        elif isinstance(record, UpstreamRecord | SharedStationRecord):
+            self._counter_of(record).inc()
         elif isinstance(record, ExpiryRecord):
             self._expired_sessions.inc(record.count)
         elif isinstance(record, AlarmRecord):
             self._alarms.get(record.alarm).inc()
         elif isinstance(record, ServiceRecord):
             self._service_event(record)
+
+    def _counter_of(self, record: UpstreamRecord | SharedStationRecord) -> Counter:
+        if isinstance(record, UpstreamRecord):
+            return self._upstream_events.get(record.identity, record.event)
+        return self._shared_stations.get(self._client(record.client))
 
     def page(self) -> bytes:
         """All metrics in Prometheus's text format."""

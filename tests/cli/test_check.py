@@ -556,3 +556,19 @@ def test_no_command_creates_or_changes_a_file(installed, as_other_user, simulato
     change_owner(folder, OTHER_USER)
     server = ServerProcess(folder, simulator, CONFIGURATION, [user])
     assert 0 == server.stop(), "the service starts after all of them"
+
+
+def test_a_calling_station_id_of_many_users_is_a_warning(write, monkeypatch):
+    async def shared(_settings):
+        return {"clients": ["gateway"]}
+
+    monkeypatch.setattr("radius_voice.operations.shared_stations", shared)
+    warning = "warning: clients.gateway: more than 10 users have remembered logins from one Calling-Station-Id"
+    assert warning not in run("check", "--config", write()).stderr
+    remembering = write(CONFIGURATION + "policies: {default: {remember: 12h}}\n")
+    assert warning in run("check", "--config", remembering).stderr
+
+
+def test_without_a_service_no_calling_station_id_is_known(write):
+    result = run("check", "--config", write(CONFIGURATION + "policies: {default: {remember: 12h}}\n"))
+    assert (0, False) == (result.exit_code, "Calling-Station-Id" in result.stderr), result.output

@@ -22,7 +22,19 @@ server: {listen: ["udp://127.0.0.1:0"], reject_delay: 0.2s}
 clients:
   host: {address: 127.0.0.1, secret: a shared secret of the tests}
 """
-USERS = ("add", "list", "show", "set-phone", "set-password", "disable", "enable", "remove", "unlock", "issue-code")
+USERS = (
+    "add",
+    "list",
+    "show",
+    "set-phone",
+    "set-password",
+    "disable",
+    "enable",
+    "remove",
+    "unlock",
+    "forget",
+    "issue-code",
+)
 START = BASE_CONFIGURATION.count("\n") + 1  # the first line of CONFIGURATION
 NOWHERE = "http://127.0.0.1:1"
 

@@ -9,6 +9,7 @@ import pytest
 from radius_voice.config.start_warnings import report_modes, start_warnings
 from radius_voice.login.allowed_hours import Hours
 from radius_voice.login.model import User
+from radius_voice.login.policy import Remember
 from radius_voice.login.roll_out import GracePeriod, ReportMode
 from radius_voice.policies import policies_of
 from tests.config.conftest import NOW, changed, sample
@@ -34,7 +35,11 @@ def rules_of(file, tree):
     return policy.rules, policy.group_rules
 
 
-@pytest.mark.parametrize("policy", [{"exemptions": [BY_USER]}, {"grace_until": at(60)}])
+@pytest.mark.parametrize(
+    "policy",
+    [{"exemptions": [BY_USER]}, {"remember": "12h"}, {"grace_until": at(60)}],
+    ids=lambda policy: next(iter(policy)),
+)
 def test_a_right_password_suffices_only_where_this_server_or_the_gateway_checks_it(file, policy):
     (key,) = policy
     (error,) = file.errors(with_policy(**GATEWAY_ONLY, **policy))
@@ -141,6 +146,27 @@ def test_an_exemption_by_network_needs_message_authenticator(file, require):
     assert expected in error
     tree["policies"]["default"].pop("group_rules")
     assert file.load(tree).settings
+
+
+def test_remembered_logins_need_message_authenticator(file):
+    tree = with_policy(group_rules=[{"when": {"group": "staff"}, "remember": "12h"}])
+    tree["clients"]["office-vpn"]["require_message_authenticator"] = "auto"
+    (error,) = file.errors(tree)
+    assert "clients.office-vpn.require_message_authenticator: must be yes where policy default remembers" in error
+
+
+def test_logins_are_remembered_by_the_policy_or_a_group_and_not_by_default(file):
+    assert rules_of(file, with_policy())[0].remember is None
+    group_rules = [{"when": {"group": name}, **rule} for name, rule in (("a", {}), ("b", {"remember": "off"}))]
+    own, of_groups = rules_of(file, with_policy(remember="12h", group_rules=group_rules))
+    expected = Remember(("policies", "default", "remember"), 43200.0)
+    assert [expected, expected, None] == [each.remember for each in (own, of_groups["a"], of_groups["b"])]
+
+
+@pytest.mark.parametrize("remember", ["30s", "31d", 12, "always"])
+def test_the_time_of_remembered_logins_is_a_duration(file, remember):
+    (error,) = file.errors(with_policy(remember=remember))
+    assert "policies.default.remember: " in error
 
 
 def test_an_exemption_by_network_of_another_policy_needs_no_message_authenticator(file):

@@ -18,6 +18,7 @@ from radius_voice.events import (
     Reason,
     RequestRecord,
     ServiceRecord,
+    SharedStationRecord,
 )
 from radius_voice.observe.metrics import Metrics, Readings
 from tests.observe import records
@@ -238,3 +239,10 @@ def test_every_kind_of_record_is_accepted_by_a_service_without_clients(registry)
         nothing(record)
 
     assert {RequestRecord, PlacementRecord, CallStatusRecord, ExpiryRecord} <= {type(record) for record in records.ALL}
+
+
+def test_logins_remembered_for_a_shared_calling_station_id_are_counted_by_client(metrics, value):
+    assert 0 == value("shared_calling_station_logins_total", client="hq-vpn")
+    metrics(SharedStationRecord(records.AT, "hq-vpn"))
+    assert 1 == value("shared_calling_station_logins_total", client="hq-vpn")
+    assert 0 == value("shared_calling_station_logins_total", client="branch-vpn")

@@ -1,10 +1,16 @@
 """Policies that accept or reject users without a call, through real sockets."""
 
+import asyncio
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from click.testing import CliRunner
 
+from radius_voice import operations
+from radius_voice.cli.main import main
 from radius_voice.radius import packet as radius
+from radius_voice.wiring import load
 
 CONFIGURATION = """\
 server:
@@ -27,6 +33,8 @@ policies:
     group_rules:
       - when: {group: past}
         allowed_hours: {time_zone: UTC, hours: ["PAST 00:00-24:00"]}
+      - when: {group: remembered}
+        remember: 12h
 """.replace("TOMORROW", (datetime.now(UTC) + timedelta(days=1)).isoformat()).replace(
     "PAST", (datetime.now(UTC) - timedelta(days=2)).strftime("%a").lower()
 )
@@ -56,8 +64,13 @@ def pilot(make_user):
 
 
 @pytest.fixture(scope="module")
-def server(start_server, backup, operator, late, pilot):
-    with start_server(CONFIGURATION, [backup, operator, late, pilot]) as server:
+def remembered(make_user):
+    return make_user("remembered", groups=("remembered",))
+
+
+@pytest.fixture(scope="module")
+def server(start_server, backup, operator, late, pilot, remembered):
+    with start_server(CONFIGURATION, [backup, operator, late, pilot, remembered]) as server:
         yield server
 
 
@@ -122,3 +135,34 @@ def test_report_mode_calls_pilots_only_and_is_announced(server, late, pilot):
         record for record in server.audit(kind="service", event="warning") if "mode.report" in record["detail"]
     ]
     assert warning["detail"].startswith("policy new: mode.report_until: until ")
+
+
+def test_a_login_is_remembered_until_a_command_forgets_it(server, remembered):
+    gateway = server.client()
+
+    def log_in():
+        challenge = gateway.start_login(remembered, ELSEWHERE)
+        assert radius.ACCESS_CHALLENGE == challenge.code
+        code = server.simulator.code(remembered.phone)
+        assert radius.ACCESS_ACCEPT == gateway.respond(remembered, challenge, code, ELSEWHERE).code
+
+    log_in()
+    accept = gateway.start_login(remembered, ELSEWHERE)
+    assert (radius.ACCESS_ACCEPT, b"staff") == (accept.code, accept.first(CLASS))
+    assert 1 == len(server.simulator.calls(remembered.phone))
+    record = server.audit(kind="request", user="remembered")[-1]
+    assert ("remembered", "policies.default.group_rules[1].remember") == (record["reason"], record["rule"])
+    arguments = ["users", "forget", "--config", str(server.path), "--json", "Remembered"]
+    forgotten = CliRunner().invoke(main, arguments)
+    assert {"user": "remembered", "source": "people"} == json.loads(forgotten.stdout), forgotten.output
+    assert "forgotten" == server.audit(kind="operator", user="remembered")[-1]["event"]
+    log_in()
+    unlocked = CliRunner().invoke(main, ["users", "unlock", "--config", str(server.path), "remembered"])
+    assert 0 == unlocked.exit_code, unlocked.output
+    log_in()
+    unknown = CliRunner().invoke(main, ["users", "forget", "--config", str(server.path), "no-such-user"])
+    assert (1, True) == (unknown.exit_code, "no identity source has a user of that name" in unknown.stderr)
+
+
+def test_no_station_is_shared_by_many_users(server):
+    assert {"clients": []} == asyncio.run(operations.shared_stations(load(server.path).settings))

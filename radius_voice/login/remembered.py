@@ -1,0 +1,184 @@
+"""Remembered logins: for some hours after a right code, the right password is sufficient at the same place.
+
+A place is a client and a Calling-Station-Id. The store keeps, for a user and a place, a keyed hash of everything that
+must not have changed since: the password, the phones and the groups of the user. Where a first factor cannot tell when
+a password was changed, a hash of the typed password is part of it; the store gets only 16 bits of that hash, which do
+not tell the password.
+
+A user's logins are forgotten by a time in the store: those before it count no longer.
+"""
+
+from __future__ import annotations
+
+import struct
+from contextlib import suppress
+from hmac import compare_digest
+
+import msgspec
+
+from radius_voice.events import Reason, SharedStationRecord
+from radius_voice.login.checked import Checked
+from radius_voice.login.codes import Keys
+from radius_voice.login.dependencies import Dependencies
+from radius_voice.login.fingerprints import to_remember
+from radius_voice.login.inputs import Charge, Transition
+from radius_voice.login.model import (
+    CLOCK_STEP_SECONDS,
+    AuthRequest,
+    Limit,
+    Session,
+    Unavailable,
+    User,
+)
+from radius_voice.login.policy import Policy
+from radius_voice.login.ports import Store
+from radius_voice.login.rate_limits import remaining
+from radius_voice.login.users import find_user
+
+MAX_SECONDS = 30 * 86400.0
+"""For how long a login may be remembered."""
+MAX_USERS_OF_A_STATION = 10
+"""More users behind one Calling-Station-Id are probably behind address translation, or a proxy that sends its own."""
+WARN_SECONDS = 3600.0
+LOCKS = (Reason.DISABLED, Reason.DIRECTORY_LOCKED, Reason.LOCKED)
+_TIME = struct.Struct(">d")
+_USER = struct.Struct(">8sd")
+"""A user of a station: the start of a keyed hash, and until when the user's login is remembered (wall clock)."""
+
+
+class RememberedLogin(msgspec.Struct, frozen=True):
+    """A login that is remembered since `at`, wall-clock seconds; `fingerprint` as in `fingerprints`."""
+
+    fingerprint: bytes
+    at: float
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(RememberedLogin).decode
+
+
+async def forget(keys: Keys, store: Store, user_key: str, now: float) -> None:
+    """From now on, no login of this user until `now` (wall clock) is remembered, at any client. Raises Unavailable."""
+    await store.put(_forgotten_key(keys, user_key), _TIME.pack(now), MAX_SECONDS)
+
+
+def _forgotten_key(keys: Keys, user_key: str) -> bytes:
+    return b"forgotten\0" + keys.user(user_key)
+
+
+class RememberedLogins:
+    """The remembered logins of one generation of the configuration."""
+
+    def __init__(self, dependencies: Dependencies) -> None:
+        self._dependencies = dependencies
+        self._keys = dependencies.keys
+        self._store = dependencies.store
+        rules = [
+            each for policy in dependencies.policies.values() for each in (policy.rules, *policy.group_rules.values())
+        ]
+        self._is_configured = any(each.remember is not None for each in rules)
+        self._next_warning: dict[str, float] = {}
+
+    async def has(self, request: AuthRequest, policy: Policy, user: User, checked: Checked) -> bool:
+        """Whether a login of this user is remembered that this request, with the right password, may repeat.
+
+        It is not while wrong codes of the user are counted. Raises Unavailable.
+        """
+        user_key, remember = policy.user_key(user), policy.rules_of(policy.group_of(user)).remember
+        key = self._keys.session_key(request.client, user_key)
+        fingerprint = to_remember(self._keys, key, request, policy, user, checked)
+        if remember is None or not fingerprint:
+            return False
+        stored = await self._store.get(self._keys.remembered_at(key, request.calling_station_id))
+        if stored is None:
+            return False
+        login, now = _decode(stored), self._dependencies.now()
+        lasts = login.at - CLOCK_STEP_SECONDS <= now < login.at + remember.seconds
+        if not lasts or not compare_digest(login.fingerprint, fingerprint):
+            return False
+        return login.at > await self._forgotten_at(user_key) and not await self._has_wrong_codes(user_key)
+
+    async def after_response(self, session: Session, transition: Transition, policy: Policy) -> None:
+        """Remember a login after a right code; forget those of a user whom wrong codes have locked."""
+        if transition.reason is Reason.CODE_CORRECT and session.remember:
+            with suppress(Unavailable):
+                await self._remember(session, policy)
+        reason = transition.reason
+        if transition.charge is Charge.WRONG_CODE and self._is_configured and await self._is_locked(session.user_key):
+            reason = Reason.LOCKED
+        await self.after_reject(session.user_key, reason)
+
+    async def after_reject(self, user_key: str, reason: Reason) -> None:
+        """Forget the logins of a user who is rejected because of a lock."""
+        if reason in LOCKS and self._is_configured:
+            with suppress(Unavailable):
+                await forget(self._keys, self._store, user_key, self._dependencies.now())
+
+    async def after_denial(self, request: AuthRequest, policy: Policy, reason: Reason) -> None:
+        """The same for a user whom the first factor rejects."""
+        if reason in LOCKS and self._is_configured:
+            with suppress(Unavailable):
+                user = await find_user(request, policy)
+                await self.after_reject(policy.user_key(user) if user else "", reason)
+
+    async def _remember(self, session: Session, policy: Policy) -> None:
+        remember = policy.rules_of(session.group).remember
+        if remember is None:
+            return
+        login = RememberedLogin(session.remember, self._dependencies.now())
+        key = self._keys.remembered_at(session.key, session.calling_station_id)
+        await self._store.put(key, _encode(login), remember.seconds)
+        await self._count_user(session, remember.seconds)
+
+    async def _count_user(self, session: Session, seconds: float) -> None:
+        """Report a Calling-Station-Id from which more than MAX_USERS_OF_A_STATION users have remembered logins."""
+        now, key = self._dependencies.now(), self._keys.users_of_station(session.client, session.calling_station_id)
+        stored = await self._store.get(key) or b""
+        users = {user: until for user, until in _USER.iter_unpack(stored) if now < until <= now + MAX_SECONDS}
+        users[self._keys.user(session.user_key)[:8]] = now + seconds
+        newest = sorted(users.items(), key=lambda each: each[1])[-MAX_USERS_OF_A_STATION - 1 :]
+        await self._store.put(key, b"".join(_USER.pack(*each) for each in newest), MAX_SECONDS)
+        if len(newest) > MAX_USERS_OF_A_STATION:
+            await self._store.put(self._keys.shared_station(session.client), _TIME.pack(now), seconds)
+            self._warn(session.client, now)
+
+    def _warn(self, client: str, now: float) -> None:
+        self._dependencies.observer(SharedStationRecord(now, client))
+        if now >= self._next_warning.get(client, now):
+            self._next_warning[client] = now + WARN_SECONDS
+            self._dependencies.warn(shared_station_text(client))
+
+    async def _forgotten_at(self, user_key: str) -> float:
+        stored = await self._store.get(_forgotten_key(self._keys, user_key))
+        at: float = _TIME.unpack(stored)[0] if stored else 0.0
+        return at
+
+    async def _has_wrong_codes(self, user_key: str) -> bool:
+        return any(left < limit.burst for limit, left in await self._wrong_codes_left(user_key))
+
+    async def _is_locked(self, user_key: str) -> bool:
+        """Whether wrong codes have locked the user; False if the store cannot tell."""
+        try:
+            return any(left == 0 for _, left in await self._wrong_codes_left(user_key))
+        except Unavailable:
+            return False
+
+    async def _wrong_codes_left(self, user_key: str) -> list[tuple[Limit, int]]:
+        """The limits of wrong codes of the user, and how many of each are left."""
+        operations = self._dependencies.limits.for_code({"user": user_key})
+        stored, now = await self._store.arrival_times(operations), self._dependencies.now()
+        return [(each.limit, remaining(stored[each], each.limit, now)) for each in operations]
+
+
+def shared_station_text(client: str) -> str:
+    """The warning about a client with a Calling-Station-Id that many users share."""
+    return (
+        f"clients.{client}: more than {MAX_USERS_OF_A_STATION} users have remembered logins from one "
+        "Calling-Station-Id: a NAT gateway, or a proxy that sends its own address; callers behind it need only a "
+        "user's password; let the gateway send each caller's address, or remove remember from the policy"
+    )
+
+
+async def shared_clients(keys: Keys, store: Store, clients: list[str]) -> list[str]:
+    """The clients with such a Calling-Station-Id. Raises Unavailable."""
+    return [client for client in clients if await store.get(keys.shared_station(client)) is not None]

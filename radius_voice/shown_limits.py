@@ -1,0 +1,90 @@
+"""The limits that operations show and reset: those of a user, and those that all users share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from radius_voice.config.schema import NO_FIRST_FACTOR, Settings
+from radius_voice.login.accounts import Account
+from radius_voice.login.model import LimitOperation, PapPassword, User, Verification
+from radius_voice.login.password_limits import forwarded_to, known_pairs
+from radius_voice.login.phone import Phone
+from radius_voice.wiring import limits_of
+
+if TYPE_CHECKING:
+    from radius_voice.operations import OperationContext
+
+DIRECTORY_SECONDS = 5.0
+NAME_AND_STATION = "name and station"
+WRONG_PASSWORDS = ("wrong_passwords.user", "directory_lockout.")
+
+
+async def limits_of_user(context: OperationContext, source: str, user: User, typed: str) -> list[LimitOperation]:
+    """The limits that count for a user by account or name, known Calling-Station-Ids, id and phones, each once.
+
+    Where the first factor finds no account, wrong passwords are counted by the name as typed, which in an LDAP
+    directory can differ from the user's name there.
+    """
+    configured, pairs = limits_of(context.settings), []
+    subjects = await password_subjects(context, source, user, typed)
+    for subject in subjects:
+        pairs += await known_pairs(context.store, subject)
+    operations = list(configured.about({"user": f"{source}:{user.id}"}, subjects, pairs))
+    for phone in user.phones:
+        operations += configured.about({"phone": phone.e164})
+    return list(dict.fromkeys(operations))
+
+
+async def password_subjects(context: OperationContext, source: str, user: User, typed: str) -> list[str]:
+    """The subjects of wrong passwords of a user: of the account, or where there is none, of the name."""
+    keys, subjects = context.keys(), []
+    for first_factor in first_factors(context.settings, source):
+        account = await _account(context, first_factor, user)
+        names = [keys.name_subject(first_factor, name) for name in (user.name, typed)]
+        subjects += [keys.account_subject(first_factor, account.id)] if account.id else names
+    return subjects
+
+
+async def directory_lockouts(context: OperationContext, source: str, user: User) -> list[LimitOperation]:
+    """The limits that keep directories from locking the user's accounts. `unlock` does not reset them."""
+    operations: list[LimitOperation] = []
+    for first_factor in first_factors(context.settings, source):
+        account, keys = await _account(context, first_factor, user), context.keys()
+        by_name = keys.name_subject(first_factor, user.name)
+        subject = keys.account_subject(first_factor, account.id) if account.id else by_name
+        operations += forwarded_to(account.lockout, subject, reserved=True)
+    return operations
+
+
+async def _account(context: OperationContext, first_factor: str, user: User) -> Account:
+    """The user's account at a first factor."""
+    verification = Verification(user.name, PapPassword(""))
+    return await context.identity[first_factor].account(verification, time.monotonic() + DIRECTORY_SECONDS)
+
+
+def first_factors(settings: Settings, source: str) -> set[str]:
+    """The identity sources under which wrong passwords of the users of a directory are counted."""
+    used = {each.first_factor for each in settings.policies.values() if each.directory == source}
+    return (used | {source}) - {NO_FIRST_FACTOR}
+
+
+def shared_limits(settings: Settings) -> Iterator[LimitOperation]:
+    """The limits in total, for each client, and for each country that policies name."""
+    configured = limits_of(settings)
+    yield from configured.about({"total": "total"})
+    for client in settings.clients:
+        yield from configured.about({"client": client})
+    rules = [each for policy in settings.policies.values() for _, each in policy.rules_with_paths()]
+    for country in sorted({country for each in rules for country in each.countries or ()}):
+        yield from configured.about({"country": country})
+
+
+def subject_text(operation: LimitOperation) -> str:
+    """A subject for an operator: phones are masked, and hashes of names are not shown."""
+    if operation.limit.name.endswith(".phone"):
+        return Phone(operation.subject).masked
+    if operation.limit.name.startswith(WRONG_PASSWORDS):
+        return NAME_AND_STATION if "@" in operation.subject else "name"
+    return operation.subject
