@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from radius_voice.config.schema import Settings, UserRulesSettings
 from radius_voice.events import CallResult
@@ -64,12 +65,19 @@ async def _place(settings: Settings, phone: Phone, rules: UserRulesSettings, lan
     message = CodeMessage(language, settings.delivery.friendly_name, code="")
     request = DeliveryRequest(phone, message, round(rules.challenge.ring_timeout))
     deadline = asyncio.get_running_loop().time() + PLACING_SECONDS
+    async with voice_of(settings) as voice:
+        return await place_call(request, (phone,), voice, _no_other_phone, _unreported, deadline)
+
+
+@asynccontextmanager
+async def voice_of(settings: Settings) -> AsyncIterator[Mapping[str, Provider]]:
+    """The providers that place calls, in the order of failover; closed at the end. Raises ValueError."""
     async with AsyncExitStack() as stack:
         voice: dict[str, Provider] = {}
         for name in settings.delivery.voice:
             voice[name] = provider_of(name, settings.delivery.providers[name])
             stack.push_async_callback(voice[name].close)
-        return await place_call(request, (phone,), voice, _no_other_phone, _unreported, deadline)
+        yield voice
 
 
 async def _no_other_phone(_phone: Phone) -> bool:

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from radius_voice import __version__, control, help_desk, pin_operations, state, user_data
+from radius_voice import __version__, control, enrolment_operations, help_desk, pin_operations, state, user_data
 from radius_voice.config.schema import Settings
 from radius_voice.endpoints import radius_ports_in_use
-from radius_voice.events import OperatorRecord
+from radius_voice.events import EventRecord, OperatorRecord
 from radius_voice.exceptions import message_of
 from radius_voice.identity.context import IdentityContext
 from radius_voice.identity.passwords import Hasher
@@ -44,6 +44,8 @@ STATUS, SHARED_STATIONS = "status", "shared_stations"
 READING = ("limits", SHARED_STATIONS)
 """Commands that change nothing."""
 DIRECTORY_SECONDS = 5.0
+OF_A_USER = {**pin_operations.OF_A_USER, **enrolment_operations.OF_A_USER}
+"""Operations on one user, by command."""
 STATE_HINT = (
     "if the service has another state directory (systemd's StateDirectory=), add it: --state /var/lib/radius-voice"
 )
@@ -70,7 +72,7 @@ class OperationContext:
     store: Store
     keys: Callable[[], Keys]
     identity: Mapping[str, IdentitySource]
-    record: Callable[[OperatorRecord], str]
+    record: Callable[[EventRecord], str]
     uid: int | None
 
 
@@ -184,8 +186,8 @@ async def _execute(
         return await help_desk.issue_code(context, *await _find_user(context, user), arguments)
     if command == "delete_user_data" and user is not None:
         return await _delete_user_data(context, user)
-    if command in pin_operations.OF_A_USER and user is not None:
-        return await pin_operations.OF_A_USER[command](context, *await _find_user(context, user), arguments)
+    if command in OF_A_USER and user is not None:
+        return await OF_A_USER[command](context, *await _find_user(context, user), arguments)
     if command in pin_operations.OF_A_SOURCE and user is not None and user.source in context.identity:
         return await pin_operations.OF_A_SOURCE[command](context, user.source, arguments)
     raise OperationFailed(f"this service does not know the command {command!r}; it may be an older version")
@@ -321,7 +323,7 @@ def directories_of(sources: Mapping[str, IdentitySource]) -> dict[str, Directory
 
 @asynccontextmanager
 async def open_context(
-    settings: Settings, store: Store, user: UserName | None, record: Callable[[OperatorRecord], str], uid: int | None
+    settings: Settings, store: Store, user: UserName | None, record: Callable[[EventRecord], str], uid: int | None
 ) -> AsyncIterator[OperationContext]:
     """The context of one operation, with the present users of the sources; closes the store at the end.
 
@@ -341,8 +343,8 @@ async def open_context(
         await store.close()
 
 
-def _append_to_audit(settings: Settings) -> Callable[[OperatorRecord], str]:
-    def record(record: OperatorRecord) -> str:
+def _append_to_audit(settings: Settings) -> Callable[[EventRecord], str]:
+    def record(record: EventRecord) -> str:
         if settings.audit.path is None:
             return "audit.path is standard output, which only the service writes"
         try:

@@ -29,7 +29,7 @@ async def show(context: OperationContext, source: str, user: User, _arguments: M
 
     `phones_id` identifies the phones: `confirm` pins them only if they are still the same.
     """
-    keys, user_key = context.keys(), _user_key(source, user.id)
+    keys, user_key = context.keys(), user_key_of(source, user.id)
     stored = await context.store.durable(pins_key(user_key))
     pins = decode(stored or b"")
     present, verified = {keys.pin(user_key, each) for each in user.phones}, {pin.phone for pin in pins if pin.verified}
@@ -48,7 +48,7 @@ async def confirm(
     context: OperationContext, source: str, user: User, arguments: Mapping[str, Any]
 ) -> Mapping[str, Any]:
     """Pin the phones that the directory has now as verified, in place of the present pins."""
-    keys, user_key = context.keys(), _user_key(source, user.id)
+    keys, user_key = context.keys(), user_key_of(source, user.id)
     if not user.phones:
         raise ValueError(f"the directory has no phone of {user.name}; add one there first")
     if arguments.get("phones_id") != _phones_id(keys, user_key, user):
@@ -66,7 +66,7 @@ async def pin(context: OperationContext, source: str, arguments: Mapping[str, An
         user = None if directory is None else await directory.get(user_id, deadline)
         if user is None:
             continue
-        await _pin_all(context.store, keys, _user_key(source, user_id), user)
+        await _pin_all(context.store, keys, user_key_of(source, user_id), user)
         record = OperatorRecord(time.time(), "phones_pinned", user.name, source, context.uid)
         not_recorded = context.record(record) or not_recorded
         pinned += 1
@@ -82,14 +82,17 @@ async def forget_pins(store: Store, user_key: str) -> int:
 
 async def replace_pins(
     store: Store, user_key: str, change: Callable[[tuple[Pin, ...] | None], Sequence[Pin] | None]
-) -> None:
-    """Replace the pins of a user by what `change` returns for them; None is no pins. Raises Unavailable."""
+) -> Sequence[Pin] | None:
+    """Replace the pins of a user by what `change` returns for them; None is no pins. Raises Unavailable.
+
+    Returns the new pins.
+    """
     key = pins_key(user_key)
     for _ in range(MAX_CAS_RETRIES):
         stored = await store.durable(key)
         pins = change(None if stored is None else decode(stored))
         if await store.replace_durable(key, stored, None if pins is None else encode(pins)):
-            return
+            return pins
     raise Unavailable("store", "the pins of a user changed too often")
 
 
@@ -108,7 +111,7 @@ def _phones_id(keys: Keys, user_key: str, user: User) -> str:
     return blake2b(b"".join(sorted(keys.pin(user_key, phone) for phone in user.phones)), digest_size=16).hexdigest()
 
 
-def _user_key(source: str, user_id: str) -> str:
+def user_key_of(source: str, user_id: str) -> str:
     """The same as `Policy.user_key`."""
     return f"{source}:{user_id}"
 

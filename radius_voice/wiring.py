@@ -249,7 +249,7 @@ def build(
             observer=shared.observer,
             now=time.time,
             clock=shared.clock,
-            new_code=_code_generator(settings),
+            new_code=code_generator(settings),
         )
     )
     return BuiltGeneration(settings, Generation(_clients(settings, shared.keys), flow), flow, providers, identity)
@@ -307,7 +307,8 @@ def realms_of(client: ClientSettings) -> dict[str, Realm]:
     }
 
 
-def _code_generator(settings: Settings) -> Callable[[int], str]:
+def code_generator(settings: Settings) -> Callable[[int], str]:
+    """Makes codes of that many digits; always the same code with a provider of type `fixed`."""
     fixed = [settings.delivery.providers[name].fixed_code for name in settings.delivery.voice]
     code = next((code for code in fixed if code is not None), None)
     return new_code if code is None else lambda _digits: code

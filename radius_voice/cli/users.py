@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from radius_voice.cli.enroll import enroll
 from radius_voice.cli.help_desk import issue_code
 from radius_voice.cli.limits import forget, unlock
 from radius_voice.cli.pins import confirm, pin
@@ -302,3 +303,4 @@ users.add_command(forget)
 users.add_command(issue_code)
 users.add_command(confirm)
 users.add_command(pin)
+users.add_command(enroll)

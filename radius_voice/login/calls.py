@@ -160,7 +160,7 @@ class Calls:
 
         def report(provider: str, phone: Phone, answer: DeliveryResult) -> None:
             at, seconds = dependencies.now(), dependencies.clock() - arrived
-            dependencies.observer(_placement_record(at, seconds, session.id, provider, phone, answer))
+            dependencies.observer(placement_record(at, seconds, session.id, provider, phone, answer))
 
         return report
 
@@ -186,9 +186,10 @@ class Calls:
         return transition
 
 
-def _placement_record(
+def placement_record(
     at: float, seconds: float, session_id: str, provider: str, phone: Phone, answer: DeliveryResult
 ) -> PlacementRecord:
+    """The record of a provider's answer to the request for a call of that session."""
     match answer:
         case Placed(reference):
             result, detail, alarm, fix = CallResult.PLACED, "", False, ""

@@ -44,9 +44,12 @@ def lines(message: CodeMessage) -> list[Line]:
     if not message.code:
         issued = Say(phrases.issued_code)
         return [*spoken, issued, Pause(2), issued, Pause(2), Say(phrases.closing)]
-    for introduction in (phrases.code, *[phrases.code_again] * (TIMES_SPOKEN - 1)):
+    first, closing = phrases.code, phrases.closing
+    if message.enrolment:
+        first, closing = phrases.enrolment_code, phrases.enrolment_closing
+    for introduction in (first, *[phrases.code_again] * (TIMES_SPOKEN - 1)):
         spoken.append(Say(introduction))
         for digit in message.code:
             spoken += [Pause(1), Say(digit)]
         spoken.append(Pause(2))
-    return [*spoken, Say(phrases.closing)]
+    return [*spoken, Say(closing)]

@@ -76,6 +76,7 @@ class Keys:
         self._account, self._user, self._remembered = keyed(b"account"), keyed(b"user"), keyed(b"remembered")
         self._station_users, self._shared_station = keyed(b"station users"), keyed(b"shared station")
         self._place, self._pin = keyed(b"place"), keyed(b"pin")
+        self._enrolment = keyed(b"enrolment code")
 
     def session_key(self, client: str, user_key: str) -> SessionKey:
         """The key of the session of that user at that client entry."""
@@ -181,6 +182,10 @@ class Keys:
     def pin(self, user_key: str, phone: Phone) -> bytes:
         """The stored hash of a pinned phone of that user."""
         return _hash(self._pin, _prefixed(user_key) + _prefixed(phone.e164) + phone.extension.encode())
+
+    def enrolment_code(self, enrolment_id: str, code: str) -> bytes:
+        """The stored hash of the code of an enrolment (`login.enrolment`)."""
+        return _hash(self._enrolment, _prefixed(enrolment_id) + code.encode())
 
     def slot(self, client: str, authenticator: bytes, encrypted_credentials: bytes) -> Slot:
         """Where a request of that client entry is recorded.

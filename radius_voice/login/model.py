@@ -135,11 +135,15 @@ class AuthRequest(Struct, frozen=True):
 
 
 class CodeMessage(Struct, frozen=True):
-    """A message that carries a code: its language, and the name of the service that the user logs in to."""
+    """A message that carries a code: its language, and the name of the service that the user logs in to.
+
+    `enrolment`: the code is for the help desk, to verify the phone, and not for a login.
+    """
 
     language: str
     friendly_name: str
     code: str
+    enrolment: bool = False
 
     def __repr__(self) -> str:
         return f"CodeMessage({self.language})"

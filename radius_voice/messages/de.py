@@ -21,6 +21,8 @@ MESSAGES = Messages(
         code="Ihr Code lautet",
         code_again="Noch einmal, Ihr Code lautet",
         issued_code="Der Helpdesk hat einen Code für eine Anmeldung mit Ihrem Konto ausgegeben.",
+        enrolment_code="Dieser Code ist für Ihren Helpdesk und nicht für eine Anmeldung. Er lautet",
+        enrolment_closing="Falls Sie diesen Anruf nicht erwartet haben, informieren Sie Ihren Administrator.",
         closing="Falls Sie sich gerade nicht anmelden, informieren Sie bitte Ihren Administrator. Auf Wiederhören.",
     ),
 )

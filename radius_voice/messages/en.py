@@ -21,6 +21,8 @@ MESSAGES = Messages(
         code="Your code is",
         code_again="Once more, your code is",
         issued_code="The help desk has issued a code for a login to your account.",
+        enrolment_code="This code is for your help desk and not for a login. It is",
+        enrolment_closing="If you did not expect this call, tell your administrator. Goodbye.",
         closing="If you are not signing in, tell your administrator. Goodbye.",
     ),
 )

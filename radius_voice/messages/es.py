@@ -21,6 +21,8 @@ MESSAGES = Messages(
         code="Su código es",
         code_again="Repito, su código es",
         issued_code="El servicio de asistencia ha emitido un código para un inicio de sesión en su cuenta.",
+        enrolment_code="Este código es para su servicio de asistencia y no para iniciar sesión. Es",
+        enrolment_closing="Si no esperaba esta llamada, avise a su administrador. Adiós.",
         closing="Si no está iniciando sesión, avise a su administrador. Adiós.",
     ),
 )

@@ -21,6 +21,8 @@ MESSAGES = Messages(
         code="Votre code est",
         code_again="Je répète, votre code est",
         issued_code="Le support a émis un code pour une connexion à votre compte.",
+        enrolment_code="Ce code est pour votre support et non pour une connexion. Le code est",
+        enrolment_closing="Si vous n'attendiez pas cet appel, prévenez votre administrateur. Au revoir.",
         closing="Si vous n'êtes pas en train de vous connecter, prévenez votre administrateur. Au revoir.",
     ),
 )

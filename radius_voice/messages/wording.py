@@ -40,6 +40,10 @@ class Spoken(msgspec.Struct, frozen=True, kw_only=True):
     """Before the digits, each further time."""
     issued_code: str
     """That the help desk has issued a code for the user. The code itself is not spoken."""
+    enrolment_code: str
+    """Before the digits of a code that the user reads to the help desk, to verify the phone, the first time."""
+    enrolment_closing: str
+    """The end of a call that verifies the phone."""
     closing: str
 
 

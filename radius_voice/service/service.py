@@ -17,7 +17,7 @@ from radius_voice.config.schema import Settings
 from radius_voice.config.start_warnings import bypass_until, report_modes
 from radius_voice.control import ControlServer, ControlSocket, Request
 from radius_voice.endpoints import ADMIN_LISTEN, LISTEN, cannot_bind
-from radius_voice.events import Observer, OperatorRecord
+from radius_voice.events import EventRecord, Observer
 from radius_voice.exceptions import message_of
 from radius_voice.http.admin import Admin, Readiness
 from radius_voice.identity.passwords import Hasher
@@ -198,7 +198,7 @@ class Service:
         )
         return await operations.respond(request, context)
 
-    def _record_operation(self, operated: OperatorRecord) -> str:
+    def _record_operation(self, operated: EventRecord) -> str:
         self._reporter(operated)
         return ""
 

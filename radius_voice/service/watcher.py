@@ -14,7 +14,7 @@ from radius_voice import operations
 from radius_voice.config.errors import ConfigError
 from radius_voice.config.schema import Settings
 from radius_voice.control import ControlServer, Request
-from radius_voice.events import Observer, OperatorRecord, ServiceRecord
+from radius_voice.events import EventRecord, Observer, ServiceRecord
 from radius_voice.exceptions import message_of
 from radius_voice.http.admin import Admin, Readiness
 from radius_voice.login.model import Unavailable
@@ -112,7 +112,7 @@ class Operator:
         except (Unavailable, ValueError, OSError) as problem:
             return {"error": message_of(problem)}
 
-    def _record(self, operated: OperatorRecord) -> str:
+    def _record(self, operated: EventRecord) -> str:
         self._log(operated)
         self._audit(operated)
         return ""

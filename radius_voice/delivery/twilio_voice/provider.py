@@ -128,7 +128,7 @@ class TwilioVoice:
         self.name = name
         self._account = account
         self._from = from_number
-        self._templates: dict[tuple[str, str, int], list[str]] = {}
+        self._templates: dict[tuple[str, str, int, bool], list[str]] = {}
 
     def __repr__(self) -> str:
         return f"TwilioVoice({self.name!r})"
@@ -259,7 +259,7 @@ class TwilioVoice:
             raise Unavailable(self.name, "response not understood") from None
 
     def _twiml(self, message: CodeMessage) -> str:
-        key = (messages_for(message.language).language, message.friendly_name, len(message.code))
+        key = (messages_for(message.language).language, message.friendly_name, len(message.code), message.enrolment)
         parts = self._templates.get(key)
         if parts is None:
             parts = self._templates[key] = _template(message)
@@ -272,7 +272,7 @@ def _template(message: CodeMessage) -> list[str]:
     name = "".join(letter for letter in message.friendly_name if letter.isprintable())
     response = VoiceResponse()
     locale = messages_for(message.language).spoken.locale
-    for line in lines(CodeMessage(message.language, name, DIGIT * len(message.code))):
+    for line in lines(CodeMessage(message.language, name, DIGIT * len(message.code), message.enrolment)):
         if isinstance(line, Say):
             response.say(line.text, language=locale)
         else:

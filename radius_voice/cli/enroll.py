@@ -1,0 +1,89 @@
+"""`users enroll`: verify a phone of a user by a call and a code that the user reads to the help desk."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from radius_voice.cli.common import (
+    config_option,
+    loaded,
+    run_operation,
+    source_option,
+    state_option,
+    warn_if_not_recorded,
+)
+
+if TYPE_CHECKING:
+    from radius_voice.config.schema import Settings
+    from radius_voice.operations import UserName
+
+
+@click.command()
+@config_option
+@source_option
+@state_option
+@click.option("--phone", metavar="NUMBER", default="", help="The phone of the user to call. Default: the first.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+@click.argument("name")
+def enroll(path: Path, source: str | None, state: Path | None, phone: str, as_json: bool, name: str) -> None:
+    """Verify a phone of a user by a call.
+
+    Calls the phone; the user reads the code to you. Asks for the code on a terminal, otherwise reads lines of standard
+    input. A right code pins the phone as verified. The running service places the call, under the limits of logins.
+    """
+    from radius_voice import operations
+
+    settings = loaded(path, state=state).settings
+    called = run_operation(operations.perform(settings, "enroll_call", operations.UserName(name, source), phone=phone))
+    warn_if_not_recorded(called)
+    click.echo(f"calling {called['phone']} of {called['user']} (identity source {called['source']})", err=True)
+    if not called["certain"]:
+        click.echo("warning: the provider did not confirm the call; the phone may ring", err=True)
+    done = _verified(settings, operations.UserName(name, called["source"]), called)
+    if as_json:
+        keys = ("user", "source", "phone", "verified", "at", "not_verified")
+        click.echo(json.dumps({key: {**called, **done}.get(key) for key in keys}))
+    elif done["verified"]:
+        click.echo(_text(done))
+    if not done["verified"]:
+        click.echo(f"{called['phone']} is not verified", err=True)
+        raise click.exceptions.Exit(1)
+
+
+def _verified(settings: Settings, user: UserName, called: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The result of the codes that are entered, up to the last attempt."""
+    from radius_voice import operations
+
+    done: Mapping[str, Any] = {"verified": False, "attempts_left": called["attempts"]}
+    while not done["verified"] and done["attempts_left"] > 0:
+        code = _entered_code()
+        if not code:
+            return done
+        enrolment = called["enrolment"]
+        done = run_operation(operations.perform(settings, "enroll_verify", user, enrolment=enrolment, code=code))
+        if not done["verified"]:
+            click.echo(f"wrong code, {done['attempts_left']} attempts left", err=True)
+    if done["verified"]:
+        warn_if_not_recorded(done)
+    return done
+
+
+def _entered_code() -> str:
+    """A code from the terminal, or the next line of standard input; empty at its end."""
+    if sys.stdin.isatty():
+        return str(click.prompt("Code", err=True))
+    return sys.stdin.readline().strip()
+
+
+def _text(done: Mapping[str, Any]) -> str:
+    at = time.strftime("%Y-%m-%d %H:%M", time.localtime(done["at"]))
+    text = f"{done['phone']} of {done['user']} is verified ({at})"
+    others = ", ".join(done["not_verified"])
+    return f"{text}; not verified: {others}" if others else text

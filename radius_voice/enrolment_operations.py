@@ -1,0 +1,218 @@
+"""Operations of an enrolment: call a user's phone, and verify the code that the user reads to the help desk.
+
+`operations` performs them for commands. Calls and wrong codes count towards the same limits as those of logins.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from hmac import compare_digest
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from radius_voice.config.field_types import duration_text
+from radius_voice.config.schema import Settings, UserRulesSettings
+from radius_voice.events import CallResult, OperatorRecord
+from radius_voice.login.calls import placement_record
+from radius_voice.login.codes import Keys, tidy_code
+from radius_voice.login.enrolment import (
+    LIFETIME_SECONDS,
+    Enrolment,
+    decode,
+    encode,
+    enrolment_key,
+    new_enrolment_id,
+)
+from radius_voice.login.model import (
+    AlreadyRecorded,
+    CodeMessage,
+    DeliveryRequest,
+    DeliveryResult,
+    LimitAction,
+    Limited,
+    Unavailable,
+    User,
+)
+from radius_voice.login.phone import Phone, parse_phone, refusal
+from radius_voice.login.pins import Pin, new_pins
+from radius_voice.login.placement import PlacementResult, place_call
+from radius_voice.login.rate_limits import subjects_of, with_action
+from radius_voice.notices import voice_of
+from radius_voice.pin_operations import replace_pins, user_key_of
+from radius_voice.policies import allowed_numbers
+from radius_voice.wiring import code_generator, limits_of
+
+if TYPE_CHECKING:
+    from radius_voice.operations import OperationContext
+
+PLACEMENT_SECONDS = 8.0
+"""The maximum duration of placing the call; an exchange with the service may last 10 seconds."""
+
+
+async def call(context: OperationContext, source: str, user: User, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Call a phone of a user with a code. `phone` of the arguments is its number, by default the user's first.
+
+    Raises ValueError with the reason if the phone is not called, and Unavailable.
+    """
+    phone, rules = _phone_to_call(context.settings, source, user, str(arguments.get("phone", "")))
+    keys, user_key, now = context.keys(), user_key_of(source, user.id), time.time()
+    limits, subjects = limits_of(context.settings), subjects_of(user_key, phone, "", "")
+    charged = limits.for_call(subjects)
+    limited = await context.store.apply_limits((*limits.for_code(subjects, LimitAction.CHECK), *charged))
+    _require_unlimited(limited)
+    enrolment_id, code = new_enrolment_id(), code_generator(context.settings)(rules.challenge.digits)
+    enrolment = Enrolment(
+        user_key,
+        keys.pin(user_key, phone),
+        keys.enrolment_code(enrolment_id, code),
+        rules.challenge.attempts,
+        now + LIFETIME_SECONDS,
+    )
+    await _store(context, enrolment_id, enrolment)  # before the call, so that its code can be verified
+    message = CodeMessage(user.language, context.settings.delivery.friendly_name, code, enrolment=True)
+    request = DeliveryRequest(phone, message, round(rules.challenge.ring_timeout))
+    placement, answers = await _place(context, enrolment_id, request)
+    if placement.result not in (CallResult.PLACED, CallResult.INDETERMINATE):
+        if not placement.counted:
+            await context.store.apply_limits(with_action(LimitAction.REFUND, charged))
+        raise ValueError(f"{phone.masked} is not called: {'; '.join(answers)}")
+    await _store(context, enrolment_id, replace(enrolment, call=placement.ref))
+    record = OperatorRecord(now, "enrolment_called", user.name, source, context.uid)
+    return {
+        "user": user.name,
+        "source": source,
+        "phone": phone.masked,
+        "enrolment": enrolment_id,
+        "attempts": enrolment.attempts_left,
+        "certain": placement.result is CallResult.PLACED,
+        "not_recorded": context.record(record),
+    }
+
+
+async def verify(context: OperationContext, source: str, user: User, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Compare the code of an enrolment, and pin its phone as verified if it is right. Raises ValueError or Unavailable.
+
+    If it is the user's first pin, the other phones of the directory are pinned too, not verified, as at a first login.
+    """
+    enrolment_id, typed = str(arguments.get("enrolment", "")), tidy_code(str(arguments.get("code", "")))
+    keys, user_key = context.keys(), user_key_of(source, user.id)
+    enrolment = decode(await context.store.get(enrolment_key(enrolment_id)))
+    if enrolment is None or enrolment.user_key != user_key:
+        raise ValueError("the enrolment has ended or expired; run this again")
+    phone = next((each for each in user.phones if keys.pin(user_key, each) == enrolment.phone), None)
+    if phone is None:
+        raise ValueError(f"the directory no longer has the phone that was called for {user.name}; run this again")
+    limits, subjects = limits_of(context.settings), subjects_of(user_key, phone, "", "")
+    if not compare_digest(keys.enrolment_code(enrolment_id, typed), enrolment.code):
+        limited = await context.store.apply_limits(limits.for_code(subjects))
+        left = 0 if limited is not None else enrolment.attempts_left - 1
+        await _store(context, enrolment_id, replace(enrolment, attempts_left=left))
+        return {"verified": False, "user": user.name, "attempts_left": left}
+    limited = await context.store.apply_limits(limits.for_code(subjects, LimitAction.CHECK))
+    _require_unlimited(limited)
+    await _store(context, enrolment_id, replace(enrolment, attempts_left=0))
+    at = time.time()
+    pins = await _pin(context, keys, user_key, user, phone, at)
+    await _hang_up(context, enrolment)
+    record = OperatorRecord(at, "phone_verified", user.name, source, context.uid)
+    verified = {pin.phone for pin in pins if pin.verified}
+    return {
+        "verified": True,
+        "user": user.name,
+        "source": source,
+        "phone": phone.masked,
+        "at": at,
+        "not_verified": [each.masked for each in user.phones if keys.pin(user_key, each) not in verified],
+        "not_recorded": context.record(record),
+    }
+
+
+def _phone_to_call(settings: Settings, source: str, user: User, wanted: str) -> tuple[Phone, UserRulesSettings]:
+    """The phone, and the rules of a policy that allows calls to it. Raises ValueError with the reason."""
+    if not user.phones:
+        raise ValueError(f"the directory has no phone of {user.name}; add one there first")
+    phone = parse_phone(wanted) if wanted else user.phones[0]
+    if phone not in user.phones:
+        known = ", ".join(each.masked for each in user.phones)
+        raise ValueError(f"the directory has not {phone.masked} for {user.name}, but {known}; add it there first")
+    refusals = {}
+    for name, policy in settings.policies.items():
+        if policy.directory == source:
+            rules = policy.rules_of(user.groups)
+            refusals[name] = refusal(phone, rules.countries, allowed_numbers(settings, rules))
+            if refusals[name] is None:
+                return phone, rules
+    reasons = ", ".join(f"policies.{name}: {reason}" for name, reason in refusals.items())
+    raise ValueError(f"{phone.masked} is not called: {reasons or f'no policy has the directory {source}'}")
+
+
+async def _place(
+    context: OperationContext, enrolment_id: str, request: DeliveryRequest
+) -> tuple[PlacementResult, Sequence[str]]:
+    """Place the call; the result, and why providers refused it."""
+    loop, answers = asyncio.get_running_loop(), list[str]()
+    began = loop.time()
+
+    def report(provider: str, phone: Phone, answer: DeliveryResult) -> None:
+        record = placement_record(time.time(), loop.time() - began, enrolment_id, provider, phone, answer)
+        context.record(record)
+        answers.append(f"{provider}: {record.detail}{f' ({record.fix})' if record.fix else ''}")
+
+    async def no_other_phone(_phone: Phone) -> bool:
+        return False
+
+    async with voice_of(context.settings) as voice:
+        placement = await place_call(
+            request, (request.phone,), voice, no_other_phone, report, began + PLACEMENT_SECONDS
+        )
+    return placement, answers
+
+
+async def _pin(
+    context: OperationContext, keys: Keys, user_key: str, user: User, phone: Phone, at: float
+) -> Sequence[Pin]:
+    """Pin a phone as verified; returns the pins of the user."""
+    (pin,) = new_pins(keys, user_key, [phone], at, verified=True)
+
+    def change(present: tuple[Pin, ...] | None) -> tuple[Pin, ...]:
+        others = new_pins(keys, user_key, user.phones, at, verified=False) if present is None else present
+        return (pin, *(each for each in others if each.phone != pin.phone))
+
+    return await replace_pins(context.store, user_key, change) or ()
+
+
+async def _hang_up(context: OperationContext, enrolment: Enrolment) -> None:
+    """End the call; if that fails, it ends after the message."""
+    if enrolment.call is None:
+        return
+    async with voice_of(context.settings) as voice:
+        provider = voice.get(enrolment.call.provider)
+        control = None if provider is None else provider.call_control
+        if control is not None:
+            with suppress(Unavailable):
+                await control.hang_up(enrolment.call)
+
+
+async def _store(context: OperationContext, enrolment_id: str, enrolment: Enrolment) -> None:
+    """Store an enrolment; one without attempts has ended."""
+    value = encode(enrolment) if enrolment.attempts_left > 0 else b""
+    await context.store.put(enrolment_key(enrolment_id), value, max(1.0, enrolment.expires_at - time.time()))
+
+
+def _require_unlimited(limited: Limited | AlreadyRecorded | None) -> None:
+    """Raise ValueError with the limit and the fix if a limit is reached."""
+    if not isinstance(limited, Limited):
+        return
+    name, minutes = limited.limit.name, max(1, math.ceil(limited.retry_after / 60))
+    raise ValueError(
+        f"the limit {name} is reached; try again in {duration_text(minutes * 60.0)}, or run: radius-voice users unlock"
+    )
+
+
+OF_A_USER: Mapping[str, Callable[..., Awaitable[Mapping[str, Any]]]] = {"enroll_call": call, "enroll_verify": verify}
+"""Commands about one user: functions of the context, the identity source, the user and the arguments."""
