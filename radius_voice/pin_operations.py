@@ -38,7 +38,9 @@ async def show(context: OperationContext, source: str, user: User, _arguments: M
         "source": source,
         "pins": [{"phone": pin.masked, "at": pin.at, "verified": pin.verified} for pin in pins],
         "phones": [phone.masked for phone in user.phones],
+        "has_pins": stored is not None,
         "unpinned": [phone.masked for phone in unpinned(keys, user_key, user.phones, pins)],
+        "verified": [phone.masked for phone in user.phones if keys.pin(user_key, phone) in verified],
         "confirmed": bool(pins) and {pin.phone for pin in pins} == present == verified,
         "phones_id": _phones_id(keys, user_key, user),
     }

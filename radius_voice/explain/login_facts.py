@@ -39,12 +39,20 @@ class LimitUse(Struct, frozen=True):
     period: float
 
 
+class PinUse(Struct, frozen=True):
+    """The pins of a user: whether there are any, and the phones, masked, that are not pinned, and that are verified."""
+
+    has_pins: bool
+    unpinned: tuple[str, ...]
+    verified: tuple[str, ...]
+
+
 class LoginFacts(Struct, frozen=True):
     """What the decisions about the login `request` at wall-clock time `now` depend on. Its password is empty.
 
     `typed` is the name as typed, `request.user_name` the one without a realm that the client strips.
     `user` is None if no user has the name, or if the directory could not be asked: then `unavailable` says why.
-    `limits_unknown` says why the use of limits is not known.
+    `limits_unknown` says why the use of limits is not known. `pins` is None if they are not known.
     """
 
     settings: Settings
@@ -58,6 +66,7 @@ class LoginFacts(Struct, frozen=True):
     has_no_password: bool = False
     limits: tuple[LimitUse, ...] = ()
     limits_unknown: str = ""
+    pins: PinUse | None = None
 
     @property
     def rules(self) -> UserRules:
@@ -84,7 +93,7 @@ async def facts_of(configuration: Loaded, client: str, name: str, calling_statio
             facts = await _with_user(facts, sources)
     except (ValueError, OSError) as problem:
         raise OperationFailed(message_of(problem)) from None
-    return await _with_limits(facts)
+    return await _with_pins(await _with_limits(facts))
 
 
 def _request(settings: Settings, client: str, name: str, calling_station_id: str) -> AuthRequest:
@@ -141,6 +150,18 @@ async def _with_limits(facts: LoginFacts) -> LoginFacts:
         return replace(facts, limits_unknown=str(problem))
     uses = [LimitUse(**row) for row in (*own["limits"], *shared["limits"])]
     return replace(facts, limits=tuple(use for use in uses if _applies(use, facts)))
+
+
+async def _with_pins(facts: LoginFacts) -> LoginFacts:
+    """The facts with the pins of the user's phones, if they are known."""
+    if facts.user is None:
+        return facts
+    user = UserName(facts.request.user_name, facts.policy.directory_name)
+    try:
+        found = await operations.perform(facts.settings, "pins", user)
+    except OperationFailed:
+        return facts
+    return replace(facts, pins=PinUse(found["has_pins"], tuple(found["unpinned"]), tuple(found["verified"])))
 
 
 def _applies(use: LimitUse, facts: LoginFacts) -> bool:

@@ -20,6 +20,7 @@ from radius_voice.explain.meanings import RESPONSES, meaning
 from radius_voice.login.exemptions import Exemption
 from radius_voice.login.names import canonical_name
 from radius_voice.login.phone import refusal
+from radius_voice.login.pins import ChangedPhone, FirstPhone
 from radius_voice.login.realms import split
 from radius_voice.login.second_factor import AcceptWithout, Call, RejectFor, SecondFactor, decide
 from radius_voice.shown_limits import NAME_AND_STATION
@@ -193,6 +194,23 @@ def _phones(facts: LoginFacts) -> Iterator[Step]:
         yield Step("phone", text, (facts.places.of_rule(rules.rule, "countries" if of_country else "allow_numbers"),))
 
 
+def _pins(facts: LoginFacts) -> Iterator[Step]:
+    pins, rules = facts.pins, facts.rules
+    if pins is None or not isinstance(_decided(facts), Call):
+        return
+    first = (facts.places.of_rule(rules.rule, "first_phone"),)
+    if pins.has_pins and pins.unpinned:
+        refused = Reason.PHONE_NOT_CONFIRMED if rules.changed_phone is ChangedPhone.REFUSE else None
+        text = f"not pinned: {', '.join(pins.unpinned)}; changed_phone is {rules.changed_phone}"
+        yield Step("pins", text, (facts.places.of_rule(rules.rule, "changed_phone"),), refused)
+    elif rules.first_phone is FirstPhone.VERIFIED and not pins.verified:
+        yield Step("pins", "no phone is verified", first, Reason.PHONE_NOT_VERIFIED)
+    elif pins.has_pins:
+        yield Step("pins", "all phones are pinned", first)
+    else:
+        yield Step("pins", "no phone is pinned yet; a correct code pins the phones", first)
+
+
 def _second_factor(facts: LoginFacts) -> Iterator[Step]:
     would = _would(facts)
     match would or _decided(facts):
@@ -263,6 +281,7 @@ DECISIONS: tuple[Callable[[LoginFacts], Iterator[Step]], ...] = (
     _exemptions,
     _remembered,
     _phones,
+    _pins,
     _second_factor,
     _decoy,
     _report_mode,

@@ -278,6 +278,45 @@ def test_an_unavailable_directory_leads_to_the_configured_result(configured, out
     assert steps["directory"][0][1][-1].endswith("policies.staff.on_unavailable")
 
 
+PINS = {"has_pins": True, "unpinned": [], "verified": []}
+PINNED = [
+    (PINS, "trust", "refuse", "all phones are pinned", None),
+    ({"has_pins": False}, "trust", "refuse", "no phone is pinned yet; a correct code pins the phones", None),
+    ({"has_pins": False}, "verified", "refuse", "no phone is verified", "phone_not_verified"),
+    ({}, "verified", "refuse", "no phone is verified", "phone_not_verified"),
+    ({"verified": ["+14*******23"]}, "verified", "refuse", "all phones are pinned", None),
+    (
+        {"unpinned": ["+14*******23"]},
+        "trust",
+        "refuse",
+        "not pinned: +14*******23; changed_phone is refuse",
+        "phone_not_confirmed",
+    ),
+    ({"unpinned": ["+14*******23"]}, "trust", "alarm", "not pinned: +14*******23; changed_phone is alarm", None),
+]
+
+
+@pytest.mark.parametrize(("pins", "first", "changed", "text", "reason"), PINNED)
+def test_the_pins_of_phones_decide(configured, monkeypatch, pins, first, changed, text, reason):
+    async def perform(_settings, command, _user):
+        assert "pins" == command
+        return PINS | pins
+
+    monkeypatch.setattr("radius_voice.operations.perform", perform)
+    monkeypatch.setattr("radius_voice.operations.limits", no_limits)
+    rules = f"    first_phone: {first}\n    changed_phone: {changed}\n"
+    path = configured(CONFIGURATION.replace("    countries: [US]\n", rules), alice=entry(US))
+    result, steps = explained(path)
+    ((shown, (place,), why),) = steps["pins"]
+    assert (text, reason) == (shown, why)
+    assert place.endswith("changed_phone" if pins.get("unpinned") else "first_phone")
+    assert (("reject", reason) if reason else ("challenge", "call_placed")) == result
+
+
+async def no_limits(_settings, _user):
+    return {"limits": []}
+
+
 @pytest.fixture
 def limits(monkeypatch):
     """Sets the limits of the user, and the shared ones; each has a name, a subject and how much is left."""
@@ -468,6 +507,7 @@ def test_a_login_at_a_running_server_is_explained_before_and_after(start_server,
         assert ["wrong passwords: none is used up", "codes and calls: none is used up"] == [
             text for text, _, _ in steps["limits"]
         ]
+        assert ["no phone is pinned yet; a correct code pins the phones"] == [text for text, _, _ in steps["pins"]]
         gateway = server.client()
         challenge = gateway.respond(user, gateway.start_login(user), "wrong")
         assert radius.ACCESS_REJECT == gateway.respond(user, challenge, server.simulator.code(user.phone)).code
