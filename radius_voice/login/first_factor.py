@@ -55,7 +55,7 @@ class _PendingCheck:
 
 
 class FirstFactorChecks:
-    """Verifies passwords for one generation of the configuration. `now` is wall clock, `clock` monotonic seconds."""
+    """Verifies passwords for one generation of the configuration. `supervise` runs a check to its end."""
 
     def __init__(
         self, dependencies: Dependencies, supervise: Callable[[Coroutine[Any, Any, Checked]], asyncio.Task[Checked]]

@@ -102,6 +102,21 @@ def test_a_user_who_is_added_again_has_no_former_counters(simulator, tmp_path, u
     assert 0 == server.stop()
 
 
+def test_a_user_who_is_added_again_has_no_remembered_login(simulator, tmp_path, user):
+    server = ServerProcess(tmp_path, simulator, CONFIGURATION + "policies: {default: {remember: 12h}}\n", [user])
+    gateway = server.client()
+    challenge = gateway.start_login(user, STATION)
+    assert radius.ACCESS_ACCEPT == gateway.respond(user, challenge, server.simulator.code(user.phone), STATION).code
+    assert radius.ACCESS_ACCEPT == gateway.start_login(user, STATION).code
+    text = (tmp_path / "users.yaml").read_text()
+    assert 0 == run("remove", "--config", server.path, "--yes", user.name).exit_code
+    server.wait_for_line("users_file_read", server.stderr)
+    (tmp_path / "users.yaml").write_text(text)
+    server.wait_for_line("users_file_read", server.stderr, times=2)
+    assert radius.ACCESS_CHALLENGE == gateway.start_login(user, STATION).code
+    assert 0 == server.stop()
+
+
 def test_if_the_store_cannot_be_reached_the_user_is_not_removed(simulator, tmp_path, user):
     server = ServerProcess(tmp_path, simulator, CONFIGURATION, [user])
     assert 0 == server.stop()
