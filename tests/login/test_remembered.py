@@ -7,6 +7,7 @@ from radius_voice.events import Outcome, Reason, ServiceRecord, SharedStationRec
 from radius_voice.login import fingerprints, remembered
 from radius_voice.login.model import Denied, ReplyAttribute, Unavailable, User
 from radius_voice.login.phone import Phone
+from radius_voice.login.pins import ChangedPhone
 from radius_voice.login.policy import Remember, ReplyRule
 from radius_voice.login.rate_limits import Limits
 from tests.login.harness import ACCEPTED, ALICE, FakeDirectory, LoginHarness, limit, result_of
@@ -105,10 +106,17 @@ def change(harness, **changes):
     ],
     ids=["phone", "further phone", "groups", "another user of that name"],
 )
-async def test_a_changed_user_needs_a_code(harness, changed):
+async def test_a_changed_user_needs_a_code(changed):
+    harness = harness_with(policy={"changed_phone": ChangedPhone.ALLOW})
     await log_in(harness)
     change(harness, **changed)
     assert CALLED == result_of(await harness.begin())
+
+
+async def test_a_changed_phone_that_is_not_confirmed_is_rejected(harness):
+    await log_in(harness)
+    change(harness, phones=(Phone("+12025550199"),))
+    assert (Outcome.REJECT, Reason.PHONE_NOT_CONFIRMED) == result_of(await harness.begin())
 
 
 @pytest.mark.parametrize("tells", [True, False], ids=["with a time of the change", "without"])
