@@ -26,9 +26,10 @@ from radius_voice.login.model import (
     Limited,
     User,
 )
+from radius_voice.login.pinned_phones import pinned_phones
 from radius_voice.login.policy import Policy
 from radius_voice.login.replay import Slot, accepted_of
-from radius_voice.login.second_factor import AcceptWithout, RejectFor, outcome_of, rule_name
+from radius_voice.login.second_factor import AcceptWithout, Call, RejectFor, outcome_of, rule_name
 from radius_voice.login.sessions import RequestRecorded
 
 
@@ -89,7 +90,17 @@ class AcceptsWithoutCall:
         checked.charge.settled = True
         if isinstance(checked.result, Authenticated) and not checked.returning:
             await self._first_factor.remember_login(request, policy, checked.result.user_id)
+        if isinstance(decided.would, Call):
+            decided = await self._with_pins(request, policy, user, decided)
         return _with_rule(_decision(accepted, decided.reason), decided)
+
+    async def _with_pins(
+        self, request: AuthRequest, policy: Policy, user: User, decided: AcceptWithout
+    ) -> AcceptWithout:
+        """The decision in report mode about a user who would be called, if the phones are pinned."""
+        rules = policy.rules_of(policy.group_of(user))
+        pinned = await pinned_phones(self._dependencies, policy, rules, user, request.client, is_called=True)
+        return replace(decided, would=RejectFor(pinned)) if isinstance(pinned, Reason) else decided
 
     def repeated(self, slot: Slot, value: bytes) -> Decision | None:
         """The Accept that the request recorded in `slot` as `value` got, if it can still be repeated."""

@@ -9,6 +9,7 @@ from radius_voice.login.durable import DurableExists, DurableWrite
 from radius_voice.login.model import CallRef, CallStatus
 from radius_voice.login.phone import Phone
 from radius_voice.login.pins import ChangedPhone, FirstPhone, Pin, decode, encode, new_pins, pins_key
+from radius_voice.login.roll_out import ReportMode
 from tests.login.harness import ACCEPTED, ALICE, NOT_PLACED, LoginHarness, result_of
 
 ALICE_KEY = "people:alice-id"
@@ -234,3 +235,16 @@ async def test_where_the_policy_has_decoys_a_changed_phone_gets_a_challenge_with
     assert (Outcome.CHALLENGE, Reason.DECOY) == result_of(challenge)
     assert calls == len(harness.provider.requests)
     assert 1 == len(alarms(harness))
+
+
+async def test_report_mode_records_that_a_changed_phone_would_be_rejected():
+    harness = harness_of(report_mode=ReportMode((), 2_000_000.0))
+    decision = await harness.begin()
+    assert (Outcome.CHALLENGE, Reason.CALL_PLACED) == (decision.would_outcome, decision.would_reason)
+    await pin(harness, *ALICE.phones)
+    give_phones(harness, ADDED)
+    decision = await harness.begin()
+    assert (Outcome.ACCEPT, Reason.REPORT_MODE) == result_of(decision)
+    assert NOT_CONFIRMED == (decision.would_outcome, decision.would_reason)
+    assert 1 == len(alarms(harness))
+    assert [] == harness.provider.requests
