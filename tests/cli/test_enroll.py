@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from radius_voice.cli.main import main
 from radius_voice.radius import packet as radius
 from tests.support.network import free_port
-from tests.support.server_process import ServerProcess
+from tests.support.server_process import ServerProcess, WorkersProcess
 
 CONFIGURATION = """\
 server: {listen: ["udp://127.0.0.1:0"], reject_delay: 0s}
@@ -80,6 +80,19 @@ def test_a_right_code_verifies_the_phone_and_logins_call_it(server, user):
     (call,) = server.audit(kind="call")
     assert ("placed", masked(user.phone)) == (call["result"], call["phone"])
     assert radius.ACCESS_ACCEPT == log_in(server, user)
+
+
+def test_with_several_workers_a_phone_is_verified_and_a_changed_one_confirmed(simulator, tmp_path, user):
+    workers = CONFIGURATION.replace("reject_delay: 0s}", "reject_delay: 0s, workers: 2}")
+    server = WorkersProcess(tmp_path, simulator, workers, [user])
+    code, _, errors = enroll(server, user, codes=lambda: [server.simulator.code(user.phone)])
+    assert 0 == code, errors
+    assert 1 == len(server.audit(kind="call"))
+    assert ["enrolment_called", "phone_verified"] == [record["event"] for record in server.audit(kind="operator")]
+    assert radius.ACCESS_ACCEPT == log_in(server, user)
+    confirmed = CliRunner().invoke(main, ["users", "confirm", "--config", str(server.path), user.name])
+    assert (0, True) == (confirmed.exit_code, "the phones are pinned and verified already" in confirmed.stdout)
+    assert 0 == server.stop()
 
 
 def test_the_result_is_json_for_programs(server, user):
