@@ -1,5 +1,5 @@
 # make demo   a login from end to end on this machine, with a simulated phone
-# make test   the tests; as root on Debian it installs the real servers they need
+# make test   the tests, in WORKERS=3 processes; as root on Debian it installs the real servers they need
 # make test-all  also the long tests, with the branch coverage of all processes
 # make lint   format, lint, types, import rules
 # make wheel  the wheel, in dist/; installs what building needs and nothing else, into a separate environment
@@ -12,6 +12,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 BUILD := .venv-wheel
 SECONDS ?= 60
+WORKERS ?= 3
+PARALLEL := --numprocesses $(WORKERS) --dist worksteal
+MEASURED := tests/login tests/radius
 FUZZED := wire password yaml configuration users provider
 
 .PHONY: demo test test-all fuzz lint bench story wheel peers
@@ -20,7 +23,8 @@ demo: $(VENV)/ready
 	@$(BIN)/radius-voice demo
 
 test: $(VENV)/ready-dev peers
-	$(BIN)/pytest --cov --cov-fail-under=100
+	$(BIN)/pytest $(PARALLEL) --cov --cov-fail-under=100 $(MEASURED)
+	$(BIN)/pytest $(PARALLEL) $(MEASURED:%=--ignore=%)
 
 test-all: $(VENV)/ready-dev peers
 	RADIUS_VOICE_LONG=1 $(BIN)/pytest --cov --cov-config=tests/coverage.toml --cov-fail-under=95
