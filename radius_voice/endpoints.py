@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
 
-from radius_voice.config.field_types import Endpoint
+from radius_voice.config.addresses import Endpoint
 from radius_voice.config.schema import Settings
 from radius_voice.transports.udp import bind
 

@@ -10,7 +10,7 @@ from ipaddress import ip_address
 import click
 
 from radius_voice.cli.common import run
-from radius_voice.config.field_types import MAX_PORT
+from radius_voice.config.addresses import MAX_PORT
 from radius_voice.radius import packet as radius
 from radius_voice.radius.packet import Attribute, Packet
 from radius_voice.radius.password import decode_text

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from radius_voice.cli.common import run
-from radius_voice.config.field_types import MAX_PORT
+from radius_voice.config.addresses import MAX_PORT
 
 ACCOUNT = "AC" + "0" * 32
 

@@ -18,6 +18,7 @@ from radius_voice.config.adapters import SectionTypes
 from radius_voice.config.context import LoadContext
 from radius_voice.config.errors import ConfigError, diagnostics_of, located
 from radius_voice.config.schema import Settings, UserRulesSettings, json_schema, settings_type
+from radius_voice.config.secret_warnings import secret_warnings
 from radius_voice.config.secrets import UnavailableSecret
 from radius_voice.config.section import Diagnostic
 from radius_voice.files.access import READ_ACCESS, WRITE_ACCESS, exposed_directories, exposure
@@ -91,7 +92,7 @@ def load(
     if settings is None or errors:
         raise ConfigError(errors, draft.identity)
     unused = rules.unused_policies(draft, rules.mapping(tree.get("policies")))
-    warnings = [*rules.warnings(draft, now), *unused, *rules.secret_warnings(settings, context.directory)]
+    warnings = [*rules.warnings(draft, now), *unused, *secret_warnings(settings, context.directory)]
     texts = tuple(located(str(path), lines, warnings))
     return Loaded(settings, texts, tuple(dict.fromkeys(context.secret_files)), str(path), lines)
 

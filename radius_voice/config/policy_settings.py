@@ -6,8 +6,9 @@ from typing import Annotated, Any, TypeAlias
 
 from pydantic import Field, model_validator
 
+from radius_voice.config.addresses import NETWORK, Network
 from radius_voice.config.context import LoadContext
-from radius_voice.config.field_types import DURATION, NETWORK, TIMESTAMP, FieldType, Network, duration
+from radius_voice.config.field_types import DURATION, TIMESTAMP, FieldType, duration
 from radius_voice.config.hours import HOURS, TIME_ZONE
 from radius_voice.config.section import KeyProblem, Section
 from radius_voice.login.allowed_hours import Hours

@@ -15,22 +15,17 @@ from typing import Annotated, Any, Literal, TypeAlias, TypeVar, Union
 from pydantic import Discriminator, Field, Tag, ValidationInfo, create_model, model_validator
 
 from radius_voice.config.adapters import AdapterSection, IdentitySection, ProviderSection, SectionTypes, StoreSection
+from radius_voice.config.addresses import NETWORK, Endpoint, HostPort, Network, endpoint, host_port
 from radius_voice.config.context import KEEP_VALID, context_of
 from radius_voice.config.field_types import (
     ATTRIBUTE_VALUE,
     COUNTRIES,
-    NETWORK,
     NUMBER_PREFIX,
     PATH,
     PATH_OR_STDOUT,
     TIMESTAMP,
-    Endpoint,
-    HostPort,
-    Network,
     OneOrMany,
     duration,
-    endpoint,
-    host_port,
 )
 from radius_voice.config.limits import LimitsSettings
 from radius_voice.config.policy_settings import (

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from radius_voice import control, state
-from radius_voice.config.field_types import Endpoint
+from radius_voice.config.addresses import Endpoint
 from radius_voice.config.load import Loaded
 from radius_voice.config.schema import Settings
 from radius_voice.config.secrets import unavailable_in

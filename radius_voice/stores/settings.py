@@ -9,8 +9,9 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from radius_voice.config.adapters import StoreSection
+from radius_voice.config.addresses import HostPort, host_port
 from radius_voice.config.checks import is_loopback
-from radius_voice.config.field_types import PATH, HostPort, duration, host_port
+from radius_voice.config.field_types import PATH, duration
 from radius_voice.config.secrets import Secret
 from radius_voice.config.section import Diagnostic, KeyProblem, file_default
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from radius_voice.config.addresses import Endpoint
 from radius_voice.config.errors import ConfigError
-from radius_voice.config.field_types import Endpoint, Rate
+from radius_voice.config.field_types import Rate
 from radius_voice.config.load import MAX_FILE_OCTETS, restart_needed
 from radius_voice.wiring import load
 from tests.config.conftest import NOW, changed, sample

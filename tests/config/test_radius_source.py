@@ -2,7 +2,7 @@
 
 import pytest
 
-from radius_voice.config.field_types import HostPort
+from radius_voice.config.addresses import HostPort
 from radius_voice.identity.radius.settings import FORWARDED, RadiusSettings
 from tests.config.conftest import SECRETS, File, sample
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from radius_voice.config.field_types import HostPort
+from radius_voice.config.addresses import HostPort
 from radius_voice.stores.settings import RedisSettings
 from radius_voice.wiring import open_store
 from tests.config.conftest import File, changed

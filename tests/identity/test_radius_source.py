@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from radius_voice.config.adapters import LockoutSettings
-from radius_voice.config.field_types import HostPort
+from radius_voice.config.addresses import HostPort
 from radius_voice.config.secrets import SecretUnavailable, UnavailableSecret
 from radius_voice.events import Reason
 from radius_voice.identity.context import IdentityContext

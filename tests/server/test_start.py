@@ -97,7 +97,7 @@ def test_a_failed_start_logs_no_stopped_line(elsewhere, configuration):
 
 
 def test_an_ipv6_address_without_ipv6_support_and_other_causes_have_their_own_hint():
-    from radius_voice.config.field_types import Endpoint
+    from radius_voice.config.addresses import Endpoint
     from radius_voice.endpoints import cannot_bind
 
     hints = {

@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 from pydantic import Field, model_validator
 
 from radius_voice.config.adapters import ProviderSection, RuleContext
+from radius_voice.config.addresses import URL
 from radius_voice.config.checks import is_loopback
-from radius_voice.config.field_types import PATH, URL, PhoneNumber, duration, duration_text
+from radius_voice.config.field_types import PATH, PhoneNumber, duration, duration_text
 from radius_voice.config.secrets import Secret, is_placeholder
 from radius_voice.config.section import Diagnostic, KeyProblem, file_default
 

@@ -11,9 +11,10 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from radius_voice.config.adapters import IdentitySection, LockoutSettings, RuleContext
+from radius_voice.config.addresses import MAX_PORT
 from radius_voice.config.checks import is_loopback
 from radius_voice.config.context import LoadContext
-from radius_voice.config.field_types import MAX_PORT, PATH, REGION, FieldType, duration, require_text
+from radius_voice.config.field_types import PATH, REGION, FieldType, duration, require_text
 from radius_voice.config.secrets import Secret
 from radius_voice.config.section import Diagnostic, KeyProblem, file_default
 

@@ -8,7 +8,8 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 from pydantic import Field, model_validator
 
 from radius_voice.config.adapters import IdentitySection, LockoutSettings, RuleContext
-from radius_voice.config.field_types import HostPort, OneOrMany, duration, server_address
+from radius_voice.config.addresses import HostPort, server_address
+from radius_voice.config.field_types import OneOrMany, duration
 from radius_voice.config.secrets import Secret, readable_text
 from radius_voice.config.section import Diagnostic, KeyProblem, file_default
 
