@@ -20,6 +20,7 @@ from radius_voice.config.schema import Settings, UserRulesSettings
 from radius_voice.events import CallResult, OperatorRecord
 from radius_voice.login.calls import placement_record
 from radius_voice.login.codes import Keys, tidy_code
+from radius_voice.login.deliveries import CodeMessage, DeliveryRequest, DeliveryResult
 from radius_voice.login.enrolment import (
     LIFETIME_SECONDS,
     Enrolment,
@@ -28,16 +29,7 @@ from radius_voice.login.enrolment import (
     enrolment_key,
     new_enrolment_id,
 )
-from radius_voice.login.model import (
-    AlreadyRecorded,
-    CodeMessage,
-    DeliveryRequest,
-    DeliveryResult,
-    LimitAction,
-    Limited,
-    Unavailable,
-    User,
-)
+from radius_voice.login.model import AlreadyRecorded, LimitAction, Limited, Unavailable, User
 from radius_voice.login.phone import Phone, parse_phone, refusal
 from radius_voice.login.pins import Pin, new_pins
 from radius_voice.login.placement import PlacementResult, place_call

@@ -9,15 +9,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from radius_voice.config.schema import Settings, UserRulesSettings
 from radius_voice.events import CallResult
 from radius_voice.exceptions import message_of
-from radius_voice.login.model import (
-    CodeMessage,
-    DeliveryRequest,
-    DeliveryResult,
-    LimitAction,
-    Limited,
-    Unavailable,
-    User,
-)
+from radius_voice.login.deliveries import CodeMessage, DeliveryRequest, DeliveryResult
+from radius_voice.login.model import LimitAction, Limited, Unavailable, User
 from radius_voice.login.phone import Phone, refusal
 from radius_voice.login.placement import PlacementResult, place_call
 from radius_voice.login.ports import Provider, Store

@@ -58,14 +58,8 @@ async def _call(settings: Settings, phone: Phone) -> bool:
 
 async def _place(provider: Provider, name: str, friendly_name: str, phone: Phone) -> bool | None:
     """Whether the call was answered; None if it certainly was not placed, so that another provider may be tried."""
-    from radius_voice.login.model import (
-        CallRef,
-        CodeMessage,
-        DeliveryRequest,
-        NotPlaced,
-        NumberRejected,
-        Placed,
-    )
+    from radius_voice.login.deliveries import CodeMessage, DeliveryRequest, NotPlaced, NumberRejected, Placed
+    from radius_voice.login.model import CallRef
 
     request = DeliveryRequest(phone, CodeMessage("en", friendly_name, CODE), RING_TIMEOUT)
     answer = await provider.place(request, asyncio.get_running_loop().time() + RING_TIMEOUT)

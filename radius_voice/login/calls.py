@@ -9,21 +9,17 @@ from msgspec.structs import replace
 
 from radius_voice.events import CallResult, PlacementRecord, Reason, Trace
 from radius_voice.login.call_follower import CallFollower
-from radius_voice.login.dependencies import Dependencies
-from radius_voice.login.inputs import CallEvent, CallFailed, CallPlaced, CallProgress, Transition
-from radius_voice.login.model import (
-    AuthRequest,
-    CallRef,
-    CallStatus,
+from radius_voice.login.deliveries import (
     CodeMessage,
     DeliveryRequest,
     DeliveryResult,
     Indeterminate,
     NumberRejected,
     Placed,
-    Session,
-    Unavailable,
 )
+from radius_voice.login.dependencies import Dependencies
+from radius_voice.login.inputs import CallEvent, CallFailed, CallPlaced, CallProgress, Transition
+from radius_voice.login.model import AuthRequest, CallRef, CallStatus, Session, Unavailable
 from radius_voice.login.phone import Phone
 from radius_voice.login.placement import PlacementResult, Report, place_call
 from radius_voice.login.policy import PROVIDER_SECONDS, Policy, UserRules

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from radius_voice.login.model import CodeMessage
+from radius_voice.login.deliveries import CodeMessage
 from radius_voice.messages import messages_for
 
 TIMES_SPOKEN = 3

@@ -134,29 +134,6 @@ class AuthRequest(Struct, frozen=True):
         return f"AuthRequest({self.client})"  # a user may type a password as the name
 
 
-class CodeMessage(Struct, frozen=True):
-    """A message that carries a code: its language, and the name of the service that the user logs in to.
-
-    `enrolment`: the code is for the help desk, to verify the phone, and not for a login.
-    """
-
-    language: str
-    friendly_name: str
-    code: str
-    enrolment: bool = False
-
-    def __repr__(self) -> str:
-        return f"CodeMessage({self.language})"
-
-
-class DeliveryRequest(Struct, frozen=True):
-    """One delivery to be made. `ring_timeout` is how many seconds the phone may ring."""
-
-    phone: Phone
-    message: CodeMessage
-    ring_timeout: int
-
-
 class CallRef(Struct, frozen=True, gc=False):
     """A call at a provider: the provider's name in the configuration and its own reference."""
 
@@ -180,46 +157,6 @@ class CallStatus(StrEnum):
     def over(self) -> bool:
         """Whether the call has ended."""
         return self not in (CallStatus.QUEUED, CallStatus.RINGING, CallStatus.ANSWERED)
-
-
-class Placed(Struct, frozen=True):
-    """The provider accepted the request. `live` is False if it places no call."""
-
-    reference: str
-    live: bool = True
-
-
-class NumberRejected(Struct, frozen=True):
-    """The provider does not call this number: try the next phone. `fix` is what an administrator can do on an alarm."""
-
-    detail: str
-    alarm: bool = False
-    fix: str = ""
-
-
-class NotPlaced(Struct, frozen=True):
-    """The provider certainly did not place the call: try the next provider.
-
-    `outage` is True if the provider could not have placed any call: no connection, or the account or caller ID is
-    refused. Only an outage of every provider permits a bypass. `fix` says what an administrator can do about an alarm.
-    `sent` is False if the provider certainly did not receive the request.
-    """
-
-    detail: str
-    alarm: bool = False
-    outage: bool = False
-    fix: str = ""
-    sent: bool = True
-
-
-class Indeterminate(Struct, frozen=True):
-    """The provider may have placed the call, so it is never placed again."""
-
-    detail: str
-
-
-DeliveryResult: TypeAlias = Placed | NumberRejected | NotPlaced | Indeterminate
-"""A provider's answer to a `DeliveryRequest`."""
 
 
 class Method(StrEnum):

@@ -19,7 +19,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from radius_voice.events import CallResult
-from radius_voice.login.model import CallRef, DeliveryRequest, DeliveryResult, Indeterminate, NumberRejected, Placed
+from radius_voice.login.deliveries import DeliveryRequest, DeliveryResult, Indeterminate, NumberRejected, Placed
+from radius_voice.login.model import CallRef
 from radius_voice.login.phone import Phone
 from radius_voice.login.ports import Provider
 

@@ -11,14 +11,13 @@ from typing import Protocol
 
 from radius_voice.login.accounts import Account
 from radius_voice.login.adapter_reports import AccountCheck, SourceProblem, VerificationCost
+from radius_voice.login.deliveries import DeliveryRequest, DeliveryResult
 from radius_voice.login.durable import DurableExists, DurableWrite
 from radius_voice.login.model import (
     AlreadyRecorded,
     Authenticated,
     CallRef,
     CallStatus,
-    DeliveryRequest,
-    DeliveryResult,
     Denied,
     Limited,
     LimitOperation,

@@ -5,7 +5,7 @@ import pytest
 
 from radius_voice.delivery.twilio_voice.provider import TwilioVoice
 from radius_voice.http_client import HttpPool
-from radius_voice.login.model import CodeMessage, DeliveryRequest
+from radius_voice.login.deliveries import CodeMessage, DeliveryRequest
 from radius_voice.login.phone import Phone
 from radius_voice.simulator import Simulator
 from radius_voice.twilio_client import TwilioAccount

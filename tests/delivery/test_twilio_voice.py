@@ -11,7 +11,8 @@ from msgspec import structs
 from radius_voice.delivery.twilio_voice.provider import CREDENTIALS_FIX, DEFAULT_FIX, REFUSALS
 from radius_voice.login.adapter_reports import AccountCheck
 from radius_voice.login.code_message import MAX_SPEECH_SECONDS
-from radius_voice.login.model import CallRef, CallStatus, Indeterminate, NotPlaced, NumberRejected, Placed, Unavailable
+from radius_voice.login.deliveries import Indeterminate, NotPlaced, NumberRejected, Placed
+from radius_voice.login.model import CallRef, CallStatus, Unavailable
 from radius_voice.login.phone import Phone
 from radius_voice.messages import LANGUAGES
 from radius_voice.simulator.twiml import spoken_text

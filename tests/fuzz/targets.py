@@ -9,15 +9,8 @@ from radius_voice.config.errors import ConfigError
 from radius_voice.delivery.twilio_voice.provider import TwilioVoice
 from radius_voice.http_client import HttpPool, HttpResponse
 from radius_voice.identity.users_file import text as users_text
-from radius_voice.login.model import (
-    CallRef,
-    CallStatus,
-    CodeMessage,
-    DeliveryRequest,
-    Indeterminate,
-    Placed,
-    Unavailable,
-)
+from radius_voice.login.deliveries import CodeMessage, DeliveryRequest, Indeterminate, Placed
+from radius_voice.login.model import CallRef, CallStatus, Unavailable
 from radius_voice.login.phone import Phone
 from radius_voice.radius import packet as radius
 from radius_voice.radius.password import MalformedPassword, decode_text, decrypt_password, encrypt_password

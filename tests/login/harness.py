@@ -7,6 +7,7 @@ from typing import Any
 from radius_voice.events import Outcome, Reason, Trace
 from radius_voice.login.accounts import Account
 from radius_voice.login.codes import Keys
+from radius_voice.login.deliveries import NotPlaced, Placed
 from radius_voice.login.dependencies import Dependencies
 from radius_voice.login.flow import LoginFlow
 from radius_voice.login.model import (
@@ -15,9 +16,7 @@ from radius_voice.login.model import (
     CallStatus,
     Denied,
     Limit,
-    NotPlaced,
     PapPassword,
-    Placed,
     Unavailable,
     User,
 )

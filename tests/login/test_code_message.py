@@ -1,7 +1,7 @@
 import pytest
 
 from radius_voice.login.code_message import MAX_SPEECH_SECONDS, Pause, Say, lines
-from radius_voice.login.model import CodeMessage
+from radius_voice.login.deliveries import CodeMessage
 from radius_voice.messages import LANGUAGES, messages_for
 
 

@@ -4,8 +4,9 @@ from msgspec.structs import replace
 
 from radius_voice.login.code_message import Say, lines
 from radius_voice.login.codes import Keys
+from radius_voice.login.deliveries import CodeMessage
 from radius_voice.login.enrolment import Enrolment, decode, encode, enrolment_key, new_enrolment_id
-from radius_voice.login.model import CallRef, CodeMessage
+from radius_voice.login.model import CallRef
 from radius_voice.messages import LANGUAGES
 
 KEYS = Keys(b"k" * 32)

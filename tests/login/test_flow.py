@@ -8,18 +8,9 @@ from msgspec.structs import replace
 from radius_voice.events import CallStatusRecord, Outcome, PlacementRecord, Reason, ServiceRecord, Trace
 from radius_voice.login.calls import PendingCall
 from radius_voice.login.codes import session_key_in
+from radius_voice.login.deliveries import Indeterminate, NotPlaced, NumberRejected, Placed
 from radius_voice.login.flow import LoginFlow
-from radius_voice.login.model import (
-    CallRef,
-    CallStatus,
-    Indeterminate,
-    NotPlaced,
-    NumberRejected,
-    Placed,
-    SwapResult,
-    Unavailable,
-    User,
-)
+from radius_voice.login.model import CallRef, CallStatus, SwapResult, Unavailable, User
 from radius_voice.login.phone import Phone
 from radius_voice.login.policy import ReplyRule
 from radius_voice.login.rate_limits import Limits

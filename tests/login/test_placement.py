@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from radius_voice.events import CallResult
-from radius_voice.login.model import CodeMessage, DeliveryRequest, Indeterminate, NotPlaced, NumberRejected, Placed
+from radius_voice.login.deliveries import CodeMessage, DeliveryRequest, Indeterminate, NotPlaced, NumberRejected, Placed
 from radius_voice.login.phone import Phone
 from radius_voice.login.placement import place_call
 from tests.login.harness import FakeProvider

@@ -3,7 +3,8 @@
 import pytest
 
 from radius_voice.events import Outcome, Reason
-from radius_voice.login.model import NotPlaced, User
+from radius_voice.login.deliveries import NotPlaced
+from radius_voice.login.model import User
 from radius_voice.login.phone import Phone
 from radius_voice.login.rate_limits import Limits
 from radius_voice.login.reply_message import REJECTED, rejected

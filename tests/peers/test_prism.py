@@ -12,7 +12,8 @@ import pytest
 from msgspec.structs import replace
 
 from radius_voice.delivery.twilio_voice.provider import TwilioVoice
-from radius_voice.login.model import CallRef, CallStatus, CodeMessage, DeliveryRequest, Placed
+from radius_voice.login.deliveries import CodeMessage, DeliveryRequest, Placed
+from radius_voice.login.model import CallRef, CallStatus
 from radius_voice.login.phone import Phone
 from radius_voice.simulator import Simulator
 from tests.delivery.conftest import twilio_voice

@@ -11,7 +11,8 @@ from radius_voice.config.load import restart_needed, until_restart
 from radius_voice.events import Reason
 from radius_voice.identity.passwords import CHEAPEST, Hasher, hash_password
 from radius_voice.login.codes import Keys
-from radius_voice.login.model import CallStatus, Placed, Unavailable, User
+from radius_voice.login.deliveries import Placed
+from radius_voice.login.model import CallStatus, Unavailable, User
 from radius_voice.observe import repeats
 from radius_voice.radius import packet as radius
 from radius_voice.radius.password import encrypt_password

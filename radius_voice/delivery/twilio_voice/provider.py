@@ -21,9 +21,7 @@ from radius_voice.delivery.twilio_voice.settings import TwilioVoiceSettings
 from radius_voice.http_client import HttpPool, NotSent, SentUnknown
 from radius_voice.login.adapter_reports import AccountCheck
 from radius_voice.login.code_message import MAX_SPEECH_SECONDS, TIMES_SPOKEN, Say, lines
-from radius_voice.login.model import (
-    CallRef,
-    CallStatus,
+from radius_voice.login.deliveries import (
     CodeMessage,
     DeliveryRequest,
     DeliveryResult,
@@ -31,8 +29,8 @@ from radius_voice.login.model import (
     NotPlaced,
     NumberRejected,
     Placed,
-    Unavailable,
 )
+from radius_voice.login.model import CallRef, CallStatus, Unavailable
 from radius_voice.login.phone import Phone
 from radius_voice.messages import messages_for
 from radius_voice.twilio_client import TwilioAccount, status_and_code
