@@ -4,6 +4,7 @@ import asyncio
 import re
 import time
 from pathlib import Path
+from typing import Any
 
 import hiredis
 import pytest
@@ -47,6 +48,14 @@ async def connect():
     yield connected
     for store in stores:
         await store.close()
+    await end_of_tls()
+
+
+async def end_of_tls():
+    """Wait for the end of connections: after an error, redis-py does not wait for the server's close_notify."""
+    loop: Any = asyncio.get_running_loop()
+    only_own_socket = 1
+    await wait_until_async(lambda: len(loop._selector.get_map()) == only_own_socket, "connections to Redis are closed")
 
 
 async def soon(work):
