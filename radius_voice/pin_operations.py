@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from radius_voice.events import OperatorRecord
 from radius_voice.login.codes import Keys
 from radius_voice.login.model import Unavailable, User
-from radius_voice.login.pins import Pin, decode, encode, new_pins, pins_key, unpinned
+from radius_voice.login.pins import Pin, decode, encode, new_pins, phones_removed, pins_key, unpinned
 from radius_voice.login.ports import Store
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ async def show(context: OperationContext, source: str, user: User, _arguments: M
         "pins": [{"phone": pin.masked, "at": pin.at, "verified": pin.verified} for pin in pins],
         "phones": [phone.masked for phone in user.phones],
         "has_pins": stored is not None,
+        "phones_removed": phones_removed(user.phones, stored),
         "unpinned": [phone.masked for phone in unpinned(keys, user_key, user.phones, pins)],
         "verified": [phone.masked for phone in user.phones if keys.pin(user_key, phone) in verified],
         "confirmed": bool(pins) and {pin.phone for pin in pins} == present == verified,

@@ -40,9 +40,13 @@ class LimitUse(Struct, frozen=True):
 
 
 class PinUse(Struct, frozen=True):
-    """The pins of a user: whether there are any, and the phones, masked, that are not pinned, and that are verified."""
+    """The pins of a user: whether there are any, and the phones, masked, that are not pinned, and that are verified.
+
+    `phones_removed`: the directory has no phone of the user any longer, but there are pins of former ones.
+    """
 
     has_pins: bool
+    phones_removed: bool
     unpinned: tuple[str, ...]
     verified: tuple[str, ...]
 
@@ -161,7 +165,10 @@ async def _with_pins(facts: LoginFacts) -> LoginFacts:
         found = await operations.perform(facts.settings, "pins", user)
     except OperationFailed:
         return facts
-    return replace(facts, pins=PinUse(found["has_pins"], tuple(found["unpinned"]), tuple(found["verified"])))
+    return replace(
+        facts,
+        pins=PinUse(found["has_pins"], found["phones_removed"], tuple(found["unpinned"]), tuple(found["verified"])),
+    )
 
 
 def _applies(use: LimitUse, facts: LoginFacts) -> bool:

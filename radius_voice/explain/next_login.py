@@ -83,7 +83,10 @@ def _result(facts: LoginFacts, steps: Iterable[Step]) -> tuple[Outcome, Reason]:
 
 def _decided(facts: LoginFacts) -> SecondFactor | None:
     """The decision that is carried out, None without a user."""
-    return None if facts.user is None else decide(facts.policy, facts.user, facts.request, facts.now)
+    if facts.user is None:
+        return None
+    removed = facts.pins is not None and facts.pins.phones_removed
+    return decide(facts.policy, facts.user, facts.request, facts.now, phones_removed=removed)
 
 
 def _is_decoy(facts: LoginFacts) -> bool:

@@ -52,7 +52,7 @@ from radius_voice.login.model import (
     User,
 )
 from radius_voice.login.new_session import new_session
-from radius_voice.login.pinned_phones import pinned_phones, report_changed_phones
+from radius_voice.login.pinned_phones import has_removed_phones, pinned_phones, report_changed_phones
 from radius_voice.login.policy import Policy, UserRules
 from radius_voice.login.remembered import RememberedLogins
 from radius_voice.login.replay import Slot, is_pending, session_of
@@ -171,9 +171,10 @@ class LoginFlow:
     ) -> Decision:
         """What the policy's rules decide about a user whose password is right."""
         checked = replace(checked, issued=await self._issued_codes.of(policy.user_key(user)))
-        is_remembered = await self._remembered.has(request, policy, user, checked)
-        now, has_code = self._dependencies.now(), checked.issued is not None
-        match decide(policy, user, request, now, has_issued_code=has_code, is_remembered=is_remembered):
+        known = await self._remembered.has(request, policy, user, checked)
+        removed = await has_removed_phones(self._dependencies, policy, user)
+        now, issued = self._dependencies.now(), checked.issued is not None
+        match decide(policy, user, request, now, has_issued_code=issued, is_remembered=known, phones_removed=removed):
             case RejectFor() as refusal:
                 await self._remembered.after_reject(policy.user_key(user), refusal.reason)
                 return await self._refuse(request, policy, user, refusal, checked, trace)
@@ -332,10 +333,8 @@ class LoginFlow:
         """The decision on a response in a session. Raises SessionOutdated if it is recalled and no longer stored."""
         dependencies, keys = self._dependencies, self._dependencies.keys
         policy, rules = self._policy_of(session, client_policy)
-        code, state = (
-            dependencies.new_code(rules.digits),
-            keys.next_state(key, request.state or b"", request.credentials.text),
-        )
+        code = dependencies.new_code(rules.digits)
+        state = keys.next_state(key, request.state or b"", request.credentials.text)
         name = await name_in_session(request, session, client_policy, keys)
         response = response_of(request, name, key, session, rules, code, state, keys)
         event: ChallengeResponse | UserChanged = response

@@ -10,7 +10,17 @@ from radius_voice.events import Alarm, Reason
 from radius_voice.login.dependencies import Dependencies
 from radius_voice.login.model import User
 from radius_voice.login.phone import Phone
-from radius_voice.login.pins import ChangedPhone, FirstPhone, decode, encode, new_pins, pins_key, unpinned, verified_of
+from radius_voice.login.pins import (
+    ChangedPhone,
+    FirstPhone,
+    decode,
+    encode,
+    new_pins,
+    phones_removed,
+    pins_key,
+    unpinned,
+    verified_of,
+)
 from radius_voice.login.policy import Policy, UserRules
 
 
@@ -47,6 +57,13 @@ async def pinned_phones(
     if rules.first_phone is FirstPhone.VERIFIED:
         phones = verified_of(keys, user_key, phones, pins)
     return PinnedPhones(phones) if phones else Reason.PHONE_NOT_VERIFIED
+
+
+async def has_removed_phones(dependencies: Dependencies, policy: Policy, user: User) -> bool:
+    """Whether the user has no phone in the directory, but pins of former ones. Raises Unavailable."""
+    if user.phones:
+        return False
+    return phones_removed(user.phones, await dependencies.store.durable(pins_key(policy.user_key(user))))
 
 
 def report_changed_phones(

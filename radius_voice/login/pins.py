@@ -83,6 +83,11 @@ def verified_of(keys: Keys, user_key: str, phones: Iterable[Phone], pins: Iterab
     return tuple(phone for phone in phones if keys.pin(user_key, phone) in verified)
 
 
+def phones_removed(phones: Sequence[Phone], stored: bytes | None) -> bool:
+    """Whether a user has no `phones`, but pins of former ones, in the durable value `stored`."""
+    return not phones and stored not in (None, encode(()))
+
+
 def covers(stored: bytes, wanted: bytes) -> bool:
     """Whether the pins in the value `stored` have every phone of those in `wanted`."""
     return {pin.phone for pin in decode(wanted)} <= {pin.phone for pin in decode(stored)}

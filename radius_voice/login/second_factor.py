@@ -60,16 +60,18 @@ def decide(
     *,
     has_issued_code: bool = False,
     is_remembered: bool = False,
+    phones_removed: bool = False,
 ) -> SecondFactor:
     """What follows for a user whose password is right, at wall-clock time `now`.
 
     `has_issued_code`: the help desk has issued a code for the user, which is valid. `is_remembered`: a login of the
-    user from the same place is remembered.
+    user from the same place is remembered. `phones_removed`: the user has no phone any longer, but pins of former ones.
     """
     account = account_reason(user)
     if account is not None:
         return RejectFor(account)
-    decided = _by_rules(policy.rules_of(policy.group_of(user)), user, request, now, has_issued_code, is_remembered)
+    rules = policy.rules_of(policy.group_of(user))
+    decided = _by_rules(rules, user, request, now, has_issued_code, is_remembered, phones_removed)
     mode = policy.report_mode
     return _reported(decided) if mode is not None and mode.applies(user, now) else decided
 
@@ -94,7 +96,13 @@ def _reported(decided: SecondFactor) -> AcceptWithout:
 
 
 def _by_rules(
-    rules: UserRules, user: User, request: AuthRequest, now: float, has_issued_code: bool, is_remembered: bool
+    rules: UserRules,
+    user: User,
+    request: AuthRequest,
+    now: float,
+    has_issued_code: bool,
+    is_remembered: bool,
+    phones_removed: bool,
 ) -> SecondFactor:
     """The decision of the first rule that applies."""
     if rules.allowed_hours is not None and not rules.allowed_hours.include(now):
@@ -108,7 +116,7 @@ def _by_rules(
     if has_issued_code:
         return AskForIssuedCode(rules.rule)
     grace = rules.grace_period
-    if grace is not None and now < grace.until and not user.phones:
+    if grace is not None and now < grace.until and not user.phones and not phones_removed:
         return AcceptWithout(Reason.GRACE_PERIOD, grace.rule)
     return Call(rules.rule) if phone is None else RejectFor(phone)
 

@@ -278,7 +278,7 @@ def test_an_unavailable_directory_leads_to_the_configured_result(configured, out
     assert steps["directory"][0][1][-1].endswith("policies.staff.on_unavailable")
 
 
-PINS = {"has_pins": True, "unpinned": [], "verified": []}
+PINS = {"has_pins": True, "phones_removed": False, "unpinned": [], "verified": []}
 PINNED = [
     (PINS, "trust", "refuse", "all phones are pinned", None),
     ({"has_pins": False}, "trust", "refuse", "no phone is pinned yet; a correct code pins the phones", None),
@@ -405,6 +405,17 @@ def test_a_grace_period_names_its_line(configured):
 
     assert ("accept", "grace_period") == decided
     assert [f"{path}:{line_of('staff:') + 1}: policies.staff.grace_until"] == steps["rules"][0][1]
+
+
+def test_a_grace_period_is_not_for_users_whose_pinned_phones_were_removed(configured, monkeypatch):
+    async def perform(_settings, _command, _user):
+        return PINS | {"phones_removed": True}
+
+    monkeypatch.setattr("radius_voice.operations.perform", perform)
+    monkeypatch.setattr("radius_voice.operations.limits", no_limits)
+    until = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    path = configured(CONFIGURATION.replace("  staff:\n", f"  staff:\n    grace_until: '{until}'\n"), alice=entry())
+    assert ("reject", "no_phone") == explained(path)[0]
 
 
 def test_a_gateway_that_has_verified_the_password_is_named(configured):

@@ -9,7 +9,7 @@ from radius_voice.login.durable import DurableExists, DurableWrite
 from radius_voice.login.model import CallRef, CallStatus
 from radius_voice.login.phone import Phone
 from radius_voice.login.pins import ChangedPhone, FirstPhone, Pin, decode, encode, new_pins, pins_key
-from radius_voice.login.roll_out import ReportMode
+from radius_voice.login.roll_out import GracePeriod, ReportMode
 from tests.login.harness import ACCEPTED, ALICE, NOT_PLACED, LoginHarness, result_of
 
 ALICE_KEY = "people:alice-id"
@@ -112,6 +112,18 @@ async def test_another_order_and_fewer_phones_are_no_change(harness):
     give_phones(harness, *ALICE.phones)
     assert ACCEPTED == result_of(await log_in(harness))
     assert [] == alarms(harness)
+
+
+@pytest.mark.parametrize("value", [None, encode(())], ids=["no pins", "pinned without phones"])
+async def test_a_grace_period_is_not_for_users_whose_pinned_phones_were_removed(value):
+    harness = harness_of(grace_period=GracePeriod((), 2_000_000.0))
+    give_phones(harness)
+    await harness.store.replace_durable(pins_key(ALICE_KEY), None, value)
+    assert (Outcome.ACCEPT, Reason.GRACE_PERIOD) == result_of(await log_in(harness))
+    await pin(harness, *ALICE.phones)
+    assert (Outcome.REJECT, Reason.NO_PHONE) == result_of(await log_in(harness))
+    give_phones(harness, *ALICE.phones)
+    assert ACCEPTED == result_of(await log_in(harness))
 
 
 async def test_a_wrong_password_raises_no_alarm(harness):
