@@ -28,9 +28,10 @@ async def issue_code(
         raise ValueError(f"a code is valid from {duration_text(MIN_SECONDS)} to {duration_text(MAX_SECONDS)}")
     if user.disabled:
         raise ValueError(f"{user.name} is disabled; run radius-voice users enable first")
-    codes = IssuedCodes(context.keys(), context.store, time.time)
+    keys = context.keys()
+    codes = IssuedCodes(keys, context.store, time.time)
     code, expires_at = await codes.issue(f"{source}:{user.id}", seconds)
-    notice = await call_about_issued_code(context.settings, context.store, source, user)
+    notice = await call_about_issued_code(context.settings, context.store, keys, source, user)
     detail = f"valid for {duration_text(seconds)}; {notice}"
     record = OperatorRecord(time.time(), "code_issued", user.name, source, context.uid, by, detail)
     return {

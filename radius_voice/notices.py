@@ -9,9 +9,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from radius_voice.config.schema import Settings, UserRulesSettings
 from radius_voice.events import CallResult
 from radius_voice.exceptions import message_of
+from radius_voice.login.codes import Keys
 from radius_voice.login.deliveries import CodeMessage, DeliveryRequest, DeliveryResult
 from radius_voice.login.model import LimitAction, Limited, Unavailable, User
 from radius_voice.login.phone import Phone, refusal
+from radius_voice.login.pins import ChangedPhone, FirstPhone, pins_key, refused_phone
 from radius_voice.login.placement import PlacementResult, place_call
 from radius_voice.login.ports import Provider, Store
 from radius_voice.login.rate_limits import subjects_of, with_action
@@ -22,17 +24,22 @@ PLACING_SECONDS = 5.0
 """How long the command waits for the provider."""
 
 
-async def call_about_issued_code(settings: Settings, store: Store, source: str, user: User) -> str:
+async def call_about_issued_code(settings: Settings, store: Store, keys: Keys, source: str, user: User) -> str:
     """Place one call to a phone of a user of the identity source `source`; returns what became of it, for the audit.
 
-    Limits on calls apply as to other calls. The call is not followed, and never repeated.
+    Limits on calls and pins apply as to the calls of logins. The call is not followed, and never repeated.
     """
-    found = _callable_phone(settings, source, user)
-    if found is None:
+    candidates = _callable_phones(settings, source, user)
+    if not candidates:
         return "no phone to notify"
-    phone, rules = found
-    charged = limits_of(settings).for_call(subjects_of(f"{source}:{user.id}", phone, "", ""))
+    (phone, rules), user_key = candidates[0], f"{source}:{user.id}"
     try:
+        stored = await store.durable(pins_key(user_key))
+        refused = [_refused_by_pins(keys, user_key, *candidate, stored) for candidate in candidates]
+        if all(refused):
+            return f"{phone.masked} not notified: {refused[0]}"
+        phone, rules = candidates[refused.index("")]
+        charged = limits_of(settings).for_call(subjects_of(user_key, phone, "", ""))
         limited = await store.apply_limits(charged)
         if isinstance(limited, Limited):
             return f"{phone.masked} not notified: limit {limited.limit.name}"
@@ -44,14 +51,20 @@ async def call_about_issued_code(settings: Settings, store: Store, source: str, 
     return _result_text(phone, placement)
 
 
-def _callable_phone(settings: Settings, source: str, user: User) -> tuple[Phone, UserRulesSettings] | None:
-    """The user's first phone that a policy of this directory may call, and the policy's rules for the user."""
+def _callable_phones(settings: Settings, source: str, user: User) -> list[tuple[Phone, UserRulesSettings]]:
+    """The user's phones that policies of this directory may call, each with such a policy's rules for the user."""
     policies = [policy for policy in settings.policies.values() if policy.directory == source]
-    for phone in user.phones:
-        for rules in (policy.rules_of(user.groups) for policy in policies):
-            if refusal(phone, rules.countries, allowed_numbers(settings, rules)) is None:
-                return phone, rules
-    return None
+    return [
+        (phone, rules)
+        for phone in user.phones
+        for rules in (policy.rules_of(user.groups) for policy in policies)
+        if refusal(phone, rules.countries, allowed_numbers(settings, rules)) is None
+    ]
+
+
+def _refused_by_pins(keys: Keys, user_key: str, phone: Phone, rules: UserRulesSettings, stored: bytes | None) -> str:
+    first, changed = FirstPhone(rules.first_phone), ChangedPhone(rules.changed_phone)
+    return refused_phone(keys, user_key, phone, stored, first, changed)
 
 
 async def _place(settings: Settings, phone: Phone, rules: UserRulesSettings, language: str) -> PlacementResult:

@@ -83,6 +83,17 @@ def verified_of(keys: Keys, user_key: str, phones: Iterable[Phone], pins: Iterab
     return tuple(phone for phone in phones if keys.pin(user_key, phone) in verified)
 
 
+def refused_phone(
+    keys: Keys, user_key: str, phone: Phone, stored: bytes | None, first: FirstPhone, changed: ChangedPhone
+) -> str:
+    """Why this phone of a user is not called, with the pins in the durable value `stored`; empty if it may be."""
+    pins = () if stored is None else decode(stored)
+    if first is FirstPhone.VERIFIED:
+        return "" if verified_of(keys, user_key, [phone], pins) else "not verified"
+    may_change = stored is None or changed is not ChangedPhone.REFUSE
+    return "not pinned" if not may_change and unpinned(keys, user_key, [phone], pins) else ""
+
+
 def phones_removed(phones: Sequence[Phone], stored: bytes | None) -> bool:
     """Whether a user has no `phones`, but pins of former ones, in the durable value `stored`."""
     return not phones and stored not in (None, encode(()))

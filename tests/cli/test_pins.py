@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from radius_voice.cli.main import main
+from radius_voice.login.phone import Phone
 from radius_voice.radius import packet as radius
 from tests.support.polling import wait_until
 from tests.support.redis_server import SharedRedis
@@ -196,3 +197,24 @@ def test_pins_in_redis_are_changed_without_a_service(simulator, tmp_path, user):
     server = ServerProcess(tmp_path, simulator, configuration, [user])
     assert radius.ACCESS_ACCEPT == log_in(server, user)
     assert 0 == server.stop()
+
+
+def issue_code(server, user):
+    return json.loads(succeed("users", "issue-code", "--config", server.path, "--json", user.name))["notice"]
+
+
+def test_the_notice_of_an_issued_code_calls_only_a_phone_that_a_login_would_call(server, user, other):
+    assert radius.ACCESS_ACCEPT == log_in(server, user)
+    give_phone(server, user, other.phone)
+    assert f"{Phone(other.phone).masked} not notified: not pinned" == issue_code(server, user)
+    give_phone(server, user, other.phone, user.phone)
+    assert f"{Phone(user.phone).masked} called" == issue_code(server, user)
+    assert [] == server.simulator.calls(other.phone)
+
+
+@pytest.mark.parametrize("server", [VERIFIED], indirect=True)
+def test_the_notice_of_an_issued_code_calls_only_a_verified_phone_if_the_policy_says_so(server, user):
+    assert f"{Phone(user.phone).masked} not notified: not verified" == issue_code(server, user)
+    assert [] == server.simulator.calls(user.phone)
+    succeed("users", "confirm", "--config", server.path, "--yes", user.name)
+    assert f"{Phone(user.phone).masked} called" == issue_code(server, user)

@@ -8,7 +8,7 @@ from radius_voice.login.codes import Keys
 from radius_voice.login.durable import DurableExists, DurableWrite
 from radius_voice.login.model import CallRef, CallStatus
 from radius_voice.login.phone import Phone
-from radius_voice.login.pins import ChangedPhone, FirstPhone, Pin, decode, encode, new_pins, pins_key
+from radius_voice.login.pins import ChangedPhone, FirstPhone, Pin, decode, encode, new_pins, pins_key, refused_phone
 from radius_voice.login.roll_out import GracePeriod, ReportMode
 from tests.login.harness import ACCEPTED, ALICE, NOT_PLACED, LoginHarness, result_of
 
@@ -124,6 +124,26 @@ async def test_a_grace_period_is_not_for_users_whose_pinned_phones_were_removed(
     assert (Outcome.REJECT, Reason.NO_PHONE) == result_of(await log_in(harness))
     give_phones(harness, *ALICE.phones)
     assert ACCEPTED == result_of(await log_in(harness))
+
+
+TRUST, REFUSE = FirstPhone.TRUST, ChangedPhone.REFUSE
+
+
+@pytest.mark.parametrize(
+    ("phone", "verified", "first", "changed", "expected"),
+    [
+        (FIRST, None, TRUST, REFUSE, ""),
+        (FIRST, None, FirstPhone.VERIFIED, REFUSE, "not verified"),
+        (FIRST, False, TRUST, REFUSE, ""),
+        (FIRST, False, FirstPhone.VERIFIED, REFUSE, "not verified"),
+        (FIRST, True, FirstPhone.VERIFIED, REFUSE, ""),
+        (ADDED, True, TRUST, REFUSE, "not pinned"),
+        (ADDED, True, TRUST, ChangedPhone.ALARM, ""),
+    ],
+)
+def test_why_a_phone_is_not_called(phone, verified, first, changed, expected):
+    pins = None if verified is None else encode(new_pins(KEYS, ALICE_KEY, ALICE.phones, 0.0, verified=verified))
+    assert expected == refused_phone(KEYS, ALICE_KEY, phone, pins, first, changed)
 
 
 async def test_a_wrong_password_raises_no_alarm(harness):
