@@ -229,6 +229,7 @@ class FirstFactorChecks:
         try:
             verified = await first_factor.verify(attempt.verification, request.deadline)
         except PossiblyForwarded:
+            await self._count_forwarded(charges)
             await self._store.apply_limits(with_action(LimitAction.REFUND, charges.own), slot.refunded())
             raise
         except Unavailable:
@@ -241,7 +242,14 @@ class FirstFactorChecks:
         if verified.password_correct:
             await self._record_refused(slot, charges.refund)
             return verified, Charge()
-        return await self._record_wrong(slot, charges) or verified, Charge()
+        limited = await self._record_wrong(slot, charges)
+        await self._count_forwarded(charges)
+        return limited or verified, Charge()
+
+    async def _count_forwarded(self, charges: Charges) -> None:
+        """The directory counts a password as a wrong one from now on."""
+        if charges.counted:
+            await self._store.apply_limits(charges.counted)
 
     async def _verified_again(
         self, request: AuthRequest, first_factor: FirstFactor, slot: Slot, attempt: Attempt

@@ -278,9 +278,13 @@ class Session(Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class LimitAction(Enum):
-    """An operation on a limit: take one use, check whether one is left, refund one, or reset the limit."""
+    """An operation on a limit: take one use, check whether one is left, refund one, or reset the limit.
+
+    `EXTEND` is for a limit that resets: its uses count until a whole period from now. It changes no other limit.
+    """
 
     TAKE = "take"
+    EXTEND = "extend"
     CHECK = "check"
     REFUND = "refund"
     RESET = "reset"
@@ -289,7 +293,8 @@ class LimitAction(Enum):
 class Limit(Struct, frozen=True):
     """At most `burst` at once, refilled evenly over `period` seconds; `reason` is that of a reject beyond it.
 
-    `resets`: none is refilled before `period` seconds without a use have passed; then all are.
+    `resets`: none is refilled; all are after `period` seconds. Those begin at the first use, and again when they are
+    extended.
     """
 
     name: str

@@ -40,12 +40,14 @@ class Charges:
 
     `own` are on the limits of user and station, and `forwarded` on those that keep the directory from locking the
     account: both are taken before the verification. `shared` are on the limits of all users: they are checked before
-    it, and taken if the password is wrong.
+    it, and taken if the password is wrong. `counted` extend the limits of `forwarded` after a wrong password, which the
+    directory counts from then on; a right one changes nothing.
     """
 
     own: tuple[LimitOperation, ...]
     shared: tuple[LimitOperation, ...]
     forwarded: tuple[LimitOperation, ...]
+    counted: tuple[LimitOperation, ...]
 
     @property
     def before(self) -> tuple[LimitOperation, ...]:
@@ -154,10 +156,11 @@ class PasswordLimits:
         station = request.calling_station_id
         pair = pair_subject(subject, self._keys.calling_station(subject, station)) if station else ""
         forwarded = forwarded_to(lockout, subject, reserved=any_known and not returning)
+        counted = with_action(LimitAction.EXTEND, forwarded_to(lockout, subject, reserved=True))
         if returning:
-            return Charges(self._limits.for_password_at_known_station(pair), (), forwarded)
+            return Charges(self._limits.for_password_at_known_station(pair), (), forwarded, counted)
         own = self._limits.for_password(subject, station, pair)
-        return Charges(own, self._limits.for_wrong_password(request.client), forwarded)
+        return Charges(own, self._limits.for_wrong_password(request.client), forwarded, counted)
 
 
 def _verification(

@@ -2,8 +2,8 @@
 
 For each subject, a limit of `burst` over `period` stores one number: the theoretical arrival time (`tat`), at which the
 subject has its full allowance again (ITU-T I.371, virtual scheduling). A limit that `resets` has its full allowance
-again at one moment, `period` after the last use. Its number is that moment in whole seconds, and in the fraction the
-uses, in units of 1 / `MAX_USES`.
+again at one moment, `period` after the first use or the latest `EXTEND`. Its number is that moment in whole seconds,
+and in the fraction the uses, in units of 1 / `MAX_USES`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,11 @@ from radius_voice.login.model import Limit, LimitAction, Limited, LimitOperation
 from radius_voice.login.phone import Phone, country_of
 
 OWN_SCOPES = ("user", "phone")
+MIN_USE_SECONDS = 120.0
+"""How long a use of a limit that resets lasts at least: longer than the verification after which it is extended.
+
+A verification begins within `response_timeout`, at most 60 s, and then lasts at most the source's `timeout` of 30 s.
+"""
 MAX_USES = 1024
 """A limit that resets has fewer uses than this."""
 
@@ -35,6 +40,8 @@ def arrival_time(tat: float, limit: Limit, action: LimitAction, now: float) -> f
         return now
     if action is LimitAction.REFUND:
         return max(base - interval, now)
+    if action is LimitAction.EXTEND:
+        return base
     taken = base + interval
     if taken - now > period + interval * 1e-6:
         return None
@@ -48,11 +55,14 @@ def _reset_time(stored: float, limit: Limit, action: LimitAction, now: float) ->
         return now
     if action is LimitAction.REFUND:
         return ends + (used - 1) / MAX_USES if used > 1 else now
+    if action is LimitAction.EXTEND:
+        return max(ends, ceil(now + limit.period)) + used / MAX_USES if used else now
     if used >= limit.burst:
         return None
     if action is LimitAction.CHECK:
         return stored
-    return ceil(now + limit.period) + (used + 1) / MAX_USES
+    seconds = min(limit.period, MIN_USE_SECONDS) if used else limit.period
+    return max(ends, ceil(now + seconds)) + (used + 1) / MAX_USES
 
 
 def _uses(stored: float, limit: Limit, now: float) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from hashlib import sha1
 
-from radius_voice.login.rate_limits import MAX_USES
+from radius_voice.login.rate_limits import MAX_USES, MIN_USE_SECONDS
 from radius_voice.login.replay import MAX_RECORDS, RECORD_SECONDS
 
 DONE = b"done"
@@ -28,7 +28,7 @@ local now = wall_clock()
 
 LIMITS = (
     f"""
-local MAX_USES = {MAX_USES}
+local MAX_USES, MIN_USE_SECONDS = {MAX_USES}, {MIN_USE_SECONDS:.0f}
 """
     """
 -- Like login/rate_limits.py: both must give the same doubles.
@@ -37,11 +37,19 @@ local MAX_USES = {MAX_USES}
 local function reset_time(stored, burst, period, action)
   local ends = math.floor(stored)
   local used = 0
-  if ends > now and ends - now <= period + 1 then used = math.floor((stored - ends) * MAX_USES + 0.5) end
+  if ends > now and ends - now <= period + 1 then
+    used = math.floor((stored - ends) * MAX_USES + 0.5)
+  else
+    ends = 0
+  end
   if action == 'reset' then return now end
   if action == 'refund' then return used > 1 and ends + (used - 1) / MAX_USES or now end
+  if action == 'extend' then
+    return used > 0 and math.max(ends, math.ceil(now + period)) + used / MAX_USES or now
+  end
   if used >= burst then return nil end
-  return math.ceil(now + period) + (used + 1) / MAX_USES
+  local seconds = used > 0 and math.min(period, MIN_USE_SECONDS) or period
+  return math.max(ends, math.ceil(now + seconds)) + (used + 1) / MAX_USES
 end
 local function apply(others, before)
   local written = {}
@@ -62,6 +70,8 @@ local function apply(others, before)
       after = now
     elseif action == 'refund' then
       after = math.max(base - interval, now)
+    elseif action == 'extend' then
+      after = base
     else
       local taken = base + interval
       if taken - now > period + interval * 1e-6 then

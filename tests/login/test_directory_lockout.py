@@ -92,6 +92,37 @@ async def test_an_outsider_leaves_attempts_for_the_station_of_the_user(harness):
     assert 4 == harness.directory.wrong
 
 
+async def test_logins_of_the_user_do_not_keep_the_wrong_passwords_of_an_outsider_counted(harness):
+    await log_in(harness, HOME)
+    for _ in range(2):
+        assert [WRONG] * 2 + [LOCKED] == await guess(harness, 3, ELSEWHERE)
+        harness.clock.now += WINDOW / 2
+        await log_in(harness, HOME)
+        harness.clock.now += WINDOW / 2 + MARGIN + 1
+    await log_in(harness, HOME)
+    assert [WRONG] * 4 + [LOCKED] == await guess(harness, 5, HOME)
+
+
+async def test_an_outsider_gets_no_further_attempts_while_the_directory_counts_those_before(harness):
+    await log_in(harness, HOME)
+    assert [WRONG] * 2 == await guess(harness, 2, ELSEWHERE)
+    harness.clock.now += WINDOW / 2
+    assert [WRONG] == await guess(harness, 1, HOME)
+    harness.clock.now += WINDOW / 2 + MARGIN + 1
+    assert [LOCKED] == await guess(harness, 1, ELSEWHERE)
+    assert [WRONG, LOCKED] == await guess(harness, 2, HOME)
+
+
+async def test_a_wrong_password_at_the_end_of_the_window_is_counted_until_the_next_one_ends(harness):
+    await guess(harness, 3, HOME)
+    harness.clock.now += WINDOW
+    assert [WRONG] == await guess(harness, 1, HOME)
+    harness.clock.now += WINDOW
+    assert [LOCKED] == await guess(harness, 1, HOME)
+    harness.clock.now += MARGIN + 1
+    assert [WRONG] * 4 + [LOCKED] == await guess(harness, 5, HOME)
+
+
 async def test_a_threshold_of_two_forwards_one_wrong_password(clock):
     harness = harness_with(clock, attempts=2)
     await log_in(harness, HOME)

@@ -1,3 +1,5 @@
+from math import floor
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -6,7 +8,15 @@ from radius_voice.events import Reason
 from radius_voice.login.codes import Keys, new_code, session_key_in, tidy_code
 from radius_voice.login.model import Authenticated, Limit, LimitAction, Limited, LimitOperation, StoredUser, User
 from radius_voice.login.phone import Phone, country_of, parse_phone, refused_type
-from radius_voice.login.rate_limits import Limits, apply_operations, arrival_time, remaining, subjects_of, with_action
+from radius_voice.login.rate_limits import (
+    MIN_USE_SECONDS,
+    Limits,
+    apply_operations,
+    arrival_time,
+    remaining,
+    subjects_of,
+    with_action,
+)
 
 
 @pytest.mark.parametrize("digits", [4, 6, 10])
@@ -129,6 +139,20 @@ def test_a_limit_that_resets_has_its_uses_again_after_a_period_without_a_use():
     assert 1 == remaining(fresh or 0.0, ALL_AT_ONCE, 159.0)
     limited = apply_operations([LimitOperation(ALL_AT_ONCE, "x")], lambda _: again, 130.0)
     assert Limited(ALL_AT_ONCE, 29.0) == limited
+
+
+def test_a_limit_that_resets_counts_from_the_first_use_unless_it_is_extended():
+    limit = Limit("l", 3, 600.0, Reason.LOCKED, resets=True)
+    used = arrival_time(0.0, limit, LimitAction.TAKE, 100.0) or 0.0
+    twice = arrival_time(used, limit, LimitAction.TAKE, 500.0) or 0.0
+    assert [700, 700] == [floor(used), floor(twice)]
+    assert used == arrival_time(twice, limit, LimitAction.REFUND, 500.0)
+    assert 650 + MIN_USE_SECONDS == floor(arrival_time(used, limit, LimitAction.TAKE, 650.0) or 0.0)
+    extended = arrival_time(twice, limit, LimitAction.EXTEND, 500.0) or 0.0
+    assert (1100, 1) == (floor(extended), remaining(extended, limit, 1099.0))
+    assert extended == arrival_time(extended, limit, LimitAction.EXTEND, 500.0)
+    assert 1100.0 == arrival_time(extended, limit, LimitAction.EXTEND, 1100.0)
+    assert 130.0 == arrival_time(130.0, LIMIT, LimitAction.EXTEND, 100.0)
 
 
 def test_a_use_of_a_limit_that_resets_is_refunded_and_all_are_reset():

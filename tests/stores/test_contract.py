@@ -259,6 +259,20 @@ async def test_a_limit_that_resets_has_its_uses_again_after_a_period_without_a_u
     assert 1 == remaining(stored, resets, clock.now)
 
 
+async def test_a_limit_that_resets_counts_from_the_first_use_unless_it_is_extended(store, clock):
+    resets = Limit("directory_lockout.user", 2, 600.0, Reason.LOCKED, resets=True)
+    take, extend = LimitOperation(resets, "x"), LimitOperation(resets, "x", LimitAction.EXTEND)
+    assert await store.apply_limits([take]) is None
+    clock.now += 400
+    assert await store.apply_limits([take, LimitOperation(resets, "x", LimitAction.REFUND)]) is None
+    clock.now += 201
+    assert await store.apply_limits([extend, take, take]) is None
+    clock.now += 400
+    assert await store.apply_limits([extend]) is None
+    clock.now += 201
+    assert isinstance(await store.apply_limits([take]), Limited)
+
+
 async def test_a_clock_set_back_locks_no_limit(store, clock):
     clock.now += 1e8
     assert await store.apply_limits([LimitOperation(TIGHT, "x")]) is None

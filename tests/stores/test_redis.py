@@ -356,11 +356,22 @@ async def test_limits_are_the_same_doubles_as_the_arithmetic(redis, connect):
         await store.apply_limits([operation])
         assert {operation: tat} == await store.arrival_times([operation])
     resets, stored = LimitOperation(Limit("l", 5, 600.1, LIMIT.reason, resets=True), "x"), 0.0
-    for pause in (0.0, 0.1, 1 / 3, 17.77):
+    take, extend, refund = LimitAction.TAKE, LimitAction.EXTEND, LimitAction.REFUND
+    for pause, action in (
+        (0.0, take),
+        (0.1, take),
+        (550.0, take),
+        (1 / 3, extend),
+        (0.0, refund),
+        (17.77, take),
+        (-10000.0, extend),
+        (0.0, take),
+        (0.1, extend),
+    ):
         clock.now += pause
-        stored = arrival_time(stored, resets.limit, LimitAction.TAKE, clock.now) or 0.0
-        await store.apply_limits([resets])
-        assert {resets: stored} == await store.arrival_times([resets])
+        stored = arrival_time(stored, resets.limit, action, clock.now) or 0.0
+        await store.apply_limits([replace(resets, action=action)])
+        assert {resets: stored if stored > clock.now else 0.0} == await store.arrival_times([resets])
     for nearly in (-2e-6, -5e-7):  # of an interval: more and less than a rounding error
         edge = Limit("calls.total", 1, 1000.0, LIMIT.reason)
         subject = LimitOperation(edge, str(nearly))
