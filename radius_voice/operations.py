@@ -219,14 +219,14 @@ async def _unlock(context: OperationContext, name: UserName) -> Mapping[str, Any
     source, user = await _find_user(context, name)
     operations = await limits_of_user(context, source, user, name.name)
     await context.store.apply_limits(with_action(LimitAction.RESET, operations))
-    await remembered.forget(context.keys(), context.store, f"{source}:{user.id}", time.time())
+    await remembered.forget(context.keys(), context.store, f"{source}:{user.id}")
     record = OperatorRecord(time.time(), "unlocked", user.name, source, context.uid)
     return {"user": user.name, "source": source, "not_recorded": context.record(record)}
 
 
 async def _forget(context: OperationContext, name: UserName) -> Mapping[str, Any]:
     source, user = await _find_user(context, name)
-    await remembered.forget(context.keys(), context.store, f"{source}:{user.id}", time.time())
+    await remembered.forget(context.keys(), context.store, f"{source}:{user.id}")
     record = OperatorRecord(time.time(), "forgotten", user.name, source, context.uid)
     return {"user": user.name, "source": source, "not_recorded": context.record(record)}
 

@@ -40,7 +40,7 @@ async def delete(
     used = (await store.arrival_times(counters)).values()
     await store.apply_limits(with_action(LimitAction.RESET, counters))
     stations = [await _forget_stations(store, subject) for subject in dict.fromkeys(subjects)]
-    await remembered.forget(keys, store, user_key, now)
+    await remembered.forget(keys, store, user_key)
     withdrawn = await IssuedCodes(keys, store, time.time).withdraw(user_key)
     pins = await forget_pins(store, user_key)
     deleted = {

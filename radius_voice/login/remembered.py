@@ -5,11 +5,13 @@ must not have changed since: the password, the phones and the groups of the user
 a password was changed, a hash of the typed password is part of it; the store gets only 16 bits of that hash, which do
 not tell the password.
 
-A user's logins are forgotten by a time in the store: those before it count no longer.
+A user's logins are forgotten by a new random id in the store: those that were remembered under another one count no
+longer. A time would depend on clocks, which are set back and differ between nodes.
 """
 
 from __future__ import annotations
 
+import secrets
 import struct
 from contextlib import suppress
 from hmac import compare_digest
@@ -40,6 +42,7 @@ MAX_SECONDS = 30 * 86400.0
 MAX_USERS_OF_A_STATION = 10
 """More users behind one Calling-Station-Id are probably behind address translation, or a proxy that sends its own."""
 WARN_SECONDS = 3600.0
+FORGET_ID_OCTETS = 16
 LOCKS = (Reason.DISABLED, Reason.DIRECTORY_LOCKED, Reason.LOCKED)
 _TIME = struct.Struct(">d")
 _USER = struct.Struct(">8sd")
@@ -47,19 +50,23 @@ _USER = struct.Struct(">8sd")
 
 
 class RememberedLogin(msgspec.Struct, frozen=True):
-    """A login that is remembered since `at`, wall-clock seconds; `fingerprint` as in `fingerprints`."""
+    """A login that is remembered since `at`, wall-clock seconds; `fingerprint` as in `fingerprints`.
+
+    `forget_id` is the user's random id at that time, empty if there was none.
+    """
 
     fingerprint: bytes
     at: float
+    forget_id: bytes = b""
 
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(RememberedLogin).decode
 
 
-async def forget(keys: Keys, store: Store, user_key: str, now: float) -> None:
-    """From now on, no login of this user until `now` (wall clock) is remembered, at any client. Raises Unavailable."""
-    await store.put(_forgotten_key(keys, user_key), _TIME.pack(now), MAX_SECONDS)
+async def forget(keys: Keys, store: Store, user_key: str) -> None:
+    """From now on, no earlier login of this user is remembered, at any client. Raises Unavailable."""
+    await store.put(_forgotten_key(keys, user_key), secrets.token_bytes(FORGET_ID_OCTETS), MAX_SECONDS)
 
 
 def _forgotten_key(keys: Keys, user_key: str) -> bytes:
@@ -96,7 +103,8 @@ class RememberedLogins:
         lasts = login.at - CLOCK_STEP_SECONDS <= now < login.at + remember.seconds
         if not lasts or not compare_digest(login.fingerprint, fingerprint):
             return False
-        return login.at > await self._forgotten_at(user_key) and not await self._has_wrong_codes(user_key)
+        forget_id = await self._forget_id(user_key)
+        return forget_id in (b"", login.forget_id) and not await self._has_wrong_codes(user_key)
 
     async def after_response(self, session: Session, transition: Transition, policy: Policy) -> None:
         """Remember a login after a right code; forget those of a user whom wrong codes have locked."""
@@ -112,7 +120,7 @@ class RememberedLogins:
         """Forget the logins of a user who is rejected because of a lock."""
         if reason in LOCKS and self._is_configured:
             with suppress(Unavailable):
-                await forget(self._keys, self._store, user_key, self._dependencies.now())
+                await forget(self._keys, self._store, user_key)
 
     async def after_denial(self, request: AuthRequest, policy: Policy, reason: Reason) -> None:
         """The same for a user whom the first factor rejects."""
@@ -125,7 +133,8 @@ class RememberedLogins:
         remember = policy.rules_of(session.group).remember
         if remember is None:
             return
-        login = RememberedLogin(session.remember, self._dependencies.now())
+        forget_id = await self._forget_id(session.user_key)
+        login = RememberedLogin(session.remember, self._dependencies.now(), forget_id)
         key = self._keys.remembered_at(session.key, session.calling_station_id)
         await self._store.put(key, _encode(login), remember.seconds)
         await self._count_user(session, remember.seconds)
@@ -148,10 +157,9 @@ class RememberedLogins:
             self._next_warning[client] = now + WARN_SECONDS
             self._dependencies.warn(shared_station_text(client))
 
-    async def _forgotten_at(self, user_key: str) -> float:
-        stored = await self._store.get(_forgotten_key(self._keys, user_key))
-        at: float = _TIME.unpack(stored)[0] if stored else 0.0
-        return at
+    async def _forget_id(self, user_key: str) -> bytes:
+        """The user's random id, which is kept for longer than the logins before it; empty if there is none."""
+        return await self._store.get(_forgotten_key(self._keys, user_key)) or b""
 
     async def _has_wrong_codes(self, user_key: str) -> bool:
         return any(left < limit.burst for limit, left in await self._wrong_codes_left(user_key))

@@ -204,12 +204,21 @@ async def test_a_user_is_forgotten_at_every_client_until_the_next_code(harness):
     harness.clock.now += 600
     await log_in(harness, client="other")
     keys = harness.flow._dependencies.keys
-    await remembered.forget(keys, harness.store, "people:alice-id", harness.clock.now)
+    await remembered.forget(keys, harness.store, "people:alice-id")
     harness.clock.now += 600
     for client in ("vpn", "other"):
         await log_in(harness, client=client)
         harness.clock.now += 600
         assert REMEMBERED == result_of(await harness.begin(client=client))
+
+
+@pytest.mark.parametrize("step", [-599, -1, 0, 1])
+async def test_a_user_is_forgotten_whatever_the_clock_says(harness, step):
+    await log_in(harness)
+    harness.clock.now += step
+    await remembered.forget(harness.flow._dependencies.keys, harness.store, "people:alice-id")
+    await log_in(harness)
+    assert REMEMBERED == result_of(await harness.begin())
 
 
 def reloaded(harness, remember):
