@@ -91,15 +91,15 @@ class AcceptsWithoutCall:
         if isinstance(checked.result, Authenticated) and not checked.returning:
             await self._first_factor.remember_login(request, policy, checked.result.user_id)
         if isinstance(decided.would, Call):
-            decided = await self._with_pins(request, policy, user, decided)
+            decided = self._with_pins(request, policy, user, decided, checked)
         return _with_rule(_decision(accepted, decided.reason), decided)
 
-    async def _with_pins(
-        self, request: AuthRequest, policy: Policy, user: User, decided: AcceptWithout
+    def _with_pins(
+        self, request: AuthRequest, policy: Policy, user: User, decided: AcceptWithout, checked: Checked
     ) -> AcceptWithout:
         """The decision in report mode about a user who would be called, if the phones are pinned."""
         rules = policy.rules_of(policy.group_of(user))
-        pinned = await pinned_phones(self._dependencies, policy, rules, user, request.client, is_called=True)
+        pinned = pinned_phones(self._dependencies, policy, rules, user, request.client, checked.pins)
         return replace(decided, would=RejectFor(pinned)) if isinstance(pinned, Reason) else decided
 
     def repeated(self, slot: Slot, value: bytes) -> Decision | None:

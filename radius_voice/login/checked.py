@@ -43,8 +43,8 @@ class Checked(Struct, frozen=True):
     After a right password, the next write to the store applies `refund`. `returning`: the user has logged in
     from this Calling-Station-Id within a day. `separate`: the charge is on the separate allowance of a returning user.
     `reused`: another request had the same Request Authenticator. `answered` is the challenge of the first factor that
-    the request answers. `issued` is the user's code from the help desk, looked up after a right password. The result is
-    a PendingChallenge for a request that got one before.
+    the request answers. `issued` is the user's code from the help desk, and `pins` the durable value of the user's
+    pins; both are read after a right password. The result is a PendingChallenge for a request that got one before.
     """
 
     slot: Slot
@@ -65,6 +65,7 @@ class Checked(Struct, frozen=True):
     reused: bool = False
     answered: PendingChallenge | None = None
     issued: IssuedCode | None = None
+    pins: bytes | None = None
 
     @property
     def refund(self) -> tuple[LimitOperation, ...]:

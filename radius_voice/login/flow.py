@@ -52,7 +52,8 @@ from radius_voice.login.model import (
     User,
 )
 from radius_voice.login.new_session import new_session
-from radius_voice.login.pinned_phones import has_removed_phones, pinned_phones, report_changed_phones
+from radius_voice.login.pinned_phones import PinnedPhones, pinned_phones, report_changed_phones
+from radius_voice.login.pins import phones_removed
 from radius_voice.login.policy import Policy, UserRules
 from radius_voice.login.remembered import RememberedLogins
 from radius_voice.login.replay import Slot, is_pending, session_of
@@ -170,10 +171,10 @@ class LoginFlow:
         self, request: AuthRequest, policy: Policy, user: User, checked: Checked, trace: Trace
     ) -> Decision:
         """What the policy's rules decide about a user whose password is right."""
-        checked = replace(checked, issued=await self._issued_codes.of(policy.user_key(user)))
+        code, pins = await self._issued_codes.with_pins(policy.user_key(user))
+        checked = replace(checked, issued=code, pins=pins)
         known = await self._remembered.has(request, policy, user, checked)
-        removed = await has_removed_phones(self._dependencies, policy, user)
-        now, issued = self._dependencies.now(), checked.issued is not None
+        now, issued, removed = self._dependencies.now(), code is not None, phones_removed(user.phones, pins)
         match decide(policy, user, request, now, has_issued_code=issued, is_remembered=known, phones_removed=removed):
             case RejectFor() as refusal:
                 await self._remembered.after_reject(policy.user_key(user), refusal.reason)
@@ -229,8 +230,8 @@ class LoginFlow:
         dependencies, keys = self._dependencies, self._dependencies.keys
         key = keys.session_key(request.client, policy.user_key(user))
         rules = policy.rules_of(policy.group_of(user))
-        is_called = checked.issued is None
-        pinned = await pinned_phones(dependencies, policy, rules, user, request.client, is_called=is_called)
+        compared = partial(pinned_phones, dependencies, policy, rules, user, request.client, checked.pins)
+        pinned = PinnedPhones(()) if checked.issued is not None else compared()
         if isinstance(pinned, Reason):
             return await self._refuse(request, policy, user, RejectFor(pinned), checked, trace)
         code, state = dependencies.new_code(rules.digits), keys.first_state(key, checked.slot.fingerprint)

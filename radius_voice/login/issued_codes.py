@@ -17,6 +17,7 @@ from radius_voice.events import Reason
 from radius_voice.login.codes import Keys, tidy_code
 from radius_voice.login.model import DeliveryAttempt, Limit, LimitOperation, Method, Session, SessionKey
 from radius_voice.login.phone import NO_PHONE
+from radius_voice.login.pins import pins_key
 from radius_voice.login.ports import Store
 
 ALPHABET = "ACDEFGHJKMNPQRTVWXY34679"
@@ -105,7 +106,14 @@ class IssuedCodes:
 
     async def of(self, user_key: str) -> IssuedCode | None:
         """The user's code, if it is valid and has not been used."""
-        stored = await self._store.get(self._key(user_key))
+        return await self._valid(await self._store.get(self._key(user_key)))
+
+    async def with_pins(self, user_key: str) -> tuple[IssuedCode | None, bytes | None]:
+        """The same, and the durable value with the user's pins (`login.pins`), read together."""
+        stored, pins = await self._store.get_with_durable(self._key(user_key), pins_key(user_key))
+        return await self._valid(stored), pins
+
+    async def _valid(self, stored: bytes | None) -> IssuedCode | None:
         issued = None if not stored else _decoder.decode(stored)
         if issued is None or issued.expires_at <= self._now():
             return None

@@ -16,8 +16,6 @@ from radius_voice.login.pins import (
     decode,
     encode,
     new_pins,
-    phones_removed,
-    pins_key,
     unpinned,
     verified_of,
 )
@@ -31,17 +29,14 @@ class PinnedPhones(Struct, frozen=True):
     pins: bytes = b""
 
 
-async def pinned_phones(
-    dependencies: Dependencies, policy: Policy, rules: UserRules, user: User, client: str, *, is_called: bool
+def pinned_phones(
+    dependencies: Dependencies, policy: Policy, rules: UserRules, user: User, client: str, stored: bytes | None
 ) -> PinnedPhones | Reason:
-    """The phones that a login at that client entry may call, or the reason to reject it. Raises Unavailable.
+    """The phones that a login at that client entry may call, or the reason to reject it.
 
-    An alarm reports a phone that is not pinned. None is compared for a login without a call (`is_called`).
+    `stored` is the durable value with the user's pins. An alarm reports a phone that is not pinned.
     """
-    if not is_called:
-        return PinnedPhones(())
     keys, user_key = dependencies.keys, policy.user_key(user)
-    stored = await dependencies.store.durable(pins_key(user_key))
     if stored is None:
         if rules.first_phone is FirstPhone.VERIFIED:
             return Reason.PHONE_NOT_VERIFIED
@@ -57,13 +52,6 @@ async def pinned_phones(
     if rules.first_phone is FirstPhone.VERIFIED:
         phones = verified_of(keys, user_key, phones, pins)
     return PinnedPhones(phones) if phones else Reason.PHONE_NOT_VERIFIED
-
-
-async def has_removed_phones(dependencies: Dependencies, policy: Policy, user: User) -> bool:
-    """Whether the user has no phone in the directory, but pins of former ones. Raises Unavailable."""
-    if user.phones:
-        return False
-    return phones_removed(user.phones, await dependencies.store.durable(pins_key(policy.user_key(user))))
 
 
 def report_changed_phones(

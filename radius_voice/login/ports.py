@@ -200,6 +200,10 @@ class Store(Protocol):
 
     async def get(self, key: bytes) -> bytes | None: ...
 
+    async def get_with_durable(self, key: bytes, durable_key: bytes) -> tuple[bytes | None, bytes | None]:
+        """The results of `get` and of `durable`, in one operation."""
+        ...
+
     async def durable(self, key: bytes) -> bytes | None:
         """The durable value under `key`, None if there is none."""
         ...

@@ -159,6 +159,10 @@ class MemoryStore:
         value, until = self._kept.get(key, (None, 0.0))
         return value if until > self._now() else None
 
+    async def get_with_durable(self, key: bytes, durable_key: bytes) -> tuple[bytes | None, bytes | None]:
+        """The results of `get` and of `durable`."""
+        return await self.get(key), self._durable.get(durable_key)
+
     async def durable(self, key: bytes) -> bytes | None:
         """The durable value under `key`, or None."""
         return self._durable.get(key)

@@ -180,21 +180,30 @@ class RedisStore:
     async def get(self, key: bytes) -> bytes | None:
         """The value stored under `key`, or None if there is none or it has expired."""
         name = self._sealer.name(b"kept", key)
-        sealed = await self._link.command("GET", name)
-        return None if sealed is None else self._sealer.unseal(name, sealed)
+        return self._kept_value(name, await self._link.command("GET", name))
 
     async def durable(self, key: bytes) -> bytes | None:
         """The durable value under `key`, or None; an empty one if it cannot be decrypted."""
         name = self._sealer.name(b"durable", key)
-        sealed = await self._link.command("GET", name)
+        return self._durable_value(name, await self._link.command("GET", name))
+
+    async def get_with_durable(self, key: bytes, durable_key: bytes) -> tuple[bytes | None, bytes | None]:
+        """The results of `get` and of `durable`."""
+        name, durable_name = self._sealer.name(b"kept", key), self._sealer.name(b"durable", durable_key)
+        kept, durable = await self._link.command("MGET", name, durable_name)
+        return self._kept_value(name, kept), self._durable_value(durable_name, durable)
+
+    def _kept_value(self, name: bytes, sealed: bytes | None) -> bytes | None:
+        return None if sealed is None else self._sealer.unseal(name, sealed)
+
+    def _durable_value(self, name: bytes, sealed: bytes | None) -> bytes | None:
         return None if sealed is None else self._sealer.unseal(name, sealed) or b""
 
     async def replace_durable(self, key: bytes, old: bytes | None, new: bytes | None) -> bool:
         """Put the durable value `new` in place of `old`."""
         name = self._sealer.name(b"durable", key)
         before = await self._link.command("GET", name)
-        present = None if before is None else self._sealer.unseal(name, before) or b""
-        if present != old:
+        if self._durable_value(name, before) != old:
             return False
         sealed = b"" if new is None else self._sealer.seal(name, new)
         return bool(await self._link.script(REPLACE_DURABLE, [name], [before or b"", sealed], self._replicas) == DONE)

@@ -39,6 +39,8 @@ from radius_voice.stores.sqlite_file import BUSY_SECONDS, CannotOpen, open_file,
 BUSY_NAP = 0.00005
 PRIMARY_CODE = 0xFF
 SWEPT_AT_ONCE = 500
+KEPT = "SELECT value FROM kept WHERE key=? AND until>?"
+DURABLE = "SELECT value FROM durable WHERE key=?"
 MAX_LOG = 16 * 1024 * 1024
 """Octets of the write-ahead log above which a sweep empties it."""
 
@@ -216,20 +218,26 @@ class SqliteStore:
 
     async def get(self, key: bytes) -> bytes | None:
         """The value stored under `key`, or None if there is none or it has expired."""
-        try:
-            query = "SELECT value FROM kept WHERE key=? AND until>?"
-            found = self._when_free(query, (key, self._now())).fetchone()
-        except sqlite3.Error as problem:
-            raise Unavailable("store", str(problem)) from None
-        return found[0] if found else None
+        value: bytes | None = self._one_row(f"SELECT ({KEPT})", (key, self._now()))[0]
+        return value
 
     async def durable(self, key: bytes) -> bytes | None:
         """The durable value under `key`, or None."""
+        value: bytes | None = self._one_row(f"SELECT ({DURABLE})", (key,))[0]
+        return value
+
+    async def get_with_durable(self, key: bytes, durable_key: bytes) -> tuple[bytes | None, bytes | None]:
+        """The results of `get` and of `durable`."""
+        kept, durable = self._one_row(f"SELECT ({KEPT}), ({DURABLE})", (key, self._now(), durable_key))
+        return kept, durable
+
+    def _one_row(self, query: str, values: Sequence[object]) -> tuple[Any, ...]:
+        """The row that a query always has."""
         try:
-            found = self._when_free("SELECT value FROM durable WHERE key=?", (key,)).fetchone()
+            row: tuple[Any, ...] = self._when_free(query, values).fetchone()
         except sqlite3.Error as problem:
             raise Unavailable("store", str(problem)) from None
-        return found[0] if found else None
+        return row
 
     async def replace_durable(self, key: bytes, old: bytes | None, new: bytes | None) -> bool:
         """Put the durable value `new` in place of `old`, also over restarts."""

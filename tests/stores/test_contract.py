@@ -380,6 +380,9 @@ async def test_a_durable_value_never_expires_and_is_replaced_only_if_it_is_known
     clock.now += 10 * 365 * 86400
     await store.sweep()
     assert b"one" == await store.durable(b"key")
+    await store.put(b"kept", b"value", 60.0)
+    assert (b"value", b"one") == await store.get_with_durable(b"kept", b"key")
+    assert (None, None) == await store.get_with_durable(b"key", b"kept")
     assert await store.replace_durable(b"key", b"one", b"two")
     assert b"two" == await store.durable(b"key")
     assert await store.replace_durable(b"key", b"two", None)
