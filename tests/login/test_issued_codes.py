@@ -134,6 +134,15 @@ async def test_a_new_code_replaces_the_former_one_also_in_an_open_login(harness)
     assert COMPLETED == result_of(await harness.answer(code, challenge))
 
 
+async def test_a_withdrawn_code_is_not_valid_any_longer_and_is_withdrawn_once(harness):
+    code = await issue(harness)
+    codes = IssuedCodes(Keys(b"k" * 32), harness.store, harness.clock)
+    challenge = await harness.begin()
+    assert [True, False] == [await codes.withdraw("people:alice-id") for _ in range(2)]
+    assert EXPIRED == result_of(await harness.answer(code, challenge))
+    assert (Outcome.REJECT, Reason.NO_PHONE) == result_of(await harness.begin())
+
+
 async def test_a_second_request_joins_the_login_that_waits_for_the_same_code(harness):
     code = await issue(harness)
     first, second = await harness.begin(), await harness.begin()
