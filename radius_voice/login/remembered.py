@@ -91,10 +91,13 @@ class RememberedLogins:
 
         It is not while wrong codes of the user are counted. Raises Unavailable.
         """
-        user_key, remember = policy.user_key(user), policy.rules_of(policy.group_of(user)).remember
+        remember = policy.rules_of(policy.group_of(user)).remember
+        if remember is None:
+            return False
+        user_key = policy.user_key(user)
         key = self._keys.session_key(request.client, user_key)
         fingerprint = to_remember(self._keys, key, request, policy, user, checked)
-        if remember is None or not fingerprint:
+        if not fingerprint:
             return False
         stored = await self._store.get(self._keys.remembered_at(key, request.calling_station_id))
         if stored is None:
