@@ -14,7 +14,7 @@ from typing import TypeAlias
 import msgspec
 
 from radius_voice.login.model import ReplyAttribute, SessionKey
-from radius_voice.login.names import canonical_name
+from radius_voice.login.names import counted_name
 from radius_voice.login.phone import Phone
 from radius_voice.login.replay import Slot
 from radius_voice.login.upstream import HiddenAttribute
@@ -145,7 +145,7 @@ class Keys:
 
         A hash, because users type passwords into the field of the user name by mistake.
         """
-        return _hash(self._name, _prefixed(identity_source) + canonical_name(typed).encode()).hex()
+        return _hash(self._name, _prefixed(identity_source) + counted_name(typed).encode()).hex()
 
     def account_subject(self, identity_source: str, account_id: str) -> str:
         """The subject under which failures of an account at an identity source are counted."""

@@ -1,10 +1,11 @@
 import unicodedata
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from radius_voice.login.codes import Keys
-from radius_voice.login.names import canonical_name
+from radius_voice.login.names import canonical_name, counted_name
 
 DOTLESS_I = "\u0131"  # its capital letter is I, whose small letter is i: no folding makes these three one
 
@@ -34,3 +35,29 @@ def test_two_spellings_of_one_name_share_one_allowance():
     one, other = "šimon.kašpar", unicodedata.normalize("NFD", "ŠIMON.KAŠPAR ")
     assert one != other
     assert keys.name_subject("people", one) == keys.name_subject("people", other)
+
+
+SPELLINGS = [
+    "jos\u00e9",
+    "jose\u0301",
+    "JOSE",
+    "\uff4a\uff4f\uff53\uff45",
+    "j\uff4fse",
+    "jo\u00adse",
+    "j\u200bo\u2060se",
+    " j ose",
+]
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_names_that_a_directory_may_take_for_one_share_one_allowance(spelling):
+    keys = Keys(b"k" * 32)
+    assert keys.name_subject("nps", "jose") == keys.name_subject("nps", spelling)
+    assert keys.name_subject("nps", "josef") != keys.name_subject("nps", spelling)
+
+
+def test_every_spelling_of_every_character_is_counted_as_one():
+    for number in range(0x110000):
+        if not 0xD800 <= number < 0xE000:
+            counted = counted_name(chr(number))
+            assert counted == counted_name(canonical_name(chr(number))) == counted_name(counted), hex(number)

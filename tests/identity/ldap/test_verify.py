@@ -6,6 +6,7 @@ import pytest
 
 from radius_voice.events import Reason
 from radius_voice.identity.ldap.client import Entry, LdapClient
+from radius_voice.login.codes import Keys
 from radius_voice.login.model import Authenticated, Denied, Unavailable
 from tests.identity.ldap.conftest import found, verified
 from tests.support.network import LOOPBACK
@@ -41,6 +42,19 @@ async def test_the_right_password_gives_the_user_with_the_stable_id(source, slap
     assert (result.user_id, user_name) == (result.user.id, result.user.name)
     assert result.user == await found(source, user_name)
     assert 36 == len(result.user.id)
+
+
+async def test_names_that_slapd_takes_for_one_are_counted_as_one(ldap, slapd, user_name):
+    source = ldap.source(slapd.url, bind_dn=None, bind_template=f"uid={{user}},{USERS}")
+    slapd.add_user(user_name)
+    keys = Keys(b"k" * 32)
+    for spelling in (
+        user_name.upper(),
+        f" {user_name} ",
+        f"{chr(ord(user_name[0]) - ord('!') + 0xFF01)}{user_name[1:]}",
+    ):
+        assert isinstance(await verified(source, spelling), Authenticated)
+        assert keys.name_subject("corp", user_name) == keys.name_subject("corp", spelling)
 
 
 async def test_a_wrong_password_and_an_unknown_name(source, slapd, user_name):
