@@ -91,7 +91,7 @@ def _decided(facts: LoginFacts) -> SecondFactor | None:
 
 def _is_decoy(facts: LoginFacts) -> bool:
     """Whether the user cannot log in, and is challenged without a call."""
-    refused = facts.user is None or isinstance(_decided(facts), RejectFor)
+    refused = facts.user is None or isinstance(_decided(facts), RejectFor) or _refused_by_pins(facts)
     return facts.policy.decoys and not facts.unavailable and refused
 
 
@@ -184,8 +184,9 @@ def _exemption_text(facts: LoginFacts, exemption: Exemption) -> str:
 def _remembered(facts: LoginFacts) -> Iterator[Step]:
     remember = facts.rules.remember
     if facts.user is not None and remember is not None:
-        text = f"for {duration_text(remember.seconds)} after a right code, no call from the same Calling-Station-Id"
-        yield Step("remembered login", f"{text} (not known here)", (facts.places.of(*remember.rule),))
+        text = f"for {duration_text(remember.seconds)} after a right code from the same Calling-Station-Id"
+        text = f"{text}, the user is accepted without a call (not checked here)"
+        yield Step("remembered", text, (facts.places.of(*remember.rule),))
 
 
 def _phones(facts: LoginFacts) -> Iterator[Step]:
@@ -199,24 +200,46 @@ def _phones(facts: LoginFacts) -> Iterator[Step]:
 
 def _pins(facts: LoginFacts) -> Iterator[Step]:
     pins, rules = facts.pins, facts.rules
-    if pins is None or not isinstance(_decided(facts), Call):
+    if pins is None or _call_of(facts) is None:
         return
-    first = (facts.places.of_rule(rules.rule, "first_phone"),)
-    if pins.has_pins and pins.unpinned:
-        refused = Reason.PHONE_NOT_CONFIRMED if rules.changed_phone is ChangedPhone.REFUSE else None
-        text = f"not pinned: {', '.join(pins.unpinned)}; changed_phone is {rules.changed_phone}"
-        yield Step("pins", text, (facts.places.of_rule(rules.rule, "changed_phone"),), refused)
-    elif rules.first_phone is FirstPhone.VERIFIED and not pins.verified:
-        yield Step("pins", "no phone is verified", first, Reason.PHONE_NOT_VERIFIED)
-    elif pins.has_pins:
-        yield Step("pins", "all phones are pinned", first)
+    unpinned, first_phone = pins.has_pins and pins.unpinned, facts.places.of_rule(rules.rule, "first_phone")
+    reason = _reason_of_pins(facts)
+    if unpinned:
+        text = f"not pinned: {', '.join(unpinned)}; changed_phone is {rules.changed_phone}"
+    elif reason:
+        text = "no phone is verified"
     else:
-        yield Step("pins", "no phone is pinned yet; a correct code pins the phones", first)
+        text = "all phones are pinned" if pins.has_pins else "no phone is pinned yet; a correct code pins the phones"
+    place = facts.places.of_rule(rules.rule, "changed_phone") if unpinned else first_phone
+    yield Step("pins", text, (place,), reason if _refused_by_pins(facts) else None)
+
+
+def _call_of(facts: LoginFacts) -> Call | None:
+    """The decision to call the user, carried out or only recorded by report mode."""
+    decided = _would(facts) or _decided(facts)
+    return decided if isinstance(decided, Call) else None
+
+
+def _reason_of_pins(facts: LoginFacts) -> Reason | None:
+    """Why the user is not called, or in report mode would not be called, because of the pins."""
+    pins, rules = facts.pins, facts.rules
+    if pins is None or _call_of(facts) is None:
+        return None
+    if pins.has_pins and pins.unpinned:
+        return Reason.PHONE_NOT_CONFIRMED if rules.changed_phone is ChangedPhone.REFUSE else None
+    unverified = rules.first_phone is FirstPhone.VERIFIED and not pins.verified
+    return Reason.PHONE_NOT_VERIFIED if unverified else None
+
+
+def _refused_by_pins(facts: LoginFacts) -> bool:
+    """Whether the pins refuse the call. In report mode they refuse nothing."""
+    return _would(facts) is None and _reason_of_pins(facts) is not None
 
 
 def _second_factor(facts: LoginFacts) -> Iterator[Step]:
-    would = _would(facts)
-    match would or _decided(facts):
+    would, by_pins = _would(facts), _reason_of_pins(facts)
+    decided = would or _decided(facts)
+    match RejectFor(by_pins, facts.rules.rule) if by_pins else decided:
         case RejectFor(reason, rule):
             path = rule or ("identity", facts.policy.directory_name)
             text = f"the login {'would be' if would else 'is'} rejected: {meaning(reason)}"
@@ -262,7 +285,7 @@ def _codes_and_calls(facts: LoginFacts) -> Iterator[Step]:
 
 
 def _call(facts: LoginFacts) -> Iterator[Step]:
-    if facts.phone is None or not isinstance(_decided(facts), Call):
+    if facts.phone is None or not isinstance(_decided(facts), Call) or _refused_by_pins(facts):
         return
     first, *others = facts.settings.delivery.voice
     failover = f", else {', else '.join(others)}" if others else ""

@@ -313,6 +313,35 @@ def test_the_pins_of_phones_decide(configured, monkeypatch, pins, first, changed
     assert (("reject", reason) if reason else ("challenge", "call_placed")) == result
 
 
+CHANGED = {"unpinned": ["+14*******23"]}
+
+
+@pytest.mark.parametrize(
+    ("mode", "rules", "result"),
+    [
+        ("", "the login is rejected: the directory has a phone", ("reject", "phone_not_confirmed")),
+        ("mode: {report_until: 'UNTIL'}", "the login would be rejected: the directory", ("accept", "report_mode")),
+        ("first_factor: none\n    decoys: true", "is rejected: the directory has", ("challenge", "decoy")),
+    ],
+)
+def test_a_phone_that_is_not_pinned_has_the_result_of_the_login(configured, monkeypatch, mode, rules, result):
+    async def perform(_settings, _command, _user):
+        return PINS | CHANGED
+
+    monkeypatch.setattr("radius_voice.operations.perform", perform)
+    monkeypatch.setattr("radius_voice.operations.limits", no_limits)
+    until = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    setting = f"  staff:\n    {mode.replace('UNTIL', until)}\n" if mode else "  staff:\n"
+    path = configured(CONFIGURATION.replace("  staff:\n", setting), alice=entry(US))
+
+    decided, steps = explained(path)
+
+    assert result == decided
+    assert rules in steps["rules"][0][0]
+    assert "call" not in steps
+    assert "not pinned: +14*******23; changed_phone is refuse" == steps["pins"][0][0]
+
+
 async def no_limits(_settings, _user):
     return {"limits": []}
 
