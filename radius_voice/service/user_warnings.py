@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 
 from radius_voice.config.errors import readable
@@ -39,7 +40,11 @@ def user_warnings(settings: Settings, sources: Mapping[str, IdentitySource]) -> 
         policies = [policy for each in used if (policy := settings.policies[each]).directory == name]
         if policies:
             called = [user for user in active if not any(_may_be_exempt(user, policy) for policy in policies)]
-            yield from _source_warnings(path, called, development=settings.development)
+            without = [user for user in called if not user.phones]
+            later = [user for user in without if any(_is_accepted_for_now(user, policy) for policy in policies)]
+            yield from _without_phone(path, without, later)
+            if not settings.development:
+                yield from _fictional(path, called)
     for name in used:
         policy = settings.policies[name]
         active = [user for user in listed.get(policy.directory, ()) if not user.disabled]
@@ -59,12 +64,28 @@ def _may_be_exempt(user: User, policy: PolicySettings) -> bool:
     )
 
 
-def _source_warnings(path: tuple[str, ...], users: Sequence[User], *, development: bool) -> Iterator[Diagnostic]:
-    without = [readable(user.name) for user in users if not user.phones]
-    if without:
-        yield path, f"users without a phone cannot log in: {_some(without)}"
+def _is_accepted_for_now(user: User, policy: PolicySettings) -> bool:
+    """Whether report mode or a grace period accepts the user without a phone at this time."""
+    until = policy.rules_of(user.groups).grace_until or 0
+    mode = policy.mode
+    if isinstance(mode, ReportModeSettings) and user.groups.isdisjoint(mode.pilot_groups or ()):
+        until = max(until, mode.report_until)
+    return time.time() < until
+
+
+def _without_phone(path: tuple[str, ...], without: Sequence[User], later: Sequence[User]) -> Iterator[Diagnostic]:
+    """Users without a phone; those of `later` are accepted until report mode or the grace period ends."""
+    accepted = {user.id for user in later}
+    if refused := [readable(user.name) for user in without if user.id not in accepted]:
+        yield path, f"users without a phone cannot log in: {_some(refused)}"
+    if later:
+        names = _some([readable(user.name) for user in later])
+        yield path, f"users without a phone cannot log in after report mode or the grace period ends: {names}"
+
+
+def _fictional(path: tuple[str, ...], users: Sequence[User]) -> Iterator[Diagnostic]:
     fictional = [readable(user.name) for user in users if user.phones and all(map(is_fictional, user.phones))]
-    if fictional and not development:
+    if fictional:
         yield path, f"users whose phones are reserved for fiction cannot be reached: {_some(fictional)}"
 
 

@@ -1,5 +1,6 @@
 """Warnings about a configuration and its users: each names the key, a few users and no phone."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from radius_voice.wiring import load
 from tests.config.conftest import changed, sample
 
 US, GERMAN, PREMIUM, INVALID = "+14155551234", "+4915112345678", "+19001550123", "+441632960123"
+ENDED = "2020-01-01T00:00:00Z"
 
 
 class ListedUsers:
@@ -153,6 +155,17 @@ def test_an_exempt_user_needs_no_phone(warnings_of):
     assert ["identity.people.path: users without a phone cannot log in: bob"] == warnings_of(
         tree, user("svc-backup"), operator, user("bob")
     )
+
+
+def test_a_user_without_a_phone_is_accepted_until_report_mode_or_the_grace_period_ends(warnings_of):
+    until = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    mode = {"report_until": until, "pilot_groups": ["pilot"]}
+    rules = [{"when": {"group": "new"}, "grace_until": until}, {"when": {"group": "pilot"}, "grace_until": ENDED}]
+    pilot, new = user("pilot", groups=frozenset({"pilot"})), user("new", groups=frozenset({"new"}))
+    now = "identity.people.path: users without a phone cannot log in: pilot"
+    later = "identity.people.path: users without a phone cannot log in after report mode or the grace period ends: "
+    assert [now, later + "new"] == warnings_of(changed("policies.default.mode", mode), pilot, new)
+    assert [now, later + "new"] == warnings_of(changed("policies.default.group_rules", rules), pilot, new)
 
 
 def test_a_pilot_group_that_no_user_is_in(warnings_of):
