@@ -33,14 +33,15 @@ async def show(context: OperationContext, source: str, user: User, _arguments: M
     stored = await context.store.durable(pins_key(user_key))
     pins = decode(stored or b"")
     present, verified = {keys.pin(user_key, each) for each in user.phones}, {pin.phone for pin in pins if pin.verified}
+    changed = unpinned(keys, user_key, user.phones, pins)
     return {
         "user": user.name,
         "source": source,
         "pins": [{"phone": pin.masked, "at": pin.at, "verified": pin.verified} for pin in pins],
-        "phones": [phone.masked for phone in user.phones],
+        "phones": [{"phone": phone.masked, "pinned": phone not in changed} for phone in user.phones],
         "has_pins": stored is not None,
         "phones_removed": phones_removed(user.phones, stored),
-        "unpinned": [phone.masked for phone in unpinned(keys, user_key, user.phones, pins)],
+        "unpinned": [phone.masked for phone in changed],
         "verified": [phone.masked for phone in user.phones if keys.pin(user_key, phone) in verified],
         "confirmed": bool(pins) and {pin.phone for pin in pins} == present == verified,
         "phones_id": _phones_id(keys, user_key, user),

@@ -47,7 +47,7 @@ def confirm(path: Path, source: str | None, state: Path | None, yes: bool, name:
     found = run_operation(operations.perform(settings, "pins", user))
     click.echo(f"{found['user']} (identity source {found['source']})")
     click.echo(f"pinned:       {', '.join(map(_pin_text, found['pins'])) or 'no phone'}")
-    click.echo(f"in directory: {', '.join(found['phones']) or 'no phone'}")
+    click.echo(f"in directory: {', '.join(map(_phone_text, found['phones'])) or 'no phone'}")
     if found["confirmed"]:
         click.echo("the phones are pinned and verified already")
         return
@@ -98,6 +98,11 @@ def confirmed(question: str, yes: bool) -> None:
 def _pin_text(pin: Mapping[str, Any]) -> str:
     at = time.strftime("%Y-%m-%d %H:%M", time.localtime(pin["at"]))
     return f"{pin['phone']} ({'verified' if pin['verified'] else 'at the first login'}, {at})"
+
+
+def _phone_text(phone: Mapping[str, Any]) -> str:
+    """A phone in the directory. Masked, a changed phone may look like a pinned one."""
+    return f"{phone['phone']}{'' if phone['pinned'] else ' (not pinned)'}"
 
 
 def _users_of(settings: Settings, source: str | None) -> tuple[dict[str, list[str]], list[str]]:

@@ -83,7 +83,7 @@ def test_a_changed_phone_is_rejected_until_it_is_confirmed(server, user, other):
     assert radius.ACCESS_ACCEPT == log_in(server, other)
 
     shown = succeed("users", "confirm", "--config", server.path, "--yes", user.name)
-    assert f"in directory: {NEW_PHONE[:3]}*******{NEW_PHONE[-2:]}\n" in shown
+    assert f"in directory: {NEW_PHONE[:3]}*******{NEW_PHONE[-2:]} (not pinned)\n" in shown
     assert "(at the first login, 20" in shown
     assert shown.endswith(f"the phones of {user.name} are confirmed\n")
     assert not [phone for phone in (user.phone, NEW_PHONE) if phone in shown]
@@ -93,6 +93,15 @@ def test_a_changed_phone_is_rejected_until_it_is_confirmed(server, user, other):
     (record,) = server.audit(kind="operator")
     expected = {"event": "phones_confirmed", "user": user.name, "identity_source": "people", "uid": os.getuid()}
     assert expected == {key: value for key, value in record.items() if key not in ("at", "kind")}
+
+
+def test_a_changed_phone_that_looks_like_the_pinned_one_when_masked_is_marked(server, user):
+    assert radius.ACCESS_ACCEPT == log_in(server, user)
+    similar = f"{user.phone[:-3]}{(int(user.phone[-3]) + 1) % 10}{user.phone[-2:]}"
+    assert Phone(similar).masked == Phone(user.phone).masked
+    give_phone(server, user, user.phone, similar)
+    shown = run("users", "confirm", "--config", server.path, user.name).stdout
+    assert f"in directory: {Phone(user.phone).masked}, {Phone(similar).masked} (not pinned)\n" in shown
 
 
 def test_pins_survive_a_restart(simulator, tmp_path, user):
