@@ -33,9 +33,10 @@ from radius_voice.login.model import AlreadyRecorded, LimitAction, Limited, Unav
 from radius_voice.login.phone import Phone, parse_phone, refusal
 from radius_voice.login.pins import Pin, new_pins
 from radius_voice.login.placement import PlacementResult, place_call
+from radius_voice.login.policy import user_key_of
 from radius_voice.login.rate_limits import subjects_of, with_action
 from radius_voice.notices import voice_of
-from radius_voice.pin_operations import replace_pins, user_key_of
+from radius_voice.pin_operations import replace_pins
 from radius_voice.policies import allowed_numbers
 from radius_voice.wiring import code_generator, limits_of
 

@@ -10,6 +10,7 @@ from radius_voice.config.field_types import duration_text
 from radius_voice.events import OperatorRecord
 from radius_voice.login.issued_codes import MAX_SECONDS, MIN_SECONDS, IssuedCodes
 from radius_voice.login.model import User
+from radius_voice.login.policy import user_key_of
 from radius_voice.notices import call_about_issued_code
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ async def issue_code(
         raise ValueError(f"{user.name} is disabled; run radius-voice users enable first")
     keys = context.keys()
     codes = IssuedCodes(keys, context.store, time.time)
-    code, expires_at = await codes.issue(f"{source}:{user.id}", seconds)
+    code, expires_at = await codes.issue(user_key_of(source, user.id), seconds)
     notice = await call_about_issued_code(context.settings, context.store, keys, source, user)
     detail = f"valid for {duration_text(seconds)}; {notice}"
     record = OperatorRecord(time.time(), "code_issued", user.name, source, context.uid, by, detail)

@@ -15,6 +15,7 @@ from radius_voice.login.model import LimitAction, Limited, Unavailable, User
 from radius_voice.login.phone import Phone, refusal
 from radius_voice.login.pins import ChangedPhone, FirstPhone, pins_key, refused_phone
 from radius_voice.login.placement import PlacementResult, place_call
+from radius_voice.login.policy import user_key_of
 from radius_voice.login.ports import Provider, Store
 from radius_voice.login.rate_limits import subjects_of, with_action
 from radius_voice.policies import allowed_numbers
@@ -32,7 +33,7 @@ async def call_about_issued_code(settings: Settings, store: Store, keys: Keys, s
     candidates = _callable_phones(settings, source, user)
     if not candidates:
         return "no phone to notify"
-    (phone, rules), user_key = candidates[0], f"{source}:{user.id}"
+    (phone, rules), user_key = candidates[0], user_key_of(source, user.id)
     try:
         stored = await store.durable(pins_key(user_key))
         refused = [_refused_by_pins(keys, user_key, *candidate, stored) for candidate in candidates]

@@ -27,6 +27,7 @@ from radius_voice.identity.passwords import Hasher
 from radius_voice.login import remembered
 from radius_voice.login.codes import Keys
 from radius_voice.login.model import LimitAction, Unavailable, User
+from radius_voice.login.policy import user_key_of
 from radius_voice.login.ports import Directory, IdentitySource, Store, UserEditor
 from radius_voice.login.rate_limits import remaining, with_action
 from radius_voice.observe import audit
@@ -219,14 +220,14 @@ async def _unlock(context: OperationContext, name: UserName) -> Mapping[str, Any
     source, user = await _find_user(context, name)
     operations = await limits_of_user(context, source, user, name.name)
     await context.store.apply_limits(with_action(LimitAction.RESET, operations))
-    await remembered.forget(context.keys(), context.store, f"{source}:{user.id}")
+    await remembered.forget(context.keys(), context.store, user_key_of(source, user.id))
     record = OperatorRecord(time.time(), "unlocked", user.name, source, context.uid)
     return {"user": user.name, "source": source, "not_recorded": context.record(record)}
 
 
 async def _forget(context: OperationContext, name: UserName) -> Mapping[str, Any]:
     source, user = await _find_user(context, name)
-    await remembered.forget(context.keys(), context.store, f"{source}:{user.id}")
+    await remembered.forget(context.keys(), context.store, user_key_of(source, user.id))
     record = OperatorRecord(time.time(), "forgotten", user.name, source, context.uid)
     return {"user": user.name, "source": source, "not_recorded": context.record(record)}
 

@@ -15,6 +15,7 @@ from radius_voice.events import OperatorRecord
 from radius_voice.login.codes import Keys
 from radius_voice.login.model import Unavailable, User
 from radius_voice.login.pins import Pin, decode, encode, new_pins, phones_removed, pins_key, unpinned
+from radius_voice.login.policy import user_key_of
 from radius_voice.login.ports import Store
 
 if TYPE_CHECKING:
@@ -113,11 +114,6 @@ async def _pin_all(store: Store, keys: Keys, user_key: str, user: User) -> None:
 
 def _phones_id(keys: Keys, user_key: str, user: User) -> str:
     return blake2b(b"".join(sorted(keys.pin(user_key, phone) for phone in user.phones)), digest_size=16).hexdigest()
-
-
-def user_key_of(source: str, user_id: str) -> str:
-    """The same as `Policy.user_key`."""
-    return f"{source}:{user_id}"
 
 
 def _ids(arguments: Mapping[str, Any]) -> Iterable[str]:

@@ -11,6 +11,7 @@ from radius_voice.login.accounts import Account
 from radius_voice.login.model import LimitOperation, PapPassword, User, Verification
 from radius_voice.login.password_limits import forwarded_to, known_pairs
 from radius_voice.login.phone import Phone
+from radius_voice.login.policy import user_key_of
 from radius_voice.wiring import limits_of
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ async def limits_of_user(context: OperationContext, source: str, user: User, typ
     subjects = await password_subjects(context, source, user, typed)
     for subject in subjects:
         pairs += await known_pairs(context.store, subject)
-    operations = list(configured.about({"user": f"{source}:{user.id}"}, subjects, pairs))
+    operations = list(configured.about({"user": user_key_of(source, user.id)}, subjects, pairs))
     for phone in user.phones:
         operations += configured.about({"phone": phone.e164})
     return list(dict.fromkeys(operations))

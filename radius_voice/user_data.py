@@ -14,6 +14,7 @@ from radius_voice.login.calling_stations import stations_in
 from radius_voice.login.issued_codes import IssuedCodes
 from radius_voice.login.model import LimitAction, LimitOperation, Result, SessionKey, SwapResult, Unavailable, User
 from radius_voice.login.password_limits import stations_key
+from radius_voice.login.policy import user_key_of
 from radius_voice.login.ports import Store
 from radius_voice.login.rate_limits import with_action
 from radius_voice.login.sessions import MAX_CAS_RETRIES
@@ -35,7 +36,7 @@ async def delete(
     `counters` are the user's limits, and `subjects` those of wrong passwords, by account and by name.
     """
     store, keys, counters, now = context.store, context.keys(), tuple(counters), time.time()
-    user_key = f"{source}:{user.id}"
+    user_key = user_key_of(source, user.id)
     ended = [await _end_session(store, keys.session_key(client, user_key), now) for client in context.settings.clients]
     used = (await store.arrival_times(counters)).values()
     await store.apply_limits(with_action(LimitAction.RESET, counters))

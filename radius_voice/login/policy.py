@@ -84,6 +84,11 @@ class UserRules:
         )
 
 
+def user_key_of(identity_source: str, user_id: str) -> str:
+    """A user's id together with its identity source: sources may use the same ids for different users."""
+    return f"{identity_source}:{user_id}"
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """How the users of a client log in.
@@ -116,10 +121,10 @@ class Policy:
         return self.group_rules.get(group, self.rules)
 
     def user_key(self, user: User) -> str:
-        """The user's id together with its identity source: sources may use the same ids for different users."""
-        return f"{self.directory_name}:{user.id}"
+        """The key of a user of this policy's directory."""
+        return user_key_of(self.directory_name, user.id)
 
     def user_id(self, user_key: str) -> str | None:
         """The id in this policy's directory, or None if the user is of another directory."""
-        prefix = f"{self.directory_name}:"
+        prefix = user_key_of(self.directory_name, "")
         return user_key.removeprefix(prefix) if user_key.startswith(prefix) else None
