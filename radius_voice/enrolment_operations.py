@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from hmac import compare_digest
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -36,12 +36,10 @@ from radius_voice.login.placement import PlacementResult, place_call
 from radius_voice.login.policy import user_key_of
 from radius_voice.login.rate_limits import subjects_of, with_action
 from radius_voice.notices import voice_of
+from radius_voice.operation_context import OperationContext
 from radius_voice.pin_operations import replace_pins
 from radius_voice.policies import allowed_numbers
 from radius_voice.wiring import code_generator, limits_of
-
-if TYPE_CHECKING:
-    from radius_voice.operations import OperationContext
 
 PLACEMENT_SECONDS = 8.0
 """The maximum duration of placing the call; an exchange with the service may last 10 seconds."""

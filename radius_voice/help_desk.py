@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from radius_voice.config.field_types import duration_text
 from radius_voice.events import OperatorRecord
@@ -12,9 +12,7 @@ from radius_voice.login.issued_codes import MAX_SECONDS, MIN_SECONDS, IssuedCode
 from radius_voice.login.model import User
 from radius_voice.login.policy import user_key_of
 from radius_voice.notices import call_about_issued_code
-
-if TYPE_CHECKING:
-    from radius_voice.operations import OperationContext
+from radius_voice.operation_context import OperationContext
 
 
 async def issue_code(

@@ -11,7 +11,7 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,7 @@ from radius_voice.login.policy import user_key_of
 from radius_voice.login.ports import Directory, IdentitySource, Store, UserEditor
 from radius_voice.login.rate_limits import remaining, with_action
 from radius_voice.observe import audit
+from radius_voice.operation_context import DIRECTORY_SECONDS, OperationContext
 from radius_voice.shown_limits import (
     directory_lockouts,
     first_factors,
@@ -44,9 +45,6 @@ from radius_voice.wiring import identity_source, open_store, user_editor
 STATUS, SHARED_STATIONS = "status", "shared_stations"
 READING = ("limits", SHARED_STATIONS)
 """Commands that change nothing."""
-DIRECTORY_SECONDS = 5.0
-OF_A_USER = {**pin_operations.OF_A_USER, **enrolment_operations.OF_A_USER}
-"""Operations on one user, by command."""
 STATE_HINT = (
     "if the service has another state directory (systemd's StateDirectory=), add it: --state /var/lib/radius-voice"
 )
@@ -58,23 +56,6 @@ class OperationFailed(Exception):
 
 class NothingStored(OperationFailed):
     """No service runs, and there is no store."""
-
-
-@dataclass(frozen=True, slots=True)
-class OperationContext:
-    """What operations use.
-
-    `identity` are the identity sources by name, in the order of the configuration. `record` writes
-    to the audit log and returns the reason if it cannot. `uid` is the user id of the requesting process, None if it is
-    unknown.
-    """
-
-    settings: Settings
-    store: Store
-    keys: Callable[[], Keys]
-    identity: Mapping[str, IdentitySource]
-    record: Callable[[EventRecord], str]
-    uid: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,12 +160,8 @@ async def _execute(
     if command == SHARED_STATIONS:
         clients = list(context.settings.clients)
         return {"clients": await remembered.shared_clients(context.keys(), context.store, clients)}
-    if command == "forget" and user is not None:
-        return await _forget(context, user)
     if command == "unlock" and user is not None:
         return await _unlock(context, user)
-    if command == "issue_code" and user is not None:
-        return await help_desk.issue_code(context, *await _find_user(context, user), arguments)
     if command == "delete_user_data" and user is not None:
         return await _delete_user_data(context, user)
     if command in OF_A_USER and user is not None:
@@ -225,8 +202,9 @@ async def _unlock(context: OperationContext, name: UserName) -> Mapping[str, Any
     return {"user": user.name, "source": source, "not_recorded": context.record(record)}
 
 
-async def _forget(context: OperationContext, name: UserName) -> Mapping[str, Any]:
-    source, user = await _find_user(context, name)
+async def _forget(
+    context: OperationContext, source: str, user: User, _arguments: Mapping[str, Any]
+) -> Mapping[str, Any]:
     await remembered.forget(context.keys(), context.store, user_key_of(source, user.id))
     record = OperatorRecord(time.time(), "forgotten", user.name, source, context.uid)
     return {"user": user.name, "source": source, "not_recorded": context.record(record)}
@@ -259,6 +237,15 @@ async def _find_user(context: OperationContext, name: UserName) -> tuple[str, Us
 
 def _unknown_source(name: str | None, known: Iterable[str]) -> str:
     return f"no identity source has the name {name!r}; the configuration has {', '.join(known)}"
+
+
+OF_A_USER: Mapping[str, Callable[..., Awaitable[Mapping[str, Any]]]] = {
+    "forget": _forget,
+    "issue_code": help_desk.issue_code,
+    **pin_operations.OF_A_USER,
+    **enrolment_operations.OF_A_USER,
+}
+"""Commands about one user: functions of the context, the identity source, the user and the arguments."""
 
 
 # Without the service

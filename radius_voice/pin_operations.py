@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from radius_voice.events import OperatorRecord
 from radius_voice.login.codes import Keys
@@ -17,11 +17,8 @@ from radius_voice.login.model import Unavailable, User
 from radius_voice.login.pins import Pin, decode, encode, new_pins, phones_removed, pins_key, unpinned
 from radius_voice.login.policy import user_key_of
 from radius_voice.login.ports import Store
+from radius_voice.operation_context import DIRECTORY_SECONDS, OperationContext
 
-if TYPE_CHECKING:
-    from radius_voice.operations import OperationContext
-
-DIRECTORY_SECONDS = 5.0
 MAX_CAS_RETRIES = 16
 
 

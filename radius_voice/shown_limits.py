@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from radius_voice.config.schema import NO_FIRST_FACTOR, Settings
 from radius_voice.login.accounts import Account
@@ -12,12 +11,9 @@ from radius_voice.login.model import LimitOperation, PapPassword, User, Verifica
 from radius_voice.login.password_limits import forwarded_to, known_pairs
 from radius_voice.login.phone import Phone
 from radius_voice.login.policy import user_key_of
+from radius_voice.operation_context import DIRECTORY_SECONDS, OperationContext
 from radius_voice.wiring import limits_of
 
-if TYPE_CHECKING:
-    from radius_voice.operations import OperationContext
-
-DIRECTORY_SECONDS = 5.0
 NAME_AND_STATION = "name and station"
 WRONG_PASSWORDS = ("wrong_passwords.user", "directory_lockout.")
 

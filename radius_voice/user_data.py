@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -18,10 +18,8 @@ from radius_voice.login.policy import user_key_of
 from radius_voice.login.ports import Store
 from radius_voice.login.rate_limits import with_action
 from radius_voice.login.sessions import MAX_CAS_RETRIES
+from radius_voice.operation_context import OperationContext
 from radius_voice.pin_operations import forget_pins
-
-if TYPE_CHECKING:
-    from radius_voice.operations import OperationContext
 
 
 async def delete(

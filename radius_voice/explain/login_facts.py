@@ -23,6 +23,7 @@ from radius_voice.login.policy import Policy, UserRules
 from radius_voice.login.ports import IdentitySource
 from radius_voice.login.realms import route
 from radius_voice.login.users import find_user
+from radius_voice.operation_context import DIRECTORY_SECONDS
 from radius_voice.operations import OperationFailed, UserName
 from radius_voice.policies import policies_of
 from radius_voice.radius import packet as radius
@@ -112,7 +113,7 @@ def _request(settings: Settings, client: str, name: str, calling_station_id: str
         calling_station_id=calling_station_id,
         authenticator=b"",
         arrived=time.monotonic(),
-        deadline=time.monotonic() + operations.DIRECTORY_SECONDS,
+        deadline=time.monotonic() + DIRECTORY_SECONDS,
         attributes=((radius.CALLING_STATION_ID, calling_station_id.encode()),) if calling_station_id else (),
     )
 
