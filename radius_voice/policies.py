@@ -13,6 +13,7 @@ from radius_voice.config.policy_settings import (
     ExemptionSettings,
     ReportModeSettings,
 )
+from radius_voice.config.rules import attribute_dictionary
 from radius_voice.config.schema import NO_FIRST_FACTOR, BypassSettings, PolicySettings, Settings, UserRulesSettings
 from radius_voice.events import Outcome
 from radius_voice.login.allowed_hours import AllowedHours
@@ -23,7 +24,6 @@ from radius_voice.login.policy import Policy, Remember, ReplyRule, UserRules
 from radius_voice.login.ports import Directory, IdentitySource
 from radius_voice.login.roll_out import GracePeriod, ReportMode
 from radius_voice.radius.caller_address import CALLING_STATION
-from radius_voice.resources import shipped
 
 if TYPE_CHECKING:
     from radius_voice.radius.dictionary import AttributeDictionary
@@ -42,15 +42,8 @@ def allowed_numbers(settings: Settings, rules: UserRulesSettings) -> tuple[str, 
 
 def policies_of(settings: Settings, identity: Mapping[str, IdentitySource]) -> dict[str, Policy]:
     """The policies, by name, with the identity sources that they name. Raises ValueError."""
-    dictionary = cache(_dictionary)
+    dictionary = cache(attribute_dictionary)
     return {name: _policy(name, settings, identity, dictionary) for name in settings.policies}
-
-
-def _dictionary() -> AttributeDictionary:
-    """The attribute dictionary, which few configurations need."""
-    from radius_voice.radius.dictionary import AttributeDictionary  # noqa: PLC0415 - few configurations need it
-
-    return AttributeDictionary(shipped("dictionaries"))
 
 
 def _policy(

@@ -139,7 +139,7 @@ def errors(draft: Draft, now: float) -> Iterator[Diagnostic]:
     yield from _references(draft)
     if any(rules.reply for _, rules in draft.user_rules):
         yield from _replies(draft)
-    yield from policy_rules.errors(draft.policies, draft.clients, _attribute_dictionary, now)
+    yield from policy_rules.errors(draft.policies, draft.clients, attribute_dictionary, now)
     yield from _bypasses(draft, now)
     yield from _voice(draft)
     yield from _adapters(draft)
@@ -235,13 +235,13 @@ def _adapters(draft: Draft) -> Iterator[Diagnostic]:
 
 def _attribute_problem(name: str, *, salted: bool = False) -> str | None:
     try:
-        _attribute_dictionary().key(name, salted=salted)
+        attribute_dictionary().key(name, salted=salted)
     except ValueError as problem:
         return str(problem).removeprefix(f"{name}: ")
     return None
 
 
-def _attribute_dictionary() -> AttributeDictionary:
+def attribute_dictionary() -> AttributeDictionary:
     """The attribute dictionary, which few configurations need."""
     from radius_voice.radius.dictionary import AttributeDictionary  # noqa: PLC0415 - needed by few configurations
 
@@ -292,7 +292,7 @@ def _references(draft: Draft) -> Iterator[Diagnostic]:
 
 
 def _replies(draft: Draft) -> Iterator[Diagnostic]:
-    names = _attribute_dictionary()
+    names = attribute_dictionary()
     for above, rules in draft.user_rules:
         path = (*above, "reply")
         octets = 0
