@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Coroutine, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +33,7 @@ state_option = click.option(
     metavar="DIRECTORY",
     help="The state directory of the service, if it is not the configuration's (systemd's StateDirectory=).",
 )
+yes_option = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 
 
 def loaded(path: Path, *, for_service: bool = False, state: Path | None = None) -> Loaded:
@@ -98,3 +100,15 @@ def warn_if_not_recorded(done: Mapping[str, Any]) -> None:
     """Warn if the audit log does not have the record of an operation that changed something."""
     if done["not_recorded"]:
         click.echo(f"warning: not recorded in the audit log: {done['not_recorded']}", err=True)
+
+
+def confirm_or_end(question: str, yes: bool, otherwise: str = "nothing is changed") -> None:
+    """Ask for confirmation, unless `yes`. Ends the command if the answer is no, or if there is no terminal to ask on.
+
+    `otherwise` is what the message says then.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise click.ClickException(f"{otherwise}: without a terminal, confirm with --yes")
+    click.confirm(question, abort=True, err=True)

@@ -69,7 +69,8 @@ def _verified(settings: Settings, user: UserName, called: Mapping[str, Any]) -> 
         enrolment = called["enrolment"]
         done = run_operation(operations.perform(settings, "enroll_verify", user, enrolment=enrolment, code=code))
         if not done["verified"]:
-            click.echo(f"wrong code, {done['attempts_left']} attempts left", err=True)
+            left = done["attempts_left"]
+            click.echo(f"wrong code, {left} {'attempt' if left == 1 else 'attempts'} left", err=True)
     if done["verified"]:
         warn_if_not_recorded(done)
     return done

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -13,11 +12,13 @@ import click
 
 from radius_voice.cli.common import (
     config_option,
+    confirm_or_end,
     loaded,
     run_operation,
     source_option,
     state_option,
     warn_if_not_recorded,
+    yes_option,
 )
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 MAX_IDS, MAX_ID_CHARACTERS = 100, 1000
 """Of one request to the service."""
-
-yes_option = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 
 
 @click.command()
@@ -51,7 +50,7 @@ def confirm(path: Path, source: str | None, state: Path | None, yes: bool, name:
     if found["confirmed"]:
         click.echo("the phones are pinned and verified already")
         return
-    confirmed(f"Pin the phones in the directory, so that logins of {found['user']} call them?", yes)
+    confirm_or_end(f"Pin the phones in the directory, so that logins of {found['user']} call them?", yes)
     user = operations.UserName(name, found["source"])
     done = run_operation(operations.perform(settings, "confirm_phones", user, phones_id=found["phones_id"]))
     warn_if_not_recorded(done)
@@ -74,7 +73,7 @@ def pin(path: Path, source: str | None, state: Path | None, yes: bool, everyone:
     settings = loaded(path, state=state).settings
     ids, unlisted = _users_of(settings, source)
     count = sum(map(len, ids.values()))
-    confirmed(f"Pin the phones that the directories have now for {count} users?", yes)
+    confirm_or_end(f"Pin the phones that the directories have now for {count} users?", yes)
     pinned = {name: _pin(settings, name, of_source) for name, of_source in ids.items()}
     if as_json:
         click.echo(json.dumps({"pinned": pinned, "not_listed": unlisted}))
@@ -84,15 +83,6 @@ def pin(path: Path, source: str | None, state: Path | None, yes: bool, everyone:
         click.echo(f"{name}: cannot list its users; run radius-voice users confirm for each of them", err=True)
     if unlisted:
         raise click.exceptions.Exit(1)
-
-
-def confirmed(question: str, yes: bool) -> None:
-    """Ask for confirmation. Ends the command if the answer is no, or if it cannot be asked."""
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise click.ClickException("nothing is changed: without a terminal, confirm with --yes")
-    click.confirm(question, abort=True, err=True)
 
 
 def _pin_text(pin: Mapping[str, Any]) -> str:

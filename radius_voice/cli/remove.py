@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from radius_voice.cli.common import loaded, run, state_option, warn_if_not_recorded
+from radius_voice.cli.common import confirm_or_end, loaded, run, state_option, warn_if_not_recorded, yes_option
 from radius_voice.cli.user_sources import with_editor
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 @click.command()
 @with_editor
 @state_option
-@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@yes_option
 @click.argument("name")
 def remove(editor: UserEditor, name: str, state: Path | None, yes: bool) -> None:
     """Remove a user.
@@ -29,10 +28,7 @@ def remove(editor: UserEditor, name: str, state: Path | None, yes: bool) -> None
     code and pinned phones. Asks for confirmation on a terminal; without one, --yes is required.
     """
     user = editor.find(name).user
-    if not yes:
-        if not sys.stdin.isatty():
-            raise click.ClickException(f"{user.name} is not removed: without a terminal, confirm with --yes")
-        click.confirm(f"Remove {user.name} from {editor.location}?", abort=True, err=True)
+    confirm_or_end(f"Remove {user.name} from {editor.location}?", yes, f"{user.name} is not removed")
     options = click.get_current_context().params
     if options["config"] is None:
         click.echo("what the store has about the user stays; --config in place of --file deletes that too", err=True)

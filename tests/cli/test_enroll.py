@@ -115,7 +115,7 @@ def test_after_wrong_codes_the_phone_is_not_verified_and_the_user_is_locked(serv
     wrong = ["000000", "000001", "000002"]
     code, output, errors = enroll(server, user, codes=lambda: [*wrong, server.simulator.code(user.phone)])
     assert (1, "") == (code, output)
-    assert "wrong code, 2 attempts left\nwrong code, 1 attempts left\nwrong code, 0 attempts left\n" in errors
+    assert "wrong code, 2 attempts left\nwrong code, 1 attempt left\nwrong code, 0 attempts left\n" in errors
     assert errors.endswith(f"{masked(user.phone)} is not verified\n")
     code, _, errors = enroll(server, user, codes=lambda: ["000000", server.simulator.code(user.phone)])
     assert (1, True) == (code, "the limit wrong_codes.user is reached; try again in" in errors)

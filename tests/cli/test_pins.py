@@ -166,7 +166,7 @@ def test_a_user_without_a_phone_and_an_unknown_user_are_reported(server, user):
 def test_a_phone_that_changes_before_the_confirmation_is_not_pinned(server, user, monkeypatch):
     assert radius.ACCESS_ACCEPT == log_in(server, user)
     give_phone(server, user, NEW_PHONE)
-    monkeypatch.setattr("radius_voice.cli.pins.confirmed", lambda *_: give_phone(server, user, "+14155550191"))
+    monkeypatch.setattr("radius_voice.cli.pins.confirm_or_end", lambda *_: give_phone(server, user, "+14155550191"))
     ended = run("users", "confirm", "--config", server.path, user.name)
     assert (1, True) == (ended.exit_code, "have changed in the directory meanwhile; run this again" in ended.stderr)
     assert radius.ACCESS_REJECT == log_in(server, user)
