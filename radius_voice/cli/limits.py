@@ -22,7 +22,8 @@ from radius_voice.cli.common import (
 @click.option("--user", "name", metavar="NAME", help="Show the limits of this user and their phones.")
 @source_option
 @state_option
-def limits(path: Path, name: str | None, source: str | None, state: Path | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+def limits(path: Path, name: str | None, source: str | None, state: Path | None, as_json: bool) -> None:
     """Show how much of each limit is used and left.
 
     In total, by client and by country; or for one user. Asks the running service; if none runs, reads the store.
@@ -35,6 +36,9 @@ def limits(path: Path, name: str | None, source: str | None, state: Path | None)
     settings = loaded(path, state=state).settings
     user = None if name is None else operations.UserName(name, source)
     found = run_operation(operations.limits(settings, user))
+    if as_json:
+        click.echo(json.dumps(found["limits"], indent=1))
+        return
     click.echo(f"{'limit':<28} {'of':<20} {'used':>6} {'left':>6}  allowed")
     for limit in found["limits"]:
         used = limit["burst"] - limit["left"]

@@ -1,5 +1,6 @@
 """`limits` and `users unlock`: they use the running service, or report why they did nothing."""
 
+import json
 import os
 import re
 import signal
@@ -93,6 +94,10 @@ def test_the_running_service_shows_and_resets_the_limits_of_a_user(server, user)
     assert user.phone not in shown.output
     assert shown.output.splitlines()[1].endswith("10 per 10m"), "as the configuration writes it"
     assert [1, 39] == row(run("limits", "--config", server.path).output, "calls.total")
+    as_json = json.loads(run("limits", "--config", server.path, "--user", user.name, "--json").output)
+    (calls,) = [each for each in as_json if each["limit"] == "calls.user"]
+    assert {"limit": "calls.user", "of": calls["of"], "left": 4, "burst": 5, "period": 600.0} == calls
+    assert user.phone not in json.dumps(as_json)
 
     unlocked = run("users", "unlock", "--config", server.path, user.name)
     assert (0, f"{user.name} is unlocked (identity source people)\n") == (unlocked.exit_code, unlocked.output)
