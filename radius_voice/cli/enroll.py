@@ -44,6 +44,9 @@ def enroll(path: Path, source: str | None, state: Path | None, phone: str, as_js
     called = run_operation(operations.perform(settings, "enroll_call", operations.UserName(name, source), phone=phone))
     warn_if_not_recorded(called)
     click.echo(f"calling {called['phone']} of {called['user']} (identity source {called['source']})", err=True)
+    if called["changed"]:
+        text = "this phone is not pinned, but the user has pins: an attacker may have changed it in the directory"
+        click.echo(f"warning: {text}", err=True)
     if not called["certain"]:
         click.echo("warning: the provider did not confirm the call; the phone may ring", err=True)
     done = _verified(settings, operations.UserName(name, called["source"]), called)

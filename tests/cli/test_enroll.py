@@ -67,6 +67,18 @@ def masked(phone):
     return f"{phone[:3]}{'*' * (len(phone) - 5)}{phone[-2:]}"
 
 
+@pytest.mark.parametrize("server", [TRUST], indirect=True)
+def test_a_phone_that_is_not_among_the_pinned_ones_is_called_with_a_warning(server, user):
+    warning = "warning: this phone is not pinned, but the user has pins"
+    words = ["users", "enroll", "--config", str(server.path), user.name]
+    assert warning not in CliRunner().invoke(main, words, input="").stderr
+    assert radius.ACCESS_ACCEPT == log_in(server, user)
+    entry = user.entry | {"phones": ["+14155550191"]}
+    (server.directory / "users.yaml").write_text(json.dumps({user.name: entry}))
+    server.wait_for_line("users_file_read", server.stderr)
+    assert warning in CliRunner().invoke(main, words, input="").stderr
+
+
 def test_a_right_code_verifies_the_phone_and_logins_call_it(server, user):
     assert radius.ACCESS_REJECT == log_in(server, user)
     assert "phone_not_verified" == server.reasons(user)[-1]
