@@ -194,10 +194,19 @@ def test_a_user_with_an_unknown_language_is_refused():
         with_users(TEXT, "users.yaml", [StoredUser(User("dave", "dave", language="pt"), ALICE)])
 
 
-@pytest.mark.parametrize("text", ["{}", "alice: {phones: []}\n...\n", "  alice: {}\n"])
+@pytest.mark.parametrize("text", ["alice: {phones: []}\n...\n", "  alice: {}\n"])
 def test_a_layout_that_cannot_be_appended_to_is_refused(text):
     with pytest.raises(ValueError, match="cannot be changed as it is laid out"):
         with_users(text, "users.yaml", [StoredUser(User("bob", "bob"), BOB)])
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"), [("{}", ""), ("{}  # none yet\n", ""), ("# staff\n{ }\n# end\n", "# staff\n\n# end\n")]
+)
+def test_a_user_is_added_to_a_file_without_users(text, kept):
+    added = with_users(text, "users.yaml", [StoredUser(User("bob", "bob"), BOB)])
+    assert added.startswith(f"{kept}bob:\n")
+    assert ["bob"] == list(parse(added, "users.yaml"))
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])

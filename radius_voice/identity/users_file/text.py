@@ -21,6 +21,7 @@ from radius_voice.messages import DEFAULT
 
 KEYS = ("password", "phones", "language", "groups", "disabled")
 EXAMPLES = {"phones": '["+14155550123"]', "groups": "[staff]"}
+NO_USERS = re.compile(r"^\{\s*\}[ \t]*(#.*)?$", re.MULTILINE)
 PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_.@-]*")
 
 T = TypeVar("T")
@@ -75,6 +76,8 @@ def with_users(text: str, file: str, added: Sequence[StoredUser]) -> str:
     """
     text = text if text.strip() else ""
     users = parse(text, file) if text else {}
+    if not users:
+        text = NO_USERS.sub("", text).lstrip("\n")  # the text {} of a file without users
     entries = ["" if not text or text.endswith("\n") else "\n"]
     for stored in added:
         checked_language(stored.user.language)
