@@ -132,7 +132,9 @@ def _phone_to_call(settings: Settings, source: str, user: User, wanted: str) -> 
     phone = parse_phone(wanted) if wanted else user.phones[0]
     if phone not in user.phones:
         known = ", ".join(each.masked for each in user.phones)
-        raise ValueError(f"the directory has not {phone.masked} for {user.name}, but {known}; add it there first")
+        raise ValueError(
+            f"the directory does not have {phone.masked} for {user.name}; it has {known}; add the phone there first"
+        )
     refusals = {}
     for name, policy in settings.policies.items():
         if policy.directory == source:

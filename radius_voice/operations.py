@@ -228,7 +228,7 @@ async def _find_user(context: OperationContext, name: UserName) -> tuple[str, Us
     found = {source: await directories[source].find(name.name, deadline) for source in sources}
     users = [(source, user) for source, user in found.items() if user is not None]
     if not users:
-        raise OperationFailed("no identity source has a user of that name; radius-voice users list shows the names")
+        raise OperationFailed(f"no identity source has a user of that name; searched: {', '.join(sources)}")
     if len(users) > 1:
         options = " or ".join(f"--source {source}" for source, _ in users)
         raise OperationFailed(f"several identity sources have a user of that name; add {options}")

@@ -117,7 +117,8 @@ def user_editor(name: str, section: IdentitySection, adapters: Adapters = ADAPTE
     """The editor of the users of a source. Raises ValueError if commands cannot change them."""
     (adapter,) = (each for each in adapters.identity if each.settings is type(section))
     if not adapter.editor:
-        raise ValueError(f"identity.{name}: users of type {section.type} are not changed by radius-voice users")
+        kind = f"radius-voice cannot list or change users of type {section.type}"
+        raise ValueError(f"identity.{name}: {kind}; use the tools of the directory")
     create = _imported(adapter.editor, section, f"identity.{name}").create_editor
     return cast("UserEditor", create(name, section))
 

@@ -56,7 +56,8 @@ def enroll(path: Path, source: str | None, state: Path | None, phone: str, as_js
     elif done["verified"]:
         click.echo(_text(done))
     if not done["verified"]:
-        click.echo(f"{called['phone']} is not verified", err=True)
+        why = "no code was entered" if done["attempts_left"] > 0 else "no attempts are left"
+        click.echo(f"{called['phone']} is not verified: {why}", err=True)
         raise click.exceptions.Exit(1)
 
 

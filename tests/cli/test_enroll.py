@@ -128,7 +128,7 @@ def test_after_wrong_codes_the_phone_is_not_verified_and_the_user_is_locked(serv
     code, output, errors = enroll(server, user, codes=lambda: [*wrong, server.simulator.code(user.phone)])
     assert (1, "") == (code, output)
     assert "wrong code, 2 attempts left\nwrong code, 1 attempt left\nwrong code, 0 attempts left\n" in errors
-    assert errors.endswith(f"{masked(user.phone)} is not verified\n")
+    assert errors.endswith(f"{masked(user.phone)} is not verified: no attempts are left\n")
     code, _, errors = enroll(server, user, codes=lambda: ["000000", server.simulator.code(user.phone)])
     assert (1, True) == (code, "the limit wrong_codes.user is reached; try again in" in errors)
     code, _, errors = enroll(server, user)
@@ -185,7 +185,7 @@ def test_another_phone_of_the_user_is_verified(simulator, tmp_path, user):
 
 def test_a_phone_that_cannot_be_called_is_reported(server, user):
     code, _, errors = enroll(server, user, "--phone", "+14155550199")
-    assert (1, True) == (code, "the directory has not +14*******99 for" in errors)
+    assert (1, True) == (code, "the directory does not have +14*******99 for" in errors)
     code, _, errors = enroll(server, user, "--phone", "five")
     assert (1, True) == (code, "not a phone number" in errors)
     assert [] == server.audit(kind="call")

@@ -208,3 +208,11 @@ def test_several_sources_need_a_choice(configure, sections, tmp_path):
 def test_a_command_needs_one_place_of_users(options, error):
     ended = CliRunner().invoke(users, ["list", *options])
     assert (2, True) == (ended.exit_code, error in ended.stderr)
+
+
+def test_users_of_a_directory_are_neither_listed_nor_changed(configure):
+    path = configure(corp={"type": "ldap", "servers": ["ldap://127.0.0.1"], "base": "dc=example"})
+    for command in (["list"], ["remove", "--yes", "alice"]):
+        result = CliRunner().invoke(users, [command[0], "--config", str(path), *command[1:]])
+        assert 1 == result.exit_code
+        assert "identity.corp: radius-voice cannot list or change users of type ldap; use the tools" in result.stderr
