@@ -19,6 +19,7 @@ from radius_voice.identity.context import IdentityContext
 from radius_voice.identity.passwords import Hasher
 from radius_voice.login.model import AuthRequest, PapPassword, Unavailable, User
 from radius_voice.login.phone import Phone, country_of
+from radius_voice.login.pins import FirstPhone
 from radius_voice.login.policy import Policy, UserRules
 from radius_voice.login.ports import IdentitySource
 from radius_voice.login.realms import route
@@ -80,8 +81,13 @@ class LoginFacts(Struct, frozen=True):
 
     @property
     def phone(self) -> Phone | None:
-        """The phone that is called first."""
-        return next(iter(self.rules.phones_of(self.user)), None) if self.user else None
+        """The phone that is called first, None if no phone is called."""
+        if self.user is None:
+            return None
+        phones = self.rules.phones_of(self.user)
+        if self.pins is not None and self.rules.first_phone is FirstPhone.VERIFIED:
+            phones = tuple(phone for phone in phones if phone.masked in self.pins.verified)
+        return next(iter(phones), None)
 
 
 async def facts_of(configuration: Loaded, client: str, name: str, calling_station_id: str) -> LoginFacts:
@@ -98,7 +104,7 @@ async def facts_of(configuration: Loaded, client: str, name: str, calling_statio
             facts = await _with_user(facts, sources)
     except (ValueError, OSError) as problem:
         raise OperationFailed(message_of(problem)) from None
-    return await _with_pins(await _with_limits(facts))
+    return await _with_limits(await _with_pins(facts))
 
 
 def _request(settings: Settings, client: str, name: str, calling_station_id: str) -> AuthRequest:

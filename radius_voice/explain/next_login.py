@@ -227,7 +227,7 @@ def _reason_of_pins(facts: LoginFacts) -> Reason | None:
         return None
     if pins.has_pins and pins.unpinned:
         return Reason.PHONE_NOT_CONFIRMED if rules.changed_phone is ChangedPhone.REFUSE else None
-    unverified = rules.first_phone is FirstPhone.VERIFIED and not pins.verified
+    unverified = rules.first_phone is FirstPhone.VERIFIED and facts.phone is None
     return Reason.PHONE_NOT_VERIFIED if unverified else None
 
 

@@ -313,6 +313,29 @@ def test_the_pins_of_phones_decide(configured, monkeypatch, pins, first, changed
     assert (("reject", reason) if reason else ("challenge", "call_placed")) == result
 
 
+@pytest.mark.parametrize(
+    ("verified", "called", "result"),
+    [
+        (["+14*******24"], "twilio calls +14*******24", ("challenge", "call_placed")),
+        (["+33*******78"], None, ("reject", "phone_not_verified")),
+    ],
+)
+def test_only_a_verified_phone_that_the_policy_allows_is_called(configured, monkeypatch, verified, called, result):
+    async def perform(_settings, _command, _user):
+        return PINS | {"verified": verified}
+
+    monkeypatch.setattr("radius_voice.operations.perform", perform)
+    monkeypatch.setattr("radius_voice.operations.limits", no_limits)
+    rules = "    first_phone: verified\n    countries: [US]\n"
+    phones = (FR, US, "+14155550124")
+    path = configured(CONFIGURATION.replace("    countries: [US]\n", rules), alice=entry(*phones))
+
+    decided, steps = explained(path)
+
+    assert result == decided
+    assert ([called] if called else []) == [text for text, _, _ in steps.get("call", ())]
+
+
 CHANGED = {"unpinned": ["+14*******23"]}
 
 
