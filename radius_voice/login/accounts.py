@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 
-class Lockout(Struct, frozen=True):
+class LockoutRule(Struct, frozen=True):
     """The first factor locks an account after `attempts` wrong passwords.
 
     It counts those that follow each other within `window` seconds.
@@ -23,7 +23,7 @@ class Account(Struct, frozen=True):
     """
 
     id: str = ""
-    lockout: Lockout | None = None
+    lockout: LockoutRule | None = None
 
 
 UNKNOWN_ACCOUNT = Account()

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from radius_voice.events import Reason
 from radius_voice.login import calling_stations
-from radius_voice.login.accounts import UNKNOWN_ACCOUNT, Account, Lockout
+from radius_voice.login.accounts import UNKNOWN_ACCOUNT, Account, LockoutRule
 from radius_voice.login.codes import Keys
 from radius_voice.login.model import (
     AuthRequest,
@@ -150,7 +150,7 @@ class PasswordLimits:
         return last_login is not None and self._now() - last_login < calling_stations.RENEWED_AFTER_SECONDS
 
     def _charges(
-        self, request: AuthRequest, subject: str, lockout: Lockout | None, returning: bool, any_known: bool
+        self, request: AuthRequest, subject: str, lockout: LockoutRule | None, returning: bool, any_known: bool
     ) -> Charges:
         """A returning user has a separate allowance, which requests from another Calling-Station-Id cannot exhaust."""
         station = request.calling_station_id
@@ -175,7 +175,7 @@ def _verification(
     return Verification(user_name, request.credentials, queue, returning, request.attributes, context, account)
 
 
-def forwarded_to(lockout: Lockout | None, subject: str, *, reserved: bool) -> tuple[LimitOperation, ...]:
+def forwarded_to(lockout: LockoutRule | None, subject: str, *, reserved: bool) -> tuple[LimitOperation, ...]:
     """The operations for a password that is forwarded to a directory with this lockout.
 
     With `reserved`, the request can use only half of what stays below the threshold: the rest is for stations from
@@ -190,7 +190,7 @@ def forwarded_to(lockout: Lockout | None, subject: str, *, reserved: bool) -> tu
     return LimitOperation(new, subject), LimitOperation(total, subject)
 
 
-def _directory_limit(name: str, burst: int, lockout: Lockout) -> Limit:
+def _directory_limit(name: str, burst: int, lockout: LockoutRule) -> Limit:
     return Limit(name, burst, lockout.window + DIRECTORY_MARGIN_SECONDS, Reason.LOCKED, resets=True)
 
 

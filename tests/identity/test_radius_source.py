@@ -16,7 +16,7 @@ from radius_voice.identity.context import IdentityContext
 from radius_voice.identity.passwords import Hasher
 from radius_voice.identity.radius.settings import RadiusSettings
 from radius_voice.identity.radius.source import create, octets_of
-from radius_voice.login.accounts import UNKNOWN_ACCOUNT, Account, Lockout
+from radius_voice.login.accounts import UNKNOWN_ACCOUNT, Account, LockoutRule
 from radius_voice.login.adapter_reports import PossiblyForwarded
 from radius_voice.login.model import (
     Authenticated,
@@ -103,7 +103,7 @@ async def test_the_account_of_a_name_is_not_known_before_the_verification():
         assert not source.finds_accounts
         assert UNKNOWN_ACCOUNT == await source.account(claim, time.monotonic())
     async with asked(lockout=LockoutSettings.model_construct(attempts=5, window=1800.0)) as (source, _):
-        assert Account(lockout=Lockout(5, 1800.0)) == await source.account(claim, time.monotonic())
+        assert Account(lockout=LockoutRule(5, 1800.0)) == await source.account(claim, time.monotonic())
 
 
 async def test_a_password_counts_as_forwarded_only_if_a_request_was_sent():

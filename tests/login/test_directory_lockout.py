@@ -6,7 +6,7 @@ import random
 import pytest
 
 from radius_voice.events import Outcome, Reason, Trace
-from radius_voice.login.accounts import Lockout
+from radius_voice.login.accounts import LockoutRule
 from radius_voice.login.adapter_reports import PossiblyForwarded
 from radius_voice.login.model import Denied, Unavailable
 from radius_voice.login.rate_limits import Limits
@@ -29,7 +29,7 @@ class LockingDirectory(FakeDirectory):
         self.users["CORP\\alice"] = ALICE
         self.clock = clock
         self.finds_accounts = True
-        self.lockout = Lockout(attempts, WINDOW)
+        self.lockout = LockoutRule(attempts, WINDOW)
         self.wrong = 0
         self.latest = 0.0
         self.failure = None

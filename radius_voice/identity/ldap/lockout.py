@@ -12,7 +12,7 @@ from collections.abc import Callable
 from radius_voice.identity.ldap.client import Entry
 from radius_voice.identity.ldap.pool import Lease
 from radius_voice.identity.ldap.settings import LdapSettings
-from radius_voice.login.accounts import Lockout
+from radius_voice.login.accounts import LockoutRule
 
 KEPT_SECONDS = 600.0
 """How long a rule is used before it is read again."""
@@ -33,13 +33,13 @@ class LockoutRules:
         self, settings: LdapSettings, warn: Callable[[str], None], clock: Callable[[], float] = time.monotonic
     ) -> None:
         configured = settings.lockout
-        self.configured = Lockout(configured.attempts, configured.window) if configured else None
+        self.configured = LockoutRule(configured.attempts, configured.window) if configured else None
         self._is_read = configured is None and settings.server_type == "active_directory"
         self._warn = warn
         self._clock = clock
-        self._rules: dict[str, tuple[Lockout | None, float]] = {}
+        self._rules: dict[str, tuple[LockoutRule | None, float]] = {}
 
-    def of(self, lease: Lease, entry: Entry | None) -> Lockout | None:
+    def of(self, lease: Lease, entry: Entry | None) -> LockoutRule | None:
         """The lockout of the user of an entry, or for None that of the domain; None if no account is locked.
 
         Raises ServerFailed or RequestRefused.
@@ -53,7 +53,7 @@ class LockoutRules:
             self._rules[dn] = rule, self._clock() + KEPT_SECONDS
         return rule
 
-    def describe(self, rule: Lockout | None) -> str:
+    def describe(self, rule: LockoutRule | None) -> str:
         """A lockout as `check` shows it."""
         origin = "configured" if self.configured else "read from the domain"
         if rule is None:
@@ -61,20 +61,20 @@ class LockoutRules:
         locks = f"accounts are locked after {rule.attempts} wrong passwords within {rule.window / 60:g} minutes"
         return f"{locks} ({origin}); at most {max(1, rule.attempts - 1)} are sent"
 
-    def _of_domain(self, lease: Lease) -> Lockout | None:
+    def _of_domain(self, lease: Lease) -> LockoutRule | None:
         (root,) = lease.search("", "BASE", EVERY_ENTRY, ("defaultNamingContext",)) or (None,)
         domain = root.text("defaultNamingContext") if root else ""
         found = lease.search(domain, "BASE", EVERY_ENTRY, DOMAIN_RULE) if domain else []
         return self._rule(f"the domain {domain or '(unknown)'}", found, DOMAIN_RULE)
 
-    def _of_pso(self, lease: Lease, dn: str) -> Lockout | None:
+    def _of_pso(self, lease: Lease, dn: str) -> LockoutRule | None:
         found = lease.search(dn, "BASE", EVERY_ENTRY, PSO_RULE)
         if not found or not found[0].text(PSO_RULE[0]):
             self._warn(f"{dn}: {PSO_RULE[0]} cannot be read, so that of the domain counts; {_FIX}")
             return self._of_domain(lease)
         return self._rule(dn, found, PSO_RULE)
 
-    def _rule(self, place: str, found: list[Entry], attributes: tuple[str, str]) -> Lockout | None:
+    def _rule(self, place: str, found: list[Entry], attributes: tuple[str, str]) -> LockoutRule | None:
         threshold, window = (_number(found[0].text(name) if found else "") for name in attributes)
         if threshold is None or window is None:
             self._warn(f"{place}: {attributes[0]} cannot be read, so guesses at the gateway can lock accounts; {_FIX}")
@@ -85,7 +85,7 @@ class LockoutRules:
             self._warn(
                 f"{place}: {attributes[0]} is 1, so one wrong password at the gateway locks an account; raise it"
             )
-        return Lockout(threshold, min(-window / INTERVALS_A_SECOND, MAX_WINDOW))
+        return LockoutRule(threshold, min(-window / INTERVALS_A_SECOND, MAX_WINDOW))
 
 
 _FIX = "let bind_dn read it, or write lockout: {attempts: N, window: DURATION}"

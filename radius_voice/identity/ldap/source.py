@@ -25,7 +25,7 @@ from radius_voice.identity.ldap.results import Denial, denial
 from radius_voice.identity.ldap.servers import Servers
 from radius_voice.identity.ldap.settings import LdapSettings
 from radius_voice.identity.passwords import Turn
-from radius_voice.login.accounts import UNKNOWN_ACCOUNT, Account, Lockout
+from radius_voice.login.accounts import UNKNOWN_ACCOUNT, Account, LockoutRule
 from radius_voice.login.adapter_reports import AccountCheck, SourceProblem
 from radius_voice.login.model import Authenticated, Denied, User, Verification
 
@@ -178,7 +178,7 @@ class LdapSource:
         user_id = self._reader.id_of(entry) if entry is not None else ""
         return FoundAccount(user_id, self._lockouts.of(lease, entry), entry)
 
-    def _lockout(self, lease: Lease) -> Lockout | None:
+    def _lockout(self, lease: Lease) -> LockoutRule | None:
         self._probe(lease)
         return self._lockouts.of(lease, None)
 

@@ -13,7 +13,7 @@ from radius_voice.events import Reason, UpstreamEvent, UpstreamRecord
 from radius_voice.identity.context import IdentityContext
 from radius_voice.identity.radius.servers import NAS_IDENTIFIER, NotSent, Server, Servers
 from radius_voice.identity.radius.settings import RadiusSettings
-from radius_voice.login.accounts import UNKNOWN_ACCOUNT, Account, Lockout
+from radius_voice.login.accounts import UNKNOWN_ACCOUNT, Account, LockoutRule
 from radius_voice.login.adapter_reports import AccountCheck, PossiblyForwarded
 from radius_voice.login.model import (
     Authenticated,
@@ -60,7 +60,7 @@ class RadiusSource:
         self._required = settings.require_message_authenticator == "yes"
         self._opened: Servers | None = None
         lockout = settings.lockout
-        self._account = Account(lockout=Lockout(lockout.attempts, lockout.window)) if lockout else UNKNOWN_ACCOUNT
+        self._account = Account(lockout=LockoutRule(lockout.attempts, lockout.window)) if lockout else UNKNOWN_ACCOUNT
         self._without_message_authenticator: set[str] = set()
         names = AttributeDictionary(shipped("dictionaries"))
         self._forwarded = frozenset(names.key(each) for each in settings.forward)

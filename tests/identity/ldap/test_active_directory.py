@@ -6,7 +6,7 @@ import time
 import pytest
 
 from radius_voice.events import Reason
-from radius_voice.login.accounts import Lockout
+from radius_voice.login.accounts import LockoutRule
 from radius_voice.login.model import Authenticated, Denied, PapPassword, Unavailable, Verification
 from tests.identity.ldap.conftest import found, verified
 from tests.login.harness import LoginHarness
@@ -122,7 +122,7 @@ async def test_the_lockout_is_read_from_the_domain_and_from_password_settings(co
     source = corp()
     for name, attempts, window in (("alice", LOCKOUT_THRESHOLD, 1800.0), ("admin", ADMIN_THRESHOLD, 600.0)):
         account = await source.account(Verification(name, PapPassword("")), time.monotonic() + SECONDS)
-        assert Lockout(attempts, window) == account.lockout
+        assert LockoutRule(attempts, window) == account.lockout
     (check,) = await source.check_connection(time.monotonic() + SECONDS)
     assert check.text.endswith("after 3 wrong passwords within 30 minutes (read from the domain); at most 2 are sent")
 

@@ -8,7 +8,7 @@ import pytest
 from radius_voice.identity.ldap import lockout
 from radius_voice.identity.ldap.client import Entry
 from radius_voice.identity.ldap.lockout import LockoutRules
-from radius_voice.login.accounts import UNKNOWN_ACCOUNT, Account, Lockout
+from radius_voice.login.accounts import UNKNOWN_ACCOUNT, Account, LockoutRule
 from radius_voice.login.model import Authenticated, Denied, PapPassword, Verification
 from tests.identity.ldap.conftest import DEADLINE, settings, verified
 from tests.support.slapd_server import USERS
@@ -30,7 +30,7 @@ async def test_the_account_of_a_name_is_found_before_the_verification(ldap, slap
     assert isinstance(result, Authenticated)
     for name in (user_name, user_name.upper(), f"{user_name}@example.org"):
         account = await account_of(source, name)
-        assert (result.user_id, Lockout(3, 1800.0)) == (account.id, account.lockout)
+        assert (result.user_id, LockoutRule(3, 1800.0)) == (account.id, account.lockout)
         again = await source.verify(
             Verification(name, PapPassword("correct horse"), account=account), time.monotonic() + DEADLINE
         )
@@ -40,7 +40,7 @@ async def test_the_account_of_a_name_is_found_before_the_verification(ldap, slap
 async def test_an_unknown_name_has_the_lockout_and_no_account(ldap, slapd):
     source = ldap.source(slapd.url, lockout=CONFIGURED)
     account = await account_of(source, "no-such-user")
-    assert ("", Lockout(3, 1800.0)) == (account.id, account.lockout)
+    assert ("", LockoutRule(3, 1800.0)) == (account.id, account.lockout)
     claim = Verification("no-such-user", PapPassword("x"), account=account)
     assert isinstance(await source.verify(claim, time.monotonic() + DEADLINE), Denied)
     assert UNKNOWN_ACCOUNT == await account_of(source, " ")
@@ -51,7 +51,7 @@ async def test_without_a_service_account_a_template_finds_no_account(ldap, slapd
     template = {"bind_template": f"uid={{user}},{USERS}", "bind_dn": None}
     source = ldap.source(slapd.url, lockout=CONFIGURED, **template)
     assert not source.finds_accounts
-    assert Account(lockout=Lockout(3, 1800.0)) == await account_of(source, user_name)
+    assert Account(lockout=LockoutRule(3, 1800.0)) == await account_of(source, user_name)
 
 
 async def test_check_connection_shows_the_lockout(ldap, slapd):
@@ -108,7 +108,7 @@ FIVE = {"lockoutThreshold": "5", "lockOutObservationWindow": "-18000000000"}
 def test_the_rule_of_the_domain_is_read_again_after_ten_minutes(rules, warnings, clock):
     domain = ActiveDirectory(**FIVE)
     user = Entry("CN=alice", {})
-    assert [Lockout(5, 1800.0)] * 2 == [rules.of(domain, user), rules.of(domain, None)]
+    assert [LockoutRule(5, 1800.0)] * 2 == [rules.of(domain, user), rules.of(domain, None)]
     assert ["", DOMAIN] == domain.searched
     assert "after 5 wrong passwords within 30 minutes (read from the domain); at most 4" in rules.describe(
         rules.of(domain, None)
@@ -127,7 +127,7 @@ def test_a_domain_that_locks_no_account(rules, warnings):
 
 def test_a_window_that_never_ends_is_limited(rules):
     never = {"lockOutObservationWindow": "-9223372036854775808"}
-    assert Lockout(5, lockout.MAX_WINDOW) == rules.of(ActiveDirectory(**FIVE | never), None)
+    assert LockoutRule(5, lockout.MAX_WINDOW) == rules.of(ActiveDirectory(**FIVE | never), None)
 
 
 def test_a_password_settings_object_of_the_user_counts_instead(rules, warnings):
@@ -136,20 +136,20 @@ def test_a_password_settings_object_of_the_user_counts_instead(rules, warnings):
         PSO, {"msds-lockoutthreshold": [b"3"], "msds-lockoutobservationwindow": [b"-6000000000"]}
     )
     admin = Entry("CN=admin", {"msds-resultantpso": [PSO.encode()]})
-    assert (Lockout(3, 600.0), Lockout(5, 1800.0)) == (rules.of(domain, admin), rules.of(domain, None))
+    assert (LockoutRule(3, 600.0), LockoutRule(5, 1800.0)) == (rules.of(domain, admin), rules.of(domain, None))
     assert [] == warnings
 
 
 def test_a_password_settings_object_that_cannot_be_read_is_reported(rules, warnings):
     admin = Entry("CN=admin", {"msds-resultantpso": [PSO.encode()]})
-    assert Lockout(5, 1800.0) == rules.of(ActiveDirectory(**FIVE), admin)
+    assert LockoutRule(5, 1800.0) == rules.of(ActiveDirectory(**FIVE), admin)
     assert [True] == [PSO in text and "lockout: {attempts: N" in text for text in warnings]
 
 
 @pytest.mark.parametrize(
     ("domain", "rule", "text"),
     [
-        (FIVE | {"lockoutThreshold": "1"}, Lockout(1, 1800.0), "lockoutThreshold is 1"),
+        (FIVE | {"lockoutThreshold": "1"}, LockoutRule(1, 1800.0), "lockoutThreshold is 1"),
         ({}, None, "lockoutThreshold cannot be read"),
     ],
 )
