@@ -22,6 +22,8 @@ DOMAIN_RULE = ("lockoutThreshold", "lockOutObservationWindow")
 PSO_RULE = ("msDS-LockoutThreshold", "msDS-LockoutObservationWindow")
 INTERVALS_A_SECOND = 10_000_000
 """Active Directory writes durations as a negative number of 100 ns."""
+MAX_ATTEMPTS = 999
+"""What the policy of a domain allows. A PSO may have more, which the limit cannot count (`rate_limits.MAX_USES`)."""
 MAX_WINDOW = 99_999 * 60.0
 """What the policy of a domain allows, in seconds."""
 
@@ -85,7 +87,7 @@ class LockoutRules:
             self._warn(
                 f"{place}: {attributes[0]} is 1, so one wrong password at the gateway locks an account; raise it"
             )
-        return LockoutRule(threshold, min(-window / INTERVALS_A_SECOND, MAX_WINDOW))
+        return LockoutRule(min(threshold, MAX_ATTEMPTS), min(-window / INTERVALS_A_SECOND, MAX_WINDOW))
 
 
 _FIX = "let bind_dn read it, or write lockout: {attempts: N, window: DURATION}"

@@ -10,6 +10,8 @@ from radius_voice.identity.ldap.client import Entry
 from radius_voice.identity.ldap.lockout import LockoutRules
 from radius_voice.login.accounts import UNKNOWN_ACCOUNT, Account, LockoutRule
 from radius_voice.login.model import Authenticated, Denied, PapPassword, Verification
+from radius_voice.login.password_limits import forwarded_to
+from radius_voice.login.rate_limits import MAX_USES
 from tests.identity.ldap.conftest import DEADLINE, settings, verified
 from tests.support.slapd_server import USERS
 
@@ -128,6 +130,16 @@ def test_a_domain_that_locks_no_account(rules, warnings):
 def test_a_window_that_never_ends_is_limited(rules):
     never = {"lockOutObservationWindow": "-9223372036854775808"}
     assert LockoutRule(5, lockout.MAX_WINDOW) == rules.of(ActiveDirectory(**FIVE | never), None)
+
+
+def test_a_threshold_beyond_what_a_limit_can_count_is_lowered(rules):
+    domain = ActiveDirectory(**FIVE)
+    domain.entries[PSO] = Entry(
+        PSO, {"msds-lockoutthreshold": [b"65535"], "msds-lockoutobservationwindow": [b"-6000000000"]}
+    )
+    rule = rules.of(domain, Entry("CN=admin", {"msds-resultantpso": [PSO.encode()]}))
+    (total,) = forwarded_to(rule, "admin", reserved=False)
+    assert (998, True) == (total.limit.burst, total.limit.burst < MAX_USES)
 
 
 def test_a_password_settings_object_of_the_user_counts_instead(rules, warnings):
