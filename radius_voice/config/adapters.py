@@ -16,6 +16,9 @@ from pydantic import Field
 from radius_voice.config.field_types import duration
 from radius_voice.config.section import Diagnostic, Section
 
+MAX_LOCKOUT_ATTEMPTS = 999
+"""What the policy of an Active Directory domain allows."""
+
 
 class AttributeProblem(Protocol):
     """See RuleContext."""
@@ -75,7 +78,7 @@ class AdapterSection(Section):
 class LockoutSettings(Section):
     """When the directory behind a source locks an account."""
 
-    attempts: int = Field(ge=2, le=999)
+    attempts: int = Field(ge=2, le=MAX_LOCKOUT_ATTEMPTS)
     """After how many wrong passwords."""
     window: Annotated[float, duration(60, 69 * 86400)]
     """How long after a wrong password the directory still counts it."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from hmac import compare_digest
 
 import msgspec
 from msgspec import Struct
@@ -124,7 +125,7 @@ class IssuedCodes:
     async def is_current(self, session: Session) -> bool:
         """Whether the code that a session waits for is still the user's code."""
         issued = await self.of(session.user_key)
-        return issued is not None and issued.code == session.code
+        return issued is not None and compare_digest(issued.code, session.code)
 
     def _key(self, user_key: str) -> bytes:
         return STORED_UNDER + self._keys.issued_code_key(user_key)

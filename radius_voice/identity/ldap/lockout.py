@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from radius_voice.config.adapters import MAX_LOCKOUT_ATTEMPTS
 from radius_voice.identity.ldap.client import Entry
 from radius_voice.identity.ldap.pool import Lease
 from radius_voice.identity.ldap.settings import LdapSettings
@@ -22,8 +23,6 @@ DOMAIN_RULE = ("lockoutThreshold", "lockOutObservationWindow")
 PSO_RULE = ("msDS-LockoutThreshold", "msDS-LockoutObservationWindow")
 INTERVALS_A_SECOND = 10_000_000
 """Active Directory writes durations as a negative number of 100 ns."""
-MAX_ATTEMPTS = 999
-"""What the policy of a domain allows. A PSO may have more, which the limit cannot count (`rate_limits.MAX_USES`)."""
 MAX_WINDOW = 99_999 * 60.0
 """What the policy of a domain allows, in seconds."""
 
@@ -87,7 +86,8 @@ class LockoutRules:
             self._warn(
                 f"{place}: {attributes[0]} is 1, so one wrong password at the gateway locks an account; raise it"
             )
-        return LockoutRule(min(threshold, MAX_ATTEMPTS), min(-window / INTERVALS_A_SECOND, MAX_WINDOW))
+        attempts = min(threshold, MAX_LOCKOUT_ATTEMPTS)  # a PSO may have more than `rate_limits.MAX_USES`
+        return LockoutRule(attempts, min(-window / INTERVALS_A_SECOND, MAX_WINDOW))
 
 
 _FIX = "let bind_dn read it, or write lockout: {attempts: N, window: DURATION}"
