@@ -58,7 +58,8 @@ class LoginFacts(Struct, frozen=True):
 
     `typed` is the name as typed, `request.user_name` the one without a realm that the client strips.
     `user` is None if no user has the name, or if the directory could not be asked: then `unavailable` says why.
-    `limits_unknown` says why the use of limits is not known. `pins` is None if they are not known.
+    `limits_unknown` says why the use of limits is not known. `pins` is None if they are not known: then `pins_unknown`
+    says why.
     """
 
     settings: Settings
@@ -73,6 +74,7 @@ class LoginFacts(Struct, frozen=True):
     limits: tuple[LimitUse, ...] = ()
     limits_unknown: str = ""
     pins: PinUse | None = None
+    pins_unknown: str = ""
 
     @property
     def rules(self) -> UserRules:
@@ -170,8 +172,8 @@ async def _with_pins(facts: LoginFacts) -> LoginFacts:
     user = UserName(facts.request.user_name, facts.policy.directory_name)
     try:
         found = await operations.perform(facts.settings, "pins", user)
-    except OperationFailed:
-        return facts
+    except OperationFailed as problem:
+        return replace(facts, pins_unknown=str(problem))
     return replace(
         facts,
         pins=PinUse(found["has_pins"], found["phones_removed"], tuple(found["unpinned"]), tuple(found["verified"])),

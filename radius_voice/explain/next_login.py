@@ -200,9 +200,13 @@ def _phones(facts: LoginFacts) -> Iterator[Step]:
 
 def _pins(facts: LoginFacts) -> Iterator[Step]:
     pins, rules = facts.pins, facts.rules
-    if pins is None or _call_of(facts) is None:
+    if _call_of(facts) is None:
         return
-    unpinned, first_phone = pins.has_pins and pins.unpinned, facts.places.of_rule(rules.rule, "first_phone")
+    first_phone = facts.places.of_rule(rules.rule, "first_phone")
+    if pins is None:
+        yield Step("pins", f"not known: {facts.pins_unknown}", (first_phone,))
+        return
+    unpinned = pins.has_pins and pins.unpinned
     reason = _reason_of_pins(facts)
     if unpinned:
         text = f"not pinned: {', '.join(unpinned)}; changed_phone is {rules.changed_phone}"

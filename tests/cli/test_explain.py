@@ -152,12 +152,14 @@ def test_the_first_reject_is_the_result(configured, user, topic, reason):
     assert shown.stdout.splitlines()[-1].startswith(f"result        Access-Reject: {reason} (")
 
 
-def test_without_a_service_the_use_of_limits_in_memory_is_not_known(configured):
+def test_without_a_service_limits_and_pins_in_memory_are_not_known(configured):
     result, steps = explained(configured(alice=entry(US)))
 
     assert ("challenge", "call_placed") == result
     ((text, _, reason),) = steps["limits"]
     assert text.startswith("their use is not known: ")
+    ((text, _, reason_of_pins),) = steps["pins"]
+    assert (True, None) == (text.startswith("not known: "), reason_of_pins)
     assert reason is None
 
 
