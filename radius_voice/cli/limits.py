@@ -39,11 +39,13 @@ def limits(path: Path, name: str | None, source: str | None, state: Path | None,
     if as_json:
         click.echo(json.dumps(found["limits"], indent=1))
         return
-    click.echo(f"{'limit':<28} {'of':<20} {'used':>6} {'left':>6}  allowed")
+    name_width, of_width = (max([20, *(len(limit[key]) for limit in found["limits"])]) for key in ("limit", "of"))
+    click.echo(f"{'limit':<{name_width}} {'of':<{of_width}} {'used':>6} {'left':>6}  allowed")
     for limit in found["limits"]:
         used = limit["burst"] - limit["left"]
         allowed = f"{limit['burst']} per {duration_text(limit['period'])}"
-        click.echo(f"{limit['limit']:<28} {limit['of']:<20} {used:>6} {limit['left']:>6}  {allowed}")
+        name, of = f"{limit['limit']:<{name_width}}", f"{limit['of']:<{of_width}}"
+        click.echo(f"{name} {of} {used:>6} {limit['left']:>6}  {allowed}")
 
 
 @click.command("unlock")

@@ -105,6 +105,19 @@ def test_the_running_service_shows_and_resets_the_limits_of_a_user(server, user)
     assert [0, 1] == row(run("limits", "--config", server.path, "--user", user.name).output, "wrong_codes.user")
 
 
+def test_the_columns_of_limits_are_as_wide_as_their_longest_text(write, monkeypatch):
+    async def limits(_settings, _user):
+        texts = [
+            ("calls.user", "corp:56299980-7e0b-1041-819b-5f9b86228bc4"),
+            ("wrong_passwords.user_at_station", "name"),
+        ]
+        return {"limits": [{"limit": name, "of": of, "left": 4, "burst": 5, "period": 60} for name, of in texts]}
+
+    monkeypatch.setattr("radius_voice.operations.limits", limits)
+    header, *lines = run("limits", "--config", write()).output.splitlines()
+    assert ["4  5 per 1m"] * 2 == [line[header.index("left") + 3 :] for line in lines]
+
+
 def test_an_unlock_is_in_the_audit_log_and_in_the_log_with_its_operator(server, user):
     assert 0 == run("users", "unlock", "--config", server.path, user.name).exit_code
     (record,) = server.audit(kind="operator")
