@@ -34,6 +34,7 @@ state_option = click.option(
     help="The state directory of the service, if it is not the configuration's (systemd's StateDirectory=).",
 )
 yes_option = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
 
 def loaded(path: Path, *, for_service: bool = False, state: Path | None = None) -> Loaded:

@@ -13,6 +13,7 @@ import click
 
 from radius_voice.cli.common import (
     config_option,
+    json_option,
     loaded,
     run_operation,
     source_option,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 @source_option
 @state_option
 @click.option("--phone", metavar="NUMBER", default="", help="The phone of the user to call. Default: the first.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+@json_option
 @click.argument("name")
 def enroll(path: Path, source: str | None, state: Path | None, phone: str, as_json: bool, name: str) -> None:
     """Verify a phone of a user by a call.

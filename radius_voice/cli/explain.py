@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 from msgspec import to_builtins
 
-from radius_voice.cli.common import loaded, run, state_option
+from radius_voice.cli.common import json_option, loaded, run, state_option
 from radius_voice.exceptions import message_of
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ AUDIT = click.option(
 @click.option("--login", "session", metavar="ID", help="A past login: the value of session in the audit log.")
 @AUDIT
 @state_option
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+@json_option
 @click.argument("user", required=False)
 def explain(
     config: Path | None,

@@ -10,6 +10,7 @@ import click
 
 from radius_voice.cli.common import (
     config_option,
+    json_option,
     loaded,
     run_operation,
     source_option,
@@ -54,7 +55,7 @@ def _operator(_context: click.Context, _option: click.Parameter, name: str) -> s
 @click.option("--by", default="", metavar="NAME", callback=_operator, help="Your name, for the audit log.")
 @source_option
 @state_option
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+@json_option
 def issue_code(
     path: Path, name: str, seconds: float, by: str, source: str | None, state: Path | None, as_json: bool
 ) -> None:

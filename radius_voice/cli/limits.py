@@ -9,6 +9,7 @@ import click
 
 from radius_voice.cli.common import (
     config_option,
+    json_option,
     loaded,
     run_operation,
     source_option,
@@ -22,7 +23,7 @@ from radius_voice.cli.common import (
 @click.option("--user", "name", metavar="NAME", help="Show the limits of this user and their phones.")
 @source_option
 @state_option
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+@json_option
 def limits(path: Path, name: str | None, source: str | None, state: Path | None, as_json: bool) -> None:
     """Show how much of each limit is used and left.
 
@@ -71,7 +72,7 @@ def unlock(path: Path, name: str, source: str | None, state: Path | None) -> Non
 @click.argument("name")
 @source_option
 @state_option
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+@json_option
 def forget(path: Path, name: str, source: str | None, state: Path | None, as_json: bool) -> None:
     """End the remembered logins of a user, at all clients.
 

@@ -13,6 +13,7 @@ import click
 from radius_voice.cli.common import (
     config_option,
     confirm_or_end,
+    json_option,
     loaded,
     run_operation,
     source_option,
@@ -63,7 +64,7 @@ def confirm(path: Path, source: str | None, state: Path | None, yes: bool, name:
 @source_option
 @state_option
 @yes_option
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+@json_option
 def pin(path: Path, source: str | None, state: Path | None, yes: bool, everyone: bool, as_json: bool) -> None:  # noqa: ARG001 - required
     """Pin the phones that the directories have for all users now.
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from radius_voice.cli.common import json_option
 from radius_voice.cli.enroll import enroll
 from radius_voice.cli.help_desk import issue_code
 from radius_voice.cli.limits import forget, unlock
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 MAX_PASSWORD_OCTETS = 128  # octets: RFC 2865 section 5.2
 MIN_PASSWORD_CHARACTERS = 8
 SHOW_PHONES = click.option("--show-phones", is_flag=True, help="Show phone numbers in full.")
-JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
 
 def _phones(_context: click.Context, _option: click.Parameter, texts: tuple[str, ...]) -> tuple[Phone, ...]:
@@ -96,7 +96,7 @@ def add(editor: UserEditor, name: str, phones: tuple[Phone, ...], language: str,
 @users.command("list")
 @with_editor
 @SHOW_PHONES
-@JSON
+@json_option
 def list_(editor: UserEditor, show_phones: bool, as_json: bool) -> None:
     """List the users.
 
@@ -114,7 +114,7 @@ def list_(editor: UserEditor, show_phones: bool, as_json: bool) -> None:
 @users.command()
 @with_editor
 @SHOW_PHONES
-@JSON
+@json_option
 @click.argument("name")
 def show(editor: UserEditor, name: str, show_phones: bool, as_json: bool) -> None:
     """Show one user."""
