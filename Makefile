@@ -27,7 +27,7 @@ test: $(VENV)/ready-dev peers
 	$(BIN)/pytest $(PARALLEL) $(MEASURED:%=--ignore=%)
 
 test-all: $(VENV)/ready-dev peers
-	RADIUS_VOICE_LONG=1 $(BIN)/pytest --cov --cov-config=tests/coverage.toml --cov-fail-under=95
+	RADIUS_VOICE_LONG=1 $(BIN)/pytest $(PARALLEL) --cov --cov-config=tests/coverage.toml --cov-fail-under=95
 
 fuzz: $(VENV)/ready-dev
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
