@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -113,3 +113,9 @@ def confirm_or_end(question: str, yes: bool, otherwise: str = "nothing is change
     if not sys.stdin.isatty():
         raise click.ClickException(f"{otherwise}: without a terminal, confirm with --yes")
     click.confirm(question, abort=True, err=True)
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a table with left-aligned columns, two spaces apart. All rows have as many cells."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]

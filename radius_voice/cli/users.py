@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from radius_voice.cli.common import json_option
+from radius_voice.cli.common import aligned, json_option
 from radius_voice.cli.enroll import enroll
 from radius_voice.cli.help_desk import issue_code
 from radius_voice.cli.limits import forget, unlock
@@ -100,15 +100,17 @@ def add(editor: UserEditor, name: str, phones: tuple[Phone, ...], language: str,
 def list_(editor: UserEditor, show_phones: bool, as_json: bool) -> None:
     """List the users.
 
-    One a line: name, phones (masked), language, groups.
+    One a line: name, phones (masked), language, groups, and whether the user is disabled.
     """
     all_users = editor.all_users()
     if as_json:
         click.echo(json.dumps([_as_json(stored, show_phones) for stored in all_users], indent=1))
         return
+    rows = [["name", "phones", "language", "groups", ""]]
     for user in (stored.user for stored in all_users):
-        columns = [_one_line(user.name), _phones_text(user.phones, show_phones), user.language, _groups(user)]
-        click.echo("\t".join([*columns, "disabled"] if user.disabled else columns))
+        state = "disabled" if user.disabled else ""
+        rows.append([_one_line(user.name), _phones_text(user.phones, show_phones), user.language, _groups(user), state])
+    click.echo("\n".join(aligned(rows)))
 
 
 @users.command()
