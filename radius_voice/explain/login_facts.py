@@ -24,8 +24,8 @@ from radius_voice.login.policy import Policy, UserRules
 from radius_voice.login.ports import IdentitySource
 from radius_voice.login.realms import route
 from radius_voice.login.users import find_user
-from radius_voice.operation_context import DIRECTORY_SECONDS
 from radius_voice.operations import OperationFailed, UserName
+from radius_voice.operations.context import DIRECTORY_SECONDS
 from radius_voice.policies import policies_of
 from radius_voice.radius import packet as radius
 from radius_voice.wiring import identity_source, realms_of

@@ -23,7 +23,7 @@ from radius_voice.login.phone import refusal
 from radius_voice.login.pins import ChangedPhone, FirstPhone
 from radius_voice.login.realms import split
 from radius_voice.login.second_factor import AcceptWithout, Call, RejectFor, SecondFactor, decide
-from radius_voice.shown_limits import NAME_AND_STATION
+from radius_voice.operations.shown_limits import NAME_AND_STATION
 from radius_voice.wiring import limits_of
 
 OF_DIRECTORY, NEW_STATIONS = "directory_lockout.", "directory_lockout.new_stations"

@@ -24,7 +24,7 @@ from radius_voice.identity.passwords import Hasher
 from radius_voice.login.codes import Keys
 from radius_voice.login.model import Unavailable
 from radius_voice.observe.metrics import Metrics, Readings
-from radius_voice.operation_context import OperationContext
+from radius_voice.operations.context import OperationContext
 from radius_voice.server.recorder import Tap
 from radius_voice.server.server import Server
 from radius_voice.service.housekeeping import Housekeeping

@@ -35,9 +35,9 @@ from radius_voice.login.pins import ChangedPhone, FirstPhone, Pin, new_pins, pin
 from radius_voice.login.placement import PlacementResult, place_call
 from radius_voice.login.policy import user_key_of
 from radius_voice.login.rate_limits import subjects_of, with_action
-from radius_voice.notices import voice_of
-from radius_voice.operation_context import OperationContext
-from radius_voice.pin_operations import replace_pins
+from radius_voice.operations.context import OperationContext
+from radius_voice.operations.notices import voice_of
+from radius_voice.operations.pins import replace_pins
 from radius_voice.policies import allowed_numbers
 from radius_voice.wiring import code_generator, limits_of
 

@@ -11,7 +11,7 @@ from radius_voice.login.model import LimitOperation, PapPassword, User, Verifica
 from radius_voice.login.password_limits import forwarded_to, known_pairs
 from radius_voice.login.phone import Phone
 from radius_voice.login.policy import user_key_of
-from radius_voice.operation_context import DIRECTORY_SECONDS, OperationContext
+from radius_voice.operations.context import DIRECTORY_SECONDS, OperationContext
 from radius_voice.wiring import limits_of
 
 NAME_AND_STATION = "name and station"

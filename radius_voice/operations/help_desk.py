@@ -11,8 +11,8 @@ from radius_voice.events import OperatorRecord
 from radius_voice.login.issued_codes import MAX_SECONDS, MIN_SECONDS, IssuedCodes
 from radius_voice.login.model import User
 from radius_voice.login.policy import user_key_of
-from radius_voice.notices import call_about_issued_code
-from radius_voice.operation_context import OperationContext
+from radius_voice.operations.context import OperationContext
+from radius_voice.operations.notices import call_about_issued_code
 
 
 async def issue_code(

@@ -17,7 +17,7 @@ from radius_voice.login.model import Unavailable, User
 from radius_voice.login.pins import Pin, decode, encode, new_pins, phones_removed, pins_key, unpinned
 from radius_voice.login.policy import user_key_of
 from radius_voice.login.ports import Store
-from radius_voice.operation_context import DIRECTORY_SECONDS, OperationContext
+from radius_voice.operations.context import DIRECTORY_SECONDS, OperationContext
 
 MAX_CAS_RETRIES = 16
 

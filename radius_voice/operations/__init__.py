@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from radius_voice import __version__, control, enrolment_operations, help_desk, pin_operations, state, user_data
+from radius_voice import __version__, control, state
 from radius_voice.config.schema import Settings
 from radius_voice.endpoints import radius_ports_in_use
 from radius_voice.events import EventRecord, OperatorRecord
@@ -31,8 +31,9 @@ from radius_voice.login.policy import user_key_of
 from radius_voice.login.ports import Directory, IdentitySource, Store, UserEditor
 from radius_voice.login.rate_limits import remaining, with_action
 from radius_voice.observe import audit
-from radius_voice.operation_context import DIRECTORY_SECONDS, OperationContext
-from radius_voice.shown_limits import (
+from radius_voice.operations import enrolment, help_desk, pins, user_data
+from radius_voice.operations.context import DIRECTORY_SECONDS, OperationContext
+from radius_voice.operations.shown_limits import (
     directory_lockouts,
     first_factors,
     limits_of_user,
@@ -166,8 +167,8 @@ async def _execute(
         return await _delete_user_data(context, user)
     if command in OF_A_USER and user is not None:
         return await OF_A_USER[command](context, *await _find_user(context, user), arguments)
-    if command in pin_operations.OF_A_SOURCE and user is not None and user.source in context.identity:
-        return await pin_operations.OF_A_SOURCE[command](context, user.source, arguments)
+    if command in pins.OF_A_SOURCE and user is not None and user.source in context.identity:
+        return await pins.OF_A_SOURCE[command](context, user.source, arguments)
     raise OperationFailed(f"this service does not know the command {command!r}; it may be an older version")
 
 
@@ -242,8 +243,8 @@ def _unknown_source(name: str | None, known: Iterable[str]) -> str:
 OF_A_USER: Mapping[str, Callable[..., Awaitable[Mapping[str, Any]]]] = {
     "forget": _forget,
     "issue_code": help_desk.issue_code,
-    **pin_operations.OF_A_USER,
-    **enrolment_operations.OF_A_USER,
+    **pins.OF_A_USER,
+    **enrolment.OF_A_USER,
 }
 """Commands about one user: functions of the context, the identity source, the user and the arguments."""
 

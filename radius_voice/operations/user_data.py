@@ -18,8 +18,8 @@ from radius_voice.login.policy import user_key_of
 from radius_voice.login.ports import Store
 from radius_voice.login.rate_limits import with_action
 from radius_voice.login.sessions import MAX_CAS_RETRIES
-from radius_voice.operation_context import OperationContext
-from radius_voice.pin_operations import forget_pins
+from radius_voice.operations.context import OperationContext
+from radius_voice.operations.pins import forget_pins
 
 
 async def delete(
