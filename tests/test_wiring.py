@@ -196,5 +196,7 @@ def test_every_adapter_of_the_tables_can_be_created(adapter):
 
 def test_the_users_of_a_source_without_an_editor_are_not_changed_by_commands(loaded):
     section = loaded(configuration()).settings.identity["staff"]
-    with pytest.raises(ValueError, match=r"identity\.staff: radius-voice cannot list or change users of type staff-list"):
+    with pytest.raises(
+        ValueError, match=r"identity\.staff: radius-voice cannot list or change users of type staff-list"
+    ):
         user_editor("staff", section, MORE)

@@ -222,13 +222,15 @@ class Session(Struct, frozen=True, gc=False, omit_defaults=True):
 
     `user_key` is the identity source and the user's id there, `name` the user's name in the directory, `policy` and
     `group` name the policy and the group whose rules apply. `password` and `code` are keyed hashes. `ends_at` is the
-    absolute end; `code_until` the end of the present code's life. `version` grows by one with every change. `reply` are
-    the attributes of an Accept, and `sealed_reply` those of the first factor, encrypted (`codes.Keys.seal_reply`).
-    `previous` are results of sessions that this one replaced. `bypass_allowed` becomes False when a provider refused a
-    call for another reason than an outage. `returning` says that the user has logged in from this Calling-Station-Id
-    within a day, so that it need not be stored again. `password_id` is the keyed hash of `Authenticated.password_id`,
-    empty if the first factor cannot tell when a password is changed; `first_factor_id` is `Authenticated.user_id`. An
-    Accept writes `pins` (`login.pins`) if the user has none, and after the right code `remember` (`login.remembered`).
+    absolute end; `code_until` the end of the present code's life. `version` grows by one with every change, and
+    `write_id` is a new random number: it tells a change that a failover of the store has lost from the one that took
+    its place. `reply` are the attributes of an Accept, and `sealed_reply` those of the first factor, encrypted
+    (`codes.Keys.seal_reply`). `previous` are results of sessions that this one replaced. `bypass_allowed` becomes False
+    when a provider refused a call for another reason than an outage. `returning` says that the user has logged in from
+    this Calling-Station-Id within a day, so that it need not be stored again. `password_id` is the keyed hash of
+    `Authenticated.password_id`, empty if the first factor cannot tell when a password is changed; `first_factor_id` is
+    `Authenticated.user_id`. An Accept writes `pins` (`login.pins`) if the user has none, and after the right code
+    `remember` (`login.remembered`).
 
     Stores keep it as a map of names and values: a new field needs a default, so that open sessions stay readable.
     """
@@ -255,6 +257,7 @@ class Session(Struct, frozen=True, gc=False, omit_defaults=True):
     reply: tuple[ReplyAttribute, ...] = ()
     result: Result | None = None
     version: int = 1
+    write_id: int = 0
     previous: tuple[PreviousResult, ...] = ()
     bypass_allowed: bool = True
     returning: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -87,7 +88,7 @@ class Sessions:
                 return await self.apply_unloaded(recalled, event, operations, record)
         for _ in range(MAX_CAS_RETRIES):
             session, known = known or await self._store.load(key), None
-            transition = step(session, event, self._now())
+            transition = self._step(session, event)
             if transition.session is None:
                 return session, transition
             swapped = await self._swap(session, transition.session, transition.charge, operations, record)
@@ -115,11 +116,18 @@ class Sessions:
 
         An initial request seldom finds a session that is not recalled, so it is tried without loading too.
         """
-        transition = step(session, event, self._now())
+        transition = self._step(session, event)
         new = transition.session
         if new is None or SwapResult.DONE is not await self._swap(session, new, transition.charge, operations, record):
             raise SessionOutdated
         return new, transition
+
+    def _step(self, session: Session | None, event: Input) -> Transition:
+        """The transition; a changed session has a new `write_id`."""
+        transition = step(session, event, self._now())
+        if transition.session is None:
+            return transition
+        return replace(transition, session=replace(transition.session, write_id=secrets.randbits(63)))
 
     async def _swap(
         self,

@@ -235,8 +235,8 @@ class RedisStore:
 
 
 def _stamp(session: Session) -> str:
-    """Distinguishes the versions of the sessions under one key."""
-    return f"{session.version}:{session.id}"
+    """Distinguishes the versions of the sessions under one key, those that a failover has lost included."""
+    return f"{session.version}:{session.write_id}:{session.id}"
 
 
 def _exact(number: float) -> str:

@@ -12,16 +12,19 @@ import redis.exceptions
 import trustme
 from msgspec.structs import replace
 
+from radius_voice.events import Reason
 from radius_voice.login.durable import DurableExists, DurableWrite
+from radius_voice.login.inputs import CallPlaced
 from radius_voice.login.issued_states import REPEAT_SECONDS
 from radius_voice.login.model import CallRef, Limit, LimitAction, Limited, LimitOperation, SwapResult, Unavailable
-from radius_voice.login.rate_limits import arrival_time, storage_key
+from radius_voice.login.rate_limits import Limits, arrival_time, storage_key
+from radius_voice.login.sessions import SessionOutdated, Sessions
 from radius_voice.login.state_machine import step
 from radius_voice.stores.redis import RedisStore
 from radius_voice.stores.redis_link import CONNECTIONS, Servers, _detail
 from radius_voice.stores.sealed import Sealer
 from tests.login.harness import Clock
-from tests.login.sessions import KEY, MAX_CALL, SESSION_TIMEOUT, challenge_response, session_row
+from tests.login.sessions import KEY, MAX_CALL, REF, SESSION_TIMEOUT, challenge_response, session_row
 from tests.stores.test_contract import LIMIT, TIGHT
 from tests.support.matching import search
 from tests.support.network import free_port
@@ -463,6 +466,26 @@ async def test_an_expired_session_is_reported_by_one_node(redis, connect):
     await nodes[0].compare_and_swap(None, session_row(clock.now))
     clock.now += SESSION_TIMEOUT + REPEAT_SECONDS
     assert 1 == sum(await asyncio.gather(*(node.sweep() for node in nodes)))
+
+
+async def test_a_session_whose_change_a_failover_has_lost_is_outdated(start_redis, connect):
+    """Its version is also that of the change that took its place: it must not be swapped for a second Accept."""
+    old_master, new_master = connect(start_redis().address), connect(start_redis().address)
+    opened = session_row(time.time())
+    for store in (old_master, new_master):
+        assert SwapResult.DONE is await store.compare_and_swap(None, opened)
+    node = Sessions(old_master, Limits(), time.time)
+    await node.apply(KEY, CallPlaced(opened.id, 1, opened.phones[0], REF), known=opened)
+    recalled = node.recalled(KEY)
+
+    _, accepted = await Sessions(new_master, Limits(), time.time).apply(KEY, challenge_response())
+    node._store = new_master
+
+    assert Reason.CODE_CORRECT is accepted.reason
+    with pytest.raises(SessionOutdated):
+        await node.apply_unloaded(recalled, challenge_response())
+    _, repeated = await node.apply(KEY, challenge_response())
+    assert Reason.REPEATED is repeated.reason
 
 
 async def test_time_is_that_of_the_redis_server(redis, connect):
