@@ -32,7 +32,7 @@ class ChangedPhone(StrEnum):
     ALLOW = "allow"
 
 
-class Pin(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+class Pin(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """A pinned phone: the keyed hash of its number, the number masked, and the wall-clock time of the pin.
 
     `verified` is False for a phone that a first login pinned.

@@ -127,7 +127,7 @@ class Sessions:
         transition = step(session, event, self._now())
         if transition.session is None:
             return transition
-        return replace(transition, session=replace(transition.session, write_id=secrets.randbits(63)))
+        return replace(transition, session=replace(transition.session, write_id=secrets.randbits(32)))
 
     async def _swap(
         self,
