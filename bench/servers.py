@@ -29,7 +29,7 @@ suffix "{base}"
 directory {data}
 maxsize 1073741824
 dbnosync
-index objectClass,uid,member,entryUUID eq
+index objectClass,uid,member,uniqueMember,entryUUID eq
 access to attrs=userPassword by anonymous auth by * none
 access to * by dn.exact="{reader}" read by * none
 """
