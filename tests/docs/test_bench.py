@@ -38,21 +38,15 @@ def test_the_configuration_of_the_benchmarks_is_valid(tmp_path, monkeypatch):
     assert ["bench"] == [*load(config, {}).settings.clients]
 
 
-def test_the_configuration_of_the_flood_of_guesses_is_valid(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("bench", "values"), [("password_flood", {"code": "123456"}), ("reject_timing", {"delay": "0s"})]
+)
+def test_a_benchmark_with_its_own_configuration_has_a_valid_one(tmp_path, monkeypatch, bench, values):
     monkeypatch.syspath_prepend(BENCH)
-    flood = importlib.import_module("password_flood")
+    template = importlib.import_module(bench).CONFIG
     (tmp_path / "users.yaml").write_text("{}")
     config = tmp_path / "radius-voice.yaml"
-    config.write_text(flood.CONFIG.format(port=1812, admin_port=9812, secret="a secret of the bench", code="123456"))
-    assert ["bench"] == [*load(config, {}).settings.clients]
-
-
-def test_the_configuration_of_the_timed_rejects_is_valid(tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(BENCH)
-    timing = importlib.import_module("reject_timing")
-    (tmp_path / "users.yaml").write_text("{}")
-    config = tmp_path / "radius-voice.yaml"
-    config.write_text(timing.CONFIG.format(port=1812, admin_port=9812, secret="a secret of the bench", delay="0s"))
+    config.write_text(template.format(port=1812, admin_port=9812, secret="a secret of the bench", **values))
     assert ["bench"] == [*load(config, {}).settings.clients]
 
 

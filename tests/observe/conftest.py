@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+
+from tests.support.warning_recorder import WarningRecorder
 
 
 class Clock:
@@ -19,3 +23,14 @@ class Clock:
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
+
+
+@pytest.fixture
+def warnings() -> WarningRecorder:
+    return WarningRecorder()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the audit log is."""
+    return tmp_path / "audit.jsonl"

@@ -10,17 +10,6 @@ from msgspec.structs import replace
 
 from radius_voice.observe.audit import AuditLog, append
 from tests.observe import records
-from tests.support.warning_recorder import WarningRecorder
-
-
-@pytest.fixture
-def warnings():
-    return WarningRecorder()
-
-
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "audit.jsonl"
 
 
 @pytest.fixture

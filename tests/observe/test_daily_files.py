@@ -10,21 +10,10 @@ from msgspec.structs import replace
 from radius_voice.observe.audit import AuditLog
 from radius_voice.observe.daily_files import DailyFiles
 from tests.observe import records
-from tests.support.warning_recorder import WarningRecorder
 
 DAY = 86400.0
 KEEP = 30 * DAY
 FIRST = datetime(2026, 11, 26, 23, 59, tzinfo=UTC).timestamp()
-
-
-@pytest.fixture
-def warnings():
-    return WarningRecorder()
-
-
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "audit.jsonl"
 
 
 @pytest.fixture

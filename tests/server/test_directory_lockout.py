@@ -7,7 +7,7 @@ from click.testing import CliRunner
 from radius_voice.cli.main import main
 from radius_voice.radius import packet as radius
 from tests.support.network import LOOPBACK
-from tests.support.slapd_server import BASE, POLICIES, READER, READER_PASSWORD, USERS, SlapdServer
+from tests.support.slapd_server import BASE, POLICIES, READER, READER_PASSWORD, USERS
 
 ATTEMPTS = 4
 CALLING_STATION_ID = 31
@@ -29,19 +29,12 @@ limits: {{wrong_passwords: {{user: off, user_at_station: off, calling_station: o
 
 
 @pytest.fixture(scope="module")
-def slapd(tmp_path_factory):
-    server = SlapdServer(tmp_path_factory.mktemp("slapd"))
-    server.add(
+def server(start_server, slapd):
+    slapd.add(
         f"cn=strict,{POLICIES}",
         ["device", "pwdPolicy"],
         {"pwdAttribute": "userPassword", "pwdLockout": "TRUE", "pwdMaxFailure": str(ATTEMPTS)},
     )
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def server(start_server, slapd):
     text = CONFIGURATION.format(url=slapd.url, reader=READER, password=READER_PASSWORD, base=BASE, attempts=ATTEMPTS)
     with start_server(text, []) as server:
         yield server

@@ -32,13 +32,6 @@ limits: {{wrong_passwords: {{user: 1 per 10m}}}}
 
 
 @pytest.fixture(scope="module")
-def slapd(tmp_path_factory):
-    server = SlapdServer(tmp_path_factory.mktemp("slapd"))
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="module")
 def server(start_server, slapd):
     configuration = CONFIGURATION.format(url=slapd.url, reader=READER, password=READER_PASSWORD, base=BASE, text=TEXT)
     with start_server(configuration, []) as server:

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from radius_voice.radius import packet as radius
-from tests.support.slapd_server import BASE, READER, READER_PASSWORD, SlapdServer
+from tests.support.slapd_server import BASE, READER, READER_PASSWORD
 
 CONFIGURATION = """\
 server: {{listen: ["udp://127.0.0.1:0"], reject_delay: 0s}}
@@ -39,13 +39,6 @@ policies:
   directory: {{first_factor: corp, directory: corp}}
 limits: {{wrong_passwords: {{user: 3 per 10m, client: off, calling_station: off}}, calls: {{client: off}}}}
 """
-
-
-@pytest.fixture(scope="module")
-def slapd(tmp_path_factory):
-    server = SlapdServer(tmp_path_factory.mktemp("slapd"))
-    yield server
-    server.stop()
 
 
 @pytest.fixture(scope="module")
