@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from radius_voice.events import CallResult, PlacementRecord, Reason, Trace
 from radius_voice.login.call_follower import CallFollower
+from radius_voice.login.decoys import decoy_call, end_of_decoy_call, is_decoy
 from radius_voice.login.deliveries import (
     CodeMessage,
     DeliveryRequest,
@@ -68,7 +69,10 @@ class Calls:
             self._dependencies.warn(f"the status of a call was lost: {problem}")
 
     async def place(self, call: PendingCall, opened: Transition, trace: Trace) -> Transition:
-        """Place a call, and wait for the provider's answer while the gateway waits."""
+        """Place a call, and wait for the provider's answer while the gateway waits. That of a decoy is only stored."""
+        if is_decoy(call.session):
+            await self._apply(call.session, decoy_call(call.session))
+            return opened
         task = self._supervisor.run(self._place(call, opened))
         await asyncio.sleep(0)  # a placement that ends at once needs no timer
         if not task.done():
@@ -81,9 +85,12 @@ class Calls:
         trace.step("call", transition.reason)
         return transition
 
-    def end(self, session: Session, ref: CallRef) -> None:
+    async def end(self, session: Session, ref: CallRef) -> None:
         """Hang up the call of a session that has ended; its user is called again only after that."""
-        self._supervisor.run(self._end(session, ref))
+        if is_decoy(session):
+            await self._apply(session, end_of_decoy_call(session))
+        else:
+            self._supervisor.run(self._end(session, ref))
 
     async def _place(self, call: PendingCall, opened: Transition) -> Transition:
         session, dependencies = call.session, self._dependencies

@@ -9,7 +9,6 @@ never a ringing phone whose code cannot be verified.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from functools import partial
 
 from msgspec.structs import replace
@@ -18,53 +17,44 @@ from radius_voice.events import Outcome, Reason, Trace
 from radius_voice.login import decisions
 from radius_voice.login.accepted import AcceptsWithoutCall
 from radius_voice.login.calls import Calls, PendingCall
-from radius_voice.login.challenge_responses import response_of
 from radius_voice.login.checked import Checked, Refused
 from radius_voice.login.codes import UPSTREAM_STATE, session_key_in
 from radius_voice.login.decisions import Decision
 from radius_voice.login.decoys import (
     NEW_DECOYS,
-    decoy_call,
     decoy_session,
-    end_of_decoy_call,
-    is_decoy,
-    recorded_decoy,
 )
 from radius_voice.login.dependencies import Dependencies
 from radius_voice.login.first_factor import FirstFactorChecks
 from radius_voice.login.inputs import (
-    ChallengeResponse,
     InitialRequest,
     RecordedRequest,
-    Transition,
-    UserChanged,
 )
-from radius_voice.login.issued_codes import IssuedCodes, is_issued
+from radius_voice.login.issued_codes import IssuedCodes
 from radius_voice.login.model import (
     AlreadyRecorded,
     AuthRequest,
     Denied,
     Limited,
     LimitOperation,
-    Session,
-    SessionKey,
     Unavailable,
     User,
 )
 from radius_voice.login.new_session import new_session
-from radius_voice.login.pinned_phones import PinnedPhones, pinned_phones, report_changed_phones
+from radius_voice.login.pinned_phones import PinnedPhones, pinned_phones
 from radius_voice.login.pins import phones_removed
-from radius_voice.login.policy import Policy, UserRules
+from radius_voice.login.policy import Policy
 from radius_voice.login.remembered import RememberedLogins
 from radius_voice.login.replay import Slot, is_pending, session_of
 from radius_voice.login.reuse_warnings import ReuseWarnings
 from radius_voice.login.second_factor import AcceptWithout, RejectFor, decide, rule_name
-from radius_voice.login.sessions import RequestRecorded, SessionOutdated, Sessions
-from radius_voice.login.state_machine import needs_current_user
+from radius_voice.login.session_decisions import session_decision
+from radius_voice.login.session_responses import SessionResponses
+from radius_voice.login.sessions import RequestRecorded, Sessions
 from radius_voice.login.supervisor import Supervisor
 from radius_voice.login.upstream import ChallengeRequired
 from radius_voice.login.upstream_challenges import PendingChallenge
-from radius_voice.login.users import current_phones, name_in_session, name_of, user_of
+from radius_voice.login.users import name_of, user_of
 
 
 class LoginFlow:
@@ -79,6 +69,9 @@ class LoginFlow:
         self._without_call = AcceptsWithoutCall(dependencies, self._first_factor)
         self._remembered = RememberedLogins(dependencies)
         self._calls = Calls(dependencies, self._supervisor, self._sessions)
+        self._responses = SessionResponses(
+            dependencies, self._sessions, self._calls, self._first_factor, self._remembered, self._issued_codes
+        )
         self.follower = self._calls.follower
         self.on_call_event = self._calls.on_call_event
         self.drain: Callable[[], Awaitable[None]] = self._supervisor.drain
@@ -109,7 +102,7 @@ class LoginFlow:
         if key is None:
             return decisions.rejected(Reason.UNKNOWN_STATE)
         try:
-            decision = await self._on_response(request, key, policy, trace)
+            decision = await self._responses.decide(request, key, policy, trace)
         except Unavailable as problem:
             return decisions.unavailable(policy.on_unavailable, problem, trace)
         return self._at_its_time(decision, request)
@@ -270,15 +263,8 @@ class LoginFlow:
             await self._first_factor.record_rejected(checked)
         trace.step("session", decisions.session_step(transition))
         if transition.places_call and session is not None:
-            transition = await self._place(replace(call, session=session), transition, trace)
-        return self._decision(session, transition, state, opened.name)
-
-    async def _place(self, call: PendingCall, opened: Transition, trace: Trace) -> Transition:
-        """Place a call, or store that of a decoy."""
-        if not is_decoy(call.session):
-            return await self._calls.place(call, opened, trace)
-        await self._sessions.apply(call.session.key, decoy_call(call.session), known=call.session)
-        return opened
+            transition = await self._calls.place(replace(call, session=session), transition, trace)
+        return session_decision(self._dependencies, session, transition, state, opened.name)
 
     async def _join_recorded(self, request: AuthRequest, slot: Slot, value: bytes, trace: Trace) -> Decision:
         """A request that had its effect before may only join its own session, while that is open.
@@ -294,107 +280,4 @@ class LoginFlow:
         event = RecordedRequest(session_id, keys.state(state), password, request.calling_station_id)
         session, transition = await self._sessions.apply(key, event)
         trace.step("session", transition.reason)
-        return self._decision(session, transition, state, "")
-
-    def _decision(
-        self, session: Session | None, transition: Transition, state: bytes, name: str, *, response: bool = False
-    ) -> Decision:
-        dependencies = self._dependencies
-        friendly_name, now = dependencies.friendly_name, dependencies.now()
-        decision = decisions.decision(session, transition, state, name, friendly_name, now, response=response)
-        if session is not None and is_decoy(session):
-            return recorded_decoy(decision)
-        if session is None or not decision.sealed_reply:
-            return decision
-        reply = dependencies.keys.unseal_reply(session.key, decision.sealed_reply)
-        return replace(decision, reply=(*decision.reply, *reply), sealed_reply=b"")
-
-    # A response to a challenge
-
-    async def _on_response(
-        self, request: AuthRequest, key: SessionKey, client_policy: Policy, trace: Trace
-    ) -> Decision:
-        recalled = self._sessions.recalled(key)
-        if recalled is not None:
-            with suppress(SessionOutdated):
-                return await self._respond_in(recalled, request, key, client_policy, trace, is_recalled=True)
-        session = await self._dependencies.store.load(key)
-        return await self._respond_in(session, request, key, client_policy, trace)
-
-    async def _respond_in(
-        self,
-        session: Session | None,
-        request: AuthRequest,
-        key: SessionKey,
-        client_policy: Policy,
-        trace: Trace,
-        *,
-        is_recalled: bool = False,
-    ) -> Decision:
-        """The decision on a response in a session. Raises SessionOutdated if it is recalled and no longer stored."""
-        dependencies, keys = self._dependencies, self._dependencies.keys
-        policy, rules = self._policy_of(session, client_policy)
-        code = dependencies.new_code(rules.digits)
-        state = keys.next_state(key, request.state or b"", request.credentials.text)
-        name = await name_in_session(request, session, client_policy, keys)
-        response = response_of(request, name, key, session, rules, code, state, keys)
-        event: ChallengeResponse | UserChanged = response
-        if session is not None and needs_current_user(session, response, dependencies.now()):
-            event = await self._with_current_user(session, response, policy, request.deadline)
-        if is_recalled and session is not None:
-            session, transition = await self._sessions.apply_unloaded(session, event)
-        else:
-            session, transition = await self._sessions.apply(key, event, known=session)
-        trace.step("response", transition.reason)
-        if session is not None and transition.reason is Reason.PHONE_NOT_CONFIRMED:
-            report_changed_phones(dependencies, policy.directory_name, session.name, request.client, session.phones)
-        if session is not None:
-            if is_decoy(session):
-                trace.step("decoy")
-            transition = await self._after_response(session, transition, code, policy, request, trace)
-        return self._decision(session, transition, state, "", response=True)
-
-    def _policy_of(self, session: Session | None, client_policy: Policy) -> tuple[Policy, UserRules]:
-        """The policy and the rules of a session; those of its client if there is no session or no such policy."""
-        if session is None:
-            return client_policy, client_policy.rules
-        policy = self._dependencies.policies.get(session.policy, client_policy)
-        return policy, policy.rules_of(session.group)
-
-    async def _after_response(
-        self,
-        session: Session,
-        transition: Transition,
-        code: str,
-        policy: Policy,
-        request: AuthRequest,
-        trace: Trace,
-    ) -> Transition:
-        """Place or end a call, if the transition requires it; store that the user has logged in from here."""
-        if transition.reason is Reason.CODE_CORRECT and not session.returning:
-            await self._first_factor.remember_login(request, policy, session.first_factor_id)
-        await self._remembered.after_response(session, transition, policy)
-        if transition.places_call:
-            call = PendingCall(session, code, policy, policy.rules_of(session.group), request, transition.hang_up)
-            return await self._place(call, transition, trace)
-        if transition.hang_up is not None and is_decoy(session):
-            await self._sessions.apply(session.key, end_of_decoy_call(session), known=session)
-        elif transition.hang_up is not None:
-            self._calls.end(session, transition.hang_up)
-        return transition
-
-    async def _with_current_user(
-        self, session: Session, response: ChallengeResponse, policy: Policy, deadline: float
-    ) -> ChallengeResponse | UserChanged:
-        """The response, if user, phone, password and issued code are the same and the login is still permitted."""
-        if is_decoy(session):
-            return response  # `name_in_session` has read the directory
-        if is_issued(session) and not await self._issued_codes.is_current(session):
-            return UserChanged(response.state, response.answer, Reason.EXPIRED)
-        phones = await current_phones(session, policy, self._dependencies.keys, deadline)
-        if isinstance(phones, Reason):
-            return UserChanged(response.state, response.answer, phones)
-        if response.phone is None:
-            return response
-        allowed = response.phone < len(session.phones) and session.phones[response.phone] in phones
-        return replace(response, redial_allowed=allowed)
+        return session_decision(self._dependencies, session, transition, state, "")

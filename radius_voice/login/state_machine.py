@@ -13,14 +13,13 @@ and States are compared by their keyed hashes. Whatever the order of events, the
 from __future__ import annotations
 
 from hmac import compare_digest
-from typing import Any
 
 from msgspec.structs import replace
 
 from radius_voice.events import Outcome, Reason
 from radius_voice.login import issued_states
+from radius_voice.login.call_events import live_ref, next_version, of_call
 from radius_voice.login.inputs import (
-    CallEvent,
     CallFailed,
     CallPlaced,
     CallProgress,
@@ -36,7 +35,7 @@ from radius_voice.login.inputs import (
 )
 from radius_voice.login.issued_codes import is_issued
 from radius_voice.login.issued_states import REPEAT_SECONDS
-from radius_voice.login.model import CallRef, CallStatus, DeliveryAttempt, IssuedState, PreviousResult, Result, Session
+from radius_voice.login.model import CallRef, DeliveryAttempt, IssuedState, PreviousResult, Result, Session
 from radius_voice.login.names import canonical_name
 from radius_voice.login.phone import Phone
 
@@ -102,7 +101,7 @@ def step(session: Session | None, event: Input, now: float) -> Transition:
     if isinstance(event, RecordedRequest):
         return _recorded(session, event, now)
     if isinstance(event, CallPlaced | CallFailed | CallProgress):
-        return _of_call(session, event, now)
+        return of_call(session, event, now)
     if session is None:
         return Transition(None, Outcome.REJECT, Reason.UNKNOWN_STATE)
     if isinstance(event, Lockout | UserChanged):
@@ -115,20 +114,6 @@ def needs_current_user(session: Session | None, event: ChallengeResponse, now: f
     if session is None or not session.open_at(now) or not _belongs(session, event.client, event.name):
         return False
     return issued_states.is_unused(session.states, event.state)
-
-
-def _of_call(session: Session | None, event: CallEvent, now: float) -> Transition:
-    """An event of a call. A newly placed call that is not the session's present one is hung up."""
-    if session is None or event.session_id != session.id or event.number != session.delivery.number:
-        late = event.ref if isinstance(event, CallPlaced) else None
-        return Transition(None, Outcome.NO_RESPONSE, Reason.CALL_PLACED, hang_up=late)
-    match event:
-        case CallPlaced():
-            return _placed(session, event, now)
-        case CallFailed():
-            return _failed(session, event, now)
-        case _:
-            return _progressed(session, event, now)
 
 
 def _initial(session: Session | None, new_session: Session, now: float) -> Transition:
@@ -167,7 +152,7 @@ def _join(session: Session, state: bytes, now: float) -> Transition:
     """Join the session with another State."""
     if issued_states.is_full(session.states):
         return Transition(None, Outcome.REJECT, Reason.JOIN_LIMIT)
-    joined = _next(session, states=issued_states.issue(session.states, state, now))
+    joined = next_version(session, states=issued_states.issue(session.states, state, now))
     return Transition(joined, Outcome.CHALLENGE, Reason.JOINED, issues_state=True)
 
 
@@ -265,16 +250,16 @@ def _accept(session: Session, event: ChallengeResponse, now: float) -> Transitio
         reason, charge = Reason.ISSUED_CODE_CORRECT, Charge.ISSUED_CODE_USE
     result = Result(Outcome.ACCEPT, reason, now)
     states = issued_states.use(session.states, event.state, event.answer, result)
-    ended = _next(session, states=states, result=result)
-    return Transition(ended, Outcome.ACCEPT, reason, hang_up=_live_ref(session, now), charge=charge)
+    ended = next_version(session, states=states, result=result)
+    return Transition(ended, Outcome.ACCEPT, reason, hang_up=live_ref(session, now), charge=charge)
 
 
 def _wrong(session: Session, event: ChallengeResponse, now: float) -> Transition:
     if session.attempts_left <= 1:
-        none_left = _next(session, attempts_left=0)
+        none_left = next_version(session, attempts_left=0)
         return _end(none_left, event.state, event.answer, Reason.NO_ATTEMPTS_LEFT, now, Charge.WRONG_CODE)
     return _challenge_again(
-        _next(session, attempts_left=session.attempts_left - 1), event, Reason.WRONG_CODE, now, Charge.WRONG_CODE
+        next_version(session, attempts_left=session.attempts_left - 1), event, Reason.WRONG_CODE, now, Charge.WRONG_CODE
     )
 
 
@@ -289,7 +274,7 @@ def _challenge_again(
 
 def _next_state(session: Session, event: ChallengeResponse, reason: Reason, now: float) -> Session:
     used = issued_states.use(session.states, event.state, event.answer, Result(Outcome.CHALLENGE, reason, now))
-    return _next(session, states=issued_states.issue(used, event.next_challenge.state, now))
+    return next_version(session, states=issued_states.issue(used, event.next_challenge.state, now))
 
 
 def _redial(session: Session, event: ChallengeResponse, phone: int, now: float) -> Transition:
@@ -299,7 +284,7 @@ def _redial(session: Session, event: ChallengeResponse, phone: int, now: float) 
     if not possible or (live and session.delivery.ref is None):
         return _challenge_again(session, event, Reason.REDIAL_UNAVAILABLE, now)
     asked = _next_state(session, event, Reason.REDIAL, now)
-    return _redialled(asked, session.phones[phone], event.next_challenge, now, _live_ref(session, now))
+    return _redialled(asked, session.phones[phone], event.next_challenge, now, live_ref(session, now))
 
 
 def _may_redial(session: Session, next_challenge: NextChallenge, now: float) -> bool:
@@ -310,7 +295,7 @@ def _redialled(
     session: Session, phone: Phone, next_challenge: NextChallenge, now: float, hang_up: CallRef | None = None
 ) -> Transition:
     """A new call with a new code, which invalidates the old one. Attempts left and the session's end stay."""
-    called = _next(
+    called = next_version(
         session,
         code=next_challenge.code,
         redials_left=session.redials_left - 1,
@@ -338,8 +323,8 @@ def _end(
     session: Session, state: bytes, answer: bytes, reason: Reason, now: float, charge: Charge = Charge.NOTHING
 ) -> Transition:
     result = Result(Outcome.REJECT, reason, now)
-    ended = _next(session, states=issued_states.use(session.states, state, answer, result), result=result)
-    return Transition(ended, Outcome.REJECT, reason, hang_up=_live_ref(session, now), charge=charge)
+    ended = next_version(session, states=issued_states.use(session.states, state, answer, result), result=result)
+    return Transition(ended, Outcome.REJECT, reason, hang_up=live_ref(session, now), charge=charge)
 
 
 def _stopped(session: Session, event: Lockout | UserChanged, now: float) -> Transition:
@@ -347,54 +332,3 @@ def _stopped(session: Session, event: Lockout | UserChanged, now: float) -> Tran
     if not session.open_at(now) or not issued_states.is_unused(session.states, event.state):
         return Transition(None, Outcome.REJECT, reason)
     return _end(session, event.state, event.answer, reason, now)
-
-
-def _placed(session: Session, event: CallPlaced, now: float) -> Transition:
-    if not session.open_at(now):
-        return Transition(None, Outcome.NO_RESPONSE, Reason.CALL_PLACED, hang_up=event.ref)
-    delivery = replace(session.delivery, phone=event.phone, ref=event.ref)
-    allowed = session.bypass_allowed and not event.refused
-    return Transition(_next(session, delivery=delivery, bypass_allowed=allowed), Outcome.CHALLENGE, Reason.CALL_PLACED)
-
-
-def _failed(session: Session, event: CallFailed, now: float) -> Transition:
-    if session.delivery.over:
-        return Transition(None, Outcome.NO_RESPONSE, event.reason)
-    over, charge = replace(session.delivery, over=True), Charge.CALL_REFUND if event.refund else Charge.NOTHING
-    if not session.open_at(now):
-        return Transition(_next(session, delivery=over), Outcome.NO_RESPONSE, event.reason, charge=charge)
-    result = Result(Outcome.REJECT, event.reason, now)
-    if event.bypass and session.bypass_allowed:
-        result = Result(Outcome.ACCEPT, Reason.BYPASS, now)
-    ended = _next(session, delivery=over, result=result)
-    return Transition(ended, result.outcome, result.reason, charge=charge)
-
-
-def _progressed(session: Session, event: CallProgress, now: float) -> Transition:
-    delivery = session.delivery
-    if not delivery.over and event.status.over:
-        return Transition(
-            _next(session, delivery=replace(delivery, over=True)), Outcome.NO_RESPONSE, Reason.CALL_PLACED
-        )
-    if (
-        session.open_at(now)
-        and not delivery.over
-        and event.status is CallStatus.ANSWERED
-        and delivery.answered_at is None
-    ):
-        until = min(now + event.code_lifetime, session.ends_at)
-        return Transition(
-            _next(session, delivery=replace(delivery, answered_at=now), code_until=until),
-            Outcome.NO_RESPONSE,
-            Reason.CALL_PLACED,
-        )
-    return Transition(None, Outcome.NO_RESPONSE, Reason.CALL_PLACED)
-
-
-def _next(session: Session, **changes: Any) -> Session:
-    """The session's next version."""
-    return replace(session, version=session.version + 1, **changes)
-
-
-def _live_ref(session: Session, now: float) -> CallRef | None:
-    return session.delivery.ref if session.live_at(now) else None

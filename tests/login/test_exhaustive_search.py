@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from radius_voice.events import Outcome, Reason
 from radius_voice.login import issued_states, state_machine
+from radius_voice.login.call_events import next_version
 from radius_voice.login.inputs import Charge, Transition
 from radius_voice.login.model import IssuedState
 from tests.login.exhaustive_search import Violation, search
@@ -60,7 +61,7 @@ def any_request_may_join(session, password, calling_station_id):
 
 
 def an_accept_ends_no_session(session, event, now):
-    return Transition(state_machine._next(session), Outcome.ACCEPT, Reason.CODE_CORRECT)
+    return Transition(next_version(session), Outcome.ACCEPT, Reason.CODE_CORRECT)
 
 
 def every_client_may_answer(known, client, name):

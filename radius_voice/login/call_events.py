@@ -1,0 +1,79 @@
+"""What an event of a call changes in its session: a part of `state_machine.step`. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec.structs import replace
+
+from radius_voice.events import Outcome, Reason
+from radius_voice.login.inputs import CallEvent, CallFailed, CallPlaced, CallProgress, Charge, Transition
+from radius_voice.login.model import CallRef, CallStatus, Result, Session
+
+
+def of_call(session: Session | None, event: CallEvent, now: float) -> Transition:
+    """An event of a call. A newly placed call that is not the session's present one is hung up."""
+    if session is None or event.session_id != session.id or event.number != session.delivery.number:
+        late = event.ref if isinstance(event, CallPlaced) else None
+        return Transition(None, Outcome.NO_RESPONSE, Reason.CALL_PLACED, hang_up=late)
+    match event:
+        case CallPlaced():
+            return _placed(session, event, now)
+        case CallFailed():
+            return _failed(session, event, now)
+        case _:
+            return _progressed(session, event, now)
+
+
+def _placed(session: Session, event: CallPlaced, now: float) -> Transition:
+    if not session.open_at(now):
+        return Transition(None, Outcome.NO_RESPONSE, Reason.CALL_PLACED, hang_up=event.ref)
+    delivery = replace(session.delivery, phone=event.phone, ref=event.ref)
+    allowed = session.bypass_allowed and not event.refused
+    return Transition(
+        next_version(session, delivery=delivery, bypass_allowed=allowed), Outcome.CHALLENGE, Reason.CALL_PLACED
+    )
+
+
+def _failed(session: Session, event: CallFailed, now: float) -> Transition:
+    if session.delivery.over:
+        return Transition(None, Outcome.NO_RESPONSE, event.reason)
+    over, charge = replace(session.delivery, over=True), Charge.CALL_REFUND if event.refund else Charge.NOTHING
+    if not session.open_at(now):
+        return Transition(next_version(session, delivery=over), Outcome.NO_RESPONSE, event.reason, charge=charge)
+    result = Result(Outcome.REJECT, event.reason, now)
+    if event.bypass and session.bypass_allowed:
+        result = Result(Outcome.ACCEPT, Reason.BYPASS, now)
+    ended = next_version(session, delivery=over, result=result)
+    return Transition(ended, result.outcome, result.reason, charge=charge)
+
+
+def _progressed(session: Session, event: CallProgress, now: float) -> Transition:
+    delivery = session.delivery
+    if not delivery.over and event.status.over:
+        return Transition(
+            next_version(session, delivery=replace(delivery, over=True)), Outcome.NO_RESPONSE, Reason.CALL_PLACED
+        )
+    if (
+        session.open_at(now)
+        and not delivery.over
+        and event.status is CallStatus.ANSWERED
+        and delivery.answered_at is None
+    ):
+        until = min(now + event.code_lifetime, session.ends_at)
+        return Transition(
+            next_version(session, delivery=replace(delivery, answered_at=now), code_until=until),
+            Outcome.NO_RESPONSE,
+            Reason.CALL_PLACED,
+        )
+    return Transition(None, Outcome.NO_RESPONSE, Reason.CALL_PLACED)
+
+
+def next_version(session: Session, **changes: Any) -> Session:
+    """The session's next version."""
+    return replace(session, version=session.version + 1, **changes)
+
+
+def live_ref(session: Session, now: float) -> CallRef | None:
+    """The call of a session that may be live, None if there is none or its reference is not known."""
+    return session.delivery.ref if session.live_at(now) else None

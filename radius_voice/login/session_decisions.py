@@ -1,0 +1,32 @@
+"""The decision that follows from a transition, for the gateway and for the audit log."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from radius_voice.login import decisions
+from radius_voice.login.decisions import Decision
+from radius_voice.login.decoys import is_decoy, recorded_decoy
+from radius_voice.login.dependencies import Dependencies
+from radius_voice.login.inputs import Transition
+from radius_voice.login.model import Session
+
+
+def session_decision(
+    dependencies: Dependencies,
+    session: Session | None,
+    transition: Transition,
+    state: bytes,
+    name: str,
+    *,
+    response: bool = False,
+) -> Decision:
+    """The decision that follows from a transition; see `decisions.decision`. A decoy is recorded as one."""
+    friendly_name, now = dependencies.friendly_name, dependencies.now()
+    decision = decisions.decision(session, transition, state, name, friendly_name, now, response=response)
+    if session is not None and is_decoy(session):
+        return recorded_decoy(decision)
+    if session is None or not decision.sealed_reply:
+        return decision
+    reply = dependencies.keys.unseal_reply(session.key, decision.sealed_reply)
+    return replace(decision, reply=(*decision.reply, *reply), sealed_reply=b"")

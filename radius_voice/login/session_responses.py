@@ -1,0 +1,130 @@
+"""Responses to the challenges of sessions: the code, a request for another delivery, or neither."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from msgspec.structs import replace
+
+from radius_voice.events import Reason, Trace
+from radius_voice.login.calls import Calls, PendingCall
+from radius_voice.login.challenge_responses import response_of
+from radius_voice.login.decisions import Decision
+from radius_voice.login.decoys import is_decoy
+from radius_voice.login.dependencies import Dependencies
+from radius_voice.login.first_factor import FirstFactorChecks
+from radius_voice.login.inputs import ChallengeResponse, Transition, UserChanged
+from radius_voice.login.issued_codes import IssuedCodes, is_issued
+from radius_voice.login.model import AuthRequest, Session, SessionKey
+from radius_voice.login.pinned_phones import report_changed_phones
+from radius_voice.login.policy import Policy, UserRules
+from radius_voice.login.remembered import RememberedLogins
+from radius_voice.login.session_decisions import session_decision
+from radius_voice.login.sessions import SessionOutdated, Sessions
+from radius_voice.login.state_machine import needs_current_user
+from radius_voice.login.users import current_phones, name_in_session
+
+
+class SessionResponses:
+    """Decides on responses to challenges."""
+
+    def __init__(
+        self,
+        dependencies: Dependencies,
+        sessions: Sessions,
+        calls: Calls,
+        first_factor: FirstFactorChecks,
+        remembered: RememberedLogins,
+        issued_codes: IssuedCodes,
+    ) -> None:
+        self._dependencies = dependencies
+        self._sessions = sessions
+        self._calls = calls
+        self._first_factor = first_factor
+        self._remembered = remembered
+        self._issued_codes = issued_codes
+
+    async def decide(self, request: AuthRequest, key: SessionKey, client_policy: Policy, trace: Trace) -> Decision:
+        """The decision on a response with a State of the session `key`. Raises Unavailable."""
+        recalled = self._sessions.recalled(key)
+        if recalled is not None:
+            with suppress(SessionOutdated):
+                return await self._respond_in(recalled, request, key, client_policy, trace, is_recalled=True)
+        session = await self._dependencies.store.load(key)
+        return await self._respond_in(session, request, key, client_policy, trace)
+
+    async def _respond_in(
+        self,
+        session: Session | None,
+        request: AuthRequest,
+        key: SessionKey,
+        client_policy: Policy,
+        trace: Trace,
+        *,
+        is_recalled: bool = False,
+    ) -> Decision:
+        """The decision on a response in a session. Raises SessionOutdated if it is recalled and no longer stored."""
+        dependencies, keys = self._dependencies, self._dependencies.keys
+        policy, rules = self._policy_of(session, client_policy)
+        code = dependencies.new_code(rules.digits)
+        state = keys.next_state(key, request.state or b"", request.credentials.text)
+        name = await name_in_session(request, session, client_policy, keys)
+        response = response_of(request, name, key, session, rules, code, state, keys)
+        event: ChallengeResponse | UserChanged = response
+        if session is not None and needs_current_user(session, response, dependencies.now()):
+            event = await self._with_current_user(session, response, policy, request.deadline)
+        if is_recalled and session is not None:
+            session, transition = await self._sessions.apply_unloaded(session, event)
+        else:
+            session, transition = await self._sessions.apply(key, event, known=session)
+        trace.step("response", transition.reason)
+        if session is not None and transition.reason is Reason.PHONE_NOT_CONFIRMED:
+            report_changed_phones(dependencies, policy.directory_name, session.name, request.client, session.phones)
+        if session is not None:
+            if is_decoy(session):
+                trace.step("decoy")
+            transition = await self._after_response(session, transition, code, policy, request, trace)
+        return session_decision(dependencies, session, transition, state, "", response=True)
+
+    def _policy_of(self, session: Session | None, client_policy: Policy) -> tuple[Policy, UserRules]:
+        """The policy and the rules of a session; those of its client if there is no session or no such policy."""
+        if session is None:
+            return client_policy, client_policy.rules
+        policy = self._dependencies.policies.get(session.policy, client_policy)
+        return policy, policy.rules_of(session.group)
+
+    async def _after_response(
+        self,
+        session: Session,
+        transition: Transition,
+        code: str,
+        policy: Policy,
+        request: AuthRequest,
+        trace: Trace,
+    ) -> Transition:
+        """Place or end a call, if the transition requires it; store that the user has logged in from here."""
+        if transition.reason is Reason.CODE_CORRECT and not session.returning:
+            await self._first_factor.remember_login(request, policy, session.first_factor_id)
+        await self._remembered.after_response(session, transition, policy)
+        if transition.places_call:
+            call = PendingCall(session, code, policy, policy.rules_of(session.group), request, transition.hang_up)
+            return await self._calls.place(call, transition, trace)
+        if transition.hang_up is not None:
+            await self._calls.end(session, transition.hang_up)
+        return transition
+
+    async def _with_current_user(
+        self, session: Session, response: ChallengeResponse, policy: Policy, deadline: float
+    ) -> ChallengeResponse | UserChanged:
+        """The response, if user, phone, password and issued code are the same and the login is still permitted."""
+        if is_decoy(session):
+            return response  # `name_in_session` has read the directory
+        if is_issued(session) and not await self._issued_codes.is_current(session):
+            return UserChanged(response.state, response.answer, Reason.EXPIRED)
+        phones = await current_phones(session, policy, self._dependencies.keys, deadline)
+        if isinstance(phones, Reason):
+            return UserChanged(response.state, response.answer, phones)
+        if response.phone is None:
+            return response
+        allowed = response.phone < len(session.phones) and session.phones[response.phone] in phones
+        return replace(response, redial_allowed=allowed)
