@@ -141,13 +141,14 @@ class HttpPool:
         seconds: float = math.inf,
         params: Mapping[str, Any] | None = None,
         data: Mapping[str, Any] | None = None,
+        content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         auth: tuple[str, str] | None = None,
     ) -> HttpResponse:
         """Send one request and return the response, of any status. Redirects are not followed.
 
-        `data` is sent as a form. The request takes at most `seconds`, and at most the pool's total timeout. Raises
-        NotSent or SentUnknown.
+        `data` is sent as a form; `content` is a complete body, whose Content-Type is in `headers`. The request takes at
+        most `seconds`, and at most the pool's total timeout. Raises NotSent or SentUnknown.
         """
         seconds = min(seconds, self._total_timeout)
         progress = _Progress()
@@ -160,7 +161,7 @@ class HttpPool:
                 method,
                 self._rebased(url),
                 params=params,
-                data=_form_body(data) if data else None,
+                data=_form_body(data) if data else content,
                 headers={**(FORM if data else {}), **(headers or {}), **_basic_auth(auth)},
                 proxy=self._proxy,
                 timeout=timeout,

@@ -1,4 +1,5 @@
 import asyncio
+import json
 import logging
 import math
 import socket
@@ -179,6 +180,24 @@ async def test_a_form_arrives_as_it_was_sent(pool):
     head, _, body = requests[0].partition(b"\r\n\r\n")
     assert b"Content-Type: application/x-www-form-urlencoded" in head
     assert {name: str(value) for name, value in form.items()} == dict(parse_qsl(body.decode(), strict_parsing=True))
+
+
+async def test_a_complete_body_is_sent_with_the_content_type_of_the_caller(pool):
+    requests = []
+
+    async def keep(reader, writer):
+        requests.append(await read_request(reader))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+        await writer.drain()
+
+    body = json.dumps({"text": "Müller & Söhne"}, ensure_ascii=False).encode()
+    async with raw_server(keep) as port:
+        await pool(port).send("PUT", "https://x/y", content=body, headers={"Content-Type": "application/json"})
+    head, _, sent = requests[0].partition(b"\r\n\r\n")
+    assert head.startswith(b"PUT /y HTTP/1.1")
+    assert 1 == head.lower().count(b"content-type:")
+    assert b"Content-Type: application/json" in head
+    assert body == sent
 
 
 async def test_a_redirect_is_a_response_and_not_followed(pool):
