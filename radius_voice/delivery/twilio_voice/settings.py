@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Annotated, ClassVar, Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
-from radius_voice.config.adapters import ProviderSection, RuleContext
 from radius_voice.config.addresses import URL
-from radius_voice.config.checks import is_loopback
-from radius_voice.config.field_types import PATH, PhoneNumber, duration, duration_text
+from radius_voice.config.field_types import PhoneNumber
+from radius_voice.config.http_section import HttpProviderSection
 from radius_voice.config.secrets import Secret, is_placeholder
-from radius_voice.config.section import Diagnostic, KeyProblem, file_default
+from radius_voice.config.section import Diagnostic, KeyProblem
 
 PLACEHOLDER_SID = "AC" + "0" * 32
 TEST_NUMBER = "+15005550006"
 
 
-class TwilioVoiceSettings(ProviderSection):
+class TwilioVoiceSettings(HttpProviderSection):
     """A Twilio account that places calls."""
 
     TEST_NUMBERS: ClassVar[tuple[str, ...]] = ("+1500555",)
@@ -43,14 +40,6 @@ class TwilioVoiceSettings(ProviderSection):
     """Twilio's edge; requires region."""
     base_url: Annotated[str, URL] | None = None
     """Another host with Twilio's API."""
-    proxy: Annotated[str, URL] | None = None
-    """An HTTP proxy for requests to Twilio."""
-    ca_file: Annotated[Path, PATH] | None = None
-    """Certificates to trust instead of the system's, in PEM."""
-    connect_timeout: Annotated[float, duration(0.1, 30)] = file_default("2s")
-    """Timeout for connecting."""
-    timeout: Annotated[float, duration(0.5, 60)] = file_default("10s")
-    """Timeout for one request."""
 
     @model_validator(mode="after")
     def _belongs_together(self) -> TwilioVoiceSettings:
@@ -65,24 +54,9 @@ class TwilioVoiceSettings(ProviderSection):
             raise KeyProblem("names the whole host; remove region and edge, or base_url", "base_url")
         return self
 
-    def certificate_files(self) -> Mapping[str, Path]:
-        """The certificates to trust, where they are not the system's."""
-        return {"ca_file": self.ca_file} if self.ca_file else {}
-
-    def errors(self, context: RuleContext) -> Iterator[Diagnostic]:
-        """Its host must be Twilio's or use TLS, its certificates must be certificates, its timeouts must agree."""
-        if self.base_url and not context.development:
-            parts = urlsplit(self.base_url)
-            if is_loopback(parts.hostname or ""):
-                yield ("base_url",), "a provider on this machine requires development: true"
-            elif parts.scheme != "https":
-                yield ("base_url",), "would send credentials in clear text; write https://"
-        if self.connect_timeout > self.timeout:
-            if "connect_timeout" in self.model_fields_set:
-                yield ("connect_timeout",), "is longer than timeout, which it is part of; make it shorter"
-            else:
-                least = duration_text(self.connect_timeout)
-                yield ("timeout",), f"is shorter than connect_timeout, which is part of it; write at least {least}"
+    def urls(self) -> Mapping[str, str]:
+        """The host that is used instead of Twilio's."""
+        return {"base_url": self.base_url} if self.base_url else {}
 
     def warnings(self) -> Iterator[Diagnostic]:
         """Placeholders of the sample configuration."""
