@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 
-from radius_voice.messages import de, en, es, fr
+from radius_voice.messages import de, en, es, fr, it, ja, nl, pt
 from radius_voice.messages.wording import Messages, Shown, Spoken
 
 __all__ = ["DEFAULT", "LANGUAGES", "Messages", "Shown", "Spoken", "find", "messages_for"]
 
 DEFAULT = en.MESSAGES
-_ALL = (de, en, es, fr)
+_ALL = (de, en, es, fr, it, ja, nl, pt)
 _BY_LANGUAGE = {each.MESSAGES.language: each.MESSAGES for each in _ALL}
 LANGUAGES = tuple(sorted(_BY_LANGUAGE))
 _TAG = re.compile(r"[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*")

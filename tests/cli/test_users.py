@@ -337,7 +337,7 @@ def test_a_language_is_replaced(written):
     assert "alice has the language de-AT\n" == change("set-language", written, "ALICE", "de-AT")
     assert "de-AT" == user(written, "alice").user.language
     assert "  password: $argon2id" in written.read_text()
-    ended = run("users", "set-language", "--file", written, "alice", "pt")
+    ended = run("users", "set-language", "--file", written, "alice", "tlh")
     assert (2, True) == (ended.exit_code, "not a known language; known are de" in ended.stderr)
 
 

@@ -83,7 +83,7 @@ def test_a_comment_can_be_an_empty_users_file_and_an_empty_file_is_an_error():
         ("alice:\n  mail: x\n", "users.yaml:2: alice.mail: unknown key; known are: password, phones"),
         ("alice:\n  language: 1\n", "users.yaml:2: alice.language: must be a language, like en"),
         (
-            "alice:\n  phones: []\n  language: pt\n",
+            "alice:\n  phones: []\n  language: tlh\n",
             f"users.yaml:3: alice.language: {UNKNOWN_LANGUAGE}",
         ),
         (
@@ -191,7 +191,7 @@ def test_a_name_of_spaces_is_refused():
 
 def test_a_user_with_an_unknown_language_is_refused():
     with pytest.raises(ValueError, match=UNKNOWN_LANGUAGE):
-        with_users(TEXT, "users.yaml", [StoredUser(User("dave", "dave", language="pt"), ALICE)])
+        with_users(TEXT, "users.yaml", [StoredUser(User("dave", "dave", language="tlh"), ALICE)])
 
 
 @pytest.mark.parametrize("text", ["alice: {phones: []}\n...\n", "  alice: {}\n"])

@@ -9,6 +9,12 @@ def said(script):
     return [line.text for line in lines(script) if isinstance(line, Say)]
 
 
+def slow_speech(text):
+    """Seconds of slow speech: 0.6 for a word, 0.2 for a character of a script that does not separate words."""
+    unseparated = sum(1 for character in text if character > "\u2fff")
+    return 0.6 * len(text.split()) + 0.2 * unseparated
+
+
 def test_the_message_names_the_caller_and_speaks_the_code_three_times():
     spoken = " ".join(said(CodeMessage("en", "ACME VPN", "123456")))
     assert spoken.startswith("Hello. This is ACME VPN. Your code is 1 2 3 4 5 6 Once more")
@@ -50,9 +56,8 @@ def test_braces_in_the_friendly_name_are_plain_text():
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("enrolment", [False, True])
 def test_the_longest_code_is_spoken_within_the_limit(language, enrolment):
-    a_slow_word = 0.6
     spoken = lines(CodeMessage(language, "ACME VPN", "1234567890", enrolment))
-    seconds = sum(line.seconds if isinstance(line, Pause) else a_slow_word * len(line.text.split()) for line in spoken)
+    seconds = sum(line.seconds if isinstance(line, Pause) else slow_speech(line.text) for line in spoken)
     assert seconds < MAX_SPEECH_SECONDS - 10
 
 

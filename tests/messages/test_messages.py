@@ -66,6 +66,12 @@ def test_every_language_has_every_text_with_the_placeholders_of_the_english_one(
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
+def test_no_text_is_left_in_the_words_of_another_language(language):
+    others = {text for other in LANGUAGES if other != language for text in texts_of(other).values()}
+    assert not others & set(texts_of(language).values())
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_the_locale_of_the_voice_is_the_language_with_a_region(language):
     spoken, region = messages_of(language).spoken.locale.rsplit("-", 1)
     assert (language, True) == (spoken.lower(), region.isupper())

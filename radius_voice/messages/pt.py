@@ -1,0 +1,28 @@
+"""Portuguese of Brazil, formal address."""
+
+from radius_voice.messages.wording import Messages, Shown, Spoken
+
+MESSAGES = Messages(
+    language="pt",
+    shown=Shown(
+        enter_code="{friendly_name} está ligando para o seu telefone com final {ending}. Digite o código que ouvir:",
+        wrong_code_one_left="Código incorreto, resta 1 tentativa. Digite o código que ouviu:",
+        wrong_code="Código incorreto, restam {attempts} tentativas. Digite o código que ouviu:",
+        new_call="Ligando para o seu telefone com final {ending}. Digite o novo código:",
+        no_new_call="No momento não é possível fazer outra ligação. Digite o código que ouviu:",
+        issued_code="Digite o código do suporte:",
+        issued_code_wrong_one_left="Código incorreto, resta 1 tentativa. Digite o código do suporte:",
+        issued_code_wrong="Código incorreto, restam {attempts} tentativas. Digite o código do suporte:",
+        rejected="Login recusado.",
+    ),
+    spoken=Spoken(
+        locale="pt-BR",
+        greeting="Olá. Aqui é {friendly_name}.",
+        code="Seu código é",
+        code_again="Repetindo, seu código é",
+        issued_code="O suporte emitiu um código para um login na sua conta.",
+        enrolment_code="Este código é para o suporte e não para um login. O código é",
+        enrolment_closing="Se você não esperava esta ligação, avise o seu administrador. Até logo.",
+        closing="Se você não está fazendo login, avise o seu administrador. Até logo.",
+    ),
+)
