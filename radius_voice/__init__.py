@@ -20,6 +20,8 @@ http_client   a pool of HTTP connections      twilio_client Twilio's SDK on http
 radius_client asks a RADIUS server            fair_queue    queue shared fairly by senders
 bounded       bounds work that may block      resources     data files of the program
 exceptions    exceptions as messages
+
+twilio_provider  what providers with a Twilio account share, on twilio_client
 """
 
 __version__ = "0.1.0"

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from radius_voice import __version__
 from radius_voice.cli.main import COMMANDS, main
-from radius_voice.delivery.twilio_voice.provider import CREDENTIALS_FIX
+from radius_voice.twilio_provider import CREDENTIALS_FIX
 from tests.support.matching import search
 from tests.support.program_process import PROGRAM, TIMEOUT, ProgramProcess
 from tests.support.radius_test_client import SECRET

@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 from msgspec import structs
 
-from radius_voice.delivery.twilio_voice.provider import CREDENTIALS_FIX, DEFAULT_FIX, REFUSALS
+from radius_voice.delivery.twilio_voice.provider import REFUSALS
 from radius_voice.login.adapter_reports import AccountCheck
 from radius_voice.login.code_message import MAX_SPEECH_SECONDS
 from radius_voice.login.deliveries import Indeterminate, NotPlaced, NumberRejected, Placed
@@ -16,6 +16,7 @@ from radius_voice.login.model import CallRef, CallStatus, Unavailable
 from radius_voice.login.phone import Phone
 from radius_voice.messages import LANGUAGES
 from radius_voice.simulator.twiml import spoken_text
+from radius_voice.twilio_provider import CREDENTIALS_FIX, DEFAULT_FIX
 
 from .conftest import ACCOUNT, TOKEN, answering, raw_server, read_request, twilio_voice
 

@@ -1,0 +1,65 @@
+"""The account settings that all providers with a Twilio account have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, ClassVar, Self
+
+from pydantic import Field, model_validator
+
+from radius_voice.config.addresses import URL
+from radius_voice.config.http_section import HttpProviderSection
+from radius_voice.config.secrets import Secret, is_placeholder
+from radius_voice.config.section import Diagnostic, KeyProblem
+
+PLACEHOLDER_SID = "AC" + "0" * 32
+TEST_NUMBER = "+15005550006"
+"""The number that Twilio's test credentials send from. `init` writes it as a placeholder."""
+
+
+class TwilioAccountSection(HttpProviderSection):
+    """A Twilio account, or one at a service with the same API."""
+
+    TEST_NUMBERS: ClassVar[tuple[str, ...]] = ("+1500555",)
+
+    account_sid: str = Field(pattern="^AC[0-9a-fA-F]{32}$", examples=["AC and 32 hexadecimal digits"])
+    """The account SID, from the Twilio console."""
+    auth_token: Secret | None = None
+    """The account's auth token, unless api_key and api_secret are used."""
+    api_key: str | None = Field(None, pattern="^SK[0-9a-fA-F]{32}$", examples=["SK and 32 hexadecimal digits"])
+    """An API key, which can be restricted to what the provider needs."""
+    api_secret: Secret | None = None
+    """The API key's secret."""
+    region: str | None = Field(None, pattern="^[a-z0-9-]{1,32}$", examples=["ie1"])
+    """Twilio's region; requires edge."""
+    edge: str | None = Field(None, pattern="^[a-z0-9-]{1,32}$", examples=["dublin"])
+    """Twilio's edge; requires region."""
+    base_url: Annotated[str, URL] | None = None
+    """Another host with Twilio's API."""
+
+    @model_validator(mode="after")
+    def _belongs_together(self) -> Self:
+        by_token = self.auth_token is not None
+        key, secret = self.api_key is not None, self.api_secret is not None
+        if key is not secret or by_token is key:
+            written_keys = ("api_key",) if key else ("api_secret",) if secret else ()
+            raise KeyProblem("write either auth_token, or api_key and api_secret together", *written_keys)
+        if (self.region is None) is not (self.edge is None):
+            raise KeyProblem("region and edge belong together; write both or none", "edge" if self.edge else "region")
+        if self.base_url is not None and self.region is not None:
+            raise KeyProblem("names the whole host; remove region and edge, or base_url", "base_url")
+        return self
+
+    def urls(self) -> Mapping[str, str]:
+        """The host that is used instead of Twilio's."""
+        return {"base_url": self.base_url} if self.base_url else {}
+
+    def warnings(self) -> Iterator[Diagnostic]:
+        """Placeholders of the sample configuration."""
+        if self.base_url:
+            return
+        if self.account_sid == PLACEHOLDER_SID:
+            yield ("account_sid",), "is still the placeholder; put your account SID from the Twilio console here"
+        for key, secret in (("auth_token", self.auth_token), ("api_secret", self.api_secret)):
+            if secret and is_placeholder(secret):
+                yield (key,), "is still the placeholder; put your own from the Twilio console in its place"
