@@ -13,13 +13,14 @@ from msgspec.structs import replace
 from radius_voice import operations
 from radius_voice.config.load import Loaded
 from radius_voice.config.schema import Settings
+from radius_voice.events import Reason
 from radius_voice.exceptions import message_of
 from radius_voice.explain.places import Places
 from radius_voice.identity.context import IdentityContext
 from radius_voice.identity.passwords import Hasher
 from radius_voice.login.model import AuthRequest, PapPassword, Unavailable, User
 from radius_voice.login.phone import Phone, country_of
-from radius_voice.login.pins import FirstPhone
+from radius_voice.login.pins import ComparedPhones, called_phones
 from radius_voice.login.policy import Policy, UserRules
 from radius_voice.login.ports import IdentitySource
 from radius_voice.login.realms import route
@@ -42,15 +43,14 @@ class LimitUse(Struct, frozen=True):
 
 
 class PinUse(Struct, frozen=True):
-    """The pins of a user: whether there are any, and the phones, masked, that are not pinned, and that are verified.
+    """The pins of a user: whether there are any, and how the phones in the directory compare with them.
 
     `phones_removed`: the directory has no phone of the user any longer, but there are pins of former ones.
     """
 
     has_pins: bool
     phones_removed: bool
-    unpinned: tuple[str, ...]
-    verified: tuple[str, ...]
+    compared: ComparedPhones
 
 
 class LoginFacts(Struct, frozen=True):
@@ -86,10 +86,16 @@ class LoginFacts(Struct, frozen=True):
         """The phone that is called first, None if no phone is called."""
         if self.user is None:
             return None
-        phones = self.rules.phones_of(self.user)
-        if self.pins is not None and self.rules.first_phone is FirstPhone.VERIFIED:
-            phones = tuple(phone for phone in phones if phone.masked in self.pins.verified)
-        return next(iter(phones), None)
+        phones, called = self.rules.phones_of(self.user), self.called_phones
+        return next(iter(phones if called is None or isinstance(called, Reason) else called), None)
+
+    @property
+    def called_phones(self) -> tuple[Phone, ...] | Reason | None:
+        """The phones that the pins allow to call, or the reason to call none; None if pins or user are not known."""
+        if self.user is None or self.pins is None:
+            return None
+        rules = self.rules
+        return called_phones(self.pins.compared, rules.phones_of(self.user), rules.first_phone, rules.changed_phone)
 
 
 async def facts_of(configuration: Loaded, client: str, name: str, calling_station_id: str) -> LoginFacts:
@@ -174,10 +180,14 @@ async def _with_pins(facts: LoginFacts) -> LoginFacts:
         found = await operations.perform(facts.settings, "pins", user)
     except OperationFailed as problem:
         return replace(facts, pins_unknown=str(problem))
-    return replace(
-        facts,
-        pins=PinUse(found["has_pins"], found["phones_removed"], tuple(found["unpinned"]), tuple(found["verified"])),
+    rows = list(zip(facts.user.phones, found["phones"], strict=False))
+    if [row["phone"] for row in found["phones"]] != [phone.masked for phone in facts.user.phones]:
+        return replace(facts, pins_unknown="the phones have just changed in the directory; run this again")
+    compared = ComparedPhones(
+        changed=tuple(phone for phone, row in rows if found["has_pins"] and not row["pinned"]),
+        verified=tuple(phone for phone, row in rows if row["verified"]),
     )
+    return replace(facts, pins=PinUse(found["has_pins"], found["phones_removed"], compared))
 
 
 def _applies(use: LimitUse, facts: LoginFacts) -> bool:

@@ -20,7 +20,6 @@ from radius_voice.explain.meanings import RESPONSES, meaning
 from radius_voice.login.exemptions import Exemption
 from radius_voice.login.names import canonical_name
 from radius_voice.login.phone import refusal
-from radius_voice.login.pins import ChangedPhone, FirstPhone
 from radius_voice.login.realms import split
 from radius_voice.login.second_factor import AcceptWithout, Call, RejectFor, SecondFactor, decide
 from radius_voice.operations.shown_limits import NAME_AND_STATION
@@ -206,15 +205,15 @@ def _pins(facts: LoginFacts) -> Iterator[Step]:
     if pins is None:
         yield Step("pins", f"not known: {facts.pins_unknown}", (first_phone,))
         return
-    unpinned = pins.has_pins and pins.unpinned
+    changed = ", ".join(phone.masked for phone in pins.compared.changed)
     reason = _reason_of_pins(facts)
-    if unpinned:
-        text = f"not pinned: {', '.join(unpinned)}; changed_phone is {rules.changed_phone}"
+    if changed:
+        text = f"not pinned: {changed}; changed_phone is {rules.changed_phone}"
     elif reason:
         text = "no phone is verified"
     else:
         text = "all phones are pinned" if pins.has_pins else "no phone is pinned yet; a correct code pins the phones"
-    place = facts.places.of_rule(rules.rule, "changed_phone") if unpinned else first_phone
+    place = facts.places.of_rule(rules.rule, "changed_phone") if changed else first_phone
     yield Step("pins", text, (place,), reason if _refused_by_pins(facts) else None)
 
 
@@ -226,13 +225,8 @@ def _call_of(facts: LoginFacts) -> Call | None:
 
 def _reason_of_pins(facts: LoginFacts) -> Reason | None:
     """Why the user is not called, or in report mode would not be called, because of the pins."""
-    pins, rules = facts.pins, facts.rules
-    if pins is None or _call_of(facts) is None:
-        return None
-    if pins.has_pins and pins.unpinned:
-        return Reason.PHONE_NOT_CONFIRMED if rules.changed_phone is ChangedPhone.REFUSE else None
-    unverified = rules.first_phone is FirstPhone.VERIFIED and facts.phone is None
-    return Reason.PHONE_NOT_VERIFIED if unverified else None
+    called = None if _call_of(facts) is None else facts.called_phones
+    return called if isinstance(called, Reason) else None
 
 
 def _refused_by_pins(facts: LoginFacts) -> bool:

@@ -12,12 +12,10 @@ from radius_voice.login.model import User
 from radius_voice.login.phone import Phone
 from radius_voice.login.pins import (
     ChangedPhone,
-    FirstPhone,
-    decode,
+    called_phones,
+    compare,
     encode,
     new_pins,
-    unpinned,
-    verified_of,
 )
 from radius_voice.login.policy import Policy, UserRules
 
@@ -37,25 +35,18 @@ def pinned_phones(
     `stored` is the durable value with the user's pins. An alarm reports a phone that is not pinned.
     """
     keys, user_key = dependencies.keys, policy.user_key(user)
-    if stored is None:
-        if rules.first_phone is FirstPhone.VERIFIED:
-            return Reason.PHONE_NOT_VERIFIED
-        first = new_pins(keys, user_key, user.phones, dependencies.now(), verified=False)
-        return PinnedPhones(rules.phones_of(user), encode(first))
-    pins = decode(stored)
-    changed = unpinned(keys, user_key, user.phones, pins)
-    if changed and rules.changed_phone is not ChangedPhone.ALLOW:
-        report_changed_phones(dependencies, policy.directory_name, user.name, client, changed)
-    if changed and rules.changed_phone is ChangedPhone.REFUSE:
-        return Reason.PHONE_NOT_CONFIRMED
-    phones = rules.phones_of(user)
-    if rules.first_phone is FirstPhone.VERIFIED:
-        phones = verified_of(keys, user_key, phones, pins)
-    return PinnedPhones(phones) if phones else Reason.PHONE_NOT_VERIFIED
+    compared = compare(keys, user_key, user.phones, stored)
+    if compared.changed and rules.changed_phone is not ChangedPhone.ALLOW:
+        report_changed_phones(dependencies, policy.directory_name, user.name, client, compared.changed)
+    called = called_phones(compared, rules.phones_of(user), rules.first_phone, rules.changed_phone)
+    if isinstance(called, Reason):
+        return called
+    first = () if stored is not None else new_pins(keys, user_key, user.phones, dependencies.now(), verified=False)
+    return PinnedPhones(called, encode(first) if first else b"")
 
 
 def report_changed_phones(
-    dependencies: Dependencies, source: str, name: str, client: str, changed: tuple[Phone, ...] | list[Phone]
+    dependencies: Dependencies, source: str, name: str, client: str, changed: tuple[Phone, ...]
 ) -> None:
     """Raise the alarm for phones that are not pinned."""
     phones = ", ".join(phone.masked for phone in changed)

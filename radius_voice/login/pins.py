@@ -11,6 +11,7 @@ from enum import StrEnum
 
 import msgspec
 
+from radius_voice.events import Reason
 from radius_voice.login.codes import Keys
 from radius_voice.login.phone import Phone
 
@@ -77,21 +78,40 @@ def unpinned(keys: Keys, user_key: str, phones: Iterable[Phone], pins: Iterable[
     return [phone for phone in phones if keys.pin(user_key, phone) not in known]
 
 
-def verified_of(keys: Keys, user_key: str, phones: Iterable[Phone], pins: Iterable[Pin]) -> tuple[Phone, ...]:
-    """The phones that a verified pin has."""
+class ComparedPhones(msgspec.Struct, frozen=True):
+    """The phones of a user, compared with the pins: those that a user with pins has beside them, and the verified ones.
+
+    A user without pins has no changed phone.
+    """
+
+    changed: tuple[Phone, ...] = ()
+    verified: tuple[Phone, ...] = ()
+
+
+def compare(keys: Keys, user_key: str, phones: Sequence[Phone], stored: bytes | None) -> ComparedPhones:
+    """The phones of a user, compared with the pins in the durable value `stored`; None is no pins."""
+    if stored is None:
+        return ComparedPhones()
+    pins = decode(stored)
     verified = {pin.phone for pin in pins if pin.verified}
-    return tuple(phone for phone in phones if keys.pin(user_key, phone) in verified)
+    return ComparedPhones(
+        changed=tuple(unpinned(keys, user_key, phones, pins)),
+        verified=tuple(phone for phone in phones if keys.pin(user_key, phone) in verified),
+    )
 
 
-def refused_phone(
-    keys: Keys, user_key: str, phone: Phone, stored: bytes | None, first: FirstPhone, changed: ChangedPhone
-) -> str:
-    """Why this phone of a user is not called, with the pins in the durable value `stored`; empty if it may be."""
-    pins = () if stored is None else decode(stored)
-    if first is FirstPhone.VERIFIED:
-        return "" if verified_of(keys, user_key, [phone], pins) else "not verified"
-    may_change = stored is None or changed is not ChangedPhone.REFUSE
-    return "not pinned" if not may_change and unpinned(keys, user_key, [phone], pins) else ""
+def called_phones(
+    compared: ComparedPhones, phones: Sequence[Phone], first: FirstPhone, changed: ChangedPhone
+) -> tuple[Phone, ...] | Reason:
+    """Those of `phones` that the pins allow to call, or the reason to call none of them.
+
+    Logins, notices about issued codes and `explain` all decide by this function.
+    """
+    if compared.changed and changed is ChangedPhone.REFUSE:
+        return Reason.PHONE_NOT_CONFIRMED
+    if first is FirstPhone.TRUST:
+        return tuple(phones)
+    return tuple(phone for phone in phones if phone in compared.verified) or Reason.PHONE_NOT_VERIFIED
 
 
 def phones_removed(phones: Sequence[Phone], stored: bytes | None) -> bool:

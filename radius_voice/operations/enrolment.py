@@ -31,7 +31,7 @@ from radius_voice.login.enrolment import (
 )
 from radius_voice.login.model import AlreadyRecorded, LimitAction, Limited, Unavailable, User
 from radius_voice.login.phone import Phone, parse_phone, refusal
-from radius_voice.login.pins import ChangedPhone, FirstPhone, Pin, new_pins, pins_key, refused_phone
+from radius_voice.login.pins import Pin, compare, new_pins, pins_key
 from radius_voice.login.placement import PlacementResult, place_call
 from radius_voice.login.policy import user_key_of
 from radius_voice.login.rate_limits import subjects_of, with_action
@@ -79,7 +79,7 @@ async def call(context: OperationContext, source: str, user: User, arguments: Ma
         "user": user.name,
         "source": source,
         "phone": phone.masked,
-        "changed": bool(refused_phone(keys, user_key, phone, pins, FirstPhone.TRUST, ChangedPhone.REFUSE)),
+        "changed": bool(compare(keys, user_key, [phone], pins).changed),
         "enrolment": enrolment_id,
         "attempts": enrolment.attempts_left,
         "certain": placement.result is CallResult.PLACED,

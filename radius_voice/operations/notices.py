@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from radius_voice.config.schema import Settings, UserRulesSettings
-from radius_voice.events import CallResult
+from radius_voice.events import CallResult, Reason
 from radius_voice.exceptions import message_of
 from radius_voice.login.codes import Keys
 from radius_voice.login.deliveries import CodeMessage, DeliveryRequest, DeliveryResult
 from radius_voice.login.model import LimitAction, Limited, Unavailable, User
 from radius_voice.login.phone import Phone, refusal
-from radius_voice.login.pins import ChangedPhone, FirstPhone, pins_key, refused_phone
+from radius_voice.login.pins import ChangedPhone, FirstPhone, called_phones, compare, pins_key
 from radius_voice.login.placement import PlacementResult, place_call
 from radius_voice.login.policy import user_key_of
 from radius_voice.login.ports import Provider, Store
@@ -23,6 +23,7 @@ from radius_voice.wiring import limits_of, provider_of
 
 PLACING_SECONDS = 5.0
 """How long the command waits for the provider."""
+WHY_NOT_CALLED = {Reason.PHONE_NOT_CONFIRMED: "not pinned", Reason.PHONE_NOT_VERIFIED: "not verified"}
 
 
 async def call_about_issued_code(settings: Settings, store: Store, keys: Keys, source: str, user: User) -> str:
@@ -64,8 +65,10 @@ def _callable_phones(settings: Settings, source: str, user: User) -> list[tuple[
 
 
 def _refused_by_pins(keys: Keys, user_key: str, phone: Phone, rules: UserRulesSettings, stored: bytes | None) -> str:
+    """Why the pins do not allow a call to this phone; empty if they do. Changes of the other phones do not matter."""
     first, changed = FirstPhone(rules.first_phone), ChangedPhone(rules.changed_phone)
-    return refused_phone(keys, user_key, phone, stored, first, changed)
+    called = called_phones(compare(keys, user_key, [phone], stored), [phone], first, changed)
+    return WHY_NOT_CALLED[called] if isinstance(called, Reason) else ""
 
 
 async def _place(settings: Settings, phone: Phone, rules: UserRulesSettings, language: str) -> PlacementResult:

@@ -14,7 +14,7 @@ from typing import Any
 from radius_voice.events import OperatorRecord
 from radius_voice.login.codes import Keys
 from radius_voice.login.model import Unavailable, User
-from radius_voice.login.pins import Pin, decode, encode, new_pins, phones_removed, pins_key, unpinned
+from radius_voice.login.pins import Pin, compare, decode, encode, new_pins, phones_removed, pins_key, unpinned
 from radius_voice.login.policy import user_key_of
 from radius_voice.login.ports import Store
 from radius_voice.operations.context import DIRECTORY_SECONDS, OperationContext
@@ -30,18 +30,20 @@ async def show(context: OperationContext, source: str, user: User, _arguments: M
     keys, user_key = context.keys(), user_key_of(source, user.id)
     stored = await context.store.durable(pins_key(user_key))
     pins = decode(stored or b"")
-    present, verified = {keys.pin(user_key, each) for each in user.phones}, {pin.phone for pin in pins if pin.verified}
-    changed = unpinned(keys, user_key, user.phones, pins)
+    present = {keys.pin(user_key, each) for each in user.phones}
+    not_pinned = unpinned(keys, user_key, user.phones, pins)
+    verified = compare(keys, user_key, user.phones, stored).verified
     return {
         "user": user.name,
         "source": source,
         "pins": [{"phone": pin.masked, "at": pin.at, "verified": pin.verified} for pin in pins],
-        "phones": [{"phone": phone.masked, "pinned": phone not in changed} for phone in user.phones],
+        "phones": [
+            {"phone": phone.masked, "pinned": phone not in not_pinned, "verified": phone in verified}
+            for phone in user.phones
+        ],
         "has_pins": stored is not None,
         "phones_removed": phones_removed(user.phones, stored),
-        "unpinned": [phone.masked for phone in changed],
-        "verified": [phone.masked for phone in user.phones if keys.pin(user_key, phone) in verified],
-        "confirmed": bool(pins) and {pin.phone for pin in pins} == present == verified,
+        "confirmed": bool(pins) and {pin.phone for pin in pins} == present and len(verified) == len(user.phones),
         "phones_id": _phones_id(keys, user_key, user),
     }
 

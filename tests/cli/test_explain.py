@@ -280,32 +280,44 @@ def test_an_unavailable_directory_leads_to_the_configured_result(configured, out
     assert steps["directory"][0][1][-1].endswith("policies.staff.on_unavailable")
 
 
-PINS = {"has_pins": True, "phones_removed": False, "unpinned": [], "verified": []}
+PINS = {"has_pins": True, "phones_removed": False}
+UNPINNED, VERIFIED = {"unpinned": ["+14*******23"]}, {"verified": ["+14*******23"]}
 PINNED = [
-    (PINS, "trust", "refuse", "all phones are pinned", None),
+    ({}, "trust", "refuse", "all phones are pinned", None),
     ({"has_pins": False}, "trust", "refuse", "no phone is pinned yet; a correct code pins the phones", None),
     ({"has_pins": False}, "verified", "refuse", "no phone is verified", "phone_not_verified"),
     ({}, "verified", "refuse", "no phone is verified", "phone_not_verified"),
-    ({"verified": ["+14*******23"]}, "verified", "refuse", "all phones are pinned", None),
-    (
-        {"unpinned": ["+14*******23"]},
-        "trust",
-        "refuse",
-        "not pinned: +14*******23; changed_phone is refuse",
-        "phone_not_confirmed",
-    ),
-    ({"unpinned": ["+14*******23"]}, "trust", "alarm", "not pinned: +14*******23; changed_phone is alarm", None),
+    (VERIFIED, "verified", "refuse", "all phones are pinned", None),
+    (UNPINNED, "trust", "refuse", "not pinned: +14*******23; changed_phone is refuse", "phone_not_confirmed"),
+    (UNPINNED, "trust", "alarm", "not pinned: +14*******23; changed_phone is alarm", None),
 ]
 
 
-@pytest.mark.parametrize(("pins", "first", "changed", "text", "reason"), PINNED)
-def test_the_pins_of_phones_decide(configured, monkeypatch, pins, first, changed, text, reason):
-    async def perform(_settings, command, _user):
-        assert "pins" == command
-        return PINS | pins
+@pytest.fixture
+def use_pins(monkeypatch):
+    """Sets the pins of a user with these phones: `unpinned` and `verified` are masked phones."""
 
-    monkeypatch.setattr("radius_voice.operations.perform", perform)
-    monkeypatch.setattr("radius_voice.operations.limits", no_limits)
+    def use(phones, *, unpinned=(), verified=(), **values):
+        has_pins = values.get("has_pins", True)
+        masked = [f"{phone[:3]}*******{phone[-2:]}" for phone in phones]
+        rows = [
+            {"phone": each, "pinned": has_pins and each not in unpinned, "verified": each in verified}
+            for each in masked
+        ]
+
+        async def perform(_settings, command, _user):
+            assert "pins" == command
+            return PINS | values | {"phones": rows}
+
+        monkeypatch.setattr("radius_voice.operations.perform", perform)
+        monkeypatch.setattr("radius_voice.operations.limits", no_limits)
+
+    return use
+
+
+@pytest.mark.parametrize(("pins", "first", "changed", "text", "reason"), PINNED)
+def test_the_pins_of_phones_decide(configured, use_pins, pins, first, changed, text, reason):
+    use_pins([US], **pins)
     rules = f"    first_phone: {first}\n    changed_phone: {changed}\n"
     path = configured(CONFIGURATION.replace("    countries: [US]\n", rules), alice=entry(US))
     result, steps = explained(path)
@@ -322,23 +334,16 @@ def test_the_pins_of_phones_decide(configured, monkeypatch, pins, first, changed
         (["+33*******78"], None, ("reject", "phone_not_verified")),
     ],
 )
-def test_only_a_verified_phone_that_the_policy_allows_is_called(configured, monkeypatch, verified, called, result):
-    async def perform(_settings, _command, _user):
-        return PINS | {"verified": verified}
-
-    monkeypatch.setattr("radius_voice.operations.perform", perform)
-    monkeypatch.setattr("radius_voice.operations.limits", no_limits)
+def test_only_a_verified_phone_that_the_policy_allows_is_called(configured, use_pins, verified, called, result):
     rules = "    first_phone: verified\n    countries: [US]\n"
     phones = (FR, US, "+14155550124")
+    use_pins(phones, verified=verified)
     path = configured(CONFIGURATION.replace("    countries: [US]\n", rules), alice=entry(*phones))
 
     decided, steps = explained(path)
 
     assert result == decided
     assert ([called] if called else []) == [text for text, _, _ in steps.get("call", ())]
-
-
-CHANGED = {"unpinned": ["+14*******23"]}
 
 
 @pytest.mark.parametrize(
@@ -349,12 +354,8 @@ CHANGED = {"unpinned": ["+14*******23"]}
         ("first_factor: none\n    decoys: true", "is rejected: the directory has", ("challenge", "decoy")),
     ],
 )
-def test_a_phone_that_is_not_pinned_has_the_result_of_the_login(configured, monkeypatch, mode, rules, result):
-    async def perform(_settings, _command, _user):
-        return PINS | CHANGED
-
-    monkeypatch.setattr("radius_voice.operations.perform", perform)
-    monkeypatch.setattr("radius_voice.operations.limits", no_limits)
+def test_a_phone_that_is_not_pinned_has_the_result_of_the_login(configured, use_pins, mode, rules, result):
+    use_pins([US], **UNPINNED)
     until = (datetime.now(UTC) + timedelta(days=1)).isoformat()
     setting = f"  staff:\n    {mode.replace('UNTIL', until)}\n" if mode else "  staff:\n"
     path = configured(CONFIGURATION.replace("  staff:\n", setting), alice=entry(US))
@@ -461,12 +462,8 @@ def test_a_grace_period_names_its_line(configured):
     assert [f"{path}:{line_of('staff:') + 1}: policies.staff.grace_until"] == steps["rules"][0][1]
 
 
-def test_a_grace_period_is_not_for_users_whose_pinned_phones_were_removed(configured, monkeypatch):
-    async def perform(_settings, _command, _user):
-        return PINS | {"phones_removed": True}
-
-    monkeypatch.setattr("radius_voice.operations.perform", perform)
-    monkeypatch.setattr("radius_voice.operations.limits", no_limits)
+def test_a_grace_period_is_not_for_users_whose_pinned_phones_were_removed(configured, use_pins):
+    use_pins([], phones_removed=True)
     until = (datetime.now(UTC) + timedelta(days=1)).isoformat()
     path = configured(CONFIGURATION.replace("  staff:\n", f"  staff:\n    grace_until: '{until}'\n"), alice=entry())
     assert ("reject", "no_phone") == explained(path)[0]

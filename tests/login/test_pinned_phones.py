@@ -8,7 +8,17 @@ from radius_voice.login.codes import Keys
 from radius_voice.login.durable import DurableExists, DurableWrite
 from radius_voice.login.model import CallRef, CallStatus
 from radius_voice.login.phone import Phone
-from radius_voice.login.pins import ChangedPhone, FirstPhone, Pin, decode, encode, new_pins, pins_key, refused_phone
+from radius_voice.login.pins import (
+    ChangedPhone,
+    FirstPhone,
+    Pin,
+    called_phones,
+    compare,
+    decode,
+    encode,
+    new_pins,
+    pins_key,
+)
 from radius_voice.login.roll_out import GracePeriod, ReportMode
 from tests.login.harness import ACCEPTED, ALICE, NOT_PLACED, LoginHarness, result_of
 
@@ -126,24 +136,32 @@ async def test_a_grace_period_is_not_for_users_whose_pinned_phones_were_removed(
     assert ACCEPTED == result_of(await log_in(harness))
 
 
-TRUST, REFUSE = FirstPhone.TRUST, ChangedPhone.REFUSE
+TRUST, VERIFIED = FirstPhone
+REFUSE, ALARM, ALLOW = ChangedPhone
 
 
 @pytest.mark.parametrize(
-    ("phone", "verified", "first", "changed", "expected"),
+    ("phones", "pinned", "first", "changed", "expected"),
     [
-        (FIRST, None, TRUST, REFUSE, ""),
-        (FIRST, None, FirstPhone.VERIFIED, REFUSE, "not verified"),
-        (FIRST, False, TRUST, REFUSE, ""),
-        (FIRST, False, FirstPhone.VERIFIED, REFUSE, "not verified"),
-        (FIRST, True, FirstPhone.VERIFIED, REFUSE, ""),
-        (ADDED, True, TRUST, REFUSE, "not pinned"),
-        (ADDED, True, TRUST, ChangedPhone.ALARM, ""),
+        ([FIRST], None, TRUST, REFUSE, (FIRST,)),
+        ([FIRST], None, VERIFIED, ALLOW, Reason.PHONE_NOT_VERIFIED),
+        ([FIRST], [(FIRST, False)], TRUST, REFUSE, (FIRST,)),
+        ([FIRST], [(FIRST, False)], VERIFIED, REFUSE, Reason.PHONE_NOT_VERIFIED),
+        ([FIRST, SECOND], [(FIRST, False), (SECOND, True)], VERIFIED, REFUSE, (SECOND,)),
+        ([FIRST, ADDED], [(FIRST, True)], TRUST, REFUSE, Reason.PHONE_NOT_CONFIRMED),
+        ([FIRST, ADDED], [(FIRST, True)], VERIFIED, REFUSE, Reason.PHONE_NOT_CONFIRMED),
+        ([FIRST, ADDED], [(FIRST, True)], TRUST, ALARM, (FIRST, ADDED)),
+        ([FIRST, ADDED], [(FIRST, True)], VERIFIED, ALARM, (FIRST,)),
+        ([ADDED], [], TRUST, REFUSE, Reason.PHONE_NOT_CONFIRMED),
+        ([ADDED], [], VERIFIED, ALLOW, Reason.PHONE_NOT_VERIFIED),
     ],
 )
-def test_why_a_phone_is_not_called(phone, verified, first, changed, expected):
-    pins = None if verified is None else encode(new_pins(KEYS, ALICE_KEY, ALICE.phones, 0.0, verified=verified))
-    assert expected == refused_phone(KEYS, ALICE_KEY, phone, pins, first, changed)
+def test_which_phones_are_called_with_pins(phones, pinned, first, changed, expected):
+    stored = None
+    if pinned is not None:
+        pins = [new_pins(KEYS, ALICE_KEY, [phone], 0.0, verified=verified) for phone, verified in pinned]
+        stored = encode([pin for (pin,) in pins])
+    assert expected == called_phones(compare(KEYS, ALICE_KEY, phones, stored), phones, first, changed)
 
 
 async def test_a_wrong_password_raises_no_alarm(harness):
