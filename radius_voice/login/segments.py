@@ -1,0 +1,44 @@
+"""How many segments a text message has: the parts that networks carry, and that providers charge for.
+
+The character sets and lengths are those of 3GPP TS 23.038 and TS 23.040.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+GSM_BASIC = frozenset(
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
+    "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
+)
+"""The default alphabet, one septet each (TS 23.038 section 6.2.1)."""
+GSM_EXTENSION = frozenset("\f^{}\\[~]|€")
+"""Its extension table: two septets each, an escape and the character (TS 23.038 section 6.2.1.1)."""
+
+MAX_SEPTETS, MAX_SEPTETS_OF_PART = 160, 153
+MAX_UCS2_UNITS, MAX_UCS2_UNITS_OF_PART = 70, 67
+"""Maximum length of a whole message, and of each part of a longer one, whose header takes 6 octets."""
+
+
+def segments(text: str) -> int:
+    """The number of segments of a text message, at least 1.
+
+    A text with a character outside of GSM 7-bit is sent in UCS-2. Neither an escaped character nor a surrogate pair is
+    split between two segments.
+    """
+    if GSM_BASIC.issuperset(text) or (GSM_BASIC | GSM_EXTENSION).issuperset(text):
+        lengths = [2 if character in GSM_EXTENSION else 1 for character in text]
+        return _parts(lengths, MAX_SEPTETS, MAX_SEPTETS_OF_PART)
+    return _parts([len(each.encode("utf-16-be")) // 2 for each in text], MAX_UCS2_UNITS, MAX_UCS2_UNITS_OF_PART)
+
+
+def _parts(lengths: Iterable[int], whole: int, part: int) -> int:
+    lengths = list(lengths)
+    if sum(lengths) <= whole:
+        return 1
+    count, used = 1, 0
+    for length in lengths:
+        if used + length > part:
+            count, used = count + 1, 0
+        used += length
+    return count
