@@ -36,7 +36,7 @@ class Range(click.FloatRange):
     metavar="SECONDS",
     default=0.0,
     show_default=True,
-    help="How long placing a call takes, from 0 to 3600.",
+    help="How long placing a call or sending a text message takes, from 0 to 3600.",
 )
 @click.option(
     "--fail-rate",
@@ -44,7 +44,7 @@ class Range(click.FloatRange):
     metavar="FRACTION",
     default=0.0,
     show_default=True,
-    help="Share of calls, from 0 to 1, that get HTTP 500; half of those are placed all the same.",
+    help="Share of calls and text messages, from 0 to 1, that get HTTP 500; half have an effect nevertheless.",
 )
 @click.option("--account-sid", metavar="SID", default=ACCOUNT, show_default=True, help="The simulated account.")
 @click.option(
@@ -53,7 +53,8 @@ class Range(click.FloatRange):
 def simulate_twilio(listen: str, latency: float, fail_rate: float, account_sid: str, auth_token: str) -> None:
     """Run a simulator of Twilio's API on loopback.
 
-    It places no real calls. GET /simulator/calls returns what phones heard.
+    It places no real calls and sends no text messages. GET /simulator/calls returns what phones heard, and
+    GET /simulator/messages what they received.
     """
     host, _, port = listen.rpartition(":")
     if host not in ("127.0.0.1", "[::1]", "localhost") or not port.isdigit() or int(port) > MAX_PORT:

@@ -140,7 +140,7 @@ class Calls:
         return iter(reversed((self._by_sid if to is None else self._by_to.get(to, {})).values()))
 
 
-def page_of(calls: Iterator[Call], number: int, size: int) -> tuple[list[Call], bool]:
+def slice_of(calls: Iterator[Call], number: int, size: int) -> tuple[list[Call], bool]:
     """The calls of page `number`, counted from 0, and whether there are more."""
     found = list(islice(calls, number * size, (number + 1) * size + 1))
     return found[:size], len(found) > size

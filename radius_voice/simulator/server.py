@@ -1,4 +1,4 @@
-"""The simulator's HTTP server: Twilio's paths and errors, and the history of calls.
+"""The simulator's HTTP server: Twilio's paths and errors, and the history of calls and text messages.
 
 Like Twilio it takes basic authentication with the account SID and token; it also accepts any API key (`SK...`) with the
 same token. The history needs no authentication: the simulator is for loopback and for made-up codes.
@@ -6,15 +6,11 @@ same token. The history needs no authentication: the simulator is for loopback a
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
 import hmac
-import json
 import random
 import re
-import socket
-import struct
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -29,17 +25,18 @@ from radius_voice.simulator.calls import (
     CallTimings,
     history,
     new_call,
-    page_of,
     resource,
     rfc2822_time,
+    slice_of,
 )
-from radius_voice.simulator.numbers import GOOD_FROM, MISBEHAVIOURS, Misbehaviour, Refusal, refused_from, refused_to
+from radius_voice.simulator.faults import SERVER_ERROR, Faults
+from radius_voice.simulator.message_requests import MessageRequests
+from radius_voice.simulator.numbers import GOOD_FROM, Misbehaviour, Refusal, refused_from, refused_to
+from radius_voice.simulator.responses import BAD_PARAMETER, error, form_of, json_response, listing, page_of
 from radius_voice.simulator.twiml import MAX_LENGTH, BadTwiml, spoken_text
 
 ACCOUNT = API + "/Accounts/{account}"
 MAX_RING = 600
-MAX_PAGE = 1000
-MAX_PAGE_NUMBER = 1_000_000
 MAX_SPEECH = 20_000
 """Maximum number of characters that are kept of the speech of a call, because a script may loop."""
 
@@ -52,8 +49,6 @@ DAY = len("2010-04-01")
 
 CREDENTIALS = Refusal(401, 20003, "Authenticate")
 NOT_FOUND = Refusal(404, 20404, "The requested resource was not found")
-SERVER_ERROR = Refusal(500, 20500, "An internal server error has occurred")
-BAD_PARAMETER = Refusal(400, 20001, "Invalid parameter")
 NO_TO = Refusal(400, 21201, "No 'To' number is specified")
 NO_FROM = Refusal(400, 21213, "'From' phone number is required")
 NO_TWIML = Refusal(400, 21205, "Url parameter is required: the simulator runs Twiml only")
@@ -66,9 +61,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Simulator:
     """A simulated Twilio with one account.
 
-    `latency` delays every create request, in seconds. `fail_rate` is the fraction of create requests that get a 500;
-    half of those place the call nevertheless, which is worse than production on purpose. `clock` returns wall-clock
-    seconds, `chance` a random fraction below 1. Calls are answered after `ring_seconds`.
+    `latency`, `fail_rate` and `chance`: see `Faults`. `clock` returns wall-clock seconds. Calls are answered after
+    `ring_seconds`. Messages arrive `queue_seconds` after they were accepted.
     """
 
     def __init__(
@@ -86,13 +80,11 @@ class Simulator:
     ) -> None:
         self._account = account_sid
         self._token = auth_token.encode()
-        self._latency = latency
-        self._fail_rate = fail_rate
+        self._faults = Faults(latency, fail_rate, chance)
         self._timings = CallTimings(queue_seconds, ring_seconds, talk_seconds)
         self._clock = clock
-        self._chance = chance
         self._calls = Calls()
-        self._stopping = asyncio.Event()
+        self._messages = MessageRequests(account_sid, self._faults, queue_seconds, clock)
         self._runner: web.AppRunner | None = None
 
     def app(self) -> web.Application:
@@ -106,6 +98,7 @@ class Simulator:
         app.router.add_get(f"{ACCOUNT}/IncomingPhoneNumbers.json", self._list_numbers)
         app.router.add_get(f"{ACCOUNT}/OutgoingCallerIds.json", self._list_callers)
         app.router.add_get("/simulator/calls", self._history)
+        self._messages.add_routes(app.router, ACCOUNT)
         app.on_shutdown.append(self._release)
         return app
 
@@ -127,8 +120,12 @@ class Simulator:
         now = self._clock()
         return [history(call, now) for call in self._calls.oldest_first(to)]
 
+    def messages_to(self, to: str | None = None) -> list[dict[str, Any]]:
+        """The text messages, oldest first, as in `GET /simulator/messages`; `to` filters by number."""
+        return self._messages.messages_to(to)
+
     async def _release(self, _app: web.Application) -> None:
-        self._stopping.set()
+        self._faults.release()
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -136,13 +133,13 @@ class Simulator:
         if not request.path.startswith(API):
             return await handler(request)
         if not self._authenticated(request.headers.get("Authorization", "")):
-            return _error(CREDENTIALS)
+            return error(CREDENTIALS)
         if request.match_info.get("account") != self._account:
-            return _error(NOT_FOUND)
+            return error(NOT_FOUND)
         try:
             return await handler(request)
         except web.HTTPNotFound:
-            return _error(NOT_FOUND)
+            return error(NOT_FOUND)
 
     def _authenticated(self, authorization: str) -> bool:
         scheme, _, encoded = authorization.partition(" ")
@@ -154,16 +151,15 @@ class Simulator:
         return scheme.lower() == "basic" and right_token and (name == self._account.encode() or name.startswith(b"SK"))
 
     async def _create(self, request: web.Request) -> web.StreamResponse:
-        form = await _form(request)
-        if self._latency:
-            await asyncio.sleep(self._latency)
+        form = await form_of(request)
+        await self._faults.delay()
         speech = _speech_of(form)
         refusal = speech if isinstance(speech, Refusal) else _refusal(form)
         if refusal is not None:
-            return _error(refusal)
-        misbehaviour = MISBEHAVIOURS.get(form["To"]) or self._random_failure()
+            return error(refusal)
+        misbehaviour = self._faults.of(form["To"])
         if misbehaviour is Misbehaviour.ERROR:
-            return _error(SERVER_ERROR)
+            return error(SERVER_ERROR)
         call = new_call(
             form["To"],
             form["From"],
@@ -175,61 +171,41 @@ class Simulator:
         )
         self._calls.add(call)
         if misbehaviour is not None:
-            return await self._misbehave(misbehaviour, request)
-        return _json(resource(call, self._account, call.placed_at), 201)
-
-    def _random_failure(self) -> Misbehaviour | None:
-        if not self._fail_rate or self._chance() >= self._fail_rate:
-            return None
-        return Misbehaviour.ERROR if self._chance() < 0.5 else Misbehaviour.ERROR_PLACED  # noqa: PLR2004
-
-    async def _misbehave(self, how: Misbehaviour, request: web.Request) -> web.StreamResponse:
-        if how is Misbehaviour.GARBAGE:
-            return web.Response(status=201, text='{"sid": "CA', content_type="application/json")
-        if how is Misbehaviour.NO_RESPONSE:
-            await self._stopping.wait()
-        elif how is Misbehaviour.RESET and request.transport is not None:
-            # without SO_LINGER, abort would close the connection normally and not reset it
-            request.transport.get_extra_info("socket").setsockopt(
-                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
-            )
-            request.transport.abort()
-        return _error(SERVER_ERROR)
+            return await self._faults.respond(misbehaviour, request)
+        return json_response(resource(call, self._account, call.placed_at), 201)
 
     async def _fetch(self, request: web.Request) -> web.StreamResponse:
-        return _json(resource(self._found(request), self._account, self._clock()))
+        return json_response(resource(self._found(request), self._account, self._clock()))
 
     async def _change(self, request: web.Request) -> web.StreamResponse:
         """`Status=canceled` ends a call that is not answered, `completed` any call; an answered call runs `Twiml`."""
-        call, form, now = self._found(request), await _form(request), self._clock()
+        call, form, now = self._found(request), await form_of(request), self._clock()
         status, state = form.get("Status"), call.status(now)
         if call.over(now):
-            return _error(CALL_OVER)
+            return error(CALL_OVER)
         if status is not None:
             if status not in ("canceled", "completed"):
-                return _error(BAD_PARAMETER)
+                return error(BAD_PARAMETER)
             if status == "canceled" and state == "in-progress":
-                return _error(CALL_OVER)
+                return error(CALL_OVER)
             call.end("completed" if state == "in-progress" else "canceled", now)
         else:
             speech = _speech_of(form)
             if isinstance(speech, Refusal):
-                return _error(speech)
+                return error(speech)
             if state != "in-progress":
-                return _error(CALL_OVER)
+                return error(CALL_OVER)
             call.speech = f"{call.speech} {speech}"[:MAX_SPEECH]
-        return _json(resource(call, self._account, now))
+        return json_response(resource(call, self._account, now))
 
     async def _list(self, request: web.Request) -> web.StreamResponse:
         """Newest first. A call that has not been dialed has no `start_time`, so no `StartTime` filter finds it."""
         query, now = request.query, self._clock()
         try:
-            number, size = int(query.get("Page", "0")), int(query.get("PageSize", "50"))
+            number, size = page_of(request)
             between = _span(query)
         except (ValueError, OverflowError):
-            return _error(BAD_PARAMETER)
-        if not 0 <= number <= MAX_PAGE_NUMBER or not 1 <= size <= MAX_PAGE:
-            return _error(BAD_PARAMETER)
+            return error(BAD_PARAMETER)
         matching = (
             call
             for call in self._calls.newest_first(query.get("To"))
@@ -237,12 +213,12 @@ class Simulator:
             and query.get("Status") in (None, call.status(now))
             and (between is None or (call.started(now) and between[0] <= call.rings_at < between[1]))
         )
-        calls, more = page_of(matching, number, size)
+        calls, more = slice_of(matching, number, size)
         resources = [resource(call, self._account, now) for call in calls]
-        return _json(_page(request, "calls", resources, number=number, size=size, more=more))
+        return listing(request, "calls", resources, number=number, size=size, more=more)
 
     async def _show_account(self, request: web.Request) -> web.StreamResponse:
-        return _json(
+        return json_response(
             {
                 "auth_token": None,
                 "date_created": rfc2822_time(0),
@@ -261,13 +237,13 @@ class Simulator:
         """The account owns every number that `refused_from` accepts."""
         number = request.query.get("PhoneNumber", GOOD_FROM)
         resources = [] if refused_from(number) else [self._number(number)]
-        return _json(_page(request, "incoming_phone_numbers", resources, number=0, size=50, more=False))
+        return listing(request, "incoming_phone_numbers", resources, more=False)
 
     async def _list_callers(self, request: web.Request) -> web.StreamResponse:
-        return _json(_page(request, "outgoing_caller_ids", [], number=0, size=50, more=False))
+        return listing(request, "outgoing_caller_ids", [], more=False)
 
     async def _history(self, request: web.Request) -> web.StreamResponse:
-        return _json(self.calls_to(request.query.get("to")))
+        return json_response(self.calls_to(request.query.get("to")))
 
     def _found(self, request: web.Request) -> Call:
         call = self._calls.get(request.match_info["sid"])
@@ -279,7 +255,7 @@ class Simulator:
         sid = f"PN{number.lstrip('+'):0>32}"
         return {
             "account_sid": self._account,
-            "capabilities": {"mms": False, "sms": False, "voice": True, "fax": False},
+            "capabilities": {"mms": False, "sms": True, "voice": True, "fax": False},
             "date_created": rfc2822_time(0),
             "date_updated": rfc2822_time(0),
             "friendly_name": number,
@@ -287,10 +263,6 @@ class Simulator:
             "sid": sid,
             "uri": f"{API}/Accounts/{self._account}/IncomingPhoneNumbers/{sid}.json",
         }
-
-
-async def _form(request: web.Request) -> dict[str, str]:
-    return {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
 
 
 def _speech_of(form: Mapping[str, str]) -> str | Refusal:
@@ -338,36 +310,3 @@ def _span(query: Mapping[str, str]) -> tuple[float, float] | None:
 def _moment(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _page(
-    request: web.Request, key: str, resources: list[dict[str, Any]], *, number: int, size: int, more: bool
-) -> dict[str, Any]:
-    def uri(page: int) -> str:
-        return str(request.rel_url.update_query({"Page": str(page), "PageSize": str(size)}))
-
-    return {
-        key: resources,
-        "page": number,
-        "page_size": size,
-        "start": number * size,
-        "end": max(number * size, number * size + len(resources) - 1),
-        "uri": str(request.rel_url),
-        "first_page_uri": uri(0),
-        "next_page_uri": uri(number + 1) if more else None,
-        "previous_page_uri": uri(number - 1) if number else None,
-    }
-
-
-def _error(refusal: Refusal) -> web.Response:
-    body = {
-        "code": refusal.code,
-        "message": refusal.message,
-        "more_info": f"https://www.twilio.com/docs/errors/{refusal.code}",
-        "status": refusal.status,
-    }
-    return _json(body, refusal.status)
-
-
-def _json(body: object, status: int = 200) -> web.Response:
-    return web.Response(status=status, body=json.dumps(body).encode(), content_type="application/json")

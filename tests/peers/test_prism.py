@@ -156,18 +156,26 @@ async def test_the_simulator_returns_the_fields_of_the_api_description(descripti
     port = await simulator.start("127.0.0.1", 0)
     where = f"http://127.0.0.1:{port}/2010-04-01/Accounts/{ACCOUNT}"
     form = {"To": "+14155550123", "From": "+15005550006", "Twiml": "<Response><Say>hello</Say></Response>"}
+    text = {"To": "+14155550123", "From": "+15005550006", "Body": "hello"}
     try:
         async with aiohttp.ClientSession(headers={"Authorization": aiohttp.encode_basic_auth(ACCOUNT, "t")}) as session:
             async with session.post(f"{where}/Calls.json", data=form) as response:
                 call = await response.json()
             async with session.get(f"{where}/Calls.json") as response:
                 page = await response.json()
+            async with session.post(f"{where}/Messages.json", data=text) as response:
+                message = await response.json()
+            async with session.get(f"{where}/Messages.json") as response:
+                message_page = await response.json()
             async with session.get(f"{where}.json") as response:
                 account = await response.json()
     finally:
         await simulator.stop()
     schemas = description["components"]["schemas"]
-    listing = description["paths"]["/2010-04-01/Accounts/{AccountSid}/Calls.json"]["get"]["responses"]["200"]
     assert schemas["api.v2010.account.call"]["properties"].keys() == call.keys()
+    assert schemas["api.v2010.account.message"]["properties"].keys() == message.keys()
     assert schemas["api.v2010.account"]["properties"].keys() == account.keys()
-    assert listing["content"]["application/json"]["schema"]["properties"].keys() == page.keys()
+    for resource, shown in (("Calls", page), ("Messages", message_page)):
+        path = description["paths"][f"/2010-04-01/Accounts/{{AccountSid}}/{resource}.json"]
+        listing = path["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+        assert listing["properties"].keys() == shown.keys()

@@ -10,7 +10,7 @@ from tests.support.program_process import ProgramProcess
 
 
 class SimulatorProcess(ProgramProcess):
-    """A simulated Twilio, with the history of its calls."""
+    """A simulated Twilio, with the history of its calls and text messages."""
 
     def __init__(self, *options: object) -> None:
         super().__init__("simulate-twilio", "--listen", "127.0.0.1:0", *options)
@@ -18,11 +18,23 @@ class SimulatorProcess(ProgramProcess):
 
     def calls(self, phone: str | None = None) -> list[dict[str, Any]]:
         """The calls to `phone` or to all phones, oldest first, as GET /simulator/calls returns them."""
-        query = f"?{urllib.parse.urlencode({'to': phone})}" if phone else ""
-        calls: list[dict[str, Any]] = json.loads(http_get(f"{self.url}/simulator/calls{query}")[1])
-        return calls
+        return self._history("calls", phone)
+
+    def messages(self, phone: str | None = None) -> list[dict[str, Any]]:
+        """The text messages to `phone` or to all phones, oldest first, as GET /simulator/messages returns them."""
+        return self._history("messages", phone)
 
     def code(self, phone: str) -> str:
         """The code of the last call to `phone`."""
         code: str = self.calls(phone)[-1]["code"]
         return code
+
+    def texted_code(self, phone: str) -> str:
+        """The code of the last text message to `phone`."""
+        code: str = self.messages(phone)[-1]["code"]
+        return code
+
+    def _history(self, kind: str, phone: str | None) -> list[dict[str, Any]]:
+        query = f"?{urllib.parse.urlencode({'to': phone})}" if phone else ""
+        history: list[dict[str, Any]] = json.loads(http_get(f"{self.url}/simulator/{kind}{query}")[1])
+        return history
