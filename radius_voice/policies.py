@@ -19,6 +19,7 @@ from radius_voice.events import Outcome
 from radius_voice.login.allowed_hours import AllowedHours
 from radius_voice.login.exemptions import Exemption, RulePath
 from radius_voice.login.names import canonical_name
+from radius_voice.login.phone import NumberRules
 from radius_voice.login.pins import ChangedPhone, FirstPhone
 from radius_voice.login.policy import Policy, Remember, ReplyRule, UserRules
 from radius_voice.login.ports import Directory, IdentitySource
@@ -30,14 +31,17 @@ if TYPE_CHECKING:
 
 ReadDictionary: TypeAlias = Callable[[], "AttributeDictionary"]
 """Gives the attribute dictionary, and reads it the first time."""
+NUMBER_KEYS = ("countries", "allow_numbers", "reject_numbers")
+"""The keys of rules that say which numbers may be called."""
 POLICY_DEPTH = 2
 """Steps of the path of a policy."""
 
 
-def allowed_numbers(settings: Settings, rules: UserRulesSettings) -> tuple[str, ...]:
-    """The numbers and prefixes that rules allow to be called whatever their type and country."""
+def numbers_of(settings: Settings, rules: UserRulesSettings) -> NumberRules:
+    """The numbers that may be called under these rules."""
     providers = settings.delivery.providers.values() if settings.development else ()
-    return (*rules.allow_numbers, *(prefix for provider in providers for prefix in provider.TEST_NUMBERS))
+    test_numbers = (prefix for provider in providers for prefix in provider.TEST_NUMBERS)
+    return NumberRules(rules.countries, (*rules.allow_numbers, *test_numbers), rules.reject_numbers)
 
 
 def policies_of(settings: Settings, identity: Mapping[str, IdentitySource]) -> dict[str, Policy]:
@@ -88,8 +92,8 @@ def _user_rules(
         redials=challenge.redials,
         ring_timeout=round(challenge.ring_timeout),
         session_timeout=challenge.session_timeout,
-        countries=rules.countries,
-        allow_numbers=allowed_numbers(settings, rules),
+        numbers=numbers_of(settings, rules),
+        number_rules={key: _path_of(policy, rules, path, key) for key in NUMBER_KEYS},
         first_phone=FirstPhone(rules.first_phone),
         changed_phone=ChangedPhone(rules.changed_phone),
         bypass_until=failure.bypass_until if isinstance(failure, BypassSettings) else 0.0,

@@ -271,11 +271,19 @@ def limits_of(settings: Settings) -> Limits:
         codes=_by_scope("wrong_codes", limits.wrong_codes, Reason.LOCKED),
         calls=_by_scope("calls", limits.calls, Reason.CALL_LIMIT),
         daily=_by_scope("calls_per_day", limits.calls_per_day, Reason.CALL_LIMIT),
+        daily_by_country=_by_country("calls_per_day", limits.calls_per_day.countries, Reason.CALL_LIMIT),
     )
 
 
 def _by_scope(name: str, section: Section, reason: Reason) -> dict[str, Limit]:
-    return {scope: _limit(f"{name}.{scope}", rate, reason) for scope, rate in section if rate is not None}
+    return {scope: _limit(f"{name}.{scope}", rate, reason) for scope, rate in section if isinstance(rate, Rate)}
+
+
+def _by_country(name: str, countries: Mapping[str, Rate | None], reason: Reason) -> dict[str, Limit | None]:
+    return {
+        country: None if rate is None else _limit(f"{name}.countries.{country}", rate, reason)
+        for country, rate in countries.items()
+    }
 
 
 def _limit(name: str, rate: Rate, reason: Reason) -> Limit:

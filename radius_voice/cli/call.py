@@ -30,10 +30,10 @@ def call(path: Path, number: str) -> None:
 
     The call speaks 1 2 3 4 5 6. NUMBER begins with + and the country code.
     """
-    from radius_voice.policies import allowed_numbers
+    from radius_voice.policies import numbers_of
 
     settings = loaded(path).settings
-    allowed = [prefix for policy in settings.policies.values() for prefix in allowed_numbers(settings, policy)]
+    allowed = [prefix for policy in settings.policies.values() for prefix in numbers_of(settings, policy).allowed]
     if not run(_call(settings, callable_phone(number, tuple(allowed)))):
         raise click.exceptions.Exit(1)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, TypeAlias
 
-from radius_voice.config.field_types import Rate, rate
+from pydantic import Field
+
+from radius_voice.config.field_types import REGION, Rate, rate
 from radius_voice.config.section import Section, file_default, optional_section
 
 Limit: TypeAlias = Annotated[Rate | None, rate("10 per 10m")]
@@ -67,6 +69,8 @@ class DailyCallLimitsSettings(Section):
     """For each user."""
     country: DailyLimit = file_default("1000 per 24h")
     """For each country of the phone."""
+    countries: dict[Annotated[str, REGION], DailyLimit] = Field(default_factory=dict, examples=[{"LV": "10 per 24h"}])
+    """For single countries, in place of `country`."""
     total: DailyLimit = file_default("2000 per 24h")
     """In total."""
 

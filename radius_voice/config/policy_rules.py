@@ -31,6 +31,7 @@ def errors(
     """
     for name, policy in policies.items():
         yield from _groups_listed_twice(policy, ("policies", name, "group_rules"))
+        yield from _numbers_listed_twice(policy, ("policies", name))
         yield from _unverified_passwords(policy, ("policies", name))
         for path, until in roll_out_ends(policy):
             if until > now + MAX_ROLL_OUT_SECONDS:
@@ -49,6 +50,15 @@ def warnings(policies: Mapping[str, PolicySettings], now: float) -> Iterator[Dia
             if until <= now:
                 key = "mode" if path[0] == "mode" else "grace_until"
                 yield ("policies", name, *path), f"has passed, so the policy is enforced; remove {key}"
+
+
+def _numbers_listed_twice(policy: PolicySettings, path: KeyPath) -> Iterator[Diagnostic]:
+    """Prefixes of rules that are both allowed and rejected; those that a group inherits only once."""
+    for below, rules in policy.rules_with_paths():
+        twice = sorted(set(rules.allow_numbers) & set(rules.reject_numbers))
+        inherited = (rules.allow_numbers, rules.reject_numbers) == (policy.allow_numbers, policy.reject_numbers)
+        if twice and (rules is policy or not inherited):
+            yield (*path, *below, "reject_numbers"), f"{twice[0]} is in allow_numbers, too; remove it from one of them"
 
 
 def roll_out_ends(policy: PolicySettings) -> Iterator[tuple[KeyPath, float]]:

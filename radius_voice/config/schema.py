@@ -192,6 +192,10 @@ class UserRulesSettings(Section):
         [], examples=[["+4915", "+12025550123"]]
     )
     """Numbers and prefixes that may be called whatever their type and country."""
+    reject_numbers: Annotated[tuple[Annotated[str, NUMBER_PREFIX], ...], Field(strict=False)] = file_default(
+        [], examples=[["+37127", "+12025550124"]]
+    )
+    """Numbers and prefixes that are not called; where allow_numbers has one too, the longer one applies."""
     first_phone: Literal["trust", "verified"] = "trust"
     """Whether the phones that the directory has at a user's first login are called, or only verified ones."""
     changed_phone: Literal["refuse", "alarm", "allow"] = "refuse"

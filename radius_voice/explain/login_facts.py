@@ -192,10 +192,12 @@ async def _with_pins(facts: LoginFacts) -> LoginFacts:
 
 def _applies(use: LimitUse, facts: LoginFacts) -> bool:
     """Whether the login would be checked against the limit: one of another client, country or phone is not."""
-    scope, phone = use.limit.rpartition(".")[2], facts.phone
+    scope, phone = use.limit.split(".")[1], facts.phone
+    country = country_of(phone) if phone else ""
     subjects = {
         "client": facts.request.client,
-        "country": country_of(phone) if phone else "",
+        "country": country,
+        "countries": country,
         "phone": Phone(phone.e164).masked if phone else "",
     }
     return scope not in subjects or use.of == subjects[scope]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
+import msgspec
 from msgspec import Struct
 
 from radius_voice.config.field_types import duration_text
@@ -19,7 +20,6 @@ from radius_voice.explain.login_facts import LimitUse, LoginFacts, facts_of
 from radius_voice.explain.meanings import RESPONSES, meaning
 from radius_voice.login.exemptions import Exemption
 from radius_voice.login.names import canonical_name
-from radius_voice.login.phone import refusal
 from radius_voice.login.realms import split
 from radius_voice.login.second_factor import AcceptWithout, Call, RejectFor, SecondFactor, decide
 from radius_voice.operations.shown_limits import NAME_AND_STATION
@@ -191,10 +191,11 @@ def _remembered(facts: LoginFacts) -> Iterator[Step]:
 def _phones(facts: LoginFacts) -> Iterator[Step]:
     rules = facts.rules
     for phone in facts.user.phones if facts.user is not None else ():
-        refused = refusal(phone, rules.countries, rules.allow_numbers)
-        text = f"{phone.masked} is not called: {refused}" if refused else f"{phone.masked} may be called"
-        of_country = refusal(phone, None, ()) is None and not phone.e164.startswith(rules.allow_numbers)
-        yield Step("phone", text, (facts.places.of_rule(rules.rule, "countries" if of_country else "allow_numbers"),))
+        refused = rules.numbers.refusal(phone)
+        text = f"{phone.masked} is not called: {refused.text}" if refused else f"{phone.masked} may be called"
+        of_country = msgspec.structs.replace(rules.numbers, countries=frozenset()).refusal(phone) is not None
+        key = refused.key if refused else "countries" if of_country else "allow_numbers"
+        yield Step("phone", text, (facts.places.of_rule(rules.rule, key),))
 
 
 def _pins(facts: LoginFacts) -> Iterator[Step]:
@@ -337,5 +338,5 @@ def _reason_of(settings: Settings, limit: str) -> Reason:
     if limit.startswith(OF_DIRECTORY):
         return Reason.LOCKED
     limits = limits_of(settings)
-    scopes = (limits.failures, limits.codes, limits.calls, limits.daily)
-    return next(each.reason for scope in scopes for each in scope.values() if each.name == limit)
+    scopes = (limits.failures, limits.codes, limits.calls, limits.daily, limits.daily_by_country)
+    return next(each.reason for scope in scopes for each in scope.values() if each is not None and each.name == limit)

@@ -28,6 +28,7 @@ from radius_voice.login.model import (
 )
 from radius_voice.login.pinned_phones import pinned_phones
 from radius_voice.login.policy import Policy
+from radius_voice.login.rate_limits import rule_of
 from radius_voice.login.replay import Slot, accepted_of
 from radius_voice.login.second_factor import AcceptWithout, Call, RejectFor, outcome_of, rule_name
 from radius_voice.login.sessions import RequestRecorded
@@ -86,7 +87,7 @@ class AcceptsWithoutCall:
             raise RequestRecorded(recorded.value)
         if isinstance(recorded, Limited):
             await self._first_factor.record_rejected(checked)
-            return decisions.rejected(recorded.limit.reason, user.name)
+            return decisions.rejected(recorded.limit.reason, user.name, rule=rule_of(recorded.limit))
         checked.charge.settled = True
         if isinstance(checked.result, Authenticated) and not checked.returning:
             await self._first_factor.remember_login(request, policy, checked.result.user_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from radius_voice.events import Mode, Outcome, Reason, Trace
 from radius_voice.login import reply_message
@@ -62,6 +63,9 @@ def decision(
 
     `response` says that the request carried a State. Only then may a reject be in the user's language.
     """
+    if transition.rule:
+        decided = decision(session, replace(transition, rule=""), state, name, friendly_name, now, response=response)
+        return replace(decided, rule=transition.rule)
     if session is None:
         return rejected(transition.reason, name)
     if transition.previous is not None:

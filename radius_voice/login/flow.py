@@ -44,6 +44,7 @@ from radius_voice.login.new_session import new_session
 from radius_voice.login.pinned_phones import PinnedPhones, pinned_phones
 from radius_voice.login.pins import phones_removed
 from radius_voice.login.policy import Policy
+from radius_voice.login.rate_limits import rule_of
 from radius_voice.login.remembered import RememberedLogins
 from radius_voice.login.replay import Slot, is_pending, session_of
 from radius_voice.login.reuse_warnings import ReuseWarnings
@@ -141,7 +142,7 @@ class LoginFlow:
     ) -> Decision:
         match checked.result:
             case Limited(limit):
-                return decisions.rejected(limit.reason, await name_of(request, policy))
+                return decisions.rejected(limit.reason, await name_of(request, policy), rule=rule_of(limit))
             case Denied(reason, name, text=text):
                 await self._remembered.after_denial(request, policy, reason)
                 if not name and policy.first_factor_name != policy.directory_name:

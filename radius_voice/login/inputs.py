@@ -127,7 +127,8 @@ class Transition(Struct, frozen=True):
     """The effect of an input: the changed session (None: no change), the response, and the actions.
 
     `issues_state`: the input's new State is sent. `places_call`: the session's new call is to be placed, after
-    `hang_up` is ended if there is one. `previous` is the repeated result of a session that was replaced.
+    `hang_up` is ended if there is one. `previous` is the repeated result of a session that was replaced. `rule`
+    names the limit that forbade what the input asked for.
     """
 
     session: Session | None
@@ -138,3 +139,4 @@ class Transition(Struct, frozen=True):
     hang_up: CallRef | None = None
     charge: Charge = Charge.NOTHING
     previous: PreviousResult | None = None
+    rule: str = ""

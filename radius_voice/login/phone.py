@@ -17,6 +17,7 @@ REFUSED_TYPES = {
     PhoneNumberType.SHARED_COST: "shared cost",
     PhoneNumberType.UAN: "universal access",
     PhoneNumberType.PAGER: "pager",
+    PhoneNumberType.VOICEMAIL: "voicemail",
     PhoneNumberType.PERSONAL_NUMBER: "personal",
     PhoneNumberType.UNKNOWN: "invalid",
 }
@@ -112,18 +113,44 @@ def refused_type(phone: Phone) -> str | None:
     return _plan(phone.e164)[1]
 
 
-def refusal(phone: Phone, countries: frozenset[str] | None, allowed: tuple[str, ...]) -> str | None:
-    """Why a number is not called (`premium number`, `country FR`), None if it is called.
+class NumberRules(Struct, frozen=True):
+    """Which numbers may be called.
 
-    `countries` is None when every country may be called; `allowed` are E.164 numbers and prefixes that are called
-    whatever their type and country.
+    `countries` is None if every country may be called. `allowed` are E.164 numbers and prefixes that are called
+    whatever their type and country, and `rejected` those that are not called. The longest one that matches applies.
     """
-    if phone.e164.startswith(allowed):
-        return None
-    country, kind = _plan(phone.e164)
-    if kind:
-        return f"{kind} number"
-    return None if countries is None or country in countries else f"country {country}"
+
+    countries: frozenset[str] | None = None
+    allowed: tuple[str, ...] = ()
+    rejected: tuple[str, ...] = ()
+
+    def refusal(self, phone: Phone) -> Refusal | None:
+        """Why a number is not called, None if it is called."""
+        allowed, rejected = _longest(phone, self.allowed), _longest(phone, self.rejected)
+        if rejected > allowed:
+            return Refusal("rejected prefix", "reject_numbers")
+        if allowed:
+            return None
+        country, kind = _plan(phone.e164)
+        if kind:
+            return Refusal(f"{kind} number", "allow_numbers")
+        if self.countries is None or country in self.countries:
+            return None
+        return Refusal(f"country {country}", "countries")
+
+
+class Refusal(Struct, frozen=True):
+    """Why a number is not called: `text` (`premium number`, `country FR`), and the key of the rules that decides it."""
+
+    text: str
+    key: str
+
+
+def _longest(phone: Phone, prefixes: tuple[str, ...]) -> int:
+    """The length of the longest prefix that the number has, 0 if it has none of them."""
+    if not prefixes or not phone.e164.startswith(prefixes):
+        return 0
+    return max(len(prefix) for prefix in prefixes if phone.e164.startswith(prefix))
 
 
 def is_fictional(phone: Phone) -> bool:

@@ -10,7 +10,7 @@ from radius_voice.login.allowed_hours import AllowedHours
 from radius_voice.login.code_message import MAX_SPEECH_SECONDS
 from radius_voice.login.exemptions import Exemption, RulePath
 from radius_voice.login.model import ReplyAttribute, User
-from radius_voice.login.phone import Phone, refusal
+from radius_voice.login.phone import NumberRules, Phone
 from radius_voice.login.pins import ChangedPhone, FirstPhone
 from radius_voice.login.ports import Directory, FirstFactor
 from radius_voice.login.roll_out import GracePeriod, ReportMode
@@ -39,8 +39,8 @@ class Remember:
 class UserRules:
     """The rules for one user. Durations in seconds; `bypass_until` is wall clock, 0 if there is none.
 
-    `countries` is None if every country may be called. `allow_numbers` are E.164 numbers and prefixes that may be
-    called whatever their type and country. `rule` is where the configuration has these rules.
+    `numbers` are the numbers that may be called, and `number_rules` the places of its keys in the configuration.
+    `rule` is where the configuration has these rules.
     """
 
     digits: int
@@ -49,8 +49,8 @@ class UserRules:
     redials: int
     ring_timeout: int
     session_timeout: float
-    countries: frozenset[str] | None = None
-    allow_numbers: tuple[str, ...] = ()
+    numbers: NumberRules = field(default_factory=NumberRules)
+    number_rules: Mapping[str, RulePath] = field(default_factory=dict)
     first_phone: FirstPhone = FirstPhone.TRUST
     changed_phone: ChangedPhone = ChangedPhone.REFUSE
     bypass_until: float = 0.0
@@ -71,8 +71,13 @@ class UserRules:
         return tuple(phone for phone in user.phones if self.may_call(phone))
 
     def may_call(self, phone: Phone) -> bool:
-        """Whether the number's type and country may be called, or the number is in `allow_numbers`."""
-        return refusal(phone, self.countries, self.allow_numbers) is None
+        """Whether `numbers` allows the number."""
+        return self.numbers.refusal(phone) is None
+
+    def number_rule(self, user: User) -> RulePath:
+        """The rule by which the first phone of a user is not called; empty if it may be called or there is none."""
+        refusal = self.numbers.refusal(user.phones[0]) if user.phones else None
+        return () if refusal is None else self.number_rules.get(refusal.key, ())
 
     def reply_to(self, user: User) -> tuple[ReplyAttribute, ...]:
         """The attributes of an Accept for this user."""

@@ -15,6 +15,8 @@ from math import ceil, floor
 from radius_voice.login.model import Limit, LimitAction, Limited, LimitOperation
 from radius_voice.login.phone import Phone, country_of
 
+CONFIGURED = ("wrong_passwords", "wrong_codes", "calls", "calls_per_day")
+"""The sections of `limits` in the configuration, with which the names of their limits begin."""
 OWN_SCOPES = ("user", "phone")
 MIN_USE_SECONDS = 120.0
 """How long a use of a limit that resets lasts at least: longer than the verification after which it is extended.
@@ -102,6 +104,11 @@ def storage_key(operation: LimitOperation) -> str:
     return f"{operation.subject}:{operation.limit.name}"
 
 
+def rule_of(limit: Limit) -> str:
+    """The path of a limit in the configuration; empty for a limit that the configuration does not have there."""
+    return f"limits.{limit.name}" if limit.name.partition(".")[0] in CONFIGURED else ""
+
+
 def remaining(tat: float, limit: Limit, now: float) -> int:
     """How many uses are left of a limit whose stored time is `tat`."""
     if limit.resets:
@@ -131,13 +138,15 @@ class Limits:
     """The configured limits by scope; a scope that is missing is not limited.
 
     `failures` (of passwords) has the scopes user, user_at_station, calling_station, client and total; `codes` and
-    `calls` every scope of `subjects_of`; `daily` has user, country and total.
+    `calls` every scope of `subjects_of`; `daily` has user, country and total. `daily_by_country` has the limits of
+    single countries, which replace that of `daily`; None if calls to the country have no such limit.
     """
 
     failures: Mapping[str, Limit] = field(default_factory=dict)
     codes: Mapping[str, Limit] = field(default_factory=dict)
     calls: Mapping[str, Limit] = field(default_factory=dict)
     daily: Mapping[str, Limit] = field(default_factory=dict)
+    daily_by_country: Mapping[str, Limit | None] = field(default_factory=dict)
 
     def for_password(self, subject: str, calling_station_id: str, pair: str = "") -> tuple[LimitOperation, ...]:
         """The operations of a wrong password on the limits of user, calling station, and both together (`pair`)."""
@@ -174,7 +183,8 @@ class Limits:
 
     def for_call(self, subjects: Mapping[str, str]) -> tuple[LimitOperation, ...]:
         """The operations of a call."""
-        return _operations(self.calls, subjects) + _operations(self.daily, subjects)
+        daily = _of_country(self.daily, self.daily_by_country, subjects) if self.daily_by_country else self.daily
+        return _operations(self.calls, subjects) + _operations(daily, subjects)
 
     def about(
         self, subjects: Mapping[str, str], password_subjects: Iterable[str] = (), pairs: Iterable[str] = ()
@@ -192,6 +202,17 @@ class Limits:
             *self.for_code(subjects),
             *self.for_call(subjects),
         )
+
+
+def _of_country(
+    limits: Mapping[str, Limit], by_country: Mapping[str, Limit | None], subjects: Mapping[str, str]
+) -> Mapping[str, Limit]:
+    """The limits by scope, with that of the subjects' country in place of `country`."""
+    country = subjects.get("country", "")
+    if country not in by_country:
+        return limits
+    limit, others = by_country[country], {scope: limit for scope, limit in limits.items() if scope != "country"}
+    return others if limit is None else {**others, "country": limit}
 
 
 def _operations(

@@ -118,6 +118,8 @@ def _by_rules(
     grace = rules.grace_period
     if grace is not None and now < grace.until and not user.phones and not phones_removed:
         return AcceptWithout(Reason.GRACE_PERIOD, grace.rule)
+    if phone is Reason.NUMBER_NOT_ALLOWED:
+        return RejectFor(phone, rules.number_rule(user))
     return Call(rules.rule) if phone is None else RejectFor(phone)
 
 

@@ -26,7 +26,7 @@ from radius_voice.login.model import (
 )
 from radius_voice.login.pins import covers, pins_key
 from radius_voice.login.ports import Store
-from radius_voice.login.rate_limits import Limits, subjects_of, with_action
+from radius_voice.login.rate_limits import Limits, rule_of, subjects_of, with_action
 from radius_voice.login.replay import ReplayRecord
 from radius_voice.login.state_machine import step
 
@@ -86,9 +86,12 @@ class Sessions:
         if recalled is not None or (known is None and isinstance(event, InitialRequest)):
             with suppress(SessionOutdated):
                 return await self.apply_unloaded(recalled, event, operations, record)
+        rule = ""
         for _ in range(MAX_CAS_RETRIES):
             session, known = known or await self._store.load(key), None
             transition = self._step(session, event)
+            if rule:
+                transition = replace(transition, rule=rule)
             if transition.session is None:
                 return session, transition
             swapped = await self._swap(session, transition.session, transition.charge, operations, record)
@@ -99,9 +102,11 @@ class Sessions:
                 return transition.session, transition
             if swapped is SwapResult.STALE:
                 continue
-            reason = swapped.limit.reason if isinstance(swapped, Limited) else Reason.BUSY
+            reason, rule = Reason.BUSY, ""
+            if isinstance(swapped, Limited):
+                reason, rule = swapped.limit.reason, rule_of(swapped.limit)
             if not isinstance(event, ChallengeResponse):
-                return session, Transition(None, Outcome.REJECT, reason)
+                return session, Transition(None, Outcome.REJECT, reason, rule=rule)
             event = _refused(event, transition)
         raise Unavailable("store", "a session changed too often")
 

@@ -30,7 +30,7 @@ from radius_voice.login.enrolment import (
     new_enrolment_id,
 )
 from radius_voice.login.model import AlreadyRecorded, LimitAction, Limited, Unavailable, User
-from radius_voice.login.phone import Phone, parse_phone, refusal
+from radius_voice.login.phone import Phone, parse_phone
 from radius_voice.login.pins import Pin, compare, new_pins, pins_key
 from radius_voice.login.placement import PlacementResult, place_call
 from radius_voice.login.policy import user_key_of
@@ -38,7 +38,7 @@ from radius_voice.login.rate_limits import subjects_of, with_action
 from radius_voice.operations.context import OperationContext
 from radius_voice.operations.notices import voice_of
 from radius_voice.operations.pins import replace_pins
-from radius_voice.policies import allowed_numbers
+from radius_voice.policies import numbers_of
 from radius_voice.wiring import code_generator, limits_of
 
 PLACEMENT_SECONDS = 8.0
@@ -139,9 +139,10 @@ def _phone_to_call(settings: Settings, source: str, user: User, wanted: str) -> 
     for name, policy in settings.policies.items():
         if policy.directory == source:
             rules = policy.rules_of(user.groups)
-            refusals[name] = refusal(phone, rules.countries, allowed_numbers(settings, rules))
-            if refusals[name] is None:
+            refused = numbers_of(settings, rules).refusal(phone)
+            if refused is None:
                 return phone, rules
+            refusals[name] = refused.text
     reasons = ", ".join(f"policies.{name}: {reason}" for name, reason in refusals.items())
     raise ValueError(f"{phone.masked} is not called: {reasons or f'no policy has the directory {source}'}")
 

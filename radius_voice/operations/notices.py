@@ -12,13 +12,13 @@ from radius_voice.exceptions import message_of
 from radius_voice.login.codes import Keys
 from radius_voice.login.deliveries import CodeMessage, DeliveryRequest, DeliveryResult
 from radius_voice.login.model import LimitAction, Limited, Unavailable, User
-from radius_voice.login.phone import Phone, refusal
+from radius_voice.login.phone import Phone
 from radius_voice.login.pins import ChangedPhone, FirstPhone, called_phones, compare, pins_key
 from radius_voice.login.placement import PlacementResult, place_call
 from radius_voice.login.policy import user_key_of
 from radius_voice.login.ports import Provider, Store
 from radius_voice.login.rate_limits import subjects_of, with_action
-from radius_voice.policies import allowed_numbers
+from radius_voice.policies import numbers_of
 from radius_voice.wiring import limits_of, provider_of
 
 PLACING_SECONDS = 5.0
@@ -60,7 +60,7 @@ def _callable_phones(settings: Settings, source: str, user: User) -> list[tuple[
         (phone, rules)
         for phone in user.phones
         for rules in (policy.rules_of(user.groups) for policy in policies)
-        if refusal(phone, rules.countries, allowed_numbers(settings, rules)) is None
+        if numbers_of(settings, rules).refusal(phone) is None
     ]
 
 

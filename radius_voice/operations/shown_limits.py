@@ -74,7 +74,8 @@ def shared_limits(settings: Settings) -> Iterator[LimitOperation]:
     for client in settings.clients:
         yield from configured.about({"client": client})
     rules = [each for policy in settings.policies.values() for _, each in policy.rules_with_paths()]
-    for country in sorted({country for each in rules for country in each.countries or ()}):
+    countries = {country for each in rules for country in each.countries or ()}
+    for country in sorted(countries | configured.daily_by_country.keys()):
         yield from configured.about({"country": country})
 
 

@@ -13,9 +13,9 @@ from radius_voice.config.section import Diagnostic
 from radius_voice.config.suggestions import suggestion
 from radius_voice.login.model import User
 from radius_voice.login.names import canonical_name
-from radius_voice.login.phone import country_of, is_fictional, refusal
+from radius_voice.login.phone import country_of, is_fictional
 from radius_voice.login.ports import IdentitySource
-from radius_voice.policies import allowed_numbers
+from radius_voice.policies import numbers_of
 
 MAX_NAMED = 3
 """How many users or countries a warning names."""
@@ -128,11 +128,12 @@ def _group_warnings(name: str, policy: PolicySettings, users: Sequence[User]) ->
 def _phone_warnings(
     name: str, policy: PolicySettings, users: Sequence[User], settings: Settings
 ) -> Iterator[Diagnostic]:
-    allowed = {id(rules): allowed_numbers(settings, rules) for _, rules in policy.rules_with_paths()}
+    numbers = {id(rules): numbers_of(settings, rules) for _, rules in policy.rules_with_paths()}
 
     def refusals(user: User) -> list[str | None]:
         rules = policy.rules_of(user.groups)
-        return [refusal(phone, rules.countries, allowed[id(rules)]) for phone in user.phones]
+        refused = [numbers[id(rules)].refusal(phone) for phone in user.phones]
+        return [None if each is None else each.text for each in refused]
 
     reasons = {user.name: refusals(user) for user in users if user.phones}
     uncalled = {user: why for user, why in reasons.items() if all(why)}

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from radius_voice.events import Outcome, Reason, Trace
 from radius_voice.login.model import LimitOperation
-from radius_voice.login.phone import Phone
+from radius_voice.login.phone import NumberRules, Phone
 from radius_voice.login.rate_limits import Limits
 from tests.login.harness import ACCEPTED, ALICE, FakeDirectory, LoginHarness, limit, result_of
 
@@ -15,7 +15,7 @@ FRANK = replace(ALICE, id="frank-id", name="frank")
 DISABLED = replace(ALICE, id="carol-id", name="carol", disabled=True, language="de")
 WITHOUT_PHONE = replace(ALICE, id="dave-id", name="dave", phones=())
 FORBIDDEN = replace(ALICE, id="erin-id", name="erin", phones=(Phone("+4930123456"),))
-DECOYS = {"first_factor": None, "first_factor_name": "none", "decoys": True, "countries": frozenset({"US"})}
+DECOYS = {"first_factor": None, "first_factor_name": "none", "decoys": True, "numbers": NumberRules(frozenset({"US"}))}
 DECOY = (Outcome.CHALLENGE, Reason.DECOY)
 
 

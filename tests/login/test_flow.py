@@ -11,7 +11,7 @@ from radius_voice.login.codes import session_key_in
 from radius_voice.login.deliveries import Indeterminate, NotPlaced, NumberRejected, Placed
 from radius_voice.login.flow import LoginFlow
 from radius_voice.login.model import CallRef, CallStatus, SwapResult, Unavailable, User
-from radius_voice.login.phone import Phone
+from radius_voice.login.phone import NumberRules, Phone
 from radius_voice.login.policy import ReplyRule
 from radius_voice.login.rate_limits import Limits
 from tests.login.harness import ACCEPTED, ALICE, NOT_PLACED, FakeDirectory, FakeProvider, LoginHarness, limit, result_of
@@ -62,7 +62,7 @@ async def test_users_who_cannot_be_called_are_refused(user, reason):
 
 
 async def test_a_country_that_is_not_allowed_is_never_called():
-    harness = LoginHarness(policy={"countries": frozenset({"DE"})})
+    harness = LoginHarness(policy={"numbers": NumberRules(frozenset({"DE"}))})
     assert Reason.NUMBER_NOT_ALLOWED == (await harness.begin()).reason
 
 
@@ -181,6 +181,50 @@ async def test_calls_are_limited_in_one_operation_with_the_row():
     assert Reason.CALL_PLACED == (await harness.begin()).reason
 
 
+@pytest.mark.parametrize("scope", ["user", "phone", "country", "total", "client", "calling_station"])
+async def test_a_reject_beyond_a_limit_names_its_rule(scope):
+    harness = LoginHarness(limits=Limits(calls={scope: limit(f"calls.{scope}", 1, Reason.CALL_LIMIT)}))
+    challenge = await harness.begin()
+    await harness.answer(harness.provider.codes[0], challenge)
+    await harness.flow.drain()
+    decided = await harness.begin()
+    assert ((Outcome.REJECT, Reason.CALL_LIMIT), f"limits.calls.{scope}") == (result_of(decided), decided.rule)
+
+
+async def test_rejects_beyond_the_limits_of_passwords_and_codes_name_their_rule():
+    limits = Limits(
+        failures={"user": limit("wrong_passwords.user", 1, Reason.WRONG_PASSWORD_LIMIT)},
+        codes={"user": limit("wrong_codes.user", 1, Reason.LOCKED)},
+    )
+    harness = LoginHarness(limits=limits)
+    again = await harness.answer("000000", await harness.begin())
+    locked = await harness.answer("000000", again)
+    await harness.begin("wrong")
+    limited = await harness.begin("wrong")
+    assert (Reason.LOCKED, "limits.wrong_codes.user") == (locked.reason, locked.rule)
+    assert (Reason.WRONG_PASSWORD_LIMIT, "limits.wrong_passwords.user") == (limited.reason, limited.rule)
+
+
+async def test_a_country_may_have_its_own_limit_or_none():
+    alice = replace(ALICE, phones=(Phone("+37129123456"),))
+    bob = User("bob-id", "bob", (Phone("+4930123456"),))
+    carol, dave = User("carol-id", "carol", ALICE.phones), User("dave-id", "dave", ALICE.phones)
+    of_latvia = limit("calls_per_day.countries.LV", 1, Reason.CALL_LIMIT)
+    limits = Limits(
+        daily={"country": limit("calls_per_day.country", 1, Reason.CALL_LIMIT)},
+        daily_by_country={"LV": of_latvia, "DE": None},
+    )
+    harness = LoginHarness(directory=FakeDirectory(alice, bob, carol, dave), limits=limits)
+    for name in ("alice", "bob", "bob", "carol"):
+        challenge = await harness.begin(name=name)
+        assert Reason.CALL_PLACED is challenge.reason
+        await harness.answer(harness.provider.codes[-1], challenge, name=name)
+        await harness.flow.drain()
+    assert ["limits.calls_per_day.countries.LV", "limits.calls_per_day.country"] == [
+        (await harness.begin(name=name)).rule for name in ("alice", "dave")
+    ]
+
+
 async def test_a_replayed_packet_places_no_call(harness):
     packet = b"p" * 16
     challenge = await harness.begin(packet=packet)
@@ -209,9 +253,10 @@ async def test_phone_instead_of_a_code_hangs_up_and_calls_again(harness):
 
 
 async def test_a_redial_beyond_the_call_limits_keeps_the_challenge():
-    harness = LoginHarness(limits=Limits(calls={"user": limit("p", 1, Reason.CALL_LIMIT)}))
+    harness = LoginHarness(limits=Limits(calls={"user": limit("calls.user", 1, Reason.CALL_LIMIT)}))
     again = await harness.answer("phone", await harness.begin())
     assert (Outcome.CHALLENGE, Reason.REDIAL_UNAVAILABLE) == result_of(again)
+    assert "limits.calls.user" == again.rule
     assert ACCEPTED == result_of(await harness.answer(harness.provider.codes[0], again))
 
 
@@ -610,7 +655,7 @@ async def test_the_first_group_rule_of_a_user_replaces_the_rules_of_the_policy()
     own = LoginHarness()._policy.rules
     rules = {
         "staff": dataclasses.replace(own, digits=4),
-        "admins": dataclasses.replace(own, digits=8, attempts=2, countries=frozenset({"US"})),
+        "admins": dataclasses.replace(own, digits=8, attempts=2, numbers=NumberRules(frozenset({"US"}))),
         "contractors": dataclasses.replace(own, digits=10),
     }
     harness = LoginHarness(directory=FakeDirectory(user), policy={"group_rules": rules})
@@ -627,9 +672,13 @@ async def test_the_first_group_rule_of_a_user_replaces_the_rules_of_the_policy()
 
 async def test_a_group_rule_may_forbid_the_country_of_every_phone():
     user = replace(ALICE, groups=frozenset({"contractors"}))
-    rules = {"contractors": dataclasses.replace(LoginHarness()._policy.rules, countries=frozenset({"DE"}))}
+    rules = {"contractors": dataclasses.replace(LoginHarness()._policy.rules, numbers=NumberRules(frozenset({"DE"})))}
+    rules["contractors"] = dataclasses.replace(
+        rules["contractors"], number_rules={"countries": ("policies", "default", "group_rules", 0, "countries")}
+    )
     harness = LoginHarness(directory=FakeDirectory(user), policy={"group_rules": rules})
-    assert Reason.NUMBER_NOT_ALLOWED is (await harness.begin()).reason
+    decided = await harness.begin()
+    assert (Reason.NUMBER_NOT_ALLOWED, "policies.default.group_rules[0].countries") == (decided.reason, decided.rule)
 
 
 async def test_no_record_or_repr_has_a_secret(harness):

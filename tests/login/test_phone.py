@@ -5,8 +5,9 @@ import re
 from typing import Any
 
 import pytest
+from phonenumbers import PhoneNumberType
 
-from radius_voice.login.phone import Phone, caution, parse_phone, refused_type
+from radius_voice.login.phone import REFUSED_TYPES, NumberRules, Phone, Refusal, caution, parse_phone, refused_type
 from radius_voice.login.policy import UserRules
 
 
@@ -48,7 +49,7 @@ def test_an_extension_is_masked_and_does_not_change_whether_a_number_is_called()
     phone = Phone("+14155550223", "4711")
     assert ("+14*******23 ext. **", "Phone(+14*******23 ext. **)", "23") == (phone.masked, repr(phone), phone.ending)
     assert "+14155550223 ext. 4711" == phone.text
-    assert policy(countries=frozenset({"US"})).may_call(phone)
+    assert policy(numbers=NumberRules(frozenset({"US"}))).may_call(phone)
     assert not policy().may_call(Phone("+19005550123", "4711"))
 
 
@@ -138,7 +139,7 @@ def test_adding_any_other_number_does_not_warn(number):
 
 
 def test_a_policy_allows_single_numbers_and_prefixes_whatever_their_kind_and_country():
-    allowing = policy(countries=frozenset({"US"}), allow_numbers=("+441632960123", "+4970"))
+    allowing = policy(numbers=NumberRules(frozenset({"US"}), ("+441632960123", "+4970")))
     assert allowing.may_call(Phone("+441632960123"))
     assert allowing.may_call(Phone("+497012345678"))
     assert not allowing.may_call(Phone("+441632960124"))
@@ -149,4 +150,40 @@ def test_a_policy_allows_single_numbers_and_prefixes_whatever_their_kind_and_cou
 
 def test_twilios_test_numbers_are_personal_numbers_unless_allowed():
     assert not policy().may_call(Phone("+15005550006"))
-    assert policy(allow_numbers=("+1500555",)).may_call(Phone("+15005550006"))
+    assert policy(numbers=NumberRules(allowed=("+1500555",))).may_call(Phone("+15005550006"))
+
+
+REJECTING = NumberRules(frozenset({"LV", "US"}), ("+3712788", "+881612"), ("+371278", "+88161234", "+1415"))
+
+
+@pytest.mark.parametrize(
+    ("number", "refusal"),
+    [
+        ("+37127812345", Refusal("rejected prefix", "reject_numbers")),
+        ("+37127881234", None),
+        ("+37129123456", None),
+        ("+881612999999", None),
+        ("+88161234999", Refusal("rejected prefix", "reject_numbers")),
+        ("+14155551234", Refusal("rejected prefix", "reject_numbers")),
+        ("+12025550123", None),
+        ("+19005550123", Refusal("premium number", "allow_numbers")),
+        ("+447400123456", Refusal("country GB", "countries")),
+    ],
+)
+def test_the_longest_prefix_decides_whether_a_number_is_called(number, refusal):
+    assert refusal == REJECTING.refusal(Phone(number))
+
+
+def test_a_number_that_leads_to_a_mailbox_is_not_called():
+    assert Refusal("voicemail number", "allow_numbers") == NumberRules().refusal(Phone("+49177991234567"))
+
+
+def test_every_type_of_number_that_is_no_phone_of_a_user_is_refused():
+    called = {
+        PhoneNumberType.FIXED_LINE,
+        PhoneNumberType.MOBILE,
+        PhoneNumberType.FIXED_LINE_OR_MOBILE,
+        PhoneNumberType.TOLL_FREE,
+        PhoneNumberType.VOIP,
+    }
+    assert set(PhoneNumberType.values()) - called == REFUSED_TYPES.keys()

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from radius_voice.events import Outcome, Reason, ServiceRecord, SharedStationRecord
 from radius_voice.login import fingerprints, remembered
 from radius_voice.login.model import Denied, ReplyAttribute, Unavailable, User
-from radius_voice.login.phone import Phone
+from radius_voice.login.phone import NumberRules, Phone
 from radius_voice.login.pins import ChangedPhone
 from radius_voice.login.policy import Remember, ReplyRule
 from radius_voice.login.rate_limits import Limits
@@ -252,7 +252,7 @@ async def test_a_login_that_ends_after_a_reload_without_it_is_not_remembered(har
 
 async def test_a_user_whose_phone_is_no_longer_allowed_is_rejected(harness):
     await log_in(harness)
-    other = harness_with(policy={"countries": frozenset({"FR"})}, clock=harness.clock)
+    other = harness_with(policy={"numbers": NumberRules(frozenset({"FR"}))}, clock=harness.clock)
     other.restart_with(harness.store)
     other.packets = 100
     assert (Outcome.REJECT, Reason.NUMBER_NOT_ALLOWED) == result_of(await other.begin())

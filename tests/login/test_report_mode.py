@@ -6,6 +6,7 @@ from msgspec.structs import replace
 from radius_voice.events import Mode, Outcome, Reason
 from radius_voice.login.issued_states import REPEAT_SECONDS
 from radius_voice.login.model import User
+from radius_voice.login.phone import NumberRules
 from radius_voice.login.policy import ReplyRule
 from radius_voice.login.rate_limits import Limits
 from radius_voice.login.roll_out import GracePeriod, ReportMode
@@ -54,7 +55,7 @@ async def test_a_disabled_user_is_rejected():
     [
         (NO_PHONE, {}, (Outcome.REJECT, Reason.NO_PHONE), ""),
         (NO_PHONE, {"grace_period": GRACE}, (Outcome.ACCEPT, Reason.GRACE_PERIOD), "policies.default.grace_until"),
-        (ALICE, {"countries": frozenset({"DE"})}, (Outcome.REJECT, Reason.NUMBER_NOT_ALLOWED), ""),
+        (ALICE, {"numbers": NumberRules(frozenset({"DE"}))}, (Outcome.REJECT, Reason.NUMBER_NOT_ALLOWED), ""),
         (
             ALICE,
             {"exemptions": (ALICE_EXEMPT,)},
@@ -142,5 +143,5 @@ async def test_a_grace_period_accepts_users_without_a_phone_until_its_end():
 async def test_a_grace_period_is_not_for_users_with_a_phone():
     harness = LoginHarness(policy={"grace_period": GRACE})
     assert CALLED == result_of(await harness.begin())
-    harness = LoginHarness(policy={"grace_period": GRACE, "countries": frozenset({"DE"})})
+    harness = LoginHarness(policy={"grace_period": GRACE, "numbers": NumberRules(frozenset({"DE"}))})
     assert (Outcome.REJECT, Reason.NUMBER_NOT_ALLOWED) == result_of(await harness.begin())
