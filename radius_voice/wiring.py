@@ -21,6 +21,7 @@ from radius_voice.config.schema import ClientSettings, Settings
 from radius_voice.config.section import Section
 from radius_voice.delivery.fixed.settings import FixedSettings
 from radius_voice.delivery.twilio_voice.settings import TwilioVoiceSettings
+from radius_voice.delivery.vonage_voice.settings import VonageVoiceSettings
 from radius_voice.events import Observer, Reason
 from radius_voice.files.reading import require_regular
 from radius_voice.identity.context import IdentityContext
@@ -83,6 +84,7 @@ ADAPTERS = Adapters(
     ),
     providers=(
         Adapter(TwilioVoiceSettings, "radius_voice.delivery.twilio_voice.provider"),
+        Adapter(VonageVoiceSettings, "radius_voice.delivery.vonage_voice.provider"),
         Adapter(FixedSettings, "radius_voice.delivery.fixed.provider"),
     ),
     stores=(

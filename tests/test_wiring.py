@@ -162,7 +162,8 @@ def test_a_type_that_the_tables_do_not_have_is_an_error_that_names_those_they_ha
     with pytest.raises(ConfigError) as caught:
         loaded(configuration(), ADAPTERS)
     assert any(
-        "beep.type: is not a known type; known are 'twilio-voice', 'fixed'" in each for each in caught.value.errors
+        "beep.type: is not a known type; known are 'twilio-voice', 'vonage-voice', 'fixed'" in each
+        for each in caught.value.errors
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
@@ -18,6 +18,8 @@ from radius_voice.files.reading import read_file
 MAX_FILE_OCTETS = 65536
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,254}")
 PLACEHOLDER = "replace-me"
+CheckText: TypeAlias = Callable[[str, str], str]
+"""Returns the text of a secret, or raises ValueError with a message that names the source, the second argument."""
 FIX = "write the text in quotes, {file: PATH}, {env: NAME} or {credential: NAME}"
 
 
@@ -81,17 +83,22 @@ def unavailable_in(part: Any, key: str = "") -> Iterator[tuple[str, SecretUnavai
                 yield from unavailable_in(value, f"{key}[{index}]")
 
 
+def secret_from_source(value: dict[str, Any], context: LoadContext, check: CheckText) -> SecretStr:
+    """The secret at `{file: PATH}`, `{env: NAME}` or `{credential: NAME}`; raises ValueError with the fix."""
+    if len(value) != 1:
+        raise ValueError(f"must have one key; {FIX}")
+    try:
+        return SecretStr(_fetch(value, context, check))
+    except SecretUnavailable as problem:
+        if context.unavailable is None:
+            raise
+        return context.unavailable(problem)
+
+
 def _secret(value: Any, context: LoadContext) -> SecretStr:
     match value:
-        case dict() if len(value) == 1:
-            try:
-                return SecretStr(_fetch(value, context))
-            except SecretUnavailable as problem:
-                if context.unavailable is None:
-                    raise
-                return context.unavailable(problem)
         case dict():
-            raise ValueError(f"must have one key; {FIX}")
+            return secret_from_source(value, context, _checked)
         case "":
             raise ValueError(f"is empty; {FIX}")
         case list():
@@ -121,19 +128,19 @@ Secret: TypeAlias = Annotated[SecretStr, FieldType(_secret, SHAPE)]
 """Text, or `{file: PATH}`, `{env: NAME}` or `{credential: NAME}` (systemd's LoadCredential=)."""
 
 
-def _fetch(source: dict[str, Any], context: LoadContext) -> str:
+def _fetch(source: dict[str, Any], context: LoadContext, check: CheckText) -> str:
     # Messages do not show the key: in `secret: {hunter2}` it is the secret.
     match source:
         case {"file": path}:
             context.secret_files.append(path_of(path, context))
-            return _read(context.secret_files[-1])
+            return _read(context.secret_files[-1], check)
         case {"env": str(name)} if NAME.fullmatch(name):
             text = context.environment.get(name, "")
             if not text:
                 raise SecretUnavailable(
                     f"the environment variable {name} is not set, or empty; set it where the server starts", "env"
                 )
-            return _checked(text, f"the environment variable {name}")
+            return check(text, f"the environment variable {name}")
         case {"credential": str(name)} if NAME.fullmatch(name):
             directory = context.environment.get("CREDENTIALS_DIRECTORY")
             if not directory:
@@ -142,7 +149,7 @@ def _fetch(source: dict[str, Any], context: LoadContext) -> str:
                     "start the service by systemd with LoadCredential=, or write {file: PATH}",
                     "credential",
                 )
-            return _read(Path(directory) / name)
+            return _read(Path(directory) / name, check)
         case {"env": _} | {"credential": _}:
             raise ValueError("not the name of an environment variable or a credential")
     key = next(iter(source))
@@ -151,7 +158,7 @@ def _fetch(source: dict[str, Any], context: LoadContext) -> str:
     raise ValueError(f"not a source of a secret{suggestion(key, SOURCES)}; {FIX}")
 
 
-def _read(path: Path) -> str:
+def _read(path: Path, check: CheckText) -> str:
     """The secret in a file, without the line break that editors append."""
     try:
         octets, status = read_file(path, MAX_FILE_OCTETS + 1)
@@ -164,7 +171,7 @@ def _read(path: Path) -> str:
         raise ValueError(f"{path} cannot be read: {reason}; correct the path or make the file") from None
     if status.st_mode & ANY_ACCESS:
         raise ValueError(f"{path} is open to every user ({mode_and_owner(status)}); run: chmod o-rwx {path}")
-    return _text(octets, path)
+    return _text(octets, path, check)
 
 
 def _owner_of(path: Path) -> str:
@@ -174,14 +181,14 @@ def _owner_of(path: Path) -> str:
         return ""
 
 
-def _text(octets: bytes, path: Path) -> str:
+def _text(octets: bytes, path: Path, check: CheckText) -> str:
     if len(octets) > MAX_FILE_OCTETS:
         raise ValueError(f"{path} is larger than {MAX_FILE_OCTETS} octets, which is no secret")
     try:
         text = octets.decode()
     except UnicodeDecodeError:
         raise ValueError(f"{path} is not UTF-8 text") from None
-    return _checked(re.sub("\r?\n\\Z", "", text), str(path))
+    return check(re.sub("\r?\n\\Z", "", text), str(path))
 
 
 def _checked(text: str, source: str) -> str:

@@ -25,6 +25,7 @@ from radius_voice.wiring import ADAPTERS, load
 from tests.docs.pages import ROOT, anchors, blocks, commands, pages, prose, text
 from tests.support.matching import search
 from tests.support.requirements import require
+from tests.support.vonage_double import pem
 
 PASSWORD = "correct horse"
 REAL_CALLS = ("serve", "test-credentials")
@@ -93,7 +94,8 @@ def test_every_configuration_that_is_shown_can_be_loaded(tmp_path, monkeypatch, 
     for name in re.findall(r"\{file: ([\w./-]+)\}", shown):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch(0o600)
-        (tmp_path / name).write_text("a secret of more than thirty-two octets\n")
+        is_key = re.search(rf"private_key: \{{file: {re.escape(name)}\}}", shown)
+        (tmp_path / name).write_text(pem() if is_key else "a secret of more than thirty-two octets\n")
     for name in ("users.yaml", *re.findall(r"type: users_file, path: ([\w.-]+)", shown)):
         (tmp_path / name).touch()
 

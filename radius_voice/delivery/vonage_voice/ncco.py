@@ -1,0 +1,43 @@
+"""Nexmo Call Control Objects: what Vonage does in a call, as a list of actions."""
+
+from __future__ import annotations
+
+from typing import Any
+from xml.sax.saxutils import escape
+
+from radius_voice.login.code_message import Say, lines
+from radius_voice.login.deliveries import CodeMessage
+from radius_voice.messages import messages_for
+
+MAX_TEXT = 1500
+"""Vonage's limit for the characters of one `talk` action. Whether it counts tags is not certain."""
+
+SECTION_END_SECONDS = 2
+"""The pause after a code, which ends an action: a message in one action could exceed MAX_TEXT."""
+
+
+def ncco_of(message: CodeMessage) -> list[dict[str, Any]]:
+    """The actions that speak a message. Raises ValueError if a text is longer than MAX_TEXT characters."""
+    locale = messages_for(message.language).spoken.locale
+    actions = [{"action": "talk", "text": text, "language": locale} for text in _texts(message)]
+    if any(len(action["text"]) > MAX_TEXT for action in actions):
+        raise ValueError(f"message longer than {MAX_TEXT} characters")
+    return actions
+
+
+def _texts(message: CodeMessage) -> list[str]:
+    """The message in SSML, in sections that end with the pause after a code."""
+    sections: list[list[str]] = [[]]
+    for line in lines(message):
+        if isinstance(line, Say):
+            sections[-1].append(_escaped(line.text))
+            continue
+        sections[-1].append(f"<break time='{line.seconds}s'/>")
+        if line.seconds >= SECTION_END_SECONDS:
+            sections.append([])
+    return [f"<speak>{''.join(section)}</speak>" for section in sections]
+
+
+def _escaped(text: str) -> str:
+    """The text for SSML, without characters that XML cannot contain."""
+    return escape("".join(letter for letter in text if letter.isprintable()))

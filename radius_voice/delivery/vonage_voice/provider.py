@@ -1,0 +1,264 @@
+"""Voice calls through Vonage's Voice API v1.
+
+Placing a call is not idempotent. `place` and `refusals.refusal` classify every result: a call that Vonage cannot have
+placed may be tried elsewhere, and one that it may have placed is never repeated.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import re
+import time
+from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Any, TypeVar
+
+import msgspec
+
+from radius_voice.config.secrets import secret_text
+from radius_voice.delivery.vonage_voice.ncco import ncco_of
+from radius_voice.delivery.vonage_voice.refusals import DEFAULT_FIX, refusal
+from radius_voice.delivery.vonage_voice.settings import VonageVoiceSettings
+from radius_voice.delivery.vonage_voice.tokens import ApplicationTokens
+from radius_voice.http_client import HttpPool, HttpResponse, NotSent, SentUnknown
+from radius_voice.login.adapter_reports import AccountCheck
+from radius_voice.login.code_message import MAX_SPEECH_SECONDS
+from radius_voice.login.deliveries import DeliveryRequest, DeliveryResult, Indeterminate, NotPlaced, Placed
+from radius_voice.login.model import CallRef, CallStatus, Unavailable
+from radius_voice.login.phone import Phone
+
+T = TypeVar("T")
+
+CALLS = "https://api.nexmo.com/v1/calls"
+MAX_PAGE = 100
+MAX_PAGES = 5
+MAX_FETCHES = 5
+"""Pages and single calls that one `progress` requests: Vonage allows 15 requests a second besides new calls."""
+
+EXTENSION_PAUSE = "pppp"
+"""Two seconds (`p` is half a second) from the answer of the number to the first digit of an extension."""
+
+STATUSES = {
+    "started": CallStatus.QUEUED,
+    "ringing": CallStatus.RINGING,
+    "answered": CallStatus.ANSWERED,
+    "machine": CallStatus.ANSWERED,
+    "completed": CallStatus.COMPLETED,
+    "busy": CallStatus.BUSY,
+    "rejected": CallStatus.BUSY,  # declined by the user, or refused by the carrier
+    "timeout": CallStatus.NO_ANSWER,
+    "unanswered": CallStatus.NO_ANSWER,
+    "failed": CallStatus.FAILED,
+    "cancelled": CallStatus.CANCELED,
+}
+
+CREATED = {200, 201, 202}
+NOT_FOUND = 404
+NOT_IN_PROGRESS = {400, 404, 409}
+"""Statuses of the response to a request to end a call that is over. The description of the API names only 404."""
+
+REFERENCE = re.compile(r"[A-Za-z0-9-]{1,64}")
+"""A call's UUID, which becomes a part of URLs."""
+
+
+class Call(msgspec.Struct, frozen=True):
+    """A call as Vonage describes it."""
+
+    uuid: str
+    status: str = ""
+
+
+class Embedded(msgspec.Struct, frozen=True):
+    """The calls of a page."""
+
+    calls: list[Call]
+
+
+class Page(msgspec.Struct, frozen=True):
+    """A page of a list of calls."""
+
+    embedded: Embedded = msgspec.field(name="_embedded")
+
+
+def create(name: str, settings: VonageVoiceSettings) -> VonageVoice:
+    """The provider `name` that `settings` describe. Raises ValueError when this process cannot read its private key."""
+    private_key = secret_text(settings.private_key, f"delivery.providers.{name}.private_key")
+    pool = HttpPool(
+        connect_timeout=settings.connect_timeout,
+        total_timeout=settings.timeout,
+        base_url=settings.base_url,
+        proxy=settings.proxy,
+        ca_file=str(settings.ca_file) if settings.ca_file else None,
+    )
+    return VonageVoice(name, pool, ApplicationTokens(settings.application_id, private_key, time.time), settings.from_)
+
+
+class VonageVoice:
+    """Implements `Provider` and `CallControl` with one Vonage application; `from_number` is the caller's number."""
+
+    def __init__(self, name: str, pool: HttpPool, tokens: ApplicationTokens, from_number: Phone) -> None:
+        self.name = name
+        self._pool = pool
+        self._tokens = tokens
+        self._from = from_number
+        self._fetches = 0
+
+    def __repr__(self) -> str:
+        return f"VonageVoice({self.name!r})"
+
+    @property
+    def call_control(self) -> VonageVoice:
+        """Calls can be queried and ended."""
+        return self
+
+    async def place(self, request: DeliveryRequest, deadline: float) -> DeliveryResult:
+        """Request one call, once. `deadline` is in seconds of the running loop's clock. Details are fixed texts."""
+        left = deadline - asyncio.get_running_loop().time()
+        if left <= 0:
+            return NotPlaced("not sent: no time left", sent=False)
+        try:
+            body = self._call_request(request)
+        except ValueError as error:
+            return NotPlaced(f"not sent: {error}", alarm=True, fix=DEFAULT_FIX, sent=False)
+        try:
+            response = await self._send("POST", CALLS, body, seconds=left)
+        except NotSent as error:
+            return NotPlaced(f"not sent: {error}", outage=True, sent=False)
+        except SentUnknown as error:
+            return Indeterminate(f"sent, then: {error}")
+        return _placed(response.text) if response.status in CREATED else refusal(response.status, response.text)
+
+    async def progress(self, calls: Sequence[CallRef]) -> Mapping[CallRef, CallStatus]:
+        """The statuses of these calls, from the newest pages of the list; some calls that are not there are fetched.
+
+        A call that Vonage does not know is left out, and one beyond MAX_FETCHES until a later time. Raises Unavailable.
+        """
+        wanted = {call.reference: call for call in calls}
+        found = await self._listed(wanted.keys())
+        for reference in self._next_fetches([each for each in wanted if each not in found]):
+            call = await self._fetched(reference)
+            if call is not None:
+                found[reference] = call.status
+        return {
+            wanted[reference]: STATUSES[status]
+            for reference, status in found.items()
+            if reference in wanted and status in STATUSES
+        }
+
+    async def hang_up(self, call: CallRef) -> None:
+        """End a call, ringing or answered. No error if it is already over. Raises Unavailable."""
+        response = await self._ask("PUT", f"{CALLS}/{call.reference}", {"action": "hangup"}, fine=NOT_IN_PROGRESS)
+        if response.status in NOT_IN_PROGRESS:
+            present = await self._fetched(call.reference)
+            if present is not None and not STATUSES.get(present.status, CallStatus.QUEUED).over:
+                raise Unavailable(self.name, f"HTTP {response.status}")
+
+    async def check_account(self) -> list[AccountCheck]:
+        """Check the credentials by a request for one call. Places no call and never raises Unavailable."""
+        try:
+            await self._page(index=0, size=1)
+        except Unavailable as error:
+            return [AccountCheck(ok=False, text=error.detail)]
+        not_checked = f"from number {self._from.masked} not checked: the Voice API does not list numbers"
+        return [AccountCheck(ok=True, text="application accepted"), AccountCheck(ok=True, text=not_checked)]
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._pool.close()
+
+    def _call_request(self, request: DeliveryRequest) -> dict[str, Any]:
+        """The body of a request for a call. Raises ValueError if the message is too long."""
+        return {
+            "to": [_endpoint(request.phone)],
+            "from": {"type": "phone", "number": _digits(self._from)},
+            "ncco": ncco_of(request.message),
+            "ringing_timer": int(request.ring_timeout),
+            "length_timer": MAX_SPEECH_SECONDS,
+        }
+
+    def _next_fetches(self, references: list[str]) -> list[str]:
+        """The calls to fetch this time; the next ones come next time, so that each has its turn."""
+        start = self._fetches % max(1, len(references))
+        self._fetches += MAX_FETCHES
+        return (references[start:] + references[:start])[:MAX_FETCHES]
+
+    async def _listed(self, wanted: AbstractSet[str]) -> dict[str, str]:
+        """UUID -> Vonage's status of the newest calls, on as few pages as hold that many, at most MAX_PAGES."""
+        found: dict[str, str] = {}
+        for number in range(min(MAX_PAGES, math.ceil(len(wanted) / MAX_PAGE))):
+            calls = await self._page(index=number * MAX_PAGE, size=MAX_PAGE)
+            found |= {call.uuid: call.status for call in calls}
+            if len(calls) < MAX_PAGE or found.keys() >= wanted:
+                break
+        return found
+
+    async def _page(self, index: int, size: int) -> list[Call]:
+        params = {"order": "desc", "page_size": size, "record_index": index}
+        return self._decoded(await self._ask("GET", CALLS, params=params), Page).embedded.calls
+
+    async def _fetched(self, reference: str) -> Call | None:
+        """One call, or None if Vonage does not know it."""
+        response = await self._ask("GET", f"{CALLS}/{reference}", fine={NOT_FOUND})
+        return None if response.status == NOT_FOUND else self._decoded(response, Call)
+
+    def _decoded(self, response: HttpResponse, kind: type[T]) -> T:
+        try:
+            return msgspec.json.decode(response.text, type=kind)
+        except (msgspec.DecodeError, RecursionError):
+            raise Unavailable(self.name, "response not understood") from None
+
+    async def _ask(
+        self,
+        method: str,
+        url: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        params: Mapping[str, Any] | None = None,
+        fine: Collection[int] = frozenset(),
+    ) -> HttpResponse:
+        """The response, if it is no error or its status is in `fine`. Raises Unavailable."""
+        try:
+            response = await self._send(method, url, body, params=params)
+        except (NotSent, SentUnknown) as error:
+            raise Unavailable(self.name, str(error)) from None
+        if 200 <= response.status < 300 or response.status in fine:  # noqa: PLR2004
+            return response
+        result = refusal(response.status, response.text)
+        fix = f"; {result.fix}" if not isinstance(result, Indeterminate) and result.fix not in ("", DEFAULT_FIX) else ""
+        raise Unavailable(self.name, f"{result.detail}{fix}")
+
+    async def _send(
+        self,
+        method: str,
+        url: str,
+        body: Mapping[str, Any] | None,
+        *,
+        params: Mapping[str, Any] | None = None,
+        seconds: float = math.inf,
+    ) -> HttpResponse:
+        headers = {"Authorization": f"Bearer {self._tokens.current()}", "Accept": "application/json"}
+        if body is None:
+            return await self._pool.send(method, url, params=params, headers=headers, seconds=seconds)
+        headers["Content-Type"] = "application/json"
+        return await self._pool.send(method, url, content=msgspec.json.encode(body), headers=headers, seconds=seconds)
+
+
+def _endpoint(phone: Phone) -> dict[str, str]:
+    """Where a call goes: a phone number, and the digits of its extension."""
+    endpoint = {"type": "phone", "number": _digits(phone)}
+    return {**endpoint, "dtmfAnswer": EXTENSION_PAUSE + phone.extension} if phone.extension else endpoint
+
+
+def _digits(phone: Phone) -> str:
+    """The number as Vonage writes it, without `+`."""
+    return phone.e164.removeprefix("+")
+
+
+def _placed(text: str) -> DeliveryResult:
+    """The result for a response that a call was created."""
+    try:
+        call = msgspec.json.decode(text, type=Call)
+    except (msgspec.DecodeError, RecursionError):
+        return Indeterminate("response not understood")
+    return Placed(call.uuid) if REFERENCE.fullmatch(call.uuid) else Indeterminate("response names no call")
