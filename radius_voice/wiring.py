@@ -35,7 +35,7 @@ from radius_voice.login.dependencies import Dependencies
 from radius_voice.login.flow import LoginFlow
 from radius_voice.login.model import Limit
 from radius_voice.login.names import canonical_name
-from radius_voice.login.ports import IdentitySource, Provider, Store, UserEditor
+from radius_voice.login.ports import IdentitySource, Provider, Store, UserEditor, UserLister
 from radius_voice.login.rate_limits import Limits
 from radius_voice.login.realms import Realm
 from radius_voice.observe.daily_files import DailyFiles
@@ -51,12 +51,14 @@ from radius_voice.stores.settings import MemorySettings, RedisSettings, SqliteSe
 class Adapter:
     """An adapter's section of the configuration, and the module that has its `create`, imported when configured.
 
-    `editor` is the module that has the `create_editor` of an identity source whose users commands can change.
+    `editor` is the module that has the `create_editor` of an identity source whose users commands can change. `lister`
+    has the `create_lister` of one whose users they can only list.
     """
 
     settings: type[Any]
     module: str
     editor: str = ""
+    lister: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ ADAPTERS = Adapters(
         Adapter(
             UsersFileSettings, "radius_voice.identity.users_file.source", "radius_voice.identity.users_file.editor"
         ),
-        Adapter(LdapSettings, "radius_voice.identity.ldap.source"),
+        Adapter(LdapSettings, "radius_voice.identity.ldap.source", lister="radius_voice.identity.ldap.lister"),
         Adapter(SqlSettings, "radius_voice.identity.sql.source", "radius_voice.identity.sql.editor"),
         Adapter(RadiusSettings, "radius_voice.identity.radius.source"),
     ),
@@ -123,6 +125,15 @@ def user_editor(name: str, section: IdentitySection, adapters: Adapters = ADAPTE
         raise ValueError(f"identity.{name}: {kind}; use the tools of the directory")
     create = _imported(adapter.editor, section, f"identity.{name}").create_editor
     return cast("UserEditor", create(name, section))
+
+
+def user_lister(name: str, section: IdentitySection, adapters: Adapters = ADAPTERS) -> UserLister:
+    """The lister of the users of a source. Raises ValueError if commands cannot list them."""
+    (adapter,) = (each for each in adapters.identity if each.settings is type(section))
+    if not adapter.lister:
+        return user_editor(name, section, adapters)
+    create = _imported(adapter.lister, section, f"identity.{name}").create_lister
+    return cast("UserLister", create(name, section))
 
 
 def provider_of(name: str, section: ProviderSection, adapters: Adapters = ADAPTERS) -> Provider:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from radius_voice.cli.common import (
     warn_if_not_recorded,
     yes_option,
 )
+from radius_voice.exceptions import message_of
 
 if TYPE_CHECKING:
     from radius_voice.config.schema import Settings
@@ -77,13 +79,31 @@ def pin(path: Path, source: str | None, state: Path | None, yes: bool, everyone:
     confirm_or_end(f"Pin the phones that the directories have now for {count} users?", yes)
     pinned = {name: _pin(settings, name, of_source) for name, of_source in ids.items()}
     if as_json:
-        click.echo(json.dumps({"pinned": pinned, "not_listed": unlisted}))
-    for name, number in {} if as_json else pinned.items():
-        click.echo(f"{name}: the phones of {number} {'user' if number == 1 else 'users'} are pinned")
-    for name in unlisted:
-        click.echo(f"{name}: cannot list its users; run radius-voice users confirm for each of them", err=True)
+        counts = {name: done.pinned for name, done in pinned.items()}
+        without = {name: done.without_phone for name, done in pinned.items()}
+        click.echo(json.dumps({"pinned": counts, "without_phone": without, "not_listed": list(unlisted)}))
+    for name, done in {} if as_json else pinned.items():
+        click.echo(f"{name}: {_done_text(done)}")
+    for name, problem in unlisted.items():
+        click.echo(
+            f"{name}: cannot list its users; run radius-voice users confirm for each of them ({problem})", err=True
+        )
     if unlisted:
         raise click.exceptions.Exit(1)
+
+
+@dataclass(slots=True)
+class _Pinned:
+    """How many users the directory has of those whose phones were to be pinned, and how many of them have no phone."""
+
+    pinned: int = 0
+    without_phone: int = 0
+
+
+def _done_text(done: _Pinned) -> str:
+    text = f"the phones of {done.pinned} {'user' if done.pinned == 1 else 'users'} are pinned"
+    without = f"; {done.without_phone} of them {'has' if done.without_phone == 1 else 'have'} no phone"
+    return text + without if done.without_phone else text
 
 
 def _pin_text(pin: Mapping[str, Any]) -> str:
@@ -96,40 +116,51 @@ def _phone_text(phone: Mapping[str, Any]) -> str:
     return f"{phone['phone']}{'' if phone['pinned'] else ' (not pinned)'}"
 
 
-def _users_of(settings: Settings, source: str | None) -> tuple[dict[str, list[str]], list[str]]:
-    """The ids of the users of each directory that policies use, and the directories that cannot list them."""
-    from radius_voice.operations import OperationFailed, editor_of
+def _users_of(settings: Settings, source: str | None) -> tuple[dict[str, list[str]], dict[str, str]]:
+    """The ids of the users of each directory that policies use, and why other directories cannot list them.
+
+    Ends the command if a directory that can list its users fails; then nothing has been pinned.
+    """
+    from radius_voice.operations import OperationFailed, lister_of
 
     directories = {policy.directory for policy in settings.policies.values()} if source is None else {source}
     ids: dict[str, list[str]] = {}
-    unlisted = []
+    unlisted: dict[str, str] = {}
     for name in sorted(directories):
         if name not in settings.identity:
             raise click.ClickException(f"no identity source has the name {name!r}")
         try:
-            editor = editor_of(settings, name)
-        except OperationFailed:
-            unlisted.append(name)
+            lister = lister_of(settings, name)
+        except OperationFailed as problem:
+            unlisted[name] = str(problem)
             continue
         try:
-            ids[name] = [stored.user.id for stored in editor.all_users()]
+            ids[name] = [user_id for some in lister.user_ids() for user_id in some]
         except (ValueError, OSError) as problem:
-            raise click.ClickException(str(problem)) from None
+            raise click.ClickException(f"nothing is pinned: {message_of(problem)}") from None
         finally:
-            editor.close()
+            lister.close()
     return ids, unlisted
 
 
-def _pin(settings: Settings, source: str, ids: Iterable[str]) -> int:
-    """Pin the phones of these users; returns how many users the directory has."""
+def _pin(settings: Settings, source: str, ids: Iterable[str]) -> _Pinned:
+    """Pin the phones of these users. Ends the command if that fails, and says how many have been pinned before."""
     from radius_voice import operations
 
-    pinned = 0
+    done = _Pinned()
     for some in _chunks(ids):
-        done = run_operation(operations.perform(settings, "pin_phones", operations.UserName("", source), ids=some))
-        warn_if_not_recorded(done)
-        pinned += done["pinned"]
-    return pinned
+        work = operations.perform(settings, "pin_phones", operations.UserName("", source), ids=some)
+        try:
+            chunk = run_operation(work)
+        except click.ClickException as problem:
+            if not done.pinned:
+                raise
+            text = f"{source}: {_done_text(done)}, and then it failed; run this again: {problem.message}"
+            raise click.ClickException(text) from None
+        warn_if_not_recorded(chunk)
+        done.pinned += chunk["pinned"]
+        done.without_phone += chunk["without_phone"]
+    return done
 
 
 def _chunks(ids: Iterable[str]) -> Iterator[list[str]]:

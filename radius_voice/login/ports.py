@@ -6,7 +6,7 @@ every expected result is returned. `close` releases what an adapter holds, after
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from radius_voice.login.accounts import Account
@@ -105,7 +105,19 @@ class IdentitySource(FirstFactor, Protocol):
     async def check_connection(self, deadline: float) -> Sequence[AccountCheck]: ...
 
 
-class UserEditor(Protocol):
+class UserLister(Protocol):
+    """Lists the users of an identity source, for commands. Every method may block for seconds.
+
+    `user_ids` gives the stable ids of all users, some at a time and none twice. It raises ValueError or OSError with
+    the problem and the fix, also after the first ids.
+    """
+
+    def user_ids(self) -> Iterator[Sequence[str]]: ...
+
+    def close(self) -> None: ...
+
+
+class UserEditor(UserLister, Protocol):
     """Reads and changes the users of an identity source, for commands. Every method may block for seconds.
 
     A name is found in any spelling. All methods raise ValueError or OSError with the problem and the fix, and then have
@@ -133,8 +145,6 @@ class UserEditor(Protocol):
     def set_disabled(self, name: str, disabled: bool) -> None: ...
 
     def remove(self, name: str) -> None: ...
-
-    def close(self) -> None: ...
 
 
 class Provider(Protocol):

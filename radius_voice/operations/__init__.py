@@ -28,7 +28,7 @@ from radius_voice.login import remembered
 from radius_voice.login.codes import Keys
 from radius_voice.login.model import LimitAction, Unavailable, User
 from radius_voice.login.policy import user_key_of
-from radius_voice.login.ports import Directory, IdentitySource, Store, UserEditor
+from radius_voice.login.ports import Directory, IdentitySource, Store, UserEditor, UserLister
 from radius_voice.login.rate_limits import remaining, with_action
 from radius_voice.observe import audit
 from radius_voice.operations import enrolment, help_desk, pins, user_data
@@ -41,7 +41,7 @@ from radius_voice.operations.shown_limits import (
     shared_limits,
     subject_text,
 )
-from radius_voice.wiring import identity_source, open_store, user_editor
+from radius_voice.wiring import identity_source, open_store, user_editor, user_lister
 
 STATUS, SHARED_STATIONS = "status", "shared_stations"
 READING = ("limits", SHARED_STATIONS)
@@ -118,6 +118,16 @@ async def forget(settings: Settings, user: UserName) -> Mapping[str, Any]:
 async def shared_stations(settings: Settings) -> Mapping[str, Any]:
     """The clients with a Calling-Station-Id from which more than 10 users have remembered logins, under `clients`."""
     return await perform(settings, SHARED_STATIONS, None)
+
+
+def lister_of(settings: Settings, source: str) -> UserLister:
+    """The lister of the users of an identity source. Raises OperationFailed if commands cannot list them."""
+    if source not in settings.identity:
+        raise OperationFailed(_unknown_source(source, settings.identity))
+    try:
+        return user_lister(source, settings.identity[source])
+    except (ValueError, OSError) as problem:
+        raise OperationFailed(message_of(problem)) from None
 
 
 def editor_of(settings: Settings, source: str | None) -> UserEditor:

@@ -63,8 +63,13 @@ async def confirm(
 
 
 async def pin(context: OperationContext, source: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Pin the present phones of the users with these `ids` as verified; returns how many users the directory has."""
-    keys, directory, not_recorded, pinned = context.keys(), context.identity[source].directory, "", 0
+    """Pin the present phones of the users with these `ids` as verified.
+
+    Returns how many of them the directory has, and how many of those have no phone: theirs are pinned too, as none, so
+    that a phone that they get later is a changed one.
+    """
+    keys, directory = context.keys(), context.identity[source].directory
+    not_recorded, pinned, without_phone = "", 0, 0
     for user_id in _ids(arguments):
         deadline = time.monotonic() + DIRECTORY_SECONDS
         user = None if directory is None else await directory.get(user_id, deadline)
@@ -74,7 +79,8 @@ async def pin(context: OperationContext, source: str, arguments: Mapping[str, An
         record = OperatorRecord(time.time(), "phones_pinned", user.name, source, context.uid)
         not_recorded = context.record(record) or not_recorded
         pinned += 1
-    return {"pinned": pinned, "not_recorded": not_recorded}
+        without_phone += not user.phones
+    return {"pinned": pinned, "without_phone": without_phone, "not_recorded": not_recorded}
 
 
 async def forget_pins(store: Store, user_key: str) -> int:

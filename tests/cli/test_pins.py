@@ -7,12 +7,14 @@ import signal
 import pytest
 from click.testing import CliRunner
 
+from radius_voice import operations
 from radius_voice.cli.main import main
 from radius_voice.login.phone import Phone
 from radius_voice.radius import packet as radius
 from tests.support.polling import wait_until
 from tests.support.redis_server import SharedRedis
 from tests.support.server_process import ServerProcess, write_configuration
+from tests.support.slapd_server import BASE, READER, READER_PASSWORD, USERS, SlapdServer
 
 CONFIGURATION = """\
 server: {listen: ["udp://127.0.0.1:0"], reject_delay: 0s}
@@ -125,7 +127,7 @@ def test_only_pinned_phones_are_called_with_first_phone_verified(server, user, o
         assert radius.ACCESS_ACCEPT == log_in(server, each)
     assert {user.name, other.name} == {record["user"] for record in server.audit(event="phones_pinned")}
     as_json = json.loads(succeed("users", "pin", "--config", server.path, "--all", "--yes", "--json"))
-    assert {"pinned": {"people": 2}, "not_listed": []} == as_json
+    assert {"pinned": {"people": 2}, "without_phone": {"people": 0}, "not_listed": []} == as_json
 
 
 def test_many_users_are_pinned_in_several_requests(simulator, tmp_path, make_user):
@@ -137,7 +139,7 @@ def test_many_users_are_pinned_in_several_requests(simulator, tmp_path, make_use
     server.send_signal(signal.SIGHUP)
     wait_until(lambda: server.audit(kind="service", event="users_file_read"), "the users file is read")
     pinned = succeed("users", "pin", "--config", server.path, "--all", "--yes")
-    assert "people: the phones of 30 users are pinned\n" == pinned
+    assert "people: the phones of 30 users are pinned; 1 of them has no phone\n" == pinned
     assert 0 == server.stop()
 
 
@@ -184,15 +186,69 @@ def test_removing_a_user_deletes_the_pins(server, user):
     assert radius.ACCESS_ACCEPT == log_in(server, user, NEW_PHONE)
 
 
-def test_users_of_a_directory_that_cannot_list_them_are_reported(simulator, tmp_path, user):
-    identity = (
-        "identity:\n"
-        "  corp: {type: ldap, servers: ['ldap://127.0.0.1'], base: 'dc=example', phones: [mobile], default_region: US}\n"
-    )
-    path = write_configuration(tmp_path, simulator, CONFIGURATION + identity, [user])
-    ended = run("users", "pin", "--config", path, "--all", "--yes")
+QUERIES = """\
+identity:
+  people:
+    type: sql
+    url: sqlite:///people.db
+    queries: {user: "SELECT 'id' AS id, :name AS name", user_by_id: "SELECT :id AS id, 'bob' AS name"}
+"""
+
+
+def test_users_of_a_directory_that_cannot_list_them_are_reported(simulator, tmp_path):
+    path = write_configuration(tmp_path, simulator, CONFIGURATION + QUERIES, [])
+    ended = run("users", "pin", "--config", path, "--all", "--yes", "--source", "people")
     assert 1 == ended.exit_code
-    assert "corp: cannot list its users; run radius-voice users confirm for each of them\n" == ended.stderr
+    assert "people: cannot list its users; run radius-voice users confirm for each of them (" in ended.stderr
+
+
+@pytest.fixture
+def slapd(tmp_path):
+    server = SlapdServer(tmp_path / "slapd")
+    yield server
+    server.stop()
+
+
+def test_the_users_of_an_ldap_directory_are_pinned(simulator, tmp_path, slapd, make_user, monkeypatch):
+    monkeypatch.setattr("radius_voice.identity.ldap.lister.PAGE_SIZE", 2)
+    monkeypatch.setattr("radius_voice.cli.pins.MAX_IDS", 2)
+    alice, *others = users = [make_user() for _ in range(4)]
+    for each in users:
+        slapd.add_user(each.name, each.password, mobile=each.phone)
+    slapd.add_user("nobody-without-phone")
+    identity = f"identity:\n  corp: {{type: ldap, servers: ['{slapd.url}'], bind_dn: '{READER}', "
+    identity += f"bind_password: {READER_PASSWORD}, base: '{BASE}', phones: [mobile]}}\n"
+    policies = "policies: {default: {first_factor: corp, directory: corp, first_phone: verified}}\n"
+    server = ServerProcess(tmp_path, simulator, CONFIGURATION + identity + policies, [])
+    assert radius.ACCESS_REJECT == log_in(server, alice)
+
+    pinned = succeed("users", "pin", "--config", server.path, "--all", "--yes")
+    assert "corp: the phones of 5 users are pinned; 1 of them has no phone\n" == pinned
+    assert radius.ACCESS_ACCEPT == log_in(server, alice)
+    slapd.modify(f"uid={others[0].name},{USERS}", mobile=[NEW_PHONE])
+    assert radius.ACCESS_REJECT == log_in(server, others[0])
+    assert ["phone_not_verified", "phone_not_confirmed"] == [server.reasons(each)[0] for each in (alice, others[0])]
+
+    slapd.stop()
+    ended = run("users", "pin", "--config", server.path, "--all", "--yes")
+    assert (1, True) == (ended.exit_code, "nothing is pinned: identity.corp: ldap://" in ended.stderr), ended.output
+    assert 0 == server.stop()
+
+
+def test_a_failure_after_some_users_says_how_many_are_pinned(server, monkeypatch):
+    monkeypatch.setattr("radius_voice.cli.pins.MAX_IDS", 1)
+    perform, asked = operations.perform, []
+
+    async def fail_at_the_second(*arguments, **more):
+        asked.append(more)
+        if len(asked) == 2:
+            raise operations.OperationFailed("store: no connection")
+        return await perform(*arguments, **more)
+
+    monkeypatch.setattr("radius_voice.operations.perform", fail_at_the_second)
+    ended = run("users", "pin", "--config", server.path, "--all", "--yes")
+    text = "people: the phones of 1 user are pinned, and then it failed; run this again: store: no connection"
+    assert (1, True) == (ended.exit_code, text in ended.stderr), ended.output
 
 
 def test_pins_in_redis_are_changed_without_a_service(simulator, tmp_path, user):

@@ -44,7 +44,7 @@ directory {directory}
 index objectClass,uid,member,entryUUID eq
 access to attrs=userPassword by anonymous auth by * none
 access to * by dn.exact="{reader}" read by self read by * none
-overlay memberof
+{database_options}overlay memberof
 overlay ppolicy
 ppolicy_use_lockout
 ppolicy_default "cn=default,{policies}"
@@ -57,10 +57,16 @@ class SlapdServer:
     """A slapd with the entries BASE, USERS, GROUPS, READER and a password policy. `add` and `modify` change entries.
 
     With `tls` it has that certificate (PEM files of certificate, key and authority), also for StartTLS, and listens on
-    `ldaps_port` too. `options` are further lines of the configuration before the database.
+    `ldaps_port` too. `options` are further lines of the configuration before the database, `database_options` in it.
     """
 
-    def __init__(self, directory: Path, tls: tuple[Path, Path, Path] | None = None, options: str = "") -> None:
+    def __init__(
+        self,
+        directory: Path,
+        tls: tuple[Path, Path, Path] | None = None,
+        options: str = "",
+        database_options: str = "",
+    ) -> None:
         require("slapd", shutil.which(SLAPD))
         self.directory = directory
         self.port, self.ldaps_port = free_port(), free_port()
@@ -77,6 +83,7 @@ class SlapdServer:
             directory=directory / "data",
             reader=READER,
             policies=POLICIES,
+            database_options=database_options,
         )
         (directory / "slapd.conf").write_text(configuration)
         self.start()

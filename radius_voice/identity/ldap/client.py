@@ -14,6 +14,7 @@ import socket
 import ssl
 import time
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -27,6 +28,8 @@ START_TLS = "1.3.6.1.4.1.1466.20037"
 """RFC 4511 section 4.14."""
 PASSWORD_POLICY = "1.3.6.1.4.1.42.2.27.8.5.1"  # noqa: S105 - an object identifier
 """draft-behera-ldap-password-policy, section 6."""
+PAGED_RESULTS = "1.2.840.113556.1.4.319"
+"""RFC 2696 section 2."""
 MAX_IDLE_SECONDS = 60.0
 """An idle connection is closed after this time: a firewall may have forgotten it by then."""
 MALFORMED = (PyAsn1Error, ValueError, LookupError, TypeError, AttributeError)
@@ -35,6 +38,7 @@ MALFORMED = (PyAsn1Error, ValueError, LookupError, TypeError, AttributeError)
 NO_ANSWER = "no answer in time"
 OS_ERROR = re.compile(r"\[Errno \d+\] ([A-Za-z ]+)")
 SUCCESS, SIZE_LIMIT_EXCEEDED, REFERRAL, NO_SUCH_OBJECT = 0, 4, 10, 32
+ENDS_OF_SEARCH = frozenset({SUCCESS, SIZE_LIMIT_EXCEEDED, REFERRAL, NO_SUCH_OBJECT})
 SERVER_PROBLEMS = {3: "timeLimitExceeded", 51: "busy", 52: "unavailable", 80: "other"}
 """Results that another server, or the same server later, may not give (RFC 4511 appendix A.2)."""
 
@@ -171,12 +175,39 @@ class LdapClient:
         except (LDAPExceptionError, OSError, *MALFORMED) as problem:
             raise ServerFailed(_text(problem)) from None
 
-    def _entries(self) -> list[Entry]:
+    def page(
+        self, base: str, search_filter: str, attributes: Sequence[str], deadline: float, size: int, cookie: bytes
+    ) -> tuple[list[Entry], bytes]:
+        """One page of all entries that match, and the cookie of the next page (RFC 2696).
+
+        `cookie` is empty for the first page, and the one returned after the last. Raises RequestRefused if the
+        directory does not allow the search, or ends it at a limit.
+        """
+        self._limit(deadline)
+        try:
+            self._connection.search(
+                base,
+                search_filter,
+                ldap3.SUBTREE,
+                ldap3.DEREF_NEVER,
+                [*attributes],
+                time_limit=max(1, math.ceil(deadline - time.monotonic())),
+                paged_size=size,
+                paged_cookie=cookie or None,
+            )
+            entries = self._entries({SUCCESS})
+            control = self._connection.result.get("controls", {}).get(PAGED_RESULTS, {})
+            return entries, bytes(control.get("value", {}).get("cookie") or b"")
+        except (LDAPExceptionError, OSError, *MALFORMED) as problem:
+            raise ServerFailed(_text(problem)) from None
+
+    def _entries(self, complete: AbstractSet[int] = ENDS_OF_SEARCH) -> list[Entry]:
+        """The entries of the response. `complete` are the result codes that allow to use them."""
         result = self._connection.result
         code: int = result["result"]
         if code in SERVER_PROBLEMS:
             raise ServerFailed(f"the search fails: {SERVER_PROBLEMS[code]}")
-        if code not in {SUCCESS, SIZE_LIMIT_EXCEEDED, REFERRAL, NO_SUCH_OBJECT}:
+        if code not in complete:
             raise RequestRefused(f"the directory refuses the search: {result['description']}")
         return [
             Entry(each["dn"], {name.lower(): values for name, values in each["raw_attributes"].items()})

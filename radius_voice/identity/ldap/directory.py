@@ -112,6 +112,16 @@ class Reader:
         )
 
     @property
+    def filter_of_all(self) -> str:
+        """The filter that finds every user: `user_filter` with `*` in place of the name."""
+        return with_user(self._user_filter, "*")
+
+    @property
+    def id_attribute(self) -> str:
+        """The attribute with the stable id."""
+        return self._id
+
+    @property
     def _has_guids(self) -> bool:
         return self._id.lower() == "objectguid"
 

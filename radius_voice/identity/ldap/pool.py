@@ -18,6 +18,7 @@ from radius_voice.identity.ldap.client import (
     RequestRefused,
     Scope,
 )
+from radius_voice.identity.ldap.settings import LdapSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,25 @@ class Pool:
         result = client.bind(account.bind_dn, account.password.get_secret_value(), deadline)
         if result.code != SUCCESS:
             raise RequestRefused(f"the directory refuses bind_dn and bind_password (result code {result.code})")
+
+
+def pools_of(settings: LdapSettings) -> list[Pool]:
+    """A pool for each server. Connects to none. Raises OSError if a file with a certificate or key cannot be used."""
+    access = Access(_tls_context(settings), settings.bind_dn, settings.bind_password)
+    return [
+        Pool(Address(server.host, server.port, server.tls, settings.start_tls and not server.tls), access)
+        for server in settings.servers
+    ]
+
+
+def _tls_context(settings: LdapSettings) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=settings.ca_file)
+    if not settings.verify_certificate:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if settings.client_certificate is not None:
+        context.load_cert_chain(settings.client_certificate, settings.client_key)
+    return context
 
 
 class Lease:

@@ -6,7 +6,6 @@ one request runs in one thread (see `servers`), at one server from beginning to 
 
 from __future__ import annotations
 
-import ssl
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
@@ -16,11 +15,11 @@ from ldap3.operation.search import parse_filter
 
 from radius_voice.events import Reason
 from radius_voice.identity.context import IdentityContext
-from radius_voice.identity.ldap.client import Address, Entry, RequestRefused, ServerFailed
+from radius_voice.identity.ldap.client import Entry, RequestRefused, ServerFailed
 from radius_voice.identity.ldap.directory import DEFAULTS, Reader
 from radius_voice.identity.ldap.lockout import EVERY_ENTRY, LockoutRules
 from radius_voice.identity.ldap.names import is_dn, rdn_value, typed_name, with_user
-from radius_voice.identity.ldap.pool import Access, Lease, Pool
+from radius_voice.identity.ldap.pool import Lease, pools_of
 from radius_voice.identity.ldap.results import Denial, denial
 from radius_voice.identity.ldap.servers import Servers
 from radius_voice.identity.ldap.settings import LdapSettings
@@ -64,12 +63,8 @@ class LdapSource:
         self._warned: OrderedDict[str, None] = OrderedDict()
         self._reader = Reader(settings, self._warn_once)
         self._lockouts = LockoutRules(settings, self._warn_once)
-        access = Access(_tls_context(settings), settings.bind_dn, settings.bind_password)
-        self._addresses = [
-            Address(server.host, server.port, server.tls, settings.start_tls and not server.tls)
-            for server in settings.servers
-        ]
-        pools = [Pool(address, access) for address in self._addresses]
+        pools = pools_of(settings)
+        self._addresses = [pool.address for pool in pools]
         self._servers = Servers(name, pools, settings.connections, settings.timeout, self._probe, warn)
 
     @property
@@ -245,14 +240,3 @@ class LdapSource:
             if len(self._warned) > MAX_REMEMBERED_WARNINGS:
                 self._warned.popitem(last=False)
             self._warn(f"identity.{self._name}: {shown}")
-
-
-def _tls_context(settings: LdapSettings) -> ssl.SSLContext:
-    """Raises OSError if a file cannot be read or has no certificate or key."""
-    context = ssl.create_default_context(cafile=settings.ca_file)
-    if not settings.verify_certificate:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if settings.client_certificate is not None:
-        context.load_cert_chain(settings.client_certificate, settings.client_key)
-    return context

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -61,6 +61,10 @@ class SqlEditor:
     def all_users(self) -> list[StoredUser]:
         """All users, sorted by name."""
         return self._run(tables.all_users)
+
+    def user_ids(self) -> Iterator[Sequence[str]]:
+        """The ids of all users."""
+        yield self._run(tables.user_ids)
 
     def find(self, name: str) -> StoredUser:
         """The user of that name."""

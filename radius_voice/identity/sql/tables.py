@@ -147,6 +147,11 @@ def all_users(connection: sa.Connection) -> list[StoredUser]:
     return [_user(row, phones.get(row.id, ()), groups.get(row.id, ())) for row in rows]
 
 
+def user_ids(connection: sa.Connection) -> list[str]:
+    """The ids of all users, sorted by name."""
+    return list(connection.scalars(sa.select(USERS.c.id).order_by(USERS.c.canonical_name)))
+
+
 def check(connection: sa.Connection) -> str:
     """The version of the tables or the number of users, for an administrator. Raises ValueError; changes nothing."""
     version = version_of(connection)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -49,6 +49,10 @@ class UsersFileEditor:
     def all_users(self) -> list[StoredUser]:
         """All users, in the order of the file."""
         return [StoredUser(entry.user, entry.password) for entry in self._users().values()]
+
+    def user_ids(self) -> Iterator[Sequence[str]]:
+        """The ids of all users."""
+        yield [stored.user.id for stored in self.all_users()]
 
     def find(self, name: str) -> StoredUser:
         """The user of that name."""
