@@ -7,6 +7,8 @@ import time
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec import structs
 
 from radius_voice.delivery.vonage_voice import provider as vonage
@@ -146,6 +148,7 @@ FAULTS = {
     "a list": (respond(201, "[1]", placed=True), Indeterminate, 1),
     "no body": (respond(201, "", placed=True), Indeterminate, 1),
     "no UUID": (respond(201, "{}", placed=True), Indeterminate, 1),
+    "a status of another type": (respond(201, '{"uuid": "5", "status": null}', placed=True), Placed, 1),
     "a UUID of another type": (respond(201, '{"uuid": 5}', placed=True), Indeterminate, 1),
     "a UUID that is a path": (respond(201, '{"uuid": "../x"}', placed=True), Indeterminate, 1),
     "a UUID at length": (respond(201, json.dumps({"uuid": "a" * 60_000}), placed=True), Indeterminate, 1),
@@ -228,6 +231,19 @@ REFUSALS = [
 @pytest.mark.parametrize(("status", "text", "expected"), REFUSALS)
 def test_every_refusal_becomes_what_the_table_says(status, text, expected):
     assert expected == refusal(status, text)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda items: st.lists(items) | st.dictionaries(st.sampled_from(["type", "invalid_parameters", "name"]), items),
+)
+
+
+@given(st.integers(100, 599), JSON.map(json.dumps) | st.binary().map(lambda octets: octets.decode("utf-8", "replace")))
+def test_any_error_body_has_a_short_result_and_none_of_its_text(status, text):
+    result = refusal(status, text)
+    assert len(result.detail) < 50
+    assert isinstance(result, Indeterminate) is not (300 <= status < 500)
 
 
 @pytest.mark.parametrize("status", BY_STATUS)

@@ -62,8 +62,14 @@ REFERENCE = re.compile(r"[A-Za-z0-9-]{1,64}")
 """A call's UUID, which becomes a part of URLs."""
 
 
+class Created(msgspec.Struct, frozen=True):
+    """A call that was created."""
+
+    uuid: str
+
+
 class Call(msgspec.Struct, frozen=True):
-    """A call as Vonage describes it."""
+    """A call as Vonage describes it later."""
 
     uuid: str
     status: str = ""
@@ -258,7 +264,7 @@ def _digits(phone: Phone) -> str:
 def _placed(text: str) -> DeliveryResult:
     """The result for a response that a call was created."""
     try:
-        call = msgspec.json.decode(text, type=Call)
+        call = msgspec.json.decode(text, type=Created)
     except (msgspec.DecodeError, RecursionError):
         return Indeterminate("response not understood")
     return Placed(call.uuid) if REFERENCE.fullmatch(call.uuid) else Indeterminate("response names no call")
