@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from radius_voice.cli import speaker
 from radius_voice.cli.common import callable_phone, run
 from radius_voice.resources import shipped
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from radius_voice.radius_client import RadiusClient
     from radius_voice.simulator.server import Simulator
 
-USER, PASSWORD = "alice", "correct horse"
+USER, PASSWORD, LANGUAGE = "alice", "correct horse", "en"
 SECRET = "demo secret on loopback only"  # noqa: S105 - as config/demo.yaml writes it
 SIMULATED = "http://127.0.0.1:4010"
 LISTEN = "udp://127.0.0.1:1812"
@@ -34,7 +35,8 @@ TWILIO = ("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_FROM")
 
 @click.command()
 @click.option("--call", "number", metavar="+NUMBER", help="Call your own phone, with your Twilio account.")
-def demo(number: str | None) -> None:
+@click.option("--speak", is_flag=True, help="Play what the simulated phone says, through espeak-ng.")
+def demo(number: str | None, speak: bool) -> None:
     """Show a login on this machine, with a simulated phone.
 
     Without a terminal it enters the code itself. --call needs the account in the environment variables
@@ -44,6 +46,10 @@ def demo(number: str | None) -> None:
     from radius_voice.service.service import CannotStart
 
     phone = None
+    if speak:
+        if number is not None:
+            raise click.UsageError("--speak is for the simulated phone; with --call your own phone speaks")
+        speaker.require_program()
     if number is not None:
         phone = callable_phone(number)
         missing = [name for name in TWILIO if not os.environ.get(name)]
@@ -52,18 +58,18 @@ def demo(number: str | None) -> None:
         if not sys.stdin.isatty():
             raise click.ClickException("--call needs a terminal: you hear the code and type it")
     try:
-        accepted = run(_demo(phone))
+        accepted = run(_demo(phone, speak))
     except (CannotStart, NoReply) as problem:
         raise click.ClickException(str(problem)) from None
     if not accepted:
         raise click.exceptions.Exit(1)
 
 
-async def _demo(phone: Phone | None) -> bool:
+async def _demo(phone: Phone | None, speak: bool) -> bool:
     click.echo("A VPN login, on this machine: a gateway, radius-voice, and a phone.\n")
     with tempfile.TemporaryDirectory(prefix="radius-voice-demo-") as folder:
         async with _demo_service(Path(folder), phone) as (client, simulator):
-            return await _log_in(client, simulator)
+            return await _log_in(client, simulator, speak)
 
 
 @asynccontextmanager
@@ -113,7 +119,7 @@ def _configuration(folder: Path, port: int, phone: Phone | None) -> Path:
     return path
 
 
-async def _log_in(client: RadiusClient, simulator: Simulator | None) -> bool:
+async def _log_in(client: RadiusClient, simulator: Simulator | None, speak: bool) -> bool:
     from radius_voice.radius import packet as radius
 
     _line("gateway", "Access-Request", f"{USER} and her password")
@@ -121,11 +127,12 @@ async def _log_in(client: RadiusClient, simulator: Simulator | None) -> bool:
     last_speech = ""
     while reply.code == radius.ACCESS_CHALLENGE:
         speech, code = _last_call(simulator)
-        if speech != last_speech:  # every call speaks another code
+        is_new = speech != last_speech  # every call speaks another code
+        if is_new:
             _line("phone", "rings and says", f"“{speech}”")
         last_speech = speech
         _line("radius-voice", "Access-Challenge", f"“{_text(reply)}”")
-        typed = await _typed(code)
+        typed = await (_typed_while_speaking(speech, code) if speak and is_new else _typed(code))
         _line("gateway", "Access-Request", "the code")
         state = reply.first(radius.STATE) or b""
         answer = [(radius.USER_NAME, USER.encode()), (radius.STATE, state)]
@@ -155,6 +162,14 @@ async def _typed(code: str) -> str:
     answer: str = await asyncio.to_thread(click.prompt, "\nThe code you hear")
     click.echo()
     return answer
+
+
+async def _typed_while_speaking(speech: str, code: str) -> str:
+    """The code as typed while the speech is played; without a terminal, the code of the call, after the speech."""
+    async with speaker.playing(speech, LANGUAGE) as played:
+        if not sys.stdin.isatty():
+            await played
+        return await _typed(code)
 
 
 def _line(party: str, event: str, detail: str) -> None:
