@@ -44,6 +44,12 @@ def numbers_of(settings: Settings, rules: UserRulesSettings) -> NumberRules:
     return NumberRules(rules.countries, (*rules.allow_numbers, *test_numbers), rules.reject_numbers)
 
 
+def remembers_logins(settings: Settings, source: str) -> bool:
+    """Whether a policy remembers logins of users of that identity source."""
+    policies = [policy for policy in settings.policies.values() if policy.directory == source]
+    return any(rules.remember is not None for policy in policies for _, rules in policy.rules_with_paths())
+
+
 def policies_of(settings: Settings, identity: Mapping[str, IdentitySource]) -> dict[str, Policy]:
     """The policies, by name, with the identity sources that they name. Raises ValueError."""
     dictionary = cache(attribute_dictionary)

@@ -15,6 +15,7 @@ from radius_voice.config.load import Loaded
 from radius_voice.login.phone import Phone, caution, parse_phone, refused_type
 
 _T = TypeVar("_T")
+MAX_BY_CHARACTERS = 100
 
 # Not click.Path, which reads the file's status and blocks on a mount that does not respond.
 config_option = click.option(
@@ -34,6 +35,15 @@ state_option = click.option(
     help="The state directory of the service, if it is not the configuration's (systemd's StateDirectory=).",
 )
 yes_option = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+
+
+def _operator(_context: click.Context, _option: click.Parameter, name: str) -> str:
+    if len(name) > MAX_BY_CHARACTERS or not name.isprintable():
+        raise click.BadParameter(f"must be printable text of at most {MAX_BY_CHARACTERS} characters")
+    return name
+
+
+by_option = click.option("--by", default="", metavar="NAME", callback=_operator, help="Your name, for the audit log.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
 

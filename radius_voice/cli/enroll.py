@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from radius_voice.cli.common import (
+    by_option,
     config_option,
     json_option,
     loaded,
@@ -31,9 +32,10 @@ if TYPE_CHECKING:
 @source_option
 @state_option
 @click.option("--phone", metavar="NUMBER", default="", help="The phone of the user to call. Default: the first.")
+@by_option
 @json_option
 @click.argument("name")
-def enroll(path: Path, source: str | None, state: Path | None, phone: str, as_json: bool, name: str) -> None:
+def enroll(path: Path, source: str | None, state: Path | None, phone: str, by: str, as_json: bool, name: str) -> None:
     """Verify a phone of a user by a call.
 
     Calls the phone; the user reads the code to you. Asks for the code on a terminal, otherwise reads lines of standard
@@ -42,7 +44,8 @@ def enroll(path: Path, source: str | None, state: Path | None, phone: str, as_js
     from radius_voice import operations
 
     settings = loaded(path, state=state).settings
-    called = run_operation(operations.perform(settings, "enroll_call", operations.UserName(name, source), phone=phone))
+    user = operations.UserName(name, source)
+    called = run_operation(operations.perform(settings, "enroll_call", user, phone=phone, by=by))
     warn_if_not_recorded(called)
     click.echo(f"calling {called['phone']} of {called['user']} (identity source {called['source']})", err=True)
     if called["changed"]:
@@ -50,7 +53,7 @@ def enroll(path: Path, source: str | None, state: Path | None, phone: str, as_js
         click.echo(f"warning: {text}", err=True)
     if not called["certain"]:
         click.echo("warning: the provider did not confirm the call; the phone may ring", err=True)
-    done = _verified(settings, operations.UserName(name, called["source"]), called)
+    done = _verified(settings, operations.UserName(name, called["source"]), called, by)
     if as_json:
         keys = ("user", "source", "phone", "verified", "at", "not_verified")
         click.echo(json.dumps({key: {**called, **done}.get(key) for key in keys}))
@@ -62,7 +65,7 @@ def enroll(path: Path, source: str | None, state: Path | None, phone: str, as_js
         raise click.exceptions.Exit(1)
 
 
-def _verified(settings: Settings, user: UserName, called: Mapping[str, Any]) -> Mapping[str, Any]:
+def _verified(settings: Settings, user: UserName, called: Mapping[str, Any], by: str) -> Mapping[str, Any]:
     """The result of the codes that are entered, up to the last attempt."""
     from radius_voice import operations
 
@@ -71,8 +74,8 @@ def _verified(settings: Settings, user: UserName, called: Mapping[str, Any]) -> 
         code = _entered_code()
         if not code:
             return done
-        enrolment = called["enrolment"]
-        done = run_operation(operations.perform(settings, "enroll_verify", user, enrolment=enrolment, code=code))
+        answer = {"enrolment": called["enrolment"], "code": code, "by": by}
+        done = run_operation(operations.perform(settings, "enroll_verify", user, **answer))
         if not done["verified"]:
             left = done["attempts_left"]
             click.echo(f"wrong code, {left} {'attempt' if left == 1 else 'attempts'} left", err=True)

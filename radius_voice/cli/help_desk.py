@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from radius_voice.cli.common import (
+    by_option,
     config_option,
     json_option,
     loaded,
@@ -17,8 +18,6 @@ from radius_voice.cli.common import (
     state_option,
     warn_if_not_recorded,
 )
-
-MAX_BY_CHARACTERS = 100
 
 
 def _seconds(_context: click.Context, _option: click.Parameter, text: str) -> float:
@@ -34,12 +33,6 @@ def _seconds(_context: click.Context, _option: click.Parameter, text: str) -> fl
     return seconds
 
 
-def _operator(_context: click.Context, _option: click.Parameter, name: str) -> str:
-    if len(name) > MAX_BY_CHARACTERS or not name.isprintable():
-        raise click.BadParameter(f"must be printable text of at most {MAX_BY_CHARACTERS} characters")
-    return name
-
-
 @click.command("issue-code")
 @config_option
 @click.argument("name")
@@ -52,7 +45,7 @@ def _operator(_context: click.Context, _option: click.Parameter, name: str) -> s
     callback=_seconds,
     help="How long the code is valid, from 1m to 24h.",
 )
-@click.option("--by", default="", metavar="NAME", callback=_operator, help="Your name, for the audit log.")
+@by_option
 @source_option
 @state_option
 @json_option

@@ -1,4 +1,4 @@
-"""`limits`, `users unlock` and `users forget`: the use of limits, and what a user's earlier logins have left."""
+"""`limits` and `users unlock`: the use of limits."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from radius_voice.cli.common import (
+    by_option,
     config_option,
     json_option,
     loaded,
@@ -54,7 +55,9 @@ def limits(path: Path, name: str | None, source: str | None, state: Path | None,
 @click.argument("name")
 @source_option
 @state_option
-def unlock(path: Path, name: str, source: str | None, state: Path | None) -> None:
+@by_option
+@json_option
+def unlock(path: Path, name: str, source: str | None, state: Path | None, by: str, as_json: bool) -> None:
     """Reset the limits of a user and their phones.
 
     Wrong codes, wrong passwords and calls. Asks the running service, which records it in the audit log.
@@ -62,28 +65,9 @@ def unlock(path: Path, name: str, source: str | None, state: Path | None) -> Non
     from radius_voice import operations
 
     user = operations.UserName(name, source)
-    done = run_operation(operations.unlock(loaded(path, state=state).settings, user))
-    warn_if_not_recorded(done)
-    click.echo(f"{done['user']} is unlocked (identity source {done['source']})")
-
-
-@click.command("forget")
-@config_option
-@click.argument("name")
-@source_option
-@state_option
-@json_option
-def forget(path: Path, name: str, source: str | None, state: Path | None, as_json: bool) -> None:
-    """End the remembered logins of a user, at all clients.
-
-    The next login needs a code. Asks the running service, which records it in the audit log.
-    """
-    from radius_voice import operations
-
-    user = operations.UserName(name, source)
-    done = run_operation(operations.forget(loaded(path, state=state).settings, user))
+    done = run_operation(operations.unlock(loaded(path, state=state).settings, user, by))
     warn_if_not_recorded(done)
     if as_json:
         click.echo(json.dumps({"user": done["user"], "source": done["source"]}))
     else:
-        click.echo(f"the remembered logins of {done['user']} have ended (identity source {done['source']})")
+        click.echo(f"{done['user']} is unlocked (identity source {done['source']})")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from radius_voice.cli.common import (
+    by_option,
     config_option,
     confirm_or_end,
     json_option,
@@ -35,9 +36,11 @@ MAX_IDS, MAX_ID_CHARACTERS = 100, 1000
 @config_option
 @source_option
 @state_option
+@by_option
 @yes_option
+@json_option
 @click.argument("name")
-def confirm(path: Path, source: str | None, state: Path | None, yes: bool, name: str) -> None:
+def confirm(path: Path, source: str | None, state: Path | None, by: str, yes: bool, as_json: bool, name: str) -> None:
     """Pin the phones that the directory has for a user now.
 
     Shows the phones that are pinned and those in the directory, masked, and asks for confirmation on a terminal;
@@ -47,17 +50,21 @@ def confirm(path: Path, source: str | None, state: Path | None, yes: bool, name:
 
     settings, user = loaded(path, state=state).settings, operations.UserName(name, source)
     found = run_operation(operations.perform(settings, "pins", user))
-    click.echo(f"{found['user']} (identity source {found['source']})")
-    click.echo(f"pinned:       {', '.join(map(_pin_text, found['pins'])) or 'no phone'}")
-    click.echo(f"in directory: {', '.join(map(_phone_text, found['phones'])) or 'no phone'}")
-    if found["confirmed"]:
+    click.echo(f"{found['user']} (identity source {found['source']})", err=as_json)
+    click.echo(f"pinned:       {', '.join(map(_pin_text, found['pins'])) or 'no phone'}", err=as_json)
+    click.echo(f"in directory: {', '.join(map(_phone_text, found['phones'])) or 'no phone'}", err=as_json)
+    if not found["confirmed"]:
+        confirm_or_end(f"Pin the phones in the directory, so that logins of {found['user']} call them?", yes)
+        user, phones_id = operations.UserName(name, found["source"]), found["phones_id"]
+        done = run_operation(operations.perform(settings, "confirm_phones", user, phones_id=phones_id, by=by))
+        warn_if_not_recorded(done)
+    if as_json:
+        shown = {"user": found["user"], "source": found["source"], "changed": not found["confirmed"]}
+        click.echo(json.dumps(shown | {"phones": [phone["phone"] for phone in found["phones"]]}))
+    elif found["confirmed"]:
         click.echo("the phones are pinned and verified already")
-        return
-    confirm_or_end(f"Pin the phones in the directory, so that logins of {found['user']} call them?", yes)
-    user = operations.UserName(name, found["source"])
-    done = run_operation(operations.perform(settings, "confirm_phones", user, phones_id=found["phones_id"]))
-    warn_if_not_recorded(done)
-    click.echo(f"the phones of {done['user']} are confirmed")
+    else:
+        click.echo(f"the phones of {found['user']} are confirmed")
 
 
 @click.command()
@@ -65,9 +72,18 @@ def confirm(path: Path, source: str | None, state: Path | None, yes: bool, name:
 @click.option("--all", "everyone", is_flag=True, required=True, help="All users of the directories of policies.")
 @source_option
 @state_option
+@by_option
 @yes_option
 @json_option
-def pin(path: Path, source: str | None, state: Path | None, yes: bool, everyone: bool, as_json: bool) -> None:  # noqa: ARG001 - required
+def pin(
+    path: Path,
+    source: str | None,
+    state: Path | None,
+    by: str,
+    yes: bool,
+    everyone: bool,  # noqa: ARG001 - required
+    as_json: bool,
+) -> None:
     """Pin the phones that the directories have for all users now.
 
     Replaces the present pins. Asks for confirmation on a terminal; without one, --yes is required. Sources that cannot
@@ -77,7 +93,7 @@ def pin(path: Path, source: str | None, state: Path | None, yes: bool, everyone:
     ids, unlisted = _users_of(settings, source)
     count = sum(map(len, ids.values()))
     confirm_or_end(f"Pin the phones that the directories have now for {count} users?", yes)
-    pinned = {name: _pin(settings, name, of_source) for name, of_source in ids.items()}
+    pinned = {name: _pin(settings, name, of_source, by) for name, of_source in ids.items()}
     if as_json:
         counts = {name: done.pinned for name, done in pinned.items()}
         without = {name: done.without_phone for name, done in pinned.items()}
@@ -143,13 +159,13 @@ def _users_of(settings: Settings, source: str | None) -> tuple[dict[str, list[st
     return ids, unlisted
 
 
-def _pin(settings: Settings, source: str, ids: Iterable[str]) -> _Pinned:
+def _pin(settings: Settings, source: str, ids: Iterable[str], by: str) -> _Pinned:
     """Pin the phones of these users. Ends the command if that fails, and says how many have been pinned before."""
     from radius_voice import operations
 
     done = _Pinned()
     for some in _chunks(ids):
-        work = operations.perform(settings, "pin_phones", operations.UserName("", source), ids=some)
+        work = operations.perform(settings, "pin_phones", operations.UserName("", source), ids=some, by=by)
         try:
             chunk = run_operation(work)
         except click.ClickException as problem:

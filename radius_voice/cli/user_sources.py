@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -21,15 +22,18 @@ CONFIG = click.option("--config", "config", type=Path, metavar="FILE", help="The
 SOURCE = click.option("--source", metavar="NAME", help="The identity source, if the configuration has several.")
 
 
-def with_editor(command: Callable[..., None]) -> Callable[..., None]:
-    """A command whose first argument is the editor of the users file or identity source that the options name."""
+def with_editor(command: Callable[..., None], hint: str = "") -> Callable[..., None]:
+    """A command whose first argument is the editor of the users file or identity source that the options name.
+
+    `hint` is added to the message for a source that commands cannot change.
+    """
 
     @FILE
     @CONFIG
     @SOURCE
     @wraps(command)
     def run_command(file: Path | None, config: Path | None, source: str | None, **arguments: Any) -> None:
-        editor = _editor(file, config, source)
+        editor = _editor(file, config, source, hint)
         try:
             with _source_errors(editor):
                 command(editor, **arguments)
@@ -39,9 +43,9 @@ def with_editor(command: Callable[..., None]) -> Callable[..., None]:
     return run_command
 
 
-def _editor(file: Path | None, config: Path | None, source: str | None) -> UserEditor:
+def _editor(file: Path | None, config: Path | None, source: str | None, hint: str) -> UserEditor:
     if config is not None and file is None:
-        return _configured_editor(config, source)
+        return _configured_editor(config, source, hint)
     if file is None or config is not None:
         raise click.UsageError("give either --file, the users file, or --config, the configuration")
     if source is not None:
@@ -51,13 +55,21 @@ def _editor(file: Path | None, config: Path | None, source: str | None) -> UserE
     return UsersFileEditor(file)
 
 
-def _configured_editor(config: Path, source: str | None) -> UserEditor:
+def _configured_editor(config: Path, source: str | None, hint: str) -> UserEditor:
     from radius_voice.operations import OperationFailed, editor_of
 
     try:
         return editor_of(loaded(config).settings, source)
     except OperationFailed as problem:
-        raise click.ClickException(str(problem)) from None
+        raise click.ClickException(f"{problem}; {hint}" if hint else str(problem)) from None
+
+
+def report_change(editor: UserEditor, as_json: bool, text: str, **values: object) -> None:
+    """Print what a command has changed: `text` after the place of the users, or `values` in JSON."""
+    if as_json:
+        click.echo(json.dumps({"location": editor.location, **values}))
+    else:
+        click.echo(f"{editor.location}: {text}")
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from typing import Any
 from radius_voice import __version__, control, state
 from radius_voice.config.schema import Settings
 from radius_voice.endpoints import radius_ports_in_use
-from radius_voice.events import EventRecord, OperatorRecord
+from radius_voice.events import EventRecord
 from radius_voice.exceptions import message_of
 from radius_voice.identity.context import IdentityContext
 from radius_voice.identity.passwords import Hasher
@@ -95,24 +95,24 @@ async def try_store(settings: Settings) -> str:
     return "good: the running service reads it"
 
 
-async def unlock(settings: Settings, user: UserName) -> Mapping[str, Any]:
-    """Reset the counters of a user."""
-    return await perform(settings, "unlock", user)
+async def unlock(settings: Settings, user: UserName, by: str = "") -> Mapping[str, Any]:
+    """Reset the counters of a user. `by` is the operator's name, or empty, as in all operations that change data."""
+    return await perform(settings, "unlock", user, by=by)
 
 
 async def issue_code(settings: Settings, user: UserName, seconds: float, by: str) -> Mapping[str, Any]:
-    """Issue a code for one login without a call, valid for `seconds`. `by` is the operator's name, or empty."""
+    """Issue a code for one login without a call, valid for `seconds`."""
     return await perform(settings, "issue_code", user, seconds=str(seconds), by=by)
 
 
-async def delete_user_data(settings: Settings, user: UserName) -> Mapping[str, Any]:
+async def delete_user_data(settings: Settings, user: UserName, by: str = "") -> Mapping[str, Any]:
     """Delete what the store has about a user, who must still exist. Raises NothingStored or OperationFailed."""
-    return await perform(settings, "delete_user_data", user)
+    return await perform(settings, "delete_user_data", user, by=by)
 
 
-async def forget(settings: Settings, user: UserName) -> Mapping[str, Any]:
-    """End the remembered logins of a user, at all clients."""
-    return await perform(settings, "forget", user)
+async def forget(settings: Settings, user: UserName, by: str = "") -> Mapping[str, Any]:
+    """End the remembered logins of a user, at all clients. Raises NothingStored or OperationFailed."""
+    return await perform(settings, "forget", user, by=by)
 
 
 async def shared_stations(settings: Settings) -> Mapping[str, Any]:
@@ -121,9 +121,7 @@ async def shared_stations(settings: Settings) -> Mapping[str, Any]:
 
 
 def lister_of(settings: Settings, source: str) -> UserLister:
-    """The lister of the users of an identity source. Raises OperationFailed if commands cannot list them."""
-    if source not in settings.identity:
-        raise OperationFailed(_unknown_source(source, settings.identity))
+    """The lister of the users of a configured identity source. Raises OperationFailed if commands cannot list them."""
     try:
         return user_lister(source, settings.identity[source])
     except (ValueError, OSError) as problem:
@@ -172,9 +170,9 @@ async def _execute(
         clients = list(context.settings.clients)
         return {"clients": await remembered.shared_clients(context.keys(), context.store, clients)}
     if command == "unlock" and user is not None:
-        return await _unlock(context, user)
+        return await _unlock(context, user, arguments)
     if command == "delete_user_data" and user is not None:
-        return await _delete_user_data(context, user)
+        return await _delete_user_data(context, user, arguments)
     if command in OF_A_USER and user is not None:
         return await OF_A_USER[command](context, *await _find_user(context, user), arguments)
     if command in pins.OF_A_SOURCE and user is not None and user.source in context.identity:
@@ -204,29 +202,31 @@ async def _limits(context: OperationContext, user: UserName | None) -> Mapping[s
     }
 
 
-async def _unlock(context: OperationContext, name: UserName) -> Mapping[str, Any]:
+async def _unlock(context: OperationContext, name: UserName, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
     source, user = await _find_user(context, name)
     operations = await limits_of_user(context, source, user, name.name)
     await context.store.apply_limits(with_action(LimitAction.RESET, operations))
     await remembered.forget(context.keys(), context.store, user_key_of(source, user.id))
-    record = OperatorRecord(time.time(), "unlocked", user.name, source, context.uid)
-    return {"user": user.name, "source": source, "not_recorded": context.record(record)}
+    not_recorded = context.record_change("unlocked", source, user, arguments)
+    return {"user": user.name, "source": source, "not_recorded": not_recorded}
 
 
 async def _forget(
-    context: OperationContext, source: str, user: User, _arguments: Mapping[str, Any]
+    context: OperationContext, source: str, user: User, arguments: Mapping[str, Any]
 ) -> Mapping[str, Any]:
     await remembered.forget(context.keys(), context.store, user_key_of(source, user.id))
-    record = OperatorRecord(time.time(), "forgotten", user.name, source, context.uid)
-    return {"user": user.name, "source": source, "not_recorded": context.record(record)}
+    not_recorded = context.record_change("forgotten", source, user, arguments)
+    return {"user": user.name, "source": source, "not_recorded": not_recorded}
 
 
-async def _delete_user_data(context: OperationContext, name: UserName) -> Mapping[str, Any]:
+async def _delete_user_data(
+    context: OperationContext, name: UserName, arguments: Mapping[str, Any]
+) -> Mapping[str, Any]:
     source, user = await _find_user(context, name)
     counters = await limits_of_user(context, source, user, name.name)
     subjects = await password_subjects(context, source, user, user.name)
     subjects += [context.keys().name_subject(each, user.name) for each in first_factors(context.settings, source)]
-    return await user_data.delete(context, source, user, counters, subjects)
+    return await user_data.delete(context, source, user, counters, subjects, arguments)
 
 
 async def _find_user(context: OperationContext, name: UserName) -> tuple[str, User]:

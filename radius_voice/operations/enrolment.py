@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from radius_voice.config.field_types import duration_text
 from radius_voice.config.schema import Settings, UserRulesSettings
-from radius_voice.events import CallResult, OperatorRecord
+from radius_voice.events import CallResult
 from radius_voice.login.calls import placement_record
 from radius_voice.login.codes import Keys, tidy_code
 from radius_voice.login.deliveries import CodeMessage, DeliveryRequest, DeliveryResult
@@ -73,7 +73,6 @@ async def call(context: OperationContext, source: str, user: User, arguments: Ma
             await context.store.apply_limits(with_action(LimitAction.REFUND, charged))
         raise ValueError(f"{phone.masked} is not called: {'; '.join(answers)}")
     await _store(context, enrolment_id, replace(enrolment, call=placement.ref))
-    record = OperatorRecord(now, "enrolment_called", user.name, source, context.uid)
     pins = await context.store.durable(pins_key(user_key))
     return {
         "user": user.name,
@@ -83,7 +82,7 @@ async def call(context: OperationContext, source: str, user: User, arguments: Ma
         "enrolment": enrolment_id,
         "attempts": enrolment.attempts_left,
         "certain": placement.result is CallResult.PLACED,
-        "not_recorded": context.record(record),
+        "not_recorded": context.record_change("enrolment_called", source, user, arguments),
     }
 
 
@@ -112,7 +111,6 @@ async def verify(context: OperationContext, source: str, user: User, arguments: 
     at = time.time()
     pins = await _pin(context, keys, user_key, user, phone, at)
     await _hang_up(context, enrolment)
-    record = OperatorRecord(at, "phone_verified", user.name, source, context.uid)
     verified = {pin.phone for pin in pins if pin.verified}
     return {
         "verified": True,
@@ -121,7 +119,7 @@ async def verify(context: OperationContext, source: str, user: User, arguments: 
         "phone": phone.masked,
         "at": at,
         "not_verified": [each.masked for each in user.phones if keys.pin(user_key, each) not in verified],
-        "not_recorded": context.record(record),
+        "not_recorded": context.record_change("phone_verified", source, user, arguments),
     }
 
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from radius_voice.config.field_types import duration_text
-from radius_voice.events import OperatorRecord
 from radius_voice.login.issued_codes import MAX_SECONDS, MIN_SECONDS, IssuedCodes
 from radius_voice.login.model import User
 from radius_voice.login.policy import user_key_of
@@ -22,7 +21,7 @@ async def issue_code(
 
     Raises ValueError for a disabled user or a time out of bounds; then nothing has changed.
     """
-    seconds, by = float(arguments["seconds"]), str(arguments["by"])
+    seconds = float(arguments["seconds"])
     if not MIN_SECONDS <= seconds <= MAX_SECONDS:
         raise ValueError(f"a code is valid from {duration_text(MIN_SECONDS)} to {duration_text(MAX_SECONDS)}")
     if user.disabled:
@@ -32,12 +31,11 @@ async def issue_code(
     code, expires_at = await codes.issue(user_key_of(source, user.id), seconds)
     notice = await call_about_issued_code(context.settings, context.store, keys, source, user)
     detail = f"valid for {duration_text(seconds)}; {notice}"
-    record = OperatorRecord(time.time(), "code_issued", user.name, source, context.uid, by, detail)
     return {
         "user": user.name,
         "source": source,
         "code": code,
         "expires_at": expires_at,
         "notice": notice,
-        "not_recorded": context.record(record),
+        "not_recorded": context.record_change("code_issued", source, user, arguments, detail),
     }

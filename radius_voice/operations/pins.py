@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
-from radius_voice.events import OperatorRecord
 from radius_voice.login.codes import Keys
 from radius_voice.login.model import Unavailable, User
 from radius_voice.login.pins import Pin, compare, decode, encode, new_pins, phones_removed, pins_key, unpinned
@@ -58,8 +57,8 @@ async def confirm(
     if arguments.get("phones_id") != _phones_id(keys, user_key, user):
         raise ValueError(f"the phones of {user.name} have changed in the directory meanwhile; run this again")
     await _pin_all(context.store, keys, user_key, user)
-    record = OperatorRecord(time.time(), "phones_confirmed", user.name, source, context.uid)
-    return {"user": user.name, "source": source, "not_recorded": context.record(record)}
+    not_recorded = context.record_change("phones_confirmed", source, user, arguments)
+    return {"user": user.name, "source": source, "not_recorded": not_recorded}
 
 
 async def pin(context: OperationContext, source: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -76,8 +75,7 @@ async def pin(context: OperationContext, source: str, arguments: Mapping[str, An
         if user is None:
             continue
         await _pin_all(context.store, keys, user_key_of(source, user_id), user)
-        record = OperatorRecord(time.time(), "phones_pinned", user.name, source, context.uid)
-        not_recorded = context.record(record) or not_recorded
+        not_recorded = context.record_change("phones_pinned", source, user, arguments) or not_recorded
         pinned += 1
         without_phone += not user.phones
     return {"pinned": pinned, "without_phone": without_phone, "not_recorded": not_recorded}

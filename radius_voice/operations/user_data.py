@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from radius_voice.events import OperatorRecord, Outcome, Reason
+from radius_voice.events import Outcome, Reason
 from radius_voice.login import remembered
 from radius_voice.login.calling_stations import stations_in
 from radius_voice.login.issued_codes import IssuedCodes
@@ -28,6 +28,7 @@ async def delete(
     user: User,
     counters: Iterable[LimitOperation],
     subjects: Iterable[str],
+    arguments: Mapping[str, Any],
 ) -> Mapping[str, Any]:
     """Delete the data of a user. Raises Unavailable; then it may be repeated.
 
@@ -50,8 +51,8 @@ async def delete(
         "pinned phones": pins,
     }
     detail = ", ".join(f"{kind}: {count}" for kind, count in deleted.items())
-    record = OperatorRecord(now, "user_data_deleted", user.name, source, context.uid, detail=detail)
-    return {"user": user.name, "source": source, "deleted": deleted, "not_recorded": context.record(record)}
+    not_recorded = context.record_change("user_data_deleted", source, user, arguments, detail)
+    return {"user": user.name, "source": source, "deleted": deleted, "not_recorded": not_recorded}
 
 
 async def _end_session(store: Store, key: SessionKey, now: float) -> bool:

@@ -66,7 +66,7 @@ def give_phone(server, user, *phones):
     """Change the phones in the users file, and wait until the service has read it."""
     read = len(server.audit(kind="service", event="users_file_read"))
     options = [word for phone in phones for word in ("--phone", phone)]
-    succeed("users", "set-phone", "--file", server.directory / "users.yaml", user.name, *options)
+    succeed("users", "set-phone", "--yes", "--file", server.directory / "users.yaml", user.name, *options)
     server.send_signal(signal.SIGHUP)
     wait_until(lambda: len(server.audit(kind="service", event="users_file_read")) > read, "the users file is read")
 

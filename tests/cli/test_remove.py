@@ -11,6 +11,7 @@ from radius_voice.radius import packet as radius
 from tests.support.network import free_port
 from tests.support.redis_server import SharedRedis
 from tests.support.server_process import ServerProcess, WorkersProcess, write_configuration
+from tests.support.slapd_server import BASE, READER, READER_PASSWORD, USERS, SlapdServer
 
 CONFIGURATION = """\
 server: {listen: ["udp://127.0.0.1:0"], reject_delay: 0s, key: a server key of thirty-two octets}
@@ -159,3 +160,40 @@ def test_with_a_users_file_only_the_command_says_what_stays(simulator, tmp_path,
     write_configuration(tmp_path, simulator, CONFIGURATION, [user])
     removed = run("remove", "--file", tmp_path / "users.yaml", "--yes", user.name)
     assert (0, True) == (removed.exit_code, "what the store has about the user stays" in removed.stderr)
+
+
+IN_A_DIRECTORY = """\
+identity:
+  corp: {{type: ldap, servers: ['{url}'], bind_dn: '{reader}', bind_password: {password}, base: '{base}', phones: [mobile]}}
+policies: {{default: {{remember: 12h}}}}
+"""
+
+
+def test_the_data_of_a_user_in_a_directory_is_deleted_and_the_entry_stays(simulator, tmp_path, user):
+    slapd = SlapdServer(tmp_path / "slapd")
+    slapd.add_user(user.name, user.password, mobile=user.phone)
+    identity = IN_A_DIRECTORY.format(url=slapd.url, reader=READER, password=READER_PASSWORD, base=BASE)
+    server = ServerProcess(tmp_path, simulator, CONFIGURATION + identity, [])
+    gateway = server.client()
+    challenge = gateway.start_login(user, STATION)
+    assert radius.ACCESS_ACCEPT == gateway.respond(user, challenge, server.simulator.code(user.phone), STATION).code
+    assert radius.ACCESS_ACCEPT == gateway.start_login(user, STATION).code, "the login is remembered"
+
+    refused = run("remove", "--config", server.path, "--yes", user.name)
+    assert (1, True) == (refused.exit_code, "run: radius-voice users forget --all-data" in refused.stderr)
+    unconfirmed = run("forget", "--config", server.path, "--all-data", user.name)
+    assert (1, True) == (unconfirmed.exit_code, "nothing is deleted: without a terminal" in unconfirmed.stderr)
+    forgotten = run("forget", "--config", server.path, "--all-data", "--yes", user.name)
+    assert 0 == forgotten.exit_code, forgotten.output
+    deleted, stays = forgotten.stdout.splitlines()
+    assert deleted.startswith("deleted from the store: open logins: 0, counters: 3, known Calling-Station-Ids: 1, ")
+    assert deleted.endswith(", pinned phones: 1")
+    assert f"{user.name} stays in the identity source corp" == stays
+    assert "user_data_deleted" == server.audit(kind="operator", user=user.name)[-1]["event"]
+    slapd.modify(f"uid={user.name},{USERS}", mobile=["+14155550190"])
+    assert radius.ACCESS_CHALLENGE == gateway.start_login(user, STATION).code
+    again = json.loads(run("forget", "--config", server.path, "--all-data", "--yes", "--json", user.name).stdout)
+    assert {"user", "source", "deleted"} == set(again)
+    assert 1 == again["deleted"]["open logins"]
+    assert 0 == server.stop()
+    slapd.stop()

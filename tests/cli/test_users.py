@@ -279,14 +279,14 @@ def test_a_user_without_any_settings_is_shown(written):
 
 
 def test_phones_are_replaced_and_shown_masked(written):
-    result = change("set-phone", written, "Alice", "--phone", "+1 415 222 0199", "--phone", "+442079410199")
+    result = change("set-phone", written, "Alice", "--yes", "--phone", "+1 415 222 0199", "--phone", "+442079410199")
     assert "alice has these phones: +14*******99,+44********99\n" == result
     assert (Phone("+14152220199"), Phone("+442079410199")) == user(written, "alice").user.phones
-    assert "bob has this phone" in change("set-phone", written, "bob", "--phone", "+14152220199").lower()
+    assert "bob has this phone" in change("set-phone", written, "bob", "--yes", "--phone", "+14152220199").lower()
 
 
 def test_a_password_is_replaced(written):
-    assert "alice has a new password\n" == change("set-password", written, "alice", typed="cotangent\n")
+    assert "alice has a new password\n" == change("set-password", written, "alice", "--yes", typed="cotangent\n")
     assert verify(user(written, "alice").password, "cotangent")
     assert "  # changed in spring" in written.read_text()
 
@@ -358,8 +358,8 @@ def test_users_are_listed_and_shown_as_json(written):
 
 CHANGES = [
     ["set-language", "de"],
-    ["set-phone", "--phone", "+14152220199"],
-    ["set-password"],
+    ["set-phone", "--yes", "--phone", "+14152220199"],
+    ["set-password", "--yes"],
     ["disable"],
     ["enable"],
     ["remove", "--yes"],
@@ -395,7 +395,7 @@ def test_owner_and_mode_are_kept_when_root_changes_the_file_of_another_user(writ
     assert (12345, 54321, 0o640) == (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode))
 
 
-@pytest.mark.parametrize("command", [["add", "carol", "--phone", "+14152220124"], ["set-password", "alice"]])
+@pytest.mark.parametrize("command", [["add", "carol", "--phone", "+14152220124"], ["set-password", "--yes", "alice"]])
 @pytest.mark.parametrize("typed", ["x\n", "1234567\n", "größe\n".encode()])
 def test_a_password_of_fewer_than_8_characters_changes_nothing(written, command, typed):
     before = written.read_text()

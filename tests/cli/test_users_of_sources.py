@@ -97,7 +97,9 @@ def test_a_user_is_added_shown_changed_and_removed(run):
         "disabled": False,
     }
     assert alice == of_alice(run)
-    assert run("set-phone", "alice", "--phone", "+14152220199").endswith(": Alice has this phone: +14*******99\n")
+    assert run("set-phone", "alice", "--yes", "--phone", "+14152220199").endswith(
+        ": Alice has this phone: +14*******99\n"
+    )
     assert run("set-language", "alice", "fr-CA").endswith(": Alice has the language fr-CA\n")
     assert run("disable", "alice").endswith(": Alice is disabled\n")
     assert run("disable", "alice").endswith(": Alice is disabled already\n")
@@ -112,10 +114,58 @@ def test_a_user_is_added_shown_changed_and_removed(run):
     assert [] == json.loads(run("list", "--json"))
 
 
+def test_changes_are_shown_as_json(run, tmp_path):
+    def shown(*command):
+        answer = json.loads(run(*command, "--json"))
+        assert answer.pop("location")
+        return answer
+
+    assert {"user": "Alice"} == shown(*ADD)
+    phones = {"phones": ["+14*******99"]}
+    assert {"user": "Alice", **phones} == shown("set-phone", "alice", "--yes", "--phone", "+14152220199")
+    assert {"user": "Alice"} == shown("set-password", "alice", "--yes")
+    assert {"user": "Alice", "language": "fr"} == shown("set-language", "alice", "fr")
+    for command, disabled, changed in (("disable", True, True), ("disable", True, False), ("enable", False, True)):
+        assert {"user": "Alice", "disabled": disabled, "changed": changed} == shown(command, "alice")
+    table = tmp_path / "users.csv"
+    table.write_text("name\nbob\ncarol\n")
+    assert {"users": 2, "added": False, "errors": []} == shown("import", "--dry-run", table)
+    assert {"users": 2, "added": True, "errors": []} == shown("import", table)
+    refused = CliRunner().invoke(users, ["import", "--config", str(run.path), "--json", str(table)])
+    answer = json.loads(refused.stdout)
+    assert (1, 0, False) == (refused.exit_code, answer["users"], answer["added"])
+    assert [f"{table}:{line}: name: " for line in (2, 3)] == [each.partition("'")[0] for each in answer["errors"]]
+    assert {"user": "bob", "deleted": {}} == shown("remove", "bob", "--yes")
+
+
+def test_a_phone_or_password_is_replaced_only_after_a_confirmation(run):
+    run(*ADD)
+    before = run.stored()
+    for what, *command in (
+        ("phones", "set-phone", "alice", "--phone", "+14152220199"),
+        ("password", "set-password", "alice"),
+    ):
+        refused = run(*command, code=1)
+        assert f"the {what} of Alice {'are' if what == 'phones' else 'is'} not replaced: without a terminal" in refused
+    assert before == run.stored()
+    phones = [word for phone in before[0].user.phones for word in ("--phone", phone.text)]
+    run("set-phone", "alice", *phones)
+
+
+def test_a_first_phone_or_password_needs_no_confirmation(run, tmp_path):
+    table = tmp_path / "users.csv"
+    table.write_text("name\nbob\n")
+    run("import", table)
+    run("set-phone", "bob", "--phone", "+14152220199")
+    run("set-password", "bob")
+    (bob,) = run.stored()
+    assert ("+14152220199", True) == (bob.user.phones[0].e164, verify(bob.password, "arctangent"))
+
+
 @pytest.mark.parametrize("password", ["größe ÄÖÜß", "🔑🔑🔑 emoji", "100 % sure, or not", "x" * 128])
 def test_any_password_is_stored(run, password):
     run(*ADD)
-    assert run("set-password", "alice", typed=f"{password}\n").endswith(": Alice has a new password\n")
+    assert run("set-password", "alice", "--yes", typed=f"{password}\n").endswith(": Alice has a new password\n")
     (alice,) = run.stored()
     assert verify(alice.password, password)
 
@@ -216,3 +266,4 @@ def test_users_of_a_directory_are_neither_listed_nor_changed(configure):
         result = CliRunner().invoke(users, [command[0], "--config", str(path), *command[1:]])
         assert 1 == result.exit_code
         assert "identity.corp: radius-voice cannot list or change users of type ldap; use the tools" in result.stderr
+        assert (command[0] == "remove") == ("run: radius-voice users forget --all-data" in result.stderr)
