@@ -9,6 +9,7 @@ from radius_voice.events import ExpiryRecord
 from radius_voice.login.model import Unavailable
 from radius_voice.login.ports import Store
 from radius_voice.service.identity_watch import IdentityWatch
+from radius_voice.service.inactive_users import InactiveUsers
 from radius_voice.service.reload import Generations
 from radius_voice.service.reporting import Reporter
 from radius_voice.service.tasks import BackgroundTasks
@@ -19,13 +20,24 @@ IDENTITY_CHECK_INTERVAL_SECONDS = 2.0
 
 
 class Housekeeping:
-    """Removes expired sessions, polls calls and refreshes identity sources. `open_sessions` is the latest count."""
+    """Removes expired sessions, polls calls and refreshes identity sources. `open_sessions` is the latest count.
 
-    def __init__(self, store: Store, generations: Generations, reporter: Reporter, watch: IdentityWatch) -> None:
+    `inactive` is None in all processes of the service but one.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        generations: Generations,
+        reporter: Reporter,
+        watch: IdentityWatch,
+        inactive: InactiveUsers | None,
+    ) -> None:
         self._store = store
         self._generations = generations
         self._reporter = reporter
         self._identity_watch = watch
+        self._inactive_users = inactive
         self.open_sessions = 0
 
     def start(self, tasks: BackgroundTasks) -> None:
@@ -53,3 +65,7 @@ class Housekeeping:
         clients = self._generations.newest.settings.clients
         response_timeout = {name: client.response_timeout for name, client in clients.items()}
         await self._identity_watch.check([built.identity for built in self._generations], response_timeout)
+        newest = self._generations.newest
+        if self._inactive_users is not None:
+            with suppress(Unavailable):  # the next check repeats it
+                await self._inactive_users.check(newest.settings, newest.identity)

@@ -29,6 +29,7 @@ from radius_voice.server.recorder import Tap
 from radius_voice.server.server import Server
 from radius_voice.service.housekeeping import Housekeeping
 from radius_voice.service.identity_watch import IdentityWatch, warnings_of
+from radius_voice.service.inactive_users import InactiveUsers
 from radius_voice.service.reload import Generations, Reloader, create_series
 from radius_voice.service.reporting import Reporter
 from radius_voice.service.tasks import BackgroundTasks
@@ -97,7 +98,8 @@ class Service:
         self._generations = Generations(built)
         self._server = Server(built.generation, server_rules(settings), shared.store, reporter, time.time, tap)
         users = IdentityWatch(reporter.report, time_verifications=first_process)
-        self._housekeeping = Housekeeping(shared.store, self._generations, reporter, users)
+        inactive = InactiveUsers(shared.keys, shared.store) if first_process else None
+        self._housekeeping = Housekeeping(shared.store, self._generations, reporter, users, inactive)
         self._metrics = Metrics(CollectorRegistry(), self._readings())
         create_series(self._metrics, built)
         reporter.add(self._metrics)
