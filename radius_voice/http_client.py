@@ -3,7 +3,8 @@
 `NotSent`: no connection was obtained, so the server cannot have seen the request. `SentUnknown`: a connection was
 obtained, so the server may have acted on it. The two differ in whether the connector returned a connection, not in
 the exception's class: a pooled connection that the peer has just closed fails like a refused one but may have delivered
-the request. A POST is never sent twice. A GET that fails on such a connection is sent again, once, by aiohttp.
+the request. A POST is never sent twice. A GET or PUT whose connection fails is sent again, once, by aiohttp, unless
+the request says `once`.
 """
 
 from __future__ import annotations
@@ -64,8 +65,9 @@ class HttpResponse(NamedTuple):
 
 @dataclass(slots=True)
 class _Progress:
-    """Whether a request has obtained a connection."""
+    """Whether a request has obtained a connection. `once`: it may not obtain a second one, to be sent again."""
 
+    once: bool
     connected: bool = False
 
 
@@ -78,8 +80,11 @@ class _Connector(aiohttp.TCPConnector):
     async def connect(
         self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout
     ) -> aiohttp.connector.Connection:
+        progress = _progress.get()
+        if progress.once and progress.connected:
+            raise aiohttp.ClientConnectionError
         connection = await super().connect(req, traces, timeout)
-        _progress.get().connected = True
+        progress.connected = True
         return connection
 
 
@@ -144,14 +149,16 @@ class HttpPool:
         content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         auth: tuple[str, str] | None = None,
+        once: bool = False,
     ) -> HttpResponse:
         """Send one request and return the response, of any status. Redirects are not followed.
 
         `data` is sent as a form; `content` is a complete body, whose Content-Type is in `headers`. The request takes at
-        most `seconds`, and at most the pool's total timeout. Raises NotSent or SentUnknown.
+        most `seconds`, and at most the pool's total timeout. With `once` it is sent on one connection only, whatever
+        its method, and `url` is percent-encoded and sent unchanged. Raises NotSent or SentUnknown.
         """
         seconds = min(seconds, self._total_timeout)
-        progress = _Progress()
+        progress = _Progress(once)
         _progress.set(progress)
         timeout = aiohttp.ClientTimeout(
             total=seconds, connect=min(self._connect_timeout, seconds), ceil_threshold=math.inf
@@ -159,7 +166,7 @@ class HttpPool:
         try:
             async with self._open_session().request(
                 method,
-                self._rebased(url),
+                URL(self._rebased(url), encoded=True) if once else self._rebased(url),
                 params=params,
                 data=_form_body(data) if data else content,
                 headers={**(FORM if data else {}), **(headers or {}), **_basic_auth(auth)},
@@ -167,8 +174,9 @@ class HttpPool:
                 timeout=timeout,
                 allow_redirects=False,
             ) as response:
+                one_resource = once or method == "POST"
                 body = await _read_body(
-                    response.content, MAX_POST_RESPONSE_OCTETS if method == "POST" else MAX_RESPONSE_OCTETS
+                    response.content, MAX_POST_RESPONSE_OCTETS if one_resource else MAX_RESPONSE_OCTETS
                 )
         except (aiohttp.ClientError, OSError) as error:
             kind = SentUnknown if progress.connected else NotSent

@@ -162,6 +162,40 @@ async def test_a_kept_connection_closed_during_a_post_is_indeterminate_and_the_p
     assert 2 == len(requests)
 
 
+@pytest.mark.parametrize("method", ["GET", "PUT", "POST"])
+@pytest.mark.parametrize("kept", [False, True])
+async def test_a_request_that_must_be_sent_once_has_one_connection_whatever_its_method(pool, method, kept):
+    requests = []
+
+    async def close(reader, writer):
+        if kept:
+            await read_request(reader)
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+            await writer.drain()
+        requests.append(await read_request(reader))
+
+    async with raw_server(close) as port:
+        ours = pool(port)
+        if kept:
+            assert 200 == (await ours.send(method, "https://sms.example.org/", once=True)).status
+        with pytest.raises(SentUnknown, match="connection broke"):
+            await ours.send(method, "https://sms.example.org/", once=True)
+    assert 1 == len(requests)
+
+
+async def test_the_url_of_a_request_that_is_sent_once_is_unchanged(pool):
+    requests = []
+
+    async def keep(reader, writer):
+        requests.append(await read_request(reader))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+        await writer.drain()
+
+    async with raw_server(keep) as port:
+        await pool(port).send("GET", "https://sms.example.org/%41%2F/..%2b?a=%2B%20&b[]=~", once=True)
+    assert requests[0].startswith(b"GET /%41%2F/..%2b?a=%2B%20&b[]=~ HTTP/1.1\r\n")
+
+
 async def test_a_form_arrives_as_it_was_sent(pool):
     form = {
         "To": "+14155550123",
