@@ -24,7 +24,7 @@ from radius_voice.events import Reason, Trace
 from radius_voice.login.codes import Keys
 from radius_voice.login.dependencies import Dependencies
 from radius_voice.login.flow import LoginFlow
-from radius_voice.login.model import AuthRequest, Limit, PapPassword, User
+from radius_voice.login.model import AuthRequest, Limit, Method, PapPassword, User
 from radius_voice.login.phone import Phone
 from radius_voice.login.policy import Policy, UserRules
 from radius_voice.login.ports import Store
@@ -69,7 +69,7 @@ def flow_on(store: Store) -> LoginFlow:
             store=store,
             limits=Limits({}, scopes, scopes, scopes),
             policies={"default": policy},
-            voice={"fixed": Fixed("fixed")},
+            providers={Method.VOICE: {"fixed": Fixed("fixed")}},
             call_controls={},
             friendly_name="Bench",
             observer=lambda _: None,

@@ -36,10 +36,11 @@ class Reason(StrEnum):
     STATUS = "status"
     # challenge
     CALL_PLACED = "call_placed"
+    TEXT_SENT = "text_sent"
     ISSUED_CODE = "issued_code"
     DECOY = "decoy"
-    CALL_PENDING = "call_pending"
-    CALL_INDETERMINATE = "call_indeterminate"
+    DELIVERY_PENDING = "delivery_pending"
+    DELIVERY_INDETERMINATE = "delivery_indeterminate"
     JOINED = "joined"
     REDIAL = "redial"
     WRONG_CODE = "wrong_code"
@@ -125,7 +126,7 @@ class Alarm(StrEnum):
 
 
 class CallResult(StrEnum):
-    """The result of a request to a provider to place a call."""
+    """The result of a request to a provider to deliver a code."""
 
     PLACED = "placed"
     NUMBER_REJECTED = "number_rejected"
@@ -199,10 +200,10 @@ class RequestRecord(AuditRecord, frozen=True, tag="request"):
     would_reason: Reason | None = None
 
 
-class PlacementRecord(AuditRecord, frozen=True, tag="call"):
-    """A request to a provider to place a call, and its result; `seconds` is the time since the packet's arrival.
+class PlacementRecord(AuditRecord, frozen=True, tag="delivery"):
+    """A request to a provider to deliver a code, and its result; `seconds` is the time since the packet's arrival.
 
-    `fix` says what an administrator can do about an alarm.
+    `method` is `voice` or `sms`. `fix` says what an administrator can do about an alarm.
     """
 
     seconds: float
@@ -214,6 +215,7 @@ class PlacementRecord(AuditRecord, frozen=True, tag="call"):
     detail: str = ""
     alarm: bool = False
     fix: str = ""
+    method: str = "voice"
 
 
 class CallStatusRecord(AuditRecord, frozen=True, tag="call_status"):

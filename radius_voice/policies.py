@@ -18,6 +18,7 @@ from radius_voice.config.schema import NO_FIRST_FACTOR, BypassSettings, PolicySe
 from radius_voice.events import Outcome
 from radius_voice.login.allowed_hours import AllowedHours
 from radius_voice.login.exemptions import Exemption, RulePath
+from radius_voice.login.model import Method
 from radius_voice.login.names import canonical_name
 from radius_voice.login.phone import NumberRules
 from radius_voice.login.pins import ChangedPhone, FirstPhone
@@ -98,6 +99,7 @@ def _user_rules(
         redials=challenge.redials,
         ring_timeout=round(challenge.ring_timeout),
         session_timeout=challenge.session_timeout,
+        methods=tuple(Method(method) for method in rules.methods),
         numbers=numbers_of(settings, rules),
         number_rules={key: _path_of(policy, rules, path, key) for key in NUMBER_KEYS},
         first_phone=FirstPhone(rules.first_phone),

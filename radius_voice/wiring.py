@@ -33,7 +33,7 @@ from radius_voice.identity.users_file.settings import UsersFileSettings
 from radius_voice.login.codes import Keys, new_code
 from radius_voice.login.dependencies import Dependencies
 from radius_voice.login.flow import LoginFlow
-from radius_voice.login.model import Limit
+from radius_voice.login.model import DELIVERY_METHODS, Limit, Method
 from radius_voice.login.names import canonical_name
 from radius_voice.login.ports import IdentitySource, Provider, Store, UserEditor, UserLister
 from radius_voice.login.rate_limits import Limits
@@ -248,16 +248,15 @@ def build(
         for name, section in settings.identity.items()
     }
     providers = {name: provider_of(name, section, adapters) for name, section in settings.delivery.providers.items()}
-    voice = {name: providers[name] for name in settings.delivery.voice}
     flow = LoginFlow(
         Dependencies(
             keys=shared.keys,
             store=shared.store,
             limits=limits_of(settings),
             policies=policies_of(settings, identity),
-            voice=voice,
+            providers=by_method(settings, providers),
             call_controls={
-                name: control for name, provider in voice.items() if (control := provider.call_control) is not None
+                name: control for name, provider in providers.items() if (control := provider.call_control) is not None
             },
             friendly_name=settings.delivery.friendly_name,
             observer=shared.observer,
@@ -267,6 +266,13 @@ def build(
         )
     )
     return BuiltGeneration(settings, Generation(_clients(settings, shared.keys), flow), flow, providers, identity)
+
+
+def by_method(settings: Settings, providers: Mapping[str, Provider]) -> dict[Method, dict[str, Provider]]:
+    """The providers of each method, in the order of failover."""
+    return {
+        method: {name: providers[name] for name in settings.delivery.order_of(method)} for method in DELIVERY_METHODS
+    }
 
 
 def _reused(name: str, section: IdentitySection, previous: BuiltGeneration | None) -> IdentitySource | None:
@@ -331,7 +337,8 @@ def realms_of(client: ClientSettings) -> dict[str, Realm]:
 
 def code_generator(settings: Settings) -> Callable[[int], str]:
     """Makes codes of that many digits; always the same code with a provider of type `fixed`."""
-    fixed = [settings.delivery.providers[name].fixed_code for name in settings.delivery.voice]
+    names = {name for method in DELIVERY_METHODS for name in settings.delivery.order_of(method)}
+    fixed = [settings.delivery.providers[name].fixed_code for name in names]
     code = next((code for code in fixed if code is not None), None)
     return new_code if code is None else lambda _digits: code
 

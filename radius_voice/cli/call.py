@@ -39,9 +39,10 @@ def call(path: Path, number: str) -> None:
 
 
 async def _call(settings: Settings, phone: Phone) -> bool:
+    from radius_voice.login.model import Method
     from radius_voice.wiring import provider_of
 
-    for name in settings.delivery.voice:
+    for name in settings.delivery.order_of(Method.VOICE):
         try:
             provider = provider_of(name, settings.delivery.providers[name])
         except ValueError as problem:

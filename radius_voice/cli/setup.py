@@ -220,7 +220,12 @@ def _describe(settings: Settings, user_counts: dict[str, int]) -> None:
             f"{challenge.digits} digits, {challenge.attempts} attempts, {challenge.redials} redials, "
             f"code lifetime {challenge.code_lifetime:g} s; countries: {countries}"
         )
-    click.echo(f"providers: {', '.join(settings.delivery.voice)}; friendly name {settings.delivery.friendly_name!r}")
+    from radius_voice.login.model import DELIVERY_METHODS
+
+    for method in DELIVERY_METHODS:
+        if names := settings.delivery.order_of(method):
+            click.echo(f"providers for {method}: {', '.join(names)}")
+    click.echo(f"friendly name: {settings.delivery.friendly_name!r}")
 
 
 def _realms_text(client: ClientSettings) -> str:

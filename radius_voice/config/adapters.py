@@ -15,6 +15,7 @@ from pydantic import Field
 
 from radius_voice.config.field_types import duration
 from radius_voice.config.section import Diagnostic, Section
+from radius_voice.login.model import Method
 
 MAX_LOCKOUT_ATTEMPTS = 999
 """What the policy of an Active Directory domain allows."""
@@ -100,12 +101,20 @@ class IdentitySection(AdapterSection):
 class ProviderSection(AdapterSection):
     """A provider that delivers codes."""
 
+    METHODS: ClassVar[tuple[Method, ...]] = (Method.VOICE,)
+    """How providers of this type can deliver codes."""
+
     LOOPBACK_CLIENTS_ONLY: ClassVar[bool] = False
     """Whether every client must be on loopback."""
     TEST_NUMBERS: ClassVar[tuple[str, ...]] = ()
     """Prefixes of the provider's test numbers, which are called only under `development: true`."""
     ANNOUNCEMENT: ClassVar[str] = ""
     """The text that the log has about the provider at every start, if any."""
+
+    @property
+    def methods(self) -> tuple[Method, ...]:
+        """How this provider delivers codes."""
+        return self.METHODS
 
     @property
     def fixed_code(self) -> str | None:

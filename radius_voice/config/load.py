@@ -157,9 +157,9 @@ def _validated(
 
 
 def _with_defaults(tree: dict[str, Any]) -> dict[str, Any]:
-    """A copy with defaults: missing sections, the roles of a single identity source, and the order of providers."""
+    """A copy with defaults: missing sections, and the roles of a single identity source."""
     filled = {"server": {}, "store": {"type": "sqlite"}, "audit": {}, "admin": {}, **tree}
-    identity, delivery, policies = rules.mapping(tree.get("identity")), tree.get("delivery"), tree.get("policies", {})
+    identity, policies = rules.mapping(tree.get("identity")), tree.get("policies", {})
     if len(identity) == 1 and isinstance(policies, dict):
         (source,) = identity
         roles = {"first_factor": source, "directory": source}
@@ -169,8 +169,6 @@ def _with_defaults(tree: dict[str, Any]) -> dict[str, Any]:
         }
     if isinstance(filled.get("policies"), dict):
         filled["policies"] = {name: _with_inherited_rules(policy) for name, policy in filled["policies"].items()}
-    if isinstance(delivery, dict) and "voice" not in delivery:
-        filled["delivery"] = {**delivery, "voice": list(rules.mapping(delivery.get("providers")))}
     return filled
 
 

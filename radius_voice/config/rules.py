@@ -34,6 +34,7 @@ from radius_voice.config.section import Diagnostic, Section
 from radius_voice.config.strict_yaml import Path as KeyPath
 from radius_voice.config.suggestions import suggestion
 from radius_voice.files.reading import unreadable
+from radius_voice.login.model import DELIVERY_METHODS, Method
 from radius_voice.radius.packet import RESERVED_REPLY_OCTETS
 from radius_voice.resources import shipped
 
@@ -63,7 +64,7 @@ class Draft:
         self._valid = valid
         clients, identity, policies = (mapping(tree.get(key)) for key in ("clients", "identity", "policies"))
         delivery = mapping(tree.get("delivery"))
-        providers, voice = mapping(delivery.get("providers")), delivery.get("voice")
+        providers = mapping(delivery.get("providers"))
         self.development = tree.get("development") is True
         self.server = self._section(ServerSettings, tree.get("server"))
         self.store = self._section(StoreSection, tree.get("store"))
@@ -74,7 +75,12 @@ class Draft:
         self.providers = self._sections(ProviderSection, providers)
         self.identity = self._sections(IdentitySection, identity)
         self.identity_names, self.policy_names, self.provider_names = list(identity), list(policies), list(providers)
-        self.voice = [name for name in voice if isinstance(name, str)] if isinstance(voice, list) else []
+        written = {method: delivery.get(method.value) for method in DELIVERY_METHODS}
+        self.orders = {
+            method: [name for name in order if isinstance(name, str)]
+            for method, order in written.items()
+            if isinstance(order, list)
+        }
         self.policy_at = _texts(dict(_policies_of_clients(clients)))
         self.source_of = _texts(
             {
@@ -141,7 +147,8 @@ def errors(draft: Draft, now: float) -> Iterator[Diagnostic]:
         yield from _replies(draft)
     yield from policy_rules.errors(draft.policies, draft.clients, attribute_dictionary, now)
     yield from _bypasses(draft, now)
-    yield from _voice(draft)
+    yield from _failover(draft)
+    yield from _methods(draft)
     yield from _adapters(draft)
 
 
@@ -314,12 +321,32 @@ def _bypasses(draft: Draft, now: float) -> Iterator[Diagnostic]:
             yield where, "a bypass lasts 240 minutes at most; write an earlier time"
 
 
-def _voice(draft: Draft) -> Iterator[Diagnostic]:
-    for index, name in enumerate(draft.voice):
-        if name not in draft.provider_names:
-            yield ("delivery", "voice", index), _unknown("provider", name, draft.provider_names)
-        if name in draft.voice[:index]:
-            yield ("delivery", "voice", index), "is listed twice; remove one"
+def _failover(draft: Draft) -> Iterator[Diagnostic]:
+    for method, order in draft.orders.items():
+        for index, name in enumerate(order):
+            path = ("delivery", method.value, index)
+            if name not in draft.provider_names:
+                yield path, _unknown("provider", name, draft.provider_names)
+            elif name in draft.providers and method not in draft.providers[name].methods:
+                does = "places calls" if method is Method.VOICE else "sends text messages"
+                yield path, f"no provider of type {draft.providers[name].type} {does}; remove it here"
+            if name in order[:index]:
+                yield path, "is listed twice; remove one"
+
+
+def _methods(draft: Draft) -> Iterator[Diagnostic]:
+    """Methods of policies that no provider has. An order that is written, or a provider with errors, may have any."""
+    if not draft.providers or len(draft.providers) < len(draft.provider_names):
+        return
+    known = {method for provider in draft.providers.values() for method in provider.methods}
+    usable = {method for method in known if draft.orders.get(method, True)}
+    for path, rules in draft.user_rules:
+        for index, name in enumerate(rules.methods):
+            if name in rules.methods[:index]:
+                yield (*path, "methods", index), "is listed twice; remove one"
+            if Method(name) not in usable:
+                others = f"; write methods: [{', '.join(sorted(usable))}]" if usable else ""
+                yield (*path, "methods", index), f"no provider in delivery.providers delivers by {name}{others}"
 
 
 def _client_warnings(client: ClientSettings, path: KeyPath) -> Iterator[Diagnostic]:

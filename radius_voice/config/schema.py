@@ -39,6 +39,7 @@ from radius_voice.config.secrets import Secret
 from radius_voice.config.section import KeyProblem, Section, file_default, optional_section
 from radius_voice.config.strict_yaml import Path as KeyPath
 from radius_voice.login.code_message import MAX_SPEECH_SECONDS
+from radius_voice.login.model import Method
 from radius_voice.login.policy import PROVIDER_SECONDS
 
 Name: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
@@ -184,8 +185,10 @@ def _word_or_mapping(value: Any) -> str:
 class UserRulesSettings(Section):
     """The rules of a policy that apply once the user is known."""
 
+    methods: Annotated[tuple[Literal["voice", "sms"], ...], Field(strict=False, min_length=1)] = file_default(["voice"])
+    """How codes are delivered: the first, unless the user asks for another one or no provider can deliver by it."""
     challenge: ChallengeSettings = optional_section()
-    """The code, and the calls that deliver it."""
+    """The code, and the deliveries that carry it."""
     countries: Annotated[frozenset[str] | None, COUNTRIES] = file_default("any")
     """Countries that may be called."""
     allow_numbers: Annotated[tuple[Annotated[str, NUMBER_PREFIX], ...], Field(strict=False)] = file_default(
@@ -284,10 +287,19 @@ class DeliverySettings(Section):
 
     friendly_name: str = Field(min_length=1, max_length=60, pattern=r"^[^\x00-\x1f\x7f]*$", examples=["ACME VPN"])
     """The name of the service that users log in to, as they hear and read it."""
-    voice: Annotated[tuple[str, ...], Field(strict=False)] = Field(default_factory=tuple, examples=[["twilio"]])
-    """Providers that place calls, in the order of failover; by default all."""
+    voice: Annotated[tuple[str, ...], Field(strict=False)] | None = Field(None, examples=[["twilio"]])
+    """Providers that place calls, in the order of failover; by default all that can."""
+    sms: Annotated[tuple[str, ...], Field(strict=False)] | None = Field(None, examples=[["twilio-texts"]])
+    """Providers that send text messages, in the order of failover; by default all that can."""
     providers: dict[Name, ProviderSection] = Field(min_length=1)
     """The providers."""
+
+    def order_of(self, method: Method) -> tuple[str, ...]:
+        """The names of the providers that deliver codes by that method, in the order of failover."""
+        written = {Method.VOICE: self.voice, Method.SMS: self.sms}[method]
+        if written is not None:
+            return written
+        return tuple(name for name, provider in self.providers.items() if method in provider.methods)
 
 
 class SyslogSettings(Section):

@@ -19,6 +19,7 @@ from radius_voice.events import Outcome, Reason
 from radius_voice.explain.login_facts import LimitUse, LoginFacts, facts_of
 from radius_voice.explain.meanings import RESPONSES, meaning
 from radius_voice.login.exemptions import Exemption
+from radius_voice.login.model import Method
 from radius_voice.login.names import canonical_name
 from radius_voice.login.realms import split
 from radius_voice.login.second_factor import AcceptWithout, Call, RejectFor, SecondFactor, decide
@@ -286,12 +287,16 @@ def _codes_and_calls(facts: LoginFacts) -> Iterator[Step]:
 def _call(facts: LoginFacts) -> Iterator[Step]:
     if facts.phone is None or not isinstance(_decided(facts), Call) or _refused_by_pins(facts):
         return
-    first, *others = facts.settings.delivery.voice
-    failover = f", else {', else '.join(others)}" if others else ""
-    yield Step("call", f"{first} calls {facts.phone.masked}{failover}", (facts.places.of("delivery", "voice"),))
+    for method in facts.rules.methods:
+        first, *others = facts.settings.delivery.order_of(method)
+        failover = f", else {', else '.join(others)}" if others else ""
+        does = "calls" if method is Method.VOICE else "sends a text message to"
+        instead = "" if method is facts.rules.methods[0] else ", if no delivery by the methods before is possible"
+        text = f"{first} {does} {facts.phone.masked}{failover}{instead}"
+        yield Step("delivery", text, (facts.places.of("delivery", method.value),))
     if facts.rules.bypass_until > facts.now:
         place = facts.places.of_rule(facts.rules.rule, "on_delivery_failure")
-        yield Step("call", "if every provider fails by an outage, the login is accepted without a call", (place,))
+        yield Step("delivery", "if every provider fails by an outage, the login is accepted without a call", (place,))
 
 
 DECISIONS: tuple[Callable[[LoginFacts], Iterator[Step]], ...] = (

@@ -8,6 +8,7 @@ from typing import Any
 from radius_voice.events import Outcome
 from radius_voice.explain.audit_files import Record
 from radius_voice.explain.meanings import RESPONSES, meaning
+from radius_voice.login.model import Method
 
 NO_RESULT = "The audit log has no final result: the login is open, or it ended without a right code."
 
@@ -39,8 +40,9 @@ def _record_lines(record: Record) -> Iterator[str]:
         yield from map(_step, record.get("steps", ()))
         yield f"  -> {_response(record)}"
         yield from (f"  {key.replace('_', ' ')}: {record[key]}" for key in ("rule", "rule_reason") if record.get(key))
-    elif kind == "call":
-        yield f"{at}  {record.get('provider')} was asked to call {record.get('phone')}: {_words(record, 'result')}"
+    elif kind == "delivery":
+        asked = "call" if record.get("method", Method.VOICE) == Method.VOICE else "send a text message to"
+        yield f"{at}  {record.get('provider')} was asked to {asked} {record.get('phone')}: {_words(record, 'result')}"
         yield from (f"  {key}: {record[key]}" for key in ("reference", "detail", "fix") if record.get(key))
     elif kind == "call_status":
         yield f"{at}  call {record.get('reference')} of {record.get('provider')}: {_words(record, 'status')}"

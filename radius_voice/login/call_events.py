@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from radius_voice.events import Outcome, Reason
 from radius_voice.login.inputs import CallEvent, CallFailed, CallPlaced, CallProgress, Charge, Transition
-from radius_voice.login.model import CallRef, CallStatus, Result, Session
+from radius_voice.login.model import CallRef, CallStatus, Method, Result, Session
 
 
 def of_call(session: Session | None, event: CallEvent, now: float) -> Transition:
@@ -26,13 +26,17 @@ def of_call(session: Session | None, event: CallEvent, now: float) -> Transition
 
 
 def _placed(session: Session, event: CallPlaced, now: float) -> Transition:
+    delivery = session.delivery
+    over = delivery.over or event.over
     if not session.open_at(now):
-        return Transition(None, Outcome.NO_RESPONSE, Reason.CALL_PLACED, hang_up=event.ref)
-    delivery = replace(session.delivery, phone=event.phone, ref=event.ref)
-    allowed = session.bypass_allowed and not event.refused
-    return Transition(
-        next_version(session, delivery=delivery, bypass_allowed=allowed), Outcome.CHALLENGE, Reason.CALL_PLACED
-    )
+        ended = next_version(session, delivery=replace(delivery, over=True)) if over and not delivery.over else None
+        return Transition(ended, Outcome.NO_RESPONSE, Reason.CALL_PLACED, hang_up=event.ref)
+    delivery = replace(delivery, phone=event.phone, method=event.method, ref=event.ref, over=over)
+    allowed, until = session.bypass_allowed and not event.refused, session.code_until
+    if event.method is Method.SMS:
+        until = min(now + event.code_lifetime, session.ends_at)
+    placed = next_version(session, delivery=delivery, bypass_allowed=allowed, code_until=until)
+    return Transition(placed, Outcome.CHALLENGE, delivery_reason(event.method))
 
 
 def _failed(session: Session, event: CallFailed, now: float) -> Transition:
@@ -72,6 +76,11 @@ def _progressed(session: Session, event: CallProgress, now: float) -> Transition
 def next_version(session: Session, **changes: Any) -> Session:
     """The session's next version."""
     return replace(session, version=session.version + 1, **changes)
+
+
+def delivery_reason(method: Method) -> Reason:
+    """The reason of a challenge after a delivery by that method."""
+    return Reason.TEXT_SENT if method is Method.SMS else Reason.CALL_PLACED
 
 
 def live_ref(session: Session, now: float) -> CallRef | None:

@@ -1,4 +1,7 @@
-"""Placing and ending the calls of sessions. A placement continues after its request has been answered."""
+"""Delivers the codes of sessions by calls and text messages, and ends calls.
+
+A placement continues after its request has been answered.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from radius_voice.events import CallResult, PlacementRecord, Reason, Trace
+from radius_voice.login.call_events import delivery_reason
 from radius_voice.login.call_follower import CallFollower
 from radius_voice.login.decoys import decoy_call, end_of_decoy_call, is_decoy
 from radius_voice.login.deliveries import (
@@ -20,9 +24,9 @@ from radius_voice.login.deliveries import (
 )
 from radius_voice.login.dependencies import Dependencies
 from radius_voice.login.inputs import CallEvent, CallFailed, CallPlaced, CallProgress, Transition
-from radius_voice.login.model import AuthRequest, CallRef, CallStatus, Session, Unavailable
+from radius_voice.login.model import AuthRequest, CallRef, CallStatus, Method, Session, Unavailable
 from radius_voice.login.phone import Phone
-from radius_voice.login.placement import PlacementResult, Report, place_call
+from radius_voice.login.placement import PlacementResult, Report, deliver
 from radius_voice.login.policy import PROVIDER_SECONDS, Policy, UserRules
 from radius_voice.login.sessions import Sessions
 from radius_voice.login.supervisor import Supervisor
@@ -30,7 +34,7 @@ from radius_voice.login.users import current_phones
 
 
 class PendingCall(Struct, frozen=True):
-    """A session whose present call is to be placed, after `hang_up` is ended. `code` is stored nowhere else."""
+    """A session whose present delivery is to be made, after `hang_up` is ended. `code` is stored nowhere else."""
 
     session: Session
     code: str
@@ -44,7 +48,7 @@ class PendingCall(Struct, frozen=True):
 
 
 class Calls:
-    """The calls of one generation of the configuration."""
+    """The calls and text messages of one generation of the configuration."""
 
     def __init__(self, dependencies: Dependencies, supervisor: Supervisor, sessions: Sessions) -> None:
         self._dependencies = dependencies
@@ -69,7 +73,10 @@ class Calls:
             self._dependencies.warn(f"the status of a call was lost: {problem}")
 
     async def place(self, call: PendingCall, opened: Transition, trace: Trace) -> Transition:
-        """Place a call, and wait for the provider's answer while the gateway waits. That of a decoy is only stored."""
+        """Make a delivery, and wait for the provider's answer while the gateway waits.
+
+        That of a decoy is only stored. The session of the transition is the one after the provider's answer.
+        """
         if is_decoy(call.session):
             await self._apply(call.session, decoy_call(call.session))
             return opened
@@ -78,11 +85,11 @@ class Calls:
         if not task.done():
             await asyncio.wait({task}, timeout=max(0.0, call.request.deadline - self._dependencies.clock()))
         if not task.done():
-            trace.step("call", Reason.CALL_PENDING)
-            return replace(opened, reason=Reason.CALL_PENDING)
+            trace.step("delivery", Reason.DELIVERY_PENDING)
+            return replace(opened, reason=Reason.DELIVERY_PENDING)
         failed = task.exception() is not None
-        transition = replace(opened, reason=Reason.CALL_INDETERMINATE) if failed else task.result()
-        trace.step("call", transition.reason)
+        transition = replace(opened, reason=Reason.DELIVERY_INDETERMINATE) if failed else task.result()
+        trace.step("delivery", transition.reason)
         return transition
 
     async def end(self, session: Session, ref: CallRef) -> None:
@@ -95,12 +102,13 @@ class Calls:
     async def _place(self, call: PendingCall, opened: Transition) -> Transition:
         session, dependencies = call.session, self._dependencies
         if call.hang_up is not None and not await self._hang_up(call.hang_up):
-            return replace(opened, reason=Reason.CALL_INDETERMINATE)
+            return replace(opened, reason=Reason.DELIVERY_INDETERMINATE)
         message = CodeMessage(session.language, dependencies.friendly_name, call.code)
-        placement = await place_call(
-            DeliveryRequest(session.delivery.phone, message, call.rules.ring_timeout),
+        placement = await deliver(
+            DeliveryRequest(session.delivery.phone, message, call.rules.ring_timeout, session.delivery.method),
             session.phones,
-            dependencies.voice,
+            call.rules.methods,
+            dependencies.providers,
             self._may_call,
             self._reporter(session, call.request.arrived),
             dependencies.clock() + PROVIDER_SECONDS,
@@ -112,13 +120,14 @@ class Calls:
         session = call.session
         match placement.result:
             case CallResult.PLACED:
-                await self._on_placed(session, placement)
-                return opened
+                placed = await self._on_placed(call, placement)
+                reason = opened.reason if opened.reason is Reason.REDIAL else delivery_reason(placement.method)
+                return replace(opened, session=placed or opened.session, reason=reason)
             case CallResult.INDETERMINATE:
-                if placement.refused:
-                    number = session.delivery.number
-                    await self._apply(session, CallPlaced(session.id, number, placement.phone, None, refused=True))
-                return replace(opened, reason=Reason.CALL_INDETERMINATE)
+                stored = opened.session
+                if placement.refused or placement.method is not Method.VOICE:
+                    stored = (await self._apply(session, _placed(call, placement))).session or stored
+                return replace(opened, session=stored, reason=Reason.DELIVERY_INDETERMINATE)
             case _:
                 return await self._on_failure(call, placement)
 
@@ -144,16 +153,15 @@ class Calls:
             return Reason.IDENTITY_UNAVAILABLE
         return current if isinstance(current, Reason) else None
 
-    async def _on_placed(self, session: Session, placement: PlacementResult) -> None:
-        ref, number = placement.ref, session.delivery.number
-        if ref is None:
-            await self._apply(session, CallProgress(session.id, number, CallStatus.COMPLETED, 0.0))
-            return
-        transition = await self._apply(session, CallPlaced(session.id, number, placement.phone, ref, placement.refused))
+    async def _on_placed(self, call: PendingCall, placement: PlacementResult) -> Session | None:
+        """The session after the provider has accepted the delivery, None if it has not changed."""
+        session = call.session
+        transition = await self._apply(session, _placed(call, placement))
         if transition.hang_up is not None:
             await self._end(session, transition.hang_up)
-        else:
-            self.follower.follow(ref, session.id, session.delivery.live_until)
+        elif placement.ref is not None:
+            self.follower.follow(placement.ref, session.id, session.delivery.live_until)
+        return transition.session
 
     async def _may_call(self, phone: Phone) -> bool:
         return await self._dependencies.store.apply_limits(self._dependencies.limits.for_phone(phone)) is None
@@ -161,9 +169,9 @@ class Calls:
     def _reporter(self, session: Session, arrived: float) -> Report:
         dependencies = self._dependencies
 
-        def report(provider: str, phone: Phone, answer: DeliveryResult) -> None:
+        def report(provider: str, request: DeliveryRequest, answer: DeliveryResult) -> None:
             at, seconds = dependencies.now(), dependencies.clock() - arrived
-            dependencies.observer(placement_record(at, seconds, session.id, provider, phone, answer))
+            dependencies.observer(placement_record(at, seconds, session.id, provider, request, answer))
 
         return report
 
@@ -189,10 +197,26 @@ class Calls:
         return transition
 
 
+def _placed(call: PendingCall, placement: PlacementResult) -> CallPlaced:
+    """The event that a provider has made a delivery, or may have made it. A text message has no call that may ring."""
+    session = call.session
+    over = placement.method is Method.SMS or (placement.result is CallResult.PLACED and placement.ref is None)
+    return CallPlaced(
+        session.id,
+        session.delivery.number,
+        placement.phone,
+        placement.ref,
+        placement.refused,
+        placement.method,
+        over,
+        call.rules.code_lifetime,
+    )
+
+
 def placement_record(
-    at: float, seconds: float, session_id: str, provider: str, phone: Phone, answer: DeliveryResult
+    at: float, seconds: float, session_id: str, provider: str, request: DeliveryRequest, answer: DeliveryResult
 ) -> PlacementRecord:
-    """The record of a provider's answer to the request for a call of that session."""
+    """The record of a provider's answer to a delivery request of that session."""
     match answer:
         case Placed(reference):
             result, detail, alarm, fix = CallResult.PLACED, "", False, ""
@@ -202,4 +226,5 @@ def placement_record(
             result, reference = CallResult.NUMBER_REJECTED, ""
         case _:
             result, reference, detail, alarm, fix = CallResult.NOT_PLACED, "", answer.detail, answer.alarm, answer.fix
-    return PlacementRecord(at, seconds, session_id, provider, phone.masked, result, reference, detail, alarm, fix)
+    phone, method = request.phone.masked, request.method.value
+    return PlacementRecord(at, seconds, session_id, provider, phone, result, reference, detail, alarm, fix, method)

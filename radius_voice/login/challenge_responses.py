@@ -8,10 +8,11 @@ from radius_voice.login.codes import Keys
 from radius_voice.login.decoys import is_decoy, wrong_code
 from radius_voice.login.inputs import ChallengeResponse, NextChallenge
 from radius_voice.login.issued_codes import typed_code
-from radius_voice.login.model import AuthRequest, Session, SessionKey
+from radius_voice.login.model import AuthRequest, Method, Session, SessionKey
 from radius_voice.login.policy import UserRules
 
-_PHONE_REQUEST = re.compile(r"\s*phone([1-9]?)\s*", re.IGNORECASE)
+_DELIVERY_REQUEST = re.compile(r"\s*(phone|sms)([1-9]?)\s*", re.IGNORECASE)
+_METHODS = {"phone": Method.VOICE, "sms": Method.SMS}
 
 
 def response_of(
@@ -27,6 +28,7 @@ def response_of(
     """The response in a session, under the name to compare. `code` and `state` are those of the next challenge."""
     typed = request.credentials.text
     decoy = session is not None and is_decoy(session)
+    method, phone = _requested_delivery(typed) or (rules.methods[0], None)
     call_seconds = rules.ring_timeout if decoy else rules.call_seconds
     return ChallengeResponse(
         client=request.client,
@@ -35,17 +37,19 @@ def response_of(
         answer=keys.answer(key, typed),
         code=wrong_code() if decoy else typed_code(keys, key, session, typed),
         password=keys.password(key, typed),
-        phone=_requested_phone(typed),
+        phone=phone,
+        redial_allowed=method in rules.methods,
         next_challenge=NextChallenge(
             keys.state(state),
             keys.code(key, code),
             call_seconds,
             rules.call_seconds + rules.code_lifetime - call_seconds,
+            method,
         ),
     )
 
 
-def _requested_phone(typed: str) -> int | None:
-    """The index of the phone that `phone`, `phone2` ... request instead of a code, or None."""
-    request = _PHONE_REQUEST.fullmatch(typed)
-    return int(request[1] or 1) - 1 if request else None
+def _requested_delivery(typed: str) -> tuple[Method, int] | None:
+    """The method and the index of the phone that `phone`, `phone2`, `sms` ... request instead of a code, or None."""
+    request = _DELIVERY_REQUEST.fullmatch(typed)
+    return (_METHODS[request[1].lower()], int(request[2] or 1) - 1) if request else None

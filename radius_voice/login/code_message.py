@@ -1,4 +1,7 @@
-"""The order in which a code is spoken in a call. Providers turn the lines into their own markup. Pure."""
+"""What a call speaks, line by line, and the text of a text message. Pure.
+
+Providers turn the lines into their own markup.
+"""
 
 from __future__ import annotations
 
@@ -53,3 +56,10 @@ def lines(message: CodeMessage) -> list[Line]:
             spoken += [Pause(1), Say(digit)]
         spoken.append(Pause(2))
     return [*spoken, Say(closing)]
+
+
+def text_of(message: CodeMessage) -> str:
+    """The text message. With an empty code, it tells the user that the help desk has issued a code for them."""
+    texts = messages_for(message.language).texted
+    template = texts.enrolment_code if message.enrolment else texts.code if message.code else texts.issued_code
+    return template.format(friendly_name=message.friendly_name, code=message.code)

@@ -8,7 +8,6 @@ from msgspec.structs import replace
 from radius_voice.events import Mode, Outcome, Reason, Trace
 from radius_voice.login import reply_message
 from radius_voice.login.inputs import Transition
-from radius_voice.login.issued_codes import is_issued
 from radius_voice.login.model import PreviousResult, ReplyAttribute, Session, Unavailable
 from radius_voice.login.upstream import ChallengeRequired, HiddenAttribute
 
@@ -93,10 +92,8 @@ def _accepted(session: Session, reason: Reason, now: float) -> Decision:
 
 
 def _challenged(session: Session, reason: Reason, state: bytes, friendly_name: str) -> Decision:
-    phone = session.delivery.phone
-    text = reply_message.challenge(
-        reason, session.language, friendly_name, phone.ending, session.attempts_left, issued=is_issued(session)
-    )
+    phone, method = session.delivery.phone, session.delivery.method
+    text = reply_message.challenge(reason, session.language, friendly_name, phone.ending, session.attempts_left, method)
     return Decision(Outcome.CHALLENGE, reason, state, text, (), session.name, session.id, phone.masked)
 
 
@@ -136,7 +133,7 @@ def rejected(reason: Reason, name: str = "", text: str = "", rule: str = "") -> 
 
 def session_step(transition: Transition) -> str:
     """The detail of the step `session`: `opened`, before the call is placed, or the reason of another transition."""
-    opened = transition.places_call and transition.reason is Reason.CALL_PLACED
+    opened = transition.places_call and transition.reason in (Reason.CALL_PLACED, Reason.TEXT_SENT)
     return "opened" if opened else transition.reason
 
 

@@ -36,19 +36,21 @@ from radius_voice.login.policy import Policy
 NEW_DECOYS = LimitOperation(Limit("decoys", 1000, 360.0, Reason.CALL_LIMIT), "total")
 """At most this many decoys are opened, so that they cannot fill the store. Beyond it, their requests are rejected."""
 SHARED_SCOPES = ("client", "country", "total")
+NO_SOURCE = ":"
+"""The beginning of the `user_key` of a decoy: no identity source has an empty name."""
 NO_USERS_NUMBER = "+888"
 """The country code of disaster relief, which has no subscribers (ITU-T): the phones of decoys are those of no user."""
 
 
 def is_decoy(session: Session) -> bool:
     """Whether no response in the session can be right."""
-    return session.delivery.method is Method.DECOY
+    return session.user_key.startswith(NO_SOURCE)
 
 
 def decoy_key(keys: Keys, request: AuthRequest, policy: Policy, user: User | None) -> str:
-    """The `user_key` of a decoy: no identity source has an empty name."""
+    """The `user_key` of a decoy."""
     subject = keys.name_subject(policy.directory_name, request.user_name)
-    return f":{subject if user is None else policy.user_key(user)}"
+    return f"{NO_SOURCE}{subject if user is None else policy.user_key(user)}"
 
 
 def decoy_session(
@@ -56,7 +58,8 @@ def decoy_session(
 ) -> tuple[Session, bytes]:
     """The session of a decoy at wall-clock time `now`, and the State of its challenge.
 
-    Its call ends like one that is not answered. The digits of the phone are the user's, or always the same for a name.
+    Its call ends like one that is not answered, or its text message is sent, as it seems. The digits of the phone are
+    the user's, or always the same for a name.
     """
     user_key = decoy_key(keys, request, policy, user)
     key = keys.session_key(request.client, user_key)
@@ -69,13 +72,16 @@ def decoy_session(
         keys, now, key, "", state, request, policy, shown, replace(checked, issued=None), PinnedPhones(())
     )
     ring_timeout = policy.rules_of(session.group).ring_timeout
-    delivery = DeliveryAttempt(1, phone, now, now + ring_timeout, method=Method.DECOY)
+    delivery = DeliveryAttempt(1, phone, now, now + ring_timeout, method=session.delivery.method)
     return replace(session, user_key=user_key, phones=(phone,), delivery=delivery), state
 
 
 def decoy_call(session: Session) -> CallPlaced:
     """The event that the session's call was placed, without a call."""
     delivery = session.delivery
+    if delivery.method is Method.SMS:
+        left = session.ends_at - delivery.at
+        return CallPlaced(session.id, delivery.number, delivery.phone, None, False, Method.SMS, True, left)
     return CallPlaced(session.id, delivery.number, delivery.phone, CallRef("", f"{session.id}.{delivery.number}"))
 
 
@@ -101,5 +107,6 @@ def decoy_operations(operations: Iterable[LimitOperation]) -> tuple[LimitOperati
 
 def recorded_decoy(decision: Decision) -> Decision:
     """The decision with the truth for the audit log: no call was placed."""
-    placed = decision.outcome is Outcome.CHALLENGE and decision.reason in (Reason.CALL_PLACED, Reason.REDIAL)
+    delivered = Reason.CALL_PLACED, Reason.TEXT_SENT, Reason.REDIAL
+    placed = decision.outcome is Outcome.CHALLENGE and decision.reason in delivered
     return replace(decision, phone="", reason=Reason.DECOY if placed else decision.reason)

@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
+from radius_voice.login.model import Method
 from radius_voice.login.phone import Phone
 
 
@@ -25,22 +26,26 @@ class CodeMessage(Struct, frozen=True):
 
 
 class DeliveryRequest(Struct, frozen=True):
-    """One delivery to be made. `ring_timeout` is how many seconds the phone may ring."""
+    """One delivery to be made, by `method`. `ring_timeout` is how many seconds the phone may ring."""
 
     phone: Phone
     message: CodeMessage
     ring_timeout: int
+    method: Method = Method.VOICE
 
 
 class Placed(Struct, frozen=True):
-    """The provider accepted the request. `live` is False if it places no call."""
+    """The provider accepted the request. `live` is False if there is no call that may ring, as for a text message."""
 
     reference: str
     live: bool = True
 
 
 class NumberRejected(Struct, frozen=True):
-    """The provider does not call this number: try the next phone. `fix` is what an administrator can do on an alarm."""
+    """The provider does not deliver to this number: try the next phone.
+
+    `fix` is what an administrator can do about an alarm.
+    """
 
     detail: str
     alarm: bool = False
@@ -48,9 +53,9 @@ class NumberRejected(Struct, frozen=True):
 
 
 class NotPlaced(Struct, frozen=True):
-    """The provider certainly did not place the call: try the next provider.
+    """The provider certainly did not make the delivery: try the next provider.
 
-    `outage` is True if the provider could not have placed any call: no connection, or the account or caller ID is
+    `outage` is True if the provider could not have made any delivery: no connection, or the account or caller ID is
     refused. Only an outage of every provider permits a bypass. `fix` says what an administrator can do about an alarm.
     `sent` is False if the provider certainly did not receive the request.
     """
@@ -63,7 +68,7 @@ class NotPlaced(Struct, frozen=True):
 
 
 class Indeterminate(Struct, frozen=True):
-    """The provider may have placed the call, so it is never placed again."""
+    """The provider may have made the delivery, so it is never made again."""
 
     detail: str
 

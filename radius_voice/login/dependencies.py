@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from radius_voice.events import Alarm, AlarmRecord, Observer, ServiceRecord
 from radius_voice.login.codes import Keys, new_code
+from radius_voice.login.model import Method
 from radius_voice.login.policy import Policy
 from radius_voice.login.ports import CallControl, Provider, Store
 from radius_voice.login.rate_limits import Limits
@@ -14,13 +15,16 @@ from radius_voice.login.rate_limits import Limits
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
-    """Keys, store, rules and providers. `now` is wall clock, `clock` monotonic; `voice` is in order of failover."""
+    """Keys, store, rules and providers. `now` is wall clock, `clock` monotonic.
+
+    `providers` are those of each method, in order of failover.
+    """
 
     keys: Keys
     store: Store
     limits: Limits
     policies: Mapping[str, Policy]
-    voice: Mapping[str, Provider]
+    providers: Mapping[Method, Mapping[str, Provider]]
     call_controls: Mapping[str, CallControl]
     friendly_name: str
     observer: Observer

@@ -8,7 +8,7 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from radius_voice.events import Outcome, Reason
-from radius_voice.login.model import CallRef, CallStatus, PreviousResult, Session
+from radius_voice.login.model import CallRef, CallStatus, Method, PreviousResult, Session
 from radius_voice.login.phone import Phone
 
 
@@ -31,19 +31,24 @@ class RecordedRequest(Struct, frozen=True):
 
 
 class NextChallenge(Struct, frozen=True):
-    """For a new challenge: the hashes of its State and code, and the maximum durations of call and code in seconds."""
+    """For a new challenge: the hashes of its State and code, and the maximum durations of call and code in seconds.
+
+    `method` is how the code reaches the user.
+    """
 
     state: bytes
     code: bytes
     call_seconds: float
     code_lifetime: float
+    method: Method = Method.VOICE
 
 
 class ChallengeResponse(Struct, frozen=True):
     """Keyed hashes of the text that the user typed: as a response (`answer`), as a code, and as a password.
 
-    `phone` is the index of the phone that the user requested instead of a code; `redial_allowed` is False if a limit or
-    another live call forbids that. A response is valid only for the client entry and the user of its session.
+    `phone` is the index of the phone that the user requested instead of a code; `redial_allowed` is False if the
+    policy, a limit or another live call forbids that. A response is valid only for the client entry and the user of its
+    session.
     """
 
     client: str
@@ -73,9 +78,11 @@ class UserChanged(Struct, frozen=True):
 
 
 class CallPlaced(Struct, frozen=True):
-    """A provider accepted call `number` of the session to that phone. If that is not certain, `ref` is None.
+    """A provider accepted delivery `number` of the session, by that method to that phone, or may have accepted it.
 
-    `refused`: a provider had refused it before for another reason than an outage.
+    `ref` is the call, None if there is none or that is not certain. `over`: there is no call that may be live. A text
+    message's code is valid for `code_lifetime` seconds. `refused`: a provider had refused the delivery before for
+    another reason than an outage.
     """
 
     session_id: str
@@ -83,12 +90,15 @@ class CallPlaced(Struct, frozen=True):
     phone: Phone
     ref: CallRef | None
     refused: bool = False
+    method: Method = Method.VOICE
+    over: bool = False
+    code_lifetime: float = 0.0
 
 
 class CallFailed(Struct, frozen=True):
-    """No provider placed call `number` of the session. `bypass`: an active bypass accepts the user without a call.
+    """No provider made delivery `number` of the session. `bypass`: an active bypass accepts the user without a call.
 
-    `refund`: the call does not count towards the limits, because no provider has received and refused it.
+    `refund`: the delivery does not count towards the limits, because no provider has received and refused it.
     """
 
     session_id: str

@@ -163,14 +163,19 @@ class Method(StrEnum):
     """How a code reaches the user."""
 
     VOICE = "voice"
+    SMS = "sms"
     ISSUED_CODE = "issued_code"
-    DECOY = "decoy"
+
+
+DELIVERY_METHODS = (Method.VOICE, Method.SMS)
+"""The methods by which providers deliver codes."""
 
 
 class DeliveryAttempt(Struct, frozen=True, gc=False, omit_defaults=True):
     """The latest delivery of a session. `number` counts them from 1; by `live_until` its call must be over.
 
-    `ref` is the call, None until a provider has accepted it, or if that is not known.
+    `ref` is the call, None until a provider has accepted it, or if that is not known. A text message that a provider
+    has accepted is `over`.
     """
 
     number: int

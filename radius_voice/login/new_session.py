@@ -34,8 +34,8 @@ def new_session(
 ) -> Session:
     """The session of a user whose first factor is right, at wall-clock time `now`.
 
-    `code` is the code that is spoken, `state` the State of the challenge, and `pinned` the phones that may be called.
-    If the user has a code from the help desk, the session waits for that one, without a call.
+    `code` is the code that is spoken or sent, `state` the State of the challenge, and `pinned` the phones that may be
+    called. If the user has a code from the help desk, the session waits for that one, without a call.
     """
     authenticated = checked.result if isinstance(checked.result, Authenticated) else None
     group = policy.group_of(user)
@@ -56,7 +56,9 @@ def new_session(
         phones=pinned.phones,
         attempts_left=rules.attempts,
         redials_left=rules.redials,
-        delivery=DeliveryAttempt(1, pinned.phones[0] if pinned.phones else NO_PHONE, now, live_until),
+        delivery=DeliveryAttempt(
+            1, pinned.phones[0] if pinned.phones else NO_PHONE, now, live_until, method=rules.methods[0]
+        ),
         opened_at=now,
         code_until=min(live_until + rules.code_lifetime, ends_at),
         ends_at=ends_at,

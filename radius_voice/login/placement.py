@@ -1,14 +1,15 @@
-"""Placing one call of a session: phones x providers.
+"""Requesting one delivery of a session: methods x phones x providers.
 
-Why no call is placed twice: a session has one present delivery, counted by `DeliveryAttempt.number`. Only the
-compare-and-swap that wrote that number leads here, so `place_call` runs once for each number. Each answer of a provider
+Why nothing is delivered twice: a session has one present delivery, counted by `DeliveryAttempt.number`. Only the
+compare-and-swap that wrote that number leads here, so `deliver` runs once for each number. Each answer of a provider
 then has one consequence:
 
-- Placed and Indeterminate end the placement: the phone rings, or may ring.
-- NumberRejected excludes the phone: the next phone is tried, none twice.
-- NotPlaced means that the provider certainly did not place the call: the next provider is tried with the same phone.
+- Placed and Indeterminate end the placement: the phone rings or may ring, the text message is or may be on its way.
+- NumberRejected excludes the phone for the method: the next phone is tried, none twice, and after them the next method.
+- NotPlaced means that the provider certainly delivered nothing: the next provider is tried with the same phone, and
+  after all of them the next method.
 
-So no further call is placed after an answer that could mean a ringing phone.
+So nothing further is delivered after an answer that could mean a delivery.
 """
 
 from __future__ import annotations
@@ -20,16 +21,16 @@ from msgspec.structs import replace
 
 from radius_voice.events import CallResult
 from radius_voice.login.deliveries import DeliveryRequest, DeliveryResult, Indeterminate, NumberRejected, Placed
-from radius_voice.login.model import CallRef
+from radius_voice.login.model import CallRef, Method
 from radius_voice.login.phone import Phone
 from radius_voice.login.ports import Provider
 
 
 class PlacementResult(Struct, frozen=True):
-    """The result of a placement; `ref` is the live call, if there is one.
+    """The result of a placement, by that method to that phone; `ref` is the live call, if there is one.
 
-    `refused`: a provider rejected a number, or refused the call for another reason than an outage. `counted`: it had
-    received the request, so that the call counts towards the limits although it was not placed.
+    `refused`: a provider rejected a number, or refused the delivery for another reason than an outage. `counted`: it
+    had received the request, so that the delivery counts towards the limits although it was not made.
     """
 
     result: CallResult
@@ -37,54 +38,68 @@ class PlacementResult(Struct, frozen=True):
     ref: CallRef | None = None
     refused: bool = False
     counted: bool = False
+    method: Method = Method.VOICE
 
 
-Report = Callable[[str, Phone, DeliveryResult], None]
-"""Gets every answer of a provider: the provider's name, the phone, the answer."""
+Report = Callable[[str, DeliveryRequest, DeliveryResult], None]
+"""Gets every answer of a provider: the provider's name, the request, the answer."""
 
 
-async def place_call(
-    delivery: DeliveryRequest,
+async def deliver(
+    request: DeliveryRequest,
     phones: Sequence[Phone],
-    providers: Mapping[str, Provider],
-    may_call: Callable[[Phone], Awaitable[bool]],
+    methods: Sequence[Method],
+    providers: Mapping[Method, Mapping[str, Provider]],
+    may_deliver: Callable[[Phone], Awaitable[bool]],
     report: Report,
     deadline: float,
 ) -> PlacementResult:
-    """Place one call, to the phone of `delivery` or else to the others of `phones` that `may_call` allows.
+    """Make one delivery: that of `request`, or else to the others of `phones`, or else by the others of `methods`.
 
-    `deadline` is monotonic seconds.
+    `may_deliver` says whether the limits allow one more delivery to a phone, and counts it. `deadline` is monotonic
+    seconds.
     """
-    placement = await _through_providers(delivery, providers, report, deadline)
-    rejected = {delivery.phone.e164}
-    for phone in phones:
-        if placement.result is not CallResult.NUMBER_REJECTED:
-            break
-        if phone.e164 in rejected:  # a provider that rejects a number rejects it with every extension
-            continue
-        rejected.add(phone.e164)
-        if await may_call(phone):
-            placement = await _through_providers(replace(delivery, phone=phone), providers, report, deadline)
-            placement = replace(placement, refused=True, counted=True)
-    return placement
+    failed = PlacementResult(CallResult.NOT_PLACED, request.phone, method=request.method)
+    results: set[CallResult] = set()
+    for method in (request.method, *(other for other in methods if other is not request.method)):
+        rejected: set[str] = set()
+        for phone in (request.phone, *phones):
+            if phone.e164 in rejected:  # a provider that rejects a number rejects it with every extension
+                continue
+            if failed.counted and not await may_deliver(phone):
+                continue
+            tried = replace(request, phone=phone, method=method)
+            placement = await _through_providers(tried, providers.get(method, {}), report, deadline)
+            refused, counted = failed.refused or placement.refused, failed.counted or placement.counted
+            placement = replace(placement, refused=refused, counted=counted)
+            if placement.result in (CallResult.PLACED, CallResult.INDETERMINATE):
+                return placement
+            failed = placement
+            results.add(placement.result)
+            if placement.result is CallResult.NOT_PLACED:
+                break
+            rejected.add(phone.e164)
+    rejected_by_all = results == {CallResult.NUMBER_REJECTED}
+    return replace(failed, result=CallResult.NUMBER_REJECTED if rejected_by_all else CallResult.NOT_PLACED)
 
 
 async def _through_providers(
-    delivery: DeliveryRequest, providers: Mapping[str, Provider], report: Report, deadline: float
+    request: DeliveryRequest, providers: Mapping[str, Provider], report: Report, deadline: float
 ) -> PlacementResult:
+    phone, method = request.phone, request.method
     refused = counted = False
     for name, provider in providers.items():
-        answer = await provider.place(delivery, deadline)
-        report(name, delivery.phone, answer)
+        answer = await provider.place(request, deadline)
+        report(name, request, answer)
         match answer:
             case Placed(reference, live):
                 ref = CallRef(name, reference) if live else None
-                return PlacementResult(CallResult.PLACED, delivery.phone, ref, refused)
+                return PlacementResult(CallResult.PLACED, phone, ref, refused, method=method)
             case Indeterminate():
-                return PlacementResult(CallResult.INDETERMINATE, delivery.phone, refused=refused)
+                return PlacementResult(CallResult.INDETERMINATE, phone, refused=refused, method=method)
             case NumberRejected():
-                return PlacementResult(CallResult.NUMBER_REJECTED, delivery.phone, refused=True, counted=True)
+                return PlacementResult(CallResult.NUMBER_REJECTED, phone, refused=True, counted=True, method=method)
             case _:
                 refused = refused or not answer.outage
                 counted = counted or (answer.sent and not answer.outage)
-    return PlacementResult(CallResult.NOT_PLACED, delivery.phone, refused=refused, counted=counted)
+    return PlacementResult(CallResult.NOT_PLACED, phone, refused=refused, counted=counted, method=method)

@@ -9,14 +9,14 @@ from radius_voice.events import Mode, Outcome
 from radius_voice.login.allowed_hours import AllowedHours
 from radius_voice.login.code_message import MAX_SPEECH_SECONDS
 from radius_voice.login.exemptions import Exemption, RulePath
-from radius_voice.login.model import ReplyAttribute, User
+from radius_voice.login.model import Method, ReplyAttribute, User
 from radius_voice.login.phone import NumberRules, Phone
 from radius_voice.login.pins import ChangedPhone, FirstPhone
 from radius_voice.login.ports import Directory, FirstFactor
 from radius_voice.login.roll_out import GracePeriod, ReportMode
 
 PROVIDER_SECONDS = 20.0
-"""The maximum duration of placing a call."""
+"""The maximum duration of requesting a delivery from providers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,7 @@ class Remember:
 class UserRules:
     """The rules for one user. Durations in seconds; `bypass_until` is wall clock, 0 if there is none.
 
+    `methods` are the ways to deliver a code: the first is used unless the user asks for another one of them.
     `numbers` are the numbers that may be called, and `number_rules` the places of its keys in the configuration.
     `rule` is where the configuration has these rules.
     """
@@ -60,6 +61,7 @@ class UserRules:
     allowed_hours: AllowedHours | None = None
     grace_period: GracePeriod | None = None
     remember: Remember | None = None
+    methods: tuple[Method, ...] = (Method.VOICE,)
 
     @property
     def call_seconds(self) -> float:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 from radius_voice.events import Reason
+from radius_voice.login.model import Method
 from radius_voice.messages import DEFAULT, Shown, messages_for
 
 MAX_REPLY_MESSAGE_BYTES = 253
@@ -16,16 +18,16 @@ REJECTED = DEFAULT.shown.rejected
 
 @lru_cache(maxsize=4096)
 def challenge(
-    reason: Reason, language: str, friendly_name: str, ending: str, attempts: int, *, issued: bool = False
+    reason: Reason, language: str, friendly_name: str, ending: str, attempts: int, method: Method = Method.VOICE
 ) -> str:
     """The text of a challenge, at most MAX_REPLY_MESSAGE_BYTES in UTF-8.
 
-    `ending` is the last digits of the called phone, `attempts` how many codes may still be typed. `issued`: the code is
-    the help desk's, and no phone is called. If the whole text is too long, `friendly_name` is cut at its end, in whole
+    `ending` is the last digits of the phone, `attempts` how many codes may still be typed, and `method` how the present
+    code reaches the user. If the whole text is too long, `friendly_name` is cut at its end, in whole
     characters.
     """
     shown = messages_for(language).shown
-    text = _issued_template(shown, reason, attempts) if issued else _template(shown, reason, attempts)
+    text = _TEMPLATES[method](shown, reason, attempts)
     length = len(text.format(friendly_name="", ending=ending, attempts=attempts).encode())
     name = friendly_name.encode()[: MAX_REPLY_MESSAGE_BYTES - length].decode(errors="ignore")
     return text.format(friendly_name=name, ending=ending, attempts=attempts)
@@ -47,7 +49,19 @@ def _issued_template(shown: Shown, reason: Reason, attempts: int) -> str:
     return shown.issued_code_wrong_one_left if attempts == 1 else shown.issued_code_wrong
 
 
-def _template(shown: Shown, reason: Reason, attempts: int) -> str:
+def _text_template(shown: Shown, reason: Reason, attempts: int) -> str:
+    match reason:
+        case Reason.WRONG_CODE:
+            return shown.text_wrong_code_one_left if attempts == 1 else shown.text_wrong_code
+        case Reason.REDIAL:
+            return shown.new_text
+        case Reason.REDIAL_UNAVAILABLE:
+            return shown.no_new_text
+        case _:
+            return shown.text_sent
+
+
+def _call_template(shown: Shown, reason: Reason, attempts: int) -> str:
     match reason:
         case Reason.WRONG_CODE:
             return shown.wrong_code_one_left if attempts == 1 else shown.wrong_code
@@ -57,3 +71,10 @@ def _template(shown: Shown, reason: Reason, attempts: int) -> str:
             return shown.no_new_call
         case _:
             return shown.enter_code
+
+
+_TEMPLATES: dict[Method, Callable[[Shown, Reason, int], str]] = {
+    Method.VOICE: _call_template,
+    Method.SMS: _text_template,
+    Method.ISSUED_CODE: _issued_template,
+}

@@ -21,7 +21,8 @@ def session_decision(
     *,
     response: bool = False,
 ) -> Decision:
-    """The decision that follows from a transition; see `decisions.decision`. A decoy is recorded as one."""
+    """The decision that follows from a transition of `session`: `decisions.decision`. A decoy is recorded as one."""
+    session = transition.session or session
     friendly_name, now = dependencies.friendly_name, dependencies.now()
     decision = decisions.decision(session, transition, state, name, friendly_name, now, response=response)
     if session is not None and is_decoy(session):

@@ -126,5 +126,6 @@ class SessionResponses:
             return UserChanged(response.state, response.answer, phones)
         if response.phone is None:
             return response
-        allowed = response.phone < len(session.phones) and session.phones[response.phone] in phones
+        known = response.phone < len(session.phones)
+        allowed = response.redial_allowed and known and session.phones[response.phone] in phones
         return replace(response, redial_allowed=allowed)

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from radius_voice.events import Outcome, Reason
 from radius_voice.login import issued_states
-from radius_voice.login.call_events import live_ref, next_version, of_call
+from radius_voice.login.call_events import delivery_reason, live_ref, next_version, of_call
 from radius_voice.login.inputs import (
     CallFailed,
     CallPlaced,
@@ -35,9 +35,12 @@ from radius_voice.login.inputs import (
 )
 from radius_voice.login.issued_codes import is_issued
 from radius_voice.login.issued_states import REPEAT_SECONDS
-from radius_voice.login.model import CallRef, DeliveryAttempt, IssuedState, PreviousResult, Result, Session
+from radius_voice.login.model import CallRef, DeliveryAttempt, IssuedState, Method, PreviousResult, Result, Session
 from radius_voice.login.names import canonical_name
 from radius_voice.login.phone import Phone
+
+TEXT_SECONDS = 30.0
+"""How long a text message may take to arrive. Meanwhile the same initial request joins its session."""
 
 
 def step(session: Session | None, event: Input, now: float) -> Transition:
@@ -63,7 +66,7 @@ def step(session: Session | None, event: Input, now: float) -> Transition:
     calling ChallengeResponse   challenge, accept, reject -> calling; accept, reject -> ending
     calling Lockout             reject -> calling; reject -> ending
     calling UserChanged         reject -> calling; reject -> ending
-    calling CallPlaced          challenge, no_response -> calling
+    calling CallPlaced          challenge, no_response -> calling; challenge -> waiting
     calling CallFailed          accept, reject -> ended; no_response -> calling
     calling CallProgress        no_response -> calling; no_response -> waiting
     waiting InitialRequest      challenge -> calling; challenge, reject -> waiting
@@ -79,7 +82,7 @@ def step(session: Session | None, event: Input, now: float) -> Transition:
     ending  ChallengeResponse   accept, reject -> ending
     ending  Lockout             reject -> ending
     ending  UserChanged         reject -> ending
-    ending  CallPlaced          no_response -> ending
+    ending  CallPlaced          no_response -> ending; no_response -> ended
     ending  CallFailed          no_response -> ending; no_response -> ended
     ending  CallProgress        no_response -> ending; no_response -> ended
     ended   InitialRequest      challenge -> calling; challenge -> waiting
@@ -124,13 +127,10 @@ def _initial(session: Session | None, new_session: Session, now: float) -> Trans
             Transition(None, Outcome.REJECT, Reason.BUSY) if session.live_at(now) else _open(session, new_session, now)
         )
     same = _same(session, new_session.password, new_session.calling_station_id) and _same_code(session, new_session)
-    if session.live_at(now):
-        if not same:
-            return Transition(None, Outcome.REJECT, Reason.BUSY)
-        return _join(session, new_session.states[0].state, now)
     if not same:
-        return _open(session, new_session, now)
-    if is_issued(session):
+        live = session.live_at(now)
+        return Transition(None, Outcome.REJECT, Reason.BUSY) if live else _open(session, new_session, now)
+    if session.live_at(now) or is_issued(session) or _was_texted(session, now):
         return _join(session, new_session.states[0].state, now)
     delivery = new_session.delivery
     next_challenge = NextChallenge(
@@ -138,6 +138,7 @@ def _initial(session: Session | None, new_session: Session, now: float) -> Trans
         new_session.code,
         delivery.live_until - delivery.at,
         new_session.code_until - delivery.live_until,
+        delivery.method,
     )
     if not _may_redial(session, next_challenge, now):
         return Transition(None, Outcome.REJECT, Reason.NO_REDIALS_LEFT)
@@ -181,6 +182,12 @@ def _same_code(session: Session, new_session: Session) -> bool:
     return is_issued(session) is is_issued(new_session)
 
 
+def _was_texted(session: Session, now: float) -> bool:
+    """Whether the code was sent in a text message that may still arrive."""
+    delivery = session.delivery
+    return delivery.method is Method.SMS and 0 <= now - delivery.at < TEXT_SECONDS
+
+
 def _open(session: Session | None, new_session: Session, now: float) -> Transition:
     """Open a session. It keeps the final results of the one that it replaces while they may be repeated."""
     if session is not None:
@@ -191,9 +198,8 @@ def _open(session: Session | None, new_session: Session, now: float) -> Transiti
         return Transition(
             new_session, Outcome.CHALLENGE, Reason.ISSUED_CODE, issues_state=True, charge=Charge.CODE_CHECK
         )
-    return Transition(
-        new_session, Outcome.CHALLENGE, Reason.CALL_PLACED, issues_state=True, places_call=True, charge=Charge.CALL
-    )
+    reason = delivery_reason(new_session.delivery.method)
+    return Transition(new_session, Outcome.CHALLENGE, reason, issues_state=True, places_call=True, charge=Charge.CALL)
 
 
 def _responded(session: Session, event: ChallengeResponse, now: float) -> Transition:
@@ -278,7 +284,10 @@ def _next_state(session: Session, event: ChallengeResponse, reason: Reason, now:
 
 
 def _redial(session: Session, event: ChallengeResponse, phone: int, now: float) -> Transition:
-    """`phone` or `phone2` instead of a code. A live call is hung up first; if its reference is unknown, no redial."""
+    """`phone`, `phone2` or `sms` instead of a code.
+
+    A live call is hung up first; if its reference is unknown, no redial.
+    """
     live = session.live_at(now)
     possible = event.redial_allowed and phone < len(session.phones) and _may_redial(session, event.next_challenge, now)
     if not possible or (live and session.delivery.ref is None):
@@ -304,7 +313,7 @@ def _redialled(
             phone,
             now,
             now + next_challenge.call_seconds,
-            method=session.delivery.method,
+            method=next_challenge.method,
         ),
         code_until=min(now + next_challenge.call_seconds + next_challenge.code_lifetime, session.ends_at),
     )

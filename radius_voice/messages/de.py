@@ -1,6 +1,6 @@
 """German, formal address."""
 
-from radius_voice.messages.wording import Messages, Shown, Spoken
+from radius_voice.messages.wording import Messages, Shown, Spoken, Texted
 
 MESSAGES = Messages(
     language="de",
@@ -10,6 +10,13 @@ MESSAGES = Messages(
         wrong_code="Falscher Code, noch {attempts} Versuche. Geben Sie den angesagten Code ein:",
         new_call="Ihre Nummer mit der Endung {ending} wird angerufen. Geben Sie den neuen Code ein:",
         no_new_call="Derzeit ist kein weiterer Anruf möglich. Geben Sie den angesagten Code ein:",
+        text_sent=(
+            "{friendly_name} hat eine SMS an die Nummer mit der Endung {ending} gesendet. Geben Sie den Code ein:"
+        ),
+        text_wrong_code_one_left="Falscher Code, noch 1 Versuch. Geben Sie den Code aus der SMS ein:",
+        text_wrong_code="Falscher Code, noch {attempts} Versuche. Geben Sie den Code aus der SMS ein:",
+        new_text="Eine neue SMS wurde an die Nummer mit der Endung {ending} gesendet. Neuer Code:",
+        no_new_text="Eine weitere SMS ist jetzt nicht möglich. Geben Sie den Code aus der letzten ein:",
         issued_code="Geben Sie den Code vom Helpdesk ein:",
         issued_code_wrong_one_left="Falscher Code, noch 1 Versuch. Geben Sie den Code vom Helpdesk ein:",
         issued_code_wrong="Falscher Code, noch {attempts} Versuche. Geben Sie den Code vom Helpdesk ein:",
@@ -24,5 +31,16 @@ MESSAGES = Messages(
         enrolment_code="Dieser Code ist für Ihren Helpdesk und nicht für eine Anmeldung. Er lautet",
         enrolment_closing="Falls Sie diesen Anruf nicht erwartet haben, informieren Sie Ihren Administrator.",
         closing="Falls Sie sich gerade nicht anmelden, informieren Sie bitte Ihren Administrator. Auf Wiederhören.",
+    ),
+    texted=Texted(
+        code="{friendly_name}: Ihr Code ist {code}. Wenn Sie sich nicht anmelden, informieren Sie Ihren Administrator.",
+        enrolment_code=(
+            "{friendly_name}: Ihr Code für den Helpdesk ist {code}. Er gilt nicht für eine Anmeldung. "
+            "Wenn Sie ihn nicht erwartet haben, informieren Sie Ihren Administrator."
+        ),
+        issued_code=(
+            "{friendly_name}: Der Helpdesk hat einen Code für eine Anmeldung mit Ihrem Konto ausgegeben. "
+            "Wenn Sie sich nicht anmelden, informieren Sie Ihren Administrator."
+        ),
     ),
 )

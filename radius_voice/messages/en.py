@@ -1,6 +1,6 @@
 """English."""
 
-from radius_voice.messages.wording import Messages, Shown, Spoken
+from radius_voice.messages.wording import Messages, Shown, Spoken, Texted
 
 MESSAGES = Messages(
     language="en",
@@ -10,6 +10,11 @@ MESSAGES = Messages(
         wrong_code="Wrong code, {attempts} attempts left. Enter the code you heard:",
         new_call="Calling your phone ending in {ending}. Enter the new code:",
         no_new_call="No further call is possible now. Enter the code you heard:",
+        text_sent="{friendly_name} has sent a text message to your phone ending in {ending}. Enter the code:",
+        text_wrong_code_one_left="Wrong code, 1 attempt left. Enter the code from the text message:",
+        text_wrong_code="Wrong code, {attempts} attempts left. Enter the code from the text message:",
+        new_text="A new text message was sent to your phone ending in {ending}. Enter the new code:",
+        no_new_text="No further text message is possible now. Enter the code from the last one:",
         issued_code="Enter the code from the help desk:",
         issued_code_wrong_one_left="Wrong code, 1 attempt left. Enter the code from the help desk:",
         issued_code_wrong="Wrong code, {attempts} attempts left. Enter the code from the help desk:",
@@ -24,5 +29,16 @@ MESSAGES = Messages(
         enrolment_code="This code is for your help desk and not for a login. It is",
         enrolment_closing="If you did not expect this call, tell your administrator. Goodbye.",
         closing="If you are not signing in, tell your administrator. Goodbye.",
+    ),
+    texted=Texted(
+        code="{friendly_name}: your code is {code}. If you are not signing in, tell your administrator.",
+        enrolment_code=(
+            "{friendly_name}: your code for the help desk is {code}. It is not for a login. "
+            "If you did not expect it, tell your administrator."
+        ),
+        issued_code=(
+            "{friendly_name}: the help desk has issued a code for a login to your account. "
+            "If you are not signing in, tell your administrator."
+        ),
     ),
 )

@@ -1,6 +1,6 @@
 """Spanish, formal address."""
 
-from radius_voice.messages.wording import Messages, Shown, Spoken
+from radius_voice.messages.wording import Messages, Shown, Spoken, Texted
 
 MESSAGES = Messages(
     language="es",
@@ -10,6 +10,11 @@ MESSAGES = Messages(
         wrong_code="Código incorrecto, quedan {attempts} intentos. Introduzca el código que ha oído:",
         new_call="Llamando a su teléfono terminado en {ending}. Introduzca el nuevo código:",
         no_new_call="En este momento no es posible otra llamada. Introduzca el código que ha oído:",
+        text_sent="{friendly_name} ha enviado un SMS a su teléfono terminado en {ending}. Introduzca el código:",
+        text_wrong_code_one_left="Código incorrecto, queda 1 intento. Introduzca el código del SMS:",
+        text_wrong_code="Código incorrecto, quedan {attempts} intentos. Introduzca el código del SMS:",
+        new_text="Se ha enviado un nuevo SMS a su teléfono terminado en {ending}. Introduzca el nuevo código:",
+        no_new_text="Ahora no es posible enviar otro SMS. Introduzca el código del último:",
         issued_code="Introduzca el código de asistencia:",
         issued_code_wrong_one_left="Código incorrecto, queda 1 intento. Introduzca el código de asistencia:",
         issued_code_wrong="Código incorrecto, quedan {attempts} intentos. Introduzca el código de asistencia:",
@@ -24,5 +29,16 @@ MESSAGES = Messages(
         enrolment_code="Este código es para su servicio de asistencia y no para iniciar sesión. Es",
         enrolment_closing="Si no esperaba esta llamada, avise a su administrador. Adiós.",
         closing="Si no está iniciando sesión, avise a su administrador. Adiós.",
+    ),
+    texted=Texted(
+        code="{friendly_name}: su clave es {code}. Si no ha sido usted, avise a su administrador.",
+        enrolment_code=(
+            "{friendly_name}: su código para el servicio de asistencia es {code}. No sirve para iniciar sesión. "
+            "Si no lo esperaba, avise a su administrador."
+        ),
+        issued_code=(
+            "{friendly_name}: el servicio de asistencia ha emitido un código para iniciar sesión en su cuenta. "
+            "Si no está iniciando sesión, avise a su administrador."
+        ),
     ),
 )

@@ -1,6 +1,6 @@
 """French, formal address."""
 
-from radius_voice.messages.wording import Messages, Shown, Spoken
+from radius_voice.messages.wording import Messages, Shown, Spoken, Texted
 
 MESSAGES = Messages(
     language="fr",
@@ -10,6 +10,11 @@ MESSAGES = Messages(
         wrong_code="Code incorrect, il reste {attempts} tentatives. Saisissez le code annoncé :",
         new_call="Nouvel appel vers votre numéro se terminant par {ending}. Saisissez le nouveau code :",
         no_new_call="Aucun autre appel n'est possible pour le moment. Saisissez le code annoncé :",
+        text_sent="{friendly_name} a envoyé un SMS à votre téléphone se terminant par {ending}. Saisissez le code :",
+        text_wrong_code_one_left="Code incorrect, il reste 1 essai. Saisissez le code du SMS :",
+        text_wrong_code="Code incorrect, il reste {attempts} essais. Saisissez le code du SMS :",
+        new_text="Un nouveau SMS a été envoyé à votre téléphone se terminant par {ending}. Saisissez le nouveau code :",
+        no_new_text="Aucun autre SMS n'est possible pour le moment. Saisissez le code du dernier SMS :",
         issued_code="Saisissez le code donné par le support :",
         issued_code_wrong_one_left="Code incorrect, il reste 1 tentative. Saisissez le code donné par le support :",
         issued_code_wrong="Code incorrect, il reste {attempts} tentatives. Saisissez le code donné par le support :",
@@ -24,5 +29,16 @@ MESSAGES = Messages(
         enrolment_code="Ce code est pour votre support et non pour une connexion. Le code est",
         enrolment_closing="Si vous n'attendiez pas cet appel, prévenez votre administrateur. Au revoir.",
         closing="Si vous n'êtes pas en train de vous connecter, prévenez votre administrateur. Au revoir.",
+    ),
+    texted=Texted(
+        code="{friendly_name} : votre code est {code}. Si ce n'est pas vous, prévenez votre administrateur.",
+        enrolment_code=(
+            "{friendly_name} : votre code pour l'assistance est {code}. Il ne sert pas à se connecter. "
+            "Si vous ne l'attendiez pas, prévenez votre administrateur."
+        ),
+        issued_code=(
+            "{friendly_name} : l'assistance a émis un code pour une connexion à votre compte. "
+            "Si vous n'êtes pas en train de vous connecter, prévenez votre administrateur."
+        ),
     ),
 )

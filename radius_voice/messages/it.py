@@ -1,6 +1,6 @@
 """Italian, formal address."""
 
-from radius_voice.messages.wording import Messages, Shown, Spoken
+from radius_voice.messages.wording import Messages, Shown, Spoken, Texted
 
 MESSAGES = Messages(
     language="it",
@@ -10,6 +10,11 @@ MESSAGES = Messages(
         wrong_code="Codice errato, restano {attempts} tentativi. Inserisca il codice che ha sentito:",
         new_call="Chiamata in corso al suo telefono che termina con {ending}. Inserisca il nuovo codice:",
         no_new_call="Al momento non è possibile un'altra chiamata. Inserisca il codice che ha sentito:",
+        text_sent="{friendly_name} ha inviato un SMS al suo telefono che termina con {ending}. Inserisca il codice:",
+        text_wrong_code_one_left="Codice errato, resta 1 tentativo. Inserisca il codice dell'SMS:",
+        text_wrong_code="Codice errato, restano {attempts} tentativi. Inserisca il codice dell'SMS:",
+        new_text="Un nuovo SMS è stato inviato al suo telefono che termina con {ending}. Inserisca il nuovo codice:",
+        no_new_text="Al momento non è possibile un altro SMS. Inserisca il codice dell'ultimo:",
         issued_code="Inserisca il codice dell'assistenza:",
         issued_code_wrong_one_left="Codice errato, resta 1 tentativo. Inserisca il codice dell'assistenza:",
         issued_code_wrong="Codice errato, restano {attempts} tentativi. Inserisca il codice dell'assistenza:",
@@ -24,5 +29,16 @@ MESSAGES = Messages(
         enrolment_code="Questo codice è per l'assistenza e non per un accesso. Il codice è",
         enrolment_closing="Se non si aspettava questa chiamata, avvisi il suo amministratore. Arrivederci.",
         closing="Se non sta effettuando l'accesso, avvisi il suo amministratore. Arrivederci.",
+    ),
+    texted=Texted(
+        code="{friendly_name}: il suo codice è {code}. Se non è lei, avvisi il suo amministratore.",
+        enrolment_code=(
+            "{friendly_name}: il suo codice per l'assistenza è {code}. Non serve per un accesso. "
+            "Se non lo aspettava, avvisi il suo amministratore."
+        ),
+        issued_code=(
+            "{friendly_name}: l'assistenza ha emesso un codice per un accesso al suo account. "
+            "Se non è lei, avvisi il suo amministratore."
+        ),
     ),
 )

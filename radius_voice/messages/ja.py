@@ -1,6 +1,6 @@
 """Japanese, polite."""
 
-from radius_voice.messages.wording import Messages, Shown, Spoken
+from radius_voice.messages.wording import Messages, Shown, Spoken, Texted
 
 MESSAGES = Messages(
     language="ja",
@@ -10,6 +10,11 @@ MESSAGES = Messages(
         wrong_code="コードが違います。あと{attempts}回入力できます。聞こえたコードを入力してください:",
         new_call="末尾{ending}の番号に電話しています。新しいコードを入力してください:",
         no_new_call="現在、これ以上電話をかけることはできません。聞こえたコードを入力してください:",
+        text_sent="{friendly_name}から末尾{ending}の電話番号にSMSを送信しました。コードを入力してください:",
+        text_wrong_code_one_left="コードが違います。残り1回です。SMSのコードを入力してください:",
+        text_wrong_code="コードが違います。残り{attempts}回です。SMSのコードを入力してください:",
+        new_text="末尾{ending}の電話番号に新しいSMSを送信しました。新しいコードを入力してください:",
+        no_new_text="現在、SMSを再送できません。最後のSMSのコードを入力してください:",
         issued_code="ヘルプデスクから受け取ったコードを入力してください:",
         issued_code_wrong_one_left="コードが違います。あと1回入力できます。ヘルプデスクから受け取ったコードを入力してください:",
         issued_code_wrong="コードが違います。あと{attempts}回入力できます。ヘルプデスクから受け取ったコードを入力してください:",
@@ -24,5 +29,16 @@ MESSAGES = Messages(
         enrolment_code="ログイン用ではなく、ヘルプデスク用のコードをお知らせします。",
         enrolment_closing="このお電話にお心当たりがなければ、管理者にご連絡ください。失礼いたします。",
         closing="ログインの操作をしていない場合は、管理者にご連絡ください。失礼いたします。",
+    ),
+    texted=Texted(
+        code="{friendly_name}: コードは{code}です。心当たりがない場合は管理者に連絡してください。",
+        enrolment_code=(
+            "{friendly_name}: ヘルプデスク用のコードは{code}です。"
+            "ログイン用ではありません。心当たりがない場合は管理者に連絡してください。"
+        ),
+        issued_code=(
+            "{friendly_name}: ヘルプデスクがお客様のアカウントのログイン用コードを発行しました。"
+            "心当たりがない場合は管理者に連絡してください。"
+        ),
     ),
 )

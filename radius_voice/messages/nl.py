@@ -1,6 +1,6 @@
 """Dutch, formal address."""
 
-from radius_voice.messages.wording import Messages, Shown, Spoken
+from radius_voice.messages.wording import Messages, Shown, Spoken, Texted
 
 MESSAGES = Messages(
     language="nl",
@@ -10,6 +10,11 @@ MESSAGES = Messages(
         wrong_code="Onjuiste code, nog {attempts} pogingen. Voer de code in die u hebt gehoord:",
         new_call="Uw telefoon die eindigt op {ending} wordt gebeld. Voer de nieuwe code in:",
         no_new_call="Op dit moment is geen nieuwe oproep mogelijk. Voer de code in die u hebt gehoord:",
+        text_sent="{friendly_name} heeft een sms gestuurd naar uw telefoon die eindigt op {ending}. Voer de code in:",
+        text_wrong_code_one_left="Onjuiste code, nog 1 poging. Voer de code uit de sms in:",
+        text_wrong_code="Onjuiste code, nog {attempts} pogingen. Voer de code uit de sms in:",
+        new_text="Er is een nieuwe sms gestuurd naar uw telefoon die eindigt op {ending}. Voer de nieuwe code in:",
+        no_new_text="Er is nu geen nieuwe sms mogelijk. Voer de code uit de laatste sms in:",
         issued_code="Voer de code van de helpdesk in:",
         issued_code_wrong_one_left="Onjuiste code, nog 1 poging. Voer de code van de helpdesk in:",
         issued_code_wrong="Onjuiste code, nog {attempts} pogingen. Voer de code van de helpdesk in:",
@@ -24,5 +29,16 @@ MESSAGES = Messages(
         enrolment_code="Deze code is voor uw helpdesk en niet voor een aanmelding. De code is",
         enrolment_closing="Als u dit gesprek niet verwachtte, waarschuw dan uw beheerder. Tot ziens.",
         closing="Als u niet bezig bent met aanmelden, waarschuw dan uw beheerder. Tot ziens.",
+    ),
+    texted=Texted(
+        code="{friendly_name}: uw code is {code}. Bent u dit niet? Waarschuw uw beheerder.",
+        enrolment_code=(
+            "{friendly_name}: uw code voor de helpdesk is {code}. Deze is niet voor aanmelden. "
+            "Had u geen code verwacht? Waarschuw uw beheerder."
+        ),
+        issued_code=(
+            "{friendly_name}: de helpdesk heeft een code voor aanmelden bij uw account uitgegeven. "
+            "Bent u dit niet? Waarschuw uw beheerder."
+        ),
     ),
 )

@@ -1,6 +1,6 @@
 """Portuguese of Brazil, formal address."""
 
-from radius_voice.messages.wording import Messages, Shown, Spoken
+from radius_voice.messages.wording import Messages, Shown, Spoken, Texted
 
 MESSAGES = Messages(
     language="pt",
@@ -10,6 +10,11 @@ MESSAGES = Messages(
         wrong_code="Código incorreto, restam {attempts} tentativas. Digite o código que ouviu:",
         new_call="Ligando para o seu telefone com final {ending}. Digite o novo código:",
         no_new_call="No momento não é possível fazer outra ligação. Digite o código que ouviu:",
+        text_sent="{friendly_name} enviou um SMS para o seu telefone com final {ending}. Digite o código:",
+        text_wrong_code_one_left="Código incorreto, resta 1 tentativa. Digite o código do SMS:",
+        text_wrong_code="Código incorreto, restam {attempts} tentativas. Digite o código do SMS:",
+        new_text="Foi enviado um novo SMS para o seu telefone com final {ending}. Digite o novo código:",
+        no_new_text="No momento não é possível enviar outro SMS. Digite o código do último:",
         issued_code="Digite o código do suporte:",
         issued_code_wrong_one_left="Código incorreto, resta 1 tentativa. Digite o código do suporte:",
         issued_code_wrong="Código incorreto, restam {attempts} tentativas. Digite o código do suporte:",
@@ -24,5 +29,16 @@ MESSAGES = Messages(
         enrolment_code="Este código é para o suporte e não para um login. O código é",
         enrolment_closing="Se você não esperava esta ligação, avise o seu administrador. Até logo.",
         closing="Se você não está fazendo login, avise o seu administrador. Até logo.",
+    ),
+    texted=Texted(
+        code=("{friendly_name}: a sua senha é {code}. Se não é você, avise o seu administrador."),
+        enrolment_code=(
+            "{friendly_name}: o seu código para o suporte é {code}. Não serve para login. "
+            "Se você não o esperava, avise o seu administrador."
+        ),
+        issued_code=(
+            "{friendly_name}: o suporte emitiu um código para um login na sua conta. "
+            "Se não é você, avise o seu administrador."
+        ),
     ),
 )

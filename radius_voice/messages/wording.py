@@ -1,4 +1,4 @@
-"""The texts that every language file defines. `{friendly_name}`, `{ending}` and `{attempts}` are replaced."""
+"""The texts that every language file defines. `{friendly_name}`, `{ending}`, `{attempts}` and `{code}` are replaced."""
 
 from __future__ import annotations
 
@@ -18,6 +18,16 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     """After another call was placed, to the same phone or to another one."""
     no_new_call: str
     """When another call was requested and is not possible."""
+    text_sent: str
+    """After the first text message was sent."""
+    text_wrong_code_one_left: str
+    """After a wrong code, with one attempt left, when the code is in a text message."""
+    text_wrong_code: str
+    """After a wrong code, with `{attempts}` left, two or more, when the code is in a text message."""
+    new_text: str
+    """After another text message was sent, to the same phone or to another one."""
+    no_new_text: str
+    """When another text message was requested and is not possible."""
     issued_code: str
     """When the user must enter a code that the help desk issued, and no phone is called."""
     issued_code_wrong_one_left: str
@@ -47,9 +57,21 @@ class Spoken(msgspec.Struct, frozen=True, kw_only=True):
     closing: str
 
 
+class Texted(msgspec.Struct, frozen=True, kw_only=True):
+    """Whole text messages. `{code}` is the code."""
+
+    code: str
+    """The code of a login."""
+    enrolment_code: str
+    """A code that the user reads to the help desk, to verify the phone."""
+    issued_code: str
+    """That the help desk has issued a code for the user. The code itself is not in it."""
+
+
 class Messages(msgspec.Struct, frozen=True, kw_only=True):
     """All wording in one language. `language` is its BCP 47 tag in lower case."""
 
     language: str
     shown: Shown
     spoken: Spoken
+    texted: Texted

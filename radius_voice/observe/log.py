@@ -217,9 +217,10 @@ class Log:
             return
         self._logger.log(
             level,
-            "call requested",
+            "delivery requested",
             result=called.result,
             provider=called.provider,
+            method=called.method,
             session=called.session,
             phone=called.phone,
             **_filled(reference=called.reference, detail=called.detail, fix=called.fix),

@@ -34,7 +34,7 @@ from radius_voice.events import (
     UpstreamEvent,
     UpstreamRecord,
 )
-from radius_voice.login.model import CallStatus
+from radius_voice.login.model import DELIVERY_METHODS, CallStatus
 
 OTHER = "other"
 UNKNOWN_CLIENT = ""
@@ -85,7 +85,9 @@ class Metrics:
             "discards_total", "Datagrams discarded before their login was processed", "client", "reason"
         )
         self._duplicates = counter("duplicates_total", "Retransmissions received", "client")
-        self._calls = counter("calls_total", "Requests to a provider to place a call", "provider", "result")
+        self._deliveries = counter(
+            "deliveries_total", "Requests to a provider to deliver a code", "provider", "method", "result"
+        )
         self._call_statuses = counter(
             "call_status_changes_total", "Status changes of placed calls", "provider", "status"
         )
@@ -143,8 +145,8 @@ class Metrics:
             self._upstream_events.get(upstream, event)
         for provider in self._providers:
             self._provider_alarms.get(provider)
-            for result in CallResult:
-                self._calls.get(provider, result)
+            for method, result in product(DELIVERY_METHODS, CallResult):
+                self._deliveries.get(provider, method, result)
             for status in CallStatus:
                 self._call_statuses.get(provider, status)
 
@@ -206,7 +208,7 @@ class Metrics:
 
     def _called(self, called: PlacementRecord) -> None:
         provider = self._provider(called.provider)
-        self._calls.get(provider, called.result).inc()
+        self._deliveries.get(provider, called.method, called.result).inc()
         self._placement.observe(called.seconds)
         if called.alarm:
             self._provider_alarms.get(provider).inc()

@@ -29,17 +29,17 @@ from radius_voice.login.enrolment import (
     enrolment_key,
     new_enrolment_id,
 )
-from radius_voice.login.model import AlreadyRecorded, LimitAction, Limited, Unavailable, User
+from radius_voice.login.model import AlreadyRecorded, LimitAction, Limited, Method, Unavailable, User
 from radius_voice.login.phone import Phone, parse_phone
 from radius_voice.login.pins import Pin, compare, new_pins, pins_key
-from radius_voice.login.placement import PlacementResult, place_call
+from radius_voice.login.placement import PlacementResult, deliver
 from radius_voice.login.policy import user_key_of
 from radius_voice.login.rate_limits import subjects_of, with_action
 from radius_voice.operations.context import OperationContext
-from radius_voice.operations.notices import voice_of
+from radius_voice.operations.notices import methods_of, no_other_delivery, opened_providers
 from radius_voice.operations.pins import replace_pins
 from radius_voice.policies import numbers_of
-from radius_voice.wiring import code_generator, limits_of
+from radius_voice.wiring import by_method, code_generator, limits_of
 
 PLACEMENT_SECONDS = 8.0
 """The maximum duration of placing the call; an exchange with the service may last 10 seconds."""
@@ -66,8 +66,9 @@ async def call(context: OperationContext, source: str, user: User, arguments: Ma
     )
     await _store(context, enrolment_id, enrolment)  # before the call, so that its code can be verified
     message = CodeMessage(user.language, context.settings.delivery.friendly_name, code, enrolment=True)
-    request = DeliveryRequest(phone, message, round(rules.challenge.ring_timeout))
-    placement, answers = await _place(context, enrolment_id, request)
+    methods = methods_of(rules)
+    request = DeliveryRequest(phone, message, round(rules.challenge.ring_timeout), methods[0])
+    placement, answers = await _deliver(context, enrolment_id, request, methods)
     if placement.result not in (CallResult.PLACED, CallResult.INDETERMINATE):
         if not placement.counted:
             await context.store.apply_limits(with_action(LimitAction.REFUND, charged))
@@ -81,6 +82,7 @@ async def call(context: OperationContext, source: str, user: User, arguments: Ma
         "changed": bool(compare(keys, user_key, [phone], pins).changed),
         "enrolment": enrolment_id,
         "attempts": enrolment.attempts_left,
+        "method": placement.method.value,
         "certain": placement.result is CallResult.PLACED,
         "not_recorded": context.record_change("enrolment_called", source, user, arguments),
     }
@@ -145,25 +147,22 @@ def _phone_to_call(settings: Settings, source: str, user: User, wanted: str) -> 
     raise ValueError(f"{phone.masked} is not called: {reasons or f'no policy has the directory {source}'}")
 
 
-async def _place(
-    context: OperationContext, enrolment_id: str, request: DeliveryRequest
+async def _deliver(
+    context: OperationContext, enrolment_id: str, request: DeliveryRequest, methods: Sequence[Method]
 ) -> tuple[PlacementResult, Sequence[str]]:
-    """Place the call; the result, and why providers refused it."""
+    """Call or text the phone; the result, and why providers refused it."""
     loop, answers = asyncio.get_running_loop(), list[str]()
     began = loop.time()
 
-    def report(provider: str, phone: Phone, answer: DeliveryResult) -> None:
-        record = placement_record(time.time(), loop.time() - began, enrolment_id, provider, phone, answer)
+    def report(provider: str, asked: DeliveryRequest, answer: DeliveryResult) -> None:
+        record = placement_record(time.time(), loop.time() - began, enrolment_id, provider, asked, answer)
         context.record(record)
         answers.append(f"{provider}: {record.detail}{f' ({record.fix})' if record.fix else ''}")
 
-    async def no_other_phone(_phone: Phone) -> bool:
-        return False
-
-    async with voice_of(context.settings) as voice:
-        placement = await place_call(
-            request, (request.phone,), voice, no_other_phone, report, began + PLACEMENT_SECONDS
-        )
+    async with opened_providers(context.settings) as providers:
+        by_methods, deadline = by_method(context.settings, providers), began + PLACEMENT_SECONDS
+        phones = (request.phone,)
+        placement = await deliver(request, phones, methods, by_methods, no_other_delivery, report, deadline)
     return placement, answers
 
 
@@ -184,8 +183,8 @@ async def _hang_up(context: OperationContext, enrolment: Enrolment) -> None:
     """End the call; if that fails, it ends after the message."""
     if enrolment.call is None:
         return
-    async with voice_of(context.settings) as voice:
-        provider = voice.get(enrolment.call.provider)
+    async with opened_providers(context.settings) as providers:
+        provider = providers.get(enrolment.call.provider)
         control = None if provider is None else provider.call_control
         if control is not None:
             with suppress(Unavailable):

@@ -1,4 +1,4 @@
-"""A call that tells a user that the help desk has issued a code for them."""
+"""A call or a text message that tells a user that the help desk has issued a code for them."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from radius_voice.events import CallResult, Reason
 from radius_voice.exceptions import message_of
 from radius_voice.login.codes import Keys
 from radius_voice.login.deliveries import CodeMessage, DeliveryRequest, DeliveryResult
-from radius_voice.login.model import LimitAction, Limited, Unavailable, User
+from radius_voice.login.model import LimitAction, Limited, Method, Unavailable, User
 from radius_voice.login.phone import Phone
 from radius_voice.login.pins import ChangedPhone, FirstPhone, called_phones, compare, pins_key
-from radius_voice.login.placement import PlacementResult, place_call
+from radius_voice.login.placement import PlacementResult, deliver
 from radius_voice.login.policy import user_key_of
 from radius_voice.login.ports import Provider, Store
 from radius_voice.login.rate_limits import subjects_of, with_action
 from radius_voice.policies import numbers_of
-from radius_voice.wiring import limits_of, provider_of
+from radius_voice.wiring import by_method, limits_of, provider_of
 
 PLACING_SECONDS = 5.0
 """How long the command waits for the provider."""
@@ -27,9 +27,9 @@ WHY_NOT_CALLED = {Reason.PHONE_NOT_CONFIRMED: "not pinned", Reason.PHONE_NOT_VER
 
 
 async def call_about_issued_code(settings: Settings, store: Store, keys: Keys, source: str, user: User) -> str:
-    """Place one call to a phone of a user of the identity source `source`; returns what became of it, for the audit.
+    """Call or text one phone of a user of the identity source `source`; returns what became of it, for the audit.
 
-    Limits on calls and pins apply as to the calls of logins. The call is not followed, and never repeated.
+    Limits on calls and pins apply as to the deliveries of logins. A call is not followed, and nothing is repeated.
     """
     candidates = _callable_phones(settings, source, user)
     if not candidates:
@@ -73,36 +73,48 @@ def _refused_by_pins(keys: Keys, user_key: str, phone: Phone, rules: UserRulesSe
 
 async def _place(settings: Settings, phone: Phone, rules: UserRulesSettings, language: str) -> PlacementResult:
     message = CodeMessage(language, settings.delivery.friendly_name, code="")
-    request = DeliveryRequest(phone, message, round(rules.challenge.ring_timeout))
+    methods = methods_of(rules)
+    request = DeliveryRequest(phone, message, round(rules.challenge.ring_timeout), methods[0])
     deadline = asyncio.get_running_loop().time() + PLACING_SECONDS
-    async with voice_of(settings) as voice:
-        return await place_call(request, (phone,), voice, _no_other_phone, _unreported, deadline)
+    async with opened_providers(settings) as providers:
+        by_methods = by_method(settings, providers)
+        return await deliver(request, (phone,), methods, by_methods, no_other_delivery, _unreported, deadline)
+
+
+def methods_of(rules: UserRulesSettings) -> tuple[Method, ...]:
+    """How rules deliver codes."""
+    return tuple(Method(method) for method in rules.methods)
 
 
 @asynccontextmanager
-async def voice_of(settings: Settings) -> AsyncIterator[Mapping[str, Provider]]:
-    """The providers that place calls, in the order of failover; closed at the end. Raises ValueError."""
+async def opened_providers(settings: Settings) -> AsyncIterator[Mapping[str, Provider]]:
+    """The providers by name; closed at the end. Raises ValueError."""
     async with AsyncExitStack() as stack:
-        voice: dict[str, Provider] = {}
-        for name in settings.delivery.voice:
-            voice[name] = provider_of(name, settings.delivery.providers[name])
-            stack.push_async_callback(voice[name].close)
-        yield voice
+        providers: dict[str, Provider] = {}
+        for name, section in settings.delivery.providers.items():
+            providers[name] = provider_of(name, section)
+            stack.push_async_callback(providers[name].close)
+        yield providers
 
 
-async def _no_other_phone(_phone: Phone) -> bool:
+async def no_other_delivery(_phone: Phone) -> bool:
+    """For `placement.deliver`: nothing more is delivered once a provider has received a request."""
     return False
 
 
-def _unreported(_provider: str, _phone: Phone, _answer: DeliveryResult) -> None:
+def _unreported(_provider: str, _request: DeliveryRequest, _answer: DeliveryResult) -> None:
     """The result of the placement is in the record of the command."""
 
 
 def _result_text(phone: Phone, placement: PlacementResult) -> str:
     match placement.result:
         case CallResult.PLACED:
-            return f"{phone.masked} called"
+            return f"{phone.masked} notified by {_by(placement.method)}"
         case CallResult.INDETERMINATE:
-            return f"{phone.masked} may have been called"
+            return f"{phone.masked} may have been notified by {_by(placement.method)}"
         case _:
-            return f"{phone.masked} not notified: the call was not placed"
+            return f"{phone.masked} not notified: no provider delivered"
+
+
+def _by(method: Method) -> str:
+    return "a text message" if method is Method.SMS else "a call"

@@ -89,7 +89,7 @@ def test_a_right_code_verifies_the_phone_and_logins_call_it(server, user):
     assert "This code is for your help desk and not for a login. It is" in server.simulator.calls(user.phone)[0]["said"]
     assert ["enrolment_called", "phone_verified"] == [record["event"] for record in server.audit(kind="operator")]
     assert {os.getuid()} == {record["uid"] for record in server.audit(kind="operator")}
-    (call,) = server.audit(kind="call")
+    (call,) = server.audit(kind="delivery")
     assert ("placed", masked(user.phone)) == (call["result"], call["phone"])
     assert radius.ACCESS_ACCEPT == log_in(server, user)
 
@@ -99,7 +99,7 @@ def test_with_several_workers_a_phone_is_verified_and_a_changed_one_confirmed(si
     server = WorkersProcess(tmp_path, simulator, workers, [user])
     code, _, errors = enroll(server, user, codes=lambda: [server.simulator.code(user.phone)])
     assert 0 == code, errors
-    assert 1 == len(server.audit(kind="call"))
+    assert 1 == len(server.audit(kind="delivery"))
     assert ["enrolment_called", "phone_verified"] == [record["event"] for record in server.audit(kind="operator")]
     assert radius.ACCESS_ACCEPT == log_in(server, user)
     confirmed = CliRunner().invoke(main, ["users", "confirm", "--config", str(server.path), user.name])
@@ -163,7 +163,7 @@ def test_calls_of_enrolments_count_towards_the_limits_of_calls(server, user):
     assert 1 == code
     assert errors.startswith("Error: the limit calls.user is reached; try again in 4m")
     assert errors.endswith("or run: radius-voice users unlock\n")
-    assert 3 == len(server.audit(kind="call"))
+    assert 3 == len(server.audit(kind="delivery"))
 
 
 def test_another_phone_of_the_user_is_verified(simulator, tmp_path, user):
@@ -188,7 +188,7 @@ def test_a_phone_that_cannot_be_called_is_reported(server, user):
     assert (1, True) == (code, "the directory does not have +14*******99 for" in errors)
     code, _, errors = enroll(server, user, "--phone", "five")
     assert (1, True) == (code, "not a phone number" in errors)
-    assert [] == server.audit(kind="call")
+    assert [] == server.audit(kind="delivery")
 
 
 def test_a_phone_that_a_provider_refuses_is_reported(simulator, tmp_path, make_user):
@@ -204,7 +204,7 @@ def test_a_call_that_no_provider_can_have_received_is_not_charged(tmp_path, user
     for _ in range(4):
         code, _, errors = enroll(server, user)
         assert (1, True) == (code, "is not called: twilio: not sent: " in errors), errors
-    assert 4 == len(server.audit(kind="call", result="not_placed"))
+    assert 4 == len(server.audit(kind="delivery", result="not_placed"))
     assert 0 == server.stop()
 
 

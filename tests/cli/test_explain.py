@@ -96,7 +96,7 @@ def test_each_decision_names_its_line(configured):
         ("+33*******78 is not called: country FR", [countries], None),
         ("+14*******23 may be called", [countries], None),
     ] == steps["phone"]
-    assert [("twilio calls +14*******23", ["delivery.voice: not written"], None)] == steps["call"]
+    assert [("twilio calls +14*******23", ["delivery.voice: not written"], None)] == steps["delivery"]
     rules = f"{path}:{line_of('group_rules:')}: policies.staff.group_rules"
     assert [("none: the policy's own rules apply", [rules], None)] == steps["group rule"]
 
@@ -146,7 +146,7 @@ def test_the_first_reject_is_the_result(configured, user, topic, reason):
 
     assert ("reject", reason) == result
     assert reason in [each for _, _, each in steps[topic]]
-    assert "call" not in steps or user == "no-password"
+    assert "delivery" not in steps or user == "no-password"
     shown = run("--config", path, "--client", "gateway", user)
     assert 0 == shown.exit_code
     assert shown.stdout.splitlines()[-1].startswith(f"result        Access-Reject: {reason} (")
@@ -196,7 +196,7 @@ def test_an_exemption_that_applies_decides(configured, user, station, texts, res
     index = 1 if user == "carol" else 0
     exemption = f"{path}:{line_of('staff:') + 2 + index}: policies.staff.exemptions[{index}]"
     assert (exemption if result[0] == "accept" else f"{path}:{line_of('staff:')}: policies.staff") == place
-    assert ("call" in steps) is (result[0] == "challenge")
+    assert ("delivery" in steps) is (result[0] == "challenge")
     shown = run("--config", path, "--client", "gateway", "--calling-station-id", station, user)
     assert ("Access-Accept, if the password is right: exempt (" in shown.stdout) is (result[0] == "accept")
 
@@ -264,7 +264,7 @@ def test_an_open_bypass_is_named(configured):
 
     _, steps = explained(path)
 
-    text, (place,), _ = steps["call"][1]
+    text, (place,), _ = steps["delivery"][1]
     assert "if every provider fails by an outage, the login is accepted without a call" == text
     assert place.endswith("policies.staff.on_delivery_failure")
 
@@ -343,7 +343,7 @@ def test_only_a_verified_phone_that_the_policy_allows_is_called(configured, use_
     decided, steps = explained(path)
 
     assert result == decided
-    assert ([called] if called else []) == [text for text, _, _ in steps.get("call", ())]
+    assert ([called] if called else []) == [text for text, _, _ in steps.get("delivery", ())]
 
 
 @pytest.mark.parametrize(
@@ -364,7 +364,7 @@ def test_a_phone_that_is_not_pinned_has_the_result_of_the_login(configured, use_
 
     assert result == decided
     assert rules in steps["rules"][0][0]
-    assert "call" not in steps
+    assert "delivery" not in steps
     assert "not pinned: +14*******23; changed_phone is refuse" == steps["pins"][0][0]
 
 

@@ -141,7 +141,7 @@ def test_a_phone_of_the_user_is_called_with_a_notice_and_without_the_code(simula
     masked = Phone(called_user.phone).masked
     result = issue(server.path, called_user)
     code = code_in(result)
-    assert f"notice to the user: {masked} called" in result.stdout
+    assert f"notice to the user: {masked} notified by a call" in result.stdout
     (call,) = simulator.calls(called_user.phone)
     notice = messages_for("en").spoken.issued_code
     assert (2, "") == (call["said"].count(notice), call["code"])
@@ -151,7 +151,10 @@ def test_a_phone_of_the_user_is_called_with_a_notice_and_without_the_code(simula
     assert f"{masked} not notified: limit calls.user" == json.loads(limited.stdout)["notice"]
     assert 1 == len(simulator.calls(called_user.phone))
     details = [record["detail"] for record in server.audit(kind="operator")]
-    assert [f"valid for 1h; {masked} called", f"valid for 1h; {masked} not notified: limit calls.user"] == details
+    assert [
+        f"valid for 1h; {masked} notified by a call",
+        f"valid for 1h; {masked} not notified: limit calls.user",
+    ] == details
     gateway = server.client()
     challenge = gateway.start_login(called_user)
     assert radius.ACCESS_ACCEPT == gateway.respond(called_user, challenge, code_in_json(limited)).code
@@ -165,7 +168,7 @@ def code_in_json(result):
 def test_a_notice_that_no_provider_placed_does_not_count_towards_the_limits(tmp_path, called_user):
     server = ServerProcess(tmp_path, NOWHERE, CONFIGURATION, [called_user])
     result = issue(server.path, called_user)
-    expected = f"{Phone(called_user.phone).masked} not notified: the call was not placed"
+    expected = f"{Phone(called_user.phone).masked} not notified: no provider delivered"
     assert (0, True) == (result.exit_code, expected in result.stdout)
     shown = CliRunner().invoke(main, ["limits", "--config", str(server.path), "--user", called_user.name]).stdout
     assert re.search(r"^calls\.user +\S+ +0 ", shown, re.MULTILINE), shown

@@ -120,7 +120,7 @@ def test_pins_survive_a_restart(simulator, tmp_path, user):
 def test_only_pinned_phones_are_called_with_first_phone_verified(server, user, other):
     assert radius.ACCESS_REJECT == log_in(server, user)
     assert "phone_not_verified" == server.reasons(user)[-1]
-    assert [] == server.audit(kind="call")
+    assert [] == server.audit(kind="delivery")
     pinned = succeed("users", "pin", "--config", server.path, "--all", "--yes")
     assert "people: the phones of 2 users are pinned\n" == pinned
     for each in (user, other):

@@ -12,6 +12,7 @@ from radius_voice.config.addresses import Endpoint
 from radius_voice.config.errors import ConfigError
 from radius_voice.config.field_types import Rate
 from radius_voice.config.load import MAX_FILE_OCTETS, restart_needed
+from radius_voice.login.model import Method
 from radius_voice.wiring import load
 from tests.config.conftest import NOW, changed, sample
 
@@ -39,7 +40,8 @@ def test_a_default_policy_exists_with_one_identity_source(file):
 def test_all_providers_are_used_in_the_configured_order_by_default(file):
     tree = sample()
     tree["delivery"]["providers"]["another"] = dict(tree["delivery"]["providers"]["twilio"])
-    assert ("twilio", "another") == file.load(tree).settings.delivery.voice
+    assert ("twilio", "another") == file.load(tree).settings.delivery.order_of(Method.VOICE)
+    assert () == file.load(tree).settings.delivery.order_of(Method.SMS)
 
 
 def test_an_error_names_file_line_key_and_fix(file):
@@ -194,6 +196,15 @@ def test_yes_and_no_are_strings(file):
         ("delivery.friendly_name", "a\nb", "not written as it must be"),
         ("delivery.voice", ["twilio", "twilio"], "twice"),
         ("delivery.providers.twilio.type", "twillio-voice", "known are 'twilio-voice', 'vonage-voice', 'fixed'"),
+        ("delivery.sms", ["twilio"], "no provider of type twilio-voice sends text messages; remove it here"),
+        ("policies.default.methods", ["voice", "voice"], "is listed twice"),
+        (
+            "policies.default.methods",
+            ["voice", "sms"],
+            "no provider in delivery.providers delivers by sms; write methods: [voice]",
+        ),
+        ("policies.default.methods", [], "must"),
+        ("policies.default.methods", ["email"], "must be 'voice' or 'sms'"),
         ("delivery.providers.twilio.account_sid", "SK" + "1" * 32, "AC and 32"),
         ("delivery.providers.twilio.api_key", "SK" + "1" * 32, "either auth_token, or api_key and api_secret"),
         ("delivery.providers.twilio.from", 14155550123, "in quotes"),

@@ -60,7 +60,7 @@ def test_a_rule_that_decided_is_shown():
 
 
 def test_calls_are_shown_with_what_an_administrator_can_do():
-    call = {"kind": "call", "at": "1", "provider": "twilio", "phone": "+1*23", "result": "not_placed", "fix": "pay"}
+    call = {"kind": "delivery", "at": "1", "provider": "twilio", "phone": "+1*23", "result": "not_placed", "fix": "pay"}
     status = {"kind": "call_status", "at": "2", "provider": "twilio", "reference": "CA1", "status": "no_answer"}
 
     assert [

@@ -16,6 +16,7 @@ from radius_voice.login.model import (
     CallStatus,
     Denied,
     Limit,
+    Method,
     PapPassword,
     Unavailable,
     User,
@@ -152,6 +153,7 @@ class LoginHarness:
     other_policies: dict[str, dict[str, Any]] = field(default_factory=dict)
     clock: Clock = field(default_factory=Clock)
     response_timeout: float = 2.5
+    by_method: dict[Method, dict[str, FakeProvider]] = field(default_factory=dict)
 
     def __post_init__(self):
         self.records = []
@@ -188,8 +190,8 @@ class LoginHarness:
                 store=store,
                 limits=self.limits,
                 policies={"default": self._policy} | others,
-                voice=voice,
-                call_controls=voice,
+                providers=self.by_method or {Method.VOICE: voice},
+                call_controls=voice | {name: each for order in self.by_method.values() for name, each in order.items()},
                 friendly_name="ACME VPN",
                 observer=self.records.append,
                 now=self.clock,

@@ -1,6 +1,6 @@
 import pytest
 
-from radius_voice.login.code_message import MAX_SPEECH_SECONDS, Pause, Say, lines
+from radius_voice.login.code_message import MAX_SPEECH_SECONDS, Pause, Say, lines, text_of
 from radius_voice.login.deliveries import CodeMessage
 from radius_voice.messages import LANGUAGES, messages_for
 
@@ -63,3 +63,13 @@ def test_the_longest_code_is_spoken_within_the_limit(language, enrolment):
 
 def test_the_repr_of_a_spoken_line_has_no_text():
     assert "7" not in repr(lines(CodeMessage("en", "ACME VPN", "7777")))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_text_message_has_the_name_and_the_code_if_there_is_one(language):
+    login = text_of(CodeMessage(language, "ACME VPN", "123456"))
+    enrolment = text_of(CodeMessage(language, "ACME VPN", "123456", enrolment=True))
+    notice = text_of(CodeMessage(language, "ACME VPN", ""))
+    assert all(text.startswith("ACME VPN") for text in (login, enrolment, notice))
+    assert 3 == len({login, enrolment, notice})
+    assert [True, True, False] == ["123456" in text for text in (login, enrolment, notice)]

@@ -264,7 +264,7 @@ async def test_a_call_that_cannot_be_hung_up_is_not_followed_by_another(harness)
     challenge = await harness.begin()
     harness.provider.unavailable = True
     again = await harness.answer("phone", challenge)
-    assert (Outcome.CHALLENGE, Reason.CALL_INDETERMINATE) == result_of(again)
+    assert (Outcome.CHALLENGE, Reason.DELIVERY_INDETERMINATE) == result_of(again)
     assert 1 == len(harness.provider.requests)
     assert any(isinstance(record, ServiceRecord) for record in harness.records)
 
@@ -318,14 +318,14 @@ async def test_an_indeterminate_call_keeps_the_challenge_and_is_never_placed_aga
     first, second = FakeProvider(Indeterminate("500"), name="first"), FakeProvider(name="second")
     harness = LoginHarness(providers=(first, second))
     challenge = await harness.begin()
-    assert (Outcome.CHALLENGE, Reason.CALL_INDETERMINATE) == result_of(challenge)
+    assert (Outcome.CHALLENGE, Reason.DELIVERY_INDETERMINATE) == result_of(challenge)
     assert [] == second.requests
     assert ACCEPTED == result_of(await harness.answer(first.codes[0], challenge))
 
 
 async def test_a_provider_that_raises_keeps_the_challenge_and_logs_a_warning():
     harness = LoginHarness(providers=(FakeProvider(RuntimeError("secret detail")),))
-    assert (Outcome.CHALLENGE, Reason.CALL_INDETERMINATE) == result_of(await harness.begin())
+    assert (Outcome.CHALLENGE, Reason.DELIVERY_INDETERMINATE) == result_of(await harness.begin())
     await harness.flow.drain()
     await asyncio.sleep(0)
     warnings = [record for record in harness.records if isinstance(record, ServiceRecord)]
@@ -336,7 +336,7 @@ async def test_the_challenge_is_sent_before_response_timeout():
     harness = LoginHarness(response_timeout=0.2)
     harness.provider.gate = asyncio.Event()
     challenge = await harness.begin()
-    assert (Outcome.CHALLENGE, Reason.CALL_PENDING) == result_of(challenge)
+    assert (Outcome.CHALLENGE, Reason.DELIVERY_PENDING) == result_of(challenge)
     harness.provider.gate.set()
     await harness.flow.drain()
     assert 1 == len(harness.flow.follower)
@@ -481,7 +481,7 @@ async def test_a_call_of_a_provider_that_is_not_configured_any_longer_is_not_rep
     challenge = await harness.begin()
     harness.flow.follower._call_controls = {}
     again = await harness.answer("phone", challenge)
-    assert (Outcome.CHALLENGE, Reason.CALL_INDETERMINATE) == result_of(again)
+    assert (Outcome.CHALLENGE, Reason.DELIVERY_INDETERMINATE) == result_of(again)
     assert 1 == len(harness.provider.requests)
 
 
@@ -701,6 +701,6 @@ async def test_the_steps_of_a_login_whose_call_failed_name_no_placed_call():
     decision = await harness.flow.begin(harness.request(), trace)
 
     assert (Outcome.REJECT, Reason.DELIVERY_FAILED) == result_of(decision)
-    assert [("session", "opened"), ("call", "delivery_failed")] == [
+    assert [("session", "opened"), ("delivery", "delivery_failed")] == [
         (step.name, step.detail) for step in trace.steps if step.name != "password"
     ]

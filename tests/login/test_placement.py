@@ -1,12 +1,14 @@
 import itertools
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from radius_voice.events import CallResult
 from radius_voice.login.deliveries import CodeMessage, DeliveryRequest, Indeterminate, NotPlaced, NumberRejected, Placed
+from radius_voice.login.model import Method
 from radius_voice.login.phone import Phone
-from radius_voice.login.placement import place_call
+from radius_voice.login.placement import deliver
 from tests.login.harness import FakeProvider
 
 RESULTS = [Placed("r"), NumberRejected("n"), NotPlaced("p"), Indeterminate("u")]
@@ -14,8 +16,12 @@ EXTENSIONS = Phone("+12025550120", "1"), Phone("+12025550120", "2"), Phone("+120
 NUMBERS = tuple(Phone(f"+1202555012{n}") for n in range(3))
 
 
-@given(st.lists(st.sampled_from(RESULTS), min_size=12, max_size=12), st.sets(st.sampled_from(NUMBERS)))
-async def test_no_provider_result_leads_to_a_second_call(results, forbidden):
+@given(
+    st.lists(st.sampled_from(RESULTS), min_size=12, max_size=12),
+    st.sets(st.sampled_from(NUMBERS)),
+    st.sampled_from([[Method.VOICE], [Method.VOICE, Method.SMS], [Method.SMS, Method.VOICE]]),
+)
+async def test_no_provider_result_leads_to_a_second_delivery(results, forbidden, methods):
     asked = []
     sequence = itertools.cycle(results)
 
@@ -28,10 +34,12 @@ async def test_no_provider_result_leads_to_a_second_call(results, forbidden):
     async def may_call(phone):
         return phone not in forbidden
 
-    request = DeliveryRequest(NUMBERS[0], CodeMessage("en", "ACME", "123456"), 30)
+    request = DeliveryRequest(NUMBERS[0], CodeMessage("en", "ACME", "123456"), 30, methods[0])
     reports = []
-    providers = {"a": Provider(), "b": Provider()}
-    placement = await place_call(request, NUMBERS, providers, may_call, lambda *report: reports.append(report), 0.0)
+    providers = {Method.VOICE: {"a": Provider(), "b": Provider()}, Method.SMS: {"c": Provider()}}
+    placement = await deliver(
+        request, NUMBERS, methods, providers, may_call, lambda *report: reports.append(report), 0.0
+    )
     possible_calls = [result for _, result in asked if isinstance(result, Placed | Indeterminate)]
     assert len(possible_calls) <= 1
     assert not possible_calls or possible_calls[0] is asked[-1][1]
@@ -52,6 +60,45 @@ async def test_a_rejected_number_is_not_tried_again_with_another_extension():
         return True
 
     request = DeliveryRequest(EXTENSIONS[0], CodeMessage("en", "ACME", "123456"), 30)
-    placement = await place_call(request, EXTENSIONS, {"a": Provider()}, may_call, lambda *_: None, 0.0)
+    voice = {Method.VOICE: {"a": Provider()}}
+    placement = await deliver(request, EXTENSIONS, [Method.VOICE], voice, may_call, lambda *_: None, 0.0)
     assert [EXTENSIONS[0], EXTENSIONS[2]] == asked
     assert CallResult.NUMBER_REJECTED is placement.result
+
+
+LANDLINE, MOBILE = NUMBERS[:2]
+DOWN, REFUSED = NotPlaced("down", outage=True, sent=False), NotPlaced("refused")
+REJECTED = NumberRejected("n")
+
+
+@pytest.mark.parametrize(
+    ("answers", "asked", "expected"),
+    [
+        ({"v": [DOWN], "s": []}, "v0 s0", (CallResult.PLACED, Method.SMS, LANDLINE, False)),
+        ({"v": [REJECTED, REJECTED], "s": [REJECTED]}, "v0 v1 s0 s1", (CallResult.PLACED, Method.SMS, MOBILE, True)),
+        ({"v": [DOWN], "s": [DOWN]}, "v0 s0", (CallResult.NOT_PLACED, Method.SMS, LANDLINE, False)),
+        ({"v": [REFUSED], "s": [DOWN]}, "v0 s0", (CallResult.NOT_PLACED, Method.SMS, LANDLINE, True)),
+        (
+            {"v": [REJECTED] * 2, "s": [REJECTED] * 2},
+            "v0 v1 s0 s1",
+            (CallResult.NUMBER_REJECTED, Method.SMS, MOBILE, True),
+        ),
+        ({"v": [DOWN], "s": [REJECTED] * 2}, "v0 s0 s1", (CallResult.NOT_PLACED, Method.SMS, MOBILE, True)),
+        ({"v": [Indeterminate("u")], "s": []}, "v0", (CallResult.INDETERMINATE, Method.VOICE, LANDLINE, False)),
+    ],
+)
+async def test_the_other_method_is_used_where_nothing_can_have_been_delivered(answers, asked, expected):
+    requests = []
+
+    async def may_deliver(phone):
+        return True
+
+    providers = {
+        Method.VOICE: {"v": FakeProvider(*answers["v"], name="v")},
+        Method.SMS: {"s": FakeProvider(*answers["s"], name="s")},
+    }
+    request = DeliveryRequest(LANDLINE, CodeMessage("en", "ACME", "123456"), 30)
+    report = lambda name, tried, _: requests.append(f"{name}{NUMBERS.index(tried.phone)}")  # noqa: E731
+    placement = await deliver(request, NUMBERS[:2], list(Method)[:2], providers, may_deliver, report, 0.0)
+    assert asked == " ".join(requests)
+    assert expected == (placement.result, placement.method, placement.phone, placement.refused)

@@ -13,7 +13,7 @@ from radius_voice.login.inputs import (
     RecordedRequest,
     UserChanged,
 )
-from radius_voice.login.model import CallStatus
+from radius_voice.login.model import CallStatus, Method
 from radius_voice.login.state_machine import step
 from tests.login import exhaustive_search
 from tests.login.sessions import (
@@ -35,6 +35,7 @@ EVENTS = [
     Lockout(b"state1", b"x"),
     UserChanged(b"state1", b"x", Reason.DISABLED),
     CallPlaced(LOGIN, 1, PHONES[0], REF),
+    CallPlaced(LOGIN, 1, PHONES[0], None, method=Method.SMS, over=True, code_lifetime=LIFETIME),
     CallFailed(LOGIN, 1, Reason.DELIVERY_FAILED, bypass=True, refund=True),
     CallProgress(LOGIN, 1, CallStatus.ANSWERED, LIFETIME),
 ]
@@ -87,6 +88,7 @@ def test_the_table_has_every_transition_and_no_other(observed):
         for now in (0.0, MAX_CALL, SESSION_TIMEOUT):
             state_machine.step(session, InitialRequest(issued_session_row(now)), now)
     repeat_the_accept_of_a_replaced_session_while_the_new_one_waits()
+    place_a_text_message_of_an_ended_session()
     assert set(table()) == observed
 
 
@@ -97,3 +99,9 @@ def repeat_the_accept_of_a_replaced_session_while_the_new_one_waits():
     opened = state_machine.step(over, InitialRequest(session_row(1.0, login="login2", state=b"s")), 1.0).session
     waiting = state_machine.step(opened, CallProgress("login2", 1, CallStatus.BUSY, LIFETIME), 2.0).session
     assert Outcome.ACCEPT is state_machine.step(waiting, challenge_response(), 3.0).outcome
+
+
+def place_a_text_message_of_an_ended_session():
+    accepted = state_machine.step(session_row(), challenge_response(), 0.0).session
+    text = CallPlaced(LOGIN, 1, PHONES[0], None, method=Method.SMS, over=True, code_lifetime=LIFETIME)
+    assert Outcome.NO_RESPONSE is state_machine.step(accepted, text, 1.0).outcome

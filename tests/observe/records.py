@@ -58,6 +58,7 @@ CALL = PlacementRecord(
     "20003: credentials refused",
     alarm=True,
     fix="compare account_sid and auth_token with the Twilio console",
+    method="sms",
 )
 BARE_CALL = PlacementRecord(AT, 0.2, "a1b2", "twilio", "+14*******23", CallResult.PLACED)
 FOLLOWED = CallStatusRecord(AT, "a1b2", "twilio", "CA1", "completed")

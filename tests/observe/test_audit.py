@@ -77,7 +77,7 @@ def test_calls_status_changes_expiries_and_service_events_are_recorded(audit, pa
     assert [
         {
             "at": at,
-            "kind": "call",
+            "kind": "delivery",
             "session": "a1b2",
             "provider": "twilio",
             "phone": "+14*******23",
@@ -87,6 +87,7 @@ def test_calls_status_changes_expiries_and_service_events_are_recorded(audit, pa
             "detail": "20003: credentials refused",
             "alarm": True,
             "fix": "compare account_sid and auth_token with the Twilio console",
+            "method": "sms",
         },
         {
             "at": at,
@@ -244,7 +245,7 @@ def test_a_rotated_file_is_followed_within_a_second(audit, path, clock):
     clock.pass_by(1.0)
     audit(records.ENDED)
 
-    assert ["request", "call"] == [line["kind"] for line in lines(path.with_suffix(".1"))]
+    assert ["request", "delivery"] == [line["kind"] for line in lines(path.with_suffix(".1"))]
     assert ["sessions_expired"] == [line["kind"] for line in lines(path)]
 
 
@@ -255,7 +256,7 @@ def test_the_name_is_looked_up_once_a_second_at_most(audit, path, clock):
     clock.pass_by(0.9)
     audit(records.CALL)
 
-    assert ["request", "call"] == [line["kind"] for line in lines(path.with_suffix(".1"))]
+    assert ["request", "delivery"] == [line["kind"] for line in lines(path.with_suffix(".1"))]
     assert not path.exists()
 
 

@@ -36,7 +36,7 @@ from tests.observe import records
 PAGE = (Path(__file__).parents[2] / "docs" / "observing.md").read_text()
 FULL: dict[str, tuple[type, EventRecord]] = {
     "request": (RequestRecord, records.REQUEST),
-    "call": (PlacementRecord, records.CALL),
+    "delivery": (PlacementRecord, records.CALL),
     "call_status": (CallStatusRecord, records.FOLLOWED),
     "discarded": (DiscardRecord, records.DISCARDED),
     "sessions_expired": (ExpiryRecord, records.ENDED),
@@ -121,7 +121,7 @@ def test_every_discard_is_documented_and_no_other():
 
 @pytest.mark.parametrize(
     ("kind", "key", "values"),
-    [("request", "outcome", Outcome), ("call", "result", CallResult), ("call_status", "status", CallStatus)],
+    [("request", "outcome", Outcome), ("delivery", "result", CallResult), ("call_status", "status", CallStatus)],
 )
 def test_every_value_of_the_short_enumerations_is_documented(kind, key, values):
     assert set(values) == set(re.findall(r"`(\w+)`", table(f"`{kind}`")[key]))

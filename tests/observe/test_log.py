@@ -167,7 +167,7 @@ def test_no_name_breaks_a_line_or_reaches_a_terminal(stream, clock, form, name):
 def test_text_format_is_readable(stream, clock):
     Log(configure("info", "text", stream), clock)(records.CALL)
 
-    assert "call requested" in stream.getvalue()
+    assert "delivery requested" in stream.getvalue()
     assert "fix='compare account_sid and auth_token with the Twilio console'" in stream.getvalue()
 
 

@@ -4,9 +4,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from radius_voice.observe.merge import MetricsMerger, merged
 
 PAGE = """\
-# HELP radius_voice_calls_total Calls
-# TYPE radius_voice_calls_total counter
-radius_voice_calls_total{{result="placed"}} {calls}
+# HELP radius_voice_deliveries_total Calls
+# TYPE radius_voice_deliveries_total counter
+radius_voice_deliveries_total{{result="placed"}} {calls}
 # HELP radius_voice_placement_seconds Rings
 # TYPE radius_voice_placement_seconds histogram
 radius_voice_placement_seconds_bucket{{le="1.0"}} {calls}
@@ -32,7 +32,7 @@ def worker(calls, invalid=0):
 def counted(page):
     """Calls, rings, logins in flight, open challenges."""
     samples = {s.name: s.value for family in text_string_to_metric_families(page.decode()) for s in family.samples}
-    names = ("calls_total", "placement_seconds_count", "requests_in_progress", "open_sessions")
+    names = ("deliveries_total", "placement_seconds_count", "requests_in_progress", "open_sessions")
     return tuple(samples[f"radius_voice_{name}"] for name in names)
 
 

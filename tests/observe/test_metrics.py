@@ -125,8 +125,8 @@ def test_calls_are_counted_with_their_time_and_their_alarms(metrics, value):
     metrics(records.CALL)
     metrics(records.BARE_CALL)
 
-    assert 1 == value("calls_total", provider="twilio", result="not_placed")
-    assert 1 == value("calls_total", provider="twilio", result="placed")
+    assert 1 == value("deliveries_total", provider="twilio", method="sms", result="not_placed")
+    assert 1 == value("deliveries_total", provider="twilio", method="voice", result="placed")
     assert 1 == value("provider_alarms_total", provider="twilio")
     assert 2 == value("placement_seconds_count")
     assert 0.4 == pytest.approx(value("placement_seconds_sum"))
@@ -155,13 +155,13 @@ def test_unconfigured_names_and_statuses_count_as_other(metrics, value):
 
     assert 1 == value("requests_total", client="other", outcome="accept")
     assert 1 == value("discards_total", client="other", reason="malformed")
-    assert 1 == value("calls_total", provider="other", result="not_placed")
+    assert 1 == value("deliveries_total", provider="other", method="sms", result="not_placed")
     assert 1 == value("call_status_changes_total", provider="twilio", status="other")
 
 
 def test_configured_names_count_from_zero_so_that_a_first_increase_is_visible(metrics, value):
     found = [value("requests_total", client=c, outcome=o) for c, o in product(["hq-vpn", "branch-vpn"], Outcome)]
-    found += [value("calls_total", provider="twilio", result=result) for result in CallResult]
+    found += [value("deliveries_total", provider="twilio", method="voice", result=result) for result in CallResult]
     found += [value("discards_total", client="", reason=reason) for reason in Discard]
 
     assert {0.0} == set(found)

@@ -175,18 +175,18 @@ def peak_memory(server):
 def test_a_provider_with_an_indeterminate_result_gets_one_request(server, provider, user, later_login, fault):
     provider.fault, detail = INDETERMINATE[fault]
     provider.call_requests, used = 0, peak_memory(server)
-    unknown = server.metric("radius_voice_calls_total", result="indeterminate")
+    unknown = server.metric("radius_voice_deliveries_total", result="indeterminate")
     gateway = server.client()
     challenge = gateway.start_login(user)
     again = gateway.start_login(user)
     redial = gateway.respond(user, challenge, "phone")
     assert [radius.ACCESS_CHALLENGE] * 3 == [challenge.code, again.code, redial.code]
-    assert ["call_indeterminate", "joined", "redial_unavailable"] == server.reasons(user)
+    assert ["delivery_indeterminate", "joined", "redial_unavailable"] == server.reasons(user)
     assert 1 == provider.call_requests
-    (call,) = server.audit(kind="call", session=server.audit(user=user.name)[0]["session"])
+    (call,) = server.audit(kind="delivery", session=server.audit(user=user.name)[0]["session"])
     assert ("indeterminate", True) == (call["result"], detail in call["detail"])
     assert detail in server.wait_for_line(call["session"], server.stderr)
-    assert unknown + 1 == server.metric("radius_voice_calls_total", result="indeterminate")
+    assert unknown + 1 == server.metric("radius_voice_deliveries_total", result="indeterminate")
     assert peak_memory(server) - used < MEMORY
     assert radius.ACCESS_ACCEPT == later_login()
 
@@ -198,7 +198,7 @@ def test_a_provider_that_certainly_placed_no_call_is_a_reject_and_an_alarm(serve
     alarms = server.metric("radius_voice_provider_alarms_total")
     assert radius.ACCESS_REJECT == server.client().start_login(user).code
     assert (["delivery_failed"], 1) == (server.reasons(user), provider.call_requests)
-    (call,) = server.audit(kind="call", session=server.audit(user=user.name)[0]["session"])
+    (call,) = server.audit(kind="delivery", session=server.audit(user=user.name)[0]["session"])
     assert ("not_placed", True, True) == (call["result"], call["alarm"], detail in call["detail"])
     assert "fix=" in server.wait_for_line(call["session"], server.stderr)
     assert alarms + 1 == server.metric("radius_voice_provider_alarms_total")

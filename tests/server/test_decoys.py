@@ -52,7 +52,7 @@ def test_a_decoy_has_the_packets_of_a_login_with_wrong_codes(server, users, make
 
 
 def test_the_audit_log_and_the_metrics_tell_decoys_from_calls(server, make_user):
-    gateway, before = server.client(), len(server.audit(kind="call"))
+    gateway, before = server.client(), len(server.audit(kind="delivery"))
     challenge = gateway.start_login(make_user("hunter3"))
     assert radius.ACCESS_CHALLENGE == challenge.code
     record = server.audit(kind="request")[-1]
@@ -61,7 +61,7 @@ def test_the_audit_log_and_the_metrics_tell_decoys_from_calls(server, make_user)
     assert [("decoy", "unknown_user"), ("session", "opened")] == [
         (step["name"], step["detail"]) for step in record["steps"]
     ]
-    assert before == len(server.audit(kind="call"))
+    assert before == len(server.audit(kind="delivery"))
     assert server.metric("radius_voice_reasons_total", reason="decoy") >= 1
     written = "".join(server.stderr) + (server.directory / "audit.jsonl").read_text()
     assert "hunter3" not in written

@@ -346,7 +346,7 @@ def test_readiness_health_and_metrics_pages(server, user):
     assert (200, ready) == (status, json.loads(page))
     assert 200 == http_get(f"{server.admin}/healthz")[0]
     before = server.metric("radius_voice_requests_total", client="gateway", outcome="accept")
-    calls = server.metric("radius_voice_calls_total", provider="twilio", result="placed")
+    calls = server.metric("radius_voice_deliveries_total", provider="twilio", result="placed")
     duplicates = server.metric("radius_voice_duplicates_total", client="gateway")
     gateway = server.client()
     first = gateway.initial_request(user)
@@ -356,7 +356,7 @@ def test_readiness_health_and_metrics_pages(server, user):
     gateway.receive()
     gateway.respond(user, challenge, server.simulator.code(user.phone))
     assert before + 1 == server.metric("radius_voice_requests_total", client="gateway", outcome="accept")
-    assert calls + 1 == server.metric("radius_voice_calls_total", provider="twilio", result="placed")
+    assert calls + 1 == server.metric("radius_voice_deliveries_total", provider="twilio", result="placed")
     assert duplicates + 1 == server.metric("radius_voice_duplicates_total", client="gateway")
     assert 1 == server.metric("radius_voice_development")
 

@@ -99,7 +99,7 @@ def test_sigterm_answers_accepted_requests_and_accepts_no_new_ones(start_server,
         assert late.received_nothing()
         lives = [each["event"] for each in server.audit(kind="service") if each["event"] != "warning"]
         assert ["started", "draining", "stopped"] == lives
-        (called,) = server.audit(kind="call")
+        (called,) = server.audit(kind="delivery")
         assert "placed" == called["result"]
     assert (1, 0) == (len(slow_simulator.calls(alice.phone)), len(slow_simulator.calls(carol.phone)))
 
@@ -143,8 +143,8 @@ def test_the_server_waits_for_a_slow_provider_until_response_timeout(start_serve
         begun = time.monotonic()
         challenge = gateway.start_login(alice)
         assert time.monotonic() - begun >= 0.4
-        assert ["call_pending"] == server.reasons(alice)
-        assert [] == server.audit(kind="call"), "the call had not been taken yet"
+        assert ["delivery_pending"] == server.reasons(alice)
+        assert [] == server.audit(kind="delivery"), "the call had not been taken yet"
         assert radius.ACCESS_CHALLENGE == challenge.code
 
 
@@ -159,7 +159,7 @@ def test_a_call_that_a_slow_provider_places_late_can_be_used(start_server, users
         assert "redial_unavailable" == server.reasons(alice)[-1]
         server.process.send_signal(signal.SIGTERM)
         assert 0 == server.wait(), "the ring ends before the server does"
-        assert ["placed"] == [call["result"] for call in server.audit(kind="call")]
+        assert ["placed"] == [call["result"] for call in server.audit(kind="delivery")]
     assert 1 == len(slow_simulator.calls(alice.phone))
 
 
@@ -169,10 +169,10 @@ def test_an_unavailable_provider_is_a_reject_and_an_alarm(start_server, users):
         reply = server.client().start_login(alice)
         assert (radius.ACCESS_REJECT, b"Login refused.") == (reply.code, reply.first(radius.REPLY_MESSAGE))
         assert ["delivery_failed"] == server.reasons(alice)
-        (call,) = server.audit(kind="call")
+        (call,) = server.audit(kind="delivery")
         assert "not_placed" == call["result"]
         assert "connection refused" in server.wait_for_line("not_placed", server.stderr)
-        assert 1 == server.metric("radius_voice_calls_total", provider="twilio", result="not_placed")
+        assert 1 == server.metric("radius_voice_deliveries_total", provider="twilio", result="not_placed")
 
 
 def test_overload_prefers_challenge_responses_and_counts_drops(start_server, users, slow_simulator):

@@ -381,7 +381,7 @@ def test_the_server_waits_for_a_provider_no_longer_than_response_timeout(server,
     challenge = impatient.start_login(special_users["no-answer-from-provider"])
     assert radius.ACCESS_CHALLENGE == challenge.code
     assert time.monotonic() - begun >= 0.3 - 0.01
-    assert ["call_pending"] == server.reasons(special_users["no-answer-from-provider"])
+    assert ["delivery_pending"] == server.reasons(special_users["no-answer-from-provider"])
     code = server.simulator.code("+15005550033")
     assert radius.ACCESS_ACCEPT == impatient.respond(special_users["no-answer-from-provider"], challenge, code).code
     assert 1 == len(server.simulator.calls("+15005550033"))

@@ -85,7 +85,7 @@ def test_exhausted_file_descriptors_block_no_response_and_are_logged(start_serve
         wait_until(lambda: descriptors(pid) < few - 2, "the strangers' descriptors are free")
         assert radius.ACCESS_ACCEPT == log_in(server, bob)
         assert ["delivery_failed"] == server.reasons(alice)
-        assert ["not_placed", "placed"] == [call["result"] for call in server.audit(kind="call")]
+        assert ["not_placed", "placed"] == [call["result"] for call in server.audit(kind="delivery")]
         assert 1 == len([line for line in server.stderr if "housekeeping" in line])
     assert [] == server.simulator.calls(alice.phone)
 

@@ -33,7 +33,7 @@ async def ask_watcher(tmp_path):
             pool.count_start(0)
         responses.append(octets)
         status, page, _ = await get(port, "/metrics")
-        return status, re.findall(r"^radius_voice_calls_total.* (.*)$", page, re.MULTILINE)
+        return status, re.findall(r"^radius_voice_deliveries_total.* (.*)$", page, re.MULTILINE)
 
     watcher = Watcher(pool)
     port = await watcher.start("127.0.0.1", 0)

@@ -182,7 +182,7 @@ def test_counts_of_a_worker_outlive_it_and_its_collector(workers, users):
     counted = {
         "radius_voice_requests_total": 6,
         "radius_voice_placement_seconds_count": 6,
-        "radius_voice_calls_total": 6,
+        "radius_voice_deliveries_total": 6,
     }
     assert counted == {name: workers.metric(name) for name in counted}
     for pid in workers.children():

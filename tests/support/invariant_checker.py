@@ -11,7 +11,7 @@ from tests.support.history import Call, Exchange, History
 
 REPEAT_SECONDS = 30.0  # seconds in which a result is repeated
 CALL = 9.0  # seconds until the end of a simulated call is known
-CALL_REASONS = {"call_placed", "call_pending", "call_indeterminate", "redial"}
+CALL_REASONS = {"call_placed", "delivery_pending", "delivery_indeterminate", "redial"}
 
 Invariant = Callable[[History], Iterator[str]]
 
