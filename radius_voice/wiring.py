@@ -20,6 +20,7 @@ from radius_voice.config.field_types import Rate
 from radius_voice.config.schema import ClientSettings, Settings
 from radius_voice.config.section import Section
 from radius_voice.delivery.fixed.settings import FixedSettings
+from radius_voice.delivery.twilio_sms.settings import TwilioSmsSettings
 from radius_voice.delivery.twilio_voice.settings import TwilioVoiceSettings
 from radius_voice.delivery.vonage_voice.settings import VonageVoiceSettings
 from radius_voice.events import Observer, Reason
@@ -87,6 +88,7 @@ ADAPTERS = Adapters(
     providers=(
         Adapter(TwilioVoiceSettings, "radius_voice.delivery.twilio_voice.provider"),
         Adapter(VonageVoiceSettings, "radius_voice.delivery.vonage_voice.provider"),
+        Adapter(TwilioSmsSettings, "radius_voice.delivery.twilio_sms.provider"),
         Adapter(FixedSettings, "radius_voice.delivery.fixed.provider"),
     ),
     stores=(

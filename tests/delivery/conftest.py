@@ -3,6 +3,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from radius_voice.delivery.twilio_sms.provider import TwilioSms
 from radius_voice.delivery.twilio_voice.provider import TwilioVoice
 from radius_voice.http_client import HttpPool
 from radius_voice.login.deliveries import CodeMessage, DeliveryRequest
@@ -26,6 +27,15 @@ class Clock:
 
 def twilio_voice(*, from_number="+15005550006", **changes):
     """A TwilioVoice; `changes` are arguments of its pool and of its account."""
+    return TwilioVoice("twilio", twilio_account(**changes), from_number)
+
+
+def twilio_sms(*, sender="+15005550006", service=None, senders=None, **changes):
+    """A TwilioSms; `changes` are arguments of its pool and of its account."""
+    return TwilioSms("texts", twilio_account(**changes), sender=sender, service=service, senders=senders)
+
+
+def twilio_account(**changes):
     settings = {
         "connect_timeout": 3.0,
         "total_timeout": 10.0,
@@ -39,7 +49,7 @@ def twilio_voice(*, from_number="+15005550006", **changes):
         for name in ("connect_timeout", "total_timeout", "base_url", "proxy", "ca_file")
         if name in settings
     }
-    return TwilioVoice("twilio", TwilioAccount(HttpPool(**of_pool), **settings), from_number)
+    return TwilioAccount(HttpPool(**of_pool), **settings)
 
 
 @pytest.fixture
@@ -62,6 +72,20 @@ async def voice():
 
     def make(base_url, **changes):
         made.append(twilio_voice(base_url=base_url, **changes))
+        return made[-1]
+
+    yield make
+    for each in made:
+        await each.close()
+
+
+@pytest.fixture
+async def sms():
+    """Makes a TwilioSms for a base URL, and closes it."""
+    made = []
+
+    def make(base_url, **changes):
+        made.append(twilio_sms(base_url=base_url, **changes))
         return made[-1]
 
     yield make

@@ -11,12 +11,13 @@ import aiohttp
 import pytest
 from msgspec.structs import replace
 
+from radius_voice.delivery.twilio_sms.provider import TwilioSms
 from radius_voice.delivery.twilio_voice.provider import TwilioVoice
 from radius_voice.login.deliveries import CodeMessage, DeliveryRequest, Placed
 from radius_voice.login.model import CallRef, CallStatus
 from radius_voice.login.phone import Phone
 from radius_voice.simulator import Simulator
-from tests.delivery.conftest import twilio_voice
+from tests.delivery.conftest import twilio_sms, twilio_voice
 from tests.support.requirements import require
 
 pytestmark = pytest.mark.peer("prism")
@@ -65,12 +66,12 @@ def description():
 
 @pytest.fixture
 async def asked(prism, monkeypatch):
-    """A TwilioVoice that uses Prism, and the list of its requests and their responses."""
+    """A provider that uses Prism, and the list of its requests and their responses."""
 
-    def make(**changes):
-        voice = twilio_voice(**{"base_url": prism, "password": "t"} | changes)
-        made.append(voice)
-        answers, send = [], voice._account._pool.send
+    def make(kind=twilio_voice, **changes):
+        provider = kind(**{"base_url": prism, "password": "t"} | changes)
+        made.append(provider)
+        answers, send = [], provider._account._pool.send
 
         async def watched(method, url, **rest):
             response = await send(method, url, **rest)
@@ -83,13 +84,13 @@ async def asked(prism, monkeypatch):
             )
             return response
 
-        monkeypatch.setattr(voice._account._pool, "send", watched)
-        return voice, answers
+        monkeypatch.setattr(provider._account._pool, "send", watched)
+        return provider, answers
 
-    made: list[TwilioVoice] = []
+    made: list[TwilioVoice | TwilioSms] = []
     yield make
-    for voice in made:
-        await voice.close()
+    for provider in made:
+        await provider.close()
 
 
 async def test_prism_refuses_what_the_description_does_not_allow(prism):
@@ -149,6 +150,31 @@ async def test_our_requests_with_an_api_key_are_allowed(asked):
     voice, answers = asked(username="SK" + "1" * 32)
     assert all(finding.ok for finding in await voice.check_account())
     assert ("GET", "/Calls.json", 200) == answers[0]
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"sender": "ACME VPN", "senders": {"US": "ACME"}}, {"sender": None, "service": "MG" + "a" * 32}]
+)
+async def test_our_message_requests_are_allowed_and_their_responses_understood(changes, asked, description):
+    texts, answers = asked(twilio_sms, **changes)
+    request = replace(ORDER, phone=Phone("+442079460958"))
+    answer = await texts.place(request, asyncio.get_running_loop().time() + 30)
+    assert isinstance(answer, Placed)
+    assert (False, [("POST", "/Messages.json", 201)]) == (answer.live, answers)
+    create = description["paths"]["/2010-04-01/Accounts/{AccountSid}/Messages.json"]["post"]["requestBody"]["content"]
+    (body,) = create.values()
+    assert {"From", "MessagingServiceSid", "Body", "ValidityPeriod"} <= body["schema"]["properties"].keys()
+
+
+async def test_our_account_requests_about_text_messages_are_allowed(asked):
+    texts, answers = asked(twilio_sms)
+    account, number = await texts.check_account()
+    assert (True, False) == (account.ok, number.ok)  # the number of the description's example is for calls only
+    assert "cannot send text messages" in number.text
+    assert [("GET", ".json", 200), ("GET", "/IncomingPhoneNumbers.json", 200)] == answers
+    texts, answers = asked(twilio_sms, username="SK" + "1" * 32)
+    assert (await texts.check_account())[0].ok
+    assert ("GET", "/Messages.json", 200) == answers[0]
 
 
 async def test_the_simulator_returns_the_fields_of_the_api_description(description):

@@ -181,7 +181,9 @@ class ServerProcess(ProgramProcess):
             hidden |= {user.password, user.hashed, user.phone, user.phone.lstrip("+")}
         codes: set[str] = set()
         if isinstance(self._simulator, SimulatorProcess):
-            codes = {call["code"] for user in self.users for call in self._simulator.calls(user.phone)}
+            for user in self.users:
+                codes |= {call["code"] for call in self._simulator.calls(user.phone)}
+                codes |= {message["code"] for message in self._simulator.messages(user.phone)}
         leaked = [secret for secret in hidden if secret in written]
         return leaked + [code for code in codes if code and re.search(rf"(?<![\w.]){code}(?!\w)", written)]
 

@@ -1,0 +1,83 @@
+import pytest
+
+from radius_voice.config.text_senders import masked
+from radius_voice.delivery.twilio_sms.settings import TwilioSmsSettings
+
+from .conftest import SECRETS, changed
+
+SERVICE = "MG" + "a" * 32
+SECTION = {"type": "twilio-sms", "account_sid": "AC" + "1" * 32, "auth_token": SECRETS[1], "from": "+14155550123"}
+
+
+def texts(**changes):
+    """The sample with a provider of text messages. A change to None removes the key."""
+    section = {key: value for key, value in (SECTION | changes).items() if value is not None}
+    return changed("delivery.providers.texts", section)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sender"),
+    [
+        ({}, "+14155550123"),
+        ({"from": "+1 415 555-0123"}, "+14155550123"),
+        ({"from": "ACME VPN"}, "ACME VPN"),
+        ({"from": "24x7"}, "24x7"),
+        ({"from": "A"}, "A"),
+        ({"from": "A-B_C&D+E F"}, "A-B_C&D+E F"),
+        ({"from": None, "messaging_service_sid": SERVICE}, None),
+    ],
+)
+def test_a_sender_is_a_number_or_a_name_or_a_messaging_service(file, changes, sender):
+    loaded = file.load(texts(**changes))
+    section = loaded.settings.delivery.providers["texts"]
+    assert isinstance(section, TwilioSmsSettings)
+    assert (sender, ()) == (section.from_, loaded.warnings)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"from": None}, "texts: write either from or messaging_service_sid"),
+        ({"messaging_service_sid": SERVICE}, "texts: write either from or messaging_service_sid"),
+        ({"messaging_service_sid": "MG1", "from": None}, "MG and 32"),
+        ({"from": 14155550123}, "in quotes"),
+        ({"from": "4155550123"}, "not a sender"),
+        ({"from": "12345678901"}, "not a sender"),
+        ({"from": "ACME VPN Ltd"}, "at most 11 characters"),
+        ({"from": " ACME"}, "not a sender"),
+        ({"from": "ACME "}, "not a sender"),
+        ({"from": "ÄCME"}, "not a sender"),
+        ({"from": "+14155550123 ext. 42"}, "has no extension"),
+        ({"from": "+1415"}, "not a sender"),
+        ({"from_by_country": {"UK": "ACME"}}, "not a country"),
+        ({"from_by_country": {"GB": "+"}}, "not a sender"),
+        ({"from_by_country": ["GB"]}, "from_by_country"),
+    ],
+)
+def test_a_wrong_sender_is_an_error(file, changes, expected):
+    (error,) = file.errors(texts(**changes))
+    assert expected in error
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"from": "+15005550006"}, "texts.from: is a test number that sends no text messages"),
+        ({"account_sid": "AC" + "0" * 32}, "placeholder"),
+        ({"from_by_country": {"GB": "ACME", "CA": "ACME"}}, "from_by_country.CA: CA accepts no alphanumeric sender"),
+    ],
+)
+def test_a_sender_that_cannot_work_is_a_warning(file, changes, expected):
+    (warning,) = file.load(texts(**changes)).warnings
+    assert expected in warning
+
+
+@pytest.mark.parametrize(("sender", "shown"), [("ACME VPN", "ACME VPN"), ("+14155550123", "+14*******23")])
+def test_a_number_is_masked_and_a_name_is_not(sender, shown):
+    assert shown == masked(sender)
+
+
+def test_no_number_of_a_sender_is_shown(file):
+    section = file.load(texts(from_by_country={"GB": "+442079460958"})).settings.delivery.providers["texts"]
+    assert "2079460958" not in section.model_dump_json()
+    assert "4155550123" not in section.model_dump_json()

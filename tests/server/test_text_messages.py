@@ -1,0 +1,217 @@
+"""Logins with text messages: the real server, radclient as the gateway, and a simulated phone that receives texts."""
+
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+
+import pytest
+
+from tests.support import server_process
+from tests.support.radius_test_client import SECRET
+from tests.support.requirements import require
+from tests.support.server_process import ConfiguredUser
+
+pytestmark = pytest.mark.peer("radclient")
+
+TEXTS = """\
+    texts:
+      type: twilio-sms
+      account_sid: AC00000000000000000000000000000000
+      auth_token: simulated-token
+      from: "+15005550006"
+      from_by_country: {GB: ACME VPN}
+      base_url: SIMULATOR
+      timeout: 2s
+admin:"""
+CONFIGURATION = """\
+server: {listen: ["udp://127.0.0.1:0"], reject_delay: 0.2s}
+clients:
+  both: {address: 127.0.0.1, secret: a shared secret of the tests, policy: both}
+  texts: {address: 127.0.0.2, secret: a shared secret of the tests, policy: texts}
+  texts-first: {address: 127.0.0.3, secret: a shared secret of the tests, policy: texts-first}
+policies:
+  both: {methods: [voice, sms]}
+  texts: {methods: [sms]}
+  texts-first: {methods: [sms, voice]}
+limits: {calls: {total: 100 per 1m, country: 100 per 1m, client: 100 per 1m}}
+"""
+BOTH, TEXTS_ONLY, TEXTS_FIRST = "127.0.0.1", "127.0.0.2", "127.0.0.3"
+CHALLENGE, ACCEPT, REJECT = "Access-Challenge", "Access-Accept", "Access-Reject"
+TEXT_SENT = "ACME VPN has sent a text message to your phone ending in {}. Enter the code:"
+
+
+@dataclass(frozen=True)
+class UserWithPhones(ConfiguredUser):
+    """A user with several phones; `phone` is the first."""
+
+    phones: tuple[str, ...] = ()
+
+    @property
+    def entry(self):
+        return super().entry | {"phones": list(self.phones)}
+
+
+class Gateway:
+    """A VPN gateway that uses radclient, at one of the addresses that the server knows."""
+
+    def __init__(self, server, source, user):
+        self.server, self.source, self.user, self.state = server, source, user, None
+
+    def send(self, password):
+        """The code and the Reply-Message of the response to a password, or to a code in response to the challenge."""
+        lines = [f'User-Name = "{self.user.name}"', f'User-Password = "{password}"', "Message-Authenticator = 0x00"]
+        lines += [f"State = {self.state}"] if self.state else []
+        lines += [f"Packet-Src-IP-Address = {self.source}"]
+        ended = subprocess.run(
+            ["radclient", "-x", "-r", "1", "-t", "10", f"127.0.0.1:{self.server.ports[0]}", "auth", SECRET.decode()],
+            input="\n".join(lines) + "\n",
+            capture_output=True,
+            text=True,
+            timeout=20,
+        )
+        reply = ended.stdout.partition("Received ")[2]
+        assert reply, ended.stdout + ended.stderr
+        attributes = dict(re.findall(r"^\t([\w-]+) = (.*)$", reply, re.MULTILINE))
+        self.state = attributes.get("State")
+        return reply.split()[0], attributes.get("Reply-Message", "").strip('"')
+
+    def start(self):
+        self.state = None
+        return self.send(self.user.password)
+
+
+@pytest.fixture(scope="module")
+def users(make_user):
+    """Users by the behaviour of their phones, or by the test that they are for."""
+    numbers = {
+        "landline": "+15005550009",
+        "reset": "+15005550032",
+        "no response": "+15005550033",
+        "garbage": "+15005550034",
+        "error": "+15005550031",
+        "failed": "+15005550013",
+        "british": "+442079460959",
+    }
+    users = {name: make_user(phone=number) for name, number in numbers.items()}
+    users |= {name: make_user() for name in ("call then text", "text", "text only", "text again")}
+    extension = make_user()
+    users["extension"] = UserWithPhones(
+        extension.name, extension.phone, phones=(f"{extension.phone} ext. 42", "+14155550177")
+    )
+    users["two phones"] = UserWithPhones("two-phones", "+14155550171", phones=("+14155550171", "+14155550172"))
+    return users
+
+
+@pytest.fixture(scope="module")
+def server(start_server, users):
+    require("radclient", shutil.which("radclient"))
+    with pytest.MonkeyPatch.context() as patch:
+        base = server_process.BASE_CONFIGURATION.replace("admin:", TEXTS)
+        patch.setattr(server_process, "BASE_CONFIGURATION", base)
+        with start_server(CONFIGURATION, users.values()) as server:
+            yield server
+
+
+@pytest.fixture
+def log_in(server, users):
+    """Starts a login of a user at a gateway, and returns the gateway and the first response."""
+
+    def start(who, source):
+        gateway = Gateway(server, source, users[who])
+        return gateway, *gateway.start()
+
+    return start
+
+
+def deliveries(server, user):
+    """Method and result of each delivery of a user, from the audit log."""
+    session = server.audit(kind="request", user=user.name)[0]["session"]
+    return [(each.get("method", "voice"), each["result"]) for each in server.audit(kind="delivery", session=session)]
+
+
+def test_a_user_types_sms_at_the_challenge_and_gets_a_text(server, users, simulator, log_in):
+    user = users["call then text"]
+    gateway, code, _ = log_in("call then text", BOTH)
+    assert CHALLENGE == code
+    spoken = simulator.code(user.phone)
+    code, prompt = gateway.send("sms")
+    assert (CHALLENGE, True) == (code, "text message" in prompt)
+    (message,) = simulator.messages(user.phone)
+    assert (
+        f"ACME VPN: your code is {message['code']}. If you are not signing in, tell your administrator."
+        == (message["body"])
+    )
+    assert CHALLENGE == gateway.send(spoken)[0]
+    assert ACCEPT == gateway.send(simulator.texted_code(user.phone))[0]
+    assert [("voice", "placed"), ("sms", "placed")] == deliveries(server, user)
+
+
+def test_a_policy_of_text_messages_sends_one_and_places_no_call(server, users, simulator, log_in):
+    user = users["text only"]
+    gateway, code, prompt = log_in("text only", TEXTS_ONLY)
+    assert (CHALLENGE, TEXT_SENT.format(user.phone[-2:])) == (code, prompt)
+    assert ACCEPT == gateway.send(simulator.texted_code(user.phone))[0]
+    assert ([], 1) == (simulator.calls(user.phone), len(simulator.messages(user.phone)))
+
+
+def test_a_policy_without_calls_refuses_phone_and_keeps_the_code_valid(users, simulator, log_in):
+    user = users["text"]
+    gateway, *_ = log_in("text", TEXTS_ONLY)
+    assert CHALLENGE == gateway.send("phone")[0]
+    assert [] == simulator.calls(user.phone)
+    assert ACCEPT == gateway.send(simulator.texted_code(user.phone))[0]
+
+
+def test_another_text_message_has_another_code(users, simulator, log_in):
+    user = users["text again"]
+    gateway, *_ = log_in("text again", TEXTS_ONLY)
+    first = simulator.texted_code(user.phone)
+    assert CHALLENGE == gateway.send("sms")[0]
+    assert CHALLENGE == gateway.send(first)[0]
+    assert ACCEPT == gateway.send(simulator.texted_code(user.phone))[0]
+
+
+def test_sms2_sends_to_the_second_phone(simulator, log_in):
+    gateway, *_ = log_in("two phones", BOTH)
+    code, prompt = gateway.send("sms2")
+    assert (CHALLENGE, True) == (code, "ending in 72" in prompt)
+    assert [] == simulator.messages("+14155550171")
+    assert ACCEPT == gateway.send(simulator.texted_code("+14155550172"))[0]
+
+
+def test_a_country_has_its_own_sender(users, simulator, log_in):
+    log_in("british", TEXTS_ONLY)
+    assert ["ACME VPN"] == [message["from"] for message in simulator.messages(users["british"].phone)]
+
+
+@pytest.mark.parametrize("who", ["landline", "failed"])
+def test_a_phone_that_gets_no_texts_is_called_by_the_next_method(who, server, users, simulator, log_in):
+    user = users[who]
+    gateway, code, prompt = log_in(who, TEXTS_FIRST)
+    assert (CHALLENGE, True) == (code, "is calling your phone" in prompt)
+    assert ACCEPT == gateway.send(simulator.code(user.phone))[0]
+    assert [("sms", "number_rejected"), ("voice", "placed")] == deliveries(server, user)
+
+
+def test_a_landline_is_rejected_by_a_policy_of_text_messages(users, simulator, log_in):
+    _, code, _ = log_in("landline", TEXTS_ONLY)
+    assert REJECT == code
+    assert [] == simulator.messages(users["landline"].phone)
+
+
+def test_a_phone_with_an_extension_gets_no_text_and_the_next_phone_does(simulator, log_in):
+    gateway, code, prompt = log_in("extension", TEXTS_ONLY)
+    assert (CHALLENGE, TEXT_SENT.format("77")) == (code, prompt)
+    assert ACCEPT == gateway.send(simulator.texted_code("+14155550177"))[0]
+
+
+@pytest.mark.parametrize("who", ["reset", "no response", "garbage", "error"])
+def test_a_message_that_may_have_been_sent_is_not_sent_again(who, server, users, simulator, log_in):
+    user = users[who]
+    gateway, code, prompt = log_in(who, TEXTS_FIRST)
+    assert (CHALLENGE, True) == (code, "text message" in prompt)
+    assert CHALLENGE == Gateway(server, TEXTS_FIRST, user).start()[0]
+    assert ([], 1) == (simulator.calls(user.phone), len(simulator.messages(user.phone)))
+    assert ACCEPT == gateway.send(simulator.texted_code(user.phone))[0]
+    assert [("sms", "indeterminate")] == deliveries(server, user)
