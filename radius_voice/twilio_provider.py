@@ -36,8 +36,8 @@ COMMON_REFUSALS: dict[int, NumberRejected | NotPlaced] = {
 }
 """The results of refusals of calls and messages alike, by Twilio's code or the HTTP status."""
 
-SID = re.compile(r"[A-Za-z0-9]{1,64}")
-"""The SID of a call or message: two letters and 32 hexadecimal digits at Twilio, other forms at compatible services."""
+SID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
+"""The SID of a call or message: two letters and 32 hexadecimal digits at Twilio, UUIDs at services with its API."""
 
 NOT_ALLOWED = frozenset({401, 403, 20003, 70051})
 """The codes of requests that a restricted API key is not allowed."""

@@ -125,11 +125,19 @@ def server_address(usual_port: int) -> FieldType:
 
 
 def _url(value: Any, _context: LoadContext) -> str:
+    return _checked_url(value, "", "without a path")
+
+
+def _base_url(value: Any, _context: LoadContext) -> str:
+    return _checked_url(value, r"(/[A-Za-z0-9._~-]+)*", "and a path if there is one")
+
+
+def _checked_url(value: Any, path: str, described: str) -> str:
     text = require_text(value)
-    wrong = "not a URL of a host; write http://HOST:PORT or https://HOST:PORT, without a path"
+    wrong = f"not a URL of a host; write http://HOST:PORT or https://HOST:PORT, {described}"
     if "@" in text:
         raise ValueError("a URL here carries no user name or password; write http://HOST:PORT or https://HOST:PORT")
-    if not re.fullmatch(r"https?://([A-Za-z0-9.-]+|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?/?", text):
+    if not re.fullmatch(rf"https?://([A-Za-z0-9.-]+|\[[0-9a-fA-F:.]+\])(:[0-9]{{1,5}})?{path}/?", text):
         raise ValueError(wrong)
     try:
         parts = urlsplit(text)
@@ -145,3 +153,7 @@ URL = FieldType(
     _url, {"type": "string", "pattern": "^https?://[^/@]+/?$", "examples": ["https://proxy.example.org:3128"]}
 )
 """`http://HOST[:PORT]` or `https://HOST[:PORT]`, without path or credentials; it stays text."""
+BASE_URL = FieldType(
+    _base_url, {"type": "string", "pattern": "^https?://[^@?#]+$", "examples": ["https://twilio.example.org/api"]}
+)
+"""Like URL, with a path if there is one; it stays text."""

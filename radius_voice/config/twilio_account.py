@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from radius_voice.config.addresses import URL
+from radius_voice.config.addresses import BASE_URL
 from radius_voice.config.http_section import HttpProviderSection
 from radius_voice.config.secrets import Secret, is_placeholder
 from radius_voice.config.section import Diagnostic, KeyProblem
@@ -15,6 +15,8 @@ from radius_voice.config.section import Diagnostic, KeyProblem
 PLACEHOLDER_SID = "AC" + "0" * 32
 TEST_NUMBER = "+15005550006"
 """The number that Twilio's test credentials send from. `init` writes it as a placeholder."""
+TWILIO_SID = "AC[0-9a-fA-F]{32}"
+UUID = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 
 
 class TwilioAccountSection(HttpProviderSection):
@@ -22,8 +24,8 @@ class TwilioAccountSection(HttpProviderSection):
 
     TEST_NUMBERS: ClassVar[tuple[str, ...]] = ("+1500555",)
 
-    account_sid: str = Field(pattern="^AC[0-9a-fA-F]{32}$", examples=["AC and 32 hexadecimal digits"])
-    """The account SID, from the Twilio console."""
+    account_sid: str = Field(pattern=f"^({TWILIO_SID}|{UUID})$", examples=["AC and 32 hexadecimal digits"])
+    """The account SID, from the Twilio console; with base_url, the UUID of a project or account of another service."""
     auth_token: Secret | None = None
     """The account's auth token, unless api_key and api_secret are used."""
     api_key: str | None = Field(None, pattern="^SK[0-9a-fA-F]{32}$", examples=["SK and 32 hexadecimal digits"])
@@ -34,7 +36,7 @@ class TwilioAccountSection(HttpProviderSection):
     """Twilio's region; requires edge."""
     edge: str | None = Field(None, pattern="^[a-z0-9-]{1,32}$", examples=["dublin"])
     """Twilio's edge; requires region."""
-    base_url: Annotated[str, URL] | None = None
+    base_url: Annotated[str, BASE_URL] | None = None
     """Another host with Twilio's API."""
 
     @model_validator(mode="after")
@@ -48,6 +50,8 @@ class TwilioAccountSection(HttpProviderSection):
             raise KeyProblem("region and edge belong together; write both or none", "edge" if self.edge else "region")
         if self.base_url is not None and self.region is not None:
             raise KeyProblem("names the whole host; remove region and edge, or base_url", "base_url")
+        if self.base_url is None and not self.account_sid.startswith("AC"):
+            raise KeyProblem("is no account SID of Twilio, which is AC and 32 hexadecimal digits", "account_sid")
         return self
 
     def urls(self) -> Mapping[str, str]:

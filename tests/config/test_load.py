@@ -215,6 +215,10 @@ def test_yes_and_no_are_strings(file):
         ("delivery.providers.twilio.base_url", "https://0.0.0.0:4010", "development"),
         ("delivery.providers.twilio.base_url", "http://twilio.example.org", "https"),
         ("delivery.providers.twilio.base_url", "ftp://twilio.example.org", "not a URL"),
+        ("delivery.providers.twilio.base_url", "https://twilio.example.org/api?x=1", "not a URL"),
+        ("delivery.providers.twilio.base_url", "https://twilio.example.org//api", "not a URL"),
+        ("delivery.providers.twilio.proxy", "https://proxy.example.org/path", "without a path"),
+        ("delivery.providers.twilio.account_sid", "4f1a0c9e-6a0b-4c1d-8e2f-3a4b5c6d7e8f", "no account SID of Twilio"),
         ("delivery.providers.twilio.proxy", "http://me:pass@proxy:3128", "no user name or password"),
         ("delivery.providers.twilio.ca_file", "ca.pem", "no such file"),
         ("delivery.providers.twilio.ca_file", ".", "is not a file"),
@@ -502,6 +506,14 @@ def test_development_allows_a_provider_on_loopback_and_port_0(file):
     settings = file.load(tree).settings
     assert "http://127.0.0.1:4010" == settings.delivery.providers["twilio"].base_url
     assert "[::1]:0" == str(settings.server.listen[0])
+
+
+def test_a_service_with_twilios_api_may_have_a_path_and_a_uuid_as_account(file):
+    tree = changed("delivery.providers.twilio.base_url", "https://example.signalwire.com/api/laml/")
+    tree["delivery"]["providers"]["twilio"]["account_sid"] = "4f1a0c9e-6a0b-4c1d-8e2f-3a4b5c6d7e8f"
+    loaded = file.load(tree)
+    assert "https://example.signalwire.com/api/laml" == loaded.settings.delivery.providers["twilio"].base_url
+    assert () == loaded.warnings
 
 
 def test_systemd_sets_the_state_directory_unless_the_file_does(file):

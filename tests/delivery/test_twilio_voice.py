@@ -114,13 +114,13 @@ async def test_a_5xx_or_malformed_response_is_indeterminate(status, body, voice,
         assert isinstance(await voice(f"http://127.0.0.1:{port}").place(order(), soon()), Indeterminate)
 
 
-@pytest.mark.parametrize("sid", ["CA" + "0f" * 16, "x", "A1" * 32])
-async def test_a_call_with_a_short_alphanumeric_sid_is_placed(sid, voice, order, soon):
+@pytest.mark.parametrize("sid", ["CA" + "0f" * 16, "x", "A1" * 32, "b1ff6f2c-4bb1-4d0e-9c3e-0d8a7d6c5b4a"])
+async def test_a_call_with_a_short_sid_is_placed(sid, voice, order, soon):
     async with raw_server(answering(201, json.dumps({"sid": sid}).encode())) as port:
         assert Placed(sid) == await voice(f"http://127.0.0.1:{port}").place(order(), soon())
 
 
-@pytest.mark.parametrize("sid", ["", "A" * 65, "A" * 60_000, "CA 1", "CA-1", "CA1\n", "CÄ1", "CA\u0661", "CA1\x1b[2J"])
+@pytest.mark.parametrize("sid", ["", "A" * 65, "A" * 60_000, "CA 1", "-CA1", "CA1\n", "CÄ1", "CA\u0661", "CA1\x1b[2J"])
 async def test_a_call_with_any_other_sid_is_indeterminate(sid, voice, order, soon):
     async with raw_server(answering(201, json.dumps({"sid": sid}).encode())) as port:
         assert Indeterminate("response names no call") == await voice(f"http://127.0.0.1:{port}").place(order(), soon())
@@ -324,6 +324,24 @@ async def test_only_region_and_edge_choose_the_host(settings, host, voice, order
     monkeypatch.setattr(ours._account._pool, "send", send)
     await ours.place(order(), soon())
     assert [f"https://{host}/2010-04-01/Accounts/{ACCOUNT}/Calls.json"] == urls
+
+
+async def test_a_service_with_twilios_api_may_have_a_path_and_uuids(voice, order, soon):
+    project, call, requests = "4f1a0c9e-6a0b-4c1d-8e2f-3a4b5c6d7e8f", "b1ff6f2c-4bb1-4d0e-9c3e-0d8a7d6c5b4a", []
+
+    async def talk(reader, writer):
+        while True:
+            requests.append((await read_request(reader)).split(b" HTTP", 1)[0].decode())
+            body = json.dumps({"sid": call, "status": "ringing"}).encode()
+            writer.write(b"HTTP/1.1 200 X\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+            await writer.drain()
+
+    async with raw_server(talk) as port:
+        ours = voice(f"http://127.0.0.1:{port}/api/laml", account_sid=project, username=project)
+        assert Placed(call) == await ours.place(order(), soon())
+        await ours.hang_up(CallRef("twilio", call))
+    account = f"POST /api/laml/2010-04-01/Accounts/{project}"
+    assert [f"{account}/Calls.json", f"{account}/Calls/{call}.json"] == requests
 
 
 async def test_cancellation_is_propagated(voice, order, soon):

@@ -142,8 +142,14 @@ async def test_our_account_requests_are_allowed(asked):
     assert [
         ("GET", ".json", 200),
         ("GET", "/IncomingPhoneNumbers.json", 200),
-        ("GET", "/OutgoingCallerIds.json", 200),
     ] == answers
+
+
+async def test_our_request_for_caller_ids_is_allowed(asked):
+    voice, answers = asked()
+    resource = voice._account.client().api.account.outgoing_caller_ids
+    assert await voice._requests.first(resource, phone_number="+15005550006")
+    assert [("GET", "/OutgoingCallerIds.json", 200)] == answers
 
 
 async def test_our_requests_with_an_api_key_are_allowed(asked):

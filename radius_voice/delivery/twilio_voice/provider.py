@@ -170,12 +170,11 @@ class TwilioVoice:
     async def _number_check(self) -> AccountCheck:
         number = Phone(self._from).masked
         account = self._account.client().api.account
-        found = [
-            await self._requests.first(resource, phone_number=self._from)
-            for resource in (account.incoming_phone_numbers, account.outgoing_caller_ids)
-        ]
-        if any(found):
-            return AccountCheck(ok=True, text=f"from number {number} belongs to the account")
+        found = []
+        for resource in (account.incoming_phone_numbers, account.outgoing_caller_ids):
+            found.append(await self._requests.first(resource, phone_number=self._from))
+            if found[-1]:
+                return AccountCheck(ok=True, text=f"from number {number} belongs to the account")
         if None in found:
             return AccountCheck(ok=True, text=f"from number {number} not checked: the key may not list numbers")
         return AccountCheck(
