@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel
 
-from radius_voice.config import policy_rules
+from radius_voice.config import policy_rules, text_rules
 from radius_voice.config.adapters import AdapterSection, IdentitySection, ProviderSection, RuleContext, StoreSection
 from radius_voice.config.addresses import Network
 from radius_voice.config.checks import certificate_errors
@@ -58,6 +58,7 @@ class Draft:
 
     `tree` is the file with defaults filled in; `valid` has the valid sections by the `id` of their mappings in the
     tree. `policy_at` are the policies that clients name, by path; `source_of` maps policy and role to identity source.
+    `friendly_name` is any text.
     """
 
     def __init__(self, tree: Mapping[str, Any], valid: Mapping[int, BaseModel]) -> None:
@@ -66,6 +67,7 @@ class Draft:
         delivery = mapping(tree.get("delivery"))
         providers = mapping(delivery.get("providers"))
         self.development = tree.get("development") is True
+        self.friendly_name = str(delivery.get("friendly_name", ""))
         self.server = self._section(ServerSettings, tree.get("server"))
         self.store = self._section(StoreSection, tree.get("store"))
         self.admin = self._section(AdminSettings, tree.get("admin"))
@@ -161,6 +163,7 @@ def warnings(draft: Draft, now: float) -> Iterator[Diagnostic]:
         if isinstance(failure, BypassSettings) and failure.bypass_until <= now:
             yield (*path, "on_delivery_failure", "bypass_until"), "this bypass has ended; remove it"
     yield from policy_rules.warnings(draft.policies, now)
+    yield from text_rules.warnings(draft.friendly_name, (rules for _, rules in draft.user_rules))
     for adapter, section in draft.adapters:
         yield from _below(adapter, section.warnings())
     if draft.admin and not draft.admin.listen.loopback:

@@ -31,7 +31,7 @@ MESSAGES = Messages(
         closing="Se você não está fazendo login, avise o seu administrador. Até logo.",
     ),
     texted=Texted(
-        code=("{friendly_name}: a sua senha é {code}. Se não é você, avise o seu administrador."),
+        code="{friendly_name}: a sua senha é {code}. Caso isto o surpreenda, avise o seu administrador.",
         enrolment_code=(
             "{friendly_name}: o seu código para o suporte é {code}. Não serve para login. "
             "Se você não o esperava, avise o seu administrador."

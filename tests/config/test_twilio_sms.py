@@ -81,3 +81,48 @@ def test_no_number_of_a_sender_is_shown(file):
     section = file.load(texts(from_by_country={"GB": "+442079460958"})).settings.delivery.providers["texts"]
     assert "2079460958" not in section.model_dump_json()
     assert "4155550123" not in section.model_dump_json()
+
+
+LONG = "N" * 60
+
+
+def with_methods(tree, methods, **more):
+    tree["policies"] = {"default": {"methods": methods, **more}}
+    return tree
+
+
+@pytest.mark.parametrize(
+    ("name", "several"),
+    [
+        ("ACME VPN", None),
+        ("N" * 28, None),
+        (LONG, "(2 in ja)"),
+        ("ACME\u2019s VPN", "(2 in de, 2 in en, 2 in es, 2 in fr, 2 in it, 2 in nl, 2 in pt)"),
+        ("€" * 45, "(2 in de, 2 in en, 2 in fr, 2 in ja, 2 in pt)"),
+    ],
+)
+def test_a_name_that_makes_text_messages_longer_than_one_segment_is_a_warning(file, name, several):
+    tree = with_methods(texts(), ["voice", "sms"])
+    tree["delivery"]["friendly_name"] = name
+    warnings = file.load(tree).warnings
+    assert (several is not None) == bool(warnings)
+    if several:
+        (warning,) = warnings
+        assert "delivery.friendly_name: makes the text message of a login longer than one segment" in warning
+        assert several in warning
+
+
+def test_a_long_name_is_no_warning_where_no_policy_sends_text_messages(file):
+    tree = texts()
+    tree["delivery"]["friendly_name"] = LONG
+    assert () == file.load(tree).warnings
+
+
+def test_text_messages_of_a_group_rule_count_with_their_own_digits(file):
+    tree = texts()
+    tree["delivery"]["friendly_name"] = "N" * 30
+    rule = {"when": {"group": "staff"}, "methods": ["sms"], "challenge": {"digits": 4}}
+    assert () == file.load(with_methods(tree, ["voice"], group_rules=[rule])).warnings
+    rule["challenge"] = {"digits": 10}
+    (warning,) = file.load(with_methods(tree, ["voice"], group_rules=[rule])).warnings
+    assert "(2 in ja)" in warning

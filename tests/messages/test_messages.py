@@ -6,6 +6,9 @@ import msgspec
 import pytest
 
 from radius_voice import messages
+from radius_voice.login.code_message import text_of
+from radius_voice.login.deliveries import CodeMessage
+from radius_voice.login.segments import segments
 from radius_voice.messages import LANGUAGES, find, messages_for
 
 
@@ -75,6 +78,12 @@ def test_no_text_is_left_in_the_words_of_another_language(language):
 def test_the_locale_of_the_voice_is_the_language_with_a_region(language):
     spoken, region = messages_of(language).spoken.locale.rsplit("-", 1)
     assert (language, True) == (spoken.lower(), region.isupper())
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_text_message_of_a_login_fits_into_one_segment(language):
+    friendly_name = "N" * (28 if language == "ja" else 60)  # Japanese text has 70 characters, and not 160
+    assert 1 == segments(text_of(CodeMessage(language, friendly_name, "1234567890")))
 
 
 def test_messages_cannot_be_changed():
