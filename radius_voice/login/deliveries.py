@@ -44,12 +44,13 @@ class Placed(Struct, frozen=True):
 class NumberRejected(Struct, frozen=True):
     """The provider does not deliver to this number: try the next phone.
 
-    `fix` is what an administrator can do about an alarm.
+    `fix` is what an administrator can do about an alarm. `sent` is False if the provider got no request.
     """
 
     detail: str
     alarm: bool = False
     fix: str = ""
+    sent: bool = True
 
 
 class NotPlaced(Struct, frozen=True):

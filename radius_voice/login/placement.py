@@ -64,12 +64,14 @@ async def deliver(
     for method in (request.method, *(other for other in methods if other is not request.method)):
         rejected: set[str] = set()
         for phone in (request.phone, *phones):
-            if phone.e164 in rejected:  # a provider that rejects a number rejects it with every extension
+            if not rejected.isdisjoint((phone.e164, phone.text)):
                 continue
             if failed.counted and not await may_deliver(phone):
                 continue
             tried = replace(request, phone=phone, method=method)
             placement = await _through_providers(tried, providers.get(method, {}), report, deadline)
+            # a provider that rejects a number rejects it with every extension; one that got no request does not
+            rejected.add(phone.e164 if placement.counted else phone.text)
             refused, counted = failed.refused or placement.refused, failed.counted or placement.counted
             placement = replace(placement, refused=refused, counted=counted)
             if placement.result in (CallResult.PLACED, CallResult.INDETERMINATE):
@@ -78,7 +80,6 @@ async def deliver(
             results.add(placement.result)
             if placement.result is CallResult.NOT_PLACED:
                 break
-            rejected.add(phone.e164)
     rejected_by_all = results == {CallResult.NUMBER_REJECTED}
     return replace(failed, result=CallResult.NUMBER_REJECTED if rejected_by_all else CallResult.NOT_PLACED)
 
@@ -97,8 +98,9 @@ async def _through_providers(
                 return PlacementResult(CallResult.PLACED, phone, ref, refused, method=method)
             case Indeterminate():
                 return PlacementResult(CallResult.INDETERMINATE, phone, refused=refused, method=method)
-            case NumberRejected():
-                return PlacementResult(CallResult.NUMBER_REJECTED, phone, refused=True, counted=True, method=method)
+            case NumberRejected(sent=sent):
+                counted = counted or sent
+                return PlacementResult(CallResult.NUMBER_REJECTED, phone, refused=True, counted=counted, method=method)
             case _:
                 refused = refused or not answer.outage
                 counted = counted or (answer.sent and not answer.outage)

@@ -66,6 +66,25 @@ async def test_a_rejected_number_is_not_tried_again_with_another_extension():
     assert CallResult.NUMBER_REJECTED is placement.result
 
 
+async def test_a_phone_whose_extension_cannot_be_delivered_to_is_tried_without_it_and_counts_once():
+    asked = []
+
+    class Provider(FakeProvider):
+        async def place(self, request, deadline):
+            asked.append(request.phone)
+            return NumberRejected("n", sent=False) if request.phone.extension else Placed("r", live=False)
+
+    async def may_call(phone):
+        raise AssertionError
+
+    phones = (EXTENSIONS[0], Phone(EXTENSIONS[0].e164))
+    request = DeliveryRequest(phones[0], CodeMessage("en", "ACME", "123456"), 30, Method.SMS)
+    texts = {Method.SMS: {"a": Provider()}}
+    placement = await deliver(request, phones, [Method.SMS], texts, may_call, lambda *_: None, 0.0)
+    assert list(phones) == asked
+    assert (CallResult.PLACED, phones[1], False) == (placement.result, placement.phone, placement.counted)
+
+
 LANDLINE, MOBILE = NUMBERS[:2]
 DOWN, REFUSED = NotPlaced("down", outage=True, sent=False), NotPlaced("refused")
 REJECTED = NumberRejected("n")

@@ -90,9 +90,9 @@ REFUSALS: dict[int, NumberRejected | NotPlaced] = {
     30450: NumberRejected("30450: blocked as SMS pumping", alarm=True, fix=PUMPING_FIX),
 }
 
-NO_MESSAGES = NumberRejected("not sent: an extension or SIP address receives no text messages")
+NO_MESSAGES = NumberRejected("not sent: an extension or SIP address receives no text messages", sent=False)
 SERVICE_NOT_CHECKED = AccountCheck(ok=True, text="messaging service not checked: send a text message to check it")
-NO_SENDER = NumberRejected("not sent: no sender for this country", alarm=True, fix=SENDER_FIX)
+NO_SENDER = NumberRejected("not sent: no sender for this country", alarm=True, fix=SENDER_FIX, sent=False)
 
 
 def create(name: str, settings: TwilioSmsSettings) -> TwilioSms:
