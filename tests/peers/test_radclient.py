@@ -1,12 +1,10 @@
 """Logins by radclient of FreeRADIUS, which verifies replies as gateways do."""
 
-import re
 import shutil
-import subprocess
 
 import pytest
 
-from tests.support.radius_test_client import SECRET
+from tests.support.radclient import SIGNED, radclient
 from tests.support.requirements import require
 
 pytestmark = pytest.mark.peer("radclient")
@@ -22,7 +20,6 @@ clients:
 policies:
   default: {reply: [{set: {Class: "OU=Staff"}}]}
 """
-SIGNED = "Message-Authenticator = 0x00"
 
 
 @pytest.fixture(scope="module")
@@ -35,20 +32,6 @@ def server(start_server, users):
     require("radclient", shutil.which("radclient"))
     with start_server(CONFIGURATION, users) as server:
         yield server
-
-
-def radclient(server, command, *lines):
-    """The code and the attributes of the reply that radclient prints."""
-    ended = subprocess.run(
-        ["radclient", "-x", "-r", "1", "-t", "10", f"127.0.0.1:{server.ports[0]}", command, SECRET.decode()],
-        input="\n".join(lines) + "\n",
-        capture_output=True,
-        text=True,
-        timeout=20,
-    )
-    reply = ended.stdout.partition("Received ")[2]
-    assert reply, ended.stdout + ended.stderr
-    return reply.split()[0], dict(re.findall(r"^\t([\w-]+) = (.*)$", reply, re.MULTILINE))
 
 
 @pytest.mark.parametrize("sign", [[SIGNED], []], ids=["signed", "unsigned"])
