@@ -94,6 +94,13 @@ class Mode(StrEnum):
     REPORT = "report"
 
 
+class SecondFactorMode(StrEnum):
+    """How a client asks its users for the code: by a challenge, or in a second login with `password,code`."""
+
+    CHALLENGE = "challenge"
+    TWO_PASS = "two_pass"
+
+
 class Discard(StrEnum):
     """Why a datagram was discarded before its login was processed."""
 
@@ -174,7 +181,8 @@ class RequestRecord(AuditRecord, frozen=True, tag="request"):
     octets, only valid in this process (0: not known) and never written. `repeated` is the number of identical packets
     that this record stands for; 0 means one. `rule` names the rule of the configuration that decided without a call,
     and `rule_reason` is the text that the administrator gave it. `mode` is that of the policy; in report mode,
-    `would_outcome` and `would_reason` are the decision that was only recorded.
+    `would_outcome` and `would_reason` are the decision that was only recorded. `second_factor` is that of the client:
+    with `two_pass`, the gateway got an Access-Reject in place of a challenge.
     """
 
     seconds: float
@@ -198,6 +206,7 @@ class RequestRecord(AuditRecord, frozen=True, tag="request"):
     mode: Mode = Mode.ENFORCE
     would_outcome: Outcome | None = None
     would_reason: Reason | None = None
+    second_factor: SecondFactorMode = SecondFactorMode.CHALLENGE
 
 
 class PlacementRecord(AuditRecord, frozen=True, tag="delivery"):

@@ -16,14 +16,15 @@ from typing import Any, cast
 from radius_voice import state
 from radius_voice.config import load as configuration
 from radius_voice.config.adapters import AdapterSection, IdentitySection, ProviderSection, SectionTypes, StoreSection
+from radius_voice.config.client_settings import ClientSettings
 from radius_voice.config.field_types import Rate
-from radius_voice.config.schema import ClientSettings, Settings
+from radius_voice.config.schema import Settings
 from radius_voice.config.section import Section
 from radius_voice.delivery.fixed.settings import FixedSettings
 from radius_voice.delivery.twilio_sms.settings import TwilioSmsSettings
 from radius_voice.delivery.twilio_voice.settings import TwilioVoiceSettings
 from radius_voice.delivery.vonage_voice.settings import VonageVoiceSettings
-from radius_voice.events import Observer, Reason
+from radius_voice.events import Observer, Reason, SecondFactorMode
 from radius_voice.files.reading import require_regular
 from radius_voice.identity.context import IdentityContext
 from radius_voice.identity.ldap.settings import LdapSettings
@@ -326,6 +327,8 @@ def _client(name: str, entry: ClientSettings, keys: Keys) -> Client:
         response_timeout=entry.response_timeout,
         signer_keys=tuple(keys.client(name, secret) for secret in secrets),
         realms=realms_of(entry),
+        second_factor=SecondFactorMode(entry.second_factor),
+        delimiter=entry.delimiter,
     )
 
 

@@ -17,8 +17,9 @@ from radius_voice.files.access import Account, account_named, account_of, owner_
 
 if TYPE_CHECKING:
     from radius_voice.config.adapters import IdentitySection
+    from radius_voice.config.client_settings import ClientSettings
     from radius_voice.config.load import Loaded
-    from radius_voice.config.schema import ClientSettings, Settings
+    from radius_voice.config.schema import Settings
     from radius_voice.config.section import Diagnostic
     from radius_voice.login.ports import IdentitySource
 
@@ -211,6 +212,7 @@ def _describe(settings: Settings, user_counts: dict[str, int]) -> None:
         click.echo(
             f"client {name}: {addresses}; Message-Authenticator required: {client.require_message_authenticator}; "
             f"policy {client.policy}{_realms_text(client)}; response timeout {client.response_timeout:g} s"
+            + _two_pass_text(client)
         )
     for name, policy in settings.policies.items():
         challenge = policy.challenge
@@ -226,6 +228,11 @@ def _describe(settings: Settings, user_counts: dict[str, int]) -> None:
         if names := settings.delivery.order_of(method):
             click.echo(f"providers for {method}: {', '.join(names)}")
     click.echo(f"friendly name: {settings.delivery.friendly_name!r}")
+
+
+def _two_pass_text(client: ClientSettings) -> str:
+    """What users of a client with two passes type, nothing for another client."""
+    return f"; two passes: password{client.delimiter}code" if client.second_factor == "two_pass" else ""
 
 
 def _realms_text(client: ClientSettings) -> str:

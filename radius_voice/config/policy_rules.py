@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from radius_voice.config.client_settings import ClientSettings
 from radius_voice.config.errors import readable
 from radius_voice.config.policy_settings import CALLING_STATION_ID, ExemptionSettings, ReportModeSettings
-from radius_voice.config.schema import NO_FIRST_FACTOR, ClientSettings, PolicySettings, UserRulesSettings
+from radius_voice.config.schema import NO_FIRST_FACTOR, PolicySettings, UserRulesSettings
 from radius_voice.config.section import Diagnostic
 from radius_voice.config.strict_yaml import Path as KeyPath
 

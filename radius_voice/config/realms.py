@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from radius_voice.config.client_settings import ClientSettings
 from radius_voice.config.errors import readable
-from radius_voice.config.schema import ClientSettings
 from radius_voice.config.section import Diagnostic
 from radius_voice.login.names import canonical_name
 from radius_voice.login.realms import split

@@ -17,6 +17,7 @@ from radius_voice.config import policy_rules, text_rules
 from radius_voice.config.adapters import AdapterSection, IdentitySection, ProviderSection, RuleContext, StoreSection
 from radius_voice.config.addresses import Network
 from radius_voice.config.checks import certificate_errors
+from radius_voice.config.client_settings import ClientSettings
 from radius_voice.config.errors import readable
 from radius_voice.config.realms import realm_errors
 from radius_voice.config.schema import (
@@ -24,11 +25,11 @@ from radius_voice.config.schema import (
     AdminSettings,
     AuditSettings,
     BypassSettings,
-    ClientSettings,
     PolicySettings,
     ServerSettings,
     UserRulesSettings,
 )
+from radius_voice.config.second_factors import second_factor_errors
 from radius_voice.config.secrets import readable_text
 from radius_voice.config.section import Diagnostic, Section
 from radius_voice.config.strict_yaml import Path as KeyPath
@@ -144,6 +145,7 @@ def errors(draft: Draft, now: float) -> Iterator[Diagnostic]:
     yield from _certificates(draft)
     yield from _client_errors(draft)
     yield from realm_errors(draft.clients)
+    yield from second_factor_errors(draft.clients, draft.source_of)
     yield from _references(draft)
     if any(rules.reply for _, rules in draft.user_rules):
         yield from _replies(draft)

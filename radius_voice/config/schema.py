@@ -15,7 +15,8 @@ from typing import Annotated, Any, Literal, TypeAlias, TypeVar, Union
 from pydantic import Discriminator, Field, Tag, ValidationInfo, create_model, model_validator
 
 from radius_voice.config.adapters import AdapterSection, IdentitySection, ProviderSection, SectionTypes, StoreSection
-from radius_voice.config.addresses import NETWORK, Endpoint, HostPort, Network, endpoint, host_port
+from radius_voice.config.addresses import Endpoint, HostPort, endpoint, host_port
+from radius_voice.config.client_settings import ClientSettings
 from radius_voice.config.context import KEEP_VALID, context_of
 from radius_voice.config.field_types import (
     ATTRIBUTE_VALUE,
@@ -24,7 +25,6 @@ from radius_voice.config.field_types import (
     PATH,
     PATH_OR_STDOUT,
     TIMESTAMP,
-    OneOrMany,
     duration,
 )
 from radius_voice.config.limits import LimitsSettings
@@ -50,7 +50,6 @@ NO_FIRST_FACTOR = "none"
 """The value of `first_factor` for gateways that verify passwords themselves."""
 CALL_BESIDES_RINGING = PROVIDER_SECONDS + MAX_SPEECH_SECONDS
 Model = TypeVar("Model", bound=Section)
-RealmName: TypeAlias = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 
 class ServerSettings(Section):
@@ -83,43 +82,6 @@ class ServerSettings(Section):
         # systemd separates several directories by colons; the first is the unit's own.
         directory = context_of(info).environment.get("STATE_DIRECTORY", "").split(":")[0]
         return {"state": directory, **data} if directory and isinstance(data, dict) else data
-
-
-class RealmSettings(Section):
-    """A realm of user names."""
-
-    policy: str = Field(default_factory=str)
-    """The policy for its users; by default that of the client."""
-    strip: bool = True
-    """Whether the realm is removed from the name before passwords are verified and users are looked up."""
-
-
-class ClientSettings(Section):
-    """A gateway, or several that share a secret."""
-
-    address: Annotated[tuple[Annotated[Network, NETWORK], ...], Field(strict=False, min_length=1), OneOrMany()] = Field(
-        ..., examples=[["192.0.2.10", "198.51.100.0/24"]]
-    )
-    """An address, a network, or a list of them; the longest prefix applies."""
-    secret: Annotated[tuple[Secret, ...], Field(strict=False, min_length=1, max_length=2), OneOrMany()] = Field(
-        ..., examples=[[{"file": "old.secret"}, {"file": "new.secret"}]]
-    )
-    """The shared secret; a list of two while it is being changed."""
-    require_message_authenticator: Literal["yes", "auto", "no"] = "yes"
-    """Whether requests must have a Message-Authenticator (CVE-2024-3596); auto: from addresses that have sent one."""
-    policy: str = "default"
-    """The policy for users of this client."""
-    response_timeout: Annotated[float, duration(0.2, 60)] = file_default("2.5s")
-    """The challenge is sent within this time; keep it below the gateway's timeout."""
-    realms: dict[RealmName, RealmSettings] = Field(
-        default_factory=dict, min_length=1, examples=[{"CORP": {}, "corp.example": {"policy": "staff"}}]
-    )
-    """The realms that user names may have, before a backslash or after an @; by default, names stay as typed."""
-
-    @property
-    def policies(self) -> frozenset[str]:
-        """The policies of its users."""
-        return frozenset((self.policy, *(realm.policy or self.policy for realm in self.realms.values())))
 
 
 class ChallengeSettings(Section):

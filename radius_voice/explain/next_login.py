@@ -15,7 +15,7 @@ from msgspec import Struct
 from radius_voice.config.field_types import duration_text
 from radius_voice.config.load import Loaded
 from radius_voice.config.schema import Settings
-from radius_voice.events import Outcome, Reason
+from radius_voice.events import Outcome, Reason, SecondFactorMode
 from radius_voice.explain.login_facts import LimitUse, LoginFacts, facts_of
 from radius_voice.explain.meanings import RESPONSES, meaning
 from radius_voice.login.exemptions import Exemption
@@ -30,6 +30,10 @@ OF_DIRECTORY, NEW_STATIONS = "directory_lockout.", "directory_lockout.new_statio
 WRONG_PASSWORDS, LOCK = ("wrong_passwords.", OF_DIRECTORY), "wrong_codes.user"
 CHALLENGED = (
     "Access-Challenge, if the password is right and no other call to the user is live; Access-Accept after the code"
+)
+ASKED_BY_REJECT = (
+    "Access-Reject that asks for password and code, if the password is right and no other call to the user is live; "
+    "Access-Accept after the second login"
 )
 
 
@@ -46,24 +50,28 @@ class Step(Struct, frozen=True):
 
 
 class Explanation(Struct, frozen=True):
-    """The decisions in the order of the login, and the result: its first reject, an Accept without call, or a call."""
+    """The decisions in the order of the login, and the result: its first reject, an Accept without call, or a call.
+
+    `second_factor` is that of the client.
+    """
 
     steps: tuple[Step, ...]
     outcome: Outcome
     reason: Reason
+    second_factor: SecondFactorMode
 
 
 async def explain(configuration: Loaded, client: str, name: str, calling_station_id: str = "") -> Explanation:
     """The decisions about a login of the user with that name through a client. Raises OperationFailed."""
     facts = await facts_of(configuration, client, name, calling_station_id)
     steps = tuple(step for decisions in DECISIONS for step in decisions(facts))
-    return Explanation(steps, *_result(facts, steps))
+    return Explanation(steps, *_result(facts, steps), _second_factor_mode(facts))
 
 
 def result_text(explanation: Explanation) -> str:
     """The response to the gateway, in words."""
     if explanation.reason is Reason.CALL_PLACED:
-        return CHALLENGED
+        return ASKED_BY_REJECT if explanation.second_factor is SecondFactorMode.TWO_PASS else CHALLENGED
     condition = ", if the password is right" if explanation.outcome is Outcome.ACCEPT else ""
     response = RESPONSES[explanation.outcome]
     return f"{response}{condition}: {explanation.reason} ({meaning(explanation.reason)})"
@@ -102,6 +110,17 @@ def _client(facts: LoginFacts) -> Iterator[Step]:
     client = facts.request.client
     policy = facts.settings.clients[client].policy
     yield Step("client", f"{client}: policy {policy}", (facts.places.of("clients", client, "policy"),))
+
+
+def _second_factor_mode(facts: LoginFacts) -> SecondFactorMode:
+    return SecondFactorMode(facts.settings.clients[facts.request.client].second_factor)
+
+
+def _two_pass(facts: LoginFacts) -> Iterator[Step]:
+    if _second_factor_mode(facts) is SecondFactorMode.TWO_PASS:
+        client = facts.request.client
+        text = f"no challenge is sent; users log in again with password{facts.settings.clients[client].delimiter}code"
+        yield Step("two passes", text, (facts.places.of("clients", client, "second_factor"),))
 
 
 def _realm(facts: LoginFacts) -> Iterator[Step]:
@@ -301,6 +320,7 @@ def _call(facts: LoginFacts) -> Iterator[Step]:
 
 DECISIONS: tuple[Callable[[LoginFacts], Iterator[Step]], ...] = (
     _client,
+    _two_pass,
     _realm,
     _unknown_limits,
     _wrong_passwords,

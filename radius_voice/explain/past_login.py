@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from radius_voice.events import Outcome
+from radius_voice.events import Outcome, SecondFactorMode
 from radius_voice.explain.audit_files import Record
 from radius_voice.explain.meanings import RESPONSES, meaning
 from radius_voice.login.model import Method
@@ -51,10 +51,14 @@ def _record_lines(record: Record) -> Iterator[str]:
 
 
 def _packet(record: Record) -> str:
-    """What arrived: an initial request, or the response to a challenge."""
+    """What arrived: an initial request, the response to a challenge, or one of two passes."""
     is_response = any(step.get("name") == "response" for step in record.get("steps", ()))
+    if record.get("second_factor") == SecondFactorMode.TWO_PASS:
+        kind = "second pass" if is_response else "first pass"
+    else:
+        kind = "response to a challenge" if is_response else "request"
     parts = [
-        "response to a challenge" if is_response else "request",
+        kind,
         f"{record.get('identifier')} from {record.get('client_address')}",
     ]
     if record.get("calling_station_id"):
@@ -72,6 +76,8 @@ def _step(step: Record) -> str:
 def _response(record: Record) -> str:
     reason = str(record.get("reason", ""))
     response = RESPONSES.get(record.get("outcome", ""), record.get("outcome"))
+    if (record.get("outcome"), record.get("second_factor")) == (Outcome.CHALLENGE, SecondFactorMode.TWO_PASS):
+        response = "Access-Reject that asks for password and code"
     text = meaning(reason)
     return f"{response}: {reason}" + (f" ({text})" if text else "")
 

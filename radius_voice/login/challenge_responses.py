@@ -28,7 +28,7 @@ def response_of(
     """The response in a session, under the name to compare. `code` and `state` are those of the next challenge."""
     typed = request.credentials.text
     decoy = session is not None and is_decoy(session)
-    method, phone = _requested_delivery(typed) or (rules.methods[0], None)
+    method, phone = requested_delivery(typed) or (rules.methods[0], None)
     call_seconds = rules.ring_timeout if decoy else rules.call_seconds
     return ChallengeResponse(
         client=request.client,
@@ -49,7 +49,7 @@ def response_of(
     )
 
 
-def _requested_delivery(typed: str) -> tuple[Method, int] | None:
+def requested_delivery(typed: str) -> tuple[Method, int] | None:
     """The method and the index of the phone that `phone`, `phone2`, `sms` ... request instead of a code, or None."""
     request = _DELIVERY_REQUEST.fullmatch(typed)
     return (_METHODS[request[1].lower()], int(request[2] or 1) - 1) if request else None

@@ -57,10 +57,12 @@ def decision(
     now: float,
     *,
     response: bool = False,
+    delimiter: str = "",
 ) -> Decision:
     """The decision for a transition. `state` is sent with a challenge; `name` is the user's if there is no session.
 
-    `response` says that the request carried a State. Only then may a reject be in the user's language.
+    `response` says that the request carried a State. Only then may a reject be in the user's language. With a
+    `delimiter`, the challenge asks for a second login with password and code, and has no State.
     """
     if transition.rule:
         decided = decision(session, replace(transition, rule=""), state, name, friendly_name, now, response=response)
@@ -73,7 +75,7 @@ def decision(
         case Outcome.ACCEPT:
             return _accepted(session, transition.reason, now)
         case Outcome.CHALLENGE:
-            return _challenged(session, transition.reason, state, friendly_name)
+            return _challenged(session, transition.reason, state, friendly_name, delimiter)
         case _:
             return _rejected(session, transition.reason, response=response)
 
@@ -91,10 +93,13 @@ def _accepted(session: Session, reason: Reason, now: float) -> Decision:
     )
 
 
-def _challenged(session: Session, reason: Reason, state: bytes, friendly_name: str) -> Decision:
+def _challenged(session: Session, reason: Reason, state: bytes, friendly_name: str, delimiter: str) -> Decision:
     phone, method = session.delivery.phone, session.delivery.method
-    text = reply_message.challenge(reason, session.language, friendly_name, phone.ending, session.attempts_left, method)
-    return Decision(Outcome.CHALLENGE, reason, state, text, (), session.name, session.id, phone.masked)
+    text = reply_message.challenge(
+        reason, session.language, friendly_name, phone.ending, session.attempts_left, method, delimiter=delimiter
+    )
+    sent = b"" if delimiter else state
+    return Decision(Outcome.CHALLENGE, reason, sent, text, (), session.name, session.id, phone.masked)
 
 
 def _rejected(session: Session, reason: Reason, *, response: bool) -> Decision:

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from radius_voice.events import Reason
+from radius_voice.events import Reason, SecondFactorMode
 from radius_voice.login.adapter_reports import PossiblyForwarded
 from radius_voice.login.checked import Charge, Checked, Refused, VerifiedByGateway
 from radius_voice.login.dependencies import Dependencies
@@ -97,18 +97,19 @@ class FirstFactorChecks:
     async def keep_challenge(
         self, request: AuthRequest, policy: Policy, checked: Checked, challenge: ChallengeRequired | PendingChallenge
     ) -> ChallengeRequired | Refused:
-        """The challenge of the first factor, once it is kept until it is answered; Refused after too many.
+        """The challenge of the first factor, once it is kept until it is answered.
 
-        The charge stays in both cases. Raises Unavailable.
+        Refused after too many, and where the gateway cannot show a challenge. The charge stays in all cases. Raises
+        Unavailable.
         """
+        if request.second_factor is SecondFactorMode.TWO_PASS:
+            return await self._refuse_challenge(checked, Reason.UPSTREAM_CHALLENGE)
         if isinstance(challenge, PendingChallenge):
             return challenge.challenge
         now, before = self._now(), checked.answered
         left = MAX_CHALLENGES - 1 if before is None else before.left - 1
         if left < 0:
-            await self._store.apply_limits((), checked.slot.rejected(verified=False))
-            checked.charge.settled = True
-            return Refused(Reason.NO_ATTEMPTS_LEFT)
+            return await self._refuse_challenge(checked, Reason.NO_ATTEMPTS_LEFT)
         pending = PendingChallenge(
             source=policy.first_factor_name,
             name=canonical_name(request.user_name),
@@ -123,6 +124,11 @@ class FirstFactorChecks:
         limited = await self._record_challenged(checked)
         checked.charge.settled = True
         return challenge if limited is None else Refused(limited.limit.reason)
+
+    async def _refuse_challenge(self, checked: Checked, reason: Reason) -> Refused:
+        await self._store.apply_limits((), checked.slot.rejected(verified=False))
+        checked.charge.settled = True
+        return Refused(reason)
 
     async def _result_of(
         self, slot: Slot, request: AuthRequest, check: Callable[[], Coroutine[Any, Any, Checked]]

@@ -49,6 +49,7 @@ from radius_voice.login.remembered import RememberedLogins
 from radius_voice.login.replay import Slot, is_pending, session_of
 from radius_voice.login.reuse_warnings import ReuseWarnings
 from radius_voice.login.second_factor import AcceptWithout, RejectFor, decide, rule_name
+from radius_voice.login.second_passes import SecondPasses
 from radius_voice.login.session_decisions import session_decision
 from radius_voice.login.session_responses import SessionResponses
 from radius_voice.login.sessions import RequestRecorded, Sessions
@@ -73,14 +74,17 @@ class LoginFlow:
         self._responses = SessionResponses(
             dependencies, self._sessions, self._calls, self._first_factor, self._remembered, self._issued_codes
         )
+        self._warn_of_reuse = ReuseWarnings(dependencies.warn, dependencies.clock).report
+        self._second_passes = SecondPasses(dependencies, self._responses, self._warn_of_reuse)
         self.follower = self._calls.follower
         self.on_call_event = self._calls.on_call_event
         self.drain: Callable[[], Awaitable[None]] = self._supervisor.drain
-        self._warn_of_reuse = ReuseWarnings(dependencies.warn, dependencies.clock).report
 
     async def begin(self, request: AuthRequest, trace: Trace) -> Decision:
         """An initial request: verify the password, find the user, open a session and place the call."""
-        decision = await self._with_first_factor(request, self._first_factor.check, trace)
+        decision = await self._second_passes.decide(request, self._dependencies.policies[request.policy], trace)
+        if decision is None:
+            decision = await self._with_first_factor(request, self._first_factor.check, trace)
         return self._with_mode(request, self._at_its_time(decision, request))
 
     async def respond(self, request: AuthRequest, trace: Trace) -> Decision:
@@ -265,7 +269,7 @@ class LoginFlow:
         trace.step("session", decisions.session_step(transition))
         if transition.places_call and session is not None:
             transition = await self._calls.place(replace(call, session=session), transition, trace)
-        return session_decision(self._dependencies, session, transition, state, opened.name)
+        return session_decision(self._dependencies, call.request, session, transition, state, opened.name)
 
     async def _join_recorded(self, request: AuthRequest, slot: Slot, value: bytes, trace: Trace) -> Decision:
         """A request that had its effect before may only join its own session, while that is open.
@@ -281,4 +285,4 @@ class LoginFlow:
         event = RecordedRequest(session_id, keys.state(state), password, request.calling_station_id)
         session, transition = await self._sessions.apply(key, event)
         trace.step("session", transition.reason)
-        return session_decision(self._dependencies, session, transition, state, "")
+        return session_decision(self._dependencies, request, session, transition, state, "")

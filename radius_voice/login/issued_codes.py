@@ -54,6 +54,12 @@ def tidy_issued_code(typed: str) -> str:
     return tidy_code(typed).upper()
 
 
+def looks_issued(typed: str) -> bool:
+    """Whether a typed text has the length and the characters of a code from the help desk."""
+    tidy = tidy_issued_code(typed)
+    return len(tidy) == GROUPS * GROUP_LENGTH and set(tidy) <= set(ALPHABET)
+
+
 def typed_code(keys: Keys, key: SessionKey, session: Session | None, typed: str) -> bytes:
     """The keyed hash of what the user typed as a code, as the session under `key` stores its code."""
     if session is not None and is_issued(session):

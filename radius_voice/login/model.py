@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from radius_voice.events import Outcome, Reason
+from radius_voice.events import Outcome, Reason, SecondFactorMode
 from radius_voice.login.accounts import UNKNOWN_ACCOUNT, Account
 from radius_voice.login.phone import Phone
 from radius_voice.login.upstream import HiddenAttribute, RequestAttribute
@@ -115,6 +115,7 @@ class AuthRequest(Struct, frozen=True):
     `encrypted_credentials` the octets of User-Name and encrypted User-Password. `state` is None in an initial request.
     `arrived`, and `deadline`, after which the gateway no longer waits, are monotonic seconds. `attributes` are all
     attributes of the request. `unlisted_realm`: the name has a realm that the client does not list, so no user has it.
+    `second_factor` is that of the client, and `delimiter` what separates password and code in two passes.
     """
 
     client: str
@@ -129,6 +130,8 @@ class AuthRequest(Struct, frozen=True):
     encrypted_credentials: bytes = b""
     attributes: tuple[RequestAttribute, ...] = ()
     unlisted_realm: bool = False
+    second_factor: SecondFactorMode = SecondFactorMode.CHALLENGE
+    delimiter: str = ","
 
     def __repr__(self) -> str:
         return f"AuthRequest({self.client})"  # a user may type a password as the name

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from radius_voice.events import Reason
 from radius_voice.login.model import Method
-from radius_voice.messages import DEFAULT, Shown, messages_for
+from radius_voice.messages import DEFAULT, LogInAgain, Shown, messages_for
 
 MAX_REPLY_MESSAGE_BYTES = 253
 """RFC 2865 section 5.18."""
@@ -18,19 +18,29 @@ REJECTED = DEFAULT.shown.rejected
 
 @lru_cache(maxsize=4096)
 def challenge(
-    reason: Reason, language: str, friendly_name: str, ending: str, attempts: int, method: Method = Method.VOICE
+    reason: Reason,
+    language: str,
+    friendly_name: str,
+    ending: str,
+    attempts: int,
+    method: Method = Method.VOICE,
+    *,
+    delimiter: str = "",
 ) -> str:
     """The text of a challenge, at most MAX_REPLY_MESSAGE_BYTES in UTF-8.
 
     `ending` is the last digits of the phone, `attempts` how many codes may still be typed, and `method` how the present
-    code reaches the user. If the whole text is too long, `friendly_name` is cut at its end, in whole
-    characters.
+    code reaches the user. With a `delimiter`, the text asks for a second login with password and code. If the whole
+    text is too long, `friendly_name` is cut at its end, in whole characters.
     """
-    shown = messages_for(language).shown
-    text = _TEMPLATES[method](shown, reason, attempts)
-    length = len(text.format(friendly_name="", ending=ending, attempts=attempts).encode())
-    name = friendly_name.encode()[: MAX_REPLY_MESSAGE_BYTES - length].decode(errors="ignore")
-    return text.format(friendly_name=name, ending=ending, attempts=attempts)
+    messages = messages_for(language)
+    if delimiter:
+        text = _log_in_again_template(messages.log_in_again, reason, attempts, method)
+    else:
+        text = _TEMPLATES[method](messages.shown, reason, attempts)
+    fill = partial(text.format, ending=ending, attempts=attempts, delimiter=delimiter)
+    length = len(fill(friendly_name="").encode())
+    return fill(friendly_name=friendly_name.encode()[: MAX_REPLY_MESSAGE_BYTES - length].decode(errors="ignore"))
 
 
 def fitting(text: str) -> str:
@@ -71,6 +81,19 @@ def _call_template(shown: Shown, reason: Reason, attempts: int) -> str:
             return shown.no_new_call
         case _:
             return shown.enter_code
+
+
+def _log_in_again_template(texts: LogInAgain, reason: Reason, attempts: int, method: Method) -> str:
+    if reason is Reason.WRONG_CODE:
+        return texts.wrong_code_one_left if attempts == 1 else texts.wrong_code
+    unavailable = reason is Reason.REDIAL_UNAVAILABLE
+    match method:
+        case Method.ISSUED_CODE:
+            return texts.issued_code
+        case Method.SMS:
+            return texts.no_new_text if unavailable else texts.texted
+        case _:
+            return texts.no_new_call if unavailable else texts.called
 
 
 _TEMPLATES: dict[Method, Callable[[Shown, Reason, int], str]] = {

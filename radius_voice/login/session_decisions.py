@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from radius_voice.events import SecondFactorMode
 from radius_voice.login import decisions
 from radius_voice.login.decisions import Decision
 from radius_voice.login.decoys import is_decoy, recorded_decoy
 from radius_voice.login.dependencies import Dependencies
 from radius_voice.login.inputs import Transition
-from radius_voice.login.model import Session
+from radius_voice.login.model import AuthRequest, Session
 
 
 def session_decision(
     dependencies: Dependencies,
+    request: AuthRequest,
     session: Session | None,
     transition: Transition,
     state: bytes,
@@ -21,10 +23,18 @@ def session_decision(
     *,
     response: bool = False,
 ) -> Decision:
-    """The decision that follows from a transition of `session`: `decisions.decision`. A decoy is recorded as one."""
+    """The decision on `request` that follows from a transition, as in `decisions`. A decoy is recorded as one."""
     session = transition.session or session
-    friendly_name, now = dependencies.friendly_name, dependencies.now()
-    decision = decisions.decision(session, transition, state, name, friendly_name, now, response=response)
+    decision = decisions.decision(
+        session,
+        transition,
+        state,
+        name,
+        dependencies.friendly_name,
+        dependencies.now(),
+        response=response,
+        delimiter=request.delimiter if request.second_factor is SecondFactorMode.TWO_PASS else "",
+    )
     if session is not None and is_decoy(session):
         return recorded_decoy(decision)
     if session is None or not decision.sealed_reply:

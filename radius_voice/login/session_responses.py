@@ -22,6 +22,7 @@ from radius_voice.login.remembered import RememberedLogins
 from radius_voice.login.session_decisions import session_decision
 from radius_voice.login.sessions import SessionOutdated, Sessions
 from radius_voice.login.state_machine import needs_current_user
+from radius_voice.login.two_pass import SecondPass
 from radius_voice.login.users import current_phones, name_in_session
 
 
@@ -53,6 +54,15 @@ class SessionResponses:
         session = await self._dependencies.store.load(key)
         return await self._respond_in(session, request, key, client_policy, trace)
 
+    async def decide_second_pass(
+        self, request: AuthRequest, session: Session, second: SecondPass, client_policy: Policy, trace: Trace
+    ) -> Decision:
+        """The decision on the second pass `request`, whose credentials are the code. Raises Unavailable.
+
+        Raises RequestRecorded if the request had an effect before.
+        """
+        return await self._respond_in(session, request, session.key, client_policy, trace, second=second)
+
     async def _respond_in(
         self,
         session: Session | None,
@@ -62,6 +72,7 @@ class SessionResponses:
         trace: Trace,
         *,
         is_recalled: bool = False,
+        second: SecondPass | None = None,
     ) -> Decision:
         """The decision on a response in a session. Raises SessionOutdated if it is recalled and no longer stored."""
         dependencies, keys = self._dependencies, self._dependencies.keys
@@ -70,13 +81,16 @@ class SessionResponses:
         state = keys.next_state(key, request.state or b"", request.credentials.text)
         name = await name_in_session(request, session, client_policy, keys)
         response = response_of(request, name, key, session, rules, code, state, keys)
+        record = None
+        if second is not None:
+            response, record = replace(response, state=second.state, answer=second.answer), second.record
         event: ChallengeResponse | UserChanged = response
         if session is not None and needs_current_user(session, response, dependencies.now()):
             event = await self._with_current_user(session, response, policy, request.deadline)
         if is_recalled and session is not None:
             session, transition = await self._sessions.apply_unloaded(session, event)
         else:
-            session, transition = await self._sessions.apply(key, event, known=session)
+            session, transition = await self._sessions.apply(key, event, known=session, record=record)
         trace.step("response", transition.reason)
         if session is not None and transition.reason is Reason.PHONE_NOT_CONFIRMED:
             report_changed_phones(dependencies, policy.directory_name, session.name, request.client, session.phones)
@@ -84,7 +98,7 @@ class SessionResponses:
             if is_decoy(session):
                 trace.step("decoy")
             transition = await self._after_response(session, transition, code, policy, request, trace)
-        return session_decision(dependencies, session, transition, state, "", response=True)
+        return session_decision(dependencies, request, session, transition, state, "", response=True)
 
     def _policy_of(self, session: Session | None, client_policy: Policy) -> tuple[Policy, UserRules]:
         """The policy and the rules of a session; those of its client if there is no session or no such policy."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 
 from radius_voice.messages import de, en, es, fr, it, ja, nl, pt
-from radius_voice.messages.wording import Messages, Shown, Spoken, Texted
+from radius_voice.messages.wording import LogInAgain, Messages, Shown, Spoken, Texted
 
-__all__ = ["DEFAULT", "LANGUAGES", "Messages", "Shown", "Spoken", "Texted", "find", "messages_for"]
+__all__ = ["DEFAULT", "LANGUAGES", "LogInAgain", "Messages", "Shown", "Spoken", "Texted", "find", "messages_for"]
 
 DEFAULT = en.MESSAGES
 _ALL = (de, en, es, fr, it, ja, nl, pt)

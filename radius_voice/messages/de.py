@@ -1,6 +1,6 @@
 """German, formal address."""
 
-from radius_voice.messages.wording import Messages, Shown, Spoken, Texted
+from radius_voice.messages.wording import LogInAgain, Messages, Shown, Spoken, Texted
 
 MESSAGES = Messages(
     language="de",
@@ -21,6 +21,21 @@ MESSAGES = Messages(
         issued_code_wrong_one_left="Falscher Code, noch 1 Versuch. Geben Sie den Code vom Helpdesk ein:",
         issued_code_wrong="Falscher Code, noch {attempts} Versuche. Geben Sie den Code vom Helpdesk ein:",
         rejected="Anmeldung abgelehnt.",
+    ),
+    log_in_again=LogInAgain(
+        called=(
+            "{friendly_name} ruft Ihre Nummer mit der Endung {ending} an. "
+            "Melden Sie sich erneut an mit Passwort{delimiter}Code"
+        ),
+        texted=(
+            "{friendly_name} hat eine SMS an Ihre Nummer mit der Endung {ending} gesendet. "
+            "Melden Sie sich erneut an mit Passwort{delimiter}Code"
+        ),
+        wrong_code_one_left="Falscher Code, noch 1 Versuch. Melden Sie sich erneut an mit Passwort{delimiter}Code",
+        wrong_code="Falscher Code, noch {attempts} Versuche. Melden Sie sich erneut an mit Passwort{delimiter}Code",
+        no_new_call="Derzeit ist kein weiterer Anruf möglich. Melden Sie sich erneut an mit Passwort{delimiter}Code",
+        no_new_text="Eine weitere SMS ist jetzt nicht möglich. Melden Sie sich erneut an mit Passwort{delimiter}Code",
+        issued_code="Sie haben einen Code vom Helpdesk. Melden Sie sich erneut an mit Passwort{delimiter}Code",
     ),
     spoken=Spoken(
         locale="de-DE",

@@ -1,6 +1,6 @@
 """English."""
 
-from radius_voice.messages.wording import Messages, Shown, Spoken, Texted
+from radius_voice.messages.wording import LogInAgain, Messages, Shown, Spoken, Texted
 
 MESSAGES = Messages(
     language="en",
@@ -19,6 +19,18 @@ MESSAGES = Messages(
         issued_code_wrong_one_left="Wrong code, 1 attempt left. Enter the code from the help desk:",
         issued_code_wrong="Wrong code, {attempts} attempts left. Enter the code from the help desk:",
         rejected="Login refused.",
+    ),
+    log_in_again=LogInAgain(
+        called="{friendly_name} is calling your phone ending in {ending}. Log in again with password{delimiter}code",
+        texted=(
+            "{friendly_name} has sent a text message to your phone ending in {ending}. "
+            "Log in again with password{delimiter}code"
+        ),
+        wrong_code_one_left="Wrong code, 1 attempt left. Log in again with password{delimiter}code",
+        wrong_code="Wrong code, {attempts} attempts left. Log in again with password{delimiter}code",
+        no_new_call="No further call is possible now. Log in again with password{delimiter}code",
+        no_new_text="No further text message is possible now. Log in again with password{delimiter}code",
+        issued_code="You have a code from the help desk. Log in again with password{delimiter}code",
     ),
     spoken=Spoken(
         locale="en-US",

@@ -1,6 +1,6 @@
 """Spanish, formal address."""
 
-from radius_voice.messages.wording import Messages, Shown, Spoken, Texted
+from radius_voice.messages.wording import LogInAgain, Messages, Shown, Spoken, Texted
 
 MESSAGES = Messages(
     language="es",
@@ -19,6 +19,21 @@ MESSAGES = Messages(
         issued_code_wrong_one_left="Código incorrecto, queda 1 intento. Introduzca el código de asistencia:",
         issued_code_wrong="Código incorrecto, quedan {attempts} intentos. Introduzca el código de asistencia:",
         rejected="Inicio de sesión rechazado.",
+    ),
+    log_in_again=LogInAgain(
+        called=(
+            "{friendly_name} está llamando a su teléfono terminado en {ending}. "
+            "Vuelva a entrar con contraseña{delimiter}código"
+        ),
+        texted=(
+            "{friendly_name} ha enviado un SMS a su teléfono terminado en {ending}. "
+            "Vuelva a entrar con contraseña{delimiter}código"
+        ),
+        wrong_code_one_left="Código incorrecto, queda 1 intento. Vuelva a entrar con contraseña{delimiter}código",
+        wrong_code="Código incorrecto, quedan {attempts} intentos. Vuelva a entrar con contraseña{delimiter}código",
+        no_new_call="En este momento no es posible otra llamada. Vuelva a entrar con contraseña{delimiter}código",
+        no_new_text="Ahora no es posible enviar otro SMS. Vuelva a entrar con contraseña{delimiter}código",
+        issued_code="Tiene un código de asistencia. Vuelva a entrar con contraseña{delimiter}código",
     ),
     spoken=Spoken(
         locale="es-ES",

@@ -1,6 +1,6 @@
 """French, formal address."""
 
-from radius_voice.messages.wording import Messages, Shown, Spoken, Texted
+from radius_voice.messages.wording import LogInAgain, Messages, Shown, Spoken, Texted
 
 MESSAGES = Messages(
     language="fr",
@@ -19,6 +19,21 @@ MESSAGES = Messages(
         issued_code_wrong_one_left="Code incorrect, il reste 1 tentative. Saisissez le code donné par le support :",
         issued_code_wrong="Code incorrect, il reste {attempts} tentatives. Saisissez le code donné par le support :",
         rejected="Connexion refusée.",
+    ),
+    log_in_again=LogInAgain(
+        called=(
+            "{friendly_name} appelle votre numéro se terminant par {ending}. "
+            "Reconnectez-vous avec mot-de-passe{delimiter}code"
+        ),
+        texted=(
+            "{friendly_name} a envoyé un SMS à votre téléphone se terminant par {ending}. "
+            "Reconnectez-vous avec mot-de-passe{delimiter}code"
+        ),
+        wrong_code_one_left="Code incorrect, il reste 1 tentative. Reconnectez-vous avec mot-de-passe{delimiter}code",
+        wrong_code="Code incorrect, il reste {attempts} tentatives. Reconnectez-vous avec mot-de-passe{delimiter}code",
+        no_new_call="Aucun autre appel n'est possible maintenant. Reconnectez-vous avec mot-de-passe{delimiter}code",
+        no_new_text="Aucun autre SMS n'est possible maintenant. Reconnectez-vous avec mot-de-passe{delimiter}code",
+        issued_code="Le support vous a donné un code. Reconnectez-vous avec mot-de-passe{delimiter}code",
     ),
     spoken=Spoken(
         locale="fr-FR",

@@ -1,6 +1,6 @@
 """Italian, formal address."""
 
-from radius_voice.messages.wording import Messages, Shown, Spoken, Texted
+from radius_voice.messages.wording import LogInAgain, Messages, Shown, Spoken, Texted
 
 MESSAGES = Messages(
     language="it",
@@ -19,6 +19,21 @@ MESSAGES = Messages(
         issued_code_wrong_one_left="Codice errato, resta 1 tentativo. Inserisca il codice dell'assistenza:",
         issued_code_wrong="Codice errato, restano {attempts} tentativi. Inserisca il codice dell'assistenza:",
         rejected="Accesso rifiutato.",
+    ),
+    log_in_again=LogInAgain(
+        called=(
+            "{friendly_name} chiama il suo telefono che termina con {ending}. "
+            "Acceda di nuovo con password{delimiter}codice"
+        ),
+        texted=(
+            "{friendly_name} ha inviato un SMS al suo telefono che termina con {ending}. "
+            "Acceda di nuovo con password{delimiter}codice"
+        ),
+        wrong_code_one_left="Codice errato, resta 1 tentativo. Acceda di nuovo con password{delimiter}codice",
+        wrong_code="Codice errato, restano {attempts} tentativi. Acceda di nuovo con password{delimiter}codice",
+        no_new_call="Al momento non è possibile un'altra chiamata. Acceda di nuovo con password{delimiter}codice",
+        no_new_text="Al momento non è possibile un altro SMS. Acceda di nuovo con password{delimiter}codice",
+        issued_code="Ha un codice dell'assistenza. Acceda di nuovo con password{delimiter}codice",
     ),
     spoken=Spoken(
         locale="it-IT",

@@ -1,6 +1,6 @@
 """Japanese, polite."""
 
-from radius_voice.messages.wording import Messages, Shown, Spoken, Texted
+from radius_voice.messages.wording import LogInAgain, Messages, Shown, Spoken, Texted
 
 MESSAGES = Messages(
     language="ja",
@@ -19,6 +19,15 @@ MESSAGES = Messages(
         issued_code_wrong_one_left="コードが違います。あと1回入力できます。ヘルプデスクから受け取ったコードを入力してください:",
         issued_code_wrong="コードが違います。あと{attempts}回入力できます。ヘルプデスクから受け取ったコードを入力してください:",
         rejected="ログインが拒否されました。",
+    ),
+    log_in_again=LogInAgain(
+        called="{friendly_name}から末尾{ending}の番号に電話しています。パスワード{delimiter}コードでもう一度ログインしてください",
+        texted="{friendly_name}から末尾{ending}の電話番号にSMSを送信しました。パスワード{delimiter}コードでもう一度ログインしてください",
+        wrong_code_one_left="コードが違います。あと1回入力できます。パスワード{delimiter}コードでもう一度ログインしてください",
+        wrong_code="コードが違います。あと{attempts}回入力できます。パスワード{delimiter}コードでもう一度ログインしてください",
+        no_new_call="現在、これ以上電話をかけることはできません。パスワード{delimiter}コードでもう一度ログインしてください",
+        no_new_text="現在、SMSを再送できません。パスワード{delimiter}コードでもう一度ログインしてください",
+        issued_code="ヘルプデスクのコードがあります。パスワード{delimiter}コードでもう一度ログインしてください",
     ),
     spoken=Spoken(
         locale="ja-JP",

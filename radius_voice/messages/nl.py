@@ -1,6 +1,6 @@
 """Dutch, formal address."""
 
-from radius_voice.messages.wording import Messages, Shown, Spoken, Texted
+from radius_voice.messages.wording import LogInAgain, Messages, Shown, Spoken, Texted
 
 MESSAGES = Messages(
     language="nl",
@@ -19,6 +19,20 @@ MESSAGES = Messages(
         issued_code_wrong_one_left="Onjuiste code, nog 1 poging. Voer de code van de helpdesk in:",
         issued_code_wrong="Onjuiste code, nog {attempts} pogingen. Voer de code van de helpdesk in:",
         rejected="Aanmelding geweigerd.",
+    ),
+    log_in_again=LogInAgain(
+        called=(
+            "{friendly_name} belt uw telefoon die eindigt op {ending}. Meld u opnieuw aan met wachtwoord{delimiter}code"
+        ),
+        texted=(
+            "{friendly_name} heeft een sms gestuurd naar uw telefoon die eindigt op {ending}. "
+            "Meld u opnieuw aan met wachtwoord{delimiter}code"
+        ),
+        wrong_code_one_left="Onjuiste code, nog 1 poging. Meld u opnieuw aan met wachtwoord{delimiter}code",
+        wrong_code="Onjuiste code, nog {attempts} pogingen. Meld u opnieuw aan met wachtwoord{delimiter}code",
+        no_new_call="Op dit moment is geen nieuwe oproep mogelijk. Meld u opnieuw aan met wachtwoord{delimiter}code",
+        no_new_text="Er is nu geen nieuwe sms mogelijk. Meld u opnieuw aan met wachtwoord{delimiter}code",
+        issued_code="U hebt een code van de helpdesk. Meld u opnieuw aan met wachtwoord{delimiter}code",
     ),
     spoken=Spoken(
         locale="nl-NL",

@@ -1,6 +1,6 @@
 """Portuguese of Brazil, formal address."""
 
-from radius_voice.messages.wording import Messages, Shown, Spoken, Texted
+from radius_voice.messages.wording import LogInAgain, Messages, Shown, Spoken, Texted
 
 MESSAGES = Messages(
     language="pt",
@@ -19,6 +19,21 @@ MESSAGES = Messages(
         issued_code_wrong_one_left="Código incorreto, resta 1 tentativa. Digite o código do suporte:",
         issued_code_wrong="Código incorreto, restam {attempts} tentativas. Digite o código do suporte:",
         rejected="Login recusado.",
+    ),
+    log_in_again=LogInAgain(
+        called=(
+            "{friendly_name} está ligando para o seu telefone com final {ending}. "
+            "Entre de novo com senha{delimiter}código"
+        ),
+        texted=(
+            "{friendly_name} enviou um SMS para o seu telefone com final {ending}. "
+            "Entre de novo com senha{delimiter}código"
+        ),
+        wrong_code_one_left="Código incorreto, resta 1 tentativa. Entre de novo com senha{delimiter}código",
+        wrong_code="Código incorreto, restam {attempts} tentativas. Entre de novo com senha{delimiter}código",
+        no_new_call="No momento não é possível fazer outra ligação. Entre de novo com senha{delimiter}código",
+        no_new_text="No momento não é possível enviar outro SMS. Entre de novo com senha{delimiter}código",
+        issued_code="Há um código do suporte para você. Entre de novo com senha{delimiter}código",
     ),
     spoken=Spoken(
         locale="pt-BR",

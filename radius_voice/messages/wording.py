@@ -1,4 +1,7 @@
-"""The texts that every language file defines. `{friendly_name}`, `{ending}`, `{attempts}` and `{code}` are replaced."""
+"""The texts that every language file defines.
+
+`{friendly_name}`, `{ending}`, `{attempts}`, `{code}` and `{delimiter}` are replaced.
+"""
 
 from __future__ import annotations
 
@@ -38,6 +41,28 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     """The text of every Access-Reject in this language, whatever its reason."""
 
 
+class LogInAgain(msgspec.Struct, frozen=True, kw_only=True):
+    """Texts of an Access-Reject that asks for a second login with `password,code`, where no challenge can be shown.
+
+    `{delimiter}` separates password and code.
+    """
+
+    called: str
+    """After a call was placed, the first one or another one."""
+    texted: str
+    """After a text message was sent, the first one or another one."""
+    wrong_code_one_left: str
+    """After a wrong code, with one attempt left."""
+    wrong_code: str
+    """After a wrong code, with `{attempts}` left, two or more."""
+    no_new_call: str
+    """When another call was requested and is not possible."""
+    no_new_text: str
+    """When another text message was requested and is not possible."""
+    issued_code: str
+    """When the user must enter a code that the help desk issued, and no phone is called."""
+
+
 class Spoken(msgspec.Struct, frozen=True, kw_only=True):
     """Phrases of calls: one that speaks a code, without the digits, and one about a code of the help desk."""
 
@@ -73,5 +98,6 @@ class Messages(msgspec.Struct, frozen=True, kw_only=True):
 
     language: str
     shown: Shown
+    log_in_again: LogInAgain
     spoken: Spoken
     texted: Texted

@@ -8,6 +8,7 @@ from enum import Enum
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 
+from radius_voice.events import SecondFactorMode
 from radius_voice.login.realms import Realm
 
 Network = IPv4Network | IPv6Network
@@ -27,7 +28,7 @@ class Client:
 
     `realms` are those that user names may have, by canonical name; without any, names stay as typed. With `auto`, the
     store keeps the addresses that send a Message-Authenticator under `signer_keys`, one key for each
-    secret: a new secret forgets them.
+    secret: a new secret forgets them. `delimiter` separates password and code in two passes.
     """
 
     name: str
@@ -37,6 +38,8 @@ class Client:
     response_timeout: float
     signer_keys: tuple[bytes, ...]
     realms: Mapping[str, Realm] = field(default_factory=dict, hash=False)
+    second_factor: SecondFactorMode = SecondFactorMode.CHALLENGE
+    delimiter: str = ","
 
 
 class Clients:

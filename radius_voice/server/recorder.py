@@ -97,6 +97,7 @@ class Recorder:
             mode=decision.mode,
             would_outcome=decision.would_outcome,
             would_reason=decision.would_reason,
+            second_factor=client.second_factor,
         )
         self._note(request.peer, packet, record)
 

@@ -6,7 +6,7 @@ import asyncio
 import random
 import secrets
 
-from radius_voice.events import Discard, Outcome
+from radius_voice.events import Discard, Outcome, SecondFactorMode
 from radius_voice.login.decisions import Decision
 from radius_voice.login.upstream import HiddenAttribute
 from radius_voice.radius import packet as radius
@@ -48,8 +48,8 @@ class Responses:
         if decision.outcome is Outcome.NO_RESPONSE:
             self._duplicates.forget(request.id)
             return
-        code, attributes = CODES[decision.outcome], _attributes(request, decision)
-        if decision.outcome is Outcome.REJECT:
+        code, attributes = _code(request, decision), _attributes(request, decision)
+        if code == radius.ACCESS_REJECT:
             jitter = 1 + random.random() * JITTER  # noqa: S311 - noise, not a secret
             # No reject is sent earlier, so that its time reveals no cause.
             self._send_at(request.arrived + self.reject_delay * jitter, request, code, attributes)
@@ -85,12 +85,19 @@ class Responses:
             self.send(request, response)
 
 
+def _code(request: Request, decision: Decision) -> int:
+    """The code of a response. In two passes, an Access-Reject asks for the next one in place of a challenge."""
+    two_pass = request.client.second_factor is SecondFactorMode.TWO_PASS
+    is_challenge = decision.outcome is Outcome.CHALLENGE
+    return radius.ACCESS_REJECT if two_pass and is_challenge else CODES[decision.outcome]
+
+
 def _attributes(request: Request, decision: Decision) -> list[Attribute]:
     """The attributes of a response, without Message-Authenticator and Proxy-State."""
     attributes: list[Attribute] = []
     if decision.text and request.packet.first(radius.EAP_MESSAGE) is None:  # RFC 3579 section 2.6.5
         attributes.append((radius.REPLY_MESSAGE, decision.text.encode()))
-    if decision.outcome is Outcome.CHALLENGE:
+    if _code(request, decision) == radius.ACCESS_CHALLENGE:
         attributes += [(radius.STATE, decision.state), (radius.PROMPT, ECHO if decision.echo else NO_ECHO)]
     attributes += [each for each in decision.reply if not isinstance(each, HiddenAttribute)]
     hidden = [each for each in decision.reply if isinstance(each, HiddenAttribute)]

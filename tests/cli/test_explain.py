@@ -592,3 +592,15 @@ def test_a_login_at_a_running_server_is_explained_before_and_after(start_server,
         assert [str(audit)] == found["searched"]
         assert {session} == {record["session"] for record in found["records"]}
         assert "the provider accepted the call" in [record.get("meaning") for record in found["records"]]
+
+
+def test_two_passes_are_explained(configured):
+    two_pass = CONFIGURATION.replace("policy: staff}", 'policy: staff, second_factor: two_pass, delimiter: "+"}')
+    path = configured(two_pass, alice=entry(US))
+
+    _, steps = explained(path)
+
+    place = f"{path}:{line_of('gateway:')}: clients.gateway.second_factor"
+    assert [("no challenge is sent; users log in again with password+code", [place], None)] == steps["two passes"]
+    shown = run("--config", path, "--client", "gateway", "alice").stdout
+    assert "Access-Reject that asks for password and code, if the password is right" in shown

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from radius_voice.events import Outcome, Reason, Trace
+from radius_voice.events import Outcome, Reason, SecondFactorMode, Trace
 from radius_voice.login.accounts import Account
 from radius_voice.login.codes import Keys
 from radius_voice.login.deliveries import NotPlaced, Placed
@@ -154,6 +154,7 @@ class LoginHarness:
     clock: Clock = field(default_factory=Clock)
     response_timeout: float = 2.5
     by_method: dict[Method, dict[str, FakeProvider]] = field(default_factory=dict)
+    second_factor: SecondFactorMode = SecondFactorMode.CHALLENGE
 
     def __post_init__(self):
         self.records = []
@@ -214,6 +215,7 @@ class LoginHarness:
         packet=None,
         late=0.0,
         attributes=(),
+        **more,
     ):
         self.packets += 1
         arrived = asyncio.get_running_loop().time() - late
@@ -229,6 +231,8 @@ class LoginHarness:
             state=state,
             encrypted_credentials=f"{name}\0{password}".encode(),
             attributes=attributes,
+            second_factor=self.second_factor,
+            **more,
         )
 
     async def begin(self, password="right", **more):

@@ -1,6 +1,7 @@
 import pytest
 
 from radius_voice.events import Reason
+from radius_voice.login.model import Method
 from radius_voice.login.reply_message import MAX_REPLY_MESSAGE_BYTES, REJECTED, challenge, rejected
 from radius_voice.messages import LANGUAGES
 
@@ -12,17 +13,21 @@ MAX_FRIENDLY_NAME = 60
 @pytest.mark.parametrize("language", [*LANGUAGES, "xx"])
 @pytest.mark.parametrize("attempts", [1, 2])
 @pytest.mark.parametrize("character", ["Q", "ß", "語", "\U0001f4de"])
-def test_a_challenge_with_the_longest_friendly_name_fits_into_a_reply_message(reason, language, attempts, character):
-    without_name = challenge(reason, language, "", "23", attempts)
-    text = challenge(reason, language, character * MAX_FRIENDLY_NAME, "23", attempts)
+@pytest.mark.parametrize("delimiter", ["", ","])
+def test_a_challenge_with_the_longest_friendly_name_fits_into_a_reply_message(
+    reason, language, attempts, character, delimiter
+):
+    without_name = challenge(reason, language, "", "23", attempts, delimiter=delimiter)
+    text = challenge(reason, language, character * MAX_FRIENDLY_NAME, "23", attempts, delimiter=delimiter)
     assert 0 < len(text.encode()) <= MAX_REPLY_MESSAGE_BYTES
     assert without_name == text.replace(character, ""), "only the name is cut"
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_a_friendly_name_of_sixty_letters_with_accents_is_shown_in_full(language):
+@pytest.mark.parametrize("delimiter", ["", ","])
+def test_a_friendly_name_of_sixty_letters_with_accents_is_shown_in_full(language, delimiter):
     name = "é" * MAX_FRIENDLY_NAME
-    assert name in challenge(Reason.CALL_PLACED, language, name, "23", 3)
+    assert name in challenge(Reason.CALL_PLACED, language, name, "23", 3, delimiter=delimiter)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -44,3 +49,10 @@ def test_the_reject_that_does_not_depend_on_the_user_is_in_english():
 
 def test_braces_in_the_friendly_name_are_not_replaced():
     assert "{ending} is calling" in challenge(Reason.CALL_PLACED, "en", "{ending}", "23", 3)
+
+
+@pytest.mark.parametrize("reason", REASONS)
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("method", Method)
+def test_in_two_passes_every_text_has_the_delimiter(reason, language, method):
+    assert "|" in challenge(reason, language, "ACME VPN", "23", 2, method, delimiter="|")

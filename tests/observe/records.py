@@ -17,6 +17,7 @@ from radius_voice.events import (
     Reason,
     RequestRecord,
     ResendRecord,
+    SecondFactorMode,
     ServiceRecord,
     TraceStep,
 )
@@ -45,6 +46,7 @@ REQUEST = RequestRecord(
     mode=Mode.REPORT,
     would_outcome=Outcome.REJECT,
     would_reason=Reason.NO_PHONE,
+    second_factor=SecondFactorMode.TWO_PASS,
 )
 BARE_REQUEST = RequestRecord(AT, 0.5, "hq-vpn", "198.51.100.7", 18, Outcome.REJECT, Reason.UNKNOWN_USER)
 CALL = PlacementRecord(

@@ -14,6 +14,7 @@ CONFIGURATION = """\
 server: {{listen: ["udp://127.0.0.1:0"], reject_delay: 0s}}
 clients:
   gateway: {{address: 127.0.0.1, secret: a shared secret of the tests, response_timeout: 8s}}
+  two-pass: {{address: 127.0.0.2, secret: a shared secret of the tests, second_factor: two_pass, response_timeout: 8s}}
 identity:
   corp:
     type: ldap
@@ -55,6 +56,16 @@ def test_a_login_with_a_nested_group(server, slapd, user):
     assert radius.ACCESS_CHALLENGE == challenge.code
     accept = gateway.respond(user, challenge, server.simulator.code(user.phone))
     assert (radius.ACCESS_ACCEPT, b"OU=Admins") == (accept.code, accept.first(25))
+
+
+def test_a_login_in_two_passes_by_two_names_of_the_user(server, slapd, user):
+    address = f"{user.name}@example.org"
+    slapd.modify(f"uid={user.name},ou=users,{BASE}", mail=[address])
+    gateway = server.client("127.0.0.2")
+    assert radius.ACCESS_REJECT == gateway.start_login(user).code
+    typed = f"{user.password},{server.simulator.code(user.phone)}"
+    assert radius.ACCESS_ACCEPT == gateway.exchange([(radius.USER_NAME, address.encode())], typed).code
+    assert ["call_placed", "code_correct"] == server.reasons(user)
 
 
 def test_a_login_goes_on_after_a_restart_of_the_directory(server, slapd, user):

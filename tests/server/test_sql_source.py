@@ -22,6 +22,7 @@ server: {listen: ["udp://127.0.0.1:0"], reject_delay: 0.2s}
 clients:
   gateway: {address: 127.0.0.1, secret: a shared secret of the tests, policy: staff, response_timeout: 1s}
   other: {address: 127.0.0.2, secret: a shared secret of the tests, policy: office}
+  two-pass: {address: 127.0.0.3, secret: a shared secret of the tests, policy: staff, second_factor: two_pass}
 policies:
   staff: {first_factor: staff, directory: staff}
   office: {first_factor: people, directory: people}
@@ -91,6 +92,14 @@ def accepted_again(server, user):
 
 def test_users_in_postgresql_log_in(server, user):
     assert radius.ACCESS_ACCEPT == log_in(server, user)
+    assert ["call_placed", "code_correct"] == server.reasons(user)
+
+
+def test_a_user_whose_password_has_a_comma_logs_in_by_two_passes(server, user):
+    gateway = server.client("127.0.0.3")
+    assert radius.ACCESS_REJECT == gateway.start_login(user).code
+    typed = f"{user.password},{server.simulator.code(user.phone)}"
+    assert radius.ACCESS_ACCEPT == gateway.exchange([(radius.USER_NAME, user.name.encode())], typed).code
     assert ["call_placed", "code_correct"] == server.reasons(user)
 
 

@@ -82,6 +82,17 @@ def test_a_login_with_the_password_of_the_upstream_and_the_phone_of_the_director
     assert ["call_placed", "code_correct"] == server.reasons(alice)[-2:]
 
 
+def test_a_login_in_two_passes_asks_the_upstream_once(start_server, upstream, make_user, alice):
+    user = make_user(alice.name)
+    with start_server(configuration(upstream, client=", second_factor: two_pass"), [user]) as server:
+        before, gateway = len(upstream.requests()), server.client()
+        assert radius.ACCESS_REJECT == gateway.start_login(user).code
+        typed = f"{user.password},{server.simulator.code(user.phone)}"
+        assert radius.ACCESS_ACCEPT == gateway.exchange([(radius.USER_NAME, user.name.encode())], typed).code
+        assert ["call_placed", "code_correct"] == server.reasons(user)
+        assert 1 == len(upstream.requests()) - before
+
+
 def test_the_upstream_gets_a_request_of_its_own(server, upstream, alice):
     log_in(
         server,

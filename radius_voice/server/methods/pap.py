@@ -32,4 +32,6 @@ def auth_request_of(request: Request) -> AuthRequest | Reason:
         state=packet.first(radius.STATE),
         encrypted_credentials=bytes((len(name),)) + name + encrypted,
         attributes=packet.attributes,
+        second_factor=client.second_factor,
+        delimiter=client.delimiter,
     )

@@ -1,0 +1,56 @@
+"""The section of `clients`. Rules between clients are in rules.py, realms.py and second_factors.py."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field
+
+from radius_voice.config.addresses import NETWORK, Network
+from radius_voice.config.field_types import OneOrMany, duration
+from radius_voice.config.secrets import Secret
+from radius_voice.config.section import Section, file_default
+
+DELIMITER = ","
+RealmName: TypeAlias = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$")]
+
+
+class RealmSettings(Section):
+    """A realm of user names."""
+
+    policy: str = Field(default_factory=str)
+    """The policy for its users; by default that of the client."""
+    strip: bool = True
+    """Whether the realm is removed from the name before passwords are verified and users are looked up."""
+
+
+class ClientSettings(Section):
+    """A gateway, or several that share a secret."""
+
+    address: Annotated[tuple[Annotated[Network, NETWORK], ...], Field(strict=False, min_length=1), OneOrMany()] = Field(
+        ..., examples=[["192.0.2.10", "198.51.100.0/24"]]
+    )
+    """An address, a network, or a list of them; the longest prefix applies."""
+    secret: Annotated[tuple[Secret, ...], Field(strict=False, min_length=1, max_length=2), OneOrMany()] = Field(
+        ..., examples=[[{"file": "old.secret"}, {"file": "new.secret"}]]
+    )
+    """The shared secret; a list of two while it is being changed."""
+    require_message_authenticator: Literal["yes", "auto", "no"] = "yes"
+    """Whether requests must have a Message-Authenticator (CVE-2024-3596); auto: from addresses that have sent one."""
+    policy: str = "default"
+    """The policy for users of this client."""
+    response_timeout: Annotated[float, duration(0.2, 60)] = file_default("2.5s")
+    """The challenge is sent within this time; keep it below the gateway's timeout."""
+    second_factor: Literal["challenge", "two_pass"] = "challenge"
+    """How users are asked for the code: by an Access-Challenge, or in a second login with password,code."""
+    delimiter: str = Field(DELIMITER, pattern=r"^[!-,/:-@\[-`{-~]$", examples=["+"])
+    """What separates password and code in two_pass: an ASCII punctuation character other than - and the full stop."""
+    realms: dict[RealmName, RealmSettings] = Field(
+        default_factory=dict, min_length=1, examples=[{"CORP": {}, "corp.example": {"policy": "staff"}}]
+    )
+    """The realms that user names may have, before a backslash or after an @; by default, names stay as typed."""
+
+    @property
+    def policies(self) -> frozenset[str]:
+        """The policies of its users."""
+        return frozenset((self.policy, *(realm.policy or self.policy for realm in self.realms.values())))

@@ -1,0 +1,77 @@
+"""Second passes: requests with `password,code`, from gateways that cannot show a challenge (see `two_pass`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from msgspec.structs import replace
+
+from radius_voice.events import Reason, SecondFactorMode, Trace
+from radius_voice.login import decisions
+from radius_voice.login.decisions import Decision
+from radius_voice.login.dependencies import Dependencies
+from radius_voice.login.model import AuthRequest, PapPassword, SessionKey, Unavailable
+from radius_voice.login.policy import Policy
+from radius_voice.login.session_responses import SessionResponses
+from radius_voice.login.sessions import MAX_CAS_RETRIES, RequestRecorded
+from radius_voice.login.two_pass import TypedPass, belongs_to, second_pass, typed_pass
+from radius_voice.login.users import find_user
+
+
+class SecondPasses:
+    """Decides on second passes. `warn_of_reuse` gets the client whose gateway reuses Request Authenticators."""
+
+    def __init__(
+        self, dependencies: Dependencies, responses: SessionResponses, warn_of_reuse: Callable[[str], None]
+    ) -> None:
+        self._dependencies = dependencies
+        self._responses = responses
+        self._warn_of_reuse = warn_of_reuse
+
+    async def decide(self, request: AuthRequest, policy: Policy, trace: Trace) -> Decision | None:
+        """The decision on an initial request that is a second pass, None if the whole field is the password."""
+        if request.second_factor is not SecondFactorMode.TWO_PASS:
+            return None
+        typed = typed_pass(request, {rules.digits for rules in (policy.rules, *policy.group_rules.values())})
+        if typed is None:
+            return None
+        try:
+            user = await find_user(request, policy)
+            if user is None:
+                return None
+            key = self._dependencies.keys.session_key(request.client, policy.user_key(user))
+            return await self._in_session(request, key, typed, policy, trace)
+        except Unavailable as problem:
+            return decisions.unavailable(policy.on_unavailable, problem, trace)
+
+    async def _in_session(
+        self, request: AuthRequest, key: SessionKey, typed: TypedPass, policy: Policy, trace: Trace
+    ) -> Decision | None:
+        """The decision in the session `key`.
+
+        If another request answers the same State first, this one answers the next State.
+        """
+        keys, now = self._dependencies.keys, self._dependencies.now
+        slot, is_recorded = keys.slot(request.client, request.authenticator, request.encrypted_credentials), False
+        response = replace(request, credentials=PapPassword(typed.code), state=keys.first_state(key, slot.fingerprint))
+        for _ in range(MAX_CAS_RETRIES):
+            session = await self._dependencies.store.load(key)
+            if session is None or not belongs_to(session, request, typed, keys):
+                return None
+            rules = self._dependencies.policies.get(session.policy, policy).rules_of(session.group)
+            second = second_pass(session, request, typed, slot, keys, now(), is_recorded=is_recorded)
+            if second is None or typed_pass(request, {rules.digits}) is None:
+                return None
+            try:
+                decision = await self._responses.decide_second_pass(response, session, second, policy, trace)
+            except RequestRecorded as recorded:
+                if slot.holds(recorded.value):
+                    is_recorded = True
+                else:
+                    trace.step("request_authenticator_reused")
+                    self._warn_of_reuse(request.client)
+                    slot = slot.alternative
+                continue
+            if decision.reason is not Reason.USED_STATE:
+                return decision
+        raise Unavailable("store", "a session changed too often")
