@@ -200,7 +200,7 @@ class Calls:
 def _placed(call: PendingCall, placement: PlacementResult) -> CallPlaced:
     """The event that a provider has made a delivery, or may have made it. A text message has no call that may ring."""
     session = call.session
-    over = placement.method is Method.SMS or (placement.result is CallResult.PLACED and placement.ref is None)
+    over = placement.method is Method.SMS or (placement.result is CallResult.PLACED and not placement.live)
     return CallPlaced(
         session.id,
         session.delivery.number,

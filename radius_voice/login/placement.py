@@ -27,8 +27,9 @@ from radius_voice.login.ports import Provider
 
 
 class PlacementResult(Struct, frozen=True):
-    """The result of a placement, by that method to that phone; `ref` is the live call, if there is one.
+    """The result of a placement, by that method to that phone.
 
+    `live`: there is a call that may ring; `ref` is that call, None if its provider has no `CallControl`.
     `refused`: a provider rejected a number, or refused the delivery for another reason than an outage. `counted`: it
     had received the request, so that the delivery counts towards the limits although it was not made.
     """
@@ -36,6 +37,7 @@ class PlacementResult(Struct, frozen=True):
     result: CallResult
     phone: Phone
     ref: CallRef | None = None
+    live: bool = False
     refused: bool = False
     counted: bool = False
     method: Method = Method.VOICE
@@ -94,8 +96,8 @@ async def _through_providers(
         report(name, request, answer)
         match answer:
             case Placed(reference, live):
-                ref = CallRef(name, reference) if live else None
-                return PlacementResult(CallResult.PLACED, phone, ref, refused, method=method)
+                ref = CallRef(name, reference) if live and provider.call_control is not None else None
+                return PlacementResult(CallResult.PLACED, phone, ref, live, refused, method=method)
             case Indeterminate():
                 return PlacementResult(CallResult.INDETERMINATE, phone, refused=refused, method=method)
             case NumberRejected(sent=sent):

@@ -533,6 +533,22 @@ async def test_calls_of_an_unavailable_provider_are_not_followed(harness):
     assert ACCEPTED == result_of(await harness.answer(harness.provider.codes[0], challenge))
 
 
+async def test_a_call_that_cannot_be_ended_is_live_until_it_must_be_over():
+    class Provider(FakeProvider):
+        call_control = None
+
+    harness = LoginHarness(providers=(Provider(),))
+    challenge = await harness.begin()
+    redial = await harness.answer("phone", challenge)
+    assert (Outcome.CHALLENGE, Reason.REDIAL_UNAVAILABLE) == result_of(redial)
+    assert ACCEPTED == result_of(await harness.answer(harness.provider.codes[0], redial))
+    await harness.flow.drain()
+    assert (Outcome.REJECT, Reason.BUSY) == result_of(await harness.begin(client="other"))
+    harness.clock.now += harness.flow._dependencies.policies["default"].rules.call_seconds
+    assert (Outcome.CHALLENGE, Reason.CALL_PLACED) == result_of(await harness.begin(client="other"))
+    assert [] == [record for record in harness.records if isinstance(record, ServiceRecord)]
+
+
 async def test_a_login_without_a_call_makes_no_user_busy_and_ends_no_call():
     harness = LoginHarness(providers=(FakeProvider(Placed("sent", live=False), Placed("sent", live=False)),))
     challenge = await harness.begin()
