@@ -21,6 +21,7 @@ from radius_voice.config.field_types import Rate
 from radius_voice.config.schema import Settings
 from radius_voice.config.section import Section
 from radius_voice.delivery.fixed.settings import FixedSettings
+from radius_voice.delivery.http_request.settings import HttpRequestSettings
 from radius_voice.delivery.twilio_sms.settings import TwilioSmsSettings
 from radius_voice.delivery.twilio_voice.settings import TwilioVoiceSettings
 from radius_voice.delivery.vonage_voice.settings import VonageVoiceSettings
@@ -90,6 +91,7 @@ ADAPTERS = Adapters(
         Adapter(TwilioVoiceSettings, "radius_voice.delivery.twilio_voice.provider"),
         Adapter(VonageVoiceSettings, "radius_voice.delivery.vonage_voice.provider"),
         Adapter(TwilioSmsSettings, "radius_voice.delivery.twilio_sms.provider"),
+        Adapter(HttpRequestSettings, "radius_voice.delivery.http_request.provider"),
         Adapter(FixedSettings, "radius_voice.delivery.fixed.provider"),
     ),
     stores=(

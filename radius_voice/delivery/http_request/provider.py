@@ -1,0 +1,157 @@
+"""Deliveries by one HTTP request to a gateway of the administrator's own.
+
+A request is sent on one connection only and never again, whatever its method. A gateway that may have seen it without
+responding completely may have delivered the code; `responses` has what complete responses mean.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Mapping
+
+from radius_voice.config.secrets import secret_text
+from radius_voice.delivery.http_request import templates
+from radius_voice.delivery.http_request.responses import result_of
+from radius_voice.delivery.http_request.settings import HttpRequestSettings
+from radius_voice.http_client import HttpPool, NotSent, SentUnknown
+from radius_voice.login.adapter_reports import AccountCheck
+from radius_voice.login.code_message import Say, lines, text_of
+from radius_voice.login.deliveries import (
+    CodeMessage,
+    DeliveryRequest,
+    DeliveryResult,
+    Indeterminate,
+    NotPlaced,
+    NumberRejected,
+)
+from radius_voice.login.model import Method
+from radius_voice.messages import messages_for
+
+REQUEST_ID_OCTETS = 16
+CONTENT_TYPES = {
+    "form": "application/x-www-form-urlencoded",
+    "json": "application/json",
+    "xml": "application/xml; charset=utf-8",
+    "text": "text/plain; charset=utf-8",
+}
+TEXT_FIX = "write {text} into a template; a notice about a code of the help desk has no code"
+
+
+def create(name: str, settings: HttpRequestSettings) -> HttpRequest:
+    """The provider `name` that `settings` describe. Raises ValueError when this process cannot read a secret."""
+    key = f"delivery.providers.{name}"
+    values = {
+        templates.NAMESPACE + secret: secret_text(value, f"{key}.secrets.{secret}")
+        for secret, value in settings.secrets.items()
+    }
+    basic = settings.basic_auth
+    auth = None if basic is None else (basic.username, secret_text(basic.password, f"{key}.basic_auth.password"))
+    pool = HttpPool(
+        connect_timeout=settings.connect_timeout,
+        total_timeout=settings.timeout,
+        proxy=settings.proxy,
+        ca_file=str(settings.ca_file) if settings.ca_file else None,
+    )
+    return HttpRequest(name, settings, pool, values, auth)
+
+
+class HttpRequest:
+    """Implements `Provider`. `secret_values` are the secrets by the names of their placeholders."""
+
+    call_control = None
+
+    def __init__(
+        self,
+        name: str,
+        settings: HttpRequestSettings,
+        pool: HttpPool,
+        secret_values: Mapping[str, str],
+        auth: tuple[str, str] | None,
+    ) -> None:
+        self.name = name
+        self._settings = settings
+        self._pool = pool
+        self._secret_values = secret_values
+        self._auth = auth
+        self._used = settings.used_names
+        self._host, self._path = settings.url_parts
+        of_body = {"Content-Type": CONTENT_TYPES[settings.content_type]} if settings.content_type else {}
+        written = {each.lower() for each in settings.headers}
+        self._headers = {each: value for each, value in of_body.items() if each.lower() not in written}
+
+    def __repr__(self) -> str:
+        return f"HttpRequest({self.name!r})"
+
+    async def place(self, request: DeliveryRequest, deadline: float) -> DeliveryResult:
+        """Send one request, once. `deadline` is in seconds of the running loop's clock. Details are fixed texts."""
+        left = deadline - asyncio.get_running_loop().time()
+        if left <= 0:
+            return NotPlaced("not sent: no time left", sent=False)
+        if request.phone.extension and "extension" not in self._used:
+            return NumberRejected("not sent: no template has the extension", sent=False)
+        if not request.message.code and "text" not in self._used:
+            return NotPlaced("not sent: no template has the text", alarm=True, fix=TEXT_FIX, sent=False)
+        return await self._send(request, left)
+
+    async def check_account(self) -> list[AccountCheck]:
+        """A gateway of any kind cannot be asked about an account."""
+        return []
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._pool.close()
+
+    async def _send(self, request: DeliveryRequest, seconds: float) -> DeliveryResult:
+        settings, values = self._settings, self._values(request)
+        headers = {
+            name: templates.render(text, values, templates.for_header) for name, text in settings.headers.items()
+        }
+        try:
+            response = await self._pool.send(
+                settings.method,
+                self._host + templates.render(self._path, values, templates.for_url),
+                seconds=seconds,
+                content=self._body(values),
+                headers={**self._headers, **headers},
+                auth=self._auth,
+                once=True,
+            )
+        except NotSent as error:
+            return NotPlaced(f"not sent: {error}", outage=True, sent=False)
+        except SentUnknown as error:
+            return Indeterminate(f"sent, then: {error}")
+        hidden = [text for text in (request.message.code, values["phone_digits"]) if text]
+        return result_of(response, settings, live=request.method is Method.VOICE, hidden=hidden)
+
+    def _body(self, values: Mapping[str, str]) -> bytes | None:
+        settings = self._settings
+        if settings.body is None or settings.content_type is None:
+            return None
+        return templates.render(settings.body, values, templates.ESCAPES[settings.content_type]).encode()
+
+    def _values(self, request: DeliveryRequest) -> dict[str, str]:
+        message, phone = request.message, request.phone
+        return {
+            "phone": phone.e164,
+            "phone_digits": phone.e164.removeprefix("+"),
+            "extension": phone.extension,
+            "code": message.code,
+            "code_spaced": " ".join(message.code),
+            "text": _text(request) if "text" in self._used else "",
+            "friendly_name": message.friendly_name,
+            "language": messages_for(message.language).language,
+            "method": request.method.value,
+            "ring_timeout": str(request.ring_timeout),
+            "request_id": secrets.token_hex(REQUEST_ID_OCTETS),
+            **self._secret_values,
+        }
+
+
+def _text(request: DeliveryRequest) -> str:
+    """The whole message: that of a text message, or what a call speaks, with spaces between the digits."""
+    return text_of(request.message) if request.method is Method.SMS else _speech(request.message)
+
+
+def _speech(message: CodeMessage) -> str:
+    return " ".join(line.text for line in lines(message) if isinstance(line, Say))

@@ -1,0 +1,174 @@
+"""Templates of the parts of a request: `{name}` is replaced by a value, escaped for the place that it stands in. Pure.
+
+Names are looked up in a fixed set and nothing else: `{phone.e164}`, `{phone[0]}`, `{phone!r}` and `{phone:>20}` are
+unknown names. `problems` has the errors of a template; a template without errors can be rendered with any values.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any
+from urllib.parse import quote
+from xml.etree import ElementTree as ET
+
+from radius_voice.config.suggestions import suggestion
+
+PLACEHOLDER = re.compile(r'\{([^{}"]*[^{}"\s][^{}"]*)\}')
+"""A pair of braces that is no object of JSON: those are empty or have a quotation mark."""
+BRACE = re.compile("[{}]")
+SHOWN_NAME = re.compile("[a-z_.]{1,32}")
+
+CODE = ("code", "code_spaced", "text")
+"""The placeholders that a code can be delivered by."""
+REQUEST = ("phone", "phone_digits", "extension", *CODE, "friendly_name", "language", "method", "ring_timeout")
+NAMES = (*REQUEST, "request_id")
+NAMESPACE = "secret."
+
+ANY_TEXT = "\ue000"
+"""Stands for a value while a template is checked. No name in XML may contain it, and no number in JSON."""
+NUMBERS = {"ring_timeout": "10"}
+"""Values that are digits, and so need no quotation marks in JSON."""
+
+URL_CHARACTERS = re.compile(r"([A-Za-z0-9._~:/?@!$&'()*+,;=|\[\]-]|%[0-9A-Fa-f]{2})*")
+HEADER_CHARACTERS = re.compile(r"[\t -~]*")
+NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+XML_ESCAPES = {ord(each): f"&#{ord(each)};" for each in "&<>\"'\t\n\r"}
+CONTROL = re.compile("[\x00-\x1f\x7f]")
+
+Escape = Callable[[str], str]
+
+
+def for_url(value: str) -> str:
+    """The value percent-encoded, for a URL or a form."""
+    return quote(value, safe="")
+
+
+def for_json(value: str) -> str:
+    """The value as it is written between quotation marks."""
+    return json.dumps(value)[1:-1]
+
+
+def for_xml(value: str) -> str:
+    """The value for text or an attribute. Characters that XML cannot contain become U+FFFD."""
+    return NOT_XML.sub("\ufffd", value).translate(XML_ESCAPES)
+
+
+def for_header(value: str) -> str:
+    """The value with a space in place of every control character."""
+    return CONTROL.sub(" ", value)
+
+
+def for_text(value: str) -> str:
+    """The value."""
+    return value
+
+
+ESCAPES: Mapping[str, Escape] = {"form": for_url, "json": for_json, "xml": for_xml, "text": for_text}
+"""How values are escaped in a body, by the `content_type` of the configuration."""
+
+
+def names_in(template: str) -> list[str]:
+    """The names of the placeholders of a template, in order."""
+    return PLACEHOLDER.findall(template)
+
+
+def render(template: str, values: Mapping[str, str], escape: Escape) -> str:
+    """The template with the escaped values of its placeholders. Raises KeyError for a name that has no value."""
+    return PLACEHOLDER.sub(lambda found: escape(values[found[1]]), template)
+
+
+def name_problems(template: str, secrets: Collection[str]) -> Iterator[str]:
+    """The names in a template that are not known; `secrets` are those of the provider."""
+    known = [*NAMES, *(NAMESPACE + name for name in secrets)]
+    for name in dict.fromkeys(names_in(template)):
+        if name not in known:
+            shown = f"{{{name}}}" if SHOWN_NAME.fullmatch(name) else "a text in braces"
+            meant = suggestion(name, known) or f"; known are {', '.join(known)}"
+            yield f"{shown} is no placeholder{meant}"
+
+
+def url_problem(template: str) -> str | None:
+    """Why a template is not the part of a URL after the host, or a form; None if it is."""
+    return _literal_problem(
+        template, URL_CHARACTERS, "characters that must be percent-encoded, like spaces and line breaks"
+    )
+
+
+def header_problem(template: str) -> str | None:
+    """Why a template is not the value of a header, None if it is."""
+    return _literal_problem(template, HEADER_CHARACTERS, "characters that a header cannot have")
+
+
+def body_problem(template: str, content_type: str) -> str | None:
+    """Why a template is not a body of that type whatever its values are, None if it is."""
+    return BODY_PROBLEMS[content_type](template)
+
+
+def _literal_problem(template: str, allowed: re.Pattern[str], others: str) -> str | None:
+    literal = "".join(PLACEHOLDER.split(template)[::2])
+    if BRACE.search(literal):
+        return "has a brace that belongs to no placeholder"
+    return None if allowed.fullmatch(literal) else f"has {others}"
+
+
+def _text_problem(template: str) -> str | None:
+    return _literal_problem(template, re.compile(".*", re.DOTALL), "")
+
+
+def _checked_with(template: str) -> str:
+    return PLACEHOLDER.sub(lambda found: NUMBERS.get(found[1], ANY_TEXT), template)
+
+
+def _json_problem(template: str) -> str | None:
+    text = _checked_with(template)
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        if text[error.pos : error.pos + 1] == ANY_TEXT:
+            return 'has a placeholder without quotation marks; write "{phone}", only {ring_timeout} is a number'
+        return f"is not JSON: {error.msg} (line {error.lineno} of the text)"
+    except RecursionError:
+        return "is nested too deeply"
+    if any(BRACE.search(each) for each in _texts(value)):
+        return "has a brace that belongs to no placeholder"
+    return None
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """The keys and texts of a value of JSON."""
+    match value:
+        case str():
+            yield value
+        case dict():
+            yield from value
+            for each in value.values():
+                yield from _texts(each)
+        case list():
+            for each in value:
+                yield from _texts(each)
+
+
+def _xml_problem(template: str) -> str | None:
+    if "<!" in template:
+        return "has a comment, a CDATA section or a declaration (<!); remove it, values are escaped"
+    if problem := _text_problem(template):
+        return problem
+    text = PLACEHOLDER.sub(ANY_TEXT, template)
+    try:
+        root = ET.fromstring(text.encode())  # noqa: S314 - without declarations no entity is expanded
+    except (ET.ParseError, ValueError, LookupError):
+        return "is not XML in UTF-8, or has a placeholder in a name; placeholders may be in text and attributes"
+    found = "".join([*root.itertext(), *(value for each in root.iter() for value in each.attrib.values())])
+    if found.count(ANY_TEXT) != text.count(ANY_TEXT):
+        return "has a placeholder outside of text and attributes"
+    return None
+
+
+BODY_PROBLEMS: Mapping[str, Callable[[str], str | None]] = {
+    "form": url_problem,
+    "json": _json_problem,
+    "xml": _xml_problem,
+    "text": _text_problem,
+}
