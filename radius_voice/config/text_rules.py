@@ -9,7 +9,7 @@ from radius_voice.config.section import Diagnostic
 from radius_voice.login.code_message import text_of
 from radius_voice.login.deliveries import CodeMessage
 from radius_voice.login.model import Method
-from radius_voice.login.segments import segments
+from radius_voice.login.segments import is_gsm, segments
 from radius_voice.messages import LANGUAGES
 
 
@@ -22,6 +22,7 @@ def warnings(friendly_name: str, all_rules: Iterable[UserRulesSettings]) -> Iter
     counts = {language: segments(text_of(CodeMessage(language, friendly_name, code))) for language in LANGUAGES}
     several = [f"{count} in {language}" for language, count in counts.items() if count > 1]
     if several:
-        fix = "write a shorter name, of characters of the GSM 7-bit alphabet"
+        others = "".join(dict.fromkeys(each for each in friendly_name if not is_gsm(each)))
+        fix = f"write it without {others}, which GSM 7-bit does not have" if others else "write a shorter name"
         message = f"makes the text message of a login longer than one segment, which costs more ({', '.join(several)})"
         yield ("delivery", "friendly_name"), f"{message}; {fix}"

@@ -26,10 +26,15 @@ def segments(text: str) -> int:
     A text with a character outside of GSM 7-bit is sent in UCS-2. Neither an escaped character nor a surrogate pair is
     split between two segments.
     """
-    if GSM_BASIC.issuperset(text) or (GSM_BASIC | GSM_EXTENSION).issuperset(text):
+    if is_gsm(text):
         lengths = [2 if character in GSM_EXTENSION else 1 for character in text]
         return _parts(lengths, MAX_SEPTETS, MAX_SEPTETS_OF_PART)
     return _parts([len(each.encode("utf-16-be")) // 2 for each in text], MAX_UCS2_UNITS, MAX_UCS2_UNITS_OF_PART)
+
+
+def is_gsm(text: str) -> bool:
+    """Whether GSM 7-bit has all characters of a text."""
+    return all(character in GSM_BASIC or character in GSM_EXTENSION for character in text)
 
 
 def _parts(lengths: Iterable[int], whole: int, part: int) -> int:

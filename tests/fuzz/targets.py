@@ -6,6 +6,7 @@ from pathlib import Path
 
 from radius_voice.config import strict_yaml
 from radius_voice.config.errors import ConfigError
+from radius_voice.delivery.twilio_sms.provider import TwilioSms
 from radius_voice.delivery.twilio_voice.provider import TwilioVoice
 from radius_voice.http_client import HttpPool, HttpResponse
 from radius_voice.identity.users_file import text as users_text
@@ -101,12 +102,19 @@ def provider(octets):
     pool = FixedResponse(octets)
     account = TwilioAccount(pool, account_sid=ACCOUNT, username=ACCOUNT, password="t")
     asyncio.run(_asked(TwilioVoice("t", account, "+15005550006"), pool.status))
+    asyncio.run(_placed(TwilioSms("t", account, sender="+15005550006"), pool.status))
 
 
-async def _asked(twilio, status):
+async def _placed(twilio, status):
     placed = await twilio.place(ORDER, asyncio.get_running_loop().time() + 60)
     assert not isinstance(placed, Placed) or (placed.reference and 200 <= status < 300)
     assert isinstance(placed, Indeterminate) or status < 500
+    await twilio.check_account()
+    return placed
+
+
+async def _asked(twilio, status):
+    placed = await _placed(twilio, status)
     reference = CallRef("t", placed.reference if isinstance(placed, Placed) else "CA1")
     try:
         statuses = await twilio.progress([reference])
@@ -114,7 +122,6 @@ async def _asked(twilio, status):
         await twilio.hang_up(reference)
     except Unavailable as problem:
         assert len(str(problem)) < 200
-    await twilio.check_account()
 
 
 SIGNED = [(1, b"alice"), (2, bytes(16)), (33, b"proxy"), (24, bytes(32))]
