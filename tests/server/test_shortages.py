@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from radius_voice.http.admin import MAX_CONNECTIONS
+from radius_voice.http.listener import MAX_CONNECTIONS
 from radius_voice.radius import packet as radius
 from tests.server.test_faults import CONFIGURATION, log_in, resident
 from tests.support import program_process
