@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import lru_cache
 from itertools import islice
 from typing import Any
 
+from radius_voice.simulator.call_requests import CallRequest
 from radius_voice.simulator.numbers import FINAL_STATUSES, FinalStatus
-from radius_voice.simulator.twiml import code_in
+from radius_voice.simulator.twiml import Step, code_in, speech_of
 
 API = "/2010-04-01"
+DETECTION_SECONDS = 0.3
+MAX_SPEECH = 20_000
+"""Maximum number of characters that are kept of the speech of a call, because a script may loop."""
 KEPT = 100_000
 """Maximum number of calls that are kept; the oldest are dropped."""
 
@@ -50,7 +54,9 @@ class CallTimings:
 class Call:
     """One call. Times are wall-clock seconds. `ended_as` is the final status of a call that was ended by a request.
 
-    `digits` are the keys dialled once the number answers, with `w` and `W` for pauses.
+    `digits` are the keys dialled once the number answers, with `w` and `W` for pauses. `answerer` is who answers, which
+    machine detection finds if `detects`. The script is `steps`, or at `url`. `status_url` gets the `status_events`.
+    `keys` are those that the phone has pressed, and `requests` the callbacks that were sent.
     """
 
     sid: str
@@ -62,8 +68,17 @@ class Call:
     rings_at: float
     picks_up_at: float
     ends_at: float
+    talking: float
     final_status: FinalStatus
     ended_as: str = ""
+    answerer: str = "human"
+    detects: bool = False
+    steps: tuple[Step, ...] = ()
+    url: str = ""
+    status_url: str = ""
+    status_events: tuple[str, ...] = ()
+    keys: str = ""
+    requests: list[dict[str, object]] = field(default_factory=list)
 
     def status(self, now: float) -> str:
         """Twilio's name for the call's status."""
@@ -81,31 +96,55 @@ class Call:
         """Whether it has ended."""
         return now >= self.ends_at
 
+    @property
+    def detected_at(self) -> float:
+        """When the script begins: once the phone is answered, and machine detection has found by whom."""
+        return self.picks_up_at + (DETECTION_SECONDS if self.detects else 0.0)
+
+    def answered_by(self, now: float) -> str | None:
+        """What machine detection has found, None if nothing yet."""
+        answered = self.final_status is FinalStatus.ANSWERED and self.ends_at > self.picks_up_at
+        return self.answerer if self.detects and answered and now >= self.detected_at else None
+
+    def say(self, speech: str, now: float) -> None:
+        """Speak more, after the speech before. The call lasts as long as any call from then on."""
+        if speech:
+            self.speech = f"{self.speech} {speech}".lstrip()[:MAX_SPEECH]
+            self.ends_at = max(self.ends_at, now + self.talking)
+
     def end(self, status: str, now: float) -> None:
         """End the call; `status` is `completed` or `canceled`."""
         self.ends_at, self.ended_as = now, status
 
 
-def new_call(
-    to: str, from_number: str, speech: str, *, digits: str, timeout: float, timings: CallTimings, now: float
-) -> Call:
-    """A new call, with the times of all its stages. `timeout` is how many seconds it may ring."""
-    final_status = FINAL_STATUSES.get(to, FinalStatus.ANSWERED)
+def new_call(wanted: CallRequest, answerer: str, timings: CallTimings, now: float) -> Call:
+    """A new call, with the times of all its stages. `answerer` is who answers it."""
+    final_status = FINAL_STATUSES.get(wanted.to, FinalStatus.ANSWERED)
     rings_at = now + timings.queued
-    if final_status is FinalStatus.ANSWERED and timings.ringing > timeout:
+    if final_status is FinalStatus.ANSWERED and timings.ringing > wanted.timeout:
         final_status = FinalStatus.NO_ANSWER
-    ringing_ends_at = rings_at + (timeout if final_status is FinalStatus.NO_ANSWER else timings.ringing)
+    answered = final_status is FinalStatus.ANSWERED
+    ringing_ends_at = rings_at + (wanted.timeout if final_status is FinalStatus.NO_ANSWER else timings.ringing)
+    detection = DETECTION_SECONDS if wanted.detects else 0.0
+    at_once = answered and not wanted.needs_callbacks
     return Call(
         sid=f"CA{secrets.token_hex(16)}",
-        to=to,
-        from_number=from_number,
-        speech=speech if final_status is FinalStatus.ANSWERED else "",
-        digits=digits if final_status is FinalStatus.ANSWERED else "",
+        to=wanted.to,
+        from_number=wanted.from_number,
+        speech=speech_of(wanted.steps)[:MAX_SPEECH] if at_once else "",
+        digits=wanted.digits if answered else "",
         placed_at=now,
         rings_at=rings_at,
         picks_up_at=ringing_ends_at,
-        ends_at=ringing_ends_at + timings.talking if final_status is FinalStatus.ANSWERED else ringing_ends_at,
+        ends_at=ringing_ends_at + (timings.talking + detection if answered else 0.0),
+        talking=timings.talking,
         final_status=final_status,
+        answerer=answerer,
+        detects=wanted.detects,
+        steps=wanted.steps,
+        url=wanted.url,
+        status_url=wanted.status_url,
+        status_events=wanted.status_events,
     )
 
 
@@ -178,7 +217,7 @@ def resource(call: Call, account_sid: str, now: float) -> dict[str, Any]:
         "price": None,
         "price_unit": "USD",
         "direction": "outbound-api",
-        "answered_by": None,
+        "answered_by": call.answered_by(now),
         "api_version": API.strip("/"),
         "forwarded_from": None,
         "group_sid": None,
@@ -199,6 +238,9 @@ def history(call: Call, now: float) -> dict[str, Any]:
         "digits": call.digits,
         "said": call.speech,
         "code": code_in(call.speech),
+        "answered_by": call.answered_by(now),
+        "keys": call.keys,
+        "callbacks": call.requests,
         "status": call.status(now),
         "at": call.placed_at,
         "ended": call.ends_at if call.over(now) else None,

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from aiohttp import web
+from multidict import MultiDict
 
 from radius_voice.simulator.numbers import Refusal
 
@@ -14,9 +15,9 @@ MAX_PAGE = 1000
 MAX_PAGE_NUMBER = 1_000_000
 
 
-async def form_of(request: web.Request) -> dict[str, str]:
+async def form_of(request: web.Request) -> MultiDict[str]:
     """The form of a request. Files are left out."""
-    return {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
+    return MultiDict((name, value) for name, value in (await request.post()).items() if isinstance(value, str))
 
 
 def json_response(body: object, status: int = 200) -> web.Response:

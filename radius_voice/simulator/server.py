@@ -10,7 +10,6 @@ import base64
 import binascii
 import hmac
 import random
-import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -18,6 +17,7 @@ from typing import Any
 
 from aiohttp import web
 
+from radius_voice.simulator.call_requests import call_request_of, script_of
 from radius_voice.simulator.calls import (
     API,
     Call,
@@ -31,17 +31,11 @@ from radius_voice.simulator.calls import (
 )
 from radius_voice.simulator.faults import SERVER_ERROR, Faults
 from radius_voice.simulator.message_requests import MessageRequests
-from radius_voice.simulator.numbers import GOOD_FROM, Misbehaviour, Refusal, refused_from, refused_to
+from radius_voice.simulator.numbers import GOOD_FROM, Misbehaviour, Refusal, refused_from
 from radius_voice.simulator.responses import BAD_PARAMETER, error, form_of, json_response, listing, page_of
-from radius_voice.simulator.twiml import MAX_LENGTH, BadTwiml, spoken_text
+from radius_voice.simulator.running_calls import RunningCalls
 
 ACCOUNT = API + "/Accounts/{account}"
-MAX_RING = 600
-MAX_SPEECH = 20_000
-"""Maximum number of characters that are kept of the speech of a call, because a script may loop."""
-
-NUMBER = re.compile("[0-9]{1,5}")
-DIGITS = re.compile("[0-9*#wW]{1,32}")
 SHUTDOWN_SECONDS = 0.1
 """Seconds for requests in progress to end when the simulator stops; some never end, on purpose."""
 
@@ -49,10 +43,6 @@ DAY = len("2010-04-01")
 
 CREDENTIALS = Refusal(401, 20003, "Authenticate")
 NOT_FOUND = Refusal(404, 20404, "The requested resource was not found")
-NO_TO = Refusal(400, 21201, "No 'To' number is specified")
-NO_FROM = Refusal(400, 21213, "'From' phone number is required")
-NO_TWIML = Refusal(400, 21205, "Url parameter is required: the simulator runs Twiml only")
-BAD_TWIML = Refusal(400, 12100, "Document parse failure")
 CALL_OVER = Refusal(400, 21220, "Invalid call state")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -84,6 +74,7 @@ class Simulator:
         self._timings = CallTimings(queue_seconds, ring_seconds, talk_seconds)
         self._clock = clock
         self._calls = Calls()
+        self._running = RunningCalls(account_sid, auth_token, clock)
         self._messages = MessageRequests(account_sid, self._faults, queue_seconds, clock)
         self._runner: web.AppRunner | None = None
 
@@ -98,6 +89,7 @@ class Simulator:
         app.router.add_get(f"{ACCOUNT}/IncomingPhoneNumbers.json", self._list_numbers)
         app.router.add_get(f"{ACCOUNT}/OutgoingCallerIds.json", self._list_callers)
         app.router.add_get("/simulator/calls", self._history)
+        app.router.add_post("/simulator/phones", self._set_phone)
         self._messages.add_routes(app.router, ACCOUNT)
         app.on_shutdown.append(self._release)
         return app
@@ -126,6 +118,7 @@ class Simulator:
 
     async def _release(self, _app: web.Application) -> None:
         self._faults.release()
+        await self._running.close()
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -153,26 +146,25 @@ class Simulator:
     async def _create(self, request: web.Request) -> web.StreamResponse:
         form = await form_of(request)
         await self._faults.delay()
-        speech = _speech_of(form)
-        refusal = speech if isinstance(speech, Refusal) else _refusal(form)
-        if refusal is not None:
-            return error(refusal)
-        misbehaviour = self._faults.of(form["To"])
+        wanted = call_request_of(form)
+        if isinstance(wanted, Refusal):
+            return error(wanted)
+        misbehaviour = self._faults.of(wanted.to)
         if misbehaviour is Misbehaviour.ERROR:
             return error(SERVER_ERROR)
-        call = new_call(
-            form["To"],
-            form["From"],
-            str(speech),
-            digits=form.get("SendDigits", ""),
-            timeout=float(form.get("Timeout", "60")),
-            timings=self._timings,
-            now=self._clock(),
-        )
+        call = new_call(wanted, self._running.phone(wanted.to).answered_by, self._timings, self._clock())
         self._calls.add(call)
+        if wanted.needs_callbacks:
+            self._running.run(call)
         if misbehaviour is not None:
             return await self._faults.respond(misbehaviour, request)
         return json_response(resource(call, self._account, call.placed_at), 201)
+
+    async def _set_phone(self, request: web.Request) -> web.StreamResponse:
+        try:
+            return json_response({"to": self._running.set_phone(await form_of(request))})
+        except ValueError:
+            return error(BAD_PARAMETER)
 
     async def _fetch(self, request: web.Request) -> web.StreamResponse:
         return json_response(resource(self._found(request), self._account, self._clock()))
@@ -189,13 +181,14 @@ class Simulator:
             if status == "canceled" and state == "in-progress":
                 return error(CALL_OVER)
             call.end("completed" if state == "in-progress" else "canceled", now)
+            self._running.notice_end(call)
         else:
-            speech = _speech_of(form)
-            if isinstance(speech, Refusal):
-                return error(speech)
+            steps = script_of(form)
+            if isinstance(steps, Refusal):
+                return error(steps)
             if state != "in-progress":
                 return error(CALL_OVER)
-            call.speech = f"{call.speech} {speech}"[:MAX_SPEECH]
+            self._running.say(call, steps, now)
         return json_response(resource(call, self._account, now))
 
     async def _list(self, request: web.Request) -> web.StreamResponse:
@@ -263,33 +256,6 @@ class Simulator:
             "sid": sid,
             "uri": f"{API}/Accounts/{self._account}/IncomingPhoneNumbers/{sid}.json",
         }
-
-
-def _speech_of(form: Mapping[str, str]) -> str | Refusal:
-    """The speech of the form's TwiML, or the error if it cannot be run."""
-    twiml = form.get("Twiml")
-    if not twiml:
-        return NO_TWIML
-    if len(twiml) > MAX_LENGTH:
-        return Refusal(400, BAD_PARAMETER.code, f"Twiml is longer than {MAX_LENGTH} characters")
-    try:
-        return spoken_text(twiml)[:MAX_SPEECH]
-    except BadTwiml as problem:
-        return Refusal(400, BAD_TWIML.code, f"{BAD_TWIML.message}: {problem}")
-
-
-def _refusal(form: Mapping[str, str]) -> Refusal | None:
-    """The error with which Twilio would refuse this call, or None."""
-    if not form.get("To"):
-        return NO_TO
-    if not form.get("From"):
-        return NO_FROM
-    for name, maximum in (("Timeout", MAX_RING), ("TimeLimit", 86_400)):
-        if not NUMBER.fullmatch(form.get(name, "1")) or not 1 <= int(form.get(name, "1")) <= maximum:
-            return BAD_PARAMETER
-    if "SendDigits" in form and not DIGITS.fullmatch(form["SendDigits"]):
-        return BAD_PARAMETER
-    return refused_from(form["From"]) or refused_to(form["To"])
 
 
 def _span(query: Mapping[str, str]) -> tuple[float, float] | None:

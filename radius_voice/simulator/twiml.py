@@ -1,13 +1,15 @@
-"""Runs TwiML: returns the speech that the called user would hear.
+"""Reads TwiML: the speech that the called user would hear, and where it waits for keys.
 
-Supported are Say, Pause, Hangup and Gather (no key is pressed, so its content is spoken and the script goes on). Any
-other verb is refused and not skipped, because a test double should be stricter than the original.
+Supported are Say, Pause, Hangup and Gather. Any other verb is refused and not skipped, because a test double should be
+stricter than the original.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
 from xml.etree import ElementTree as ET
 
 MAX_LENGTH = 4000
@@ -29,15 +31,58 @@ class BadTwiml(ValueError):
     """TwiML that cannot be run. The message names the mistake."""
 
 
+@dataclass(frozen=True, slots=True)
+class Gather:
+    """Waits for keys while the steps `prompt` are spoken, and `timeout` seconds longer.
+
+    `action` is the URL that gets the keys; if it is empty, the script goes on whatever is pressed.
+    """
+
+    prompt: tuple[Step, ...]
+    action: str
+    timeout: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hangup:
+    """Ends the call."""
+
+
+Step: TypeAlias = str | int | Gather | Hangup
+"""Speech as text, a pause in seconds, or one of the above."""
+
+
+def steps_of(twiml: str) -> tuple[Step, ...]:
+    """The steps of a script. Raises BadTwiml."""
+    return tuple(_steps(_parsed(twiml)))
+
+
 def spoken_text(twiml: str) -> str:
     """The speech in one string; a pause of `SENTENCE_PAUSE` ends a sentence. Raises BadTwiml."""
+    return speech_of(steps_of(twiml))
+
+
+def speech_of(steps: Iterable[Step]) -> str:
+    """The speech of steps, if no key is pressed."""
     speech = ""
-    for spoken in _run(_parsed(twiml)):
+    for spoken in _spoken(steps):
         if isinstance(spoken, str):
             speech = f"{speech} {spoken}".lstrip()
         elif spoken >= SENTENCE_PAUSE and speech[-1:].isalnum():
             speech += "."
     return speech
+
+
+def _spoken(steps: Iterable[Step]) -> Iterator[str | int]:
+    """Speech and pauses until the call is hung up."""
+    for step in steps:
+        match step:
+            case Hangup():
+                return
+            case Gather(prompt):
+                yield from _spoken(prompt)
+            case _:
+                yield step
 
 
 def code_in(speech: str) -> str:
@@ -60,24 +105,28 @@ def _parsed(twiml: str) -> ET.Element:
     return root
 
 
-def _run(parent: ET.Element) -> Iterator[str | int]:
-    """Yields speech as text and pauses as seconds."""
+def _steps(parent: ET.Element) -> Iterator[Step]:
     for verb in parent:
         allowed = ATTRIBUTES.get(verb.tag)
         if allowed is None or not allowed.issuperset(verb.attrib) or (verb.tail or "").strip():
             raise BadTwiml("a verb, attribute or text that is not known here")
-        if verb.tag == "Hangup":
-            return
-        if verb.tag == "Say":
-            text = " ".join("".join(verb.itertext()).split())
-            if not text or len(verb):
-                raise BadTwiml("<Say> takes plain text")
-            # to Twilio, loop=0 means without end
-            yield " ".join([text] * (_number(verb, "loop", 1) or MAX_LOOPS))
-        elif verb.tag == "Pause":
-            yield _number(verb, "length", 1)
-        else:
-            yield from _run(verb)
+        match verb.tag:
+            case "Hangup":
+                yield Hangup()
+            case "Say":
+                yield _speech(verb)
+            case "Pause":
+                yield _number(verb, "length", 1)
+            case _:
+                yield Gather(tuple(_steps(verb)), verb.get("action", ""), _number(verb, "timeout", 5))
+
+
+def _speech(verb: ET.Element) -> str:
+    text = " ".join("".join(verb.itertext()).split())
+    if not text or len(verb):
+        raise BadTwiml("<Say> takes plain text")
+    # to Twilio, loop=0 means without end
+    return " ".join([text] * (_number(verb, "loop", 1) or MAX_LOOPS))
 
 
 def _number(verb: ET.Element, attribute: str, default: int) -> int:

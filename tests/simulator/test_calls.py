@@ -1,11 +1,18 @@
+from multidict import MultiDict
+
 from radius_voice.simulator import calls
+from radius_voice.simulator.call_requests import CallRequest, call_request_of
 from radius_voice.simulator.calls import Calls, CallTimings, new_call
 
 PACE = CallTimings(queued=1, ringing=2, talking=3)
 
 
 def call(to):
-    return new_call(to, "+15005550006", "hello", digits="", timeout=60, timings=PACE, now=0)
+    wanted = call_request_of(
+        MultiDict({"To": to, "From": "+15005550006", "Twiml": "<Response><Say>hello</Say></Response>"})
+    )
+    assert isinstance(wanted, CallRequest)
+    return new_call(wanted, "human", PACE, 0)
 
 
 def test_the_oldest_call_is_removed_beyond_the_maximum(monkeypatch):

@@ -4,7 +4,7 @@ import aiohttp
 import pytest
 
 from radius_voice.simulator import Simulator
-from radius_voice.simulator.server import MAX_SPEECH
+from radius_voice.simulator.calls import MAX_SPEECH
 
 from .conftest import ACCOUNT, TOKEN, TWIML
 
@@ -20,6 +20,9 @@ async def test_a_call_is_accepted_and_its_history_has_the_spoken_text(talk, cloc
             "digits": "",
             "said": "Your code is 1 2 3 4",
             "code": "1234",
+            "answered_by": None,
+            "keys": "",
+            "callbacks": [],
             "status": "queued",
             "at": clock.now,
             "ended": None,
