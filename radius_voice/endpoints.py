@@ -16,6 +16,9 @@ from radius_voice.transports.udp import bind
 PRIVILEGED = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 LISTEN = "server.listen"
 ADMIN_LISTEN = "admin.listen"
+CALLBACKS_LISTEN = "callbacks.listen"
+TCP_KEYS = (ADMIN_LISTEN, CALLBACKS_LISTEN)
+BACKLOG = 128
 
 
 def cannot_bind(key: str, endpoint: Endpoint, problem: OSError) -> str:
@@ -23,7 +26,7 @@ def cannot_bind(key: str, endpoint: Endpoint, problem: OSError) -> str:
     number = problem.errno or 0
     match number:
         case errno.EADDRINUSE:
-            sockets = "-lntp" if key == ADMIN_LISTEN else "-lnup"
+            sockets = "-lntp" if key in TCP_KEYS else "-lnup"
             fix = f"another process has this port; find it with: ss {sockets} 'sport = :{endpoint.port}'"
         case errno.EADDRNOTAVAIL:
             fix = "this machine has no such address; ip address shows those it has"
@@ -56,10 +59,11 @@ def bind_errors(settings: Settings) -> Iterator[tuple[str, Endpoint, OSError]]:
             bind(endpoint.host, endpoint.port).close()
         except OSError as problem:
             yield LISTEN, endpoint, problem
-    try:
-        try_admin_listen(settings)
-    except OSError as problem:
-        yield ADMIN_LISTEN, settings.admin.listen, problem
+    for key, endpoint in tcp_endpoints(settings):
+        try:
+            bind_tcp(endpoint).close()
+        except OSError as problem:
+            yield key, endpoint, problem
 
 
 def radius_ports_in_use(settings: Settings) -> list[Endpoint]:
@@ -71,15 +75,41 @@ def radius_ports_in_use(settings: Settings) -> list[Endpoint]:
     ]
 
 
-def try_admin_listen(settings: Settings) -> None:
-    """Bind the address of the admin listener for a moment; raises OSError."""
-    endpoint = settings.admin.listen
+def tcp_endpoints(settings: Settings) -> Iterator[tuple[str, Endpoint]]:
+    """The settings and addresses of the HTTP listeners."""
+    yield ADMIN_LISTEN, settings.admin.listen
+    if settings.callbacks is not None:
+        yield CALLBACKS_LISTEN, settings.callbacks.listen
+
+
+def bind_tcp(endpoint: Endpoint) -> socket.socket:
+    """A bound TCP socket; raises OSError."""
     family = socket.AF_INET6 if ip_address(endpoint.host).version == 6 else socket.AF_INET  # noqa: PLR2004
-    with socket.socket(family, socket.SOCK_STREAM) as sock:
-        sock.setsockopt(
-            socket.SOL_SOCKET, socket.SO_REUSEADDR, True
-        )  # as asyncio does: TIME_WAIT connections do not block the port
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, True)
+        # as asyncio does: TIME_WAIT connections do not block the port
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, True)
         sock.bind((endpoint.host, endpoint.port))
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def listen_for_callbacks(settings: Settings) -> socket.socket | None:
+    """The listening socket for callbacks, which all workers share; None if there are none. Raises ValueError."""
+    if settings.callbacks is None:
+        return None
+    endpoint = settings.callbacks.listen
+    try:
+        sock = bind_tcp(endpoint)
+        sock.listen(BACKLOG)
+    except OSError as problem:
+        raise ValueError(cannot_bind(CALLBACKS_LISTEN, endpoint, problem)) from None
+    sock.setblocking(False)
+    return sock
 
 
 def _first_unprivileged_port() -> int:

@@ -141,6 +141,17 @@ class CallResult(StrEnum):
     INDETERMINATE = "indeterminate"
 
 
+class CallbackResult(StrEnum):
+    """What became of a callback, a request of a provider about a call. A fixed set: metrics use it as a label."""
+
+    COUNTED = "counted"
+    UNSIGNED = "unsigned"
+    MALFORMED = "malformed"
+    FOREIGN = "foreign"
+    LATE = "late"
+    UNAVAILABLE = "unavailable"
+
+
 class TraceStep(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """One step in processing a packet: its name, `after` in seconds since arrival, a detail without secrets."""
 
@@ -265,6 +276,14 @@ class UpstreamRecord(msgspec.Struct, frozen=True, gc=False):
     event: UpstreamEvent
 
 
+class CallbackRecord(msgspec.Struct, frozen=True, gc=False):
+    """A callback was received at the path of that provider."""
+
+    at: float
+    provider: str
+    result: CallbackResult
+
+
 class SharedStationRecord(msgspec.Struct, frozen=True, gc=False):
     """A login was remembered for a Calling-Station-Id of a client that many users share."""
 
@@ -326,6 +345,7 @@ EventRecord = (
     | DiscardRecord
     | ResendRecord
     | UpstreamRecord
+    | CallbackRecord
     | SharedStationRecord
     | ExpiryRecord
     | ServiceRecord

@@ -45,8 +45,8 @@ NOT_ALLOWED = frozenset({401, 403, 20003, 70051})
 
 def account_of(name: str, section: TwilioAccountSection) -> TwilioAccount:
     """The account of the provider `name`. Raises ValueError when this process cannot read its credentials."""
-    secrets = {"auth_token": section.auth_token, "api_secret": section.api_secret}
-    (password,) = (
+    secrets = {"api_secret": section.api_secret, "auth_token": section.auth_token}
+    password = next(
         secret_text(secret, f"delivery.providers.{name}.{key}") for key, secret in secrets.items() if secret is not None
     )
     pool = HttpPool(

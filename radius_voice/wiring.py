@@ -38,7 +38,7 @@ from radius_voice.login.dependencies import Dependencies
 from radius_voice.login.flow import LoginFlow
 from radius_voice.login.model import DELIVERY_METHODS, Limit, Method
 from radius_voice.login.names import canonical_name
-from radius_voice.login.ports import IdentitySource, Provider, Store, UserEditor, UserLister
+from radius_voice.login.ports import CallbackReceiver, IdentitySource, Provider, Store, UserEditor, UserLister
 from radius_voice.login.rate_limits import Limits
 from radius_voice.login.realms import Realm
 from radius_voice.observe.daily_files import DailyFiles
@@ -267,6 +267,8 @@ def build(
             observer=shared.observer,
             now=time.time,
             clock=shared.clock,
+            public_url=settings.callbacks.public_url if settings.callbacks else "",
+            callback_receivers=_callback_receivers(settings, providers),
             new_code=code_generator(settings),
         )
     )
@@ -278,6 +280,12 @@ def by_method(settings: Settings, providers: Mapping[str, Provider]) -> dict[Met
     return {
         method: {name: providers[name] for name in settings.delivery.order_of(method)} for method in DELIVERY_METHODS
     }
+
+
+def _callback_receivers(settings: Settings, providers: Mapping[str, Provider]) -> dict[str, CallbackReceiver]:
+    """The providers whose callbacks are received."""
+    sections = settings.delivery.providers.items() if settings.callbacks else ()
+    return {name: cast("CallbackReceiver", providers[name]) for name, section in sections if section.MAKES_CALLBACKS}
 
 
 def _reused(name: str, section: IdentitySection, previous: BuiltGeneration | None) -> IdentitySource | None:

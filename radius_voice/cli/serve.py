@@ -71,7 +71,9 @@ def _serve_by_workers(path: Path, configuration: Loaded, debug: bool) -> None:
         if number == WATCHER:
             await _watch(path, configuration, pool)
             return
-        worker = Worker(number, pool.sockets[number], pool.admin_socket(number), lambda: pool.deaths, pool.folder)
+        worker = Worker(
+            number, pool.sockets[number], pool.admin_socket(number), lambda: pool.deaths, pool.folder, pool.callbacks
+        )
         await _serve(path, configuration, debug, worker)
 
     logger = configure_log(configuration, LineStream(sys.stderr))

@@ -33,12 +33,13 @@ class RuleContext:
 
     `code_digits` is the number of digits of a code by the policy's name, as messages show it. `attribute_problem` says
     why the attribute of a name cannot be copied from one packet to another, None if it can; `salted` allows
-    salt-encrypted ones.
+    salt-encrypted ones. `callbacks` says whether the section `callbacks` is written.
     """
 
     development: bool
     code_digits: Mapping[str, int]
     attribute_problem: AttributeProblem
+    callbacks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,8 @@ class ProviderSection(AdapterSection):
     """Whether every client must be on loopback."""
     TEST_NUMBERS: ClassVar[tuple[str, ...]] = ()
     """Prefixes of the provider's test numbers, which are called only under `development: true`."""
+    MAKES_CALLBACKS: ClassVar[bool] = False
+    """Whether the provider reports about its calls by requests to `callbacks.public_url`."""
     ANNOUNCEMENT: ClassVar[str] = ""
     """The text that the log has about the provider at every start, if any."""
 

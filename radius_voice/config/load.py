@@ -33,6 +33,7 @@ NEED_RESTART = (
     "store",
     "admin.listen",
     "admin.hosts",
+    "callbacks",
     "audit",
     "log",
 )

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel
 
-from radius_voice.config import policy_rules, text_rules
+from radius_voice.config import callbacks, policy_rules, text_rules
 from radius_voice.config.adapters import AdapterSection, IdentitySection, ProviderSection, RuleContext, StoreSection
 from radius_voice.config.addresses import Network
+from radius_voice.config.callbacks import CallbacksSettings
 from radius_voice.config.checks import certificate_errors
 from radius_voice.config.client_settings import ClientSettings
 from radius_voice.config.errors import readable
@@ -72,7 +73,9 @@ class Draft:
         self.server = self._section(ServerSettings, tree.get("server"))
         self.store = self._section(StoreSection, tree.get("store"))
         self.admin = self._section(AdminSettings, tree.get("admin"))
+        self.callbacks = self._section(CallbacksSettings, tree.get("callbacks"))
         self.audit = self._section(AuditSettings, tree.get("audit"))
+        self.has_callbacks = "callbacks" in tree
         self.clients = self._sections(ClientSettings, clients)
         self.policies = self._sections(PolicySettings, policies)
         self.providers = self._sections(ProviderSection, providers)
@@ -142,6 +145,9 @@ def errors(draft: Draft, now: float) -> Iterator[Diagnostic]:
     """Errors between settings. `now` is wall-clock seconds."""
     yield from _server(draft)
     yield from _workers(draft)
+    if draft.callbacks:
+        admin_listen = draft.admin.listen if draft.admin else None
+        yield from callbacks.errors(draft.callbacks, admin_listen, development=draft.development)
     yield from _certificates(draft)
     yield from _client_errors(draft)
     yield from realm_errors(draft.clients)
@@ -168,6 +174,8 @@ def warnings(draft: Draft, now: float) -> Iterator[Diagnostic]:
     yield from text_rules.warnings(draft.friendly_name, (rules for _, rules in draft.user_rules))
     for adapter, section in draft.adapters:
         yield from _below(adapter, section.warnings())
+    if draft.callbacks:
+        yield from callbacks.warnings(draft.providers)
     if draft.admin and not draft.admin.listen.loopback:
         yield (
             ("admin", "listen"),
@@ -236,7 +244,7 @@ def _certificates(draft: Draft) -> Iterator[Diagnostic]:
 
 def _adapters(draft: Draft) -> Iterator[Diagnostic]:
     digits = {readable(name): policy.challenge.digits for name, policy in draft.policies.items()}
-    context = RuleContext(draft.development, digits, _attribute_problem)
+    context = RuleContext(draft.development, digits, _attribute_problem, draft.has_callbacks)
     for path, section in draft.adapters:
         yield from _below(path, section.errors(context))
     local = [provider.type for provider in draft.providers.values() if provider.LOOPBACK_CLIENTS_ONLY]

@@ -16,6 +16,7 @@ from pydantic import Discriminator, Field, Tag, ValidationInfo, create_model, mo
 
 from radius_voice.config.adapters import AdapterSection, IdentitySection, ProviderSection, SectionTypes, StoreSection
 from radius_voice.config.addresses import Endpoint, HostPort, endpoint, host_port
+from radius_voice.config.callbacks import CallbacksSettings
 from radius_voice.config.client_settings import ClientSettings
 from radius_voice.config.context import KEEP_VALID, context_of
 from radius_voice.config.field_types import (
@@ -333,6 +334,8 @@ class Settings(Section):
     """The audit log: every decision and its reason."""
     admin: Annotated[AdminSettings, KEEP_VALID] = optional_section()
     """Metrics and health."""
+    callbacks: Annotated[CallbacksSettings, KEEP_VALID] | None = None
+    """Requests of providers about their calls; by default providers are asked about calls."""
     log: LogSettings = optional_section()
     """The log on standard error."""
 

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
+from radius_voice.config.adapters import RuleContext
 from radius_voice.config.addresses import BASE_URL
 from radius_voice.config.http_section import HttpProviderSection
 from radius_voice.config.secrets import Secret, is_placeholder
@@ -27,7 +28,7 @@ class TwilioAccountSection(HttpProviderSection):
     account_sid: str = Field(pattern=f"^({TWILIO_SID}|{UUID})$", examples=["AC and 32 hexadecimal digits"])
     """The account SID, from the Twilio console; with base_url, the UUID of a project or account of another service."""
     auth_token: Secret | None = None
-    """The account's auth token, unless api_key and api_secret are used."""
+    """The account's auth token: instead of api_key and api_secret, or beside them for callbacks."""
     api_key: str | None = Field(None, pattern="^SK[0-9a-fA-F]{32}$", examples=["SK and 32 hexadecimal digits"])
     """An API key, which can be restricted to what the provider needs."""
     api_secret: Secret | None = None
@@ -41,9 +42,8 @@ class TwilioAccountSection(HttpProviderSection):
 
     @model_validator(mode="after")
     def _belongs_together(self) -> Self:
-        by_token = self.auth_token is not None
         key, secret = self.api_key is not None, self.api_secret is not None
-        if key is not secret or by_token is key:
+        if key is not secret or not (key or self.auth_token):
             written_keys = ("api_key",) if key else ("api_secret",) if secret else ()
             raise KeyProblem("write either auth_token, or api_key and api_secret together", *written_keys)
         if (self.region is None) is not (self.edge is None):
@@ -53,6 +53,18 @@ class TwilioAccountSection(HttpProviderSection):
         if self.base_url is None and not self.account_sid.startswith("AC"):
             raise KeyProblem("is no account SID of Twilio, which is AC and 32 hexadecimal digits", "account_sid")
         return self
+
+    def errors(self, context: RuleContext) -> Iterator[Diagnostic]:
+        """Beside an API key, the auth token is for callbacks only, which Twilio signs with it."""
+        yield from super().errors(context)
+        if not (context.callbacks and self.MAKES_CALLBACKS):
+            if self.auth_token is not None and self.api_key is not None:
+                yield ("api_key",), "write either auth_token, or api_key and api_secret together"
+        elif self.auth_token is None:
+            yield (
+                (),
+                "auth_token is needed beside the API key for callbacks, which Twilio signs with it; add auth_token",
+            )
 
     def urls(self) -> Mapping[str, str]:
         """The host that is used instead of Twilio's."""

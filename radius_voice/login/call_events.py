@@ -31,7 +31,7 @@ def _placed(session: Session, event: CallPlaced, now: float) -> Transition:
     if not session.open_at(now):
         ended = next_version(session, delivery=replace(delivery, over=True)) if over and not delivery.over else None
         return Transition(ended, Outcome.NO_RESPONSE, Reason.CALL_PLACED, hang_up=event.ref)
-    delivery = replace(delivery, phone=event.phone, method=event.method, ref=event.ref, over=over)
+    delivery = replace(delivery, phone=event.phone, method=event.method, ref=event.ref or delivery.ref, over=over)
     allowed, until = session.bypass_allowed and not event.refused, session.code_until
     if event.method is Method.SMS:
         until = min(now + event.code_lifetime, session.ends_at)
@@ -53,24 +53,18 @@ def _failed(session: Session, event: CallFailed, now: float) -> Transition:
 
 
 def _progressed(session: Session, event: CallProgress, now: float) -> Transition:
-    delivery = session.delivery
-    if not delivery.over and event.status.over:
-        return Transition(
-            next_version(session, delivery=replace(delivery, over=True)), Outcome.NO_RESPONSE, Reason.CALL_PLACED
-        )
-    if (
-        session.open_at(now)
-        and not delivery.over
-        and event.status is CallStatus.ANSWERED
-        and delivery.answered_at is None
-    ):
+    """Each status counts once, and only the end of a call counts in a session that is no longer open."""
+    delivery, status = session.delivery, event.status
+    of_another_call = None not in (delivery.ref, event.ref) and delivery.ref != event.ref
+    counts = not delivery.over and status.follows(delivery.status) and (status.over or session.open_at(now))
+    if of_another_call or not counts:
+        return Transition(None, Outcome.NO_RESPONSE, Reason.CALL_PLACED)
+    delivery = replace(delivery, status=status, over=status.over, ref=delivery.ref or event.ref)
+    progressed = next_version(session, delivery=delivery)
+    if status is CallStatus.ANSWERED and delivery.answered_at is None:
         until = min(now + event.code_lifetime, session.ends_at)
-        return Transition(
-            next_version(session, delivery=replace(delivery, answered_at=now), code_until=until),
-            Outcome.NO_RESPONSE,
-            Reason.CALL_PLACED,
-        )
-    return Transition(None, Outcome.NO_RESPONSE, Reason.CALL_PLACED)
+        progressed = replace(progressed, delivery=replace(delivery, answered_at=now), code_until=until)
+    return Transition(progressed, Outcome.NO_RESPONSE, Reason.CALL_PLACED)
 
 
 def next_version(session: Session, **changes: Any) -> Session:

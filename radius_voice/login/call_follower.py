@@ -6,7 +6,7 @@ While a provider has calls, one request every few seconds asks for the status of
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Container, Mapping
 from dataclasses import dataclass
 
 from radius_voice.events import CallStatusRecord, Observer
@@ -24,7 +24,10 @@ class _FollowedCall:
 
 
 class CallFollower:
-    """Polls providers for the status of calls, and calls `on_call_event` for every change. `now` is wall clock."""
+    """Polls providers for the status of calls, and calls `on_call_event` for every change. `now` is wall clock.
+
+    Calls of the providers in `by_callback` are not polled.
+    """
 
     def __init__(
         self,
@@ -32,19 +35,21 @@ class CallFollower:
         on_call_event: Callable[[CallRef, CallStatus], Awaitable[None]],
         observer: Observer,
         now: Callable[[], float],
+        by_callback: Container[str] = (),
     ) -> None:
         self._call_controls = call_controls
         self._on_call_event = on_call_event
         self._observer = observer
         self._now = now
+        self._by_callback = by_callback
         self._followed: dict[CallRef, _FollowedCall] = {}
 
     def __len__(self) -> int:
         return len(self._followed)
 
     def follow(self, ref: CallRef, session_id: str, until: float) -> None:
-        """Follow a call until it is over or the wall clock reaches `until`, if its provider has a `CallControl`."""
-        if ref.provider in self._call_controls:
+        """Follow a call until it is over or the wall clock reaches `until`, if its provider is to be polled."""
+        if ref.provider in self._call_controls and ref.provider not in self._by_callback:
             self._followed[ref] = _FollowedCall(session_id, until)
 
     async def hang_up(self, ref: CallRef) -> None:

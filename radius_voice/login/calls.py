@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from radius_voice.events import CallResult, PlacementRecord, Reason, Trace
 from radius_voice.login.call_events import delivery_reason
 from radius_voice.login.call_follower import CallFollower
+from radius_voice.login.callbacks import delivery_id_of
 from radius_voice.login.decoys import decoy_call, end_of_decoy_call, is_decoy
 from radius_voice.login.deliveries import (
     CodeMessage,
@@ -55,7 +56,11 @@ class Calls:
         self._supervisor = supervisor
         self._sessions = sessions
         self.follower = CallFollower(
-            dependencies.call_controls, self.on_call_event, dependencies.observer, dependencies.now
+            dependencies.call_controls,
+            self.on_call_event,
+            dependencies.observer,
+            dependencies.now,
+            dependencies.callback_receivers,
         )
 
     async def on_call_event(self, ref: CallRef, status: CallStatus) -> None:
@@ -63,6 +68,8 @@ class Calls:
 
         The status is lost if the store is unavailable; then the session ends at its timeout.
         """
+        if not (status.over or status is CallStatus.ANSWERED):
+            return
         try:
             session = await self._dependencies.store.session_of_call(ref)
             if session is not None:
@@ -104,8 +111,16 @@ class Calls:
         if call.hang_up is not None and not await self._hang_up(call.hang_up):
             return replace(opened, reason=Reason.DELIVERY_INDETERMINATE)
         message = CodeMessage(session.language, dependencies.friendly_name, call.code)
+        request = DeliveryRequest(
+            session.delivery.phone,
+            message,
+            call.rules.ring_timeout,
+            session.delivery.method,
+            dependencies.public_url,
+            str(delivery_id_of(session)),
+        )
         placement = await deliver(
-            DeliveryRequest(session.delivery.phone, message, call.rules.ring_timeout, session.delivery.method),
+            request,
             session.phones,
             call.rules.methods,
             dependencies.providers,

@@ -26,12 +26,24 @@ class CodeMessage(Struct, frozen=True):
 
 
 class DeliveryRequest(Struct, frozen=True):
-    """One delivery to be made, by `method`. `ring_timeout` is how many seconds the phone may ring."""
+    """One delivery to be made, by `method`. `ring_timeout` is how many seconds the phone may ring.
+
+    `public_url` is the URL of the callback listener, empty if there is none, and `delivery` identifies this delivery
+    there.
+    """
 
     phone: Phone
     message: CodeMessage
     ring_timeout: int
     method: Method = Method.VOICE
+    public_url: str = ""
+    delivery: str = ""
+
+    def callback_url(self, provider: str, action: str = "") -> str:
+        """The URL for callbacks of the provider with that name, empty if there is no callback listener."""
+        if not self.public_url:
+            return ""
+        return f"{self.public_url}/{provider}/{self.delivery}{'/' if action else ''}{action}"
 
 
 class Placed(Struct, frozen=True):

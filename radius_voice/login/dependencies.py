@@ -9,7 +9,7 @@ from radius_voice.events import Alarm, AlarmRecord, Observer, ServiceRecord
 from radius_voice.login.codes import Keys, new_code
 from radius_voice.login.model import Method
 from radius_voice.login.policy import Policy
-from radius_voice.login.ports import CallControl, Provider, Store
+from radius_voice.login.ports import CallbackReceiver, CallControl, Provider, Store
 from radius_voice.login.rate_limits import Limits
 
 
@@ -17,7 +17,8 @@ from radius_voice.login.rate_limits import Limits
 class Dependencies:
     """Keys, store, rules and providers. `now` is wall clock, `clock` monotonic.
 
-    `providers` are those of each method, in order of failover.
+    `providers` are those of each method, in order of failover. `public_url` is the URL at which providers reach the
+    callback listener, empty if there is none. Then no provider is among `callback_receivers`.
     """
 
     keys: Keys
@@ -30,6 +31,8 @@ class Dependencies:
     observer: Observer
     now: Callable[[], float]
     clock: Callable[[], float]
+    public_url: str = ""
+    callback_receivers: Mapping[str, CallbackReceiver] = field(default_factory=dict)
     new_code: Callable[[int], str] = field(default=new_code)
 
     def warn(self, detail: str) -> None:

@@ -45,6 +45,7 @@ from radius_voice.login.pinned_phones import PinnedPhones, pinned_phones
 from radius_voice.login.pins import phones_removed
 from radius_voice.login.policy import Policy
 from radius_voice.login.rate_limits import rule_of
+from radius_voice.login.received_callbacks import ReceivedCallbacks
 from radius_voice.login.remembered import RememberedLogins
 from radius_voice.login.replay import Slot, is_pending, session_of
 from radius_voice.login.reuse_warnings import ReuseWarnings
@@ -78,6 +79,8 @@ class LoginFlow:
         self._second_passes = SecondPasses(dependencies, self._responses, self._warn_of_reuse)
         self.follower = self._calls.follower
         self.on_call_event = self._calls.on_call_event
+        self._callbacks = ReceivedCallbacks(dependencies, self._sessions)
+        self.on_callback = self._callbacks.receive
         self.drain: Callable[[], Awaitable[None]] = self._supervisor.drain
 
     async def begin(self, request: AuthRequest, trace: Trace) -> Decision:

@@ -109,12 +109,16 @@ class CallFailed(Struct, frozen=True):
 
 
 class CallProgress(Struct, frozen=True):
-    """The provider reports the status of call `number`; `code_lifetime` is in seconds from the answered call."""
+    """The provider reports the status of call `number`; `code_lifetime` is in seconds from the answered call.
+
+    `ref` is the call that it names, None if the call is known to be that of the session.
+    """
 
     session_id: str
     number: int
     status: CallStatus
     code_lifetime: float
+    ref: CallRef | None = None
 
 
 CallEvent: TypeAlias = CallPlaced | CallFailed | CallProgress

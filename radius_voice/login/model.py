@@ -159,7 +159,17 @@ class CallStatus(StrEnum):
     @property
     def over(self) -> bool:
         """Whether the call has ended."""
-        return self not in (CallStatus.QUEUED, CallStatus.RINGING, CallStatus.ANSWERED)
+        return self not in _BEFORE_THE_END
+
+    def follows(self, earlier: CallStatus) -> bool:
+        """Whether a call can have this status after the `earlier` one. The end of a call is final."""
+        if earlier.over or self.over:
+            return not earlier.over
+        return _BEFORE_THE_END.index(self) > _BEFORE_THE_END.index(earlier)
+
+
+_BEFORE_THE_END = (CallStatus.QUEUED, CallStatus.RINGING, CallStatus.ANSWERED)
+"""The statuses of a call that has not ended, in their order."""
 
 
 class Method(StrEnum):
@@ -177,8 +187,8 @@ DELIVERY_METHODS = (Method.VOICE, Method.SMS)
 class DeliveryAttempt(Struct, frozen=True, gc=False, omit_defaults=True):
     """The latest delivery of a session. `number` counts them from 1; by `live_until` its call must be over.
 
-    `ref` is the call, None until a provider has accepted it, or if that is not known. A text message that a provider
-    has accepted is `over`.
+    `ref` is the call, None until a provider has accepted it, or if that is not known. `status` is the latest that is
+    known of the call; with `over`, how it ended. A text message that a provider has accepted is `over`.
     """
 
     number: int
@@ -188,6 +198,7 @@ class DeliveryAttempt(Struct, frozen=True, gc=False, omit_defaults=True):
     ref: CallRef | None = None
     answered_at: float | None = None
     over: bool = False
+    status: CallStatus = CallStatus.QUEUED
     method: Method = Method.VOICE
 
 

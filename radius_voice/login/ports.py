@@ -11,6 +11,7 @@ from typing import Protocol
 
 from radius_voice.login.accounts import Account
 from radius_voice.login.adapter_reports import AccountCheck, SourceProblem, VerificationCost
+from radius_voice.login.callbacks import Callback, CallbackRequest, Unusable
 from radius_voice.login.deliveries import DeliveryRequest, DeliveryResult
 from radius_voice.login.durable import DurableExists, DurableWrite
 from radius_voice.login.model import (
@@ -170,6 +171,16 @@ class CallControl(Protocol):
     async def progress(self, calls: Sequence[CallRef]) -> Mapping[CallRef, CallStatus]: ...
 
     async def hang_up(self, call: CallRef) -> None: ...
+
+
+class CallbackReceiver(Protocol):
+    """A provider that reports about its calls by requests to the callback listener.
+
+    `receive` verifies the request by the provider's own scheme, in constant time, and returns what it reports. A
+    provider requests callbacks for a call by `DeliveryRequest.callback_url`.
+    """
+
+    def receive(self, request: CallbackRequest) -> Callback | Unusable: ...
 
 
 class Store(Protocol):

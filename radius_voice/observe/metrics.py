@@ -18,6 +18,8 @@ from radius_voice import __version__
 from radius_voice.events import (
     Alarm,
     AlarmRecord,
+    CallbackRecord,
+    CallbackResult,
     CallResult,
     CallStatusRecord,
     Discard,
@@ -91,6 +93,7 @@ class Metrics:
         self._call_statuses = counter(
             "call_status_changes_total", "Status changes of placed calls", "provider", "status"
         )
+        self._callbacks = counter("callbacks_total", "Callbacks of providers by result", "provider", "result")
         self._alarms = counter("alarms_total", "Events that need an administrator", "alarm")
         self._provider_alarms = counter(
             "provider_alarms_total", "Responses of a provider that need an administrator", "provider"
@@ -149,6 +152,8 @@ class Metrics:
                 self._deliveries.get(provider, method, result)
             for status in CallStatus:
                 self._call_statuses.get(provider, status)
+            for received in CallbackResult:
+                self._callbacks.get(provider, received)
 
     def _create_fixed_series(self) -> None:
         """Create the series whose labels do not come from the configuration."""
@@ -172,7 +177,7 @@ class Metrics:
         elif isinstance(record, CallStatusRecord):
             status = record.status if record.status in STATUSES else OTHER
             self._call_statuses.get(self._provider(record.provider), status).inc()
-        elif isinstance(record, UpstreamRecord | SharedStationRecord):
+        elif isinstance(record, UpstreamRecord | SharedStationRecord | CallbackRecord):
             self._counter_of(record).inc()
         elif isinstance(record, ExpiryRecord):
             self._expired_sessions.inc(record.count)
@@ -181,7 +186,9 @@ class Metrics:
         elif isinstance(record, ServiceRecord):
             self._service_event(record)
 
-    def _counter_of(self, record: UpstreamRecord | SharedStationRecord) -> Counter:
+    def _counter_of(self, record: UpstreamRecord | SharedStationRecord | CallbackRecord) -> Counter:
+        if isinstance(record, CallbackRecord):
+            return self._callbacks.get(self._provider(record.provider), record.result)
         if isinstance(record, UpstreamRecord):
             return self._upstream_events.get(record.identity, record.event)
         return self._shared_stations.get(self._client(record.client))

@@ -142,14 +142,18 @@ def editor_of(settings: Settings, source: str | None) -> UserEditor:
         raise OperationFailed(str(problem)) from None
 
 
-def status(path: Path, listen: Iterable[socket.socket], admin: tuple[str, int]) -> Mapping[str, Any]:
+def status(
+    path: Path, settings: Settings, listen: Iterable[socket.socket], admin: tuple[str, int]
+) -> Mapping[str, Any]:
     """The response to STATUS: the process, its configuration file, and the addresses that it listens on."""
+    callbacks = settings.callbacks
     return {
         "process": os.getpid(),
         "version": __version__,
         "config": os.path.realpath(path),
         "listen": [sock.getsockname()[:2] for sock in listen],
         "admin": admin,
+        "callbacks": [(callbacks.listen.host, callbacks.listen.port)] if callbacks is not None else [],
     }
 
 

@@ -21,7 +21,16 @@ from radius_voice.config.addresses import Endpoint
 from radius_voice.config.load import Loaded
 from radius_voice.config.schema import Settings
 from radius_voice.config.secrets import unavailable_in
-from radius_voice.endpoints import ADMIN_LISTEN, LISTEN, bind_errors, cannot_bind, is_privileged, privilege_hint
+from radius_voice.endpoints import (
+    ADMIN_LISTEN,
+    CALLBACKS_LISTEN,
+    LISTEN,
+    bind_errors,
+    cannot_bind,
+    is_privileged,
+    privilege_hint,
+    tcp_endpoints,
+)
 from radius_voice.exceptions import message_of
 from radius_voice.files.access import Account, can_act_as, has_access, mode_and_owner
 from radius_voice.operations import STATE_HINT, STATUS
@@ -246,7 +255,7 @@ def _addresses(settings: Settings, account: Account, running: RunningService) ->
     if os.geteuid() == 0 and account.uid != 0:
         for key, endpoint in [
             *((LISTEN, each) for each in settings.server.listen),
-            (ADMIN_LISTEN, settings.admin.listen),
+            *tcp_endpoints(settings),
         ]:
             if is_privileged(endpoint):
                 hint = privilege_hint(endpoint)
@@ -259,5 +268,5 @@ def _is_own_address(status: Mapping[str, Any] | None, key: str, wanted: Endpoint
     """Whether the running service itself listens on an address that conflicts with `wanted`."""
     if status is None:
         return False
-    held = [status["admin"]] if key == ADMIN_LISTEN else status["listen"]
+    held = {ADMIN_LISTEN: [status["admin"]], CALLBACKS_LISTEN: status.get("callbacks", [])}.get(key, status["listen"])
     return any(Endpoint(host, port).overlaps(wanted) for host, port in held)

@@ -12,6 +12,7 @@ from radius_voice.config.errors import ConfigError
 from radius_voice.config.load import Loaded, restart_needed
 from radius_voice.config.start_warnings import start_warnings
 from radius_voice.exceptions import message_of
+from radius_voice.login.callbacks import CallbackRequest, CallbackResponse
 from radius_voice.observe.metrics import Metrics
 from radius_voice.server.server import Server
 from radius_voice.service.reporting import Reporter
@@ -54,6 +55,11 @@ class Generations:
     def remove(self, built: BuiltGeneration) -> None:
         """Remove a generation whose last login has ended."""
         self._in_use.remove(built)
+
+    async def on_callback(self, provider: str, request: CallbackRequest) -> CallbackResponse:
+        """Pass a callback to the newest generation, or to the newest one that has its provider."""
+        having = (built for built in reversed(self._in_use) if provider in built.providers)
+        return await next(having, self.newest).flow.on_callback(provider, request)
 
     async def drain(self) -> None:
         """Wait until no login of any generation is being processed."""
@@ -113,7 +119,8 @@ class Reloader:
         try:
             # In threads: many users take seconds to read, and logins continue. The threads may outlive the service.
             loaded = await in_daemon_thread(partial(load, self._path))
-            built = await in_daemon_thread(partial(build, loaded.settings, self._shared, old))
+            usable = loaded.settings.model_copy(update={"callbacks": self._started_with.callbacks})
+            built = await in_daemon_thread(partial(build, usable, self._shared, old))
         except (ConfigError, ValueError, OSError) as problem:
             self._reporter.report("reload_failed", message_of(problem))
             return

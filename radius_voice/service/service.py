@@ -16,10 +16,11 @@ from radius_voice.config.load import Loaded
 from radius_voice.config.schema import Settings
 from radius_voice.config.start_warnings import bypass_until, report_modes
 from radius_voice.control import ControlServer, ControlSocket, Request
-from radius_voice.endpoints import ADMIN_LISTEN, LISTEN, cannot_bind
+from radius_voice.endpoints import ADMIN_LISTEN, LISTEN, cannot_bind, listen_for_callbacks
 from radius_voice.events import EventRecord, Observer
 from radius_voice.exceptions import message_of
 from radius_voice.http.admin import Admin, Readiness
+from radius_voice.http.callbacks import Callbacks
 from radius_voice.identity.passwords import Hasher
 from radius_voice.login.codes import Keys
 from radius_voice.login.model import Unavailable
@@ -57,7 +58,7 @@ class Worker:
     """One of several processes of a service.
 
     `admin` is the path of its local socket for metrics and health; `deaths` counts the processes that have died so far.
-    `folder` is what the workers share.
+    `folder` is what the workers share, and `callbacks` the listening socket for callbacks, if there is one.
     """
 
     number: int
@@ -65,6 +66,7 @@ class Worker:
     admin: Path
     deaths: Callable[[], int]
     folder: Path
+    callbacks: socket.socket | None = None
 
 
 class Service:
@@ -127,8 +129,9 @@ class Service:
             self._tasks.run(self._reporter.syslog.run())
         sockets, admin_port = await self._open_sockets(stack, settings)
         if control is not None:
-            status = operations.status(self._path, sockets, (settings.admin.listen.host, admin_port))
+            status = operations.status(self._path, settings, sockets, (settings.admin.listen.host, admin_port))
             await self._open_control(stack, control, status)
+        await self._start_callbacks(stack, settings)
         for sock in sockets:
             listener = UdpListener(sock, self._server)
             stack.callback(listener.close)
@@ -172,6 +175,16 @@ class Service:
             except OSError as problem:
                 raise ValueError(cannot_bind(LISTEN, endpoint, problem)) from None
         return sockets, admin_port
+
+    async def _start_callbacks(self, stack: AsyncExitStack, settings: Settings) -> None:
+        """Receive callbacks, if they are configured."""
+        if settings.callbacks is None:
+            return
+        sock = self._worker.callbacks if self._worker is not None else listen_for_callbacks(settings)
+        if sock is not None:
+            listener = Callbacks(settings.callbacks.public_url, self._generations.on_callback)
+            await listener.start_on(sock)
+            stack.push_async_callback(listener.stop)
 
     async def _open_control(self, stack: AsyncExitStack, control: ControlSocket, status: Mapping[str, object]) -> None:
         async def handle(request: Request) -> Mapping[str, object]:

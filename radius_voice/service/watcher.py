@@ -84,7 +84,7 @@ class Operator:
 
     async def start(self, admin: tuple[str, int]) -> None:
         """Start to respond; `admin` is the address of the admin listener."""
-        self._status = operations.status(self._path, self._pool.sockets[0], admin)
+        self._status = operations.status(self._path, self._settings, self._pool.sockets[0], admin)
         self._sending = asyncio.ensure_future(self._syslog.run()) if self._syslog is not None else None
         await self._control.start()
 

@@ -27,7 +27,7 @@ from radius_voice.config.errors import ConfigError
 from radius_voice.config.load import Loaded, until_restart
 from radius_voice.config.schema import Settings
 from radius_voice.control import ControlSocket
-from radius_voice.endpoints import ADMIN_LISTEN, LISTEN, cannot_bind, try_admin_listen
+from radius_voice.endpoints import ADMIN_LISTEN, LISTEN, bind_tcp, cannot_bind, listen_for_callbacks
 from radius_voice.transports.udp import bind_shared
 from radius_voice.wiring import load
 
@@ -53,13 +53,15 @@ class WorkerPool:
 
     `parent` is the read end of a pipe that becomes readable when the parent ends. Only the parent changes the counts.
     The watcher serves `control`. The parent keeps its listening socket open too, so that requests wait in it while a
-    dead watcher is replaced.
+    dead watcher is replaced. All workers accept connections from one listening socket for `callbacks`, None if there
+    are none.
     """
 
     sockets: list[list[socket.socket]]
     folder: Path
     parent: int
     control: ControlSocket
+    callbacks: socket.socket | None = None
     _counts: mmap.mmap = field(init=False)
     _folder_descriptor: int = field(init=False)
 
@@ -105,7 +107,7 @@ def bind_all(settings: Settings) -> list[list[socket.socket]]:
     because workers would already serve by then.
     """
     try:
-        try_admin_listen(settings)
+        bind_tcp(settings.admin.listen).close()
     except OSError as problem:
         raise ValueError(cannot_bind(ADMIN_LISTEN, settings.admin.listen, problem)) from None
     by_endpoint: list[list[socket.socket]] = []
@@ -138,10 +140,10 @@ class Parent:
 
     def run(self) -> int:
         """Serve until SIGTERM; returns the exit code. Raises ValueError when a socket cannot be bound, and OSError."""
-        sockets = bind_all(self._loaded.settings)
+        sockets, callbacks = bind_all(self._loaded.settings), listen_for_callbacks(self._loaded.settings)
         folder = _empty_folder(self._loaded.settings.server.state / FOLDER)
         parent, self._parent_lives = os.pipe()
-        self._pool = WorkerPool(sockets, folder, parent, self._control)
+        self._pool = WorkerPool(sockets, folder, parent, self._control, callbacks)
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         try:
             for number in (WATCHER, *range(len(self._pool.sockets))):

@@ -4,6 +4,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from radius_voice.delivery.twilio_sms.provider import TwilioSms
+from radius_voice.delivery.twilio_voice.callbacks import TwilioCallbacks
 from radius_voice.delivery.twilio_voice.provider import TwilioVoice
 from radius_voice.http_client import HttpPool
 from radius_voice.login.deliveries import CodeMessage, DeliveryRequest
@@ -27,7 +28,7 @@ class Clock:
 
 def twilio_voice(*, from_number="+15005550006", **changes):
     """A TwilioVoice; `changes` are arguments of its pool and of its account."""
-    return TwilioVoice("twilio", twilio_account(**changes), from_number)
+    return TwilioVoice("twilio", twilio_account(**changes), from_number, TwilioCallbacks(TOKEN))
 
 
 def twilio_sms(*, sender="+15005550006", service=None, senders=None, **changes):

@@ -8,7 +8,8 @@ import aiohttp
 import pytest
 from msgspec import structs
 
-from radius_voice.delivery.twilio_voice.provider import REFUSALS
+from radius_voice.delivery.twilio_voice import provider
+from radius_voice.delivery.twilio_voice.provider import MAX_FETCHES, MAX_PAGES, REFUSALS
 from radius_voice.login.adapter_reports import AccountCheck
 from radius_voice.login.code_message import MAX_SPEECH_SECONDS
 from radius_voice.login.deliveries import Indeterminate, NotPlaced, NumberRejected, Placed
@@ -414,6 +415,38 @@ async def test_a_call_that_is_not_on_the_page_is_fetched_separately(simulator, v
     asked = counted(ours)
     assert {old: CallStatus.QUEUED} == await ours.progress([old])
     assert ["GET Calls.json", f"GET {old.reference}.json"] == asked
+
+
+async def test_further_pages_are_listed_until_every_call_is_found(simulator, voice, order, soon, counted, monkeypatch):
+    monkeypatch.setattr(provider, "MAX_PAGE", 20)
+    ours = voice(simulator)
+    calls = [CallRef("twilio", (await ours.place(order(), soon())).reference) for _ in range(70)]
+    asked = counted(ours)
+    assert set(calls[30:]) == (await ours.progress(calls[30:])).keys()
+    assert 2 == len(asked)
+    assert set(calls) == (await ours.progress(calls)).keys()
+    assert 2 + 4 == len(asked)
+    assert {"GET Calls.json"} == {request.partition("?")[0] for request in asked}
+
+
+async def test_the_pages_of_a_listing_are_bounded(simulator, voice, order, soon, counted, monkeypatch):
+    monkeypatch.setattr(provider, "MAX_PAGE", 5)
+    monkeypatch.setattr(provider, "MAX_FETCHES", 0)
+    ours = voice(simulator)
+    calls = [CallRef("twilio", (await ours.place(order(), soon())).reference) for _ in range(60)]
+    asked = counted(ours)
+    assert set(calls[10:]) == (await ours.progress(calls)).keys()
+    assert MAX_PAGES == len(asked)
+
+
+async def test_10_000_calls_are_followed_by_a_bounded_number_of_requests(simulator, voice, counted):
+    ours = voice(simulator)
+    unknown = [CallRef("twilio", f"CA{number:032}") for number in range(10_000)]
+    asked = counted(ours)
+    for polls in (1, 2, 3):
+        assert {} == await ours.progress(unknown)
+        assert polls * (1 + MAX_FETCHES) == len(asked)
+    assert 3 * MAX_FETCHES == len({request for request in asked if request != "GET Calls.json"})
 
 
 async def test_a_call_unknown_to_twilio_is_omitted(simulator, voice):

@@ -7,6 +7,7 @@ from pathlib import Path
 from radius_voice.config import strict_yaml
 from radius_voice.config.errors import ConfigError
 from radius_voice.delivery.twilio_sms.provider import TwilioSms
+from radius_voice.delivery.twilio_voice.callbacks import TwilioCallbacks
 from radius_voice.delivery.twilio_voice.provider import TwilioVoice
 from radius_voice.http_client import HttpPool, HttpResponse
 from radius_voice.identity.users_file import text as users_text
@@ -101,8 +102,8 @@ def provider(octets):
     """Any response means placed, not placed or indeterminate. A 5xx response is indeterminate."""
     pool = FixedResponse(octets)
     account = TwilioAccount(pool, account_sid=ACCOUNT, username=ACCOUNT, password="t")
-    asyncio.run(_asked(TwilioVoice("t", account, "+15005550006"), pool.status))
     asyncio.run(_placed(TwilioSms("t", account, sender="+15005550006"), pool.status))
+    asyncio.run(_asked(TwilioVoice("t", account, "+15005550006", TwilioCallbacks(None)), pool.status))
 
 
 async def _placed(twilio, status):

@@ -73,6 +73,10 @@ class FakeProvider:
             raise Unavailable(self.name, "down")
         self.hung_up.append(call.reference)
 
+    def receive(self, request):
+        """The callback that a test has put in place of the headers."""
+        return request.headers
+
     async def check_account(self):
         return []
 
@@ -155,6 +159,7 @@ class LoginHarness:
     response_timeout: float = 2.5
     by_method: dict[Method, dict[str, FakeProvider]] = field(default_factory=dict)
     second_factor: SecondFactorMode = SecondFactorMode.CHALLENGE
+    public_url: str = ""
 
     def __post_init__(self):
         self.records = []
@@ -197,6 +202,8 @@ class LoginHarness:
                 observer=self.records.append,
                 now=self.clock,
                 clock=lambda: asyncio.get_running_loop().time(),
+                public_url=self.public_url,
+                callback_receivers=voice if self.public_url else {},
             )
         )
 

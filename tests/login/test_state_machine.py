@@ -318,10 +318,43 @@ def test_a_configured_bypass_accepts_when_no_call_was_placed():
     assert (Outcome.REJECT, Reason.USED_STATE) == result_of(step(bypass.session, challenge_response(), 2))
 
 
-@pytest.mark.parametrize("status", [CallStatus.RINGING, CallStatus.QUEUED])
-def test_a_call_status_without_effect_changes_nothing(session, status):
-    assert step(session, CallProgress(LOGIN, 1, status, LIFETIME), 5).session is None
-    assert step(call_over(session), CallProgress(LOGIN, 1, CallStatus.COMPLETED, LIFETIME), 50).session is None
+def test_each_status_of_a_call_counts_once(session):
+    earlier = [CallStatus.QUEUED]
+    for status in (CallStatus.RINGING, CallStatus.ANSWERED, CallStatus.COMPLETED):
+        session = changed(step(session, CallProgress(LOGIN, 1, status, LIFETIME), 5))
+        earlier.append(status)
+        assert [None] * len(earlier) == [
+            step(session, CallProgress(LOGIN, 1, each, LIFETIME), 6).session for each in earlier
+        ]
+    assert (True, CallStatus.COMPLETED) == (session.delivery.over, session.delivery.status)
+
+
+@pytest.mark.parametrize("end", [status for status in CallStatus if status.over])
+def test_the_end_of_a_call_is_final(session, end):
+    ended = changed(step(session, CallProgress(LOGIN, 1, end, LIFETIME), 5))
+    assert (True, end) == (ended.delivery.over, ended.delivery.status)
+    for status in CallStatus:
+        assert step(ended, CallProgress(LOGIN, 1, status, LIFETIME), 6).session is None
+
+
+def test_a_status_names_the_call_if_it_is_not_known(session):
+    pending = step(None, InitialRequest(session_row()), 0).session
+    answered = changed(step(pending, CallProgress(LOGIN, 1, CallStatus.ANSWERED, LIFETIME, REF), 5))
+    assert (REF, 5) == (answered.delivery.ref, answered.delivery.answered_at)
+    assert REF == step(answered, challenge_response(), 6).hang_up
+
+
+@pytest.mark.parametrize("status", CallStatus)
+def test_a_status_of_another_call_than_the_present_one_changes_nothing(session, status):
+    other = CallRef("twilio", "CA2")
+    assert step(session, CallProgress(LOGIN, 1, status, LIFETIME, other), 5).session is None
+
+
+def test_only_the_end_of_a_call_counts_once_the_session_has_a_result(session):
+    accepted = changed(step(session, challenge_response(), 4))
+    for status in (CallStatus.RINGING, CallStatus.ANSWERED):
+        assert step(accepted, CallProgress(LOGIN, 1, status, LIFETIME, REF), 5).session is None
+    assert changed(step(accepted, CallProgress(LOGIN, 1, CallStatus.BUSY, LIFETIME, REF), 5)).delivery.over
 
 
 def test_a_session_with_32_unused_states_rejects_joins_and_keeps_all_states(session):

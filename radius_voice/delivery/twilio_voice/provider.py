@@ -6,14 +6,17 @@ Placing a call is not idempotent: see `twilio_provider`. `REFUSALS` has the resu
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
 from twilio.base import values
 from twilio.twiml.voice_response import VoiceResponse
 
+from radius_voice.config.secrets import secret_text
+from radius_voice.delivery.twilio_voice.callbacks import STATUS, STATUS_EVENTS, TwilioCallbacks
 from radius_voice.delivery.twilio_voice.settings import TwilioVoiceSettings
+from radius_voice.delivery.twilio_voice.statuses import STATUSES
 from radius_voice.login.adapter_reports import AccountCheck
 from radius_voice.login.code_message import MAX_SPEECH_SECONDS, TIMES_SPOKEN, Say, lines
 from radius_voice.login.deliveries import (
@@ -42,6 +45,8 @@ MAX_TWIML = 4000
 MAX_PAGE = 1000
 EXTENSION_PAUSE = "wwww"
 """Two seconds (`w` is half a second) from the answer of the number to the first digit of an extension."""
+MAX_PAGES = 10
+MAX_FETCHES = 40
 FETCHES_AT_ONCE = 8
 
 DIGIT = "\ue000"
@@ -70,35 +75,30 @@ REFUSALS: dict[int, NumberRejected | NotPlaced] = {
     32205: NumberRejected("32205: country not enabled", alarm=True, fix=COUNTRY_FIX),
 }
 
-STATUSES = {
-    "queued": CallStatus.QUEUED,
-    "initiated": CallStatus.QUEUED,
-    "ringing": CallStatus.RINGING,
-    "in-progress": CallStatus.ANSWERED,
-    "completed": CallStatus.COMPLETED,
-    "busy": CallStatus.BUSY,
-    "no-answer": CallStatus.NO_ANSWER,
-    "failed": CallStatus.FAILED,
-    "canceled": CallStatus.CANCELED,
-}
-
 NO_SUCH_CALL = frozenset({404, 20404})
 ALREADY_OVER = NO_SUCH_CALL | {21220}
 
 
 def create(name: str, settings: TwilioVoiceSettings) -> TwilioVoice:
     """The provider `name` that `settings` describe. Raises ValueError when this process cannot read its credentials."""
-    return TwilioVoice(name, account_of(name, settings), settings.from_.e164)
+    token = settings.auth_token
+    signed_with = secret_text(token, f"delivery.providers.{name}.auth_token") if token is not None else None
+    return TwilioVoice(name, account_of(name, settings), settings.from_.e164, TwilioCallbacks(signed_with))
 
 
 class TwilioVoice:
-    """Implements `Provider` and `CallControl` with one Twilio account; `from_number` is the caller's number."""
+    """Implements `Provider`, `CallControl` and `CallbackReceiver` with one Twilio account.
 
-    def __init__(self, name: str, account: TwilioAccount, from_number: str) -> None:
+    `from_number` is the caller's number.
+    """
+
+    def __init__(self, name: str, account: TwilioAccount, from_number: str, callbacks: TwilioCallbacks) -> None:
         self.name = name
         self._account = account
         self._requests = TwilioRequests(name, account, REFUSALS)
         self._from = from_number
+        self.receive = callbacks.receive
+        self._fetches = 0
         self._templates: dict[tuple[str, str, int, bool], list[str]] = {}
 
     def __repr__(self) -> str:
@@ -118,14 +118,15 @@ class TwilioVoice:
         return await self._requests.create(deadline, lambda client: self._create(client, request, twiml), _placed)
 
     async def progress(self, calls: Sequence[CallRef]) -> Mapping[CallRef, CallStatus]:
-        """The statuses of these calls, from one listing; calls that are not on its page are fetched one by one.
+        """The statuses of these calls, from a listing; calls that are not on its pages are fetched one by one.
 
-        A call that Twilio does not know is left out. Raises Unavailable.
+        At most MAX_PAGES + MAX_FETCHES requests are sent, whatever the number of calls: others are left out this time.
+        A call that Twilio does not know is left out too. Raises Unavailable.
         """
         if not calls:
             return {}
         wanted = {call.reference: call for call in calls}
-        listed = await self._requests.ask(self._listed(page_size=min(MAX_PAGE, max(50, 2 * len(wanted))))) or {}
+        listed = await self._requests.ask(self._listed(wanted)) or {}
         gate = asyncio.Semaphore(FETCHES_AT_ONCE)
 
         async def fetched(reference: str) -> tuple[str, Any]:
@@ -133,12 +134,19 @@ class TwilioVoice:
                 call = await self._requests.ask(self._account.client().calls(reference).fetch_async(), NO_SUCH_CALL)
                 return reference, call and call.status
 
-        missing = await asyncio.gather(*[fetched(reference) for reference in wanted if reference not in listed])
+        missing = self._in_turn([reference for reference in wanted if reference not in listed])
         return {
             wanted[reference]: STATUSES[status]
-            for reference, status in chain(listed.items(), missing)
+            for reference, status in chain(listed.items(), await asyncio.gather(*map(fetched, missing)))
             if reference in wanted and isinstance(status, str) and status in STATUSES
         }
+
+    def _in_turn(self, references: list[str]) -> list[str]:
+        """At most MAX_FETCHES of these references, others each time."""
+        start = self._fetches % len(references) if references else 0
+        chosen = [*references[start:], *references[:start]][:MAX_FETCHES]
+        self._fetches += len(chosen)
+        return chosen
 
     async def hang_up(self, call: CallRef) -> None:
         """End a call, ringing or answered. No error if it is already over. Raises Unavailable."""
@@ -148,7 +156,7 @@ class TwilioVoice:
     async def check_account(self) -> list[AccountCheck]:
         """Check the credentials and the `from` number at Twilio. Places no call and never raises Unavailable."""
         try:
-            checks = await self._requests.account_checks(lambda: self._listed(page_size=1), TRIAL)
+            checks = await self._requests.account_checks(lambda: self._listed(()), TRIAL)
             return [*checks, await self._number_check()]
         except Unavailable as error:
             return [AccountCheck(ok=False, text=error.detail)]
@@ -165,7 +173,13 @@ class TwilioVoice:
             twiml=twiml,
             timeout=request.ring_timeout,
             time_limit=MAX_SPEECH_SECONDS,
+            **self._callbacks(request),
         )
+
+    def _callbacks(self, request: DeliveryRequest) -> dict[str, Any]:
+        """The arguments by which Twilio reports each status of the call, none without a callback listener."""
+        url = request.callback_url(self.name, STATUS)
+        return {"status_callback": url, "status_callback_event": STATUS_EVENTS} if url else {}
 
     async def _number_check(self) -> AccountCheck:
         number = Phone(self._from).masked
@@ -181,13 +195,22 @@ class TwilioVoice:
             ok=False, text=f"from number {number} is neither a number nor a verified caller of the account"
         )
 
-    async def _listed(self, page_size: int) -> dict[str, str]:
-        """SID -> Twilio's status of the newest calls.
+    async def _listed(self, wanted: Collection[str]) -> dict[str, str]:
+        """SID -> Twilio's status of the newest calls, on one page or on as many as it takes to find all of `wanted`.
 
         Filtered by number and not by start time: a call in Twilio's queue has no start time.
         """
-        page = await self._account.client().calls.page_async(from_=self._from, page_size=page_size)
-        return {call.sid: call.status for call in page}
+        size = min(MAX_PAGE, max(50, 2 * len(wanted)))
+        page = await self._account.client().calls.page_async(from_=self._from, page_size=size)
+        listed = {call.sid: call.status for call in page}
+        for _ in range(MAX_PAGES - 1):
+            if listed.keys() >= set(wanted) or len(wanted) <= size // 2:
+                break
+            page = await page.next_page_async()
+            if page is None:
+                break
+            listed |= {call.sid: call.status for call in page}
+        return listed
 
     def _twiml(self, message: CodeMessage) -> str:
         key = (messages_for(message.language).language, message.friendly_name, len(message.code), message.enrolment)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -14,6 +14,8 @@ from radius_voice.config.twilio_account import TEST_NUMBER, TwilioAccountSection
 
 class TwilioVoiceSettings(TwilioAccountSection):
     """A Twilio account that places calls."""
+
+    MAKES_CALLBACKS: ClassVar[bool] = True
 
     type: Literal["twilio-voice"]
     """The type of the provider."""
