@@ -1,14 +1,12 @@
 """Logins with text messages: the real server, radclient as the gateway, and a simulated phone that receives texts."""
 
-import re
 import shutil
-import subprocess
 from dataclasses import dataclass
 
 import pytest
 
 from tests.support import server_process
-from tests.support.radius_test_client import SECRET
+from tests.support.radclient import SIGNED, radclient
 from tests.support.requirements import require
 from tests.support.server_process import ConfiguredUser
 
@@ -60,21 +58,11 @@ class Gateway:
 
     def send(self, password):
         """The code and the Reply-Message of the response to a password, or to a code in response to the challenge."""
-        lines = [f'User-Name = "{self.user.name}"', f'User-Password = "{password}"', "Message-Authenticator = 0x00"]
+        lines = [f'User-Name = "{self.user.name}"', f'User-Password = "{password}"', SIGNED]
         lines += [f"State = {self.state}"] if self.state else []
-        lines += [f"Packet-Src-IP-Address = {self.source}"]
-        ended = subprocess.run(
-            ["radclient", "-x", "-r", "1", "-t", "10", f"127.0.0.1:{self.server.ports[0]}", "auth", SECRET.decode()],
-            input="\n".join(lines) + "\n",
-            capture_output=True,
-            text=True,
-            timeout=20,
-        )
-        reply = ended.stdout.partition("Received ")[2]
-        assert reply, ended.stdout + ended.stderr
-        attributes = dict(re.findall(r"^\t([\w-]+) = (.*)$", reply, re.MULTILINE))
+        code, attributes = radclient(self.server, "auth", *lines, f"Packet-Src-IP-Address = {self.source}")
         self.state = attributes.get("State")
-        return reply.split()[0], attributes.get("Reply-Message", "").strip('"')
+        return code, attributes.get("Reply-Message", "").strip('"')
 
     def start(self):
         self.state = None
