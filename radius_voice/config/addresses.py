@@ -13,6 +13,8 @@ from radius_voice.config.field_types import FieldType, require_text
 
 Network: TypeAlias = IPv4Network | IPv6Network
 MAX_PORT = 65535
+URL_HOST = r"(?:[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*\.?|\[[0-9a-fA-F:.]+\])"
+"""A host as a URL has it. A name with an empty label, or one of more than 63 characters, cannot be looked up."""
 
 
 def _network(value: Any, _context: LoadContext) -> Network:
@@ -137,7 +139,7 @@ def _checked_url(value: Any, path: str, described: str) -> str:
     wrong = f"not a URL of a host; write http://HOST:PORT or https://HOST:PORT, {described}"
     if "@" in text:
         raise ValueError("a URL here carries no user name or password; write http://HOST:PORT or https://HOST:PORT")
-    if not re.fullmatch(rf"https?://([A-Za-z0-9.-]+|\[[0-9a-fA-F:.]+\])(:[0-9]{{1,5}})?{path}/?", text):
+    if not re.fullmatch(rf"https?://{URL_HOST}(:[0-9]{{1,5}})?{path}/?", text):
         raise ValueError(wrong)
     try:
         parts = urlsplit(text)

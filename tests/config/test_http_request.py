@@ -67,6 +67,8 @@ READABLE = "would send codes and secrets in clear text"
         ({"url": "https://sms.example.org:{phone_digits}/"}, "url", HOST),
         ({"url": "https://{secret.key}@sms.example.org/"}, "url", HOST),
         ({"url": "https://user:word@sms.example.org/"}, "url", "without a user name"),
+        ({"url": "https://sms..example.org/"}, "url", "write https://HOST/PATH"),
+        ({"url": f"https://{'a' * 64}.example.org/"}, "url", "write https://HOST/PATH"),
         ({"url": "https://sms.example.org:0/"}, "url", "write https://HOST/PATH"),
         ({"url": "https://sms.example.org:99999/"}, "url", "write https://HOST/PATH"),
         ({"url": "https://sms.example.org/#{phone}"}, "url", "percent-encoded"),
@@ -159,6 +161,11 @@ def test_a_gateway_on_this_machine_may_have_no_tls(file, url):
 def test_a_gateway_in_the_local_network_may_have_no_tls_with_a_warning(file, url):
     (warning,) = file.load(with_gateway(url=url, allow_http=True)).warnings
     assert "allow_http: codes and secrets are sent in clear text" in warning
+
+
+def test_a_gateway_under_development_may_have_no_tls(file):
+    tree = {**with_gateway(url="http://sms.example.org/"), "development": True}
+    assert [] == [warning for warning in file.load(tree).warnings if "gateway" in warning]
 
 
 def test_a_secret_that_no_template_uses_is_a_warning(file):

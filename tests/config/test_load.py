@@ -215,6 +215,8 @@ def test_yes_and_no_are_strings(file):
         ("delivery.providers.twilio.base_url", "https://0.0.0.0:4010", "development"),
         ("delivery.providers.twilio.base_url", "http://twilio.example.org", "https"),
         ("delivery.providers.twilio.base_url", "ftp://twilio.example.org", "not a URL"),
+        ("delivery.providers.twilio.base_url", "https://twilio..example.org", "not a URL"),
+        ("delivery.providers.twilio.base_url", f"https://{'a' * 64}.example.org", "not a URL"),
         ("delivery.providers.twilio.base_url", "https://twilio.example.org/api?x=1", "not a URL"),
         ("delivery.providers.twilio.base_url", "https://twilio.example.org//api", "not a URL"),
         ("delivery.providers.twilio.proxy", "https://proxy.example.org/path", "without a path"),

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, model_validator
 
 from radius_voice.config.adapters import RuleContext
+from radius_voice.config.addresses import URL_HOST
 from radius_voice.config.checks import is_loopback
 from radius_voice.config.context import LoadContext
 from radius_voice.config.field_types import FieldType, OneOrMany, require_text
@@ -20,7 +21,7 @@ from radius_voice.config.section import Diagnostic, KeyProblem, Section, file_de
 from radius_voice.delivery.http_request import templates
 from radius_voice.login.model import Method
 
-URL_PARTS = re.compile(r"(https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?)([/?].*)?", re.DOTALL)
+URL_PARTS = re.compile(rf"(https?://{URL_HOST}(?::[0-9]{{1,5}})?)([/?].*)?", re.DOTALL)
 """Scheme, host and port of a URL, and the rest, which is a template."""
 MIN_STATUS, MAX_STATUS = 200, 599
 HEADER_NAME = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$"
