@@ -10,12 +10,15 @@ from radius_voice.events import Reason, SecondFactorMode, Trace
 from radius_voice.login import decisions
 from radius_voice.login.decisions import Decision
 from radius_voice.login.dependencies import Dependencies
-from radius_voice.login.model import AuthRequest, PapPassword, SessionKey, Unavailable
+from radius_voice.login.model import AuthRequest, PapPassword, Session, SessionKey, Unavailable
 from radius_voice.login.policy import Policy
+from radius_voice.login.replay import Slot
 from radius_voice.login.session_responses import SessionResponses
 from radius_voice.login.sessions import MAX_CAS_RETRIES, RequestRecorded
-from radius_voice.login.two_pass import TypedPass, belongs_to, second_pass, typed_pass
+from radius_voice.login.two_pass import SecondPass, TypedPass, mismatch, second_pass, typed_pass
 from radius_voice.login.users import find_user
+
+NO_SESSION = "no_open_session"
 
 
 class SecondPasses:
@@ -51,16 +54,14 @@ class SecondPasses:
 
         If another request answers the same State first, this one answers the next State.
         """
-        keys, now = self._dependencies.keys, self._dependencies.now
+        keys = self._dependencies.keys
         slot, is_recorded = keys.slot(request.client, request.authenticator, request.encrypted_credentials), False
         response = replace(request, credentials=PapPassword(typed.code), state=keys.first_state(key, slot.fingerprint))
         for _ in range(MAX_CAS_RETRIES):
             session = await self._dependencies.store.load(key)
-            if session is None or not belongs_to(session, request, typed, keys):
-                return None
-            rules = self._dependencies.policies.get(session.policy, policy).rules_of(session.group)
-            second = second_pass(session, request, typed, slot, keys, now(), is_recorded=is_recorded)
-            if second is None or typed_pass(request, {rules.digits}) is None:
+            second = self._second_pass(session, request, typed, slot, policy, is_recorded=is_recorded)
+            if session is None or isinstance(second, str):
+                trace.step("not_second_pass", str(second))
                 return None
             try:
                 decision = await self._responses.decide_second_pass(response, session, second, policy, trace)
@@ -75,3 +76,21 @@ class SecondPasses:
             if decision.reason is not Reason.USED_STATE:
                 return decision
         raise Unavailable("store", "a session changed too often")
+
+    def _second_pass(
+        self,
+        session: Session | None,
+        request: AuthRequest,
+        typed: TypedPass,
+        slot: Slot,
+        client_policy: Policy,
+        *,
+        is_recorded: bool,
+    ) -> SecondPass | str:
+        """The second pass of a request, or why the whole field is the password."""
+        if session is None:
+            return NO_SESSION
+        keys, now = self._dependencies.keys, self._dependencies.now()
+        policy = self._dependencies.policies.get(session.policy, client_policy)
+        why = mismatch(session, request, typed, policy.rules_of(session.group).digits, keys)
+        return why or second_pass(session, request, typed, slot, keys, now, is_recorded=is_recorded) or NO_SESSION

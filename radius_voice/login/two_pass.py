@@ -59,10 +59,13 @@ def _is_response(typed: str, digits: Collection[int]) -> bool:
     return is_code or looks_issued(typed) or requested_delivery(typed) is not None
 
 
-def belongs_to(session: Session, request: AuthRequest, typed: TypedPass, keys: Keys) -> bool:
-    """Whether a request has the password and the Calling-Station-Id of the session."""
-    password = keys.password(session.key, typed.password)
-    return compare_digest(session.password, password) and session.calling_station_id == request.calling_station_id
+def mismatch(session: Session, request: AuthRequest, typed: TypedPass, digits: int, keys: Keys) -> str:
+    """Why a request cannot be a second pass in the session, whose codes have `digits`; empty if it can."""
+    if not compare_digest(session.password, keys.password(session.key, typed.password)):
+        return "other_password"
+    if session.calling_station_id != request.calling_station_id:
+        return "other_calling_station_id"
+    return "" if _is_response(typed.code, {digits}) else "other_digits"
 
 
 def second_pass(

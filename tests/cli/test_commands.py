@@ -201,6 +201,12 @@ def test_check_prints_the_effective_policy_and_tests_the_provider(write):
     assert SECRET.decode() not in result.output
 
 
+def test_check_prints_what_users_type_in_two_passes(write):
+    two_pass = "secret: a shared secret of the tests, second_factor: two_pass, delimiter: ':'"
+    result = run("check", "--config", write(CONFIGURATION.replace("secret: a shared secret of the tests", two_pass)))
+    assert "response timeout 2.5 s; two passes: password:code\n" in result.stdout
+
+
 def test_check_reports_an_invalid_users_file(write):
     path = write()
     (path.parent / "users.yaml").chmod(0o644)

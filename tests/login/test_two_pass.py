@@ -6,7 +6,7 @@ import dataclasses
 import pytest
 from msgspec.structs import replace
 
-from radius_voice.events import Outcome, Reason, SecondFactorMode, ServiceRecord
+from radius_voice.events import Outcome, Reason, SecondFactorMode, ServiceRecord, Trace
 from radius_voice.login.codes import Keys
 from radius_voice.login.decisions import rejected
 from radius_voice.login.exemptions import Exemption
@@ -233,6 +233,38 @@ async def test_the_number_of_digits_is_that_of_the_users_group():
     await harness.begin(name="bob")
     assert WRONG_PASSWORD == result_of(await harness.begin("right,12345678", name="bob"))
     assert ACCEPTED == result_of(await harness.begin(f"right,{code_of(harness)}", name="bob"))
+
+
+@pytest.mark.parametrize(
+    ("typed", "station", "why"),
+    [
+        ("guess,{code}", "192.0.2.9", "other_password"),
+        ("right,{code}", ELSEWHERE, "other_calling_station_id"),
+        ("right,1234567", "192.0.2.9", "other_digits"),
+        ("right,12345", "192.0.2.9", None),
+    ],
+)
+async def test_the_audit_log_says_why_a_field_is_verified_as_a_password(typed, station, why):
+    rules = dataclasses.replace(LoginHarness()._policy.rules, digits=7)
+    harness = harness_with(policy={"group_rules": {"staff": rules}})
+    await harness.begin()
+    text = typed.format(code=code_of(harness))
+    assert why == await reason_of_password(harness, text, calling_station_id=station)
+
+
+async def test_the_audit_log_says_that_no_session_is_open(harness):
+    assert "no_open_session" == await reason_of_password(harness, "right,123456")
+    await harness.begin()
+    code = code_of(harness)
+    harness.clock.now += 400
+    assert "no_open_session" == await reason_of_password(harness, f"right,{code}")
+
+
+async def reason_of_password(harness, typed, **more):
+    """Why the field is verified as a password, as the audit log says it; None without a reason."""
+    trace = Trace(0.0, harness.clock)
+    assert WRONG_PASSWORD == result_of(await harness.flow.begin(harness.request(typed, **more), trace))
+    return next((step.detail for step in trace.steps if step.name == "not_second_pass"), None)
 
 
 # Users, clients and Calling-Station-Ids

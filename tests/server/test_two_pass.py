@@ -17,6 +17,7 @@ clients:
     secret: a shared secret of the tests
     second_factor: two_pass
     response_timeout: 8s # whatever else this machine does meanwhile
+  other: {{address: 127.0.0.2, secret: a shared secret of the tests, second_factor: two_pass, delimiter: "/"}}
 """
 STATION = (radius.CALLING_STATION_ID, b"192.0.2.9")
 
@@ -33,8 +34,8 @@ def workers(simulator, tmp_path, users):
     assert 0 == workers.stop()
 
 
-def second_pass(gateway, user, code):
-    return gateway.request([(radius.USER_NAME, user.name.encode()), STATION], f"{user.password},{code}")
+def second_pass(gateway, user, code, delimiter=","):
+    return gateway.request([(radius.USER_NAME, user.name.encode()), STATION], f"{user.password}{delimiter}{code}")
 
 
 def test_both_passes_are_answered_at_any_worker_and_recorded(workers, users):
@@ -58,6 +59,13 @@ def test_both_passes_are_answered_at_any_worker_and_recorded(workers, users):
             ("accept", "code_correct", "two_pass"),
         ] == [(each["outcome"], each["reason"], each["second_factor"]) for each in records]
         assert 1 == len({each["session"] for each in records})
+
+
+def test_a_client_has_its_own_delimiter(workers, users):
+    user, gateway = users[0], workers.client("127.0.0.2")
+    assert b"password/code" in (gateway.start_login(user, STATION).first(radius.REPLY_MESSAGE) or b"")
+    gateway.send(second_pass(gateway, user, workers.simulator.code(user.phone), "/"))
+    assert radius.ACCESS_ACCEPT == gateway.receive().code
 
 
 def test_copies_of_a_second_pass_at_both_workers_are_accepted_once_and_repeated(workers, users):
