@@ -35,6 +35,7 @@ from radius_voice.identity.users_file.source import create as users_file
 from radius_voice.login.model import Authenticated, PapPassword, StoredUser, User, Verification
 from radius_voice.login.phone import Phone
 from radius_voice.login.ports import IdentitySource
+from radius_voice.messages import SHIPPED
 
 AT_ONCE = 16
 DEADLINE = 30.0
@@ -138,7 +139,7 @@ def in_database(
     users: list[StoredUser], section: dict[str, str], folder: Path
 ) -> Iterator[Callable[[IdentityContext], IdentitySource]]:
     settings = SqlSettings.model_validate({"type": "sql", **section}, context=LoadContext(folder, os.environ))
-    editor = create_editor("people", settings)
+    editor = create_editor("people", settings, SHIPPED)
     try:
         editor.add(users)
     finally:

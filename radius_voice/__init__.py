@@ -19,7 +19,7 @@ endpoints     addresses to listen on          events        records for the obse
 http_client   a pool of HTTP connections      twilio_client Twilio's SDK on http_client
 radius_client asks a RADIUS server            fair_queue    queue shared fairly by senders
 bounded       bounds work that may block      resources     data files of the program
-exceptions    exceptions as messages
+exceptions    exceptions as messages          client_entries  settings -> client entries
 
 twilio_provider  what providers with a Twilio account share, on twilio_client
 """

@@ -12,11 +12,13 @@ from radius_voice.config.policy_settings import (
     AllowedHoursSettings,
     ExemptionSettings,
     ReportModeSettings,
+    SpeechSettings,
 )
 from radius_voice.config.rules import attribute_dictionary
 from radius_voice.config.schema import NO_FIRST_FACTOR, BypassSettings, PolicySettings, Settings, UserRulesSettings
 from radius_voice.events import Outcome
 from radius_voice.login.allowed_hours import AllowedHours
+from radius_voice.login.deliveries import CodeMessage
 from radius_voice.login.exemptions import Exemption, RulePath
 from radius_voice.login.model import Method
 from radius_voice.login.names import canonical_name
@@ -25,6 +27,8 @@ from radius_voice.login.pins import ChangedPhone, FirstPhone
 from radius_voice.login.policy import Policy, Remember, ReplyRule, UserRules
 from radius_voice.login.ports import Directory, IdentitySource
 from radius_voice.login.roll_out import GracePeriod, ReportMode
+from radius_voice.login.speech import Speech, Speed
+from radius_voice.messages import normal_tag
 from radius_voice.radius.caller_address import CALLING_STATION
 
 if TYPE_CHECKING:
@@ -49,6 +53,25 @@ def remembers_logins(settings: Settings, source: str) -> bool:
     """Whether a policy remembers logins of users of that identity source."""
     policies = [policy for policy in settings.policies.values() if policy.directory == source]
     return any(rules.remember is not None for policy in policies for _, rules in policy.rules_with_paths())
+
+
+def friendly_name_of(settings: Settings, rules: UserRulesSettings) -> str:
+    """The name of the service for users with these rules."""
+    return rules.friendly_name or settings.delivery.friendly_name
+
+
+def speech_of(speech: SpeechSettings) -> Speech:
+    """How calls speak, as the login knows it."""
+    voices = tuple(sorted((normal_tag(language) or language, voice) for language, voice in speech.voices.items()))
+    return Speech(voices, Speed(speech.speed), speech.repetitions)
+
+
+def code_message_of(
+    settings: Settings, rules: UserRulesSettings, language: str, code: str, *, enrolment: bool = False
+) -> CodeMessage:
+    """The message to a user with these rules; see `CodeMessage`."""
+    name, catalog = friendly_name_of(settings, rules), settings.delivery.messages
+    return CodeMessage(language, name, code, enrolment, catalog, speech_of(rules.speech))
 
 
 def policies_of(settings: Settings, identity: Mapping[str, IdentitySource]) -> dict[str, Policy]:
@@ -119,6 +142,8 @@ def _user_rules(
         ),
         grace_period=_grace_period(rules.grace_until, _path_of(policy, rules, path, "grace_until")),
         remember=_remembering(rules.remember, _path_of(policy, rules, path, "remember")),
+        friendly_name=friendly_name_of(settings, rules),
+        speech=speech_of(rules.speech),
         allowed_hours=_allowed_hours(rules.allowed_hours, _path_of(policy, rules, path, "allowed_hours")),
     )
 

@@ -18,7 +18,7 @@ from radius_voice.identity.passwords import parameters_of
 from radius_voice.login.model import StoredUser, User
 from radius_voice.login.names import canonical_name
 from radius_voice.login.phone import Phone, caution, parse_phone
-from radius_voice.messages import DEFAULT
+from radius_voice.messages import DEFAULT_LANGUAGE, Catalog
 
 COLUMNS = ("name", "phones", "language", "groups", "password_hash", "disabled")
 SEPARATOR = re.compile(";(?!ext=)", re.IGNORECASE)
@@ -37,14 +37,15 @@ class UserRows:
     warnings: list[str] = field(default_factory=list)
 
 
-def read_users(path: Path, taken: Mapping[str, str]) -> UserRows:
+def read_users(path: Path, taken: Mapping[str, str], messages: Catalog) -> UserRows:
     """The users of the table at `path`. `taken` are the names of other users by canonical name.
 
-    Raises ValueError if the file cannot be read or is not a table of users.
+    `messages` has the languages that users may have. Raises ValueError if the file cannot be read or is not a table of
+    users.
     """
     rows, names = UserRows(), dict(taken)
     for line, values in _rows(_text_of(path), path):
-        row = _Row(f"{path}:{line}", values)
+        row = _Row(f"{path}:{line}", values, messages)
         user = row.user(names)
         rows.errors += row.errors
         rows.warnings += row.warnings
@@ -99,7 +100,8 @@ def _check_columns(columns: Sequence[str], path: Path) -> None:
 class _Row:
     """One row of the table: turns its values into a user, and collects the errors."""
 
-    def __init__(self, location: str, values: dict[str, str] | str) -> None:
+    def __init__(self, location: str, values: dict[str, str] | str, messages: Catalog) -> None:
+        self._messages = messages
         self._location = location
         self._values = values if isinstance(values, dict) else {}
         self.errors = [] if isinstance(values, dict) else [f"{location}: {values}"]
@@ -113,11 +115,14 @@ class _Row:
             id="",
             name=self._name(names),
             phones=tuple(self._each("phones", self._phone)),
-            language=self._read("language", checked_language) or DEFAULT.language,
+            language=self._read("language", self._language) or DEFAULT_LANGUAGE,
             groups=frozenset(self._each("groups", str)),
             disabled=self._read("disabled", _truth) or False,
         )
         return StoredUser(user, self._read("password_hash", _hash))
+
+    def _language(self, text: str) -> str:
+        return checked_language(text, self._messages)
 
     def _name(self, names: dict[str, str]) -> str:
         name = self._text("name")

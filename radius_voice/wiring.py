@@ -14,9 +14,9 @@ from types import ModuleType
 from typing import Any, cast
 
 from radius_voice import state
+from radius_voice.client_entries import clients_of
 from radius_voice.config import load as configuration
 from radius_voice.config.adapters import AdapterSection, IdentitySection, ProviderSection, SectionTypes, StoreSection
-from radius_voice.config.client_settings import ClientSettings
 from radius_voice.config.field_types import Rate
 from radius_voice.config.schema import Settings
 from radius_voice.config.section import Section
@@ -25,7 +25,7 @@ from radius_voice.delivery.http_request.settings import HttpRequestSettings
 from radius_voice.delivery.twilio_sms.settings import TwilioSmsSettings
 from radius_voice.delivery.twilio_voice.settings import TwilioVoiceSettings
 from radius_voice.delivery.vonage_voice.settings import VonageVoiceSettings
-from radius_voice.events import Observer, Reason, SecondFactorMode
+from radius_voice.events import Observer, Reason
 from radius_voice.files.reading import require_regular
 from radius_voice.identity.context import IdentityContext
 from radius_voice.identity.ldap.settings import LdapSettings
@@ -33,18 +33,17 @@ from radius_voice.identity.passwords import Hasher
 from radius_voice.identity.radius.settings import RadiusSettings
 from radius_voice.identity.sql.settings import SqlSettings
 from radius_voice.identity.users_file.settings import UsersFileSettings
+from radius_voice.login.charset import Charset
 from radius_voice.login.codes import Keys, new_code
 from radius_voice.login.dependencies import Dependencies
 from radius_voice.login.flow import LoginFlow
 from radius_voice.login.model import DELIVERY_METHODS, Limit, Method
-from radius_voice.login.names import canonical_name
 from radius_voice.login.ports import CallbackReceiver, IdentitySource, Provider, Store, UserEditor, UserLister
 from radius_voice.login.rate_limits import Limits
-from radius_voice.login.realms import Realm
+from radius_voice.messages import SHIPPED, Catalog
 from radius_voice.observe.daily_files import DailyFiles
 from radius_voice.observe.syslog import Syslog
 from radius_voice.policies import policies_of
-from radius_voice.server.clients import Client, Clients, Require
 from radius_voice.server.generation import Generation, Rules
 from radius_voice.stores.context import StoreContext
 from radius_voice.stores.settings import MemorySettings, RedisSettings, SqliteSettings
@@ -122,21 +121,23 @@ def identity_source(
     return cast("IdentitySource", _create_of(section, adapters.identity, f"identity.{name}")(name, section, context))
 
 
-def user_editor(name: str, section: IdentitySection, adapters: Adapters = ADAPTERS) -> UserEditor:
-    """The editor of the users of a source. Raises ValueError if commands cannot change them."""
+def user_editor(
+    name: str, section: IdentitySection, messages: Catalog = SHIPPED, adapters: Adapters = ADAPTERS
+) -> UserEditor:
+    """The editor of a source, with the languages of its users. Raises ValueError if commands cannot change them."""
     (adapter,) = (each for each in adapters.identity if each.settings is type(section))
     if not adapter.editor:
         kind = f"radius-voice cannot list or change users of type {section.type}"
         raise ValueError(f"identity.{name}: {kind}; use the tools of the directory")
     create = _imported(adapter.editor, section, f"identity.{name}").create_editor
-    return cast("UserEditor", create(name, section))
+    return cast("UserEditor", create(name, section, messages))
 
 
 def user_lister(name: str, section: IdentitySection, adapters: Adapters = ADAPTERS) -> UserLister:
     """The lister of the users of a source. Raises ValueError if commands cannot list them."""
     (adapter,) = (each for each in adapters.identity if each.settings is type(section))
     if not adapter.lister:
-        return user_editor(name, section, adapters)
+        return user_editor(name, section, adapters=adapters)
     create = _imported(adapter.lister, section, f"identity.{name}").create_lister
     return cast("UserLister", create(name, section))
 
@@ -246,10 +247,16 @@ def build(
     takes seconds.
     """
     context = IdentityContext(
-        shared.hasher, shared.warn, shared.observer, shared.key, shared.copies, at_start=previous is None
+        shared.hasher,
+        shared.warn,
+        shared.observer,
+        shared.key,
+        shared.copies,
+        at_start=previous is None,
+        messages=settings.delivery.messages,
     )
     identity = {
-        name: _reused(name, section, previous) or identity_source(name, section, context, adapters)
+        name: _reused(name, settings, previous) or identity_source(name, section, context, adapters)
         for name, section in settings.identity.items()
     }
     providers = {name: provider_of(name, section, adapters) for name, section in settings.delivery.providers.items()}
@@ -264,6 +271,8 @@ def build(
                 name: control for name, provider in providers.items() if (control := provider.call_control) is not None
             },
             friendly_name=settings.delivery.friendly_name,
+            messages=settings.delivery.messages,
+            charsets={name: Charset(client.charset) for name, client in settings.clients.items()},
             observer=shared.observer,
             now=time.time,
             clock=shared.clock,
@@ -272,7 +281,7 @@ def build(
             new_code=code_generator(settings),
         )
     )
-    return BuiltGeneration(settings, Generation(_clients(settings, shared.keys), flow), flow, providers, identity)
+    return BuiltGeneration(settings, Generation(clients_of(settings, shared.keys), flow), flow, providers, identity)
 
 
 def by_method(settings: Settings, providers: Mapping[str, Provider]) -> dict[Method, dict[str, Provider]]:
@@ -288,8 +297,10 @@ def _callback_receivers(settings: Settings, providers: Mapping[str, Provider]) -
     return {name: cast("CallbackReceiver", providers[name]) for name, section in sections if section.MAKES_CALLBACKS}
 
 
-def _reused(name: str, section: IdentitySection, previous: BuiltGeneration | None) -> IdentitySource | None:
-    if previous is None or section != previous.settings.identity.get(name):
+def _reused(name: str, settings: Settings, previous: BuiltGeneration | None) -> IdentitySource | None:
+    if previous is None or settings.identity[name] != previous.settings.identity.get(name):
+        return None
+    if settings.delivery.messages.languages != previous.settings.delivery.messages.languages:
         return None
     previous.identity[name].refresh()
     return previous.identity[name]
@@ -320,34 +331,6 @@ def _by_country(name: str, countries: Mapping[str, Rate | None], reason: Reason)
 
 def _limit(name: str, rate: Rate, reason: Reason) -> Limit:
     return Limit(name, rate.count, rate.period, reason)
-
-
-def _clients(settings: Settings, keys: Keys) -> Clients:
-    clients = {name: _client(name, entry, keys) for name, entry in settings.clients.items()}
-    return Clients((network, clients[name]) for name, entry in settings.clients.items() for network in entry.address)
-
-
-def _client(name: str, entry: ClientSettings, keys: Keys) -> Client:
-    secrets = tuple(secret.get_secret_value().encode() for secret in entry.secret)
-    return Client(
-        name=name,
-        secrets=secrets,
-        require=Require(entry.require_message_authenticator),
-        policy=entry.policy,
-        response_timeout=entry.response_timeout,
-        signer_keys=tuple(keys.client(name, secret) for secret in secrets),
-        realms=realms_of(entry),
-        second_factor=SecondFactorMode(entry.second_factor),
-        delimiter=entry.delimiter,
-    )
-
-
-def realms_of(client: ClientSettings) -> dict[str, Realm]:
-    """The realms of a client by their canonical names."""
-    return {
-        canonical_name(realm): Realm(section.policy or client.policy, section.strip)
-        for realm, section in client.realms.items()
-    }
 
 
 def code_generator(settings: Settings) -> Callable[[int], str]:

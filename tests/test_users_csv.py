@@ -5,7 +5,7 @@ import pytest
 from radius_voice.identity.passwords import CHEAPEST, hash_password
 from radius_voice.login.model import StoredUser, User
 from radius_voice.login.phone import Phone
-from radius_voice.messages import LANGUAGES
+from radius_voice.messages import LANGUAGES, SHIPPED
 from radius_voice.users_csv import read_users
 
 HASHED = hash_password("arctangent", CHEAPEST)
@@ -24,7 +24,7 @@ def path(tmp_path):
 
 def read(path, text, taken=None):
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return read_users(path, taken or {})
+    return read_users(path, taken or {}, SHIPPED)
 
 
 @pytest.mark.parametrize(
@@ -114,4 +114,4 @@ def test_a_file_that_is_no_table_is_refused(path, text, error):
 
 def test_a_file_that_does_not_exist_is_named(path):
     with pytest.raises(ValueError, match=r"users\.csv: No such file or directory"):
-        read_users(path, {})
+        read_users(path, {}, SHIPPED)

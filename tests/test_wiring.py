@@ -15,6 +15,7 @@ from radius_voice.config.schema import json_schema, settings_type
 from radius_voice.events import Outcome, Reason, Trace
 from radius_voice.identity.passwords import Hasher
 from radius_voice.login.codes import Keys
+from radius_voice.login.deliveries import CodeMessage
 from radius_voice.login.model import AuthRequest, PapPassword
 from radius_voice.login.phone import Phone
 from radius_voice.service.user_warnings import user_warnings
@@ -137,7 +138,7 @@ async def test_a_source_whose_section_did_not_change_is_kept_and_closed_by_its_l
 
 async def test_the_call_command_does_not_follow_a_call_that_its_provider_cannot_query(capsys):
     pager = provider_of("beep", PagerSettings(type="pager", channel=3), MORE)
-    assert await place_test_call(pager, "beep", "ACME VPN", Phone(PHONE)) is True
+    assert await place_test_call(pager, "beep", CodeMessage("en", "ACME VPN", "1234"), Phone(PHONE)) is True
     assert (
         "beep: calling +14*******23, call page-1\nbeep: the status of its calls is not available\n"
         == capsys.readouterr().out
@@ -200,4 +201,4 @@ def test_the_users_of_a_source_without_an_editor_are_not_changed_by_commands(loa
     with pytest.raises(
         ValueError, match=r"identity\.staff: radius-voice cannot list or change users of type staff-list"
     ):
-        user_editor("staff", section, MORE)
+        user_editor("staff", section, adapters=MORE)

@@ -12,6 +12,7 @@ from radius_voice.cli.common import callable_phone, config_option, loaded, run
 
 if TYPE_CHECKING:
     from radius_voice.config.schema import Settings
+    from radius_voice.login.deliveries import CodeMessage
     from radius_voice.login.model import CallRef
     from radius_voice.login.phone import Phone
     from radius_voice.login.ports import CallControl, Provider
@@ -39,16 +40,19 @@ def call(path: Path, number: str) -> None:
 
 
 async def _call(settings: Settings, phone: Phone) -> bool:
+    from radius_voice.login.deliveries import CodeMessage
     from radius_voice.login.model import Method
     from radius_voice.wiring import provider_of
 
+    delivery = settings.delivery
+    message = CodeMessage("en", delivery.friendly_name, CODE, catalog=delivery.messages)
     for name in settings.delivery.order_of(Method.VOICE):
         try:
             provider = provider_of(name, settings.delivery.providers[name])
         except ValueError as problem:
             raise click.ClickException(str(problem)) from None
         try:
-            placed = await _place(provider, name, settings.delivery.friendly_name, phone)
+            placed = await _place(provider, name, message, phone)
         finally:
             await provider.close()
         if placed is not None:
@@ -57,12 +61,12 @@ async def _call(settings: Settings, phone: Phone) -> bool:
     return False
 
 
-async def _place(provider: Provider, name: str, friendly_name: str, phone: Phone) -> bool | None:
+async def _place(provider: Provider, name: str, message: CodeMessage, phone: Phone) -> bool | None:
     """Whether the call was answered; None if it certainly was not placed, so that another provider may be tried."""
-    from radius_voice.login.deliveries import CodeMessage, DeliveryRequest, NotPlaced, NumberRejected, Placed
+    from radius_voice.login.deliveries import DeliveryRequest, NotPlaced, NumberRejected, Placed
     from radius_voice.login.model import CallRef
 
-    request = DeliveryRequest(phone, CodeMessage("en", friendly_name, CODE), RING_TIMEOUT)
+    request = DeliveryRequest(phone, message, RING_TIMEOUT)
     answer = await provider.place(request, asyncio.get_running_loop().time() + RING_TIMEOUT)
     match answer:
         case NotPlaced(detail) | NumberRejected(detail):

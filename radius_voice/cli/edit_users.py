@@ -8,7 +8,7 @@ import click
 
 from radius_voice.cli.common import confirm_or_end, json_option, yes_option
 from radius_voice.cli.password import asked_password
-from radius_voice.cli.user_options import checked_language_option, phones_option, phones_text
+from radius_voice.cli.user_options import phones_option, phones_text, require_known
 from radius_voice.cli.user_sources import report_change, with_editor
 
 if TYPE_CHECKING:
@@ -61,13 +61,14 @@ def set_password(editor: UserEditor, name: str, yes: bool, as_json: bool) -> Non
 @click.command("set-language")
 @with_editor
 @click.argument("name")
-@click.argument("language", callback=checked_language_option)
+@click.argument("language")
 @json_option
 def set_language(editor: UserEditor, name: str, language: str, as_json: bool) -> None:
     """Change the language of a user.
 
     LANGUAGE is the language of texts and calls, like de or de-AT.
     """
+    require_known(language, editor, "LANGUAGE")
     user = editor.find(name).user
     editor.set_language(name, language)
     text = f"{user.name} has the language {language}"

@@ -32,7 +32,8 @@ def import_(editor: UserEditor, table: Path, dry_run: bool, as_json: bool) -> No
     from radius_voice.users_csv import read_users
 
     editor.require_usable()
-    rows = read_users(table, {canonical_name(each.user.name): each.user.name for each in _all_users(editor)})
+    taken = {canonical_name(each.user.name): each.user.name for each in _all_users(editor)}
+    rows = read_users(table, taken, editor.messages)
     for warning in rows.warnings:
         click.echo(f"warning: {warning}", err=True)
     if rows.errors:

@@ -137,13 +137,14 @@ def _load_for_account(
         account = _account(user, path, with_state(load(path, for_service=False), state))
         configuration = with_state(load(path, for_service=False, owner=account.uid), state)
         sections: Mapping[str, IdentitySection] = configuration.settings.identity
+        messages = configuration.settings.delivery.messages
     except ConfigError as problem:
-        errors, sections = list(problem.errors), problem.identity
+        errors, sections, messages = list(problem.errors), problem.identity, problem.messages
     sources: dict[str, IdentitySource] = {}
     hasher = Hasher()
     for name, section in sections.items():
         try:
-            sources[name] = identity_source(name, section, IdentityContext(hasher))
+            sources[name] = identity_source(name, section, IdentityContext(hasher, messages=messages))
         except ValueError as problem:
             errors += str(problem).splitlines()
         except OSError as problem:
@@ -191,7 +192,7 @@ def _account(user: str | None, path: Path, configuration: Loaded) -> Account:
     with suppress(OSError):
         return account_of(settings.server.state.stat().st_uid)
     of_sources = [file for section in settings.identity.values() for file in section.files().values()]
-    files = (path, *configuration.secret_files, *of_sources)
+    files = (path, *configuration.secret_files, *configuration.text_files, *of_sources)
     directories = [file.absolute().parent for file in files]
     owners = {account_of(uid).name for uid in owner_ids([*files, *directories]) - {0, os.geteuid()}}
     if len(owners) == 1:
@@ -286,7 +287,7 @@ async def _ask_identity_sources(settings: Settings) -> bool:
         if not_readable:
             click.echo(f"identity {name}: not checked: {not_readable[0]}")
             continue
-        source = identity_source(name, section, IdentityContext(hasher))
+        source = identity_source(name, section, IdentityContext(hasher, messages=settings.delivery.messages))
         try:
             checks = await source.check_connection(time.monotonic() + CONNECT_SECONDS)
         finally:

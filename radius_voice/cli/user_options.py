@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from radius_voice.login.phone import Phone, caution, parse_phone
+
+if TYPE_CHECKING:
+    from radius_voice.login.ports import UserEditor
 
 
 def _phones(_context: click.Context, _option: click.Parameter, texts: tuple[str, ...]) -> tuple[Phone, ...]:
@@ -17,14 +22,14 @@ def _phones(_context: click.Context, _option: click.Parameter, texts: tuple[str,
     return phones
 
 
-def checked_language_option(_context: click.Context, _option: click.Parameter, language: str) -> str:
-    """The language of an option or argument; raises click.BadParameter if it is not known."""
+def require_known(language: str, editor: UserEditor, parameter: str) -> None:
+    """End the command if users of the editor cannot have that language. `parameter` is what the error names."""
     from radius_voice.identity.language import checked_language
 
     try:
-        return checked_language(language)
+        checked_language(language, editor.messages)
     except ValueError as problem:
-        raise click.BadParameter(str(problem)) from None
+        raise click.BadParameter(str(problem), param_hint=f"'{parameter}'") from None
 
 
 phones_option = click.option(

@@ -18,7 +18,7 @@ from radius_voice.cli.limits import unlock
 from radius_voice.cli.password import asked_password
 from radius_voice.cli.pins import confirm, pin
 from radius_voice.cli.remove import remove
-from radius_voice.cli.user_options import checked_language_option, phones_option, phones_text
+from radius_voice.cli.user_options import phones_option, phones_text, require_known
 from radius_voice.cli.user_sources import report_change, with_editor
 from radius_voice.login.model import StoredUser, User
 from radius_voice.login.phone import Phone
@@ -43,7 +43,6 @@ def users() -> None:
     metavar="TAG",
     default="en",
     show_default=True,
-    callback=checked_language_option,
     help="The language of texts and calls, like de or de-AT.",
 )
 @click.option(
@@ -65,6 +64,7 @@ def add(
     """
     from radius_voice.identity.passwords import hash_password as hashed
 
+    require_known(language, editor, "--language")
     editor.require_usable()
     editor.add([StoredUser(User("", name, phones, language, frozenset(groups)), hashed(asked_password()))])
     report_change(editor, as_json, f"{name} added", user=name)

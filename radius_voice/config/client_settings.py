@@ -45,6 +45,8 @@ class ClientSettings(Section):
     """How users are asked for the code: by an Access-Challenge, or in a second login with password,code."""
     delimiter: str = Field(DELIMITER, pattern=r"^[!-,/:-@\[-`{-~]$", examples=["+"])
     """What separates password and code in two_pass: an ASCII punctuation character other than - and the full stop."""
+    charset: Literal["ascii", "utf-8"] = "utf-8"
+    """The characters that the gateway can show; with ascii, texts are written in ASCII letters or else in English."""
     realms: dict[RealmName, RealmSettings] = Field(
         default_factory=dict, min_length=1, examples=[{"CORP": {}, "corp.example": {"policy": "staff"}}]
     )

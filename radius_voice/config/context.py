@@ -9,12 +9,16 @@ from typing import Any, cast
 
 from pydantic import BaseModel, SecretStr, ValidationInfo, ValidatorFunctionWrapHandler, WrapValidator
 
+from radius_voice.messages import SHIPPED, Catalog
+
 
 @dataclass(slots=True)
 class LoadContext:
     """The directory that paths in the file are relative to, and the environment.
 
     `holds_secret` becomes true when a secret is written in the file itself; `secret_files` are the files that hold one.
+    `text_files` are other files that were read, and `file_errors` their errors as sentences with file and line.
+    `messages` are the texts of `delivery.messages`.
     `unavailable` returns the placeholder for a secret that this process cannot read; without it that is an error.
     `valid` has the valid sections by the `id` of the mappings that they were read from, because pydantic does not give
     a validator the key of its value.
@@ -24,6 +28,9 @@ class LoadContext:
     environment: Mapping[str, str]
     holds_secret: bool = False
     secret_files: list[Path] = field(default_factory=list)
+    text_files: list[Path] = field(default_factory=list)
+    file_errors: list[str] = field(default_factory=list)
+    messages: Catalog = SHIPPED
     unavailable: Callable[[Any], SecretStr] | None = None
     valid: dict[int, BaseModel] = field(default_factory=dict)
 

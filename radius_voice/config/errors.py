@@ -16,6 +16,7 @@ from radius_voice.config.strict_yaml import Path as KeyPath
 from radius_voice.config.strict_yaml import scalar
 from radius_voice.config.suggestions import showable, suggestion, without_colon
 from radius_voice.files.access import with_advice_once
+from radius_voice.messages import SHIPPED, Catalog
 
 SENTENCES = {
     "missing": "is missing; add it",
@@ -45,12 +46,19 @@ READABLE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 class ConfigError(ValueError):
     """A file that cannot be used. `errors` are sentences with file and line, one for each error.
 
-    `identity` are the valid sections of identity sources by name, so that errors in users files can be reported too.
+    `identity` are the valid sections of identity sources by name, so that errors in users files can be reported too;
+    `messages` has the languages of users there.
     """
 
-    def __init__(self, errors: Iterable[str], identity: Mapping[str, IdentitySection] | None = None) -> None:
+    def __init__(
+        self,
+        errors: Iterable[str],
+        identity: Mapping[str, IdentitySection] | None = None,
+        messages: Catalog = SHIPPED,
+    ) -> None:
         self.errors = tuple(with_advice_once(errors))
         self.identity = identity or {}
+        self.messages = messages
         super().__init__("\n".join(self.errors))
 
 

@@ -44,12 +44,13 @@ class Loaded:
     """Settings, and warnings about them: sentences with file and line.
 
     `lines` are those of the file `name`, for diagnostics that come later. `secret_files` are the files that secrets
-    were read from.
+    were read from; `text_files` are other files that were read.
     """
 
     settings: Settings
     warnings: tuple[str, ...]
     secret_files: tuple[Path, ...]
+    text_files: tuple[Path, ...]
     name: str
     lines: Mapping[strict_yaml.Path, int] = field(repr=False)
 
@@ -85,17 +86,18 @@ def load(
     filled = _with_defaults(tree)
     settings, diagnostics = _validated(filled, settings_type(sections), context)
     draft, now = rules.Draft(filled, context.valid), clock()
-    diagnostics += [*rules.errors(draft, now), *_key_file_diagnostics(tree, context, owner)]
+    diagnostics += [*rules.errors(draft, now, context.messages), *_key_file_diagnostics(tree, context, owner)]
     if for_service or diagnostics:
         diagnostics += rules.unreadable_files(draft)
     exposed = _exposed_files(path, status, tree, context, draft, owner)
-    errors = [*exposed, *located(str(path), lines, diagnostics)]
+    errors = [*exposed, *located(str(path), lines, diagnostics), *context.file_errors]
     if settings is None or errors:
-        raise ConfigError(errors, draft.identity)
+        raise ConfigError(errors, draft.identity, context.messages)
     unused = rules.unused_policies(draft, rules.mapping(tree.get("policies")))
     warnings = [*rules.warnings(draft, now), *unused, *secret_warnings(settings, context.directory)]
     texts = tuple(located(str(path), lines, warnings))
-    return Loaded(settings, texts, tuple(dict.fromkeys(context.secret_files)), str(path), lines)
+    secret_files = tuple(dict.fromkeys(context.secret_files))
+    return Loaded(settings, texts, secret_files, tuple(context.text_files), str(path), lines)
 
 
 def restart_needed(running: Settings, wanted: Settings) -> list[str]:
@@ -184,10 +186,12 @@ def _with_inherited_rules(policy: Any) -> Any:
 def _inherited(own: dict[str, Any], rule: Any) -> Any:
     if not isinstance(rule, dict):
         return rule
-    challenge = rules.mapping(own.get("challenge")), rule.get("challenge", {})
-    if isinstance(challenge[1], dict):
-        return {**own, **rule, "challenge": {**challenge[0], **challenge[1]}}
-    return {**own, **rule}
+    sections = {}
+    for key in ("challenge", "speech"):
+        of_policy, of_group = own.get(key, {}), rule.get(key, {})
+        if isinstance(of_policy, dict) and isinstance(of_group, dict):
+            sections[key] = {**of_policy, **of_group}
+    return {**own, **rule, **sections}
 
 
 def _exposed_files(
@@ -204,7 +208,7 @@ def _exposed_files(
         for problem in exposure(path, status, READ_ACCESS, None):
             yield f"{problem}, or move the secret to a separate file"
     of_adapters = (file for _, section in draft.adapters for file in section.files().values())
-    yield from exposed_directories((path, *context.secret_files, *of_adapters), owner)
+    yield from exposed_directories((path, *context.secret_files, *context.text_files, *of_adapters), owner)
 
 
 def _key_file_diagnostics(tree: dict[str, Any], context: LoadContext, owner: int | None) -> Iterator[Diagnostic]:

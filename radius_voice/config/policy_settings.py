@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, model_validator
 
@@ -26,6 +26,26 @@ def _remember(value: Any, context: LoadContext) -> float | None:
 
 
 REMEMBER = FieldType(_remember, {"type": "string", "pattern": f"^({DURATION}|off)$", "examples": ["12h", "off"]})
+
+
+LanguageTag: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*$")]
+VoiceName: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9.-]{0,49}$", examples=["Polly.Joanna"])]
+FriendlyName: TypeAlias = Annotated[
+    str, Field(min_length=1, max_length=60, pattern=r"^[^\x00-\x1f\x7f]*$", examples=["ACME VPN"])
+]
+
+
+class SpeechSettings(Section):
+    """How calls speak."""
+
+    voices: dict[LanguageTag, VoiceName] = Field(
+        default_factory=dict, min_length=1, examples=[{"en": "Polly.Joanna", "de": "Polly.Vicki"}]
+    )
+    """Names of the provider's voices by language; by default the provider chooses them."""
+    speed: Literal["slow", "normal", "fast"] = "normal"
+    """The pause before each digit: 2 s, 1 s or none."""
+    repetitions: int = Field(3, ge=1, le=5)
+    """How often a call speaks the code."""
 
 
 class AllowedHoursSettings(Section):

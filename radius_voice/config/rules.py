@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel
 
-from radius_voice.config import callbacks, policy_rules, text_rules
+from radius_voice.config import callbacks, policy_rules, speech_rules, text_rules
 from radius_voice.config.adapters import AdapterSection, IdentitySection, ProviderSection, RuleContext, StoreSection
 from radius_voice.config.addresses import Network
 from radius_voice.config.callbacks import CallbacksSettings
@@ -21,10 +21,9 @@ from radius_voice.config.checks import certificate_errors
 from radius_voice.config.client_settings import ClientSettings
 from radius_voice.config.errors import readable
 from radius_voice.config.realms import realm_errors
+from radius_voice.config.report_settings import AdminSettings, AuditSettings
 from radius_voice.config.schema import (
     NO_FIRST_FACTOR,
-    AdminSettings,
-    AuditSettings,
     BypassSettings,
     PolicySettings,
     ServerSettings,
@@ -37,6 +36,7 @@ from radius_voice.config.strict_yaml import Path as KeyPath
 from radius_voice.config.suggestions import suggestion
 from radius_voice.files.reading import unreadable
 from radius_voice.login.model import DELIVERY_METHODS, Method
+from radius_voice.messages import Catalog
 from radius_voice.radius.packet import RESERVED_REPLY_OCTETS
 from radius_voice.resources import shipped
 
@@ -141,8 +141,8 @@ def _texts(values: Mapping[Key, Any]) -> dict[Key, str]:
     return {key: value for key, value in values.items() if isinstance(value, str)}
 
 
-def errors(draft: Draft, now: float) -> Iterator[Diagnostic]:
-    """Errors between settings. `now` is wall-clock seconds."""
+def errors(draft: Draft, now: float, catalog: Catalog) -> Iterator[Diagnostic]:
+    """Errors between settings. `now` is wall-clock seconds; `catalog` has the texts that calls speak."""
     yield from _server(draft)
     yield from _workers(draft)
     if draft.callbacks:
@@ -156,6 +156,7 @@ def errors(draft: Draft, now: float) -> Iterator[Diagnostic]:
     if any(rules.reply for _, rules in draft.user_rules):
         yield from _replies(draft)
     yield from policy_rules.errors(draft.policies, draft.clients, attribute_dictionary, now)
+    yield from speech_rules.errors(draft.user_rules, catalog)
     yield from _bypasses(draft, now)
     yield from _failover(draft)
     yield from _methods(draft)

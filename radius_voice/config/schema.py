@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from copy import copy
 from functools import cache
+from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar, Union
 
-from pydantic import Discriminator, Field, Tag, ValidationInfo, create_model, model_validator
+from pydantic import Discriminator, Field, PlainSerializer, Tag, ValidationInfo, create_model, model_validator
 
 from radius_voice.config.adapters import AdapterSection, IdentitySection, ProviderSection, SectionTypes, StoreSection
-from radius_voice.config.addresses import Endpoint, HostPort, endpoint, host_port
+from radius_voice.config.addresses import Endpoint, endpoint
 from radius_voice.config.callbacks import CallbacksSettings
 from radius_voice.config.client_settings import ClientSettings
 from radius_voice.config.context import KEEP_VALID, context_of
@@ -24,29 +25,30 @@ from radius_voice.config.field_types import (
     COUNTRIES,
     NUMBER_PREFIX,
     PATH,
-    PATH_OR_STDOUT,
     TIMESTAMP,
     duration,
 )
 from radius_voice.config.limits import LimitsSettings
+from radius_voice.config.messages_file import MESSAGES_FILE
 from radius_voice.config.policy_settings import (
     REMEMBER,
     AllowedHoursSettings,
     AttributeName,
     ExemptionSettings,
+    FriendlyName,
     ReportModeSettings,
+    SpeechSettings,
 )
+from radius_voice.config.report_settings import AdminSettings, AuditSettings, LogSettings
 from radius_voice.config.secrets import Secret
 from radius_voice.config.section import KeyProblem, Section, file_default, optional_section
 from radius_voice.config.strict_yaml import Path as KeyPath
 from radius_voice.login.code_message import MAX_SPEECH_SECONDS
 from radius_voice.login.model import Method
 from radius_voice.login.policy import PROVIDER_SECONDS
+from radius_voice.messages import SHIPPED, Catalog
 
 Name: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
-HostName: TypeAlias = Annotated[
-    str, Field(pattern=r"^[A-Za-z0-9_]([A-Za-z0-9._-]{0,251}[A-Za-z0-9_])?$", examples=["metrics.example.org"])
-]
 NO_FIRST_FACTOR = "none"
 """The value of `first_factor` for gateways that verify passwords themselves."""
 CALL_BESIDES_RINGING = PROVIDER_SECONDS + MAX_SPEECH_SECONDS
@@ -152,6 +154,10 @@ class UserRulesSettings(Section):
     """How codes are delivered: the first, unless the user asks for another one or no provider can deliver by it."""
     challenge: ChallengeSettings = optional_section()
     """The code, and the deliveries that carry it."""
+    friendly_name: FriendlyName | None = None
+    """The name of the service that these users hear and read; by default delivery.friendly_name."""
+    speech: SpeechSettings = optional_section()
+    """How calls speak."""
     countries: Annotated[frozenset[str] | None, COUNTRIES] = file_default("any")
     """Countries that may be called."""
     allow_numbers: Annotated[tuple[Annotated[str, NUMBER_PREFIX], ...], Field(strict=False)] = file_default(
@@ -248,8 +254,12 @@ class PolicySettings(UserRulesSettings):
 class DeliverySettings(Section):
     """How codes are delivered to phones."""
 
-    friendly_name: str = Field(min_length=1, max_length=60, pattern=r"^[^\x00-\x1f\x7f]*$", examples=["ACME VPN"])
+    friendly_name: FriendlyName
     """The name of the service that users log in to, as they hear and read it."""
+    messages: Annotated[Catalog, MESSAGES_FILE, PlainSerializer(attrgetter("languages"))] = Field(
+        default_factory=lambda: SHIPPED, examples=["messages.yaml"]
+    )
+    """A file with texts that replace those of radius-voice, or that add a language."""
     voice: Annotated[tuple[str, ...], Field(strict=False)] | None = Field(None, examples=[["twilio"]])
     """Providers that place calls, in the order of failover; by default all that can."""
     sms: Annotated[tuple[str, ...], Field(strict=False)] | None = Field(None, examples=[["twilio-texts"]])
@@ -263,52 +273,6 @@ class DeliverySettings(Section):
         if written is not None:
             return written
         return tuple(name for name, provider in self.providers.items() if method in provider.methods)
-
-
-class SyslogSettings(Section):
-    """A syslog server that receives a copy of the audit log."""
-
-    server: Annotated[HostPort, host_port("syslog.example.org", 6514)]
-    """The syslog server: HOST:PORT."""
-    tls: bool = True
-    """Whether to use TLS and verify the server's certificate."""
-    ca_file: Annotated[Path, PATH] | None = None
-    """Certificates to trust instead of the system's, in PEM."""
-
-
-class AuditSettings(Section):
-    """The audit log: every decision and its reason."""
-
-    path: Annotated[Path | None, PATH_OR_STDOUT] = file_default("audit.jsonl")
-    """The path, relative to this file; - is standard output (None once loaded)."""
-    keep: Annotated[float, duration(86400, 3650 * 86400)] | None = None
-    """Rename the file each day, and delete files whose last record is older than this."""
-    syslog: SyslogSettings | None = None
-    """A syslog server that receives a copy."""
-
-    @model_validator(mode="after")
-    def _daily_files_have_a_name(self) -> AuditSettings:
-        if self.keep is not None and self.path is None:
-            raise KeyProblem("standard output has no daily files; name a file in audit.path, or remove keep", "keep")
-        return self
-
-
-class AdminSettings(Section):
-    """Metrics and health."""
-
-    listen: Annotated[Endpoint, endpoint("", 9812)] = file_default("127.0.0.1:9812")
-    """The address of /metrics, /healthz and /readyz: ADDRESS:PORT."""
-    hosts: Annotated[tuple[HostName, ...], Field(strict=False)] = file_default([])
-    """Host names that requests may use, besides IP addresses and localhost."""
-
-
-class LogSettings(Section):
-    """The log on standard error."""
-
-    level: Literal["debug", "info", "warning"] = "info"
-    """The lowest level of messages to write."""
-    format: Literal["text", "json"] = "text"
-    """The format of log lines."""
 
 
 class Settings(Section):

@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from radius_voice import operations
+from radius_voice.client_entries import realms_of
 from radius_voice.config.load import Loaded
 from radius_voice.config.schema import Settings
 from radius_voice.events import Reason
@@ -29,7 +30,7 @@ from radius_voice.operations import OperationFailed, UserName
 from radius_voice.operations.context import DIRECTORY_SECONDS
 from radius_voice.policies import policies_of
 from radius_voice.radius import packet as radius
-from radius_voice.wiring import identity_source, realms_of
+from radius_voice.wiring import identity_source
 
 
 class LimitUse(Struct, frozen=True):
@@ -138,7 +139,9 @@ async def _identity_sources(settings: Settings) -> AsyncIterator[Mapping[str, Id
     sources: dict[str, IdentitySource] = {}
     try:
         for name, section in settings.identity.items():
-            sources[name] = await asyncio.to_thread(identity_source, name, section, IdentityContext(hasher))
+            sources[name] = await asyncio.to_thread(
+                identity_source, name, section, IdentityContext(hasher, messages=settings.delivery.messages)
+            )
         yield sources
     finally:
         for source in sources.values():

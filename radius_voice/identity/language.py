@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from radius_voice.config.suggestions import suggestion
-from radius_voice.messages import LANGUAGES, find
+from radius_voice.messages import Catalog
 
 
-def checked_language(language: str) -> str:
+def checked_language(language: str, messages: Catalog) -> str:
     """Return `language` if there are messages in it, with or without its region; raises ValueError with the fix."""
-    if find(language) is None:
-        raise ValueError(f"not a known language; known are {', '.join(LANGUAGES)}{suggestion(language, LANGUAGES)}")
+    if messages.find(language) is None:
+        known = messages.languages
+        raise ValueError(f"not a known language; known are {', '.join(known)}{suggestion(language, known)}")
     return language

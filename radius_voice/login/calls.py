@@ -110,7 +110,13 @@ class Calls:
         session, dependencies = call.session, self._dependencies
         if call.hang_up is not None and not await self._hang_up(call.hang_up):
             return replace(opened, reason=Reason.DELIVERY_INDETERMINATE)
-        message = CodeMessage(session.language, dependencies.friendly_name, call.code)
+        message = CodeMessage(
+            session.language,
+            call.rules.friendly_name or dependencies.friendly_name,
+            call.code,
+            catalog=dependencies.messages,
+            speech=call.rules.speech,
+        )
         request = DeliveryRequest(
             session.delivery.phone,
             message,

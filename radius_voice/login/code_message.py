@@ -8,9 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from radius_voice.login.deliveries import CodeMessage
-from radius_voice.messages import messages_for
-
-TIMES_SPOKEN = 3
 
 MAX_SPEECH_SECONDS = 90
 """The maximum duration of a message, in seconds after the phone is answered.
@@ -18,6 +15,8 @@ MAX_SPEECH_SECONDS = 90
 A code of ten digits takes about 66 s, and the announcement of a trial account some 10 s more. Providers that can limit
 the duration of a call get this limit.
 """
+MAX_MESSAGE_SECONDS = MAX_SPEECH_SECONDS - 10
+"""The maximum duration of a message by `speech_seconds`: the rest is for such an announcement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +28,7 @@ class Say:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Silence in seconds: one between digits, two after the last."""
+    """Silence in seconds."""
 
     seconds: int
 
@@ -38,28 +37,41 @@ Line = Say | Pause
 
 
 def lines(message: CodeMessage) -> list[Line]:
-    """The message in order: greeting, the code digit by digit three times, closing.
+    """The message in order: greeting, the code digit by digit as often as `message.speech` says, closing.
 
     With an empty code, it tells the user twice that the help desk has issued a code for them.
     """
-    phrases = messages_for(message.language).spoken
+    phrases = message.texts.spoken
     spoken: list[Line] = [Say(phrases.greeting.format(friendly_name=message.friendly_name)), Pause(1)]
     if not message.code:
-        issued = Say(phrases.issued_code)
-        return [*spoken, issued, Pause(2), issued, Pause(2), Say(phrases.closing)]
+        issued = Say(phrases.issued_code.format())
+        return [*spoken, issued, Pause(2), issued, Pause(2), Say(phrases.closing.format())]
     first, closing = phrases.code, phrases.closing
     if message.enrolment:
         first, closing = phrases.enrolment_code, phrases.enrolment_closing
-    for introduction in (first, *[phrases.code_again] * (TIMES_SPOKEN - 1)):
-        spoken.append(Say(introduction))
+    digit_pause = message.speech.speed.digit_pause
+    before_digit = [Pause(digit_pause)] if digit_pause else []
+    for introduction in (first, *[phrases.code_again] * (message.speech.repetitions - 1)):
+        spoken.append(Say(introduction.format()))
         for digit in message.code:
-            spoken += [Pause(1), Say(digit)]
+            spoken += [*before_digit, Say(digit)]
         spoken.append(Pause(2))
-    return [*spoken, Say(closing)]
+    return [*spoken, Say(closing.format())]
 
 
 def text_of(message: CodeMessage) -> str:
     """The text message. With an empty code, it tells the user that the help desk has issued a code for them."""
-    texts = messages_for(message.language).texted
+    texts = message.texts.texted
     template = texts.enrolment_code if message.enrolment else texts.code if message.code else texts.issued_code
     return template.format(friendly_name=message.friendly_name, code=message.code)
+
+
+def speech_seconds(message: CodeMessage) -> float:
+    """An estimate of the duration of a call that a slow voice speaks, without its last pause."""
+    return sum(line.seconds if isinstance(line, Pause) else _slow_speech(line.text) for line in lines(message))
+
+
+def _slow_speech(text: str) -> float:
+    """Seconds: 0.6 for a word, and 0.2 for a character of a script that does not separate words."""
+    unseparated = sum(1 for character in text if character >= "\u3000")
+    return 0.6 * len(text.split()) + 0.2 * unseparated

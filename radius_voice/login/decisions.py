@@ -9,6 +9,7 @@ from radius_voice.events import Mode, Outcome, Reason, Trace
 from radius_voice.login import reply_message
 from radius_voice.login.inputs import Transition
 from radius_voice.login.model import PreviousResult, ReplyAttribute, Session, Unavailable
+from radius_voice.login.reply_message import Wording
 from radius_voice.login.upstream import ChallengeRequired, HiddenAttribute
 
 
@@ -53,7 +54,7 @@ def decision(
     transition: Transition,
     state: bytes,
     name: str,
-    friendly_name: str,
+    wording: Wording,
     now: float,
     *,
     response: bool = False,
@@ -65,19 +66,19 @@ def decision(
     `delimiter`, the challenge asks for a second login with password and code, and has no State.
     """
     if transition.rule:
-        decided = decision(session, replace(transition, rule=""), state, name, friendly_name, now, response=response)
+        decided = decision(session, replace(transition, rule=""), state, name, wording, now, response=response)
         return replace(decided, rule=transition.rule)
     if session is None:
         return rejected(transition.reason, name)
     if transition.previous is not None:
-        return _repeated(transition.previous, session.language)
+        return _repeated(transition.previous, wording)
     match transition.outcome:
         case Outcome.ACCEPT:
             return _accepted(session, transition.reason, now)
         case Outcome.CHALLENGE:
-            return _challenged(session, transition.reason, state, friendly_name, delimiter)
+            return _challenged(session, transition.reason, state, wording, delimiter)
         case _:
-            return _rejected(session, transition.reason, response=response)
+            return _rejected(session, transition.reason, wording, response=response)
 
 
 def _accepted(session: Session, reason: Reason, now: float) -> Decision:
@@ -93,26 +94,24 @@ def _accepted(session: Session, reason: Reason, now: float) -> Decision:
     )
 
 
-def _challenged(session: Session, reason: Reason, state: bytes, friendly_name: str, delimiter: str) -> Decision:
+def _challenged(session: Session, reason: Reason, state: bytes, wording: Wording, delimiter: str) -> Decision:
     phone, method = session.delivery.phone, session.delivery.method
-    text = reply_message.challenge(
-        reason, session.language, friendly_name, phone.ending, session.attempts_left, method, delimiter=delimiter
-    )
+    text = reply_message.challenge(reason, wording, phone.ending, session.attempts_left, method, delimiter=delimiter)
     sent = b"" if delimiter else state
     return Decision(Outcome.CHALLENGE, reason, sent, text, (), session.name, session.id, phone.masked)
 
 
-def _rejected(session: Session, reason: Reason, *, response: bool) -> Decision:
+def _rejected(session: Session, reason: Reason, wording: Wording, *, response: bool) -> Decision:
     to_the_user = response and reason is not Reason.UNKNOWN_STATE  # the State was issued to this user
-    text = reply_message.rejected(session.language) if to_the_user else reply_message.REJECTED
+    text = reply_message.rejected(wording.texts) if to_the_user else ""
     phone = session.delivery.phone.masked
     return Decision(Outcome.REJECT, reason, text=text, user=session.name, session=session.id, phone=phone)
 
 
-def _repeated(known: PreviousResult, language: str) -> Decision:
+def _repeated(known: PreviousResult, wording: Wording) -> Decision:
     """The decision that repeats the result of a session that a newer one replaced."""
     outcome, accepted = known.result.outcome, known.result.outcome is Outcome.ACCEPT
-    text, reply = ("", known.reply) if accepted else (reply_message.rejected(language), ())
+    text, reply = ("", known.reply) if accepted else (reply_message.rejected(wording.texts), ())
     return Decision(
         outcome,
         Reason.REPEATED,
@@ -132,8 +131,8 @@ def relayed(challenge: ChallengeRequired, state: bytes, name: str) -> Decision:
 
 
 def rejected(reason: Reason, name: str = "", text: str = "", rule: str = "") -> Decision:
-    """A reject. `name` is the user's, empty if no user has it. Without `text` its text is that of every reason."""
-    return Decision(Outcome.REJECT, reason, text=text or reply_message.REJECTED, user=name, rule=rule)
+    """A reject. `name` is the user's, empty if no user has it. Without `text` it gets that of every reason."""
+    return Decision(Outcome.REJECT, reason, text=text, user=name, rule=rule)
 
 
 def session_step(transition: Transition) -> str:
@@ -146,4 +145,4 @@ def unavailable(outcome: Outcome, problem: Unavailable, trace: Trace) -> Decisio
     """The decision while a component is unavailable: no response or a reject (`outcome`, from the policy)."""
     trace.step("unavailable", str(problem))
     reason = Reason.STORE_UNAVAILABLE if problem.component == "store" else Reason.IDENTITY_UNAVAILABLE
-    return Decision(outcome, reason, text=reply_message.REJECTED if outcome is Outcome.REJECT else "")
+    return Decision(outcome, reason)

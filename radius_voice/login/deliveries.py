@@ -8,18 +8,33 @@ from msgspec import Struct
 
 from radius_voice.login.model import Method
 from radius_voice.login.phone import Phone
+from radius_voice.login.speech import DEFAULT_SPEECH, Speech
+from radius_voice.messages import SHIPPED, Catalog, Messages
 
 
 class CodeMessage(Struct, frozen=True):
     """A message that carries a code: its language, and the name of the service that the user logs in to.
 
-    `enrolment`: the code is for the help desk, to verify the phone, and not for a login.
+    `enrolment`: the code is for the help desk, to verify the phone, and not for a login. `catalog` has the texts, and
+    `speech` says how a call speaks them.
     """
 
     language: str
     friendly_name: str
     code: str
     enrolment: bool = False
+    catalog: Catalog = SHIPPED
+    speech: Speech = DEFAULT_SPEECH
+
+    @property
+    def texts(self) -> Messages:
+        """The texts in the language of the message."""
+        return self.catalog.messages_for(self.language)
+
+    @property
+    def voice(self) -> str:
+        """The name of the voice at the provider; empty if the provider chooses one for the language."""
+        return self.speech.voice_in(self.language)
 
     def __repr__(self) -> str:
         return f"CodeMessage({self.language})"

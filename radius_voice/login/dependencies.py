@@ -6,11 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from radius_voice.events import Alarm, AlarmRecord, Observer, ServiceRecord
+from radius_voice.login.charset import Charset
 from radius_voice.login.codes import Keys, new_code
-from radius_voice.login.model import Method
+from radius_voice.login.model import Method, Session
 from radius_voice.login.policy import Policy
 from radius_voice.login.ports import CallbackReceiver, CallControl, Provider, Store
 from radius_voice.login.rate_limits import Limits
+from radius_voice.login.reply_message import Wording, shown_texts
+from radius_voice.messages import SHIPPED, Catalog
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +22,8 @@ class Dependencies:
 
     `providers` are those of each method, in order of failover. `public_url` is the URL at which providers reach the
     callback listener, empty if there is none. Then no provider is among `callback_receivers`.
+    `messages` has all texts, and `charsets` the characters
+    that each client can show, UTF-8 unless listed. `friendly_name` is that of rules which have none of their own.
     """
 
     keys: Keys
@@ -34,6 +39,18 @@ class Dependencies:
     public_url: str = ""
     callback_receivers: Mapping[str, CallbackReceiver] = field(default_factory=dict)
     new_code: Callable[[int], str] = field(default=new_code)
+    messages: Catalog = field(default=SHIPPED)
+    charsets: Mapping[str, Charset] = field(default_factory=dict)
+
+    def wording_for(self, session: Session | None) -> Wording:
+        """The wording that the gateway shows to the user of a session; without a session it is in English."""
+        default = self.messages.default
+        if session is None:
+            return Wording(default, self.friendly_name)
+        texts, charset = self.messages.messages_for(session.language), self.charsets.get(session.client, Charset.UTF_8)
+        policy = self.policies.get(session.policy)
+        name = policy.rules_of(session.group).friendly_name if policy is not None else ""
+        return Wording(shown_texts(texts, default, charset), name or self.friendly_name)
 
     def warn(self, detail: str) -> None:
         """Report what an administrator should know."""

@@ -14,7 +14,7 @@ from functools import partial
 from msgspec.structs import replace
 
 from radius_voice.events import Outcome, Reason, Trace
-from radius_voice.login import decisions
+from radius_voice.login import decisions, reply_message
 from radius_voice.login.accepted import AcceptsWithoutCall
 from radius_voice.login.calls import Calls, PendingCall
 from radius_voice.login.checked import Checked, Refused
@@ -88,18 +88,22 @@ class LoginFlow:
         decision = await self._second_passes.decide(request, self._dependencies.policies[request.policy], trace)
         if decision is None:
             decision = await self._with_first_factor(request, self._first_factor.check, trace)
-        return self._with_mode(request, self._at_its_time(decision, request))
+        return self._completed(request, self._at_its_time(decision, request))
 
     async def respond(self, request: AuthRequest, trace: Trace) -> Decision:
         """A response to a challenge: the code, a request for another call, or neither.
 
         A response to a challenge of the first factor continues what the initial request began.
         """
-        return self._with_mode(request, await self._respond(request, trace))
+        return self._completed(request, await self._respond(request, trace))
 
-    def _with_mode(self, request: AuthRequest, decision: Decision) -> Decision:
-        mode = self._dependencies.policies[request.policy].mode_at(self._dependencies.now())
-        return decision if mode is decision.mode else replace(decision, mode=mode)
+    def _completed(self, request: AuthRequest, decision: Decision) -> Decision:
+        """The decision with the mode of the policy, and with the text of every reject unless it has one of its own."""
+        dependencies, text = self._dependencies, decision.text
+        mode = dependencies.policies[request.policy].mode_at(dependencies.now())
+        if decision.outcome is Outcome.REJECT and not text:
+            text = reply_message.rejected(dependencies.messages.default)
+        return replace(decision, mode=mode, text=text)
 
     async def _respond(self, request: AuthRequest, trace: Trace) -> Decision:
         state = request.state or b""

@@ -14,6 +14,7 @@ from radius_voice.login.phone import NumberRules, Phone
 from radius_voice.login.pins import ChangedPhone, FirstPhone
 from radius_voice.login.ports import Directory, FirstFactor
 from radius_voice.login.roll_out import GracePeriod, ReportMode
+from radius_voice.login.speech import DEFAULT_SPEECH, Speech
 
 PROVIDER_SECONDS = 20.0
 """The maximum duration of requesting a delivery from providers."""
@@ -41,7 +42,8 @@ class UserRules:
 
     `methods` are the ways to deliver a code: the first is used unless the user asks for another one of them.
     `numbers` are the numbers that may be called, and `number_rules` the places of its keys in the configuration.
-    `rule` is where the configuration has these rules.
+    `rule` is where the configuration has these rules. `friendly_name` is the service's name for these users, and
+    `speech` how their calls speak.
     """
 
     digits: int
@@ -62,6 +64,8 @@ class UserRules:
     grace_period: GracePeriod | None = None
     remember: Remember | None = None
     methods: tuple[Method, ...] = (Method.VOICE,)
+    friendly_name: str = ""
+    speech: Speech = DEFAULT_SPEECH
 
     @property
     def call_seconds(self) -> float:

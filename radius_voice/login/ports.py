@@ -32,6 +32,7 @@ from radius_voice.login.model import (
 from radius_voice.login.phone import Phone
 from radius_voice.login.replay import ReplayRecord
 from radius_voice.login.upstream import ChallengeRequired
+from radius_voice.messages import Catalog
 
 
 class FirstFactor(Protocol):
@@ -123,8 +124,12 @@ class UserEditor(UserLister, Protocol):
 
     A name is found in any spelling. All methods raise ValueError or OSError with the problem and the fix, and then have
     changed nothing. `location` is where the users are kept. `require_usable` raises unless users can be added; a file
-    that does not exist is allowed, and `add` creates it. `add` gives the users their ids.
+    that does not exist is allowed, and `add` creates it. `add` gives the users their ids. `messages` has the languages
+    that users may have.
     """
+
+    @property
+    def messages(self) -> Catalog: ...
 
     @property
     def location(self) -> str: ...

@@ -5,22 +5,40 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache, partial
 
+from msgspec import Struct
+from msgspec.structs import asdict, fields
+
 from radius_voice.events import Reason
+from radius_voice.login.charset import Charset
 from radius_voice.login.model import Method
-from radius_voice.messages import DEFAULT, LogInAgain, Shown, messages_for
+from radius_voice.messages import LogInAgain, Messages, Shown
 
 MAX_REPLY_MESSAGE_BYTES = 253
 """RFC 2865 section 5.18."""
 
-REJECTED = DEFAULT.shown.rejected
-"""The text of a reject that must not depend on the user: docs/decisions/0002-no-response-or-reject.md."""
+SPOKEN_OR_TEXTED = ("spoken", "texted")
+"""Sections of messages that no gateway shows."""
+
+
+class Wording(Struct, frozen=True):
+    """The texts that a user reads at a gateway, and the service's name in them."""
+
+    texts: Messages
+    friendly_name: str
+
+
+@lru_cache(maxsize=256)
+def shown_texts(texts: Messages, default: Messages, charset: Charset) -> Messages:
+    """`texts` if a gateway with that charset can show all of them that it may have to show, else `default`."""
+    sections = [getattr(texts, each.name) for each in fields(texts) if each.name not in SPOKEN_OR_TEXTED]
+    shown = (text for section in sections if isinstance(section, Struct) for text in asdict(section).values())
+    return texts if all(map(charset.can_show, shown)) else default
 
 
 @lru_cache(maxsize=4096)
 def challenge(
     reason: Reason,
-    language: str,
-    friendly_name: str,
+    wording: Wording,
     ending: str,
     attempts: int,
     method: Method = Method.VOICE,
@@ -31,16 +49,18 @@ def challenge(
 
     `ending` is the last digits of the phone, `attempts` how many codes may still be typed, and `method` how the present
     code reaches the user. With a `delimiter`, the text asks for a second login with password and code. If the whole
-    text is too long, `friendly_name` is cut at its end, in whole characters.
+    text is too long, the friendly name is cut at its end, in whole characters.
     """
-    messages = messages_for(language)
+    messages = wording.texts
     if delimiter:
         text = _log_in_again_template(messages.log_in_again, reason, attempts, method)
     else:
         text = _TEMPLATES[method](messages.shown, reason, attempts)
     fill = partial(text.format, ending=ending, attempts=attempts, delimiter=delimiter)
     length = len(fill(friendly_name="").encode())
-    return fill(friendly_name=friendly_name.encode()[: MAX_REPLY_MESSAGE_BYTES - length].decode(errors="ignore"))
+    return fill(
+        friendly_name=wording.friendly_name.encode()[: MAX_REPLY_MESSAGE_BYTES - length].decode(errors="ignore")
+    )
 
 
 def fitting(text: str) -> str:
@@ -48,9 +68,9 @@ def fitting(text: str) -> str:
     return text.encode()[:MAX_REPLY_MESSAGE_BYTES].decode(errors="ignore")
 
 
-def rejected(language: str) -> str:
-    """The text of a reject for a user who got a challenge in `language` before."""
-    return messages_for(language).shown.rejected
+def rejected(texts: Messages) -> str:
+    """The text of every reject in the language of `texts`."""
+    return texts.shown.rejected.format()
 
 
 def _issued_template(shown: Shown, reason: Reason, attempts: int) -> str:

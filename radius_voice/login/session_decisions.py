@@ -30,7 +30,7 @@ def session_decision(
         transition,
         state,
         name,
-        dependencies.friendly_name,
+        dependencies.wording_for(session),
         dependencies.now(),
         response=response,
         delimiter=request.delimiter if request.second_factor is SecondFactorMode.TWO_PASS else "",

@@ -53,7 +53,7 @@ MESSAGES = Messages(
         ),
         issued_code=(
             "{friendly_name} : l'assistance a émis un code pour une connexion à votre compte. "
-            "Si vous n'êtes pas en train de vous connecter, prévenez votre administrateur."
+            "Si vous ne vous connectez pas en ce moment, prévenez votre administrateur."
         ),
     ),
 )

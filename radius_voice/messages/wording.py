@@ -93,7 +93,7 @@ class Texted(msgspec.Struct, frozen=True, kw_only=True):
     """That the help desk has issued a code for the user. The code itself is not in it."""
 
 
-class Messages(msgspec.Struct, frozen=True, kw_only=True):
+class Messages(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
     """All wording in one language. `language` is its BCP 47 tag in lower case."""
 
     language: str

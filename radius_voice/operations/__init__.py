@@ -137,7 +137,7 @@ def editor_of(settings: Settings, source: str | None) -> UserEditor:
     if name not in settings.identity:
         raise OperationFailed(_unknown_source(name, names))
     try:
-        return user_editor(name, settings.identity[name])
+        return user_editor(name, settings.identity[name], settings.delivery.messages)
     except ValueError as problem:
         raise OperationFailed(str(problem)) from None
 
@@ -336,7 +336,9 @@ async def open_context(
     sources: dict[str, IdentitySource] = {}
     try:
         for name, section in settings.identity.items() if user is not None else ():
-            sources[name] = await asyncio.to_thread(identity_source, name, section, IdentityContext(hasher))
+            sources[name] = await asyncio.to_thread(
+                identity_source, name, section, IdentityContext(hasher, messages=settings.delivery.messages)
+            )
         keys = lambda: Keys(state.existing_key(settings, None))  # noqa: E731
         yield OperationContext(settings, store, keys, sources, record, uid)
     finally:

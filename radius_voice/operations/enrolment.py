@@ -20,7 +20,7 @@ from radius_voice.config.schema import Settings, UserRulesSettings
 from radius_voice.events import CallResult
 from radius_voice.login.calls import placement_record
 from radius_voice.login.codes import Keys, tidy_code
-from radius_voice.login.deliveries import CodeMessage, DeliveryRequest, DeliveryResult
+from radius_voice.login.deliveries import DeliveryRequest, DeliveryResult
 from radius_voice.login.enrolment import (
     LIFETIME_SECONDS,
     Enrolment,
@@ -38,7 +38,7 @@ from radius_voice.login.rate_limits import subjects_of, with_action
 from radius_voice.operations.context import OperationContext
 from radius_voice.operations.notices import methods_of, no_other_delivery, opened_providers
 from radius_voice.operations.pins import replace_pins
-from radius_voice.policies import numbers_of
+from radius_voice.policies import code_message_of, numbers_of
 from radius_voice.wiring import by_method, code_generator, limits_of
 
 PLACEMENT_SECONDS = 8.0
@@ -65,7 +65,7 @@ async def call(context: OperationContext, source: str, user: User, arguments: Ma
         now + LIFETIME_SECONDS,
     )
     await _store(context, enrolment_id, enrolment)  # before the call, so that its code can be verified
-    message = CodeMessage(user.language, context.settings.delivery.friendly_name, code, enrolment=True)
+    message = code_message_of(context.settings, rules, user.language, code, enrolment=True)
     methods = methods_of(rules)
     request = DeliveryRequest(phone, message, round(rules.challenge.ring_timeout), methods[0])
     placement, answers = await _deliver(context, enrolment_id, request, methods)

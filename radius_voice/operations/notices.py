@@ -10,7 +10,7 @@ from radius_voice.config.schema import Settings, UserRulesSettings
 from radius_voice.events import CallResult, Reason
 from radius_voice.exceptions import message_of
 from radius_voice.login.codes import Keys
-from radius_voice.login.deliveries import CodeMessage, DeliveryRequest, DeliveryResult
+from radius_voice.login.deliveries import DeliveryRequest, DeliveryResult
 from radius_voice.login.model import LimitAction, Limited, Method, Unavailable, User
 from radius_voice.login.phone import Phone
 from radius_voice.login.pins import ChangedPhone, FirstPhone, called_phones, compare, pins_key
@@ -18,7 +18,7 @@ from radius_voice.login.placement import PlacementResult, deliver
 from radius_voice.login.policy import user_key_of
 from radius_voice.login.ports import Provider, Store
 from radius_voice.login.rate_limits import subjects_of, with_action
-from radius_voice.policies import numbers_of
+from radius_voice.policies import code_message_of, numbers_of
 from radius_voice.wiring import by_method, limits_of, provider_of
 
 PLACING_SECONDS = 5.0
@@ -72,7 +72,7 @@ def _refused_by_pins(keys: Keys, user_key: str, phone: Phone, rules: UserRulesSe
 
 
 async def _place(settings: Settings, phone: Phone, rules: UserRulesSettings, language: str) -> PlacementResult:
-    message = CodeMessage(language, settings.delivery.friendly_name, code="")
+    message = code_message_of(settings, rules, language, code="")
     methods = methods_of(rules)
     request = DeliveryRequest(phone, message, round(rules.challenge.ring_timeout), methods[0])
     deadline = asyncio.get_running_loop().time() + PLACING_SECONDS

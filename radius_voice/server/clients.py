@@ -9,6 +9,7 @@ from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from radius_voice.events import SecondFactorMode
+from radius_voice.login.charset import Charset
 from radius_voice.login.realms import Realm
 
 Network = IPv4Network | IPv6Network
@@ -26,6 +27,8 @@ class Require(Enum):
 class Client:
     """A client entry. `secrets` holds two during a rotation; `response_timeout` is in seconds.
 
+    `charset` are the characters of texts that the client can show.
+
     `realms` are those that user names may have, by canonical name; without any, names stay as typed. With `auto`, the
     store keeps the addresses that send a Message-Authenticator under `signer_keys`, one key for each
     secret: a new secret forgets them. `delimiter` separates password and code in two passes.
@@ -40,6 +43,7 @@ class Client:
     realms: Mapping[str, Realm] = field(default_factory=dict, hash=False)
     second_factor: SecondFactorMode = SecondFactorMode.CHALLENGE
     delimiter: str = ","
+    charset: Charset = Charset.UTF_8
 
 
 class Clients:

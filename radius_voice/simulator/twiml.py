@@ -17,7 +17,7 @@ MAX_LOOPS = 1000
 SENTENCE_PAUSE = 2
 """A pause of at least this many seconds ends a sentence."""
 
-SINGLE_DIGITS = re.compile(r"(?<!\w)\d(?:,? \d){3,}(?!\w)")
+SINGLE_DIGITS = re.compile(r"(?<!\w)\d(?:[,.]? \d){3,}(?!\w)")
 
 ATTRIBUTES = {
     "Say": {"voice", "language", "loop"},

@@ -10,7 +10,7 @@ from radius_voice.identity.users_file.text import UsersFileError, parse, with_ha
 from radius_voice.login.model import StoredUser, User
 from radius_voice.login.names import canonical_name
 from radius_voice.login.phone import Phone
-from radius_voice.messages import LANGUAGES
+from radius_voice.messages import LANGUAGES, SHIPPED
 
 ALICE = hash_password("hush-alice", CHEAPEST)
 BOB = hash_password("hush-bob", CHEAPEST)
@@ -32,7 +32,7 @@ carol: {{phones: []}}
 
 def errors_of(text):
     with pytest.raises(UsersFileError) as refused:
-        parse(text, "users.yaml")
+        parse(text, "users.yaml", SHIPPED)
     return str(refused.value).splitlines()
 
 
@@ -189,9 +189,11 @@ def test_a_name_of_spaces_is_refused():
         with_users(TEXT, "users.yaml", [StoredUser(User(" ", " "), ALICE)])
 
 
-def test_a_user_with_an_unknown_language_is_refused():
-    with pytest.raises(ValueError, match=UNKNOWN_LANGUAGE):
-        with_users(TEXT, "users.yaml", [StoredUser(User("dave", "dave", language="tlh"), ALICE)])
+def test_without_a_configuration_a_language_may_be_any_tag():
+    text = "alice:\n  phones: []\n  language: tlh\n"
+    assert "tlh" == parse(text, "users.yaml")["alice"].user.language
+    with pytest.raises(UsersFileError, match="must be a language, like en"):
+        parse(text.replace("tlh", "not a tag"), "users.yaml")
 
 
 @pytest.mark.parametrize("text", ["alice: {phones: []}\n...\n", "  alice: {}\n"])

@@ -1,18 +1,14 @@
 import pytest
 
-from radius_voice.login.code_message import MAX_SPEECH_SECONDS, Pause, Say, lines, text_of
+from radius_voice.config.messages_file import messages_of
+from radius_voice.login.code_message import MAX_SPEECH_SECONDS, Pause, Say, lines, speech_seconds, text_of
 from radius_voice.login.deliveries import CodeMessage
+from radius_voice.login.speech import Speech, Speed
 from radius_voice.messages import LANGUAGES, messages_for
 
 
 def said(script):
     return [line.text for line in lines(script) if isinstance(line, Say)]
-
-
-def slow_speech(text):
-    """Seconds of slow speech: 0.6 for a word, 0.2 for a character of a script that does not separate words."""
-    unseparated = sum(1 for character in text if character > "\u2fff")
-    return 0.6 * len(text.split()) + 0.2 * unseparated
 
 
 def test_the_message_names_the_caller_and_speaks_the_code_three_times():
@@ -27,6 +23,32 @@ def test_every_digit_is_spoken_separately_after_a_pause():
     digits = [n for n, line in enumerate(spoken) if isinstance(line, Say) and line.text.isdigit()]
     assert len(digits) == 9
     assert all(spoken[n - 1] == Pause(1) for n in digits)
+
+
+@pytest.mark.parametrize("repetitions", [1, 2, 5])
+def test_the_code_is_spoken_as_often_as_the_speech_says(repetitions):
+    spoken = " ".join(said(CodeMessage("en", "ACME VPN", "1234", speech=Speech(repetitions=repetitions))))
+    assert (repetitions, repetitions - 1) == (spoken.count("1 2 3 4"), spoken.count("Once more"))
+
+
+@pytest.mark.parametrize(("speed", "pauses"), [(Speed.SLOW, [2]), (Speed.NORMAL, [1]), (Speed.FAST, [])])
+def test_the_speed_is_the_pause_before_each_digit(speed, pauses):
+    spoken = lines(CodeMessage("en", "ACME VPN", "7", speech=Speech(speed=speed, repetitions=1)))
+    introduction = spoken.index(Say("Your code is"))
+    assert [*map(Pause, pauses), Say("7"), Pause(2)] == spoken[introduction + 1 : -1]
+
+
+def test_a_message_has_the_texts_of_its_catalog():
+    catalog, errors = messages_of("en: {spoken: {closing: '{{Bye}}'}}", "messages.yaml")
+    assert ([], "{Bye}") == (errors, said(CodeMessage("en", "ACME VPN", "1234", catalog=catalog))[-1])
+
+
+@pytest.mark.parametrize(
+    ("language", "voice"), [("de", "Polly.Vicki"), ("de-AT", "Polly.Hans"), ("DE_at", "Polly.Hans"), ("fr", "")]
+)
+def test_a_voice_is_found_by_language_and_region(language, voice):
+    speech = Speech(voices=(("de", "Polly.Vicki"), ("de-at", "Polly.Hans")))
+    assert voice == CodeMessage(language, "ACME VPN", "1234", speech=speech).voice
 
 
 def test_a_message_in_a_language_with_a_region_is_spoken_in_that_language():
@@ -56,9 +78,7 @@ def test_braces_in_the_friendly_name_are_plain_text():
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("enrolment", [False, True])
 def test_the_longest_code_is_spoken_within_the_limit(language, enrolment):
-    spoken = lines(CodeMessage(language, "ACME VPN", "1234567890", enrolment))
-    seconds = sum(line.seconds if isinstance(line, Pause) else slow_speech(line.text) for line in spoken)
-    assert seconds < MAX_SPEECH_SECONDS - 10
+    assert speech_seconds(CodeMessage(language, "ACME VPN", "1234567890", enrolment)) < MAX_SPEECH_SECONDS - 10
 
 
 def test_the_repr_of_a_spoken_line_has_no_text():

@@ -7,11 +7,12 @@ from radius_voice.login.deliveries import NotPlaced
 from radius_voice.login.model import User
 from radius_voice.login.phone import Phone
 from radius_voice.login.rate_limits import Limits
-from radius_voice.login.reply_message import REJECTED, rejected
+from radius_voice.login.reply_message import rejected
+from radius_voice.messages import messages_for
 from tests.login.harness import FakeDirectory, FakeProvider, LoginHarness, limit
 
 BERTA = User("berta-id", "berta", (Phone("+4915112345678"),), language="de-AT")
-GERMAN = rejected("de")
+REJECTED, GERMAN = rejected(messages_for("en")), rejected(messages_for("de"))
 
 
 @pytest.fixture

@@ -2,11 +2,15 @@ import pytest
 
 from radius_voice.events import Reason
 from radius_voice.login.model import Method
-from radius_voice.login.reply_message import MAX_REPLY_MESSAGE_BYTES, REJECTED, challenge, rejected
-from radius_voice.messages import LANGUAGES
+from radius_voice.login.reply_message import MAX_REPLY_MESSAGE_BYTES, Wording, challenge, rejected
+from radius_voice.messages import LANGUAGES, SHIPPED, messages_for
 
 REASONS = [Reason.CALL_PLACED, Reason.WRONG_CODE, Reason.REDIAL, Reason.REDIAL_UNAVAILABLE, Reason.JOINED]
 MAX_FRIENDLY_NAME = 60
+
+
+def shown(reason, language, name, attempts, method=Method.VOICE, **more):
+    return challenge(reason, Wording(messages_for(language), name), "23", attempts, method, **more)
 
 
 @pytest.mark.parametrize("reason", REASONS)
@@ -17,8 +21,8 @@ MAX_FRIENDLY_NAME = 60
 def test_a_challenge_with_the_longest_friendly_name_fits_into_a_reply_message(
     reason, language, attempts, character, delimiter
 ):
-    without_name = challenge(reason, language, "", "23", attempts, delimiter=delimiter)
-    text = challenge(reason, language, character * MAX_FRIENDLY_NAME, "23", attempts, delimiter=delimiter)
+    without_name = shown(reason, language, "", attempts, delimiter=delimiter)
+    text = shown(reason, language, character * MAX_FRIENDLY_NAME, attempts, delimiter=delimiter)
     assert 0 < len(text.encode()) <= MAX_REPLY_MESSAGE_BYTES
     assert without_name == text.replace(character, ""), "only the name is cut"
 
@@ -27,32 +31,32 @@ def test_a_challenge_with_the_longest_friendly_name_fits_into_a_reply_message(
 @pytest.mark.parametrize("delimiter", ["", ","])
 def test_a_friendly_name_of_sixty_letters_with_accents_is_shown_in_full(language, delimiter):
     name = "é" * MAX_FRIENDLY_NAME
-    assert name in challenge(Reason.CALL_PLACED, language, name, "23", 3, delimiter=delimiter)
+    assert name in shown(Reason.CALL_PLACED, language, name, 3, delimiter=delimiter)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_reject_fits_into_a_reply_message(language):
-    assert 0 < len(rejected(language).encode()) <= MAX_REPLY_MESSAGE_BYTES
+    assert 0 < len(rejected(messages_for(language)).encode()) <= MAX_REPLY_MESSAGE_BYTES
 
 
 @pytest.mark.parametrize("reason", REASONS)
 def test_a_challenge_for_a_language_with_a_region_is_in_that_language(reason):
-    german = challenge(reason, "de", "ACME VPN", "23", 2)
+    german = shown(reason, "de", "ACME VPN", 2)
     assert "Geben Sie" in german
-    assert german == challenge(reason, "de-AT", "ACME VPN", "23", 2) == challenge(reason, "DE_at", "ACME VPN", "23", 2)
+    assert german == shown(reason, "de-AT", "ACME VPN", 2) == shown(reason, "DE_at", "ACME VPN", 2)
 
 
 def test_the_reject_that_does_not_depend_on_the_user_is_in_english():
-    assert "Login refused." == REJECTED == rejected("en")
-    assert "Anmeldung abgelehnt." == rejected("de-AT")
+    assert "Login refused." == rejected(SHIPPED.default) == rejected(messages_for("en"))
+    assert "Anmeldung abgelehnt." == rejected(messages_for("de-AT"))
 
 
 def test_braces_in_the_friendly_name_are_not_replaced():
-    assert "{ending} is calling" in challenge(Reason.CALL_PLACED, "en", "{ending}", "23", 3)
+    assert "{ending} is calling" in shown(Reason.CALL_PLACED, "en", "{ending}", 3)
 
 
 @pytest.mark.parametrize("reason", REASONS)
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("method", Method)
 def test_in_two_passes_every_text_has_the_delimiter(reason, language, method):
-    assert "|" in challenge(reason, language, "ACME VPN", "23", 2, method, delimiter="|")
+    assert "|" in shown(reason, language, "ACME VPN", 2, method, delimiter="|")

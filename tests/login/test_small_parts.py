@@ -1,3 +1,4 @@
+import re
 from math import floor
 
 import pytest
@@ -5,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from radius_voice.events import Reason
+from radius_voice.login.challenge_responses import requested_delivery
 from radius_voice.login.codes import Keys, new_code, session_key_in, tidy_code
 from radius_voice.login.model import Authenticated, Limit, LimitAction, Limited, LimitOperation, StoredUser, User
 from radius_voice.login.phone import Phone, country_of, parse_phone, refused_type
@@ -260,3 +262,13 @@ def test_the_repr_of_a_limit_operation_has_no_subject():
 
 def test_a_stored_user_does_not_show_the_hash_of_the_password():
     assert "StoredUser(alice)" == repr(StoredUser(User("alice", "alice"), "$argon2id$..."))
+
+
+@pytest.mark.parametrize("digits", range(4, 11))
+@pytest.mark.parametrize("word", ["phone", "sms", "PHONE2", " sms9 ", "\uff53\uff4d\uff53"])
+def test_a_word_that_asks_for_another_delivery_is_never_a_code(digits, word):
+    for _ in range(50):
+        code = new_code(digits)
+        assert re.fullmatch(f"[0-9]{{{digits}}}", code)
+        assert tidy_code(word) != tidy_code(code)
+        assert requested_delivery(code) is None

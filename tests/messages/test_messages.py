@@ -10,6 +10,7 @@ from radius_voice.login.code_message import text_of
 from radius_voice.login.deliveries import CodeMessage
 from radius_voice.login.segments import segments
 from radius_voice.messages import LANGUAGES, find, messages_for
+from radius_voice.messages.placeholders import LONGEST
 
 
 def messages_of(language) -> Any:
@@ -33,7 +34,7 @@ def placeholders(text):
 
 
 def test_every_language_file_is_in_the_table():
-    files = {module.name for module in pkgutil.iter_modules(messages.__path__)} - {"wording"}
+    files = {module.name for module in pkgutil.iter_modules(messages.__path__)} - {"catalog", "placeholders", "wording"}
     assert files == {language.replace("-", "_") for language in LANGUAGES}
 
 
@@ -89,3 +90,9 @@ def test_the_text_message_of_a_login_fits_into_one_segment(language):
 def test_messages_cannot_be_changed():
     with pytest.raises(AttributeError):
         messages_of("en").shown.rejected = "Accepted."
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_placeholder_has_a_longest_value(language):
+    names = {name for text in texts_of(language).values() for name in placeholders(text)}
+    assert names <= LONGEST.keys()

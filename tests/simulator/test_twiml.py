@@ -63,6 +63,7 @@ def test_twiml_that_twilio_could_not_run_is_refused(twiml):
     [
         ("Your code is 1 2 3 4 5 6. Once more, your code is 1 2 3 4 5 6.", "123456"),
         ("Your code is 1, 2, 3, 4.", "1234"),
+        ("Your code is. 1. 2. 3. 4.", "1234"),
         ("This is ACME 5. Your code is 0 0 0 7", "0007"),
         ("Press 1 or 2 or 3", ""),
         ("1 2 3", ""),

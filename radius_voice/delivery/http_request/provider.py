@@ -26,7 +26,6 @@ from radius_voice.login.deliveries import (
     NumberRejected,
 )
 from radius_voice.login.model import Method
-from radius_voice.messages import messages_for
 
 REQUEST_ID_OCTETS = 16
 CONTENT_TYPES = {
@@ -140,7 +139,7 @@ class HttpRequest:
             "code_spaced": " ".join(message.code),
             "text": _text(request) if "text" in self._used else "",
             "friendly_name": message.friendly_name,
-            "language": messages_for(message.language).language,
+            "language": message.texts.language,
             "method": request.method.value,
             "ring_timeout": str(request.ring_timeout),
             "request_id": secrets.token_hex(REQUEST_ID_OCTETS),

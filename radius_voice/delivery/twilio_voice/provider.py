@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, TypeAlias
 
+from msgspec import structs
 from twilio.base import values
 from twilio.twiml.voice_response import VoiceResponse
 
@@ -18,7 +19,7 @@ from radius_voice.delivery.twilio_voice.callbacks import STATUS, STATUS_EVENTS, 
 from radius_voice.delivery.twilio_voice.settings import TwilioVoiceSettings
 from radius_voice.delivery.twilio_voice.statuses import STATUSES
 from radius_voice.login.adapter_reports import AccountCheck
-from radius_voice.login.code_message import MAX_SPEECH_SECONDS, TIMES_SPOKEN, Say, lines
+from radius_voice.login.code_message import MAX_SPEECH_SECONDS, Say, lines
 from radius_voice.login.deliveries import (
     CodeMessage,
     DeliveryRequest,
@@ -30,7 +31,8 @@ from radius_voice.login.deliveries import (
 )
 from radius_voice.login.model import CallRef, CallStatus, Unavailable
 from radius_voice.login.phone import Phone
-from radius_voice.messages import messages_for
+from radius_voice.login.speech import Speech
+from radius_voice.messages import Messages
 from radius_voice.twilio_client import TwilioAccount
 from radius_voice.twilio_provider import (
     CHECK_ACCOUNT,
@@ -49,6 +51,10 @@ MAX_PAGES = 10
 MAX_FETCHES = 40
 FETCHES_AT_ONCE = 8
 
+DEFAULT_PAUSE = 1
+"""Seconds of a <Pause> that does not name its length."""
+TemplateKey: TypeAlias = tuple[Messages, str, int, bool, str, Speech]
+"""Texts, friendly name, number of digits, enrolment, voice and speech of a message."""
 DIGIT = "\ue000"
 """Placeholder for a digit in a template. It is not printable (private use), so it is never in a friendly name."""
 
@@ -99,7 +105,7 @@ class TwilioVoice:
         self._from = from_number
         self.receive = callbacks.receive
         self._fetches = 0
-        self._templates: dict[tuple[str, str, int, bool], list[str]] = {}
+        self._templates: dict[TemplateKey, list[str]] = {}
 
     def __repr__(self) -> str:
         return f"TwilioVoice({self.name!r})"
@@ -213,22 +219,26 @@ class TwilioVoice:
         return listed
 
     def _twiml(self, message: CodeMessage) -> str:
-        key = (messages_for(message.language).language, message.friendly_name, len(message.code), message.enrolment)
+        texts, voice, digits = message.texts, message.voice, len(message.code)
+        key = (texts, message.friendly_name, digits, message.enrolment, voice, message.speech)
         parts = self._templates.get(key)
         if parts is None:
             parts = self._templates[key] = _template(message)
-        digits = message.code * TIMES_SPOKEN
-        return "".join(chain.from_iterable(zip(parts, digits, strict=False))) + parts[-1]
+        spoken = message.code * message.speech.repetitions
+        return "".join(chain.from_iterable(zip(parts, spoken, strict=False))) + parts[-1]
 
 
 def _template(message: CodeMessage) -> list[str]:
     """The message's TwiML, split at the positions of the digits."""
     name = "".join(letter for letter in message.friendly_name if letter.isprintable())
     response = VoiceResponse()
-    locale = messages_for(message.language).spoken.locale
-    for line in lines(CodeMessage(message.language, name, DIGIT * len(message.code), message.enrolment)):
+    # A voice has a language of its own; Twilio does not speak if another one is named beside it.
+    voice = {"voice": message.voice} if message.voice else {"language": message.texts.spoken.locale}
+    for line in lines(structs.replace(message, friendly_name=name, code=DIGIT * len(message.code))):
         if isinstance(line, Say):
-            response.say(line.text, language=locale)
+            response.say(line.text, **voice)
+        elif line.seconds == DEFAULT_PAUSE:
+            response.pause()
         else:
             response.pause(length=line.seconds)
     return str(response.to_xml()).split(DIGIT)

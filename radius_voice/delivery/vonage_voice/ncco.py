@@ -7,7 +7,6 @@ from xml.sax.saxutils import escape
 
 from radius_voice.login.code_message import Say, lines
 from radius_voice.login.deliveries import CodeMessage
-from radius_voice.messages import messages_for
 
 MAX_TEXT = 1500
 """Vonage's limit for the characters of one `talk` action. Whether it counts tags is not certain."""
@@ -18,7 +17,7 @@ SECTION_END_SECONDS = 2
 
 def ncco_of(message: CodeMessage) -> list[dict[str, Any]]:
     """The actions that speak a message. Raises ValueError if a text is longer than MAX_TEXT characters."""
-    locale = messages_for(message.language).spoken.locale
+    locale = message.texts.spoken.locale
     actions = [{"action": "talk", "text": text, "language": locale} for text in _texts(message)]
     if any(len(action["text"]) > MAX_TEXT for action in actions):
         raise ValueError(f"message longer than {MAX_TEXT} characters")

@@ -13,7 +13,7 @@ from radius_voice.identity.ldap.pool import Lease
 from radius_voice.identity.ldap.settings import LdapSettings
 from radius_voice.login.model import User
 from radius_voice.login.phone import Phone, parse_phone
-from radius_voice.messages import DEFAULT, find
+from radius_voice.messages import DEFAULT_LANGUAGE, Catalog
 
 IN_CHAIN = "1.2.840.113556.1.4.1941"
 """LDAP_MATCHING_RULE_IN_CHAIN, [MS-ADTS] section 3.1.1.3.4.4.3."""
@@ -50,12 +50,16 @@ DEFAULTS = {
 
 
 class Reader:
-    """Finds users. `warn` gets a text about a user whose entry cannot be used as it is."""
+    """Finds users. `warn` gets a text about a user whose entry cannot be used as it is.
 
-    def __init__(self, settings: LdapSettings, warn: Callable[[str], None]) -> None:
+    `messages` has the languages that users may have.
+    """
+
+    def __init__(self, settings: LdapSettings, warn: Callable[[str], None], messages: Catalog) -> None:
         defaults = DEFAULTS[settings.server_type]
         self._settings = settings
         self._warn = warn
+        self._messages = messages
         self._user_filter = settings.user_filter or defaults.user_filter
         self._name = settings.name_attribute or defaults.name
         self._id = settings.id_attribute or defaults.id
@@ -156,7 +160,7 @@ class Reader:
         attribute = self._settings.language_attribute
         written = entry.texts(attribute) if attribute else []
         tags = (part.partition(";")[0].strip() for text in written for part in text.split(","))
-        return next((tag for tag in tags if find(tag) is not None), DEFAULT.language)
+        return next((tag for tag in tags if self._messages.find(tag) is not None), DEFAULT_LANGUAGE)
 
     def _is_disabled(self, entry: Entry) -> bool:
         control = entry.text("userAccountControl")

@@ -9,6 +9,7 @@ from radius_voice.identity.ldap.client import LdapClient, RequestRefused, Server
 from radius_voice.identity.ldap.directory import Reader
 from radius_voice.identity.ldap.pool import pools_of
 from radius_voice.identity.ldap.settings import LdapSettings
+from radius_voice.messages import SHIPPED
 
 PAGE_SIZE = 500
 """Active Directory sends at most 1,000 entries of a page (MaxPageSize)."""
@@ -28,7 +29,7 @@ class LdapUserLister:
     def __init__(self, key: str, settings: LdapSettings) -> None:
         self._key = key
         self._settings = settings
-        self._reader = Reader(settings, lambda _: None)
+        self._reader = Reader(settings, lambda _: None, SHIPPED)
         self._pools = pools_of(settings)
         self._client: LdapClient | None = None
 

@@ -7,7 +7,6 @@ one request runs in one thread (see `servers`), at one server from beginning to 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
 from functools import partial
 
 from ldap3.core.exceptions import LDAPExceptionError
@@ -44,7 +43,7 @@ def create(name: str, settings: LdapSettings, context: IdentityContext) -> LdapS
         raise ValueError(
             f"identity.{name}.user_filter: not a filter (RFC 4515); write it like (uid={{user}})"
         ) from None
-    return LdapSource(name, settings, context.warn)
+    return LdapSource(name, settings, context)
 
 
 class FoundAccount(Account, frozen=True):
@@ -56,12 +55,13 @@ class FoundAccount(Account, frozen=True):
 class LdapSource:
     """Implements `IdentitySource` with the servers of one directory."""
 
-    def __init__(self, name: str, settings: LdapSettings, warn: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, name: str, settings: LdapSettings, context: IdentityContext) -> None:
+        warn = context.warn
         self._name = name
         self._settings = settings
         self._warn = warn
         self._warned: OrderedDict[str, None] = OrderedDict()
-        self._reader = Reader(settings, self._warn_once)
+        self._reader = Reader(settings, self._warn_once, context.messages)
         self._lockouts = LockoutRules(settings, self._warn_once)
         pools = pools_of(settings)
         self._addresses = [pool.address for pool in pools]

@@ -20,6 +20,7 @@ from radius_voice.identity.sql.source import require_private
 from radius_voice.login.model import StoredUser
 from radius_voice.login.names import canonical_name
 from radius_voice.login.phone import Phone
+from radius_voice.messages import Catalog
 
 COMMAND_SECONDS = 300.0
 """How long a change may take: adding 50,000 users takes seconds."""
@@ -29,20 +30,21 @@ CLOSE_SECONDS = 1.0
 T = TypeVar("T")
 
 
-def create_editor(name: str, settings: SqlSettings) -> SqlEditor:
+def create_editor(name: str, settings: SqlSettings, messages: Catalog) -> SqlEditor:
     """The editor of the database that `settings` describe.
 
     Raises ValueError if its password cannot be read, or if the source has queries, which only read users.
     """
     if settings.queries is not None:
         raise ValueError(f"identity.{name}: its queries only read users; change them where they are kept")
-    return SqlEditor(f"identity.{name}", settings)
+    return SqlEditor(f"identity.{name}", settings, messages)
 
 
 class SqlEditor:
     """Implements `UserEditor` with the tables of this program."""
 
-    def __init__(self, key: str, settings: SqlSettings) -> None:
+    def __init__(self, key: str, settings: SqlSettings, messages: Catalog) -> None:
+        self.messages = messages
         self._key = key
         self._settings = settings
         self._database = Database(key, settings, tables.prepare)
@@ -73,7 +75,7 @@ class SqlEditor:
     def add(self, users: Sequence[StoredUser]) -> None:
         """Add all users or none, under new ids, and create the SQLite file if it does not exist."""
         for stored in users:
-            checked_language(stored.user.language)
+            checked_language(stored.user.language, self.messages)
             if not canonical_name(stored.user.name):
                 raise ValueError("a name that has only spaces; give a name")
         path = self._settings.url.path
@@ -91,7 +93,7 @@ class SqlEditor:
 
     def set_language(self, name: str, language: str) -> None:
         """Change the language of a user."""
-        self._change(name, partial(tables.update, language=checked_language(language)))
+        self._change(name, partial(tables.update, language=checked_language(language, self.messages)))
 
     def set_disabled(self, name: str, disabled: bool) -> None:
         """Disable or enable a user."""

@@ -21,7 +21,7 @@ from radius_voice.identity.sql.tables import can_be_stored
 from radius_voice.login.model import StoredUser, User
 from radius_voice.login.names import canonical_name
 from radius_voice.login.phone import Phone, parse_phone
-from radius_voice.messages import DEFAULT
+from radius_voice.messages import DEFAULT_LANGUAGE, Catalog
 
 MAX_HASHES = 10_000
 REQUIRED = frozenset({"id", "name"})
@@ -35,15 +35,21 @@ T = TypeVar("T")
 
 
 class QueriedUsers:
-    """Implements `Users` with queries. `key` is the path of the section, for messages."""
+    """Implements `Users` with queries. `key` is the path of the section, for errors; `messages` has the languages."""
 
     replace_hash = None
 
     def __init__(
-        self, key: str, queries: SqlQueries, default_region: str | None, warn: Callable[[str], None] = lambda _: None
+        self,
+        key: str,
+        queries: SqlQueries,
+        default_region: str | None,
+        messages: Catalog,
+        warn: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._key = key
         self._default_region = default_region
+        self._messages = messages
         self._warn = warn
         self._warned: set[str] = set()
         texts = {name: getattr(queries, name) for name in PARAMETERS}
@@ -150,8 +156,9 @@ class QueriedUsers:
         return parse_phone(str(value), self._default_region)
 
     def _language(self, value: object) -> str:
-        default = DEFAULT.language
-        return default if value is None else self._or_warn("user", partial(checked_language, str(value)), default)
+        if value is None:
+            return DEFAULT_LANGUAGE
+        return self._or_warn("user", partial(checked_language, str(value), self._messages), DEFAULT_LANGUAGE)
 
     def _is_disabled(self, value: object) -> bool:
         if value not in TRUTH:

@@ -80,7 +80,7 @@ def create(name: str, settings: SqlSettings, context: IdentityContext) -> SqlSou
     key = f"identity.{name}"
     if settings.queries is None:
         return SqlSource(key, settings, context, Database(key, settings, tables.prepare), tables)
-    users = QueriedUsers(f"{key}.queries", settings.queries, settings.default_region, context.warn)
+    users = QueriedUsers(f"{key}.queries", settings.queries, settings.default_region, context.messages, context.warn)
     return SqlSource(key, settings, context, Database(key, settings, read_only=True), users)
 
 

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from radius_voice.files.reading import read_file
+from radius_voice.identity.language import checked_language
 from radius_voice.identity.users_file.edit import create, decode_users_file, edit
 from radius_voice.identity.users_file.entry import (
     entry_of,
@@ -21,18 +22,24 @@ from radius_voice.identity.users_file.settings import UsersFileSettings
 from radius_voice.identity.users_file.text import UserEntry, parse, with_users
 from radius_voice.login.model import StoredUser
 from radius_voice.login.phone import Phone
+from radius_voice.messages import SHIPPED, Catalog
 
 
-def create_editor(name: str, settings: UsersFileSettings) -> UsersFileEditor:  # noqa: ARG001 - a file has no name
+def create_editor(
+    name: str,  # noqa: ARG001 - a file has no name
+    settings: UsersFileSettings,
+    messages: Catalog,
+) -> UsersFileEditor:
     """The editor of the file that `settings` name."""
-    return UsersFileEditor(settings.path)
+    return UsersFileEditor(settings.path, messages)
 
 
 class UsersFileEditor:
     """Implements `UserEditor` with one file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, messages: Catalog = SHIPPED) -> None:
         self._path = path
+        self.messages = messages
 
     @property
     def location(self) -> str:
@@ -61,6 +68,8 @@ class UsersFileEditor:
 
     def add(self, users: Sequence[StoredUser]) -> None:
         """Append users to the file, and create it if it does not exist."""
+        for stored in users:
+            checked_language(stored.user.language, self.messages)
         try:
             self._text()
         except FileNotFoundError:
@@ -77,7 +86,7 @@ class UsersFileEditor:
 
     def set_language(self, name: str, language: str) -> None:
         """Change the language of a user."""
-        self._edit(partial(with_language, name=name, language=language))
+        self._edit(partial(with_language, name=name, language=checked_language(language, self.messages)))
 
     def set_disabled(self, name: str, disabled: bool) -> None:
         """Disable or enable a user."""

@@ -15,7 +15,6 @@ import yaml
 from msgspec import structs
 
 from radius_voice.config import strict_yaml
-from radius_voice.identity.language import checked_language
 from radius_voice.identity.users_file.text import UserEntry, checked, parse
 from radius_voice.login.names import canonical_name
 from radius_voice.login.phone import Phone
@@ -41,9 +40,9 @@ def with_phones(text: str, file: str, name: str, phones: Sequence[Phone]) -> str
 
 
 def with_language(text: str, file: str, name: str, language: str) -> str:
-    """Set the language of a user. Raises ValueError if it is not known."""
+    """Set the language of a user, which must be known."""
     users, entry = _found(text, file, name)
-    changed = _with_value(text, entry.user.id, "language", checked_language(language))
+    changed = _with_value(text, entry.user.id, "language", language)
     user = structs.replace(entry.user, language=language)
     return checked(changed, file, users | {canonical_name(name): dataclasses.replace(entry, user=user)})
 

@@ -28,6 +28,7 @@ from radius_voice.login.accounts import UNKNOWN_ACCOUNT, Account
 from radius_voice.login.adapter_reports import SourceProblem, VerificationCost
 from radius_voice.login.model import Authenticated, Denied, StoredUser, User, Verification
 from radius_voice.login.names import canonical_name
+from radius_voice.messages import SHIPPED, Catalog
 
 KEY_OCTETS = 32
 MAX_LINES_NAMED = 5
@@ -49,7 +50,13 @@ def create(name: str, settings: UsersFileSettings, context: IdentityContext) -> 
     """The source that `settings` describe. Raises UsersFileError or OSError when the file cannot be used."""
     copy = LastUsable(context.copies, settings.path) if context.copies is not None else None
     return UsersFile(
-        settings.path, context.hasher, context.warn, key=context.key, copy=copy, from_copy=context.at_start
+        settings.path,
+        context.hasher,
+        context.warn,
+        key=context.key,
+        copy=copy,
+        from_copy=context.at_start,
+        messages=context.messages,
     )
 
 
@@ -60,6 +67,7 @@ class UsersFile:
     stay in effect. A hash of less work than `parameters` is replaced after its user's next login; `warn` gets
     a text when that fails. `key` selects the cost for names without a hash (see Decoys); None creates a random key.
     `copy` gets the usable content; with `from_copy`, its content is used at first if the file cannot be used.
+    `messages` has the languages that users may have.
     """
 
     def __init__(
@@ -72,12 +80,14 @@ class UsersFile:
         copy: LastUsable | None = None,
         *,
         from_copy: bool = False,
+        messages: Catalog = SHIPPED,
     ) -> None:
         self._path = path
         self._hasher = hasher
         self._warn = warn
         self._parameters = parameters
         self._key = key or secrets.token_bytes(KEY_OCTETS)
+        self._messages = messages
         self._warned = ""
         self._reading = threading.Lock()
         self._signature: Signature = ()
@@ -237,7 +247,7 @@ class UsersFile:
             self._changes += 1
 
     def _parsed(self, text: str) -> _Content:
-        users = parse(text, str(self._path))
+        users = parse(text, str(self._path), self._messages)
         lines: dict[Parameters, list[int]] = {}
         for entry in users.values():
             if entry.password:

@@ -17,7 +17,7 @@ from radius_voice.identity.passwords import parameters_of
 from radius_voice.login.model import StoredUser, User
 from radius_voice.login.names import canonical_name
 from radius_voice.login.phone import Phone, parse_phone
-from radius_voice.messages import DEFAULT
+from radius_voice.messages import DEFAULT_LANGUAGE, Catalog, normal_tag
 
 KEYS = ("password", "phones", "language", "groups", "disabled")
 EXAMPLES = {"phones": '["+14155550123"]', "groups": "[staff]"}
@@ -40,8 +40,11 @@ class UserEntry:
     line: int = field(compare=False)
 
 
-def parse(text: str, file: str) -> dict[str, UserEntry]:
-    """All users in `text` by canonical name; `file` is for messages. Raises UsersFileError with every error."""
+def parse(text: str, file: str, messages: Catalog | None = None) -> dict[str, UserEntry]:
+    """All users in `text` by canonical name; `file` is for errors. Raises UsersFileError with every error.
+
+    A language must be one of `messages`. Without them, as for a command that has no configuration, it may be any tag.
+    """
     if not text.strip():
         # An editor probably has not written it yet; a file without users has a comment or {}.
         raise UsersFileError(f"{file}:1: the file is empty; add a user with: radius-voice users add")
@@ -53,7 +56,7 @@ def parse(text: str, file: str) -> dict[str, UserEntry]:
         return {}
     if not isinstance(root, dict):
         raise UsersFileError(f"{file}:1: must map names to users, as in 'alice: {{phones: [\"+14155550123\"]}}'")
-    reader = _Reader(lines)
+    reader = _Reader(lines, messages)
     users: dict[str, UserEntry] = {}
     hashes: dict[str, str] = {}
     for key, value in root.items():
@@ -72,7 +75,7 @@ def parse(text: str, file: str) -> dict[str, UserEntry]:
 def with_users(text: str, file: str, added: Sequence[StoredUser]) -> str:
     """Append users to the text, which may be empty.
 
-    Raises ValueError when a name is taken, a language is not known or the file cannot be appended to.
+    Raises ValueError when a name is taken or the file cannot be appended to. Languages must be known.
     """
     text = text if text.strip() else ""
     users = parse(text, file) if text else {}
@@ -80,7 +83,6 @@ def with_users(text: str, file: str, added: Sequence[StoredUser]) -> str:
         text = NO_USERS.sub("", text).lstrip("\n")  # the text {} of a file without users
     entries = ["" if not text or text.endswith("\n") else "\n"]
     for stored in added:
-        checked_language(stored.user.language)
         canonical = canonical_name(stored.user.name)
         if not canonical:
             raise ValueError("a name that has only spaces; give a name")
@@ -150,8 +152,9 @@ def _yaml_text(text: str) -> str:
 class _Reader:
     """Turns parsed YAML into users, and collects the errors."""
 
-    def __init__(self, lines: Mapping[strict_yaml.Path, int]) -> None:
+    def __init__(self, lines: Mapping[strict_yaml.Path, int], messages: Catalog | None) -> None:
         self._lines = lines
+        self._messages = messages
         self.errors: list[tuple[int, str]] = []
 
     def refuse(self, path: strict_yaml.Path, fix: str) -> None:
@@ -231,15 +234,15 @@ class _Reader:
         return None
 
     def _language(self, path: strict_yaml.Path, of: dict[str, strict_yaml.Value]) -> str:
-        value = of.get("language", DEFAULT.language)
-        if not isinstance(value, str):
+        value = of.get("language", DEFAULT_LANGUAGE)
+        if not isinstance(value, str) or (self._messages is None and normal_tag(value) is None):
             self.refuse(path, "must be a language, like en")
-            return DEFAULT.language
+            return DEFAULT_LANGUAGE
         try:
-            return checked_language(value)
+            return value if self._messages is None else checked_language(value, self._messages)
         except ValueError as problem:
             self.refuse(path, str(problem))
-            return DEFAULT.language
+            return DEFAULT_LANGUAGE
 
     def _disabled(self, path: strict_yaml.Path, of: dict[str, strict_yaml.Value]) -> bool:
         value = of.get("disabled", False)

@@ -10,6 +10,7 @@ from radius_voice.identity.ldap.client import Entry, RequestRefused
 from radius_voice.identity.ldap.directory import Reader
 from radius_voice.login.model import Authenticated, Denied, Unavailable
 from radius_voice.login.phone import Phone
+from radius_voice.messages import SHIPPED
 from tests.identity.ldap.conftest import found, settings, verified
 from tests.support.slapd_server import BASE, GROUPS, USERS
 
@@ -185,7 +186,7 @@ AD_ENTRY = Entry(
 
 @pytest.fixture
 def reader():
-    return Reader(settings("ldaps://dc1.example.org", server_type="active_directory"), lambda _: None)
+    return Reader(settings("ldaps://dc1.example.org", server_type="active_directory"), lambda _: None, SHIPPED)
 
 
 def test_a_user_of_active_directory_has_the_guid_as_id_and_groups_by_the_in_chain_rule(reader):

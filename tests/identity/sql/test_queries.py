@@ -14,7 +14,7 @@ from radius_voice.identity.sql.editor import create_editor
 from radius_voice.identity.sql.source import create
 from radius_voice.login.model import Authenticated, Denied, PapPassword, Unavailable, User, Verification
 from radius_voice.login.phone import Phone
-from radius_voice.messages import LANGUAGES
+from radius_voice.messages import LANGUAGES, SHIPPED
 from tests.identity.sql.conftest import SECONDS, empty_settings, settings_of
 from tests.identity.test_pbkdf2 import django
 from tests.support.polling import wait_until_async
@@ -264,4 +264,4 @@ async def test_an_error_of_a_login_does_not_show_the_name_as_typed(existing):
 
 async def test_the_commands_do_not_change_these_users(existing):
     with pytest.raises(ValueError, match=r"identity\.people: its queries only read users; change them where they are"):
-        create_editor("people", existing.section())
+        create_editor("people", existing.section(), SHIPPED)

@@ -1,0 +1,42 @@
+"""Clients of the configuration -> client entries of the server."""
+
+from __future__ import annotations
+
+from radius_voice.config.client_settings import ClientSettings
+from radius_voice.config.schema import Settings
+from radius_voice.events import SecondFactorMode
+from radius_voice.login.charset import Charset
+from radius_voice.login.codes import Keys
+from radius_voice.login.names import canonical_name
+from radius_voice.login.realms import Realm
+from radius_voice.server.clients import Client, Clients, Require
+
+
+def clients_of(settings: Settings, keys: Keys) -> Clients:
+    """The client entries, by address."""
+    clients = {name: _client(name, entry, keys) for name, entry in settings.clients.items()}
+    return Clients((network, clients[name]) for name, entry in settings.clients.items() for network in entry.address)
+
+
+def _client(name: str, entry: ClientSettings, keys: Keys) -> Client:
+    secrets = tuple(secret.get_secret_value().encode() for secret in entry.secret)
+    return Client(
+        name=name,
+        secrets=secrets,
+        require=Require(entry.require_message_authenticator),
+        policy=entry.policy,
+        response_timeout=entry.response_timeout,
+        charset=Charset(entry.charset),
+        signer_keys=tuple(keys.client(name, secret) for secret in secrets),
+        realms=realms_of(entry),
+        second_factor=SecondFactorMode(entry.second_factor),
+        delimiter=entry.delimiter,
+    )
+
+
+def realms_of(client: ClientSettings) -> dict[str, Realm]:
+    """The realms of a client by their canonical names."""
+    return {
+        canonical_name(realm): Realm(section.policy or client.policy, section.strip)
+        for realm, section in client.realms.items()
+    }
