@@ -30,12 +30,17 @@ class SecondPasses:
         self._dependencies = dependencies
         self._responses = responses
         self._warn_of_reuse = warn_of_reuse
+        self._digits = {
+            rules.digits
+            for policy in dependencies.policies.values()
+            for rules in (policy.rules, *policy.group_rules.values())
+        }
 
     async def decide(self, request: AuthRequest, policy: Policy, trace: Trace) -> Decision | None:
         """The decision on an initial request that is a second pass, None if the whole field is the password."""
         if request.second_factor is not SecondFactorMode.TWO_PASS:
             return None
-        typed = typed_pass(request, {rules.digits for rules in (policy.rules, *policy.group_rules.values())})
+        typed = typed_pass(request, self._digits)
         if typed is None:
             return None
         try:

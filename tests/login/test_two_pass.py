@@ -235,6 +235,14 @@ async def test_the_number_of_digits_is_that_of_the_users_group():
     assert ACCEPTED == result_of(await harness.begin(f"right,{code_of(harness)}", name="bob"))
 
 
+async def test_the_number_of_digits_is_that_of_the_policy_that_opened_the_session():
+    rules = dataclasses.replace(LoginHarness()._policy.rules, digits=8)
+    harness = harness_with(other_policies={"of-a-realm": {"rules": rules}})
+    await harness.flow.begin(replace(harness.request(), policy="of-a-realm"), Trace(0.0, harness.clock))
+    assert 8 == len(code_of(harness))
+    assert ACCEPTED == result_of(await harness.begin(f"right,{code_of(harness)}"))
+
+
 @pytest.mark.parametrize(
     ("typed", "station", "why"),
     [

@@ -54,6 +54,20 @@ def test_a_login_begins_on_one_node_and_ends_on_another(nodes, simulator, alice)
     assert radius.ACCESS_REJECT == one.client().respond(alice, joined, simulator.code(alice.phone)).code
 
 
+def test_both_of_two_passes_go_to_any_node_and_a_copy_repeats_the_accept(start_server, redis, simulator, alice):
+    configuration = CONFIGURATION.replace("PORT", str(redis.port)).replace("tests}", "tests, second_factor: two_pass}")
+    with start_server(configuration, [alice]) as one, start_server(configuration, [alice]) as other:
+        assert radius.ACCESS_REJECT == one.client().start_login(alice).code
+        typed = f"{alice.password},{simulator.code(alice.phone)}"
+        gateway, elsewhere = other.client(), one.client()
+        request = gateway.request([(radius.USER_NAME, alice.name.encode())], typed)
+        elsewhere.sent = gateway.sent
+        for client in (gateway, elsewhere):
+            client.send(request)
+            assert radius.ACCESS_ACCEPT == client.receive().code
+        assert (["call_placed", "repeated"], ["code_correct"]) == (one.reasons(alice), other.reasons(alice))
+
+
 def test_an_accept_without_a_call_is_repeated_by_another_node(start_server, redis, alice):
     exempt = f"policies: {{default: {{exemptions: [{{users: [{alice.name}], reason: no phone line}}]}}}}\n"
     configuration = CONFIGURATION.replace("PORT", str(redis.port)) + exempt
