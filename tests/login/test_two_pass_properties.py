@@ -2,7 +2,7 @@
 
 import asyncio
 
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -12,6 +12,7 @@ from radius_voice.login.issued_states import REPEAT_SECONDS
 from radius_voice.login.model import CallStatus
 from tests.login.harness import ALICE, FakeDirectory, LoginHarness
 
+PARTS = st.sampled_from([",", "+", "123456", "phone", "sms2", "ACDE-FGHJ-KMNP", "a", " ", "\uff0c", "\u0660"])
 STATIONS = ("192.0.2.9", "198.51.100.66", "")
 EFFECTS = {Reason.CODE_CORRECT, Reason.WRONG_CODE, Reason.NO_ATTEMPTS_LEFT, Reason.REDIAL, Reason.CALL_PLACED}
 KEY = Keys(b"k" * 32).session_key("vpn", "people:alice-id")
@@ -130,3 +131,20 @@ class Passes(RuleBasedStateMachine):
 
 Passes.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
 TestPasses = Passes.TestCase
+
+
+@given(password=st.lists(PARTS, min_size=1, max_size=6).map("".join), delimiter=st.sampled_from(",+"))
+@settings(max_examples=100, deadline=None)
+def test_any_password_logs_in_by_two_passes(password, delimiter):
+    async def passes():
+        directory = FakeDirectory(ALICE, password=password)
+        harness = LoginHarness(directory=directory, second_factor=SecondFactorMode.TWO_PASS)
+        reasons = [
+            (await harness.begin(password, delimiter=delimiter)).reason,
+            (await harness.begin(password, delimiter=delimiter)).reason,
+            (await harness.begin(f"{password}{delimiter}{harness.provider.codes[-1]}", delimiter=delimiter)).reason,
+        ]
+        await harness.flow.drain()
+        return reasons, directory.verifications
+
+    assert ([Reason.CALL_PLACED, Reason.JOINED, Reason.CODE_CORRECT], 2) == asyncio.run(passes())
