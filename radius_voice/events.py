@@ -186,7 +186,8 @@ class RequestRecord(AuditRecord, frozen=True, tag="request"):
 
     `at` is the time of arrival, `seconds` the time until the decision. `user` is the user's name in the
     directory; `typed_user` is the name as typed, if it differs. Both are empty for a name that no user has, because
-    users type passwords there by mistake. `session` is the session's id and `phone` is masked. `login_seconds`, on an
+    users type passwords there by mistake. `session` is the session's id, and `request_id` that of an Access-Request
+    without a session; either is a login for `explain`. `phone` is masked. `login_seconds`, on an
     accept, is the time since the login's first packet. For a client with two secrets, `secret` is the one that the
     packet was made with, 1 or 2; it is 0 if that is unknown and for other clients. `packet` is a hash of the packet's
     octets, only valid in this process (0: not known) and never written. `repeated` is the number of identical packets
@@ -218,6 +219,7 @@ class RequestRecord(AuditRecord, frozen=True, tag="request"):
     would_outcome: Outcome | None = None
     would_reason: Reason | None = None
     second_factor: SecondFactorMode = SecondFactorMode.CHALLENGE
+    request_id: str = ""
 
 
 class PlacementRecord(AuditRecord, frozen=True, tag="delivery"):
@@ -312,13 +314,14 @@ class AlarmRecord(AuditRecord, frozen=True, tag="alarm"):
     """An alarm: the audit log has it, the log has it as a warning, and a counter counts it.
 
     `user` is the name in the directory, `client` the client entry; both are empty if the alarm is about none. `detail`
-    says what happened and what to do, without secrets.
+    says what happened and what to do, without secrets. `mode` is that of the policy.
     """
 
     alarm: Alarm
     detail: str
     user: str = ""
     client: str = ""
+    mode: Mode = Mode.ENFORCE
 
 
 class OperatorRecord(AuditRecord, frozen=True, tag="operator"):

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 ReadDictionary: TypeAlias = Callable[[], "AttributeDictionary"]
 """Gives the attribute dictionary, and reads it the first time."""
-NUMBER_KEYS = ("countries", "allow_numbers", "reject_numbers")
+KEYS_OF_RULES = ("countries", "allow_numbers", "reject_numbers", "first_phone", "changed_phone")
 """The keys of rules that say which numbers may be called."""
 POLICY_DEPTH = 2
 """Steps of the path of a policy."""
@@ -124,7 +124,7 @@ def _user_rules(
         session_timeout=challenge.session_timeout,
         methods=tuple(Method(method) for method in rules.methods),
         numbers=numbers_of(settings, rules),
-        number_rules={key: _path_of(policy, rules, path, key) for key in NUMBER_KEYS},
+        key_rules={key: _path_of(policy, rules, path, key) for key in KEYS_OF_RULES},
         first_phone=FirstPhone(rules.first_phone),
         changed_phone=ChangedPhone(rules.changed_phone),
         bypass_until=failure.bypass_until if isinstance(failure, BypassSettings) else 0.0,

@@ -26,7 +26,7 @@ from radius_voice.login.model import (
     Limited,
     User,
 )
-from radius_voice.login.pinned_phones import pinned_phones
+from radius_voice.login.pinned_phones import PinnedPhones, pinned_phones, report_changed_phones
 from radius_voice.login.policy import Policy
 from radius_voice.login.rate_limits import rule_of
 from radius_voice.login.replay import Slot, accepted_of
@@ -99,9 +99,12 @@ class AcceptsWithoutCall:
         self, request: AuthRequest, policy: Policy, user: User, decided: AcceptWithout, checked: Checked
     ) -> AcceptWithout:
         """The decision in report mode about a user who would be called, if the phones are pinned."""
-        rules = policy.rules_of(policy.group_of(user))
-        pinned = pinned_phones(self._dependencies, policy, rules, user, request.client, checked.pins)
-        return replace(decided, would=RejectFor(pinned)) if isinstance(pinned, Reason) else decided
+        dependencies, rules = self._dependencies, policy.rules_of(policy.group_of(user))
+        pinned = pinned_phones(dependencies.keys, policy, user, checked.pins, dependencies.now())
+        report_changed_phones(dependencies, policy, user.name, request.client, pinned.alarm)
+        if isinstance(pinned, PinnedPhones):
+            return decided
+        return replace(decided, rule=rules.pin_rule(pinned.reason), would=RejectFor(pinned.reason))
 
     def repeated(self, slot: Slot, value: bytes) -> Decision | None:
         """The Accept that the request recorded in `slot` as `value` got, if it can still be repeated."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from radius_voice.events import Alarm, AlarmRecord, Observer, ServiceRecord
+from radius_voice.events import Alarm, AlarmRecord, Mode, Observer, ServiceRecord
 from radius_voice.login.charset import Charset
 from radius_voice.login.codes import Keys, new_code
 from radius_voice.login.model import Method, Session
@@ -56,6 +56,6 @@ class Dependencies:
         """Report what an administrator should know."""
         self.observer(ServiceRecord(self.now(), "warning", detail))
 
-    def alarm(self, alarm: Alarm, detail: str, *, user: str = "", client: str = "") -> None:
+    def alarm(self, alarm: Alarm, detail: str, *, user: str = "", client: str = "", mode: Mode) -> None:
         """Raise an alarm; see `AlarmRecord`."""
-        self.observer(AlarmRecord(self.now(), alarm, detail, user, client))
+        self.observer(AlarmRecord(self.now(), alarm, detail, user, client, mode))

@@ -148,10 +148,17 @@ class FirstFactorChecks:
             raise checked.result
         return checked
 
-    async def record_rejected(self, checked: Checked) -> None:
-        """Record that a request with the right password was rejected, and refund its charge."""
-        await self._record_refused(checked.slot, checked.charge.refund)
+    async def record_rejected(self, checked: Checked) -> bool:
+        """Record that a request with the right password was rejected, and refund its charge.
+
+        Returns False if the same request was recorded before.
+        """
+        slot = checked.slot
+        recorded = await self._record_refused(slot, checked.charge.refund)
+        if recorded is not None and not slot.holds(recorded.value):
+            recorded = await self._record_refused(slot.alternative, checked.charge.refund)
         checked.charge.settled = True
+        return recorded is None
 
     async def refund(self, checked: Checked) -> None:
         """Refund the charge of a request with the right password that had no effect."""
@@ -279,11 +286,15 @@ class FirstFactorChecks:
             recorded = await self._store.apply_limits(again, slot.after(recorded.value).challenged())
         return recorded if isinstance(recorded, Limited) else None
 
-    async def _record_refused(self, slot: Slot, refund: tuple[LimitOperation, ...]) -> None:
-        """Record that a request with the right password was rejected; refund it unless another node has."""
+    async def _record_refused(self, slot: Slot, refund: tuple[LimitOperation, ...]) -> AlreadyRecorded | None:
+        """Record that a request with the right password was rejected; refund it unless another node has.
+
+        Returns the record that was there before.
+        """
         recorded = await self._store.apply_limits(refund, slot.rejected(verified=True))
         if isinstance(recorded, AlreadyRecorded) and is_refunded(recorded.value):
-            await self._store.apply_limits((), slot.after(recorded.value).rejected(verified=True))
+            recorded = await self._store.apply_limits((), slot.after(recorded.value).rejected(verified=True))
+        return recorded if isinstance(recorded, AlreadyRecorded) else None
 
     async def _record_wrong(self, slot: Slot, charges: Charges) -> Limited | None:
         """Record a request with a wrong password, and charge all that share the gateway.

@@ -41,7 +41,7 @@ from radius_voice.login.model import (
     User,
 )
 from radius_voice.login.new_session import new_session
-from radius_voice.login.pinned_phones import PinnedPhones, pinned_phones
+from radius_voice.login.pinned_phones import PinnedPhones, RefusedPhones, pinned_phones, report_changed_phones
 from radius_voice.login.pins import phones_removed
 from radius_voice.login.policy import Policy
 from radius_voice.login.rate_limits import rule_of
@@ -58,6 +58,13 @@ from radius_voice.login.supervisor import Supervisor
 from radius_voice.login.upstream import ChallengeRequired
 from radius_voice.login.upstream_challenges import PendingChallenge
 from radius_voice.login.users import name_of, user_of
+
+Report = Callable[[], None]
+"""Reports what a request has shown about a user."""
+
+
+def _nothing() -> None:
+    """Nothing is reported."""
 
 
 class LoginFlow:
@@ -198,12 +205,19 @@ class LoginFlow:
         refusal: RejectFor,
         checked: Checked,
         trace: Trace,
+        report: Report = _nothing,
     ) -> Decision:
-        """Reject a user who cannot log in, or challenge them without a call where the policy has decoys."""
+        """Reject a user who cannot log in, or challenge them without a call where the policy has decoys.
+
+        `report` is called once the request is recorded, and not for a copy of it.
+        """
         if policy.decoys:
             trace.step("decoy", refusal.reason)
-            return await self._once(request, checked, trace, partial(self._open_decoy, request, policy, user, trace))
-        await self._first_factor.record_rejected(checked)
+            return await self._once(
+                request, checked, trace, partial(self._open_decoy, request, policy, user, trace, report)
+            )
+        if await self._first_factor.record_rejected(checked):
+            report()
         return decisions.rejected(refusal.reason, user.name if user else "", rule=rule_name(refusal.rule))
 
     async def _relay(
@@ -234,23 +248,25 @@ class LoginFlow:
     async def _open(self, request: AuthRequest, policy: Policy, user: User, trace: Trace, checked: Checked) -> Decision:
         dependencies, keys = self._dependencies, self._dependencies.keys
         key = keys.session_key(request.client, policy.user_key(user))
-        rules = policy.rules_of(policy.group_of(user))
-        compared = partial(pinned_phones, dependencies, policy, rules, user, request.client, checked.pins)
-        pinned = PinnedPhones(()) if checked.issued is not None else compared()
-        if isinstance(pinned, Reason):
-            return await self._refuse(request, policy, user, RejectFor(pinned), checked, trace)
+        rules, now = policy.rules_of(policy.group_of(user)), dependencies.now()
+        pinned = PinnedPhones() if checked.issued else pinned_phones(keys, policy, user, checked.pins, now)
+        report = partial(report_changed_phones, dependencies, policy, user.name, request.client, pinned.alarm)
+        if isinstance(pinned, RefusedPhones):
+            refusal = RejectFor(pinned.reason, rules.pin_rule(pinned.reason))
+            return await self._refuse(request, policy, user, refusal, checked, trace, report)
         code, state = dependencies.new_code(rules.digits), keys.first_state(key, checked.slot.fingerprint)
-        opened = new_session(keys, dependencies.now(), key, code, state, request, policy, user, checked, pinned)
-        return await self._open_session(PendingCall(opened, code, policy, rules, request), state, trace, checked)
+        opened = new_session(keys, now, key, code, state, request, policy, user, checked, pinned)
+        call = PendingCall(opened, code, policy, rules, request)
+        return await self._open_session(call, state, trace, checked, report)
 
     async def _open_decoy(
-        self, request: AuthRequest, policy: Policy, user: User | None, trace: Trace, checked: Checked
+        self, request: AuthRequest, policy: Policy, user: User | None, trace: Trace, report: Report, checked: Checked
     ) -> Decision:
         """Like `_open`, for a user who cannot log in; `user` is None if no user has the name."""
         keys, now = self._dependencies.keys, self._dependencies.now()
         opened, state = decoy_session(keys, now, request, policy, user, checked)
         call = PendingCall(opened, "", policy, policy.rules_of(opened.group), request)
-        return await self._open_session(call, state, trace, checked, (NEW_DECOYS,))
+        return await self._open_session(call, state, trace, checked, report, (NEW_DECOYS,))
 
     async def _open_session(
         self,
@@ -258,9 +274,13 @@ class LoginFlow:
         state: bytes,
         trace: Trace,
         checked: Checked,
+        report: Report,
         operations: tuple[LimitOperation, ...] = (),
     ) -> Decision:
-        """Open the session of `call`, or join an open one, and place the call. `operations` limit the opening."""
+        """Open the session of `call`, or join an open one, and place the call. `operations` limit the opening.
+
+        `report` is called once the request is recorded, and not for a copy of it.
+        """
         opened = call.session
         if self._dependencies.clock() >= call.request.deadline:
             return Decision(Outcome.NO_RESPONSE, Reason.DEADLINE_PASSED, user=opened.name)
@@ -269,10 +289,13 @@ class LoginFlow:
         session, transition = await self._sessions.apply(
             opened.key, InitialRequest(opened), operations=operations, record=record
         )
+        is_new = transition.session is not None
         if transition.session is not None:
             checked.charge.settled = True
         if transition.outcome is Outcome.REJECT:
-            await self._first_factor.record_rejected(checked)
+            is_new = await self._first_factor.record_rejected(checked)
+        if is_new:
+            report()
         trace.step("session", decisions.session_step(transition))
         if transition.places_call and session is not None:
             transition = await self._calls.place(replace(call, session=session), transition, trace)

@@ -7,6 +7,7 @@ import shlex
 from msgspec import Struct
 
 from radius_voice.events import Alarm, Reason
+from radius_voice.login.codes import Keys
 from radius_voice.login.dependencies import Dependencies
 from radius_voice.login.model import User
 from radius_voice.login.phone import Phone
@@ -17,39 +18,53 @@ from radius_voice.login.pins import (
     encode,
     new_pins,
 )
-from radius_voice.login.policy import Policy, UserRules
+from radius_voice.login.policy import Policy
 
 
 class PinnedPhones(Struct, frozen=True):
-    """The phones of a user that may be called. A correct code writes `pins`, if there are any, as the first pins."""
+    """The phones of a user that may be called. A correct code writes `pins`, if there are any, as the first pins.
 
-    phones: tuple[Phone, ...]
+    `alarm` are phones that are not pinned, which an alarm reports once the request is recorded.
+    """
+
+    phones: tuple[Phone, ...] = ()
     pins: bytes = b""
+    alarm: tuple[Phone, ...] = ()
+
+
+class RefusedPhones(Struct, frozen=True):
+    """The pins reject the login for this reason. `alarm` as in `PinnedPhones`."""
+
+    reason: Reason
+    alarm: tuple[Phone, ...] = ()
 
 
 def pinned_phones(
-    dependencies: Dependencies, policy: Policy, rules: UserRules, user: User, client: str, stored: bytes | None
-) -> PinnedPhones | Reason:
-    """The phones that a login at that client entry may call, or the reason to reject it.
+    keys: Keys, policy: Policy, user: User, stored: bytes | None, now: float
+) -> PinnedPhones | RefusedPhones:
+    """The phones that a login may call at wall-clock time `now`, or the reason to reject it. Pure.
 
-    `stored` is the durable value with the user's pins. An alarm reports a phone that is not pinned.
+    `stored` is the durable value with the user's pins.
     """
-    keys, user_key = dependencies.keys, policy.user_key(user)
+    rules, user_key = policy.rules_of(policy.group_of(user)), policy.user_key(user)
     compared = compare(keys, user_key, user.phones, stored)
-    if compared.changed and rules.changed_phone is not ChangedPhone.ALLOW:
-        report_changed_phones(dependencies, policy.directory_name, user.name, client, compared.changed)
+    alarm = () if rules.changed_phone is ChangedPhone.ALLOW else compared.changed
     called = called_phones(compared, rules.phones_of(user), rules.first_phone, rules.changed_phone)
     if isinstance(called, Reason):
-        return called
-    first = () if stored is not None else new_pins(keys, user_key, user.phones, dependencies.now(), verified=False)
-    return PinnedPhones(called, encode(first) if first else b"")
+        return RefusedPhones(called, alarm)
+    first = new_pins(keys, user_key, user.phones, now, verified=False)
+    return PinnedPhones(called, encode(first) if stored is None else b"", alarm)
 
 
 def report_changed_phones(
-    dependencies: Dependencies, source: str, name: str, client: str, changed: tuple[Phone, ...]
+    dependencies: Dependencies, policy: Policy, name: str, client: str, changed: tuple[Phone, ...]
 ) -> None:
-    """Raise the alarm for phones that are not pinned."""
+    """Raise the alarm for phones of the user `name` that are not pinned, if there are any."""
+    if not changed:
+        return
     phones = ", ".join(phone.masked for phone in changed)
-    command = f"radius-voice users confirm --config FILE --source {shlex.quote(source)} {shlex.quote(name)}"
+    source = shlex.quote(policy.directory_name)
+    command = f"radius-voice users confirm --config FILE --source {source} {shlex.quote(name)}"
     detail = f"the directory has phones that are not pinned: {phones}; if they are right, run: {command}"
-    dependencies.alarm(Alarm.PHONE_CHANGED, detail, user=name, client=client)
+    mode = policy.mode_at(dependencies.now())
+    dependencies.alarm(Alarm.PHONE_CHANGED, detail, user=name, client=client, mode=mode)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from radius_voice.events import Mode, Outcome
+from radius_voice.events import Mode, Outcome, Reason
 from radius_voice.login.allowed_hours import AllowedHours
 from radius_voice.login.code_message import MAX_SPEECH_SECONDS
 from radius_voice.login.exemptions import Exemption, RulePath
@@ -41,7 +41,8 @@ class UserRules:
     """The rules for one user. Durations in seconds; `bypass_until` is wall clock, 0 if there is none.
 
     `methods` are the ways to deliver a code: the first is used unless the user asks for another one of them.
-    `numbers` are the numbers that may be called, and `number_rules` the places of its keys in the configuration.
+    `numbers` are the numbers that may be called, and `key_rules` the places of its keys, of `first_phone` and of
+    `changed_phone` in the configuration.
     `rule` is where the configuration has these rules. `friendly_name` is the service's name for these users, and
     `speech` how their calls speak.
     """
@@ -53,7 +54,7 @@ class UserRules:
     ring_timeout: int
     session_timeout: float
     numbers: NumberRules = field(default_factory=NumberRules)
-    number_rules: Mapping[str, RulePath] = field(default_factory=dict)
+    key_rules: Mapping[str, RulePath] = field(default_factory=dict)
     first_phone: FirstPhone = FirstPhone.TRUST
     changed_phone: ChangedPhone = ChangedPhone.REFUSE
     bypass_until: float = 0.0
@@ -83,7 +84,11 @@ class UserRules:
     def number_rule(self, user: User) -> RulePath:
         """The rule by which the first phone of a user is not called; empty if it may be called or there is none."""
         refusal = self.numbers.refusal(user.phones[0]) if user.phones else None
-        return () if refusal is None else self.number_rules.get(refusal.key, ())
+        return () if refusal is None else self.key_rules.get(refusal.key, ())
+
+    def pin_rule(self, reason: Reason) -> RulePath:
+        """The rule by which the pins reject a login for that reason."""
+        return self.key_rules.get("changed_phone" if reason is Reason.PHONE_NOT_CONFIRMED else "first_phone", ())
 
     def reply_to(self, user: User) -> tuple[ReplyAttribute, ...]:
         """The attributes of an Accept for this user."""

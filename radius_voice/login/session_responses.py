@@ -93,7 +93,7 @@ class SessionResponses:
             session, transition = await self._sessions.apply(key, event, known=session, record=record)
         trace.step("response", transition.reason)
         if session is not None and transition.reason is Reason.PHONE_NOT_CONFIRMED:
-            report_changed_phones(dependencies, policy.directory_name, session.name, request.client, session.phones)
+            report_changed_phones(dependencies, policy, session.name, request.client, session.phones)
         if session is not None:
             if is_decoy(session):
                 trace.step("decoy")

@@ -690,7 +690,7 @@ async def test_a_group_rule_may_forbid_the_country_of_every_phone():
     user = replace(ALICE, groups=frozenset({"contractors"}))
     rules = {"contractors": dataclasses.replace(LoginHarness()._policy.rules, numbers=NumberRules(frozenset({"DE"})))}
     rules["contractors"] = dataclasses.replace(
-        rules["contractors"], number_rules={"countries": ("policies", "default", "group_rules", 0, "countries")}
+        rules["contractors"], key_rules={"countries": ("policies", "default", "group_rules", 0, "countries")}
     )
     harness = LoginHarness(directory=FakeDirectory(user), policy={"group_rules": rules})
     decided = await harness.begin()

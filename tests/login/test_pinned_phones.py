@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from radius_voice.events import Alarm, AlarmRecord, Outcome, Reason
+from radius_voice.events import Alarm, AlarmRecord, Mode, Outcome, Reason
 from radius_voice.login.codes import Keys
 from radius_voice.login.durable import DurableExists, DurableWrite
 from radius_voice.login.model import CallRef, CallStatus
@@ -285,6 +285,51 @@ async def test_where_the_policy_has_decoys_a_changed_phone_gets_a_challenge_with
     assert (Outcome.CHALLENGE, Reason.DECOY) == result_of(challenge)
     assert calls == len(harness.provider.requests)
     assert 1 == len(alarms(harness))
+
+
+NO_FIRST_FACTOR = {"first_factor": None, "first_factor_name": "none"}
+
+
+@pytest.mark.parametrize(
+    "live_call",
+    [None, {"client": "other"}, {"calling_station_id": "192.0.2.1"}],
+    ids=["no live call", "a live call of another client", "a live call of another station"],
+)
+@pytest.mark.parametrize(
+    "policy", [{}, {"decoys": True}, {"changed_phone": ChangedPhone.ALARM}], ids=["refuse", "decoys", "alarm"]
+)
+async def test_a_replayed_request_repeats_no_alarm(policy, live_call):
+    harness = harness_of(**NO_FIRST_FACTOR, **policy)
+    await pin(harness, *ALICE.phones)
+    if live_call:
+        await harness.begin(**live_call)
+    give_phones(harness, ADDED)
+    for _ in range(3):
+        await harness.begin(packet=b"p" * 16)
+    assert 1 == len(alarms(harness))
+    await harness.begin(packet=b"q" * 16)
+    assert 2 == len(alarms(harness)), "another request raises another alarm"
+
+
+async def test_a_request_with_the_authenticator_of_another_one_raises_an_alarm_once():
+    harness = harness_of(**NO_FIRST_FACTOR)
+    await pin(harness, *ALICE.phones)
+    assert Reason.UNKNOWN_USER == (await harness.begin(name="mallory", packet=b"p" * 16)).reason
+    give_phones(harness, ADDED)
+    for _ in range(3):
+        assert NOT_CONFIRMED == result_of(await harness.begin(packet=b"p" * 16))
+    assert 1 == len(alarms(harness))
+
+
+@pytest.mark.parametrize(("first", "key"), [(FirstPhone.TRUST, "changed_phone"), (FirstPhone.VERIFIED, "first_phone")])
+@pytest.mark.parametrize("mode", Mode)
+async def test_the_rule_that_rejects_a_phone_is_named(first, key, mode):
+    report = ReportMode(("policies", "default", "mode"), 2_000_000.0) if mode is Mode.REPORT else None
+    rules = {name: ("policies", "default", name) for name in ("changed_phone", "first_phone")}
+    harness = harness_of(first_phone=first, key_rules=rules, report_mode=report)
+    await pin(harness, *(ALICE.phones if first is FirstPhone.VERIFIED else [ADDED]), verified=False)
+    assert f"policies.default.{key}" == (await harness.begin()).rule
+    assert [mode] * (first is FirstPhone.TRUST) == [alarm.mode for alarm in alarms(harness)]
 
 
 async def test_report_mode_records_that_a_changed_phone_would_be_rejected():
