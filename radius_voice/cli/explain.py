@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Coroutine
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from msgspec import to_builtins
@@ -15,11 +17,21 @@ from radius_voice.exceptions import message_of
 if TYPE_CHECKING:
     from radius_voice.config.load import Loaded
     from radius_voice.explain.audit_files import Found
+    from radius_voice.explain.next_login import Explanation
 
 CONFIG = click.option("--config", "config", type=Path, metavar="FILE", help="The configuration file.")
 AUDIT = click.option(
-    "--audit", "audit", type=Path, metavar="FILE", help="The audit log for --login, instead of --config."
+    "--audit", "audit", type=Path, metavar="FILE", help="The audit log for --login. Default: that of --config."
 )
+
+
+def _attributes(
+    _context: click.Context, _option: click.Parameter, texts: tuple[str, ...]
+) -> tuple[tuple[str, str], ...]:
+    pairs = [text.partition("=") for text in texts]
+    if not all(name and value for name, _, value in pairs):
+        raise click.BadParameter("must be written as NAME=VALUE")
+    return tuple((name, value) for name, _, value in pairs)
 
 
 @click.command()
@@ -31,7 +43,15 @@ AUDIT = click.option(
     default="",
     help="Calling-Station-Id of the login, usually the user's address. Default: none.",
 )
-@click.option("--login", "session", metavar="ID", help="A past login: the value of session in the audit log.")
+@click.option(
+    "--attribute",
+    "attributes",
+    metavar="NAME=VALUE",
+    multiple=True,
+    callback=_attributes,
+    help="A further attribute of the login's request, for exemptions with address_attribute. May be repeated.",
+)
+@click.option("--login", "session", metavar="ID", help="A past login: session or request_id in the audit log.")
 @AUDIT
 @state_option
 @json_option
@@ -40,6 +60,7 @@ def explain(
     config: Path | None,
     client: str | None,
     calling_station_id: str,
+    attributes: tuple[tuple[str, str], ...],
     session: str | None,
     audit: Path | None,
     state: Path | None,
@@ -50,25 +71,28 @@ def explain(
 
     With USER and --client: every decision about a login of USER through that client, with the line of the configuration
     that it depends on. Verifies no password and places no call. With --login: every packet and call of a past login,
-    from the audit log and its rotated files.
+    from the audit log and its rotated files; with --config also the present line of the rule that decided.
     """
+    from radius_voice.explain.next_login import explain as explain_login
+
     if session is None:
         if config is None or client is None or user is None or audit is not None:
             raise click.UsageError("give --config, --client and USER; or --login with --config or --audit")
-        _explain_next(loaded(config, state=state), client, user, calling_station_id, as_json)
-    elif client is not None or user is not None or calling_station_id or (config is None) is (audit is None):
+        login = explain_login(loaded(config, state=state), client, user, calling_station_id, attributes)
+        _explain_next(login, client, user, as_json)
+    elif any((client, user, calling_station_id, attributes)) or (config is None and audit is None):
         raise click.UsageError("with --login, give only --config, the configuration, or --audit, the audit log")
     else:
-        _explain_past(_audit_log(config) if audit is None else audit, session, as_json)
+        configuration = None if config is None else loaded(config)
+        _explain_past(_audit_log(configuration) if audit is None else audit, session, configuration, as_json)
 
 
-def _explain_next(configuration: Loaded, client: str, user: str, calling_station_id: str, as_json: bool) -> None:
-    from radius_voice.explain.next_login import explain as explain_login
+def _explain_next(login: Coroutine[Any, Any, Explanation], client: str, user: str, as_json: bool) -> None:
     from radius_voice.explain.next_login import result_text
     from radius_voice.operations import OperationFailed
 
     try:
-        explanation = run(explain_login(configuration, client, user, calling_station_id))
+        explanation = run(login)
     except OperationFailed as problem:
         raise click.ClickException(str(problem)) from None
     if as_json:
@@ -81,8 +105,8 @@ def _explain_next(configuration: Loaded, client: str, user: str, calling_station
     click.echo(f"{'result':<13} {result_text(explanation)}")
 
 
-def _audit_log(config: Path | None) -> Path:
-    path = loaded(config).settings.audit.path if config is not None else None
+def _audit_log(configuration: Loaded | None) -> Path:
+    path = configuration.settings.audit.path if configuration is not None else None
     if path is None:
         raise click.ClickException(
             "audit.path is standard output, so the records are where that goes; write them to a file, "
@@ -91,36 +115,38 @@ def _audit_log(config: Path | None) -> Path:
     return path
 
 
-def _explain_past(path: Path, session: str, as_json: bool) -> None:
-    from radius_voice.explain.audit_files import session_records
-    from radius_voice.explain.past_login import timeline, with_meaning
+def _explain_past(path: Path, login: str, configuration: Loaded | None, as_json: bool) -> None:
+    from radius_voice.explain.audit_files import login_records
+    from radius_voice.explain.past_login import explained, timeline
+    from radius_voice.explain.places import place_of_rule
 
+    place_of = None if configuration is None else partial(place_of_rule, configuration)
     try:
-        found = session_records(path, session)
+        found = login_records(path, login)
     except OSError as problem:
         raise click.ClickException(message_of(problem)) from None
     for text in found.problems:
         click.echo(f"warning: {text}", err=True)
     if not found.records:
-        raise click.ClickException(_not_found(path, session, found))
+        raise click.ClickException(_not_found(path, login, found))
     if as_json:
         shown = {
-            "login": session,
+            "login": login,
             "searched": [str(file) for file in found.searched],
             "not_searched": list(found.problems),
-            "records": [with_meaning(record) for record in found.records],
+            "records": [explained(record, place_of) for record in found.records],
         }
         click.echo(json.dumps(shown, indent=1))
         return
-    for line in timeline(session, found.records):
+    for line in timeline(login, found.records, place_of):
         click.echo(_printable(line))
 
 
-def _not_found(path: Path, session: str, found: Found) -> str:
+def _not_found(path: Path, login: str, found: Found) -> str:
     if not found.searched:
         return f"{path}: there is no audit log that can be read"
     names = ", ".join(str(file) for file in found.searched)
-    return f"no record has the session id {_printable(session)}; searched: {names}"
+    return f"no record has the id {_printable(login)}; searched: {names}"
 
 
 def _printable(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Finds the records of one session in an audit log and in its rotated files, also compressed by gzip.
+"""Finds the records of one login in an audit log and in its rotated files, also compressed by gzip.
 
 Rotated files are beside the audit log: for `audit.jsonl`, they are `audit.jsonl.1`, `audit.jsonl-20261126.gz`,
 `audit-20261126.jsonl` and the like.
@@ -23,7 +23,7 @@ OTHER_COMPRESSION = (".bz2", ".lz4", ".xz", ".zst")
 
 
 class Found(Struct, frozen=True):
-    """The records of a session in the order of their times, and the files that were searched.
+    """The records of a login in the order of their times, and the files that were searched.
 
     `problems` say which files were not read to their end, and why.
     """
@@ -33,8 +33,11 @@ class Found(Struct, frozen=True):
     problems: tuple[str, ...]
 
 
-def session_records(path: Path, session: str) -> Found:
-    """The records of the session with that id, in the audit log at `path` and its rotated files. Raises OSError."""
+def login_records(path: Path, login: str) -> Found:
+    """The records of the login with that id, in the audit log at `path` and its rotated files. Raises OSError.
+
+    The id is that of a session, or of a request without a session.
+    """
     records: list[Record] = []
     searched, problems = [], []
     for file in audit_files(path):
@@ -42,7 +45,7 @@ def session_records(path: Path, session: str) -> Found:
             problems.append(f"{file}: is not searched, because only gzip is supported; decompress it first")
             continue
         try:
-            records += _records_in(file, session)
+            records += _records_in(file, login)
         except (OSError, EOFError, zlib.error) as problem:
             problems.append(f"{file}: {message_of(problem) if isinstance(problem, OSError) else 'is damaged'}")
         else:
@@ -56,11 +59,11 @@ def audit_files(path: Path) -> list[Path]:
     return sorted(file for file in path.parent.iterdir() if name.fullmatch(file.name) and file.is_file())
 
 
-def _records_in(file: Path, session: str) -> Iterator[Record]:
-    wanted = session.encode()
+def _records_in(file: Path, login: str) -> Iterator[Record]:
+    wanted = login.encode()
     with _opened(file) as lines:
         for line in lines:
-            if wanted in line and (record := _record(line)).get("session") == session:
+            if wanted in line and login in ((record := _record(line)).get("session"), record.get("request_id")):
                 yield record
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from msgspec import Struct
@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from radius_voice import operations
 from radius_voice.client_entries import realms_of
 from radius_voice.config.load import Loaded
+from radius_voice.config.rules import attribute_dictionary
 from radius_voice.config.schema import Settings
 from radius_voice.events import Reason
 from radius_voice.exceptions import message_of
@@ -25,6 +26,7 @@ from radius_voice.login.pins import ComparedPhones, called_phones
 from radius_voice.login.policy import Policy, UserRules
 from radius_voice.login.ports import IdentitySource
 from radius_voice.login.realms import route
+from radius_voice.login.upstream import RequestAttribute
 from radius_voice.login.users import find_user
 from radius_voice.operations import OperationFailed, UserName
 from radius_voice.operations.context import DIRECTORY_SECONDS
@@ -54,13 +56,25 @@ class PinUse(Struct, frozen=True):
     compared: ComparedPhones
 
 
+class StoredState(Struct, frozen=True):
+    """What the store has for the login: until when an issued code is valid, and until when a login is remembered.
+
+    Wall-clock seconds, or None if there is none. `password_known`: the remembered login does not depend on the
+    password that will be typed.
+    """
+
+    issued_until: float | None
+    remembered_until: float | None
+    password_known: bool
+
+
 class LoginFacts(Struct, frozen=True):
     """What the decisions about the login `request` at wall-clock time `now` depend on. Its password is empty.
 
     `typed` is the name as typed, `request.user_name` the one without a realm that the client strips.
     `user` is None if no user has the name, or if the directory could not be asked: then `unavailable` says why.
     `limits_unknown` says why the use of limits is not known. `pins` is None if they are not known: then `pins_unknown`
-    says why.
+    says why. The same holds for `stored`.
     """
 
     settings: Settings
@@ -76,6 +90,8 @@ class LoginFacts(Struct, frozen=True):
     limits_unknown: str = ""
     pins: PinUse | None = None
     pins_unknown: str = ""
+    stored: StoredState | None = None
+    stored_unknown: str = ""
 
     @property
     def rules(self) -> UserRules:
@@ -99,13 +115,18 @@ class LoginFacts(Struct, frozen=True):
         return called_phones(self.pins.compared, rules.phones_of(self.user), rules.first_phone, rules.changed_phone)
 
 
-async def facts_of(configuration: Loaded, client: str, name: str, calling_station_id: str) -> LoginFacts:
-    """The facts about a login of the user with that name through a client. Raises OperationFailed."""
+async def facts_of(
+    configuration: Loaded, client: str, name: str, calling_station_id: str, attributes: Sequence[tuple[str, str]]
+) -> LoginFacts:
+    """The facts about a login of the user with that name through a client. Raises OperationFailed.
+
+    `attributes` are names and values of further attributes of the request.
+    """
     settings = configuration.settings
     if client not in settings.clients:
         known = ", ".join(settings.clients)
         raise OperationFailed(f"the configuration has no client {client!r}; it has {known}")
-    request = _request(settings, client, name, calling_station_id)
+    request = _request(settings, client, name, calling_station_id, _encoded(attributes))
     try:
         async with _identity_sources(settings) as sources:
             policy = policies_of(settings, sources)[request.policy]
@@ -113,11 +134,25 @@ async def facts_of(configuration: Loaded, client: str, name: str, calling_statio
             facts = await _with_user(facts, sources)
     except (ValueError, OSError) as problem:
         raise OperationFailed(message_of(problem)) from None
-    return await _with_limits(await _with_pins(facts))
+    return await _with_limits(await _with_stored(await _with_pins(facts)))
 
 
-def _request(settings: Settings, client: str, name: str, calling_station_id: str) -> AuthRequest:
+def _encoded(attributes: Sequence[tuple[str, str]]) -> tuple[RequestAttribute, ...]:
+    """The attributes as in a packet. Raises OperationFailed for a name or value that is not valid."""
+    if not attributes:
+        return ()
+    dictionary = attribute_dictionary()
+    try:
+        return tuple(dictionary.encode(name, value) for name, value in attributes)
+    except ValueError as problem:
+        raise OperationFailed(f"--attribute: {problem}") from None
+
+
+def _request(
+    settings: Settings, client: str, name: str, calling_station_id: str, attributes: tuple[RequestAttribute, ...]
+) -> AuthRequest:
     entry = settings.clients[client]
+    station = ((radius.CALLING_STATION_ID, calling_station_id.encode()),) if calling_station_id else ()
     routed = route(name, entry.policy, realms_of(entry))
     return AuthRequest(
         client=client,
@@ -129,7 +164,7 @@ def _request(settings: Settings, client: str, name: str, calling_station_id: str
         authenticator=b"",
         arrived=time.monotonic(),
         deadline=time.monotonic() + DIRECTORY_SECONDS,
-        attributes=((radius.CALLING_STATION_ID, calling_station_id.encode()),) if calling_station_id else (),
+        attributes=(*station, *attributes),
     )
 
 
@@ -191,6 +226,24 @@ async def _with_pins(facts: LoginFacts) -> LoginFacts:
         verified=tuple(phone for phone, row in rows if row["verified"]),
     )
     return replace(facts, pins=PinUse(found["has_pins"], found["phones_removed"], compared))
+
+
+async def _with_stored(facts: LoginFacts) -> LoginFacts:
+    """The facts with what the store has for the login, if it is known."""
+    if facts.user is None:
+        return facts
+    request = facts.request
+    user = UserName(request.user_name, facts.policy.directory_name)
+    login = {
+        "client": request.client,
+        "policy": facts.policy.name,
+        "calling_station_id": request.calling_station_id,
+    }
+    try:
+        found = await operations.perform(facts.settings, "login_state", user, **login)
+    except OperationFailed as problem:
+        return replace(facts, stored_unknown=str(problem))
+    return replace(facts, stored=StoredState(found["issued_until"], found["remembered_until"], found["password_known"]))
 
 
 def _applies(use: LimitUse, facts: LoginFacts) -> bool:

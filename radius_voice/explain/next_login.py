@@ -6,7 +6,7 @@ No password is verified, no call is placed, and nothing changes. The policy's ru
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import msgspec
@@ -18,16 +18,18 @@ from radius_voice.config.schema import Settings
 from radius_voice.events import Outcome, Reason, SecondFactorMode
 from radius_voice.explain.login_facts import LimitUse, LoginFacts, facts_of
 from radius_voice.explain.meanings import RESPONSES, meaning
+from radius_voice.explain.steps import Step, issued_code, remembered
 from radius_voice.login.exemptions import Exemption
 from radius_voice.login.model import Method
 from radius_voice.login.names import canonical_name
 from radius_voice.login.realms import split
-from radius_voice.login.second_factor import AcceptWithout, Call, RejectFor, SecondFactor, decide
+from radius_voice.login.second_factor import AcceptWithout, AskForIssuedCode, Call, RejectFor, SecondFactor, decide
 from radius_voice.operations.shown_limits import NAME_AND_STATION
 from radius_voice.wiring import limits_of
 
 OF_DIRECTORY, NEW_STATIONS = "directory_lockout.", "directory_lockout.new_stations"
-WRONG_PASSWORDS, LOCK = ("wrong_passwords.", OF_DIRECTORY), "wrong_codes.user"
+WRONG_PASSWORDS, WRONG_CODES = ("wrong_passwords.", OF_DIRECTORY), "wrong_codes."
+LOCK = f"{WRONG_CODES}user"
 CHALLENGED = (
     "Access-Challenge, if the password is right and no other call to the user is live; Access-Accept after the code"
 )
@@ -35,18 +37,6 @@ ASKED_BY_REJECT = (
     "Access-Reject that asks for password and code, if the password is right and no other call to the user is live; "
     "Access-Accept after the second login"
 )
-
-
-class Step(Struct, frozen=True):
-    """One decision of a login: its topic, the decision, and the places in the configuration that it depends on.
-
-    `reason` is set if it rejects the login.
-    """
-
-    topic: str
-    text: str
-    places: tuple[str, ...] = ()
-    reason: Reason | None = None
 
 
 class Explanation(Struct, frozen=True):
@@ -61,9 +51,18 @@ class Explanation(Struct, frozen=True):
     second_factor: SecondFactorMode
 
 
-async def explain(configuration: Loaded, client: str, name: str, calling_station_id: str = "") -> Explanation:
-    """The decisions about a login of the user with that name through a client. Raises OperationFailed."""
-    facts = await facts_of(configuration, client, name, calling_station_id)
+async def explain(
+    configuration: Loaded,
+    client: str,
+    name: str,
+    calling_station_id: str = "",
+    attributes: Sequence[tuple[str, str]] = (),
+) -> Explanation:
+    """The decisions about a login of the user with that name through a client. Raises OperationFailed.
+
+    `attributes` are names and values of further attributes of the request.
+    """
+    facts = await facts_of(configuration, client, name, calling_station_id, attributes)
     steps = tuple(step for decisions in DECISIONS for step in decisions(facts))
     return Explanation(steps, *_result(facts, steps), _second_factor_mode(facts))
 
@@ -86,15 +85,23 @@ def _result(facts: LoginFacts, steps: Iterable[Step]) -> tuple[Outcome, Reason]:
     decided = _decided(facts)
     if isinstance(decided, AcceptWithout):
         return Outcome.ACCEPT, decided.reason
-    return Outcome.CHALLENGE, Reason.CALL_PLACED
+    return Outcome.CHALLENGE, Reason.ISSUED_CODE if isinstance(decided, AskForIssuedCode) else Reason.CALL_PLACED
 
 
 def _decided(facts: LoginFacts) -> SecondFactor | None:
     """The decision that is carried out, None without a user."""
     if facts.user is None:
         return None
-    removed = facts.pins is not None and facts.pins.phones_removed
-    return decide(facts.policy, facts.user, facts.request, facts.now, phones_removed=removed)
+    stored = facts.stored
+    return decide(
+        facts.policy,
+        facts.user,
+        facts.request,
+        facts.now,
+        has_issued_code=stored is not None and stored.issued_until is not None,
+        is_remembered=stored is not None and stored.remembered_until is not None,
+        phones_removed=facts.pins is not None and facts.pins.phones_removed,
+    )
 
 
 def _is_decoy(facts: LoginFacts) -> bool:
@@ -200,14 +207,6 @@ def _exemption_text(facts: LoginFacts, exemption: Exemption) -> str:
     return "does not apply to the user"
 
 
-def _remembered(facts: LoginFacts) -> Iterator[Step]:
-    remember = facts.rules.remember
-    if facts.user is not None and remember is not None:
-        text = f"for {duration_text(remember.seconds)} after a right code from the same Calling-Station-Id"
-        text = f"{text}, the user is accepted without a call (not checked here)"
-        yield Step("remembered", text, (facts.places.of(*remember.rule),))
-
-
 def _phones(facts: LoginFacts) -> Iterator[Step]:
     rules = facts.rules
     for phone in facts.user.phones if facts.user is not None else ():
@@ -268,6 +267,8 @@ def _second_factor(facts: LoginFacts) -> Iterator[Step]:
             yield Step("rules", text, (facts.places.of(*rule),))
         case Call(rule):
             yield Step("rules", "the user is called", (facts.places.of(*rule),))
+        case AskForIssuedCode(rule):
+            yield Step("rules", "the user is asked for the issued code, without a call", (facts.places.of(*rule),))
         case _:
             pass
 
@@ -298,8 +299,11 @@ def _codes_and_calls(facts: LoginFacts) -> Iterator[Step]:
     if _would(facts) is not None:
         return
     uses = [use for use in facts.limits if not _is_of_passwords(use)]
-    if isinstance(_decided(facts), AcceptWithout):
-        uses = [use for use in uses if use.limit == LOCK]
+    match _decided(facts):
+        case AcceptWithout():
+            uses = [use for use in uses if use.limit == LOCK]
+        case AskForIssuedCode():
+            uses = [use for use in uses if use.limit.startswith(WRONG_CODES)]
     yield from _used_up(facts, "codes and calls", uses)
 
 
@@ -329,7 +333,8 @@ DECISIONS: tuple[Callable[[LoginFacts], Iterator[Step]], ...] = (
     _group_rule,
     _allowed_hours,
     _exemptions,
-    _remembered,
+    remembered,
+    issued_code,
     _phones,
     _pins,
     _second_factor,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from radius_voice.events import Outcome, SecondFactorMode
@@ -10,25 +10,33 @@ from radius_voice.explain.audit_files import Record
 from radius_voice.explain.meanings import RESPONSES, meaning
 from radius_voice.login.model import Method
 
+PlaceOf = Callable[[str], str]
+"""Gives the place of a rule in the configuration, by the name that records have."""
+RULE_KEYS = ("rule", "place", "rule_reason")
 NO_RESULT = "The audit log has no final result: the login is open, or it ended without a right code."
 
 
-def with_meaning(record: Record) -> dict[str, Any]:
-    """The record, with `meaning` if it has a known reason."""
-    text = meaning(str(record.get("reason", "")))
-    return {**record, "meaning": text} if text else dict(record)
+def explained(record: Record, place_of: PlaceOf | None = None) -> dict[str, Any]:
+    """The record, with `meaning` if it has a known reason, and the `place` of its rule if it has one."""
+    text, rule = meaning(str(record.get("reason", ""))), str(record.get("rule", ""))
+    place = place_of(rule) if place_of is not None and rule else ""
+    return {**record, **({"meaning": text} if text else {}), **({"place": place} if place else {})}
 
 
-def timeline(session: str, records: Sequence[Record]) -> Iterator[str]:
-    """The lines that show the records of a session, which are in the order of their times."""
+def timeline(login: str, records: Sequence[Record], place_of: PlaceOf | None = None) -> Iterator[str]:
+    """The lines that show the records of a login, which are in the order of their times.
+
+    `place_of` is None if the configuration is not known.
+    """
     requests = [record for record in records if record.get("kind") == "request"]
     user = next((record["user"] for record in requests if record.get("user")), "")
     client = next((record["client"] for record in requests if record.get("client")), "")
-    yield f"login {session}" + (f" of {user}" if user else "") + (f" through client {client}" if client else "")
+    yield f"login {login}" + (f" of {user}" if user else "") + (f" through client {client}" if client else "")
     for record in records:
         yield ""
-        yield from _record_lines(record)
-    if not any(record.get("outcome") in (Outcome.ACCEPT, Outcome.REJECT) for record in requests):
+        yield from _record_lines(explained(record, place_of))
+    is_one_request = any(record.get("request_id") for record in requests)
+    if not is_one_request and not any(record.get("outcome") in (Outcome.ACCEPT, Outcome.REJECT) for record in requests):
         yield ""
         yield NO_RESULT
 
@@ -39,7 +47,7 @@ def _record_lines(record: Record) -> Iterator[str]:
         yield f"{at}  {_packet(record)}"
         yield from map(_step, record.get("steps", ()))
         yield f"  -> {_response(record)}"
-        yield from (f"  {key.replace('_', ' ')}: {record[key]}" for key in ("rule", "rule_reason") if record.get(key))
+        yield from (f"  {key.replace('_', ' ')}: {record[key]}" for key in RULE_KEYS if record.get(key))
     elif kind == "delivery":
         asked = "call" if record.get("method", Method.VOICE) == Method.VOICE else "send a text message to"
         yield f"{at}  {record.get('provider')} was asked to {asked} {record.get('phone')}: {_words(record, 'result')}"

@@ -7,6 +7,13 @@ from radius_voice.config.load import Loaded
 from radius_voice.config.strict_yaml import Path as KeyPath
 
 
+def place_of_rule(configuration: Loaded, rule: str) -> str:
+    """File, line and key of a rule by its name in audit records, as far as the file has it now."""
+    paths = {dotted(path): path for path in configuration.lines}
+    line = configuration.lines.get(paths.get(rule, ()))
+    return f"{rule}: not written" if line is None else f"{configuration.name}:{line}: {rule}"
+
+
 class Places:
     """The places of one policy in a configuration file."""
 

@@ -51,6 +51,11 @@ def new_session_id() -> str:
     return secrets.token_hex(8)
 
 
+def new_request_id() -> str:
+    """The id of a request without a session: 16 hexadecimal digits."""
+    return secrets.token_hex(8)
+
+
 class Keys:
     """Keyed hashes (BLAKE2b, 16 octets), domain-separated so that a hash of one kind is never valid as another.
 

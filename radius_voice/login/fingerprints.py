@@ -12,12 +12,13 @@ from radius_voice.login.policy import Policy
 PASSWORD_TAG_OCTETS = 2
 
 
-def fingerprint_of(keys: Keys, key: SessionKey, request: AuthRequest, policy: Policy, user: User, first: str) -> bytes:
+def fingerprint_of(keys: Keys, key: SessionKey, policy: Policy, user: User, first: str, password: str = "") -> bytes:
     """The keyed hash of what must not change while a login is remembered.
 
-    `first` is `Authenticated.password_id`, empty if the first factor cannot tell when the password was changed.
+    `first` is `Authenticated.password_id`, empty if the first factor cannot tell when the password was changed; only
+    then `password`, as typed, matters.
     """
-    tag = b"" if first else keys.password(key, request.credentials.text)[:PASSWORD_TAG_OCTETS]
+    tag = b"" if first else keys.password(key, password)[:PASSWORD_TAG_OCTETS]
     parts = (policy.first_factor_name, first, tag, user.phones, sorted(user.groups))
     return keys.remembered(key, msgspec.msgpack.encode(parts))
 
@@ -29,4 +30,4 @@ def to_remember(
     if policy.rules_of(policy.group_of(user)).remember is None or not request.calling_station_id:
         return b""
     first = checked.result.password_id if isinstance(checked.result, Authenticated) else ""
-    return fingerprint_of(keys, key, request, policy, user, first)
+    return fingerprint_of(keys, key, policy, user, first, request.credentials.text)

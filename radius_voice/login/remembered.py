@@ -29,12 +29,13 @@ from radius_voice.login.model import (
     AuthRequest,
     Limit,
     Session,
+    SessionKey,
     Unavailable,
     User,
 )
 from radius_voice.login.policy import Policy
 from radius_voice.login.ports import Store
-from radius_voice.login.rate_limits import remaining
+from radius_voice.login.rate_limits import Limits, remaining
 from radius_voice.login.users import find_user
 
 MAX_SECONDS = 30 * 86400.0
@@ -64,6 +65,35 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(RememberedLogin).decode
 
 
+async def remembered_login(
+    keys: Keys, store: Store, key: SessionKey, user_key: str, calling_station_id: str, seconds: float, now: float
+) -> RememberedLogin | None:
+    """The login of that session's user and client that is remembered for a Calling-Station-Id, at wall-clock `now`.
+
+    None if there is none, or it has been forgotten. `seconds` is how long logins are remembered. Raises Unavailable.
+    """
+    stored = await store.get(keys.remembered_at(key, calling_station_id)) if calling_station_id else None
+    if stored is None:
+        return None
+    login = _decode(stored)
+    if not login.at - CLOCK_STEP_SECONDS <= now < login.at + seconds:
+        return None
+    forget_id = await _forget_id(keys, store, user_key)
+    return login if forget_id in (b"", login.forget_id) else None
+
+
+async def wrong_codes_left(limits: Limits, store: Store, user_key: str, now: float) -> list[tuple[Limit, int]]:
+    """The limits of wrong codes of a user, and how many of each are left at wall-clock `now`. Raises Unavailable."""
+    operations = limits.for_code({"user": user_key})
+    stored = await store.arrival_times(operations)
+    return [(each.limit, remaining(stored[each], each.limit, now)) for each in operations]
+
+
+def are_counted(left: list[tuple[Limit, int]]) -> bool:
+    """Whether wrong codes are counted, so that no login is remembered meanwhile."""
+    return any(number < limit.burst for limit, number in left)
+
+
 async def forget(keys: Keys, store: Store, user_key: str) -> None:
     """From now on, no earlier login of this user is remembered, at any client. Raises Unavailable."""
     await store.put(_forgotten_key(keys, user_key), secrets.token_bytes(FORGET_ID_OCTETS), MAX_SECONDS)
@@ -71,6 +101,11 @@ async def forget(keys: Keys, store: Store, user_key: str) -> None:
 
 def _forgotten_key(keys: Keys, user_key: str) -> bytes:
     return b"forgotten\0" + keys.user(user_key)
+
+
+async def _forget_id(keys: Keys, store: Store, user_key: str) -> bytes:
+    """The user's random id, which is kept for longer than the logins before it; empty if there is none."""
+    return await store.get(_forgotten_key(keys, user_key)) or b""
 
 
 class RememberedLogins:
@@ -99,15 +134,11 @@ class RememberedLogins:
         fingerprint = to_remember(self._keys, key, request, policy, user, checked)
         if not fingerprint:
             return False
-        stored = await self._store.get(self._keys.remembered_at(key, request.calling_station_id))
-        if stored is None:
+        station, now = request.calling_station_id, self._dependencies.now()
+        login = await remembered_login(self._keys, self._store, key, user_key, station, remember.seconds, now)
+        if login is None or not compare_digest(login.fingerprint, fingerprint):
             return False
-        login, now = _decode(stored), self._dependencies.now()
-        lasts = login.at - CLOCK_STEP_SECONDS <= now < login.at + remember.seconds
-        if not lasts or not compare_digest(login.fingerprint, fingerprint):
-            return False
-        forget_id = await self._forget_id(user_key)
-        return forget_id in (b"", login.forget_id) and not await self._has_wrong_codes(user_key)
+        return not are_counted(await self._wrong_codes_left(user_key))
 
     async def after_response(self, session: Session, transition: Transition, policy: Policy) -> None:
         """Remember a login after a right code; forget those of a user whom wrong codes have locked."""
@@ -136,7 +167,7 @@ class RememberedLogins:
         remember = policy.rules_of(session.group).remember
         if remember is None:
             return
-        forget_id = await self._forget_id(session.user_key)
+        forget_id = await _forget_id(self._keys, self._store, session.user_key)
         login = RememberedLogin(session.remember, self._dependencies.now(), forget_id)
         key = self._keys.remembered_at(session.key, session.calling_station_id)
         await self._store.put(key, _encode(login), remember.seconds)
@@ -160,13 +191,6 @@ class RememberedLogins:
             self._next_warning[client] = now + WARN_SECONDS
             self._dependencies.warn(shared_station_text(client))
 
-    async def _forget_id(self, user_key: str) -> bytes:
-        """The user's random id, which is kept for longer than the logins before it; empty if there is none."""
-        return await self._store.get(_forgotten_key(self._keys, user_key)) or b""
-
-    async def _has_wrong_codes(self, user_key: str) -> bool:
-        return any(left < limit.burst for limit, left in await self._wrong_codes_left(user_key))
-
     async def _is_locked(self, user_key: str) -> bool:
         """Whether wrong codes have locked the user; False if the store cannot tell."""
         try:
@@ -175,10 +199,7 @@ class RememberedLogins:
             return False
 
     async def _wrong_codes_left(self, user_key: str) -> list[tuple[Limit, int]]:
-        """The limits of wrong codes of the user, and how many of each are left."""
-        operations = self._dependencies.limits.for_code({"user": user_key})
-        stored, now = await self._store.arrival_times(operations), self._dependencies.now()
-        return [(each.limit, remaining(stored[each], each.limit, now)) for each in operations]
+        return await wrong_codes_left(self._dependencies.limits, self._store, user_key, self._dependencies.now())
 
 
 def shared_station_text(client: str) -> str:

@@ -31,7 +31,7 @@ from radius_voice.login.policy import user_key_of
 from radius_voice.login.ports import Directory, IdentitySource, Store, UserEditor, UserLister
 from radius_voice.login.rate_limits import remaining, with_action
 from radius_voice.observe import audit
-from radius_voice.operations import enrolment, help_desk, pins, user_data
+from radius_voice.operations import enrolment, help_desk, login_state, pins, user_data
 from radius_voice.operations.context import DIRECTORY_SECONDS, OperationContext
 from radius_voice.operations.shown_limits import (
     directory_lockouts,
@@ -44,7 +44,7 @@ from radius_voice.operations.shown_limits import (
 from radius_voice.wiring import identity_source, open_store, user_editor, user_lister
 
 STATUS, SHARED_STATIONS = "status", "shared_stations"
-READING = ("limits", SHARED_STATIONS)
+READING = ("limits", "pins", "login_state", SHARED_STATIONS)
 """Commands that change nothing."""
 STATE_HINT = (
     "if the service has another state directory (systemd's StateDirectory=), add it: --state /var/lib/radius-voice"
@@ -259,6 +259,7 @@ OF_A_USER: Mapping[str, Callable[..., Awaitable[Mapping[str, Any]]]] = {
     "issue_code": help_desk.issue_code,
     **pins.OF_A_USER,
     **enrolment.OF_A_USER,
+    **login_state.OF_A_USER,
 }
 """Commands about one user: functions of the context, the identity source, the user and the arguments."""
 

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from radius_voice.events import Discard, DiscardRecord, Observer, RequestRecord, ResendRecord, ServiceRecord, Trace
+from radius_voice.events import (
+    Discard,
+    DiscardRecord,
+    Observer,
+    Reason,
+    RequestRecord,
+    ResendRecord,
+    ServiceRecord,
+    Trace,
+)
+from radius_voice.login.codes import new_request_id
 from radius_voice.login.decisions import Decision
 from radius_voice.radius import packet as radius
 from radius_voice.radius.packet import Packet
@@ -98,6 +108,7 @@ class Recorder:
             would_outcome=decision.would_outcome,
             would_reason=decision.would_reason,
             second_factor=client.second_factor,
+            request_id="" if decision.session or decision.reason is Reason.STATUS else new_request_id(),
         )
         self._note(request.peer, packet, record)
 

@@ -280,6 +280,7 @@ def test_an_unavailable_directory_leads_to_the_configured_result(configured, out
     assert steps["directory"][0][1][-1].endswith("policies.staff.on_unavailable")
 
 
+NOTHING_STORED = {"issued_until": None, "remembered_until": None, "password_known": True}
 PINS = {"has_pins": True, "phones_removed": False}
 UNPINNED, VERIFIED = {"unpinned": ["+14*******23"]}, {"verified": ["+14*******23"]}
 PINNED = [
@@ -305,9 +306,8 @@ def use_pins(monkeypatch):
             for each in masked
         ]
 
-        async def perform(_settings, command, _user):
-            assert "pins" == command
-            return PINS | values | {"phones": rows}
+        async def perform(_settings, command, _user, **_login):
+            return NOTHING_STORED if command == "login_state" else PINS | values | {"phones": rows}
 
         monkeypatch.setattr("radius_voice.operations.perform", perform)
         monkeypatch.setattr("radius_voice.operations.limits", no_limits)
@@ -469,6 +469,31 @@ def test_a_grace_period_is_not_for_users_whose_pinned_phones_were_removed(config
     assert ("reject", "no_phone") == explained(path)[0]
 
 
+BY_ATTRIBUTE = """    exemptions:
+      - {networks: [10.0.0.0/8], address_attribute: Framed-IP-Address, reason: control room}
+"""
+
+
+@pytest.mark.parametrize(
+    ("attribute", "reason"), [("Framed-IP-Address=10.1.2.3", "exempt"), ("Framed-IP-Address=192.0.2.1", "call_placed")]
+)
+def test_an_address_may_be_in_any_attribute(configured, attribute, reason):
+    path = configured(CONFIGURATION.replace("  staff:\n", "  staff:\n" + BY_ATTRIBUTE), alice=entry(US))
+    (_, decided), _ = explained(path, "alice", "--attribute", attribute)
+    assert reason == decided
+
+
+def test_an_attribute_that_is_not_known_or_not_valid_is_reported(configured):
+    path = configured(alice=entry(US))
+    for attribute, error in (
+        ("Framed-Address=10.1.2.3", "Framed-Address: "),
+        ("Framed-IP-Address=x", "an IPv4 address"),
+    ):
+        ended = run("--config", path, "--client", "gateway", "--attribute", attribute, "alice")
+        assert (1, True) == (ended.exit_code, error in ended.stderr), ended.output
+        assert ended.stderr.startswith("Error: --attribute: ")
+
+
 def test_a_gateway_that_has_verified_the_password_is_named(configured):
     configuration = CONFIGURATION.replace("  staff:\n", "  staff:\n    first_factor: none\n    directory: people\n")
     path = configured(configuration, alice={"phones": [US]})
@@ -515,7 +540,8 @@ def test_an_unknown_client_or_a_broken_users_file_ends_with_the_reason(configure
         ["--client", "gateway", "alice"],
         ["--config", "x", "--client", "gateway", "--audit", "x", "alice"],
         ["--login", "a1"],
-        ["--login", "a1", "--config", "x", "--audit", "x"],
+        ["--login", "a1", "--config", "x", "--attribute", "Class=a"],
+        ["--config", "x", "--client", "gateway", "--attribute", "Class", "alice"],
         ["--login", "a1", "--config", "x", "--client", "gateway"],
         ["--login", "a1", "--config", "x", "alice"],
         ["--login", "a1", "--config", "x", "--calling-station-id", "192.0.2.1"],
@@ -536,7 +562,7 @@ def test_a_login_that_is_not_found_names_the_searched_files(configured, tmp_path
 
     assert (1, f"Error: {log}: there is no audit log that can be read\n") == (none.exit_code, none.stderr)
     assert 1 == empty.exit_code
-    assert f"no record has the session id a1; searched: {log}\n" in empty.stderr
+    assert f"no record has the id a1; searched: {log}\n" in empty.stderr
     assert "audit.jsonl.1.xz: is not searched" in empty.stderr
     assert (1, True) == (missing.exit_code, "No such file or directory" in missing.stderr)
 
@@ -604,3 +630,139 @@ def test_two_passes_are_explained(configured):
     assert [("no challenge is sent; users log in again with password+code", [place], None)] == steps["two passes"]
     shown = run("--config", path, "--client", "gateway", "alice").stdout
     assert "Access-Reject that asks for password and code, if the password is right" in shown
+
+
+REMEMBERING = CONFIGURATION.replace("  staff:\n", "  staff:\n    remember: 12h\n")
+STATION = "192.0.2.9"
+
+
+def log_in(server, user):
+    gateway, station = server.client(), (radius.CALLING_STATION_ID, STATION.encode())
+    challenge = gateway.start_login(user, station)
+    assert radius.ACCESS_ACCEPT == gateway.respond(user, challenge, server.simulator.code(user.phone), station).code
+
+
+def test_a_remembered_login_is_known(start_server, user):
+    with start_server(REMEMBERING, [user]) as server:
+
+        def remembered(station=STATION):
+            (_, reason), steps = explained(server.path, user.name, "--calling-station-id", station)
+            ((text, _, _),) = steps["remembered"]
+            return reason, text.partition(" until ")[0]
+
+        none = "no login of the user from this Calling-Station-Id is remembered"
+        assert ("call_placed", none) == remembered()
+        log_in(server, user)
+        assert ("remembered", "a login from this Calling-Station-Id is remembered") == remembered()
+        assert ("call_placed", none) == remembered("192.0.2.10")
+        (record,) = [CliRunner().invoke(main, ["users", "forget", "--config", str(server.path), user.name])]
+        assert 0 == record.exit_code
+        assert ("call_placed", none) == remembered()
+        log_in(server, user)
+        changed = ["users", "set-password", "--config", str(server.path), "--yes", user.name]
+        assert 0 == CliRunner().invoke(main, changed, input="another password\n").exit_code
+        server.wait_for_line("users_file_read", server.stderr)
+        assert ("call_placed", none) == remembered()
+
+
+NO_FIRST_FACTOR = """    first_factor: none
+    gateway_checks_password: true
+    remember: 12h
+"""
+
+
+def test_a_remembered_login_may_depend_on_the_password(start_server, user):
+    with start_server(CONFIGURATION.replace("  staff:\n", "  staff:\n" + NO_FIRST_FACTOR), [user]) as server:
+        log_in(server, user)
+        (_, reason), steps = explained(server.path, user.name, "--calling-station-id", STATION)
+        assert "remembered" == reason
+        assert steps["remembered"][0][0].endswith(", if the password is the same as then")
+
+
+def test_an_issued_code_is_known(start_server, user):
+    with start_server(CONFIGURATION, [user]) as server:
+        assert "issued code" not in explained(server.path, user.name)[1]
+        issued = CliRunner().invoke(main, ["users", "issue-code", "--config", str(server.path), "--json", user.name])
+        expires_at = json.loads(issued.stdout)["expires_at"]
+        result, steps = explained(server.path, user.name)
+        assert ("challenge", "issued_code") == result
+        assert f"the help desk has issued a code, valid until {expires_at}" == steps["issued code"][0][0]
+        assert "the user is asked for the issued code, without a call" == steps["rules"][0][0]
+        assert "call" not in steps
+        assert "pins" not in steps
+
+
+def test_without_a_service_the_store_tells(start_server, user):
+    configuration = REMEMBERING.replace("store: {type: memory}\n", "")
+    with start_server(configuration, [user]) as server:
+        log_in(server, user)
+        assert 0 == server.stop()
+        result, steps = explained(server.path, user.name, "--calling-station-id", STATION)
+        assert ("accept", "remembered") == result
+        assert "issued code" not in steps
+
+
+def past(server, record):
+    """What `explain --login` shows of a record without a session."""
+    shown = run("--config", server.path, "--login", record["request_id"])
+    assert 0 == shown.exit_code, shown.output
+    return shown.stdout
+
+
+EARLY = """\
+server: {listen: ["udp://127.0.0.1:0"], reject_delay: 0s}
+clients:
+  gateway: {address: 127.0.0.1, secret: a shared secret of the tests}
+policies:
+  default:
+    exemptions:
+      - {groups: [exempt], reason: no phone line}
+    remember: 12h
+    group_rules:
+      - when: {group: abroad}
+        countries: [FR]
+limits: {wrong_passwords: {user: 1 per 10m}}
+"""
+LINES = {
+    key: START + EARLY[: EARLY.index(key)].count("\n") + 1 for key in ("- {groups", "remember", "countries", "limits")
+}
+
+
+def test_a_login_without_a_session_has_an_id_and_the_line_of_its_rule(start_server, make_user):
+    exempt, abroad, plain = make_user(groups=("exempt",)), make_user(groups=("abroad",)), make_user()
+    with start_server(EARLY, [exempt, abroad, plain]) as server:
+        gateway, station = server.client(), (radius.CALLING_STATION_ID, STATION.encode())
+        log_in(server, plain)
+        for user in (exempt, abroad, plain):
+            gateway.start_login(user, station)
+        for _ in range(2):
+            gateway.exchange([(radius.USER_NAME, abroad.name.encode())], "wrong")
+        expected = {
+            "exempt": ("Access-Accept", "policies.default.exemptions[0]", "- {groups"),
+            "number_not_allowed": ("Access-Reject", "policies.default.group_rules[0].countries", "countries"),
+            "remembered": ("Access-Accept", "policies.default.remember", "remember"),
+            "wrong_password": ("Access-Reject", "", ""),
+            "wrong_password_limit": ("Access-Reject", "limits.wrong_passwords.user", "limits"),
+        }
+        records = {each["reason"]: each for each in server.audit(kind="request") if "session" not in each}
+        assert expected.keys() == records.keys()
+        assert len(expected) == len({record["request_id"] for record in records.values()})
+        for reason, (response, rule, key) in expected.items():
+            shown = past(server, records[reason])
+            assert f"-> {response}: {reason} (" in shown
+            assert shown.startswith(f"login {records[reason]['request_id']} of ")
+            assert "no final result" not in shown
+            assert (f"  place: {server.path}:{LINES[key]}: {rule}\n" if rule else "") in shown
+            assert bool(rule) == ("  place: " in shown)
+        only_log = run("--audit", server.directory / "audit.jsonl", "--login", records["exempt"]["request_id"])
+        assert "place" not in only_log.stdout
+        both = run(
+            "--config",
+            server.path,
+            "--audit",
+            server.directory / "audit.jsonl",
+            "--login",
+            records["exempt"]["request_id"],
+            "--json",
+        )
+        assert json.loads(both.stdout)["records"][0]["place"].endswith("exemptions[0]")

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from radius_voice.explain.audit_files import audit_files, session_records
+from radius_voice.explain.audit_files import audit_files, login_records
 
 
 def line(at, session="a1", **values):
@@ -27,7 +27,7 @@ def test_records_of_rotated_and_compressed_files_are_in_the_order_of_their_times
     log.with_name("audit.jsonl-20261101.gz").write_bytes(gzip.compress(line("2026-11-01")))
     log.with_name("audit-20261031.jsonl").write_bytes(line("2026-10-31"))
 
-    found = session_records(log, "a1")
+    found = login_records(log, "a1")
 
     assert ["2026-10-31", "2026-11-01", "2026-11-02", "2026-11-03"] == times(found)
     assert 4 == len(found.searched)
@@ -46,7 +46,7 @@ def test_files_of_other_names_and_directories_are_not_searched(log):
 def test_lines_that_are_cut_short_or_have_the_id_elsewhere_are_skipped(log):
     log.write_bytes(line("1")[:-9] + b"\n" + line("2", "other", detail="a1") + b'"a1"\n' + line("3"))
 
-    assert ["3"] == times(session_records(log, "a1"))
+    assert ["3"] == times(login_records(log, "a1"))
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_a_file_that_cannot_be_read_is_reported_and_the_others_are_searched(log,
     damaged = log.with_name(name)
     damaged.write_bytes(octets)
 
-    found = session_records(log, "a1")
+    found = login_records(log, "a1")
 
     assert "9" == times(found)[-1]
     assert [log] == list(found.searched)
@@ -71,4 +71,4 @@ def test_a_file_that_cannot_be_read_is_reported_and_the_others_are_searched(log,
 
 def test_a_directory_that_does_not_exist_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError):
-        session_records(tmp_path / "nothing" / "audit.jsonl", "a1")
+        login_records(tmp_path / "nothing" / "audit.jsonl", "a1")

@@ -4,7 +4,7 @@ import pytest
 
 from radius_voice.events import Outcome, Reason
 from radius_voice.explain.meanings import RESPONSES, meaning
-from radius_voice.explain.past_login import NO_RESULT, timeline, with_meaning
+from radius_voice.explain.past_login import NO_RESULT, explained, timeline
 
 REQUEST = {
     "kind": "request",
@@ -36,7 +36,7 @@ def test_every_outcome_has_a_name():
 def test_a_reason_of_another_version_has_no_meaning():
     record = REQUEST | {"reason": "future"}
 
-    assert record == with_meaning(record)
+    assert record == explained(record)
     assert "  -> Access-Challenge: future" in list(timeline("a1", [record]))
 
 

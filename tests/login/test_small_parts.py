@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from radius_voice.events import Reason
 from radius_voice.login.challenge_responses import requested_delivery
-from radius_voice.login.codes import Keys, new_code, session_key_in, tidy_code
+from radius_voice.login.codes import Keys, new_code, new_request_id, session_key_in, tidy_code
 from radius_voice.login.model import Authenticated, Limit, LimitAction, Limited, LimitOperation, StoredUser, User
 from radius_voice.login.phone import Phone, country_of, parse_phone, refused_type
 from radius_voice.login.rate_limits import (
@@ -26,6 +26,11 @@ def test_a_code_has_the_configured_number_of_digits(digits, monkeypatch):
     assert digits == len(new_code(digits))
     monkeypatch.setattr("secrets.randbelow", lambda _: 7)
     assert "7".rjust(digits, "0") == new_code(digits)
+
+
+def test_request_ids_differ():
+    ids = {new_request_id() for _ in range(100)}
+    assert (100, {16}) == (len(ids), {len(each) for each in ids})
 
 
 def test_a_state_identifies_its_row_and_is_the_same_only_for_the_same_request():

@@ -47,6 +47,7 @@ REQUEST = RequestRecord(
     would_outcome=Outcome.REJECT,
     would_reason=Reason.NO_PHONE,
     second_factor=SecondFactorMode.TWO_PASS,
+    request_id="0123456789abcdef",
 )
 BARE_REQUEST = RequestRecord(AT, 0.5, "hq-vpn", "198.51.100.7", 18, Outcome.REJECT, Reason.UNKNOWN_USER)
 CALL = PlacementRecord(
@@ -71,7 +72,7 @@ UNKNOWN_CLIENT = DiscardRecord(AT, client_address="192.0.2.66", reason=Discard.U
 RESENT = ResendRecord(AT, "hq-vpn")
 ENDED = ExpiryRecord(AT, 3)
 LIFECYCLE = ServiceRecord(AT, "reload_failed", "clients.hq-vpn.secret: missing")
-ALARM = AlarmRecord(AT, Alarm.PHONE_CHANGED, "a phone is not pinned: +14*******23", "alice", "hq-vpn")
+ALARM = AlarmRecord(AT, Alarm.PHONE_CHANGED, "a phone is not pinned: +14*******23", "alice", "hq-vpn", Mode.REPORT)
 OPERATED = OperatorRecord(AT, "code_issued", "alice", "people", 1000, "dana", "valid for 1h")
 
 ALL = (

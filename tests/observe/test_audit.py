@@ -50,6 +50,7 @@ def test_a_request_is_one_line_with_its_steps_inside(audit, path):
             "would_outcome": "reject",
             "would_reason": "no_phone",
             "second_factor": "two_pass",
+            "request_id": "0123456789abcdef",
             "steps": [
                 {"name": "limits", "after": 0.0001},
                 {"name": "first_factor", "after": 0.004, "detail": "people"},
