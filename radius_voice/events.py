@@ -328,7 +328,8 @@ class OperatorRecord(AuditRecord, frozen=True, tag="operator"):
     """An administrator's command changed something.
 
     `event` is `unlocked` (the counters of a user were reset), `forgotten` (the user's remembered logins ended),
-    `code_issued`, `user_data_deleted`, `phones_confirmed`, `phones_pinned`, `enrolment_called` or `phone_verified`.
+    `code_issued`, `user_data_deleted`, `phones_confirmed`, `phones_pinned`, `enrolment_called`,
+    `enrolment_code_wrong` or `phone_verified`.
     `user` is the name in the directory `identity_source`. `uid` is the local user id of the requesting process, None on
     systems that do not provide it. `by` is the operator as named on the command line, `detail` more about the change.
     """

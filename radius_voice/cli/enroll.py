@@ -76,11 +76,10 @@ def _verified(settings: Settings, user: UserName, called: Mapping[str, Any], by:
             return done
         answer = {"enrolment": called["enrolment"], "code": code, "by": by}
         done = run_operation(operations.perform(settings, "enroll_verify", user, **answer))
+        warn_if_not_recorded(done)
         if not done["verified"]:
             left = done["attempts_left"]
             click.echo(f"wrong code, {left} {'attempt' if left == 1 else 'attempts'} left", err=True)
-    if done["verified"]:
-        warn_if_not_recorded(done)
     return done
 
 

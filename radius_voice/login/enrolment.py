@@ -10,7 +10,8 @@ import secrets
 
 import msgspec
 
-from radius_voice.login.model import CallRef
+from radius_voice.events import Reason
+from radius_voice.login.model import CallRef, Limit, LimitOperation
 
 LIFETIME_SECONDS = 600.0
 ID_OCTETS = 16
@@ -19,14 +20,14 @@ ID_OCTETS = 16
 class Enrolment(msgspec.Struct, frozen=True, omit_defaults=True):
     """An enrolment as the store keeps it, until wall-clock time `expires_at`.
 
-    `phone` is the keyed hash of the pin to be made (`Keys.pin`), `code` that of the code. `call` is the call, None
-    while it is not known.
+    `phone` is the keyed hash of the pin to be made (`Keys.pin`), `code` that of the code. `attempts` is the number of
+    codes that may be compared (`one_attempt`). `call` is the call, None while it is not known.
     """
 
     user_key: str
     phone: bytes
     code: bytes
-    attempts_left: int
+    attempts: int = msgspec.field(name="attempts_left")
     expires_at: float
     call: CallRef | None = None
 
@@ -46,6 +47,12 @@ def new_enrolment_id() -> str:
 def enrolment_key(enrolment_id: str) -> bytes:
     """Where the store keeps an enrolment."""
     return b"enrolment\0" + enrolment_id.encode()
+
+
+def one_attempt(enrolment_id: str, enrolment: Enrolment) -> LimitOperation:
+    """The operation that uses one attempt. A limit, so that simultaneous codes are counted like successive ones."""
+    limit = Limit("enrolment_attempts", enrolment.attempts, 2 * LIFETIME_SECONDS, Reason.NO_ATTEMPTS_LEFT, resets=True)
+    return LimitOperation(limit, enrolment_id)
 
 
 def decode(value: bytes | None) -> Enrolment | None:

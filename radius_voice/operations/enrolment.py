@@ -28,19 +28,21 @@ from radius_voice.login.enrolment import (
     encode,
     enrolment_key,
     new_enrolment_id,
+    one_attempt,
 )
 from radius_voice.login.model import AlreadyRecorded, LimitAction, Limited, Method, Unavailable, User
 from radius_voice.login.phone import Phone, parse_phone
 from radius_voice.login.pins import Pin, compare, new_pins, pins_key
 from radius_voice.login.placement import PlacementResult, deliver
 from radius_voice.login.policy import user_key_of
-from radius_voice.login.rate_limits import subjects_of, with_action
+from radius_voice.login.rate_limits import remaining, subjects_of, with_action
 from radius_voice.operations.context import OperationContext
 from radius_voice.operations.notices import methods_of, no_other_delivery, opened_providers
 from radius_voice.operations.pins import replace_pins
 from radius_voice.policies import code_message_of, numbers_of
 from radius_voice.wiring import by_method, code_generator, limits_of
 
+ENDED = "the enrolment has ended or expired; run this again"
 PLACEMENT_SECONDS = 8.0
 """The maximum duration of placing the call; an exchange with the service may last 10 seconds."""
 
@@ -81,7 +83,7 @@ async def call(context: OperationContext, source: str, user: User, arguments: Ma
         "phone": phone.masked,
         "changed": bool(compare(keys, user_key, [phone], pins).changed),
         "enrolment": enrolment_id,
-        "attempts": enrolment.attempts_left,
+        "attempts": enrolment.attempts,
         "method": placement.method.value,
         "certain": placement.result is CallResult.PLACED,
         "not_recorded": context.record_change("enrolment_called", source, user, arguments),
@@ -97,19 +99,23 @@ async def verify(context: OperationContext, source: str, user: User, arguments: 
     keys, user_key = context.keys(), user_key_of(source, user.id)
     enrolment = decode(await context.store.get(enrolment_key(enrolment_id)))
     if enrolment is None or enrolment.user_key != user_key:
-        raise ValueError("the enrolment has ended or expired; run this again")
+        raise ValueError(ENDED)
     phone = next((each for each in user.phones if keys.pin(user_key, each) == enrolment.phone), None)
     if phone is None:
         raise ValueError(f"the directory no longer has the phone that was called for {user.name}; run this again")
-    limits, subjects = limits_of(context.settings), subjects_of(user_key, phone, "", "")
-    if not compare_digest(keys.enrolment_code(enrolment_id, typed), enrolment.code):
-        limited = await context.store.apply_limits(limits.for_code(subjects))
-        left = 0 if limited is not None else enrolment.attempts_left - 1
-        await _store(context, enrolment_id, replace(enrolment, attempts_left=left))
-        return {"verified": False, "user": user.name, "attempts_left": left}
-    limited = await context.store.apply_limits(limits.for_code(subjects, LimitAction.CHECK))
+    charged = limits_of(context.settings).for_code(subjects_of(user_key, phone, "", ""))
+    attempt = one_attempt(enrolment_id, enrolment)
+    limited = await context.store.apply_limits((*charged, attempt))
+    if isinstance(limited, Limited) and limited.limit == attempt.limit:
+        raise ValueError(ENDED)
     _require_unlimited(limited)
-    await _store(context, enrolment_id, replace(enrolment, attempts_left=0))
+    if not compare_digest(keys.enrolment_code(enrolment_id, typed), enrolment.code):
+        left = await _attempts_left(context, enrolment_id, enrolment)
+        detail = f"attempts left: {left}"
+        not_recorded = context.record_change("enrolment_code_wrong", source, user, arguments, detail)
+        return {"verified": False, "user": user.name, "attempts_left": left, "not_recorded": not_recorded}
+    await context.store.apply_limits(with_action(LimitAction.REFUND, charged))
+    await _end(context, enrolment_id)
     at = time.time()
     pins = await _pin(context, keys, user_key, user, phone, at)
     await _hang_up(context, enrolment)
@@ -192,9 +198,23 @@ async def _hang_up(context: OperationContext, enrolment: Enrolment) -> None:
 
 
 async def _store(context: OperationContext, enrolment_id: str, enrolment: Enrolment) -> None:
-    """Store an enrolment; one without attempts has ended."""
-    value = encode(enrolment) if enrolment.attempts_left > 0 else b""
-    await context.store.put(enrolment_key(enrolment_id), value, max(1.0, enrolment.expires_at - time.time()))
+    seconds = max(1.0, enrolment.expires_at - time.time())
+    await context.store.put(enrolment_key(enrolment_id), encode(enrolment), seconds)
+
+
+async def _end(context: OperationContext, enrolment_id: str) -> None:
+    """End an enrolment: no further code is compared."""
+    await context.store.put(enrolment_key(enrolment_id), b"", LIFETIME_SECONDS)
+
+
+async def _attempts_left(context: OperationContext, enrolment_id: str, enrolment: Enrolment) -> int:
+    """How many attempts an enrolment has left after a wrong code; without any, it ends."""
+    attempt = one_attempt(enrolment_id, enrolment)
+    used = await context.store.arrival_times([attempt])
+    left = remaining(used[attempt], attempt.limit, time.time())
+    if not left:
+        await _end(context, enrolment_id)
+    return left
 
 
 def _require_unlimited(limited: Limited | AlreadyRecorded | None) -> None:

@@ -4,10 +4,12 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from click.testing import CliRunner
 
+from radius_voice import control
 from radius_voice.cli.main import main
 from radius_voice.radius import packet as radius
 from tests.support.network import free_port
@@ -129,11 +131,33 @@ def test_after_wrong_codes_the_phone_is_not_verified_and_the_user_is_locked(serv
     assert (1, "") == (code, output)
     assert "wrong code, 2 attempts left\nwrong code, 1 attempt left\nwrong code, 0 attempts left\n" in errors
     assert errors.endswith(f"{masked(user.phone)} is not verified: no attempts are left\n")
+    records = [record for record in server.audit(kind="operator") if record["event"] == "enrolment_code_wrong"]
+    assert [f"attempts left: {left}" for left in (2, 1, 0)] == [record["detail"] for record in records]
+    assert {user.name} == {record["user"] for record in records}
     code, _, errors = enroll(server, user, codes=lambda: ["000000", server.simulator.code(user.phone)])
     assert (1, True) == (code, "the limit wrong_codes.user is reached; try again in" in errors)
     code, _, errors = enroll(server, user)
     assert (1, True) == (code, errors.startswith("Error: the limit wrong_codes.user is reached"))
     assert radius.ACCESS_REJECT == log_in(server, user)
+
+
+def test_simultaneous_wrong_codes_get_no_further_attempt(server, user):
+    state = server.directory / "state"
+    called = control.ask(state, "enroll_call", name=user.name, source="people", phone="")
+
+    def guess(code):
+        answer = {"name": user.name, "source": "people", "enrolment": called["enrolment"], "code": code}
+        try:
+            return control.ask(state, "enroll_verify", **answer)["verified"]
+        except control.RequestFailed as problem:
+            return str(problem)
+
+    with ThreadPoolExecutor(8) as threads:
+        results = list(threads.map(guess, [f"{number:06}" for number in range(8)]))
+    assert 3 == results.count(False)
+    assert {False, "the enrolment has ended or expired; run this again"} == set(results)
+    assert 3 == len([each for each in server.audit(kind="operator") if each["event"] == "enrolment_code_wrong"])
+    assert "has ended or expired" in guess(server.simulator.code(user.phone))
 
 
 @pytest.mark.parametrize("server", [TRUST], indirect=True)
