@@ -16,7 +16,15 @@ from msgspec.structs import replace
 
 from radius_voice.events import Reason
 from radius_voice.login.codes import Keys, tidy_code
-from radius_voice.login.model import DeliveryAttempt, Limit, LimitOperation, Method, Session, SessionKey
+from radius_voice.login.model import (
+    CLOCK_STEP_SECONDS,
+    DeliveryAttempt,
+    Limit,
+    LimitOperation,
+    Method,
+    Session,
+    SessionKey,
+)
 from radius_voice.login.phone import NO_PHONE
 from radius_voice.login.pins import pins_key
 from radius_voice.login.ports import Store
@@ -34,10 +42,19 @@ ONE_USE = Limit("issued_code", 1, 2 * MAX_SECONDS, Reason.EXPIRED)
 
 
 class IssuedCode(Struct, frozen=True):
-    """A code that is valid until `expires_at`, wall-clock seconds; `code` is its keyed hash."""
+    """A code that was issued at `issued_at` and is valid until `expires_at`, wall-clock seconds.
+
+    `code` is its keyed hash. `issued_at` is 0 in values of versions that did not store it.
+    """
 
     code: bytes
     expires_at: float
+    issued_at: float = 0.0
+
+    def valid_at(self, now: float) -> bool:
+        """Whether the code is valid at that time. A clock that is set back extends it by CLOCK_STEP_SECONDS at most."""
+        begin = max(self.issued_at, self.expires_at - MAX_SECONDS)
+        return begin - CLOCK_STEP_SECONDS <= now < self.expires_at
 
 
 _decoder = msgspec.msgpack.Decoder(IssuedCode)
@@ -99,8 +116,9 @@ class IssuedCodes:
 
     async def issue(self, user_key: str, seconds: float) -> tuple[str, float]:
         """A new code for a user and when it expires, wall-clock seconds. It replaces the user's earlier code."""
-        code, expires_at = new_issued_code(), self._now() + seconds
-        issued = IssuedCode(self._keys.issued_code(user_key, tidy_issued_code(code)), expires_at)
+        code, now = new_issued_code(), self._now()
+        expires_at = now + seconds
+        issued = IssuedCode(self._keys.issued_code(user_key, tidy_issued_code(code)), expires_at, now)
         await self._store.put(self._key(user_key), msgspec.msgpack.encode(issued), seconds)
         return code, expires_at
 
@@ -122,7 +140,7 @@ class IssuedCodes:
 
     async def _valid(self, stored: bytes | None) -> IssuedCode | None:
         issued = None if not stored else _decoder.decode(stored)
-        if issued is None or issued.expires_at <= self._now():
+        if issued is None or not issued.valid_at(self._now()):
             return None
         use = LimitOperation(ONE_USE, issued.code.hex())
         used_until = (await self._store.arrival_times([use]))[use]

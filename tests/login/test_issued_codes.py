@@ -2,6 +2,7 @@
 
 import math
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -13,12 +14,13 @@ from radius_voice.login.issued_codes import (
     GROUP_LENGTH,
     GROUPS,
     STORED_UNDER,
+    IssuedCode,
     IssuedCodes,
     new_issued_code,
     one_use,
     tidy_issued_code,
 )
-from radius_voice.login.model import CallStatus, LimitAction, Limited, SwapResult
+from radius_voice.login.model import CLOCK_STEP_SECONDS, CallStatus, LimitAction, Limited, SwapResult
 from radius_voice.login.rate_limits import Limits
 from radius_voice.login.state_machine import step
 from radius_voice.messages import LANGUAGES, messages_for
@@ -122,6 +124,23 @@ async def test_an_issued_code_expires_by_wall_clock(harness):
     harness.clock.now += 120.0
     assert EXPIRED == result_of(await harness.answer(code, challenge))
     assert (Outcome.REJECT, Reason.NO_PHONE) == result_of(await harness.begin())
+
+
+@pytest.mark.parametrize(
+    ("seconds", "set_back", "valid"),
+    [(HOUR, CLOCK_STEP_SECONDS, True), (HOUR, CLOCK_STEP_SECONDS + 1, False), (86400.0, 2 * HOUR, False)],
+)
+async def test_a_clock_that_is_set_back_does_not_extend_a_code(harness, seconds, set_back, valid):
+    await issue(harness, seconds)
+    harness.clock.now -= set_back
+    expected = ASKED if valid else (Outcome.REJECT, Reason.NO_PHONE)
+    assert expected == result_of(await harness.begin())
+
+
+def test_a_code_of_a_version_that_stored_no_time_of_issue_is_valid_for_a_day_at_most():
+    issued = msgspec.msgpack.decode(msgspec.msgpack.encode({"code": b"code", "expires_at": 1e6}), type=IssuedCode)
+    times = (1e6 - 86400 - CLOCK_STEP_SECONDS - 1, 1e6 - 86400 - CLOCK_STEP_SECONDS, 1e6 - 1, 1e6)
+    assert [False, True, True, False] == [issued.valid_at(now) for now in times]
 
 
 async def test_a_new_code_replaces_the_former_one_also_in_an_open_login(harness):
