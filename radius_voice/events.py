@@ -225,7 +225,7 @@ class RequestRecord(AuditRecord, frozen=True, tag="request"):
 class PlacementRecord(AuditRecord, frozen=True, tag="delivery"):
     """A request to a provider to deliver a code, and its result; `seconds` is the time since the packet's arrival.
 
-    `method` is `voice` or `sms`. `fix` says what an administrator can do about an alarm.
+    `method` is `voice` or `sms`. `fix` says what an administrator can do about an alarm. `mode` is that of the policy.
     """
 
     seconds: float
@@ -238,15 +238,17 @@ class PlacementRecord(AuditRecord, frozen=True, tag="delivery"):
     alarm: bool = False
     fix: str = ""
     method: str = "voice"
+    mode: Mode = Mode.ENFORCE
 
 
 class CallStatusRecord(AuditRecord, frozen=True, tag="call_status"):
-    """The provider reported a new status of a placed call."""
+    """The provider reported a new status of a placed call. `mode` is that of the policy."""
 
     session: str
     provider: str
     reference: str
     status: str
+    mode: Mode = Mode.ENFORCE
 
 
 class DiscardRecord(AuditRecord, frozen=True, kw_only=True, tag="discarded"):

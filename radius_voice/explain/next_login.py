@@ -23,7 +23,15 @@ from radius_voice.login.exemptions import Exemption
 from radius_voice.login.model import Method
 from radius_voice.login.names import canonical_name
 from radius_voice.login.realms import split
-from radius_voice.login.second_factor import AcceptWithout, AskForIssuedCode, Call, RejectFor, SecondFactor, decide
+from radius_voice.login.second_factor import (
+    AcceptWithout,
+    AskForIssuedCode,
+    Call,
+    RejectFor,
+    SecondFactor,
+    decide,
+    decide_without_user,
+)
 from radius_voice.operations.shown_limits import NAME_AND_STATION
 from radius_voice.wiring import limits_of
 
@@ -89,9 +97,10 @@ def _result(facts: LoginFacts, steps: Iterable[Step]) -> tuple[Outcome, Reason]:
 
 
 def _decided(facts: LoginFacts) -> SecondFactor | None:
-    """The decision that is carried out, None without a user."""
+    """The decision that is carried out, None without a user, unless report mode accepts the login."""
     if facts.user is None:
-        return None
+        decided = None if facts.unavailable else decide_without_user(facts.policy, facts.request, facts.now)
+        return decided if isinstance(decided, AcceptWithout) else None
     stored = facts.stored
     return decide(
         facts.policy,
@@ -106,7 +115,7 @@ def _decided(facts: LoginFacts) -> SecondFactor | None:
 
 def _is_decoy(facts: LoginFacts) -> bool:
     """Whether the user cannot log in, and is challenged without a call."""
-    refused = facts.user is None or isinstance(_decided(facts), RejectFor) or _refused_by_pins(facts)
+    refused = _decided(facts) is None or isinstance(_decided(facts), RejectFor) or _refused_by_pins(facts)
     return facts.policy.decoys and not facts.unavailable and refused
 
 
@@ -170,7 +179,9 @@ def _directory(facts: LoginFacts) -> Iterator[Step]:
         on_unavailable = facts.places.of_policy("on_unavailable")
         yield Step("directory", facts.unavailable, (*places, on_unavailable), Reason.IDENTITY_UNAVAILABLE)
     elif facts.user is None:
-        yield Step("directory", f"{name} has no user of this name", places, Reason.UNKNOWN_USER)
+        yield Step(
+            "directory", f"{name} has no user of this name", places, None if _decided(facts) else Reason.UNKNOWN_USER
+        )
     else:
         disabled = ", who is disabled" if facts.user.disabled else ""
         yield Step("directory", f"{name} has the user {facts.user.name}{disabled}", places)
@@ -281,7 +292,7 @@ def _decoy(facts: LoginFacts) -> Iterator[Step]:
 
 def _report_mode(facts: LoginFacts) -> Iterator[Step]:
     mode = facts.policy.report_mode
-    if mode is None or facts.user is None or facts.now >= mode.until:
+    if mode is None or _decided(facts) is None or facts.now >= mode.until:
         return
     would = _would(facts) is not None
     text = "this is only recorded: the user is accepted without a call" if would else "does not apply to the user"

@@ -9,17 +9,21 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Container, Mapping
 from dataclasses import dataclass
 
-from radius_voice.events import CallStatusRecord, Observer
+from radius_voice.events import CallStatusRecord, Mode, Observer
 from radius_voice.login.model import CallRef, CallStatus, Unavailable
 from radius_voice.login.ports import CallControl
 
 
 @dataclass(slots=True)
 class _FollowedCall:
-    """A call that may be live: the id of its session, and the wall-clock time `until` by which it must be over."""
+    """A call that may be live: the id of its session, and the wall-clock time `until` by which it must be over.
+
+    `mode` is that of the policy, for the records.
+    """
 
     session_id: str
     until: float
+    mode: Mode
     status: CallStatus = CallStatus.QUEUED
 
 
@@ -47,10 +51,13 @@ class CallFollower:
     def __len__(self) -> int:
         return len(self._followed)
 
-    def follow(self, ref: CallRef, session_id: str, until: float) -> None:
-        """Follow a call until it is over or the wall clock reaches `until`, if its provider is to be polled."""
+    def follow(self, ref: CallRef, session_id: str, until: float, mode: Mode) -> None:
+        """Follow a call until it is over or the wall clock reaches `until`, if its provider is to be polled.
+
+        `mode` is that of the policy, for the records.
+        """
         if ref.provider in self._call_controls and ref.provider not in self._by_callback:
-            self._followed[ref] = _FollowedCall(session_id, until)
+            self._followed[ref] = _FollowedCall(session_id, until, mode)
 
     async def hang_up(self, ref: CallRef) -> None:
         """End a call. Raises Unavailable if it is not known whether it ended."""
@@ -83,5 +90,6 @@ class CallFollower:
         followed.status = status
         if status.over:
             del self._followed[ref]
-        self._observer(CallStatusRecord(self._now(), followed.session_id, ref.provider, ref.reference, status.value))
+        session_id, mode = followed.session_id, followed.mode
+        self._observer(CallStatusRecord(self._now(), session_id, ref.provider, ref.reference, status.value, mode))
         await self._on_call_event(ref, status)

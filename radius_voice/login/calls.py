@@ -10,7 +10,7 @@ import asyncio
 from msgspec import Struct
 from msgspec.structs import replace
 
-from radius_voice.events import CallResult, PlacementRecord, Reason, Trace
+from radius_voice.events import CallResult, Mode, PlacementRecord, Reason, Trace
 from radius_voice.login.call_events import delivery_reason
 from radius_voice.login.call_follower import CallFollower
 from radius_voice.login.callbacks import delivery_id_of
@@ -181,7 +181,8 @@ class Calls:
         if transition.hang_up is not None:
             await self._end(session, transition.hang_up)
         elif placement.ref is not None:
-            self.follower.follow(placement.ref, session.id, session.delivery.live_until)
+            mode = self._dependencies.mode_of(session.policy)
+            self.follower.follow(placement.ref, session.id, session.delivery.live_until, mode)
         return transition.session
 
     async def _may_call(self, phone: Phone) -> bool:
@@ -192,7 +193,8 @@ class Calls:
 
         def report(provider: str, request: DeliveryRequest, answer: DeliveryResult) -> None:
             at, seconds = dependencies.now(), dependencies.clock() - arrived
-            dependencies.observer(placement_record(at, seconds, session.id, provider, request, answer))
+            mode = dependencies.mode_of(session.policy)
+            dependencies.observer(placement_record(at, seconds, session.id, provider, request, answer, mode))
 
         return report
 
@@ -235,7 +237,13 @@ def _placed(call: PendingCall, placement: PlacementResult) -> CallPlaced:
 
 
 def placement_record(
-    at: float, seconds: float, session_id: str, provider: str, request: DeliveryRequest, answer: DeliveryResult
+    at: float,
+    seconds: float,
+    session_id: str,
+    provider: str,
+    request: DeliveryRequest,
+    answer: DeliveryResult,
+    mode: Mode = Mode.ENFORCE,
 ) -> PlacementRecord:
     """The record of a provider's answer to a delivery request of that session."""
     match answer:
@@ -248,4 +256,6 @@ def placement_record(
         case _:
             result, reference, detail, alarm, fix = CallResult.NOT_PLACED, "", answer.detail, answer.alarm, answer.fix
     phone, method = request.phone.masked, request.method.value
-    return PlacementRecord(at, seconds, session_id, provider, phone, result, reference, detail, alarm, fix, method)
+    return PlacementRecord(
+        at, seconds, session_id, provider, phone, result, reference, detail, alarm, fix, method, mode
+    )

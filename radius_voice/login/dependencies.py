@@ -56,6 +56,11 @@ class Dependencies:
         """Report what an administrator should know."""
         self.observer(ServiceRecord(self.now(), "warning", detail))
 
+    def mode_of(self, policy: str) -> Mode:
+        """The present mode of the policy with that name; `enforce` for one that is no longer configured."""
+        known = self.policies.get(policy)
+        return Mode.ENFORCE if known is None else known.mode_at(self.now())
+
     def alarm(self, alarm: Alarm, detail: str, *, user: str = "", client: str = "", mode: Mode) -> None:
         """Raise an alarm; see `AlarmRecord`."""
         self.observer(AlarmRecord(self.now(), alarm, detail, user, client, mode))

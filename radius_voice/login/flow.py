@@ -49,7 +49,7 @@ from radius_voice.login.received_callbacks import ReceivedCallbacks
 from radius_voice.login.remembered import RememberedLogins
 from radius_voice.login.replay import Slot, is_pending, session_of
 from radius_voice.login.reuse_warnings import ReuseWarnings
-from radius_voice.login.second_factor import AcceptWithout, RejectFor, decide, rule_name
+from radius_voice.login.second_factor import AcceptWithout, RejectFor, decide, decide_without_user, rule_name
 from radius_voice.login.second_passes import SecondPasses
 from radius_voice.login.session_decisions import session_decision
 from radius_voice.login.session_responses import SessionResponses
@@ -57,7 +57,7 @@ from radius_voice.login.sessions import RequestRecorded, Sessions
 from radius_voice.login.supervisor import Supervisor
 from radius_voice.login.upstream import ChallengeRequired
 from radius_voice.login.upstream_challenges import PendingChallenge
-from radius_voice.login.users import name_of, user_of
+from radius_voice.login.users import missing_user, name_of, user_of
 
 Report = Callable[[], None]
 """Reports what a request has shown about a user."""
@@ -176,7 +176,11 @@ class LoginFlow:
                 pass
         user = await user_of(request, policy, checked)
         if user is None:
-            return await self._refuse(request, policy, None, RejectFor(Reason.UNKNOWN_USER), checked, trace)
+            decided = decide_without_user(policy, request, self._dependencies.now())
+            if isinstance(decided, RejectFor):
+                return await self._refuse(request, policy, None, decided, checked, trace)
+            accept = partial(self._without_call.accept, request, policy, missing_user(request, checked), decided)
+            return await self._once(request, checked, trace, accept)
         return await self._second_factor(request, policy, user, checked, trace)
 
     async def _second_factor(

@@ -71,8 +71,8 @@ class ReceivedCallbacks:
         _, transition = await self._sessions.apply(session.key, event, known=session)
         if transition.session is None:
             return CallbackResponse(CallbackResult.LATE)
-        record = CallStatusRecord(dependencies.now(), session.id, ref.provider, ref.reference, status.value)
-        dependencies.observer(record)
+        now, mode = dependencies.now(), dependencies.mode_of(session.policy)
+        dependencies.observer(CallStatusRecord(now, session.id, ref.provider, ref.reference, status.value, mode))
         return CallbackResponse(CallbackResult.COUNTED)
 
     def _warn_of_signature(self, provider: str) -> None:

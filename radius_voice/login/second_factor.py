@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from radius_voice.events import Outcome, Reason
+from radius_voice.events import Mode, Outcome, Reason
 from radius_voice.login.exemptions import RulePath
 from radius_voice.login.model import AuthRequest, User
 from radius_voice.login.policy import Policy, UserRules
@@ -74,6 +74,16 @@ def decide(
     decided = _by_rules(rules, user, request, now, has_issued_code, is_remembered, phones_removed)
     mode = policy.report_mode
     return _reported(decided) if mode is not None and mode.applies(user, now) else decided
+
+
+def decide_without_user(policy: Policy, request: AuthRequest, now: float) -> AcceptWithout | RejectFor:
+    """What follows for a user whose password is right, and whom the policy's directory does not have.
+
+    The login is rejected; report mode only records that, if the first factor has the user in another place.
+    """
+    refusal = RejectFor(Reason.UNKNOWN_USER)
+    is_separate = policy.first_factor_name != policy.directory_name and not request.unlisted_realm
+    return _reported(refusal) if is_separate and policy.mode_at(now) is Mode.REPORT else refusal
 
 
 def outcome_of(decided: SecondFactor) -> tuple[Outcome, Reason]:

@@ -65,6 +65,15 @@ async def user_of(request: AuthRequest, policy: Policy, checked: Checked) -> Use
     return await find_user(request, policy)
 
 
+def missing_user(request: AuthRequest, checked: Checked) -> User:
+    """A user whom the first factor has, and the directory does not: without id, phones and groups.
+
+    The name may be recorded although the directory does not have it: its password has been verified.
+    """
+    known = checked.result.user if isinstance(checked.result, Authenticated) else None
+    return User("", known.name if known is not None else request.user_name)
+
+
 async def name_of(request: AuthRequest, policy: Policy) -> str:
     """The user's name in the directory, for the audit log; empty if no user has it or the directory is down."""
     try:

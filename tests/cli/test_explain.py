@@ -469,6 +469,35 @@ def test_a_grace_period_is_not_for_users_whose_pinned_phones_were_removed(config
     assert ("reject", "no_phone") == explained(path)[0]
 
 
+SEPARATE = """identity:
+  passwords: {type: users_file, path: users.yaml}
+  phones: {type: users_file, path: phones.yaml}
+"""
+
+
+@pytest.mark.parametrize(
+    ("mode", "result", "rules"),
+    [
+        ("enforce", ("reject", "unknown_user"), None),
+        ("{report_until: 'UNTIL'}", ("accept", "report_mode"), "the login would be rejected: "),
+    ],
+)
+def test_a_user_who_is_missing_in_a_separate_directory_is_explained(configured, tmp_path, mode, result, rules):
+    until = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    policy = f"  staff:\n    first_factor: passwords\n    directory: phones\n    mode: {mode.replace('UNTIL', until)}\n"
+    path = configured(CONFIGURATION.replace("  staff:\n", policy) + SEPARATE, alice=entry(US))
+    (tmp_path / "phones.yaml").write_text("{}\n")
+    (tmp_path / "phones.yaml").chmod(0o600)
+
+    decided, steps = explained(path)
+
+    assert result == decided
+    assert "phones has no user of this name" == steps["directory"][0][0]
+    assert (rules is not None) == ("rules" in steps)
+    assert rules is None or steps["rules"][0][0].startswith(rules)
+    assert "call" not in steps
+
+
 BY_ATTRIBUTE = """    exemptions:
       - {networks: [10.0.0.0/8], address_attribute: Framed-IP-Address, reason: control room}
 """

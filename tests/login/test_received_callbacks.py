@@ -3,8 +3,9 @@
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 
-from radius_voice.events import CallbackRecord, CallbackResult, CallStatusRecord, Reason, ServiceRecord
+from radius_voice.events import CallbackRecord, CallbackResult, CallStatusRecord, Mode, Reason, ServiceRecord
 from radius_voice.login.callbacks import (
     Callback,
     CallbackRequest,
@@ -16,7 +17,8 @@ from radius_voice.login.callbacks import (
 )
 from radius_voice.login.deliveries import Indeterminate, NotPlaced
 from radius_voice.login.model import CallStatus, Method, Unavailable
-from tests.login.harness import ACCEPTED, LoginHarness, result_of
+from radius_voice.login.roll_out import ReportMode
+from tests.login.harness import ACCEPTED, ALICE, FakeDirectory, LoginHarness, result_of
 
 URL = "https://voice.example.org"
 ANSWERED, BUSY = StatusReported(CallStatus.ANSWERED), StatusReported(CallStatus.BUSY)
@@ -65,6 +67,15 @@ def test_no_repr_holds_a_body():
     response = CallbackResponse(CallbackResult.COUNTED, "text/xml", "1 2 3 4")
     assert "CallbackResponse(counted)" == repr(response)
     assert "CallbackRequest(key)" == repr(CallbackRequest("", "", "key", {}, b"Digits=1"))
+
+
+async def test_the_record_of_a_status_has_the_mode_of_the_policy():
+    pilot = replace(ALICE, groups=frozenset({"pilot"}))
+    mode = ReportMode(("policies", "default", "mode"), 2_000_000.0, frozenset({"pilot"}))
+    harness = LoginHarness(directory=FakeDirectory(pilot), policy={"report_mode": mode}, public_url=URL)
+    await harness.begin()
+    await received(harness, Callback("fake1", ANSWERED))
+    assert [Mode.REPORT] == [record.mode for record in harness.records if isinstance(record, CallStatusRecord)]
 
 
 async def test_a_status_reaches_the_session_and_calls_are_not_polled(harness):

@@ -3,9 +3,9 @@
 import pytest
 from msgspec.structs import replace
 
-from radius_voice.events import Mode, Outcome, Reason
+from radius_voice.events import CallStatusRecord, Mode, Outcome, PlacementRecord, Reason, Trace
 from radius_voice.login.issued_states import REPEAT_SECONDS
-from radius_voice.login.model import User
+from radius_voice.login.model import CallStatus, User
 from radius_voice.login.phone import NumberRules
 from radius_voice.login.policy import ReplyRule
 from radius_voice.login.rate_limits import Limits
@@ -44,6 +44,51 @@ async def test_a_user_who_would_be_called_is_accepted_with_the_right_password_on
     assert [Reason.WRONG_PASSWORD, Reason.UNKNOWN_USER] == [wrong.reason, unknown.reason]
     assert {Mode.REPORT} == {decision.mode for decision in (accept, wrong, unknown)}
     assert {(None, None)} == {would(wrong), would(unknown)}
+
+
+MISSING = (Outcome.REJECT, Reason.UNKNOWN_USER)
+
+
+@pytest.mark.parametrize("first_factor", [FakeDirectory(ALICE), None], ids=["another source", "the gateway"])
+async def test_a_user_who_is_missing_in_a_separate_directory_is_accepted_and_recorded(first_factor):
+    separate = {"first_factor": first_factor, "first_factor_name": "passwords"}
+    class_of_all, of_group = ReplyRule(None, (CLASS,)), ReplyRule("staff", ((25, b"group"),))
+    harness = LoginHarness(
+        directory=FakeDirectory(), policy={"report_mode": PILOT, "reply": (class_of_all, of_group), **separate}
+    )
+    accept = await harness.begin(packet=PACKET)
+    assert (REPORTED, MISSING, (CLASS,), "alice") == (result_of(accept), would(accept), accept.reply, accept.user)
+    assert (Outcome.ACCEPT, Reason.REPEATED) == result_of(await harness.begin(packet=PACKET))
+    harness.clock.now = END
+    assert MISSING == result_of(await harness.begin())
+
+
+async def test_report_mode_accepts_no_unlisted_realm_and_no_wrong_password_of_a_missing_user():
+    for first_factor in (FakeDirectory(ALICE), None):
+        separate = {"first_factor": first_factor, "first_factor_name": "passwords"}
+        harness = LoginHarness(directory=FakeDirectory(), policy={"report_mode": REPORT, **separate})
+        if first_factor is not None:
+            assert Reason.WRONG_PASSWORD == (await harness.begin("wrong")).reason
+        request = replace(harness.request(), unlisted_realm=True)
+        assert MISSING == result_of(await harness.flow.begin(request, Trace(0.0, harness.clock)))
+
+
+async def test_report_mode_does_not_accept_a_user_who_has_just_been_removed():
+    harness = reporting()
+    harness.directory.accepts_every_name = True
+    assert MISSING == result_of(await harness.begin(name="mallory"))
+
+
+async def test_records_of_calls_have_the_mode_of_the_policy():
+    pilot = replace(ALICE, groups=frozenset({"pilot"}))
+    for mode, expected in ((PILOT, Mode.REPORT), (None, Mode.ENFORCE)):
+        harness = reporting(pilot, mode)
+        assert CALLED == result_of(await harness.begin())
+        harness.provider.statuses["fake1"] = CallStatus.ANSWERED
+        await harness.flow.follower.poll()
+        records = [each for each in harness.records if isinstance(each, PlacementRecord | CallStatusRecord)]
+        assert [PlacementRecord, CallStatusRecord] == [type(each) for each in records]
+        assert {expected} == {each.mode for each in records}
 
 
 async def test_a_disabled_user_is_rejected():

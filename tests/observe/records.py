@@ -62,9 +62,10 @@ CALL = PlacementRecord(
     alarm=True,
     fix="compare account_sid and auth_token with the Twilio console",
     method="sms",
+    mode=Mode.REPORT,
 )
 BARE_CALL = PlacementRecord(AT, 0.2, "a1b2", "twilio", "+14*******23", CallResult.PLACED)
-FOLLOWED = CallStatusRecord(AT, "a1b2", "twilio", "CA1", "completed")
+FOLLOWED = CallStatusRecord(AT, "a1b2", "twilio", "CA1", "completed", Mode.REPORT)
 DISCARDED = DiscardRecord(
     AT, client="hq-vpn", client_address="198.51.100.7", reason=Discard.MALFORMED, detail="length 3"
 )

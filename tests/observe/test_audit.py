@@ -90,6 +90,7 @@ def test_calls_status_changes_expiries_and_service_events_are_recorded(audit, pa
             "alarm": True,
             "fix": "compare account_sid and auth_token with the Twilio console",
             "method": "sms",
+            "mode": "report",
         },
         {
             "at": at,
@@ -98,6 +99,7 @@ def test_calls_status_changes_expiries_and_service_events_are_recorded(audit, pa
             "provider": "twilio",
             "reference": "CA1",
             "status": "completed",
+            "mode": "report",
         },
         {
             "at": at,
