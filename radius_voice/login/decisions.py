@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from radius_voice.events import Mode, Outcome, Reason, Trace
 from radius_voice.login import reply_message
 from radius_voice.login.inputs import Transition
-from radius_voice.login.model import PreviousResult, ReplyAttribute, Session, Unavailable
+from radius_voice.login.model import CallStatus, Method, PreviousResult, ReplyAttribute, Session, Unavailable
 from radius_voice.login.reply_message import Wording
 from radius_voice.login.upstream import ChallengeRequired, HiddenAttribute
 
@@ -59,11 +59,13 @@ def decision(
     *,
     response: bool = False,
     delimiter: str = "",
+    offers_redial: bool = False,
 ) -> Decision:
     """The decision for a transition. `state` is sent with a challenge; `name` is the user's if there is no session.
 
     `response` says that the request carried a State. Only then may a reject be in the user's language. With a
-    `delimiter`, the challenge asks for a second login with password and code, and has no State.
+    `delimiter`, the challenge asks for a second login with password and code, and has no State. `offers_redial`: after
+    a call that did not reach the user, the challenge says so.
     """
     if transition.rule:
         decided = decision(session, replace(transition, rule=""), state, name, wording, now, response=response)
@@ -76,7 +78,8 @@ def decision(
         case Outcome.ACCEPT:
             return _accepted(session, transition.reason, now)
         case Outcome.CHALLENGE:
-            return _challenged(session, transition.reason, state, wording, delimiter)
+            ended = _end_of_call(session, now) if offers_redial else None
+            return _challenged(session, transition.reason, state, wording, delimiter, ended)
         case _:
             return _rejected(session, transition.reason, wording, response=response)
 
@@ -94,9 +97,20 @@ def _accepted(session: Session, reason: Reason, now: float) -> Decision:
     )
 
 
-def _challenged(session: Session, reason: Reason, state: bytes, wording: Wording, delimiter: str) -> Decision:
+def _end_of_call(session: Session, now: float) -> CallStatus | None:
+    """How the session's call ended, if it did not reach the user and another one is possible."""
+    delivery = session.delivery
+    redial = session.redials_left > 0 and session.open_at(now)
+    return delivery.status if redial and delivery.over and delivery.method is Method.VOICE else None
+
+
+def _challenged(
+    session: Session, reason: Reason, state: bytes, wording: Wording, delimiter: str, ended: CallStatus | None
+) -> Decision:
     phone, method = session.delivery.phone, session.delivery.method
-    text = reply_message.challenge(reason, wording, phone.ending, session.attempts_left, method, delimiter=delimiter)
+    text = reply_message.challenge(
+        reason, wording, phone.ending, session.attempts_left, method, delimiter=delimiter, ended=ended
+    )
     sent = b"" if delimiter else state
     return Decision(Outcome.CHALLENGE, reason, sent, text, (), session.name, session.id, phone.masked)
 

@@ -1,6 +1,6 @@
 """German, formal address."""
 
-from radius_voice.messages.wording import LogInAgain, Messages, Shown, Spoken, Texted
+from radius_voice.messages.wording import CallEnded, LogInAgain, Messages, Shown, Spoken, Texted
 
 MESSAGES = Messages(
     language="de",
@@ -36,6 +36,11 @@ MESSAGES = Messages(
         no_new_call="Derzeit ist kein weiterer Anruf möglich. Melden Sie sich erneut an mit Passwort{delimiter}Code",
         no_new_text="Eine weitere SMS ist jetzt nicht möglich. Melden Sie sich erneut an mit Passwort{delimiter}Code",
         issued_code="Sie haben einen Code vom Helpdesk. Melden Sie sich erneut an mit Passwort{delimiter}Code",
+    ),
+    call_ended=CallEnded(
+        busy="Ihr Telefon war besetzt. Geben Sie phone ein, um erneut angerufen zu werden, oder den Code:",
+        no_answer="Der Anruf blieb unbeantwortet. Geben Sie phone ein, um erneut angerufen zu werden, oder den Code:",
+        failed="Der Anruf kam nicht zustande. Geben Sie phone ein, um erneut angerufen zu werden, oder den Code:",
     ),
     spoken=Spoken(
         locale="de-DE",

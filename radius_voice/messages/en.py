@@ -1,6 +1,6 @@
 """English."""
 
-from radius_voice.messages.wording import LogInAgain, Messages, Shown, Spoken, Texted
+from radius_voice.messages.wording import CallEnded, LogInAgain, Messages, Shown, Spoken, Texted
 
 MESSAGES = Messages(
     language="en",
@@ -31,6 +31,11 @@ MESSAGES = Messages(
         no_new_call="No further call is possible now. Log in again with password{delimiter}code",
         no_new_text="No further text message is possible now. Log in again with password{delimiter}code",
         issued_code="You have a code from the help desk. Log in again with password{delimiter}code",
+    ),
+    call_ended=CallEnded(
+        busy="Your phone was busy. Type phone to be called again, or enter the code:",
+        no_answer="The call was not answered. Type phone to be called again, or enter the code:",
+        failed="The call did not reach your phone. Type phone to be called again, or enter the code:",
     ),
     spoken=Spoken(
         locale="en-US",

@@ -1,6 +1,6 @@
 """Spanish, formal address."""
 
-from radius_voice.messages.wording import LogInAgain, Messages, Shown, Spoken, Texted
+from radius_voice.messages.wording import CallEnded, LogInAgain, Messages, Shown, Spoken, Texted
 
 MESSAGES = Messages(
     language="es",
@@ -34,6 +34,11 @@ MESSAGES = Messages(
         no_new_call="En este momento no es posible otra llamada. Vuelva a entrar con contraseña{delimiter}código",
         no_new_text="Ahora no es posible enviar otro SMS. Vuelva a entrar con contraseña{delimiter}código",
         issued_code="Tiene un código de asistencia. Vuelva a entrar con contraseña{delimiter}código",
+    ),
+    call_ended=CallEnded(
+        busy="Su teléfono estaba ocupado. Escriba phone para recibir otra llamada, o introduzca el código:",
+        no_answer="La llamada no fue atendida. Escriba phone para recibir otra llamada, o introduzca el código:",
+        failed="La llamada no llegó a su teléfono. Escriba phone para recibir otra llamada, o introduzca el código:",
     ),
     spoken=Spoken(
         locale="es-ES",

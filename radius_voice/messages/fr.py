@@ -1,6 +1,6 @@
 """French, formal address."""
 
-from radius_voice.messages.wording import LogInAgain, Messages, Shown, Spoken, Texted
+from radius_voice.messages.wording import CallEnded, LogInAgain, Messages, Shown, Spoken, Texted
 
 MESSAGES = Messages(
     language="fr",
@@ -34,6 +34,11 @@ MESSAGES = Messages(
         no_new_call="Aucun autre appel n'est possible maintenant. Reconnectez-vous avec mot-de-passe{delimiter}code",
         no_new_text="Aucun autre SMS n'est possible maintenant. Reconnectez-vous avec mot-de-passe{delimiter}code",
         issued_code="Le support vous a donné un code. Reconnectez-vous avec mot-de-passe{delimiter}code",
+    ),
+    call_ended=CallEnded(
+        busy="Votre téléphone était occupé. Tapez phone pour être rappelé, ou saisissez le code :",
+        no_answer="L'appel est resté sans réponse. Tapez phone pour être rappelé, ou saisissez le code :",
+        failed="L'appel n'a pas atteint votre téléphone. Tapez phone pour être rappelé, ou saisissez le code :",
     ),
     spoken=Spoken(
         locale="fr-FR",

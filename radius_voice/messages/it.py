@@ -1,6 +1,6 @@
 """Italian, formal address."""
 
-from radius_voice.messages.wording import LogInAgain, Messages, Shown, Spoken, Texted
+from radius_voice.messages.wording import CallEnded, LogInAgain, Messages, Shown, Spoken, Texted
 
 MESSAGES = Messages(
     language="it",
@@ -34,6 +34,11 @@ MESSAGES = Messages(
         no_new_call="Al momento non è possibile un'altra chiamata. Acceda di nuovo con password{delimiter}codice",
         no_new_text="Al momento non è possibile un altro SMS. Acceda di nuovo con password{delimiter}codice",
         issued_code="Ha un codice dell'assistenza. Acceda di nuovo con password{delimiter}codice",
+    ),
+    call_ended=CallEnded(
+        busy="Il suo telefono era occupato. Scriva phone per essere richiamato, o inserisca il codice:",
+        no_answer="Nessuna risposta alla chiamata. Scriva phone per essere richiamato, o inserisca il codice:",
+        failed="La chiamata non è arrivata al telefono. Scriva phone per essere richiamato, o inserisca il codice:",
     ),
     spoken=Spoken(
         locale="it-IT",

@@ -1,6 +1,6 @@
 """Japanese, polite."""
 
-from radius_voice.messages.wording import LogInAgain, Messages, Shown, Spoken, Texted
+from radius_voice.messages.wording import CallEnded, LogInAgain, Messages, Shown, Spoken, Texted
 
 MESSAGES = Messages(
     language="ja",
@@ -28,6 +28,11 @@ MESSAGES = Messages(
         no_new_call="現在、これ以上電話をかけることはできません。パスワード{delimiter}コードでもう一度ログインしてください",
         no_new_text="現在、SMSを再送できません。パスワード{delimiter}コードでもう一度ログインしてください",
         issued_code="ヘルプデスクのコードがあります。パスワード{delimiter}コードでもう一度ログインしてください",
+    ),
+    call_ended=CallEnded(
+        busy="お電話は話し中でした。もう一度電話を受けるには phone と入力するか、コードを入力してください:",
+        no_answer="電話に応答がありませんでした。もう一度受けるには phone と入力するか、コードを入力してください:",
+        failed="電話がつながりませんでした。もう一度受けるには phone と入力するか、コードを入力してください:",
     ),
     spoken=Spoken(
         locale="ja-JP",

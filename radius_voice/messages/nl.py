@@ -1,6 +1,6 @@
 """Dutch, formal address."""
 
-from radius_voice.messages.wording import LogInAgain, Messages, Shown, Spoken, Texted
+from radius_voice.messages.wording import CallEnded, LogInAgain, Messages, Shown, Spoken, Texted
 
 MESSAGES = Messages(
     language="nl",
@@ -33,6 +33,11 @@ MESSAGES = Messages(
         no_new_call="Op dit moment is geen nieuwe oproep mogelijk. Meld u opnieuw aan met wachtwoord{delimiter}code",
         no_new_text="Er is nu geen nieuwe sms mogelijk. Meld u opnieuw aan met wachtwoord{delimiter}code",
         issued_code="U hebt een code van de helpdesk. Meld u opnieuw aan met wachtwoord{delimiter}code",
+    ),
+    call_ended=CallEnded(
+        busy="Uw telefoon was in gesprek. Typ phone om opnieuw gebeld te worden, of voer de code in:",
+        no_answer="De oproep is niet beantwoord. Typ phone om opnieuw gebeld te worden, of voer de code in:",
+        failed="De oproep heeft uw telefoon niet bereikt. Typ phone om opnieuw gebeld te worden, of voer de code in:",
     ),
     spoken=Spoken(
         locale="nl-NL",

@@ -1,6 +1,6 @@
 """Portuguese of Brazil, formal address."""
 
-from radius_voice.messages.wording import LogInAgain, Messages, Shown, Spoken, Texted
+from radius_voice.messages.wording import CallEnded, LogInAgain, Messages, Shown, Spoken, Texted
 
 MESSAGES = Messages(
     language="pt",
@@ -34,6 +34,11 @@ MESSAGES = Messages(
         no_new_call="No momento não é possível fazer outra ligação. Entre de novo com senha{delimiter}código",
         no_new_text="No momento não é possível enviar outro SMS. Entre de novo com senha{delimiter}código",
         issued_code="Há um código do suporte para você. Entre de novo com senha{delimiter}código",
+    ),
+    call_ended=CallEnded(
+        busy="Seu telefone estava ocupado. Digite phone para receber outra ligação, ou o código:",
+        no_answer="A ligação não foi atendida. Digite phone para receber outra ligação, ou o código:",
+        failed="A ligação não chegou ao seu telefone. Digite phone para receber outra ligação, ou o código:",
     ),
     spoken=Spoken(
         locale="pt-BR",

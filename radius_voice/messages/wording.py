@@ -63,6 +63,20 @@ class LogInAgain(msgspec.Struct, frozen=True, kw_only=True):
     """When the user must enter a code that the help desk issued, and no phone is called."""
 
 
+class CallEnded(msgspec.Struct, frozen=True, kw_only=True):
+    """Texts that the gateway shows after a call that ended without its code, while another call is possible.
+
+    They name `phone`, which the user types to be called again.
+    """
+
+    busy: str
+    """When the phone was busy."""
+    no_answer: str
+    """When the user did not answer."""
+    failed: str
+    """When the call did not reach the phone."""
+
+
 class Spoken(msgspec.Struct, frozen=True, kw_only=True):
     """Phrases of calls: one that speaks a code, without the digits, and one about a code of the help desk."""
 
@@ -99,5 +113,6 @@ class Messages(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
     language: str
     shown: Shown
     log_in_again: LogInAgain
+    call_ended: CallEnded
     spoken: Spoken
     texted: Texted

@@ -24,7 +24,12 @@ def texts_of(language):
     found = messages_of(language)
     return {
         f"{part}.{key}": text
-        for part, value in (("shown", found.shown), ("log_in_again", found.log_in_again), ("spoken", found.spoken))
+        for part, value in (
+            ("shown", found.shown),
+            ("log_in_again", found.log_in_again),
+            ("call_ended", found.call_ended),
+            ("spoken", found.spoken),
+        )
         for key, text in msgspec.structs.asdict(value).items()
     }
 

@@ -79,10 +79,12 @@ def test_a_call_is_followed_by_callbacks_and_not_by_polling(server, user):
 
 def test_a_busy_phone_is_called_again_by_the_next_login(server, busy_user):
     gateway = server.client()
-    gateway.start_login(busy_user)
+    challenge = gateway.start_login(busy_user)
     wait_until(lambda: "busy" in statuses(server, busy_user), "the phone is busy")
+    prompt = gateway.respond(busy_user, challenge, "").first(radius.REPLY_MESSAGE)
+    assert b"Your phone was busy. Type phone to be called again, or enter the code:" == prompt
     assert radius.ACCESS_CHALLENGE == gateway.start_login(busy_user).code
-    assert ["call_placed", "redial"] == server.reasons(busy_user)
+    assert ["call_placed", "wrong_code", "redial"] == server.reasons(busy_user)
 
 
 def test_two_workers_receive_the_callbacks_of_each_others_calls(simulator, tmp_path, make_user):
