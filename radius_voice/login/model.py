@@ -316,7 +316,8 @@ class Limit(Struct, frozen=True):
     """At most `burst` at once, refilled evenly over `period` seconds; `reason` is that of a reject beyond it.
 
     `resets`: none is refilled; all are after `period` seconds. Those begin at the first use, and again when they are
-    extended.
+    extended. `counts`: none is refilled; the uses are only counted. Then the subject names the day of the uses, so that
+    those of another day are counted separately.
     """
 
     name: str
@@ -324,14 +325,19 @@ class Limit(Struct, frozen=True):
     period: float
     reason: Reason
     resets: bool = False
+    counts: bool = False
 
 
 class LimitOperation(Struct, frozen=True):
-    """An action on one limit for one subject: a user, phone, client, Calling-Station-Id, country, or the total."""
+    """An action on one limit for one subject: a user, phone, client, Calling-Station-Id, country, or the total.
+
+    `amount` is how many uses it takes, checks or refunds.
+    """
 
     limit: Limit
     subject: str
     action: LimitAction = LimitAction.TAKE
+    amount: int = 1
 
     def __repr__(self) -> str:
         return f"LimitOperation({self.limit.name}, {self.action.value})"  # a subject may be a phone

@@ -21,7 +21,7 @@ from radius_voice.login.model import (
     SessionKey,
     SwapResult,
 )
-from radius_voice.login.rate_limits import apply_operations, storage_key
+from radius_voice.login.rate_limits import apply_operations, expiry, storage_key
 from radius_voice.login.replay import MAX_RECORDS, RECORD_SECONDS, ReplayRecord
 from radius_voice.stores.context import StoreContext
 from radius_voice.stores.encoding import decode, encode
@@ -199,7 +199,7 @@ class MemoryStore:
         self._waiting -= expired
         for name in list(self._tats)[:SWEPT_AT_ONCE]:
             tat = self._tats.pop(name)
-            if tat > now:
+            if expiry(tat) > now:
                 self._tats[name] = tat
         for kept in [kept for kept, (_, until) in self._kept.items() if until <= now]:
             del self._kept[kept]

@@ -246,9 +246,11 @@ def _exact(number: float) -> str:
 
 def _actions(operations: Iterable[LimitOperation]) -> Iterable[Argument]:
     for operation in operations:
-        action = operation.action.value
-        resets = operation.limit.resets
-        yield from (operation.limit.burst, _exact(operation.limit.period), f"resets {action}" if resets else action)
+        limit, action, amount = operation.limit, operation.action.value, operation.amount
+        if limit.resets or limit.counts or amount != 1:
+            kind = "resets" if limit.resets else "counts" if limit.counts else "refills"
+            action = f"{kind} {action} {amount}"
+        yield from (limit.burst, _exact(limit.period), action)
 
 
 def _recording(record: ReplayRecord | None) -> Iterable[Argument]:

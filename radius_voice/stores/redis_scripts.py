@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from hashlib import sha1
 
-from radius_voice.login.rate_limits import MAX_USES, MIN_USE_SECONDS
+from radius_voice.login.rate_limits import COUNT_LIMIT, DAY_SECONDS, KEPT_DAYS, MAX_USES, MIN_USE_SECONDS
 from radius_voice.login.replay import MAX_RECORDS, RECORD_SECONDS
 
 DONE = b"done"
@@ -29,12 +29,13 @@ local now = wall_clock()
 LIMITS = (
     f"""
 local MAX_USES, MIN_USE_SECONDS = {MAX_USES}, {MIN_USE_SECONDS:.0f}
+local COUNT_LIMIT, DAY_SECONDS, KEPT_DAYS = {COUNT_LIMIT}, {DAY_SECONDS}, {KEPT_DAYS}
 """
     """
 -- Like login/rate_limits.py: both must give the same doubles.
 -- Limits are KEYS after the first `others`; for each, ARGV has burst, period and action after the first `before`.
--- The action on a limit that resets begins with `resets `.
-local function reset_time(stored, burst, period, action)
+-- The action is followed by the amount and begins with the kind of limit: `resets take 1`. `take` is `refills take 1`.
+local function reset_time(stored, burst, period, action, amount)
   local ends = math.floor(stored)
   local used = 0
   if ends > now and ends - now <= period + 1 then
@@ -43,13 +44,24 @@ local function reset_time(stored, burst, period, action)
     ends = 0
   end
   if action == 'reset' then return now end
-  if action == 'refund' then return used > 1 and ends + (used - 1) / MAX_USES or now end
+  if action == 'refund' then return used > amount and ends + (used - amount) / MAX_USES or now end
   if action == 'extend' then
     return used > 0 and math.max(ends, math.ceil(now + period)) + used / MAX_USES or now
   end
-  if used >= burst then return nil end
+  if used + amount > burst then return nil end
   local seconds = used > 0 and math.min(period, MIN_USE_SECONDS) or period
-  return math.max(ends, math.ceil(now + seconds)) + (used + 1) / MAX_USES
+  return math.max(ends, math.ceil(now + seconds)) + (used + amount) / MAX_USES
+end
+local function count(stored, burst, action, amount)
+  local used = stored >= COUNT_LIMIT and stored % COUNT_LIMIT or 0
+  if action == 'reset' then return now end
+  if action == 'extend' then return stored end
+  if action == 'refund' then used = math.max(0, used - amount) else used = used + amount end
+  if action ~= 'refund' and used > burst then return nil end
+  return (math.floor(now / DAY_SECONDS) + 1 + KEPT_DAYS) * COUNT_LIMIT + used
+end
+local function expiry(stored)
+  return stored >= COUNT_LIMIT and math.floor(stored / COUNT_LIMIT) * DAY_SECONDS or stored
 end
 local function apply(others, before)
   local written = {}
@@ -58,24 +70,27 @@ local function apply(others, before)
     local burst, period, action = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), ARGV[at + 3]
     local interval = period / burst
     local tat = written[key] or tonumber(redis.call('GET', key) or '0')
-    local resets = string.match(action, '^resets (.*)$')
+    local kind, plain, amount = string.match(action, '^(%a+) (%a+) (%d+)$')
+    action, amount = plain or action, tonumber(amount or '1')
     local base = math.max(tat, now)
     if tat - now > period + interval then base = now end
     local after = base
-    if resets then
-      action = resets
-      after = reset_time(tat, burst, period, action)
+    if kind == 'resets' then
+      after = reset_time(tat, burst, period, action, amount)
       if not after then return nil, {number - 1, exact(math.floor(tat) - now)} end
+    elseif kind == 'counts' then
+      after = count(tat, burst, action, amount)
+      if not after then return nil, {number - 1, exact((math.floor(now / DAY_SECONDS) + 1) * DAY_SECONDS - now)} end
     elseif action == 'reset' then
       after = now
     elseif action == 'refund' then
-      after = math.max(base - interval, now)
+      after = math.max(base - amount * interval, now)
     elseif action == 'extend' then
       after = base
     else
-      local taken = base + interval
+      local taken = base + amount * interval
       if taken - now > period + interval * 1e-6 then
-        return nil, {number - 1, exact(tat + interval - period - now)}
+        return nil, {number - 1, exact(math.max(tat, now) + amount * interval - period - now)}
       end
       if action == 'take' then after = taken end
     end
@@ -86,7 +101,7 @@ end
 local function write(written)
   for key, tat in pairs(written) do
     if tat > now then
-      redis.call('SET', key, exact(tat), 'PX', milliseconds(tat - now))
+      redis.call('SET', key, exact(tat), 'PX', milliseconds(expiry(tat) - now))
     else
       redis.call('DEL', key)
     end

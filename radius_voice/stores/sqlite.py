@@ -28,7 +28,7 @@ from radius_voice.login.model import (
     SwapResult,
     Unavailable,
 )
-from radius_voice.login.rate_limits import storage_key
+from radius_voice.login.rate_limits import expiry, storage_key
 from radius_voice.login.replay import MAX_RECORDS, ReplayRecord
 from radius_voice.stores.context import StoreContext
 from radius_voice.stores.encoding import UnreadableSession, decode
@@ -265,7 +265,7 @@ class SqliteStore:
             base.executemany("DELETE FROM sessions WHERE key=?", [(key,) for key, _ in ended])
             query = "SELECT name, tat FROM limits WHERE name>? ORDER BY name LIMIT ?"
             looked_at = base.execute(query, (self._swept_to, SWEPT_AT_ONCE)).fetchall()
-            full = [(name,) for name, tat in looked_at if tat <= now]
+            full = [(name,) for name, tat in looked_at if expiry(tat) <= now]
             base.executemany("DELETE FROM limits WHERE name=?", full)
             base.execute("DELETE FROM kept WHERE until<=?", (now,))
             for table in RECORDS.values():

@@ -15,6 +15,7 @@ from radius_voice.login.rate_limits import (
     Limits,
     apply_operations,
     arrival_time,
+    expiry,
     remaining,
     subjects_of,
     with_action,
@@ -174,6 +175,21 @@ def test_a_use_of_a_limit_that_resets_is_refunded_and_all_are_reset():
 def test_a_clock_set_back_uses_up_no_limit_that_resets():
     used = arrival_time(0.0, ALL_AT_ONCE, LimitAction.TAKE, 1000.0) or 0.0
     assert 2 == remaining(used, ALL_AT_ONCE, 100.0)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(1, 2**33)), max_size=40), st.integers(1, 2**35))
+def test_a_limit_that_counts_is_exact_and_never_exceeded(events, burst):
+    limit, stored, used = Limit("c", burst, 86400.0, Reason.CALL_LIMIT, counts=True), 0.0, 0
+    for is_refund, amount in events:
+        action = LimitAction.REFUND if is_refund else LimitAction.TAKE
+        after = arrival_time(stored, limit, action, 4e9, amount)
+        if after is None:
+            assert used + amount > burst
+            continue
+        used = max(0, used - amount) if is_refund else used + amount
+        stored = after
+        assert burst - used == remaining(stored, limit, 4e9)
+        assert 4e9 + 2 * 86400 < expiry(stored) <= 4e9 + 3 * 86400
 
 
 def test_limits_are_charged_all_or_none_and_checking_writes_nothing():

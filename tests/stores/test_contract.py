@@ -30,6 +30,8 @@ from tests.support.stores import STORE_TYPES, open_store
 
 LIMIT = Limit("calls.user", 2, 60.0, Reason.CALL_LIMIT)
 TIGHT = Limit("calls.total", 1, 60.0, Reason.CALL_LIMIT)
+RESETS = Limit("directory_lockout.user", 3, 60.0, Reason.LOCKED, resets=True)
+COUNTS = Limit("cost_per_day.total", 5, 86400.0, Reason.CALL_LIMIT, counts=True)
 
 
 @pytest.fixture
@@ -273,6 +275,72 @@ async def test_a_limit_that_resets_counts_from_the_first_use_unless_it_is_extend
     assert isinstance(await store.apply_limits([take]), Limited)
 
 
+def counted(amount, action=LimitAction.TAKE, subject="total 11"):
+    return LimitOperation(COUNTS, subject, action, amount)
+
+
+async def left(store, operation, clock):
+    (stored,) = (await store.arrival_times([operation])).values()
+    return remaining(stored, operation.limit, clock.now)
+
+
+async def test_a_limit_that_counts_refills_nothing_and_its_uses_are_refunded(store, clock):
+    assert await store.apply_limits([counted(3)]) is None
+    clock.now += 3600
+    assert isinstance(await store.apply_limits([counted(3)]), Limited)
+    assert isinstance(await store.apply_limits([counted(3, LimitAction.CHECK)]), Limited)
+    assert await store.apply_limits([counted(2, LimitAction.CHECK)]) is None
+    assert await store.apply_limits([counted(2), counted(4, LimitAction.REFUND)]) is None
+    assert 4 == await left(store, counted(1), clock)
+    assert await store.apply_limits([counted(9, LimitAction.REFUND)]) is None
+    assert await store.apply_limits([counted(5, LimitAction.EXTEND), counted(5)]) is None
+    assert 0 == await left(store, counted(1), clock)
+    assert await store.apply_limits([counted(1, LimitAction.RESET)]) is None
+    assert 5 == await left(store, counted(1), clock)
+
+
+async def test_uses_of_another_day_are_counted_separately_also_refunds_after_midnight(store, clock):
+    clock.now = 12 * 86400 - 1.0
+    today, tomorrow = "total 11", "total 12"
+    assert await store.apply_limits([counted(5, subject=today)]) is None
+    limited = await store.apply_limits([counted(1, subject=today)])
+    assert isinstance(limited, Limited)
+    assert 1.0 == pytest.approx(limited.retry_after)
+    clock.now += 2
+    assert await store.apply_limits([counted(4, subject=tomorrow)]) is None
+    assert await store.apply_limits([counted(2, LimitAction.REFUND, today)]) is None
+    assert [2, 1] == [await left(store, counted(1, subject=day), clock) for day in (today, tomorrow)]
+
+
+async def test_the_uses_of_a_day_are_kept_for_two_days(store, clock):
+    await store.apply_limits([counted(5)])
+    clock.now += 2 * 86400
+    await store.sweep()
+    assert 0 == await left(store, counted(1), clock)
+
+
+async def test_simultaneous_uses_of_a_limit_that_counts_take_exactly_what_it_has(store, clock):
+    budget = Limit("cost_per_day.total", 100_000_000, 86400.0, Reason.CALL_LIMIT, counts=True)
+    take = LimitOperation(budget, "total 11", LimitAction.TAKE, 1_234_567)
+    sessions = [session(clock, key=b"%016d" % n, user_key=f"user{n}") for n in range(100)]
+    results = await asyncio.gather(*[store.compare_and_swap(None, each, [take]) for each in sessions])
+    assert 81 == results.count(SwapResult.DONE)
+    assert 100_000_000 - 81 * 1_234_567 == await left(store, take, clock)
+    refunds = [LimitOperation(budget, "total 11", LimitAction.REFUND, 234_567)] * 81
+    await asyncio.gather(*[store.apply_limits([refund]) for refund in refunds])
+    assert 100_000_000 - 81_000_000 == await left(store, take, clock)
+
+
+async def test_an_amount_takes_and_refunds_several_uses_of_every_kind_of_limit(store, clock):
+    for limit in (Limit("calls.user", 5, 60.0, Reason.CALL_LIMIT), replace(RESETS, burst=5), COUNTS):
+        take = LimitOperation(limit, "x", LimitAction.TAKE, 3)
+        assert await store.apply_limits([take]) is None
+        assert isinstance(await store.apply_limits([take]), Limited)
+        assert 2 == await left(store, take, clock)
+        assert await store.apply_limits([replace(take, action=LimitAction.REFUND, amount=2), take]) is None
+        assert 1 == await left(store, take, clock)
+
+
 async def test_a_clock_set_back_locks_no_limit(store, clock):
     clock.now += 1e8
     assert await store.apply_limits([LimitOperation(TIGHT, "x")]) is None
@@ -341,7 +409,12 @@ async def test_sweeping_keeps_live_rows_and_limits(store, clock):
         st.tuples(
             st.floats(0, 40, allow_nan=False),
             st.lists(
-                st.tuples(st.sampled_from([LIMIT, TIGHT]), st.sampled_from("ab"), st.sampled_from(list(LimitAction))),
+                st.tuples(
+                    st.sampled_from([LIMIT, TIGHT, RESETS, COUNTS]),
+                    st.sampled_from("ab"),
+                    st.sampled_from(list(LimitAction)),
+                    st.integers(1, 3),
+                ),
                 min_size=1,
                 max_size=4,
             ),

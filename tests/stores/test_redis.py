@@ -375,6 +375,12 @@ async def test_limits_are_the_same_doubles_as_the_arithmetic(redis, connect):
         stored = arrival_time(stored, resets.limit, action, clock.now) or 0.0
         await store.apply_limits([replace(resets, action=action)])
         assert {resets: stored if stored > clock.now else 0.0} == await store.arrival_times([resets])
+    counts, stored = LimitOperation(Limit("c", 2**30, 86400.0, LIMIT.reason, counts=True), "x", amount=0), 0.0
+    for pause, action, amount in ((0.0, take, 2**29 + 1), (1 / 3, take, 77), (86400.0, refund, 5), (0.1, take, 2)):
+        clock.now += pause
+        stored = arrival_time(stored, counts.limit, action, clock.now, amount) or 0.0
+        await store.apply_limits([replace(counts, action=action, amount=amount)])
+        assert {counts: stored} == await store.arrival_times([counts])
     for nearly in (-2e-6, -5e-7):  # of an interval: more and less than a rounding error
         edge = Limit("calls.total", 1, 1000.0, LIMIT.reason)
         subject = LimitOperation(edge, str(nearly))
