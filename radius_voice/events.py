@@ -68,6 +68,7 @@ class Reason(StrEnum):
     NUMBER_NOT_ALLOWED = "number_not_allowed"
     OUTSIDE_ALLOWED_HOURS = "outside_allowed_hours"
     CALL_LIMIT = "call_limit"
+    COST_LIMIT = "cost_limit"
     BUSY = "busy"
     REPLAY = "replay"
     JOIN_LIMIT = "join_limit"
@@ -295,6 +296,15 @@ class SharedStationRecord(msgspec.Struct, frozen=True, gc=False):
     client: str
 
 
+class CostRecord(msgspec.Struct, frozen=True, gc=False):
+    """The reservation for a delivery by that method, or its cost once it has ended, in the currency of the prices."""
+
+    at: float
+    method: str
+    reserved: float
+    settled: float
+
+
 class ExpiryRecord(AuditRecord, frozen=True, tag="sessions_expired"):
     """Number of open logins that expired without their code."""
 
@@ -353,6 +363,7 @@ EventRecord = (
     | UpstreamRecord
     | CallbackRecord
     | SharedStationRecord
+    | CostRecord
     | ExpiryRecord
     | ServiceRecord
     | OperatorRecord

@@ -17,15 +17,13 @@ from radius_voice import state
 from radius_voice.client_entries import clients_of
 from radius_voice.config import load as configuration
 from radius_voice.config.adapters import AdapterSection, IdentitySection, ProviderSection, SectionTypes, StoreSection
-from radius_voice.config.field_types import Rate
 from radius_voice.config.schema import Settings
-from radius_voice.config.section import Section
 from radius_voice.delivery.fixed.settings import FixedSettings
 from radius_voice.delivery.http_request.settings import HttpRequestSettings
 from radius_voice.delivery.twilio_sms.settings import TwilioSmsSettings
 from radius_voice.delivery.twilio_voice.settings import TwilioVoiceSettings
 from radius_voice.delivery.vonage_voice.settings import VonageVoiceSettings
-from radius_voice.events import Observer, Reason
+from radius_voice.events import Observer
 from radius_voice.files.reading import require_regular
 from radius_voice.identity.context import IdentityContext
 from radius_voice.identity.ldap.settings import LdapSettings
@@ -33,13 +31,13 @@ from radius_voice.identity.passwords import Hasher
 from radius_voice.identity.radius.settings import RadiusSettings
 from radius_voice.identity.sql.settings import SqlSettings
 from radius_voice.identity.users_file.settings import UsersFileSettings
+from radius_voice.limits import limits_of
 from radius_voice.login.charset import Charset
 from radius_voice.login.codes import Keys, new_code
 from radius_voice.login.dependencies import Dependencies
 from radius_voice.login.flow import LoginFlow
-from radius_voice.login.model import DELIVERY_METHODS, Limit, Method
+from radius_voice.login.model import DELIVERY_METHODS, Method
 from radius_voice.login.ports import CallbackReceiver, IdentitySource, Provider, Store, UserEditor, UserLister
-from radius_voice.login.rate_limits import Limits
 from radius_voice.messages import SHIPPED, Catalog
 from radius_voice.observe.daily_files import DailyFiles
 from radius_voice.observe.syslog import Syslog
@@ -304,33 +302,6 @@ def _reused(name: str, settings: Settings, previous: BuiltGeneration | None) -> 
         return None
     previous.identity[name].refresh()
     return previous.identity[name]
-
-
-def limits_of(settings: Settings) -> Limits:
-    """The limits as the login knows them."""
-    limits = settings.limits
-    return Limits(
-        failures=_by_scope("wrong_passwords", limits.wrong_passwords, Reason.WRONG_PASSWORD_LIMIT),
-        codes=_by_scope("wrong_codes", limits.wrong_codes, Reason.LOCKED),
-        calls=_by_scope("calls", limits.calls, Reason.CALL_LIMIT),
-        daily=_by_scope("calls_per_day", limits.calls_per_day, Reason.CALL_LIMIT),
-        daily_by_country=_by_country("calls_per_day", limits.calls_per_day.countries, Reason.CALL_LIMIT),
-    )
-
-
-def _by_scope(name: str, section: Section, reason: Reason) -> dict[str, Limit]:
-    return {scope: _limit(f"{name}.{scope}", rate, reason) for scope, rate in section if isinstance(rate, Rate)}
-
-
-def _by_country(name: str, countries: Mapping[str, Rate | None], reason: Reason) -> dict[str, Limit | None]:
-    return {
-        country: None if rate is None else _limit(f"{name}.countries.{country}", rate, reason)
-        for country, rate in countries.items()
-    }
-
-
-def _limit(name: str, rate: Rate, reason: Reason) -> Limit:
-    return Limit(name, rate.count, rate.period, reason)
 
 
 def code_generator(settings: Settings) -> Callable[[int], str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -44,10 +46,17 @@ def limits(path: Path, name: str | None, source: str | None, state: Path | None,
     name_width, of_width = (max([20, *(len(limit[key]) for limit in found["limits"])]) for key in ("limit", "of"))
     click.echo(f"{'limit':<{name_width}} {'of':<{of_width}} {'used':>6} {'left':>6}  allowed")
     for limit in found["limits"]:
-        used = limit["burst"] - limit["left"]
-        allowed = f"{limit['burst']} per {duration_text(limit['period'])}"
+        numbers = (limit["burst"] - limit["left"], limit["left"], limit["burst"])
+        used, left, burst = (_number(limit, number) for number in numbers)
+        currency = f" {limit['currency']}" if "currency" in limit else ""
+        allowed = f"{burst}{currency} per {duration_text(limit['period'])}"
         name, of = f"{limit['limit']:<{name_width}}", f"{limit['of']:<{of_width}}"
-        click.echo(f"{name} {of} {used:>6} {limit['left']:>6}  {allowed}")
+        click.echo(f"{name} {of} {used:>6} {left:>6}  {allowed}")
+
+
+def _number(limit: Mapping[str, Any], number: float) -> str:
+    """A number of uses, or for a budget an amount of money."""
+    return f"{number:.2f}" if "currency" in limit else f"{number}"
 
 
 @click.command("unlock")

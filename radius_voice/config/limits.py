@@ -7,9 +7,11 @@ from typing import Annotated, TypeAlias
 from pydantic import Field
 
 from radius_voice.config.field_types import REGION, Rate, rate
+from radius_voice.config.prices import BUDGET
 from radius_voice.config.section import Section, file_default, optional_section
 
 Limit: TypeAlias = Annotated[Rate | None, rate("10 per 10m")]
+Budget: TypeAlias = Annotated[int | None, BUDGET]
 DailyLimit: TypeAlias = Annotated[Rate | None, rate("30 per 24h", daily=True)]
 
 
@@ -75,6 +77,19 @@ class DailyCallLimitsSettings(Section):
     """In total."""
 
 
+class CostLimitsSettings(Section):
+    """Money a UTC day, in delivery.currency."""
+
+    user: Budget = file_default("off")
+    """For each user."""
+    country: Budget = file_default("off")
+    """For each country of the phone."""
+    countries: dict[Annotated[str, REGION], Budget] = Field(default_factory=dict, examples=[{"LV": 5.0}])
+    """For single countries, in place of `country`."""
+    total: Budget = file_default("off")
+    """In total."""
+
+
 class LimitsSettings(Section):
     """Rate limits: N per DURATION, or off."""
 
@@ -86,3 +101,5 @@ class LimitsSettings(Section):
     """Calls in a short period."""
     calls_per_day: DailyCallLimitsSettings = optional_section()
     """Calls a day."""
+    cost_per_day: CostLimitsSettings = optional_section()
+    """Money a UTC day, in delivery.currency: an amount, or off."""

@@ -39,6 +39,7 @@ from radius_voice.config.policy_settings import (
     ReportModeSettings,
     SpeechSettings,
 )
+from radius_voice.config.prices import PriceSettings
 from radius_voice.config.report_settings import AdminSettings, AuditSettings, LogSettings
 from radius_voice.config.secrets import Secret
 from radius_voice.config.section import KeyProblem, Section, file_default, optional_section
@@ -251,7 +252,7 @@ class PolicySettings(UserRulesSettings):
             yield ("group_rules", index), rule
 
 
-class DeliverySettings(Section):
+class DeliverySettings(PriceSettings):
     """How codes are delivered to phones."""
 
     friendly_name: FriendlyName

@@ -36,13 +36,17 @@ from radius_voice.wiring import identity_source
 
 
 class LimitUse(Struct, frozen=True):
-    """A limit that applies to the login: its name, what it counts for, and how much is left of `burst` per `period`."""
+    """A limit that applies to the login: its name, what it counts for, and how much is left of `burst` per `period`.
+
+    A budget has amounts of money in `currency`; other limits have none.
+    """
 
     limit: str
     of: str
-    left: int
-    burst: int
+    left: float
+    burst: float
     period: float
+    currency: str = ""
 
 
 class PinUse(Struct, frozen=True):

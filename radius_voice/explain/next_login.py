@@ -19,6 +19,7 @@ from radius_voice.events import Outcome, Reason, SecondFactorMode
 from radius_voice.explain.login_facts import LimitUse, LoginFacts, facts_of
 from radius_voice.explain.meanings import RESPONSES, meaning
 from radius_voice.explain.steps import Step, issued_code, remembered
+from radius_voice.limits import limits_of
 from radius_voice.login.exemptions import Exemption
 from radius_voice.login.model import Method
 from radius_voice.login.names import canonical_name
@@ -33,7 +34,6 @@ from radius_voice.login.second_factor import (
     decide_without_user,
 )
 from radius_voice.operations.shown_limits import NAME_AND_STATION
-from radius_voice.wiring import limits_of
 
 OF_DIRECTORY, NEW_STATIONS = "directory_lockout.", "directory_lockout.new_stations"
 WRONG_PASSWORDS, WRONG_CODES = ("wrong_passwords.", OF_DIRECTORY), "wrong_codes."
@@ -367,7 +367,8 @@ def _used_up(facts: LoginFacts, what: str, uses: list[LimitUse]) -> Iterator[Ste
             lockout = ("identity", facts.policy.first_factor_name, "lockout")
             path = lockout if use.limit.startswith(OF_DIRECTORY) else ("limits", *use.limit.split("."))
             place = facts.places.of(*path)
-            text = f"{use.limit} of {use.of}: all {use.burst} per {duration_text(use.period)} are used"
+            amount = f"{use.burst:.2f} {use.currency}" if use.currency else f"{use.burst}"
+            text = f"{use.limit} of {use.of}: all {amount} per {duration_text(use.period)} are used"
             of_stations = use.of == NAME_AND_STATION or use.limit == NEW_STATIONS
             yield Step("limits", text, (place,), None if of_stations else _reason_of(facts.settings, use.limit))
     if uses and all(use.left for use in uses):
@@ -379,5 +380,7 @@ def _reason_of(settings: Settings, limit: str) -> Reason:
     if limit.startswith(OF_DIRECTORY):
         return Reason.LOCKED
     limits = limits_of(settings)
-    scopes = (limits.failures, limits.codes, limits.calls, limits.daily, limits.daily_by_country)
+    scopes = [limits.failures, limits.codes, limits.calls, limits.daily, limits.daily_by_country]
+    if limits.costs is not None:
+        scopes += [limits.costs.budgets, limits.costs.by_country]
     return next(each.reason for scope in scopes for each in scope.values() if each is not None and each.name == limit)

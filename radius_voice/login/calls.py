@@ -24,11 +24,11 @@ from radius_voice.login.deliveries import (
     Placed,
 )
 from radius_voice.login.dependencies import Dependencies
-from radius_voice.login.inputs import CallEvent, CallFailed, CallPlaced, CallProgress, Transition
+from radius_voice.login.inputs import CallEvent, CallFailed, CallPlaced, CallProgress, Reservation, Transition
 from radius_voice.login.model import AuthRequest, CallRef, CallStatus, Method, Session, Unavailable
-from radius_voice.login.phone import Phone
 from radius_voice.login.placement import PlacementResult, Report, deliver
 from radius_voice.login.policy import PROVIDER_SECONDS, Policy, UserRules
+from radius_voice.login.reservations import PlacementReservation
 from radius_voice.login.sessions import Sessions
 from radius_voice.login.supervisor import Supervisor
 from radius_voice.login.users import current_phones
@@ -125,34 +125,41 @@ class Calls:
             dependencies.public_url,
             str(delivery_id_of(session)),
         )
+        call_seconds = call.rules.call_seconds - PROVIDER_SECONDS
+        reservation = PlacementReservation(dependencies.store, dependencies.limits, session, call_seconds)
         placement = await deliver(
             request,
             session.phones,
             call.rules.methods,
             dependencies.providers,
-            self._may_call,
+            reservation.move,
             self._reporter(session, call.request.arrived),
             dependencies.clock() + PROVIDER_SECONDS,
         )
-        return await self._on_placement(call, placement, opened)
+        return await self._on_placement(call, placement, opened, reservation)
 
-    async def _on_placement(self, call: PendingCall, placement: PlacementResult, opened: Transition) -> Transition:
+    async def _on_placement(
+        self, call: PendingCall, placement: PlacementResult, opened: Transition, reservation: PlacementReservation
+    ) -> Transition:
         """Store the result of a placement; the response to the gateway follows from it."""
         session = call.session
         match placement.result:
             case CallResult.PLACED:
-                placed = await self._on_placed(call, placement)
+                placed = await self._on_placed(call, placement, reservation.reserved)
                 reason = opened.reason if opened.reason is Reason.REDIAL else delivery_reason(placement.method)
                 return replace(opened, session=placed or opened.session, reason=reason)
             case CallResult.INDETERMINATE:
                 stored = opened.session
                 if placement.refused or placement.method is not Method.VOICE:
-                    stored = (await self._apply(session, _placed(call, placement))).session or stored
+                    event = _placed(call, placement, reservation.reserved)
+                    stored = (await self._apply(session, event)).session or stored
                 return replace(opened, session=stored, reason=Reason.DELIVERY_INDETERMINATE)
             case _:
-                return await self._on_failure(call, placement)
+                return await self._on_failure(call, placement, reservation)
 
-    async def _on_failure(self, call: PendingCall, placement: PlacementResult) -> Transition:
+    async def _on_failure(
+        self, call: PendingCall, placement: PlacementResult, reservation: PlacementReservation
+    ) -> Transition:
         session, dependencies = call.session, self._dependencies
         rejected = placement.result is CallResult.NUMBER_REJECTED
         reason = Reason.NUMBER_REJECTED if rejected else Reason.DELIVERY_FAILED
@@ -161,7 +168,15 @@ class Calls:
         changed = await self._changed_user(call) if bypass else None
         if changed is not None:
             reason, bypass = changed, False
-        failed = CallFailed(session.id, session.delivery.number, reason, bypass, refund=not placement.counted)
+        failed = CallFailed(
+            session.id,
+            session.delivery.number,
+            reason,
+            bypass,
+            refund=not placement.counted,
+            phone=reservation.phone,
+            reserved=reservation.reserved,
+        )
         return await self._apply(session, failed)
 
     async def _changed_user(self, call: PendingCall) -> Reason | None:
@@ -174,19 +189,18 @@ class Calls:
             return Reason.IDENTITY_UNAVAILABLE
         return current if isinstance(current, Reason) else None
 
-    async def _on_placed(self, call: PendingCall, placement: PlacementResult) -> Session | None:
+    async def _on_placed(
+        self, call: PendingCall, placement: PlacementResult, reserved: Reservation | None
+    ) -> Session | None:
         """The session after the provider has accepted the delivery, None if it has not changed."""
         session = call.session
-        transition = await self._apply(session, _placed(call, placement))
+        transition = await self._apply(session, _placed(call, placement, reserved))
         if transition.hang_up is not None:
             await self._end(session, transition.hang_up)
         elif placement.ref is not None:
             mode = self._dependencies.mode_of(session.policy)
             self.follower.follow(placement.ref, session.id, session.delivery.live_until, mode)
         return transition.session
-
-    async def _may_call(self, phone: Phone) -> bool:
-        return await self._dependencies.store.apply_limits(self._dependencies.limits.for_phone(phone)) is None
 
     def _reporter(self, session: Session, arrived: float) -> Report:
         dependencies = self._dependencies
@@ -220,7 +234,7 @@ class Calls:
         return transition
 
 
-def _placed(call: PendingCall, placement: PlacementResult) -> CallPlaced:
+def _placed(call: PendingCall, placement: PlacementResult, reserved: Reservation | None) -> CallPlaced:
     """The event that a provider has made a delivery, or may have made it. A text message has no call that may ring."""
     session = call.session
     over = placement.method is Method.SMS or (placement.result is CallResult.PLACED and not placement.live)
@@ -233,6 +247,7 @@ def _placed(call: PendingCall, placement: PlacementResult) -> CallPlaced:
         placement.method,
         over,
         call.rules.code_lifetime,
+        reserved,
     )
 
 

@@ -73,7 +73,7 @@ class LoginFlow:
     def __init__(self, dependencies: Dependencies) -> None:
         self._dependencies = dependencies
         self._supervisor = Supervisor(dependencies.warn)
-        self._sessions = Sessions(dependencies.store, dependencies.limits, dependencies.now)
+        self._sessions = Sessions(dependencies.store, dependencies.limits, dependencies.now, dependencies.observer)
         self._first_factor = FirstFactorChecks(dependencies, self._supervisor.run)
         self._issued_codes = IssuedCodes(dependencies.keys, dependencies.store, dependencies.now)
         self._without_call = AcceptsWithoutCall(dependencies, self._first_factor)

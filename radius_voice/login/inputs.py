@@ -8,7 +8,7 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from radius_voice.events import Outcome, Reason
-from radius_voice.login.model import CallRef, CallStatus, Method, PreviousResult, Session
+from radius_voice.login.model import CallRef, CallStatus, LimitOperation, Method, PreviousResult, Session
 from radius_voice.login.phone import Phone
 
 
@@ -77,12 +77,19 @@ class UserChanged(Struct, frozen=True):
     reason: Reason
 
 
+class Reservation(Struct, frozen=True):
+    """The most that a delivery costs, and for a call the price of a minute, in units (see `costs`)."""
+
+    cost: int = 0
+    minute_price: int = 0
+
+
 class CallPlaced(Struct, frozen=True):
     """A provider accepted delivery `number` of the session, by that method to that phone, or may have accepted it.
 
     `ref` is the call, None if there is none or that is not certain. `over`: there is no call that may be live. A text
     message's code is valid for `code_lifetime` seconds. `refused`: a provider had refused the delivery before for
-    another reason than an outage.
+    another reason than an outage. `reserved` is its reservation, None if no budget is configured.
     """
 
     session_id: str
@@ -93,12 +100,14 @@ class CallPlaced(Struct, frozen=True):
     method: Method = Method.VOICE
     over: bool = False
     code_lifetime: float = 0.0
+    reserved: Reservation | None = None
 
 
 class CallFailed(Struct, frozen=True):
     """No provider made delivery `number` of the session. `bypass`: an active bypass accepts the user without a call.
 
-    `refund`: the delivery does not count towards the limits, because no provider has received and refused it.
+    `refund`: the delivery does not count towards the limits, because no provider has received and refused it. `phone`
+    is the last one that was tried, and `reserved` its reservation, None if no budget is configured.
     """
 
     session_id: str
@@ -106,6 +115,8 @@ class CallFailed(Struct, frozen=True):
     reason: Reason
     bypass: bool
     refund: bool
+    phone: Phone | None = None
+    reserved: Reservation | None = None
 
 
 class CallProgress(Struct, frozen=True):
@@ -125,6 +136,15 @@ CallEvent: TypeAlias = CallPlaced | CallFailed | CallProgress
 Input: TypeAlias = InitialRequest | RecordedRequest | ChallengeResponse | Lockout | UserChanged | CallEvent
 
 
+class CostChange(Struct, frozen=True):
+    """How a transition changes the budgets of the day, and what it reserves or settles in units (see `costs`)."""
+
+    method: Method
+    operations: tuple[LimitOperation, ...]
+    reserved: int = 0
+    settled: int = 0
+
+
 class Charge(Enum):
     """Which limits a transition changes together with the session."""
 
@@ -142,7 +162,7 @@ class Transition(Struct, frozen=True):
 
     `issues_state`: the input's new State is sent. `places_call`: the session's new call is to be placed, after
     `hang_up` is ended if there is one. `previous` is the repeated result of a session that was replaced. `rule`
-    names the limit that forbade what the input asked for.
+    names the limit that forbade what the input asked for. `cost` is the change of the budgets of the day.
     """
 
     session: Session | None
@@ -154,3 +174,4 @@ class Transition(Struct, frozen=True):
     charge: Charge = Charge.NOTHING
     previous: PreviousResult | None = None
     rule: str = ""
+    cost: CostChange | None = None

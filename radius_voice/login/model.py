@@ -188,7 +188,9 @@ class DeliveryAttempt(Struct, frozen=True, gc=False, omit_defaults=True):
     """The latest delivery of a session. `number` counts them from 1; by `live_until` its call must be over.
 
     `ref` is the call, None until a provider has accepted it, or if that is not known. `status` is the latest that is
-    known of the call; with `over`, how it ended. A text message that a provider has accepted is `over`.
+    known of the call; with `over`, how it ended. A text message that a provider has accepted is `over`. `cost` is the
+    reservation for the delivery, or once it has ended its cost, and `minute_price` the price of a minute of a call (see
+    `costs`).
     """
 
     number: int
@@ -200,6 +202,8 @@ class DeliveryAttempt(Struct, frozen=True, gc=False, omit_defaults=True):
     over: bool = False
     status: CallStatus = CallStatus.QUEUED
     method: Method = Method.VOICE
+    cost: int = 0
+    minute_price: int = 0
 
 
 class Result(Struct, frozen=True, gc=False):

@@ -14,7 +14,8 @@ So nothing further is delivered after an answer that could mean a delivery.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -47,19 +48,27 @@ Report = Callable[[str, DeliveryRequest, DeliveryResult], None]
 """Gets every answer of a provider: the provider's name, the request, the answer."""
 
 
+class MayDeliver(Protocol):
+    """Whether the limits allow a delivery in place of one that was not made.
+
+    It counts as another one if `counted`: a provider had received the request before.
+    """
+
+    async def __call__(self, request: DeliveryRequest, *, counted: bool) -> bool: ...  # noqa: D102
+
+
 async def deliver(
     request: DeliveryRequest,
     phones: Sequence[Phone],
     methods: Sequence[Method],
     providers: Mapping[Method, Mapping[str, Provider]],
-    may_deliver: Callable[[Phone], Awaitable[bool]],
+    may_deliver: MayDeliver,
     report: Report,
     deadline: float,
 ) -> PlacementResult:
     """Make one delivery: that of `request`, or else to the others of `phones`, or else by the others of `methods`.
 
-    `may_deliver` says whether the limits allow one more delivery to a phone, and counts it. `deadline` is monotonic
-    seconds.
+    `deadline` is monotonic seconds.
     """
     failed = PlacementResult(CallResult.NOT_PLACED, request.phone, method=request.method)
     results: set[CallResult] = set()
@@ -68,9 +77,9 @@ async def deliver(
         for phone in (request.phone, *phones):
             if not rejected.isdisjoint((phone.e164, phone.text)):
                 continue
-            if failed.counted and not await may_deliver(phone):
-                continue
             tried = replace(request, phone=phone, method=method)
+            if results and not await may_deliver(tried, counted=failed.counted):
+                continue
             placement = await _through_providers(tried, providers.get(method, {}), report, deadline)
             # a provider that rejects a number rejects it with every extension; one that got no request does not
             rejected.add(phone.e164 if placement.counted else phone.text)

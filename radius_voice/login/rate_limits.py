@@ -12,11 +12,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from math import ceil, floor
+from typing import TYPE_CHECKING
 
 from radius_voice.login.model import Limit, LimitAction, Limited, LimitOperation
 from radius_voice.login.phone import Phone, country_of
 
-CONFIGURED = ("wrong_passwords", "wrong_codes", "calls", "calls_per_day")
+if TYPE_CHECKING:
+    from radius_voice.login.costs import Costs
+
+CONFIGURED = ("wrong_passwords", "wrong_codes", "calls", "calls_per_day", "cost_per_day")
 """The sections of `limits` in the configuration, with which the names of their limits begin."""
 OWN_SCOPES = ("user", "phone")
 MIN_USE_SECONDS = 120.0
@@ -181,7 +185,8 @@ class Limits:
 
     `failures` (of passwords) has the scopes user, user_at_station, calling_station, client and total; `codes` and
     `calls` every scope of `subjects_of`; `daily` has user, country and total. `daily_by_country` has the limits of
-    single countries, which replace that of `daily`; None if calls to the country have no such limit.
+    single countries, which replace that of `daily`; None if calls to the country have no such limit. `costs` are
+    the prices and budgets, None if no budget is configured.
     """
 
     failures: Mapping[str, Limit] = field(default_factory=dict)
@@ -189,6 +194,7 @@ class Limits:
     calls: Mapping[str, Limit] = field(default_factory=dict)
     daily: Mapping[str, Limit] = field(default_factory=dict)
     daily_by_country: Mapping[str, Limit | None] = field(default_factory=dict)
+    costs: Costs | None = None
 
     def for_password(self, subject: str, calling_station_id: str, pair: str = "") -> tuple[LimitOperation, ...]:
         """The operations of a wrong password on the limits of user, calling station, and both together (`pair`)."""
@@ -225,7 +231,7 @@ class Limits:
 
     def for_call(self, subjects: Mapping[str, str]) -> tuple[LimitOperation, ...]:
         """The operations of a call."""
-        daily = _of_country(self.daily, self.daily_by_country, subjects) if self.daily_by_country else self.daily
+        daily = of_country(self.daily, self.daily_by_country, subjects) if self.daily_by_country else self.daily
         return _operations(self.calls, subjects) + _operations(daily, subjects)
 
     def about(
@@ -246,7 +252,7 @@ class Limits:
         )
 
 
-def _of_country(
+def of_country(
     limits: Mapping[str, Limit], by_country: Mapping[str, Limit | None], subjects: Mapping[str, str]
 ) -> Mapping[str, Limit]:
     """The limits by scope, with that of the subjects' country in place of `country`."""

@@ -8,7 +8,8 @@ from contextlib import suppress
 
 from msgspec.structs import replace
 
-from radius_voice.events import Outcome, Reason
+from radius_voice.events import CostRecord, Observer, Outcome, Reason
+from radius_voice.login.costs import UNITS
 from radius_voice.login.decoys import decoy_operations, is_decoy
 from radius_voice.login.durable import DurableExists, DurableWrite
 from radius_voice.login.inputs import ChallengeResponse, Charge, InitialRequest, Input, Lockout, Transition, UserChanged
@@ -56,8 +57,11 @@ class Sessions:
     another session since: only what a swap confirms may follow.
     """
 
-    def __init__(self, store: Store, limits: Limits, now: Callable[[], float]) -> None:
+    def __init__(
+        self, store: Store, limits: Limits, now: Callable[[], float], observer: Observer = lambda _record: None
+    ) -> None:
         self._store = store
+        self._observer = observer
         self._limits = limits
         self._now = now
         self._recalled: dict[SessionKey, Session] = {}
@@ -94,7 +98,7 @@ class Sessions:
                 transition = replace(transition, rule=rule)
             if transition.session is None:
                 return session, transition
-            swapped = await self._swap(session, transition.session, transition.charge, operations, record)
+            swapped = await self._swap(session, transition.session, transition, operations, record)
             if isinstance(swapped, DurableExists) and isinstance(event, ChallengeResponse):
                 known, event = session, UserChanged(event.state, event.answer, Reason.PHONE_NOT_CONFIRMED)
                 continue
@@ -123,27 +127,33 @@ class Sessions:
         """
         transition = self._step(session, event)
         new = transition.session
-        if new is None or SwapResult.DONE is not await self._swap(session, new, transition.charge, operations, record):
+        if new is None or SwapResult.DONE is not await self._swap(session, new, transition, operations, record):
             raise SessionOutdated
         return new, transition
 
     def _step(self, session: Session | None, event: Input) -> Transition:
         """The transition; a changed session has a new `write_id`."""
-        transition = step(session, event, self._now())
+        now, costs = self._now(), self._limits.costs
+        transition = step(session, event, now)
         if transition.session is None:
             return transition
-        return replace(transition, session=replace(transition.session, write_id=secrets.randbits(32)))
+        new = replace(transition.session, write_id=secrets.randbits(32))
+        transition = replace(transition, session=new)
+        return transition if costs is None else costs.accounted(session, new, transition, event, now)
 
     async def _swap(
         self,
         old: Session | None,
         new: Session,
-        charge: Charge,
+        transition: Transition,
         operations: tuple[LimitOperation, ...],
         record: Record | None,
     ) -> SwapResult | Limited | DurableExists:
+        charge, cost = transition.charge, transition.cost
         of_charge = self._operations(charge, new)
         limits = (*(decoy_operations(of_charge) if is_decoy(new) else of_charge), *operations)
+        if cost is not None:
+            limits += cost.operations
         recorded = record(new) if record else None
         pins = DurableWrite(pins_key(new.user_key), new.pins) if new.pins and charge is Charge.CORRECT_CODE else None
         swapped = await self._store.compare_and_swap(old, new, limits, recorded, pins)
@@ -156,6 +166,8 @@ class Sessions:
             self._recalled[new.key] = new
             if len(self._recalled) > MAX_RECALLED:
                 del self._recalled[next(iter(self._recalled))]
+            if cost is not None:
+                self._observer(CostRecord(self._now(), cost.method.value, cost.reserved / UNITS, cost.settled / UNITS))
         return swapped
 
     def _operations(self, charge: Charge, session: Session) -> tuple[LimitOperation, ...]:

@@ -22,6 +22,7 @@ from radius_voice.events import (
     CallbackResult,
     CallResult,
     CallStatusRecord,
+    CostRecord,
     Discard,
     DiscardRecord,
     EventRecord,
@@ -42,6 +43,7 @@ OTHER = "other"
 UNKNOWN_CLIENT = ""
 SECRETS = ("1", "2")
 STATUSES = frozenset(status.value for status in CallStatus)
+PRICED_METHODS = ("voice", "sms")
 RELOADS = {"reloaded": "ok", "reload_failed": "failed"}
 LOGIN_BUCKETS = (2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300)
 DECISION_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
@@ -94,6 +96,12 @@ class Metrics:
             "call_status_changes_total", "Status changes of placed calls", "provider", "status"
         )
         self._callbacks = counter("callbacks_total", "Callbacks of providers by result", "provider", "result")
+        self._cost_reserved = counter(
+            "cost_reserved_total", "Money reserved for deliveries, in the currency of the prices", "method"
+        )
+        self._cost_settled = counter(
+            "cost_settled_total", "Money that ended deliveries cost, in the currency of the prices", "method"
+        )
         self._alarms = counter("alarms_total", "Events that need an administrator", "alarm")
         self._provider_alarms = counter(
             "provider_alarms_total", "Responses of a provider that need an administrator", "provider"
@@ -163,6 +171,9 @@ class Metrics:
             self._alarms.get(alarm)
         for result in RELOADS.values():
             self._reloads.get(result)
+        for method in PRICED_METHODS:
+            self._cost_reserved.get(method)
+            self._cost_settled.get(method)
 
     def __call__(self, record: EventRecord) -> None:
         """Count `record`."""
@@ -179,12 +190,20 @@ class Metrics:
             self._call_statuses.get(self._provider(record.provider), status).inc()
         elif isinstance(record, UpstreamRecord | SharedStationRecord | CallbackRecord):
             self._counter_of(record).inc()
-        elif isinstance(record, ExpiryRecord):
-            self._expired_sessions.inc(record.count)
-        elif isinstance(record, AlarmRecord):
-            self._alarms.get(record.alarm).inc()
+        elif isinstance(record, CostRecord | ExpiryRecord | AlarmRecord):
+            self._add(record)
         elif isinstance(record, ServiceRecord):
             self._service_event(record)
+
+    def _add(self, record: CostRecord | ExpiryRecord | AlarmRecord) -> None:
+        match record:
+            case CostRecord():
+                self._cost_reserved.get(record.method).inc(record.reserved)
+                self._cost_settled.get(record.method).inc(record.settled)
+            case ExpiryRecord():
+                self._expired_sessions.inc(record.count)
+            case _:
+                self._alarms.get(record.alarm).inc()
 
     def _counter_of(self, record: UpstreamRecord | SharedStationRecord | CallbackRecord) -> Counter:
         if isinstance(record, CallbackRecord):

@@ -29,17 +29,18 @@ from radius_voice.login.codes import Keys
 from radius_voice.login.model import LimitAction, Unavailable, User
 from radius_voice.login.policy import user_key_of
 from radius_voice.login.ports import Directory, IdentitySource, Store, UserEditor, UserLister
-from radius_voice.login.rate_limits import remaining, with_action
+from radius_voice.login.rate_limits import with_action
 from radius_voice.observe import audit
 from radius_voice.operations import enrolment, help_desk, login_state, pins, user_data
 from radius_voice.operations.context import DIRECTORY_SECONDS, OperationContext
 from radius_voice.operations.shown_limits import (
     directory_lockouts,
+    earlier_budgets,
     first_factors,
+    limit_row,
     limits_of_user,
     password_subjects,
     shared_limits,
-    subject_text,
 )
 from radius_voice.wiring import identity_source, open_store, user_editor, user_lister
 
@@ -192,18 +193,8 @@ async def _limits(context: OperationContext, user: UserName | None) -> Mapping[s
         operations = await limits_of_user(context, source, found_user, user.name)
         operations += await directory_lockouts(context, source, found_user)
     tats, now = await context.store.arrival_times(operations), time.time()
-    return {
-        "limits": [
-            {
-                "limit": operation.limit.name,
-                "of": subject_text(operation),
-                "left": remaining(tats[operation], operation.limit, now),
-                "burst": operation.limit.burst,
-                "period": operation.limit.period,
-            }
-            for operation in operations
-        ]
-    }
+    currency = context.settings.delivery.currency
+    return {"limits": [limit_row(operation, tats[operation], now, currency) for operation in operations]}
 
 
 async def _unlock(context: OperationContext, name: UserName, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -228,6 +219,7 @@ async def _delete_user_data(
 ) -> Mapping[str, Any]:
     source, user = await _find_user(context, name)
     counters = await limits_of_user(context, source, user, name.name)
+    counters += earlier_budgets(context.settings, source, user)
     subjects = await password_subjects(context, source, user, user.name)
     subjects += [context.keys().name_subject(each, user.name) for each in first_factors(context.settings, source)]
     return await user_data.delete(context, source, user, counters, subjects, arguments)

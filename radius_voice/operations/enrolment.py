@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from radius_voice.config.field_types import duration_text
 from radius_voice.config.schema import Settings, UserRulesSettings
 from radius_voice.events import CallResult
+from radius_voice.limits import limits_of
 from radius_voice.login.calls import placement_record
 from radius_voice.login.codes import Keys, tidy_code
 from radius_voice.login.deliveries import DeliveryRequest, DeliveryResult
@@ -37,10 +38,10 @@ from radius_voice.login.placement import PlacementResult, deliver
 from radius_voice.login.policy import user_key_of
 from radius_voice.login.rate_limits import remaining, subjects_of, with_action
 from radius_voice.operations.context import OperationContext
-from radius_voice.operations.notices import methods_of, no_other_delivery, opened_providers
+from radius_voice.operations.notices import budgets_of, methods_of, no_other_delivery, opened_providers
 from radius_voice.operations.pins import replace_pins
 from radius_voice.policies import code_message_of, numbers_of
-from radius_voice.wiring import by_method, code_generator, limits_of
+from radius_voice.wiring import by_method, code_generator
 
 ENDED = "the enrolment has ended or expired; run this again"
 PLACEMENT_SECONDS = 8.0
@@ -56,7 +57,8 @@ async def call(context: OperationContext, source: str, user: User, arguments: Ma
     keys, user_key, now = context.keys(), user_key_of(source, user.id), time.time()
     limits, subjects = limits_of(context.settings), subjects_of(user_key, phone, "", "")
     charged = limits.for_call(subjects)
-    limited = await context.store.apply_limits((*limits.for_code(subjects, LimitAction.CHECK), *charged))
+    reserved = budgets_of(context.settings, user_key, phone, rules, user.language)
+    limited = await context.store.apply_limits((*limits.for_code(subjects, LimitAction.CHECK), *charged, *reserved))
     _require_unlimited(limited)
     enrolment_id, code = new_enrolment_id(), code_generator(context.settings)(rules.challenge.digits)
     enrolment = Enrolment(
@@ -72,8 +74,8 @@ async def call(context: OperationContext, source: str, user: User, arguments: Ma
     request = DeliveryRequest(phone, message, round(rules.challenge.ring_timeout), methods[0])
     placement, answers = await _deliver(context, enrolment_id, request, methods)
     if placement.result not in (CallResult.PLACED, CallResult.INDETERMINATE):
-        if not placement.counted:
-            await context.store.apply_limits(with_action(LimitAction.REFUND, charged))
+        refunded = reserved if placement.counted else (*charged, *reserved)
+        await context.store.apply_limits(with_action(LimitAction.REFUND, refunded))
         raise ValueError(f"{phone.masked} is not called: {'; '.join(answers)}")
     await _store(context, enrolment_id, replace(enrolment, call=placement.ref))
     pins = await context.store.durable(pins_key(user_key))

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from radius_voice.config.schema import Settings, UserRulesSettings
 from radius_voice.events import CallResult, Reason
 from radius_voice.exceptions import message_of
+from radius_voice.limits import limits_of
+from radius_voice.login.code_message import MAX_SPEECH_SECONDS
 from radius_voice.login.codes import Keys
 from radius_voice.login.deliveries import DeliveryRequest, DeliveryResult
-from radius_voice.login.model import LimitAction, Limited, Method, Unavailable, User
+from radius_voice.login.model import LimitAction, Limited, LimitOperation, Method, Unavailable, User
 from radius_voice.login.phone import Phone
 from radius_voice.login.pins import ChangedPhone, FirstPhone, called_phones, compare, pins_key
 from radius_voice.login.placement import PlacementResult, deliver
@@ -19,7 +22,7 @@ from radius_voice.login.policy import user_key_of
 from radius_voice.login.ports import Provider, Store
 from radius_voice.login.rate_limits import subjects_of, with_action
 from radius_voice.policies import code_message_of, numbers_of
-from radius_voice.wiring import by_method, limits_of, provider_of
+from radius_voice.wiring import by_method, provider_of
 
 PLACING_SECONDS = 5.0
 """How long the command waits for the provider."""
@@ -42,12 +45,14 @@ async def call_about_issued_code(settings: Settings, store: Store, keys: Keys, s
             return f"{phone.masked} not notified: {refused[0]}"
         phone, rules = candidates[refused.index("")]
         charged = limits_of(settings).for_call(subjects_of(user_key, phone, "", ""))
-        limited = await store.apply_limits(charged)
+        reserved = budgets_of(settings, user_key, phone, rules, user.language)
+        limited = await store.apply_limits((*charged, *reserved))
         if isinstance(limited, Limited):
             return f"{phone.masked} not notified: limit {limited.limit.name}"
         placement = await _place(settings, phone, rules, user.language)
-        if placement.result is CallResult.NOT_PLACED and not placement.counted:
-            await store.apply_limits(with_action(LimitAction.REFUND, charged))
+        if placement.result not in (CallResult.PLACED, CallResult.INDETERMINATE):
+            refunded = reserved if placement.counted else (*charged, *reserved)
+            await store.apply_limits(with_action(LimitAction.REFUND, refunded))
     except (Unavailable, ValueError, OSError) as problem:
         return f"{phone.masked} not notified: {message_of(problem)}"
     return _result_text(phone, placement)
@@ -81,6 +86,18 @@ async def _place(settings: Settings, phone: Phone, rules: UserRulesSettings, lan
         return await deliver(request, (phone,), methods, by_methods, no_other_delivery, _unreported, deadline)
 
 
+def budgets_of(
+    settings: Settings, user_key: str, phone: Phone, rules: UserRulesSettings, language: str
+) -> tuple[LimitOperation, ...]:
+    """The operations that reserve the most that a delivery by these rules costs. The rest is not refunded."""
+    costs = limits_of(settings).costs
+    if costs is None:
+        return ()
+    seconds = rules.challenge.ring_timeout + MAX_SPEECH_SECONDS
+    reserved = [costs.reservation(method, phone, seconds, language).cost for method in methods_of(rules)]
+    return costs.operations(user_key, phone, time.time(), max(reserved))
+
+
 def methods_of(rules: UserRulesSettings) -> tuple[Method, ...]:
     """How rules deliver codes."""
     return tuple(Method(method) for method in rules.methods)
@@ -97,9 +114,9 @@ async def opened_providers(settings: Settings) -> AsyncIterator[Mapping[str, Pro
         yield providers
 
 
-async def no_other_delivery(_phone: Phone) -> bool:
+async def no_other_delivery(request: DeliveryRequest, *, counted: bool) -> bool:  # noqa: ARG001
     """For `placement.deliver`: nothing more is delivered once a provider has received a request."""
-    return False
+    return not counted
 
 
 def _unreported(_provider: str, _request: DeliveryRequest, _answer: DeliveryResult) -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from radius_voice.config.schema import NO_FIRST_FACTOR, Settings
+from radius_voice.limits import limits_of
 from radius_voice.login.accounts import Account
-from radius_voice.login.model import LimitOperation, PapPassword, User, Verification
+from radius_voice.login.costs import UNITS, without_day
+from radius_voice.login.model import Limit, LimitOperation, PapPassword, User, Verification
 from radius_voice.login.password_limits import forwarded_to, known_pairs
 from radius_voice.login.phone import Phone
 from radius_voice.login.policy import user_key_of
+from radius_voice.login.rate_limits import DAY_SECONDS, KEPT_DAYS, Limits, remaining
 from radius_voice.operations.context import DIRECTORY_SECONDS, OperationContext
-from radius_voice.wiring import limits_of
 
 NAME_AND_STATION = "name and station"
 WRONG_PASSWORDS = ("wrong_passwords.user", "directory_lockout.")
@@ -28,7 +31,8 @@ async def limits_of_user(context: OperationContext, source: str, user: User, typ
     subjects = await password_subjects(context, source, user, typed)
     for subject in subjects:
         pairs += await known_pairs(context.store, subject)
-    operations = list(configured.about({"user": user_key_of(source, user.id)}, subjects, pairs))
+    user_subject = {"user": user_key_of(source, user.id)}
+    operations = [*configured.about(user_subject, subjects, pairs), *_budgets(configured, user_subject)]
     for phone in user.phones:
         operations += configured.about({"phone": phone.e164})
     return list(dict.fromkeys(operations))
@@ -71,12 +75,45 @@ def shared_limits(settings: Settings) -> Iterator[LimitOperation]:
     """The limits in total, for each client, and for each country that policies name."""
     configured = limits_of(settings)
     yield from configured.about({"total": "total"})
+    yield from _budgets(configured, {"total": "total"})
     for client in settings.clients:
         yield from configured.about({"client": client})
     rules = [each for policy in settings.policies.values() for _, each in policy.rules_with_paths()]
     countries = {country for each in rules for country in each.countries or ()}
-    for country in sorted(countries | configured.daily_by_country.keys()):
+    countries |= configured.daily_by_country.keys()
+    if configured.costs is not None:
+        countries |= configured.costs.by_country.keys()
+    for country in sorted(countries):
         yield from configured.about({"country": country})
+        yield from _budgets(configured, {"country": country})
+
+
+def _budgets(configured: Limits, subjects: Mapping[str, str]) -> Sequence[LimitOperation]:
+    """The budgets of these subjects today."""
+    return () if configured.costs is None else configured.costs.about(subjects, time.time())
+
+
+def earlier_budgets(settings: Settings, source: str, user: User) -> Iterator[LimitOperation]:
+    """The budgets of a user on the days before today that the store still has."""
+    costs = limits_of(settings).costs
+    if costs is None:
+        return
+    for days in range(1, KEPT_DAYS + 2):
+        yield from costs.about({"user": user_key_of(source, user.id)}, time.time() - days * DAY_SECONDS)
+
+
+def limit_row(operation: LimitOperation, tat: float, now: float, currency: str) -> Mapping[str, Any]:
+    """A limit for an operator, whose stored time is `tat`. A budget is an amount of money in `currency`."""
+    limit, left = operation.limit, remaining(tat, operation.limit, now)
+    row = {"limit": limit.name, "of": subject_text(operation), "period": limit.period}
+    if is_budget(limit):
+        return {**row, "left": left / UNITS, "burst": limit.burst / UNITS, "currency": currency}
+    return {**row, "left": left, "burst": limit.burst}
+
+
+def is_budget(limit: Limit) -> bool:
+    """Whether the limit is one of money."""
+    return limit.name.startswith("cost_per_day.")
 
 
 def subject_text(operation: LimitOperation) -> str:
@@ -85,4 +122,6 @@ def subject_text(operation: LimitOperation) -> str:
         return Phone(operation.subject).masked
     if operation.limit.name.startswith(WRONG_PASSWORDS):
         return NAME_AND_STATION if "@" in operation.subject else "name"
+    if is_budget(operation.limit):
+        return without_day(operation.subject)
     return operation.subject

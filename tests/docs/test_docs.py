@@ -98,6 +98,8 @@ def test_every_configuration_that_is_shown_can_be_loaded(tmp_path, monkeypatch, 
         (tmp_path / name).write_text(pem() if is_key else "a secret of more than thirty-two octets\n")
     for name in re.findall(r"^ +messages: ([\w.-]+)", shown, re.MULTILINE):
         (tmp_path / name).write_text("en: {}\n")
+    for name in re.findall(r"prices: ([\w.-]+)", shown):
+        (tmp_path / name).write_text(blocks("docs/cost.md", "csv")[0])
     for name in ("users.yaml", *re.findall(r"type: users_file, path: ([\w.-]+)", shown)):
         (tmp_path / name).touch()
 

@@ -31,8 +31,8 @@ async def test_no_provider_result_leads_to_a_second_delivery(results, forbidden,
             asked.append((request.phone, result))
             return result
 
-    async def may_call(phone):
-        return phone not in forbidden
+    async def may_call(request, *, counted):
+        return request.phone not in forbidden
 
     request = DeliveryRequest(NUMBERS[0], CodeMessage("en", "ACME", "123456"), 30, methods[0])
     reports = []
@@ -56,7 +56,7 @@ async def test_a_rejected_number_is_not_tried_again_with_another_extension():
             asked.append(request.phone)
             return NumberRejected("n")
 
-    async def may_call(phone):
+    async def may_call(request, *, counted):
         return True
 
     request = DeliveryRequest(EXTENSIONS[0], CodeMessage("en", "ACME", "123456"), 30)
@@ -74,8 +74,9 @@ async def test_a_phone_whose_extension_cannot_be_delivered_to_is_tried_without_i
             asked.append(request.phone)
             return NumberRejected("n", sent=False) if request.phone.extension else Placed("r", live=False)
 
-    async def may_call(phone):
-        raise AssertionError
+    async def may_call(request, *, counted):
+        assert not counted
+        return True
 
     phones = (EXTENSIONS[0], Phone(EXTENSIONS[0].e164))
     request = DeliveryRequest(phones[0], CodeMessage("en", "ACME", "123456"), 30, Method.SMS)
@@ -109,7 +110,7 @@ REJECTED = NumberRejected("n")
 async def test_the_other_method_is_used_where_nothing_can_have_been_delivered(answers, asked, expected):
     requests = []
 
-    async def may_deliver(phone):
+    async def may_deliver(request, *, counted):
         return True
 
     providers = {

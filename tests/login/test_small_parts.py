@@ -177,6 +177,14 @@ def test_a_clock_set_back_uses_up_no_limit_that_resets():
     assert 2 == remaining(used, ALL_AT_ONCE, 100.0)
 
 
+def test_a_limit_that_counts_is_reset_and_has_no_end_that_could_be_extended():
+    limit = Limit("c", 5, 86400.0, Reason.COST_LIMIT, counts=True)
+    used = arrival_time(0.0, limit, LimitAction.TAKE, 100.0, 5) or 0.0
+    assert used == arrival_time(used, limit, LimitAction.EXTEND, 200.0)
+    assert 200.0 == arrival_time(used, limit, LimitAction.RESET, 200.0)
+    assert 100.0 == expiry(100.0)
+
+
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 2**33)), max_size=40), st.integers(1, 2**35))
 def test_a_limit_that_counts_is_exact_and_never_exceeded(events, burst):
     limit, stored, used = Limit("c", burst, 86400.0, Reason.CALL_LIMIT, counts=True), 0.0, 0

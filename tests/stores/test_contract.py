@@ -319,6 +319,15 @@ async def test_the_uses_of_a_day_are_kept_for_two_days(store, clock):
     assert 0 == await left(store, counted(1), clock)
 
 
+@pytest.mark.parametrize("kind", ["memory", "sqlite"])
+async def test_a_sweep_deletes_the_uses_of_former_days(tmp_path, clock, kind):
+    async with open_store(kind, tmp_path, clock) as store:
+        await store.apply_limits([counted(5)])
+        clock.now += 4 * 86400
+        await store.sweep()
+        assert {counted(1): 0.0} == await store.arrival_times([counted(1)])
+
+
 async def test_simultaneous_uses_of_a_limit_that_counts_take_exactly_what_it_has(store, clock):
     budget = Limit("cost_per_day.total", 100_000_000, 86400.0, Reason.CALL_LIMIT, counts=True)
     take = LimitOperation(budget, "total 11", LimitAction.TAKE, 1_234_567)

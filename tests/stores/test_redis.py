@@ -393,6 +393,13 @@ async def test_limits_are_the_same_doubles_as_the_arithmetic(redis, connect):
     assert tat == float(redis.admin.get(place))
 
 
+async def test_the_uses_of_a_day_expire_after_three_days(redis, connect):
+    counts = LimitOperation(Limit("c", 5, 86400.0, LIMIT.reason, counts=True), "x")
+    await connect(redis.address).apply_limits([counts])
+    (key,) = redis.admin.keys()
+    assert 2 * 86400 < redis.admin.ttl(key) <= 3 * 86400
+
+
 async def test_with_another_server_key_the_store_is_empty(redis, connect):
     ours, theirs = connect(redis.address), connect(redis.address, key=b"x" * 32)
     await ours.compare_and_swap(None, session_row(time.time()))

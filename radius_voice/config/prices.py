@@ -1,0 +1,139 @@
+"""Prices of calls and text messages, from the file that `delivery.prices` names or the one that is shipped."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from decimal import Decimal, InvalidOperation
+from functools import cache
+from typing import Annotated, Any
+
+from pydantic import Field, model_validator
+
+from radius_voice.config.context import LoadContext
+from radius_voice.config.field_types import FieldType, path_of
+from radius_voice.config.section import KeyProblem, Section
+from radius_voice.files.reading import read_file
+from radius_voice.login.costs import UNITS, Prices
+from radius_voice.resources import shipped
+
+COLUMNS = ["prefix", "method", "price"]
+METHODS = ("voice", "sms")
+PREFIX = re.compile(r"\+[0-9]{0,15}")
+ANY_NUMBER = "+"
+"""The prefix of every number: its price is that of numbers without another."""
+MAX_AMOUNT = 1_000_000
+MAX_FILE_OCTETS = 8 * 1024 * 1024
+SHIPPED_CURRENCY = "USD"
+NOT_AN_AMOUNT = "not an amount of money; write it like 2.00, with at most four decimals"
+
+
+def units_of(text: str) -> int:
+    """The units of an amount of money: ten-thousandths. Raises ValueError with the fix."""
+    try:
+        units = Decimal(text) * UNITS
+    except InvalidOperation:
+        raise ValueError(NOT_AN_AMOUNT) from None
+    if not units.is_finite() or units != int(units):
+        raise ValueError(NOT_AN_AMOUNT)
+    if not 0 <= units <= MAX_AMOUNT * UNITS:
+        raise ValueError(f"must be between 0 and {MAX_AMOUNT}")
+    return int(units)
+
+
+def prices_in(text: str) -> Prices:
+    """The prices in a CSV text with the columns of `COLUMNS`. Raises ValueError with the line and the fix.
+
+    A line that begins with `#` is a comment. Each method needs a price for `ANY_NUMBER`.
+    """
+    rows = csv.reader(io.StringIO(text))
+    prices: dict[str, dict[str, int]] = {method: {} for method in METHODS}
+    header: list[str] | None = None
+    for row in rows:
+        if not row or row[0].startswith("#"):
+            continue
+        cells = [cell.strip() for cell in row]
+        if header is None:
+            header = cells
+            if header != COLUMNS:
+                raise ValueError(f"line {rows.line_num}: the first line must be {','.join(COLUMNS)}")
+            continue
+        try:
+            _add(prices, cells)
+        except ValueError as problem:
+            raise ValueError(f"line {rows.line_num}: {problem}") from None
+    for method, of_method in prices.items():
+        if ANY_NUMBER not in of_method:
+            example = f"{ANY_NUMBER},{method},0.50"
+            raise ValueError(f"has no {method} price for numbers without another one; add a line like {example}")
+    return Prices(prices)
+
+
+def _add(prices: dict[str, dict[str, int]], cells: list[str]) -> None:
+    if len(cells) != len(COLUMNS):
+        raise ValueError(f"must have the columns {','.join(COLUMNS)}")
+    prefix, method, price = cells
+    if not PREFIX.fullmatch(prefix):
+        raise ValueError("not a prefix; write + and digits without spaces, like +49 or +4915")
+    if method not in METHODS:
+        raise ValueError(f"the method must be {' or '.join(METHODS)}")
+    if prefix in prices[method]:
+        raise ValueError(f"{prefix} has a {method} price already; remove one of them")
+    prices[method][prefix] = units_of(price)
+
+
+def _prices(value: Any, context: LoadContext) -> Prices:
+    path = path_of(value, context)
+    try:
+        octets, _ = read_file(path, MAX_FILE_OCTETS)
+    except OSError as problem:
+        raise ValueError(f"{path}: {problem.strerror}; correct the path or create the file") from None
+    try:
+        return prices_in(octets.decode("utf-8-sig"))
+    except (UnicodeDecodeError, csv.Error):
+        raise ValueError(f"{path}: is not a CSV file in UTF-8") from None
+    except ValueError as problem:
+        raise ValueError(f"{path}: {problem}") from None
+
+
+PRICES = FieldType(_prices, {"type": "string", "minLength": 1})
+"""A file of prices, relative to the file that names it; it becomes Prices."""
+
+
+@cache
+def shipped_prices() -> Prices:
+    """The prices that are shipped with the program, in `SHIPPED_CURRENCY`."""
+    return prices_in((shipped("config") / "prices.csv").read_text(encoding="utf-8"))
+
+
+def _budget(value: Any, _context: LoadContext) -> int | None:
+    if value == "off":
+        return None
+    units = None if isinstance(value, bool) or not isinstance(value, int | float) else units_of(repr(value))
+    if units is None:
+        raise ValueError("write an amount of money like 20.00, without quotes and currency, or off")
+    if units == 0:
+        raise ValueError("would forbid every delivery; write a larger amount, or off")
+    return units
+
+
+BUDGET = FieldType(
+    _budget, {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"const": "off"}], "examples": [20.0, "off"]}
+)
+"""An amount of money, which becomes units, or `off`, which becomes None."""
+
+
+class PriceSettings(Section):
+    """What deliveries cost."""
+
+    prices: Annotated[Prices | None, PRICES] = None
+    """A CSV file of prices by prefix and method; by default prices.csv of the program, in US dollars."""
+    currency: str = Field(SHIPPED_CURRENCY, pattern="^[A-Z]{3}$", examples=["EUR"])
+    """The currency of the prices and of limits.cost_per_day: its ISO 4217 code."""
+
+    @model_validator(mode="after")
+    def _currency_of_the_prices(self) -> PriceSettings:
+        if self.currency != SHIPPED_CURRENCY and self.prices is None:
+            raise KeyProblem(f"the prices of the program are in {SHIPPED_CURRENCY}; name a file in prices", "currency")
+        return self

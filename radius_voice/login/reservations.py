@@ -1,0 +1,52 @@
+"""The reservation for one placement, while it goes on to other phones and methods."""
+
+from __future__ import annotations
+
+from radius_voice.login.costs import Target
+from radius_voice.login.deliveries import DeliveryRequest
+from radius_voice.login.inputs import Reservation
+from radius_voice.login.model import LimitOperation, Session
+from radius_voice.login.phone import Phone
+from radius_voice.login.ports import Store
+from radius_voice.login.rate_limits import Limits
+
+
+class PlacementReservation:
+    """The reservation for the present delivery of a session, whose calls last at most `call_seconds`."""
+
+    def __init__(self, store: Store, limits: Limits, session: Session, call_seconds: float) -> None:
+        self._store = store
+        self._limits = limits
+        self._session = session
+        self._call_seconds = call_seconds
+        delivery = session.delivery
+        self._target = Target(delivery.phone, Reservation(delivery.cost, delivery.minute_price))
+
+    @property
+    def phone(self) -> Phone:
+        """The phone that it is for."""
+        return self._target.phone
+
+    @property
+    def reserved(self) -> Reservation | None:
+        """The reservation, None if no budget is configured."""
+        return None if self._limits.costs is None else self._target.reserved
+
+    async def move(self, request: DeliveryRequest, *, counted: bool) -> bool:
+        """Reserve the delivery of `request` in place of the one before. False if a limit forbids it.
+
+        `counted`: the one before counts towards the limits, so this one counts as another. Raises Unavailable.
+        """
+        target, operations = self._target, list[LimitOperation]()
+        if counted:
+            operations += self._limits.for_phone(request.phone)
+        costs = self._limits.costs
+        if costs is not None:
+            language = request.message.language
+            reserved = costs.reservation(request.method, request.phone, self._call_seconds, language)
+            target = Target(request.phone, reserved)
+            operations += costs.moved(self._session, self._target, target)
+        if operations and await self._store.apply_limits(operations) is not None:
+            return False
+        self._target = target
+        return True

@@ -1,0 +1,127 @@
+"""Prices of deliveries, and budgets of a day."""
+
+import time
+
+import pytest
+
+from radius_voice.config.errors import ConfigError
+from radius_voice.config.prices import prices_in, shipped_prices
+from radius_voice.login.costs import Prices
+from radius_voice.login.model import Method, User
+from radius_voice.login.phone import Phone
+from radius_voice.operations.shown_limits import earlier_budgets
+from radius_voice.wiring import load
+
+HEAD = "prefix,method,price\n"
+LEAST = HEAD + "+,voice,1.50\n+,sms,0.4\n"
+
+
+@pytest.fixture
+def loaded(tmp_path):
+    """Loads a configuration with these lines in `delivery` and these after it, and a file of prices."""
+
+    def loaded(delivery="", more="", prices=LEAST):
+        (tmp_path / "prices.csv").write_bytes(prices if isinstance(prices, bytes) else prices.encode())
+        (tmp_path / "users.yaml").touch()
+        path = tmp_path / "radius-voice.yaml"
+        path.write_text(f"""\
+clients: {{vpn: {{address: 10.0.0.1, secret: a secret of the tests}}}}
+identity: {{people: {{type: users_file, path: users.yaml}}}}
+delivery:
+  friendly_name: ACME VPN
+  providers:
+    twilio: {{type: twilio-voice, account_sid: AC{"1" * 32}, auth_token: token, from: "+14155550123"}}
+{delivery}
+{more}
+""")
+        path.chmod(0o600)
+        return load(path, {}).settings
+
+    return loaded
+
+
+def test_a_file_of_prices_replaces_those_of_the_program(loaded):
+    text = "# a comment, with commas\n\n" + LEAST + ' +49 , voice , 0.0123 \n"+4915",voice,2\n+49,sms,0\n'
+    settings = loaded("  prices: prices.csv\n  currency: EUR", prices=b"\xef\xbb\xbf" + text.encode())
+    expected = {"voice": {"+": 15000, "+49": 123, "+4915": 20000}, "sms": {"+": 4000, "+49": 0}}
+    assert (Prices(expected), "EUR") == (settings.delivery.prices, settings.delivery.currency)
+
+
+@pytest.mark.parametrize(
+    ("prices", "problem"),
+    [
+        ("", "has no voice price for numbers without another one; add a line like +,voice,0.50"),
+        (HEAD + "+,voice,1\n", "has no sms price for numbers without another one; add a line like +,sms,0.50"),
+        ("prefix;method;price\n", "line 1: the first line must be prefix,method,price"),
+        ("+,voice,1\n", "line 1: the first line must be prefix,method,price"),
+        (LEAST + "49,voice,1\n", "line 4: not a prefix; write + and digits without spaces, like +49 or +4915"),
+        (LEAST + "+49 15,voice,1\n", "line 4: not a prefix"),
+        (LEAST + "+49,fax,1\n", "line 4: the method must be voice or sms"),
+        (LEAST + "+49,voice\n", "line 4: must have the columns prefix,method,price"),
+        (LEAST + "+,voice,1\n", "line 4: + has a voice price already; remove one of them"),
+        (LEAST + "+49,voice,1 USD\n", "line 4: not an amount of money; write it like 2.00"),
+        (LEAST + "+49,voice,0.00001\n", "line 4: not an amount of money"),
+        (LEAST + "+49,voice,-1\n", "line 4: must be between 0 and 1000000"),
+        (LEAST + "+49,voice,NaN\n", "line 4: not an amount of money"),
+        (LEAST + "+49,voice,Infinity\n", "line 4: not an amount of money"),
+        (b"\xff", "is not a CSV file in UTF-8"),
+        (LEAST + "+" + "1" * 200_000 + ",voice,1\n", "is not a CSV file in UTF-8"),
+    ],
+)
+def test_an_error_in_a_file_of_prices_names_the_file_and_the_line(loaded, tmp_path, prices, problem):
+    with pytest.raises(ConfigError) as error:
+        loaded("  prices: prices.csv", prices=prices)
+    assert f"delivery.prices: {tmp_path / 'prices.csv'}: {problem}" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("delivery", "more", "problem"),
+    [
+        ("  prices: other.csv", "", "No such file or directory; correct the path or create the file"),
+        ("  prices: .", "", "a directory, not a regular file"),
+        ("  currency: EUR", "", "delivery.currency: the prices of the program are in USD; name a file in prices"),
+        ("  currency: euro", "", "delivery.currency"),
+        ("", "limits: {cost_per_day: {total: 0}}", "would forbid every delivery; write a larger amount, or off"),
+        ("", "limits: {cost_per_day: {total: '20'}}", "write an amount of money like 20.00, without quotes"),
+        ("", "limits: {cost_per_day: {total: true}}", "write an amount of money like 20.00"),
+        ("", "limits: {cost_per_day: {total: 20 USD}}", "write an amount of money like 20.00"),
+        ("", "limits: {cost_per_day: {total: 0.12345}}", "not an amount of money; write it like 2.00"),
+        ("", "limits: {cost_per_day: {total: -1}}", "must be between 0 and 1000000"),
+        ("", "limits: {cost_per_day: {total: 1000001}}", "must be between 0 and 1000000"),
+        ("", "limits: {cost_per_day: {countries: {Latvia: 1}}}", "ISO 3166"),
+    ],
+)
+def test_what_no_price_or_budget_can_be_is_an_error(loaded, delivery, more, problem):
+    with pytest.raises(ConfigError) as error:
+        loaded(delivery, more)
+    assert problem in str(error.value)
+
+
+def test_budgets_are_exact(loaded):
+    section = loaded(more="limits: {cost_per_day: {user: 0.1, country: off, total: 100, countries: {LV: 2.0001}}}")
+    budgets = section.limits.cost_per_day
+    assert (1000, None, 1_000_000, {"LV": 20_001}) == (
+        budgets.user,
+        budgets.country,
+        budgets.total,
+        budgets.countries,
+    )
+
+
+def test_the_budgets_of_a_user_on_the_days_before_are_known_so_that_they_are_deleted_with_the_user(loaded):
+    settings = loaded(more="limits: {cost_per_day: {user: 1, total: 2}}")
+    earlier = list(earlier_budgets(settings, "people", User("alice-id", "alice")))
+    days = [int(each.subject.removeprefix("people:alice-id ")) for each in earlier]
+    assert [1, 2, 3] == [int(time.time() // 86400) - day for day in days]
+    assert [] == list(earlier_budgets(loaded(), "people", User("alice-id", "alice")))
+
+
+def test_the_prices_of_the_program_are_higher_for_islands_than_for_the_rest_of_their_country_code():
+    price = shipped_prices().price
+    numbers = ("+12025550123", "+18765550123", "+37129123456")
+    assert [200, 5000, 15000] == [price(Method.VOICE, Phone(number)) for number in numbers]
+    assert all(price(Method.SMS, Phone(number)) for number in numbers)
+
+
+def test_a_header_after_comments_is_read():
+    assert prices_in("#\n\n" + LEAST) == prices_in(LEAST)
