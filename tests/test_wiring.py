@@ -6,11 +6,13 @@ from importlib import import_module
 from typing import get_args
 
 import jsonschema
+import msgspec
 import pytest
 import yaml
 
 from radius_voice.cli.call import _place as place_test_call
 from radius_voice.config.errors import ConfigError
+from radius_voice.config.messages_file import SECTIONS
 from radius_voice.config.schema import json_schema, settings_type
 from radius_voice.events import Outcome, Reason, Trace
 from radius_voice.identity.passwords import Hasher
@@ -18,6 +20,7 @@ from radius_voice.login.codes import Keys
 from radius_voice.login.deliveries import CodeMessage
 from radius_voice.login.model import AuthRequest, PapPassword
 from radius_voice.login.phone import Phone
+from radius_voice.messages import SHIPPED
 from radius_voice.service.user_warnings import user_warnings
 from radius_voice.service.verification_time import slow_verifications
 from radius_voice.stores.memory import MemoryStore
@@ -134,6 +137,22 @@ async def test_a_source_whose_section_did_not_change_is_kept_and_closed_by_its_l
     assert not source_of(second).closed
     await second.close()
     assert source_of(second).closed
+
+
+async def test_a_source_is_created_again_when_users_may_have_other_languages(loaded, shared, tmp_path):
+    tree, texts = configuration(), tmp_path / "messages.yaml"
+    tree["delivery"]["messages"] = texts.name
+    english = {each: msgspec.structs.asdict(getattr(SHIPPED.default, each)) for each in SECTIONS}
+    built: list[BuiltGeneration] = []
+    contents: list[dict[str, object]] = [{"en": {}}, {"en": {"shown": {"rejected": "No."}}}, {"pl": english}]
+    for content in contents:
+        texts.write_text(yaml.safe_dump(content))
+        built.append(build(loaded(tree).settings, shared, built[-1] if built else None, adapters=MORE))
+    first, second, third = map(source_of, built)
+    assert first is second
+    assert first is not third
+    for each in built:
+        await each.close()
 
 
 async def test_the_call_command_does_not_follow_a_call_that_its_provider_cannot_query(capsys):

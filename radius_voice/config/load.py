@@ -94,7 +94,7 @@ def load(
     if settings is None or errors:
         raise ConfigError(errors, draft.identity, context.messages)
     unused = rules.unused_policies(draft, rules.mapping(tree.get("policies")))
-    warnings = [*rules.warnings(draft, now), *unused, *secret_warnings(settings, context.directory)]
+    warnings = [*rules.warnings(draft, now, context.messages), *unused, *secret_warnings(settings, context.directory)]
     texts = tuple(located(str(path), lines, warnings))
     secret_files = tuple(dict.fromkeys(context.secret_files))
     return Loaded(settings, texts, secret_files, tuple(context.text_files), str(path), lines)

@@ -163,8 +163,8 @@ def errors(draft: Draft, now: float, catalog: Catalog) -> Iterator[Diagnostic]:
     yield from _adapters(draft)
 
 
-def warnings(draft: Draft, now: float) -> Iterator[Diagnostic]:
-    """Warnings about a file without errors. `now` is wall-clock seconds."""
+def warnings(draft: Draft, now: float, catalog: Catalog) -> Iterator[Diagnostic]:
+    """Warnings about a file without errors; see `errors`."""
     for name, client in draft.clients.items():
         yield from _client_warnings(client, ("clients", name))
     for path, rules in draft.user_rules:
@@ -172,7 +172,7 @@ def warnings(draft: Draft, now: float) -> Iterator[Diagnostic]:
         if isinstance(failure, BypassSettings) and failure.bypass_until <= now:
             yield (*path, "on_delivery_failure", "bypass_until"), "this bypass has ended; remove it"
     yield from policy_rules.warnings(draft.policies, now)
-    yield from text_rules.warnings(draft.friendly_name, (rules for _, rules in draft.user_rules))
+    yield from text_rules.warnings(draft.friendly_name, draft.user_rules, catalog)
     for adapter, section in draft.adapters:
         yield from _below(adapter, section.warnings())
     if draft.callbacks:

@@ -15,7 +15,7 @@ ENGLISH = {section: msgspec.structs.asdict(getattr(SHIPPED.default, section)) fo
 
 def replaced(tree):
     """The catalog with the texts of `tree`, which has no errors."""
-    catalog, errors = messages_of(yaml.safe_dump(tree, allow_unicode=True), "messages.yaml")
+    catalog, errors = messages_of(yaml.safe_dump(tree, allow_unicode=True, sort_keys=False), "messages.yaml")
     assert [] == errors
     return catalog
 

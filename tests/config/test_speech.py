@@ -4,7 +4,7 @@ import pytest
 
 from radius_voice.login.speech import Speech, Speed
 from radius_voice.messages import LANGUAGES
-from radius_voice.policies import friendly_name_of, speech_of
+from radius_voice.policies import code_message_of, friendly_name_of, speech_of
 from tests.config.conftest import sample
 
 
@@ -32,6 +32,15 @@ def test_a_group_keeps_the_settings_of_its_policy_that_it_does_not_override(rule
     settings, policy, group = rules(own, {"speech": {"repetitions": 2}, "friendly_name": "VPN <&>"})
     assert Speech((("de-at", "Polly.Hannah"),), Speed.SLOW, 2) == speech_of(group.speech)
     assert ("Staff VPN", "VPN <&>") == tuple(friendly_name_of(settings, each) for each in (policy, group))
+
+
+def test_an_enrolment_and_a_notice_have_the_wording_of_the_policy(rules):
+    own = {"friendly_name": "Staff VPN", "speech": {"voices": {"de": "Polly.Vicki"}, "repetitions": 2}}
+    settings, policy, _ = rules(own)
+    message = code_message_of(settings, policy, "de-AT", "1234", enrolment=True)
+    assert ("Staff VPN", "Polly.Vicki", 2) == (message.friendly_name, message.voice, message.speech.repetitions)
+    assert settings.delivery.messages is message.catalog
+    assert message.enrolment
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,19 @@ def test_a_name_with_which_text_messages_have_one_segment_is_no_warning(file, na
     assert () == file.load(tree).warnings
 
 
+def test_a_name_of_a_policy_and_of_a_group_is_warned_of_at_its_own_key(file):
+    tree = with_methods(texts(), ["sms"])
+    policy = tree["policies"]["default"]
+    policy["friendly_name"] = LONG
+    policy["group_rules"] = [
+        {"when": {"group": "a"}, "countries": ["US"]},
+        {"when": {"group": "b"}, "friendly_name": LONG.lower()},
+    ]
+    first, second = file.load(tree).warnings
+    assert "policies.default.friendly_name: makes the text message" in first
+    assert "policies.default.group_rules[1].friendly_name: makes the text message" in second
+
+
 @pytest.mark.parametrize(
     ("name", "several", "fix"),
     [

@@ -1,6 +1,7 @@
 import asyncio
 import json
 import logging
+import re
 import socket
 from urllib.parse import parse_qs
 
@@ -8,6 +9,7 @@ import aiohttp
 import pytest
 from msgspec import structs
 
+from radius_voice.config.messages_file import messages_of
 from radius_voice.delivery.twilio_voice import provider
 from radius_voice.delivery.twilio_voice.provider import MAX_FETCHES, MAX_PAGES, REFUSALS
 from radius_voice.login.adapter_reports import AccountCheck
@@ -15,6 +17,7 @@ from radius_voice.login.code_message import MAX_SPEECH_SECONDS
 from radius_voice.login.deliveries import Indeterminate, NotPlaced, NumberRejected, Placed
 from radius_voice.login.model import CallRef, CallStatus, Unavailable
 from radius_voice.login.phone import Phone
+from radius_voice.login.speech import Speech
 from radius_voice.messages import LANGUAGES
 from radius_voice.simulator.twiml import spoken_text
 from radius_voice.twilio_provider import CREDENTIALS_FIX, DEFAULT_FIX
@@ -266,6 +269,18 @@ async def test_a_template_never_contains_a_code(simulator, voice, order, soon):
     ]
     assert not any(digit in str(ours._templates.values()) for digit in ("11", "22", "33"))
     assert 4 == len(ours._templates)
+
+
+async def test_each_message_has_its_own_speech_and_texts(simulator, voice, order, soon):
+    ours = voice(simulator)
+    catalog, _ = messages_of("en: {spoken: {closing: Bye.}}", "messages.yaml")
+    for more in ({}, {"speech": Speech(repetitions=1)}, {"catalog": catalog}):
+        await ours.place(order(**more), soon())
+    default, once, replaced = [call["said"] for call in await history(simulator)]
+    assert (3, 1) == (default.count("1 2 3 4 5 6"), once.count("1 2 3 4 5 6"))
+    assert (True, True) == (default.endswith("Goodbye."), replaced.endswith("Bye."))
+    voices = [ours._twiml(order(speech=Speech((("en", name),))).message) for name in ("Polly.Amy", "Polly.Joey")]
+    assert ["Polly.Amy", "Polly.Joey"] == [re.findall('voice="([^"]+)"', each)[0] for each in voices]
 
 
 async def test_languages_with_the_same_messages_share_a_template(simulator, voice, order, soon):

@@ -113,6 +113,7 @@ def test_a_text_of_the_file_replaces_ours_and_the_code_is_spoken_as_often_as_the
     _, call = login("english")
     digits = " ".join(call["code"])
     assert f"Hello. This is ACME VPN. Your code is {digits}. Once more, your code is {digits}." in call["said"]
+    assert 2 == call["said"].count(digits)
     assert call["said"].endswith("Call extension 4000.")
 
 
