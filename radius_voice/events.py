@@ -131,6 +131,7 @@ class Alarm(StrEnum):
     """An event that an administrator must look at. A fixed set: metrics use it as a label."""
 
     PHONE_CHANGED = "phone_changed"
+    PROVIDER_OUTAGE = "provider_outage"
 
 
 class CallResult(StrEnum):
@@ -315,7 +316,8 @@ class ServiceRecord(AuditRecord, frozen=True, tag="service"):
     """An event of the service.
 
     `event` is `started`, `reloaded`, `reload_failed`, `draining`, `stopped` or `warning`, or `users_file_read`,
-    `users_file_invalid` or `users_file_valid` for a users file while the service runs.
+    `users_file_invalid` or `users_file_valid` for a users file while the service runs, or `provider_restored` when a
+    provider is no longer skipped after an outage.
     """
 
     event: str

@@ -33,6 +33,7 @@ from radius_voice.identity.sql.settings import SqlSettings
 from radius_voice.identity.users_file.settings import UsersFileSettings
 from radius_voice.limits import limits_of
 from radius_voice.login.charset import Charset
+from radius_voice.login.circuit_breaker import CircuitBreaker, breakers_of
 from radius_voice.login.codes import Keys, new_code
 from radius_voice.login.dependencies import Dependencies
 from radius_voice.login.flow import LoginFlow
@@ -219,13 +220,14 @@ class Shared:
 
 @dataclass(frozen=True, slots=True)
 class BuiltGeneration:
-    """One generation and its adapters by their names in the configuration."""
+    """One generation, its adapters and the circuit breakers of its providers, by their names in the configuration."""
 
     settings: Settings
     generation: Generation
     flow: LoginFlow
     providers: Mapping[str, Provider]
     identity: Mapping[str, IdentitySource]
+    breakers: Mapping[str, CircuitBreaker]
 
     async def close(self, still_used: Collection[IdentitySource] = ()) -> None:
         """Close the adapters, once the last login has ended, except identity sources that other generations use."""
@@ -258,6 +260,8 @@ def build(
         for name, section in settings.identity.items()
     }
     providers = {name: provider_of(name, section, adapters) for name, section in settings.delivery.providers.items()}
+    before = ({}, {}) if previous is None else (previous.settings.delivery.providers, previous.breakers)
+    breakers = breakers_of(settings.delivery.providers, shared.clock, *before)
     flow = LoginFlow(
         Dependencies(
             keys=shared.keys,
@@ -277,9 +281,11 @@ def build(
             public_url=settings.callbacks.public_url if settings.callbacks else "",
             callback_receivers=_callback_receivers(settings, providers),
             new_code=code_generator(settings),
+            breakers=breakers,
         )
     )
-    return BuiltGeneration(settings, Generation(clients_of(settings, shared.keys), flow), flow, providers, identity)
+    generation = Generation(clients_of(settings, shared.keys), flow)
+    return BuiltGeneration(settings, generation, flow, providers, identity, breakers)
 
 
 def by_method(settings: Settings, providers: Mapping[str, Provider]) -> dict[Method, dict[str, Provider]]:

@@ -28,6 +28,7 @@ from radius_voice.login.inputs import CallEvent, CallFailed, CallPlaced, CallPro
 from radius_voice.login.model import AuthRequest, CallRef, CallStatus, Method, Session, Unavailable
 from radius_voice.login.placement import PlacementResult, Report, deliver
 from radius_voice.login.policy import PROVIDER_SECONDS, Policy, UserRules
+from radius_voice.login.provider_requests import ProviderRequests
 from radius_voice.login.reservations import PlacementReservation
 from radius_voice.login.sessions import Sessions
 from radius_voice.login.supervisor import Supervisor
@@ -55,6 +56,7 @@ class Calls:
         self._dependencies = dependencies
         self._supervisor = supervisor
         self._sessions = sessions
+        self._requests = ProviderRequests(dependencies)
         self.follower = CallFollower(
             dependencies.call_controls,
             self.on_call_event,
@@ -135,6 +137,7 @@ class Calls:
             reservation.move,
             self._reporter(session, call.request.arrived),
             dependencies.clock() + PROVIDER_SECONDS,
+            self._requests.ask,
         )
         return await self._on_placement(call, placement, opened, reservation)
 

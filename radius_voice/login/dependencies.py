@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from radius_voice.events import Alarm, AlarmRecord, Mode, Observer, ServiceRecord
 from radius_voice.login.charset import Charset
+from radius_voice.login.circuit_breaker import CircuitBreaker
 from radius_voice.login.codes import Keys, new_code
 from radius_voice.login.model import Method, Session
 from radius_voice.login.policy import Policy
@@ -20,10 +21,10 @@ from radius_voice.messages import SHIPPED, Catalog
 class Dependencies:
     """Keys, store, rules and providers. `now` is wall clock, `clock` monotonic.
 
-    `providers` are those of each method, in order of failover. `public_url` is the URL at which providers reach the
-    callback listener, empty if there is none. Then no provider is among `callback_receivers`.
-    `messages` has all texts, and `charsets` the characters
-    that each client can show, UTF-8 unless listed. `friendly_name` is that of rules which have none of their own.
+    `providers` are those of each method, in order of failover, and `breakers` their circuit breakers by name.
+    `public_url` is the URL at which providers reach the callback listener, empty if there is none. Then no provider is
+    among `callback_receivers`. `messages` has all texts, and `charsets` the characters that each client can show, UTF-8
+    unless listed. `friendly_name` is that of rules which have none of their own.
     """
 
     keys: Keys
@@ -39,6 +40,7 @@ class Dependencies:
     public_url: str = ""
     callback_receivers: Mapping[str, CallbackReceiver] = field(default_factory=dict)
     new_code: Callable[[int], str] = field(default=new_code)
+    breakers: Mapping[str, CircuitBreaker] = field(default_factory=dict)
     messages: Catalog = field(default=SHIPPED)
     charsets: Mapping[str, Charset] = field(default_factory=dict)
 

@@ -9,12 +9,16 @@ then has one consequence:
 - NotPlaced means that the provider certainly delivered nothing: the next provider is tried with the same phone, and
   after all of them the next method.
 
-So nothing further is delivered after an answer that could mean a delivery.
+So nothing further is delivered after an answer that could mean a delivery. A request that is postponed to a later
+`Stage` was not sent: it is sent there if nothing was delivered before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from enum import Enum
+from functools import partial
+from itertools import product
 from typing import Protocol
 
 from msgspec import Struct
@@ -57,6 +61,28 @@ class MayDeliver(Protocol):
     async def __call__(self, request: DeliveryRequest, *, counted: bool) -> bool: ...  # noqa: D102
 
 
+class Stage(Enum):
+    """The stages of a placement: all methods, phones and providers are tried in one before the next begins.
+
+    A provider whose circuit breaker is open is tried in the last one, so that it is never skipped where no other
+    provider delivers.
+    """
+
+    AVAILABLE = "available"
+    SKIPPED = "skipped"
+
+
+Ask = Callable[[Stage, str, Provider, DeliveryRequest, float], Awaitable[DeliveryResult | None]]
+"""Requests a delivery from the provider of that name, once; None if it is postponed to a later stage."""
+
+
+async def ask_at_once(
+    _stage: Stage, _name: str, provider: Provider, request: DeliveryRequest, deadline: float
+) -> DeliveryResult | None:
+    """Request a delivery; no provider is ever postponed."""
+    return await provider.place(request, deadline)
+
+
 async def deliver(
     request: DeliveryRequest,
     phones: Sequence[Phone],
@@ -65,6 +91,7 @@ async def deliver(
     may_deliver: MayDeliver,
     report: Report,
     deadline: float,
+    ask: Ask = ask_at_once,
 ) -> PlacementResult:
     """Make one delivery: that of `request`, or else to the others of `phones`, or else by the others of `methods`.
 
@@ -72,17 +99,25 @@ async def deliver(
     """
     failed = PlacementResult(CallResult.NOT_PLACED, request.phone, method=request.method)
     results: set[CallResult] = set()
-    for method in (request.method, *(other for other in methods if other is not request.method)):
-        rejected: set[str] = set()
-        for phone in (request.phone, *phones):
-            if not rejected.isdisjoint((phone.e164, phone.text)):
+    begun = False
+    order = (request.method, *(other for other in methods if other is not request.method))
+    left = {method: providers.get(method, {}) for method in order}
+    rejected: dict[Method, set[str]] = {method: set() for method in order}
+    for stage, method in product(Stage, order):
+        offered, left[method] = left[method], {}
+        for phone in dict.fromkeys((request.phone, *phones)) if offered else ():
+            if not rejected[method].isdisjoint((phone.e164, phone.text)):
                 continue
             tried = replace(request, phone=phone, method=method)
-            if results and not await may_deliver(tried, counted=failed.counted):
+            if begun and not await may_deliver(tried, counted=failed.counted):
                 continue
-            placement = await _through_providers(tried, providers.get(method, {}), report, deadline)
-            # a provider that rejects a number rejects it with every extension; one that got no request does not
-            rejected.add(phone.e164 if placement.counted else phone.text)
+            begun = True
+            placement, left[method] = await _through_providers(tried, offered, partial(ask, stage), report, deadline)
+            if placement is None:
+                break
+            if placement.result is CallResult.NUMBER_REJECTED:
+                # a provider that rejects a number rejects it with every extension; one that got no request does not
+                rejected[method].add(phone.e164 if placement.counted else phone.text)
             refused, counted = failed.refused or placement.refused, failed.counted or placement.counted
             placement = replace(placement, refused=refused, counted=counted)
             if placement.result in (CallResult.PLACED, CallResult.INDETERMINATE):
@@ -96,23 +131,42 @@ async def deliver(
 
 
 async def _through_providers(
-    request: DeliveryRequest, providers: Mapping[str, Provider], report: Report, deadline: float
-) -> PlacementResult:
-    phone, method = request.phone, request.method
-    refused = counted = False
+    request: DeliveryRequest,
+    providers: Mapping[str, Provider],
+    ask: Callable[[str, Provider, DeliveryRequest, float], Awaitable[DeliveryResult | None]],
+    report: Report,
+    deadline: float,
+) -> tuple[PlacementResult | None, dict[str, Provider]]:
+    """The result of the providers' answers, None if none of them was asked, and the providers that were postponed."""
+    postponed: dict[str, Provider] = {}
+    failed: PlacementResult | None = None
     for name, provider in providers.items():
-        answer = await provider.place(request, deadline)
+        answer = await ask(name, provider, request, deadline)
+        if answer is None:
+            postponed[name] = provider
+            continue
         report(name, request, answer)
-        match answer:
-            case Placed(reference, live):
-                ref = CallRef(name, reference) if live and provider.call_control is not None else None
-                return PlacementResult(CallResult.PLACED, phone, ref, live, refused, method=method)
-            case Indeterminate():
-                return PlacementResult(CallResult.INDETERMINATE, phone, refused=refused, method=method)
-            case NumberRejected(sent=sent):
-                counted = counted or sent
-                return PlacementResult(CallResult.NUMBER_REJECTED, phone, refused=True, counted=counted, method=method)
-            case _:
-                refused = refused or not answer.outage
-                counted = counted or (answer.sent and not answer.outage)
-    return PlacementResult(CallResult.NOT_PLACED, phone, refused=refused, counted=counted, method=method)
+        result = _result(name, provider, request, answer)
+        refused, counted = result.refused, result.counted
+        if failed is not None:
+            refused, counted = refused or failed.refused, counted or failed.counted
+        failed = replace(result, refused=refused, counted=counted)
+        if result.result is not CallResult.NOT_PLACED:
+            break
+    return failed, postponed
+
+
+def _result(name: str, provider: Provider, request: DeliveryRequest, answer: DeliveryResult) -> PlacementResult:
+    """The result of a placement with this one answer."""
+    phone, method = request.phone, request.method
+    match answer:
+        case Placed(reference, live):
+            ref = CallRef(name, reference) if live and provider.call_control is not None else None
+            return PlacementResult(CallResult.PLACED, phone, ref, live, method=method)
+        case Indeterminate():
+            return PlacementResult(CallResult.INDETERMINATE, phone, method=method)
+        case NumberRejected(sent=sent):
+            return PlacementResult(CallResult.NUMBER_REJECTED, phone, refused=True, counted=sent, method=method)
+        case _:
+            refused, counted = not answer.outage, answer.sent and not answer.outage
+            return PlacementResult(CallResult.NOT_PLACED, phone, refused=refused, counted=counted, method=method)

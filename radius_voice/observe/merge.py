@@ -22,9 +22,10 @@ SHARED = frozenset(
         "radius_voice_build_info",
         "radius_voice_worker_deaths",
         "radius_voice_users_file_invalid",
+        "radius_voice_provider_skipped",
     }
 )
-"""Metrics that have the same value in every process: merged to the highest value, not to the sum."""
+"""Metrics that are states, which every process has or any may have: merged to the highest value, not to the sum."""
 
 
 class _Merged(Collector):

@@ -64,6 +64,7 @@ class Readings:
     log_lines_lost: Callable[[], int]
     users_files_invalid: Callable[[], Mapping[str, bool]]
     report_modes: Callable[[], Mapping[str, bool]]
+    providers_skipped: Callable[[], Mapping[str, bool]]
 
 
 class Metrics:
@@ -299,6 +300,12 @@ class _Read(Collector):
         for name, active in read.report_modes().items():
             reporting.add_metric([name], float(active))
         yield reporting
+        skipped = GaugeMetricFamily(
+            "radius_voice_provider_skipped", "1 while a provider is skipped after an outage", labels=["provider"]
+        )
+        for name, is_open in read.providers_skipped().items():
+            skipped.add_metric([name], float(is_open))
+        yield skipped
         counters = {
             "audit_failures": ("Audit records lost, and failures to reopen the audit log", read.audit_failures),
             "syslog_dropped": ("Audit records dropped because the syslog queue was full", read.syslog_dropped),

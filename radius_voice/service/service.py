@@ -231,6 +231,7 @@ class Service:
                 for name, source in generations.newest.identity.items()
                 if source.directory is not None
             },
+            providers_skipped=lambda: {name: each.is_open for name, each in generations.newest.breakers.items()},
             audit_failures=lambda: reporter.audit.failures,
             log_lines_lost=self._log_lines_lost,
             syslog_dropped=lambda: reporter.syslog.dropped if reporter.syslog else 0,

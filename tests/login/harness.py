@@ -1,11 +1,13 @@
 """The login flow without sockets: a memory store, a clock that tests set, a fake provider and a fake directory."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from radius_voice.events import Outcome, Reason, SecondFactorMode, Trace
 from radius_voice.login.accounts import Account
+from radius_voice.login.circuit_breaker import CircuitBreaker
 from radius_voice.login.codes import Keys
 from radius_voice.login.deliveries import NotPlaced, Placed
 from radius_voice.login.dependencies import Dependencies
@@ -158,6 +160,7 @@ class LoginHarness:
     clock: Clock = field(default_factory=Clock)
     response_timeout: float = 2.5
     by_method: dict[Method, dict[str, FakeProvider]] = field(default_factory=dict)
+    breaker_clock: Callable[[], float] | None = None
     second_factor: SecondFactorMode = SecondFactorMode.CHALLENGE
     public_url: str = ""
 
@@ -182,6 +185,9 @@ class LoginHarness:
             "directory": self.directory,
             "rules": UserRules(**rules | {key: self.policy[key] for key in own}),
         }
+        names = {each.name for each in self.providers}.union(*self.by_method.values())
+        clock = self.breaker_clock
+        self._breakers = {name: CircuitBreaker(clock) for name in names} if clock else {}
         self._policy = Policy(**values | {key: self.policy[key] for key in self.policy.keys() - own})
         self.restart_with(self.store)
 
@@ -204,6 +210,7 @@ class LoginHarness:
                 clock=lambda: asyncio.get_running_loop().time(),
                 public_url=self.public_url,
                 callback_receivers=voice if self.public_url else {},
+                breakers=self._breakers,
             )
         )
 

@@ -130,7 +130,11 @@ def test_every_value_of_the_short_enumerations_is_documented(kind, key, values):
 def test_every_metric_is_documented_with_its_type_and_labels_and_no_other():
     registry = CollectorRegistry()
     metrics = Metrics(
-        registry, Readings(int, int, bool, bool, int, int, int, int, lambda: {"people": False}, lambda: {"staff": True})
+        registry,
+        Readings(
+            *(int, int, bool, bool, int, int, int, int),
+            *(lambda: {"people": False}, lambda: {"staff": True}, lambda: {"twilio": True}),
+        ),
     )
     metrics.expect(["hq-vpn"], ["twilio"], ["hq-vpn"], ["nps"])
     for record in records.ALL:

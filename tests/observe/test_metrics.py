@@ -32,6 +32,7 @@ class Service:
         self.flying = 0
         self.bypass = False
         self.reporting = False
+        self.skipping = False
         self.development = False
         self.lost = 0
         self.invalid = False
@@ -62,6 +63,7 @@ def metrics(registry, service):
             log_lines_lost=lambda: 9,
             users_files_invalid=lambda: {"people": service.invalid},
             report_modes=lambda: {"staff": service.reporting, "guests": False},
+            providers_skipped=lambda: {"twilio": service.skipping},
         ),
     )
     counted.expect(["hq-vpn", "branch-vpn"], ["twilio"], rotating=["hq-vpn"])
@@ -215,6 +217,14 @@ def test_report_mode_is_a_gauge_by_policy(metrics, service, value):
     assert 0 == value("report_mode", policy="guests")
 
 
+def test_a_provider_that_is_skipped_is_a_gauge_by_provider(metrics, service, value):
+    assert 0 == value("provider_skipped", provider="twilio")
+
+    service.skipping = True
+
+    assert 1 == value("provider_skipped", provider="twilio")
+
+
 def test_a_reload_may_name_new_clients(metrics, value):
     metrics.expect(["new-vpn"], ["twilio"])
     metrics(replace(records.REQUEST, client="new-vpn"))
@@ -234,7 +244,7 @@ def test_prometheus_can_parse_the_page(metrics):
 
 
 def test_every_kind_of_record_is_accepted_by_a_service_without_clients(registry):
-    nothing = Metrics(registry, Readings(int, int, bool, bool, int, int, int, int, dict, dict))
+    nothing = Metrics(registry, Readings(int, int, bool, bool, int, int, int, int, dict, dict, dict))
     for record in records.ALL:
         nothing(record)
 
