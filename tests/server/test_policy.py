@@ -11,6 +11,7 @@ from radius_voice import operations
 from radius_voice.cli.main import main
 from radius_voice.radius import packet as radius
 from radius_voice.wiring import load
+from tests.support.server_process import ServerProcess
 
 CONFIGURATION = """\
 server:
@@ -166,3 +167,40 @@ def test_a_login_is_remembered_until_a_command_forgets_it(server, remembered):
 
 def test_no_station_is_shared_by_many_users(server):
     assert {"clients": []} == asyncio.run(operations.shared_stations(load(server.path).settings))
+
+
+SEPARATE = """\
+server: {listen: ["udp://127.0.0.1:0"], reject_delay: 0s}
+clients:
+  gateway: {address: 127.0.0.1, secret: a shared secret of the tests}
+identity:
+  passwords: {type: users_file, path: users.yaml}
+  phones: {type: users_file, path: phones.yaml}
+policies:
+  default:
+    first_factor: passwords
+    directory: phones
+    mode: {report_until: "TOMORROW", pilot_groups: [pilot]}
+""".replace("TOMORROW", (datetime.now(UTC) + timedelta(days=1)).isoformat())
+
+
+def test_report_mode_accepts_a_user_whom_only_the_first_factor_has(simulator, tmp_path, make_user):
+    missing, pilot = make_user(), make_user(groups=("pilot",))
+    phones = tmp_path / "phones.yaml"
+    phones.write_text(json.dumps({pilot.name: {"phones": [pilot.phone], "groups": ["pilot"]}}))
+    phones.chmod(0o600)
+    server = ServerProcess(tmp_path, simulator, SEPARATE, [missing, pilot])
+    gateway = server.client()
+    assert radius.ACCESS_ACCEPT == gateway.start_login(missing).code
+    (record,) = server.audit(kind="request")
+    assert ("report_mode", "reject", "unknown_user", missing.name) == tuple(
+        record[key] for key in ("reason", "would_outcome", "would_reason", "user")
+    )
+    challenge = gateway.start_login(pilot)
+    assert radius.ACCESS_ACCEPT == gateway.respond(pilot, challenge, server.simulator.code(pilot.phone)).code
+    assert {"report"} == {each.get("mode") for each in [*server.audit(kind="request"), *server.audit(kind="delivery")]}
+    wrong = gateway.exchange([(radius.USER_NAME, missing.name.encode())], "wrong")
+    unknown = gateway.exchange([(radius.USER_NAME, b"mallory")], "wrong")
+    assert {radius.ACCESS_REJECT} == {wrong.code, unknown.code}
+    assert not [each for each in server.audit(kind="request") if each.get("user") == "mallory"]
+    assert 0 == server.stop()
