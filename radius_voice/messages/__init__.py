@@ -10,7 +10,6 @@ from radius_voice.messages.catalog import DEFAULT_LANGUAGE, Catalog, normal_tag
 from radius_voice.messages.wording import CallEnded, LogInAgain, Messages, Shown, Spoken, Texted
 
 __all__ = [
-    "DEFAULT",
     "DEFAULT_LANGUAGE",
     "LANGUAGES",
     "SHIPPED",
@@ -21,15 +20,10 @@ __all__ = [
     "Shown",
     "Spoken",
     "Texted",
-    "find",
-    "messages_for",
     "normal_tag",
 ]
 
-DEFAULT = en.MESSAGES
 _ALL = (de, en, es, fr, it, ja, nl, pt)
 SHIPPED = Catalog({each.MESSAGES.language: each.MESSAGES for each in _ALL})
 """The texts of radius-voice, none of them replaced."""
 LANGUAGES = SHIPPED.languages
-find = SHIPPED.find
-messages_for = SHIPPED.messages_for

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from radius_voice.cli.main import main
 from radius_voice.control import RequestFailed, ask
 from radius_voice.login.phone import Phone
-from radius_voice.messages import messages_for
+from radius_voice.messages import SHIPPED
 from radius_voice.radius import packet as radius
 from tests.support.network import free_port
 from tests.support.redis_server import SharedRedis
@@ -143,7 +143,7 @@ def test_a_phone_of_the_user_is_called_with_a_notice_and_without_the_code(simula
     code = code_in(result)
     assert f"notice to the user: {masked} notified by a call" in result.stdout
     (call,) = simulator.calls(called_user.phone)
-    notice = messages_for("en").spoken.issued_code
+    notice = SHIPPED.messages_for("en").spoken.issued_code
     assert (2, "") == (call["said"].count(notice), call["code"])
     for form in (code, code.replace("-", "")):
         assert form not in call["said"].replace(" ", "")

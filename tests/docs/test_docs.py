@@ -18,7 +18,7 @@ from pyrad.packet import Packet
 from radius_voice.cli.main import COMMANDS, main
 from radius_voice.config.schema import Settings, json_schema, settings_type
 from radius_voice.identity.users_file.text import KEYS, parse
-from radius_voice.messages import LANGUAGES, messages_for
+from radius_voice.messages import LANGUAGES, SHIPPED
 from radius_voice.radius import packet as radius
 from radius_voice.resources import shipped
 from radius_voice.wiring import ADAPTERS, load
@@ -108,7 +108,7 @@ def test_every_configuration_that_is_shown_can_be_loaded(tmp_path, monkeypatch, 
 
 def test_every_language_is_listed_with_its_voice():
     rows = re.findall(r"^\| \w+ \| `([\w-]+)` \| `([\w-]+)` \|$", text("docs/languages.md"), re.MULTILINE)
-    assert {language: messages_for(language).spoken.locale for language in LANGUAGES} == dict(rows)
+    assert {language: SHIPPED.messages_for(language).spoken.locale for language in LANGUAGES} == dict(rows)
 
 
 # README

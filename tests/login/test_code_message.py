@@ -4,7 +4,7 @@ from radius_voice.config.messages_file import messages_of
 from radius_voice.login.code_message import MAX_SPEECH_SECONDS, Pause, Say, lines, speech_seconds, text_of
 from radius_voice.login.deliveries import CodeMessage
 from radius_voice.login.speech import Speech, Speed
-from radius_voice.messages import LANGUAGES, messages_for
+from radius_voice.messages import LANGUAGES, SHIPPED
 
 
 def said(script):
@@ -65,7 +65,7 @@ def test_every_language_names_the_caller(language):
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_message_without_a_code_tells_that_the_help_desk_has_issued_one(language):
-    phrases = messages_for(language).spoken
+    phrases = SHIPPED.messages_for(language).spoken
     spoken = said(CodeMessage(language, "ACME VPN", ""))
     assert [phrases.issued_code] * 2 == spoken[1:3]
     assert [phrases.greeting.format(friendly_name="ACME VPN"), phrases.closing] == [spoken[0], spoken[-1]]

@@ -23,7 +23,7 @@ from radius_voice.login.issued_codes import (
 from radius_voice.login.model import CLOCK_STEP_SECONDS, CallStatus, LimitAction, Limited, SwapResult
 from radius_voice.login.rate_limits import Limits
 from radius_voice.login.state_machine import step
-from radius_voice.messages import LANGUAGES, messages_for
+from radius_voice.messages import LANGUAGES, SHIPPED
 from tests.login.harness import ACCEPTED, ALICE, FakeDirectory, LoginHarness, limit, result_of
 from tests.login.sessions import challenge_response, issued_session_row, session_row
 
@@ -252,7 +252,7 @@ def test_a_login_by_an_issued_code_opens_after_another_login_is_over():
 async def test_the_prompt_is_in_the_language_of_the_user(harness, language):
     harness.directory.users["alice"] = replace(WITHOUT_PHONE, language=language)
     await issue(harness)
-    assert messages_for(language).shown.issued_code == (await harness.begin()).text
+    assert SHIPPED.messages_for(language).shown.issued_code == (await harness.begin()).text
 
 
 async def test_a_code_is_valid_until_the_time_that_was_stored_with_it(harness):

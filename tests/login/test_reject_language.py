@@ -8,11 +8,11 @@ from radius_voice.login.model import User
 from radius_voice.login.phone import Phone
 from radius_voice.login.rate_limits import Limits
 from radius_voice.login.reply_message import rejected
-from radius_voice.messages import messages_for
+from radius_voice.messages import SHIPPED
 from tests.login.harness import FakeDirectory, FakeProvider, LoginHarness, limit
 
 BERTA = User("berta-id", "berta", (Phone("+4915112345678"),), language="de-AT")
-REJECTED, GERMAN = rejected(messages_for("en")), rejected(messages_for("de"))
+REJECTED, GERMAN = rejected(SHIPPED.messages_for("en")), rejected(SHIPPED.messages_for("de"))
 
 
 @pytest.fixture

@@ -3,14 +3,14 @@ import pytest
 from radius_voice.events import Reason
 from radius_voice.login.model import CallStatus, Method
 from radius_voice.login.reply_message import MAX_REPLY_MESSAGE_BYTES, Wording, challenge, rejected
-from radius_voice.messages import LANGUAGES, SHIPPED, messages_for
+from radius_voice.messages import LANGUAGES, SHIPPED
 
 REASONS = [Reason.CALL_PLACED, Reason.WRONG_CODE, Reason.REDIAL, Reason.REDIAL_UNAVAILABLE, Reason.JOINED]
 MAX_FRIENDLY_NAME = 60
 
 
 def shown(reason, language, name, attempts, method=Method.VOICE, **more):
-    return challenge(reason, Wording(messages_for(language), name), "23", attempts, method, **more)
+    return challenge(reason, Wording(SHIPPED.messages_for(language), name), "23", attempts, method, **more)
 
 
 @pytest.mark.parametrize("reason", REASONS)
@@ -36,7 +36,7 @@ def test_a_friendly_name_of_sixty_letters_with_accents_is_shown_in_full(language
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_reject_fits_into_a_reply_message(language):
-    assert 0 < len(rejected(messages_for(language)).encode()) <= MAX_REPLY_MESSAGE_BYTES
+    assert 0 < len(rejected(SHIPPED.messages_for(language)).encode()) <= MAX_REPLY_MESSAGE_BYTES
 
 
 @pytest.mark.parametrize("reason", REASONS)
@@ -47,8 +47,8 @@ def test_a_challenge_for_a_language_with_a_region_is_in_that_language(reason):
 
 
 def test_the_reject_that_does_not_depend_on_the_user_is_in_english():
-    assert "Login refused." == rejected(SHIPPED.default) == rejected(messages_for("en"))
-    assert "Anmeldung abgelehnt." == rejected(messages_for("de-AT"))
+    assert "Login refused." == rejected(SHIPPED.default) == rejected(SHIPPED.messages_for("en"))
+    assert "Anmeldung abgelehnt." == rejected(SHIPPED.messages_for("de-AT"))
 
 
 def test_braces_in_the_friendly_name_are_not_replaced():

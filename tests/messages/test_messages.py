@@ -6,15 +6,16 @@ import msgspec
 import pytest
 
 from radius_voice import messages
+from radius_voice.config.messages_file import SECTIONS
 from radius_voice.login.code_message import text_of
 from radius_voice.login.deliveries import CodeMessage
 from radius_voice.login.segments import segments
-from radius_voice.messages import LANGUAGES, find, messages_for
+from radius_voice.messages import LANGUAGES, SHIPPED
 from radius_voice.messages.placeholders import LONGEST
 
 
 def messages_of(language) -> Any:
-    found = find(language)
+    found = SHIPPED.find(language)
     assert found is not None
     return found
 
@@ -23,14 +24,9 @@ def texts_of(language):
     """Every text of a language by its key, like `shown.rejected`."""
     found = messages_of(language)
     return {
-        f"{part}.{key}": text
-        for part, value in (
-            ("shown", found.shown),
-            ("log_in_again", found.log_in_again),
-            ("call_ended", found.call_ended),
-            ("spoken", found.spoken),
-        )
-        for key, text in msgspec.structs.asdict(value).items()
+        f"{section}.{key}": text
+        for section in SECTIONS
+        for key, text in msgspec.structs.asdict(getattr(found, section)).items()
     }
 
 
@@ -56,13 +52,13 @@ def test_every_language_file_is_in_the_table():
     ],
 )
 def test_a_language_with_a_region_falls_back_to_the_language(language, expected):
-    assert expected == messages_of(language).language == messages_for(language).language
+    assert expected == messages_of(language).language == SHIPPED.messages_for(language).language
 
 
 @pytest.mark.parametrize("language", ["", "tlh", "deu", "d", "de-", "-de", "de AT", "de\n", "de-\x1b[2J", "x" * 50])
 def test_a_language_without_messages_is_not_found_and_gives_english(language):
-    assert find(language) is None
-    assert "en" == messages_for(language).language
+    assert SHIPPED.find(language) is None
+    assert "en" == SHIPPED.messages_for(language).language
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -9,11 +9,11 @@ from radius_voice.events import Reason
 from radius_voice.login.charset import Charset
 from radius_voice.login.code_message import text_of
 from radius_voice.login.deliveries import CodeMessage
-from radius_voice.login.model import Method
+from radius_voice.login.model import CallStatus, Method
 from radius_voice.login.reply_message import MAX_REPLY_MESSAGE_BYTES, Wording, challenge, fitting, shown_texts
 from radius_voice.login.segments import segments
 from radius_voice.login.speech import MAX_DIGITS_SPOKEN, Speech, Speed
-from radius_voice.messages import LANGUAGES, SHIPPED, messages_for
+from radius_voice.messages import LANGUAGES, SHIPPED
 from radius_voice.messages.placeholders import LONGEST
 from radius_voice.simulator.twiml import code_in, spoken_text
 
@@ -43,7 +43,7 @@ def test_a_call_fits_into_twiml_and_speaks_the_name_and_the_code(language, name,
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_voice_is_named_without_a_language_and_else_the_language(language):
-    locale = messages_for(language).spoken.locale
+    locale = SHIPPED.messages_for(language).spoken.locale
     message = CodeMessage(language, "ACME", "1234", speech=Speech(((language, "Polly.Joanna"),)))
     assert 'voice="Polly.Joanna"' in "".join(_template(message))
     assert "language=" not in "".join(_template(message))
@@ -54,14 +54,15 @@ def test_a_voice_is_named_without_a_language_and_else_the_language(language):
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("charset", Charset)
 @pytest.mark.parametrize("method", METHODS)
-def test_a_prompt_fits_into_a_reply_message_in_the_characters_of_the_client(language, name, charset, method):
-    texts = shown_texts(messages_for(language), SHIPPED.default, charset)
+@pytest.mark.parametrize("more", [{}, {"delimiter": ","}, *({"ended": status} for status in CallStatus)], ids=str)
+def test_a_prompt_fits_into_a_reply_message_in_the_characters_of_the_client(language, name, charset, method, more):
+    texts = shown_texts(SHIPPED.messages_for(language), SHIPPED.default, charset)
     for reason, attempts in product(REASONS, [1, 10]):
-        prompt = challenge(reason, Wording(texts, NAMES[name]), LONGEST["ending"], attempts, method)
+        prompt = challenge(reason, Wording(texts, NAMES[name]), LONGEST["ending"], attempts, method, **more)
         shown = fitting(charset.shown(prompt))
         assert 0 < len(shown.encode()) <= MAX_REPLY_MESSAGE_BYTES
         assert charset is Charset.UTF_8 or shown.isascii()
-        without_name = challenge(reason, Wording(texts, ""), LONGEST["ending"], attempts, method)
+        without_name = challenge(reason, Wording(texts, ""), LONGEST["ending"], attempts, method, **more)
         assert "?" not in charset.shown(without_name)
 
 
