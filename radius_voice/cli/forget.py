@@ -26,6 +26,13 @@ from radius_voice.cli.remove import deleted_text
 @config_option
 @click.argument("name")
 @click.option("--all-data", is_flag=True, help="Delete everything that the store has about the user.")
+@click.option(
+    "--id",
+    "user_id",
+    metavar="ID",
+    default="",
+    help="With --all-data: the id of a user who is no longer in the identity source.",
+)
 @source_option
 @state_option
 @by_option
@@ -35,6 +42,7 @@ def forget(
     path: Path,
     name: str,
     all_data: bool,
+    user_id: str,
     source: str | None,
     state: Path | None,
     by: str,
@@ -49,16 +57,19 @@ def forget(
     """
     from radius_voice import operations
 
+    if user_id and not (all_data and source):
+        raise click.UsageError("--id needs --all-data and --source")
     settings, user = loaded(path, state=state).settings, operations.UserName(name, source)
     if all_data:
         confirm_or_end(f"Delete what the store has about {name}, pinned phones too?", yes, "nothing is deleted")
-    perform = operations.delete_user_data if all_data else operations.forget
-    done = run_operation(perform(settings, user, by))
+        done = run_operation(operations.delete_user_data(settings, user, by, user_id))
+    else:
+        done = run_operation(operations.forget(settings, user, by))
     warn_if_not_recorded(done)
     if as_json:
         click.echo(json.dumps({key: done[key] for key in ("user", "source", "deleted") if key in done}))
     elif all_data:
         click.echo(deleted_text(done))
-        click.echo(f"{done['user']} stays in the identity source {done['source']}")
+        click.echo(f"the identity source {done['source']} is not changed")
     else:
         click.echo(f"the remembered logins of {done['user']} have ended (identity source {done['source']})")

@@ -106,9 +106,12 @@ async def issue_code(settings: Settings, user: UserName, seconds: float, by: str
     return await perform(settings, "issue_code", user, seconds=str(seconds), by=by)
 
 
-async def delete_user_data(settings: Settings, user: UserName, by: str = "") -> Mapping[str, Any]:
-    """Delete what the store has about a user, who must still exist. Raises NothingStored or OperationFailed."""
-    return await perform(settings, "delete_user_data", user, by=by)
+async def delete_user_data(settings: Settings, user: UserName, by: str = "", user_id: str = "") -> Mapping[str, Any]:
+    """Delete what the store has about a user. Raises NothingStored or OperationFailed.
+
+    Without `user_id`, the id in the identity source, the user must still exist there.
+    """
+    return await perform(settings, "delete_user_data", user, by=by, id=user_id)
 
 
 async def forget(settings: Settings, user: UserName, by: str = "") -> Mapping[str, Any]:
@@ -217,12 +220,23 @@ async def _forget(
 async def _delete_user_data(
     context: OperationContext, name: UserName, arguments: Mapping[str, Any]
 ) -> Mapping[str, Any]:
-    source, user = await _find_user(context, name)
+    user_id, keys = str(arguments.get("id", "")), context.keys()
+    source, user = await (_user_with_id(context, name, user_id) if user_id else _find_user(context, name))
     counters = await limits_of_user(context, source, user, name.name)
     counters += earlier_budgets(context.settings, source, user)
     subjects = await password_subjects(context, source, user, user.name)
-    subjects += [context.keys().name_subject(each, user.name) for each in first_factors(context.settings, source)]
+    subjects += [keys.name_subject(each, user.name) for each in first_factors(context.settings, source)]
+    subjects.append(keys.account_subject(source, user.id))
     return await user_data.delete(context, source, user, counters, subjects, arguments)
+
+
+async def _user_with_id(context: OperationContext, name: UserName, user_id: str) -> tuple[str, User]:
+    """The identity source, and its user with that id; without phones and groups if the source no longer has the id."""
+    directories = directories_of(context.identity)
+    if name.source not in directories:
+        raise OperationFailed(_unknown_source(name.source, directories))
+    user = await directories[name.source].get(user_id, time.monotonic() + DIRECTORY_SECONDS)
+    return name.source, user or User(user_id, name.name)
 
 
 async def _find_user(context: OperationContext, name: UserName) -> tuple[str, User]:

@@ -185,15 +185,48 @@ def test_the_data_of_a_user_in_a_directory_is_deleted_and_the_entry_stays(simula
     assert (1, True) == (unconfirmed.exit_code, "nothing is deleted: without a terminal" in unconfirmed.stderr)
     forgotten = run("forget", "--config", server.path, "--all-data", "--yes", user.name)
     assert 0 == forgotten.exit_code, forgotten.output
-    deleted, stays = forgotten.stdout.splitlines()
+    deleted, unchanged = forgotten.stdout.splitlines()
     assert deleted.startswith("deleted from the store: open logins: 0, counters: 3, known Calling-Station-Ids: 1, ")
     assert deleted.endswith(", pinned phones: 1")
-    assert f"{user.name} stays in the identity source corp" == stays
+    assert "the identity source corp is not changed" == unchanged
     assert "user_data_deleted" == server.audit(kind="operator", user=user.name)[-1]["event"]
     slapd.modify(f"uid={user.name},{USERS}", mobile=["+14155550190"])
     assert radius.ACCESS_CHALLENGE == gateway.start_login(user, STATION).code
     again = json.loads(run("forget", "--config", server.path, "--all-data", "--yes", "--json", user.name).stdout)
     assert {"user", "source", "deleted"} == set(again)
     assert 1 == again["deleted"]["open logins"]
+    assert 0 == server.stop()
+    slapd.stop()
+
+
+def test_the_data_of_a_user_who_has_left_the_directory_is_deleted_by_the_id(simulator, tmp_path, user):
+    slapd = SlapdServer(tmp_path / "slapd")
+    dn = slapd.add_user(user.name, user.password, mobile=user.phone)
+    with slapd.administrator() as connection:
+        connection.search(dn, "(objectClass=*)", attributes=["entryUUID"])
+        ((user_id,),) = [entry["attributes"]["entryUUID"] for entry in connection.response or ()]
+    identity = IN_A_DIRECTORY.format(url=slapd.url, reader=READER, password=READER_PASSWORD, base=BASE)
+    server = ServerProcess(tmp_path, simulator, CONFIGURATION + identity, [])
+    gateway = server.client()
+    challenge = gateway.start_login(user, STATION)
+    assert radius.ACCESS_ACCEPT == gateway.respond(user, challenge, server.simulator.code(user.phone), STATION).code
+    with slapd.administrator() as connection:
+        connection.delete(dn)
+
+    by_name = run("forget", "--config", server.path, "--all-data", "--yes", user.name)
+    assert (1, True) == (by_name.exit_code, "no identity source has a user of that name" in by_name.stderr)
+    by_id = ["forget", "--config", server.path, "--all-data", "--yes", "--json", "--id", user_id]
+    assert 2 == run(*by_id, user.name).exit_code
+    unknown = run(*by_id, "--source", "people", user.name)
+    assert (1, True) == (unknown.exit_code, "no identity source has the name 'people'" in unknown.stderr)
+    done = json.loads(run(*by_id, "--source", "corp", "former-name").stdout)
+    assert ("former-name", "corp", 1, 1) == (
+        done["user"],
+        done["source"],
+        done["deleted"]["pinned phones"],
+        done["deleted"]["known Calling-Station-Ids"],
+    )
+    again = json.loads(run(*by_id, "--source", "corp", "former-name").stdout)
+    assert {0} == set(again["deleted"].values())
     assert 0 == server.stop()
     slapd.stop()
