@@ -77,7 +77,7 @@ MESSAGES_FILE = FieldType(_read, {"type": "string", "minLength": 1})
 
 
 def _language(language: str, texts: strict_yaml.Value, replaced: dict[str, Messages]) -> Iterator[Diagnostic]:
-    """The errors of a language. Its messages are added to `replaced`."""
+    """The errors of a language. Its messages are added to `replaced`, unless texts of a new language are missing."""
     tag = normal_tag(language)
     if tag is None:
         yield (language,), "is not the tag of a language, like pl or pt-PT"
@@ -92,11 +92,11 @@ def _language(language: str, texts: strict_yaml.Value, replaced: dict[str, Messa
     if base is None and (missing := _missing(texts)):
         known = f"known are {', '.join(SHIPPED.languages)}{suggestion(tag, SHIPPED.languages)}"
         yield (language,), f"is not a known language; {known}; a new language needs every text; add {missing}"
-    sections = {}
+    valid: dict[str, dict[str, str]] = {}
     for section, values in texts.items():
-        yield from _section((language, section), values)
-        sections[section] = values
-    replaced[tag] = _merged(tag, base or SHIPPED.default, sections)
+        yield from _section((language, section), values, valid.setdefault(section, {}))
+    if base is not None or not _missing(texts):
+        replaced[tag] = _merged(tag, base or SHIPPED.default, valid)
 
 
 def _missing(texts: Mapping[str, strict_yaml.Value]) -> str:
@@ -109,7 +109,8 @@ def _missing(texts: Mapping[str, strict_yaml.Value]) -> str:
     return ", ".join(lacking)
 
 
-def _section(path: KeyPath, values: strict_yaml.Value) -> Iterator[Diagnostic]:
+def _section(path: KeyPath, values: strict_yaml.Value, valid: dict[str, str]) -> Iterator[Diagnostic]:
+    """The errors of a section. Its texts without an error are added to `valid`."""
     section = str(path[-1])
     if section not in SECTIONS:
         yield path, f"unknown section; known are {', '.join(SECTIONS)}{suggestion(section, SECTIONS)}"
@@ -124,7 +125,9 @@ def _section(path: KeyPath, values: strict_yaml.Value) -> Iterator[Diagnostic]:
             yield (*path, key), f"unknown key{known}"
             continue
         try:
-            _require_usable(section, key, require_text(value), english[key])
+            text = require_text(value)
+            _require_usable(section, key, text, english[key])
+            valid[key] = text
         except ValueError as problem:
             yield (*path, key), str(problem)
 
@@ -159,19 +162,14 @@ def _require_placeholders(text: str, english: str) -> None:
     if unknown := found - wanted:
         raise ValueError(f"has the unknown placeholder {_listed(unknown)}; {allowed}")
     if lacking := wanted - found:
-        raise ValueError(f"lacks the placeholder {_listed(lacking)}; add it")
+        raise ValueError(f"lacks {_listed(lacking)}; a text needs every placeholder")
 
 
 def _listed(names: frozenset[str]) -> str:
     return ", ".join(f"{{{name}}}" for name in sorted(names))
 
 
-def _merged(tag: str, base: Messages, sections: Mapping[str, strict_yaml.Value]) -> Messages:
-    """`base` with the texts of the file. Values that are no text are left out; the file has errors then."""
-    changed = {}
-    for section, values in sections.items():
-        if section in SECTIONS and isinstance(values, dict):
-            old = getattr(base, section)
-            texts = {key: value for key, value in values.items() if hasattr(old, key) and isinstance(value, str)}
-            changed[section] = structs.replace(old, **texts)
+def _merged(tag: str, base: Messages, texts: Mapping[str, Mapping[str, str]]) -> Messages:
+    """`base` in the language `tag`, with the texts of the file by section and key."""
+    changed = {section: structs.replace(getattr(base, section), **of) for section, of in texts.items() if of}
     return structs.replace(base, language=tag, **changed)

@@ -1,11 +1,20 @@
 """The file of an administrator's texts: `delivery.messages`."""
 
+import json
+
 import msgspec
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from radius_voice.config.errors import ConfigError
 from radius_voice.config.messages_file import MAX_SHOWN_OCTETS, SECTIONS, messages_of
+from radius_voice.events import Reason
+from radius_voice.login.code_message import lines, text_of
+from radius_voice.login.deliveries import CodeMessage
+from radius_voice.login.model import Method
+from radius_voice.login.reply_message import Wording, challenge
 from radius_voice.messages import SHIPPED
 from radius_voice.wiring import load
 from tests.config.conftest import sample
@@ -71,7 +80,7 @@ def test_a_language_with_every_text_is_a_new_one():
         ('en: {shown: {rejected: "a\\nb"}}', "must be one line of text without spaces at its ends"),
         ("en: {shown: {rejected: 'For {ending}'}}", "has the unknown placeholder {ending}; this text has none"),
         ("en: {shown: {new_call: 'To {endings}:'}}", "has the unknown placeholder {endings}; it may have {ending}"),
-        ("en: {shown: {new_call: 'Calling you:'}}", "lacks the placeholder {ending}; add it"),
+        ("en: {shown: {new_call: 'Calling you:'}}", "lacks {ending}; a text needs every placeholder"),
         ("en: {shown: {new_call: 'To {ending!r}:'}}", "has a brace that is no placeholder; it may have {ending}"),
         ("en: {shown: {new_call: 'To {ending:>9}:'}}", "has a brace that is no placeholder"),
         ("en: {shown: {new_call: 'To {ending.x}:'}}", "has a brace that is no placeholder"),
@@ -92,6 +101,10 @@ def test_an_error_names_the_line_the_key_and_the_fix(text, error):
     (found,) = errors_of(text)
     assert found.startswith("messages.yaml:")
     assert error in found
+
+
+def test_a_new_language_that_lacks_texts_is_not_known():
+    assert SHIPPED.languages == messages_of("gr: {shown: {rejected: x}}", "messages.yaml")[0].languages
 
 
 def test_all_errors_are_found_at_once():
@@ -124,6 +137,28 @@ def test_a_text_message_has_at_most_four_segments(character, part):
 def test_a_brace_can_be_written_in_a_text():
     text = replaced({"en": {"shown": {"rejected": "{{no}}"}}}).default.shown.rejected
     assert "{no}" == text.format()
+
+
+PIECES = st.sampled_from(
+    ["{friendly_name}", "{ending}", "{code}", "{", "}", "{{", "{0}", "x", " ", "é", "語", ":", "\n"]
+)
+
+
+@given(
+    st.sampled_from([(section, key) for section, texts in ENGLISH.items() for key in texts]),
+    st.text() | st.lists(PIECES).map("".join) | st.none() | st.integers() | st.booleans() | st.lists(st.text()),
+)
+def test_any_text_is_either_an_error_or_can_be_used(where, value):
+    section, key = where
+    catalog, errors = messages_of(json.dumps({"en": {section: {key: value}}}), "messages.yaml")
+    assert len(errors) <= 1
+    assert errors or value == getattr(getattr(catalog.default, section), key)
+    for code, enrolment in (("1234", False), ("1234", True), ("", False)):
+        message = CodeMessage("en", "ACME", code, enrolment, catalog=catalog)
+        assert lines(message)
+        assert text_of(message)
+    for method in (Method.VOICE, Method.SMS, Method.ISSUED_CODE):
+        assert challenge(Reason.WRONG_CODE, Wording(catalog.default, "ACME"), "23", 2, method)
 
 
 # In the configuration
@@ -172,6 +207,14 @@ def test_errors_of_the_file_and_of_the_configuration_are_reported_together(with_
     assert 3 == len(caught.value.errors)
     assert f"{tmp_path}/messages.yaml:1: en.shown.rejected: " in str(caught.value)
     assert "server.workers" in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["Call {x}.", "Call {", "{0}", "{friendly_name.x}"])
+def test_a_phrase_with_a_wrong_placeholder_is_one_error(with_messages, text):
+    with pytest.raises(ConfigError) as caught:
+        with_messages(yaml.safe_dump({"de": {"spoken": {"closing": text}}}))
+    (error,) = caught.value.errors
+    assert "de.spoken.closing: has " in error
 
 
 def test_an_error_elsewhere_does_not_hide_a_language_that_the_file_adds(with_messages, tree):
