@@ -69,6 +69,7 @@ class Reason(StrEnum):
     OUTSIDE_ALLOWED_HOURS = "outside_allowed_hours"
     CALL_LIMIT = "call_limit"
     COST_LIMIT = "cost_limit"
+    TOLL_FRAUD_SUSPECTED = "toll_fraud_suspected"
     BUSY = "busy"
     REPLAY = "replay"
     JOIN_LIMIT = "join_limit"
@@ -132,6 +133,7 @@ class Alarm(StrEnum):
 
     PHONE_CHANGED = "phone_changed"
     PROVIDER_OUTAGE = "provider_outage"
+    TOLL_FRAUD_SUSPECTED = "toll_fraud_suspected"
 
 
 class CallResult(StrEnum):

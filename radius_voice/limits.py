@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from radius_voice.config.field_types import Rate
+from radius_voice.config.limits import SuccessSettings
 from radius_voice.config.prices import shipped_prices
 from radius_voice.config.schema import Settings
 from radius_voice.config.section import Section
@@ -12,6 +13,7 @@ from radius_voice.events import Reason
 from radius_voice.login.costs import Costs
 from radius_voice.login.model import Limit
 from radius_voice.login.rate_limits import DAY_SECONDS, Limits
+from radius_voice.login.success import SuccessRule
 from radius_voice.policies import friendly_name_of
 
 
@@ -25,7 +27,14 @@ def limits_of(settings: Settings) -> Limits:
         daily=_by_scope("calls_per_day", limits.calls_per_day, Reason.CALL_LIMIT),
         daily_by_country=_by_country("calls_per_day", limits.calls_per_day.countries, Reason.CALL_LIMIT),
         costs=_costs(settings),
+        success=_success(limits.success),
     )
+
+
+def _success(section: SuccessSettings | None) -> SuccessRule | None:
+    if section is None:
+        return None
+    return SuccessRule(section.floor, section.calls, section.users, section.window, section.digits)
 
 
 def _costs(settings: Settings) -> Costs | None:

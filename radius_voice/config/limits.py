@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, TypeAlias
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from radius_voice.config.field_types import REGION, Rate, rate
+from radius_voice.config.field_types import REGION, Rate, duration, rate
 from radius_voice.config.prices import BUDGET
-from radius_voice.config.section import Section, file_default, optional_section
+from radius_voice.config.section import KeyProblem, Section, file_default, optional_section
 
 Limit: TypeAlias = Annotated[Rate | None, rate("10 per 10m")]
 Budget: TypeAlias = Annotated[int | None, BUDGET]
@@ -90,6 +90,27 @@ class CostLimitsSettings(Section):
     """In total."""
 
 
+class SuccessSettings(Section):
+    """Rejects deliveries to a country while too few of them end in a right code, except to pinned phones."""
+
+    floor: float = Field(0.2, ge=0.01, le=0.9)
+    """The least share that must end in a right code."""
+    calls: int = Field(50, ge=10, le=1000)
+    """How many deliveries without a right code, beyond those that the floor allows, stop further ones."""
+    users: int = Field(10, ge=2, le=1000)
+    """How many different users these must be of, at least."""
+    window: Annotated[float, duration(600, 86400)] = file_default("1h")
+    """How long deliveries stop; and after how long without one the count begins again."""
+    digits: int | None = Field(None, ge=1, le=10)
+    """Count for each prefix of this many digits, with the country code, in place of each country."""
+
+    @model_validator(mode="after")
+    def _enough_deliveries(self) -> SuccessSettings:
+        if self.users > self.calls:
+            raise KeyProblem("must be at most limits.success.calls", "users")
+        return self
+
+
 class LimitsSettings(Section):
     """Rate limits: N per DURATION, or off."""
 
@@ -103,3 +124,5 @@ class LimitsSettings(Section):
     """Calls a day."""
     cost_per_day: CostLimitsSettings = optional_section()
     """Money a UTC day, in delivery.currency: an amount, or off."""
+    success: SuccessSettings | None = None
+    """The least share of deliveries that end in a right code; by default there is none."""

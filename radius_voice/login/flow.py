@@ -54,6 +54,7 @@ from radius_voice.login.second_passes import SecondPasses
 from radius_voice.login.session_decisions import session_decision
 from radius_voice.login.session_responses import SessionResponses
 from radius_voice.login.sessions import RequestRecorded, Sessions
+from radius_voice.login.success import SuccessWatch
 from radius_voice.login.supervisor import Supervisor
 from radius_voice.login.upstream import ChallengeRequired
 from radius_voice.login.upstream_challenges import PendingChallenge
@@ -73,7 +74,11 @@ class LoginFlow:
     def __init__(self, dependencies: Dependencies) -> None:
         self._dependencies = dependencies
         self._supervisor = Supervisor(dependencies.warn)
-        self._sessions = Sessions(dependencies.store, dependencies.limits, dependencies.now, dependencies.observer)
+        success = dependencies.limits.success
+        watch = None if success is None else SuccessWatch(dependencies, self._supervisor, success).on_end
+        self._sessions = Sessions(
+            dependencies.store, dependencies.limits, dependencies.now, dependencies.observer, watch
+        )
         self._first_factor = FirstFactorChecks(dependencies, self._supervisor.run)
         self._issued_codes = IssuedCodes(dependencies.keys, dependencies.store, dependencies.now)
         self._without_call = AcceptsWithoutCall(dependencies, self._first_factor)
@@ -260,6 +265,8 @@ class LoginFlow:
             return await self._refuse(request, policy, user, refusal, checked, trace, report)
         code, state = dependencies.new_code(rules.digits), keys.first_state(key, checked.slot.fingerprint)
         opened = new_session(keys, now, key, code, state, request, policy, user, checked, pinned)
+        if dependencies.limits.success is not None:
+            opened = replace(opened, unpinned=pinned.unpinned)
         call = PendingCall(opened, code, policy, rules, request)
         return await self._open_session(call, state, trace, checked, report)
 

@@ -253,7 +253,8 @@ class Session(Struct, frozen=True, gc=False, omit_defaults=True):
     this Calling-Station-Id within a day, so that it need not be stored again. `password_id` is the keyed hash of
     `Authenticated.password_id`, empty if the first factor cannot tell when a password is changed; `first_factor_id` is
     `Authenticated.user_id`. An Accept writes `pins` (`login.pins`) if the user has none, and after the right code
-    `remember` (`login.remembered`).
+    `remember` (`login.remembered`). `unpinned` are those of `phones` that no pin has, if their share of right codes is
+    limited (`login.success`).
 
     Stores keep it as a map of names and values: a new field needs a default, so that open sessions stay readable.
     """
@@ -288,6 +289,7 @@ class Session(Struct, frozen=True, gc=False, omit_defaults=True):
     first_factor_id: str = ""
     sealed_reply: bytes = b""
     pins: bytes = b""
+    unpinned: tuple[Phone, ...] = ()
     remember: bytes = b""
 
     def __repr__(self) -> str:

@@ -24,12 +24,14 @@ from radius_voice.login.policy import Policy
 class PinnedPhones(Struct, frozen=True):
     """The phones of a user that may be called. A correct code writes `pins`, if there are any, as the first pins.
 
-    `alarm` are phones that are not pinned, which an alarm reports once the request is recorded.
+    `alarm` are phones that are not pinned, which an alarm reports once the request is recorded. `unpinned` are those
+    of `phones` that no pin has.
     """
 
     phones: tuple[Phone, ...] = ()
     pins: bytes = b""
     alarm: tuple[Phone, ...] = ()
+    unpinned: tuple[Phone, ...] = ()
 
 
 class RefusedPhones(Struct, frozen=True):
@@ -53,7 +55,8 @@ def pinned_phones(
     if isinstance(called, Reason):
         return RefusedPhones(called, alarm)
     first = new_pins(keys, user_key, user.phones, now, verified=False)
-    return PinnedPhones(called, encode(first) if stored is None else b"", alarm)
+    unpinned = called if stored is None else tuple(phone for phone in compared.changed if phone in called)
+    return PinnedPhones(called, encode(first) if stored is None else b"", alarm, unpinned)
 
 
 def report_changed_phones(

@@ -19,8 +19,9 @@ from radius_voice.login.phone import Phone, country_of
 
 if TYPE_CHECKING:
     from radius_voice.login.costs import Costs
+    from radius_voice.login.success import SuccessRule
 
-CONFIGURED = ("wrong_passwords", "wrong_codes", "calls", "calls_per_day", "cost_per_day")
+CONFIGURED = ("wrong_passwords", "wrong_codes", "calls", "calls_per_day", "cost_per_day", "success")
 """The sections of `limits` in the configuration, with which the names of their limits begin."""
 OWN_SCOPES = ("user", "phone")
 MIN_USE_SECONDS = 120.0
@@ -91,7 +92,7 @@ def _count(stored: float, limit: Limit, action: LimitAction, now: float, amount:
             used += amount
             if used > limit.burst:
                 return None
-        case LimitAction.EXTEND:
+        case _:  # EXTEND
             return stored
     return (now // DAY_SECONDS + 1 + KEPT_DAYS) * COUNT_LIMIT + used
 
@@ -186,7 +187,7 @@ class Limits:
     `failures` (of passwords) has the scopes user, user_at_station, calling_station, client and total; `codes` and
     `calls` every scope of `subjects_of`; `daily` has user, country and total. `daily_by_country` has the limits of
     single countries, which replace that of `daily`; None if calls to the country have no such limit. `costs` are
-    the prices and budgets, None if no budget is configured.
+    the prices and budgets, None if no budget is configured, and `success` the floor of the share of right codes.
     """
 
     failures: Mapping[str, Limit] = field(default_factory=dict)
@@ -195,6 +196,7 @@ class Limits:
     daily: Mapping[str, Limit] = field(default_factory=dict)
     daily_by_country: Mapping[str, Limit | None] = field(default_factory=dict)
     costs: Costs | None = None
+    success: SuccessRule | None = None
 
     def for_password(self, subject: str, calling_station_id: str, pair: str = "") -> tuple[LimitOperation, ...]:
         """The operations of a wrong password on the limits of user, calling station, and both together (`pair`)."""

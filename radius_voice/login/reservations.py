@@ -40,6 +40,8 @@ class PlacementReservation:
         target, operations = self._target, list[LimitOperation]()
         if counted:
             operations += self._limits.for_phone(request.phone)
+        if self._limits.success is not None:
+            operations += self._limits.success.check(self._session, request.phone)
         costs = self._limits.costs
         if costs is not None:
             language = request.message.language

@@ -12,7 +12,17 @@ from radius_voice.events import CostRecord, Observer, Outcome, Reason
 from radius_voice.login.costs import UNITS
 from radius_voice.login.decoys import decoy_operations, is_decoy
 from radius_voice.login.durable import DurableExists, DurableWrite
-from radius_voice.login.inputs import ChallengeResponse, Charge, InitialRequest, Input, Lockout, Transition, UserChanged
+from radius_voice.login.inputs import (
+    CallPlaced,
+    CallProgress,
+    ChallengeResponse,
+    Charge,
+    InitialRequest,
+    Input,
+    Lockout,
+    Transition,
+    UserChanged,
+)
 from radius_voice.login.issued_codes import one_use
 from radius_voice.login.issued_states import REPEAT_SECONDS
 from radius_voice.login.model import (
@@ -54,14 +64,21 @@ class Sessions:
     """Applies inputs to stored sessions, together with the limits that they change. `now` is wall-clock seconds.
 
     It recalls the sessions that it has stored, so that most inputs need only the swap. Another process may have stored
-    another session since: only what a swap confirms may follow.
+    another session since: only what a swap confirms may follow. `on_end` gets a session whose present delivery
+    has ended.
     """
 
     def __init__(
-        self, store: Store, limits: Limits, now: Callable[[], float], observer: Observer = lambda _record: None
+        self,
+        store: Store,
+        limits: Limits,
+        now: Callable[[], float],
+        observer: Observer = lambda _record: None,
+        on_end: Callable[[Session], None] | None = None,
     ) -> None:
         self._store = store
         self._observer = observer
+        self._on_end = on_end
         self._limits = limits
         self._now = now
         self._recalled: dict[SessionKey, Session] = {}
@@ -103,12 +120,11 @@ class Sessions:
                 known, event = session, UserChanged(event.state, event.answer, Reason.PHONE_NOT_CONFIRMED)
                 continue
             if swapped is SwapResult.DONE:
+                self._report_end(session, event, transition.session)
                 return transition.session, transition
             if swapped is SwapResult.STALE:
                 continue
-            reason, rule = Reason.BUSY, ""
-            if isinstance(swapped, Limited):
-                reason, rule = swapped.limit.reason, rule_of(swapped.limit)
+            reason, rule = _refusal(swapped)
             if not isinstance(event, ChallengeResponse):
                 return session, Transition(None, Outcome.REJECT, reason, rule=rule)
             event = _refused(event, transition)
@@ -129,7 +145,14 @@ class Sessions:
         new = transition.session
         if new is None or SwapResult.DONE is not await self._swap(session, new, transition, operations, record):
             raise SessionOutdated
+        self._report_end(session, event, new)
         return new, transition
+
+    def _report_end(self, old: Session | None, event: Input, new: Session) -> None:
+        """Report a delivery that has ended, unless it was not made."""
+        ended = new.delivery.over and old is not None and not old.delivery.over
+        if self._on_end is not None and ended and isinstance(event, CallPlaced | CallProgress):
+            self._on_end(new)
 
     def _step(self, session: Session | None, event: Input) -> Transition:
         """The transition; a changed session has a new `write_id`."""
@@ -177,7 +200,8 @@ class Sessions:
         subjects = subjects_of(session.user_key, session.delivery.phone, session.calling_station_id, session.client)
         match charge:
             case Charge.CALL:
-                return (*limits.for_code(subjects, LimitAction.CHECK), *limits.for_call(subjects))
+                success = limits.success.check(session, session.delivery.phone) if limits.success else ()
+                return (*limits.for_code(subjects, LimitAction.CHECK), *success, *limits.for_call(subjects))
             case Charge.CALL_REFUND:
                 return with_action(LimitAction.REFUND, limits.for_call(subjects))
             case Charge.WRONG_CODE:
@@ -187,7 +211,15 @@ class Sessions:
             case Charge.ISSUED_CODE_USE:
                 return (*limits.for_correct_code(subjects), one_use(session))
             case _:  # CORRECT_CODE
-                return limits.for_correct_code(subjects)
+                success = limits.success.refund(session) if limits.success else ()
+                return (*limits.for_correct_code(subjects), *success)
+
+
+def _refusal(swapped: SwapResult | Limited | DurableExists) -> tuple[Reason, str]:
+    """The reason for which a swap was refused, and the rule of the limit that refused it."""
+    if isinstance(swapped, Limited):
+        return swapped.limit.reason, rule_of(swapped.limit)
+    return Reason.BUSY, ""
 
 
 def _refused(event: ChallengeResponse, transition: Transition) -> ChallengeResponse | Lockout:

@@ -145,7 +145,7 @@ def _initial(session: Session | None, new_session: Session, now: float) -> Trans
     joined = _join(session, next_challenge.state, now)
     if joined.session is None:
         return joined
-    current = replace(joined.session, phones=new_session.phones, pins=new_session.pins)
+    current = replace(joined.session, phones=new_session.phones, pins=new_session.pins, unpinned=new_session.unpinned)
     return _redialled(current, delivery.phone, next_challenge, now)
 
 

@@ -6,9 +6,11 @@ import pytest
 
 from radius_voice.config.errors import ConfigError
 from radius_voice.config.prices import prices_in, shipped_prices
+from radius_voice.limits import limits_of
 from radius_voice.login.costs import Prices
 from radius_voice.login.model import Method, User
 from radius_voice.login.phone import Phone
+from radius_voice.login.success import SuccessRule
 from radius_voice.operations.shown_limits import earlier_budgets
 from radius_voice.wiring import load
 
@@ -89,6 +91,9 @@ def test_an_error_in_a_file_of_prices_names_the_file_and_the_line(loaded, tmp_pa
         ("", "limits: {cost_per_day: {total: -1}}", "must be between 0 and 1000000"),
         ("", "limits: {cost_per_day: {total: 1000001}}", "must be between 0 and 1000000"),
         ("", "limits: {cost_per_day: {countries: {Latvia: 1}}}", "ISO 3166"),
+        ("", "limits: {success: {calls: 10, users: 11}}", "success.users: must be at most limits.success.calls"),
+        ("", "limits: {success: {floor: 0}}", "must be at least 0.01"),
+        ("", "limits: {success: {window: 5m}}", "must be between 10m and 1d"),
     ],
 )
 def test_what_no_price_or_budget_can_be_is_an_error(loaded, delivery, more, problem):
@@ -106,6 +111,12 @@ def test_budgets_are_exact(loaded):
         budgets.total,
         budgets.countries,
     )
+
+
+def test_the_floor_of_right_codes_has_defaults_once_it_is_configured(loaded):
+    assert loaded().limits.success is None
+    rule = limits_of(loaded(more="limits: {success: {}}")).success
+    assert SuccessRule(0.2, 50, 10, 3600.0) == rule
 
 
 def test_the_budgets_of_a_user_on_the_days_before_are_known_so_that_they_are_deleted_with_the_user(loaded):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from radius_voice.events import CostRecord, Outcome, Reason
-from radius_voice.login.costs import UNITS, Costs, Prices, minutes, subject_at
+from radius_voice.login.costs import UNITS, Costs, Prices, minutes, subject_at, without_day
 from radius_voice.login.deliveries import Indeterminate, NotPlaced, NumberRejected, Placed
 from radius_voice.login.inputs import CallProgress
 from radius_voice.login.model import CallRef, CallStatus, Limit, LimitAction, LimitOperation, Method, Unavailable, User
@@ -78,6 +78,11 @@ def test_the_price_of_the_longest_prefix_applies(number, price):
 @pytest.mark.parametrize(("seconds", "charged"), [(0.0, 1), (60.0, 1), (60.1, 2), (120.0, 2), (121.0, 3)])
 def test_each_minute_that_has_begun_is_charged(seconds, charged):
     assert charged == minutes(seconds)
+
+
+def test_the_subject_of_a_budget_has_the_utc_day():
+    assert ["total 11", "total 12"] == [subject_at("total", MIDNIGHT + seconds) for seconds in (-0.1, 0.0)]
+    assert "people:alice id" == without_day(subject_at("people:alice id", MIDNIGHT))
 
 
 async def test_a_call_reserves_ringing_and_speech_and_keeps_what_it_lasted():
