@@ -28,6 +28,7 @@ from radius_voice.login.policy import Policy, Remember, ReplyRule, UserRules
 from radius_voice.login.ports import Directory, IdentitySource
 from radius_voice.login.roll_out import GracePeriod, ReportMode
 from radius_voice.login.speech import Speech, Speed
+from radius_voice.login.voicemail import Voicemail
 from radius_voice.messages import normal_tag
 from radius_voice.radius.caller_address import CALLING_STATION
 
@@ -123,6 +124,7 @@ def _user_rules(
         ring_timeout=round(challenge.ring_timeout),
         session_timeout=challenge.session_timeout,
         methods=tuple(Method(method) for method in rules.methods),
+        voicemail=Voicemail(rules.voicemail),
         numbers=numbers_of(settings, rules),
         key_rules={key: _path_of(policy, rules, path, key) for key in KEYS_OF_RULES},
         first_phone=FirstPhone(rules.first_phone),

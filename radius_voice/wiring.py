@@ -38,7 +38,15 @@ from radius_voice.login.codes import Keys, new_code
 from radius_voice.login.dependencies import Dependencies
 from radius_voice.login.flow import LoginFlow
 from radius_voice.login.model import DELIVERY_METHODS, Method
-from radius_voice.login.ports import CallbackReceiver, IdentitySource, Provider, Store, UserEditor, UserLister
+from radius_voice.login.ports import (
+    CallbackReceiver,
+    CallSpeaker,
+    IdentitySource,
+    Provider,
+    Store,
+    UserEditor,
+    UserLister,
+)
 from radius_voice.messages import SHIPPED, Catalog
 from radius_voice.observe.daily_files import DailyFiles
 from radius_voice.observe.syslog import Syslog
@@ -280,6 +288,11 @@ def build(
             clock=shared.clock,
             public_url=settings.callbacks.public_url if settings.callbacks else "",
             callback_receivers=_callback_receivers(settings, providers),
+            call_speakers={
+                name: cast("CallSpeaker", providers[name])
+                for name, section in settings.delivery.providers.items()
+                if section.VOICEMAIL
+            },
             new_code=code_generator(settings),
             breakers=breakers,
         )

@@ -109,6 +109,8 @@ class ProviderSection(AdapterSection):
     """Whether every client must be on loopback."""
     TEST_NUMBERS: ClassVar[tuple[str, ...]] = ()
     """Prefixes of the provider's test numbers, which are called only under `development: true`."""
+    VOICEMAIL: ClassVar[frozenset[str]] = frozenset()
+    """The values of `voicemail`, besides off, that its calls can have."""
     MAKES_CALLBACKS: ClassVar[bool] = False
     """Whether the provider reports about its calls by requests to `callbacks.public_url`."""
     ANNOUNCEMENT: ClassVar[str] = ""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel
 
-from radius_voice.config import callbacks, policy_rules, speech_rules, text_rules
+from radius_voice.config import callbacks, policy_rules, speech_rules, text_rules, voicemail_rules
 from radius_voice.config.adapters import AdapterSection, IdentitySection, ProviderSection, RuleContext, StoreSection
 from radius_voice.config.addresses import Network
 from radius_voice.config.callbacks import CallbacksSettings
@@ -156,6 +156,8 @@ def errors(draft: Draft, now: float, catalog: Catalog) -> Iterator[Diagnostic]:
     if any(rules.reply for _, rules in draft.user_rules):
         yield from _replies(draft)
     yield from policy_rules.errors(draft.policies, draft.clients, attribute_dictionary, now)
+    voice = draft.orders.get(Method.VOICE)
+    yield from voicemail_rules.errors(draft.policies, draft.providers, voice, has_callbacks=draft.has_callbacks)
     yield from speech_rules.errors(draft.user_rules, catalog)
     yield from _bypasses(draft, now)
     yield from _failover(draft)

@@ -153,6 +153,8 @@ class UserRulesSettings(Section):
 
     methods: Annotated[tuple[Literal["voice", "sms"], ...], Field(strict=False, min_length=1)] = file_default(["voice"])
     """How codes are delivered: the first, unless the user asks for another one or no provider can deliver by it."""
+    voicemail: Literal["off", "press", "detect"] = "off"
+    """How a call keeps its code out of a voicemail box: by a pressed key, or by machine detection."""
     challenge: ChallengeSettings = optional_section()
     """The code, and the deliveries that carry it."""
     friendly_name: FriendlyName | None = None

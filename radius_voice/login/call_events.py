@@ -7,8 +7,9 @@ from typing import Any
 from msgspec.structs import replace
 
 from radius_voice.events import Outcome, Reason
-from radius_voice.login.inputs import CallEvent, CallFailed, CallPlaced, CallProgress, Charge, Transition
+from radius_voice.login.inputs import CallEvent, CallFailed, CallPlaced, CallProgress, Charge, CodeCreated, Transition
 from radius_voice.login.model import CallRef, CallStatus, Method, Result, Session
+from radius_voice.login.voicemail import Voicemail
 
 
 def of_call(session: Session | None, event: CallEvent, now: float) -> Transition:
@@ -21,6 +22,8 @@ def of_call(session: Session | None, event: CallEvent, now: float) -> Transition
             return _placed(session, event, now)
         case CallFailed():
             return _failed(session, event, now)
+        case CodeCreated():
+            return _code_created(session, event, now)
         case _:
             return _progressed(session, event, now)
 
@@ -55,16 +58,39 @@ def _failed(session: Session, event: CallFailed, now: float) -> Transition:
 def _progressed(session: Session, event: CallProgress, now: float) -> Transition:
     """Each status counts once, and only the end of a call counts in a session that is no longer open."""
     delivery, status = session.delivery, event.status
-    of_another_call = None not in (delivery.ref, event.ref) and delivery.ref != event.ref
     counts = not delivery.over and status.follows(delivery.status) and (status.over or session.open_at(now))
-    if of_another_call or not counts:
+    if _is_of_another_call(session, event.ref) or not counts:
         return Transition(None, Outcome.NO_RESPONSE, Reason.CALL_PLACED)
     delivery = replace(delivery, status=status, over=status.over, ref=delivery.ref or event.ref)
     progressed = next_version(session, delivery=delivery)
     if status is CallStatus.ANSWERED and delivery.answered_at is None:
-        until = min(now + event.code_lifetime, session.ends_at)
+        until = min(now + event.code_lifetime, session.ends_at) if session.code else session.code_until
         progressed = replace(progressed, delivery=replace(delivery, answered_at=now), code_until=until)
     return Transition(progressed, Outcome.NO_RESPONSE, Reason.CALL_PLACED)
+
+
+def _code_created(session: Session, event: CodeCreated, now: float) -> Transition:
+    """A call that was placed without a code gets one, once."""
+    delivery = session.delivery
+    if _is_of_another_call(session, event.ref) or not waits_for_code(session, now):
+        return Transition(None, Outcome.NO_RESPONSE, Reason.CALL_PLACED)
+    created = next_version(
+        session,
+        code=event.code,
+        code_until=min(now + event.code_lifetime, session.ends_at),
+        delivery=replace(delivery, ref=delivery.ref or event.ref),
+    )
+    return Transition(created, Outcome.NO_RESPONSE, Reason.CALL_PLACED)
+
+
+def waits_for_code(session: Session, now: float) -> bool:
+    """Whether the session's call was placed without a code, may be live, and has none yet."""
+    delivery = session.delivery
+    return delivery.voicemail is not Voicemail.OFF and not session.code and not delivery.over and session.open_at(now)
+
+
+def _is_of_another_call(session: Session, ref: CallRef | None) -> bool:
+    return None not in (session.delivery.ref, ref) and session.delivery.ref != ref
 
 
 def next_version(session: Session, **changes: Any) -> Session:

@@ -64,7 +64,22 @@ class StatusReported(Struct, frozen=True):
     status: CallStatus
 
 
-CallbackEvent: TypeAlias = StatusReported
+class KeyPressed(Struct, frozen=True):
+    """The user pressed a key: a digit, `*` or `#`. The provider waits for how the call goes on."""
+
+    key: str
+
+    def __repr__(self) -> str:
+        return "KeyPressed()"
+
+
+class CallAnswered(Struct, frozen=True):
+    """The call was answered by a HUMAN or a MACHINE, None if that is not known. The provider waits for its script."""
+
+    by: CallStatus | None
+
+
+CallbackEvent: TypeAlias = StatusReported | KeyPressed | CallAnswered
 """What a callback reports."""
 
 

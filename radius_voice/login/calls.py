@@ -11,12 +11,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from radius_voice.events import CallResult, Mode, PlacementRecord, Reason, Trace
+from radius_voice.login.call_codes import CallCodes, code_message, rules_of
 from radius_voice.login.call_events import delivery_reason
 from radius_voice.login.call_follower import CallFollower
 from radius_voice.login.callbacks import delivery_id_of
 from radius_voice.login.decoys import decoy_call, end_of_decoy_call, is_decoy
 from radius_voice.login.deliveries import (
-    CodeMessage,
     DeliveryRequest,
     DeliveryResult,
     Indeterminate,
@@ -24,7 +24,15 @@ from radius_voice.login.deliveries import (
     Placed,
 )
 from radius_voice.login.dependencies import Dependencies
-from radius_voice.login.inputs import CallEvent, CallFailed, CallPlaced, CallProgress, Reservation, Transition
+from radius_voice.login.inputs import (
+    CallEvent,
+    CallFailed,
+    CallPlaced,
+    CallProgress,
+    CodeCreated,
+    Reservation,
+    Transition,
+)
 from radius_voice.login.model import AuthRequest, CallRef, CallStatus, Method, Session, Unavailable
 from radius_voice.login.placement import PlacementResult, Report, deliver
 from radius_voice.login.policy import PROVIDER_SECONDS, Policy, UserRules
@@ -33,6 +41,10 @@ from radius_voice.login.reservations import PlacementReservation
 from radius_voice.login.sessions import Sessions
 from radius_voice.login.supervisor import Supervisor
 from radius_voice.login.users import current_phones
+from radius_voice.login.voicemail import Voicemail
+
+_EFFECTIVE = frozenset(CallStatus) - {CallStatus.QUEUED, CallStatus.RINGING}
+"""The statuses of a polled call that change its session."""
 
 
 class PendingCall(Struct, frozen=True):
@@ -57,6 +69,7 @@ class Calls:
         self._supervisor = supervisor
         self._sessions = sessions
         self._requests = ProviderRequests(dependencies)
+        self._codes = CallCodes(dependencies, sessions)
         self.follower = CallFollower(
             dependencies.call_controls,
             self.on_call_event,
@@ -70,16 +83,22 @@ class Calls:
 
         The status is lost if the store is unavailable; then the session ends at its timeout.
         """
-        if not (status.over or status is CallStatus.ANSWERED):
-            return
         try:
-            session = await self._dependencies.store.session_of_call(ref)
+            session = await self._dependencies.store.session_of_call(ref) if status in _EFFECTIVE else None
             if session is not None:
-                policy = self._dependencies.policies.get(session.policy)
-                code_lifetime = policy.rules_of(session.group).code_lifetime if policy is not None else 0.0
-                await self._apply(session, CallProgress(session.id, session.delivery.number, status, code_lifetime))
+                await self._on_status(session, ref, status)
         except Unavailable as problem:
             self._dependencies.warn(f"the status of a call was lost: {problem}")
+
+    async def _on_status(self, session: Session, ref: CallRef, status: CallStatus) -> None:
+        if status is CallStatus.HUMAN:
+            script = await self._codes.create(session, ref)
+            if script is not None:
+                await self._dependencies.call_speakers[ref.provider].speak(ref, script)
+        elif status is not CallStatus.MACHINE or await self._hang_up(ref):
+            rules = rules_of(self._dependencies, session)
+            code_lifetime = rules.code_lifetime if rules is not None else 0.0
+            await self._apply(session, CallProgress(session.id, session.delivery.number, status, code_lifetime))
 
     async def place(self, call: PendingCall, opened: Transition, trace: Trace) -> Transition:
         """Make a delivery, and wait for the provider's answer while the gateway waits.
@@ -109,37 +128,83 @@ class Calls:
             self._supervisor.run(self._end(session, ref))
 
     async def _place(self, call: PendingCall, opened: Transition) -> Transition:
-        session, dependencies = call.session, self._dependencies
         if call.hang_up is not None and not await self._hang_up(call.hang_up):
             return replace(opened, reason=Reason.DELIVERY_INDETERMINATE)
-        message = CodeMessage(
-            session.language,
-            call.rules.friendly_name or dependencies.friendly_name,
-            call.code,
-            catalog=dependencies.messages,
-            speech=call.rules.speech,
-        )
-        request = DeliveryRequest(
+        dependencies, call_seconds = self._dependencies, call.rules.call_seconds - PROVIDER_SECONDS
+        reservation = PlacementReservation(dependencies.store, dependencies.limits, call.session, call_seconds)
+        placement = await self._delivered(call, reservation)
+        return await self._on_placement(call, placement, opened, reservation)
+
+    async def _delivered(self, call: PendingCall, reservation: PlacementReservation) -> PlacementResult:
+        """Make the delivery by the methods of the policy.
+
+        A call without a code is followed by another method only after the code was stored. A call never follows a text
+        message that failed if it would have to be placed without a code: the session has one.
+        """
+        methods, session = call.rules.methods, call.session
+        request = self._request(call)
+        others = tuple(method for method in methods if method is not request.method)
+        if session.delivery.voicemail is Voicemail.OFF:
+            safe = tuple(method for method in others if call.rules.voicemail_of(method) is Voicemail.OFF)
+            return await self._deliver(call, request, safe, reservation)
+        placed = await self._deliver(call, request, (), reservation)
+        if placed.result in (CallResult.PLACED, CallResult.INDETERMINATE) or not others:
+            return placed
+        return await self._deliver_with_code(call, request, others, placed, reservation)
+
+    async def _deliver_with_code(
+        self,
+        call: PendingCall,
+        request: DeliveryRequest,
+        methods: tuple[Method, ...],
+        failed: PlacementResult,
+        reservation: PlacementReservation,
+    ) -> PlacementResult:
+        """Store the code of a call that was not placed, and deliver it by other methods."""
+        session, code = call.session, self._dependencies.keys.code(call.session.key, call.code)
+        message = replace(request.message, code=call.code)
+        other = replace(request, method=methods[0], message=message, voicemail=Voicemail.OFF)
+        if not await reservation.move(other, counted=failed.counted):
+            return failed
+        created = CodeCreated(session.id, session.delivery.number, code, call.rules.code_lifetime)
+        if (await self._apply(session, created)).session is None:
+            return failed
+        placed = await self._deliver(call, other, methods, reservation)
+        return replace(placed, refused=failed.refused or placed.refused, counted=failed.counted or placed.counted)
+
+    def _request(self, call: PendingCall) -> DeliveryRequest:
+        """The request for the session's present delivery. It has no code if the call is placed without one."""
+        session, dependencies = call.session, self._dependencies
+        voicemail = session.delivery.voicemail
+        code = call.code if voicemail is Voicemail.OFF else ""
+        return DeliveryRequest(
             session.delivery.phone,
-            message,
+            code_message(dependencies, call.rules, session.language, code),
             call.rules.ring_timeout,
             session.delivery.method,
             dependencies.public_url,
             str(delivery_id_of(session)),
+            voicemail,
         )
-        call_seconds = call.rules.call_seconds - PROVIDER_SECONDS
-        reservation = PlacementReservation(dependencies.store, dependencies.limits, session, call_seconds)
-        placement = await deliver(
+
+    async def _deliver(
+        self,
+        call: PendingCall,
+        request: DeliveryRequest,
+        others: tuple[Method, ...],
+        reservation: PlacementReservation,
+    ) -> PlacementResult:
+        dependencies = self._dependencies
+        return await deliver(
             request,
-            session.phones,
-            call.rules.methods,
+            call.session.phones,
+            others,
             dependencies.providers,
             reservation.move,
-            self._reporter(session, call.request.arrived),
+            self._reporter(call.session, call.request.arrived),
             dependencies.clock() + PROVIDER_SECONDS,
             self._requests.ask,
         )
-        return await self._on_placement(call, placement, opened, reservation)
 
     async def _on_placement(
         self, call: PendingCall, placement: PlacementResult, opened: Transition, reservation: PlacementReservation

@@ -10,6 +10,7 @@ from radius_voice.login.inputs import ChallengeResponse, NextChallenge
 from radius_voice.login.issued_codes import typed_code
 from radius_voice.login.model import AuthRequest, Method, Session, SessionKey
 from radius_voice.login.policy import UserRules
+from radius_voice.login.voicemail import Voicemail
 
 _DELIVERY_REQUEST = re.compile(r"\s*(phone|sms)([1-9]?)\s*", re.IGNORECASE)
 _METHODS = {"phone": Method.VOICE, "sms": Method.SMS}
@@ -29,6 +30,7 @@ def response_of(
     typed = request.credentials.text
     decoy = session is not None and is_decoy(session)
     method, phone = requested_delivery(typed) or (rules.methods[0], None)
+    voicemail = Voicemail.OFF if decoy else rules.voicemail_of(method)
     call_seconds = rules.ring_timeout if decoy else rules.call_seconds
     return ChallengeResponse(
         client=request.client,
@@ -41,10 +43,11 @@ def response_of(
         redial_allowed=method in rules.methods,
         next_challenge=NextChallenge(
             keys.state(state),
-            keys.code(key, code),
+            b"" if voicemail is not Voicemail.OFF else keys.code(key, code),
             call_seconds,
             rules.call_seconds + rules.code_lifetime - call_seconds,
             method,
+            voicemail,
         ),
     )
 

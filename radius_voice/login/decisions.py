@@ -45,6 +45,14 @@ class Decision(Struct, frozen=True):
         return f"Decision({self.outcome}, {self.reason})"
 
 
+_MISSED = {
+    CallStatus.BUSY: "busy",
+    CallStatus.NO_ANSWER: "no_answer",
+    CallStatus.FAILED: "failed",
+    CallStatus.MACHINE: "machine",
+}
+"""The texts (`messages.CallEnded`) about calls that ended with these statuses."""
+
 CODE_CORRECT = (Reason.CODE_CORRECT, Reason.ISSUED_CODE_CORRECT)
 """Reasons of an Accept that completes a login with a correct code."""
 
@@ -78,8 +86,8 @@ def decision(
         case Outcome.ACCEPT:
             return _accepted(session, transition.reason, now)
         case Outcome.CHALLENGE:
-            ended = _end_of_call(session, now) if offers_redial else None
-            return _challenged(session, transition.reason, state, wording, delimiter, ended)
+            missed = _missed(session, now) if offers_redial else ""
+            return _challenged(session, transition.reason, state, wording, delimiter, missed)
         case _:
             return _rejected(session, transition.reason, wording, response=response)
 
@@ -97,19 +105,21 @@ def _accepted(session: Session, reason: Reason, now: float) -> Decision:
     )
 
 
-def _end_of_call(session: Session, now: float) -> CallStatus | None:
-    """How the session's call ended, if it did not reach the user and another one is possible."""
+def _missed(session: Session, now: float) -> str:
+    """The name of the text about a call that did not speak its code, if another one is possible; else empty."""
     delivery = session.delivery
     redial = session.redials_left > 0 and session.open_at(now)
-    return delivery.status if redial and delivery.over and delivery.method is Method.VOICE else None
+    if not redial or not delivery.over or delivery.method is not Method.VOICE:
+        return ""
+    return _MISSED.get(delivery.status, "" if session.code else "no_code")
 
 
 def _challenged(
-    session: Session, reason: Reason, state: bytes, wording: Wording, delimiter: str, ended: CallStatus | None
+    session: Session, reason: Reason, state: bytes, wording: Wording, delimiter: str, missed: str
 ) -> Decision:
     phone, method = session.delivery.phone, session.delivery.method
     text = reply_message.challenge(
-        reason, wording, phone.ending, session.attempts_left, method, delimiter=delimiter, ended=ended
+        reason, wording, phone.ending, session.attempts_left, method, delimiter=delimiter, missed=missed
     )
     sent = b"" if delimiter else state
     return Decision(Outcome.CHALLENGE, reason, sent, text, (), session.name, session.id, phone.masked)

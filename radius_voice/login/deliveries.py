@@ -9,6 +9,7 @@ from msgspec import Struct
 from radius_voice.login.model import Method
 from radius_voice.login.phone import Phone
 from radius_voice.login.speech import DEFAULT_SPEECH, Speech
+from radius_voice.login.voicemail import Voicemail
 from radius_voice.messages import SHIPPED, Catalog, Messages
 
 
@@ -44,7 +45,7 @@ class DeliveryRequest(Struct, frozen=True):
     """One delivery to be made, by `method`. `ring_timeout` is how many seconds the phone may ring.
 
     `public_url` is the URL of the callback listener, empty if there is none, and `delivery` identifies this delivery
-    there.
+    there. With `voicemail`, a call speaks no code until the server says so: its message has none.
     """
 
     phone: Phone
@@ -53,6 +54,7 @@ class DeliveryRequest(Struct, frozen=True):
     method: Method = Method.VOICE
     public_url: str = ""
     delivery: str = ""
+    voicemail: Voicemail = Voicemail.OFF
 
     def callback_url(self, provider: str, action: str = "") -> str:
         """The URL for callbacks of the provider with that name, empty if there is no callback listener."""

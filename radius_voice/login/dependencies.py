@@ -11,7 +11,7 @@ from radius_voice.login.circuit_breaker import CircuitBreaker
 from radius_voice.login.codes import Keys, new_code
 from radius_voice.login.model import Method, Session
 from radius_voice.login.policy import Policy
-from radius_voice.login.ports import CallbackReceiver, CallControl, Provider, Store
+from radius_voice.login.ports import CallbackReceiver, CallControl, CallSpeaker, Provider, Store
 from radius_voice.login.rate_limits import Limits
 from radius_voice.login.reply_message import Wording, shown_texts
 from radius_voice.messages import SHIPPED, Catalog
@@ -39,6 +39,7 @@ class Dependencies:
     clock: Callable[[], float]
     public_url: str = ""
     callback_receivers: Mapping[str, CallbackReceiver] = field(default_factory=dict)
+    call_speakers: Mapping[str, CallSpeaker] = field(default_factory=dict)
     new_code: Callable[[int], str] = field(default=new_code)
     breakers: Mapping[str, CircuitBreaker] = field(default_factory=dict)
     messages: Catalog = field(default=SHIPPED)

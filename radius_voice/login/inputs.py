@@ -10,6 +10,7 @@ from msgspec import Struct
 from radius_voice.events import Outcome, Reason
 from radius_voice.login.model import CallRef, CallStatus, LimitOperation, Method, PreviousResult, Session
 from radius_voice.login.phone import Phone
+from radius_voice.login.voicemail import Voicemail
 
 
 class InitialRequest(Struct, frozen=True):
@@ -33,7 +34,7 @@ class RecordedRequest(Struct, frozen=True):
 class NextChallenge(Struct, frozen=True):
     """For a new challenge: the hashes of its State and code, and the maximum durations of call and code in seconds.
 
-    `method` is how the code reaches the user.
+    `method` is how the code reaches the user. With `voicemail`, `code` is empty.
     """
 
     state: bytes
@@ -41,6 +42,7 @@ class NextChallenge(Struct, frozen=True):
     call_seconds: float
     code_lifetime: float
     method: Method = Method.VOICE
+    voicemail: Voicemail = Voicemail.OFF
 
 
 class ChallengeResponse(Struct, frozen=True):
@@ -132,7 +134,20 @@ class CallProgress(Struct, frozen=True):
     ref: CallRef | None = None
 
 
-CallEvent: TypeAlias = CallPlaced | CallFailed | CallProgress
+class CodeCreated(Struct, frozen=True):
+    """The code of call `number`, which was placed without one; `code` is its keyed hash.
+
+    `code_lifetime` is in seconds from now. `ref` is the call that the provider has named, None if it is known.
+    """
+
+    session_id: str
+    number: int
+    code: bytes
+    code_lifetime: float
+    ref: CallRef | None = None
+
+
+CallEvent: TypeAlias = CallPlaced | CallFailed | CallProgress | CodeCreated
 Input: TypeAlias = InitialRequest | RecordedRequest | ChallengeResponse | Lockout | UserChanged | CallEvent
 
 

@@ -14,6 +14,7 @@ from radius_voice.events import Outcome, Reason, SecondFactorMode
 from radius_voice.login.accounts import UNKNOWN_ACCOUNT, Account
 from radius_voice.login.phone import Phone
 from radius_voice.login.upstream import HiddenAttribute, RequestAttribute
+from radius_voice.login.voicemail import Voicemail
 
 CLOCK_STEP_SECONDS = 600.0
 """A stored time further ahead than this, in seconds, was stored before the clock was set back, and counts as past."""
@@ -150,11 +151,15 @@ class CallStatus(StrEnum):
     QUEUED = "queued"
     RINGING = "ringing"
     ANSWERED = "answered"
+    HUMAN = "human"
+    """A human has answered: machine detection has found one, or a key was pressed."""
     COMPLETED = "completed"
     BUSY = "busy"
     NO_ANSWER = "no_answer"
     FAILED = "failed"
     CANCELED = "canceled"
+    MACHINE = "machine"
+    """A machine has answered, and the call was ended."""
 
     @property
     def over(self) -> bool:
@@ -168,7 +173,7 @@ class CallStatus(StrEnum):
         return _BEFORE_THE_END.index(self) > _BEFORE_THE_END.index(earlier)
 
 
-_BEFORE_THE_END = (CallStatus.QUEUED, CallStatus.RINGING, CallStatus.ANSWERED)
+_BEFORE_THE_END = (CallStatus.QUEUED, CallStatus.RINGING, CallStatus.ANSWERED, CallStatus.HUMAN)
 """The statuses of a call that has not ended, in their order."""
 
 
@@ -188,9 +193,9 @@ class DeliveryAttempt(Struct, frozen=True, gc=False, omit_defaults=True):
     """The latest delivery of a session. `number` counts them from 1; by `live_until` its call must be over.
 
     `ref` is the call, None until a provider has accepted it, or if that is not known. `status` is the latest that is
-    known of the call; with `over`, how it ended. A text message that a provider has accepted is `over`. `cost` is the
-    reservation for the delivery, or once it has ended its cost, and `minute_price` the price of a minute of a call (see
-    `costs`).
+    known of the call; with `over`, how it ended. With `voicemail`, the call was placed without a code: until there is
+    one, the session's `code` is empty. A text message that a provider has accepted is `over`. `cost` is the reservation
+    for the delivery, or once it has ended its cost, and `minute_price` the price of a minute of a call (see `costs`).
     """
 
     number: int
@@ -204,6 +209,7 @@ class DeliveryAttempt(Struct, frozen=True, gc=False, omit_defaults=True):
     method: Method = Method.VOICE
     cost: int = 0
     minute_price: int = 0
+    voicemail: Voicemail = Voicemail.OFF
 
 
 class Result(Struct, frozen=True, gc=False):

@@ -18,6 +18,7 @@ from radius_voice.login.model import (
 from radius_voice.login.phone import NO_PHONE
 from radius_voice.login.pinned_phones import PinnedPhones
 from radius_voice.login.policy import Policy
+from radius_voice.login.voicemail import Voicemail
 
 
 def new_session(
@@ -40,6 +41,7 @@ def new_session(
     authenticated = checked.result if isinstance(checked.result, Authenticated) else None
     group = policy.group_of(user)
     rules = policy.rules_of(group)
+    voicemail = rules.voicemail_of(rules.methods[0])
     live_until, ends_at = now + rules.call_seconds, now + rules.session_timeout
     session = Session(
         key=key,
@@ -51,13 +53,18 @@ def new_session(
         name=user.name,
         password=keys.password(key, request.credentials.text),
         calling_station_id=request.calling_station_id,
-        code=keys.code(key, code),
+        code=b"" if voicemail is not Voicemail.OFF else keys.code(key, code),
         states=(IssuedState(keys.state(state)),),
         phones=pinned.phones,
         attempts_left=rules.attempts,
         redials_left=rules.redials,
         delivery=DeliveryAttempt(
-            1, pinned.phones[0] if pinned.phones else NO_PHONE, now, live_until, method=rules.methods[0]
+            1,
+            pinned.phones[0] if pinned.phones else NO_PHONE,
+            now,
+            live_until,
+            method=rules.methods[0],
+            voicemail=voicemail,
         ),
         opened_at=now,
         code_until=min(live_until + rules.code_lifetime, ends_at),

@@ -15,6 +15,7 @@ from radius_voice.login.pins import ChangedPhone, FirstPhone
 from radius_voice.login.ports import Directory, FirstFactor
 from radius_voice.login.roll_out import GracePeriod, ReportMode
 from radius_voice.login.speech import DEFAULT_SPEECH, Speech
+from radius_voice.login.voicemail import Voicemail
 
 PROVIDER_SECONDS = 20.0
 """The maximum duration of requesting a delivery from providers."""
@@ -65,8 +66,13 @@ class UserRules:
     grace_period: GracePeriod | None = None
     remember: Remember | None = None
     methods: tuple[Method, ...] = (Method.VOICE,)
+    voicemail: Voicemail = Voicemail.OFF
     friendly_name: str = ""
     speech: Speech = DEFAULT_SPEECH
+
+    def voicemail_of(self, method: Method) -> Voicemail:
+        """How a delivery by that method keeps its code out of a voicemail box: only a call needs to."""
+        return self.voicemail if method is Method.VOICE else Voicemail.OFF
 
     @property
     def call_seconds(self) -> float:

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from radius_voice.login.accounts import Account
 from radius_voice.login.adapter_reports import AccountCheck, SourceProblem, VerificationCost
+from radius_voice.login.call_scripts import CallScript, Speak
 from radius_voice.login.callbacks import Callback, CallbackRequest, Unusable
 from radius_voice.login.deliveries import DeliveryRequest, DeliveryResult
 from radius_voice.login.durable import DurableExists, DurableWrite
@@ -182,10 +183,19 @@ class CallbackReceiver(Protocol):
     """A provider that reports about its calls by requests to the callback listener.
 
     `receive` verifies the request by the provider's own scheme, in constant time, and returns what it reports. A
-    provider requests callbacks for a call by `DeliveryRequest.callback_url`.
+    provider requests callbacks for a call by `DeliveryRequest.callback_url`. `rendered` is the content type and the
+    body of the response by which the call goes on as `script` says.
     """
 
     def receive(self, request: CallbackRequest) -> Callback | Unusable: ...
+
+    def rendered(self, script: CallScript, request: CallbackRequest) -> tuple[str, str]: ...
+
+
+class CallSpeaker(Protocol):
+    """A provider whose answered calls can be given another script. `speak` raises Unavailable."""
+
+    async def speak(self, call: CallRef, script: Speak) -> None: ...
 
 
 class Store(Protocol):

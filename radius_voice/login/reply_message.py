@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache, partial
-from operator import attrgetter
 
 from msgspec import Struct
 from msgspec.structs import asdict, fields
 
 from radius_voice.events import Reason
 from radius_voice.login.charset import Charset
-from radius_voice.login.model import CallStatus, Method
-from radius_voice.messages import CallEnded, LogInAgain, Messages, Shown
+from radius_voice.login.model import Method
+from radius_voice.messages import LogInAgain, Messages, Shown
 
 MAX_REPLY_MESSAGE_BYTES = 253
 """RFC 2865 section 5.18."""
@@ -45,20 +44,20 @@ def challenge(
     method: Method = Method.VOICE,
     *,
     delimiter: str = "",
-    ended: CallStatus | None = None,
+    missed: str = "",
 ) -> str:
     """The text of a challenge, at most MAX_REPLY_MESSAGE_BYTES in UTF-8.
 
     `ending` is the last digits of the phone, `attempts` how many codes may still be typed, and `method` how the present
-    code reaches the user. With a `delimiter`, the text asks for a second login with password and code. `ended` is how
-    the call ended that did not speak its code; then the text offers another one. If the whole text is too long, the
-    friendly name is cut at its end, in whole characters.
+    code reaches the user. With a `delimiter`, the text asks for a second login with password and code. `missed`
+    is the name of the text (in `CallEnded`) about a call that did not speak its code; it offers another one. If the
+    whole text is too long, the friendly name is cut at its end, in whole characters.
     """
     messages = wording.texts
     if delimiter:
         text = _log_in_again_template(messages.log_in_again, reason, attempts, method)
-    elif ended in _ENDED and reason is not Reason.REDIAL_UNAVAILABLE:
-        text = _ENDED[ended](messages.call_ended)
+    elif missed and reason is not Reason.REDIAL_UNAVAILABLE:
+        text = getattr(messages.call_ended, missed)
     else:
         text = _TEMPLATES[method](messages.shown, reason, attempts)
     fill = partial(text.format, ending=ending, attempts=attempts, delimiter=delimiter)
@@ -125,10 +124,4 @@ _TEMPLATES: dict[Method, Callable[[Shown, Reason, int], str]] = {
     Method.VOICE: _call_template,
     Method.SMS: _text_template,
     Method.ISSUED_CODE: _issued_template,
-}
-
-_ENDED: dict[CallStatus | None, Callable[[CallEnded], str]] = {
-    CallStatus.BUSY: attrgetter("busy"),
-    CallStatus.NO_ANSWER: attrgetter("no_answer"),
-    CallStatus.FAILED: attrgetter("failed"),
 }

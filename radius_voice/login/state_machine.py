@@ -25,6 +25,7 @@ from radius_voice.login.inputs import (
     CallProgress,
     ChallengeResponse,
     Charge,
+    CodeCreated,
     InitialRequest,
     Input,
     Lockout,
@@ -61,6 +62,7 @@ def step(session: Session | None, event: Input, now: float) -> Transition:
     none    CallPlaced          no_response -> none
     none    CallFailed          no_response -> none
     none    CallProgress        no_response -> none
+    none    CodeCreated         no_response -> none
     calling InitialRequest      challenge, reject -> calling
     calling RecordedRequest     challenge, reject -> calling
     calling ChallengeResponse   challenge, accept, reject -> calling; accept, reject -> ending
@@ -69,6 +71,7 @@ def step(session: Session | None, event: Input, now: float) -> Transition:
     calling CallPlaced          challenge, no_response -> calling; challenge -> waiting
     calling CallFailed          accept, reject -> ended; no_response -> calling
     calling CallProgress        no_response -> calling; no_response -> waiting
+    calling CodeCreated         no_response -> calling
     waiting InitialRequest      challenge -> calling; challenge, reject -> waiting
     waiting RecordedRequest     challenge, reject -> waiting
     waiting ChallengeResponse   challenge -> calling; challenge, accept, reject -> waiting; accept, reject -> ended
@@ -77,6 +80,7 @@ def step(session: Session | None, event: Input, now: float) -> Transition:
     waiting CallPlaced          challenge, no_response -> waiting
     waiting CallFailed          accept, reject -> ended; no_response -> waiting
     waiting CallProgress        no_response -> waiting
+    waiting CodeCreated         no_response -> waiting
     ending  InitialRequest      reject -> ending
     ending  RecordedRequest     reject -> ending
     ending  ChallengeResponse   accept, reject -> ending
@@ -85,6 +89,7 @@ def step(session: Session | None, event: Input, now: float) -> Transition:
     ending  CallPlaced          no_response -> ending; no_response -> ended
     ending  CallFailed          no_response -> ending; no_response -> ended
     ending  CallProgress        no_response -> ending; no_response -> ended
+    ending  CodeCreated         no_response -> ending
     ended   InitialRequest      challenge -> calling; challenge -> waiting
     ended   RecordedRequest     reject -> ended
     ended   ChallengeResponse   accept, reject -> ended
@@ -93,6 +98,7 @@ def step(session: Session | None, event: Input, now: float) -> Transition:
     ended   CallPlaced          no_response -> ended
     ended   CallFailed          no_response -> ended
     ended   CallProgress        no_response -> ended
+    ended   CodeCreated         no_response -> ended
     ======= =================== =============================================================================
 
     A session that waits for an issued code has no call, and is never `calling`.
@@ -103,7 +109,7 @@ def step(session: Session | None, event: Input, now: float) -> Transition:
         return _initial(session, event.new_session, now)
     if isinstance(event, RecordedRequest):
         return _recorded(session, event, now)
-    if isinstance(event, CallPlaced | CallFailed | CallProgress):
+    if isinstance(event, CallPlaced | CallFailed | CallProgress | CodeCreated):
         return of_call(session, event, now)
     if session is None:
         return Transition(None, Outcome.REJECT, Reason.UNKNOWN_STATE)
@@ -139,6 +145,7 @@ def _initial(session: Session | None, new_session: Session, now: float) -> Trans
         delivery.live_until - delivery.at,
         new_session.code_until - delivery.live_until,
         delivery.method,
+        delivery.voicemail,
     )
     if not _may_redial(session, next_challenge, now):
         return Transition(None, Outcome.REJECT, Reason.NO_REDIALS_LEFT)
@@ -214,7 +221,7 @@ def _responded(session: Session, event: ChallengeResponse, now: float) -> Transi
         return _end(session, event.state, event.answer, Reason.EXPIRED, now)
     if event.phone is not None:
         return _redial(session, event, event.phone, now)
-    correct = compare_digest(session.code, event.code)
+    correct = bool(session.code) and compare_digest(session.code, event.code)
     if not correct and compare_digest(session.password, event.password):
         return _challenge_again(session, event, Reason.PASSWORD_REPEATED, now)
     if now >= session.code_until:
@@ -314,6 +321,7 @@ def _redialled(
             now,
             now + next_challenge.call_seconds,
             method=next_challenge.method,
+            voicemail=next_challenge.voicemail,
         ),
         code_until=min(now + next_challenge.call_seconds + next_challenge.code_lifetime, session.ends_at),
     )

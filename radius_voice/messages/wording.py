@@ -75,6 +75,10 @@ class CallEnded(msgspec.Struct, frozen=True, kw_only=True):
     """When the user did not answer."""
     failed: str
     """When the call did not reach the phone."""
+    machine: str
+    """When an answering machine took the call. There is no code."""
+    no_code: str
+    """When the call ended before it had a code: no key was pressed, or the user hung up."""
 
 
 class Spoken(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,6 +91,10 @@ class Spoken(msgspec.Struct, frozen=True, kw_only=True):
     """Before the digits, the first time."""
     code_again: str
     """Before the digits, each further time."""
+    press_key: str
+    """Which key the user presses to hear the code: 1."""
+    wait: str
+    """That the code follows, while the provider finds out whether a human has answered."""
     issued_code: str
     """That the help desk has issued a code for the user. The code itself is not spoken."""
     enrolment_code: str

@@ -53,6 +53,8 @@ def user_warnings(settings: Settings, sources: Mapping[str, IdentitySource]) -> 
             yield from _exemption_warnings(name, policy, active)
             yield from _pilot_warnings(name, policy, active)
         yield from _phone_warnings(name, policy, active, settings)
+        if settings.callbacks is None:
+            yield from _extension_warnings(name, policy, active)
 
 
 def _may_be_exempt(user: User, policy: PolicySettings) -> bool:
@@ -148,6 +150,18 @@ def _phone_warnings(
     else:
         some = _some([f"{readable(user)} ({why[0]})" for user, why in uncalled.items()])
         yield ("policies", name), f"users without a phone that this policy calls cannot log in: {some}"
+
+
+def _extension_warnings(name: str, policy: PolicySettings, users: Sequence[User]) -> Iterator[Diagnostic]:
+    """Users whose calls would need machine detection behind an extension, which providers do not have."""
+    detected = [user for user in users if policy.rules_of(user.groups).voicemail == "detect"]
+    unusable = [readable(user.name) for user in detected if any(phone.extension for phone in user.phones)]
+    if unusable:
+        text = (
+            "detect does not work for numbers with an extension, so these are not called; write press for these users, "
+            f"or configure callbacks, so that they are asked for a key: {_some(unusable)}"
+        )
+        yield ("policies", name, "voicemail"), text
 
 
 def _some(items: Sequence[str]) -> str:

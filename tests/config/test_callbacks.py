@@ -92,3 +92,52 @@ def test_a_change_needs_a_restart(file: File) -> None:
     after = file.load(with_callbacks({"public_url": "https://other.example.org"})).settings
     without = file.load(changed("development", False)).settings
     assert ["callbacks"] == restart_needed(before, after) == restart_needed(before, without)
+
+
+# voicemail
+
+
+def with_policy(callbacks: bool, **policy: Any) -> dict[str, Any]:
+    tree = changed("policies.default", policy)
+    return tree | ({"callbacks": {"public_url": URL}} if callbacks else {})
+
+
+@pytest.mark.parametrize(
+    ("callbacks", "voicemail"), [(True, "press"), (True, "detect"), (False, "detect"), (False, "off"), (True, "off")]
+)
+def test_voicemail_is_a_setting_of_a_policy(file: File, callbacks: bool, voicemail: str) -> None:
+    loaded = file.load(with_policy(callbacks, voicemail=voicemail))
+    assert (voicemail, ()) == (loaded.settings.policies["default"].voicemail, loaded.warnings)
+
+
+def test_press_needs_callbacks_and_the_error_names_the_alternatives(file: File) -> None:
+    (error,) = file.errors(with_policy(False, voicemail="press"))
+    assert "policies.default.voicemail: needs callbacks.public_url" in error
+    assert "write voicemail: detect, or methods: [sms]" in error
+
+
+def test_a_rule_of_a_group_has_its_own_error(file: File) -> None:
+    rules = [{"when": {"group": "a"}, "voicemail": "press"}, {"when": {"group": "b"}}]
+    (error,) = file.errors(with_policy(False, voicemail="detect", group_rules=rules))
+    assert "policies.default.group_rules[0].voicemail: needs callbacks.public_url" in error
+
+
+def test_a_provider_that_cannot_do_it_is_an_error(file: File) -> None:
+    tree = with_policy(True, voicemail="detect") | {"development": True}
+    tree["clients"]["office-vpn"]["address"] = "127.0.0.1"
+    tree["delivery"]["providers"]["no-calls"] = {"type": "fixed", "code": "123456"}
+    (error,) = file.errors(tree)
+    assert "provider no-calls (type fixed) cannot do this; leave it out of delivery.voice" in error
+    tree["delivery"]["voice"] = ["twilio"]
+    assert file.load(tree).settings.policies["default"].voicemail == "detect"
+
+
+def test_voicemail_without_calls_is_an_error(file: File) -> None:
+    tree = with_policy(True, voicemail="press", methods=["sms"])
+    tree["delivery"]["providers"]["texts"] = {
+        "type": "twilio-sms",
+        "account_sid": "AC" + "1" * 32,
+        "auth_token": SECRETS[1],
+        "from": "+14155550123",
+    }
+    assert any("has an effect only with voice among methods" in error for error in file.errors(tree))

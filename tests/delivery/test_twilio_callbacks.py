@@ -1,16 +1,32 @@
 """Callbacks that Twilio sends, and those that it did not send."""
 
 import urllib.parse
+from types import SimpleNamespace
 
 import pytest
 from msgspec import structs
 from twilio.request_validator import RequestValidator
 
 from radius_voice.delivery.twilio_voice.callbacks import MAX_FIELDS, TwilioCallbacks
-from radius_voice.login.callbacks import Callback, CallbackRequest, StatusReported, Unusable
-from radius_voice.login.model import CallStatus
+from radius_voice.delivery.twilio_voice.statuses import status_of
+from radius_voice.login.call_scripts import HangUp, code_script, press_script
+from radius_voice.login.callbacks import (
+    CallAnswered,
+    Callback,
+    CallbackRequest,
+    KeyPressed,
+    StatusReported,
+    Unusable,
+)
+from radius_voice.login.deliveries import NotPlaced
+from radius_voice.login.model import CallRef, CallStatus
+from radius_voice.login.phone import Phone
+from radius_voice.login.voicemail import Voicemail
+from radius_voice.messages import LANGUAGES
+from radius_voice.simulator.twiml import Gather, Hangup, code_in, speech_of, spoken_text, steps_of
 
 from .conftest import TOKEN, answering, raw_server
+from .test_twilio_voice import history
 
 URL = "https://voice.example.org/twilio/DELIVERY/status"
 FIELDS = {"CallSid": "CA" + "1" * 32, "CallStatus": "in-progress", "From": "+15005550006", "To": "+14155550123"}
@@ -138,3 +154,164 @@ async def test_twilios_response_is_read_in_the_same_way_with_callbacks(voice, or
     async with raw_server(answering(201, b'{"sid": "CA1"}')) as port:
         request = structs.replace(order(), public_url="https://voice.example.org", delivery="DELIVERY")
         assert "CA1" == (await voice(f"http://127.0.0.1:{port}").place(request, soon())).reference
+
+
+# Calls that are placed without a code
+
+
+def branching(order, voicemail, *, public_url="https://voice.example.org", extension=""):
+    phone = Phone("+14155550123", extension)
+    message = structs.replace(order().message, code="")
+    request = structs.replace(order(), phone=phone, message=message)
+    return structs.replace(request, public_url=public_url, delivery="DELIVERY", voicemail=voicemail)
+
+
+@pytest.fixture
+def form_of(voice, soon):
+    """Places a call; returns the fields that Twilio gets, or the result if it gets none."""
+
+    async def placed(request):
+        sent = []
+
+        async def send(method, url, *, data, **rest):
+            sent.append(data)
+            raise RuntimeError
+
+        ours = voice("http://127.0.0.1:9")
+        ours._account._pool.send = send
+        result = await ours.place(request, soon())
+        return sent[0] if sent else result
+
+    return placed
+
+
+async def test_press_asks_for_a_key_and_the_request_has_no_code(order, form_of):
+    form = await form_of(branching(order, Voicemail.PRESS))
+    (gather,) = [step for step in steps_of(form["Twiml"]) if isinstance(step, Gather)]
+    assert "https://voice.example.org/twilio/DELIVERY/key" == gather.action
+    assert 3 == speech_of(gather.prompt).count("To hear your code, press 1")
+    assert "code is" not in form["Twiml"]
+    assert 'finishOnKey=""' in form["Twiml"]
+    assert not {"Url", "MachineDetection"} & form.keys()
+
+
+async def test_detect_with_callbacks_asks_the_server_what_an_answered_call_speaks(order, form_of):
+    form = await form_of(branching(order, Voicemail.DETECT))
+    assert ("https://voice.example.org/twilio/DELIVERY/answer", "Enable") == (form["Url"], form["MachineDetection"])
+    assert "Twiml" not in form
+
+
+async def test_detect_without_callbacks_waits_for_the_code(order, form_of):
+    form = await form_of(branching(order, Voicemail.DETECT, public_url=""))
+    assert "Hello. This is ACME VPN. Please wait for your code." == spoken_text(form["Twiml"])
+    assert "Enable" == form["MachineDetection"]
+    assert not {"Url", "StatusCallback"} & form.keys()
+
+
+async def test_press_without_callbacks_places_no_call(order, form_of):
+    result = await form_of(branching(order, Voicemail.PRESS, public_url=""))
+    assert (NotPlaced, True, False, False) == (type(result), result.alarm, result.outage, result.sent)
+    assert result.fix.startswith("restart radius-voice")
+
+
+async def test_detect_behind_an_extension_asks_for_a_key_or_places_no_call(order, form_of):
+    form = await form_of(branching(order, Voicemail.DETECT, extension="42"))
+    assert ("wwww42", True) == (form["SendDigits"], form["Url"].endswith("/answer"))
+    result = await form_of(branching(order, Voicemail.DETECT, extension="42", public_url=""))
+    assert (NotPlaced, True, False) == (type(result), result.alarm, result.sent)
+    assert result.fix.startswith("write voicemail: press")
+
+
+@pytest.mark.parametrize("name", ['R&D <Say>"one"</Say>', "a\x00b\ue000c"])
+async def test_no_friendly_name_changes_the_markup(name, order, form_of):
+    request = branching(order, Voicemail.PRESS)
+    request = structs.replace(request, message=structs.replace(request.message, friendly_name=name))
+    assert "To hear your code, press 1" in spoken_text((await form_of(request))["Twiml"])
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_every_script_fits_in_every_language_with_the_longest_name(language, order, form_of):
+    message = structs.replace(order().message, code="", language=language, friendly_name="N" * 60)
+    for voicemail, url in ((Voicemail.PRESS, "https://voice.example.org"), (Voicemail.DETECT, "")):
+        request = structs.replace(branching(order, voicemail, public_url=url), message=message)
+        assert len((await form_of(request))["Twiml"]) < 4000
+
+
+def test_a_script_speaks_the_code_and_a_key_leads_to_the_same_delivery(order):
+    twilio, request = TwilioCallbacks(TOKEN), callback(action="answer", url=URL.replace("status", "answer"))
+    content_type, body = twilio.rendered(code_script(order().message), request)
+    assert ("text/xml", "123456") == (content_type, code_in(spoken_text(body)))
+    _, body = twilio.rendered(press_script(order().message), request)
+    (gather, hangup) = steps_of(body)
+    assert isinstance(gather, Gather)
+    assert (URL.replace("status", "key"), Hangup()) == (gather.action, hangup)
+    assert "123456" not in body
+    assert (Hangup(),) == steps_of(twilio.rendered(HangUp(), request)[1])
+
+
+@pytest.mark.parametrize("key", ["0", "9", "*", "#"])
+def test_a_pressed_key_is_understood(key):
+    assert KeyPressed(key) == received(callback(FIELDS | {"Digits": key}, action="key")).event
+
+
+@pytest.mark.parametrize("digits", [{}, {"Digits": ""}, {"Digits": "12"}, {"Digits": "a"}, {"Digits": "\u0661"}])
+def test_another_text_than_one_key_is_malformed(digits):
+    assert Unusable.MALFORMED is received(callback(FIELDS | digits, action="key"))
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ("human", CallStatus.HUMAN),
+        ("machine_start", CallStatus.MACHINE),
+        ("machine_end_beep", CallStatus.MACHINE),
+        ("machine_end_silence", CallStatus.MACHINE),
+        ("machine_end_other", CallStatus.MACHINE),
+        ("fax", CallStatus.MACHINE),
+        ("unknown", None),
+        ("", None),
+        ("anything", None),
+        (None, None),
+    ],
+)
+def test_the_result_of_machine_detection_is_understood(found, expected):
+    fields = FIELDS | ({} if found is None else {"AnsweredBy": found})
+    assert CallAnswered(expected) == received(callback(fields, action="answer")).event
+
+
+def test_no_repr_holds_a_key_or_a_code(order):
+    assert "KeyPressed()" == repr(KeyPressed("1"))
+    assert "Speak()" == repr(code_script(order().message))
+
+
+@pytest.mark.parametrize(
+    ("status", "found", "expected"),
+    [
+        ("ringing", None, CallStatus.RINGING),
+        ("in-progress", None, CallStatus.ANSWERED),
+        ("in-progress", "human", CallStatus.HUMAN),
+        ("in-progress", "machine_start", CallStatus.MACHINE),
+        ("in-progress", "unknown", CallStatus.MACHINE),
+        ("completed", "human", CallStatus.COMPLETED),
+        ("completed", "fax", CallStatus.MACHINE),
+        ("completed", "unknown", CallStatus.COMPLETED),
+        ("completed", None, CallStatus.COMPLETED),
+        ("exploded", "human", None),
+        (7, None, None),
+        ([], [], None),
+    ],
+)
+def test_a_polled_call_has_the_status_of_machine_detection(status, found, expected):
+    assert expected is status_of(SimpleNamespace(status=status, answered_by=found))
+
+
+async def test_an_answered_call_is_given_its_code(simulator, clock, voice, order, soon):
+    ours = voice(simulator)
+    request = branching(order, Voicemail.DETECT, public_url="")
+    call = CallRef("twilio", (await ours.place(request, soon())).reference)
+    clock.now += 3.5
+    assert {call: CallStatus.HUMAN} == await ours.progress([call])
+    await ours.speak(call, code_script(order().message))
+    assert "123456" == (await history(simulator))[0]["code"]
+    clock.now += 100
+    await ours.speak(call, code_script(order().message))

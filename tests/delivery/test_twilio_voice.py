@@ -22,7 +22,7 @@ from radius_voice.messages import LANGUAGES
 from radius_voice.simulator.twiml import spoken_text
 from radius_voice.twilio_provider import CREDENTIALS_FIX, DEFAULT_FIX
 
-from .conftest import ACCOUNT, TOKEN, answering, raw_server, read_request, twilio_voice
+from .conftest import ACCOUNT, TOKEN, answering, raw_server, read_request
 
 THIS_PHONE, THIS_COUNTRY = (NumberRejected, False), (NumberRejected, True)
 NEXT_PROVIDER, CONFIGURATION = (NotPlaced, False), (NotPlaced, True)
@@ -549,14 +549,3 @@ async def test_a_secret_is_in_no_repr_log_or_error(simulator, voice, order, soon
         shown.append(repr(error))
     for private in (TOKEN, "123456", "5005550001"):
         assert private not in " ".join(shown) + caplog.text
-
-
-async def test_a_status_that_is_not_text_is_ignored(monkeypatch):
-    twilio = twilio_voice()
-
-    async def listed(page_size):
-        return {"CA1": []}
-
-    monkeypatch.setattr(twilio, "_listed", listed)
-    assert {} == await twilio.progress([CallRef("t", "CA1")])
-    await twilio.close()

@@ -8,6 +8,7 @@ from typing import Any
 from radius_voice.events import Outcome, Reason, SecondFactorMode, Trace
 from radius_voice.login.accounts import Account
 from radius_voice.login.circuit_breaker import CircuitBreaker
+from radius_voice.login.code_message import Say
 from radius_voice.login.codes import Keys
 from radius_voice.login.deliveries import NotPlaced, Placed
 from radius_voice.login.dependencies import Dependencies
@@ -49,6 +50,7 @@ class FakeProvider:
         self.name = name
         self.requests = []
         self.hung_up = []
+        self.spoken = []
         self.results = list(results)
         self.statuses = {}
         self.placements_started = asyncio.Semaphore(0)
@@ -78,6 +80,16 @@ class FakeProvider:
     def receive(self, request):
         """The callback that a test has put in place of the headers."""
         return request.headers
+
+    def rendered(self, script, request):
+        """The type of a script, and the texts that it speaks."""
+        spoken = [line.text for line in getattr(script, "lines", ()) if isinstance(line, Say)]
+        return type(script).__name__, " ".join(spoken) or "nothing"
+
+    async def speak(self, call, script):
+        if self.unavailable:
+            raise Unavailable(self.name, "down")
+        self.spoken.append((call.reference, self.rendered(script, None)[1]))
 
     async def check_account(self):
         return []
@@ -195,7 +207,7 @@ class LoginHarness:
         """Create the login flow with that store, as after a restart."""
         self.store = store
         others = {name: replace(self._policy, name=name, **more) for name, more in self.other_policies.items()}
-        voice = {provider.name: provider for provider in self.providers}
+        voice: dict[str, Any] = {provider.name: provider for provider in self.providers}
         self.flow = LoginFlow(
             Dependencies(
                 keys=Keys(b"k" * 32),
@@ -209,7 +221,8 @@ class LoginHarness:
                 now=self.clock,
                 clock=lambda: asyncio.get_running_loop().time(),
                 public_url=self.public_url,
-                callback_receivers=voice if self.public_url else {},
+                callback_receivers=dict(voice) if self.public_url else {},
+                call_speakers=dict(voice),
                 breakers=self._breakers,
             )
         )

@@ -5,12 +5,14 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from msgspec.structs import replace
 
 from radius_voice.events import Outcome, Reason
 from radius_voice.login.inputs import (
     CallFailed,
     CallPlaced,
     CallProgress,
+    CodeCreated,
     InitialRequest,
     Lockout,
     RecordedRequest,
@@ -19,6 +21,7 @@ from radius_voice.login.inputs import (
 from radius_voice.login.issued_states import REPEAT_SECONDS
 from radius_voice.login.model import CallRef, CallStatus
 from radius_voice.login.state_machine import step
+from radius_voice.login.voicemail import Voicemail
 from tests.login.sessions import LIFETIME, SESSION_TIMEOUT, challenge_response, issued_session_row, session_row
 
 
@@ -39,6 +42,10 @@ class OneRow(RuleBasedStateMachine):
     def next_challenge(self, kind):
         self.names += 1
         return f"{kind}{self.names}".encode()
+
+    def new_code(self, voicemail):
+        """The code of a call; none if the call is placed without one."""
+        return self.next_challenge("code") if voicemail is Voicemail.OFF else b""
 
     def apply(self, event):
         before = self.session
@@ -70,19 +77,19 @@ class OneRow(RuleBasedStateMachine):
         password=st.sampled_from([b"pw", b"other"]),
         calling_station_id=st.sampled_from(["a", "b", ""]),
         issued=st.sampled_from([None, None, b"issued1", b"issued2"]),
+        voicemail=st.sampled_from(Voicemail),
     )
-    def first_packet(self, password, calling_station_id, issued):
-        code, state = issued or self.next_challenge("code"), self.next_challenge("state")
-        event = InitialRequest(
-            (issued_session_row if issued else session_row)(
-                self.now,
-                code=code,
-                state=state,
-                password=password,
-                calling_station_id=calling_station_id,
-                login=self.next_challenge("login").decode(),
-            )
+    def first_packet(self, password, calling_station_id, issued, voicemail):
+        code, state = issued or self.new_code(voicemail), self.next_challenge("state")
+        new = (issued_session_row if issued else session_row)(
+            self.now,
+            code=code,
+            state=state,
+            password=password,
+            calling_station_id=calling_station_id,
+            login=self.next_challenge("login").decode(),
         )
+        event = InitialRequest(new if issued else replace(new, delivery=replace(new.delivery, voicemail=voicemail)))
         transition = self.apply(event)
         assert transition.outcome in {Outcome.CHALLENGE, Outcome.REJECT}
         if issued:
@@ -106,18 +113,22 @@ class OneRow(RuleBasedStateMachine):
         assert not transition.issues_state or login == self.session.id
 
     @precondition(lambda self: self.states)
-    @rule(data=st.data(), phone=st.sampled_from([None, None, None, 0, 1, 2]), redial_allowed=st.booleans())
-    def answer(self, data, phone, redial_allowed):
+    @rule(
+        data=st.data(),
+        phone=st.sampled_from([None, None, None, 0, 1, 2]),
+        redial_allowed=st.booleans(),
+        voicemail=st.sampled_from(Voicemail),
+    )
+    def answer(self, data, phone, redial_allowed, voicemail):
         state, login = data.draw(st.sampled_from(self.states[-6:]))
         made = self.codes.get(login, [b"none"])
         typed = data.draw(st.sampled_from([*made[-3:], made[-1], b"wrong", b"pw"])) if phone is None else b"phone"
-        code, new_state = self.next_challenge("code"), self.next_challenge("state")
+        code, new_state = self.new_code(voicemail), self.next_challenge("state")
         before = self.session
-        transition = self.apply(
-            challenge_response(
-                state, typed, new_state=new_state, new_code=code, phone=phone, redial_allowed=redial_allowed
-            )
+        response = challenge_response(
+            state, typed, new_state=new_state, new_code=code, phone=phone, redial_allowed=redial_allowed
         )
+        transition = self.apply(replace(response, next_challenge=replace(response.next_challenge, voicemail=voicemail)))
         if transition.places_call:
             self.codes.setdefault(self.session.id, []).append(code)
         if login != before.id:
@@ -134,6 +145,7 @@ class OneRow(RuleBasedStateMachine):
             assert self.now - at <= REPEAT_SECONDS
             return
         assert login == before.id
+        assert typed, "accepted before there was a code"
         assert typed == self.codes[login][-1], "accepted something else than the newest code"
         assert self.now < before.ends_at
         self.accepts[login] = self.accepts.get(login, 0) + 1
@@ -166,6 +178,21 @@ class OneRow(RuleBasedStateMachine):
         transition = self.apply(CallProgress(login, number, status, LIFETIME))
         if status.over and current and transition.session is not None:
             self.placed_calls.setdefault(self.session.id, {})[number] = True
+
+    @precondition(lambda self: self.session is not None)
+    @rule(number=st.integers(1, 4), mine=st.booleans())
+    def code_created(self, number, mine):
+        before, code = self.session, self.next_challenge("code")
+        transition = self.apply(CodeCreated(before.id if mine else "another", number, code, LIFETIME))
+        assert transition.outcome is Outcome.NO_RESPONSE
+        if transition.session is None:
+            return
+        assert mine
+        assert number == before.delivery.number, "a code was created for another call than the present one"
+        assert not before.code, "a second code was created for a call"
+        assert not before.delivery.over
+        assert before.open_at(self.now)
+        self.codes[before.id].append(code)
 
     @precondition(lambda self: self.states)
     @rule(data=st.data(), changed=st.booleans())

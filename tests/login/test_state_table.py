@@ -1,6 +1,7 @@
 """The table in the docstring of `state_machine.step` has every transition that is possible, and no other."""
 
 import pytest
+from msgspec.structs import replace
 
 from radius_voice.events import Outcome, Reason
 from radius_voice.login import state_machine
@@ -8,6 +9,7 @@ from radius_voice.login.inputs import (
     CallFailed,
     CallPlaced,
     CallProgress,
+    CodeCreated,
     InitialRequest,
     Lockout,
     RecordedRequest,
@@ -15,6 +17,7 @@ from radius_voice.login.inputs import (
 )
 from radius_voice.login.model import CallStatus, Method
 from radius_voice.login.state_machine import step
+from radius_voice.login.voicemail import Voicemail
 from tests.login import exhaustive_search
 from tests.login.sessions import (
     LIFETIME,
@@ -38,6 +41,7 @@ EVENTS = [
     CallPlaced(LOGIN, 1, PHONES[0], None, method=Method.SMS, over=True, code_lifetime=LIFETIME),
     CallFailed(LOGIN, 1, Reason.DELIVERY_FAILED, bypass=True, refund=True),
     CallProgress(LOGIN, 1, CallStatus.ANSWERED, LIFETIME),
+    CodeCreated(LOGIN, 1, b"code2", LIFETIME),
 ]
 
 
@@ -89,6 +93,7 @@ def test_the_table_has_every_transition_and_no_other(observed):
             state_machine.step(session, InitialRequest(issued_session_row(now)), now)
     repeat_the_accept_of_a_replaced_session_while_the_new_one_waits()
     place_a_text_message_of_an_ended_session()
+    create_codes_of_calls_that_were_placed_without_one()
     assert set(table()) == observed
 
 
@@ -105,3 +110,16 @@ def place_a_text_message_of_an_ended_session():
     accepted = state_machine.step(session_row(), challenge_response(), 0.0).session
     text = CallPlaced(LOGIN, 1, PHONES[0], None, method=Method.SMS, over=True, code_lifetime=LIFETIME)
     assert Outcome.NO_RESPONSE is state_machine.step(accepted, text, 1.0).outcome
+
+
+def create_codes_of_calls_that_were_placed_without_one():
+    """Whether the call may be live, is over, or the login has ended."""
+    row = session_row()
+    waiting = replace(row, code=b"", delivery=replace(row.delivery, voicemail=Voicemail.PRESS))
+    accepted = state_machine.step(row, challenge_response(), 0.0).session
+    over = state_machine.step(accepted, CallProgress(LOGIN, 1, CallStatus.COMPLETED, LIFETIME), 1.0).session
+    created = [
+        state_machine.step(session, CodeCreated(LOGIN, 1, b"code2", LIFETIME), now).session is not None
+        for session, now in ((waiting, 0.0), (waiting, MAX_CALL), (accepted, 1.0), (over, 1.0), (row, 1.0))
+    ]
+    assert [True, True, False, False, False] == created

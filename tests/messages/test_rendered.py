@@ -3,17 +3,20 @@
 from itertools import product
 
 import pytest
+from msgspec.structs import fields
 
 from radius_voice.delivery.twilio_voice.provider import DIGIT, MAX_TWIML, _template
+from radius_voice.delivery.twilio_voice.twiml import twiml_of
 from radius_voice.events import Reason
+from radius_voice.login.call_scripts import press_script, wait_script
 from radius_voice.login.charset import Charset
 from radius_voice.login.code_message import text_of
 from radius_voice.login.deliveries import CodeMessage
-from radius_voice.login.model import CallStatus, Method
+from radius_voice.login.model import Method
 from radius_voice.login.reply_message import MAX_REPLY_MESSAGE_BYTES, Wording, challenge, fitting, shown_texts
 from radius_voice.login.segments import segments
 from radius_voice.login.speech import MAX_DIGITS_SPOKEN, Speech, Speed
-from radius_voice.messages import LANGUAGES, SHIPPED
+from radius_voice.messages import LANGUAGES, SHIPPED, CallEnded
 from radius_voice.messages.placeholders import LONGEST
 from radius_voice.simulator.twiml import code_in, spoken_text
 
@@ -54,7 +57,9 @@ def test_a_voice_is_named_without_a_language_and_else_the_language(language):
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("charset", Charset)
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("more", [{}, {"delimiter": ","}, *({"ended": status} for status in CallStatus)], ids=str)
+@pytest.mark.parametrize(
+    "more", [{}, {"delimiter": ","}, *({"missed": each.name} for each in fields(CallEnded))], ids=str
+)
 def test_a_prompt_fits_into_a_reply_message_in_the_characters_of_the_client(language, name, charset, method, more):
     texts = shown_texts(SHIPPED.messages_for(language), SHIPPED.default, charset)
     for reason, attempts in product(REASONS, [1, 10]):
@@ -75,3 +80,14 @@ def test_a_text_message_with_a_short_name_has_at_most_two_segments_and_with_the_
         assert code in short
         assert segments(short) <= 3
         assert segments(longest) <= 4
+
+
+@pytest.mark.parametrize("script", [press_script, wait_script])
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("voice", ["", MAX_VOICE])
+def test_a_request_for_a_key_or_to_wait_fits_into_a_call(script, name, language, voice):
+    message = CodeMessage(language, NAMES[name], "", speech=Speech(((language, voice),) if voice else ()))
+    twiml = twiml_of(script(message), f"https://{'v' * 63}.example.org/{'p' * 63}/{'0' * 52}/key")
+    assert len(twiml) < MAX_TWIML
+    assert NAMES[name] in spoken_text(twiml)

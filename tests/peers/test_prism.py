@@ -10,12 +10,16 @@ from pathlib import Path
 import aiohttp
 import pytest
 from msgspec.structs import replace
+from twilio.base import values
 
 from radius_voice.delivery.twilio_sms.provider import TwilioSms
+from radius_voice.delivery.twilio_voice import provider as voice_provider
 from radius_voice.delivery.twilio_voice.provider import TwilioVoice
+from radius_voice.login.call_scripts import code_script
 from radius_voice.login.deliveries import CodeMessage, DeliveryRequest, Placed
 from radius_voice.login.model import CallRef, CallStatus
 from radius_voice.login.phone import Phone
+from radius_voice.login.voicemail import Voicemail
 from radius_voice.simulator import Simulator
 from tests.delivery.conftest import twilio_sms, twilio_voice
 from tests.support.requirements import require
@@ -211,3 +215,26 @@ async def test_the_simulator_returns_the_fields_of_the_api_description(descripti
         path = description["paths"][f"/2010-04-01/Accounts/{{AccountSid}}/{resource}.json"]
         listing = path["get"]["responses"]["200"]["content"]["application/json"]["schema"]
         assert listing["properties"].keys() == shown.keys()
+
+
+@pytest.mark.parametrize("public_url", ["https://voice.example.org", ""])
+@pytest.mark.parametrize("voicemail", Voicemail)
+async def test_calls_with_callbacks_and_machine_detection_are_allowed_by_the_description(
+    asked, voicemail, public_url, monkeypatch
+):
+    # Prism reads no arrays of forms: to it, StatusCallbackEvent is a text, also if it is given several times.
+    monkeypatch.setattr(voice_provider, "STATUS_EVENTS", values.unset)
+    provider, answers = asked()
+    request = replace(ORDER, public_url=public_url, delivery="0f.1a.1", voicemail=voicemail)
+    placed = await provider.place(request, asyncio.get_running_loop().time() + 20)
+    if voicemail is Voicemail.PRESS and not public_url:
+        assert [] == answers
+    else:
+        assert isinstance(placed, Placed)
+        assert [("POST", "/Calls.json", 201)] == answers
+
+
+async def test_an_answered_call_may_be_given_another_script(asked):
+    provider, answers = asked()
+    await provider.speak(CALL, code_script(ORDER.message))
+    assert [("POST", f"/Calls/{CALL.reference}.json", 200)] == answers

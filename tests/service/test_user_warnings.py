@@ -174,3 +174,20 @@ def test_a_pilot_group_that_no_user_is_in(warnings_of):
     assert [expected] == warnings_of(
         changed("policies.default.mode", mode), user("alice", US, groups=frozenset({"pilot"}))
     )
+
+
+def test_users_with_an_extension_that_machine_detection_cannot_reach(warnings_of):
+    with_extension = User("alice", "alice", (Phone(US, "42"),))
+    (warning,) = warnings_of(changed("policies.default", {"voicemail": "detect"}), with_extension, user("bob", US))
+    assert warning.startswith("policies.default.voicemail: detect does not work for numbers with an extension")
+    assert warning.endswith(
+        "write press for these users, or configure callbacks, so that they are asked for a key: alice"
+    )
+
+
+def test_users_with_an_extension_who_are_asked_for_a_key_get_no_warning(warnings_of):
+    with_extension = User("alice", "alice", (Phone(US, "42"),), groups=frozenset({"desk"}))
+    callbacks = {"callbacks": {"public_url": "https://voice.example.org"}}
+    assert [] == warnings_of(changed("policies.default", {"voicemail": "detect"}) | callbacks, with_extension)
+    rules = {"voicemail": "detect", "group_rules": [{"when": {"group": "desk"}, "voicemail": "off"}]}
+    assert [] == warnings_of(changed("policies.default", rules), with_extension)

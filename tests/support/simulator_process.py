@@ -2,6 +2,7 @@
 
 import json
 import urllib.parse
+import urllib.request
 from typing import Any
 
 from tests.support.matching import search
@@ -23,6 +24,12 @@ class SimulatorProcess(ProgramProcess):
     def messages(self, phone: str | None = None) -> list[dict[str, Any]]:
         """The text messages to `phone` or to all phones, oldest first, as GET /simulator/messages returns them."""
         return self._history("messages", phone)
+
+    def set_phone(self, phone: str, *, keys: str = "", answered_by: str = "human", callbacks: str = "") -> None:
+        """Set how a phone behaves, as POST /simulator/phones does."""
+        form = {"To": phone, "Keys": keys, "AnsweredBy": answered_by, "Callbacks": callbacks}
+        with urllib.request.urlopen(f"{self.url}/simulator/phones", urllib.parse.urlencode(form).encode()):
+            pass
 
     def code(self, phone: str) -> str:
         """The code of the last call to `phone`."""

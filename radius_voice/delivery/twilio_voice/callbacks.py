@@ -6,21 +6,37 @@ X-Twilio-Signature). The SDK compares without stopping at the first difference.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
 from multidict import MultiDict
 from twilio.request_validator import RequestValidator
 
-from radius_voice.delivery.twilio_voice.statuses import STATUSES
-from radius_voice.login.callbacks import Callback, CallbackRequest, StatusReported, Unusable
+from radius_voice.delivery.twilio_voice.statuses import STATUSES, detected
+from radius_voice.delivery.twilio_voice.twiml import CONTENT_TYPE, twiml_of
+from radius_voice.login.call_scripts import CallScript
+from radius_voice.login.callbacks import (
+    CallAnswered,
+    Callback,
+    CallbackEvent,
+    CallbackRequest,
+    KeyPressed,
+    StatusReported,
+    Unusable,
+)
 from radius_voice.twilio_provider import is_sid
 
 STATUS = "status"
 """The action of callbacks that report the status of a call."""
+KEY = "key"
+"""The action of callbacks that a pressed key causes."""
+ANSWER = "answer"
+"""The action of callbacks that ask what an answered call speaks."""
 STATUS_EVENTS = ["initiated", "ringing", "answered", "completed"]
 SIGNATURE = "x-twilio-signature"
 MAX_FIELDS = 100
+_KEY = re.compile(r"[0-9*#]")
 
 
 class TwilioCallbacks:
@@ -39,6 +55,10 @@ class TwilioCallbacks:
         sid, event = fields.get("CallSid", ""), _event(request.action, fields)
         return Callback(sid, event) if is_sid(sid) and event is not None else Unusable.MALFORMED
 
+    def rendered(self, script: CallScript, request: CallbackRequest) -> tuple[str, str]:
+        """The content type and the TwiML of a script. A pressed key leads to the same delivery."""
+        return CONTENT_TYPE, twiml_of(script, f"{request.url.removesuffix(request.action)}{KEY}")
+
 
 def _fields(body: bytes) -> MultiDict[str] | None:
     """The fields of a form, None if it is none."""
@@ -49,6 +69,14 @@ def _fields(body: bytes) -> MultiDict[str] | None:
     return MultiDict(pairs)
 
 
-def _event(action: str, fields: Mapping[str, str]) -> StatusReported | None:
-    status = STATUSES.get(fields.get("CallStatus", ""))
-    return StatusReported(status) if action == STATUS and status is not None else None
+def _event(action: str, fields: Mapping[str, str]) -> CallbackEvent | None:
+    status, key = STATUSES.get(fields.get("CallStatus", "")), fields.get("Digits", "")
+    match action:
+        case "status" if status is not None:
+            return StatusReported(status)
+        case "key" if _KEY.fullmatch(key):
+            return KeyPressed(key)
+        case "answer":
+            return CallAnswered(detected(fields.get("AnsweredBy")))
+        case _:
+            return None

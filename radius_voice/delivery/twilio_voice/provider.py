@@ -15,11 +15,13 @@ from twilio.base import values
 from twilio.twiml.voice_response import VoiceResponse
 
 from radius_voice.config.secrets import secret_text
-from radius_voice.delivery.twilio_voice.callbacks import STATUS, STATUS_EVENTS, TwilioCallbacks
+from radius_voice.delivery.twilio_voice.callbacks import ANSWER, KEY, STATUS, STATUS_EVENTS, TwilioCallbacks
 from radius_voice.delivery.twilio_voice.settings import TwilioVoiceSettings
-from radius_voice.delivery.twilio_voice.statuses import STATUSES
+from radius_voice.delivery.twilio_voice.statuses import status_of
+from radius_voice.delivery.twilio_voice.twiml import add_lines, printable, twiml_of
 from radius_voice.login.adapter_reports import AccountCheck
-from radius_voice.login.code_message import MAX_SPEECH_SECONDS, Say, lines
+from radius_voice.login.call_scripts import Speak, opening_of
+from radius_voice.login.code_message import MAX_SPEECH_SECONDS, lines
 from radius_voice.login.deliveries import (
     CodeMessage,
     DeliveryRequest,
@@ -32,6 +34,7 @@ from radius_voice.login.deliveries import (
 from radius_voice.login.model import CallRef, CallStatus, Unavailable
 from radius_voice.login.phone import Phone
 from radius_voice.login.speech import Speech
+from radius_voice.login.voicemail import Voicemail
 from radius_voice.messages import Messages
 from radius_voice.twilio_client import TwilioAccount
 from radius_voice.twilio_provider import (
@@ -51,8 +54,6 @@ MAX_PAGES = 10
 MAX_FETCHES = 40
 FETCHES_AT_ONCE = 8
 
-DEFAULT_PAUSE = 1
-"""Seconds of a <Pause> that does not name its length."""
 TemplateKey: TypeAlias = tuple[Messages, str, int, bool, str, Speech]
 """Texts, friendly name, number of digits, enrolment, voice and speech of a message."""
 DIGIT = "\ue000"
@@ -81,6 +82,11 @@ REFUSALS: dict[int, NumberRejected | NotPlaced] = {
     32205: NumberRejected("32205: country not enabled", alarm=True, fix=COUNTRY_FIX),
 }
 
+NO_LISTENER = "not sent: a key press needs the callback listener"
+RESTART_FIX = "restart radius-voice, because callbacks takes effect at a restart"
+NOT_WITH_EXTENSION = "not sent: Twilio detects no machine behind an extension"
+EXTENSION_FIX = "write voicemail: press for users with an extension, or configure callbacks"
+
 NO_SUCH_CALL = frozenset({404, 20404})
 ALREADY_OVER = NO_SUCH_CALL | {21220}
 
@@ -104,6 +110,7 @@ class TwilioVoice:
         self._requests = TwilioRequests(name, account, REFUSALS)
         self._from = from_number
         self.receive = callbacks.receive
+        self.rendered = callbacks.rendered
         self._fetches = 0
         self._templates: dict[TemplateKey, list[str]] = {}
 
@@ -117,11 +124,13 @@ class TwilioVoice:
 
     async def place(self, request: DeliveryRequest, deadline: float) -> DeliveryResult:
         """Request one call, once. `deadline` is in seconds of the running loop's clock. Details are fixed texts."""
-        twiml = self._twiml(request.message)
-        if len(twiml) > MAX_TWIML:
+        script = self._script(request)
+        if isinstance(script, NotPlaced):
+            return script
+        if len(script.get("twiml", "")) > MAX_TWIML:
             detail = f"not sent: message longer than {MAX_TWIML} characters"
             return NotPlaced(detail, alarm=True, fix=DEFAULT_FIX, sent=False)
-        return await self._requests.create(deadline, lambda client: self._create(client, request, twiml), _placed)
+        return await self._requests.create(deadline, lambda client: self._create(client, request, script), _placed)
 
     async def progress(self, calls: Sequence[CallRef]) -> Mapping[CallRef, CallStatus]:
         """The statuses of these calls, from a listing; calls that are not on its pages are fetched one by one.
@@ -135,16 +144,16 @@ class TwilioVoice:
         listed = await self._requests.ask(self._listed(wanted)) or {}
         gate = asyncio.Semaphore(FETCHES_AT_ONCE)
 
-        async def fetched(reference: str) -> tuple[str, Any]:
+        async def fetched(reference: str) -> tuple[str, CallStatus | None]:
             async with gate:
                 call = await self._requests.ask(self._account.client().calls(reference).fetch_async(), NO_SUCH_CALL)
-                return reference, call and call.status
+                return reference, call and status_of(call)
 
         missing = self._in_turn([reference for reference in wanted if reference not in listed])
         return {
-            wanted[reference]: STATUSES[status]
+            wanted[reference]: status
             for reference, status in chain(listed.items(), await asyncio.gather(*map(fetched, missing)))
-            if reference in wanted and isinstance(status, str) and status in STATUSES
+            if reference in wanted and status is not None
         }
 
     def _in_turn(self, references: list[str]) -> list[str]:
@@ -159,6 +168,11 @@ class TwilioVoice:
         resource = self._account.client().calls(call.reference)
         await self._requests.ask(resource.update_async(status="completed"), ALREADY_OVER)
 
+    async def speak(self, call: CallRef, script: Speak) -> None:
+        """Replace what an answered call speaks. No error if it is already over. Raises Unavailable."""
+        resource = self._account.client().calls(call.reference)
+        await self._requests.ask(resource.update_async(twiml=twiml_of(script, "")), ALREADY_OVER)
+
     async def check_account(self) -> list[AccountCheck]:
         """Check the credentials and the `from` number at Twilio. Places no call and never raises Unavailable."""
         try:
@@ -171,16 +185,31 @@ class TwilioVoice:
         """Close the connections."""
         await self._account.close()
 
-    async def _create(self, client: Any, request: DeliveryRequest, twiml: str) -> Any:
+    async def _create(self, client: Any, request: DeliveryRequest, script: Mapping[str, str]) -> Any:
         return await client.calls.create_async(
             to=request.phone.e164,
             send_digits=_send_digits(request.phone),
             from_=self._from,
-            twiml=twiml,
             timeout=request.ring_timeout,
             time_limit=MAX_SPEECH_SECONDS,
+            **script,
             **self._callbacks(request),
         )
+
+    def _script(self, request: DeliveryRequest) -> dict[str, str] | NotPlaced:
+        """The arguments by which Twilio gets what the call speaks, and whether it finds out who answers."""
+        opening, detects = opening_of(request), request.voicemail is Voicemail.DETECT
+        if opening is None:
+            return {"twiml": self._twiml(request.message)}
+        answer_url = request.callback_url(self.name, ANSWER)
+        if detects and answer_url:
+            return {"url": answer_url, "machine_detection": "Enable"}
+        if not detects and not answer_url:
+            return NotPlaced(NO_LISTENER, alarm=True, fix=RESTART_FIX, sent=False)
+        if detects and request.phone.extension:
+            return NotPlaced(NOT_WITH_EXTENSION, alarm=True, fix=EXTENSION_FIX, sent=False)
+        twiml = twiml_of(opening, request.callback_url(self.name, KEY))
+        return {"twiml": twiml, **({"machine_detection": "Enable"} if detects else {})}
 
     def _callbacks(self, request: DeliveryRequest) -> dict[str, Any]:
         """The arguments by which Twilio reports each status of the call, none without a callback listener."""
@@ -201,21 +230,21 @@ class TwilioVoice:
             ok=False, text=f"from number {number} is neither a number nor a verified caller of the account"
         )
 
-    async def _listed(self, wanted: Collection[str]) -> dict[str, str]:
-        """SID -> Twilio's status of the newest calls, on one page or on as many as it takes to find all of `wanted`.
+    async def _listed(self, wanted: Collection[str]) -> dict[str, CallStatus | None]:
+        """SID -> the status of the newest calls, on one page or on as many as it takes to find all of `wanted`.
 
         Filtered by number and not by start time: a call in Twilio's queue has no start time.
         """
         size = min(MAX_PAGE, max(50, 2 * len(wanted)))
         page = await self._account.client().calls.page_async(from_=self._from, page_size=size)
-        listed = {call.sid: call.status for call in page}
+        listed = {call.sid: status_of(call) for call in page}
         for _ in range(MAX_PAGES - 1):
             if listed.keys() >= set(wanted) or len(wanted) <= size // 2:
                 break
             page = await page.next_page_async()
             if page is None:
                 break
-            listed |= {call.sid: call.status for call in page}
+            listed |= {call.sid: status_of(call) for call in page}
         return listed
 
     def _twiml(self, message: CodeMessage) -> str:
@@ -230,17 +259,9 @@ class TwilioVoice:
 
 def _template(message: CodeMessage) -> list[str]:
     """The message's TwiML, split at the positions of the digits."""
-    name = "".join(letter for letter in message.friendly_name if letter.isprintable())
+    name = printable(message.friendly_name)
     response = VoiceResponse()
-    # A voice has a language of its own; Twilio does not speak if another one is named beside it.
-    voice = {"voice": message.voice} if message.voice else {"language": message.texts.spoken.locale}
-    for line in lines(structs.replace(message, friendly_name=name, code=DIGIT * len(message.code))):
-        if isinstance(line, Say):
-            response.say(line.text, **voice)
-        elif line.seconds == DEFAULT_PAUSE:
-            response.pause()
-        else:
-            response.pause(length=line.seconds)
+    add_lines(response, message, lines(structs.replace(message, friendly_name=name, code=DIGIT * len(message.code))))
     return str(response.to_xml()).split(DIGIT)
 
 

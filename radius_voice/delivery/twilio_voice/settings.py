@@ -16,6 +16,7 @@ class TwilioVoiceSettings(TwilioAccountSection):
     """A Twilio account that places calls."""
 
     MAKES_CALLBACKS: ClassVar[bool] = True
+    VOICEMAIL: ClassVar[frozenset[str]] = frozenset({"press", "detect"})
 
     type: Literal["twilio-voice"]
     """The type of the provider."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from radius_voice.login.model import CallStatus
 
 STATUSES = {
@@ -15,3 +17,30 @@ STATUSES = {
     "failed": CallStatus.FAILED,
     "canceled": CallStatus.CANCELED,
 }
+
+
+def detected(answered_by: object) -> CallStatus | None:
+    """Who has answered by machine detection: HUMAN or MACHINE, None if it is not known."""
+    match answered_by:
+        case "human":
+            return CallStatus.HUMAN
+        case "fax":
+            return CallStatus.MACHINE
+        case str() if answered_by.startswith("machine_"):
+            return CallStatus.MACHINE
+        case _:
+            return None
+
+
+def status_of(call: Any) -> CallStatus | None:
+    """The status of a call resource, None if it is not understood.
+
+    While a call is answered, it is that of machine detection, if that was requested and has ended. A call of which it
+    does not know who has answered counts as answered by a machine: nothing can ask for a key.
+    """
+    status = STATUSES.get(call.status) if isinstance(call.status, str) else None
+    found = call.answered_by
+    if status is CallStatus.ANSWERED and isinstance(found, str):
+        return detected(found) or CallStatus.MACHINE
+    machine = status is CallStatus.COMPLETED and detected(found) is CallStatus.MACHINE
+    return CallStatus.MACHINE if machine else status

@@ -1,0 +1,45 @@
+"""Rules between `voicemail` of policies, the callback listener and the providers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+
+from radius_voice.config.adapters import ProviderSection
+from radius_voice.config.errors import readable
+from radius_voice.config.policy_rules import own_rules
+from radius_voice.config.schema import PolicySettings
+from radius_voice.config.section import Diagnostic
+from radius_voice.login.model import Method
+
+NEEDS_CALLBACKS = (
+    "needs callbacks.public_url, because a pressed key reaches the server only by a callback; add the section "
+    "callbacks, or write voicemail: detect, or methods: [sms]"
+)
+
+
+def errors(
+    policies: Mapping[str, PolicySettings],
+    providers: Mapping[str, ProviderSection],
+    voice: Collection[str] | None,
+    *,
+    has_callbacks: bool,
+) -> Iterator[Diagnostic]:
+    """Errors of policies; `voice` are the names of the providers that place calls, None for all that can."""
+    callers = {
+        name: provider
+        for name, provider in providers.items()
+        if (Method.VOICE in provider.methods if voice is None else name in voice)
+    }
+    for name, policy in policies.items():
+        for above, rules in own_rules(policy, "voicemail"):
+            path = ("policies", name, *above, "voicemail")
+            if rules.voicemail == "off":
+                continue
+            if "voice" not in rules.methods:
+                yield path, "has an effect only with voice among methods; remove it"
+            if rules.voicemail == "press" and not has_callbacks:
+                yield path, NEEDS_CALLBACKS
+            for provider, section in callers.items():
+                if rules.voicemail not in section.VOICEMAIL:
+                    kind = f"provider {readable(provider)} (type {section.type})"
+                    yield path, f"{kind} cannot do this; leave it out of delivery.voice, or write voicemail: off"
