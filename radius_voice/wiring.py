@@ -90,7 +90,12 @@ ADAPTERS = Adapters(
             UsersFileSettings, "radius_voice.identity.users_file.source", "radius_voice.identity.users_file.editor"
         ),
         Adapter(LdapSettings, "radius_voice.identity.ldap.source", lister="radius_voice.identity.ldap.lister"),
-        Adapter(SqlSettings, "radius_voice.identity.sql.source", "radius_voice.identity.sql.editor"),
+        Adapter(
+            SqlSettings,
+            "radius_voice.identity.sql.source",
+            "radius_voice.identity.sql.editor",
+            "radius_voice.identity.sql.lister",
+        ),
         Adapter(RadiusSettings, "radius_voice.identity.radius.source"),
     ),
     providers=(

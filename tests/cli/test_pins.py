@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sqlite3
 
 import pytest
 from click.testing import CliRunner
@@ -195,11 +196,44 @@ identity:
 """
 
 
+TABLES = """\
+identity:
+  passwords: {type: users_file, path: users.yaml}
+  people:
+    type: sql
+    url: sqlite:///people.db
+    queries:
+      user: SELECT id, login AS name FROM account WHERE login = :name
+      user_by_id: SELECT id, login AS name FROM account WHERE id = :id
+      phones: SELECT mobile FROM account WHERE id = :id
+      ids: SELECT id FROM account
+policies: {default: {first_factor: passwords, directory: people, first_phone: verified}}
+"""
+
+
 def test_users_of_a_directory_that_cannot_list_them_are_reported(simulator, tmp_path):
     path = write_configuration(tmp_path, simulator, CONFIGURATION + QUERIES, [])
     ended = run("users", "pin", "--config", path, "--all", "--yes", "--source", "people")
     assert 1 == ended.exit_code
     assert "people: cannot list its users; run radius-voice users confirm for each of them (" in ended.stderr
+    assert "identity.people.queries.ids: is missing; write a query for the ids of all users)\n" in ended.stderr
+
+
+def test_the_users_of_tables_of_another_program_are_pinned(simulator, tmp_path, user, other):
+    with sqlite3.connect(tmp_path / "people.db") as connection:
+        connection.execute("CREATE TABLE account (id INTEGER PRIMARY KEY, login TEXT, mobile TEXT)")
+        connection.executemany(
+            "INSERT INTO account (login, mobile) VALUES (?, ?)", [(each.name, each.phone) for each in (user, other)]
+        )
+    connection.close()
+    (tmp_path / "people.db").chmod(0o600)
+    server = ServerProcess(tmp_path, simulator, CONFIGURATION + TABLES, [user, other])
+    assert radius.ACCESS_REJECT == log_in(server, user)
+    pinned = succeed("users", "pin", "--config", server.path, "--all", "--yes")
+    assert "people: the phones of 2 users are pinned\n" == pinned
+    for each in (user, other):
+        assert radius.ACCESS_ACCEPT == log_in(server, each)
+    assert 0 == server.stop()
 
 
 @pytest.fixture

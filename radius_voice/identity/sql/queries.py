@@ -26,7 +26,15 @@ from radius_voice.messages import DEFAULT_LANGUAGE, Catalog
 MAX_HASHES = 10_000
 REQUIRED = frozenset({"id", "name"})
 USER_COLUMNS = REQUIRED | {"language", "disabled"}
-PARAMETERS = {"user": "name", "user_by_id": "id", "password": "id", "phones": "id", "groups": "id", "hashes": ""}
+PARAMETERS = {
+    "user": "name",
+    "user_by_id": "id",
+    "password": "id",
+    "phones": "id",
+    "groups": "id",
+    "hashes": "",
+    "ids": "",
+}
 TRUTH: Mapping[object, bool] = {None: False, False: False, True: True}
 """Values of the column `disabled`; 0 and 1 are equal to False and True."""
 
@@ -71,6 +79,10 @@ class QueriedUsers:
     def by_id(self, connection: sa.Connection, user_id: str) -> StoredUser | None:
         """The user with that id."""
         return self._stored_user(connection, self._row(connection, "user_by_id", user_id))
+
+    def ids(self, connection: sa.Connection) -> list[str]:
+        """The ids of all users, for which there must be a query."""
+        return list(dict.fromkeys(str(value) for value in self._values(connection, "ids", {})))
 
     def hash_counts(self, connection: sa.Connection) -> Counter[Cost]:
         """The number of hashes by cost, of at most MAX_HASHES."""
@@ -138,9 +150,10 @@ class QueriedUsers:
 
     def _column(self, connection: sa.Connection, name: str, user_id: str | None) -> list[object]:
         """The values of a query with one column, without NULL; none if the query is not configured."""
-        if name not in self._statements:
-            return []
-        result = connection.execute(self._statements[name], {PARAMETERS[name]: user_id})
+        return self._values(connection, name, {PARAMETERS[name]: user_id}) if name in self._statements else []
+
+    def _values(self, connection: sa.Connection, name: str, parameters: Values) -> list[object]:
+        result = connection.execute(self._statements[name], parameters)
         if problem := _column_problem(name, list(result.keys())):
             raise ValueError(f"{self._key}.{name}: {problem}")
         return [row[0] for row in result if row[0] is not None]

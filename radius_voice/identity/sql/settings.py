@@ -122,6 +122,8 @@ class SqlQueries(Section):
         None, examples=["SELECT name FROM membership WHERE account = :id"]
     )
     """The groups of the user :id, in one column."""
+    ids: Annotated[str, query()] | None = Field(None, examples=["SELECT id FROM account"])
+    """The ids of all users, in one column, for commands that list users."""
 
     @model_validator(mode="after")
     def _belongs_together(self) -> SqlQueries:

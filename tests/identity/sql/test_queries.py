@@ -3,6 +3,7 @@
 import sqlite3
 import time
 from collections import Counter
+from contextlib import closing
 
 import psycopg
 import pytest
@@ -11,6 +12,7 @@ from radius_voice.events import Reason
 from radius_voice.identity.context import IdentityContext
 from radius_voice.identity.passwords import Hasher, cost_of, verify
 from radius_voice.identity.sql.editor import create_editor
+from radius_voice.identity.sql.lister import create_lister
 from radius_voice.identity.sql.source import create
 from radius_voice.login.model import Authenticated, Denied, PapPassword, Unavailable, User, Verification
 from radius_voice.login.phone import Phone
@@ -33,6 +35,7 @@ ACCOUNTS = [
     (6, "TWIN", django("x"), None, None, False),
 ]
 GROUPS = [(1, "staff"), (1, "vpn"), (2, "staff")]
+IDS = "SELECT id FROM account UNION ALL SELECT id FROM account ORDER BY id"
 COLUMNS = "id, login AS name, lang AS language, locked AS disabled"
 QUERIES = {
     "user": f"SELECT {COLUMNS} FROM account WHERE lower(login) = :name",
@@ -133,6 +136,28 @@ async def test_a_user_logs_in_with_the_data_of_the_queries(existing):
 async def test_each_request_gets_its_result_for_one_verification(existing, name, password, answer):
     assert answer == await login(existing.source(), name, password)
     assert 1 == len(existing.checked)
+
+
+def test_every_user_is_listed_once(existing):
+    lister = create_lister("people", existing.section(ids=IDS))
+    assert [[str(number) for number, *_ in ACCOUNTS]] == list(lister.user_ids())
+    lister.close()
+
+
+@pytest.mark.parametrize(
+    ("query", "error"),
+    [
+        (None, r"identity\.people\.queries\.ids: is missing; write a query for the ids of all users"),
+        ("SELECT id, login FROM account", r"identity\.people\.queries\.ids: the result has the columns id, login"),
+        ("SELECT nothing FROM account", r"identity\.people: .*(nothing|UndefinedColumn)"),
+    ],
+)
+def test_users_that_cannot_be_listed_are_an_error(existing, query, error):
+    with (
+        pytest.raises(ValueError, match=error),
+        closing(create_lister("people", existing.section(ids=query))) as lister,
+    ):
+        list(lister.user_ids())
 
 
 async def test_unknown_names_cost_as_much_as_the_hashes(existing):
