@@ -307,7 +307,7 @@ def test_the_notice_of_an_issued_code_calls_only_a_phone_that_a_login_would_call
     give_phone(server, user, other.phone)
     assert f"{Phone(other.phone).masked} not notified: not pinned" == issue_code(server, user)
     give_phone(server, user, other.phone, user.phone)
-    assert f"{Phone(user.phone).masked} called" == issue_code(server, user)
+    assert f"{Phone(user.phone).masked} notified by a call" == issue_code(server, user)
     assert [] == server.simulator.calls(other.phone)
 
 
@@ -316,4 +316,4 @@ def test_the_notice_of_an_issued_code_calls_only_a_verified_phone_if_the_policy_
     assert f"{Phone(user.phone).masked} not notified: not verified" == issue_code(server, user)
     assert [] == server.simulator.calls(user.phone)
     succeed("users", "confirm", "--config", server.path, "--yes", user.name)
-    assert f"{Phone(user.phone).masked} called" == issue_code(server, user)
+    assert f"{Phone(user.phone).masked} notified by a call" == issue_code(server, user)
