@@ -229,6 +229,9 @@ def _describe(settings: Settings, user_counts: dict[str, int]) -> None:
         if names := settings.delivery.order_of(method):
             click.echo(f"providers for {method}: {', '.join(names)}")
     click.echo(f"friendly name: {settings.delivery.friendly_name!r}")
+    from radius_voice.cost_of_day import cost_text
+
+    click.echo(f"cost: {cost_text(settings)}")
 
 
 def _two_pass_text(client: ClientSettings) -> str:

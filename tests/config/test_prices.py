@@ -6,6 +6,7 @@ import pytest
 
 from radius_voice.config.errors import ConfigError
 from radius_voice.config.prices import prices_in, shipped_prices
+from radius_voice.cost_of_day import cost_text
 from radius_voice.limits import limits_of
 from radius_voice.login.costs import Prices
 from radius_voice.login.model import Method, User
@@ -111,6 +112,40 @@ def test_budgets_are_exact(loaded):
         budgets.total,
         budgets.countries,
     )
+
+
+@pytest.mark.parametrize(
+    ("more", "text"),
+    [
+        ("", "at most 12000.00 USD a day by the prices (limits.calls_per_day.total)"),
+        ("limits: {cost_per_day: {total: 50}}", "at most 50.00 USD a day by the prices (limits.cost_per_day.total)"),
+        ("limits: {calls_per_day: {total: off}}", "not limited; limits.cost_per_day.total can limit it"),
+        (
+            "policies: {default: {countries: [DE]}}",
+            "at most 3200.00 USD a day by the prices (limits.calls_per_day.total)",
+        ),
+        (
+            "policies: {default: {countries: [US]}}",
+            "at most 4000.00 USD a day by the prices (limits.calls_per_day.total)",
+        ),
+        (
+            "policies: {default: {countries: [DE], methods: [voice], allow_numbers: ['+3712']}}",
+            "at most 12000.00 USD a day by the prices (limits.calls_per_day.total)",
+        ),
+        (
+            "policies: {default: {countries: [DE], challenge: {ring_timeout: 31s}}}",
+            "at most 4800.00 USD a day by the prices (limits.calls_per_day.total)",
+        ),
+    ],
+)
+def test_check_tells_the_most_that_a_day_can_cost(loaded, more, text):
+    assert text == cost_text(loaded(more=more))
+
+
+def test_text_messages_cost_their_longest_text(loaded, tmp_path):
+    settings = loaded(more="policies: {default: {countries: [DE]}}")
+    policy = settings.policies["default"].model_copy(update={"methods": ("sms",)})
+    assert "at most 2400.00 USD" in cost_text(settings.model_copy(update={"policies": {"default": policy}}))
 
 
 def test_the_floor_of_right_codes_has_defaults_once_it_is_configured(loaded):
