@@ -16,7 +16,6 @@ from twilio.base.exceptions import TwilioException
 from radius_voice.config.secrets import secret_text
 from radius_voice.config.twilio_account import TwilioAccountSection
 from radius_voice.http_client import HttpPool, NotSent, SentUnknown
-from radius_voice.login.adapter_reports import AccountCheck
 from radius_voice.login.deliveries import DeliveryResult, Indeterminate, NotPlaced, NumberRejected
 from radius_voice.login.model import Unavailable
 from radius_voice.twilio_client import TwilioAccount, status_and_code
@@ -131,22 +130,6 @@ class TwilioRequests:
         Raises Unavailable.
         """
         return await self.ask(_first_item(resource, filters), NOT_ALLOWED)
-
-    async def account_checks(self, listing: Callable[[], Awaitable[Any]], trial: str) -> list[AccountCheck]:
-        """Check the credentials. `trial` says how deliveries of a trial account differ. Raises Unavailable.
-
-        `listing` is a request that a key restricted to the provider's own resource is allowed.
-        """
-        if self._account.by_api_key:
-            # A restricted key cannot read its account.
-            await self.ask(listing())
-            return [AccountCheck(ok=True, text="API key accepted")]
-        account = await self.ask(self._account.client().api.accounts(self._account.sid).fetch_async())
-        active = account is not None and account.status == "active"
-        checks = [AccountCheck(ok=active, text="account is active" if active else "account is not active")]
-        if account is not None and account.type == "Trial":
-            checks.append(AccountCheck(ok=True, text=f"trial account: {trial}"))
-        return checks
 
 
 async def _first_item(resource: Any, filters: Mapping[str, str]) -> list[Any]:

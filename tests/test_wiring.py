@@ -10,14 +10,14 @@ import msgspec
 import pytest
 import yaml
 
-from radius_voice.cli.call import _place as place_test_call
+from radius_voice.cli.call import _request as place_test_call
 from radius_voice.config.errors import ConfigError
 from radius_voice.config.messages_file import SECTIONS
 from radius_voice.config.schema import json_schema, settings_type
 from radius_voice.events import Outcome, Reason, Trace
 from radius_voice.identity.passwords import Hasher
 from radius_voice.login.codes import Keys
-from radius_voice.login.deliveries import CodeMessage
+from radius_voice.login.deliveries import CodeMessage, DeliveryRequest
 from radius_voice.login.model import AuthRequest, PapPassword
 from radius_voice.login.phone import Phone
 from radius_voice.messages import SHIPPED
@@ -157,7 +157,8 @@ async def test_a_source_is_created_again_when_users_may_have_other_languages(loa
 
 async def test_the_call_command_does_not_follow_a_call_that_its_provider_cannot_query(capsys):
     pager = provider_of("beep", PagerSettings(type="pager", channel=3), MORE)
-    assert await place_test_call(pager, "beep", CodeMessage("en", "ACME VPN", "1234"), Phone(PHONE)) is True
+    message = CodeMessage("en", "ACME VPN", "1234")
+    assert await place_test_call(pager, "beep", DeliveryRequest(Phone(PHONE), message, 30)) is True
     assert (
         "beep: calling +14*******23, call page-1\nbeep: the status of its calls is not available\n"
         == capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""`call`: places one test call and prints its statuses until it ends."""
+"""`call` and `text`: make one delivery, and print its statuses until it ends."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from radius_voice.cli.common import callable_phone, config_option, loaded, run
 
 if TYPE_CHECKING:
     from radius_voice.config.schema import Settings
-    from radius_voice.login.deliveries import CodeMessage
-    from radius_voice.login.model import CallRef
+    from radius_voice.login.deliveries import DeliveryRequest
+    from radius_voice.login.model import CallRef, Method
     from radius_voice.login.phone import Phone
-    from radius_voice.login.ports import CallControl, Provider
+    from radius_voice.login.ports import CallControl, MessageControl, Provider
 
 CODE = "123456"
 RING_TIMEOUT = 30
@@ -31,66 +31,90 @@ def call(path: Path, number: str) -> None:
 
     The call speaks 1 2 3 4 5 6. NUMBER begins with + and the country code.
     """
+    from radius_voice.login.model import Method
+
+    _deliver_to(path, number, Method.VOICE)
+
+
+@click.command()
+@config_option
+@click.argument("number")
+def text(path: Path, number: str) -> None:
+    """Send one text message to NUMBER and follow it to its end.
+
+    Its code is 123456. NUMBER begins with + and the country code.
+    """
+    from radius_voice.login.model import Method
+
+    _deliver_to(path, number, Method.SMS)
+
+
+def _deliver_to(path: Path, number: str, method: Method) -> None:
     from radius_voice.policies import numbers_of
 
     settings = loaded(path).settings
     allowed = [prefix for policy in settings.policies.values() for prefix in numbers_of(settings, policy).allowed]
-    if not run(_call(settings, callable_phone(number, tuple(allowed)))):
+    if not run(_deliver(settings, callable_phone(number, tuple(allowed)), method)):
         raise click.exceptions.Exit(1)
 
 
-async def _call(settings: Settings, phone: Phone) -> bool:
-    from radius_voice.login.deliveries import CodeMessage
+async def _deliver(settings: Settings, phone: Phone, method: Method) -> bool:
+    from radius_voice.login.deliveries import CodeMessage, DeliveryRequest
     from radius_voice.login.model import Method
     from radius_voice.wiring import provider_of
 
     delivery = settings.delivery
     message = CodeMessage("en", delivery.friendly_name, CODE, catalog=delivery.messages)
-    for name in settings.delivery.order_of(Method.VOICE):
+    request = DeliveryRequest(phone, message, RING_TIMEOUT, method)
+    for name in delivery.order_of(method):
         try:
-            provider = provider_of(name, settings.delivery.providers[name])
+            provider = provider_of(name, delivery.providers[name])
         except ValueError as problem:
             raise click.ClickException(str(problem)) from None
         try:
-            placed = await _place(provider, name, message, phone)
+            delivered = await _request(provider, name, request)
         finally:
             await provider.close()
-        if placed is not None:
-            return placed
-    click.echo("no provider placed the call")
+        if delivered is not None:
+            return delivered
+    click.echo("no provider placed the call" if method is Method.VOICE else "no provider sent the text message")
     return False
 
 
-async def _place(provider: Provider, name: str, message: CodeMessage, phone: Phone) -> bool | None:
-    """Whether the call was answered; None if it certainly was not placed, so that another provider may be tried."""
-    from radius_voice.login.deliveries import DeliveryRequest, NotPlaced, NumberRejected, Placed
-    from radius_voice.login.model import CallRef
+async def _request(provider: Provider, name: str, request: DeliveryRequest) -> bool | None:
+    """Whether the delivery reached the phone; None if it certainly did not, so that another provider may be tried."""
+    from radius_voice.login.deliveries import NotPlaced, NumberRejected, Placed
+    from radius_voice.login.model import CallRef, Method
 
-    request = DeliveryRequest(phone, message, RING_TIMEOUT)
+    calls = request.method is Method.VOICE
     answer = await provider.place(request, asyncio.get_running_loop().time() + RING_TIMEOUT)
     match answer:
         case NotPlaced(detail) | NumberRejected(detail):
-            click.echo(f"{name}: not placed: {detail}")
+            fix = f"; {answer.fix}" if answer.fix else ""
+            click.echo(f"{name}: not {'placed' if calls else 'sent'}: {detail}{fix}")
             return None if isinstance(answer, NotPlaced) else False
-        case Placed(live=False):
+        case Placed(live=False) if calls:
             click.echo(f"{name}: places no calls")
             return None
+        case Placed(reference) if calls:
+            click.echo(f"{name}: calling {request.phone.masked}, call {reference}")
+            return await _follow_call(provider.call_control, CallRef(name, reference))
         case Placed(reference):
-            click.echo(f"{name}: calling {phone.masked}, call {reference}")
+            click.echo(f"{name}: sent to {request.phone.masked}, message {reference}")
+            return await _follow_message(provider.message_control, name, reference)
         case indeterminate:
-            click.echo(f"{name}: {indeterminate.detail}; the phone may ring, so no other provider is tried")
+            may = "ring" if calls else "get the message"
+            click.echo(f"{name}: {indeterminate.detail}; the phone may {may}, so no other provider is tried")
             return False
-    control = provider.call_control
-    if control is None:
-        click.echo(f"{name}: the status of its calls is not available")
-        return True
-    return await _follow(control, CallRef(name, reference))
 
 
-async def _follow(control: CallControl, ref: CallRef) -> bool:
+async def _follow_call(control: CallControl | None, ref: CallRef) -> bool:
     """Print each new status of a call until it ends; returns whether it was answered."""
     from radius_voice.login.model import CallStatus, Unavailable
 
+    if control is None:
+        click.echo(f"{ref.provider}: the status of its calls is not available")
+        return True
     last = CallStatus.QUEUED
     for _ in range(MAX_POLLS):
         try:
@@ -105,3 +129,28 @@ async def _follow(control: CallControl, ref: CallRef) -> bool:
             return status is CallStatus.COMPLETED
         await asyncio.sleep(POLL_SECONDS)
     return False
+
+
+async def _follow_message(control: MessageControl | None, name: str, reference: str) -> bool:
+    """Print each new status of a text message until it is final; returns whether it was delivered."""
+    from radius_voice.login.deliveries import MessageStatus
+    from radius_voice.login.model import Unavailable
+
+    if control is None:
+        click.echo(f"{name}: the status of its text messages is not available")
+        return True
+    last = MessageStatus.QUEUED
+    for _ in range(MAX_POLLS):
+        try:
+            status, detail = await control.message_status(reference)
+        except Unavailable as problem:
+            click.echo(f"{name}: {problem.detail}")
+            return False
+        if status is not last:
+            click.echo(f"{name}: {status.value.replace('_', ' ')}{f': {detail}' if detail else ''}")
+        last = status
+        if status.final:
+            return status is MessageStatus.DELIVERED
+        await asyncio.sleep(POLL_SECONDS)
+    click.echo(f"{name}: no final status within {MAX_POLLS * POLL_SECONDS:.0f} s; not every network reports delivery")
+    return last is MessageStatus.SENT

@@ -18,6 +18,7 @@ COMMANDS = {
     "check": "setup:check",
     "test-credentials": "setup:test_credentials",
     "call": "call:call",
+    "text": "call:text",
     "login": "login:login",
     "simulate-twilio": "simulate:simulate_twilio",
     "limits": "limits:limits",

@@ -253,9 +253,9 @@ def _realms_text(client: ClientSettings) -> str:
 @click.command("test-credentials")
 @config_option
 def test_credentials(path: Path) -> None:
-    """Check each provider's credentials and number.
+    """Check each provider's account, numbers and countries.
 
-    Places no call.
+    Delivers nothing.
     """
     if not run(_ask_providers(loaded(path).settings, "BAD")):
         raise click.exceptions.Exit(1)
@@ -306,7 +306,7 @@ async def _ask_providers(settings: Settings, without_credentials: str) -> bool:
     """Print the results of the providers; `without_credentials` is the result if a secret cannot be read."""
     from radius_voice.wiring import provider_of
 
-    good = True
+    good, countries = True, _called_countries(settings)
     for name, section in settings.delivery.providers.items():
         try:
             provider = provider_of(name, section)
@@ -315,7 +315,7 @@ async def _ask_providers(settings: Settings, without_credentials: str) -> bool:
             good = good and without_credentials != "BAD"
             continue
         try:
-            checks = await provider.check_account()
+            checks = await provider.check_account(countries)
         finally:
             await provider.close()
         if not checks:
@@ -324,3 +324,9 @@ async def _ask_providers(settings: Settings, without_credentials: str) -> bool:
             click.echo(f"{name}: {'good' if check.ok else 'BAD'}: {check.text}")
             good = good and check.ok
     return good
+
+
+def _called_countries(settings: Settings) -> frozenset[str]:
+    """The countries that policies allow to be called; none if one of them allows any."""
+    allowed = [rules.countries for policy in settings.policies.values() for _, rules in policy.rules_with_paths()]
+    return frozenset() if None in allowed else frozenset().union(*(each for each in allowed if each))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TypeAlias
 
 from msgspec import Struct
@@ -101,6 +102,20 @@ class Indeterminate(Struct, frozen=True):
     """The provider may have made the delivery, so it is never made again."""
 
     detail: str
+
+
+class MessageStatus(StrEnum):
+    """The status of a text message, reduced to what providers have in common."""
+
+    QUEUED = "queued"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    NOT_DELIVERED = "not_delivered"
+
+    @property
+    def final(self) -> bool:
+        """Whether the status no longer changes."""
+        return self in (MessageStatus.DELIVERED, MessageStatus.NOT_DELIVERED)
 
 
 DeliveryResult: TypeAlias = Placed | NumberRejected | NotPlaced | Indeterminate

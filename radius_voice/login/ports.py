@@ -6,14 +6,14 @@ every expected result is returned. `close` releases what an adapter holds, after
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from radius_voice.login.accounts import Account
 from radius_voice.login.adapter_reports import AccountCheck, SourceProblem, VerificationCost
 from radius_voice.login.call_scripts import CallScript, Speak
 from radius_voice.login.callbacks import Callback, CallbackRequest, Unusable
-from radius_voice.login.deliveries import DeliveryRequest, DeliveryResult
+from radius_voice.login.deliveries import DeliveryRequest, DeliveryResult, MessageStatus
 from radius_voice.login.durable import DurableExists, DurableWrite
 from radius_voice.login.model import (
     AlreadyRecorded,
@@ -157,16 +157,20 @@ class UserEditor(UserLister, Protocol):
 class Provider(Protocol):
     """Delivers a code to a phone. Never retries, and returns every answer of the provider, errors included.
 
-    `call_control` is None if calls cannot be queried and ended. `check_account` asks the provider whether credentials
+    `call_control` is None if calls cannot be queried and ended, `message_control` if text messages cannot be queried.
+    `check_account` asks the provider whether credentials
     and number are valid, without placing a call; it returns nothing if there is no account.
     """
 
     @property
     def call_control(self) -> CallControl | None: ...
 
+    @property
+    def message_control(self) -> MessageControl | None: ...
+
     async def place(self, request: DeliveryRequest, deadline: float) -> DeliveryResult: ...
 
-    async def check_account(self) -> Sequence[AccountCheck]: ...
+    async def check_account(self, countries: Collection[str] = ()) -> Sequence[AccountCheck]: ...
 
     async def close(self) -> None: ...
 
@@ -196,6 +200,12 @@ class CallSpeaker(Protocol):
     """A provider whose answered calls can be given another script. `speak` raises Unavailable."""
 
     async def speak(self, call: CallRef, script: Speak) -> None: ...
+
+
+class MessageControl(Protocol):
+    """Queries the text messages of a provider. `detail` of a message that was not delivered says why, if known."""
+
+    async def message_status(self, reference: str) -> tuple[MessageStatus, str]: ...
 
 
 class Store(Protocol):

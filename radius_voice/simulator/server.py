@@ -88,6 +88,8 @@ class Simulator:
         app.router.add_get(f"{ACCOUNT}.json", self._show_account)
         app.router.add_get(f"{ACCOUNT}/IncomingPhoneNumbers.json", self._list_numbers)
         app.router.add_get(f"{ACCOUNT}/OutgoingCallerIds.json", self._list_callers)
+        app.router.add_get(f"{ACCOUNT}/Balance.json", self._show_balance)
+        app.router.add_get("/v1/DialingPermissions/Countries/{country}", self._show_permissions)
         app.router.add_get("/simulator/calls", self._history)
         app.router.add_post("/simulator/phones", self._set_phone)
         self._messages.add_routes(app.router, ACCOUNT)
@@ -234,6 +236,15 @@ class Simulator:
 
     async def _list_callers(self, request: web.Request) -> web.StreamResponse:
         return listing(request, "outgoing_caller_ids", [], more=False)
+
+    async def _show_balance(self, _request: web.Request) -> web.StreamResponse:
+        return json_response({"account_sid": self._account, "balance": "20.00", "currency": "USD"})
+
+    async def _show_permissions(self, request: web.Request) -> web.StreamResponse:
+        """Every country may be called but North Korea."""
+        country = request.match_info["country"]
+        enabled = country != "KP"
+        return json_response({"iso_code": country, "name": country, "low_risk_numbers_enabled": enabled})
 
     async def _history(self, request: web.Request) -> web.StreamResponse:
         return json_response(self.calls_to(request.query.get("to")))

@@ -317,6 +317,25 @@ def test_call_follows_a_call_to_its_end_and_fails_without_an_answer(write, numbe
     assert number not in result.output
 
 
+@pytest.mark.parametrize(
+    ("number", "code", "message"),
+    [
+        ("+15005550010", 0, "twilio: sent to +15*******10, message SM"),
+        ("+15005550010", 0, "twilio: delivered"),
+        ("+15005550012", 1, "twilio: not delivered: 30005: unknown number"),
+        ("+15005550009", 1, "twilio: not sent: 21614: not a mobile number"),
+        ("+15005550020", 1, "no provider sent the text message"),
+        ("+15005550034", 1, "the phone may get the message, so no other provider is tried"),
+    ],
+)
+def test_text_follows_a_message_to_its_end(write, number, code, message):
+    path = write(CONFIGURATION + "policies: {default: {methods: [sms]}}\n")
+    path.write_text(path.read_text().replace("twilio-voice", "twilio-sms"))
+    result = run("text", "--config", path, number)
+    assert (code, True) == (result.exit_code, message in result.stdout)
+    assert number not in result.output
+
+
 NEVER_CALLED = [
     ("five", "not a phone number"),
     ("+14155550123 x5 x6", "not a phone number"),

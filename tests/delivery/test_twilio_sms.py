@@ -10,7 +10,8 @@ from msgspec import structs
 
 from radius_voice.delivery.twilio_sms.provider import MAX_QUEUE_SECONDS, NO_MESSAGES, NO_SENDER, REFUSALS
 from radius_voice.login.adapter_reports import AccountCheck
-from radius_voice.login.deliveries import Indeterminate, NotPlaced, NumberRejected, Placed
+from radius_voice.login.deliveries import Indeterminate, MessageStatus, NotPlaced, NumberRejected, Placed
+from radius_voice.login.model import Unavailable
 from radius_voice.login.phone import Phone
 from radius_voice.simulator.messages import NO_SERVICE
 from radius_voice.twilio_provider import CREDENTIALS_FIX, DEFAULT_FIX
@@ -280,21 +281,49 @@ async def test_the_request_has_the_sender_and_the_text_and_leaves_the_queue_with
 
 async def test_valid_credentials_and_a_number_that_can_send_are_accepted(simulator, sms):
     findings = await sms(simulator).check_account()
-    assert [True, True] == [finding.ok for finding in findings]
-    assert "can send text messages" in findings[1].text
+    assert [True, True, True] == [finding.ok for finding in findings]
+    assert "can send text messages" in findings[2].text
     assert "15005550006" not in str(findings)
 
 
 async def test_each_sender_is_checked_once(simulator, sms):
     senders = {"GB": "ACME VPN", "DE": "+15005550007", "FR": "+15005550006"}
     findings = await sms(simulator, senders=senders).check_account()
-    assert [True, True, True, False] == [finding.ok for finding in findings]
-    assert "ACME VPN not checked" in findings[2].text
-    assert "is no number of the account" in findings[3].text
+    assert [True, True, True, True, False] == [finding.ok for finding in findings]
+    assert "ACME VPN not checked" in findings[3].text
+    assert "is no number of the account" in findings[4].text
+
+
+async def test_countries_cannot_be_checked_and_it_is_said(simulator, sms):
+    *_, countries, _ = await sms(simulator).check_account(["US"])
+    assert "countries not checked" in countries.text
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [
+        ("+14155550123", (MessageStatus.DELIVERED, "")),
+        ("+15005550012", (MessageStatus.NOT_DELIVERED, "30005: unknown number")),
+    ],
+)
+async def test_a_message_is_followed_to_its_end(number, expected, simulator, clock, sms, order, soon):
+    ours = sms(simulator)
+    placed = await ours.place(order(number), soon())
+    assert isinstance(placed, Placed)
+    assert (MessageStatus.QUEUED, "") == await ours.message_status(placed.reference)
+    clock.now += 60
+    assert expected == await ours.message_status(placed.reference)
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"status": "new"}', b'{"status": 7}', b"[]"])
+async def test_an_unknown_status_of_a_message_is_unavailable(body, sms):
+    async with raw_server(answering(200, body)) as port:
+        with pytest.raises(Unavailable, match="response not understood"):
+            await sms(f"http://127.0.0.1:{port}").message_status("SM1")
 
 
 async def test_a_messaging_service_is_not_checked_and_said_to_be(simulator, sms):
-    _, finding = await sms(simulator, sender=None, service=SERVICE).check_account()
+    *_, finding = await sms(simulator, sender=None, service=SERVICE).check_account()
     assert (True, True) == (finding.ok, "not checked" in finding.text)
 
 
@@ -308,7 +337,7 @@ async def test_an_api_key_is_valid_without_reading_the_account(simulator, sms, m
 
     monkeypatch.setattr(ours._account._pool, "send", counting)
     assert all(finding.ok for finding in await ours.check_account())
-    assert ["GET Messages.json", "GET IncomingPhoneNumbers.json"] == asked
+    assert ["GET Messages.json", "GET Balance.json", "GET IncomingPhoneNumbers.json"] == asked
 
 
 async def test_a_wrong_token_is_reported(simulator, sms):
@@ -338,7 +367,7 @@ async def test_a_number_that_cannot_send_is_reported(numbers, ok, text, sms):
             await writer.drain()
 
     async with raw_server(talk) as port:
-        _, trial, number = await sms(f"http://127.0.0.1:{port}").check_account()
+        trial, *_, number = await sms(f"http://127.0.0.1:{port}").check_account()
     assert (ok, True) == (number.ok, text in number.text)
     assert "verified numbers only" in trial.text
 
@@ -352,7 +381,7 @@ async def test_a_key_that_may_not_list_numbers_is_no_error(sms):
             await writer.drain()
 
     async with raw_server(talk) as port:
-        key, number = await sms(f"http://127.0.0.1:{port}", username="SK" + "1" * 32).check_account()
+        key, *_, number = await sms(f"http://127.0.0.1:{port}", username="SK" + "1" * 32).check_account()
     assert (True, True, True) == (key.ok, number.ok, "not checked" in number.text)
 
 

@@ -183,7 +183,7 @@ async def test_no_text_of_an_account_is_shown(name, voice):
     account = {"sid": name, "friendly_name": name, "status": name, "type": name, "incoming_phone_numbers": []}
     async with raw_server(answering(200, json.dumps(account).encode())) as port:
         findings = await voice(f"http://127.0.0.1:{port}").check_account()
-    assert all(len(finding.text) < 100 and finding.text.isprintable() for finding in findings)
+    assert all(len(finding.text) < 150 and finding.text.isprintable() for finding in findings)
 
 
 async def test_a_call_to_a_closed_port_was_not_placed(voice, order, soon):
@@ -517,8 +517,63 @@ async def test_hanging_up_while_twilio_is_unavailable_raises_unavailable(voice):
 
 async def test_valid_credentials_are_accepted(simulator, voice):
     findings = await voice(simulator).check_account()
-    assert [True, True] == [finding.ok for finding in findings]
-    assert "15005550006" not in str(findings)
+    assert all(finding.ok for finding in findings)
+    texts = [finding.text for finding in findings]
+    assert ["account is active", "balance 20.00 USD", "from number +15*******06 belongs to the account"] == texts[:3]
+    assert "countries not checked: policies allow any" in texts[3]
+
+
+async def test_the_countries_that_the_account_may_not_call_are_reported(simulator, voice):
+    *_, may, may_not = await voice(simulator).check_account(["US", "KP", "DE"])
+    assert AccountCheck(ok=True, text="may call DE, US") == may
+    assert (False, True) == (may_not.ok, may_not.text.startswith("may not call KP; "))
+
+
+ACTIVE = {"status": "active", "type": "Full", "balance": "20", "currency": "USD", "low_risk_numbers_enabled": True}
+
+
+@pytest.mark.parametrize(
+    ("changes", "ok", "text"),
+    [
+        ({"status": "suspended"}, False, "account is suspended; look up the reason in the Twilio console"),
+        ({"status": "closed"}, False, "account is closed; use another account"),
+        ({"status": "pending"}, False, "account is not active; look its status up in the Twilio console"),
+        ({"type": "Trial"}, True, "account is active; trial account: calls verified numbers only"),
+        ({"balance": "-1.5"}, True, "balance -1.50 USD; add funds, unless Twilio sends you invoices"),
+        ({"balance": "much"}, True, "balance not checked: response not understood"),
+    ],
+)
+async def test_the_account_is_described(changes, ok, text, voice):
+    numbers, account = json.dumps({"incoming_phone_numbers": [{}]}).encode(), json.dumps(ACTIVE | changes).encode()
+
+    async def talk(reader, writer):
+        while True:
+            body = numbers if b"IncomingPhoneNumbers" in await read_request(reader) else account
+            writer.write(f"HTTP/1.1 200 X\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+            await writer.drain()
+
+    async with raw_server(talk) as port:
+        findings = await voice(f"http://127.0.0.1:{port}").check_account()
+    assert (ok, True) in [(finding.ok, finding.text.startswith(text)) for finding in findings], findings
+
+
+async def test_what_a_restricted_key_may_not_read_is_said(voice):
+    async def talk(reader, writer):
+        while True:
+            request = await read_request(reader)
+            status, body = (200, b'{"calls": []}') if b"Calls.json" in request else (403, b"{}")
+            writer.write(f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+            await writer.drain()
+
+    async with raw_server(talk) as port:
+        ours = voice(f"http://127.0.0.1:{port}", username="SK" + "1" * 32)
+        findings = await ours.check_account(["US"])
+    assert all(finding.ok for finding in findings)
+    assert ["account", "balance", "from number", "US"] == [
+        named
+        for finding, named in zip(findings, ["account", "balance", "from number", "US"], strict=True)
+        if named in finding.text and "not" in finding.text and "key may not" in finding.text
+    ]
 
 
 async def test_an_api_key_is_valid_without_reading_the_account(simulator, voice, counted):
@@ -535,7 +590,7 @@ async def test_a_wrong_token_is_reported(simulator, voice):
 
 
 async def test_a_from_number_of_another_account_is_reported(simulator, voice):
-    (account, number) = await voice(simulator, from_number="+15005550007").check_account()
+    account, _, number, _ = await voice(simulator, from_number="+15005550007").check_account()
     assert (True, False) == (account.ok, number.ok)
 
 

@@ -91,7 +91,9 @@ class FakeProvider:
             raise Unavailable(self.name, "down")
         self.spoken.append((call.reference, self.rendered(script, None)[1]))
 
-    async def check_account(self):
+    message_control = None
+
+    async def check_account(self, countries=()):
         return []
 
     async def close(self):

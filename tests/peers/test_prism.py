@@ -5,6 +5,7 @@ import json
 import socket
 import subprocess
 import threading
+from contextlib import contextmanager
 from pathlib import Path
 
 import aiohttp
@@ -21,6 +22,7 @@ from radius_voice.login.model import CallRef, CallStatus
 from radius_voice.login.phone import Phone
 from radius_voice.login.voicemail import Voicemail
 from radius_voice.simulator import Simulator
+from radius_voice.twilio_checks import country_checks
 from tests.delivery.conftest import twilio_sms, twilio_voice
 from tests.support.requirements import require
 
@@ -37,13 +39,20 @@ ORDER = DeliveryRequest(Phone("+14155550123"), CodeMessage("en", "ACME VPN", "12
 
 @pytest.fixture(scope="module")
 def prism():
-    """Prism with the description, on a free port; its base URL."""
-    require("prism", PRISM.exists() and DESCRIPTION.exists())
+    """Prism with the description of calls and messages; its base URL."""
+    with running_prism(DESCRIPTION) as url:
+        yield url
+
+
+@contextmanager
+def running_prism(description):
+    """Prism with that description, on a free port; its base URL."""
+    require("prism", PRISM.exists() and description.exists())
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         port = held.getsockname()[1]
     with subprocess.Popen(
-        [PRISM, "mock", "-h", "127.0.0.1", "-p", str(port), DESCRIPTION],
+        [PRISM, "mock", "-h", "127.0.0.1", "-p", str(port), description],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -145,8 +154,16 @@ async def test_our_account_requests_are_allowed(asked):
     assert all(finding.ok for finding in await voice.check_account())
     assert [
         ("GET", ".json", 200),
+        ("GET", "/Balance.json", 200),
         ("GET", "/IncomingPhoneNumbers.json", 200),
     ] == answers
+
+
+async def test_our_request_for_the_countries_of_an_account_is_allowed(asked):
+    with running_prism(DESCRIPTION.with_name("twilio_voice_v1.json")) as url:
+        voice, answers = asked(base_url=url)
+        await country_checks(voice._requests, voice._account, ["US"], "")
+        assert [("GET", "https://voice.twilio.com/v1/DialingPermissions/Countries/US", 200)] == answers
 
 
 async def test_our_request_for_caller_ids_is_allowed(asked):
@@ -178,10 +195,11 @@ async def test_our_message_requests_are_allowed_and_their_responses_understood(c
 
 async def test_our_account_requests_about_text_messages_are_allowed(asked):
     texts, answers = asked(twilio_sms)
-    account, number = await texts.check_account()
+    account, _, number = await texts.check_account()
     assert (True, False) == (account.ok, number.ok)  # the number of the description's example is for calls only
     assert "cannot send text messages" in number.text
-    assert [("GET", ".json", 200), ("GET", "/IncomingPhoneNumbers.json", 200)] == answers
+    paths = [".json", "/Balance.json", "/IncomingPhoneNumbers.json"]
+    assert [("GET", path, 200) for path in paths] == answers
     texts, answers = asked(twilio_sms, username="SK" + "1" * 32)
     assert (await texts.check_account())[0].ok
     assert ("GET", "/Messages.json", 200) == answers[0]

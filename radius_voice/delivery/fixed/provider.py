@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from radius_voice.delivery.fixed.settings import FixedSettings
 from radius_voice.login.adapter_reports import AccountCheck
 from radius_voice.login.deliveries import DeliveryRequest, DeliveryResult, Placed
@@ -16,6 +18,7 @@ class Fixed:
     """Accepts every request immediately and places no call."""
 
     call_control = None
+    message_control = None
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -31,7 +34,7 @@ class Fixed:
         """Always `Placed`."""
         return Placed("fixed", live=False)
 
-    async def check_account(self) -> list[AccountCheck]:
+    async def check_account(self, countries: Collection[str] = ()) -> list[AccountCheck]:  # noqa: ARG002
         """There is no account to check."""
         return []
 

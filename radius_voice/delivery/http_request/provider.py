@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from radius_voice.config.secrets import secret_text
 from radius_voice.delivery.http_request import templates
@@ -59,6 +59,7 @@ class HttpRequest:
     """Implements `Provider`. `secret_values` are the secrets by the names of their placeholders."""
 
     call_control = None
+    message_control = None
 
     def __init__(
         self,
@@ -93,7 +94,7 @@ class HttpRequest:
             return NotPlaced("not sent: no template has the text", alarm=True, fix=TEXT_FIX, sent=False)
         return await self._send(request, left)
 
-    async def check_account(self) -> list[AccountCheck]:
+    async def check_account(self, countries: Collection[str] = ()) -> list[AccountCheck]:  # noqa: ARG002
         """A gateway of any kind cannot be asked about an account."""
         return []
 

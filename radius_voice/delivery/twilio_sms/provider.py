@@ -5,7 +5,7 @@ Sending a text message is not idempotent: see `twilio_provider`. `REFUSALS` has 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from twilio.base import values
@@ -18,12 +18,14 @@ from radius_voice.login.deliveries import (
     DeliveryRequest,
     DeliveryResult,
     Indeterminate,
+    MessageStatus,
     NotPlaced,
     NumberRejected,
     Placed,
 )
 from radius_voice.login.model import Unavailable
 from radius_voice.login.phone import country_of
+from radius_voice.twilio_checks import account_checks
 from radius_voice.twilio_client import TwilioAccount
 from radius_voice.twilio_provider import (
     CHECK_ACCOUNT,
@@ -39,6 +41,19 @@ MAX_QUEUE_SECONDS = 600
 
 FAILED = "failed"
 """The status of a message that Twilio could not send."""
+
+STATUSES = {
+    "accepted": MessageStatus.QUEUED,
+    "scheduled": MessageStatus.QUEUED,
+    "queued": MessageStatus.QUEUED,
+    "sending": MessageStatus.QUEUED,
+    "sent": MessageStatus.SENT,
+    "delivered": MessageStatus.DELIVERED,
+    "read": MessageStatus.DELIVERED,
+    "undelivered": MessageStatus.NOT_DELIVERED,
+    "canceled": MessageStatus.NOT_DELIVERED,
+    FAILED: MessageStatus.NOT_DELIVERED,
+}
 
 TRIAL = "sends to verified numbers only, with a text before the message"
 
@@ -91,7 +106,10 @@ REFUSALS: dict[int, NumberRejected | NotPlaced] = {
 }
 
 NO_MESSAGES = NumberRejected("not sent: an extension or SIP address receives no text messages", sent=False)
-SERVICE_NOT_CHECKED = AccountCheck(ok=True, text="messaging service not checked: send a text message to check it")
+SERVICE_NOT_CHECKED = AccountCheck(ok=True, text="messaging service not checked; to check it, run radius-voice text")
+COUNTRIES_NOT_CHECKED = AccountCheck(
+    ok=True, text="countries not checked: see the geographic permissions for messaging in the Twilio console"
+)
 NO_SENDER = NumberRejected("not sent: no sender for this country", alarm=True, fix=SENDER_FIX, sent=False)
 
 
@@ -114,6 +132,20 @@ class TwilioSms:
     """
 
     call_control = None
+
+    @property
+    def message_control(self) -> TwilioSms:
+        """Messages can be queried."""
+        return self
+
+    async def message_status(self, reference: str) -> tuple[MessageStatus, str]:
+        """The status of a message and, if it was not delivered, why. Raises Unavailable."""
+        message = await self._requests.ask(self._account.client().messages(reference).fetch_async())
+        status = STATUSES.get(getattr(message, "status", ""))
+        if status is None:
+            raise Unavailable(self.name, "response not understood")
+        refusal = REFUSALS.get(getattr(message, "error_code", 0) or 0)
+        return status, refusal.detail if refusal is not None else ""
 
     def __init__(
         self,
@@ -148,15 +180,18 @@ class TwilioSms:
             return NO_SENDER
         return await self._requests.create(deadline, lambda client: self._create(client, request, sender), _sent)
 
-    async def check_account(self) -> list[AccountCheck]:
-        """Check the credentials and the senders at Twilio. Sends no message and never raises Unavailable."""
+    async def check_account(self, countries: Collection[str] = ()) -> list[AccountCheck]:
+        """Check the account and the senders at Twilio. Sends no message and never raises Unavailable.
+
+        Twilio has no API for the countries to which an account may send text messages.
+        """
         senders = dict.fromkeys(each for each in (self._sender, *self._senders.values()) if each is not None)
         try:
-            checks = await self._requests.account_checks(self._newest, TRIAL)
+            checks = await account_checks(self._requests, self._account, self._newest, TRIAL)
             if self._service is not None:
-                checks.append(
-                    AccountCheck(ok=True, text="messaging service not checked: send a text message to check it")
-                )
+                checks.append(SERVICE_NOT_CHECKED)
+            if countries:
+                checks.append(COUNTRIES_NOT_CHECKED)
             return [*checks, *[await self._sender_check(sender) for sender in senders]]
         except Unavailable as error:
             return [AccountCheck(ok=False, text=error.detail)]

@@ -36,6 +36,7 @@ from radius_voice.login.phone import Phone
 from radius_voice.login.speech import Speech
 from radius_voice.login.voicemail import Voicemail
 from radius_voice.messages import Messages
+from radius_voice.twilio_checks import account_checks, country_checks
 from radius_voice.twilio_client import TwilioAccount
 from radius_voice.twilio_provider import (
     CHECK_ACCOUNT,
@@ -103,6 +104,8 @@ class TwilioVoice:
 
     `from_number` is the caller's number.
     """
+
+    message_control = None
 
     def __init__(self, name: str, account: TwilioAccount, from_number: str, callbacks: TwilioCallbacks) -> None:
         self.name = name
@@ -173,11 +176,13 @@ class TwilioVoice:
         resource = self._account.client().calls(call.reference)
         await self._requests.ask(resource.update_async(twiml=twiml_of(script, "")), ALREADY_OVER)
 
-    async def check_account(self) -> list[AccountCheck]:
-        """Check the credentials and the `from` number at Twilio. Places no call and never raises Unavailable."""
+    async def check_account(self, countries: Collection[str] = ()) -> list[AccountCheck]:
+        """Check account, `from` number and these countries at Twilio. Places no call and never raises Unavailable."""
+        requests, account = self._requests, self._account
         try:
-            checks = await self._requests.account_checks(lambda: self._listed(()), TRIAL)
-            return [*checks, await self._number_check()]
+            checks = await account_checks(requests, account, lambda: self._listed(()), TRIAL)
+            of_countries = await country_checks(requests, account, countries, COUNTRY_FIX)
+            return [*checks, await self._number_check(), *of_countries]
         except Unavailable as error:
             return [AccountCheck(ok=False, text=error.detail)]
 

@@ -103,6 +103,8 @@ def create(name: str, settings: VonageVoiceSettings) -> VonageVoice:
 class VonageVoice:
     """Implements `Provider` and `CallControl` with one Vonage application; `from_number` is the caller's number."""
 
+    message_control = None
+
     def __init__(self, name: str, pool: HttpPool, tokens: ApplicationTokens, from_number: Phone) -> None:
         self.name = name
         self._pool = pool
@@ -160,7 +162,7 @@ class VonageVoice:
             if present is not None and not STATUSES.get(present.status, CallStatus.QUEUED).over:
                 raise Unavailable(self.name, f"HTTP {response.status}")
 
-    async def check_account(self) -> list[AccountCheck]:
+    async def check_account(self, countries: Collection[str] = ()) -> list[AccountCheck]:  # noqa: ARG002
         """Check the credentials by a request for one call. Places no call and never raises Unavailable."""
         try:
             await self._page(index=0, size=1)

@@ -10,6 +10,7 @@ def create(name, settings):
 
 class Pager:
     call_control = None
+    message_control = None
 
     def __init__(self, channel):
         self.channel = channel
@@ -20,7 +21,7 @@ class Pager:
         self.sent.append((request.phone.e164, request.message.code))
         return Placed(f"page-{len(self.sent)}")
 
-    async def check_account(self):
+    async def check_account(self, countries=()):
         return [AccountCheck(ok=True, text=f"channel {self.channel} is open")]
 
     async def close(self):
