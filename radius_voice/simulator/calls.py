@@ -15,7 +15,7 @@ from itertools import islice
 from typing import Any
 
 from radius_voice.simulator.call_requests import CallRequest
-from radius_voice.simulator.numbers import FINAL_STATUSES, FinalStatus
+from radius_voice.simulator.numbers import FINAL_STATUSES, FinalStatus, number_of
 from radius_voice.simulator.twiml import Step, code_in, speech_of
 
 API = "/2010-04-01"
@@ -119,7 +119,7 @@ class Call:
 
 def new_call(wanted: CallRequest, answerer: str, timings: CallTimings, now: float) -> Call:
     """A new call, with the times of all its stages. `answerer` is who answers it."""
-    final_status = FINAL_STATUSES.get(wanted.to, FinalStatus.ANSWERED)
+    final_status = FINAL_STATUSES.get(number_of(wanted.to), FinalStatus.ANSWERED)
     rings_at = now + timings.queued
     if final_status is FinalStatus.ANSWERED and timings.ringing > wanted.timeout:
         final_status = FinalStatus.NO_ANSWER

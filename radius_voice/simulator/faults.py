@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from radius_voice.simulator.numbers import MISBEHAVIOURS, Misbehaviour, Refusal
+from radius_voice.simulator.numbers import MISBEHAVIOURS, Misbehaviour, Refusal, number_of
 from radius_voice.simulator.responses import error
 
 SERVER_ERROR = Refusal(500, 20500, "An internal server error has occurred")
@@ -36,7 +36,7 @@ class Faults:
 
     def of(self, to: str) -> Misbehaviour | None:
         """The fault of a create request to that number, None if it succeeds."""
-        return MISBEHAVIOURS.get(to) or self._random_failure()
+        return MISBEHAVIOURS.get(number_of(to)) or self._random_failure()
 
     async def respond(self, how: Misbehaviour, request: web.Request) -> web.StreamResponse:
         """The response of a fault."""

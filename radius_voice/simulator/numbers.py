@@ -1,6 +1,7 @@
 """What happens to a call, by number: Twilio's magic test numbers and more of our own.
 
-Any other well-formed number rings and is answered. Every number here is in +1 500 555, which has no subscribers.
+Any other well-formed number rings and is answered. Every number here is in +1 500 555, which has no subscribers. A SIP
+address whose user is the digits of one of these numbers has the same outcome: sip:15005550010@pbx.example.org is busy.
 
 | to | outcome |
 | --- | --- |
@@ -37,6 +38,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+SIP = re.compile(r"sips?:(?P<user>[^\s@:<>\"?%]+)@[^\s@<>\"?%]+")
 GOOD_FROM = "+15005550006"
 
 
@@ -100,9 +102,20 @@ MISBEHAVIOURS = {
 }
 
 
-def refused_to(number: str) -> Refusal | None:
-    """Why `number` cannot be called, or None."""
-    return REFUSED.get(number) if E164.fullmatch(number) else INVALID_TO
+def is_callable(to: str) -> bool:
+    """Whether a call can have this destination: a number or a SIP address."""
+    return E164.fullmatch(to) is not None or SIP.fullmatch(to) is not None
+
+
+def number_of(to: str) -> str:
+    """The number whose outcome a call has: the destination, or `+` and the user of a SIP address."""
+    found = SIP.fullmatch(to)
+    return f"+{found['user']}" if found else to
+
+
+def refused_to(to: str) -> Refusal | None:
+    """Why a number or SIP address cannot be called, or None."""
+    return REFUSED.get(number_of(to)) if is_callable(to) else INVALID_TO
 
 
 def refused_from(number: str) -> Refusal | None:

@@ -1,6 +1,6 @@
 """How the simulated phones behave: who answers, which keys are pressed, and what happens to callbacks.
 
-`POST /simulator/phones` sets it for a number, before or during a call.
+`POST /simulator/phones` sets it for a number or SIP address, before or during a call.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from radius_voice.simulator.numbers import E164
+from radius_voice.simulator.numbers import is_callable
 
 ANSWERED_BY = ("human", "machine_start", "fax", "unknown")
 """What Twilio's machine detection (`MachineDetection=Enable`) finds."""
@@ -40,6 +40,6 @@ class SimulatedPhone:
 def phone_of(form: Mapping[str, str]) -> tuple[str, SimulatedPhone]:
     """The number and the behaviour that a form describes. Raises ValueError."""
     number, answered_by, keys = form.get("To", ""), form.get("AnsweredBy", "human"), form.get("Keys", "")
-    if not E164.fullmatch(number) or answered_by not in ANSWERED_BY or not KEYS.fullmatch(keys):
+    if not is_callable(number) or answered_by not in ANSWERED_BY or not KEYS.fullmatch(keys):
         raise ValueError("To, AnsweredBy or Keys is not valid")
     return number, SimulatedPhone(answered_by, keys, CallbackFault(form.get("Callbacks", "")))

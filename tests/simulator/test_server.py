@@ -61,13 +61,42 @@ async def test_a_call_queues_rings_is_answered_and_ends(talk, clock):
 
 
 @pytest.mark.parametrize(
-    ("number", "end"), [("+15005550010", "busy"), ("+15005550011", "no-answer"), ("+15005550012", "failed")]
+    ("number", "end"),
+    [
+        ("+15005550010", "busy"),
+        ("+15005550011", "no-answer"),
+        ("+15005550012", "failed"),
+        ("sip:15005550010@pbx.example.org", "busy"),
+    ],
 )
 async def test_calls_that_are_not_answered_have_their_final_status(number, end, talk, clock):
     await talk.call(number)
     clock.now += 100
     (call,) = await talk.history()
     assert (end, "", "") == (call["status"], call["said"], call["code"])
+
+
+async def test_a_call_to_a_sip_address_is_accepted(talk):
+    status, call = await talk.call("sip:3105@pbx.example.org;transport=tcp")
+    assert (201, "sip:3105@pbx.example.org;transport=tcp") == (status, call["to"])
+    assert ["1234"] == [each["code"] for each in await talk.history(to="sip:3105@pbx.example.org;transport=tcp")]
+
+
+@pytest.mark.parametrize(
+    ("to", "status", "code"),
+    [
+        ("sip:15005550002@pbx.example.org", 400, 21214),
+        ("sip:15005550030@pbx.example.org", 500, 20500),
+        ("sip:3105@pbx.example.org?X-Header=1", 400, 21211),
+        ("sip:3105:password@pbx.example.org", 400, 21211),
+        ("sip:31 05@pbx.example.org", 400, 21211),
+        ("sip:3105", 400, 21211),
+        ("<sip:3105@pbx.example.org>", 400, 21211),
+    ],
+)
+async def test_a_sip_address_is_scripted_by_its_user_and_checked(to, status, code, talk):
+    found, error = await talk.call(to)
+    assert (status, code) == (found, error["code"])
 
 
 async def test_a_phone_that_rings_too_briefly_is_not_answered(talk, clock):
