@@ -72,7 +72,7 @@ def in_file(users: list[StoredUser], folder: Path) -> Iterator[Place]:
     entries = {
         each.user.name: {
             "password": each.password,
-            "phones": [phone.e164 for phone in each.user.phones],
+            "phones": [phone.address for phone in each.user.phones],
             "groups": sorted(each.user.groups),
         }
         for each in users
@@ -126,7 +126,7 @@ def ldif(users: list[StoredUser]) -> Iterator[str]:
     for name, each in zip(names, users, strict=True):
         yield (
             f"dn: uid={name},{base}\nobjectClass: inetOrgPerson\ncn: {name}\nsn: {name}\n"
-            f"mobile: {each.user.phones[0].e164}\nuserPassword: password\n"
+            f"mobile: {each.user.phones[0].address}\nuserPassword: password\n"
         )
     for begin in range(0, len(names), IN_GROUP):
         members = "\n".join(f"member: uid={name},{base}" for name in names[begin : begin + IN_GROUP])

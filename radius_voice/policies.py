@@ -37,17 +37,18 @@ if TYPE_CHECKING:
 
 ReadDictionary: TypeAlias = Callable[[], "AttributeDictionary"]
 """Gives the attribute dictionary, and reads it the first time."""
-KEYS_OF_RULES = ("countries", "allow_numbers", "reject_numbers", "first_phone", "changed_phone")
-"""The keys of rules that say which numbers may be called."""
+KEYS_OF_RULES = ("countries", "allow_numbers", "reject_numbers", "sip_domains", "first_phone", "changed_phone")
+"""The keys of rules that say which phones may be called."""
 POLICY_DEPTH = 2
 """Steps of the path of a policy."""
 
 
 def numbers_of(settings: Settings, rules: UserRulesSettings) -> NumberRules:
-    """The numbers that may be called under these rules."""
+    """The phones that may be called under these rules."""
     providers = settings.delivery.providers.values() if settings.development else ()
     test_numbers = (prefix for provider in providers for prefix in provider.TEST_NUMBERS)
-    return NumberRules(rules.countries, (*rules.allow_numbers, *test_numbers), rules.reject_numbers)
+    allowed = (*rules.allow_numbers, *test_numbers)
+    return NumberRules(rules.countries, allowed, rules.reject_numbers, frozenset(rules.sip_domains))
 
 
 def remembers_logins(settings: Settings, source: str) -> bool:

@@ -21,8 +21,8 @@ from radius_voice.login.phone import Phone, caution, parse_phone
 from radius_voice.messages import DEFAULT_LANGUAGE, Catalog
 
 COLUMNS = ("name", "phones", "language", "groups", "password_hash", "disabled")
-SEPARATOR = re.compile(";(?!ext=)", re.IGNORECASE)
-"""Separates the values of a list, and does not split `+14155550123;ext=42` (RFC 3966)."""
+SEPARATOR = re.compile(";(?!ext=|transport=)", re.IGNORECASE)
+"""Separates the values of a list, and does not split `+14155550123;ext=42` (RFC 3966) or `;transport=` of SIP."""
 TRUTH = {"": False, "false": False, "true": True}
 
 T = TypeVar("T")

@@ -85,6 +85,14 @@ def test_phones_with_extensions_are_separated_by_semicolons_too(path):
     assert expected == alice.user.phones
 
 
+def test_sip_addresses_are_separated_by_semicolons_too(path):
+    rows = read(path, "name,phones\nalice,sip:3105@PBX.example.org;transport=TLS;sip:3106@pbx.example.org\n")
+    (alice,) = rows.users
+    expected = Phone("sip:3105@pbx.example.org;transport=tls"), Phone("sip:3106@pbx.example.org")
+    assert expected == alice.user.phones
+    assert "is not called, unless policies.NAME.sip_domains has pbx.example.org" in rows.warnings[0]
+
+
 def test_a_phone_that_will_not_ring_is_a_warning(path):
     rows = read(path, "name,phones\nalice,+14155550123\n")
     assert [f"{path}:2: phones: +14*******23 is reserved for fiction and rings no phone"] == rows.warnings

@@ -29,7 +29,8 @@ MAX_POLLS = 180
 def call(path: Path, number: str) -> None:
     """Place one test call to NUMBER and follow it to its end.
 
-    The call speaks 1 2 3 4 5 6. NUMBER begins with + and the country code.
+    The call speaks 1 2 3 4 5 6. NUMBER begins with + and the country code, or is a SIP
+    address like sip:3105@pbx.example.org.
     """
     from radius_voice.login.model import Method
 
@@ -53,8 +54,10 @@ def _deliver_to(path: Path, number: str, method: Method) -> None:
     from radius_voice.policies import numbers_of
 
     settings = loaded(path).settings
-    allowed = [prefix for policy in settings.policies.values() for prefix in numbers_of(settings, policy).allowed]
-    if not run(_deliver(settings, callable_phone(number, tuple(allowed)), method)):
+    rules = [numbers_of(settings, policy) for policy in settings.policies.values()]
+    allowed = tuple(prefix for each in rules for prefix in each.allowed)
+    sip_domains = {domain for each in rules for domain in each.sip_domains}
+    if not run(_deliver(settings, callable_phone(number, allowed, sip_domains), method)):
         raise click.exceptions.Exit(1)
 
 
@@ -92,7 +95,7 @@ async def _request(provider: Provider, name: str, request: DeliveryRequest) -> b
         case NotPlaced(detail) | NumberRejected(detail):
             fix = f"; {answer.fix}" if answer.fix else ""
             click.echo(f"{name}: not {'placed' if calls else 'sent'}: {detail}{fix}")
-            return None if isinstance(answer, NotPlaced) else False
+            return False if isinstance(answer, NumberRejected) and answer.sent else None
         case Placed(live=False) if calls:
             click.echo(f"{name}: places no calls")
             return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -70,17 +70,18 @@ def with_state(configuration: Loaded, state: Path | None) -> Loaded:
     return replace(configuration, settings=settings.model_copy(update={"server": server}))
 
 
-def callable_phone(text: str, allowed: tuple[str, ...] = ()) -> Phone:
-    """The number in `text`. Ends the command with the reason if it is not called.
+def callable_phone(text: str, allowed: tuple[str, ...] = (), sip_domains: Collection[str] = ()) -> Phone:
+    """The phone in `text`. Ends the command with the reason if it is not called.
 
-    `allowed` are numbers and prefixes that are called whatever their type.
+    `allowed` are numbers and prefixes that are called whatever their type, and `sip_domains` the hosts of SIP addresses
+    that are called.
     """
     try:
         phone = parse_phone(text)
     except ValueError as problem:
         raise click.ClickException(str(problem)) from None
-    reason = None if phone.e164.startswith(allowed) else caution(phone)
-    if reason and refused_type(phone):
+    reason = None if phone.address.startswith(allowed) or phone.domain in sip_domains else caution(phone)
+    if reason and (phone.is_sip or refused_type(phone)):
         raise click.ClickException(reason)
     if reason:
         click.echo(f"warning: {reason}", err=True)

@@ -18,7 +18,8 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, PlainSerializer
 from pydantic_core import CoreSchema, core_schema
 
 from radius_voice.config.context import LoadContext, context_of
-from radius_voice.login.phone import Phone, parse_phone
+from radius_voice.login.phone import Phone, parse_number
+from radius_voice.login.sip import parse_host
 
 JsonSchema: TypeAlias = dict[str, Any]
 
@@ -155,7 +156,7 @@ PATH_OR_STDOUT = FieldType(_path_or_stdout, {"type": "string", "minLength": 1})
 
 
 def _phone(value: Any, _context: LoadContext) -> Phone:
-    phone = parse_phone(require_text(value))
+    phone = parse_number(require_text(value))
     if phone.extension:
         raise ValueError("a caller's number has no extension; write the number without it")
     return phone
@@ -182,6 +183,14 @@ NUMBER_PREFIX = FieldType(
     _number_prefix, {"type": "string", "pattern": f"^{NUMBER}$", "examples": ["+4915", "+12025550123"]}
 )
 """An E.164 number or the beginning of one; it stays text."""
+
+
+def _sip_domain(value: Any, _context: LoadContext) -> str:
+    return parse_host(require_text(value))
+
+
+SIP_DOMAIN = FieldType(_sip_domain, {"type": "string", "minLength": 1, "examples": ["pbx.example.org"]})
+"""The host of SIP addresses, a name or an IP address; it stays text, as addresses have it."""
 
 
 COUNTRY_CODE_CORRECTIONS = {
@@ -233,6 +242,15 @@ def _region(value: Any, _context: LoadContext) -> str:
     return text
 
 
+def _region_or_domain(value: Any, context: LoadContext) -> str:
+    text = require_text(value)
+    return f"sip:{parse_host(text[4:])}" if text.startswith("sip:") else _region(text, context)
+
+
+REGION_OR_DOMAIN = FieldType(
+    _region_or_domain, {"type": "string", "pattern": "^([A-Z]{2}|sip:.+)$", "examples": ["US", "sip:pbx.example.org"]}
+)
+"""The subject of limits by country: an ISO 3166 code, or `sip:` and the host of SIP addresses; it stays text."""
 REGION = FieldType(_region, {"type": "string", "pattern": "^[A-Z]{2}$", "examples": ["US"]})
 """An ISO 3166 code; it stays text."""
 

@@ -6,7 +6,7 @@ from typing import Annotated, TypeAlias
 
 from pydantic import Field, model_validator
 
-from radius_voice.config.field_types import REGION, Rate, duration, rate
+from radius_voice.config.field_types import REGION_OR_DOMAIN, Rate, duration, rate
 from radius_voice.config.prices import BUDGET
 from radius_voice.config.section import KeyProblem, Section, file_default, optional_section
 
@@ -42,7 +42,7 @@ class CodeLimitsSettings(Section):
     client: Limit = file_default("off")
     """For each client."""
     country: Limit = file_default("off")
-    """For each country of the phone."""
+    """For each country of the phone, or domain of a SIP address."""
     total: Limit = file_default("off")
     """In total."""
 
@@ -59,7 +59,7 @@ class CallLimitsSettings(Section):
     client: Limit = file_default("30 per 1m")
     """For each client."""
     country: Limit = file_default("40 per 1m")
-    """For each country of the phone."""
+    """For each country of the phone, or domain of a SIP address."""
     total: Limit = file_default("40 per 1m")
     """In total."""
 
@@ -70,9 +70,11 @@ class DailyCallLimitsSettings(Section):
     user: DailyLimit = file_default("30 per 24h")
     """For each user."""
     country: DailyLimit = file_default("1000 per 24h")
-    """For each country of the phone."""
-    countries: dict[Annotated[str, REGION], DailyLimit] = Field(default_factory=dict, examples=[{"LV": "10 per 24h"}])
-    """For single countries, in place of `country`."""
+    """For each country of the phone, or domain of a SIP address."""
+    countries: dict[Annotated[str, REGION_OR_DOMAIN], DailyLimit] = Field(
+        default_factory=dict, examples=[{"LV": "10 per 24h"}]
+    )
+    """For single countries and SIP domains, in place of `country`."""
     total: DailyLimit = file_default("2000 per 24h")
     """In total."""
 
@@ -83,9 +85,9 @@ class CostLimitsSettings(Section):
     user: Budget = file_default("off")
     """For each user."""
     country: Budget = file_default("off")
-    """For each country of the phone."""
-    countries: dict[Annotated[str, REGION], Budget] = Field(default_factory=dict, examples=[{"LV": 5.0}])
-    """For single countries, in place of `country`."""
+    """For each country of the phone, or domain of a SIP address."""
+    countries: dict[Annotated[str, REGION_OR_DOMAIN], Budget] = Field(default_factory=dict, examples=[{"LV": 5.0}])
+    """For single countries and SIP domains, in place of `country`."""
     total: Budget = file_default("off")
     """In total."""
 

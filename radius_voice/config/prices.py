@@ -15,12 +15,12 @@ from radius_voice.config.context import LoadContext
 from radius_voice.config.field_types import FieldType, path_of
 from radius_voice.config.section import KeyProblem, Section
 from radius_voice.files.reading import read_file
-from radius_voice.login.costs import UNITS, Prices
+from radius_voice.login.costs import SIP_ADDRESSES, UNITS, Prices
 from radius_voice.resources import shipped
 
 COLUMNS = ["prefix", "method", "price"]
 METHODS = ("voice", "sms")
-PREFIX = re.compile(r"\+[0-9]{0,15}")
+PREFIX = re.compile(rf"\+[0-9]{{0,15}}|{SIP_ADDRESSES}")
 ANY_NUMBER = "+"
 """The prefix of every number: its price is that of numbers without another."""
 MAX_AMOUNT = 1_000_000
@@ -75,7 +75,7 @@ def _add(prices: dict[str, dict[str, int]], cells: list[str]) -> None:
         raise ValueError(f"must have the columns {','.join(COLUMNS)}")
     prefix, method, price = cells
     if not PREFIX.fullmatch(prefix):
-        raise ValueError("not a prefix; write + and digits without spaces, like +49 or +4915")
+        raise ValueError("not a prefix; write + and digits without spaces, like +49 or +4915, or sip:")
     if method not in METHODS:
         raise ValueError(f"the method must be {' or '.join(METHODS)}")
     if prefix in prices[method]:

@@ -25,6 +25,7 @@ from radius_voice.config.field_types import (
     COUNTRIES,
     NUMBER_PREFIX,
     PATH,
+    SIP_DOMAIN,
     TIMESTAMP,
     duration,
 )
@@ -171,6 +172,10 @@ class UserRulesSettings(Section):
         [], examples=[["+37127", "+12025550124"]]
     )
     """Numbers and prefixes that are not called; where allow_numbers has one too, the longer one applies."""
+    sip_domains: Annotated[tuple[Annotated[str, SIP_DOMAIN], ...], Field(strict=False)] = file_default(
+        [], examples=[["pbx.example.org"]]
+    )
+    """Hosts of SIP addresses that may be called; a SIP address of another host is not called."""
     first_phone: Literal["trust", "verified"] = "trust"
     """Whether the phones that the directory has at a user's first login are called, or only verified ones."""
     changed_phone: Literal["refuse", "alarm", "allow"] = "refuse"

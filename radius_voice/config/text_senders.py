@@ -7,7 +7,7 @@ from typing import Any
 
 from radius_voice.config.context import LoadContext
 from radius_voice.config.field_types import FieldType, require_text
-from radius_voice.login.phone import parse_phone
+from radius_voice.login.phone import parse_number
 
 ALPHANUMERIC = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9](?:[A-Za-z0-9 +_&-]{0,9}[A-Za-z0-9+_&-])?")
 NUMERIC_ONLY = frozenset({"AS", "CA", "GU", "MP", "PR", "US", "VI"})
@@ -26,7 +26,7 @@ def is_alphanumeric(sender: str) -> bool:
 
 def masked(sender: str) -> str:
     """A sender for logs: a number without most of its digits, or a name."""
-    return sender if is_alphanumeric(sender) else parse_phone(sender).masked
+    return sender if is_alphanumeric(sender) else parse_number(sender).masked
 
 
 def _sender(value: Any, _context: LoadContext) -> str:
@@ -34,12 +34,12 @@ def _sender(value: Any, _context: LoadContext) -> str:
     if ALPHANUMERIC.fullmatch(text):
         return text
     try:
-        number = parse_phone(text)
+        number = parse_number(text)
     except ValueError:
         raise ValueError(WRONG) from None
     if number.extension:
         raise ValueError("a sender has no extension; write the number without it")
-    return number.e164
+    return number.address
 
 
 TEXT_SENDER = FieldType(_sender, {"type": "string", "minLength": 1, "examples": ["+14155550123", "ACME VPN"]})

@@ -258,6 +258,6 @@ def _applies(use: LimitUse, facts: LoginFacts) -> bool:
         "client": facts.request.client,
         "country": country,
         "countries": country,
-        "phone": Phone(phone.e164).masked if phone else "",
+        "phone": Phone(phone.address).masked if phone else "",
     }
     return scope not in subjects or use.of == subjects[scope]

@@ -223,8 +223,9 @@ def _phones(facts: LoginFacts) -> Iterator[Step]:
     for phone in facts.user.phones if facts.user is not None else ():
         refused = rules.numbers.refusal(phone)
         text = f"{phone.masked} is not called: {refused.text}" if refused else f"{phone.masked} may be called"
-        of_country = msgspec.structs.replace(rules.numbers, countries=frozenset()).refusal(phone) is not None
-        key = refused.key if refused else "countries" if of_country else "allow_numbers"
+        narrowest = msgspec.structs.replace(rules.numbers, countries=frozenset(), sip_domains=frozenset())
+        decided = refused or narrowest.refusal(phone)
+        key = decided.key if decided else "allow_numbers"
         yield Step("phone", text, (facts.places.of_rule(rules.rule, key),))
 
 

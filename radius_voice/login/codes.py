@@ -186,7 +186,7 @@ class Keys:
 
     def pin(self, user_key: str, phone: Phone) -> bytes:
         """The stored hash of a pinned phone of that user."""
-        return _hash(self._pin, _prefixed(user_key) + _prefixed(phone.e164) + phone.extension.encode())
+        return _hash(self._pin, _prefixed(user_key) + _prefixed(phone.address) + phone.extension.encode())
 
     def enrolment_code(self, enrolment_id: str, code: str) -> bytes:
         """The stored hash of the code of an enrolment (`login.enrolment`)."""

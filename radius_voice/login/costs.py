@@ -38,18 +38,26 @@ UNITS = 10_000
 """Prices have up to four decimals."""
 MAX_DIGITS = 10
 """Of a code."""
+SIP_ADDRESSES = "sip:"
+"""The prefix of all SIP addresses in a table of prices, `sips:` included."""
 NOT_CHARGED = frozenset({CallStatus.BUSY, CallStatus.NO_ANSWER, CallStatus.FAILED, CallStatus.CANCELED})
 """How a call ends that providers do not charge for: it was not answered."""
 
 
 class Prices(Struct, frozen=True):
-    """Prices in units, by method and by the beginning of E.164 numbers: of a minute, or of a segment of a text."""
+    """Prices in units, by method and by the beginning of E.164 numbers: of a minute, or of a segment of a text.
+
+    `SIP_ADDRESSES` in place of such a prefix has the price of calls to SIP addresses.
+    """
 
     by_method: Mapping[str, Mapping[str, int]]
 
     def price(self, method: Method, phone: Phone) -> int:
-        """The price of the longest prefix of the number, 0 if there is none."""
-        prices, number = self.by_method.get(method, {}), phone.e164
+        """The price of the longest prefix of the number, or of SIP addresses; 0 if there is none."""
+        prices = self.by_method.get(method, {})
+        if phone.is_sip:
+            return prices.get(SIP_ADDRESSES, 0)
+        number = phone.address
         lengths = range(len(number), 0, -1)
         return next((prices[number[:length]] for length in lengths if number[:length] in prices), 0)
 

@@ -1,6 +1,6 @@
-"""Phone numbers: stored in E.164 form, masked in all output.
+"""Phones: numbers in E.164 form and SIP addresses, masked in all output.
 
-Numbering plans are libphonenumber's; the rules for numbers that may be called are defined here.
+Numbering plans are libphonenumber's; the rules for phones that may be called are defined here. See `sip` for addresses.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from functools import lru_cache
 import phonenumbers
 from msgspec import Struct
 from phonenumbers import PhoneNumberType
+
+from radius_voice.login import sip
 
 REFUSED_TYPES = {
     PhoneNumberType.PREMIUM_RATE: "premium",
@@ -49,29 +51,45 @@ NOT_A_NUMBER = "not a phone number; write it as +, country code and number, like
 
 
 class Phone(Struct, frozen=True, gc=False, array_like=True):
-    """A phone number in E.164 form, `+` and at most 15 digits. Its repr is masked.
+    """A phone: a number in E.164 form, `+` and at most 15 digits, or a SIP address. Its repr is masked.
 
     `extension` are up to 20 digits that are dialled once the number answers; empty if there are none.
     """
 
-    e164: str
+    address: str
     extension: str = ""
 
     @property
+    def is_sip(self) -> bool:
+        """Whether the phone has a SIP address and no number."""
+        return self.address.startswith(sip.SCHEMES)
+
+    @property
+    def domain(self) -> str:
+        """The host of a SIP address, empty for a number."""
+        return sip.domain_of(self.address)
+
+    @property
     def text(self) -> str:
-        """The number with its extension, in a form that `parse_phone` reads."""
-        return f"{self.e164} ext. {self.extension}" if self.extension else self.e164
+        """The phone with its extension, in a form that `parse_phone` reads."""
+        return f"{self.address} ext. {self.extension}" if self.extension else self.address
 
     @property
     def masked(self) -> str:
-        """The number with all but the country's first digits and the last two hidden, and the whole extension."""
-        number = f"{self.e164[:3]}{'*' * max(0, len(self.e164) - 5)}{self.e164[-2:]}"
+        """The phone for logs.
+
+        Of a number all but the first and the last two digits are hidden, and the whole extension; of a SIP address the
+        user.
+        """
+        if self.is_sip:
+            return sip.masked(self.address)
+        number = f"{self.address[:3]}{'*' * max(0, len(self.address) - 5)}{self.address[-2:]}"
         return f"{number} ext. **" if self.extension else number
 
     @property
     def ending(self) -> str:
-        """The last two digits, for the prompt."""
-        return self.e164[-2:]
+        """The last two digits, or the last two characters of a SIP address's user, for the prompt."""
+        return (sip.user_of(self.address) if self.is_sip else self.address)[-2:]
 
     def __repr__(self) -> str:
         return f"Phone({self.masked})"
@@ -82,12 +100,14 @@ NO_PHONE = Phone("")
 
 
 def parse_phone(text: str, default_region: str | None = None) -> Phone:
-    """The number in `text`; raises ValueError with the fix if it is not a number, or more than a number.
+    """The phone in `text`; raises ValueError with the fix if it is neither a number nor a SIP address, or more.
 
     A number that is invalid or of a refused type in libphonenumber's data is accepted: the data may be older than
     the number, and only a policy knows which numbers it allows. `default_region` is an ISO 3166 code for numbers
     written without a country.
     """
+    if sip.is_sip(text.strip()):
+        return Phone(sip.parse_sip(text.strip()))
     try:
         number = phonenumbers.parse(text, default_region)
     except phonenumbers.NumberParseException:
@@ -103,35 +123,50 @@ def parse_phone(text: str, default_region: str | None = None) -> Phone:
     return Phone(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164), extension)
 
 
+def parse_number(text: str) -> Phone:
+    """The phone number in `text`; raises ValueError with the fix as `parse_phone` does, and for a SIP address."""
+    phone = parse_phone(text)
+    if phone.is_sip:
+        raise ValueError(NOT_A_NUMBER)
+    return phone
+
+
 def country_of(phone: Phone) -> str:
-    """The ISO 3166 code of the number's country, or `001` for numbers of no country."""
-    return _plan(phone.e164)[0]
+    """The ISO 3166 code of the number's country, `001` for numbers of no country.
+
+    For a SIP address, which has no country, `sip:` and the domain.
+    """
+    return f"sip:{phone.domain}" if phone.is_sip else _plan(phone.address)[0]
 
 
 def refused_type(phone: Phone) -> str | None:
-    """The type of a number that may not be called (`premium`, `invalid`, ...), None for other numbers."""
-    return _plan(phone.e164)[1]
+    """The type of a number that may not be called (`premium`, `invalid`, ...), None for other phones."""
+    return None if phone.is_sip else _plan(phone.address)[1]
 
 
 class NumberRules(Struct, frozen=True):
-    """Which numbers may be called.
+    """Which phones may be called.
 
     `countries` is None if every country may be called. `allowed` are E.164 numbers and prefixes that are called
     whatever their type and country, and `rejected` those that are not called. The longest one that matches applies.
+    For SIP addresses only `sip_domains` counts, which has their hosts as they are stored.
     """
 
     countries: frozenset[str] | None = None
     allowed: tuple[str, ...] = ()
     rejected: tuple[str, ...] = ()
+    sip_domains: frozenset[str] = frozenset()
 
     def refusal(self, phone: Phone) -> Refusal | None:
-        """Why a number is not called, None if it is called."""
+        """Why a phone is not called, None if it is called."""
+        if phone.is_sip:
+            return None if phone.domain in self.sip_domains else Refusal(f"SIP domain {phone.domain}", "sip_domains")
         allowed, rejected = _longest(phone, self.allowed), _longest(phone, self.rejected)
         if rejected > allowed:
             return Refusal("rejected prefix", "reject_numbers")
         if allowed:
             return None
-        country, kind = _plan(phone.e164)
+        country, kind = _plan(phone.address)
         if kind:
             return Refusal(f"{kind} number", "allow_numbers")
         if self.countries is None or country in self.countries:
@@ -140,7 +175,7 @@ class NumberRules(Struct, frozen=True):
 
 
 class Refusal(Struct, frozen=True):
-    """Why a number is not called: `text` (`premium number`, `country FR`), and the key of the rules that decides it."""
+    """Why a phone is not called: `text` (`premium number`, `country FR`), and the key of the rules that decides it."""
 
     text: str
     key: str
@@ -148,18 +183,20 @@ class Refusal(Struct, frozen=True):
 
 def _longest(phone: Phone, prefixes: tuple[str, ...]) -> int:
     """The length of the longest prefix that the number has, 0 if it has none of them."""
-    if not prefixes or not phone.e164.startswith(prefixes):
+    if not prefixes or not phone.address.startswith(prefixes):
         return 0
-    return max(len(prefix) for prefix in prefixes if phone.e164.startswith(prefix))
+    return max(len(prefix) for prefix in prefixes if phone.address.startswith(prefix))
 
 
 def is_fictional(phone: Phone) -> bool:
     """Whether the number is reserved for fiction and documentation. A call to it costs nothing and rings no phone."""
-    return FICTIONAL.fullmatch(phone.e164) is not None
+    return FICTIONAL.fullmatch(phone.address) is not None
 
 
 def caution(phone: Phone) -> str | None:
-    """A warning about a configured number that cannot be called, with the number masked, or None."""
+    """A warning about a configured phone that may not be called, with the phone masked, or None."""
+    if phone.is_sip:
+        return f"{phone.masked} is not called, unless policies.NAME.sip_domains has {phone.domain}"
     kind = refused_type(phone)
     if kind:
         return f"{phone.masked} is not called ({kind} number), unless policies.NAME.allow_numbers allows it"
@@ -167,10 +204,10 @@ def caution(phone: Phone) -> str | None:
 
 
 @lru_cache(maxsize=16384)
-def _plan(e164: str) -> tuple[str, str | None]:
+def _plan(number: str) -> tuple[str, str | None]:
     """The country of a number, and its type if that is refused, by its numbering plan."""
-    number = phonenumbers.parse(e164)
-    country = phonenumbers.region_code_for_number(number)
-    country = country or phonenumbers.region_code_for_country_code(number.country_code or 0)
-    ours = (kind for prefix, kind in REFUSED_PREFIXES.items() if e164.startswith(prefix))
-    return country, next(ours, REFUSED_TYPES.get(phonenumbers.number_type(number)))
+    parsed = phonenumbers.parse(number)
+    country = phonenumbers.region_code_for_number(parsed)
+    country = country or phonenumbers.region_code_for_country_code(parsed.country_code or 0)
+    ours = (kind for prefix, kind in REFUSED_PREFIXES.items() if number.startswith(prefix))
+    return country, next(ours, REFUSED_TYPES.get(phonenumbers.number_type(parsed)))

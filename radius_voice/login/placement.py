@@ -6,6 +6,7 @@ then has one consequence:
 
 - Placed and Indeterminate end the placement: the phone rings or may ring, the text message is or may be on its way.
 - NumberRejected excludes the phone for the method: the next phone is tried, none twice, and after them the next method.
+  If the provider got no request, because it cannot deliver to such a phone, the next provider is tried before that.
 - NotPlaced means that the provider certainly delivered nothing: the next provider is tried with the same phone, and
   after all of them the next method.
 
@@ -36,7 +37,8 @@ class PlacementResult(Struct, frozen=True):
 
     `live`: there is a call that may ring; `ref` is that call, None if its provider has no `CallControl`.
     `refused`: a provider rejected a number, or refused the delivery for another reason than an outage. `counted`: it
-    had received the request, so that the delivery counts towards the limits although it was not made.
+    had received the request, so that the delivery counts towards the limits although it was not made. `unable`: a
+    provider cannot deliver to such a phone, and got no request.
     """
 
     result: CallResult
@@ -46,6 +48,7 @@ class PlacementResult(Struct, frozen=True):
     refused: bool = False
     counted: bool = False
     method: Method = Method.VOICE
+    unable: bool = False
 
 
 Report = Callable[[str, DeliveryRequest, DeliveryResult], None]
@@ -106,7 +109,7 @@ async def deliver(
     for stage, method in product(Stage, order):
         offered, left[method] = left[method], {}
         for phone in dict.fromkeys((request.phone, *phones)) if offered else ():
-            if not rejected[method].isdisjoint((phone.e164, phone.text)):
+            if phone.address in rejected[method]:
                 continue
             tried = replace(request, phone=phone, method=method)
             if begun and not await may_deliver(tried, counted=failed.counted):
@@ -115,16 +118,15 @@ async def deliver(
             placement, left[method] = await _through_providers(tried, offered, partial(ask, stage), report, deadline)
             if placement is None:
                 break
-            if placement.result is CallResult.NUMBER_REJECTED:
-                # a provider that rejects a number rejects it with every extension; one that got no request does not
-                rejected[method].add(phone.e164 if placement.counted else phone.text)
+            if placement.result is CallResult.NUMBER_REJECTED and placement.counted:
+                rejected[method].add(phone.address)  # with every extension; one that got no request rejects one phone
             refused, counted = failed.refused or placement.refused, failed.counted or placement.counted
             placement = replace(placement, refused=refused, counted=counted)
             if placement.result in (CallResult.PLACED, CallResult.INDETERMINATE):
                 return placement
             failed = placement
             results.add(placement.result)
-            if placement.result is CallResult.NOT_PLACED:
+            if placement.result is CallResult.NOT_PLACED and not placement.unable:
                 break
     rejected_by_all = results == {CallResult.NUMBER_REJECTED}
     return replace(failed, result=CallResult.NUMBER_REJECTED if rejected_by_all else CallResult.NOT_PLACED)
@@ -147,13 +149,21 @@ async def _through_providers(
             continue
         report(name, request, answer)
         result = _result(name, provider, request, answer)
-        refused, counted = result.refused, result.counted
-        if failed is not None:
-            refused, counted = refused or failed.refused, counted or failed.counted
-        failed = replace(result, refused=refused, counted=counted)
-        if result.result is not CallResult.NOT_PLACED:
+        failed = result if failed is None else _combined(failed, result)
+        if result.result is not CallResult.NOT_PLACED and not result.unable:
             break
     return failed, postponed
+
+
+def _combined(before: PlacementResult, result: PlacementResult) -> PlacementResult:
+    """The result of a provider's answer after those of others that delivered nothing."""
+    return replace(
+        result,
+        result=before.result if result.unable else result.result,
+        refused=result.refused or before.refused,
+        counted=result.counted or before.counted,
+        unable=result.unable or before.unable,
+    )
 
 
 def _result(name: str, provider: Provider, request: DeliveryRequest, answer: DeliveryResult) -> PlacementResult:
@@ -166,7 +176,8 @@ def _result(name: str, provider: Provider, request: DeliveryRequest, answer: Del
         case Indeterminate():
             return PlacementResult(CallResult.INDETERMINATE, phone, method=method)
         case NumberRejected(sent=sent):
-            return PlacementResult(CallResult.NUMBER_REJECTED, phone, refused=True, counted=sent, method=method)
+            rejected = CallResult.NUMBER_REJECTED
+            return PlacementResult(rejected, phone, refused=True, counted=sent, method=method, unable=not sent)
         case _:
             refused, counted = not answer.outage, answer.sent and not answer.outage
             return PlacementResult(CallResult.NOT_PLACED, phone, refused=refused, counted=counted, method=method)

@@ -42,7 +42,7 @@ class UserRules:
     """The rules for one user. Durations in seconds; `bypass_until` is wall clock, 0 if there is none.
 
     `methods` are the ways to deliver a code: the first is used unless the user asks for another one of them.
-    `numbers` are the numbers that may be called, and `key_rules` the places of its keys, of `first_phone` and of
+    `numbers` are the phones that may be called, and `key_rules` the places of its keys, of `first_phone` and of
     `changed_phone` in the configuration.
     `rule` is where the configuration has these rules. `friendly_name` is the service's name for these users, and
     `speech` how their calls speak.
@@ -84,7 +84,7 @@ class UserRules:
         return tuple(phone for phone in user.phones if self.may_call(phone))
 
     def may_call(self, phone: Phone) -> bool:
-        """Whether `numbers` allows the number."""
+        """Whether `numbers` allows the phone."""
         return self.numbers.refusal(phone) is None
 
     def number_rule(self, user: User) -> RulePath:

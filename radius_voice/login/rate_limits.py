@@ -172,10 +172,10 @@ def subjects_of(user_key: str, phone: Phone, calling_station_id: str, client: st
     """
     return {
         "user": user_key,
-        "phone": phone.e164,
+        "phone": phone.address,
         "calling_station": calling_station_id,
         "client": client,
-        "country": country_of(phone) if phone.e164 else "",
+        "country": country_of(phone) if phone.address else "",
         "total": "total",
     }
 
@@ -228,7 +228,7 @@ class Limits:
 
     def for_phone(self, phone: Phone) -> tuple[LimitOperation, ...]:
         """The operations of calling a further phone of a session, after a provider rejected the first number."""
-        subjects = {"phone": phone.e164, "country": country_of(phone)}
+        subjects = {"phone": phone.address, "country": country_of(phone)}
         return (*self.for_code(subjects, LimitAction.CHECK), *self.for_call(subjects))
 
     def for_call(self, subjects: Mapping[str, str]) -> tuple[LimitOperation, ...]:

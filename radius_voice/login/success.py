@@ -47,10 +47,10 @@ class SuccessRule:
             object.__setattr__(self, name, limit)
 
     def prefix(self, phone: Phone) -> str:
-        """The country of a number, or its first digits; empty for a phone without a number."""
-        if not phone.e164:
+        """The country of a number, or its first digits; `sip:` and the domain of a SIP address; empty for no phone."""
+        if not phone.address:
             return ""
-        return country_of(phone) if self.digits is None else phone.e164[: self.digits + 1]
+        return country_of(phone) if self.digits is None or phone.is_sip else phone.address[: self.digits + 1]
 
     def check(self, session: Session, phone: Phone) -> tuple[LimitOperation, ...]:
         """The operations that forbid a delivery to that phone while deliveries to its prefix are rejected."""

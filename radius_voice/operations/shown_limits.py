@@ -34,7 +34,7 @@ async def limits_of_user(context: OperationContext, source: str, user: User, typ
     user_subject = {"user": user_key_of(source, user.id)}
     operations = [*configured.about(user_subject, subjects, pairs), *_budgets(configured, user_subject)]
     for phone in user.phones:
-        operations += configured.about({"phone": phone.e164})
+        operations += configured.about({"phone": phone.address})
     return list(dict.fromkeys(operations))
 
 
@@ -72,7 +72,7 @@ def first_factors(settings: Settings, source: str) -> set[str]:
 
 
 def shared_limits(settings: Settings) -> Iterator[LimitOperation]:
-    """The limits in total, for each client, and for each country that policies name."""
+    """The limits in total, for each client, and for each country and SIP domain that policies name."""
     configured = limits_of(settings)
     yield from configured.about({"total": "total"})
     yield from _budgets(configured, {"total": "total"})
@@ -80,6 +80,7 @@ def shared_limits(settings: Settings) -> Iterator[LimitOperation]:
         yield from configured.about({"client": client})
     rules = [each for policy in settings.policies.values() for _, each in policy.rules_with_paths()]
     countries = {country for each in rules for country in each.countries or ()}
+    countries |= {f"sip:{domain}" for each in rules for domain in each.sip_domains}
     countries |= configured.daily_by_country.keys()
     if configured.costs is not None:
         countries |= configured.costs.by_country.keys()

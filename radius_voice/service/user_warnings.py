@@ -13,7 +13,7 @@ from radius_voice.config.section import Diagnostic
 from radius_voice.config.suggestions import suggestion
 from radius_voice.login.model import User
 from radius_voice.login.names import canonical_name
-from radius_voice.login.phone import country_of, is_fictional
+from radius_voice.login.phone import Refusal, country_of, is_fictional
 from radius_voice.login.ports import IdentitySource
 from radius_voice.policies import numbers_of
 
@@ -132,24 +132,26 @@ def _phone_warnings(
 ) -> Iterator[Diagnostic]:
     numbers = {id(rules): numbers_of(settings, rules) for _, rules in policy.rules_with_paths()}
 
-    def refusals(user: User) -> list[str | None]:
-        rules = policy.rules_of(user.groups)
-        refused = [numbers[id(rules)].refusal(phone) for phone in user.phones]
-        return [None if each is None else each.text for each in refused]
+    def refusals(user: User) -> list[Refusal]:
+        """Why the phones of a user are not called, empty if one of them is called."""
+        refused = [numbers[id(policy.rules_of(user.groups))].refusal(phone) for phone in user.phones]
+        return [] if None in refused else [each for each in refused if each is not None]
 
     reasons = {user.name: refusals(user) for user in users if user.phones}
-    uncalled = {user: why for user, why in reasons.items() if all(why)}
+    uncalled = {user: why for user, why in reasons.items() if why}
     if not uncalled:
         return
-    countries = (
-        {country_of(phone) for user in users for phone in user.phones} if len(uncalled) == len(reasons) else set()
-    )
+    phones = [phone for user in users for phone in user.phones]
+    none_is_called = len(uncalled) == len(reasons) and not any(phone.is_sip for phone in phones)
+    countries = {country_of(phone) for phone in phones} if none_is_called else set()
     if policy.countries and countries and policy.countries.isdisjoint(countries):
         path = ("policies", name, "countries")
         yield path, f"allow none of the phones of {readable(policy.directory)}, which are in {_some(sorted(countries))}"
     else:
-        some = _some([f"{readable(user)} ({why[0]})" for user, why in uncalled.items()])
-        yield ("policies", name), f"users without a phone that this policy calls cannot log in: {some}"
+        some = _some([f"{readable(user)} ({why[0].text})" for user, why in uncalled.items()])
+        has_sip = any(each.key == "sip_domains" for why in uncalled.values() for each in why)
+        fix = "; write the domains whose SIP addresses may be called into sip_domains" if has_sip else ""
+        yield ("policies", name), f"users without a phone that this policy calls cannot log in: {some}{fix}"
 
 
 def _extension_warnings(name: str, policy: PolicySettings, users: Sequence[User]) -> Iterator[Diagnostic]:

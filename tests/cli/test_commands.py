@@ -338,6 +338,8 @@ def test_text_follows_a_message_to_its_end(write, number, code, message):
 
 NEVER_CALLED = [
     ("five", "not a phone number"),
+    ("sip:3105@pbx.example.org", "is not called, unless policies.NAME.sip_domains has pbx.example.org"),
+    ("sip:3105:secret@pbx.example.org", "it has a password, which belongs to the settings of the provider"),
     ("+14155550123 x5 x6", "not a phone number"),
     ("+19005550123 x5", "+19*******23 ext. ** is not called (premium number)"),
     ("+19005550123", "+19*******23 is not called (premium number)"),
@@ -368,6 +370,22 @@ def test_call_accepts_a_number_that_a_policy_allows(write, monkeypatch):
     monkeypatch.setattr("radius_voice.cli.call.MAX_POLLS", 1)  # the call is answered, and lasts for seconds
     allowing = CONFIGURATION + 'policies: {default: {}, staff: {allow_numbers: ["+44163296"]}}\n'
     assert "calling +44********23, call CA" in run("call", "--config", write(allowing), "+441632960123").stdout
+
+
+def test_call_calls_a_sip_address_whose_domain_a_policy_allows(write, monkeypatch):
+    monkeypatch.setattr("radius_voice.cli.call.MAX_POLLS", 1)  # the call is answered, and lasts for seconds
+    allowing = CONFIGURATION + "policies: {default: {}, staff: {sip_domains: [pbx.example.org]}}\n"
+    result = run("call", "--config", write(allowing), "SIP:3105@pbx.example.org")
+    assert "calling sip:31**@pbx.example.org, call CA" in result.stdout
+
+
+def test_call_leaves_a_sip_address_to_the_next_provider_if_one_cannot_call_it(write, monkeypatch):
+    monkeypatch.setattr("radius_voice.cli.call.MAX_POLLS", 1)
+    path = write(CONFIGURATION + "policies: {default: {sip_domains: [pbx.example.org]}}\n")
+    gateway = "pbx: {type: http-request, methods: [voice], url: 'http://127.0.0.1:9/{phone}/{code}'}"
+    path.write_text(path.read_text().replace("  providers:\n", f"  providers:\n    {gateway}\n"))
+    shown = run("call", "--config", path, "sip:3105@pbx.example.org").stdout
+    assert "pbx: not placed: not sent: no template has the SIP address\ntwilio: calling sip:31**@" in shown
 
 
 def test_twilios_test_numbers_are_called_only_in_development(tmp_path, write):

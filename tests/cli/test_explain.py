@@ -121,6 +121,17 @@ def test_a_rule_for_a_group_decides_by_its_own_line(configured):
 
 
 @pytest.mark.parametrize(
+    ("host", "text"), [("pbx.example.org", "may be called"), ("example.org", "is not called: SIP domain example.org")]
+)
+def test_the_list_of_domains_decides_about_a_sip_address(configured, host, text):
+    rules = "    sip_domains: [pbx.example.org]\n    countries: [US]\n"
+    path = configured(CONFIGURATION.replace("    countries: [US]\n", rules), alice=entry(f"sip:3105@{host}"))
+    _, steps = explained(path)
+    place = f"{path}:{line_of('countries: [US]')}: policies.staff.sip_domains"
+    assert [(f"sip:31**@{host} {text}", [place], None)] == steps["phone"]
+
+
+@pytest.mark.parametrize(
     ("user", "topic", "reason"),
     [
         ("nameless", "directory", "unknown_user"),

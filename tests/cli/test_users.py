@@ -169,12 +169,27 @@ def test_a_phone_may_have_an_extension(path):
         ("+441632960123", "warning: +44********23 is not called (invalid number), unless policies.NAME.allow_numbers"),
         ("+19005550123", "warning: +19*******23 is not called (premium number), unless policies.NAME.allow_numbers"),
         ("+14155550123", "warning: +14*******23 is reserved for fiction and rings no phone"),
+        (
+            "sip:3105@pbx.example.org",
+            "warning: sip:31**@pbx.example.org is not called, unless policies.NAME.sip_domains",
+        ),
     ],
 )
 def test_a_phone_that_will_not_be_called_is_added_with_a_warning(path, phone, warning):
     ended = add(path, "alice", "--phone", phone)
     assert (0, True) == (ended.exit_code, ended.stderr.startswith(warning))
     assert phone in path.read_text()
+
+
+def test_a_phone_is_replaced_by_a_sip_address(path):
+    add(path, "alice", "--phone", "+4915112345678")
+    ended = run(
+        "users", "set-phone", "alice", "--file", path, "--yes", "--phone", "SIP:3105@PBX.example.org;transport=tls"
+    )
+    assert 0 == ended.exit_code, ended.output
+    phone = Phone("sip:3105@pbx.example.org;transport=tls")
+    assert (phone,) == parse(path.read_text(), "users.yaml")["alice"].user.phones
+    assert "sip:31**@pbx.example.org;transport=tls" in run("users", "list", "--file", path).stdout
 
 
 def test_a_phone_that_can_be_called_is_added_without_a_warning(path):

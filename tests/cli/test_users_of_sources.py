@@ -159,7 +159,7 @@ def test_a_first_phone_or_password_needs_no_confirmation(run, tmp_path):
     run("set-phone", "bob", "--phone", "+14152220199")
     run("set-password", "bob")
     (bob,) = run.stored()
-    assert ("+14152220199", True) == (bob.user.phones[0].e164, verify(bob.password, "arctangent"))
+    assert ("+14152220199", True) == (bob.user.phones[0].address, verify(bob.password, "arctangent"))
 
 
 @pytest.mark.parametrize("password", ["größe ÄÖÜß", "🔑🔑🔑 emoji", "100 % sure, or not", "x" * 128])
@@ -201,7 +201,7 @@ def test_users_are_imported_all_or_none(run, tmp_path):
     assert ["Alice"] == [each.user.name for each in run.stored()]
     assert run("import", table).endswith(": 2 users added\n")
     _alice, bob, carol = run.stored()
-    assert (["+14152220199", "+4915112345678"], {"a", "b"}) == ([p.e164 for p in bob.user.phones], bob.user.groups)
+    assert (["+14152220199", "+4915112345678"], {"a", "b"}) == ([p.address for p in bob.user.phones], bob.user.groups)
     assert ("carol", None) == (carol.user.name, carol.password)
 
 

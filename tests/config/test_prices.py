@@ -12,7 +12,7 @@ from radius_voice.login.costs import Prices
 from radius_voice.login.model import Method, User
 from radius_voice.login.phone import Phone
 from radius_voice.login.success import SuccessRule
-from radius_voice.operations.shown_limits import earlier_budgets
+from radius_voice.operations.shown_limits import earlier_budgets, shared_limits
 from radius_voice.wiring import load
 
 HEAD = "prefix,method,price\n"
@@ -167,6 +167,28 @@ def test_the_prices_of_the_program_are_higher_for_islands_than_for_the_rest_of_t
     numbers = ("+12025550123", "+18765550123", "+37129123456")
     assert [200, 5000, 15000] == [price(Method.VOICE, Phone(number)) for number in numbers]
     assert all(price(Method.SMS, Phone(number)) for number in numbers)
+
+
+def test_limits_and_budgets_of_a_sip_domain_are_shown_and_may_replace_those_of_a_country(loaded):
+    more = """\
+policies: {default: {sip_domains: [PBX.example.org]}}
+limits:
+  calls_per_day: {countries: {"sip:PBX.example.net": 5 per 24h}}
+  cost_per_day: {country: 10, countries: {"sip:192.0.2.7": 1}}
+"""
+    shown = [(each.limit.name, each.subject.partition(" ")[0]) for each in shared_limits(loaded(more=more))]
+    assert ("calls_per_day.country", "sip:pbx.example.org") in shown
+    assert ("cost_per_day.country", "sip:pbx.example.org") in shown
+    assert ("calls_per_day.countries.sip:pbx.example.net", "sip:pbx.example.net") in shown
+    assert ("cost_per_day.countries.sip:192.0.2.7", "sip:192.0.2.7") in shown
+
+
+@pytest.mark.parametrize(("line", "price"), [("", 0), ("sip:,voice,0.01\n", 100)])
+def test_calls_to_sip_addresses_cost_nothing_unless_the_file_has_their_price(line, price):
+    prices = prices_in(LEAST + line)
+    addresses = Phone("sip:3105@pbx.example.org"), Phone("sips:+4930123456@192.0.2.7")
+    assert [price] * 2 == [prices.price(Method.VOICE, address) for address in addresses]
+    assert 0 == prices.price(Method.SMS, addresses[0])
 
 
 def test_a_header_after_comments_is_read():

@@ -26,9 +26,9 @@ class Clock:
         return self.now
 
 
-def twilio_voice(*, from_number="+15005550006", **changes):
+def twilio_voice(*, from_number="+15005550006", sip_auth=None, **changes):
     """A TwilioVoice; `changes` are arguments of its pool and of its account."""
-    return TwilioVoice("twilio", twilio_account(**changes), from_number, TwilioCallbacks(TOKEN))
+    return TwilioVoice("twilio", twilio_account(**changes), from_number, TwilioCallbacks(TOKEN), sip_auth)
 
 
 def twilio_sms(*, sender="+15005550006", service=None, senders=None, **changes):

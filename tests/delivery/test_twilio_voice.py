@@ -22,7 +22,7 @@ from radius_voice.messages import LANGUAGES
 from radius_voice.simulator.twiml import spoken_text
 from radius_voice.twilio_provider import CREDENTIALS_FIX, DEFAULT_FIX
 
-from .conftest import ACCOUNT, TOKEN, answering, raw_server, read_request
+from .conftest import ACCOUNT, TOKEN, answering, raw_server, read_request, twilio_voice
 
 THIS_PHONE, THIS_COUNTRY = (NumberRejected, False), (NumberRejected, True)
 NEXT_PROVIDER, CONFIGURATION = (NotPlaced, False), (NotPlaced, True)
@@ -249,6 +249,39 @@ async def test_an_extension_is_dialled_after_a_pause(extension, digits, simulato
     assert isinstance(await voice(simulator).place(request, soon()), Placed)
     (call,) = await history(simulator)
     assert ("+14155550123", digits, "123456") == (call["to"], call["digits"], call["code"])
+
+
+async def test_a_sip_address_is_called_without_digits_and_is_not_in_the_message(simulator, voice, order, soon):
+    address = "sips:3105@pbx.example.org:5061;transport=tls"
+    assert isinstance(await voice(simulator).place(order(address), soon()), Placed)
+    (call,) = await history(simulator)
+    assert (address, "", "123456") == (call["to"], call["digits"], call["code"])
+    assert "3105" not in call["said"]
+
+
+@pytest.mark.parametrize(
+    ("to", "credentials"),
+    [
+        ("sip:3105@pbx.example.org", {"SipAuthUsername": ["radius-voice"], "SipAuthPassword": ["a & b"]}),
+        ("+14155550123", {}),
+    ],
+)
+async def test_the_credentials_of_the_pbx_are_sent_with_calls_to_sip_addresses_only(to, credentials, order, soon):
+    forms = []
+
+    async def accept(reader, writer):
+        forms.append(parse_qs((await read_request(reader)).partition(b"\r\n\r\n")[2].decode()))
+        writer.write(b"HTTP/1.1 201 X\r\nContent-Length: 2\r\n\r\n{}")
+        await writer.drain()
+
+    async with raw_server(accept) as port:
+        voice = twilio_voice(base_url=f"http://127.0.0.1:{port}", sip_auth=("radius-voice", "a & b"))
+        await voice.place(order(to), soon())
+        await voice.close()
+    (form,) = forms
+    assert [to] == form["To"]
+    assert credentials == {name: value for name, value in form.items() if name.startswith("Sip")}
+    assert "a & b" not in repr(voice)
 
 
 async def test_a_name_with_markup_is_spoken_as_it_is_written(simulator, voice, order, soon):

@@ -108,6 +108,13 @@ async def test_an_extension_is_dialled_after_a_pause(extension, digits, double, 
     assert {"type": "phone", "number": "14155550123", "dtmfAnswer": digits} == double.calls[0].request["to"][0]
 
 
+async def test_a_sip_address_is_called(double, voice, order, soon):
+    assert isinstance(await voice(double.url).place(order("sip:3105@pbx.example.org:5080"), soon()), Placed)
+    (call,) = double.calls
+    assert [{"type": "sip", "uri": "sip:3105@pbx.example.org:5080"}] == call.request["to"]
+    assert "123456" == call.code
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("code", ["1234567890", ""])
 async def test_the_longest_code_and_name_fit_in_every_language(language, code, double, voice, order, soon):

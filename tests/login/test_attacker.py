@@ -110,7 +110,7 @@ async def test_an_attacker_causes_no_call_beyond_the_configured_limits(
         times["all"].append(at)
         times["phone", phone].append(at)
         times["country", country_of(phone)].append(at)
-        times["person", int(phone.e164[-4:])].append(at)
+        times["person", int(phone.address[-4:])].append(at)
     assert respects_limit(limits.calls["total"], times["all"])
     assert respects_limit(limits.daily["total"], times["all"])
     for (scope, *_), called in ((key, each) for key, each in times.items() if isinstance(key, tuple)):

@@ -1,6 +1,7 @@
 """The reservations of deliveries in the budgets of a day, and the refunds when they have ended."""
 
 import asyncio
+from dataclasses import replace as replace_costs
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -73,6 +74,15 @@ def records(harness):
 def test_the_price_of_the_longest_prefix_applies(number, price):
     assert price == PRICES.price(Method.VOICE, Phone(number))
     assert 0 == PRICES.price(Method.ISSUED_CODE, Phone(number))
+
+
+def test_a_sip_address_has_the_budget_of_its_domain_and_a_price_of_its_own():
+    address = Phone("sips:3105@pbx.example.org:5061")
+    assert 0 == PRICES.price(Method.VOICE, address)
+    costs_of_sip = replace_costs(costs(), prices=Prices({"voice": {"+": 9000, "sip:": 100}}))
+    assert 100 == costs_of_sip.prices.price(Method.VOICE, address)
+    operations = costs_of_sip.operations("people:alice-id", address, MIDNIGHT, 100)
+    assert subject_at("sip:pbx.example.org", MIDNIGHT) in [operation.subject for operation in operations]
 
 
 @pytest.mark.parametrize(("seconds", "charged"), [(0.0, 1), (60.0, 1), (60.1, 2), (120.0, 2), (121.0, 3)])

@@ -247,7 +247,9 @@ async def test_phone_instead_of_a_code_hangs_up_and_calls_again(harness):
     assert (Outcome.CHALLENGE, Reason.REDIAL) == result_of(again)
     assert ["fake1"] == harness.provider.hung_up
     other = await harness.answer(" PHONE2 ", again)
-    assert ["+12025550123", "+12025550123", "+12025550124"] == [order.phone.e164 for order in harness.provider.requests]
+    assert ["+12025550123", "+12025550123", "+12025550124"] == [
+        order.phone.address for order in harness.provider.requests
+    ]
     assert "24" in other.text
     assert Reason.REDIAL_UNAVAILABLE == (await harness.answer("phone3", other)).reason
 
@@ -273,7 +275,7 @@ async def test_a_rejected_number_leads_to_the_next_phone_which_is_charged():
     limits = Limits(calls={"phone": limit("p", 1, Reason.CALL_LIMIT)})
     harness = LoginHarness(providers=(FakeProvider(NumberRejected("21211")),), limits=limits)
     assert Reason.CALL_PLACED == (await harness.begin()).reason
-    assert ["+12025550123", "+12025550124"] == [order.phone.e164 for order in harness.provider.requests]
+    assert ["+12025550123", "+12025550124"] == [order.phone.address for order in harness.provider.requests]
     assert (await harness.store.apply_limits(limits.for_phone(Phone("+12025550124")))) is not None
 
 

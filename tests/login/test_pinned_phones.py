@@ -80,7 +80,7 @@ async def test_a_correct_code_pins_the_phones_of_the_directory(harness):
     assert ACCEPTED == result_of(await log_in(harness))
     pins = await stored_pins(harness)
     assert [Pin(KEYS.pin(ALICE_KEY, phone), phone.masked, harness.clock.now) for phone in ALICE.phones] == list(pins)
-    assert not [phone for phone in ALICE.phones if phone.e164 in str(pins)]
+    assert not [phone for phone in ALICE.phones if phone.address in str(pins)]
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ async def test_a_correct_code_pins_the_phones_of_the_directory(harness):
         (FIRST, ADDED),
         (ADDED, FIRST),
         (*ALICE.phones, ADDED),
-        (Phone(FIRST.e164, "42"), SECOND),
+        (Phone(FIRST.address, "42"), SECOND),
     ],
 )
 async def test_a_phone_that_is_not_pinned_is_rejected_with_an_alarm_until_it_is_confirmed(harness, phones):
@@ -271,7 +271,7 @@ async def test_a_bypass_pins_nothing():
 
 
 def test_pins_have_no_number_and_the_values_of_durable_writes_are_not_shown():
-    pin_of = {KEYS.pin(user, phone) for user in ("a", "b") for phone in (FIRST, SECOND, Phone(FIRST.e164, "1"))}
+    pin_of = {KEYS.pin(user, phone) for user in ("a", "b") for phone in (FIRST, SECOND, Phone(FIRST.address, "1"))}
     assert 6 == len(pin_of)
     assert "secret" not in repr(DurableWrite(b"secret", b"secret")) + repr(DurableExists(b"secret"))
 

@@ -78,7 +78,7 @@ async def test_a_phone_whose_extension_cannot_be_delivered_to_is_tried_without_i
         assert not counted
         return True
 
-    phones = (EXTENSIONS[0], Phone(EXTENSIONS[0].e164))
+    phones = (EXTENSIONS[0], Phone(EXTENSIONS[0].address))
     request = DeliveryRequest(phones[0], CodeMessage("en", "ACME", "123456"), 30, Method.SMS)
     texts = {Method.SMS: {"a": Provider()}}
     placement = await deliver(request, phones, [Method.SMS], texts, may_call, lambda *_: None, 0.0)
@@ -122,3 +122,32 @@ async def test_the_other_method_is_used_where_nothing_can_have_been_delivered(an
     placement = await deliver(request, NUMBERS[:2], list(Method)[:2], providers, may_deliver, report, 0.0)
     assert asked == " ".join(requests)
     assert expected == (placement.result, placement.method, placement.phone, placement.refused)
+
+
+UNABLE = NumberRejected("cannot", sent=False)
+
+
+@pytest.mark.parametrize(
+    ("answers", "asked", "expected"),
+    [
+        ({"a": [UNABLE], "b": []}, "a0 b0", (CallResult.PLACED, LANDLINE, False)),
+        ({"a": [UNABLE], "b": [DOWN]}, "a0 b0 a1", (CallResult.PLACED, MOBILE, False)),
+        ({"a": [DOWN], "b": [UNABLE]}, "a0 b0 a1", (CallResult.PLACED, MOBILE, False)),
+        ({"a": [UNABLE], "b": [REJECTED]}, "a0 b0 a1", (CallResult.PLACED, MOBILE, True)),
+        ({"a": [UNABLE] * 2, "b": [UNABLE] * 2}, "a0 b0 a1 b1", (CallResult.NUMBER_REJECTED, MOBILE, False)),
+        ({"a": [UNABLE, DOWN], "b": [DOWN] * 2}, "a0 b0 a1 b1", (CallResult.NOT_PLACED, MOBILE, False)),
+        ({"a": [DOWN] * 2, "b": [UNABLE] * 2}, "a0 b0 a1 b1", (CallResult.NOT_PLACED, MOBILE, False)),
+    ],
+)
+async def test_a_provider_that_cannot_deliver_to_such_a_phone_leaves_it_to_the_next_one(answers, asked, expected):
+    requests = []
+
+    async def may_deliver(request, *, counted):
+        return True
+
+    voice = {Method.VOICE: {name: FakeProvider(*each, name=name) for name, each in answers.items()}}
+    request = DeliveryRequest(LANDLINE, CodeMessage("en", "ACME", "123456"), 30)
+    report = lambda name, tried, _: requests.append(f"{name}{NUMBERS.index(tried.phone)}")  # noqa: E731
+    placement = await deliver(request, NUMBERS[:2], [Method.VOICE], voice, may_deliver, report, 0.0)
+    assert asked == " ".join(requests)
+    assert expected == (placement.result, placement.phone, placement.counted)

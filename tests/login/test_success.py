@@ -279,6 +279,13 @@ def test_a_phone_without_a_number_has_no_prefix():
     )
 
 
+def test_a_sip_address_counts_for_its_domain():
+    address = Phone("sip:3105@pbx.example.org")
+    assert ["sip:pbx.example.org"] * 2 == [
+        each.prefix(address) for each in (RULE, SuccessRule(0.2, 10, 5, 60.0, digits=4))
+    ]
+
+
 @given(st.lists(st.tuples(st.integers(0, 8), st.booleans()), max_size=60))
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_country_is_stopped_only_if_its_share_was_below_the_floor(logins):

@@ -134,6 +134,17 @@ async def test_our_create_request_with_an_extension_is_allowed(asked, descriptio
     assert "SendDigits" in body["schema"]["properties"]
 
 
+async def test_our_create_request_for_a_sip_address_is_allowed(asked, description):
+    voice, answers = asked(sip_auth=("radius-voice", "a password of the PBX"))
+    phone = Phone("sip:3105@pbx.example.org;transport=tls")
+    assert isinstance(await voice.place(replace(ORDER, phone=phone), asyncio.get_running_loop().time() + 30), Placed)
+    assert [("POST", "/Calls.json", 201)] == answers
+    create = description["paths"]["/2010-04-01/Accounts/{AccountSid}/Calls.json"]["post"]["requestBody"]["content"]
+    (body,) = create.values()
+    assert {"SipAuthUsername", "SipAuthPassword"} <= body["schema"]["properties"].keys()
+    assert "SIP address" in body["schema"]["properties"]["To"]["description"]
+
+
 async def test_our_list_and_fetch_requests_are_allowed_and_their_responses_understood(asked):
     voice, answers = asked()
     elsewhere = CallRef("twilio", "CA" + "b" * 32)

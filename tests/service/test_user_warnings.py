@@ -36,7 +36,7 @@ def warnings_of(tmp_path):
         loaded = load(path, {})
         source: Any = ListedUsers(users, without_password)
         warnings = loaded.located(user_warnings(loaded.settings, {"people": source}))
-        assert not [phone for user in users for phone in user.phones if phone.e164[1:] in str(warnings)]
+        assert not [phone for user in users for phone in user.phones if phone.address[1:] in str(warnings)]
         assert all(sentence.startswith(f"{path}:") for sentence in warnings)
         return [sentence.split(": ", 1)[1] for sentence in warnings]
 
@@ -89,6 +89,18 @@ def test_users_whose_numbers_are_all_of_a_type_that_is_not_called(warnings_of):
 
 def test_a_number_that_the_policy_allows_gets_no_warning(warnings_of):
     assert [] == warnings_of(changed("policies.default.allow_numbers", ["+4416329"]), user("bob", INVALID))
+
+
+def test_sip_addresses_whose_domain_the_policy_does_not_allow(warnings_of):
+    tree = changed("policies.default", {"countries": ["US"], "sip_domains": ["pbx.example.net"]})
+    expected = (
+        "policies.default: users without a phone that this policy calls cannot log in: bob (SIP domain "
+        "pbx.example.org); write the domains whose SIP addresses may be called into sip_domains"
+    )
+    users = [user("bob", "sip:3105@pbx.example.org"), user("carl", "sip:3105@pbx.example.net")]
+    assert [expected] == warnings_of(tree, *users)
+    assert [expected] == warnings_of(tree, users[0])
+    assert [] == warnings_of(tree, user("dave", "sip:3105@pbx.example.org", US), users[1])
 
 
 def test_countries_that_allow_some_of_the_phones(warnings_of):

@@ -185,12 +185,8 @@ class VonageDouble:
         body = await request.json()
         require(isinstance(body, dict) and body.keys() <= CALL_KEYS and {"to", "from", "ncco"} <= body.keys(), "keys")
         require(isinstance(body["to"], list) and len(body["to"]) == 1, "to", "to")
-        (to,) = body["to"]
-        require(to.keys() <= {"type", "number", "dtmfAnswer"} and "phone" == to.get("type"), "endpoint", "to")
-        number = to.get("number")
-        require(isinstance(number, str) and re.fullmatch(r"\d{7,15}", number), "number", "to")
+        number = destination(body["to"][0])
         require(number not in self.unreachable, "unreachable", "to[0].number")
-        require(re.fullmatch(r"[0-9*#p]+", to.get("dtmfAnswer", "p")), "dtmfAnswer", "to[0].dtmfAnswer")
         require({"type": "phone", "number": self.from_number} == body["from"], "from", "from.number")
         require(1 <= body.get("ringing_timer", 60) <= 120, "ringing_timer", "ringing_timer")
         require(1 <= body.get("length_timer", 7200) <= 7200, "length_timer", "length_timer")
@@ -231,6 +227,18 @@ class VonageDouble:
             if call.uuid == request.match_info["uuid"]:
                 return call
         raise Refused(404, "no such call")
+
+
+def destination(to: dict[str, Any]) -> str:
+    """The number or SIP address of an endpoint. Raises Refused."""
+    if to.get("type") == "sip":
+        require(to.keys() == {"type", "uri"} and re.fullmatch(r"sips?:[^@\s]+@\S+", to["uri"]), "uri", "to")
+        return str(to["uri"])
+    require(to.keys() <= {"type", "number", "dtmfAnswer"} and "phone" == to.get("type"), "endpoint", "to")
+    number = to.get("number")
+    require(isinstance(number, str) and re.fullmatch(r"\d{7,15}", number), "number", "to")
+    require(re.fullmatch(r"[0-9*#p]+", to.get("dtmfAnswer", "p")), "dtmfAnswer", "to[0].dtmfAnswer")
+    return str(number)
 
 
 def check_talk(action: dict[str, Any]) -> None:

@@ -26,6 +26,7 @@ from radius_voice.login.deliveries import (
     NumberRejected,
 )
 from radius_voice.login.model import Method
+from radius_voice.login.sip import user_of
 
 REQUEST_ID_OCTETS = 16
 CONTENT_TYPES = {
@@ -88,8 +89,8 @@ class HttpRequest:
         left = deadline - asyncio.get_running_loop().time()
         if left <= 0:
             return NotPlaced("not sent: no time left", sent=False)
-        if request.phone.extension and "extension" not in self._used:
-            return NumberRejected("not sent: no template has the extension", sent=False)
+        if problem := self._no_template_for(request):
+            return NumberRejected(f"not sent: {problem}", sent=False)
         if not request.message.code and "text" not in self._used:
             return NotPlaced("not sent: no template has the text", alarm=True, fix=TEXT_FIX, sent=False)
         return await self._send(request, left)
@@ -101,6 +102,15 @@ class HttpRequest:
     async def close(self) -> None:
         """Close the connections."""
         await self._pool.close()
+
+    def _no_template_for(self, request: DeliveryRequest) -> str | None:
+        """Why the gateway cannot deliver to the phone: its kind of phone is in no template. None if it can."""
+        phone = request.phone
+        if phone.is_sip and request.method is Method.SMS:
+            return "a SIP address receives no text messages"
+        if self._used.isdisjoint(templates.SIP if phone.is_sip else templates.NUMBER):
+            return f"no template has the {'SIP address' if phone.is_sip else 'phone number'}"
+        return "no template has the extension" if phone.extension and "extension" not in self._used else None
 
     async def _send(self, request: DeliveryRequest, seconds: float) -> DeliveryResult:
         settings, values = self._settings, self._values(request)
@@ -121,7 +131,7 @@ class HttpRequest:
             return NotPlaced(f"not sent: {error}", outage=True, sent=False)
         except SentUnknown as error:
             return Indeterminate(f"sent, then: {error}")
-        hidden = [text for text in (request.message.code, values["phone_digits"]) if text]
+        hidden = [text for text in (request.message.code, values["phone_digits"], values["sip_user"]) if text]
         return result_of(response, settings, live=request.method is Method.VOICE, hidden=hidden)
 
     def _body(self, values: Mapping[str, str]) -> bytes | None:
@@ -132,9 +142,12 @@ class HttpRequest:
 
     def _values(self, request: DeliveryRequest) -> dict[str, str]:
         message, phone = request.message, request.phone
+        number = "" if phone.is_sip else phone.address
         return {
-            "phone": phone.e164,
-            "phone_digits": phone.e164.removeprefix("+"),
+            "phone": number,
+            "phone_digits": number.removeprefix("+"),
+            "sip_address": phone.address if phone.is_sip else "",
+            "sip_user": user_of(phone.address),
             "extension": phone.extension,
             "code": message.code,
             "code_spaced": " ".join(message.code),

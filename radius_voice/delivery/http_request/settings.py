@@ -241,7 +241,7 @@ class HttpRequestSettings(HttpProviderSection):
         key = "url" if self.body is None else "body"
         if self.used_names.isdisjoint(templates.CODE):
             yield (key,), "no template has the code; write {text}, {code} or {code_spaced} where the gateway expects it"
-        if self.used_names.isdisjoint({"phone", "phone_digits"}):
+        if self.used_names.isdisjoint({*templates.NUMBER, *templates.SIP}):
             yield (key,), "no template has the phone; write {phone} or {phone_digits} where the gateway expects it"
 
     def _readable_on_the_way(self) -> Iterator[Diagnostic]:

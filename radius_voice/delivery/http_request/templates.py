@@ -1,6 +1,6 @@
 """Templates of the parts of a request: `{name}` is replaced by a value, escaped for the place that it stands in. Pure.
 
-Names are looked up in a fixed set and nothing else: `{phone.e164}`, `{phone[0]}`, `{phone!r}` and `{phone:>20}` are
+Names are looked up in a fixed set and nothing else: `{phone.address}`, `{phone[0]}`, `{phone!r}` and `{phone:>20}` are
 unknown names. `problems` has the errors of a template; a template without errors can be rendered with any values.
 """
 
@@ -22,7 +22,11 @@ SHOWN_NAME = re.compile("[a-z_.]{1,32}")
 
 CODE = ("code", "code_spaced", "text")
 """The placeholders that a code can be delivered by."""
-REQUEST = ("phone", "phone_digits", "extension", *CODE, "friendly_name", "language", "method", "ring_timeout")
+NUMBER = ("phone", "phone_digits")
+"""The placeholders of a phone number, empty for a SIP address."""
+SIP = ("sip_address", "sip_user")
+"""The placeholders of a SIP address, empty for a phone number."""
+REQUEST = (*NUMBER, "extension", *SIP, *CODE, "friendly_name", "language", "method", "ring_timeout")
 NAMES = (*REQUEST, "request_id")
 NAMESPACE = "secret."
 

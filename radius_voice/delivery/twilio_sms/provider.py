@@ -172,7 +172,7 @@ class TwilioSms:
         Details are fixed texts.
         """
         phone = request.phone
-        if phone.extension or not phone.e164.startswith("+"):
+        if phone.extension or phone.is_sip:
             return NO_MESSAGES
         country = country_of(phone)
         sender = self._senders.get(country, self._sender)
@@ -202,7 +202,7 @@ class TwilioSms:
 
     async def _create(self, client: Any, request: DeliveryRequest, sender: str | None) -> Any:
         return await client.messages.create_async(
-            to=request.phone.e164,
+            to=request.phone.address,
             from_=values.unset if sender is None else sender,
             messaging_service_sid=self._service if sender is None else values.unset,
             body=text_of(request.message),

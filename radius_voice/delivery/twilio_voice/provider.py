@@ -94,24 +94,35 @@ ALREADY_OVER = NO_SUCH_CALL | {21220}
 
 def create(name: str, settings: TwilioVoiceSettings) -> TwilioVoice:
     """The provider `name` that `settings` describe. Raises ValueError when this process cannot read its credentials."""
-    token = settings.auth_token
-    signed_with = secret_text(token, f"delivery.providers.{name}.auth_token") if token is not None else None
-    return TwilioVoice(name, account_of(name, settings), settings.from_.e164, TwilioCallbacks(signed_with))
+    key, token, password = f"delivery.providers.{name}", settings.auth_token, settings.sip_auth_password
+    callbacks = TwilioCallbacks(secret_text(token, f"{key}.auth_token") if token is not None else None)
+    sip_auth = None
+    if password is not None and settings.sip_auth_username is not None:
+        sip_auth = settings.sip_auth_username, secret_text(password, f"{key}.sip_auth_password")
+    return TwilioVoice(name, account_of(name, settings), settings.from_.address, callbacks, sip_auth)
 
 
 class TwilioVoice:
     """Implements `Provider`, `CallControl` and `CallbackReceiver` with one Twilio account.
 
-    `from_number` is the caller's number.
+    `from_number` is the caller's number, and `sip_auth` the user name and password for calls to SIP addresses.
     """
 
     message_control = None
 
-    def __init__(self, name: str, account: TwilioAccount, from_number: str, callbacks: TwilioCallbacks) -> None:
+    def __init__(
+        self,
+        name: str,
+        account: TwilioAccount,
+        from_number: str,
+        callbacks: TwilioCallbacks,
+        sip_auth: tuple[str, str] | None = None,
+    ) -> None:
         self.name = name
         self._account = account
         self._requests = TwilioRequests(name, account, REFUSALS)
         self._from = from_number
+        self._sip_auth = sip_auth
         self.receive = callbacks.receive
         self.rendered = callbacks.rendered
         self._fetches = 0
@@ -192,12 +203,13 @@ class TwilioVoice:
 
     async def _create(self, client: Any, request: DeliveryRequest, script: Mapping[str, str]) -> Any:
         return await client.calls.create_async(
-            to=request.phone.e164,
+            to=request.phone.address,
             send_digits=_send_digits(request.phone),
             from_=self._from,
             timeout=request.ring_timeout,
             time_limit=MAX_SPEECH_SECONDS,
             **script,
+            **self._sip_arguments(request.phone),
             **self._callbacks(request),
         )
 
@@ -215,6 +227,13 @@ class TwilioVoice:
             return NotPlaced(NOT_WITH_EXTENSION, alarm=True, fix=EXTENSION_FIX, sent=False)
         twiml = twiml_of(opening, request.callback_url(self.name, KEY))
         return {"twiml": twiml, **({"machine_detection": "Enable"} if detects else {})}
+
+    def _sip_arguments(self, phone: Phone) -> dict[str, str]:
+        """The credentials of a call to a SIP address. A number must not get them: another service would."""
+        if self._sip_auth is None or not phone.is_sip:
+            return {}
+        username, password = self._sip_auth
+        return {"sip_auth_username": username, "sip_auth_password": password}
 
     def _callbacks(self, request: DeliveryRequest) -> dict[str, Any]:
         """The arguments by which Twilio reports each status of the call, none without a callback listener."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from radius_voice.config.field_types import PhoneNumber
-from radius_voice.config.section import Diagnostic
+from radius_voice.config.secrets import Secret, is_placeholder
+from radius_voice.config.section import Diagnostic, KeyProblem
 from radius_voice.config.twilio_account import TEST_NUMBER, TwilioAccountSection
 
 
@@ -22,9 +23,22 @@ class TwilioVoiceSettings(TwilioAccountSection):
     """The type of the provider."""
     from_: PhoneNumber = Field(alias="from")
     """The caller's number: a number or verified caller ID of the account, in quotes."""
+    sip_auth_username: str | None = Field(None, pattern=r"^[!-~]{1,128}$", examples=["radius-voice"])
+    """The user name for calls to SIP addresses, if the PBX asks for one; requires sip_auth_password."""
+    sip_auth_password: Secret | None = None
+    """The password of sip_auth_username."""
+
+    @model_validator(mode="after")
+    def _has_both_credentials(self) -> Self:
+        if (self.sip_auth_username is None) is not (self.sip_auth_password is None):
+            written = "sip_auth_username" if self.sip_auth_username is not None else "sip_auth_password"
+            raise KeyProblem("sip_auth_username and sip_auth_password belong together; write both or none", written)
+        return self
 
     def warnings(self) -> Iterator[Diagnostic]:
         """Placeholders of the sample configuration."""
         yield from super().warnings()
-        if self.base_url is None and self.from_.e164 == TEST_NUMBER:
+        if self.sip_auth_password is not None and is_placeholder(self.sip_auth_password):
+            yield ("sip_auth_password",), "is still the placeholder; put the password that the PBX expects here"
+        if self.base_url is None and self.from_.address == TEST_NUMBER:
             yield ("from",), "is a test number that places no calls; put one of your account's here"

@@ -253,14 +253,16 @@ class VonageVoice:
 
 
 def _endpoint(phone: Phone) -> dict[str, str]:
-    """Where a call goes: a phone number, and the digits of its extension."""
+    """Where a call goes: a SIP address, or a phone number and the digits of its extension."""
+    if phone.is_sip:
+        return {"type": "sip", "uri": phone.address}
     endpoint = {"type": "phone", "number": _digits(phone)}
     return {**endpoint, "dtmfAnswer": EXTENSION_PAUSE + phone.extension} if phone.extension else endpoint
 
 
 def _digits(phone: Phone) -> str:
     """The number as Vonage writes it, without `+`."""
-    return phone.e164.removeprefix("+")
+    return phone.address.removeprefix("+")
 
 
 def _placed(text: str) -> DeliveryResult:

@@ -40,6 +40,12 @@ MIGRATIONS: Mapping[int, Sequence[str]] = {
         "CREATE INDEX radius_voice_users_parameters ON radius_voice_users (parameters)",
     ),
     2: ("ALTER TABLE radius_voice_phones ADD COLUMN extension VARCHAR(20) NOT NULL DEFAULT ''",),
+    3: (
+        # SQLite cannot make a column longer
+        "ALTER TABLE radius_voice_phones ADD COLUMN address VARCHAR(254) NOT NULL DEFAULT ''",
+        "UPDATE radius_voice_phones SET address = e164",
+        "ALTER TABLE radius_voice_phones DROP COLUMN e164",
+    ),
 }
 """Statements that upgrade the tables to each version from the one before."""
 
@@ -66,8 +72,8 @@ PHONES = sa.Table(
     METADATA,
     sa.Column("user_id", sa.String(32), sa.ForeignKey(USERS.c.id), primary_key=True),
     sa.Column("position", sa.Integer, primary_key=True),
-    sa.Column("e164", sa.String(16), nullable=False),
     sa.Column("extension", sa.String(20), nullable=False, server_default=""),
+    sa.Column("address", sa.String(254), nullable=False, server_default=""),
 )
 GROUPS = sa.Table(
     "radius_voice_groups",
@@ -80,7 +86,7 @@ STORED = (USERS.c.id, USERS.c.name, USERS.c.password, USERS.c.language, USERS.c.
 BY_NAME = sa.select(*STORED).where(USERS.c.canonical_name == sa.bindparam("canonical"))
 BY_ID = sa.select(*STORED).where(USERS.c.id == sa.bindparam("id"))
 PHONES_OF = (
-    sa.select(PHONES.c.e164, PHONES.c.extension)
+    sa.select(PHONES.c.address, PHONES.c.extension)
     .where(PHONES.c.user_id == sa.bindparam("id"))
     .order_by(PHONES.c.position)
 )
@@ -138,7 +144,7 @@ def all_users(connection: sa.Connection) -> list[StoredUser]:
     """All users, sorted by name."""
     phones: dict[str, list[Phone]] = {}
     groups: dict[str, set[str]] = {}
-    columns = PHONES.c.user_id, PHONES.c.e164, PHONES.c.extension
+    columns = PHONES.c.user_id, PHONES.c.address, PHONES.c.extension
     for user_id, *number in connection.execute(sa.select(*columns).order_by(PHONES.c.user_id, PHONES.c.position)):
         phones.setdefault(user_id, []).append(Phone(*number))
     for user_id, group in connection.execute(sa.select(GROUPS.c.user_id, GROUPS.c.name)):
@@ -274,7 +280,7 @@ def _password(hashed: str | None) -> dict[str, str | None]:
 
 def _phone_rows(user_id: str, phones: Sequence[Phone]) -> list[dict[str, object]]:
     return [
-        {"user_id": user_id, "position": position, "e164": phone.e164, "extension": phone.extension}
+        {"user_id": user_id, "position": position, "address": phone.address, "extension": phone.extension}
         for position, phone in enumerate(phones)
     ]
 

@@ -18,7 +18,7 @@ class Pager:
         self.closed = False
 
     async def place(self, request, deadline):
-        self.sent.append((request.phone.e164, request.message.code))
+        self.sent.append((request.phone.address, request.message.code))
         return Placed(f"page-{len(self.sent)}")
 
     async def check_account(self, countries=()):

@@ -146,6 +146,44 @@ async def test_the_digits_of_a_code_can_be_spaced(gateway, provider, soon):
     assert f"+14155550123 {' '.join(CODE)}".encode() == gateway.requests[0].body
 
 
+async def test_a_sip_address_is_in_the_request(gateway, provider, soon):
+    made = provider(
+        methods=["voice"], content_type="text", body="{phone}{phone_digits}|{sip_address}|{sip_user}|{extension} {code}"
+    )
+    await made.place(delivery(phone="sip:Desk.One@pbx.example.org:5080", method=Method.VOICE), soon())
+    await made.place(delivery(method=Method.VOICE), soon())
+    assert [
+        f"|sip:Desk.One@pbx.example.org:5080|Desk.One| {CODE}",
+        f"+1415555012314155550123||| {CODE}",
+    ] == [each.body.decode() for each in gateway.requests]
+
+
+@pytest.mark.parametrize(
+    ("body", "request_of", "problem"),
+    [
+        ("{phone} {code}", {"phone": "sip:3105@pbx.example.org"}, "no template has the SIP address"),
+        ("{sip_user} {code}", {}, "no template has the phone number"),
+        (
+            "{phone}{sip_address} {code}",
+            {"phone": "sip:3105@pbx.example.org", "method": Method.SMS},
+            "a SIP address receives no text messages",
+        ),
+    ],
+)
+async def test_a_phone_of_a_kind_that_no_template_has_is_rejected(gateway, provider, soon, body, request_of, problem):
+    made = provider(methods=["voice", "sms"], content_type="text", body=body)
+    answer = await made.place(delivery(**{"method": Method.VOICE, **request_of}), soon())
+    assert NumberRejected(f"not sent: {problem}", sent=False) == answer
+    assert [] == gateway.requests
+
+
+async def test_a_reference_with_the_user_of_a_sip_address_is_not_kept(gateway, provider, soon):
+    gateway.respond = lambda _request: send_response(200, b'{"channel": "PJSIP/3105-00000001"}')
+    made = provider(methods=["voice"], content_type="text", body="{sip_user} {code}", reference="channel")
+    answer = await made.place(delivery(phone="sip:3105@pbx.example.org", method=Method.VOICE), soon())
+    assert Placed("") == answer
+
+
 async def test_an_extension_is_in_the_request(gateway, provider, soon):
     made = provider(content_type="text", body="{phone_digits},{extension} {code}")
     await made.place(delivery(extension="42"), soon())

@@ -16,7 +16,7 @@ XML_TEXT = st.text(st.characters(exclude_categories=["Cs", "Cn"], exclude_charac
     lambda text: templates.NOT_XML.sub("", text)
 )
 NOT_NAMES = [
-    "{phone.e164}",
+    "{phone.address}",
     "{phone[0]}",
     "{phone!r}",
     "{phone:>20}",

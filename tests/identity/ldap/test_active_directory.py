@@ -57,7 +57,7 @@ async def test_every_name_of_a_user_is_the_same_user(corp):
     user = await source.get(user_id, time.monotonic() + SECONDS)
 
     assert user is not None
-    assert (["+14155550123"], {"inner", "outer"}) == ([each.e164 for each in user.phones], set(user.groups))
+    assert (["+14155550123"], {"inner", "outer"}) == ([each.address for each in user.phones], set(user.groups))
     assert {"inner"} == set((await found(corp(nested_groups=False), "alice", SECONDS)).groups)
 
 

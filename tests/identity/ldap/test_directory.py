@@ -19,8 +19,8 @@ async def get(source, user_id):
     return await source.get(user_id, time.monotonic() + 2.5)
 
 
-def e164(user):
-    return [phone.e164 for phone in user.phones]
+def numbers(user):
+    return [phone.address for phone in user.phones]
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ async def test_phones_come_from_several_attributes_in_order_each_once(ldap, slap
     user = await found(source, user_name)
 
     assert user is not None
-    assert ["+14155550123", "+442079460123", "+442079460124"] == e164(user)
+    assert ["+14155550123", "+442079460123", "+442079460124"] == numbers(user)
 
 
 async def test_a_number_may_have_an_extension(ldap, slapd, user_name):
@@ -72,7 +72,7 @@ async def test_a_number_that_cannot_be_called_is_left_out_and_reported_once_with
     for _ in range(2):
         user = await found(source, user_name)
         assert user is not None
-        assert ["+14155550199"] == e164(user)
+        assert ["+14155550199"] == numbers(user)
 
     assert 2 == len(ldap.warnings)
     assert all(f"identity.corp: a phone of {user_name} in mobile is ignored" in each for each in ldap.warnings)
@@ -234,7 +234,13 @@ def test_more_groups_than_the_bound_are_refused_and_not_cut(reader):
 
 def test_values_that_are_not_text_are_left_out(reader):
     entry = Entry(AD_ENTRY.dn, {**AD_ENTRY.attributes, "mobile": [b"\xff\xfe", b"+14155550123"]})
-    assert ["+14155550123"] == e164(reader.user_of(RecordingLease([]), entry))
+    assert ["+14155550123"] == numbers(reader.user_of(RecordingLease([]), entry))
+
+
+def test_a_phone_may_be_a_sip_address(reader):
+    values = [b"SIP:3105@PBX.example.org", b"3105", b"sip:3105@pbx.example.org;user=phone"]
+    entry = Entry(AD_ENTRY.dn, {**AD_ENTRY.attributes, "mobile": values})
+    assert ["sip:3105@pbx.example.org"] == numbers(reader.user_of(RecordingLease([]), entry))
 
 
 async def test_what_the_service_asks_of_every_source(ldap):

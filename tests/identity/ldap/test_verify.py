@@ -132,7 +132,7 @@ async def test_a_dn_template_without_a_service_account_reads_the_user_as_the_use
     result = await verified(source, user_name)
     assert isinstance(result, Authenticated)
     assert result.user is not None
-    assert ["+14155550123"] == [phone.e164 for phone in result.user.phones]
+    assert ["+14155550123"] == [phone.address for phone in result.user.phones]
     assert Denied(Reason.WRONG_PASSWORD) == await verified(source, user_name, "wrong")
 
 

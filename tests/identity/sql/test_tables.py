@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from radius_voice.identity.sql import tables
 from radius_voice.identity.sql.database import Database
 from radius_voice.login.model import User
-from radius_voice.login.phone import Phone
+from radius_voice.login.phone import Phone, parse_phone
+from radius_voice.login.sip import MAX_LENGTH
 from tests.identity.sql.conftest import ALICE, SECONDS, Loaded, settings_of
 
 FIRST = Path(__file__).with_name("users-1.sql")
@@ -72,6 +73,16 @@ def test_the_file_of_the_first_version_is_like_a_new_one(first_version, tmp_path
     new = Database("identity.people", settings_of(other), tables.prepare)
     assert new.run_blocking(columns, SECONDS) == first_version.run(columns)
     new.close(SECONDS)
+
+
+def test_a_phone_may_have_the_longest_sip_address(loaded):
+    start = "sip:Desk.One@"
+    phones = (Phone(start + ("a." * MAX_LENGTH)[: MAX_LENGTH - len(start) - 1] + "b"), Phone("+4915112345678"))
+    assert phones[0] == parse_phone(phones[0].text)
+    (alice, *_) = loaded.run(tables.all_users)
+    loaded.run(tables.set_phones, alice.user.id, phones, 0.0)
+    assert phones == loaded.run(tables.all_users)[0].user.phones
+    assert phones == loaded.run(tables.by_id, alice.user.id).user.phones
 
 
 def test_a_phone_keeps_its_extension(loaded):
