@@ -1,5 +1,8 @@
 """Callbacks of the provider to a running server: the statuses of calls, and what attackers send."""
 
+import os
+import re
+import signal
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -8,8 +11,9 @@ import pytest
 from radius_voice.http.callbacks import MAX_BODY_BYTES
 from radius_voice.radius import packet as radius
 from tests.support.polling import wait_until
+from tests.support.program_process import ProgramProcess
 from tests.support.provider_callbacks import callbacks_section, post_callback, sent_callbacks, signature
-from tests.support.server_process import WorkersProcess
+from tests.support.server_process import WorkersProcess, first_url
 
 CONFIGURATION = """\
 server: {listen: ["udp://127.0.0.1:0"], reject_delay: 0s}
@@ -85,6 +89,40 @@ def test_a_busy_phone_is_called_again_by_the_next_login(server, busy_user):
     assert b"Your phone was busy. Type phone to be called again, or enter the code:" == prompt
     assert radius.ACCESS_CHALLENGE == gateway.start_login(busy_user).code
     assert ["call_placed", "wrong_code", "redial"] == server.reasons(busy_user)
+
+
+def test_check_knows_that_the_running_service_has_the_address(server):
+    with ProgramProcess("check", "--config", server.path) as check:
+        assert 0 == check.wait(), check.stderr
+
+
+def test_a_reload_without_the_section_keeps_receiving_callbacks_until_a_restart(server, user):
+    configuration = server.path.read_text()
+    server.path.write_text(re.sub("^callbacks:.*\n", "", configuration, flags=re.MULTILINE))
+    server.send_signal(signal.SIGHUP)
+    server.wait_for_line("needs a restart: callbacks", server.stderr)
+    called(server, user)
+    server.path.write_text(configuration)
+    server.send_signal(signal.SIGHUP)
+    server.wait_for_line("reloaded", server.stderr, times=2)
+
+
+def test_a_callback_that_waits_while_workers_die_is_received_by_their_replacements(simulator, tmp_path, make_user):
+    user = make_user()
+    configuration = CONFIGURATION.replace("reject_delay", "workers: 2, reject_delay") + callbacks_section()
+    workers = WorkersProcess(tmp_path, simulator, configuration, [user])
+    _, _, callback = called(workers, user)
+    children = workers.children()
+    for pid in children:
+        os.kill(pid, signal.SIGSTOP)
+    with ThreadPoolExecutor(1) as pool:
+        sent = pool.submit(post_callback, *resigned(callback, CallStatus="completed"))
+        for pid in children:
+            os.kill(pid, signal.SIGKILL)
+        assert 204 == sent.result()[0]
+    assert "completed" in statuses(workers, user)
+    workers.admin = first_url(workers.wait_for_line("metrics of all workers", workers.stderr, times=2))
+    assert 0 == workers.stop()
 
 
 def test_two_workers_receive_the_callbacks_of_each_others_calls(simulator, tmp_path, make_user):

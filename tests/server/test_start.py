@@ -153,6 +153,18 @@ def test_an_admin_port_in_use_is_reported_with_its_protocol(elsewhere, configura
     assert f"Error: {expected} ss -lntp 'sport = :{port}'\n" in said
 
 
+@pytest.mark.parametrize("configuration", [CONFIGURATION, BY_WORKERS])
+def test_a_callback_port_in_use_is_reported_with_its_protocol(elsewhere, configuration):
+    path = elsewhere(configuration)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        section = f'callbacks: {{listen: "127.0.0.1:{port}", public_url: "http://127.0.0.1:{port}"}}\n'
+        path.write_text(path.read_text() + section)
+        said = refused(path)
+    expected = f"callbacks.listen: 127.0.0.1:{port}: Address already in use; another process has this port"
+    assert f"Error: {expected}; find it with: ss -lntp 'sport = :{port}'\n" in said
+
+
 def test_the_local_socket_outlives_the_process_that_serves_it(simulator, tmp_path, user):
     server = WorkersProcess(tmp_path, simulator, BY_WORKERS, [user])
     for pid in server.children():
