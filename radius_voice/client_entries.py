@@ -31,6 +31,7 @@ def _client(name: str, entry: ClientSettings, keys: Keys) -> Client:
         realms=realms_of(entry),
         second_factor=SecondFactorMode(entry.second_factor),
         delimiter=entry.delimiter,
+        password_required=entry.password_required,
     )
 
 

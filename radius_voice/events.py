@@ -27,6 +27,7 @@ class Reason(StrEnum):
     # accept
     CODE_CORRECT = "code_correct"
     ISSUED_CODE_CORRECT = "issued_code_correct"
+    APPROVED = "approved"
     REPEATED = "repeated"
     BYPASS = "bypass"
     EXEMPT = "exempt"
@@ -77,12 +78,17 @@ class Reason(StrEnum):
     NUMBER_REJECTED = "number_rejected"
     DELIVERY_FAILED = "delivery_failed"
     NO_ATTEMPTS_LEFT = "no_attempts_left"
+    NOT_APPROVED = "not_approved"
+    NOT_ANSWERED = "not_answered"
+    FRAUD_REPORTED = "fraud_reported"
+    INTERRUPTED = "interrupted"
     EXPIRED = "expired"
     UNKNOWN_STATE = "unknown_state"
     USED_STATE = "used_state"
     METHOD_NOT_SUPPORTED = "method_not_supported"
     BAD_REQUEST = "bad_request"
     # no response
+    AWAITING_APPROVAL = "awaiting_approval"
     IDENTITY_UNAVAILABLE = "identity_unavailable"
     STORE_UNAVAILABLE = "store_unavailable"
     DEADLINE_PASSED = "deadline_passed"
@@ -97,10 +103,14 @@ class Mode(StrEnum):
 
 
 class SecondFactorMode(StrEnum):
-    """How a client asks its users for the code: by a challenge, or in a second login with `password,code`."""
+    """How a client asks its users for the second factor.
+
+    By a challenge, in a second login with `password,code`, or by a call in which the user approves the login.
+    """
 
     CHALLENGE = "challenge"
     TWO_PASS = "two_pass"
+    APPROVE = "approve"
 
 
 class Discard(StrEnum):
@@ -134,6 +144,7 @@ class Alarm(StrEnum):
     PHONE_CHANGED = "phone_changed"
     PROVIDER_OUTAGE = "provider_outage"
     TOLL_FRAUD_SUSPECTED = "toll_fraud_suspected"
+    FRAUD_REPORTED = "fraud_reported"
 
 
 class CallResult(StrEnum):

@@ -28,6 +28,7 @@ def limits_of(settings: Settings) -> Limits:
         daily_by_country=_by_country("calls_per_day", limits.calls_per_day.countries, Reason.CALL_LIMIT),
         costs=_costs(settings),
         success=_success(limits.success),
+        approvals=_by_scope("approvals", limits.approvals, Reason.CALL_LIMIT),
     )
 
 

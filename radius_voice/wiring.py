@@ -18,6 +18,7 @@ from radius_voice.client_entries import clients_of
 from radius_voice.config import load as configuration
 from radius_voice.config.adapters import AdapterSection, IdentitySection, ProviderSection, SectionTypes, StoreSection
 from radius_voice.config.schema import Settings
+from radius_voice.config.second_factors import approval_providers
 from radius_voice.delivery.fixed.settings import FixedSettings
 from radius_voice.delivery.http_request.settings import HttpRequestSettings
 from radius_voice.delivery.twilio_sms.settings import TwilioSmsSettings
@@ -298,6 +299,8 @@ def build(
                 for name, section in settings.delivery.providers.items()
                 if section.VOICEMAIL
             },
+            approval_providers=_approval_providers(settings, providers),
+            client_names={name: entry.friendly_name or name for name, entry in settings.clients.items()},
             new_code=code_generator(settings),
             breakers=breakers,
         )
@@ -317,6 +320,12 @@ def _callback_receivers(settings: Settings, providers: Mapping[str, Provider]) -
     """The providers whose callbacks are received."""
     sections = settings.delivery.providers.items() if settings.callbacks else ()
     return {name: cast("CallbackReceiver", providers[name]) for name, section in sections if section.MAKES_CALLBACKS}
+
+
+def _approval_providers(settings: Settings, providers: Mapping[str, Provider]) -> dict[str, Provider]:
+    """The providers that can ask for an approval by a key, in the order of failover."""
+    names = approval_providers(settings.delivery.order_of(Method.VOICE), settings.delivery.providers)
+    return {name: providers[name] for name in names if settings.callbacks}
 
 
 def _reused(name: str, settings: Settings, previous: BuiltGeneration | None) -> IdentitySource | None:
@@ -341,13 +350,16 @@ def server_rules(settings: Settings) -> Rules:
     server = settings.server
     # A request still being handled must not look new to its retransmission.
     longest = max(client.response_timeout for client in settings.clients.values())
-    window = max(server.duplicate_window, longest + 1.0, server.reject_delay * 1.2)
+    approving = [each.response_timeout for each in settings.clients.values() if each.second_factor == "approve"]
+    held = max(approving) + server.duplicate_window if approving else 0.0  # then the response is kept as long as others
+    window = max(server.duplicate_window, longest + 1.0, server.reject_delay * 1.2, held)
     return Rules(
         reject_delay=server.reject_delay,
         duplicate_window=window,
         max_concurrent=server.max_concurrent,
         max_queued=server.max_queued,
         status_server=server.status_server,
+        max_held=server.max_held,
     )
 
 

@@ -6,6 +6,7 @@ import re
 import socket
 import sys
 from ipaddress import ip_address
+from math import ceil
 
 import click
 
@@ -17,6 +18,8 @@ from radius_voice.radius.password import decode_text
 from radius_voice.radius_client import NoReply, RadiusClient, Timers
 
 PORT = 1812
+MIN_TRANSMISSIONS = 5
+"""Transmissions of a request, besides one for each second: more than the timeout allows."""
 
 
 @click.command()
@@ -50,7 +53,9 @@ def login(server: str, user: str, secret: str | None, calling_station_id: str, t
             'for example: RADIUS_SECRET="$(cat FILE)"'
         )
     shared = secret or click.prompt("Shared secret", hide_input=True, err=True)
-    client = RadiusClient(host, port, shared.encode(), Timers(total=timeout))
+    client = RadiusClient(
+        host, port, shared.encode(), Timers(transmissions=MIN_TRANSMISSIONS + ceil(timeout), total=timeout)
+    )
     attributes: list[Attribute] = [(radius.USER_NAME, user.encode()), (32, socket.gethostname().encode()[:253])]
     if calling_station_id:
         attributes.append((radius.CALLING_STATION_ID, calling_station_id.encode()))

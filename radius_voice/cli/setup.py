@@ -213,7 +213,7 @@ def _describe(settings: Settings, user_counts: dict[str, int]) -> None:
         click.echo(
             f"client {name}: {addresses}; Message-Authenticator required: {client.require_message_authenticator}; "
             f"policy {client.policy}{_realms_text(client)}; response timeout {client.response_timeout:g} s"
-            + _two_pass_text(client)
+            + _mode_text(client)
         )
     for name, policy in settings.policies.items():
         challenge = policy.challenge
@@ -234,9 +234,11 @@ def _describe(settings: Settings, user_counts: dict[str, int]) -> None:
     click.echo(f"cost: {cost_text(settings)}")
 
 
-def _two_pass_text(client: ClientSettings) -> str:
-    """What users of a client with two passes type, nothing for another client."""
-    return f"; two passes: password{client.delimiter}code" if client.second_factor == "two_pass" else ""
+def _mode_text(client: ClientSettings) -> str:
+    """What users of a client do in place of a response to a challenge; nothing for a client with challenges."""
+    texts = {"two_pass": f"; two passes: password{client.delimiter}code", "approve": "; approval by key press"}
+    password = "" if client.password_required else " without a password"
+    return f"{texts[client.second_factor]}{password}" if client.second_factor in texts else ""
 
 
 def _realms_text(client: ClientSettings) -> str:

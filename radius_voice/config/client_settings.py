@@ -8,6 +8,7 @@ from pydantic import Field
 
 from radius_voice.config.addresses import NETWORK, Network
 from radius_voice.config.field_types import OneOrMany, duration
+from radius_voice.config.policy_settings import FriendlyName
 from radius_voice.config.secrets import Secret
 from radius_voice.config.section import Section, file_default
 
@@ -41,8 +42,12 @@ class ClientSettings(Section):
     """The policy for users of this client."""
     response_timeout: Annotated[float, duration(0.2, 60)] = file_default("2.5s")
     """The challenge is sent within this time; keep it below the gateway's timeout."""
-    second_factor: Literal["challenge", "two_pass"] = "challenge"
-    """How users are asked for the code: by an Access-Challenge, or in a second login with password,code."""
+    second_factor: Literal["challenge", "two_pass", "approve"] = "challenge"
+    """What users do: enter a code at an Access-Challenge, or in a second login; or approve the login by a key."""
+    friendly_name: FriendlyName | None = None
+    """With second_factor: approve, how calls name this gateway; by default the name of the client."""
+    password_required: bool = True
+    """Whether requests must have a User-Password; no only with second_factor: approve, where the gateway checks it."""
     delimiter: str = Field(DELIMITER, pattern=r"^[!-,/:-@\[-`{-~]$", examples=["+"])
     """What separates password and code in two_pass: an ASCII punctuation character other than - and the full stop."""
     charset: Literal["ascii", "utf-8"] = "utf-8"

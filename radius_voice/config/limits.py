@@ -113,6 +113,15 @@ class SuccessSettings(Section):
         return self
 
 
+class ApprovalLimitsSettings(Section):
+    """Calls that ask for an approval and get none. After that many, the user is not called again for a while."""
+
+    unanswered: Limit = file_default("1 per 1m")
+    """Calls that a user does not answer."""
+    denied: Limit = file_default("1 per 10m")
+    """Calls that a user answers without approving the login."""
+
+
 class LimitsSettings(Section):
     """Rate limits: N per DURATION, or off."""
 
@@ -128,3 +137,5 @@ class LimitsSettings(Section):
     """Money a UTC day, in delivery.currency: an amount, or off."""
     success: SuccessSettings | None = None
     """The least share of deliveries that end in a right code; by default there is none."""
+    approvals: ApprovalLimitsSettings = optional_section()
+    """Calls that ask for an approval."""

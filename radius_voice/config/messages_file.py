@@ -142,8 +142,8 @@ def _require_usable(section: str, key: str, text: str, english: str) -> None:
         return
     _require_placeholders(text, english)
     match section:
-        case "spoken":
-            length, most, unit = len(text.replace("{friendly_name}", "")), MAX_SPOKEN_CHARACTERS, "characters"
+        case "spoken" | "approval":
+            length, most, unit = len(re.sub(r"\{\w+\}", "", text)), MAX_SPOKEN_CHARACTERS, "characters"
         case "texted":
             length, most, unit = segments(longest(text)), MAX_TEXT_SEGMENTS, "segments of a text message"
         case _:

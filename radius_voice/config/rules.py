@@ -151,7 +151,7 @@ def errors(draft: Draft, now: float, catalog: Catalog) -> Iterator[Diagnostic]:
     yield from _certificates(draft)
     yield from _client_errors(draft)
     yield from realm_errors(draft.clients)
-    yield from second_factor_errors(draft.clients, draft.source_of)
+    yield from second_factor_errors(draft)
     yield from _references(draft)
     if any(rules.reply for _, rules in draft.user_rules):
         yield from _replies(draft)

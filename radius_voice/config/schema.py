@@ -78,6 +78,8 @@ class ServerSettings(Section):
     """How many requests are processed at once."""
     max_queued: int = Field(1024, ge=0, le=65536)
     """How many more requests may wait; beyond that, requests are discarded."""
+    max_held: int = Field(1000, ge=1, le=65536)
+    """How many requests may wait until their users approve them; beyond that, requests are discarded."""
     status_server: bool = True
     """Whether to respond to Status-Server (RFC 5997)."""
 

@@ -15,14 +15,17 @@ from msgspec import Struct
 from radius_voice.config.field_types import duration_text
 from radius_voice.config.load import Loaded
 from radius_voice.config.schema import Settings
+from radius_voice.config.second_factors import approval_providers
 from radius_voice.events import Outcome, Reason, SecondFactorMode
 from radius_voice.explain.login_facts import LimitUse, LoginFacts, facts_of
 from radius_voice.explain.meanings import RESPONSES, meaning
+from radius_voice.explain.modes import CALLED, mode_text
 from radius_voice.explain.steps import Step, issued_code, remembered
 from radius_voice.limits import limits_of
 from radius_voice.login.exemptions import Exemption
 from radius_voice.login.model import Method
 from radius_voice.login.names import canonical_name
+from radius_voice.login.rate_limits import FRAUD_LOCK
 from radius_voice.login.realms import split
 from radius_voice.login.second_factor import (
     AcceptWithout,
@@ -37,14 +40,7 @@ from radius_voice.operations.shown_limits import NAME_AND_STATION
 
 OF_DIRECTORY, NEW_STATIONS = "directory_lockout.", "directory_lockout.new_stations"
 WRONG_PASSWORDS, WRONG_CODES = ("wrong_passwords.", OF_DIRECTORY), "wrong_codes."
-LOCK = f"{WRONG_CODES}user"
-CHALLENGED = (
-    "Access-Challenge, if the password is right and no other call to the user is live; Access-Accept after the code"
-)
-ASKED_BY_REJECT = (
-    "Access-Reject that asks for password and code, if the password is right and no other call to the user is live; "
-    "Access-Accept after the second login"
-)
+LOCKS = (f"{WRONG_CODES}user", FRAUD_LOCK.name)
 
 
 class Explanation(Struct, frozen=True):
@@ -78,7 +74,7 @@ async def explain(
 def result_text(explanation: Explanation) -> str:
     """The response to the gateway, in words."""
     if explanation.reason is Reason.CALL_PLACED:
-        return ASKED_BY_REJECT if explanation.second_factor is SecondFactorMode.TWO_PASS else CHALLENGED
+        return CALLED[explanation.second_factor]
     condition = ", if the password is right" if explanation.outcome is Outcome.ACCEPT else ""
     response = RESPONSES[explanation.outcome]
     return f"{response}{condition}: {explanation.reason} ({meaning(explanation.reason)})"
@@ -107,7 +103,7 @@ def _decided(facts: LoginFacts) -> SecondFactor | None:
         facts.user,
         facts.request,
         facts.now,
-        has_issued_code=stored is not None and stored.issued_until is not None,
+        has_issued_code=stored is not None and stored.issued_until is not None and not _approves(facts),
         is_remembered=stored is not None and stored.remembered_until is not None,
         phones_removed=facts.pins is not None and facts.pins.phones_removed,
     )
@@ -132,11 +128,16 @@ def _second_factor_mode(facts: LoginFacts) -> SecondFactorMode:
     return SecondFactorMode(facts.settings.clients[facts.request.client].second_factor)
 
 
-def _two_pass(facts: LoginFacts) -> Iterator[Step]:
-    if _second_factor_mode(facts) is SecondFactorMode.TWO_PASS:
-        client = facts.request.client
-        text = f"no challenge is sent; users log in again with password{facts.settings.clients[client].delimiter}code"
-        yield Step("two passes", text, (facts.places.of("clients", client, "second_factor"),))
+def _approves(facts: LoginFacts) -> bool:
+    """Whether users approve the login by a key, and enter no code."""
+    return _second_factor_mode(facts) is SecondFactorMode.APPROVE
+
+
+def _mode(facts: LoginFacts) -> Iterator[Step]:
+    client = facts.request.client
+    shown = mode_text(facts.settings.clients[client])
+    if shown is not None:
+        yield Step(*shown, (facts.places.of("clients", client, "second_factor"),))
 
 
 def _realm(facts: LoginFacts) -> Iterator[Step]:
@@ -313,20 +314,24 @@ def _codes_and_calls(facts: LoginFacts) -> Iterator[Step]:
     uses = [use for use in facts.limits if not _is_of_passwords(use)]
     match _decided(facts):
         case AcceptWithout():
-            uses = [use for use in uses if use.limit == LOCK]
+            uses = [use for use in uses if use.limit in LOCKS]
         case AskForIssuedCode():
-            uses = [use for use in uses if use.limit.startswith(WRONG_CODES)]
+            uses = [use for use in uses if use.limit.startswith((WRONG_CODES, FRAUD_LOCK.name))]
     yield from _used_up(facts, "codes and calls", uses)
 
 
 def _call(facts: LoginFacts) -> Iterator[Step]:
     if facts.phone is None or not isinstance(_decided(facts), Call) or _refused_by_pins(facts):
         return
-    for method in facts.rules.methods:
-        first, *others = facts.settings.delivery.order_of(method)
+    approves = _approves(facts)
+    for method in (Method.VOICE,) if approves else facts.rules.methods:
+        names = facts.settings.delivery.order_of(method)
+        first, *others = approval_providers(names, facts.settings.delivery.providers) if approves else names
         failover = f", else {', else '.join(others)}" if others else ""
         does = "calls" if method is Method.VOICE else "sends a text message to"
-        instead = "" if method is facts.rules.methods[0] else ", if no delivery by the methods before is possible"
+        instead = (
+            "" if approves or method is facts.rules.methods[0] else ", if no delivery by the methods before is possible"
+        )
         text = f"{first} {does} {facts.phone.masked}{failover}{instead}"
         yield Step("delivery", text, (facts.places.of("delivery", method.value),))
     if facts.rules.bypass_until > facts.now:
@@ -336,7 +341,7 @@ def _call(facts: LoginFacts) -> Iterator[Step]:
 
 DECISIONS: tuple[Callable[[LoginFacts], Iterator[Step]], ...] = (
     _client,
-    _two_pass,
+    _mode,
     _realm,
     _unknown_limits,
     _wrong_passwords,
@@ -378,10 +383,10 @@ def _used_up(facts: LoginFacts, what: str, uses: list[LimitUse]) -> Iterator[Ste
 
 def _reason_of(settings: Settings, limit: str) -> Reason:
     """The reason of a login that the limit rejects."""
-    if limit.startswith(OF_DIRECTORY):
+    if limit.startswith((OF_DIRECTORY, FRAUD_LOCK.name)):
         return Reason.LOCKED
     limits = limits_of(settings)
-    scopes = [limits.failures, limits.codes, limits.calls, limits.daily, limits.daily_by_country]
+    scopes = [limits.failures, limits.codes, limits.calls, limits.daily, limits.daily_by_country, limits.approvals]
     if limits.costs is not None:
         scopes += [limits.costs.budgets, limits.costs.by_country]
     return next(each.reason for scope in scopes for each in scope.values() if each is not None and each.name == limit)

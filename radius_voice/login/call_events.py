@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from msgspec.structs import replace
 
 from radius_voice.events import Outcome, Reason
+from radius_voice.login.approval_events import not_approved
 from radius_voice.login.inputs import CallEvent, CallFailed, CallPlaced, CallProgress, Charge, CodeCreated, Transition
 from radius_voice.login.model import CallRef, CallStatus, Method, Result, Session
+from radius_voice.login.session_versions import next_version
 from radius_voice.login.voicemail import Voicemail
 
 
@@ -63,6 +63,8 @@ def _progressed(session: Session, event: CallProgress, now: float) -> Transition
         return Transition(None, Outcome.NO_RESPONSE, Reason.CALL_PLACED)
     delivery = replace(delivery, status=status, over=status.over, ref=delivery.ref or event.ref)
     progressed = next_version(session, delivery=delivery)
+    if status.over and session.approval and session.open_at(now):
+        return not_approved(progressed, now)
     if status is CallStatus.ANSWERED and delivery.answered_at is None:
         until = min(now + event.code_lifetime, session.ends_at) if session.code else session.code_until
         progressed = replace(progressed, delivery=replace(delivery, answered_at=now), code_until=until)
@@ -93,16 +95,6 @@ def _is_of_another_call(session: Session, ref: CallRef | None) -> bool:
     return None not in (session.delivery.ref, ref) and session.delivery.ref != ref
 
 
-def next_version(session: Session, **changes: Any) -> Session:
-    """The session's next version."""
-    return replace(session, version=session.version + 1, **changes)
-
-
 def delivery_reason(method: Method) -> Reason:
     """The reason of a challenge after a delivery by that method."""
     return Reason.TEXT_SENT if method is Method.SMS else Reason.CALL_PLACED
-
-
-def live_ref(session: Session, now: float) -> CallRef | None:
-    """The call of a session that may be live, None if there is none or its reference is not known."""
-    return session.delivery.ref if session.live_at(now) else None

@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from radius_voice.login.code_message import Line, Pause, Say, lines
-from radius_voice.login.deliveries import CodeMessage, DeliveryRequest
+from radius_voice.login.deliveries import ApprovalQuestion, CodeMessage, DeliveryRequest
 from radius_voice.login.voicemail import Voicemail
 
 CODE_KEY = "1"
@@ -19,6 +19,8 @@ CODE_KEY = "1"
 TIMES_ASKED = 3
 KEY_SECONDS = 4
 """The pause after each request for a key."""
+MAX_STATION_CHARACTERS = 64
+"""How much of a Calling-Station-Id is spoken: gateways send addresses and names of hosts."""
 WAIT_SECONDS = 30
 """How long a call waits for its code, while machine detection is asked for its result."""
 
@@ -64,11 +66,22 @@ def wait_script(message: CodeMessage) -> Speak:
     return Speak(replace(message, code=""), asked)
 
 
+def approval_script(message: CodeMessage, question: ApprovalQuestion) -> AskForKey:
+    """Ask for the key that approves a login."""
+    texts, station = message.texts.approval, question.calling_station_id[:MAX_STATION_CHARACTERS]
+    asked = (texts.question_from if station else texts.question).format(
+        friendly_name=message.friendly_name, gateway=question.gateway, calling_station_id=station
+    )
+    return AskForKey(message, (Say(asked), Say(texts.keys.format()), Pause(KEY_SECONDS)) * TIMES_ASKED)
+
+
 def opening_of(request: DeliveryRequest) -> CallScript | None:
     """How a call begins that is placed without a code; None if it speaks its code at once.
 
     Where a provider reports who has answered by a callback, it needs no opening.
     """
+    if request.approval is not None:
+        return approval_script(request.message, request.approval)
     match request.voicemail:
         case Voicemail.PRESS:
             return press_script(request.message)

@@ -108,7 +108,7 @@ class Calls:
         if is_decoy(call.session):
             await self._apply(call.session, decoy_call(call.session))
             return opened
-        task = self._supervisor.run(self._place(call, opened))
+        task = self.start(call, opened)
         await asyncio.sleep(0)  # a placement that ends at once needs no timer
         if not task.done():
             await asyncio.wait({task}, timeout=max(0.0, call.request.deadline - self._dependencies.clock()))
@@ -119,6 +119,10 @@ class Calls:
         transition = replace(opened, reason=Reason.DELIVERY_INDETERMINATE) if failed else task.result()
         trace.step("delivery", transition.reason)
         return transition
+
+    def start(self, call: PendingCall, opened: Transition) -> asyncio.Task[Transition]:
+        """Begin a delivery, which continues whether its request is answered or not."""
+        return self._supervisor.run(self._place(call, opened))
 
     async def end(self, session: Session, ref: CallRef) -> None:
         """Hang up the call of a session that has ended; its user is called again only after that."""
@@ -143,6 +147,8 @@ class Calls:
         """
         methods, session = call.rules.methods, call.session
         request = self._request(call)
+        if session.approval:
+            return await self._deliver(call, request, (), reservation)
         others = tuple(method for method in methods if method is not request.method)
         if session.delivery.voicemail is Voicemail.OFF:
             safe = tuple(method for method in others if call.rules.voicemail_of(method) is Voicemail.OFF)
@@ -185,6 +191,7 @@ class Calls:
             dependencies.public_url,
             str(delivery_id_of(session)),
             voicemail,
+            dependencies.approval_question(session) if session.approval else None,
         )
 
     async def _deliver(
@@ -195,11 +202,12 @@ class Calls:
         reservation: PlacementReservation,
     ) -> PlacementResult:
         dependencies = self._dependencies
+        by_keys = {Method.VOICE: dependencies.approval_providers}
         return await deliver(
             request,
             call.session.phones,
             others,
-            dependencies.providers,
+            by_keys if call.session.approval else dependencies.providers,
             reservation.move,
             self._reporter(call.session, call.request.arrived),
             dependencies.clock() + PROVIDER_SECONDS,

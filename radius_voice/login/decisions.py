@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -21,6 +23,7 @@ class Decision(Struct, frozen=True):
     a challenge may be shown. `rule` names the rule of the configuration that decided without a call, and `rule_reason`
     is its text. The response is sent at `not_before`, monotonic seconds, or at once if that is 0 or has passed. `mode`
     is that of the policy; in report mode, `would_outcome` and `would_reason` are the decision that was only recorded.
+    With `held`, the request is answered later: the decision is what that returns.
     """
 
     outcome: Outcome
@@ -40,6 +43,7 @@ class Decision(Struct, frozen=True):
     mode: Mode = Mode.ENFORCE
     would_outcome: Outcome | None = None
     would_reason: Reason | None = None
+    held: Callable[[], Awaitable[Decision]] | None = None
 
     def __repr__(self) -> str:
         return f"Decision({self.outcome}, {self.reason})"
@@ -53,8 +57,8 @@ _MISSED = {
 }
 """The texts (`messages.CallEnded`) about calls that ended with these statuses."""
 
-CODE_CORRECT = (Reason.CODE_CORRECT, Reason.ISSUED_CODE_CORRECT)
-"""Reasons of an Accept that completes a login with a correct code."""
+CODE_CORRECT = (Reason.CODE_CORRECT, Reason.ISSUED_CODE_CORRECT, Reason.APPROVED)
+"""Reasons of an Accept that completes a login with a correct code or an approval."""
 
 
 def decision(
@@ -88,6 +92,8 @@ def decision(
         case Outcome.CHALLENGE:
             missed = _missed(session, now) if offers_redial else ""
             return _challenged(session, transition.reason, state, wording, delimiter, missed)
+        case Outcome.NO_RESPONSE:
+            return Decision(Outcome.NO_RESPONSE, transition.reason, user=session.name, session=session.id)
         case _:
             return _rejected(session, transition.reason, wording, response=response)
 

@@ -42,11 +42,22 @@ class CodeMessage(Struct, frozen=True):
         return f"CodeMessage({self.language})"
 
 
+class ApprovalQuestion(Struct, frozen=True):
+    """What a call asks the user to approve by a key: a login to that gateway, from `calling_station_id`.
+
+    That is empty if it is not known.
+    """
+
+    gateway: str
+    calling_station_id: str
+
+
 class DeliveryRequest(Struct, frozen=True):
     """One delivery to be made, by `method`. `ring_timeout` is how many seconds the phone may ring.
 
     `public_url` is the URL of the callback listener, empty if there is none, and `delivery` identifies this delivery
-    there. With `voicemail`, a call speaks no code until the server says so: its message has none.
+    there. With `voicemail`, a call speaks no code until the server says so: its message has none. With
+    `approval`, it asks that.
     """
 
     phone: Phone
@@ -56,6 +67,7 @@ class DeliveryRequest(Struct, frozen=True):
     public_url: str = ""
     delivery: str = ""
     voicemail: Voicemail = Voicemail.OFF
+    approval: ApprovalQuestion | None = None
 
     def callback_url(self, provider: str, action: str = "") -> str:
         """The URL for callbacks of the provider with that name, empty if there is no callback listener."""

@@ -9,6 +9,7 @@ from radius_voice.events import Alarm, AlarmRecord, Mode, Observer, ServiceRecor
 from radius_voice.login.charset import Charset
 from radius_voice.login.circuit_breaker import CircuitBreaker
 from radius_voice.login.codes import Keys, new_code
+from radius_voice.login.deliveries import ApprovalQuestion
 from radius_voice.login.model import Method, Session
 from radius_voice.login.policy import Policy
 from radius_voice.login.ports import CallbackReceiver, CallControl, CallSpeaker, Provider, Store
@@ -25,6 +26,7 @@ class Dependencies:
     `public_url` is the URL at which providers reach the callback listener, empty if there is none. Then no provider is
     among `callback_receivers`. `messages` has all texts, and `charsets` the characters that each client can show, UTF-8
     unless listed. `friendly_name` is that of rules which have none of their own.
+    `approval_providers` can ask for an approval by a key. `client_names` are names of clients that calls speak.
     """
 
     keys: Keys
@@ -44,6 +46,8 @@ class Dependencies:
     breakers: Mapping[str, CircuitBreaker] = field(default_factory=dict)
     messages: Catalog = field(default=SHIPPED)
     charsets: Mapping[str, Charset] = field(default_factory=dict)
+    approval_providers: Mapping[str, Provider] = field(default_factory=dict)
+    client_names: Mapping[str, str] = field(default_factory=dict)
 
     def wording_for(self, session: Session | None) -> Wording:
         """The wording that the gateway shows to the user of a session; without a session it is in English."""
@@ -54,6 +58,10 @@ class Dependencies:
         policy = self.policies.get(session.policy)
         name = policy.rules_of(session.group).friendly_name if policy is not None else ""
         return Wording(shown_texts(texts, default, charset), name or self.friendly_name)
+
+    def approval_question(self, session: Session) -> ApprovalQuestion:
+        """What the user of a session is asked to approve."""
+        return ApprovalQuestion(self.client_names.get(session.client, session.client), session.calling_station_id)
 
     def warn(self, detail: str) -> None:
         """Report what an administrator should know."""

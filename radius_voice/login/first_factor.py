@@ -102,7 +102,7 @@ class FirstFactorChecks:
         Refused after too many, and where the gateway cannot show a challenge. The charge stays in all cases. Raises
         Unavailable.
         """
-        if request.second_factor is SecondFactorMode.TWO_PASS:
+        if request.second_factor is not SecondFactorMode.CHALLENGE:
             return await self._refuse_challenge(checked, Reason.UPSTREAM_CHALLENGE)
         if isinstance(challenge, PendingChallenge):
             return challenge.challenge

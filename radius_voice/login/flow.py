@@ -13,9 +13,10 @@ from functools import partial
 
 from msgspec.structs import replace
 
-from radius_voice.events import Outcome, Reason, Trace
+from radius_voice.events import Outcome, Reason, SecondFactorMode, Trace
 from radius_voice.login import decisions, reply_message
 from radius_voice.login.accepted import AcceptsWithoutCall
+from radius_voice.login.approvals import Approvals
 from radius_voice.login.calls import Calls, PendingCall
 from radius_voice.login.checked import Checked, Refused
 from radius_voice.login.codes import UPSTREAM_STATE, session_key_in
@@ -91,7 +92,9 @@ class LoginFlow:
         self._second_passes = SecondPasses(dependencies, self._responses, self._warn_of_reuse)
         self.follower = self._calls.follower
         self.on_call_event = self._calls.on_call_event
-        self._callbacks = ReceivedCallbacks(dependencies, self._sessions)
+        self._approvals = Approvals(dependencies, self._sessions, self._calls, self._first_factor, self._remembered)
+        self.interrupt = self._approvals.interrupt
+        self._callbacks = ReceivedCallbacks(dependencies, self._sessions, self._approvals)
         self.on_callback = self._callbacks.receive
         self.drain: Callable[[], Awaitable[None]] = self._supervisor.drain
 
@@ -193,6 +196,8 @@ class LoginFlow:
     ) -> Decision:
         """What the policy's rules decide about a user whose password is right."""
         code, pins = await self._issued_codes.with_pins(policy.user_key(user))
+        if request.second_factor is SecondFactorMode.APPROVE:
+            code = None  # it could not be entered
         checked = replace(checked, issued=code, pins=pins)
         known = await self._remembered.has(request, policy, user, checked)
         now, issued, removed = self._dependencies.now(), code is not None, phones_removed(user.phones, pins)
@@ -268,6 +273,8 @@ class LoginFlow:
         if dependencies.limits.success is not None:
             opened = replace(opened, unpinned=pinned.unpinned)
         call = PendingCall(opened, code, policy, rules, request)
+        if request.second_factor is SecondFactorMode.APPROVE:
+            call = self._approvals.prepared(call)
         return await self._open_session(call, state, trace, checked, report)
 
     async def _open_decoy(
@@ -307,7 +314,13 @@ class LoginFlow:
             is_new = await self._first_factor.record_rejected(checked)
         if is_new:
             report()
+        elif transition.reason is Reason.BUSY and session is not None and session.approval:
+            copied = RecordedRequest(session.id, b"", opened.password, opened.calling_station_id)
+            session, transition = await self._sessions.apply(opened.key, copied)
         trace.step("session", decisions.session_step(transition))
+        if transition.places_call and session is not None and session.approval:
+            held = partial(self._approvals.hold, replace(call, session=session), transition, trace)
+            return Decision(Outcome.NO_RESPONSE, transition.reason, user=session.name, session=session.id, held=held)
         if transition.places_call and session is not None:
             transition = await self._calls.place(replace(call, session=session), transition, trace)
         return session_decision(self._dependencies, call.request, session, transition, state, opened.name)

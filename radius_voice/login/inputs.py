@@ -147,8 +147,31 @@ class CodeCreated(Struct, frozen=True):
     ref: CallRef | None = None
 
 
+class ApprovalKey(Struct, frozen=True):
+    """The user pressed `key` during call `number`, which asks for an approval; `ref` is that call."""
+
+    session_id: str
+    number: int
+    key: str
+    ref: CallRef
+
+
+class ApprovalEnded(Struct, frozen=True):
+    """The request that waits for an approval by call `number` is answered now.
+
+    `reason` is why the login is rejected whatever key is pressed, None if the user has not pressed one in time.
+    """
+
+    session_id: str
+    number: int
+    reason: Reason | None = None
+
+
 CallEvent: TypeAlias = CallPlaced | CallFailed | CallProgress | CodeCreated
-Input: TypeAlias = InitialRequest | RecordedRequest | ChallengeResponse | Lockout | UserChanged | CallEvent
+ApprovalEvent: TypeAlias = ApprovalKey | ApprovalEnded
+Input: TypeAlias = (
+    InitialRequest | RecordedRequest | ChallengeResponse | Lockout | UserChanged | CallEvent | ApprovalEvent
+)
 
 
 class CostChange(Struct, frozen=True):
@@ -170,6 +193,10 @@ class Charge(Enum):
     CORRECT_CODE = "correct_code"
     CODE_CHECK = "code_check"
     ISSUED_CODE_USE = "issued_code_use"
+    APPROVAL = "approval"
+    APPROVAL_UNANSWERED = "approval_unanswered"
+    APPROVAL_DENIED = "approval_denied"
+    FRAUD_REPORT = "fraud_report"
 
 
 class Transition(Struct, frozen=True):

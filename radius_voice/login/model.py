@@ -260,7 +260,7 @@ class Session(Struct, frozen=True, gc=False, omit_defaults=True):
     `Authenticated.password_id`, empty if the first factor cannot tell when a password is changed; `first_factor_id` is
     `Authenticated.user_id`. An Accept writes `pins` (`login.pins`) if the user has none, and after the right code
     `remember` (`login.remembered`). `unpinned` are those of `phones` that no pin has, if their share of right codes is
-    limited (`login.success`).
+    limited (`login.success`). With `approval` there is no code: a key approves the login (`approvals`).
 
     Stores keep it as a map of names and values: a new field needs a default, so that open sessions stay readable.
     """
@@ -297,6 +297,7 @@ class Session(Struct, frozen=True, gc=False, omit_defaults=True):
     pins: bytes = b""
     unpinned: tuple[Phone, ...] = ()
     remember: bytes = b""
+    approval: bool = False
 
     def __repr__(self) -> str:
         return f"Session({self.id}, version {self.version})"  # a log must not show its phones and hashes

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from math import ceil, floor
 from typing import TYPE_CHECKING
 
+from radius_voice.events import Reason
 from radius_voice.login.model import Limit, LimitAction, Limited, LimitOperation
 from radius_voice.login.phone import Phone, country_of
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from radius_voice.login.costs import Costs
     from radius_voice.login.success import SuccessRule
 
-CONFIGURED = ("wrong_passwords", "wrong_codes", "calls", "calls_per_day", "cost_per_day", "success")
+CONFIGURED = ("wrong_passwords", "wrong_codes", "calls", "calls_per_day", "cost_per_day", "success", "approvals")
 """The sections of `limits` in the configuration, with which the names of their limits begin."""
 OWN_SCOPES = ("user", "phone")
 MIN_USE_SECONDS = 120.0
@@ -29,6 +30,8 @@ MIN_USE_SECONDS = 120.0
 
 A verification begins within `response_timeout`, at most 60 s, and then lasts at most the source's `timeout` of 30 s.
 """
+FRAUD_LOCK = Limit("fraud_report.user", 1, 10 * 365 * 86400.0, Reason.LOCKED)
+"""Locks a user who has reported a login as fraud, until an administrator unlocks the user."""
 MAX_USES = 1024
 """A limit that resets has fewer uses than this."""
 COUNT_LIMIT = 2**36
@@ -188,6 +191,7 @@ class Limits:
     `calls` every scope of `subjects_of`; `daily` has user, country and total. `daily_by_country` has the limits of
     single countries, which replace that of `daily`; None if calls to the country have no such limit. `costs` are
     the prices and budgets, None if no budget is configured, and `success` the floor of the share of right codes.
+    `approvals` has `unanswered` and `denied`: how often a user may not answer, or deny, calls that ask for an approval.
     """
 
     failures: Mapping[str, Limit] = field(default_factory=dict)
@@ -197,6 +201,7 @@ class Limits:
     daily_by_country: Mapping[str, Limit | None] = field(default_factory=dict)
     costs: Costs | None = None
     success: SuccessRule | None = None
+    approvals: Mapping[str, Limit] = field(default_factory=dict)
 
     def for_password(self, subject: str, calling_station_id: str, pair: str = "") -> tuple[LimitOperation, ...]:
         """The operations of a wrong password on the limits of user, calling station, and both together (`pair`)."""
@@ -218,8 +223,19 @@ class Limits:
     def for_code(
         self, subjects: Mapping[str, str], action: LimitAction = LimitAction.TAKE
     ) -> tuple[LimitOperation, ...]:
-        """The operations of a wrong code."""
-        return _operations(self.codes, subjects, action)
+        """The operations of a wrong code. A user who has reported fraud enters none."""
+        return (*_operations(self.codes, subjects, action), *self.for_fraud_report(subjects, LimitAction.CHECK))
+
+    def for_fraud_report(
+        self, subjects: Mapping[str, str], action: LimitAction = LimitAction.TAKE
+    ) -> tuple[LimitOperation, ...]:
+        """The operations of a report of fraud, which locks the user."""
+        return _operations({"user": FRAUD_LOCK}, subjects, action)
+
+    def for_approval(self, subjects: Mapping[str, str], action: LimitAction, *kinds: str) -> tuple[LimitOperation, ...]:
+        """The operations of a call that asks for an approval: on those limits, or on both without `kinds`."""
+        user = subjects.get("user", "")
+        return _operations(self.approvals, dict.fromkeys(kinds or self.approvals, user), action)
 
     def for_correct_code(self, subjects: Mapping[str, str]) -> tuple[LimitOperation, ...]:
         """The operations of a correct code: valid while no limit of wrong codes is reached, it resets two of them."""
@@ -251,6 +267,7 @@ class Limits:
             *(operation for pair in pairs for operation in self.for_password_at_known_station(pair)),
             *self.for_code(subjects),
             *self.for_call(subjects),
+            *self.for_approval(subjects, LimitAction.TAKE),
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from radius_voice.events import CallbackRecord, CallbackResult, CallStatusRecord
+from radius_voice.login.approvals import Approvals
 from radius_voice.login.call_codes import CallCodes, code_message, rules_of
 from radius_voice.login.call_events import waits_for_code
 from radius_voice.login.call_scripts import CODE_KEY, CallScript, HangUp, press_script
@@ -32,8 +33,9 @@ class ReceivedCallbacks:
     A callback has an effect only for the present delivery of a session, and each transition happens once.
     """
 
-    def __init__(self, dependencies: Dependencies, sessions: Sessions) -> None:
+    def __init__(self, dependencies: Dependencies, sessions: Sessions, approvals: Approvals) -> None:
         self._dependencies = dependencies
+        self._approvals = approvals
         self._sessions = sessions
         self._codes = CallCodes(dependencies, sessions)
         self._warnings = ThrottledWarnings(dependencies.warn, dependencies.clock)
@@ -72,6 +74,9 @@ class ReceivedCallbacks:
         event = callback.event
         if isinstance(event, StatusReported):
             return await self._on_status(session, ref, event.status)
+        if isinstance(event, KeyPressed) and session.approval:
+            script, has_effect = await self._approvals.press(session, ref, event.key)
+            return self._continued(ref, request, script, CallbackResult.COUNTED if has_effect else CallbackResult.LATE)
         if isinstance(event, KeyPressed):
             return self._continued(ref, request, await self._on_key(session, ref, event.key))
         return self._continued(ref, request, await self._on_answer(session, ref, event.by))
@@ -120,11 +125,17 @@ class ReceivedCallbacks:
             return None
         return press_script(code_message(self._dependencies, rules, session.language))
 
-    def _continued(self, ref: CallRef, request: CallbackRequest, script: CallScript | None) -> CallbackResponse:
+    def _continued(
+        self,
+        ref: CallRef,
+        request: CallbackRequest,
+        script: CallScript | None,
+        result: CallbackResult = CallbackResult.COUNTED,
+    ) -> CallbackResponse:
         if script is None:
             return CallbackResponse(CallbackResult.LATE)
         content_type, body = self._dependencies.callback_receivers[ref.provider].rendered(script, request)
-        return CallbackResponse(CallbackResult.COUNTED, content_type, body)
+        return CallbackResponse(result, content_type, body)
 
     def _warn_of_signature(self, provider: str) -> None:
         self._warnings.report(

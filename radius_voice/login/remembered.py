@@ -44,7 +44,7 @@ MAX_USERS_OF_A_STATION = 10
 """More users behind one Calling-Station-Id are probably behind address translation, or a proxy that sends its own."""
 WARN_SECONDS = 3600.0
 FORGET_ID_OCTETS = 16
-LOCKS = (Reason.DISABLED, Reason.DIRECTORY_LOCKED, Reason.LOCKED)
+LOCKS = (Reason.DISABLED, Reason.DIRECTORY_LOCKED, Reason.LOCKED, Reason.FRAUD_REPORTED)
 _TIME = struct.Struct(">d")
 _USER = struct.Struct(">8sd")
 """A user of a station: the start of a keyed hash, and until when the user's login is remembered (wall clock)."""
@@ -142,7 +142,7 @@ class RememberedLogins:
 
     async def after_response(self, session: Session, transition: Transition, policy: Policy) -> None:
         """Remember a login after a right code; forget those of a user whom wrong codes have locked."""
-        if transition.reason is Reason.CODE_CORRECT and session.remember:
+        if transition.reason in (Reason.CODE_CORRECT, Reason.APPROVED) and session.remember:
             with suppress(Unavailable):
                 await self._remember(session, policy)
         reason = transition.reason

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 
 from msgspec.structs import replace
 
@@ -13,6 +14,8 @@ from radius_voice.login.costs import UNITS
 from radius_voice.login.decoys import decoy_operations, is_decoy
 from radius_voice.login.durable import DurableExists, DurableWrite
 from radius_voice.login.inputs import (
+    ApprovalEnded,
+    ApprovalKey,
     CallPlaced,
     CallProgress,
     ChallengeResponse,
@@ -45,6 +48,10 @@ MAX_CAS_RETRIES = 16
 MAX_RECALLED = 5_000
 """Sessions that are recalled without loading them, at most."""
 
+CORRECT = (Charge.CORRECT_CODE, Charge.APPROVAL)
+"""The charges of an Accept that shows that the user has the phone."""
+FOR_LATER = (Charge.APPROVAL_UNANSWERED, Charge.APPROVAL_DENIED, Charge.FRAUD_REPORT)
+"""The charges that limit later logins, so that a limit which is used up does not forbid the transition itself."""
 Record = Callable[[Session], ReplayRecord]
 
 
@@ -82,6 +89,21 @@ class Sessions:
         self._limits = limits
         self._now = now
         self._recalled: dict[SessionKey, Session] = {}
+        self._watched: dict[str, asyncio.Event] = {}
+
+    @contextmanager
+    def watch(self, session_id: str) -> Iterator[asyncio.Event]:
+        """An event that is set when this process has stored a result of that session."""
+        self._watched[session_id] = asyncio.Event()
+        try:
+            yield self._watched[session_id]
+        finally:
+            del self._watched[session_id]
+
+    def wake(self) -> None:
+        """Set all of these events."""
+        for event in self._watched.values():
+            event.set()
 
     def recalled(self, key: SessionKey) -> Session | None:
         """The session as it was last stored here, None if that is not known or the store no longer has it."""
@@ -116,18 +138,16 @@ class Sessions:
             if transition.session is None:
                 return session, transition
             swapped = await self._swap(session, transition.session, transition, operations, record)
-            if isinstance(swapped, DurableExists) and isinstance(event, ChallengeResponse):
-                known, event = session, UserChanged(event.state, event.answer, Reason.PHONE_NOT_CONFIRMED)
-                continue
             if swapped is SwapResult.DONE:
                 self._report_end(session, event, transition.session)
                 return transition.session, transition
             if swapped is SwapResult.STALE:
                 continue
             reason, rule = _refusal(swapped)
-            if not isinstance(event, ChallengeResponse):
+            instead = _instead_of(event, transition, reason)
+            if instead is None:
                 return session, Transition(None, Outcome.REJECT, reason, rule=rule)
-            event = _refused(event, transition)
+            event = instead
         raise Unavailable("store", "a session changed too often")
 
     async def apply_unloaded(
@@ -178,15 +198,19 @@ class Sessions:
         if cost is not None:
             limits += cost.operations
         recorded = record(new) if record else None
-        pins = DurableWrite(pins_key(new.user_key), new.pins) if new.pins and charge is Charge.CORRECT_CODE else None
+        pins = DurableWrite(pins_key(new.user_key), new.pins) if new.pins and charge in CORRECT else None
         swapped = await self._store.compare_and_swap(old, new, limits, recorded, pins)
         if isinstance(swapped, DurableExists) and covers(swapped.value, new.pins):  # pinned by another login meanwhile
             swapped = await self._store.compare_and_swap(old, new, limits, recorded)
+        if isinstance(swapped, Limited) and charge in FOR_LATER:
+            swapped = await self._store.compare_and_swap(old, new, cost.operations if cost is not None else ())
         if isinstance(swapped, AlreadyRecorded):
             raise RequestRecorded(swapped.value)
         if swapped is SwapResult.DONE:
             self._recalled.pop(new.key, None)
             self._recalled[new.key] = new
+            if new.result is not None and new.id in self._watched:
+                self._watched[new.id].set()
             if len(self._recalled) > MAX_RECALLED:
                 del self._recalled[next(iter(self._recalled))]
             if cost is not None:
@@ -201,7 +225,8 @@ class Sessions:
         match charge:
             case Charge.CALL:
                 success = limits.success.check(session, session.delivery.phone) if limits.success else ()
-                return (*limits.for_code(subjects, LimitAction.CHECK), *success, *limits.for_call(subjects))
+                approval = limits.for_approval(subjects, LimitAction.CHECK) if session.approval else ()
+                return (*limits.for_code(subjects, LimitAction.CHECK), *success, *approval, *limits.for_call(subjects))
             case Charge.CALL_REFUND:
                 return with_action(LimitAction.REFUND, limits.for_call(subjects))
             case Charge.WRONG_CODE:
@@ -210,20 +235,43 @@ class Sessions:
                 return limits.for_code(subjects, LimitAction.CHECK)
             case Charge.ISSUED_CODE_USE:
                 return (*limits.for_correct_code(subjects), one_use(session))
-            case _:  # CORRECT_CODE
+            case Charge.CORRECT_CODE:
                 success = limits.success.refund(session) if limits.success else ()
                 return (*limits.for_correct_code(subjects), *success)
+            case _:
+                return self._of_approval(charge, session, subjects)
+
+    def _of_approval(self, charge: Charge, session: Session, subjects: Mapping[str, str]) -> tuple[LimitOperation, ...]:
+        limits = self._limits
+        match charge:
+            case Charge.APPROVAL_UNANSWERED:
+                return limits.for_approval(subjects, LimitAction.TAKE, "unanswered")
+            case Charge.APPROVAL_DENIED:
+                return limits.for_approval(subjects, LimitAction.TAKE, "denied")
+            case Charge.FRAUD_REPORT:
+                return limits.for_fraud_report(subjects)
+            case _:  # APPROVAL
+                success = limits.success.refund(session) if limits.success else ()
+                return (*limits.for_code(subjects, LimitAction.CHECK), *success)
 
 
 def _refusal(swapped: SwapResult | Limited | DurableExists) -> tuple[Reason, str]:
-    """The reason for which a swap was refused, and the rule of the limit that refused it."""
+    """Why the store did not swap a session, and the limit that forbade it."""
     if isinstance(swapped, Limited):
         return swapped.limit.reason, rule_of(swapped.limit)
-    return Reason.BUSY, ""
+    return Reason.PHONE_NOT_CONFIRMED if isinstance(swapped, DurableExists) else Reason.BUSY, ""
 
 
-def _refused(event: ChallengeResponse, transition: Transition) -> ChallengeResponse | Lockout:
-    """The input to try next, after a limit or another live call forbade the transition of a response."""
-    if transition.places_call:
-        return replace(event, redial_allowed=False)
-    return Lockout(event.state, event.answer)
+def _instead_of(event: Input, transition: Transition, reason: Reason) -> Input | None:
+    """The input to try next, after the transition of `event` was forbidden; None if its request is rejected."""
+    match event:
+        case ApprovalKey(session_id, number):
+            return ApprovalEnded(session_id, number, reason)
+        case ChallengeResponse(state=state, answer=answer) if reason is Reason.PHONE_NOT_CONFIRMED:
+            return UserChanged(state, answer, reason)
+        case ChallengeResponse() if transition.places_call:
+            return replace(event, redial_allowed=False)
+        case ChallengeResponse(state=state, answer=answer):
+            return Lockout(state, answer)
+        case _:
+            return None

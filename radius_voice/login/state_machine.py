@@ -3,7 +3,8 @@
 Everything that changes a session is here. Nothing here knows a clock, a store, a network or a code: codes, passwords
 and States are compared by their keyed hashes. Whatever the order of events, these never happen:
 
-- an Accept without the right code of the present call, except during an active bypass;
+- an Accept without the right code of the present call, or where a call asks for an approval, without the key that
+  approves it in that call, except during an active bypass;
 - a second Accept of a session; only its result is repeated, for `REPEAT_SECONDS`;
 - a new call while the old one may be live, unless the old one is hung up first, also when its session has ended;
 - an effect, a State or an attempt in another session than the one that a State was issued for;
@@ -18,8 +19,11 @@ from msgspec.structs import replace
 
 from radius_voice.events import Outcome, Reason
 from radius_voice.login import issued_states
-from radius_voice.login.call_events import delivery_reason, live_ref, next_version, of_call
+from radius_voice.login.approval_events import blocks_requests, of_approval
+from radius_voice.login.call_events import delivery_reason, of_call
 from radius_voice.login.inputs import (
+    ApprovalEnded,
+    ApprovalKey,
     CallFailed,
     CallPlaced,
     CallProgress,
@@ -39,6 +43,7 @@ from radius_voice.login.issued_states import REPEAT_SECONDS
 from radius_voice.login.model import CallRef, DeliveryAttempt, IssuedState, Method, PreviousResult, Result, Session
 from radius_voice.login.names import canonical_name
 from radius_voice.login.phone import Phone
+from radius_voice.login.session_versions import live_ref, next_version
 
 TEXT_SECONDS = 30.0
 """How long a text message may take to arrive. Meanwhile the same initial request joins its session."""
@@ -54,7 +59,7 @@ def step(session: Session | None, event: Input, now: float) -> Transition:
     ======= =================== =============================================================================
     state   event               responses -> next state
     ======= =================== =============================================================================
-    none    InitialRequest      challenge -> calling; challenge -> waiting
+    none    InitialRequest      challenge, no_response -> calling; challenge -> waiting
     none    RecordedRequest     reject -> none
     none    ChallengeResponse   reject -> none
     none    Lockout             reject -> none
@@ -63,24 +68,30 @@ def step(session: Session | None, event: Input, now: float) -> Transition:
     none    CallFailed          no_response -> none
     none    CallProgress        no_response -> none
     none    CodeCreated         no_response -> none
+    none    ApprovalKey         no_response -> none
+    none    ApprovalEnded       no_response -> none
     calling InitialRequest      challenge, reject -> calling
-    calling RecordedRequest     challenge, reject -> calling
+    calling RecordedRequest     challenge, reject, no_response -> calling
     calling ChallengeResponse   challenge, accept, reject -> calling; accept, reject -> ending
     calling Lockout             reject -> calling; reject -> ending
     calling UserChanged         reject -> calling; reject -> ending
     calling CallPlaced          challenge, no_response -> calling; challenge -> waiting
-    calling CallFailed          accept, reject -> ended; no_response -> calling
-    calling CallProgress        no_response -> calling; no_response -> waiting
+    calling CallFailed          no_response -> calling; accept, reject -> ended
+    calling CallProgress        no_response -> calling; no_response -> waiting; reject -> ended
     calling CodeCreated         no_response -> calling
-    waiting InitialRequest      challenge -> calling; challenge, reject -> waiting
+    calling ApprovalKey         no_response -> calling; accept, reject -> ending
+    calling ApprovalEnded       no_response -> calling; reject -> ending
+    waiting InitialRequest      challenge, no_response -> calling; challenge, reject -> waiting
     waiting RecordedRequest     challenge, reject -> waiting
     waiting ChallengeResponse   challenge -> calling; challenge, accept, reject -> waiting; accept, reject -> ended
     waiting Lockout             reject -> waiting; reject -> ended
     waiting UserChanged         reject -> waiting; reject -> ended
     waiting CallPlaced          challenge, no_response -> waiting
-    waiting CallFailed          accept, reject -> ended; no_response -> waiting
+    waiting CallFailed          no_response -> waiting; accept, reject -> ended
     waiting CallProgress        no_response -> waiting
     waiting CodeCreated         no_response -> waiting
+    waiting ApprovalKey         no_response -> waiting
+    waiting ApprovalEnded       no_response -> waiting
     ending  InitialRequest      reject -> ending
     ending  RecordedRequest     reject -> ending
     ending  ChallengeResponse   accept, reject -> ending
@@ -90,7 +101,9 @@ def step(session: Session | None, event: Input, now: float) -> Transition:
     ending  CallFailed          no_response -> ending; no_response -> ended
     ending  CallProgress        no_response -> ending; no_response -> ended
     ending  CodeCreated         no_response -> ending
-    ended   InitialRequest      challenge -> calling; challenge -> waiting
+    ending  ApprovalKey         no_response -> ending
+    ending  ApprovalEnded       no_response -> ending
+    ended   InitialRequest      challenge, no_response -> calling; challenge -> waiting
     ended   RecordedRequest     reject -> ended
     ended   ChallengeResponse   accept, reject -> ended
     ended   Lockout             reject -> ended
@@ -99,6 +112,8 @@ def step(session: Session | None, event: Input, now: float) -> Transition:
     ended   CallFailed          no_response -> ended
     ended   CallProgress        no_response -> ended
     ended   CodeCreated         no_response -> ended
+    ended   ApprovalKey         no_response -> ended
+    ended   ApprovalEnded       no_response -> ended
     ======= =================== =============================================================================
 
     A session that waits for an issued code has no call, and is never `calling`.
@@ -111,6 +126,8 @@ def step(session: Session | None, event: Input, now: float) -> Transition:
         return _recorded(session, event, now)
     if isinstance(event, CallPlaced | CallFailed | CallProgress | CodeCreated):
         return of_call(session, event, now)
+    if isinstance(event, ApprovalKey | ApprovalEnded):
+        return of_approval(session, event, now)
     if session is None:
         return Transition(None, Outcome.REJECT, Reason.UNKNOWN_STATE)
     if isinstance(event, Lockout | UserChanged):
@@ -132,6 +149,8 @@ def _initial(session: Session | None, new_session: Session, now: float) -> Trans
         return (
             Transition(None, Outcome.REJECT, Reason.BUSY) if session.live_at(now) else _open(session, new_session, now)
         )
+    if blocks_requests(session, now):
+        return Transition(None, Outcome.REJECT, Reason.BUSY)
     same = _same(session, new_session.password, new_session.calling_station_id) and _same_code(session, new_session)
     if not same:
         live = session.live_at(now)
@@ -172,6 +191,8 @@ def _recorded(session: Session | None, event: RecordedRequest, now: float) -> Tr
         and session.open_at(now)
         and _same(session, event.password, event.calling_station_id)
     )
+    if session is not None and own and session.approval:
+        return Transition(None, Outcome.NO_RESPONSE, Reason.AWAITING_APPROVAL)
     if session is None or not own or not issued_states.is_unused(session.states, event.state):
         return Transition(None, Outcome.REJECT, Reason.REPLAY)
     return Transition(None, Outcome.CHALLENGE, Reason.JOINED, issues_state=True)
@@ -183,7 +204,9 @@ def _same(session: Session, password: bytes, calling_station_id: str) -> bool:
 
 
 def _same_code(session: Session, new_session: Session) -> bool:
-    """Whether both wait for a code of a call, or both for the same issued code."""
+    """Whether both wait for a code of a call, or both for the same issued code. Requests for approval join nothing."""
+    if session.approval or new_session.approval:
+        return False
     if is_issued(session) and is_issued(new_session):
         return compare_digest(session.code, new_session.code)
     return is_issued(session) is is_issued(new_session)
@@ -204,6 +227,10 @@ def _open(session: Session | None, new_session: Session, now: float) -> Transiti
     if is_issued(new_session):
         return Transition(
             new_session, Outcome.CHALLENGE, Reason.ISSUED_CODE, issues_state=True, charge=Charge.CODE_CHECK
+        )
+    if new_session.approval:
+        return Transition(
+            new_session, Outcome.NO_RESPONSE, Reason.AWAITING_APPROVAL, places_call=True, charge=Charge.CALL
         )
     reason = delivery_reason(new_session.delivery.method)
     return Transition(new_session, Outcome.CHALLENGE, reason, issues_state=True, places_call=True, charge=Charge.CALL)

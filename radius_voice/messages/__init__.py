@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from radius_voice.messages import de, en, es, fr, it, ja, nl, pt
 from radius_voice.messages.catalog import DEFAULT_LANGUAGE, Catalog, normal_tag
-from radius_voice.messages.wording import CallEnded, LogInAgain, Messages, Shown, Spoken, Texted
+from radius_voice.messages.wording import Approval, CallEnded, LogInAgain, Messages, Shown, Spoken, Texted
 
 __all__ = [
     "DEFAULT_LANGUAGE",
     "LANGUAGES",
     "SHIPPED",
+    "Approval",
     "CallEnded",
     "Catalog",
     "LogInAgain",

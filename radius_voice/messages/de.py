@@ -1,6 +1,6 @@
 """German, formal address."""
 
-from radius_voice.messages.wording import CallEnded, LogInAgain, Messages, Shown, Spoken, Texted
+from radius_voice.messages.wording import Approval, CallEnded, LogInAgain, Messages, Shown, Spoken, Texted
 
 MESSAGES = Messages(
     language="de",
@@ -55,6 +55,17 @@ MESSAGES = Messages(
         enrolment_code="Dieser Code ist für Ihren Helpdesk und nicht für eine Anmeldung. Er lautet",
         enrolment_closing="Falls Sie diesen Anruf nicht erwartet haben, informieren Sie Ihren Administrator.",
         closing="Falls Sie sich gerade nicht anmelden, informieren Sie bitte Ihren Administrator. Auf Wiederhören.",
+    ),
+    approval=Approval(
+        question="{friendly_name}: Jemand meldet sich bei {gateway} an.",
+        question_from="{friendly_name}: Jemand meldet sich von {calling_station_id} bei {gateway} an.",
+        keys="Drücken Sie die Raute-Taste, um das zu bestätigen. Wenn Sie es nicht sind, drücken Sie die 9.",
+        approved="Die Anmeldung ist bestätigt. Auf Wiederhören.",
+        fraud_reported=(
+            "Die Anmeldung ist abgelehnt, und Ihr Konto ist gesperrt. "
+            "Informieren Sie Ihren Administrator. Auf Wiederhören."
+        ),
+        ended="Diese Anmeldung ist bereits beendet. Auf Wiederhören.",
     ),
     texted=Texted(
         code="{friendly_name}: Ihr Code ist {code}. Wenn Sie sich nicht anmelden, informieren Sie Ihren Administrator.",

@@ -1,6 +1,6 @@
 """English."""
 
-from radius_voice.messages.wording import CallEnded, LogInAgain, Messages, Shown, Spoken, Texted
+from radius_voice.messages.wording import Approval, CallEnded, LogInAgain, Messages, Shown, Spoken, Texted
 
 MESSAGES = Messages(
     language="en",
@@ -50,6 +50,14 @@ MESSAGES = Messages(
         enrolment_code="This code is for your help desk and not for a login. It is",
         enrolment_closing="If you did not expect this call, tell your administrator. Goodbye.",
         closing="If you are not signing in, tell your administrator. Goodbye.",
+    ),
+    approval=Approval(
+        question="{friendly_name}: someone is logging in to {gateway}.",
+        question_from="{friendly_name}: someone is logging in to {gateway} from {calling_station_id}.",
+        keys="Press the pound key to approve. If it is not you, press 9.",
+        approved="The login is approved. Goodbye.",
+        fraud_reported="The login is refused, and your account is locked. Tell your administrator. Goodbye.",
+        ended="This login has already ended. Goodbye.",
     ),
     texted=Texted(
         code="{friendly_name}: your code is {code}. If you are not signing in, tell your administrator.",

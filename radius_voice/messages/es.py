@@ -1,6 +1,6 @@
 """Spanish, formal address."""
 
-from radius_voice.messages.wording import CallEnded, LogInAgain, Messages, Shown, Spoken, Texted
+from radius_voice.messages.wording import Approval, CallEnded, LogInAgain, Messages, Shown, Spoken, Texted
 
 MESSAGES = Messages(
     language="es",
@@ -53,6 +53,14 @@ MESSAGES = Messages(
         enrolment_code="Este código es para su servicio de asistencia y no para iniciar sesión. Es",
         enrolment_closing="Si no esperaba esta llamada, avise a su administrador. Adiós.",
         closing="Si no está iniciando sesión, avise a su administrador. Adiós.",
+    ),
+    approval=Approval(
+        question="{friendly_name}: alguien está accediendo a {gateway}.",
+        question_from="{friendly_name}: alguien está accediendo a {gateway} desde {calling_station_id}.",
+        keys="Pulse la tecla almohadilla para aprobarlo. Si no es usted, pulse 9.",
+        approved="El acceso está aprobado. Adiós.",
+        fraud_reported="El acceso está rechazado y su cuenta está bloqueada. Avise a su administrador. Adiós.",
+        ended="Este acceso ya ha terminado. Adiós.",
     ),
     texted=Texted(
         code="{friendly_name}: su clave es {code}. Si no ha sido usted, avise a su administrador.",

@@ -1,6 +1,6 @@
 """French, formal address."""
 
-from radius_voice.messages.wording import CallEnded, LogInAgain, Messages, Shown, Spoken, Texted
+from radius_voice.messages.wording import Approval, CallEnded, LogInAgain, Messages, Shown, Spoken, Texted
 
 MESSAGES = Messages(
     language="fr",
@@ -53,6 +53,14 @@ MESSAGES = Messages(
         enrolment_code="Ce code est pour votre support et non pour une connexion. Le code est",
         enrolment_closing="Si vous n'attendiez pas cet appel, prévenez votre administrateur. Au revoir.",
         closing="Si vous n'êtes pas en train de vous connecter, prévenez votre administrateur. Au revoir.",
+    ),
+    approval=Approval(
+        question="{friendly_name} : quelqu'un se connecte à {gateway}.",
+        question_from="{friendly_name} : quelqu'un se connecte à {gateway} depuis {calling_station_id}.",
+        keys="Appuyez sur la touche dièse pour approuver. Si ce n'est pas vous, appuyez sur le 9.",
+        approved="La connexion est approuvée. Au revoir.",
+        fraud_reported="La connexion est refusée et votre compte est bloqué. Prévenez votre administrateur. Au revoir.",
+        ended="Cette connexion est déjà terminée. Au revoir.",
     ),
     texted=Texted(
         code="{friendly_name} : votre code est {code}. Si ce n'est pas vous, prévenez votre administrateur.",

@@ -1,6 +1,6 @@
 """Italian, formal address."""
 
-from radius_voice.messages.wording import CallEnded, LogInAgain, Messages, Shown, Spoken, Texted
+from radius_voice.messages.wording import Approval, CallEnded, LogInAgain, Messages, Shown, Spoken, Texted
 
 MESSAGES = Messages(
     language="it",
@@ -53,6 +53,14 @@ MESSAGES = Messages(
         enrolment_code="Questo codice è per l'assistenza e non per un accesso. Il codice è",
         enrolment_closing="Se non si aspettava questa chiamata, avvisi il suo amministratore. Arrivederci.",
         closing="Se non sta effettuando l'accesso, avvisi il suo amministratore. Arrivederci.",
+    ),
+    approval=Approval(
+        question="{friendly_name}: qualcuno sta accedendo a {gateway}.",
+        question_from="{friendly_name}: qualcuno sta accedendo a {gateway} da {calling_station_id}.",
+        keys="Prema il tasto cancelletto per approvare. Se non è lei, prema 9.",
+        approved="L'accesso è approvato. Arrivederci.",
+        fraud_reported="L'accesso è rifiutato e il suo account è bloccato. Avvisi il suo amministratore. Arrivederci.",
+        ended="Questo accesso è già terminato. Arrivederci.",
     ),
     texted=Texted(
         code="{friendly_name}: il suo codice è {code}. Se non è lei, avvisi il suo amministratore.",

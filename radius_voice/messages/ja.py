@@ -1,6 +1,6 @@
 """Japanese, polite."""
 
-from radius_voice.messages.wording import CallEnded, LogInAgain, Messages, Shown, Spoken, Texted
+from radius_voice.messages.wording import Approval, CallEnded, LogInAgain, Messages, Shown, Spoken, Texted
 
 MESSAGES = Messages(
     language="ja",
@@ -47,6 +47,14 @@ MESSAGES = Messages(
         enrolment_code="ログイン用ではなく、ヘルプデスク用のコードをお知らせします。",
         enrolment_closing="このお電話にお心当たりがなければ、管理者にご連絡ください。失礼いたします。",
         closing="ログインの操作をしていない場合は、管理者にご連絡ください。失礼いたします。",
+    ),
+    approval=Approval(
+        question="{friendly_name}です。{gateway}へのログインがあります。",
+        question_from="{friendly_name}です。{calling_station_id}から{gateway}へのログインがあります。",
+        keys="承認するには、シャープを押してください。お心当たりがない場合は、9を押してください。",
+        approved="ログインを承認しました。失礼いたします。",
+        fraud_reported="ログインを拒否し、アカウントをロックしました。管理者にお知らせください。失礼いたします。",
+        ended="このログインはすでに終了しています。失礼いたします。",
     ),
     texted=Texted(
         code="{friendly_name}: コードは{code}です。心当たりがない場合は管理者に連絡してください。",

@@ -1,6 +1,6 @@
 """Dutch, formal address."""
 
-from radius_voice.messages.wording import CallEnded, LogInAgain, Messages, Shown, Spoken, Texted
+from radius_voice.messages.wording import Approval, CallEnded, LogInAgain, Messages, Shown, Spoken, Texted
 
 MESSAGES = Messages(
     language="nl",
@@ -52,6 +52,14 @@ MESSAGES = Messages(
         enrolment_code="Deze code is voor uw helpdesk en niet voor een aanmelding. De code is",
         enrolment_closing="Als u dit gesprek niet verwachtte, waarschuw dan uw beheerder. Tot ziens.",
         closing="Als u niet bezig bent met aanmelden, waarschuw dan uw beheerder. Tot ziens.",
+    ),
+    approval=Approval(
+        question="{friendly_name}: iemand meldt zich aan bij {gateway}.",
+        question_from="{friendly_name}: iemand meldt zich vanaf {calling_station_id} aan bij {gateway}.",
+        keys="Druk op het hekje om dit goed te keuren. Bent u dit niet, druk dan op 9.",
+        approved="De aanmelding is goedgekeurd. Tot ziens.",
+        fraud_reported="De aanmelding is geweigerd en uw account is geblokkeerd. Waarschuw uw beheerder. Tot ziens.",
+        ended="Deze aanmelding is al beëindigd. Tot ziens.",
     ),
     texted=Texted(
         code="{friendly_name}: uw code is {code}. Bent u dit niet? Waarschuw uw beheerder.",

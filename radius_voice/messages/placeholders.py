@@ -11,6 +11,8 @@ LONGEST: Mapping[str, str] = {
     "attempts": "10",
     "code": "0" * 10,
     "delimiter": ",",
+    "gateway": "x" * 60,
+    "calling_station_id": "x" * 64,
 }
 """Every placeholder with a value of the maximum length. A friendly name may take more octets: then its end is cut."""
 

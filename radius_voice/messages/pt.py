@@ -1,6 +1,6 @@
 """Portuguese of Brazil, formal address."""
 
-from radius_voice.messages.wording import CallEnded, LogInAgain, Messages, Shown, Spoken, Texted
+from radius_voice.messages.wording import Approval, CallEnded, LogInAgain, Messages, Shown, Spoken, Texted
 
 MESSAGES = Messages(
     language="pt",
@@ -53,6 +53,14 @@ MESSAGES = Messages(
         enrolment_code="Este código é para o suporte e não para um login. O código é",
         enrolment_closing="Se você não esperava esta ligação, avise o seu administrador. Até logo.",
         closing="Se você não está fazendo login, avise o seu administrador. Até logo.",
+    ),
+    approval=Approval(
+        question="{friendly_name}: alguém está entrando em {gateway}.",
+        question_from="{friendly_name}: alguém está entrando em {gateway} a partir de {calling_station_id}.",
+        keys="Pressione a tecla jogo da velha para aprovar. Se não for você, pressione 9.",
+        approved="O acesso foi aprovado. Até logo.",
+        fraud_reported="O acesso foi recusado e sua conta está bloqueada. Avise o administrador. Até logo.",
+        ended="Este acesso já terminou. Até logo.",
     ),
     texted=Texted(
         code="{friendly_name}: a sua senha é {code}. Caso isto o surpreenda, avise o seu administrador.",

@@ -1,6 +1,6 @@
 """The texts that every language file defines.
 
-`{friendly_name}`, `{ending}`, `{attempts}`, `{code}` and `{delimiter}` are replaced.
+The placeholders in braces are those of `placeholders.LONGEST`.
 """
 
 from __future__ import annotations
@@ -104,6 +104,23 @@ class Spoken(msgspec.Struct, frozen=True, kw_only=True):
     closing: str
 
 
+class Approval(msgspec.Struct, frozen=True, kw_only=True):
+    """Phrases of a call that asks the user to approve a login by a key."""
+
+    question: str
+    """Who asks, and for what."""
+    question_from: str
+    """The same with the Calling-Station-Id."""
+    keys: str
+    """What the keys do: # approves, 9 reports fraud."""
+    approved: str
+    """After #."""
+    fraud_reported: str
+    """After 9."""
+    ended: str
+    """After a key that comes too late, or if the user may no longer log in."""
+
+
 class Texted(msgspec.Struct, frozen=True, kw_only=True):
     """Whole text messages. `{code}` is the code."""
 
@@ -123,4 +140,5 @@ class Messages(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
     log_in_again: LogInAgain
     call_ended: CallEnded
     spoken: Spoken
+    approval: Approval
     texted: Texted

@@ -56,6 +56,7 @@ class Readings:
 
     open_sessions: Callable[[], int]
     requests_in_progress: Callable[[], int]
+    requests_held: Callable[[], int]
     bypass_active: Callable[[], bool]
     development: Callable[[], bool]
     audit_failures: Callable[[], int]
@@ -283,6 +284,7 @@ class _Read(Collector):
         gauges = {
             "open_sessions": ("Logins that wait for a code", read.open_sessions),
             "requests_in_progress": ("Packets being processed", read.requests_in_progress),
+            "requests_held": ("Requests that wait until their users approve them", read.requests_held),
             "bypass_active": ("1 while a bypass can accept logins without a call", read.bypass_active),
             "development": ("1 with development: true, which allows providers that place no calls", read.development),
         }

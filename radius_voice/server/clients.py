@@ -31,7 +31,8 @@ class Client:
 
     `realms` are those that user names may have, by canonical name; without any, names stay as typed. With `auto`, the
     store keeps the addresses that send a Message-Authenticator under `signer_keys`, one key for each
-    secret: a new secret forgets them. `delimiter` separates password and code in two passes.
+    secret: a new secret forgets them. `delimiter` separates password and code in two passes. `password_required`: a
+    request without User-Password is rejected.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Client:
     realms: Mapping[str, Realm] = field(default_factory=dict, hash=False)
     second_factor: SecondFactorMode = SecondFactorMode.CHALLENGE
     delimiter: str = ","
+    password_required: bool = True
     charset: Charset = Charset.UTF_8
 
 

@@ -36,3 +36,4 @@ class Rules:
     max_concurrent: int = 256
     max_queued: int = 1024
     status_server: bool = True
+    max_held: int = 1000

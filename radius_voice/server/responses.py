@@ -87,10 +87,10 @@ class Responses:
 
 
 def _code(request: Request, decision: Decision) -> int:
-    """The code of a response. In two passes, an Access-Reject asks for the next one in place of a challenge."""
-    two_pass = request.client.second_factor is SecondFactorMode.TWO_PASS
+    """The code of a response: an Access-Reject in place of a challenge that the gateway cannot show."""
+    shows_challenges = request.client.second_factor is SecondFactorMode.CHALLENGE
     is_challenge = decision.outcome is Outcome.CHALLENGE
-    return radius.ACCESS_REJECT if two_pass and is_challenge else CODES[decision.outcome]
+    return radius.ACCESS_REJECT if is_challenge and not shows_challenges else CODES[decision.outcome]
 
 
 def _attributes(request: Request, decision: Decision) -> list[Attribute]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 from radius_voice.events import Discard, Observer, Outcome, Reason, Trace
 from radius_voice.exceptions import kind_and_place
@@ -16,6 +17,7 @@ from radius_voice.server.authenticity import Authenticity, KeyValueStore
 from radius_voice.server.clients import Client
 from radius_voice.server.duplicates import Duplicates
 from radius_voice.server.generation import Generation, Rules
+from radius_voice.server.held import Held
 from radius_voice.server.methods import auth_request_of
 from radius_voice.server.receiving import Receiver
 from radius_voice.server.recorder import Recorder, Tap
@@ -49,19 +51,27 @@ class Server:
             self._authenticity, self._duplicates, self._responses, self._recorder, self._clock, now
         )
         self._admission = Admission(rules.max_concurrent, rules.max_queued, self._clock)
+        self._held = Held(rules.max_held)
         self._unfinished: dict[Generation, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def in_progress(self) -> int:
-        """Number of requests being processed, including those whose reject is delayed."""
+        """Number of requests being processed, including those whose reject is delayed, but not those held."""
         return self._admission.in_progress + self._responses.delayed
+
+    @property
+    def held(self) -> int:
+        """Number of requests that wait until their users approve them, or are about to."""
+        return self._held.in_progress
 
     def use(self, generation: Generation, rules: Rules) -> None:
         """Use this configuration from the next packet on. Requests in flight are completed with the previous one."""
         self._generation = generation
         self._rules = rules
-        self._duplicates.window = rules.duplicate_window
+        window = rules.duplicate_window
+        self._duplicates.window = max(window, self._duplicates.window) if self._held.in_progress else window
+        self._held.limit = rules.max_held
         self._responses.reject_delay = rules.reject_delay
         self._admission.set_limits(rules.max_concurrent, rules.max_queued)
 
@@ -109,6 +119,9 @@ class Server:
 
     def _admit(self, request: Request) -> None:
         self._unfinished[request.generation] = self._unfinished.get(request.generation, 0) + 1
+        if not self._held.enter(request):
+            self._shed(request)
+            return
         if self._admission.enter():
             self._start(request)
             return
@@ -122,8 +135,12 @@ class Server:
         self._admission.wait(job)
 
     def _shed(self, request: Request) -> None:
-        self._unfinished[request.generation] -= 1
+        self._finish(request)
         self._discard(request, Discard.OVERLOAD)
+
+    def _finish(self, request: Request) -> None:
+        self._unfinished[request.generation] -= 1
+        self._held.leave(request)
 
     def _discard(self, request: Request, reason: Discard) -> None:
         """Send no response, and process a retransmission of the request."""
@@ -138,28 +155,49 @@ class Server:
     async def _handle(self, request: Request) -> None:
         trace = Trace(request.arrived, self._clock)
         try:
-            if not request.id.signed:
-                trace.step("no_message_authenticator")
-            if not await self._authenticity.confirm(request.packet, request.client, request.client_address):
-                self._discard(request, Discard.NO_MESSAGE_AUTHENTICATOR)
+            try:
+                decision = await self._decided(trace, partial(self._first_decision, request, trace))
+            finally:
+                self._admission.done()
+            if decision is None:
                 return
-            decision = await _decide(request, trace)
-            if decision.reason in CODE_CORRECT:
-                await self._authenticity.login_completed(
-                    request.packet, request.client, request.secret_index, request.client_address
-                )
+            if decision.held is not None:
+                decision = await self._decided(trace, partial(self._completed, request, decision.held))
+        finally:
+            self._finish(request)
+        if decision is not None:
+            self._recorder.decided(request, decision, trace, request.calling_station_id)
+            self._responses.respond(request, decision)
+
+    async def _decided(self, trace: Trace, decide: Callable[[], Awaitable[Decision | None]]) -> Decision | None:
+        """The decision, or no response after an error."""
+        try:
+            return await decide()
         except Unavailable as problem:
             trace.step("unavailable", str(problem))
-            decision = Decision(Outcome.NO_RESPONSE, Reason.STORE_UNAVAILABLE)
+            return Decision(Outcome.NO_RESPONSE, Reason.STORE_UNAVAILABLE)
         except Exception as problem:  # noqa: BLE001 - one login's error must not affect others
             trace.step("error", kind_and_place(problem))
-            decision = Decision(Outcome.NO_RESPONSE, Reason.INTERNAL_ERROR)
             self._recorder.internal_error(kind_and_place(problem))
-        finally:
-            self._unfinished[request.generation] -= 1
-            self._admission.done()
-        self._recorder.decided(request, decision, trace, request.calling_station_id)
-        self._responses.respond(request, decision)
+            return Decision(Outcome.NO_RESPONSE, Reason.INTERNAL_ERROR)
+
+    async def _first_decision(self, request: Request, trace: Trace) -> Decision | None:
+        """The decision, which may be to hold the request. None if it is not authentic; then it is discarded."""
+        if not request.id.signed:
+            trace.step("no_message_authenticator")
+        if not await self._authenticity.confirm(request.packet, request.client, request.client_address):
+            self._discard(request, Discard.NO_MESSAGE_AUTHENTICATOR)
+            return None
+        return await self._completed(request, partial(_decide, request, trace))
+
+    async def _completed(self, request: Request, decide: Callable[[], Awaitable[Decision]]) -> Decision:
+        """The decision. One that completes a login confirms what the gateway has sent."""
+        decision = await decide()
+        if decision.reason in CODE_CORRECT:
+            await self._authenticity.login_completed(
+                request.packet, request.client, request.secret_index, request.client_address
+            )
+        return decision
 
 
 async def _decide(request: Request, trace: Trace) -> Decision:

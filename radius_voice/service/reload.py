@@ -61,6 +61,11 @@ class Generations:
         having = (built for built in reversed(self._in_use) if provider in built.providers)
         return await next(having, self.newest).flow.on_callback(provider, request)
 
+    def interrupt(self) -> None:
+        """Reject the requests that wait until their users approve them."""
+        for built in self._in_use:
+            built.flow.interrupt()
+
     async def drain(self) -> None:
         """Wait until no login of any generation is being processed."""
         for built in list(self._in_use):  # one that was replaced may be removed meanwhile

@@ -152,6 +152,7 @@ class Service:
         self._reporter.report("draining")
         for listener in self._listeners:
             listener.pause()
+        self._generations.interrupt()
         await self._server.drain()
         await self._generations.drain()
         await self.stack.aclose()
@@ -223,6 +224,7 @@ class Service:
         return Readings(
             open_sessions=lambda: self._housekeeping.open_sessions,
             requests_in_progress=lambda: self._server.in_progress,
+            requests_held=lambda: self._server.held,
             bypass_active=lambda: bypass_until(generations.newest.settings) > time.time(),
             development=lambda: generations.newest.settings.development,
             report_modes=lambda: report_modes(generations.newest.settings, time.time()),

@@ -14,6 +14,7 @@ from radius_voice.cli.main import COMMANDS, main
 from radius_voice.twilio_provider import CREDENTIALS_FIX
 from tests.support.matching import search
 from tests.support.program_process import PROGRAM, TIMEOUT, ProgramProcess
+from tests.support.provider_callbacks import callbacks_section
 from tests.support.radius_test_client import SECRET
 from tests.support.server_process import BASE_CONFIGURATION, write_configuration
 
@@ -205,6 +206,13 @@ def test_check_prints_what_users_type_in_two_passes(write):
     two_pass = "secret: a shared secret of the tests, second_factor: two_pass, delimiter: ':'"
     result = run("check", "--config", write(CONFIGURATION.replace("secret: a shared secret of the tests", two_pass)))
     assert "response timeout 2.5 s; two passes: password:code\n" in result.stdout
+
+
+def test_check_prints_that_users_approve_by_a_key(write):
+    approve = "secret: a shared secret of the tests, second_factor: approve"
+    configuration = CONFIGURATION.replace("secret: a shared secret of the tests", approve) + callbacks_section()
+    result = run("check", "--config", write(configuration))
+    assert "response timeout 2.5 s; approval by key press\n" in result.stdout
 
 
 def test_check_reports_an_invalid_users_file(write):

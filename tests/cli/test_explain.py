@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from radius_voice.cli.main import main
 from radius_voice.radius import packet as radius
 from tests.support.network import free_port
+from tests.support.provider_callbacks import callbacks_section
 from tests.support.server_process import BASE_CONFIGURATION, write_configuration
 
 CONFIGURATION = """\
@@ -670,6 +671,17 @@ def test_two_passes_are_explained(configured):
     assert [("no challenge is sent; users log in again with password+code", [place], None)] == steps["two passes"]
     shown = run("--config", path, "--client", "gateway", "alice").stdout
     assert "Access-Reject that asks for password and code, if the password is right" in shown
+
+
+def test_an_approval_by_key_press_is_explained(configured):
+    approve = CONFIGURATION.replace("policy: staff}", "policy: staff, second_factor: approve}")
+    path = configured(approve + callbacks_section(), alice=entry(US))
+    _, steps = explained(path)
+    place = f"{path}:{line_of('gateway:')}: clients.gateway.second_factor"
+    assert [("no challenge is sent; the request waits 2.5 s for a key", [place], None)] == steps["approval"]
+    assert [("twilio calls +14*******23", ["delivery.voice: not written"], None)] == steps["delivery"]
+    shown = run("--config", path, "--client", "gateway", "alice").stdout
+    assert "Access-Accept after the user has pressed # in a call, if the password is right" in shown
 
 
 REMEMBERING = CONFIGURATION.replace("  staff:\n", "  staff:\n    remember: 12h\n")

@@ -13,7 +13,10 @@ from msgspec.structs import replace
 
 from radius_voice.events import Outcome, Reason
 from radius_voice.login import state_machine
+from radius_voice.login.approval_events import for_approval
 from radius_voice.login.inputs import (
+    ApprovalEnded,
+    ApprovalKey,
     CallFailed,
     CallPlaced,
     CallProgress,
@@ -28,6 +31,7 @@ from tests.login.sessions import LIFETIME, challenge_response, session_row
 
 ACTORS = ((b"new", "home"), (b"old", "home"), (b"old", "elsewhere"))
 PAUSES = (31.0, 100.0, 400.0)
+APPROVAL_SECONDS = 45.0
 KNOWN_STATES, KNOWN_CODES, KNOWN_REQUESTS = 4, 2, 2
 
 
@@ -56,6 +60,7 @@ def events(situation):
     """All possible next events, each as a label and a function of the situation."""
     for actor in ACTORS:
         yield ("request", actor), lambda w, a=actor: request(w, a)
+        yield ("request for approval", actor), lambda w, a=actor: request_for_approval(w, a)
     for recorded in situation.requests:
         yield ("recorded request", recorded), lambda w, r=recorded: recorded_request(w, r)
     codes = [name(code) for code, _ in situation.codes]
@@ -80,6 +85,12 @@ def events(situation):
             lambda w, n=number, i=login: call_event(
                 w, CallPlaced(str(i), n, w.session.delivery.phone, CallRef("p", f"{i}-{n}"))
             ),
+        )
+        for key in ("#", "9", "1"):
+            yield ("key", key, login, number), lambda w, n=number, i=login, k=key: key_pressed(w, i, n, k)
+        yield (
+            ("approval ended", login, number),
+            lambda w, n=number, i=login: call_event(w, ApprovalEnded(str(i), n)),
         )
         yield (
             ("failed", login, number),
@@ -117,6 +128,35 @@ def request(situation, actor):
     if transition.places_call:
         after = replace(after, codes=(*after.codes, (code, int(after.session.id)))[-KNOWN_CODES:])
     return after
+
+
+def request_for_approval(situation, actor):
+    login = situation.made + 1
+    new = session_row(situation.now, login=str(login), password=actor[0], calling_station_id=actor[1])
+    situation = replace(situation, made=login)
+    transition, after = apply(situation, InitialRequest(for_approval(new, APPROVAL_SECONDS)))
+    require(transition.outcome in {Outcome.NO_RESPONSE, Outcome.REJECT}, "a request for approval was answered")
+    require(not transition.issues_state, "a request for approval got a State")
+    require(not transition.places_call or after.session.id == str(login), "a request joined an approval")
+    if transition.places_call:
+        after = replace(after, requests=(*after.requests, (0, login, actor))[-KNOWN_REQUESTS:])
+    return after
+
+
+def key_pressed(situation, login, number, key):
+    before = situation.session
+    if before is None:
+        return situation
+    event = ApprovalKey(str(login), number, key, CallRef("p", f"{login}-{number}"))
+    transition, after = apply(situation, event)
+    require(transition.session is None or before.id == str(login), "a key changed another login")
+    if transition.outcome is not Outcome.ACCEPT:
+        return after
+    require(key == "#", "accepted by another key")
+    require(before.approval and before.result is None, "accepted twice, or without a request for approval")
+    require(number == before.delivery.number and situation.now < before.code_until, "accepted by a late key")
+    require(all(each[0] != login for each in after.accepted), "a login was accepted twice")
+    return replace(after, accepted=(*after.accepted, (login, 0, b"#", situation.now)))
 
 
 def recorded_request(situation, recorded):
@@ -280,7 +320,8 @@ def canonical_key(situation):
             (
                 session.password,
                 session.calling_station_id,
-                named(session.code),
+                named(session.code) if session.code else "",
+                session.approval,
                 session.attempts_left,
                 session.redials_left,
             ),

@@ -225,6 +225,8 @@ class LoginHarness:
                 public_url=self.public_url,
                 callback_receivers=dict(voice) if self.public_url else {},
                 call_speakers=dict(voice),
+                approval_providers=dict(voice),
+                client_names={"vpn": "the VPN"},
                 breakers=self._breakers,
             )
         )

@@ -7,9 +7,9 @@ from msgspec.structs import replace
 
 from radius_voice.events import Outcome, Reason
 from radius_voice.login import issued_states, state_machine
-from radius_voice.login.call_events import next_version
 from radius_voice.login.inputs import Charge, Transition
 from radius_voice.login.model import IssuedState
+from radius_voice.login.session_versions import next_version
 from tests.login.exhaustive_search import Violation, search
 
 LONG = "RADIUS_VOICE_LONG" in os.environ

@@ -227,7 +227,10 @@ def test_an_unknown_subject_is_not_limited():
         s.subject for s in limits.for_call(subjects_of("p", Phone("+12025550123"), "", "c"))
     ]
     assert 3 == len(limits.for_phone(Phone("+12025550123")))
-    assert () == Limits().for_code(subjects_of("p", Phone("+12025550123"), "", "c"))
+    assert () == Limits().for_code(subjects_of("", Phone("+12025550123"), "", "c"))
+    assert ["fraud_report.user"] == [
+        each.limit.name for each in Limits().for_code(subjects_of("p", Phone(""), "", "c"))
+    ]
     assert [LimitAction.CHECK] == [
         operation.action for operation in with_action(LimitAction.CHECK, [LimitOperation(LIMIT, "x")])
     ]
@@ -271,14 +274,14 @@ def test_a_right_code_clears_the_counts_only_of_its_user_and_phone():
     limits = Limits(codes={"user": LIMIT, "calling_station": LIMIT, "phone": LIMIT})
     subjects = subjects_of("p", Phone("+12025550123"), "s", "c")
     acts = [(operation.action, operation.subject) for operation in limits.for_correct_code(subjects)]
-    checked_only = [(LimitAction.CHECK, "p"), (LimitAction.CHECK, "s"), (LimitAction.CHECK, "+12025550123")]
+    checked_only = [(LimitAction.CHECK, subject) for subject in ("p", "s", "+12025550123", "p")]  # last: fraud
     assert [*checked_only, (LimitAction.RESET, "p"), (LimitAction.RESET, "+12025550123")] == acts
 
 
 def test_counters_of_a_user_contain_no_typed_name():
     limits = Limits(failures={"user": LIMIT, "client": LIMIT}, codes={"user": LIMIT}, calls={"phone": LIMIT})
     about = limits.about({"user": "p", "phone": "+12025550123"}, ["hash", "hash@station"])
-    assert ["hash", "hash@station", "p", "+12025550123"] == [operation.subject for operation in about]
+    assert ["hash", "hash@station", "p", "p", "+12025550123"] == [operation.subject for operation in about]
 
 
 def test_the_repr_of_a_correct_password_has_no_part_of_its_hash():

@@ -8,7 +8,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from msgspec.structs import replace
 
 from radius_voice.events import Outcome, Reason
+from radius_voice.login.approval_events import for_approval
 from radius_voice.login.inputs import (
+    ApprovalEnded,
+    ApprovalKey,
     CallFailed,
     CallPlaced,
     CallProgress,
@@ -103,6 +106,45 @@ class OneRow(RuleBasedStateMachine):
             )
             self.states.append((state, self.session.id))
             self.requests.append((state, self.session.id, password, calling_station_id))
+
+    @rule(password=st.sampled_from([b"pw", b"other"]), calling_station_id=st.sampled_from(["a", "b", ""]))
+    def request_for_approval(self, password, calling_station_id):
+        row = session_row(
+            self.now,
+            password=password,
+            calling_station_id=calling_station_id,
+            login=self.next_challenge("login").decode(),
+        )
+        transition = self.apply(InitialRequest(for_approval(row, 45.0)))
+        assert transition.outcome in {Outcome.NO_RESPONSE, Outcome.REJECT}
+        assert not transition.issues_state
+        assert transition.places_call == (self.session.id == row.id)
+
+    @precondition(lambda self: self.session is not None)
+    @rule(key=st.sampled_from("##9*1"), number=st.integers(1, 3), mine=st.booleans(), own_call=st.booleans())
+    def key_is_pressed(self, key, number, mine, own_call):
+        before, login = self.session, self.session.id if mine else "another"
+        ref = CallRef("p", f"{self.session.id}-{number}" if own_call else "other")
+        transition = self.apply(ApprovalKey(login, number, key, ref))
+        if transition.session is None:
+            return
+        assert mine
+        assert before.approval
+        assert number == before.delivery.number
+        assert before.delivery.ref in (None, ref)
+        assert before.open_at(self.now)
+        assert {"#": Outcome.ACCEPT, "9": Outcome.REJECT}[key] is transition.outcome
+        if transition.outcome is Outcome.ACCEPT:
+            assert self.now < before.code_until
+            self.accepts[login] = self.accepts.get(login, 0) + 1
+
+    @precondition(lambda self: self.session is not None)
+    @rule(number=st.integers(1, 3), mine=st.booleans(), reason=st.sampled_from([None, Reason.INTERRUPTED]))
+    def approval_ends(self, number, mine, reason):
+        before = self.session
+        transition = self.apply(ApprovalEnded(self.session.id if mine else "another", number, reason))
+        assert transition.outcome is not Outcome.ACCEPT
+        assert transition.session is None or (before.approval and before.result is None)
 
     @precondition(lambda self: self.requests)
     @rule(data=st.data())

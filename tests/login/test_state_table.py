@@ -6,6 +6,8 @@ from msgspec.structs import replace
 from radius_voice.events import Outcome, Reason
 from radius_voice.login import state_machine
 from radius_voice.login.inputs import (
+    ApprovalEnded,
+    ApprovalKey,
     CallFailed,
     CallPlaced,
     CallProgress,
@@ -42,6 +44,8 @@ EVENTS = [
     CallFailed(LOGIN, 1, Reason.DELIVERY_FAILED, bypass=True, refund=True),
     CallProgress(LOGIN, 1, CallStatus.ANSWERED, LIFETIME),
     CodeCreated(LOGIN, 1, b"code2", LIFETIME),
+    ApprovalKey(LOGIN, 1, "#", REF),
+    ApprovalEnded(LOGIN, 1),
 ]
 
 

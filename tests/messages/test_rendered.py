@@ -8,10 +8,10 @@ from msgspec.structs import fields
 from radius_voice.delivery.twilio_voice.provider import DIGIT, MAX_TWIML, _template
 from radius_voice.delivery.twilio_voice.twiml import twiml_of
 from radius_voice.events import Reason
-from radius_voice.login.call_scripts import press_script, wait_script
+from radius_voice.login.call_scripts import approval_script, press_script, wait_script
 from radius_voice.login.charset import Charset
 from radius_voice.login.code_message import text_of
-from radius_voice.login.deliveries import CodeMessage
+from radius_voice.login.deliveries import ApprovalQuestion, CodeMessage
 from radius_voice.login.model import Method
 from radius_voice.login.reply_message import MAX_REPLY_MESSAGE_BYTES, Wording, challenge, fitting, shown_texts
 from radius_voice.login.segments import segments
@@ -82,7 +82,11 @@ def test_a_text_message_with_a_short_name_has_at_most_two_segments_and_with_the_
         assert segments(longest) <= 4
 
 
-@pytest.mark.parametrize("script", [press_script, wait_script])
+def longest_approval(message):
+    return approval_script(message, ApprovalQuestion("W" * MAX_NAME, "x" * 253))
+
+
+@pytest.mark.parametrize("script", [press_script, wait_script, longest_approval])
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("voice", ["", MAX_VOICE])

@@ -132,7 +132,7 @@ def test_every_metric_is_documented_with_its_type_and_labels_and_no_other():
     metrics = Metrics(
         registry,
         Readings(
-            *(int, int, bool, bool, int, int, int, int),
+            *(int, int, int, bool, bool, int, int, int, int),
             *(lambda: {"people": False}, lambda: {"staff": True}, lambda: {"twilio": True}),
         ),
     )

@@ -55,6 +55,7 @@ def metrics(registry, service):
         Readings(
             open_sessions=lambda: service.open,
             requests_in_progress=lambda: service.flying,
+            requests_held=lambda: 6,
             bypass_active=lambda: service.bypass,
             development=lambda: service.development,
             audit_failures=lambda: service.lost,
@@ -244,7 +245,7 @@ def test_prometheus_can_parse_the_page(metrics):
 
 
 def test_every_kind_of_record_is_accepted_by_a_service_without_clients(registry):
-    nothing = Metrics(registry, Readings(int, int, bool, bool, int, int, int, int, dict, dict, dict))
+    nothing = Metrics(registry, Readings(int, int, int, bool, bool, int, int, int, int, dict, dict, dict))
     for record in records.ALL:
         nothing(record)
 

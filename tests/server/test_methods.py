@@ -1,5 +1,6 @@
 """Which login request a packet carries, and why a packet is rejected before the login sees it."""
 
+from dataclasses import replace
 from unittest.mock import Mock
 
 import pytest
@@ -35,12 +36,12 @@ def vendor_specific(vendor, octets):
 MS_CHAP_2 = vendor_specific(311, b"\x19\x34" + bytes(50))
 
 
-def request(*attributes):
+def request(*attributes, client=CLIENT):
     octets = radius.encode_request(radius.ACCESS_REQUEST, 1, AUTHENTICATOR, attributes, SECRET)
     request_id = RequestId(("192.0.2.1", 40000, 1, 3), AUTHENTICATOR, True)
     return Request(
         radius.decode(octets),
-        CLIENT,
+        client,
         1,
         ("192.0.2.1", 40000),
         request_id,
@@ -116,3 +117,13 @@ def test_proxy_states_must_leave_room_for_the_response():
     assert "alice" == decoded(request(NAME, PASSWORD, *full, (radius.PROXY_STATE, bytes(rest)))).user_name
     too_many = request(NAME, PASSWORD, *full, (radius.PROXY_STATE, bytes(rest + 1)))
     assert Reason.BAD_REQUEST is auth_request_of(too_many)
+
+
+def test_a_client_may_send_requests_without_a_password():
+    client = replace(CLIENT, password_required=False)
+    auth = decoded(request(NAME, client=client))
+    assert ("alice", "", b"\x05alice") == (auth.user_name, auth.credentials.text, auth.encrypted_credentials)
+    assert "pässword" == decoded(request(NAME, PASSWORD, client=client)).credentials.text
+    assert Reason.METHOD_NOT_SUPPORTED is auth_request_of(request(NAME, CHAP, client=client))
+    assert Reason.BAD_REQUEST is auth_request_of(request(client=client))
+    assert Reason.BAD_REQUEST is auth_request_of(request(NAME, AUTHORIZE_ONLY, client=client))

@@ -35,7 +35,9 @@ def auth_request_of(request: Request) -> AuthRequest | Reason:
     method = _method_of(packet)
     if method is not None and method is not Method.PAP:
         return Reason.METHOD_NOT_SUPPORTED
-    if method is None or not packet.first(radius.USER_NAME) or not _answerable(packet):
+    if not packet.first(radius.USER_NAME) or not _answerable(packet):
+        return Reason.BAD_REQUEST
+    if method is None and request.client.password_required:
         return Reason.BAD_REQUEST
     return pap.auth_request_of(request)
 

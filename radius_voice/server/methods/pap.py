@@ -11,11 +11,14 @@ from radius_voice.server.request import Request
 
 
 def auth_request_of(request: Request) -> AuthRequest | Reason:
-    """The login's request in a packet with User-Name and User-Password, or why the packet is rejected."""
+    """The login's request in a packet with User-Name and User-Password, or why the packet is rejected.
+
+    Without User-Password the password is empty.
+    """
     packet, client = request.packet, request.client
-    name, encrypted = packet.firsts[radius.USER_NAME], packet.firsts[radius.USER_PASSWORD]
+    name, encrypted = packet.firsts[radius.USER_NAME], packet.firsts.get(radius.USER_PASSWORD, b"")
     try:
-        password = decode_text(decrypt_password(encrypted, request.secret, packet.authenticator))
+        password = decode_text(decrypt_password(encrypted, request.secret, packet.authenticator)) if encrypted else ""
     except MalformedPassword:
         return Reason.BAD_REQUEST
     routed = route(decode_text(name), client.policy, client.realms)
