@@ -22,6 +22,10 @@ clients:
 """
 
 
+TALK_SECONDS = 5.0
+"""How long the simulator's calls last after the answer, unless they are ended."""
+
+
 @pytest.fixture(scope="module")
 def users(make_user):
     return [make_user() for _ in range(20)]
@@ -30,6 +34,12 @@ def users(make_user):
 @pytest.fixture(scope="module")
 def busy_user(make_user):
     return make_user(phone="+15005550010")
+
+
+@pytest.fixture(scope="module", params=["+15005550031", "+15005550032", "+15005550034"])
+def lost_user(request, make_user):
+    """A user whose calls are placed, but whose provider responds with an error, a reset or garbage."""
+    return make_user(phone=request.param)
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +99,18 @@ def test_a_busy_phone_is_called_again_by_the_next_login(server, busy_user):
     assert b"Your phone was busy. Type phone to be called again, or enter the code:" == prompt
     assert radius.ACCESS_CHALLENGE == gateway.start_login(busy_user).code
     assert ["call_placed", "wrong_code", "redial"] == server.reasons(busy_user)
+
+
+def test_a_call_whose_response_was_lost_is_followed_and_ended(start_server, lost_user):
+    with start_server(CONFIGURATION + callbacks_section(), [lost_user]) as server:
+        gateway, challenge, callback = called(server, lost_user)
+        assert ["delivery_indeterminate"] == server.reasons(lost_user)
+        code = server.simulator.code(lost_user.phone)
+        assert radius.ACCESS_ACCEPT == gateway.respond(lost_user, challenge, code).code
+        wait_until(lambda: server.simulator.calls(lost_user.phone)[-1]["ended"], "the call is ended")
+        call = server.simulator.calls(lost_user.phone)[-1]
+        assert (callback["fields"]["CallSid"], "completed") == (call["sid"], call["status"])
+        assert call["ended"] - call["at"] < TALK_SECONDS, "the server has ended the call"
 
 
 def test_check_knows_that_the_running_service_has_the_address(server):
