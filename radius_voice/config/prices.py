@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import cache
 from typing import Annotated, Any
 
@@ -26,16 +26,14 @@ ANY_NUMBER = "+"
 MAX_AMOUNT = 1_000_000
 MAX_FILE_OCTETS = 8 * 1024 * 1024
 SHIPPED_CURRENCY = "USD"
+AMOUNT = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?")
 NOT_AN_AMOUNT = "not an amount of money; write it like 2.00, with at most four decimals"
 
 
 def units_of(text: str) -> int:
     """The units of an amount of money: ten-thousandths. Raises ValueError with the fix."""
-    try:
-        units = Decimal(text) * UNITS
-    except InvalidOperation:
-        raise ValueError(NOT_AN_AMOUNT) from None
-    if not units.is_finite() or units != int(units):
+    units = Decimal(text) * UNITS if AMOUNT.fullmatch(text) else None
+    if units is None or units != int(units):
         raise ValueError(NOT_AN_AMOUNT)
     if not 0 <= units <= MAX_AMOUNT * UNITS:
         raise ValueError(f"must be between 0 and {MAX_AMOUNT}")
