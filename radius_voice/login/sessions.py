@@ -72,7 +72,7 @@ class Sessions:
 
     It recalls the sessions that it has stored, so that most inputs need only the swap. Another process may have stored
     another session since: only what a swap confirms may follow. `on_end` gets a session whose present delivery
-    has ended.
+    has ended, or was replaced by another one.
     """
 
     def __init__(
@@ -169,9 +169,13 @@ class Sessions:
         return new, transition
 
     def _report_end(self, old: Session | None, event: Input, new: Session) -> None:
-        """Report a delivery that has ended, unless it was not made."""
-        ended = new.delivery.over and old is not None and not old.delivery.over
-        if self._on_end is not None and ended and isinstance(event, CallPlaced | CallProgress):
+        """Report a delivery that has ended, or that another one has replaced, unless it may not have been made."""
+        if self._on_end is None or old is None or old.delivery.over:
+            return
+        if (old.id, old.delivery.number) != (new.id, new.delivery.number):
+            if old.delivery.ref is not None:
+                self._on_end(old)
+        elif new.delivery.over and isinstance(event, CallPlaced | CallProgress):
             self._on_end(new)
 
     def _step(self, session: Session | None, event: Input) -> Transition:

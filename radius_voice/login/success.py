@@ -77,7 +77,7 @@ class SuccessWatch:
         self._rule = rule
 
     def on_end(self, session: Session) -> None:
-        """Count the present delivery of a session, which has ended, as a failure, unless the right code was typed."""
+        """Count the delivery of a session, which has ended or was replaced, unless the right code was typed."""
         result, phone = session.result, session.delivery.phone
         accepted = result is not None and result.outcome is Outcome.ACCEPT
         if not accepted and phone in session.unpinned and self._rule.prefix(phone):

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from radius_voice.events import Alarm, AlarmRecord, Outcome, Reason, ServiceRecord
-from radius_voice.login.deliveries import NumberRejected, Placed
+from radius_voice.login.deliveries import Indeterminate, NumberRejected, Placed
 from radius_voice.login.inputs import CallPlaced, CallProgress
 from radius_voice.login.model import CallRef, CallStatus, LimitOperation, Method, Session, Unavailable, User
 from radius_voice.login.phone import NO_PHONE, Phone
@@ -222,6 +222,30 @@ async def test_deliveries_that_no_provider_made_do_not_count():
         assert Reason.DELIVERY_FAILED is (await harness.begin(name=user.name)).reason
     await harness.flow.drain()
     assert [] == alarms(harness)
+
+
+async def test_a_call_that_another_one_replaces_counts_too():
+    harness = harness_with()
+    for user in LATVIA[:5]:
+        challenge = await harness.begin(name=user.name)
+        again = await harness.answer("phone", challenge, name=user.name)
+        assert (Outcome.CHALLENGE, Reason.REDIAL) == result_of(again)
+        await harness.flow.drain()
+        harness.provider.statuses[f"fake{len(harness.provider.requests)}"] = CallStatus.NO_ANSWER
+        await harness.flow.follower.poll()
+        await harness.flow.drain()
+    assert 5 == len(harness.provider.hung_up)
+    assert REJECTED == await miss(harness, LATVIA[5].name)
+
+
+async def test_a_call_whose_reference_is_not_known_does_not_count():
+    harness = harness_with()
+    for _ in range(2):
+        for user in LATVIA[:5]:
+            harness.provider.results = [Indeterminate("HTTP 500")]
+            assert Outcome.CHALLENGE is (await harness.begin(name=user.name)).outcome
+        harness.clock.now += 400
+    assert Reason.CALL_PLACED is (await miss(harness, LATVIA[0].name))[1]
 
 
 async def test_a_text_message_counts_when_it_is_sent():
