@@ -106,7 +106,7 @@ class Calls:
         That of a decoy is only stored. The session of the transition is the one after the provider's answer.
         """
         if is_decoy(call.session):
-            await self._apply(call.session, decoy_call(call.session))
+            await self._apply(call.session, decoy_call(call.session, call.rules.code_lifetime))
             return opened
         task = self.start(call, opened)
         await asyncio.sleep(0)  # a placement that ends at once needs no timer

@@ -48,6 +48,7 @@ def response_of(
             rules.call_seconds + rules.code_lifetime - call_seconds,
             method,
             voicemail,
+            rules.call_seconds,
         ),
     )
 

@@ -76,12 +76,11 @@ def decoy_session(
     return replace(session, user_key=user_key, phones=(phone,), delivery=delivery), state
 
 
-def decoy_call(session: Session) -> CallPlaced:
-    """The event that the session's call was placed, without a call."""
+def decoy_call(session: Session, code_lifetime: float) -> CallPlaced:
+    """The event that the session's delivery was made, without one; a code would be valid for `code_lifetime`."""
     delivery = session.delivery
     if delivery.method is Method.SMS:
-        left = session.ends_at - delivery.at
-        return CallPlaced(session.id, delivery.number, delivery.phone, None, False, Method.SMS, True, left)
+        return CallPlaced(session.id, delivery.number, delivery.phone, None, False, Method.SMS, True, code_lifetime)
     return CallPlaced(session.id, delivery.number, delivery.phone, CallRef("", f"{session.id}.{delivery.number}"))
 
 

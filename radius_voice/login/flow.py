@@ -305,7 +305,7 @@ class LoginFlow:
         # The charge of the right password is refunded in the same transaction.
         operations, record = (*checked.refund, *operations), checked.slot.session
         session, transition = await self._sessions.apply(
-            opened.key, InitialRequest(opened), operations=operations, record=record
+            opened.key, InitialRequest(opened, call.rules.call_seconds), operations=operations, record=record
         )
         is_new = transition.session is not None
         if transition.session is not None:

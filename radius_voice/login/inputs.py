@@ -14,9 +14,13 @@ from radius_voice.login.voicemail import Voicemail
 
 
 class InitialRequest(Struct, frozen=True):
-    """An initial request whose first factor is right. `new_session` is opened unless an open one is joined."""
+    """An initial request whose first factor is right. `new_session` is opened unless an open one is joined.
+
+    Another delivery in the open one must have `seconds_needed`, if that is more than its call takes.
+    """
 
     new_session: Session
+    seconds_needed: float = 0.0
 
 
 class RecordedRequest(Struct, frozen=True):
@@ -34,7 +38,8 @@ class RecordedRequest(Struct, frozen=True):
 class NextChallenge(Struct, frozen=True):
     """For a new challenge: the hashes of its State and code, and the maximum durations of call and code in seconds.
 
-    `method` is how the code reaches the user. With `voicemail`, `code` is empty.
+    `method` is how the code reaches the user. With `voicemail`, `code` is empty. No delivery is made if less than
+    `seconds_needed` or `call_seconds` are left until the session ends: the call of a decoy ends earlier than a user's.
     """
 
     state: bytes
@@ -43,6 +48,7 @@ class NextChallenge(Struct, frozen=True):
     code_lifetime: float
     method: Method = Method.VOICE
     voicemail: Voicemail = Voicemail.OFF
+    seconds_needed: float = 0.0
 
 
 class ChallengeResponse(Struct, frozen=True):

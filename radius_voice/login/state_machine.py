@@ -121,7 +121,7 @@ def step(session: Session | None, event: Input, now: float) -> Transition:
     The clock leads from calling to waiting or ending, from waiting and ending to ended, and from ended to none.
     """
     if isinstance(event, InitialRequest):
-        return _initial(session, event.new_session, now)
+        return _initial(session, event.new_session, event.seconds_needed, now)
     if isinstance(event, RecordedRequest):
         return _recorded(session, event, now)
     if isinstance(event, CallPlaced | CallFailed | CallProgress | CodeCreated):
@@ -142,7 +142,7 @@ def needs_current_user(session: Session | None, event: ChallengeResponse, now: f
     return issued_states.is_unused(session.states, event.state)
 
 
-def _initial(session: Session | None, new_session: Session, now: float) -> Transition:
+def _initial(session: Session | None, new_session: Session, seconds_needed: float, now: float) -> Transition:
     if session is None:
         return _open(None, new_session, now)
     if not session.open_at(now):
@@ -165,6 +165,7 @@ def _initial(session: Session | None, new_session: Session, now: float) -> Trans
         new_session.code_until - delivery.live_until,
         delivery.method,
         delivery.voicemail,
+        seconds_needed,
     )
     if not _may_redial(session, next_challenge, now):
         return Transition(None, Outcome.REJECT, Reason.NO_REDIALS_LEFT)
@@ -331,7 +332,8 @@ def _redial(session: Session, event: ChallengeResponse, phone: int, now: float) 
 
 
 def _may_redial(session: Session, next_challenge: NextChallenge, now: float) -> bool:
-    return session.redials_left > 0 and now + next_challenge.call_seconds <= session.ends_at
+    seconds = max(next_challenge.call_seconds, next_challenge.seconds_needed)
+    return session.redials_left > 0 and now + seconds <= session.ends_at
 
 
 def _redialled(

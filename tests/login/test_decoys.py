@@ -1,21 +1,25 @@
 """Decoys: challenges for users who cannot log in, with nothing that distinguishes them from those of other users."""
 
 import dataclasses
+from itertools import product
 
 import pytest
 from msgspec.structs import replace
 
 from radius_voice.events import Outcome, Reason, Trace
-from radius_voice.login.model import LimitOperation
+from radius_voice.login.deliveries import Placed
+from radius_voice.login.model import CallStatus, LimitOperation, Method
 from radius_voice.login.phone import NumberRules, Phone
 from radius_voice.login.rate_limits import Limits
-from tests.login.harness import ACCEPTED, ALICE, FakeDirectory, LoginHarness, limit, result_of
+from radius_voice.login.voicemail import Voicemail
+from tests.login.harness import ACCEPTED, ALICE, FakeDirectory, FakeProvider, LoginHarness, limit, result_of
 
 FRANK = replace(ALICE, id="frank-id", name="frank")
 DISABLED = replace(ALICE, id="carol-id", name="carol", disabled=True, language="de")
 WITHOUT_PHONE = replace(ALICE, id="dave-id", name="dave", phones=())
 FORBIDDEN = replace(ALICE, id="erin-id", name="erin", phones=(Phone("+4930123456"),))
 DECOYS = {"first_factor": None, "first_factor_name": "none", "decoys": True, "numbers": NumberRules(frozenset({"US"}))}
+RING_SECONDS = 30
 DECOY = (Outcome.CHALLENGE, Reason.DECOY)
 
 
@@ -109,6 +113,62 @@ async def test_responses_have_the_same_results_as_those_of_a_user_who_mistypes(t
     real, decoy = new_harness(), new_harness()
     assert await outcomes(real, "alice", *typed) == await outcomes(decoy, "unknown", *typed)
     assert [] == decoy.provider.requests
+
+
+class TextProvider(FakeProvider):
+    """Accepts every text message."""
+
+    call_control = None
+
+    async def place(self, request, deadline):
+        self.requests.append(request)
+        return Placed(f"text{len(self.requests)}", live=False)
+
+
+def harness_with_texts(methods, voicemail):
+    calls, texts = FakeProvider(), TextProvider(name="texts")
+    return LoginHarness(
+        FakeDirectory(replace(ALICE, phones=ALICE.phones[:1])),
+        (calls,),
+        policy=DECOYS | {"methods": methods, "voicemail": voicemail},
+        by_method={Method.VOICE: {"fake": calls}, Method.SMS: {"texts": texts}},
+    )
+
+
+async def outcomes_after(harness, name, responses):
+    """The outcomes and texts of a login whose `responses` follow after so many seconds. No call is answered."""
+    decision = await harness.begin("ignored", name=name)
+    seen = [decision]
+    for seconds, typed in responses:
+        harness.clock.now += seconds
+        if seconds > RING_SECONDS:
+            ended = {f"fake{number}": CallStatus.NO_ANSWER for number in range(1, len(harness.provider.requests) + 1)}
+            harness.provider.statuses = ended
+            await harness.flow.follower.poll()
+            await harness.flow.drain()
+        if typed and decision.state:
+            decision = await harness.answer(typed, decision, name=name)
+        else:
+            decision = await harness.begin("ignored", name=name)
+        seen.append(decision)
+    return [(each.outcome, bool(each.state), "" if "ending" in each.text else each.text) for each in seen]
+
+
+@pytest.mark.parametrize("voicemail", [Voicemail.OFF, Voicemail.PRESS])
+@pytest.mark.parametrize(
+    "methods",
+    [(Method.SMS,), (Method.VOICE,), (Method.SMS, Method.VOICE), (Method.VOICE, Method.SMS)],
+    ids="-".join,
+)
+async def test_at_any_time_and_by_any_method_responses_have_the_same_results_as_those_of_a_user(methods, voicemail):
+    typed = ["", "111111", "phone", "sms", "sms2"]
+    for first, second in product((1, RING_SECONDS + 1, 100, 130, 200, 240, 300, 355, 370), (1, RING_SECONDS + 1)):
+        for words in product(typed, repeat=2):
+            responses = list(zip((first, second), words, strict=True))
+            real, decoy = harness_with_texts(methods, voicemail), harness_with_texts(methods, voicemail)
+            seen = await outcomes_after(real, "alice", responses)
+            assert seen == await outcomes_after(decoy, "unknown", responses), responses
+            assert [] == decoy.provider.requests
 
 
 async def test_no_code_is_right_even_if_it_is_fixed(harness):
