@@ -75,6 +75,7 @@ class HttpListener:
             max_line_size=MAX_LINE_BYTES,
             max_field_size=MAX_LINE_BYTES,
             lingering_time=0,
+            auto_decompress=False,  # a compressed body would be larger than the limits say, or end in aiohttp's own 500
         )
         self._http = http
         return lambda: _LimitedConnection(http, self._limits)

@@ -133,6 +133,13 @@ async def test_an_oversized_body_is_refused_without_reading_it(listen, receiver)
     assert [] == receiver.received
 
 
+async def test_a_body_is_not_decompressed(listen, receiver):
+    for encoding in ("gzip", "deflate"):
+        status, text, _ = await post(await listen(), f"/twilio/{DELIVERY}", headers={"Content-Encoding": encoding})
+        assert (204, "") == (status, text)
+    assert [b"a=b"] * 2 == [request.body for _, request in receiver.received]
+
+
 async def test_an_oversized_body_of_unknown_length_is_refused(listen, receiver):
     async def pieces():
         yield b"x" * (MAX_BODY_BYTES + 1)
