@@ -45,7 +45,8 @@ def _placed(session: Session, event: CallPlaced, now: float) -> Transition:
 def _failed(session: Session, event: CallFailed, now: float) -> Transition:
     if session.delivery.over:
         return Transition(None, Outcome.NO_RESPONSE, event.reason)
-    over, charge = replace(session.delivery, over=True), Charge.CALL_REFUND if event.refund else Charge.NOTHING
+    over = replace(session.delivery, over=True, phone=event.phone or session.delivery.phone)
+    charge = Charge.CALL_REFUND if event.refund else Charge.NOTHING
     if not session.open_at(now):
         return Transition(next_version(session, delivery=over), Outcome.NO_RESPONSE, event.reason, charge=charge)
     result = Result(Outcome.REJECT, event.reason, now)

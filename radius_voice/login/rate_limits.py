@@ -244,8 +244,11 @@ class Limits:
 
     def for_phone(self, phone: Phone) -> tuple[LimitOperation, ...]:
         """The operations of calling a further phone of a session, after a provider rejected the first number."""
-        subjects = {"phone": phone.address, "country": country_of(phone)}
-        return (*self.for_code(subjects, LimitAction.CHECK), *self.for_call(subjects))
+        return (*self.for_code(_of_phone(phone), LimitAction.CHECK), *self.of_phone(phone))
+
+    def of_phone(self, phone: Phone) -> tuple[LimitOperation, ...]:
+        """The operations of a call on the limits of the phone and of its country."""
+        return self.for_call(_of_phone(phone))
 
     def for_call(self, subjects: Mapping[str, str]) -> tuple[LimitOperation, ...]:
         """The operations of a call."""
@@ -269,6 +272,10 @@ class Limits:
             *self.for_call(subjects),
             *self.for_approval(subjects, LimitAction.TAKE),
         )
+
+
+def _of_phone(phone: Phone) -> Mapping[str, str]:
+    return {"phone": phone.address, "country": country_of(phone)}
 
 
 def of_country(

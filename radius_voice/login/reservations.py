@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from radius_voice.login.costs import Target
 from radius_voice.login.deliveries import DeliveryRequest
 from radius_voice.login.inputs import Reservation
-from radius_voice.login.model import LimitOperation, Session
+from radius_voice.login.model import LimitAction, LimitOperation, Session
 from radius_voice.login.phone import Phone
 from radius_voice.login.ports import Store
-from radius_voice.login.rate_limits import Limits
+from radius_voice.login.rate_limits import Limits, with_action
 
 
 class PlacementReservation:
@@ -37,18 +39,25 @@ class PlacementReservation:
 
         `counted`: the one before counts towards the limits, so this one counts as another. Raises Unavailable.
         """
-        target, operations = self._target, list[LimitOperation]()
-        if counted:
-            operations += self._limits.for_phone(request.phone)
+        target = replace(self._target, phone=request.phone)
+        operations = [*self._of_phone(request.phone, counted=counted)]
         if self._limits.success is not None:
             operations += self._limits.success.check(self._session, request.phone)
         costs = self._limits.costs
         if costs is not None:
             language = request.message.language
             reserved = costs.reservation(request.method, request.phone, self._call_seconds, language)
-            target = Target(request.phone, reserved)
+            target = replace(target, reserved=reserved)
             operations += costs.moved(self._session, self._target, target)
         if operations and await self._store.apply_limits(operations) is not None:
             return False
         self._target = target
         return True
+
+    def _of_phone(self, phone: Phone, *, counted: bool) -> tuple[LimitOperation, ...]:
+        """The operations on the limits of phones and countries."""
+        if counted:
+            return self._limits.for_phone(phone)
+        if phone == self.phone:
+            return ()
+        return (*with_action(LimitAction.REFUND, self._limits.of_phone(self.phone)), *self._limits.for_phone(phone))

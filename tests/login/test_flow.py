@@ -13,7 +13,7 @@ from radius_voice.login.flow import LoginFlow
 from radius_voice.login.model import CallRef, CallStatus, SwapResult, Unavailable, User
 from radius_voice.login.phone import NumberRules, Phone
 from radius_voice.login.policy import ReplyRule
-from radius_voice.login.rate_limits import Limits
+from radius_voice.login.rate_limits import Limits, remaining
 from tests.login.harness import ACCEPTED, ALICE, NOT_PLACED, FakeDirectory, FakeProvider, LoginHarness, limit, result_of
 from tests.login.sessions import session_row
 
@@ -279,6 +279,30 @@ async def test_a_rejected_number_leads_to_the_next_phone_which_is_charged():
     assert (await harness.store.apply_limits(limits.for_phone(Phone("+12025550124")))) is not None
 
 
+@pytest.mark.parametrize("scope", ["phone", "country"])
+async def test_a_phone_that_no_provider_was_asked_for_leaves_its_limits_to_the_next_one(scope):
+    alice = replace(ALICE, phones=(Phone("+12025550123", "42"), Phone("+493012345678")))
+    limits = Limits(calls={scope: limit(scope, 2, Reason.CALL_LIMIT)})
+    harness = LoginHarness(FakeDirectory(alice), (FakeProvider(*[UNABLE, PLACED] * 2, UNABLE),), limits=limits)
+    for _ in range(2):
+        challenge = await harness.begin()
+        assert ACCEPTED == result_of(await harness.answer(harness.provider.codes[-1], challenge))
+    assert (Outcome.REJECT, Reason.NUMBER_REJECTED) == result_of(await harness.begin())
+    assert 5 == len(harness.provider.requests), "the second phone was called twice"
+    uses = {phone: limits.for_phone(phone)[-1] for phone in alice.phones}
+    stored = await harness.store.arrival_times(list(uses.values()))
+    left = [remaining(stored[use], use.limit, harness.clock()) for use in uses.values()]
+    assert [2, 0] == left
+
+
+async def test_a_phone_that_is_not_called_after_another_one_keeps_its_limits():
+    limits = Limits(calls={"phone": limit("phone", 1, Reason.CALL_LIMIT)})
+    harness = LoginHarness(providers=(FakeProvider(*[UNABLE, NOT_PLACED] * 2),), limits=limits)
+    for _ in range(2):
+        assert (Outcome.REJECT, Reason.DELIVERY_FAILED) == result_of(await harness.begin())
+    assert 4 == len(harness.provider.requests)
+
+
 async def test_the_next_phone_is_not_called_beyond_its_limit():
     limits = Limits(calls={"phone": limit("p", 1, Reason.CALL_LIMIT)})
     harness = LoginHarness(providers=(FakeProvider(NumberRejected("21211")),), limits=limits)
@@ -407,6 +431,7 @@ async def test_the_next_phone_is_not_called_if_it_is_locked():
 
 BYPASS = {"bypass_until": 2_000_000.0}
 REFUSED = NumberRejected("21211")
+UNABLE, PLACED = NumberRejected("cannot", sent=False), Placed("r")
 PACED, NOT_LISTED = NotPlaced("429"), NotPlaced("HTTP 400, code 21205", alarm=True)
 
 
