@@ -315,7 +315,17 @@ async def test_a_message_is_followed_to_its_end(number, expected, simulator, clo
     assert expected == await ours.message_status(placed.reference)
 
 
-@pytest.mark.parametrize("body", [b"{}", b'{"status": "new"}', b'{"status": 7}', b"[]"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{}",
+        b'{"status": "new"}',
+        b'{"status": 7}',
+        b'{"status": ["sent"]}',
+        b'{"status": "undelivered", "error_code": ["x"]}',
+        b"[]",
+    ],
+)
 async def test_an_unknown_status_of_a_message_is_unavailable(body, sms):
     async with raw_server(answering(200, body)) as port:
         with pytest.raises(Unavailable, match="response not understood"):

@@ -141,11 +141,12 @@ class TwilioSms:
     async def message_status(self, reference: str) -> tuple[MessageStatus, str]:
         """The status of a message and, if it was not delivered, why. Raises Unavailable."""
         message = await self._requests.ask(self._account.client().messages(reference).fetch_async())
-        status = STATUSES.get(getattr(message, "status", ""))
-        if status is None:
+        status, code = getattr(message, "status", ""), getattr(message, "error_code", None)
+        known = STATUSES.get(status) if isinstance(status, str) else None
+        if known is None or not isinstance(code, int | None):
             raise Unavailable(self.name, "response not understood")
-        refusal = REFUSALS.get(getattr(message, "error_code", 0) or 0)
-        return status, refusal.detail if refusal is not None else ""
+        refusal = REFUSALS.get(code) if code is not None else None
+        return known, refusal.detail if refusal is not None else ""
 
     def __init__(
         self,
