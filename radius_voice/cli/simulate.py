@@ -53,8 +53,8 @@ class Range(click.FloatRange):
 def simulate_twilio(listen: str, latency: float, fail_rate: float, account_sid: str, auth_token: str) -> None:
     """Run a simulator of Twilio's API on loopback.
 
-    It places no real calls and sends no text messages. GET /simulator/calls returns what phones heard, and
-    GET /simulator/messages what they received.
+    It places no real calls and sends no text messages. GET /simulator/calls returns what phones heard,
+    GET /simulator/messages what they received, and GET /simulator/verifications the codes of Verify.
     """
     host, _, port = listen.rpartition(":")
     if host not in ("127.0.0.1", "[::1]", "localhost") or not port.isdigit() or int(port) > MAX_PORT:

@@ -1,4 +1,4 @@
-"""The simulator's HTTP server: Twilio's paths and errors, and the history of calls and text messages.
+"""The simulator's HTTP server: Twilio's paths and errors, and the history of calls, text messages and verifications.
 
 Like Twilio it takes basic authentication with the account SID and token; it also accepts any API key (`SK...`) with the
 same token. The history needs no authentication: the simulator is for loopback and for made-up codes.
@@ -34,6 +34,8 @@ from radius_voice.simulator.message_requests import MessageRequests
 from radius_voice.simulator.numbers import GOOD_FROM, Misbehaviour, Refusal, refused_from
 from radius_voice.simulator.responses import BAD_PARAMETER, error, form_of, json_response, listing, page_of
 from radius_voice.simulator.running_calls import RunningCalls
+from radius_voice.simulator.verification_requests import VerificationRequests
+from radius_voice.simulator.verifications import VERIFY_API
 
 ACCOUNT = API + "/Accounts/{account}"
 SHUTDOWN_SECONDS = 0.1
@@ -76,6 +78,7 @@ class Simulator:
         self._calls = Calls()
         self._running = RunningCalls(account_sid, auth_token, clock)
         self._messages = MessageRequests(account_sid, self._faults, queue_seconds, clock)
+        self._verifications = VerificationRequests(account_sid, self._faults, clock)
         self._runner: web.AppRunner | None = None
 
     def app(self) -> web.Application:
@@ -93,6 +96,7 @@ class Simulator:
         app.router.add_get("/simulator/calls", self._history)
         app.router.add_post("/simulator/phones", self._set_phone)
         self._messages.add_routes(app.router, ACCOUNT)
+        self._verifications.add_routes(app.router)
         app.on_shutdown.append(self._release)
         return app
 
@@ -118,6 +122,10 @@ class Simulator:
         """The text messages, oldest first, as in `GET /simulator/messages`; `to` filters by number."""
         return self._messages.messages_to(to)
 
+    def verifications_of(self, to: str | None = None) -> list[dict[str, Any]]:
+        """The verifications, oldest first, as in `GET /simulator/verifications`; `to` filters by number."""
+        return self._verifications.verifications_of(to)
+
     async def _release(self, _app: web.Application) -> None:
         self._faults.release()
         await self._running.close()
@@ -125,11 +133,11 @@ class Simulator:
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Check the credentials first, and return errors in Twilio's format."""
-        if not request.path.startswith(API):
+        if not request.path.startswith((API, VERIFY_API)):
             return await handler(request)
         if not self._authenticated(request.headers.get("Authorization", "")):
             return error(CREDENTIALS)
-        if request.match_info.get("account") != self._account:
+        if request.path.startswith(API) and request.match_info.get("account") != self._account:
             return error(NOT_FOUND)
         try:
             return await handler(request)

@@ -25,7 +25,7 @@ class Talk:
 
     async def __call__(self, method, path, auth=(ACCOUNT, TOKEN), **rest):
         headers = {"Authorization": aiohttp.encode_basic_auth(*auth)} if auth else {}
-        where = path if path.startswith("/simulator") else f"/2010-04-01/Accounts/{ACCOUNT}{path}"
+        where = path if path.startswith(("/simulator", "/v2")) else f"/2010-04-01/Accounts/{ACCOUNT}{path}"
         async with self.session.request(method, self.url + where, headers=headers, **rest) as response:
             return response.status, json.loads(await response.read())
 
