@@ -91,6 +91,7 @@ class Reason(StrEnum):
     AWAITING_APPROVAL = "awaiting_approval"
     IDENTITY_UNAVAILABLE = "identity_unavailable"
     STORE_UNAVAILABLE = "store_unavailable"
+    VERIFIER_UNAVAILABLE = "verifier_unavailable"
     DEADLINE_PASSED = "deadline_passed"
     INTERNAL_ERROR = "internal_error"
 

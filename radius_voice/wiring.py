@@ -22,6 +22,7 @@ from radius_voice.config.second_factors import approval_providers
 from radius_voice.delivery.fixed.settings import FixedSettings
 from radius_voice.delivery.http_request.settings import HttpRequestSettings
 from radius_voice.delivery.twilio_sms.settings import TwilioSmsSettings
+from radius_voice.delivery.twilio_verify.settings import TwilioVerifySettings
 from radius_voice.delivery.twilio_voice.settings import TwilioVoiceSettings
 from radius_voice.delivery.vonage_voice.settings import VonageVoiceSettings
 from radius_voice.events import Observer
@@ -103,6 +104,7 @@ ADAPTERS = Adapters(
         Adapter(TwilioVoiceSettings, "radius_voice.delivery.twilio_voice.provider"),
         Adapter(VonageVoiceSettings, "radius_voice.delivery.vonage_voice.provider"),
         Adapter(TwilioSmsSettings, "radius_voice.delivery.twilio_sms.provider"),
+        Adapter(TwilioVerifySettings, "radius_voice.delivery.twilio_verify.provider"),
         Adapter(HttpRequestSettings, "radius_voice.delivery.http_request.provider"),
         Adapter(FixedSettings, "radius_voice.delivery.fixed.provider"),
     ),
@@ -301,6 +303,9 @@ def build(
             },
             approval_providers=_approval_providers(settings, providers),
             client_names={name: entry.friendly_name or name for name, entry in settings.clients.items()},
+            verifiers={
+                name: verifier for name, provider in providers.items() if (verifier := provider.verifier) is not None
+            },
             new_code=code_generator(settings),
             breakers=breakers,
         )

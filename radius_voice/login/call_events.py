@@ -34,11 +34,19 @@ def _placed(session: Session, event: CallPlaced, now: float) -> Transition:
     if not session.open_at(now):
         ended = next_version(session, delivery=replace(delivery, over=True)) if over and not delivery.over else None
         return Transition(ended, Outcome.NO_RESPONSE, Reason.CALL_PLACED, hang_up=event.ref)
-    delivery = replace(delivery, phone=event.phone, method=event.method, ref=event.ref or delivery.ref, over=over)
+    delivery = replace(
+        delivery,
+        phone=event.phone,
+        method=event.method,
+        ref=event.ref or delivery.ref,
+        over=over,
+        verification=event.verification or delivery.verification,
+    )
     allowed, until = session.bypass_allowed and not event.refused, session.code_until
     if event.method is Method.SMS:
         until = min(now + event.code_lifetime, session.ends_at)
-    placed = next_version(session, delivery=delivery, bypass_allowed=allowed, code_until=until)
+    code = b"" if event.keeps_code else session.code
+    placed = next_version(session, code=code, delivery=delivery, bypass_allowed=allowed, code_until=until)
     return Transition(placed, Outcome.CHALLENGE, delivery_reason(event.method))
 
 
@@ -89,7 +97,9 @@ def _code_created(session: Session, event: CodeCreated, now: float) -> Transitio
 def waits_for_code(session: Session, now: float) -> bool:
     """Whether the session's call was placed without a code, may be live, and has none yet."""
     delivery = session.delivery
-    return delivery.voicemail is not Voicemail.OFF and not session.code and not delivery.over and session.open_at(now)
+    if delivery.voicemail is Voicemail.OFF or delivery.verification is not None or session.code:
+        return False
+    return not delivery.over and session.open_at(now)
 
 
 def _is_of_another_call(session: Session, ref: CallRef | None) -> bool:

@@ -10,7 +10,7 @@ import asyncio
 from msgspec import Struct
 from msgspec.structs import replace
 
-from radius_voice.events import CallResult, Mode, PlacementRecord, Reason, Trace
+from radius_voice.events import CallResult, Mode, Outcome, PlacementRecord, Reason, Trace
 from radius_voice.login.call_codes import CallCodes, code_message, rules_of
 from radius_voice.login.call_events import delivery_reason
 from radius_voice.login.call_follower import CallFollower
@@ -37,6 +37,7 @@ from radius_voice.login.model import AuthRequest, CallRef, CallStatus, Method, S
 from radius_voice.login.placement import PlacementResult, Report, deliver
 from radius_voice.login.policy import PROVIDER_SECONDS, Policy, UserRules
 from radius_voice.login.provider_requests import ProviderRequests
+from radius_voice.login.remote_codes import RemoteCodes
 from radius_voice.login.reservations import PlacementReservation
 from radius_voice.login.sessions import Sessions
 from radius_voice.login.supervisor import Supervisor
@@ -64,12 +65,15 @@ class PendingCall(Struct, frozen=True):
 class Calls:
     """The calls and text messages of one generation of the configuration."""
 
-    def __init__(self, dependencies: Dependencies, supervisor: Supervisor, sessions: Sessions) -> None:
+    def __init__(
+        self, dependencies: Dependencies, supervisor: Supervisor, sessions: Sessions, remote_codes: RemoteCodes
+    ) -> None:
         self._dependencies = dependencies
         self._supervisor = supervisor
         self._sessions = sessions
         self._requests = ProviderRequests(dependencies)
         self._codes = CallCodes(dependencies, sessions)
+        self._remote_codes = remote_codes
         self.follower = CallFollower(
             dependencies.call_controls,
             self.on_call_event,
@@ -218,7 +222,6 @@ class Calls:
         self, call: PendingCall, placement: PlacementResult, opened: Transition, reservation: PlacementReservation
     ) -> Transition:
         """Store the result of a placement; the response to the gateway follows from it."""
-        session = call.session
         match placement.result:
             case CallResult.PLACED:
                 placed = await self._on_placed(call, placement, reservation.reserved)
@@ -226,9 +229,9 @@ class Calls:
                 return replace(opened, session=placed or opened.session, reason=reason)
             case CallResult.INDETERMINATE:
                 stored = opened.session
-                if placement.refused or placement.method is not Method.VOICE:
-                    event = _placed(call, placement, reservation.reserved)
-                    stored = (await self._apply(session, event)).session or stored
+                if placement.refused or placement.verification or placement.method is not Method.VOICE:
+                    transition = await self._store_placed(call, placement, reservation.reserved)
+                    stored = transition.session or stored
                 return replace(opened, session=stored, reason=Reason.DELIVERY_INDETERMINATE)
             case _:
                 return await self._on_failure(call, placement, reservation)
@@ -270,13 +273,22 @@ class Calls:
     ) -> Session | None:
         """The session after the provider has accepted the delivery, None if it has not changed."""
         session = call.session
-        transition = await self._apply(session, _placed(call, placement, reserved))
+        transition = await self._store_placed(call, placement, reserved)
         if transition.hang_up is not None:
             await self._end(session, transition.hang_up)
         elif placement.ref is not None:
             mode = self._dependencies.mode_of(session.policy)
             self.follower.follow(placement.ref, session.id, session.delivery.live_until, mode)
         return transition.session
+
+    async def _store_placed(
+        self, call: PendingCall, placement: PlacementResult, reserved: Reservation | None
+    ) -> Transition:
+        """Store a delivery that was made, or may have been made. Its verification ends if the session has ended."""
+        transition = await self._apply(call.session, _placed(call, placement, reserved))
+        if placement.verification is not None and transition.outcome is Outcome.NO_RESPONSE:
+            self._remote_codes.end(placement.verification, placement.phone)
+        return transition
 
     def _reporter(self, session: Session, arrived: float) -> Report:
         dependencies = self._dependencies
@@ -324,6 +336,8 @@ def _placed(call: PendingCall, placement: PlacementResult, reserved: Reservation
         over,
         call.rules.code_lifetime,
         reserved,
+        placement.verification,
+        placement.keeps_code,
     )
 
 

@@ -81,7 +81,7 @@ class Keys:
         self._account, self._user, self._remembered = keyed(b"account"), keyed(b"user"), keyed(b"remembered")
         self._station_users, self._shared_station = keyed(b"station users"), keyed(b"shared station")
         self._place, self._pin = keyed(b"place"), keyed(b"pin")
-        self._enrolment = keyed(b"enrolment code")
+        self._enrolment, self._check = keyed(b"enrolment code"), keyed(b"code check")
 
     def session_key(self, client: str, user_key: str) -> SessionKey:
         """The key of the session of that user at that client entry."""
@@ -191,6 +191,10 @@ class Keys:
     def enrolment_code(self, enrolment_id: str, code: str) -> bytes:
         """The stored hash of the code of an enrolment (`login.enrolment`)."""
         return _hash(self._enrolment, _prefixed(enrolment_id) + code.encode())
+
+    def code_check(self, key: SessionKey, delivery: str, answer: bytes) -> bytes:
+        """Where the store keeps a provider's answer about the code of that delivery and response hash."""
+        return b"code check\0" + _hash(self._check, key + answer + delivery.encode())
 
     def slot(self, client: str, authenticator: bytes, encrypted_credentials: bytes) -> Slot:
         """Where a request of that client entry is recorded.

@@ -13,6 +13,7 @@ from radius_voice.login.inputs import Transition
 from radius_voice.login.model import CallStatus, Method, PreviousResult, ReplyAttribute, Session, Unavailable
 from radius_voice.login.reply_message import Wording
 from radius_voice.login.upstream import ChallengeRequired, HiddenAttribute
+from radius_voice.login.verifications import VerifierUnavailable
 
 
 class Decision(Struct, frozen=True):
@@ -175,4 +176,6 @@ def unavailable(outcome: Outcome, problem: Unavailable, trace: Trace) -> Decisio
     """The decision while a component is unavailable: no response or a reject (`outcome`, from the policy)."""
     trace.step("unavailable", str(problem))
     reason = Reason.STORE_UNAVAILABLE if problem.component == "store" else Reason.IDENTITY_UNAVAILABLE
+    if isinstance(problem, VerifierUnavailable):
+        reason = Reason.VERIFIER_UNAVAILABLE
     return Decision(outcome, reason)

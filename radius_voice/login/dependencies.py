@@ -12,7 +12,7 @@ from radius_voice.login.codes import Keys, new_code
 from radius_voice.login.deliveries import ApprovalQuestion
 from radius_voice.login.model import Method, Session
 from radius_voice.login.policy import Policy
-from radius_voice.login.ports import CallbackReceiver, CallControl, CallSpeaker, Provider, Store
+from radius_voice.login.ports import CallbackReceiver, CallControl, CallSpeaker, Provider, RemoteVerifier, Store
 from radius_voice.login.rate_limits import Limits
 from radius_voice.login.reply_message import Wording, shown_texts
 from radius_voice.messages import SHIPPED, Catalog
@@ -22,11 +22,11 @@ from radius_voice.messages import SHIPPED, Catalog
 class Dependencies:
     """Keys, store, rules and providers. `now` is wall clock, `clock` monotonic.
 
-    `providers` are those of each method, in order of failover, and `breakers` their circuit breakers by name.
-    `public_url` is the URL at which providers reach the callback listener, empty if there is none. Then no provider is
-    among `callback_receivers`. `messages` has all texts, and `charsets` the characters that each client can show, UTF-8
-    unless listed. `friendly_name` is that of rules which have none of their own.
-    `approval_providers` can ask for an approval by a key. `client_names` are names of clients that calls speak.
+    `providers` are those of each method, in order of failover, `breakers` their circuit breakers by name, and
+    `verifiers` those that can check codes. `public_url` is the URL at which providers reach the callback listener,
+    empty if there is none. Then no provider is among `callback_receivers`. `messages` has all texts, and `charsets` the
+    characters that each client can show, UTF-8 unless listed. `friendly_name` is that of rules which have none of their
+    own. `approval_providers` can ask for an approval by a key. `client_names` are names of clients that calls speak.
     """
 
     keys: Keys
@@ -42,6 +42,7 @@ class Dependencies:
     public_url: str = ""
     callback_receivers: Mapping[str, CallbackReceiver] = field(default_factory=dict)
     call_speakers: Mapping[str, CallSpeaker] = field(default_factory=dict)
+    verifiers: Mapping[str, RemoteVerifier] = field(default_factory=dict)
     new_code: Callable[[int], str] = field(default=new_code)
     breakers: Mapping[str, CircuitBreaker] = field(default_factory=dict)
     messages: Catalog = field(default=SHIPPED)

@@ -48,6 +48,7 @@ from radius_voice.login.policy import Policy
 from radius_voice.login.rate_limits import rule_of
 from radius_voice.login.received_callbacks import ReceivedCallbacks
 from radius_voice.login.remembered import RememberedLogins
+from radius_voice.login.remote_codes import RemoteCodes
 from radius_voice.login.replay import Slot, is_pending, session_of
 from radius_voice.login.reuse_warnings import ReuseWarnings
 from radius_voice.login.second_factor import AcceptWithout, RejectFor, decide, decide_without_user, rule_name
@@ -84,9 +85,16 @@ class LoginFlow:
         self._issued_codes = IssuedCodes(dependencies.keys, dependencies.store, dependencies.now)
         self._without_call = AcceptsWithoutCall(dependencies, self._first_factor)
         self._remembered = RememberedLogins(dependencies)
-        self._calls = Calls(dependencies, self._supervisor, self._sessions)
+        remote_codes = RemoteCodes(dependencies, self._supervisor, self._sessions)
+        self._calls = Calls(dependencies, self._supervisor, self._sessions, remote_codes)
         self._responses = SessionResponses(
-            dependencies, self._sessions, self._calls, self._first_factor, self._remembered, self._issued_codes
+            dependencies,
+            self._sessions,
+            self._calls,
+            self._first_factor,
+            self._remembered,
+            self._issued_codes,
+            remote_codes,
         )
         self._warn_of_reuse = ReuseWarnings(dependencies.warn, dependencies.clock).report
         self._second_passes = SecondPasses(dependencies, self._responses, self._warn_of_reuse)

@@ -51,12 +51,20 @@ class NextChallenge(Struct, frozen=True):
     seconds_needed: float = 0.0
 
 
+class RemoteCheck(Struct, frozen=True):
+    """The answer of the provider of delivery `number` of the session about the code that the user typed."""
+
+    number: int
+    correct: bool
+
+
 class ChallengeResponse(Struct, frozen=True):
     """Keyed hashes of the text that the user typed: as a response (`answer`), as a code, and as a password.
 
     `phone` is the index of the phone that the user requested instead of a code; `redial_allowed` is False if the
     policy, a limit or another live call forbids that. A response is valid only for the client entry and the user of its
-    session.
+    session. `remote` is the provider's answer about the code, None if it was not asked. `canceled` is the number of the
+    delivery whose verification was canceled because the user requested another one, 0 if none was.
     """
 
     client: str
@@ -68,6 +76,8 @@ class ChallengeResponse(Struct, frozen=True):
     phone: int | None
     next_challenge: NextChallenge
     redial_allowed: bool = True
+    remote: RemoteCheck | None = None
+    canceled: int = 0
 
 
 class Lockout(Struct, frozen=True):
@@ -97,7 +107,8 @@ class CallPlaced(Struct, frozen=True):
 
     `ref` is the call, None if there is none or that is not certain. `over`: there is no call that may be live. A text
     message's code is valid for `code_lifetime` seconds. `refused`: a provider had refused the delivery before for
-    another reason than an outage. `reserved` is its reservation, None if no budget is configured.
+    another reason than an outage. `reserved` is its reservation, None if no budget is configured. `verification` is
+    that of the delivery; with `keeps_code`, only its provider has the code.
     """
 
     session_id: str
@@ -109,6 +120,8 @@ class CallPlaced(Struct, frozen=True):
     over: bool = False
     code_lifetime: float = 0.0
     reserved: Reservation | None = None
+    verification: CallRef | None = None
+    keeps_code: bool = False
 
 
 class CallFailed(Struct, frozen=True):

@@ -196,6 +196,8 @@ class DeliveryAttempt(Struct, frozen=True, gc=False, omit_defaults=True):
     known of the call; with `over`, how it ended. With `voicemail`, the call was placed without a code: until there is
     one, the session's `code` is empty. A text message that a provider has accepted is `over`. `cost` is the reservation
     for the delivery, or once it has ended its cost, and `minute_price` the price of a minute of a call (see `costs`).
+    `verification` is that of a provider which can say whether a code is right (`verifications`), by the provider's name
+    and reference; the reference is empty if it is not known. If only the provider has the code, the session has none.
     """
 
     number: int
@@ -210,6 +212,7 @@ class DeliveryAttempt(Struct, frozen=True, gc=False, omit_defaults=True):
     cost: int = 0
     minute_price: int = 0
     voicemail: Voicemail = Voicemail.OFF
+    verification: CallRef | None = None
 
 
 class Result(Struct, frozen=True, gc=False):

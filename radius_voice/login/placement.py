@@ -38,7 +38,8 @@ class PlacementResult(Struct, frozen=True):
     `live`: there is a call that may ring; `ref` is that call, None if its provider has no `CallControl`.
     `refused`: a provider rejected a number, or refused the delivery for another reason than an outage. `counted`: it
     had received the request, so that the delivery counts towards the limits although it was not made. `unable`: a
-    provider cannot deliver to such a phone, and got no request.
+    provider cannot deliver to such a phone, and got no request. `verification` is that of a provider which can check
+    the code; with `keeps_code`, only that provider has it.
     """
 
     result: CallResult
@@ -49,6 +50,8 @@ class PlacementResult(Struct, frozen=True):
     counted: bool = False
     method: Method = Method.VOICE
     unable: bool = False
+    verification: CallRef | None = None
+    keeps_code: bool = False
 
 
 Report = Callable[[str, DeliveryRequest, DeliveryResult], None]
@@ -172,12 +175,22 @@ def _result(name: str, provider: Provider, request: DeliveryRequest, answer: Del
     match answer:
         case Placed(reference, live):
             ref = CallRef(name, reference) if live and provider.call_control is not None else None
-            return PlacementResult(CallResult.PLACED, phone, ref, live, method=method)
+            placed = PlacementResult(CallResult.PLACED, phone, ref, live, method=method)
+            return _with_verification(placed, name, provider, reference)
         case Indeterminate():
-            return PlacementResult(CallResult.INDETERMINATE, phone, method=method)
+            unknown = PlacementResult(CallResult.INDETERMINATE, phone, method=method)
+            return _with_verification(unknown, name, provider, "")
         case NumberRejected(sent=sent):
             rejected = CallResult.NUMBER_REJECTED
             return PlacementResult(rejected, phone, refused=True, counted=sent, method=method, unable=not sent)
         case _:
             refused, counted = not answer.outage, answer.sent and not answer.outage
             return PlacementResult(CallResult.NOT_PLACED, phone, refused=refused, counted=counted, method=method)
+
+
+def _with_verification(placement: PlacementResult, name: str, provider: Provider, reference: str) -> PlacementResult:
+    """The placement with the verification of a provider that can check codes."""
+    verifier = provider.verifier
+    if verifier is None:
+        return placement
+    return replace(placement, verification=CallRef(name, reference), keeps_code=verifier.keeps_code)

@@ -33,6 +33,7 @@ from radius_voice.login.model import (
 from radius_voice.login.phone import Phone
 from radius_voice.login.replay import ReplayRecord
 from radius_voice.login.upstream import ChallengeRequired
+from radius_voice.login.verifications import CodeCheck
 from radius_voice.messages import Catalog
 
 
@@ -157,9 +158,9 @@ class UserEditor(UserLister, Protocol):
 class Provider(Protocol):
     """Delivers a code to a phone. Never retries, and returns every answer of the provider, errors included.
 
-    `call_control` is None if calls cannot be queried and ended, `message_control` if text messages cannot be queried.
-    `check_account` asks the provider whether credentials
-    and number are valid, without placing a call; it returns nothing if there is no account.
+    `call_control` is None if calls cannot be queried and ended, `message_control` if text messages cannot be queried,
+    and `verifier` if the provider cannot check codes. `check_account` asks the provider whether credentials and number
+    are valid, without placing a call; it returns nothing if there is no account.
     """
 
     @property
@@ -167,6 +168,9 @@ class Provider(Protocol):
 
     @property
     def message_control(self) -> MessageControl | None: ...
+
+    @property
+    def verifier(self) -> RemoteVerifier | None: ...
 
     async def place(self, request: DeliveryRequest, deadline: float) -> DeliveryResult: ...
 
@@ -181,6 +185,23 @@ class CallControl(Protocol):
     async def progress(self, calls: Sequence[CallRef]) -> Mapping[CallRef, CallStatus]: ...
 
     async def hang_up(self, call: CallRef) -> None: ...
+
+
+class RemoteVerifier(Protocol):
+    """Checks and ends the verifications of a provider, each by its reference, or by the phone if that is empty.
+
+    `keeps_code` is True if only the provider has the codes, so that it must be asked. `approve` says that the right
+    code was typed, which `check` finds itself. Ending one that has ended is no error. All raise Unavailable.
+    """
+
+    @property
+    def keeps_code(self) -> bool: ...
+
+    async def check(self, verification: str, phone: Phone, code: str, deadline: float) -> CodeCheck: ...
+
+    async def cancel(self, verification: str, phone: Phone) -> None: ...
+
+    async def approve(self, verification: str, phone: Phone) -> None: ...
 
 
 class CallbackReceiver(Protocol):

@@ -19,6 +19,7 @@ from radius_voice.login.model import AuthRequest, Session, SessionKey
 from radius_voice.login.pinned_phones import report_changed_phones
 from radius_voice.login.policy import Policy, UserRules
 from radius_voice.login.remembered import RememberedLogins
+from radius_voice.login.remote_codes import RemoteCodes
 from radius_voice.login.session_decisions import session_decision
 from radius_voice.login.sessions import SessionOutdated, Sessions
 from radius_voice.login.state_machine import needs_current_user
@@ -37,6 +38,7 @@ class SessionResponses:
         first_factor: FirstFactorChecks,
         remembered: RememberedLogins,
         issued_codes: IssuedCodes,
+        remote_codes: RemoteCodes,
     ) -> None:
         self._dependencies = dependencies
         self._sessions = sessions
@@ -44,6 +46,7 @@ class SessionResponses:
         self._first_factor = first_factor
         self._remembered = remembered
         self._issued_codes = issued_codes
+        self._remote_codes = remote_codes
 
     async def decide(self, request: AuthRequest, key: SessionKey, client_policy: Policy, trace: Trace) -> Decision:
         """The decision on a response with a State of the session `key`. Raises Unavailable."""
@@ -87,6 +90,9 @@ class SessionResponses:
         event: ChallengeResponse | UserChanged = response
         if session is not None and needs_current_user(session, response, dependencies.now()):
             event = await self._with_current_user(session, response, policy, request.deadline)
+            if isinstance(event, ChallengeResponse):
+                typed = request.credentials.text
+                event = await self._remote_codes.with_facts(session, event, typed, request.deadline)
         if is_recalled and session is not None:
             session, transition = await self._sessions.apply_unloaded(session, event)
         else:
@@ -120,6 +126,8 @@ class SessionResponses:
         if transition.reason is Reason.CODE_CORRECT and not session.returning:
             await self._first_factor.remember_login(request, policy, session.first_factor_id)
         await self._remembered.after_response(session, transition, policy)
+        if transition.session is not None and session.result is not None:
+            self._remote_codes.end_with(session)
         if transition.places_call:
             call = PendingCall(session, code, policy, policy.rules_of(session.group), request, transition.hang_up)
             return await self._calls.place(call, transition, trace)

@@ -178,6 +178,16 @@ class Sessions:
         elif new.delivery.over and isinstance(event, CallPlaced | CallProgress):
             self._on_end(new)
 
+    async def would_call(self, session: Session, event: ChallengeResponse) -> bool:
+        """Whether `event` would place a call now, and the limits allow it. Changes nothing. Raises Unavailable."""
+        transition = self._step(session, event)
+        if transition.session is None or not transition.places_call:
+            return False
+        taken = [
+            each for each in self._limits_of(transition.session, transition) if each.action is not LimitAction.REFUND
+        ]
+        return await self._store.apply_limits(with_action(LimitAction.CHECK, taken)) is None
+
     def _step(self, session: Session | None, event: Input) -> Transition:
         """The transition; a changed session has a new `write_id`."""
         now, costs = self._now(), self._limits.costs
@@ -197,10 +207,7 @@ class Sessions:
         record: Record | None,
     ) -> SwapResult | Limited | DurableExists:
         charge, cost = transition.charge, transition.cost
-        of_charge = self._operations(charge, new)
-        limits = (*(decoy_operations(of_charge) if is_decoy(new) else of_charge), *operations)
-        if cost is not None:
-            limits += cost.operations
+        limits = (*self._limits_of(new, transition), *operations)
         recorded = record(new) if record else None
         pins = DurableWrite(pins_key(new.user_key), new.pins) if new.pins and charge in CORRECT else None
         swapped = await self._store.compare_and_swap(old, new, limits, recorded, pins)
@@ -220,6 +227,12 @@ class Sessions:
             if cost is not None:
                 self._observer(CostRecord(self._now(), cost.method.value, cost.reserved / UNITS, cost.settled / UNITS))
         return swapped
+
+    def _limits_of(self, new: Session, transition: Transition) -> tuple[LimitOperation, ...]:
+        """The operations on limits that belong to a transition to the session `new`."""
+        of_charge = self._operations(transition.charge, new)
+        limits = decoy_operations(of_charge) if is_decoy(new) else of_charge
+        return limits if transition.cost is None else (*limits, *transition.cost.operations)
 
     def _operations(self, charge: Charge, session: Session) -> tuple[LimitOperation, ...]:
         if charge is Charge.NOTHING:

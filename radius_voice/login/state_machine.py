@@ -4,9 +4,11 @@ Everything that changes a session is here. Nothing here knows a clock, a store, 
 and States are compared by their keyed hashes. Whatever the order of events, these never happen:
 
 - an Accept without the right code of the present call, or where a call asks for an approval, without the key that
-  approves it in that call, except during an active bypass;
+  approves it in that call, except during an active bypass; if only the provider has the code, without its answer about
+  that call;
 - a second Accept of a session; only its result is repeated, for `REPEAT_SECONDS`;
 - a new call while the old one may be live, unless the old one is hung up first, also when its session has ended;
+- a new call that the user requested, unless the verification of the old one is canceled first;
 - an effect, a State or an attempt in another session than the one that a State was issued for;
 - a session that stays open past `ends_at`.
 """
@@ -116,7 +118,8 @@ def step(session: Session | None, event: Input, now: float) -> Transition:
     ended   ApprovalEnded       no_response -> ended
     ======= =================== =============================================================================
 
-    A session that waits for an issued code has no call, and is never `calling`.
+    A session that waits for an issued code has no call, and is never `calling`. If only the provider has the code of a
+    session's delivery, the code in a ChallengeResponse is right if the provider said so about that delivery.
     An Accept that leaves the state repeats the result of a session that this one replaced, or its own.
     The clock leads from calling to waiting or ending, from waiting and ending to ended, and from ended to none.
     """
@@ -133,6 +136,11 @@ def step(session: Session | None, event: Input, now: float) -> Transition:
     if isinstance(event, Lockout | UserChanged):
         return _stopped(session, event, now)
     return _responded(session, event, now)
+
+
+def only_provider_has_code(session: Session) -> bool:
+    """Whether the code of the present delivery can be compared only by its provider."""
+    return session.delivery.verification is not None and not session.code
 
 
 def needs_current_user(session: Session | None, event: ChallengeResponse, now: float) -> bool:
@@ -249,7 +257,7 @@ def _responded(session: Session, event: ChallengeResponse, now: float) -> Transi
         return _end(session, event.state, event.answer, Reason.EXPIRED, now)
     if event.phone is not None:
         return _redial(session, event, event.phone, now)
-    correct = bool(session.code) and compare_digest(session.code, event.code)
+    correct = _is_correct(session, event)
     if not correct and compare_digest(session.password, event.password):
         return _challenge_again(session, event, Reason.PASSWORD_REPEATED, now)
     if now >= session.code_until:
@@ -257,6 +265,13 @@ def _responded(session: Session, event: ChallengeResponse, now: float) -> Transi
     if correct:
         return _accept(session, event, now)
     return _wrong(session, event, now)
+
+
+def _is_correct(session: Session, event: ChallengeResponse) -> bool:
+    """Whether the user typed the code of the present delivery."""
+    if only_provider_has_code(session):
+        return event.remote is not None and event.remote.correct and event.remote.number == session.delivery.number
+    return bool(session.code) and compare_digest(session.code, event.code)
 
 
 def _belongs(known: Session | PreviousResult, client: str, name: str) -> bool:
@@ -325,10 +340,15 @@ def _redial(session: Session, event: ChallengeResponse, phone: int, now: float) 
     """
     live = session.live_at(now)
     possible = event.redial_allowed and phone < len(session.phones) and _may_redial(session, event.next_challenge, now)
-    if not possible or (live and session.delivery.ref is None):
+    if not possible or not _is_canceled(session, event) or (live and session.delivery.ref is None):
         return _challenge_again(session, event, Reason.REDIAL_UNAVAILABLE, now)
     asked = _next_state(session, event, Reason.REDIAL, now)
     return _redialled(asked, session.phones[phone], event.next_challenge, now, live_ref(session, now))
+
+
+def _is_canceled(session: Session, event: ChallengeResponse) -> bool:
+    """Whether the present delivery has no verification that may be pending."""
+    return session.delivery.verification is None or event.canceled == session.delivery.number
 
 
 def _may_redial(session: Session, next_challenge: NextChallenge, now: float) -> bool:

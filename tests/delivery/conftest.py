@@ -4,15 +4,18 @@ from contextlib import asynccontextmanager
 import pytest
 
 from radius_voice.delivery.twilio_sms.provider import TwilioSms
+from radius_voice.delivery.twilio_verify.provider import TwilioVerify
 from radius_voice.delivery.twilio_voice.callbacks import TwilioCallbacks
 from radius_voice.delivery.twilio_voice.provider import TwilioVoice
 from radius_voice.http_client import HttpPool
 from radius_voice.login.deliveries import CodeMessage, DeliveryRequest
+from radius_voice.login.model import Method
 from radius_voice.login.phone import Phone
 from radius_voice.simulator import Simulator
 from radius_voice.twilio_client import TwilioAccount
 
 ACCOUNT = "AC" + "0" * 32
+SERVICE = "VA" + "a" * 32
 TOKEN = "a-token-that-stays-secret"
 
 
@@ -34,6 +37,11 @@ def twilio_voice(*, from_number="+15005550006", sip_auth=None, **changes):
 def twilio_sms(*, sender="+15005550006", service=None, senders=None, **changes):
     """A TwilioSms; `changes` are arguments of its pool and of its account."""
     return TwilioSms("texts", twilio_account(**changes), sender=sender, service=service, senders=senders)
+
+
+def twilio_verify(*, service_sid=SERVICE, custom_code=False, **changes):
+    """A TwilioVerify; `changes` are arguments of its pool and of its account."""
+    return TwilioVerify("verify", twilio_account(**changes), service_sid, custom_code=custom_code)
 
 
 def twilio_account(**changes):
@@ -95,12 +103,26 @@ async def sms():
 
 
 @pytest.fixture
+async def verify():
+    """Makes a TwilioVerify for a base URL, and closes it."""
+    made = []
+
+    def make(base_url, **changes):
+        made.append(twilio_verify(base_url=base_url, **changes))
+        return made[-1]
+
+    yield make
+    for each in made:
+        await each.close()
+
+
+@pytest.fixture
 def order():
     """Makes an order for a number."""
 
-    def make(number="+14155550123", **script):
+    def make(number="+14155550123", method=Method.VOICE, **script):
         words = {"language": "en", "friendly_name": "ACME VPN", "code": "123456"} | script
-        return DeliveryRequest(phone=Phone(number), message=CodeMessage(**words), ring_timeout=25)
+        return DeliveryRequest(phone=Phone(number), message=CodeMessage(**words), ring_timeout=25, method=method)
 
     return make
 

@@ -5,12 +5,17 @@ import re
 import pytest
 
 from radius_voice.delivery.twilio_sms.provider import REFUSALS as OF_MESSAGES
+from radius_voice.delivery.twilio_verify.provider import REFUSALS as OF_VERIFICATIONS
 from radius_voice.delivery.twilio_voice.provider import REFUSALS as OF_CALLS
 from radius_voice.login.deliveries import NumberRejected
 from tests.docs.pages import text
 from tests.support.matching import search
 
-PAGES = {"docs/providers/twilio-voice.md": OF_CALLS, "docs/providers/twilio-sms.md": OF_MESSAGES}
+PAGES = {
+    "docs/providers/twilio-voice.md": OF_CALLS,
+    "docs/providers/twilio-sms.md": OF_MESSAGES,
+    "docs/providers/twilio-verify.md": OF_VERIFICATIONS,
+}
 ROW = re.compile(r"^\| (\d[^|]*) \| ([^|]+) \| (yes)? ?\| ([^|]*)\|$", re.MULTILINE)
 
 

@@ -2,7 +2,9 @@
 
 Two users act: the owner, who logs in from home with the current or an earlier password, and an attacker elsewhere who
 knows the earlier password, has recorded every packet and therefore every State, and sends it from either client entry.
-Provider events and clock steps are arbitrary. `step` is pure, so a situation is a value and no order runs twice:
+Provider events and clock steps are arbitrary. The provider of a delivery may keep the code: then a response comes with
+the answer of that provider about the typed code, or with the end of its verification, for the present delivery or
+another one. `step` is pure, so a situation is a value and no order runs twice:
 situations that differ only in the names of sessions, States and codes, or in the age of events without effect, are equal.
 """
 
@@ -23,11 +25,12 @@ from radius_voice.login.inputs import (
     InitialRequest,
     Lockout,
     RecordedRequest,
+    RemoteCheck,
     UserChanged,
 )
 from radius_voice.login.issued_states import REPEAT_SECONDS
 from radius_voice.login.model import CallRef, CallStatus, Session
-from tests.login.sessions import LIFETIME, challenge_response, session_row
+from tests.login.sessions import LIFETIME, PHONES, challenge_response, session_row
 
 ACTORS = ((b"new", "home"), (b"old", "home"), (b"old", "elsewhere"))
 PAUSES = (31.0, 100.0, 400.0)
@@ -50,6 +53,7 @@ class Situation(Struct, frozen=True):
     requests: tuple[tuple[int, int, tuple[bytes, str]], ...] = ()  # state, login, actor
     calls: tuple[tuple[int, int, float], ...] = ()  # login, number, time until which it may be live
     accepted: tuple[tuple[int, int, bytes, float], ...] = ()  # login, state, typed, when
+    kept: tuple[tuple[int, int], ...] = ()  # login, number of a delivery whose provider keeps the code
 
 
 def name(number):
@@ -67,6 +71,11 @@ def events(situation):
     for state in situation.states:
         for typed in (*codes, b"wrong", b"phone", b"new", b"old"):
             yield ("response", state, typed), lambda w, s=state, t=typed: response(w, s, t)
+        for number in (1, 2) if situation.kept else ():
+            for correct in (True, False):
+                check = RemoteCheck(number, correct)
+                yield ("checked response", state, check), lambda w, s=state, c=check: response(w, s, b"code", remote=c)
+            yield ("redial", state, number), lambda w, s=state, n=number: response(w, s, b"phone", canceled=n)
         for code in codes[-1:]:
             yield ("response at another client", state), lambda w, s=state, c=code: response(w, s, c, client="other")
         yield ("lock", state), lambda w, s=state: stop(w, s, Lockout(name(s[0]), b"x"))
@@ -92,6 +101,8 @@ def events(situation):
             ("approval ended", login, number),
             lambda w, n=number, i=login: call_event(w, ApprovalEnded(str(i), n)),
         )
+        if not situation.session.approval:  # a provider that keeps codes asks for no approval
+            yield ("kept", login, number), lambda w, n=number, i=login: placed_at_verify(w, i, n)
         yield (
             ("failed", login, number),
             lambda w, n=number, i=login: call_event(
@@ -172,18 +183,32 @@ def recorded_request(situation, recorded):
     return after
 
 
-def response(situation, state, typed, client="vpn"):
+def placed_at_verify(situation, login, number):
+    phone, verification = PHONES[0], CallRef("v", f"{login}-{number}")
+    placed = CallPlaced(str(login), number, phone, None, over=True, verification=verification, keeps_code=True)
+    after = call_event(situation, placed)
+    return replace(after, kept=(*[each for each in after.kept if each != (login, number)], (login, number)))
+
+
+def response(situation, state, typed, client="vpn", *, remote=None, canceled=0):
     number, login, actor = state
     new_state, new_code = situation.made + 1, situation.made + 2
     situation = replace(situation, made=new_code)
     phone = 0 if typed == b"phone" else None
     event = challenge_response(
-        name(number), typed, new_state=name(new_state), new_code=name(new_code), phone=phone, client=client
+        name(number),
+        typed,
+        new_state=name(new_state),
+        new_code=name(new_code),
+        phone=phone,
+        client=client,
+        remote=remote,
+        canceled=canceled,
     )
     before = situation.session
     transition, after = apply(situation, event)
     if transition.outcome is Outcome.ACCEPT:
-        return accepted(after, transition, state, typed, client, before)
+        return accepted(after, transition, state, typed, client, before, remote)
     if not session_is_open(situation, login) or client != "vpn":
         require(transition.session is None or before.id == str(login), "a State had an effect in another login")
         require(
@@ -192,12 +217,14 @@ def response(situation, state, typed, client="vpn"):
         )
     if transition.places_call:
         after = replace(after, codes=(*after.codes, (new_code, login))[-KNOWN_CODES:])
+        is_kept = (login, before.delivery.number) in after.kept
+        require(not is_kept or canceled == before.delivery.number, "a redial left the old verification pending")
     if transition.issues_state and transition.reason is not Reason.REPEATED:
         after = with_issued_state(after, new_state, login, actor)
     return after
 
 
-def accepted(after, transition, state, typed, client, before):
+def accepted(after, transition, state, typed, client, before, remote):
     number, login, _ = state
     require(client == "vpn", "accepted at another client entry")
     if transition.reason is Reason.REPEATED:
@@ -206,7 +233,11 @@ def accepted(after, transition, state, typed, client, before):
         require(after.now - known[-1][3] <= REPEAT_SECONDS, "an Accept was repeated too late")
         return after
     require(before is not None and before.id == str(login), "a State was accepted in another login")
-    require(typed == before.code, "accepted without the newest code")
+    if (login, before.delivery.number) in after.kept:
+        correct = remote is not None and remote.correct and remote.number == before.delivery.number
+        require(correct, "accepted without the provider's answer about the present delivery")
+    else:
+        require(typed == before.code, "accepted without the newest code")
     require(all(each[0] != login for each in after.accepted), "a login was accepted twice")
     return replace(after, accepted=(*after.accepted, (login, number, typed, after.now)))
 
@@ -239,7 +270,7 @@ def apply(situation, event):
         after = with_ended_call(after, login, number)
     if isinstance(event, CallProgress) and event.status.over:
         after = with_ended_call(after, int(event.session_id), event.number)
-    if isinstance(event, CallFailed):
+    if isinstance(event, CallFailed) or (isinstance(event, CallPlaced) and event.over):
         after = with_ended_call(after, int(event.session_id), event.number)
     if transition.places_call:
         require(all(until <= after.now for _, _, until in after.calls), "two calls may live at once")
@@ -311,6 +342,7 @@ def canonical_key(situation):
         [(named(c), named(i)) for c, i in situation.codes],
         [(named(s), named(i), actor) for s, i, actor in situation.requests],
         [(named(i), n, after(until)) for i, n, until in situation.calls[-2:]],
+        [(named(i), n) for i, n in situation.kept],
         max((after(until) for _, _, until in situation.calls), default=0.0) > 0,
         [(named(i), named(s), typed(t), age(at)) for i, s, t, at in situation.accepted[-2:]],
     ]
@@ -335,6 +367,7 @@ def canonical_key(situation):
                 session.delivery.over,
                 session.delivery.ref is None,
                 session.delivery.answered_at is None,
+                session.delivery.verification is None,
             ),
             (after(session.delivery.live_until), after(session.code_until), after(session.ends_at)),
             session.result and session.result.outcome,

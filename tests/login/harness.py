@@ -46,6 +46,8 @@ class FakeProvider:
     Each placement releases `placements_started` and waits for `gate`.
     """
 
+    verifier: Any = None
+
     def __init__(self, *results, name="fake"):
         self.name = name
         self.requests = []
@@ -210,6 +212,7 @@ class LoginHarness:
         self.store = store
         others = {name: replace(self._policy, name=name, **more) for name, more in self.other_policies.items()}
         voice: dict[str, Any] = {provider.name: provider for provider in self.providers}
+        known = voice | {name: each for order in self.by_method.values() for name, each in order.items()}
         self.flow = LoginFlow(
             Dependencies(
                 keys=Keys(b"k" * 32),
@@ -217,7 +220,8 @@ class LoginHarness:
                 limits=self.limits,
                 policies={"default": self._policy} | others,
                 providers=self.by_method or {Method.VOICE: voice},
-                call_controls=voice | {name: each for order in self.by_method.values() for name, each in order.items()},
+                call_controls=known,
+                verifiers={name: each.verifier for name, each in known.items() if each.verifier is not None},
                 friendly_name="ACME VPN",
                 observer=self.records.append,
                 now=self.clock,

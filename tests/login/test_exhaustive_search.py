@@ -6,10 +6,11 @@ import pytest
 from msgspec.structs import replace
 
 from radius_voice.events import Outcome, Reason
-from radius_voice.login import issued_states, state_machine
+from radius_voice.login import call_events, issued_states, state_machine
 from radius_voice.login.inputs import Charge, Transition
 from radius_voice.login.model import IssuedState
 from radius_voice.login.session_versions import next_version
+from radius_voice.login.state_machine import only_provider_has_code
 from tests.login.exhaustive_search import Violation, search
 
 LONG = "RADIUS_VOICE_LONG" in os.environ
@@ -68,6 +69,24 @@ def every_client_may_answer(known, client, name):
     return True
 
 
+def a_code_of_ours_stays_right(session, event, now, placed=call_events._placed):
+    return placed(session, replace(event, keeps_code=False), now)
+
+
+def a_check_of_any_delivery_counts(session, event):
+    if only_provider_has_code(session):
+        return event.remote is not None and event.remote.correct
+    return session.code == event.code
+
+
+def a_check_counts_whatever_the_answer(session, event):
+    return event.remote is not None or session.code == event.code
+
+
+def a_redial_cancels_no_verification(session, event):
+    return True
+
+
 DEFECTS = [
     (state_machine, "_open", states_of_the_previous_session_stay_usable),
     (state_machine, "_recorded", recorded_requests_join_any_session),
@@ -78,6 +97,10 @@ DEFECTS = [
     (state_machine, "_same", any_request_may_join),
     (state_machine, "_accept", an_accept_ends_no_session),
     (state_machine, "_belongs", every_client_may_answer),
+    (call_events, "_placed", a_code_of_ours_stays_right),
+    (state_machine, "_is_correct", a_check_of_any_delivery_counts),
+    (state_machine, "_is_correct", a_check_counts_whatever_the_answer),
+    (state_machine, "_is_canceled", a_redial_cancels_no_verification),
 ]
 
 

@@ -19,6 +19,7 @@ from radius_voice.login.inputs import (
     InitialRequest,
     Lockout,
     RecordedRequest,
+    RemoteCheck,
     UserChanged,
 )
 from radius_voice.login.issued_states import REPEAT_SECONDS
@@ -40,7 +41,7 @@ class OneRow(RuleBasedStateMachine):
         self.accepts = {}  # login id -> decisions
         self.accepted_with = {}  # state -> (response, at)
         self.placed_calls = {}  # login id -> {number: over?}
-        self.bypass = set()
+        self.kept = set()  # (login id, number) of deliveries whose provider keeps the code
 
     def next_challenge(self, kind):
         self.names += 1
@@ -160,18 +161,29 @@ class OneRow(RuleBasedStateMachine):
         phone=st.sampled_from([None, None, None, 0, 1, 2]),
         redial_allowed=st.booleans(),
         voicemail=st.sampled_from(Voicemail),
+        remote=st.none() | st.builds(RemoteCheck, st.integers(1, 3), st.booleans()),
+        canceled=st.integers(0, 3),
     )
-    def answer(self, data, phone, redial_allowed, voicemail):
+    def answer(self, data, phone, redial_allowed, voicemail, remote, canceled):
         state, login = data.draw(st.sampled_from(self.states[-6:]))
         made = self.codes.get(login, [b"none"])
         typed = data.draw(st.sampled_from([*made[-3:], made[-1], b"wrong", b"pw"])) if phone is None else b"phone"
         code, new_state = self.new_code(voicemail), self.next_challenge("state")
         before = self.session
         response = challenge_response(
-            state, typed, new_state=new_state, new_code=code, phone=phone, redial_allowed=redial_allowed
+            state,
+            typed,
+            new_state=new_state,
+            new_code=code,
+            phone=phone,
+            redial_allowed=redial_allowed,
+            remote=remote,
+            canceled=canceled,
         )
         transition = self.apply(replace(response, next_challenge=replace(response.next_challenge, voicemail=voicemail)))
+        present = (before.id, before.delivery.number)
         if transition.places_call:
+            assert present not in self.kept or canceled == before.delivery.number, "the old verification may be pending"
             self.codes.setdefault(self.session.id, []).append(code)
         if login != before.id:
             assert (None, False, False) == (transition.session, transition.issues_state, transition.places_call), (
@@ -187,8 +199,11 @@ class OneRow(RuleBasedStateMachine):
             assert self.now - at <= REPEAT_SECONDS
             return
         assert login == before.id
-        assert typed, "accepted before there was a code"
-        assert typed == self.codes[login][-1], "accepted something else than the newest code"
+        if present in self.kept:
+            assert remote == RemoteCheck(before.delivery.number, correct=True), "accepted without the provider's answer"
+        else:
+            assert typed, "accepted before there was a code"
+            assert typed == self.codes[login][-1], "accepted something else than the newest code"
         assert self.now < before.ends_at
         self.accepts[login] = self.accepts.get(login, 0) + 1
         self.accepted_with[state] = (typed, self.now)
@@ -201,6 +216,31 @@ class OneRow(RuleBasedStateMachine):
         transition = self.apply(CallPlaced(login, number, self.session.delivery.phone, ref))
         if not mine or number != self.session.delivery.number or not self.session.open_at(self.now):
             assert ref == transition.hang_up
+
+    @precondition(lambda self: self.session is not None)
+    @rule(number=st.integers(1, 4), mine=st.booleans(), keeps_code=st.booleans(), over=st.booleans())
+    def a_verification_is_started(self, number, mine, keeps_code, over):
+        login, before = self.session.id if mine else "another", self.session
+        verification = CallRef("v", f"{login}-{number}")
+        transition = self.apply(
+            CallPlaced(
+                login,
+                number,
+                before.delivery.phone,
+                None,
+                over=over,
+                code_lifetime=LIFETIME,
+                verification=verification,
+                keeps_code=keeps_code,
+            )
+        )
+        if transition.outcome is Outcome.CHALLENGE:
+            assert verification == self.session.delivery.verification
+            if keeps_code:
+                self.kept.add((login, number))
+                assert not self.session.code, "a code that was not delivered is right"
+        if transition.session is not None and self.session.delivery.over:
+            self.placed_calls.setdefault(self.session.id, {})[self.session.delivery.number] = True
 
     @precondition(lambda self: self.session is not None)
     @rule(number=st.integers(1, 4), bypass=st.booleans(), mine=st.booleans())

@@ -1,12 +1,6 @@
 """Twilio's own OpenAPI description, enforced by Prism: it refuses requests the description does not allow."""
 
 import asyncio
-import json
-import socket
-import subprocess
-import threading
-from contextlib import contextmanager
-from pathlib import Path
 
 import aiohttp
 import pytest
@@ -24,14 +18,11 @@ from radius_voice.login.voicemail import Voicemail
 from radius_voice.simulator import Simulator
 from radius_voice.twilio_checks import country_checks
 from tests.delivery.conftest import twilio_sms, twilio_voice
-from tests.support.requirements import require
+from tests.support.prism import loaded_description, running_prism
 
 pytestmark = pytest.mark.peer("prism")
 
-INSTALLED = Path(__file__).parents[2] / ".peers" / "node_modules"
-PRISM = INSTALLED / ".bin" / "prism"
-DESCRIPTION = INSTALLED / "@twilio" / "cli-core" / "src" / "services" / "twilio-api" / "twilio_api_v2010.json"
-
+DESCRIPTION = "twilio_api_v2010.json"
 ACCOUNT = "AC" + "0" * 32
 CALL = CallRef("twilio", "CA" + "a" * 32)
 ORDER = DeliveryRequest(Phone("+14155550123"), CodeMessage("en", "ACME VPN", "123456"), ring_timeout=25)
@@ -39,42 +30,14 @@ ORDER = DeliveryRequest(Phone("+14155550123"), CodeMessage("en", "ACME VPN", "12
 
 @pytest.fixture(scope="module")
 def prism():
-    """Prism with the description of calls and messages; its base URL."""
+    """The base URL of Prism."""
     with running_prism(DESCRIPTION) as url:
         yield url
 
 
-@contextmanager
-def running_prism(description):
-    """Prism with that description, on a free port; its base URL."""
-    require("prism", PRISM.exists() and description.exists())
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        port = held.getsockname()[1]
-    with subprocess.Popen(
-        [PRISM, "mock", "-h", "127.0.0.1", "-p", str(port), description],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as server:
-        said = []
-        assert server.stdout is not None
-        for line in server.stdout:
-            said.append(line)
-            if "Prism is listening" in line:
-                break
-        else:
-            pytest.fail("prism did not start:\n" + "".join(said[-5:]), pytrace=False)
-        # prism blocks when its output is not read
-        threading.Thread(target=server.stdout.read, daemon=True).start()
-        yield f"http://127.0.0.1:{port}"
-        server.terminate()
-
-
 @pytest.fixture
 def description():
-    require("prism", DESCRIPTION.exists())
-    return json.loads(DESCRIPTION.read_text())
+    return loaded_description(DESCRIPTION)
 
 
 @pytest.fixture
@@ -171,7 +134,7 @@ async def test_our_account_requests_are_allowed(asked):
 
 
 async def test_our_request_for_the_countries_of_an_account_is_allowed(asked):
-    with running_prism(DESCRIPTION.with_name("twilio_voice_v1.json")) as url:
+    with running_prism("twilio_voice_v1.json") as url:
         voice, answers = asked(base_url=url)
         await country_checks(voice._requests, voice._account, ["US"], "")
         assert [("GET", "https://voice.twilio.com/v1/DialingPermissions/Countries/US", 200)] == answers

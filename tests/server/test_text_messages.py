@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.support import server_process
-from tests.support.radclient import SIGNED, radclient
+from tests.support.radclient import RadclientGateway
 from tests.support.requirements import require
 from tests.support.server_process import ConfiguredUser
 
@@ -52,25 +52,6 @@ class UserWithPhones(ConfiguredUser):
         return super().entry | {"phones": list(self.phones)}
 
 
-class Gateway:
-    """A VPN gateway that uses radclient, at one of the addresses that the server knows."""
-
-    def __init__(self, server, source, user):
-        self.server, self.source, self.user, self.state = server, source, user, None
-
-    def send(self, password):
-        """The code and the Reply-Message of the response to a password, or to a code in response to the challenge."""
-        lines = [f'User-Name = "{self.user.name}"', f'User-Password = "{password}"', SIGNED]
-        lines += [f"State = {self.state}"] if self.state else []
-        code, attributes = radclient(self.server, "auth", *lines, f"Packet-Src-IP-Address = {self.source}")
-        self.state = attributes.get("State")
-        return code, attributes.get("Reply-Message", "").strip('"')
-
-    def start(self):
-        self.state = None
-        return self.send(self.user.password)
-
-
 @pytest.fixture(scope="module")
 def users(make_user):
     """Users by the behaviour of their phones, or by the test that they are for."""
@@ -109,7 +90,7 @@ def log_in(server, users):
     """Starts a login of a user at a gateway, and returns the gateway and the first response."""
 
     def start(who, source):
-        gateway = Gateway(server, source, users[who])
+        gateway = RadclientGateway(server, source, users[who])
         return gateway, *gateway.start()
 
     return start
@@ -202,7 +183,7 @@ def test_a_message_that_may_have_been_sent_is_not_sent_again(who, server, users,
     user = users[who]
     gateway, code, prompt = log_in(who, TEXTS_FIRST)
     assert (CHALLENGE, True) == (code, "text message" in prompt)
-    assert CHALLENGE == Gateway(server, TEXTS_FIRST, user).start()[0]
+    assert CHALLENGE == RadclientGateway(server, TEXTS_FIRST, user).start()[0]
     assert ([], 1) == (simulator.calls(user.phone), len(simulator.messages(user.phone)))
     assert ACCEPT == gateway.send(simulator.texted_code(user.phone))[0]
     assert [("sms", "indeterminate")] == deliveries(server, user)

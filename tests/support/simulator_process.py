@@ -11,7 +11,7 @@ from tests.support.program_process import ProgramProcess
 
 
 class SimulatorProcess(ProgramProcess):
-    """A simulated Twilio, with the history of its calls and text messages."""
+    """A simulated Twilio, with the history of its calls, text messages and verifications."""
 
     def __init__(self, *options: object) -> None:
         super().__init__("simulate-twilio", "--listen", "127.0.0.1:0", *options)
@@ -39,6 +39,15 @@ class SimulatorProcess(ProgramProcess):
     def texted_code(self, phone: str) -> str:
         """The code of the last text message to `phone`."""
         code: str = self.messages(phone)[-1]["code"]
+        return code
+
+    def verifications(self, phone: str | None = None) -> list[dict[str, Any]]:
+        """The verifications of `phone` or of all phones, oldest first, as GET /simulator/verifications returns them."""
+        return self._history("verifications", phone)
+
+    def verification_code(self, phone: str) -> str:
+        """The code of the last verification of `phone`."""
+        code: str = self.verifications(phone)[-1]["code"]
         return code
 
     def _history(self, kind: str, phone: str | None) -> list[dict[str, Any]]:

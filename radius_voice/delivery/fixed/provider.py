@@ -19,6 +19,7 @@ class Fixed:
 
     call_control = None
     message_control = None
+    verifier = None
 
     def __init__(self, name: str) -> None:
         self.name = name

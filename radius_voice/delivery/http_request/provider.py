@@ -61,6 +61,7 @@ class HttpRequest:
 
     call_control = None
     message_control = None
+    verifier = None
 
     def __init__(
         self,

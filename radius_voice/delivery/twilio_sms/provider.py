@@ -132,6 +132,7 @@ class TwilioSms:
     """
 
     call_control = None
+    verifier = None
 
     @property
     def message_control(self) -> TwilioSms:

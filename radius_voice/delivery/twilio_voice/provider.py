@@ -109,6 +109,7 @@ class TwilioVoice:
     """
 
     message_control = None
+    verifier = None
 
     def __init__(
         self,

@@ -104,6 +104,7 @@ class VonageVoice:
     """Implements `Provider` and `CallControl` with one Vonage application; `from_number` is the caller's number."""
 
     message_control = None
+    verifier = None
 
     def __init__(self, name: str, pool: HttpPool, tokens: ApplicationTokens, from_number: Phone) -> None:
         self.name = name

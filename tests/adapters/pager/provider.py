@@ -11,6 +11,7 @@ def create(name, settings):
 class Pager:
     call_control = None
     message_control = None
+    verifier = None
 
     def __init__(self, channel):
         self.channel = channel

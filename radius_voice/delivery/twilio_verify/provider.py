@@ -1,0 +1,230 @@
+"""Calls and text messages through Twilio Verify (REST API v2) and Twilio's SDK.
+
+Starting a verification is not idempotent: see `twilio_provider`. `REFUSALS` has the results of Twilio's error codes.
+A service has one pending verification for a number, and sends its code again when another one is started. So an earlier
+one is canceled first: a code that was delivered for another login is never right for this one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from functools import partial
+from typing import Any
+
+import twilio.rest.verify.v2.service.verification
+import twilio.rest.verify.v2.service.verification_check  # noqa: F401 - else the SDK imports both during a login
+from twilio.base import values
+from twilio.base.exceptions import TwilioException
+
+from radius_voice.delivery.twilio_verify.settings import TwilioVerifySettings
+from radius_voice.login.adapter_reports import AccountCheck
+from radius_voice.login.deliveries import (
+    DeliveryRequest,
+    DeliveryResult,
+    Indeterminate,
+    NotPlaced,
+    NumberRejected,
+    Placed,
+)
+from radius_voice.login.model import Method, Unavailable
+from radius_voice.login.phone import Phone
+from radius_voice.login.verifications import CodeCheck
+from radius_voice.twilio_checks import account_checks
+from radius_voice.twilio_client import TwilioAccount, status_and_code
+from radius_voice.twilio_provider import (
+    CHECK_ACCOUNT,
+    COMMON_REFUSALS,
+    NOT_ALLOWED,
+    TwilioRequests,
+    account_of,
+    is_sid,
+)
+
+CHANNELS = {Method.VOICE: "call", Method.SMS: "sms"}
+EXTENSION_PAUSE = "wwww"
+"""Two seconds (`w` is half a second) from the answer of the number to the first digit of an extension."""
+APPROVED, CANCELED, PENDING = "approved", "canceled", "pending"
+
+TRIAL = "delivers to verified numbers only"
+PARAMETER_FIX = (
+    "Verify refused a parameter, mostly the number; look the detail up in Twilio's log of the Verify service"
+)
+CUSTOM_CODE_FIX = "ask Twilio to enable custom codes for the Verify service, or write custom_code: false"
+CHANNEL_FIX = "enable the channel of the Verify service in the Twilio console, or remove the method here"
+FRAUD_FIX = "Twilio's Fraud Guard blocks this number or its prefix; allow it in the Twilio console"
+COUNTRY_FIX = "enable the country in Twilio's geographic permissions for Verify, or forbid it here"
+TRIAL_FIX = "a Twilio trial account delivers to verified numbers only; verify this one or upgrade the account"
+SERVICE_FIX = f"compare account_sid and service_sid with the Twilio console; {CHECK_ACCOUNT}"
+
+REFUSALS: dict[int, NumberRejected | NotPlaced] = {
+    **COMMON_REFUSALS,
+    20404: NotPlaced("20404: no such account or service", alarm=True, outage=True, fix=SERVICE_FIX),
+    21608: NotPlaced("21608: trial account, number not verified", alarm=True, fix=TRIAL_FIX),
+    60200: NumberRejected("60200: a parameter is not valid", alarm=True, fix=PARAMETER_FIX),
+    60203: NumberRejected("60203: too many deliveries to this number"),
+    60204: NotPlaced("60204: custom codes are not enabled", alarm=True, outage=True, fix=CUSTOM_CODE_FIX),
+    60205: NumberRejected("60205: a landline receives no text messages"),
+    60212: NumberRejected("60212: too many requests for this number at once"),
+    60223: NotPlaced("60223: the channel is disabled", alarm=True, fix=CHANNEL_FIX),
+    60410: NumberRejected("60410: blocked by Fraud Guard", alarm=True, fix=FRAUD_FIX),
+    60605: NumberRejected("60605: country not enabled", alarm=True, fix=COUNTRY_FIX),
+}
+
+NOT_FOUND = frozenset({404, 20404})
+ENDED = NOT_FOUND | {60202}
+"""The codes of checks of a verification that is approved, canceled or expired, or had too many checks."""
+
+COUNTRIES_NOT_CHECKED = AccountCheck(
+    ok=True, text="countries not checked: see the geographic permissions for Verify in the Twilio console"
+)
+NO_NUMBER = NumberRejected("not sent: Verify delivers to numbers only", sent=False)
+NO_EXTENSION = NumberRejected("not sent: an extension receives no text messages", sent=False)
+NO_CODE = NotPlaced("not sent: Verify delivers codes of logins only", sent=False)
+
+
+def create(name: str, settings: TwilioVerifySettings) -> TwilioVerify:
+    """The provider `name` that `settings` describe. Raises ValueError when this process cannot read its credentials."""
+    return TwilioVerify(name, account_of(name, settings), settings.service_sid, custom_code=settings.custom_code)
+
+
+class TwilioVerify:
+    """Implements `Provider` and `RemoteVerifier` with one Verify service.
+
+    With `custom_code` it delivers the codes of radius-voice, otherwise the service creates them.
+    """
+
+    call_control = None
+    message_control = None
+
+    def __init__(self, name: str, account: TwilioAccount, service_sid: str, *, custom_code: bool) -> None:
+        self.name = name
+        self._account = account
+        self._requests = TwilioRequests(name, account, REFUSALS)
+        self._service = service_sid
+        self._custom_code = custom_code
+
+    def __repr__(self) -> str:
+        return f"TwilioVerify({self.name!r})"
+
+    @property
+    def verifier(self) -> TwilioVerify:
+        """Verifications can be checked and ended."""
+        return self
+
+    @property
+    def keeps_code(self) -> bool:
+        """Whether only the service has the code."""
+        return not self._custom_code
+
+    async def place(self, request: DeliveryRequest, deadline: float) -> DeliveryResult:
+        """Request one call or text message, once, after an earlier verification of the number was canceled.
+
+        `deadline` is in seconds of the running loop's clock. Details are fixed texts.
+        """
+        refusal = self._refusal(request)
+        if refusal is not None:
+            return refusal
+        phone = request.phone.address
+        canceled = await self._requests.create(
+            deadline, lambda client: self._cancel_earlier(client, phone), lambda _: Placed("")
+        )
+        match canceled:
+            case Placed():
+                return await self._requests.create(
+                    deadline, lambda client: self._create(client, request), partial(_placed, request.method)
+                )
+            case Indeterminate(detail):
+                return NotPlaced(f"not sent: the earlier verification was not canceled: {detail}", sent=False)
+            case _:
+                return canceled
+
+    async def check(self, verification: str, phone: Phone, code: str, deadline: float) -> CodeCheck:
+        """Whether `code` is that of a verification, by its SID or the phone's number. Raises Unavailable."""
+        left = deadline - asyncio.get_running_loop().time()
+        by = {"verification_sid": verification} if verification else {"to": phone.address}
+        checks = self._of_service(self._account.client(left)).verification_checks
+        checked = await self._requests.ask(checks.create_async(code=code, **by), ENDED)
+        if checked is None:
+            return CodeCheck.ENDED
+        if not isinstance(checked.status, str):
+            raise Unavailable(self.name, "response not understood")
+        return {APPROVED: CodeCheck.CORRECT, PENDING: CodeCheck.WRONG}.get(checked.status, CodeCheck.ENDED)
+
+    async def cancel(self, verification: str, phone: Phone) -> None:
+        """End a verification. No error if it has ended already. Raises Unavailable."""
+        await self._update(verification, phone, CANCELED)
+
+    async def approve(self, verification: str, phone: Phone) -> None:
+        """Tell the service that its code was typed. No error if it has ended already. Raises Unavailable."""
+        await self._update(verification, phone, APPROVED)
+
+    async def check_account(self, countries: Collection[str] = ()) -> list[AccountCheck]:
+        """Check the account and the service at Twilio. Delivers nothing and never raises Unavailable.
+
+        Twilio has no API for the countries to which a Verify service may deliver.
+        """
+        try:
+            checks = await account_checks(self._requests, self._account, self._fetched, TRIAL)
+            return [*checks, await self._service_check(), *([COUNTRIES_NOT_CHECKED] if countries else [])]
+        except Unavailable as error:
+            return [AccountCheck(ok=False, text=error.detail)]
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._account.close()
+
+    def _refusal(self, request: DeliveryRequest) -> NumberRejected | NotPlaced | None:
+        """Why no request is sent, None if one is."""
+        if not request.message.code or (request.message.enrolment and self.keeps_code):
+            return NO_CODE
+        if request.phone.is_sip:
+            return NO_NUMBER
+        return NO_EXTENSION if request.phone.extension and request.method is Method.SMS else None
+
+    async def _create(self, client: Any, request: DeliveryRequest) -> Any:
+        extension = request.phone.extension
+        return await self._of_service(client).verifications.create_async(
+            to=request.phone.address,
+            channel=CHANNELS[request.method],
+            locale=request.message.language,
+            send_digits=EXTENSION_PAUSE + extension if extension else values.unset,
+            custom_code=request.message.code if self._custom_code else values.unset,
+        )
+
+    async def _cancel_earlier(self, client: Any, phone: str) -> None:
+        try:
+            await self._of_service(client).verifications(phone).update_async(status=CANCELED)
+        except TwilioException as error:
+            if NOT_FOUND.isdisjoint(status_and_code(error)):
+                raise
+
+    async def _update(self, verification: str, phone: Phone, status: str) -> None:
+        resource = self._of_service(self._account.client()).verifications(verification or phone.address)
+        await self._requests.ask(resource.update_async(status=status), NOT_FOUND)
+
+    async def _fetched(self) -> Any:
+        return await self._of_service(self._account.client()).fetch_async()
+
+    async def _service_check(self) -> AccountCheck:
+        service = await self._requests.ask(self._fetched(), NOT_ALLOWED)
+        if service is None:
+            return AccountCheck(ok=True, text="Verify service not checked: the key may not read it")
+        if not self._custom_code:
+            return AccountCheck(ok=True, text=f"Verify service exists, with codes of {_digits(service)} digits")
+        if service.custom_code_enabled is not True:
+            return AccountCheck(ok=False, text=f"Verify service has no custom codes; {CUSTOM_CODE_FIX}")
+        return AccountCheck(ok=True, text="Verify service exists, with custom codes")
+
+    def _of_service(self, client: Any) -> Any:
+        return client.verify.v2.services(self._service)
+
+
+def _placed(method: Method, verification: Any) -> DeliveryResult:
+    if not is_sid(verification.sid):
+        return Indeterminate("response names no verification")
+    return Placed(verification.sid, live=method is Method.VOICE)
+
+
+def _digits(service: Any) -> object:
+    return service.code_length if isinstance(service.code_length, int) else "an unknown number of"
