@@ -304,7 +304,7 @@ def phones(latency: float, folder: Path) -> Iterator[tuple[int, str, str]]:
     port, oracle_port = free_port(socket.SOCK_STREAM), free_port()
     provider = (
         f'{{type: twilio-voice, account_sid: {ACCOUNT}, auth_token: {TOKEN}, from: "+15005550006", '
-        f'base_url: "http://127.0.0.1:{port}"}}'
+        f'calls_per_second: off, base_url: "http://127.0.0.1:{port}"}}'
     )
     command: list[str | Path] = [sys.executable, BENCH / "phones.py", str(port), str(oracle_port), str(latency)]
     history = f"http://127.0.0.1:{port}/simulator/calls"

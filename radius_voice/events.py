@@ -41,6 +41,7 @@ class Reason(StrEnum):
     ISSUED_CODE = "issued_code"
     DECOY = "decoy"
     DELIVERY_PENDING = "delivery_pending"
+    DELIVERY_QUEUED = "delivery_queued"
     DELIVERY_INDETERMINATE = "delivery_indeterminate"
     JOINED = "joined"
     REDIAL = "redial"

@@ -308,6 +308,11 @@ def build(
             },
             new_code=code_generator(settings),
             breakers=breakers,
+            calls_per_second={
+                name: pace
+                for name, section in settings.delivery.providers.items()
+                if (pace := section.max_calls_per_second) is not None
+            },
         )
     )
     generation = Generation(clients_of(settings, shared.keys), flow)

@@ -122,6 +122,11 @@ class ProviderSection(AdapterSection):
         return self.METHODS
 
     @property
+    def max_calls_per_second(self) -> float | None:
+        """How many calls the provider may be asked for in a second, None if that is not limited."""
+        return None
+
+    @property
     def fixed_code(self) -> str | None:
         """The code of every login, for a provider that has only one."""
         return None

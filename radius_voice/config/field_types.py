@@ -135,6 +135,29 @@ def rate(example: str, *, daily: bool = False) -> FieldType:
     return FieldType(read, {"type": "string", "pattern": f"^({RATE}|off)$", "examples": [example, "off"]})
 
 
+def _calls_per_second(value: Any, _context: LoadContext) -> float | None:
+    if value == "off":
+        return None
+    least, most = CALLS_PER_SECOND_RANGE
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+        raise ValueError(f"write a number from {least:g} to {most:g}, like 1 or 0.5, or off")
+    return float(value)
+
+
+CALLS_PER_SECOND_RANGE = (0.1, 1000.0)
+CALLS_PER_SECOND = FieldType(
+    _calls_per_second,
+    {
+        "anyOf": [
+            {"type": "number", "minimum": CALLS_PER_SECOND_RANGE[0], "maximum": CALLS_PER_SECOND_RANGE[1]},
+            {"const": "off"},
+        ],
+        "examples": [1, 0.5, "off"],
+    },
+)
+"""A number of calls a second, or `off`, which becomes None."""
+
+
 def path_of(value: Any, context: LoadContext) -> Path:
     """The path in `value`, relative to the file's directory."""
     text = require_text(value)

@@ -6,7 +6,16 @@ from msgspec.structs import replace
 
 from radius_voice.events import Outcome, Reason
 from radius_voice.login.approval_events import not_approved
-from radius_voice.login.inputs import CallEvent, CallFailed, CallPlaced, CallProgress, Charge, CodeCreated, Transition
+from radius_voice.login.inputs import (
+    CallEvent,
+    CallFailed,
+    CallPlaced,
+    CallProgress,
+    CallQueued,
+    Charge,
+    CodeCreated,
+    Transition,
+)
 from radius_voice.login.model import CallRef, CallStatus, Method, Result, Session
 from radius_voice.login.session_versions import next_version
 from radius_voice.login.voicemail import Voicemail
@@ -18,6 +27,8 @@ def of_call(session: Session | None, event: CallEvent, now: float) -> Transition
         late = event.ref if isinstance(event, CallPlaced) else None
         return Transition(None, Outcome.NO_RESPONSE, Reason.CALL_PLACED, hang_up=late)
     match event:
+        case CallQueued():
+            return _queued(session, event, now)
         case CallPlaced():
             return _placed(session, event, now)
         case CallFailed():
@@ -26,6 +37,18 @@ def of_call(session: Session | None, event: CallEvent, now: float) -> Transition
             return _code_created(session, event, now)
         case _:
             return _progressed(session, event, now)
+
+
+def _queued(session: Session, event: CallQueued, now: float) -> Transition:
+    """The session is live until the call is over that is still to come, and its code valid for as long after it."""
+    delivery = session.delivery
+    if not (session.open_at(now) and session.live_at(now)) or delivery.ref is not None:
+        return Transition(None, Outcome.NO_RESPONSE, Reason.DELIVERY_QUEUED)
+    live_until, until = delivery.live_until + event.wait, min(session.code_until + event.wait, session.ends_at)
+    queued = next_version(
+        session, delivery=replace(delivery, due_at=now + event.wait, live_until=live_until), code_until=until
+    )
+    return Transition(queued, Outcome.CHALLENGE, Reason.DELIVERY_QUEUED)
 
 
 def _placed(session: Session, event: CallPlaced, now: float) -> Transition:

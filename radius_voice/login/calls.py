@@ -6,6 +6,7 @@ A placement continues after its request has been answered.
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -34,9 +35,10 @@ from radius_voice.login.inputs import (
     Transition,
 )
 from radius_voice.login.model import AuthRequest, CallRef, CallStatus, Method, Session, Unavailable
-from radius_voice.login.placement import PlacementResult, Report, deliver
+from radius_voice.login.placement import Ask, PlacementResult, Report, deliver
 from radius_voice.login.policy import PROVIDER_SECONDS, Policy, UserRules
 from radius_voice.login.provider_requests import ProviderRequests
+from radius_voice.login.queued_calls import QueuedCall
 from radius_voice.login.remote_codes import RemoteCodes
 from radius_voice.login.reservations import PlacementReservation
 from radius_voice.login.sessions import Sessions
@@ -74,6 +76,7 @@ class Calls:
         self._requests = ProviderRequests(dependencies)
         self._codes = CallCodes(dependencies, sessions)
         self._remote_codes = remote_codes
+        self._hurry = asyncio.Event()
         self.follower = CallFollower(
             dependencies.call_controls,
             self.on_call_event,
@@ -112,21 +115,27 @@ class Calls:
         if is_decoy(call.session):
             await self._apply(call.session, decoy_call(call.session, call.rules.code_lifetime))
             return opened
-        task = self.start(call, opened)
+        queued = self._queued(call, opened)
+        task = self._supervisor.run(self._place(call, opened, queued))
         await asyncio.sleep(0)  # a placement that ends at once needs no timer
         if not task.done():
-            await asyncio.wait({task}, timeout=max(0.0, call.request.deadline - self._dependencies.clock()))
-        if not task.done():
-            trace.step("delivery", Reason.DELIVERY_PENDING)
-            return replace(opened, reason=Reason.DELIVERY_PENDING)
-        failed = task.exception() is not None
-        transition = replace(opened, reason=Reason.DELIVERY_INDETERMINATE) if failed else task.result()
+            left = max(0.0, call.request.deadline - self._dependencies.clock())
+            await asyncio.wait({task, queued.announced}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        transition = _transition_now(task, queued, opened)
         trace.step("delivery", transition.reason)
         return transition
 
     def start(self, call: PendingCall, opened: Transition) -> asyncio.Task[Transition]:
         """Begin a delivery, which continues whether its request is answered or not."""
-        return self._supervisor.run(self._place(call, opened))
+        return self._supervisor.run(self._place(call, opened, self._queued(call, opened)))
+
+    def place_waiting(self) -> None:
+        """Place the calls that wait for their provider's queue now, because this process is to end."""
+        self._hurry.set()
+
+    def _queued(self, call: PendingCall, opened: Transition) -> QueuedCall:
+        rules = call.rules
+        return QueuedCall(self._dependencies, self._sessions, call.session, rules.call_seconds, opened, self._hurry)
 
     async def end(self, session: Session, ref: CallRef) -> None:
         """Hang up the call of a session that has ended; its user is called again only after that."""
@@ -135,15 +144,15 @@ class Calls:
         else:
             self._supervisor.run(self._end(session, ref))
 
-    async def _place(self, call: PendingCall, opened: Transition) -> Transition:
+    async def _place(self, call: PendingCall, opened: Transition, queued: QueuedCall) -> Transition:
         if call.hang_up is not None and not await self._hang_up(call.hang_up):
             return replace(opened, reason=Reason.DELIVERY_INDETERMINATE)
         dependencies, call_seconds = self._dependencies, call.rules.call_seconds - PROVIDER_SECONDS
         reservation = PlacementReservation(dependencies.store, dependencies.limits, call.session, call_seconds)
-        placement = await self._delivered(call, reservation)
+        placement = await self._delivered(call, reservation, partial(self._requests.ask, queued))
         return await self._on_placement(call, placement, opened, reservation)
 
-    async def _delivered(self, call: PendingCall, reservation: PlacementReservation) -> PlacementResult:
+    async def _delivered(self, call: PendingCall, reservation: PlacementReservation, ask: Ask) -> PlacementResult:
         """Make the delivery by the methods of the policy.
 
         A call without a code is followed by another method only after the code was stored. A call never follows a text
@@ -152,15 +161,15 @@ class Calls:
         methods, session = call.rules.methods, call.session
         request = self._request(call)
         if session.approval:
-            return await self._deliver(call, request, (), reservation)
+            return await self._deliver(call, request, (), reservation, ask)
         others = tuple(method for method in methods if method is not request.method)
         if session.delivery.voicemail is Voicemail.OFF:
             safe = tuple(method for method in others if call.rules.voicemail_of(method) is Voicemail.OFF)
-            return await self._deliver(call, request, safe, reservation)
-        placed = await self._deliver(call, request, (), reservation)
+            return await self._deliver(call, request, safe, reservation, ask)
+        placed = await self._deliver(call, request, (), reservation, ask)
         if placed.result in (CallResult.PLACED, CallResult.INDETERMINATE) or not others:
             return placed
-        return await self._deliver_with_code(call, request, others, placed, reservation)
+        return await self._deliver_with_code(call, request, others, placed, reservation, ask)
 
     async def _deliver_with_code(
         self,
@@ -169,6 +178,7 @@ class Calls:
         methods: tuple[Method, ...],
         failed: PlacementResult,
         reservation: PlacementReservation,
+        ask: Ask,
     ) -> PlacementResult:
         """Store the code of a call that was not placed, and deliver it by other methods."""
         session, code = call.session, self._dependencies.keys.code(call.session.key, call.code)
@@ -179,7 +189,7 @@ class Calls:
         created = CodeCreated(session.id, session.delivery.number, code, call.rules.code_lifetime)
         if (await self._apply(session, created)).session is None:
             return failed
-        placed = await self._deliver(call, other, methods, reservation)
+        placed = await self._deliver(call, other, methods, reservation, ask)
         return replace(placed, refused=failed.refused or placed.refused, counted=failed.counted or placed.counted)
 
     def _request(self, call: PendingCall) -> DeliveryRequest:
@@ -204,6 +214,7 @@ class Calls:
         request: DeliveryRequest,
         others: tuple[Method, ...],
         reservation: PlacementReservation,
+        ask: Ask,
     ) -> PlacementResult:
         dependencies = self._dependencies
         by_keys = {Method.VOICE: dependencies.approval_providers}
@@ -215,7 +226,7 @@ class Calls:
             reservation.move,
             self._reporter(call.session, call.request.arrived),
             dependencies.clock() + PROVIDER_SECONDS,
-            self._requests.ask,
+            ask,
         )
 
     async def _on_placement(
@@ -278,7 +289,8 @@ class Calls:
             await self._end(session, transition.hang_up)
         elif placement.ref is not None:
             mode = self._dependencies.mode_of(session.policy)
-            self.follower.follow(placement.ref, session.id, session.delivery.live_until, mode)
+            live_until = (transition.session or session).delivery.live_until
+            self.follower.follow(placement.ref, session.id, live_until, mode)
         return transition.session
 
     async def _store_placed(
@@ -320,6 +332,14 @@ class Calls:
     async def _apply(self, session: Session, event: CallEvent) -> Transition:
         _, transition = await self._sessions.apply(session.key, event, known=session)
         return transition
+
+
+def _transition_now(task: asyncio.Task[Transition], queued: QueuedCall, opened: Transition) -> Transition:
+    """The transition for the gateway: that of the provider's answer, or else that of a call that waits."""
+    if not task.done():
+        pending = replace(opened, reason=Reason.DELIVERY_PENDING)
+        return queued.announced.result() if queued.announced.done() else pending
+    return replace(opened, reason=Reason.DELIVERY_INDETERMINATE) if task.exception() is not None else task.result()
 
 
 def _placed(call: PendingCall, placement: PlacementResult, reserved: Reservation | None) -> CallPlaced:

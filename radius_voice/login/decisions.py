@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from math import ceil
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -72,13 +73,13 @@ def decision(
     *,
     response: bool = False,
     delimiter: str = "",
-    offers_redial: bool = False,
+    describes_call: bool = False,
 ) -> Decision:
     """The decision for a transition. `state` is sent with a challenge; `name` is the user's if there is no session.
 
     `response` says that the request carried a State. Only then may a reject be in the user's language. With a
-    `delimiter`, the challenge asks for a second login with password and code, and has no State. `offers_redial`: after
-    a call that did not reach the user, the challenge says so.
+    `delimiter`, the challenge asks for a second login with password and code, and has no State. `describes_call`: a
+    challenge says that a call did not reach the user, and in how many seconds one begins that waits.
     """
     if transition.rule:
         decided = decision(session, replace(transition, rule=""), state, name, wording, now, response=response)
@@ -91,8 +92,8 @@ def decision(
         case Outcome.ACCEPT:
             return _accepted(session, transition.reason, now)
         case Outcome.CHALLENGE:
-            missed = _missed(session, now) if offers_redial else ""
-            return _challenged(session, transition.reason, state, wording, delimiter, missed)
+            missed, wait = (_missed(session, now), _wait(session, now)) if describes_call else ("", 0)
+            return _challenged(session, transition.reason, state, wording, delimiter, missed, wait)
         case Outcome.NO_RESPONSE:
             return Decision(Outcome.NO_RESPONSE, transition.reason, user=session.name, session=session.id)
         case _:
@@ -121,12 +122,18 @@ def _missed(session: Session, now: float) -> str:
     return _MISSED.get(delivery.status, "" if session.code else "no_code")
 
 
+def _wait(session: Session, now: float) -> int:
+    """The seconds until the session's call, 0 if it does not wait."""
+    delivery = session.delivery
+    return 0 if delivery.method is not Method.VOICE or delivery.over else max(0, ceil(delivery.due_at - now))
+
+
 def _challenged(
-    session: Session, reason: Reason, state: bytes, wording: Wording, delimiter: str, missed: str
+    session: Session, reason: Reason, state: bytes, wording: Wording, delimiter: str, missed: str, wait: int
 ) -> Decision:
     phone, method = session.delivery.phone, session.delivery.method
     text = reply_message.challenge(
-        reason, wording, phone.ending, session.attempts_left, method, delimiter=delimiter, missed=missed
+        reason, wording, phone.ending, session.attempts_left, method, delimiter=delimiter, missed=missed, wait=wait
     )
     sent = b"" if delimiter else state
     return Decision(Outcome.CHALLENGE, reason, sent, text, (), session.name, session.id, phone.masked)

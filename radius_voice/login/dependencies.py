@@ -27,6 +27,7 @@ class Dependencies:
     empty if there is none. Then no provider is among `callback_receivers`. `messages` has all texts, and `charsets` the
     characters that each client can show, UTF-8 unless listed. `friendly_name` is that of rules which have none of their
     own. `approval_providers` can ask for an approval by a key. `client_names` are names of clients that calls speak.
+    `calls_per_second` has the providers that may be asked for only so many calls.
     """
 
     keys: Keys
@@ -45,6 +46,7 @@ class Dependencies:
     verifiers: Mapping[str, RemoteVerifier] = field(default_factory=dict)
     new_code: Callable[[int], str] = field(default=new_code)
     breakers: Mapping[str, CircuitBreaker] = field(default_factory=dict)
+    calls_per_second: Mapping[str, float] = field(default_factory=dict)
     messages: Catalog = field(default=SHIPPED)
     charsets: Mapping[str, Charset] = field(default_factory=dict)
     approval_providers: Mapping[str, Provider] = field(default_factory=dict)

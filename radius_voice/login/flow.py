@@ -105,6 +105,7 @@ class LoginFlow:
         self._callbacks = ReceivedCallbacks(dependencies, self._sessions, self._approvals)
         self.on_callback = self._callbacks.receive
         self.drain: Callable[[], Awaitable[None]] = self._supervisor.drain
+        self.place_waiting_calls = self._calls.place_waiting
 
     async def begin(self, request: AuthRequest, trace: Trace) -> Decision:
         """An initial request: verify the password, find the user, open a session and place the call."""

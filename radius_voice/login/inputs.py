@@ -124,6 +124,14 @@ class CallPlaced(Struct, frozen=True):
     keeps_code: bool = False
 
 
+class CallQueued(Struct, frozen=True):
+    """Delivery `number` of the session will be requested in `wait` seconds."""
+
+    session_id: str
+    number: int
+    wait: float
+
+
 class CallFailed(Struct, frozen=True):
     """No provider made delivery `number` of the session. `bypass`: an active bypass accepts the user without a call.
 
@@ -186,7 +194,7 @@ class ApprovalEnded(Struct, frozen=True):
     reason: Reason | None = None
 
 
-CallEvent: TypeAlias = CallPlaced | CallFailed | CallProgress | CodeCreated
+CallEvent: TypeAlias = CallQueued | CallPlaced | CallFailed | CallProgress | CodeCreated
 ApprovalEvent: TypeAlias = ApprovalKey | ApprovalEnded
 Input: TypeAlias = (
     InitialRequest | RecordedRequest | ChallengeResponse | Lockout | UserChanged | CallEvent | ApprovalEvent

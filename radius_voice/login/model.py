@@ -198,6 +198,7 @@ class DeliveryAttempt(Struct, frozen=True, gc=False, omit_defaults=True):
     for the delivery, or once it has ended its cost, and `minute_price` the price of a minute of a call (see `costs`).
     `verification` is that of a provider which can say whether a code is right (`verifications`), by the provider's name
     and reference; the reference is empty if it is not known. If only the provider has the code, the session has none.
+    A call that waits is requested at `due_at`.
     """
 
     number: int
@@ -213,6 +214,7 @@ class DeliveryAttempt(Struct, frozen=True, gc=False, omit_defaults=True):
     minute_price: int = 0
     voicemail: Voicemail = Voicemail.OFF
     verification: CallRef | None = None
+    due_at: float = 0.0
 
 
 class Result(Struct, frozen=True, gc=False):

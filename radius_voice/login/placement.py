@@ -70,11 +70,12 @@ class MayDeliver(Protocol):
 class Stage(Enum):
     """The stages of a placement: all methods, phones and providers are tried in one before the next begins.
 
-    A provider whose circuit breaker is open is tried in the last one, so that it is never skipped where no other
-    provider delivers.
+    The first one is for providers that deliver soon, the second for those with a long queue, and the last for those
+    whose circuit breaker is open. So they are never skipped where no other provider delivers.
     """
 
     AVAILABLE = "available"
+    QUEUED = "queued"
     SKIPPED = "skipped"
 
 

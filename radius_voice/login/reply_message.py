@@ -45,22 +45,26 @@ def challenge(
     *,
     delimiter: str = "",
     missed: str = "",
+    wait: int = 0,
 ) -> str:
     """The text of a challenge, at most MAX_REPLY_MESSAGE_BYTES in UTF-8.
 
     `ending` is the last digits of the phone, `attempts` how many codes may still be typed, and `method` how the present
     code reaches the user. With a `delimiter`, the text asks for a second login with password and code. `missed`
-    is the name of the text (in `CallEnded`) about a call that did not speak its code; it offers another one. If the
-    whole text is too long, the friendly name is cut at its end, in whole characters.
+    is the name of the text (in `CallEnded`) about a call that did not speak its code; it offers another one. `wait`
+    is the seconds until a call that waits. If the whole text is too long, the friendly name is cut at its end, in whole
+    characters.
     """
     messages = wording.texts
-    if delimiter:
+    if wait and reason is not Reason.WRONG_CODE:
+        text = messages.log_in_again.call_queued if delimiter else messages.shown.call_queued
+    elif delimiter:
         text = _log_in_again_template(messages.log_in_again, reason, attempts, method)
     elif missed and reason is not Reason.REDIAL_UNAVAILABLE:
         text = getattr(messages.call_ended, missed)
     else:
         text = _TEMPLATES[method](messages.shown, reason, attempts)
-    fill = partial(text.format, ending=ending, attempts=attempts, delimiter=delimiter)
+    fill = partial(text.format, ending=ending, attempts=attempts, delimiter=delimiter, seconds=wait)
     length = len(fill(friendly_name="").encode())
     return fill(
         friendly_name=wording.friendly_name.encode()[: MAX_REPLY_MESSAGE_BYTES - length].decode(errors="ignore")

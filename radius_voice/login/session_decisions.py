@@ -34,7 +34,7 @@ def session_decision(
         dependencies.now(),
         response=response,
         delimiter=request.delimiter if request.second_factor is SecondFactorMode.TWO_PASS else "",
-        offers_redial=not dependencies.policies[request.policy].decoys,  # how a call ended tells that a user exists
+        describes_call=not dependencies.policies[request.policy].decoys,  # that tells that a user exists
     )
     if session is not None and is_decoy(session):
         return recorded_decoy(decision)

@@ -29,6 +29,7 @@ from radius_voice.login.inputs import (
     CallFailed,
     CallPlaced,
     CallProgress,
+    CallQueued,
     ChallengeResponse,
     Charge,
     CodeCreated,
@@ -66,6 +67,7 @@ def step(session: Session | None, event: Input, now: float) -> Transition:
     none    ChallengeResponse   reject -> none
     none    Lockout             reject -> none
     none    UserChanged         reject -> none
+    none    CallQueued          no_response -> none
     none    CallPlaced          no_response -> none
     none    CallFailed          no_response -> none
     none    CallProgress        no_response -> none
@@ -77,6 +79,7 @@ def step(session: Session | None, event: Input, now: float) -> Transition:
     calling ChallengeResponse   challenge, accept, reject -> calling; accept, reject -> ending
     calling Lockout             reject -> calling; reject -> ending
     calling UserChanged         reject -> calling; reject -> ending
+    calling CallQueued          challenge, no_response -> calling
     calling CallPlaced          challenge, no_response -> calling; challenge -> waiting
     calling CallFailed          no_response -> calling; accept, reject -> ended
     calling CallProgress        no_response -> calling; no_response -> waiting; reject -> ended
@@ -88,6 +91,7 @@ def step(session: Session | None, event: Input, now: float) -> Transition:
     waiting ChallengeResponse   challenge -> calling; challenge, accept, reject -> waiting; accept, reject -> ended
     waiting Lockout             reject -> waiting; reject -> ended
     waiting UserChanged         reject -> waiting; reject -> ended
+    waiting CallQueued          no_response -> waiting
     waiting CallPlaced          challenge, no_response -> waiting
     waiting CallFailed          no_response -> waiting; accept, reject -> ended
     waiting CallProgress        no_response -> waiting
@@ -99,6 +103,7 @@ def step(session: Session | None, event: Input, now: float) -> Transition:
     ending  ChallengeResponse   accept, reject -> ending
     ending  Lockout             reject -> ending
     ending  UserChanged         reject -> ending
+    ending  CallQueued          no_response -> ending
     ending  CallPlaced          no_response -> ending; no_response -> ended
     ending  CallFailed          no_response -> ending; no_response -> ended
     ending  CallProgress        no_response -> ending; no_response -> ended
@@ -110,6 +115,7 @@ def step(session: Session | None, event: Input, now: float) -> Transition:
     ended   ChallengeResponse   accept, reject -> ended
     ended   Lockout             reject -> ended
     ended   UserChanged         reject -> ended
+    ended   CallQueued          no_response -> ended
     ended   CallPlaced          no_response -> ended
     ended   CallFailed          no_response -> ended
     ended   CallProgress        no_response -> ended
@@ -127,7 +133,7 @@ def step(session: Session | None, event: Input, now: float) -> Transition:
         return _initial(session, event.new_session, event.seconds_needed, now)
     if isinstance(event, RecordedRequest):
         return _recorded(session, event, now)
-    if isinstance(event, CallPlaced | CallFailed | CallProgress | CodeCreated):
+    if isinstance(event, CallQueued | CallPlaced | CallFailed | CallProgress | CodeCreated):
         return of_call(session, event, now)
     if isinstance(event, ApprovalKey | ApprovalEnded):
         return of_approval(session, event, now)

@@ -6,6 +6,10 @@ MESSAGES = Messages(
     language="de",
     shown=Shown(
         enter_code="{friendly_name} ruft Ihre Nummer mit der Endung {ending} an. Geben Sie den angesagten Code ein:",
+        call_queued=(
+            "{friendly_name} ruft Ihre Nummer mit der Endung {ending} in etwa {seconds} Sekunden an. "
+            "Geben Sie den angesagten Code ein:"
+        ),
         wrong_code_one_left="Falscher Code, noch 1 Versuch. Geben Sie den angesagten Code ein:",
         wrong_code="Falscher Code, noch {attempts} Versuche. Geben Sie den angesagten Code ein:",
         new_call="Ihre Nummer mit der Endung {ending} wird angerufen. Geben Sie den neuen Code ein:",
@@ -26,6 +30,10 @@ MESSAGES = Messages(
         called=(
             "{friendly_name} ruft Ihre Nummer mit der Endung {ending} an. "
             "Melden Sie sich erneut an mit Passwort{delimiter}Code"
+        ),
+        call_queued=(
+            "{friendly_name} ruft Ihre Nummer mit der Endung {ending} in etwa {seconds} Sekunden an. "
+            "Melden Sie sich danach erneut an mit Passwort{delimiter}Code"
         ),
         texted=(
             "{friendly_name} hat eine SMS an Ihre Nummer mit der Endung {ending} gesendet. "

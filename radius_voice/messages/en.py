@@ -6,6 +6,10 @@ MESSAGES = Messages(
     language="en",
     shown=Shown(
         enter_code="{friendly_name} is calling your phone ending in {ending}. Enter the code you hear:",
+        call_queued=(
+            "{friendly_name} will call your phone ending in {ending} in about {seconds} seconds. "
+            "Enter the code you hear:"
+        ),
         wrong_code_one_left="Wrong code, 1 attempt left. Enter the code you heard:",
         wrong_code="Wrong code, {attempts} attempts left. Enter the code you heard:",
         new_call="Calling your phone ending in {ending}. Enter the new code:",
@@ -22,6 +26,10 @@ MESSAGES = Messages(
     ),
     log_in_again=LogInAgain(
         called="{friendly_name} is calling your phone ending in {ending}. Log in again with password{delimiter}code",
+        call_queued=(
+            "{friendly_name} will call your phone ending in {ending} in about {seconds} seconds. "
+            "Then log in again with password{delimiter}code"
+        ),
         texted=(
             "{friendly_name} has sent a text message to your phone ending in {ending}. "
             "Log in again with password{delimiter}code"

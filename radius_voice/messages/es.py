@@ -6,6 +6,10 @@ MESSAGES = Messages(
     language="es",
     shown=Shown(
         enter_code="{friendly_name} está llamando a su teléfono terminado en {ending}. Introduzca el código que oiga:",
+        call_queued=(
+            "{friendly_name} llamará a su teléfono terminado en {ending} en unos {seconds} segundos. "
+            "Introduzca el código que oiga:"
+        ),
         wrong_code_one_left="Código incorrecto, queda 1 intento. Introduzca el código que ha oído:",
         wrong_code="Código incorrecto, quedan {attempts} intentos. Introduzca el código que ha oído:",
         new_call="Llamando a su teléfono terminado en {ending}. Introduzca el nuevo código:",
@@ -24,6 +28,10 @@ MESSAGES = Messages(
         called=(
             "{friendly_name} está llamando a su teléfono terminado en {ending}. "
             "Vuelva a entrar con contraseña{delimiter}código"
+        ),
+        call_queued=(
+            "{friendly_name} llamará a su teléfono terminado en {ending} en unos {seconds} segundos. "
+            "Después vuelva a entrar con contraseña{delimiter}código"
         ),
         texted=(
             "{friendly_name} ha enviado un SMS a su teléfono terminado en {ending}. "

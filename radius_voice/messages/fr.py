@@ -6,6 +6,10 @@ MESSAGES = Messages(
     language="fr",
     shown=Shown(
         enter_code="{friendly_name} appelle votre numéro se terminant par {ending}. Saisissez le code annoncé :",
+        call_queued=(
+            "{friendly_name} appellera votre numéro se terminant par {ending} dans environ {seconds} secondes. "
+            "Saisissez le code annoncé :"
+        ),
         wrong_code_one_left="Code incorrect, il reste 1 tentative. Saisissez le code annoncé :",
         wrong_code="Code incorrect, il reste {attempts} tentatives. Saisissez le code annoncé :",
         new_call="Nouvel appel vers votre numéro se terminant par {ending}. Saisissez le nouveau code :",
@@ -24,6 +28,10 @@ MESSAGES = Messages(
         called=(
             "{friendly_name} appelle votre numéro se terminant par {ending}. "
             "Reconnectez-vous avec mot-de-passe{delimiter}code"
+        ),
+        call_queued=(
+            "{friendly_name} appellera votre numéro se terminant par {ending} dans environ {seconds} secondes. "
+            "Reconnectez-vous ensuite avec mot-de-passe{delimiter}code"
         ),
         texted=(
             "{friendly_name} a envoyé un SMS à votre téléphone se terminant par {ending}. "

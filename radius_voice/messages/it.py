@@ -6,6 +6,10 @@ MESSAGES = Messages(
     language="it",
     shown=Shown(
         enter_code="{friendly_name} chiama il suo telefono che termina con {ending}. Inserisca il codice che sente:",
+        call_queued=(
+            "{friendly_name} chiamerà il suo telefono che termina con {ending} tra circa {seconds} secondi. "
+            "Inserisca il codice che sente:"
+        ),
         wrong_code_one_left="Codice errato, resta 1 tentativo. Inserisca il codice che ha sentito:",
         wrong_code="Codice errato, restano {attempts} tentativi. Inserisca il codice che ha sentito:",
         new_call="Chiamata in corso al suo telefono che termina con {ending}. Inserisca il nuovo codice:",
@@ -24,6 +28,10 @@ MESSAGES = Messages(
         called=(
             "{friendly_name} chiama il suo telefono che termina con {ending}. "
             "Acceda di nuovo con password{delimiter}codice"
+        ),
+        call_queued=(
+            "{friendly_name} chiamerà il suo telefono che termina con {ending} tra circa {seconds} secondi. "
+            "Poi acceda di nuovo con password{delimiter}codice"
         ),
         texted=(
             "{friendly_name} ha inviato un SMS al suo telefono che termina con {ending}. "

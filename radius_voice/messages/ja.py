@@ -6,6 +6,9 @@ MESSAGES = Messages(
     language="ja",
     shown=Shown(
         enter_code="{friendly_name}から末尾{ending}の番号に電話しています。聞こえたコードを入力してください:",
+        call_queued=(
+            "{friendly_name}から末尾{ending}の番号に約{seconds}秒後に電話します。聞こえたコードを入力してください:"
+        ),
         wrong_code_one_left="コードが違います。あと1回入力できます。聞こえたコードを入力してください:",
         wrong_code="コードが違います。あと{attempts}回入力できます。聞こえたコードを入力してください:",
         new_call="末尾{ending}の番号に電話しています。新しいコードを入力してください:",
@@ -22,6 +25,10 @@ MESSAGES = Messages(
     ),
     log_in_again=LogInAgain(
         called="{friendly_name}から末尾{ending}の番号に電話しています。パスワード{delimiter}コードでもう一度ログインしてください",
+        call_queued=(
+            "{friendly_name}から末尾{ending}の番号に約{seconds}秒後に電話します。"
+            "その後、パスワード{delimiter}コードでもう一度ログインしてください"
+        ),
         texted="{friendly_name}から末尾{ending}の電話番号にSMSを送信しました。パスワード{delimiter}コードでもう一度ログインしてください",
         wrong_code_one_left="コードが違います。あと1回入力できます。パスワード{delimiter}コードでもう一度ログインしてください",
         wrong_code="コードが違います。あと{attempts}回入力できます。パスワード{delimiter}コードでもう一度ログインしてください",

@@ -6,6 +6,10 @@ MESSAGES = Messages(
     language="nl",
     shown=Shown(
         enter_code="{friendly_name} belt uw telefoon die eindigt op {ending}. Voer de code in die u hoort:",
+        call_queued=(
+            "{friendly_name} belt uw telefoon die eindigt op {ending} over ongeveer {seconds} seconden. "
+            "Voer de code in die u hoort:"
+        ),
         wrong_code_one_left="Onjuiste code, nog 1 poging. Voer de code in die u hebt gehoord:",
         wrong_code="Onjuiste code, nog {attempts} pogingen. Voer de code in die u hebt gehoord:",
         new_call="Uw telefoon die eindigt op {ending} wordt gebeld. Voer de nieuwe code in:",
@@ -23,6 +27,10 @@ MESSAGES = Messages(
     log_in_again=LogInAgain(
         called=(
             "{friendly_name} belt uw telefoon die eindigt op {ending}. Meld u opnieuw aan met wachtwoord{delimiter}code"
+        ),
+        call_queued=(
+            "{friendly_name} belt uw telefoon die eindigt op {ending} over ongeveer {seconds} seconden. "
+            "Meld u daarna opnieuw aan met wachtwoord{delimiter}code"
         ),
         texted=(
             "{friendly_name} heeft een sms gestuurd naar uw telefoon die eindigt op {ending}. "

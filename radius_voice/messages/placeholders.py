@@ -13,6 +13,7 @@ LONGEST: Mapping[str, str] = {
     "delimiter": ",",
     "gateway": "x" * 60,
     "calling_station_id": "x" * 64,
+    "seconds": "60",
 }
 """Every placeholder with a value of the maximum length. A friendly name may take more octets: then its end is cut."""
 

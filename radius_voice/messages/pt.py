@@ -6,6 +6,10 @@ MESSAGES = Messages(
     language="pt",
     shown=Shown(
         enter_code="{friendly_name} está ligando para o seu telefone com final {ending}. Digite o código que ouvir:",
+        call_queued=(
+            "{friendly_name} ligará para o seu telefone com final {ending} em cerca de {seconds} segundos. "
+            "Digite o código que ouvir:"
+        ),
         wrong_code_one_left="Código incorreto, resta 1 tentativa. Digite o código que ouviu:",
         wrong_code="Código incorreto, restam {attempts} tentativas. Digite o código que ouviu:",
         new_call="Ligando para o seu telefone com final {ending}. Digite o novo código:",
@@ -24,6 +28,10 @@ MESSAGES = Messages(
         called=(
             "{friendly_name} está ligando para o seu telefone com final {ending}. "
             "Entre de novo com senha{delimiter}código"
+        ),
+        call_queued=(
+            "{friendly_name} ligará para o seu telefone com final {ending} em cerca de {seconds} segundos. "
+            "Depois entre de novo com senha{delimiter}código"
         ),
         texted=(
             "{friendly_name} enviou um SMS para o seu telefone com final {ending}. "

@@ -13,6 +13,8 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
 
     enter_code: str
     """After the first call was placed."""
+    call_queued: str
+    """While a call waits, the first one or another one. It begins in `{seconds}`, one or more."""
     wrong_code_one_left: str
     """After a wrong code, with one attempt left."""
     wrong_code: str
@@ -49,6 +51,8 @@ class LogInAgain(msgspec.Struct, frozen=True, kw_only=True):
 
     called: str
     """After a call was placed, the first one or another one."""
+    call_queued: str
+    """While a call waits, the first one or another one. It begins in `{seconds}`, one or more."""
     texted: str
     """After a text message was sent, the first one or another one."""
     wrong_code_one_left: str

@@ -67,7 +67,9 @@ class Generations:
             built.flow.interrupt()
 
     async def drain(self) -> None:
-        """Wait until no login of any generation is being processed."""
+        """Wait until no login of any generation is being processed. Calls that wait for a queue are placed at once."""
+        for built in self._in_use:
+            built.flow.place_waiting_calls()
         for built in list(self._in_use):  # one that was replaced may be removed meanwhile
             await built.flow.drain()
 

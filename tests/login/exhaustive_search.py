@@ -22,6 +22,7 @@ from radius_voice.login.inputs import (
     CallFailed,
     CallPlaced,
     CallProgress,
+    CallQueued,
     InitialRequest,
     Lockout,
     RecordedRequest,
@@ -35,6 +36,7 @@ from tests.login.sessions import LIFETIME, PHONES, challenge_response, session_r
 ACTORS = ((b"new", "home"), (b"old", "home"), (b"old", "elsewhere"))
 PAUSES = (31.0, 100.0, 400.0)
 APPROVAL_SECONDS = 45.0
+WAIT = 50.0
 KNOWN_STATES, KNOWN_CODES, KNOWN_REQUESTS = 4, 2, 2
 
 
@@ -101,7 +103,8 @@ def events(situation):
             ("approval ended", login, number),
             lambda w, n=number, i=login: call_event(w, ApprovalEnded(str(i), n)),
         )
-        if not situation.session.approval:  # a provider that keeps codes asks for no approval
+        if not situation.session.approval:  # a provider that keeps codes asks for no approval, which waits unannounced
+            yield ("queued", login, number), lambda w, n=number, i=login: call_event(w, CallQueued(str(i), n, WAIT))
             yield ("kept", login, number), lambda w, n=number, i=login: placed_at_verify(w, i, n)
         yield (
             ("failed", login, number),
@@ -272,6 +275,8 @@ def apply(situation, event):
         after = with_ended_call(after, int(event.session_id), event.number)
     if isinstance(event, CallFailed) or (isinstance(event, CallPlaced) and event.over):
         after = with_ended_call(after, int(event.session_id), event.number)
+    if isinstance(event, CallQueued) and transition.session is not None:
+        after = with_live_call(after, int(event.session_id), event.number, session.delivery.live_until)
     if transition.places_call:
         require(all(until <= after.now for _, _, until in after.calls), "two calls may live at once")
         call = (int(session.id), session.delivery.number, session.delivery.live_until)
@@ -302,7 +307,11 @@ def with_issued_state(situation, state, login, actor):
 
 
 def with_ended_call(situation, login, number):
-    calls = tuple((i, n, 0.0 if (i, n) == (login, number) else until) for i, n, until in situation.calls)
+    return with_live_call(situation, login, number, 0.0)
+
+
+def with_live_call(situation, login, number, live_until):
+    calls = tuple((i, n, live_until if (i, n) == (login, number) else until) for i, n, until in situation.calls)
     return replace(situation, calls=calls)
 
 

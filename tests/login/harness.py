@@ -177,6 +177,7 @@ class LoginHarness:
     response_timeout: float = 2.5
     by_method: dict[Method, dict[str, FakeProvider]] = field(default_factory=dict)
     breaker_clock: Callable[[], float] | None = None
+    calls_per_second: dict[str, float] = field(default_factory=dict)
     second_factor: SecondFactorMode = SecondFactorMode.CHALLENGE
     public_url: str = ""
 
@@ -232,6 +233,7 @@ class LoginHarness:
                 approval_providers=dict(voice),
                 client_names={"vpn": "the VPN"},
                 breakers=self._breakers,
+                calls_per_second=self.calls_per_second,
             )
         )
 

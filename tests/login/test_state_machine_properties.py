@@ -15,6 +15,7 @@ from radius_voice.login.inputs import (
     CallFailed,
     CallPlaced,
     CallProgress,
+    CallQueued,
     CodeCreated,
     InitialRequest,
     Lockout,
@@ -216,6 +217,15 @@ class OneRow(RuleBasedStateMachine):
         transition = self.apply(CallPlaced(login, number, self.session.delivery.phone, ref))
         if not mine or number != self.session.delivery.number or not self.session.open_at(self.now):
             assert ref == transition.hang_up
+
+    @precondition(lambda self: self.session is not None)
+    @rule(number=st.integers(1, 4), wait=st.floats(0.1, 60), mine=st.booleans())
+    def the_call_waits(self, number, wait, mine):
+        before = self.session
+        current = mine and number == before.delivery.number and before.open_at(self.now)
+        transition = self.apply(CallQueued(before.id if mine else "another", number, wait))
+        assert current or transition.session is None
+        assert self.session.ends_at == before.ends_at
 
     @precondition(lambda self: self.session is not None)
     @rule(number=st.integers(1, 4), mine=st.booleans(), keeps_code=st.booleans(), over=st.booleans())

@@ -35,6 +35,7 @@ delivery:
       account_sid: AC00000000000000000000000000000000
       auth_token: {TOKEN}
       from: "+15005550006"
+      calls_per_second: off
       base_url: SIMULATOR
       timeout: 3s
 admin: {{listen: "127.0.0.1:0"}}

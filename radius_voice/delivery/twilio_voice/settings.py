@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from radius_voice.config.field_types import PhoneNumber
+from radius_voice.config.field_types import CALLS_PER_SECOND, PhoneNumber
 from radius_voice.config.secrets import Secret, is_placeholder
-from radius_voice.config.section import Diagnostic, KeyProblem
+from radius_voice.config.section import Diagnostic, KeyProblem, file_default
 from radius_voice.config.twilio_account import TEST_NUMBER, TwilioAccountSection
 
 
@@ -23,6 +23,8 @@ class TwilioVoiceSettings(TwilioAccountSection):
     """The type of the provider."""
     from_: PhoneNumber = Field(alias="from")
     """The caller's number: a number or verified caller ID of the account, in quotes."""
+    calls_per_second: Annotated[float | None, CALLS_PER_SECOND] = file_default(1)
+    """How many calls are requested in a second at most, as many as the account allows; off: as many as there are."""
     sip_auth_username: str | None = Field(None, pattern=r"^[!-~]{1,128}$", examples=["radius-voice"])
     """The user name for calls to SIP addresses, if the PBX asks for one; requires sip_auth_password."""
     sip_auth_password: Secret | None = None
@@ -42,3 +44,8 @@ class TwilioVoiceSettings(TwilioAccountSection):
             yield ("sip_auth_password",), "is still the placeholder; put the password that the PBX expects here"
         if self.base_url is None and self.from_.address == TEST_NUMBER:
             yield ("from",), "is a test number that places no calls; put one of your account's here"
+
+    @property
+    def max_calls_per_second(self) -> float | None:
+        """The configured number."""
+        return self.calls_per_second
