@@ -34,11 +34,6 @@ def for_approval(session: Session, seconds: float) -> Session:
     )
 
 
-def blocks_requests(session: Session, now: float) -> bool:
-    """Whether a request waits for an approval in this open session, so that no other one is processed."""
-    return session.approval and (now < session.code_until or session.live_at(now))
-
-
 def takes_keys(session: Session, now: float) -> bool:
     """Whether a key of the session's call has an effect."""
     return session.open_at(now) and not session.delivery.over and now < session.code_until

@@ -21,7 +21,7 @@ from msgspec.structs import replace
 
 from radius_voice.events import Outcome, Reason
 from radius_voice.login import issued_states
-from radius_voice.login.approval_events import blocks_requests, of_approval
+from radius_voice.login.approval_events import of_approval
 from radius_voice.login.call_events import delivery_reason, of_call
 from radius_voice.login.inputs import (
     ApprovalEnded,
@@ -163,8 +163,6 @@ def _initial(session: Session | None, new_session: Session, seconds_needed: floa
         return (
             Transition(None, Outcome.REJECT, Reason.BUSY) if session.live_at(now) else _open(session, new_session, now)
         )
-    if blocks_requests(session, now):
-        return Transition(None, Outcome.REJECT, Reason.BUSY)
     same = _same(session, new_session.password, new_session.calling_station_id) and _same_code(session, new_session)
     if not same:
         live = session.live_at(now)

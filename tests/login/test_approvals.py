@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from radius_voice.events import Alarm, AlarmRecord, CallbackResult, Outcome, Reason, SecondFactorMode, Trace
 from radius_voice.login import approvals
-from radius_voice.login.call_scripts import approval_script
+from radius_voice.login.call_scripts import approval_script, opening_of
 from radius_voice.login.callbacks import (
     Callback,
     CallbackRequest,
@@ -104,6 +104,7 @@ async def test_the_call_asks_who_logs_in_and_has_no_code(harness):
     (request,) = harness.provider.requests
     assert ApprovalQuestion("the VPN", "192.0.2.9") == request.approval
     assert ("en", "ACME VPN", "") == (request.message.language, request.message.friendly_name, request.message.code)
+    assert approval_script(request.message, request.approval) == opening_of(request)
     assert (4, Method.VOICE, Voicemail.OFF) == (request.ring_timeout, request.method, request.voicemail)
     assert b"" == (await harness.session()).code
     await harness.press("#")
@@ -255,7 +256,9 @@ async def test_a_second_request_of_the_user_is_rejected_and_joins_nothing(harnes
     assert 1 == len(harness.provider.requests)
 
 
-async def test_a_copy_of_the_held_request_at_another_node_gets_no_response_and_no_call(harness):
+@pytest.mark.parametrize("policy", [{}, {"first_factor": None}], ids=["verified", "verified_by_gateway"])
+async def test_a_copy_of_the_held_request_at_another_node_gets_no_response_and_no_call(policy):
+    harness = ApprovalHarness(policy=policy)
     held = await harness.hold(packet=b"p" * 16)
     copy = await harness.begin(packet=b"p" * 16)
     assert (Outcome.NO_RESPONSE, Reason.AWAITING_APPROVAL, None) == (*result_of(copy), copy.held)
