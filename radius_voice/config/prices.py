@@ -84,9 +84,11 @@ def _add(prices: dict[str, dict[str, int]], cells: list[str]) -> None:
 def _prices(value: Any, context: LoadContext) -> Prices:
     path = path_of(value, context)
     try:
-        octets, _ = read_file(path, MAX_FILE_OCTETS)
+        octets, _ = read_file(path, MAX_FILE_OCTETS + 1)
     except OSError as problem:
         raise ValueError(f"{path}: {problem.strerror}; correct the path or create the file") from None
+    if len(octets) > MAX_FILE_OCTETS:
+        raise ValueError(f"{path} is larger than {MAX_FILE_OCTETS} octets")
     try:
         return prices_in(octets.decode("utf-8-sig"))
     except (UnicodeDecodeError, csv.Error):

@@ -43,6 +43,15 @@ delivery:
     return loaded
 
 
+def test_a_file_of_prices_that_is_too_large_is_an_error_and_not_cut(loaded, monkeypatch):
+    text = LEAST + "+49,voice,1.25"
+    monkeypatch.setattr("radius_voice.config.prices.MAX_FILE_OCTETS", len(text) - 1)
+    with pytest.raises(ConfigError, match=f"prices.csv is larger than {len(text) - 1} octets"):
+        loaded("  prices: prices.csv", prices=text)
+    monkeypatch.setattr("radius_voice.config.prices.MAX_FILE_OCTETS", len(text))
+    assert 12_500 == loaded("  prices: prices.csv", prices=text).delivery.prices.by_method["voice"]["+49"]
+
+
 def test_a_file_of_prices_replaces_those_of_the_program(loaded):
     text = "# a comment, with commas\n\n" + LEAST + ' +49 , voice , 0.0123 \n"+4915",voice,2\n+49,sms,0\n'
     settings = loaded("  prices: prices.csv\n  currency: EUR", prices=b"\xef\xbb\xbf" + text.encode())
