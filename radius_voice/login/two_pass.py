@@ -77,8 +77,8 @@ def second_pass(
     """
     answer = _answer(session.key, request, typed, slot, keys)
     repeated = next(_repeatable(session, answer, now, is_recorded=is_recorded), None)
-    unused = None if is_recorded or not session.open_at(now) else _newest_unused(session)
-    state = repeated or unused
+    has_unused = session.open_at(now) and not session.approval  # the client may have been another one before a reload
+    state = repeated or (_newest_unused(session) if has_unused and not is_recorded else None)
     return None if state is None else SecondPass(state, answer, lambda stored: _record(slot, stored))
 
 
@@ -97,7 +97,7 @@ def _repeatable(session: Session, answer: bytes, now: float, *, is_recorded: boo
 
 
 def _newest_unused(session: Session) -> bytes:
-    """An open session always has one."""
+    """An open session that waits for a code always has one."""
     return next(each.state for each in reversed(session.states) if each.result is None)
 
 

@@ -671,3 +671,11 @@ async def test_a_field_without_password_or_code_is_no_second_pass(harness, text)
 
 async def test_a_field_is_split_at_the_last_delimiter(harness):
     assert TypedPass("a,123456", "654321") == typed_pass(harness.request("a,123456,654321"), {6})
+
+
+async def test_a_session_that_waits_for_an_approval_has_no_second_pass_after_the_client_was_changed():
+    harness = harness_with()
+    harness.second_factor = SecondFactorMode.APPROVE
+    assert Reason.AWAITING_APPROVAL is (await harness.begin()).reason
+    harness.second_factor = SecondFactorMode.TWO_PASS
+    assert WRONG_PASSWORD == result_of(await harness.begin("right,123456"))
