@@ -37,7 +37,7 @@ class RemoteCodes:
         self._dependencies = dependencies
         self._supervisor = supervisor
         self._sessions = sessions
-        self._checks: dict[bytes, asyncio.Task[bool | Unavailable]] = {}
+        self._checks: dict[str, tuple[bytes, asyncio.Task[bool | Unavailable]]] = {}
 
     async def with_facts(
         self, session: Session, response: ChallengeResponse, typed: str, deadline: float
@@ -82,15 +82,21 @@ class RemoteCodes:
     async def _is_correct(
         self, session: Session, verification: CallRef, response: ChallengeResponse, code: str, deadline: float
     ) -> bool:
-        """The answer that is known, or else that of the provider, which is asked once however many requests wait."""
+        """The answer that is known, or else that of the provider, which is asked once however many requests wait.
+
+        It is asked about one code of a delivery at a time, so that many guesses at once do not become many requests.
+        """
         delivery = f"{session.id}.{session.delivery.number}"
         key = self._dependencies.keys.code_check(session.key, delivery, response.answer)
         known = await self._dependencies.store.get(key)
         if known is not None:
             return known == CORRECT
-        check = self._checks.get(key)
-        if check is None:
-            check = self._checks[key] = self._supervisor.run(self._check(key, session, verification, code))
+        if delivery not in self._checks:
+            started = self._supervisor.run(self._check(delivery, key, session, verification, code))
+            self._checks[delivery] = key, started
+        asked, check = self._checks[delivery]
+        if asked != key:
+            raise VerifierUnavailable(verification.provider, "is asked about another code of the login")
         await asyncio.wait({check}, timeout=max(0.0, deadline - self._dependencies.clock()))
         if not check.done():
             raise VerifierUnavailable(verification.provider, "has not answered in time whether a code is right")
@@ -99,7 +105,9 @@ class RemoteCodes:
             raise answer
         return answer
 
-    async def _check(self, key: bytes, session: Session, verification: CallRef, code: str) -> bool | Unavailable:
+    async def _check(
+        self, delivery: str, key: bytes, session: Session, verification: CallRef, code: str
+    ) -> bool | Unavailable:
         """Ask the provider, also when the gateway no longer waits: its retransmission needs the answer."""
         dependencies = self._dependencies
         try:
@@ -112,7 +120,7 @@ class RemoteCodes:
         except Unavailable as problem:
             return problem if problem.component == "store" else VerifierUnavailable(problem.component, problem.detail)
         finally:
-            del self._checks[key]
+            del self._checks[delivery]
         return correct
 
     async def _cancel(

@@ -100,6 +100,17 @@ async def test_too_many_wrong_codes_cancel_the_verification(verify):
     assert ["VE1"] == verify.canceled
 
 
+async def test_of_many_guesses_at_once_one_is_checked_and_the_others_cost_nothing(harness, verify):
+    challenge = await harness.begin()
+    verify.check_gate = asyncio.Event()
+    guesses = [asyncio.create_task(harness.answer(f"{number:06}", challenge)) for number in range(20)]
+    assert [UNANSWERED] * 19 == [result_of(each) for each in await asyncio.gather(*guesses[1:])]
+    verify.check_gate.set()
+    assert WRONG == result_of(await guesses[0])
+    assert 1 == len(verify.checks)
+    assert 2 == await attempts_left(harness)
+
+
 # The provider does not answer
 
 
