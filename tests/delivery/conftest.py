@@ -8,6 +8,7 @@ from radius_voice.delivery.twilio_verify.provider import TwilioVerify
 from radius_voice.delivery.twilio_voice.callbacks import TwilioCallbacks
 from radius_voice.delivery.twilio_voice.provider import TwilioVoice
 from radius_voice.http_client import HttpPool
+from radius_voice.login.caller_numbers import CallerNumbers
 from radius_voice.login.deliveries import CodeMessage, DeliveryRequest
 from radius_voice.login.model import Method
 from radius_voice.login.phone import Phone
@@ -29,9 +30,10 @@ class Clock:
         return self.now
 
 
-def twilio_voice(*, from_number="+15005550006", sip_auth=None, **changes):
+def twilio_voice(*, from_number="+15005550006", by_country=None, sip_auth=None, **changes):
     """A TwilioVoice; `changes` are arguments of its pool and of its account."""
-    return TwilioVoice("twilio", twilio_account(**changes), from_number, TwilioCallbacks(TOKEN), sip_auth)
+    callers = CallerNumbers(Phone(from_number), by_country or {})
+    return TwilioVoice("twilio", twilio_account(**changes), callers, TwilioCallbacks(TOKEN), sip_auth)
 
 
 def twilio_sms(*, sender="+15005550006", service=None, senders=None, **changes):

@@ -21,6 +21,7 @@ from radius_voice.login.speech import Speech
 from radius_voice.messages import LANGUAGES
 from radius_voice.simulator.twiml import spoken_text
 from radius_voice.twilio_provider import CREDENTIALS_FIX, DEFAULT_FIX
+from tests.support.network import http_get
 
 from .conftest import ACCOUNT, TOKEN, answering, raw_server, read_request, twilio_voice
 
@@ -637,3 +638,31 @@ async def test_a_secret_is_in_no_repr_log_or_error(simulator, voice, order, soon
         shown.append(repr(error))
     for private in (TOKEN, "123456", "5005550001"):
         assert private not in " ".join(shown) + caplog.text
+
+
+GERMAN, BRITISH = Phone("+493012345678"), Phone("+442079460999")
+
+
+async def test_a_call_comes_from_the_number_for_the_country_of_the_user(simulator, voice, order, soon):
+    ours = voice(simulator, by_country={"DE": GERMAN, "GB": BRITISH})
+    called = {"+4915112345678": GERMAN.address, "+447400123456": BRITISH.address, "+14155550123": "+15005550006"}
+    for number in called:
+        await ours.place(order(number), soon())
+    _, history = await asyncio.to_thread(http_get, f"{simulator}/simulator/calls")
+    assert called == {call["to"]: call["from"] for call in json.loads(history)}
+
+
+async def test_the_calls_from_all_numbers_are_listed_until_each_call_is_found(simulator, voice, order, soon, counted):
+    ours = voice(simulator, by_country={"DE": GERMAN, "GB": GERMAN})
+    default = CallRef("twilio", (await ours.place(order(), soon())).reference)
+    german = CallRef("twilio", (await ours.place(order("+4915112345678"), soon())).reference)
+    asked = counted(ours)
+    assert {default} == (await ours.progress([default])).keys()
+    assert 1 == len(asked)
+    assert {default, german} == (await ours.progress([default, german])).keys()
+    assert ["GET Calls.json"] * 3 == asked
+
+
+async def test_each_number_is_checked(simulator, voice):
+    checks = await voice(simulator, by_country={"DE": GERMAN, "GB": Phone("+15005550007")}).check_account()
+    assert [True, True, False] == [check.ok for check in checks if check.text.startswith("from number")]

@@ -26,6 +26,7 @@ from radius_voice.delivery.vonage_voice.settings import VonageVoiceSettings
 from radius_voice.delivery.vonage_voice.tokens import LIFETIME_SECONDS, RENEWAL_SECONDS, ApplicationTokens
 from radius_voice.http_client import HttpPool
 from radius_voice.login.adapter_reports import AccountCheck
+from radius_voice.login.caller_numbers import CallerNumbers
 from radius_voice.login.code_message import MAX_SPEECH_SECONDS
 from radius_voice.login.deliveries import CodeMessage, Indeterminate, NotPlaced, NumberRejected, Placed
 from radius_voice.login.model import CallRef, CallStatus, Unavailable
@@ -64,10 +65,10 @@ async def voice():
     """Makes a VonageVoice for a base URL, and closes it."""
     made = []
 
-    def make(base_url, *, application_id=APPLICATION, key=None, from_number=FROM, total_timeout=5.0):
+    def make(base_url, *, application_id=APPLICATION, key=None, from_number=FROM, by_country=None, total_timeout=5.0):
         pool = HttpPool(connect_timeout=3.0, total_timeout=total_timeout, base_url=base_url)
         tokens = ApplicationTokens(application_id, pem(key), time.time)
-        made.append(VonageVoice("vonage", pool, tokens, from_number))
+        made.append(VonageVoice("vonage", pool, tokens, CallerNumbers(from_number, by_country or {})))
         return made[-1]
 
     yield make
@@ -476,3 +477,12 @@ async def test_a_secret_is_in_no_repr_log_or_error(double, voice, order, soon, c
     shown = [repr(ours), repr(await ours.place(order(), soon())), repr(vars(ours))]
     for private in (double.tokens[0], "123456", "4155550123"):
         assert private not in " ".join(shown) + caplog.text
+
+
+async def test_a_call_comes_from_the_number_for_the_country_of_the_user(double, voice, order, soon):
+    german = Phone("+493012345678")
+    ours = voice(double.url, by_country={"US": german})
+    await ours.place(order(), soon())
+    assert ["HTTP 400: the from number is refused"] == [(await ours.place(order(), soon())).detail]
+    assert [True, True, True] == [check.ok for check in await ours.check_account()]
+    double.refused.clear()

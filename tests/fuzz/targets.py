@@ -11,6 +11,7 @@ from radius_voice.delivery.twilio_voice.callbacks import TwilioCallbacks
 from radius_voice.delivery.twilio_voice.provider import TwilioVoice
 from radius_voice.http_client import HttpPool, HttpResponse
 from radius_voice.identity.users_file import text as users_text
+from radius_voice.login.caller_numbers import CallerNumbers
 from radius_voice.login.deliveries import CodeMessage, DeliveryRequest, Indeterminate, Placed
 from radius_voice.login.model import CallRef, CallStatus, Unavailable
 from radius_voice.login.phone import Phone
@@ -103,7 +104,9 @@ def provider(octets):
     pool = FixedResponse(octets)
     account = TwilioAccount(pool, account_sid=ACCOUNT, username=ACCOUNT, password="t")
     asyncio.run(_placed(TwilioSms("t", account, sender="+15005550006"), pool.status))
-    asyncio.run(_asked(TwilioVoice("t", account, "+15005550006", TwilioCallbacks(None)), pool.status))
+    asyncio.run(
+        _asked(TwilioVoice("t", account, CallerNumbers(Phone("+15005550006")), TwilioCallbacks(None)), pool.status)
+    )
 
 
 async def _placed(twilio, status):

@@ -21,6 +21,7 @@ from radius_voice.delivery.twilio_voice.statuses import status_of
 from radius_voice.delivery.twilio_voice.twiml import add_lines, printable, twiml_of
 from radius_voice.login.adapter_reports import AccountCheck
 from radius_voice.login.call_scripts import Speak, opening_of
+from radius_voice.login.caller_numbers import CallerNumbers
 from radius_voice.login.code_message import MAX_SPEECH_SECONDS, lines
 from radius_voice.login.deliveries import (
     CodeMessage,
@@ -99,13 +100,13 @@ def create(name: str, settings: TwilioVoiceSettings) -> TwilioVoice:
     sip_auth = None
     if password is not None and settings.sip_auth_username is not None:
         sip_auth = settings.sip_auth_username, secret_text(password, f"{key}.sip_auth_password")
-    return TwilioVoice(name, account_of(name, settings), settings.from_.address, callbacks, sip_auth)
+    return TwilioVoice(name, account_of(name, settings), settings.callers, callbacks, sip_auth)
 
 
 class TwilioVoice:
     """Implements `Provider`, `CallControl` and `CallbackReceiver` with one Twilio account.
 
-    `from_number` is the caller's number, and `sip_auth` the user name and password for calls to SIP addresses.
+    `callers` are the caller's numbers, and `sip_auth` the user name and password for calls to SIP addresses.
     """
 
     message_control = None
@@ -115,14 +116,14 @@ class TwilioVoice:
         self,
         name: str,
         account: TwilioAccount,
-        from_number: str,
+        callers: CallerNumbers,
         callbacks: TwilioCallbacks,
         sip_auth: tuple[str, str] | None = None,
     ) -> None:
         self.name = name
         self._account = account
         self._requests = TwilioRequests(name, account, REFUSALS)
-        self._from = from_number
+        self._callers = callers
         self._sip_auth = sip_auth
         self.receive = callbacks.receive
         self.rendered = callbacks.rendered
@@ -150,8 +151,9 @@ class TwilioVoice:
     async def progress(self, calls: Sequence[CallRef]) -> Mapping[CallRef, CallStatus]:
         """The statuses of these calls, from a listing; calls that are not on its pages are fetched one by one.
 
-        At most MAX_PAGES + MAX_FETCHES requests are sent, whatever the number of calls: others are left out this time.
-        A call that Twilio does not know is left out too. Raises Unavailable.
+        At most MAX_PAGES requests for each of the caller's numbers and MAX_FETCHES others are sent, whatever the number
+        of calls: other calls are left out this time. A call that Twilio does not know is left out too. Raises
+        Unavailable.
         """
         if not calls:
             return {}
@@ -193,8 +195,8 @@ class TwilioVoice:
         requests, account = self._requests, self._account
         try:
             checks = await account_checks(requests, account, lambda: self._listed(()), TRIAL)
-            of_countries = await country_checks(requests, account, countries, COUNTRY_FIX)
-            return [*checks, await self._number_check(), *of_countries]
+            checks += [await self._number_check(number) for number in self._callers.every]
+            return [*checks, *await country_checks(requests, account, countries, COUNTRY_FIX)]
         except Unavailable as error:
             return [AccountCheck(ok=False, text=error.detail)]
 
@@ -206,7 +208,7 @@ class TwilioVoice:
         return await client.calls.create_async(
             to=request.phone.address,
             send_digits=_send_digits(request.phone),
-            from_=self._from,
+            from_=self._callers.of_call_to(request.phone).address,
             timeout=request.ring_timeout,
             time_limit=MAX_SPEECH_SECONDS,
             **script,
@@ -241,12 +243,12 @@ class TwilioVoice:
         url = request.callback_url(self.name, STATUS)
         return {"status_callback": url, "status_callback_event": STATUS_EVENTS} if url else {}
 
-    async def _number_check(self) -> AccountCheck:
-        number = Phone(self._from).masked
+    async def _number_check(self, caller: Phone) -> AccountCheck:
+        number = caller.masked
         account = self._account.client().api.account
         found = []
         for resource in (account.incoming_phone_numbers, account.outgoing_caller_ids):
-            found.append(await self._requests.first(resource, phone_number=self._from))
+            found.append(await self._requests.first(resource, phone_number=caller.address))
             if found[-1]:
                 return AccountCheck(ok=True, text=f"from number {number} belongs to the account")
         if None in found:
@@ -258,10 +260,19 @@ class TwilioVoice:
     async def _listed(self, wanted: Collection[str]) -> dict[str, CallStatus | None]:
         """SID -> the status of the newest calls, on one page or on as many as it takes to find all of `wanted`.
 
-        Filtered by number and not by start time: a call in Twilio's queue has no start time.
+        The calls from each of the caller's numbers are listed until all are found. They are filtered by number and not
+        by start time: a call in Twilio's queue has no start time.
         """
+        listed: dict[str, CallStatus | None] = {}
+        for number in self._callers.every:
+            listed |= await self._listed_from(number, wanted)
+            if listed.keys() >= set(wanted):
+                break
+        return listed
+
+    async def _listed_from(self, caller: Phone, wanted: Collection[str]) -> dict[str, CallStatus | None]:
         size = min(MAX_PAGE, max(50, 2 * len(wanted)))
-        page = await self._account.client().calls.page_async(from_=self._from, page_size=size)
+        page = await self._account.client().calls.page_async(from_=caller.address, page_size=size)
         listed = {call.sid: status_of(call) for call in page}
         for _ in range(MAX_PAGES - 1):
             if listed.keys() >= set(wanted) or len(wanted) <= size // 2:

@@ -7,13 +7,14 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from radius_voice.config.caller_numbers import CallerNumbersSection
 from radius_voice.config.field_types import CALLS_PER_SECOND, PhoneNumber
 from radius_voice.config.secrets import Secret, is_placeholder
 from radius_voice.config.section import Diagnostic, KeyProblem, file_default
 from radius_voice.config.twilio_account import TEST_NUMBER, TwilioAccountSection
 
 
-class TwilioVoiceSettings(TwilioAccountSection):
+class TwilioVoiceSettings(CallerNumbersSection, TwilioAccountSection):
     """A Twilio account that places calls."""
 
     MAKES_CALLBACKS: ClassVar[bool] = True
@@ -42,8 +43,10 @@ class TwilioVoiceSettings(TwilioAccountSection):
         yield from super().warnings()
         if self.sip_auth_password is not None and is_placeholder(self.sip_auth_password):
             yield ("sip_auth_password",), "is still the placeholder; put the password that the PBX expects here"
-        if self.base_url is None and self.from_.address == TEST_NUMBER:
-            yield ("from",), "is a test number that places no calls; put one of your account's here"
+        exceptions = [(("from_by_country", country), number) for country, number in self.from_by_country.items()]
+        for path, number in ((("from",), self.from_), *exceptions):
+            if self.base_url is None and number.address == TEST_NUMBER:
+                yield path, "is a test number that places no calls; put one of your account's here"
 
     @property
     def max_calls_per_second(self) -> float | None:

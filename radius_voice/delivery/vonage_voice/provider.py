@@ -23,6 +23,7 @@ from radius_voice.delivery.vonage_voice.settings import VonageVoiceSettings
 from radius_voice.delivery.vonage_voice.tokens import ApplicationTokens
 from radius_voice.http_client import HttpPool, HttpResponse, NotSent, SentUnknown
 from radius_voice.login.adapter_reports import AccountCheck
+from radius_voice.login.caller_numbers import CallerNumbers
 from radius_voice.login.code_message import MAX_SPEECH_SECONDS
 from radius_voice.login.deliveries import DeliveryRequest, DeliveryResult, Indeterminate, NotPlaced, Placed
 from radius_voice.login.model import CallRef, CallStatus, Unavailable
@@ -97,20 +98,20 @@ def create(name: str, settings: VonageVoiceSettings) -> VonageVoice:
         proxy=settings.proxy,
         ca_file=str(settings.ca_file) if settings.ca_file else None,
     )
-    return VonageVoice(name, pool, ApplicationTokens(settings.application_id, private_key, time.time), settings.from_)
+    return VonageVoice(name, pool, ApplicationTokens(settings.application_id, private_key, time.time), settings.callers)
 
 
 class VonageVoice:
-    """Implements `Provider` and `CallControl` with one Vonage application; `from_number` is the caller's number."""
+    """Implements `Provider` and `CallControl` with one Vonage application; `callers` are the caller's numbers."""
 
     message_control = None
     verifier = None
 
-    def __init__(self, name: str, pool: HttpPool, tokens: ApplicationTokens, from_number: Phone) -> None:
+    def __init__(self, name: str, pool: HttpPool, tokens: ApplicationTokens, callers: CallerNumbers) -> None:
         self.name = name
         self._pool = pool
         self._tokens = tokens
-        self._from = from_number
+        self._callers = callers
         self._fetches = 0
 
     def __repr__(self) -> str:
@@ -169,8 +170,9 @@ class VonageVoice:
             await self._page(index=0, size=1)
         except Unavailable as error:
             return [AccountCheck(ok=False, text=error.detail)]
-        not_checked = f"from number {self._from.masked} not checked: the Voice API does not list numbers"
-        return [AccountCheck(ok=True, text="application accepted"), AccountCheck(ok=True, text=not_checked)]
+        reason = "not checked: the Voice API does not list numbers"
+        not_checked = [f"from number {number.masked} {reason}" for number in self._callers.every]
+        return [AccountCheck(ok=True, text=text) for text in ("application accepted", *not_checked)]
 
     async def close(self) -> None:
         """Close the connections."""
@@ -180,7 +182,7 @@ class VonageVoice:
         """The body of a request for a call. Raises ValueError if the message is too long."""
         return {
             "to": [_endpoint(request.phone)],
-            "from": {"type": "phone", "number": _digits(self._from)},
+            "from": {"type": "phone", "number": _digits(self._callers.of_call_to(request.phone))},
             "ncco": ncco_of(request.message),
             "ringing_timer": int(request.ring_timeout),
             "length_timer": MAX_SPEECH_SECONDS,

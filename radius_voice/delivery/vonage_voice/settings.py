@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from radius_voice.config.addresses import URL
+from radius_voice.config.caller_numbers import CallerNumbersSection
 from radius_voice.config.field_types import CALLS_PER_SECOND, PhoneNumber
 from radius_voice.config.http_section import HttpProviderSection
 from radius_voice.config.private_keys import PrivateKey
@@ -16,7 +17,7 @@ from radius_voice.config.section import file_default
 UUID = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 
 
-class VonageVoiceSettings(HttpProviderSection):
+class VonageVoiceSettings(CallerNumbersSection, HttpProviderSection):
     """A Vonage application that places calls."""
 
     type: Literal["vonage-voice"]
