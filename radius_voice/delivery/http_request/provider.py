@@ -29,6 +29,8 @@ from radius_voice.login.model import Method
 from radius_voice.login.sip import user_of
 
 REQUEST_ID_OCTETS = 16
+SUBSCRIBER_DIGITS = 7
+"""The end of a number that a gateway may write without the country code."""
 CONTENT_TYPES = {
     "form": "application/x-www-form-urlencoded",
     "json": "application/json",
@@ -132,7 +134,8 @@ class HttpRequest:
             return NotPlaced(f"not sent: {error}", outage=True, sent=False)
         except SentUnknown as error:
             return Indeterminate(f"sent, then: {error}")
-        hidden = [text for text in (request.message.code, values["phone_digits"], values["sip_user"]) if text]
+        number = values["phone_digits"][-SUBSCRIBER_DIGITS:]
+        hidden = [text for text in (request.message.code, number, values["sip_user"]) if text]
         return result_of(response, settings, live=request.method is Method.VOICE, hidden=hidden)
 
     def _body(self, values: Mapping[str, str]) -> bytes | None:

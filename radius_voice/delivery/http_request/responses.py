@@ -30,8 +30,8 @@ def result_of(
 ) -> DeliveryResult:
     """What a complete response means. `live`: a request that was placed is a call.
 
-    Details are fixed texts, and a reference with one of the texts in `hidden` is not kept: the gateway may repeat parts
-    of the request.
+    Details are fixed texts, and a reference with one of the texts in `hidden`, also with other characters between
+    digits, is not kept: the gateway may repeat parts of the request.
     """
     body = _json_of(response.text)
     for index, rule in enumerate(settings.responses):
@@ -83,7 +83,9 @@ def _applies(rule: ResponseRuleSettings, response: HttpResponse, body: Any) -> b
 def _reference(settings: HttpRequestSettings, body: Any, hidden: Collection[str]) -> str:
     """The gateway's reference of the delivery, empty if the response has none that can be logged."""
     found = (settings.reference and _text_at(body, settings.reference)) or ""
-    return found if REFERENCE.fullmatch(found) and not any(text in found for text in hidden) else ""
+    digits = "".join(filter(str.isdecimal, found))
+    is_safe = REFERENCE.fullmatch(found) and not any(text in found or text in digits for text in hidden)
+    return found if is_safe else ""
 
 
 def _json_of(text: str) -> Any:
