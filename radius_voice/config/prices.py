@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 from radius_voice.config.context import LoadContext
 from radius_voice.config.field_types import FieldType, path_of
 from radius_voice.config.section import KeyProblem, Section
+from radius_voice.files.access import WRITE_ACCESS, exposure
 from radius_voice.files.reading import read_file
 from radius_voice.login.costs import SIP_ADDRESSES, UNITS, Prices
 from radius_voice.resources import shipped
@@ -84,11 +85,13 @@ def _add(prices: dict[str, dict[str, int]], cells: list[str]) -> None:
 def _prices(value: Any, context: LoadContext) -> Prices:
     path = path_of(value, context)
     try:
-        octets, _ = read_file(path, MAX_FILE_OCTETS + 1)
+        octets, status = read_file(path, MAX_FILE_OCTETS + 1)
     except OSError as problem:
         raise ValueError(f"{path}: {problem.strerror}; correct the path or create the file") from None
     if len(octets) > MAX_FILE_OCTETS:
         raise ValueError(f"{path} is larger than {MAX_FILE_OCTETS} octets")
+    context.text_files.append(path)
+    context.file_errors += exposure(path, status, WRITE_ACCESS, None)
     try:
         return prices_in(octets.decode("utf-8-sig"))
     except (UnicodeDecodeError, csv.Error):

@@ -52,6 +52,16 @@ def test_a_file_of_prices_that_is_too_large_is_an_error_and_not_cut(loaded, monk
     assert 12_500 == loaded("  prices: prices.csv", prices=text).delivery.prices.by_method["voice"]["+49"]
 
 
+def test_a_file_of_prices_that_others_can_write_is_an_error(loaded, tmp_path):
+    loaded("  prices: prices.csv")
+    for path, mode in ((tmp_path / "prices.csv", 0o646), (tmp_path, 0o777)):
+        before = path.stat().st_mode
+        path.chmod(mode)
+        with pytest.raises(ConfigError, match="is writable by other users"):
+            load(tmp_path / "radius-voice.yaml", {})
+        path.chmod(before)
+
+
 def test_a_file_of_prices_replaces_those_of_the_program(loaded):
     text = "# a comment, with commas\n\n" + LEAST + ' +49 , voice , 0.0123 \n"+4915",voice,2\n+49,sms,0\n'
     settings = loaded("  prices: prices.csv\n  currency: EUR", prices=b"\xef\xbb\xbf" + text.encode())
