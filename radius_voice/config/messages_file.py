@@ -55,8 +55,10 @@ def _read(value: Any, context: LoadContext) -> Catalog:
     path = path_of(value, context)
     try:
         octets, status = read_file(path, MAX_FILE_OCTETS + 1)
+    except FileNotFoundError:
+        raise ValueError(f"{path} cannot be read: No such file or directory; correct the path or create it") from None
     except OSError as problem:
-        raise ValueError(f"{path} cannot be read: {problem.strerror}") from None
+        raise ValueError(f"{path} cannot be read: {problem.strerror}; correct the path or the file's mode") from None
     if len(octets) > MAX_FILE_OCTETS:
         raise ValueError(f"{path} is larger than {MAX_FILE_OCTETS} octets")
     context.text_files.append(path)

@@ -168,7 +168,7 @@ def _read(path: Path, check: CheckText) -> str:
         ) from None
     except OSError as error:
         reason = error.strerror or "unknown reason"
-        raise ValueError(f"{path} cannot be read: {reason}; correct the path or make the file") from None
+        raise ValueError(f"{path} cannot be read: {reason}; correct the path or create the file") from None
     if status.st_mode & ANY_ACCESS:
         raise ValueError(f"{path} is open to every user ({mode_and_owner(status)}); run: chmod o-rwx {path}")
     return _text(octets, path, check)

@@ -37,6 +37,7 @@ def errors(
                 continue
             if "voice" not in rules.methods:
                 yield path, "has an effect only with voice among methods; remove it"
+                continue
             if rules.voicemail == "press" and not has_callbacks:
                 yield path, NEEDS_CALLBACKS
             for provider, section in callers.items():

@@ -231,7 +231,10 @@ def test_a_file_that_other_users_can_write_is_refused(with_messages):
 
 def test_a_missing_file_is_an_error_at_its_key(tree, tmp_path):
     tree["delivery"]["messages"] = "missing.yaml"
-    with pytest.raises(ConfigError, match=r"delivery\.messages: .*missing\.yaml cannot be read: No such file"):
+    with pytest.raises(
+        ConfigError,
+        match=r"delivery\.messages: .*missing\.yaml cannot be read: No such file or directory; correct the path or create it",
+    ):
         loaded(tree, tmp_path)
 
 
