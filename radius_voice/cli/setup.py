@@ -221,13 +221,16 @@ def _describe(settings: Settings, user_counts: dict[str, int]) -> None:
         click.echo(
             f"policy {name}: first factor {policy.first_factor}, directory {policy.directory}; "
             f"{challenge.digits} digits, {challenge.attempts} attempts, {challenge.redials} redials, "
-            f"code lifetime {challenge.code_lifetime:g} s; countries: {countries}"
+            f"code lifetime {challenge.code_lifetime:g} s; countries: {countries}; "
+            f"methods: {', '.join(policy.methods)}; voicemail: {policy.voicemail}"
         )
     from radius_voice.login.model import DELIVERY_METHODS
 
     for method in DELIVERY_METHODS:
         if names := settings.delivery.order_of(method):
             click.echo(f"providers for {method}: {', '.join(names)}")
+    if settings.callbacks is not None:
+        click.echo(f"callbacks: {settings.callbacks.public_url}, received on {settings.callbacks.listen}")
     click.echo(f"friendly name: {settings.delivery.friendly_name!r}")
     from radius_voice.cost_of_day import cost_text
 

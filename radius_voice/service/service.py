@@ -131,7 +131,7 @@ class Service:
         if control is not None:
             status = operations.status(self._path, settings, sockets, (settings.admin.listen.host, admin_port))
             await self._open_control(stack, control, status)
-        await self._start_callbacks(stack, settings)
+        callbacks_port = await self._start_callbacks(stack, settings)
         for sock in sockets:
             listener = UdpListener(sock, self._server)
             stack.callback(listener.close)
@@ -139,7 +139,7 @@ class Service:
         self.ports = [listener.port for listener in self._listeners]
         self._housekeeping.start(self._tasks)
         self._reloader.announce(loaded, self._generations.newest)
-        self._reporter.started(self._addresses(settings, admin_port))
+        self._reporter.started(self._addresses(settings, admin_port, callbacks_port))
 
     async def reload(self) -> None:
         """Reopen the audit log, and load the configuration again. An invalid one changes nothing."""
@@ -177,15 +177,18 @@ class Service:
                 raise ValueError(cannot_bind(LISTEN, endpoint, problem)) from None
         return sockets, admin_port
 
-    async def _start_callbacks(self, stack: AsyncExitStack, settings: Settings) -> None:
-        """Receive callbacks, if they are configured."""
+    async def _start_callbacks(self, stack: AsyncExitStack, settings: Settings) -> int:
+        """Receive callbacks, if they are configured. The port of the listener, 0 without one."""
         if settings.callbacks is None:
-            return
+            return 0
         sock = self._worker.callbacks if self._worker is not None else listen_for_callbacks(settings)
-        if sock is not None:
-            listener = Callbacks(settings.callbacks.public_url, self._generations.on_callback)
-            await listener.start_on(sock)
-            stack.push_async_callback(listener.stop)
+        if sock is None:
+            return 0
+        port: int = sock.getsockname()[1]
+        listener = Callbacks(settings.callbacks.public_url, self._generations.on_callback)
+        await listener.start_on(sock)
+        stack.push_async_callback(listener.stop)
+        return port
 
     async def _open_control(self, stack: AsyncExitStack, control: ControlSocket, status: Mapping[str, object]) -> None:
         async def handle(request: Request) -> Mapping[str, object]:
@@ -195,12 +198,15 @@ class Service:
         await server.start()
         stack.push_async_callback(server.stop)
 
-    def _addresses(self, settings: Settings, admin_port: int) -> str:
+    def _addresses(self, settings: Settings, admin_port: int, callbacks_port: int) -> str:
         pairs = zip(settings.server.listen, self.ports, strict=True)
         radius = f"RADIUS on {', '.join(f'udp {endpoint.host} port {port}' for endpoint, port in pairs)}"
         if self._worker is not None:
             return f"worker {self._worker.number}: {radius}"
-        return f"{radius}; metrics on http://{settings.admin.listen.host}:{admin_port}/metrics"
+        text = f"{radius}; metrics on http://{settings.admin.listen.host}:{admin_port}/metrics"
+        if settings.callbacks is None:
+            return text
+        return f"{text}; callbacks on {settings.callbacks.listen.host} port {callbacks_port}"
 
     async def _operate(self, request: Request) -> Mapping[str, object]:
         """The response to an operator's command."""

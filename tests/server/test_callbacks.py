@@ -91,6 +91,11 @@ def test_a_call_is_followed_by_callbacks_and_not_by_polling(server, user):
     assert radius.ACCESS_ACCEPT == accept.code
 
 
+def test_the_service_says_where_it_listens_for_callbacks(server):
+    started = server.wait_for_line("callbacks on 127.0.0.1 port ", server.stderr)
+    assert None is re.search(r"callbacks on 127\.0\.0\.1 port 0\b", started)
+
+
 def test_a_busy_phone_is_called_again_by_the_next_login(server, busy_user):
     gateway = server.client()
     challenge = gateway.start_login(busy_user)
