@@ -17,7 +17,8 @@ PRIVILEGED = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 LISTEN = "server.listen"
 ADMIN_LISTEN = "admin.listen"
 CALLBACKS_LISTEN = "callbacks.listen"
-TCP_KEYS = (ADMIN_LISTEN, CALLBACKS_LISTEN)
+LISTEN_OPTION = "--listen"
+TCP_KEYS = (ADMIN_LISTEN, CALLBACKS_LISTEN, LISTEN_OPTION)
 BACKLOG = 128
 
 

@@ -63,18 +63,23 @@ def simulate_twilio(listen: str, latency: float, fail_rate: float, account_sid: 
 
 
 async def _simulate(host: str, port: int, latency: float, fail_rate: float, account: str, token: str) -> None:
+    from radius_voice.config.addresses import Endpoint
+    from radius_voice.endpoints import LISTEN_OPTION, cannot_bind
     from radius_voice.simulator.server import Simulator
 
     simulator = Simulator(account, token, latency=latency, fail_rate=fail_rate)
     try:
         bound = await simulator.start(host, port)
     except OSError as problem:
-        raise click.ClickException(f"{host}:{port}: {problem.strerror}") from None
+        raise click.ClickException(cannot_bind(LISTEN_OPTION, Endpoint(host, port), problem)) from None
     shown = f"[{host}]" if ":" in host else host
     over = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, over.set)
-    click.echo(f"simulated Twilio on http://{shown}:{bound}; what phones heard: http://{shown}:{bound}/simulator/calls")
+    url = f"http://{shown}:{bound}"
+    click.echo(
+        f"simulated Twilio on {url}; what phones heard: {url}/simulator/calls; text messages: {url}/simulator/messages"
+    )
     await over.wait()
     await simulator.stop()
