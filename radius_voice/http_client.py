@@ -48,6 +48,10 @@ ERROR_TEXTS: tuple[tuple[type[BaseException], str], ...] = (
 )
 
 
+NOT_SENT_FIX = "check the network, DNS, and the provider's URL, proxy and ca_file"
+"""What to do about NotSent."""
+
+
 class NotSent(Exception):
     """The server cannot have seen the request. The message is a fixed text: no address, header or body."""
 

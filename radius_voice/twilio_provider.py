@@ -15,7 +15,7 @@ from twilio.base.exceptions import TwilioException
 
 from radius_voice.config.secrets import secret_text
 from radius_voice.config.twilio_account import TwilioAccountSection
-from radius_voice.http_client import HttpPool, NotSent, SentUnknown
+from radius_voice.http_client import NOT_SENT_FIX, HttpPool, NotSent, SentUnknown
 from radius_voice.login.deliveries import DeliveryResult, Indeterminate, NotPlaced, NumberRejected
 from radius_voice.login.model import Unavailable
 from radius_voice.twilio_client import TwilioAccount, status_and_code
@@ -89,7 +89,7 @@ class TwilioRequests:
         try:
             created = await request(self._account.client(left))
         except NotSent as error:
-            return NotPlaced(f"not sent: {error}", outage=True, sent=False)
+            return NotPlaced(f"not sent: {error}", outage=True, fix=NOT_SENT_FIX, sent=False)
         except SentUnknown as error:
             return Indeterminate(f"sent, then: {error}")
         except TwilioException as error:
@@ -112,7 +112,9 @@ class TwilioRequests:
         """The response, or None if Twilio refused with one of the codes in `fine`. Raises Unavailable."""
         try:
             return await request
-        except (NotSent, SentUnknown) as error:
+        except NotSent as error:
+            raise Unavailable(self._name, f"{error}; {NOT_SENT_FIX}") from None
+        except SentUnknown as error:
             raise Unavailable(self._name, str(error)) from None
         except TwilioException as error:
             status, code = status_and_code(error)

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from radius_voice.login.ports import CallControl, MessageControl, Provider
 
 CODE = "123456"
+NOT_SENT = "not sent: "
+"""How details of providers begin; this command prints the same before them."""
+
 RING_TIMEOUT = 30
 POLL_SECONDS = 1.0
 MAX_POLLS = 180
@@ -94,7 +97,7 @@ async def _request(provider: Provider, name: str, request: DeliveryRequest) -> b
     match answer:
         case NotPlaced(detail) | NumberRejected(detail):
             fix = f"; {answer.fix}" if answer.fix else ""
-            click.echo(f"{name}: not {'placed' if calls else 'sent'}: {detail}{fix}")
+            click.echo(f"{name}: not {'placed' if calls else 'sent'}: {detail.removeprefix(NOT_SENT)}{fix}")
             return False if isinstance(answer, NumberRejected) and answer.sent else None
         case Placed(live=False) if calls:
             click.echo(f"{name}: places no calls")

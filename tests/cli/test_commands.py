@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from radius_voice import __version__
 from radius_voice.cli.main import COMMANDS, main
+from radius_voice.http_client import NOT_SENT_FIX
 from radius_voice.twilio_provider import CREDENTIALS_FIX
 from tests.support.matching import search
 from tests.support.program_process import PROGRAM, TIMEOUT, ProgramProcess
@@ -198,6 +199,7 @@ def test_check_prints_the_effective_policy_and_tests_the_provider(write):
     assert "identity people: 1 user\n" in result.stdout
     assert "client host: 127.0.0.1/32; Message-Authenticator required: yes; policy default" in result.stdout
     assert "policy default: first factor people, directory people; 6 digits, 3 attempts, 2 redials" in result.stdout
+    assert "; countries: any; methods: voice; voicemail: off\n" in result.stdout
     assert "twilio: good: account is active" in result.stdout
     assert SECRET.decode() not in result.output
 
@@ -290,8 +292,14 @@ def test_test_credentials_reports_valid_and_invalid_ones(write):
 def test_an_unavailable_provider_is_reported(write):
     path = write(simulator=NOWHERE)
     result = run("test-credentials", "--config", path)
-    assert (1, "twilio: BAD: connection refused or host not reachable\n") == (result.exit_code, result.stdout)
+    assert (1, f"twilio: BAD: connection refused or host not reachable; {NOT_SENT_FIX}\n") == (
+        result.exit_code,
+        result.stdout,
+    )
     assert 1 == run("check", "--config", path, "--connect").exit_code
+    called = run("call", "--config", path, "+14155550123")
+    cause = f"twilio: not placed: connection refused or host not reachable; {NOT_SENT_FIX}\n"
+    assert (1, cause + "no provider placed the call\n") == (called.exit_code, called.stdout)
 
 
 def test_a_provider_without_calls_has_no_account_to_test_and_places_no_call(tmp_path):
@@ -393,7 +401,7 @@ def test_call_leaves_a_sip_address_to_the_next_provider_if_one_cannot_call_it(wr
     gateway = "pbx: {type: http-request, methods: [voice], url: 'http://127.0.0.1:9/{phone}/{code}'}"
     path.write_text(path.read_text().replace("  providers:\n", f"  providers:\n    {gateway}\n"))
     shown = run("call", "--config", path, "sip:3105@pbx.example.org").stdout
-    assert "pbx: not placed: not sent: no template has the SIP address\ntwilio: calling sip:31**@" in shown
+    assert "pbx: not placed: no template has the SIP address\ntwilio: calling sip:31**@" in shown
 
 
 def test_twilios_test_numbers_are_called_only_in_development(tmp_path, write):
@@ -542,8 +550,8 @@ def test_simulate_twilio_reports_a_port_in_use():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         result = run("simulate-twilio", "--listen", f"127.0.0.1:{port}")
-    assert (1, f"Error: 127.0.0.1:{port}: ") == (result.exit_code, result.stderr[: len(f"Error: 127.0.0.1:{port}: ")])
-    assert "in use" in result.stderr
+    cause = f"Error: --listen: 127.0.0.1:{port}: Address already in use; another process has this port; find it with: "
+    assert (1, cause + f"ss -lntp 'sport = :{port}'\n") == (result.exit_code, result.stderr)
 
 
 def test_simulate_twilio_ends_by_sigterm_with_exit_code_0():

@@ -9,6 +9,7 @@ import pytest
 from msgspec import structs
 
 from radius_voice.delivery.twilio_sms.provider import MAX_QUEUE_SECONDS, NO_MESSAGES, NO_SENDER, REFUSALS
+from radius_voice.http_client import NOT_SENT_FIX
 from radius_voice.login.adapter_reports import AccountCheck
 from radius_voice.login.deliveries import Indeterminate, MessageStatus, NotPlaced, NumberRejected, Placed
 from radius_voice.login.model import Unavailable
@@ -176,7 +177,10 @@ async def test_a_message_to_a_closed_port_was_not_sent(sms, order, soon):
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         answer = await sms(f"http://127.0.0.1:{held.getsockname()[1]}").place(order(), soon())
-    assert NotPlaced("not sent: connection refused or host not reachable", outage=True, sent=False) == answer
+    assert (
+        NotPlaced("not sent: connection refused or host not reachable", outage=True, fix=NOT_SENT_FIX, sent=False)
+        == answer
+    )
 
 
 async def test_a_passed_deadline_sends_nothing(simulator, sms, order, soon):

@@ -16,6 +16,7 @@ from radius_voice.delivery.twilio_verify.provider import (
     NO_NUMBER,
     REFUSALS,
 )
+from radius_voice.http_client import NOT_SENT_FIX
 from radius_voice.login.adapter_reports import AccountCheck
 from radius_voice.login.deliveries import Indeterminate, NotPlaced, NumberRejected, Placed
 from radius_voice.login.model import Method, Unavailable
@@ -153,7 +154,10 @@ async def test_a_verification_at_a_closed_port_was_not_started(verify, order, so
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         answer = await verify(f"http://127.0.0.1:{held.getsockname()[1]}").place(order(), soon())
-    assert NotPlaced("not sent: connection refused or host not reachable", outage=True, sent=False) == answer
+    assert (
+        NotPlaced("not sent: connection refused or host not reachable", outage=True, fix=NOT_SENT_FIX, sent=False)
+        == answer
+    )
 
 
 async def test_a_passed_deadline_starts_nothing(simulator, verify, order, soon):

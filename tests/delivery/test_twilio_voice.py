@@ -12,6 +12,7 @@ from msgspec import structs
 from radius_voice.config.messages_file import messages_of
 from radius_voice.delivery.twilio_voice import provider
 from radius_voice.delivery.twilio_voice.provider import MAX_FETCHES, MAX_PAGES, REFUSALS
+from radius_voice.http_client import NOT_SENT_FIX
 from radius_voice.login.adapter_reports import AccountCheck
 from radius_voice.login.code_message import MAX_SPEECH_SECONDS
 from radius_voice.login.deliveries import Indeterminate, NotPlaced, NumberRejected, Placed
@@ -191,7 +192,10 @@ async def test_a_call_to_a_closed_port_was_not_placed(voice, order, soon):
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         answer = await voice(f"http://127.0.0.1:{held.getsockname()[1]}").place(order(), soon())
-    assert NotPlaced("not sent: connection refused or host not reachable", outage=True, sent=False) == answer
+    assert (
+        NotPlaced("not sent: connection refused or host not reachable", outage=True, fix=NOT_SENT_FIX, sent=False)
+        == answer
+    )
 
 
 async def test_a_passed_deadline_sends_nothing(simulator, voice, order, soon):

@@ -24,7 +24,7 @@ from radius_voice.delivery.vonage_voice.refusals import (
 )
 from radius_voice.delivery.vonage_voice.settings import VonageVoiceSettings
 from radius_voice.delivery.vonage_voice.tokens import LIFETIME_SECONDS, RENEWAL_SECONDS, ApplicationTokens
-from radius_voice.http_client import HttpPool
+from radius_voice.http_client import NOT_SENT_FIX, HttpPool
 from radius_voice.login.adapter_reports import AccountCheck
 from radius_voice.login.caller_numbers import CallerNumbers
 from radius_voice.login.code_message import MAX_SPEECH_SECONDS
@@ -183,7 +183,10 @@ async def test_every_fault_delivers_at_most_one_call_and_is_classified(fault, do
 
 async def test_a_call_to_a_closed_port_was_not_sent(voice, order, soon):
     answer = await voice(f"http://127.0.0.1:{free_port()}").place(order(), soon())
-    assert NotPlaced("not sent: connection refused or host not reachable", outage=True, sent=False) == answer
+    assert (
+        NotPlaced("not sent: connection refused or host not reachable", outage=True, fix=NOT_SENT_FIX, sent=False)
+        == answer
+    )
 
 
 async def test_the_total_timeout_applies_when_the_deadline_is_far(double, voice, order, soon):

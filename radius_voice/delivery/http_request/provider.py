@@ -14,7 +14,7 @@ from radius_voice.config.secrets import secret_text
 from radius_voice.delivery.http_request import templates
 from radius_voice.delivery.http_request.responses import result_of
 from radius_voice.delivery.http_request.settings import HttpRequestSettings
-from radius_voice.http_client import HttpPool, NotSent, SentUnknown
+from radius_voice.http_client import NOT_SENT_FIX, HttpPool, NotSent, SentUnknown
 from radius_voice.login.adapter_reports import AccountCheck
 from radius_voice.login.code_message import Say, lines, text_of
 from radius_voice.login.deliveries import (
@@ -131,7 +131,7 @@ class HttpRequest:
                 once=True,
             )
         except NotSent as error:
-            return NotPlaced(f"not sent: {error}", outage=True, sent=False)
+            return NotPlaced(f"not sent: {error}", outage=True, fix=NOT_SENT_FIX, sent=False)
         except SentUnknown as error:
             return Indeterminate(f"sent, then: {error}")
         number = values["phone_digits"][-SUBSCRIBER_DIGITS:]

@@ -63,6 +63,7 @@ NO_SENDER_FIX = f"`from` is no number of this Twilio account that can send text 
 SERVICE_FIX = f"compare messaging_service_sid with the Twilio console; {CHECK_ACCOUNT}"
 EMPTY_SERVICE_FIX = "add a sender for this country to the messaging service in the Twilio console"
 STOP_FIX = "the user's phone has sent STOP to the sender; START ends that"
+FROM_FIX = "put a number of the account that can send text messages into from or from_by_country"
 TRIAL_FIX = "a Twilio trial account sends to verified numbers only; verify this one or upgrade the account"
 TRIAL_SENDER_FIX = "a Twilio trial account sends from numbers only; upgrade the account or write a number"
 LENGTH_FIX = "shorten delivery.friendly_name"
@@ -224,9 +225,9 @@ class TwilioSms:
         if found is None:
             return AccountCheck(ok=True, text=f"from number {number} not checked: the key may not list numbers")
         if not found:
-            return AccountCheck(ok=False, text=f"from number {number} is no number of the account")
+            return AccountCheck(ok=False, text=f"from number {number} is no number of the account; {FROM_FIX}")
         able = _can_send(found[0])
-        text = "belongs to the account and can send text messages" if able else "cannot send text messages"
+        text = "belongs to the account and can send text messages" if able else f"cannot send text messages; {FROM_FIX}"
         return AccountCheck(ok=able, text=f"from number {number} {text}")
 
 

@@ -65,6 +65,7 @@ COUNTRY_FIX = "the provider does not call this country; enable it in Twilio's ge
 NOT_VERIFIED_FIX = f"`from` is no verified number of this Twilio account; {CHECK_ACCOUNT}"
 NOT_VALID_FIX = f"`from` is not a valid number; {CHECK_ACCOUNT}"
 TRIAL = "calls verified numbers only, after a preamble"
+FROM_FIX = "put a number or verified caller ID of the account into from"
 TRIAL_FIX = "a Twilio trial account calls verified numbers only; verify this one or upgrade the account"
 
 REFUSALS: dict[int, NumberRejected | NotPlaced] = {
@@ -253,9 +254,8 @@ class TwilioVoice:
                 return AccountCheck(ok=True, text=f"from number {number} belongs to the account")
         if None in found:
             return AccountCheck(ok=True, text=f"from number {number} not checked: the key may not list numbers")
-        return AccountCheck(
-            ok=False, text=f"from number {number} is neither a number nor a verified caller of the account"
-        )
+        text = f"from number {number} is neither a number nor a verified caller ID of the account; {FROM_FIX}"
+        return AccountCheck(ok=False, text=text)
 
     async def _listed(self, wanted: Collection[str]) -> dict[str, CallStatus | None]:
         """SID -> the status of the newest calls, on one page or on as many as it takes to find all of `wanted`.

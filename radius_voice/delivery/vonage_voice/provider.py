@@ -21,7 +21,7 @@ from radius_voice.delivery.vonage_voice.ncco import ncco_of
 from radius_voice.delivery.vonage_voice.refusals import DEFAULT_FIX, refusal
 from radius_voice.delivery.vonage_voice.settings import VonageVoiceSettings
 from radius_voice.delivery.vonage_voice.tokens import ApplicationTokens
-from radius_voice.http_client import HttpPool, HttpResponse, NotSent, SentUnknown
+from radius_voice.http_client import NOT_SENT_FIX, HttpPool, HttpResponse, NotSent, SentUnknown
 from radius_voice.login.adapter_reports import AccountCheck
 from radius_voice.login.caller_numbers import CallerNumbers
 from radius_voice.login.code_message import MAX_SPEECH_SECONDS
@@ -134,7 +134,7 @@ class VonageVoice:
         try:
             response = await self._send("POST", CALLS, body, seconds=left)
         except NotSent as error:
-            return NotPlaced(f"not sent: {error}", outage=True, sent=False)
+            return NotPlaced(f"not sent: {error}", outage=True, fix=NOT_SENT_FIX, sent=False)
         except SentUnknown as error:
             return Indeterminate(f"sent, then: {error}")
         return _placed(response.text) if response.status in CREATED else refusal(response.status, response.text)
@@ -231,7 +231,9 @@ class VonageVoice:
         """The response, if it is no error or its status is in `fine`. Raises Unavailable."""
         try:
             response = await self._send(method, url, body, params=params)
-        except (NotSent, SentUnknown) as error:
+        except NotSent as error:
+            raise Unavailable(self.name, f"{error}; {NOT_SENT_FIX}") from None
+        except SentUnknown as error:
             raise Unavailable(self.name, str(error)) from None
         if 200 <= response.status < 300 or response.status in fine:  # noqa: PLR2004
             return response

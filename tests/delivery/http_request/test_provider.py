@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from radius_voice.http_client import MAX_POST_RESPONSE_OCTETS
+from radius_voice.http_client import MAX_POST_RESPONSE_OCTETS, NOT_SENT_FIX
 from radius_voice.login.code_message import text_of
 from radius_voice.login.deliveries import Indeterminate, NotPlaced, NumberRejected, Placed
 from radius_voice.login.model import Method
@@ -326,7 +326,9 @@ async def test_a_gateway_that_refuses_connections_was_not_sent_the_request(gatew
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         made = provider(url=f"http://127.0.0.1:{held.getsockname()[1]}/")
-        expected = NotPlaced("not sent: connection refused or host not reachable", outage=True, sent=False)
+        expected = NotPlaced(
+            "not sent: connection refused or host not reachable", outage=True, fix=NOT_SENT_FIX, sent=False
+        )
         assert expected == await made.place(delivery(), soon())
 
 
