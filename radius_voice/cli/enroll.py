@@ -38,8 +38,9 @@ if TYPE_CHECKING:
 def enroll(path: Path, source: str | None, state: Path | None, phone: str, by: str, as_json: bool, name: str) -> None:
     """Verify a phone of a user by a call.
 
-    Calls the phone; the user reads the code to you. Asks for the code on a terminal, otherwise reads lines of standard
-    input. A right code pins the phone as verified. The running service places the call, under the limits of logins.
+    Calls the phone, or sends it a text message; the user reads the code to you. Asks for the code on a terminal,
+    otherwise reads lines of standard input. A right code pins the phone as verified. The running service makes the
+    delivery, under the limits of logins.
     """
     from radius_voice import operations
 
@@ -47,12 +48,15 @@ def enroll(path: Path, source: str | None, state: Path | None, phone: str, by: s
     user = operations.UserName(name, source)
     called = run_operation(operations.perform(settings, "enroll_call", user, phone=phone, by=by))
     warn_if_not_recorded(called)
-    click.echo(f"calling {called['phone']} of {called['user']} (identity source {called['source']})", err=True)
+    by_call = called["method"] == "voice"
+    does = "calling" if by_call else "sending a text message to"
+    click.echo(f"{does} {called['phone']} of {called['user']} (identity source {called['source']})", err=True)
     if called["changed"]:
         text = "this phone is not pinned, but the user has pins: an attacker may have changed it in the directory"
         click.echo(f"warning: {text}", err=True)
     if not called["certain"]:
-        click.echo("warning: the provider did not confirm the call; the phone may ring", err=True)
+        text = "call; the phone may ring" if by_call else "text message; it may arrive"
+        click.echo(f"warning: the provider did not confirm the {text}", err=True)
     done = _verified(settings, operations.UserName(name, called["source"]), called, by)
     if as_json:
         keys = ("user", "source", "phone", "verified", "at", "not_verified")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ from radius_voice import control
 from radius_voice.cli.main import main
 from radius_voice.radius import packet as radius
 from tests.support.network import free_port
-from tests.support.server_process import ServerProcess, WorkersProcess
+from tests.support.server_process import BASE_CONFIGURATION, ServerProcess, WorkersProcess
 
 CONFIGURATION = """\
 server: {listen: ["udp://127.0.0.1:0"], reject_delay: 0s}
@@ -52,7 +53,7 @@ def enroll(server, user, *options, codes=lambda: ()):
     ) as command:
         assert command.stderr is not None
         first = command.stderr.readline()
-        typed = "".join(f"{code}\n" for code in codes()) if first.startswith("calling ") else ""
+        typed = "".join(f"{code}\n" for code in codes()) if first.startswith(("calling ", "sending ")) else ""
         output, errors = command.communicate(typed, timeout=TIMEOUT)
     return command.returncode, output, first + errors
 
@@ -245,3 +246,13 @@ def test_without_a_service_no_call_is_placed(server, user, tmp_path):
     server.stop()
     ended = CliRunner().invoke(main, ["users", "enroll", "--config", str(server.path), user.name])
     assert (1, True) == (ended.exit_code, "no radius-voice service listens" in ended.output)
+
+
+def test_a_text_message_is_named_where_the_policy_sends_one(simulator, tmp_path, user, monkeypatch):
+    base = re.sub(" *calls_per_second.*\n", "", BASE_CONFIGURATION).replace("twilio-voice", "twilio-sms")
+    monkeypatch.setattr("tests.support.server_process.BASE_CONFIGURATION", base)
+    texts = CONFIGURATION.replace("first_phone: verified", "first_phone: verified, methods: [sms]")
+    server = ServerProcess(tmp_path, simulator, texts, [user])
+    code, _, errors = enroll(server, user, codes=lambda: [server.simulator.texted_code(user.phone)])
+    assert f"sending a text message to {masked(user.phone)} of {user.name} (identity source people)\n" in errors
+    assert (0, 0) == (code, server.stop())
