@@ -72,7 +72,11 @@ async def _deliver(settings: Settings, phone: Phone, method: Method) -> bool:
     delivery = settings.delivery
     message = CodeMessage("en", delivery.friendly_name, CODE, catalog=delivery.messages)
     request = DeliveryRequest(phone, message, RING_TIMEOUT, method)
-    for name in delivery.order_of(method):
+    names = delivery.order_of(method)
+    if not names:
+        does = "places calls" if method is Method.VOICE else "sends text messages"
+        raise click.ClickException(f"no provider in delivery.providers {does}; add one")
+    for name in names:
         try:
             provider = provider_of(name, delivery.providers[name])
         except ValueError as problem:

@@ -352,6 +352,14 @@ def test_text_follows_a_message_to_its_end(write, number, code, message):
     assert number not in result.output
 
 
+def test_text_without_a_provider_for_it_names_the_setting(write):
+    result = run("text", "--config", write(), "+15005550010")
+    assert (1, "Error: no provider in delivery.providers sends text messages; add one\n") == (
+        result.exit_code,
+        result.stderr,
+    )
+
+
 NEVER_CALLED = [
     ("five", "not a phone number"),
     ("sip:3105@pbx.example.org", "is not called, unless policies.NAME.sip_domains has pbx.example.org"),
