@@ -136,8 +136,7 @@ class Approvals:
             if not session.returning:
                 await self._first_factor.remember_login(request, policy, session.first_factor_id)
             await self._remembered.after_response(session, transition, policy)
-        decided = session_decision(self._dependencies, request, session, transition, b"", session.name)
-        return replace(decided, mode=policy.mode_at(self._dependencies.now()))
+        return session_decision(self._dependencies, request, session, transition, b"", session.name)
 
     async def _changed_user(self, session: Session) -> Reason | None:
         """Why the user may not log in any longer, since the call was placed; None if the user may."""

@@ -30,6 +30,7 @@ from radius_voice.login.first_factor import FirstFactorChecks
 from radius_voice.login.inputs import (
     InitialRequest,
     RecordedRequest,
+    Transition,
 )
 from radius_voice.login.issued_codes import IssuedCodes
 from radius_voice.login.model import (
@@ -128,6 +129,9 @@ class LoginFlow:
         if decision.outcome is Outcome.REJECT and not text:
             text = reply_message.rejected(dependencies.messages.default)
         return replace(decision, mode=mode, text=text)
+
+    async def _hold(self, call: PendingCall, opened: Transition, trace: Trace) -> Decision:
+        return self._completed(call.request, await self._approvals.hold(call, opened, trace))
 
     async def _respond(self, request: AuthRequest, trace: Trace) -> Decision:
         state = request.state or b""
@@ -328,7 +332,7 @@ class LoginFlow:
             session, transition = await self._sessions.apply(opened.key, copied)
         trace.step("session", decisions.session_step(transition))
         if transition.places_call and session is not None and session.approval:
-            held = partial(self._approvals.hold, replace(call, session=session), transition, trace)
+            held = partial(self._hold, replace(call, session=session), transition, trace)
             return Decision(Outcome.NO_RESPONSE, transition.reason, user=session.name, session=session.id, held=held)
         if transition.places_call and session is not None:
             transition = await self._calls.place(replace(call, session=session), transition, trace)

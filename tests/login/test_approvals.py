@@ -133,7 +133,8 @@ async def test_a_key_that_reaches_another_process_is_found_in_the_store(harness,
 async def test_without_a_key_the_request_is_rejected_at_its_deadline_and_the_call_is_ended(monkeypatch):
     harness = ApprovalHarness(response_timeout=0.1)
     held = await harness.hold()
-    assert NOT_ANSWERED == result_of(await held)
+    decision = await held
+    assert (*NOT_ANSWERED, "Login refused.") == (*result_of(decision), decision.text)
     await harness.flow.drain()
     assert ["fake1"] == harness.provider.hung_up
     response = await harness.press("#")
