@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel
 
-from radius_voice.config import callbacks, policy_rules, speech_rules, text_rules, voicemail_rules
+from radius_voice.config import callbacks, policy_rules, provider_use, speech_rules, text_rules, voicemail_rules
 from radius_voice.config.adapters import AdapterSection, IdentitySection, ProviderSection, RuleContext, StoreSection
 from radius_voice.config.addresses import Network
 from radius_voice.config.callbacks import CallbacksSettings
@@ -175,6 +175,7 @@ def warnings(draft: Draft, now: float, catalog: Catalog) -> Iterator[Diagnostic]
             yield (*path, "on_delivery_failure", "bypass_until"), "this bypass has ended; remove it"
     yield from policy_rules.warnings(draft.policies, now)
     yield from text_rules.warnings(draft.friendly_name, draft.user_rules, catalog)
+    yield from provider_use.warnings(draft.providers, draft.user_rules)
     for adapter, section in draft.adapters:
         yield from _below(adapter, section.warnings())
     if draft.callbacks:

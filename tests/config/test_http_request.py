@@ -17,7 +17,8 @@ BASE = {
 
 def with_gateway(**values):
     section = {key: value for key, value in {**BASE, **values}.items() if value is not None}
-    return changed("delivery.providers.gateway", section)
+    tree = changed("delivery.providers.gateway", section)
+    return {**tree, "policies": {"default": {"methods": ["voice", "sms"]}}}
 
 
 def section_of(loaded):
@@ -46,7 +47,8 @@ def test_the_statuses_and_values_of_a_rule(file):
 
 @pytest.mark.parametrize("method", ["voice", "sms"])
 def test_a_gateway_has_the_methods_of_its_section(file, method):
-    section = section_of(file.load(with_gateway(methods=[method])))
+    tree = {**with_gateway(methods=[method]), "policies": {}}
+    section = section_of(file.load(tree))
     assert [method] == [each.value for each in section.methods]
 
 

@@ -10,9 +10,9 @@ SECTION = {"type": "twilio-sms", "account_sid": "AC" + "1" * 32, "auth_token": S
 
 
 def texts(**changes):
-    """The sample with a provider of text messages. A change to None removes the key."""
+    """The sample with a provider of text messages, and a policy of both methods. A change to None removes the key."""
     section = {key: value for key, value in (SECTION | changes).items() if value is not None}
-    return changed("delivery.providers.texts", section)
+    return with_methods(changed("delivery.providers.texts", section), ["voice", "sms"])
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_a_name_with_which_text_messages_have_one_segment_is_no_warning(file, na
 
 
 def test_a_name_of_a_policy_and_of_a_group_is_warned_of_at_its_own_key(file):
-    tree = with_methods(texts(), ["sms"])
+    tree = with_methods(texts(), ["sms", "voice"])
     policy = tree["policies"]["default"]
     policy["friendly_name"] = LONG
     policy["group_rules"] = [
@@ -132,9 +132,13 @@ def test_a_name_that_makes_text_messages_longer_than_one_segment_is_a_warning(fi
 
 
 def test_a_long_name_is_no_warning_where_no_policy_sends_text_messages(file):
-    tree = texts()
+    tree = with_methods(texts(), ["voice"])
     tree["delivery"]["friendly_name"] = LONG
-    assert () == file.load(tree).warnings
+    (warning,) = file.load(tree).warnings
+    assert (
+        "delivery.providers.texts: no policy has sms among methods, so logins do not use it; add it there, or"
+        in warning
+    )
 
 
 def test_text_messages_of_a_group_rule_count_with_their_own_digits(file):

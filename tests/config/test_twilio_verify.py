@@ -28,7 +28,8 @@ def verify(**changes):
     ],
 )
 def test_a_verify_service_has_both_methods_and_creates_the_codes_unless_written(file, changes, methods, custom_code):
-    loaded = file.load(verify(**changes))
+    tree = {**verify(**changes), "policies": {"default": {"methods": ["voice", "sms"]}}}
+    loaded = file.load(tree)
     section = loaded.settings.delivery.providers["verify"]
     assert isinstance(section, TwilioVerifySettings)
     assert (methods, custom_code, ()) == (section.methods, section.custom_code, loaded.warnings)
