@@ -20,7 +20,7 @@ from hmac import compare_digest
 from msgspec.structs import replace
 
 from radius_voice.events import Outcome, Reason
-from radius_voice.login import issued_states
+from radius_voice.login import issued_states, repeated_results
 from radius_voice.login.approval_events import of_approval
 from radius_voice.login.call_events import delivery_reason, of_call
 from radius_voice.login.inputs import (
@@ -42,9 +42,7 @@ from radius_voice.login.inputs import (
     UserChanged,
 )
 from radius_voice.login.issued_codes import is_issued
-from radius_voice.login.issued_states import REPEAT_SECONDS
-from radius_voice.login.model import CallRef, DeliveryAttempt, IssuedState, Method, PreviousResult, Result, Session
-from radius_voice.login.names import canonical_name
+from radius_voice.login.model import CallRef, DeliveryAttempt, Method, Result, Session
 from radius_voice.login.phone import Phone
 from radius_voice.login.session_versions import live_ref, next_version
 
@@ -151,7 +149,7 @@ def only_provider_has_code(session: Session) -> bool:
 
 def needs_current_user(session: Session | None, event: ChallengeResponse, now: float) -> bool:
     """Whether `step` would compare the code or place a call for that response, instead of repeating or refusing it."""
-    if session is None or not session.open_at(now) or not _belongs(session, event.client, event.name):
+    if session is None or not session.open_at(now) or not repeated_results.belongs(session, event.client, event.name):
         return False
     return issued_states.is_unused(session.states, event.state)
 
@@ -251,10 +249,10 @@ def _open(session: Session | None, new_session: Session, now: float) -> Transiti
 
 def _responded(session: Session, event: ChallengeResponse, now: float) -> Transition:
     issued = issued_states.find(session.states, event.state)
-    if issued is None or not _belongs(session, event.client, event.name):
-        return _of_previous(session, event, now)
+    if issued is None or not repeated_results.belongs(session, event.client, event.name):
+        return repeated_results.of_previous(session, event, now)
     if issued.result is not None:
-        return _repeat(session, issued, issued.result, event, now)
+        return repeated_results.repeat(session, issued, issued.result, event, now)
     if session.result is not None:
         return Transition(None, Outcome.REJECT, Reason.USED_STATE)
     if not session.open_at(now):
@@ -276,32 +274,6 @@ def _is_correct(session: Session, event: ChallengeResponse) -> bool:
     if only_provider_has_code(session):
         return event.remote is not None and event.remote.correct and event.remote.number == session.delivery.number
     return bool(session.code) and compare_digest(session.code, event.code)
-
-
-def _belongs(known: Session | PreviousResult, client: str, name: str) -> bool:
-    """Whether a response comes from the client entry and the user that the session is for."""
-    return known.client == client and canonical_name(known.name) == canonical_name(name)
-
-
-def _of_previous(session: Session, event: ChallengeResponse, now: float) -> Transition:
-    """The final result of a replaced session is repeated; a State of it has no effect in this session."""
-    known = next((each for each in session.previous if compare_digest(each.state, event.state)), None)
-    if known is None or not _belongs(known, event.client, event.name):
-        return Transition(None, Outcome.REJECT, Reason.UNKNOWN_STATE)
-    if not compare_digest(known.answer, event.answer) or now - known.result.at > REPEAT_SECONDS:
-        return Transition(None, Outcome.REJECT, Reason.USED_STATE)
-    return Transition(None, known.result.outcome, Reason.REPEATED, previous=known)
-
-
-def _repeat(session: Session, issued: IssuedState, result: Result, event: ChallengeResponse, now: float) -> Transition:
-    """The result of a used State is repeated for the same response; any other use of it is rejected."""
-    if not compare_digest(issued.answer, event.answer) or now - result.at > REPEAT_SECONDS:
-        return Transition(None, Outcome.REJECT, Reason.USED_STATE)
-    if result.outcome is not Outcome.CHALLENGE:
-        return Transition(None, result.outcome, Reason.REPEATED)
-    if not session.open_at(now):
-        return Transition(None, Outcome.REJECT, Reason.USED_STATE)
-    return Transition(None, Outcome.CHALLENGE, Reason.REPEATED, issues_state=True)
 
 
 def _accept(session: Session, event: ChallengeResponse, now: float) -> Transition:

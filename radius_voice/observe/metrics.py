@@ -76,12 +76,17 @@ class Metrics:
         self._registry = registry
         registry.register(_Read(readings))
 
-        def counter(name: str, text: str, *labels: str) -> _Children:
-            return _Children(_counter(registry, name, text, *labels))
+        self._create_request_counters(self._counter)
+        self._create_delivery_counters(self._counter)
+        self._create_histograms()
+        self._clients: frozenset[str] = frozenset()
+        self._providers: frozenset[str] = frozenset()
+        self._create_fixed_series()
 
-        def histogram(name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
-            return Histogram(f"radius_voice_{name}", text, buckets=buckets, registry=registry)
+    def _counter(self, name: str, text: str, *labels: str) -> _Children:
+        return _Children(_counter(self._registry, name, text, *labels))
 
+    def _create_request_counters(self, counter: Callable[..., _Children]) -> None:
         self._requests = counter("requests_total", "Verified requests by client and outcome", "client", "outcome")
         self._secrets = counter(
             "secret_uses_total", "Verified requests by shared secret, for clients with two", "client", "secret"
@@ -91,6 +96,21 @@ class Metrics:
             "discards_total", "Datagrams discarded before their login was processed", "client", "reason"
         )
         self._duplicates = counter("duplicates_total", "Retransmissions received", "client")
+        self._alarms = counter("alarms_total", "Events that need an administrator", "alarm")
+        self._upstream_events = counter(
+            "upstream_events_total", "Events of the servers of an identity source", "identity", "event"
+        )
+        self._shared_stations = counter(
+            "shared_calling_station_logins_total",
+            "Logins remembered for a Calling-Station-Id that more than 10 users share",
+            "client",
+        )
+        self._reloads = counter("reloads_total", "Reloads of the configuration", "result")
+        self._expired_sessions = _counter(
+            self._registry, "expired_sessions_total", "Logins that expired without a code"
+        )
+
+    def _create_delivery_counters(self, counter: Callable[..., _Children]) -> None:
         self._deliveries = counter(
             "deliveries_total", "Requests to a provider to deliver a code", "provider", "method", "result"
         )
@@ -104,20 +124,14 @@ class Metrics:
         self._cost_settled = counter(
             "cost_settled_total", "Money that ended deliveries cost, in the currency of the prices", "method"
         )
-        self._alarms = counter("alarms_total", "Events that need an administrator", "alarm")
         self._provider_alarms = counter(
             "provider_alarms_total", "Responses of a provider that need an administrator", "provider"
         )
-        self._upstream_events = counter(
-            "upstream_events_total", "Events of the servers of an identity source", "identity", "event"
-        )
-        self._shared_stations = counter(
-            "shared_calling_station_logins_total",
-            "Logins remembered for a Calling-Station-Id that more than 10 users share",
-            "client",
-        )
-        self._reloads = counter("reloads_total", "Reloads of the configuration", "result")
-        self._expired_sessions = _counter(registry, "expired_sessions_total", "Logins that expired without a code")
+
+    def _create_histograms(self) -> None:
+        def histogram(name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
+            return Histogram(f"radius_voice_{name}", text, buckets=buckets, registry=self._registry)
+
         self._login = histogram(
             "login_seconds", "Seconds from a login's first packet to its Access-Accept", LOGIN_BUCKETS
         )
@@ -127,9 +141,6 @@ class Metrics:
         self._placement = histogram(
             "placement_seconds", "Seconds from a packet's arrival to the provider's response", PLACEMENT_BUCKETS
         )
-        self._clients: frozenset[str] = frozenset()
-        self._providers: frozenset[str] = frozenset()
-        self._create_fixed_series()
 
     def expect(
         self,

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from radius_voice.events import Outcome, Reason
-from radius_voice.login import call_events, issued_states, state_machine
+from radius_voice.login import call_events, issued_states, repeated_results, state_machine
 from radius_voice.login.inputs import Charge, Transition
 from radius_voice.login.model import IssuedState
 from radius_voice.login.session_versions import next_version
@@ -96,7 +96,7 @@ DEFECTS = [
     (state_machine, "_redialled", a_redial_keeps_the_live_call),
     (state_machine, "_same", any_request_may_join),
     (state_machine, "_accept", an_accept_ends_no_session),
-    (state_machine, "_belongs", every_client_may_answer),
+    (repeated_results, "belongs", every_client_may_answer),
     (call_events, "_placed", a_code_of_ours_stays_right),
     (state_machine, "_is_correct", a_check_of_any_delivery_counts),
     (state_machine, "_is_correct", a_check_counts_whatever_the_answer),
