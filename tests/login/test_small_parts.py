@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from radius_voice.events import Reason
 from radius_voice.login.challenge_responses import requested_delivery
 from radius_voice.login.codes import Keys, new_code, new_request_id, session_key_in, tidy_code
+from radius_voice.login.deliveries import MessageStatus
 from radius_voice.login.model import Authenticated, Limit, LimitAction, Limited, LimitOperation, StoredUser, User
 from radius_voice.login.phone import Phone, country_of, parse_phone, refused_type
 from radius_voice.login.rate_limits import (
@@ -304,3 +305,7 @@ def test_a_word_that_asks_for_another_delivery_is_never_a_code(digits, word):
         assert re.fullmatch(f"[0-9]{{{digits}}}", code)
         assert tidy_code(word) != tidy_code(code)
         assert requested_delivery(code) is None
+
+
+def test_a_text_message_is_followed_until_it_was_delivered_or_cannot_be():
+    assert [MessageStatus.DELIVERED, MessageStatus.NOT_DELIVERED] == [each for each in MessageStatus if each.final]
