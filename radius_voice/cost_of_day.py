@@ -31,8 +31,7 @@ def cost_text(settings: Settings) -> str:
 def _costliest_delivery(settings: Settings) -> int:
     """The cost of the costliest delivery that policies allow, in units."""
     prices = settings.delivery.prices or shipped_prices()
-    rules = [each for policy in settings.policies.values() for _, each in policy.rules_with_paths()]
-    return max(cost for each in rules for cost in _costs(each, prices))
+    return max(cost for each in settings.user_rules for cost in _costs(each, prices))
 
 
 def _costs(rules: UserRulesSettings, prices: Prices) -> Iterator[int]:

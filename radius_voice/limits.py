@@ -49,8 +49,7 @@ def _costs(settings: Settings) -> Costs | None:
     }
     if prices is None and not budgets and not by_country:
         return None
-    rules = [each for policy in settings.policies.values() for _, each in policy.rules_with_paths()]
-    names = tuple({friendly_name_of(settings, each) for each in rules})
+    names = tuple({friendly_name_of(settings, each) for each in settings.user_rules})
     return Costs(prices or shipped_prices(), names, budgets, by_country, settings.delivery.messages)
 
 

@@ -105,8 +105,7 @@ def _shared_stations(settings: Settings) -> list[str]:
     from radius_voice.login.remembered import shared_station_text
     from radius_voice.operations import OperationFailed, shared_stations
 
-    rules = (each for policy in settings.policies.values() for _, each in policy.rules_with_paths())
-    if not any(each.remember for each in rules):
+    if not any(each.remember for each in settings.user_rules):
         return []
     try:
         return [shared_station_text(client) for client in run(shared_stations(settings))["clients"]]
@@ -333,5 +332,5 @@ async def _ask_providers(settings: Settings, without_credentials: str) -> bool:
 
 def _called_countries(settings: Settings) -> frozenset[str]:
     """The countries that policies allow to be called; none if one of them allows any."""
-    allowed = [rules.countries for policy in settings.policies.values() for _, rules in policy.rules_with_paths()]
+    allowed = [rules.countries for rules in settings.user_rules]
     return frozenset() if None in allowed else frozenset().union(*(each for each in allowed if each))

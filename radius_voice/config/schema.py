@@ -313,6 +313,11 @@ class Settings(Section):
     log: LogSettings = optional_section()
     """The log on standard error."""
 
+    @property
+    def user_rules(self) -> Iterator[UserRulesSettings]:
+        """The rules of all policies and of their groups."""
+        return (rules for policy in self.policies.values() for _, rules in policy.rules_with_paths())
+
 
 @cache
 def settings_type(sections: SectionTypes) -> type[Settings]:

@@ -13,8 +13,7 @@ from radius_voice.config.schema import NO_FIRST_FACTOR, BypassSettings, PolicySe
 
 def bypass_until(settings: Settings) -> float:
     """When the last bypass of any policy ends, wall-clock seconds; 0 without one."""
-    rules = (each for policy in settings.policies.values() for _, each in policy.rules_with_paths())
-    failures = (each.on_delivery_failure for each in rules)
+    failures = (each.on_delivery_failure for each in settings.user_rules)
     return max((failure.bypass_until for failure in failures if isinstance(failure, BypassSettings)), default=0.0)
 
 

@@ -142,6 +142,11 @@ class Policy:
         """The rules of a group; the policy's own if there are none for it."""
         return self.group_rules.get(group, self.rules)
 
+    @property
+    def all_rules(self) -> tuple[UserRules, ...]:
+        """The policy's own rules and those of its groups."""
+        return (self.rules, *self.group_rules.values())
+
     def user_key(self, user: User) -> str:
         """The key of a user of this policy's directory."""
         return user_key_of(self.directory_name, user.id)

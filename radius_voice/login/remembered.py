@@ -115,9 +115,7 @@ class RememberedLogins:
         self._dependencies = dependencies
         self._keys = dependencies.keys
         self._store = dependencies.store
-        rules = [
-            each for policy in dependencies.policies.values() for each in (policy.rules, *policy.group_rules.values())
-        ]
+        rules = (each for policy in dependencies.policies.values() for each in policy.all_rules)
         self._is_configured = any(each.remember is not None for each in rules)
         self._next_warning: dict[str, float] = {}
 

@@ -30,11 +30,7 @@ class SecondPasses:
         self._dependencies = dependencies
         self._responses = responses
         self._warn_of_reuse = warn_of_reuse
-        self._digits = {
-            rules.digits
-            for policy in dependencies.policies.values()
-            for rules in (policy.rules, *policy.group_rules.values())
-        }
+        self._digits = {rules.digits for policy in dependencies.policies.values() for rules in policy.all_rules}
 
     async def decide(self, request: AuthRequest, policy: Policy, trace: Trace) -> Decision | None:
         """The decision on an initial request that is a second pass, None if the whole field is the password."""

@@ -78,9 +78,8 @@ def shared_limits(settings: Settings) -> Iterator[LimitOperation]:
     yield from _budgets(configured, {"total": "total"})
     for client in settings.clients:
         yield from configured.about({"client": client})
-    rules = [each for policy in settings.policies.values() for _, each in policy.rules_with_paths()]
-    countries = {country for each in rules for country in each.countries or ()}
-    countries |= {f"sip:{domain}" for each in rules for domain in each.sip_domains}
+    countries = {country for each in settings.user_rules for country in each.countries or ()}
+    countries |= {f"sip:{domain}" for each in settings.user_rules for domain in each.sip_domains}
     countries |= configured.daily_by_country.keys()
     if configured.costs is not None:
         countries |= configured.costs.by_country.keys()
