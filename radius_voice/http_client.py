@@ -22,6 +22,8 @@ from urllib.parse import urlsplit
 import aiohttp
 from yarl import URL
 
+from radius_voice.config.http_section import HttpProviderSection
+
 CONNECTIONS = 1000
 """aiohttp's default is 100; in a burst, logins must not wait for each other's connections."""
 
@@ -206,3 +208,14 @@ class HttpPool:
             return url
         parts = urlsplit(url)
         return f"{self._base_url}{parts.path}{f'?{parts.query}' if parts.query else ''}"
+
+
+def pool_of(section: HttpProviderSection, base_url: str | None = None) -> HttpPool:
+    """The connections to the server of a provider. Raises OSError if its `ca_file` cannot be read."""
+    return HttpPool(
+        connect_timeout=section.connect_timeout,
+        total_timeout=section.timeout,
+        base_url=base_url,
+        proxy=section.proxy,
+        ca_file=str(section.ca_file) if section.ca_file else None,
+    )

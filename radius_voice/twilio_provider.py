@@ -15,7 +15,7 @@ from twilio.base.exceptions import TwilioException
 
 from radius_voice.config.secrets import secret_text
 from radius_voice.config.twilio_account import TwilioAccountSection
-from radius_voice.http_client import NOT_SENT_FIX, HttpPool, NotSent, SentUnknown
+from radius_voice.http_client import NOT_SENT_FIX, NotSent, SentUnknown, pool_of
 from radius_voice.login.deliveries import DeliveryResult, Indeterminate, NotPlaced, NumberRejected
 from radius_voice.login.model import Unavailable
 from radius_voice.twilio_client import TwilioAccount, status_and_code
@@ -48,15 +48,8 @@ def account_of(name: str, section: TwilioAccountSection) -> TwilioAccount:
     password = next(
         secret_text(secret, f"delivery.providers.{name}.{key}") for key, secret in secrets.items() if secret is not None
     )
-    pool = HttpPool(
-        connect_timeout=section.connect_timeout,
-        total_timeout=section.timeout,
-        base_url=section.base_url,
-        proxy=section.proxy,
-        ca_file=str(section.ca_file) if section.ca_file else None,
-    )
     return TwilioAccount(
-        pool,
+        pool_of(section, section.base_url),
         account_sid=section.account_sid,
         username=section.api_key or section.account_sid,
         password=password,

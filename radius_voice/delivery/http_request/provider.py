@@ -14,7 +14,7 @@ from radius_voice.config.secrets import secret_text
 from radius_voice.delivery.http_request import templates
 from radius_voice.delivery.http_request.responses import result_of
 from radius_voice.delivery.http_request.settings import HttpRequestSettings
-from radius_voice.http_client import NOT_SENT_FIX, HttpPool, NotSent, SentUnknown
+from radius_voice.http_client import NOT_SENT_FIX, HttpPool, NotSent, SentUnknown, pool_of
 from radius_voice.login.adapter_reports import AccountCheck
 from radius_voice.login.code_message import Say, lines, text_of
 from radius_voice.login.deliveries import (
@@ -49,13 +49,7 @@ def create(name: str, settings: HttpRequestSettings) -> HttpRequest:
     }
     basic = settings.basic_auth
     auth = None if basic is None else (basic.username, secret_text(basic.password, f"{key}.basic_auth.password"))
-    pool = HttpPool(
-        connect_timeout=settings.connect_timeout,
-        total_timeout=settings.timeout,
-        proxy=settings.proxy,
-        ca_file=str(settings.ca_file) if settings.ca_file else None,
-    )
-    return HttpRequest(name, settings, pool, values, auth)
+    return HttpRequest(name, settings, pool_of(settings), values, auth)
 
 
 class HttpRequest:

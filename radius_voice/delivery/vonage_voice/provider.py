@@ -21,7 +21,7 @@ from radius_voice.delivery.vonage_voice.ncco import ncco_of
 from radius_voice.delivery.vonage_voice.refusals import DEFAULT_FIX, refusal
 from radius_voice.delivery.vonage_voice.settings import VonageVoiceSettings
 from radius_voice.delivery.vonage_voice.tokens import ApplicationTokens
-from radius_voice.http_client import NOT_SENT_FIX, HttpPool, HttpResponse, NotSent, SentUnknown
+from radius_voice.http_client import NOT_SENT_FIX, HttpPool, HttpResponse, NotSent, SentUnknown, pool_of
 from radius_voice.login.adapter_reports import AccountCheck
 from radius_voice.login.caller_numbers import CallerNumbers
 from radius_voice.login.code_message import MAX_SPEECH_SECONDS
@@ -91,14 +91,8 @@ class Page(msgspec.Struct, frozen=True):
 def create(name: str, settings: VonageVoiceSettings) -> VonageVoice:
     """The provider `name` that `settings` describe. Raises ValueError when this process cannot read its private key."""
     private_key = secret_text(settings.private_key, f"delivery.providers.{name}.private_key")
-    pool = HttpPool(
-        connect_timeout=settings.connect_timeout,
-        total_timeout=settings.timeout,
-        base_url=settings.base_url,
-        proxy=settings.proxy,
-        ca_file=str(settings.ca_file) if settings.ca_file else None,
-    )
-    return VonageVoice(name, pool, ApplicationTokens(settings.application_id, private_key, time.time), settings.callers)
+    tokens = ApplicationTokens(settings.application_id, private_key, time.time)
+    return VonageVoice(name, pool_of(settings, settings.base_url), tokens, settings.callers)
 
 
 class VonageVoice:
