@@ -98,7 +98,7 @@ def _story(folder: Path) -> str:
             _block("console", typed),
             *exchanges,
             "The records in the audit log, whose keys [observing.md](observing.md#audit-log) describes:\n\n",
-            _block("console", '$ grep -E \'"kind":"(call|request)"\' audit.jsonl\n' + "\n".join(records) + "\n"),
+            _block("console", '$ grep -E \'"kind":"(delivery|request)"\' audit.jsonl\n' + "\n".join(records) + "\n"),
         )
     )
 
@@ -136,7 +136,7 @@ def _state(exchange: str) -> str:
 
 
 def _is_shown(record: str) -> bool:
-    return json.loads(record)["kind"] in ("call", "request")
+    return json.loads(record)["kind"] in ("delivery", "request")
 
 
 def _block(language: str, text: str) -> str:

@@ -78,3 +78,10 @@ def test_the_login_story_has_every_outcome_once(producer):
     section = text(PAGE).split(producer.BEGIN)[1]
 
     assert ["Challenge", "Challenge", "Accept"] == re.findall(r"Received Access-(\w+)", section)
+
+
+def test_the_login_story_has_the_records_of_all_requests_and_of_the_delivery(producer):
+    section = text(PAGE).split(producer.BEGIN)[1]
+    records = [json.loads(line) for line in section.splitlines() if line.startswith("{")]
+
+    assert ["delivery", "request", "request", "request"] == [record["kind"] for record in records]
