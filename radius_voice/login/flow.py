@@ -57,7 +57,7 @@ from radius_voice.login.second_passes import SecondPasses
 from radius_voice.login.session_decisions import session_decision
 from radius_voice.login.session_responses import SessionResponses
 from radius_voice.login.sessions import RequestRecorded, Sessions
-from radius_voice.login.success import SuccessWatch
+from radius_voice.login.success_watch import SuccessWatch
 from radius_voice.login.supervisor import Supervisor
 from radius_voice.login.upstream import ChallengeRequired
 from radius_voice.login.upstream_challenges import PendingChallenge
