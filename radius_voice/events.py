@@ -149,7 +149,7 @@ class Alarm(StrEnum):
     FRAUD_REPORTED = "fraud_reported"
 
 
-class CallResult(StrEnum):
+class DeliveryOutcome(StrEnum):
     """The result of a request to a provider to deliver a code."""
 
     PLACED = "placed"
@@ -249,7 +249,7 @@ class PlacementRecord(AuditRecord, frozen=True, tag="delivery"):
     session: str
     provider: str
     phone: str
-    result: CallResult
+    result: DeliveryOutcome
     reference: str = ""
     detail: str = ""
     alarm: bool = False

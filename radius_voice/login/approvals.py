@@ -17,7 +17,7 @@ from radius_voice.login import decisions
 from radius_voice.login.approval_events import APPROVES, for_approval, takes_keys
 from radius_voice.login.call_codes import code_message, rules_of
 from radius_voice.login.call_scripts import AskForKey, Speak, approval_script
-from radius_voice.login.calls import Calls, PendingCall
+from radius_voice.login.calls import Calls, PendingDelivery
 from radius_voice.login.code_message import Say
 from radius_voice.login.decisions import Decision
 from radius_voice.login.deliveries import CodeMessage
@@ -54,7 +54,7 @@ class Approvals:
         self._remembered = remembered
         self._interrupted = False
 
-    def prepared(self, call: PendingCall) -> PendingCall:
+    def prepared(self, call: PendingDelivery) -> PendingDelivery:
         """The same call, changed so that it asks for an approval and does not ring after the deadline."""
         seconds = max(0.0, call.request.deadline - self._dependencies.clock())
         ring_timeout = max(1, min(call.rules.ring_timeout, int(seconds)))
@@ -66,7 +66,7 @@ class Approvals:
         self._interrupted = True
         self._sessions.wake()
 
-    async def hold(self, call: PendingCall, opened: Transition, trace: Trace) -> Decision:
+    async def hold(self, call: PendingDelivery, opened: Transition, trace: Trace) -> Decision:
         """Place the call of a session, and wait for the result."""
         with self._sessions.watch(call.session.id) as ended:
             placing = self._calls.start(call, opened)
@@ -109,7 +109,7 @@ class Approvals:
             return CodeMessage(session.language, dependencies.friendly_name, "", catalog=dependencies.messages)
         return code_message(dependencies, rules, session.language)
 
-    async def _ended_session(self, call: PendingCall, ended: asyncio.Event) -> Session | None:
+    async def _ended_session(self, call: PendingDelivery, ended: asyncio.Event) -> Session | None:
         """The session with its result, which is a reject from the deadline on. Raises Unavailable."""
         session, dependencies = call.session, self._dependencies
         while (left := call.request.deadline - dependencies.clock()) > 0 and not self._interrupted:
@@ -125,7 +125,7 @@ class Approvals:
             await self._calls.end(transition.session, transition.hang_up)
         return stored
 
-    async def _decision(self, call: PendingCall, stored: Session | None, trace: Trace) -> Decision:
+    async def _decision(self, call: PendingDelivery, stored: Session | None, trace: Trace) -> Decision:
         """The decision by the result of the session; a session that another one replaced was not approved."""
         request, session, policy = call.request, call.session, call.policy
         transition = Transition(None, Outcome.REJECT, Reason.NOT_APPROVED)

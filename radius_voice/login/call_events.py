@@ -7,13 +7,13 @@ from msgspec.structs import replace
 from radius_voice.events import Outcome, Reason
 from radius_voice.login.approval_events import not_approved
 from radius_voice.login.inputs import (
-    CallEvent,
-    CallFailed,
-    CallPlaced,
     CallProgress,
     CallQueued,
     Charge,
     CodeCreated,
+    DeliveryEvent,
+    DeliveryFailed,
+    DeliveryPlaced,
     Transition,
 )
 from radius_voice.login.model import CallRef, CallStatus, Method, Result, Session
@@ -21,17 +21,17 @@ from radius_voice.login.session_versions import next_version
 from radius_voice.login.voicemail import Voicemail
 
 
-def of_call(session: Session | None, event: CallEvent, now: float) -> Transition:
+def of_call(session: Session | None, event: DeliveryEvent, now: float) -> Transition:
     """An event of a call. A newly placed call that is not the session's present one is hung up."""
     if session is None or event.session_id != session.id or event.number != session.delivery.number:
-        late = event.ref if isinstance(event, CallPlaced) else None
+        late = event.ref if isinstance(event, DeliveryPlaced) else None
         return Transition(None, Outcome.NO_RESPONSE, Reason.CALL_PLACED, hang_up=late)
     match event:
         case CallQueued():
             return _queued(session, event, now)
-        case CallPlaced():
+        case DeliveryPlaced():
             return _placed(session, event, now)
-        case CallFailed():
+        case DeliveryFailed():
             return _failed(session, event, now)
         case CodeCreated():
             return _code_created(session, event, now)
@@ -51,7 +51,7 @@ def _queued(session: Session, event: CallQueued, now: float) -> Transition:
     return Transition(queued, Outcome.CHALLENGE, Reason.DELIVERY_QUEUED)
 
 
-def _placed(session: Session, event: CallPlaced, now: float) -> Transition:
+def _placed(session: Session, event: DeliveryPlaced, now: float) -> Transition:
     delivery = session.delivery
     over = delivery.over or event.over
     if not session.open_at(now):
@@ -73,7 +73,7 @@ def _placed(session: Session, event: CallPlaced, now: float) -> Transition:
     return Transition(placed, Outcome.CHALLENGE, delivery_reason(event.method))
 
 
-def _failed(session: Session, event: CallFailed, now: float) -> Transition:
+def _failed(session: Session, event: DeliveryFailed, now: float) -> Transition:
     if session.delivery.over:
         return Transition(None, Outcome.NO_RESPONSE, event.reason)
     over = replace(session.delivery, over=True, phone=event.phone or session.delivery.phone)

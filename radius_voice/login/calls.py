@@ -11,7 +11,7 @@ from functools import partial
 from msgspec import Struct
 from msgspec.structs import replace
 
-from radius_voice.events import CallResult, Mode, Outcome, PlacementRecord, Reason, Trace
+from radius_voice.events import DeliveryOutcome, Outcome, Reason, Trace
 from radius_voice.login.call_codes import CallCodes, code_message, rules_of
 from radius_voice.login.call_events import delivery_reason
 from radius_voice.login.call_follower import CallFollower
@@ -20,17 +20,15 @@ from radius_voice.login.decoys import decoy_call, end_of_decoy_call, is_decoy
 from radius_voice.login.deliveries import (
     DeliveryRequest,
     DeliveryResult,
-    Indeterminate,
-    NumberRejected,
-    Placed,
 )
+from radius_voice.login.delivery_records import placement_record
 from radius_voice.login.dependencies import Dependencies
 from radius_voice.login.inputs import (
-    CallEvent,
-    CallFailed,
-    CallPlaced,
     CallProgress,
     CodeCreated,
+    DeliveryEvent,
+    DeliveryFailed,
+    DeliveryPlaced,
     Reservation,
     Transition,
 )
@@ -50,7 +48,7 @@ _EFFECTIVE = frozenset(CallStatus) - {CallStatus.QUEUED, CallStatus.RINGING}
 """The statuses of a polled call that change its session."""
 
 
-class PendingCall(Struct, frozen=True):
+class PendingDelivery(Struct, frozen=True):
     """A session whose present delivery is to be made, after `hang_up` is ended. `code` is stored nowhere else."""
 
     session: Session
@@ -61,7 +59,7 @@ class PendingCall(Struct, frozen=True):
     hang_up: CallRef | None = None
 
     def __repr__(self) -> str:
-        return f"PendingCall({self.session.id})"
+        return f"PendingDelivery({self.session.id})"
 
 
 class Calls:
@@ -107,7 +105,7 @@ class Calls:
             code_lifetime = rules.code_lifetime if rules is not None else 0.0
             await self._apply(session, CallProgress(session.id, session.delivery.number, status, code_lifetime))
 
-    async def place(self, call: PendingCall, opened: Transition, trace: Trace) -> Transition:
+    async def place(self, call: PendingDelivery, opened: Transition, trace: Trace) -> Transition:
         """Make a delivery, and wait for the provider's answer while the gateway waits.
 
         That of a decoy is only stored. The session of the transition is the one after the provider's answer.
@@ -125,7 +123,7 @@ class Calls:
         trace.step("delivery", transition.reason)
         return transition
 
-    def start(self, call: PendingCall, opened: Transition) -> asyncio.Task[Transition]:
+    def start(self, call: PendingDelivery, opened: Transition) -> asyncio.Task[Transition]:
         """Begin a delivery, which continues whether its request is answered or not."""
         return self._supervisor.run(self._place(call, opened, self._queued(call, opened)))
 
@@ -133,7 +131,7 @@ class Calls:
         """Place the calls that wait for their provider's queue now, because this process is to end."""
         self._hurry.set()
 
-    def _queued(self, call: PendingCall, opened: Transition) -> QueuedCall:
+    def _queued(self, call: PendingDelivery, opened: Transition) -> QueuedCall:
         rules = call.rules
         return QueuedCall(self._dependencies, self._sessions, call.session, rules.call_seconds, opened, self._hurry)
 
@@ -144,7 +142,7 @@ class Calls:
         else:
             self._supervisor.run(self._end(session, ref))
 
-    async def _place(self, call: PendingCall, opened: Transition, queued: QueuedCall) -> Transition:
+    async def _place(self, call: PendingDelivery, opened: Transition, queued: QueuedCall) -> Transition:
         if call.hang_up is not None and not await self._hang_up(call.hang_up):
             return replace(opened, reason=Reason.DELIVERY_INDETERMINATE)
         dependencies, call_seconds = self._dependencies, call.rules.call_seconds - PROVIDER_SECONDS
@@ -152,7 +150,7 @@ class Calls:
         placement = await self._delivered(call, reservation, partial(self._requests.ask, queued))
         return await self._on_placement(call, placement, opened, reservation)
 
-    async def _delivered(self, call: PendingCall, reservation: PlacementReservation, ask: Ask) -> PlacementResult:
+    async def _delivered(self, call: PendingDelivery, reservation: PlacementReservation, ask: Ask) -> PlacementResult:
         """Make the delivery by the methods of the policy.
 
         A call without a code is followed by another method only after the code was stored. A call never follows a text
@@ -167,13 +165,13 @@ class Calls:
             safe = tuple(method for method in others if call.rules.voicemail_of(method) is Voicemail.OFF)
             return await self._deliver(call, request, safe, reservation, ask)
         placed = await self._deliver(call, request, (), reservation, ask)
-        if placed.result in (CallResult.PLACED, CallResult.INDETERMINATE) or not others:
+        if placed.result in (DeliveryOutcome.PLACED, DeliveryOutcome.INDETERMINATE) or not others:
             return placed
         return await self._deliver_with_code(call, request, others, placed, reservation, ask)
 
     async def _deliver_with_code(
         self,
-        call: PendingCall,
+        call: PendingDelivery,
         request: DeliveryRequest,
         methods: tuple[Method, ...],
         failed: PlacementResult,
@@ -192,7 +190,7 @@ class Calls:
         placed = await self._deliver(call, other, methods, reservation, ask)
         return replace(placed, refused=failed.refused or placed.refused, counted=failed.counted or placed.counted)
 
-    def _request(self, call: PendingCall) -> DeliveryRequest:
+    def _request(self, call: PendingDelivery) -> DeliveryRequest:
         """The request for the session's present delivery. It has no code if the call is placed without one."""
         session, dependencies = call.session, self._dependencies
         voicemail = session.delivery.voicemail
@@ -210,7 +208,7 @@ class Calls:
 
     async def _deliver(
         self,
-        call: PendingCall,
+        call: PendingDelivery,
         request: DeliveryRequest,
         others: tuple[Method, ...],
         reservation: PlacementReservation,
@@ -230,15 +228,15 @@ class Calls:
         )
 
     async def _on_placement(
-        self, call: PendingCall, placement: PlacementResult, opened: Transition, reservation: PlacementReservation
+        self, call: PendingDelivery, placement: PlacementResult, opened: Transition, reservation: PlacementReservation
     ) -> Transition:
         """Store the result of a placement; the response to the gateway follows from it."""
         match placement.result:
-            case CallResult.PLACED:
+            case DeliveryOutcome.PLACED:
                 placed = await self._on_placed(call, placement, reservation.reserved)
                 reason = opened.reason if opened.reason is Reason.REDIAL else delivery_reason(placement.method)
                 return replace(opened, session=placed or opened.session, reason=reason)
-            case CallResult.INDETERMINATE:
+            case DeliveryOutcome.INDETERMINATE:
                 stored = opened.session
                 if placement.refused or placement.verification or placement.method is not Method.VOICE:
                     transition = await self._store_placed(call, placement, reservation.reserved)
@@ -248,17 +246,17 @@ class Calls:
                 return await self._on_failure(call, placement, reservation)
 
     async def _on_failure(
-        self, call: PendingCall, placement: PlacementResult, reservation: PlacementReservation
+        self, call: PendingDelivery, placement: PlacementResult, reservation: PlacementReservation
     ) -> Transition:
         session, dependencies = call.session, self._dependencies
-        rejected = placement.result is CallResult.NUMBER_REJECTED
+        rejected = placement.result is DeliveryOutcome.NUMBER_REJECTED
         reason = Reason.NUMBER_REJECTED if rejected else Reason.DELIVERY_FAILED
         gateway_waits = dependencies.clock() < call.request.deadline
         bypass = not placement.refused and gateway_waits and dependencies.now() < call.rules.bypass_until
         changed = await self._changed_user(call) if bypass else None
         if changed is not None:
             reason, bypass = changed, False
-        failed = CallFailed(
+        failed = DeliveryFailed(
             session.id,
             session.delivery.number,
             reason,
@@ -269,7 +267,7 @@ class Calls:
         )
         return await self._apply(session, failed)
 
-    async def _changed_user(self, call: PendingCall) -> Reason | None:
+    async def _changed_user(self, call: PendingDelivery) -> Reason | None:
         """Why the user may not log in any longer, since the password was verified; None if the user may."""
         keys, deadline = self._dependencies.keys, call.request.deadline
         try:
@@ -280,7 +278,7 @@ class Calls:
         return current if isinstance(current, Reason) else None
 
     async def _on_placed(
-        self, call: PendingCall, placement: PlacementResult, reserved: Reservation | None
+        self, call: PendingDelivery, placement: PlacementResult, reserved: Reservation | None
     ) -> Session | None:
         """The session after the provider has accepted the delivery, None if it has not changed."""
         session = call.session
@@ -294,7 +292,7 @@ class Calls:
         return transition.session
 
     async def _store_placed(
-        self, call: PendingCall, placement: PlacementResult, reserved: Reservation | None
+        self, call: PendingDelivery, placement: PlacementResult, reserved: Reservation | None
     ) -> Transition:
         """Store a delivery that was made, or may have been made. Its verification ends if the session has ended."""
         transition = await self._apply(call.session, _placed(call, placement, reserved))
@@ -329,7 +327,7 @@ class Calls:
         except Unavailable as problem:
             self._dependencies.warn(f"the end of a call was lost: {problem}")
 
-    async def _apply(self, session: Session, event: CallEvent) -> Transition:
+    async def _apply(self, session: Session, event: DeliveryEvent) -> Transition:
         _, transition = await self._sessions.apply(session.key, event, known=session)
         return transition
 
@@ -342,11 +340,11 @@ def _transition_now(task: asyncio.Task[Transition], queued: QueuedCall, opened: 
     return replace(opened, reason=Reason.DELIVERY_INDETERMINATE) if task.exception() is not None else task.result()
 
 
-def _placed(call: PendingCall, placement: PlacementResult, reserved: Reservation | None) -> CallPlaced:
+def _placed(call: PendingDelivery, placement: PlacementResult, reserved: Reservation | None) -> DeliveryPlaced:
     """The event that a provider has made a delivery, or may have made it. A text message has no call that may ring."""
     session = call.session
-    over = placement.method is Method.SMS or (placement.result is CallResult.PLACED and not placement.live)
-    return CallPlaced(
+    over = placement.method is Method.SMS or (placement.result is DeliveryOutcome.PLACED and not placement.live)
+    return DeliveryPlaced(
         session.id,
         session.delivery.number,
         placement.phone,
@@ -358,29 +356,4 @@ def _placed(call: PendingCall, placement: PlacementResult, reserved: Reservation
         reserved,
         placement.verification,
         placement.keeps_code,
-    )
-
-
-def placement_record(
-    at: float,
-    seconds: float,
-    session_id: str,
-    provider: str,
-    request: DeliveryRequest,
-    answer: DeliveryResult,
-    mode: Mode = Mode.ENFORCE,
-) -> PlacementRecord:
-    """The record of a provider's answer to a delivery request of that session."""
-    match answer:
-        case Placed(reference):
-            result, detail, alarm, fix = CallResult.PLACED, "", False, ""
-        case Indeterminate(detail):
-            result, reference, alarm, fix = CallResult.INDETERMINATE, "", False, ""
-        case NumberRejected(detail, alarm, fix):
-            result, reference = CallResult.NUMBER_REJECTED, ""
-        case _:
-            result, reference, detail, alarm, fix = CallResult.NOT_PLACED, "", answer.detail, answer.alarm, answer.fix
-    phone, method = request.phone.masked, request.method.value
-    return PlacementRecord(
-        at, seconds, session_id, provider, phone, result, reference, detail, alarm, fix, method, mode
     )

@@ -18,11 +18,11 @@ from radius_voice.login.code_message import text_of
 from radius_voice.login.decoys import is_decoy
 from radius_voice.login.deliveries import CodeMessage
 from radius_voice.login.inputs import (
-    CallFailed,
-    CallPlaced,
     CallProgress,
     Charge,
     CostChange,
+    DeliveryFailed,
+    DeliveryPlaced,
     Input,
     Reservation,
     Transition,
@@ -116,20 +116,20 @@ class Costs:
             reserved = self.reservation(delivery.method, delivery.phone, seconds, new.language)
             taken = self.operations(new.user_key, delivery.phone, delivery.at, reserved.cost)
             return _with(new, transition, reserved, CostChange(delivery.method, taken, reserved=reserved.cost))
-        if old is None or not isinstance(event, CallPlaced | CallFailed | CallProgress):
+        if old is None or not isinstance(event, DeliveryPlaced | DeliveryFailed | CallProgress):
             return transition
         before = Reservation(old.delivery.cost, old.delivery.minute_price)
         match event:
-            case CallFailed():
+            case DeliveryFailed():
                 return self._settled(new, transition, event.reserved or before, event.phone or delivery.phone, 0)
-            case CallPlaced():
+            case DeliveryPlaced():
                 reserved = event.reserved or before
                 if delivery.over:
                     return self._settled(new, transition, reserved, delivery.phone, _cost_of(delivery, reserved, now))
                 return _with(new, transition, reserved, None)
             case _ if event.status.over and old.delivery.ref is not None:
                 return self._settled(new, transition, before, delivery.phone, _cost_of(delivery, before, now))
-            case _:  # without a reference, CallPlaced follows, with the reservation
+            case _:  # without a reference, DeliveryPlaced follows, with the reservation
                 return transition
 
     def moved(self, session: Session, before: Target, after: Target) -> tuple[LimitOperation, ...]:

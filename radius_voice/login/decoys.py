@@ -15,7 +15,7 @@ from radius_voice.events import Outcome, Reason
 from radius_voice.login.checked import Checked
 from radius_voice.login.codes import KEY_OCTETS, Keys
 from radius_voice.login.decisions import Decision
-from radius_voice.login.inputs import CallPlaced, CallProgress
+from radius_voice.login.inputs import CallProgress, DeliveryPlaced
 from radius_voice.login.model import (
     AuthRequest,
     CallRef,
@@ -76,12 +76,12 @@ def decoy_session(
     return replace(session, user_key=user_key, phones=(phone,), delivery=delivery), state
 
 
-def decoy_call(session: Session, code_lifetime: float) -> CallPlaced:
+def decoy_call(session: Session, code_lifetime: float) -> DeliveryPlaced:
     """The event that the session's delivery was made, without one; a code would be valid for `code_lifetime`."""
     delivery = session.delivery
     if delivery.method is Method.SMS:
-        return CallPlaced(session.id, delivery.number, delivery.phone, None, False, Method.SMS, True, code_lifetime)
-    return CallPlaced(session.id, delivery.number, delivery.phone, CallRef("", f"{session.id}.{delivery.number}"))
+        return DeliveryPlaced(session.id, delivery.number, delivery.phone, None, False, Method.SMS, True, code_lifetime)
+    return DeliveryPlaced(session.id, delivery.number, delivery.phone, CallRef("", f"{session.id}.{delivery.number}"))
 
 
 def end_of_decoy_call(session: Session) -> CallProgress:

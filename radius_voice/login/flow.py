@@ -17,7 +17,7 @@ from radius_voice.events import Outcome, Reason, SecondFactorMode, Trace
 from radius_voice.login import decisions, reply_message
 from radius_voice.login.accepted import AcceptsWithoutCall
 from radius_voice.login.approvals import Approvals
-from radius_voice.login.calls import Calls, PendingCall
+from radius_voice.login.calls import Calls, PendingDelivery
 from radius_voice.login.checked import Checked, Refused
 from radius_voice.login.codes import UPSTREAM_STATE, session_key_in
 from radius_voice.login.decisions import Decision
@@ -130,7 +130,7 @@ class LoginFlow:
             text = reply_message.rejected(dependencies.messages.default)
         return replace(decision, mode=mode, text=text)
 
-    async def _hold(self, call: PendingCall, opened: Transition, trace: Trace) -> Decision:
+    async def _hold(self, call: PendingDelivery, opened: Transition, trace: Trace) -> Decision:
         return self._completed(call.request, await self._approvals.hold(call, opened, trace))
 
     async def _respond(self, request: AuthRequest, trace: Trace) -> Decision:
@@ -285,7 +285,7 @@ class LoginFlow:
         opened = new_session(keys, now, key, code, state, request, policy, user, checked, pinned)
         if dependencies.limits.success is not None:
             opened = replace(opened, unpinned=pinned.unpinned)
-        call = PendingCall(opened, code, policy, rules, request)
+        call = PendingDelivery(opened, code, policy, rules, request)
         if request.second_factor is SecondFactorMode.APPROVE:
             call = self._approvals.prepared(call)
         return await self._open_session(call, state, trace, checked, report)
@@ -296,12 +296,12 @@ class LoginFlow:
         """Like `_open`, for a user who cannot log in; `user` is None if no user has the name."""
         keys, now = self._dependencies.keys, self._dependencies.now()
         opened, state = decoy_session(keys, now, request, policy, user, checked)
-        call = PendingCall(opened, "", policy, policy.rules_of(opened.group), request)
+        call = PendingDelivery(opened, "", policy, policy.rules_of(opened.group), request)
         return await self._open_session(call, state, trace, checked, report, (NEW_DECOYS,))
 
     async def _open_session(
         self,
-        call: PendingCall,
+        call: PendingDelivery,
         state: bytes,
         trace: Trace,
         checked: Checked,

@@ -102,7 +102,7 @@ class Reservation(Struct, frozen=True):
     minute_price: int = 0
 
 
-class CallPlaced(Struct, frozen=True):
+class DeliveryPlaced(Struct, frozen=True):
     """A provider accepted delivery `number` of the session, by that method to that phone, or may have accepted it.
 
     `ref` is the call, None if there is none or that is not certain. `over`: there is no call that may be live. A text
@@ -132,7 +132,7 @@ class CallQueued(Struct, frozen=True):
     wait: float
 
 
-class CallFailed(Struct, frozen=True):
+class DeliveryFailed(Struct, frozen=True):
     """No provider made delivery `number` of the session. `bypass`: an active bypass accepts the user without a call.
 
     `refund`: the delivery does not count towards the limits, because no provider has received and refused it. `phone`
@@ -194,10 +194,10 @@ class ApprovalEnded(Struct, frozen=True):
     reason: Reason | None = None
 
 
-CallEvent: TypeAlias = CallQueued | CallPlaced | CallFailed | CallProgress | CodeCreated
+DeliveryEvent: TypeAlias = CallQueued | DeliveryPlaced | DeliveryFailed | CallProgress | CodeCreated
 ApprovalEvent: TypeAlias = ApprovalKey | ApprovalEnded
 Input: TypeAlias = (
-    InitialRequest | RecordedRequest | ChallengeResponse | Lockout | UserChanged | CallEvent | ApprovalEvent
+    InitialRequest | RecordedRequest | ChallengeResponse | Lockout | UserChanged | DeliveryEvent | ApprovalEvent
 )
 
 

@@ -25,7 +25,7 @@ from typing import Protocol
 from msgspec import Struct
 from msgspec.structs import replace
 
-from radius_voice.events import CallResult
+from radius_voice.events import DeliveryOutcome
 from radius_voice.login.deliveries import DeliveryRequest, DeliveryResult, Indeterminate, NumberRejected, Placed
 from radius_voice.login.model import CallRef, Method
 from radius_voice.login.phone import Phone
@@ -42,7 +42,7 @@ class PlacementResult(Struct, frozen=True):
     the code; with `keeps_code`, only that provider has it.
     """
 
-    result: CallResult
+    result: DeliveryOutcome
     phone: Phone
     ref: CallRef | None = None
     live: bool = False
@@ -104,8 +104,8 @@ async def deliver(
 
     `deadline` is monotonic seconds.
     """
-    failed = PlacementResult(CallResult.NOT_PLACED, request.phone, method=request.method)
-    results: set[CallResult] = set()
+    failed = PlacementResult(DeliveryOutcome.NOT_PLACED, request.phone, method=request.method)
+    results: set[DeliveryOutcome] = set()
     begun = False
     order = (request.method, *(other for other in methods if other is not request.method))
     left = {method: providers.get(method, {}) for method in order}
@@ -122,18 +122,18 @@ async def deliver(
             placement, left[method] = await _through_providers(tried, offered, partial(ask, stage), report, deadline)
             if placement is None:
                 break
-            if placement.result is CallResult.NUMBER_REJECTED and placement.counted:
+            if placement.result is DeliveryOutcome.NUMBER_REJECTED and placement.counted:
                 rejected[method].add(phone.address)  # with every extension; one that got no request rejects one phone
             refused, counted = failed.refused or placement.refused, failed.counted or placement.counted
             placement = replace(placement, refused=refused, counted=counted)
-            if placement.result in (CallResult.PLACED, CallResult.INDETERMINATE):
+            if placement.result in (DeliveryOutcome.PLACED, DeliveryOutcome.INDETERMINATE):
                 return placement
             failed = placement
             results.add(placement.result)
-            if placement.result is CallResult.NOT_PLACED and not placement.unable:
+            if placement.result is DeliveryOutcome.NOT_PLACED and not placement.unable:
                 break
-    rejected_by_all = results == {CallResult.NUMBER_REJECTED}
-    return replace(failed, result=CallResult.NUMBER_REJECTED if rejected_by_all else CallResult.NOT_PLACED)
+    rejected_by_all = results == {DeliveryOutcome.NUMBER_REJECTED}
+    return replace(failed, result=DeliveryOutcome.NUMBER_REJECTED if rejected_by_all else DeliveryOutcome.NOT_PLACED)
 
 
 async def _through_providers(
@@ -154,7 +154,7 @@ async def _through_providers(
         report(name, request, answer)
         result = _result(name, provider, request, answer)
         failed = result if failed is None else _combined(failed, result)
-        if result.result is not CallResult.NOT_PLACED and not result.unable:
+        if result.result is not DeliveryOutcome.NOT_PLACED and not result.unable:
             break
     return failed, postponed
 
@@ -176,17 +176,17 @@ def _result(name: str, provider: Provider, request: DeliveryRequest, answer: Del
     match answer:
         case Placed(reference, live):
             ref = CallRef(name, reference) if live and provider.call_control is not None else None
-            placed = PlacementResult(CallResult.PLACED, phone, ref, live, method=method)
+            placed = PlacementResult(DeliveryOutcome.PLACED, phone, ref, live, method=method)
             return _with_verification(placed, name, provider, reference)
         case Indeterminate():
-            unknown = PlacementResult(CallResult.INDETERMINATE, phone, method=method)
+            unknown = PlacementResult(DeliveryOutcome.INDETERMINATE, phone, method=method)
             return _with_verification(unknown, name, provider, "")
         case NumberRejected(sent=sent):
-            rejected = CallResult.NUMBER_REJECTED
+            rejected = DeliveryOutcome.NUMBER_REJECTED
             return PlacementResult(rejected, phone, refused=True, counted=sent, method=method, unable=not sent)
         case _:
             refused, counted = not answer.outage, answer.sent and not answer.outage
-            return PlacementResult(CallResult.NOT_PLACED, phone, refused=refused, counted=counted, method=method)
+            return PlacementResult(DeliveryOutcome.NOT_PLACED, phone, refused=refused, counted=counted, method=method)
 
 
 def _with_verification(placement: PlacementResult, name: str, provider: Provider, reference: str) -> PlacementResult:

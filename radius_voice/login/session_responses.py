@@ -7,7 +7,7 @@ from contextlib import suppress
 from msgspec.structs import replace
 
 from radius_voice.events import Reason, Trace
-from radius_voice.login.calls import Calls, PendingCall
+from radius_voice.login.calls import Calls, PendingDelivery
 from radius_voice.login.challenge_responses import response_of
 from radius_voice.login.decisions import Decision
 from radius_voice.login.decoys import is_decoy
@@ -129,7 +129,7 @@ class SessionResponses:
         if transition.session is not None and session.result is not None:
             self._remote_codes.end_with(session)
         if transition.places_call:
-            call = PendingCall(session, code, policy, policy.rules_of(session.group), request, transition.hang_up)
+            call = PendingDelivery(session, code, policy, policy.rules_of(session.group), request, transition.hang_up)
             return await self._calls.place(call, transition, trace)
         if transition.hang_up is not None:
             await self._calls.end(session, transition.hang_up)

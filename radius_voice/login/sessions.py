@@ -16,10 +16,10 @@ from radius_voice.login.durable import DurableExists, DurableWrite
 from radius_voice.login.inputs import (
     ApprovalEnded,
     ApprovalKey,
-    CallPlaced,
     CallProgress,
     ChallengeResponse,
     Charge,
+    DeliveryPlaced,
     InitialRequest,
     Input,
     Lockout,
@@ -175,7 +175,7 @@ class Sessions:
         if (old.id, old.delivery.number) != (new.id, new.delivery.number):
             if old.delivery.ref is not None:
                 self._on_end(old)
-        elif new.delivery.over and isinstance(event, CallPlaced | CallProgress):
+        elif new.delivery.over and isinstance(event, DeliveryPlaced | CallProgress):
             self._on_end(new)
 
     async def would_call(self, session: Session, event: ChallengeResponse) -> bool:

@@ -26,13 +26,13 @@ from radius_voice.login.call_events import delivery_reason, of_call
 from radius_voice.login.inputs import (
     ApprovalEnded,
     ApprovalKey,
-    CallFailed,
-    CallPlaced,
     CallProgress,
     CallQueued,
     ChallengeResponse,
     Charge,
     CodeCreated,
+    DeliveryFailed,
+    DeliveryPlaced,
     InitialRequest,
     Input,
     Lockout,
@@ -66,8 +66,8 @@ def step(session: Session | None, event: Input, now: float) -> Transition:
     none    Lockout             reject -> none
     none    UserChanged         reject -> none
     none    CallQueued          no_response -> none
-    none    CallPlaced          no_response -> none
-    none    CallFailed          no_response -> none
+    none    DeliveryPlaced      no_response -> none
+    none    DeliveryFailed      no_response -> none
     none    CallProgress        no_response -> none
     none    CodeCreated         no_response -> none
     none    ApprovalKey         no_response -> none
@@ -78,8 +78,8 @@ def step(session: Session | None, event: Input, now: float) -> Transition:
     calling Lockout             reject -> calling; reject -> ending
     calling UserChanged         reject -> calling; reject -> ending
     calling CallQueued          challenge, no_response -> calling
-    calling CallPlaced          challenge, no_response -> calling; challenge -> waiting
-    calling CallFailed          no_response -> calling; accept, reject -> ended
+    calling DeliveryPlaced      challenge, no_response -> calling; challenge -> waiting
+    calling DeliveryFailed      no_response -> calling; accept, reject -> ended
     calling CallProgress        no_response -> calling; no_response -> waiting; reject -> ended
     calling CodeCreated         no_response -> calling
     calling ApprovalKey         no_response -> calling; accept, reject -> ending
@@ -90,8 +90,8 @@ def step(session: Session | None, event: Input, now: float) -> Transition:
     waiting Lockout             reject -> waiting; reject -> ended
     waiting UserChanged         reject -> waiting; reject -> ended
     waiting CallQueued          no_response -> waiting
-    waiting CallPlaced          challenge, no_response -> waiting
-    waiting CallFailed          no_response -> waiting; accept, reject -> ended
+    waiting DeliveryPlaced      challenge, no_response -> waiting
+    waiting DeliveryFailed      no_response -> waiting; accept, reject -> ended
     waiting CallProgress        no_response -> waiting
     waiting CodeCreated         no_response -> waiting
     waiting ApprovalKey         no_response -> waiting
@@ -102,8 +102,8 @@ def step(session: Session | None, event: Input, now: float) -> Transition:
     ending  Lockout             reject -> ending
     ending  UserChanged         reject -> ending
     ending  CallQueued          no_response -> ending
-    ending  CallPlaced          no_response -> ending; no_response -> ended
-    ending  CallFailed          no_response -> ending; no_response -> ended
+    ending  DeliveryPlaced      no_response -> ending; no_response -> ended
+    ending  DeliveryFailed      no_response -> ending; no_response -> ended
     ending  CallProgress        no_response -> ending; no_response -> ended
     ending  CodeCreated         no_response -> ending
     ending  ApprovalKey         no_response -> ending
@@ -114,8 +114,8 @@ def step(session: Session | None, event: Input, now: float) -> Transition:
     ended   Lockout             reject -> ended
     ended   UserChanged         reject -> ended
     ended   CallQueued          no_response -> ended
-    ended   CallPlaced          no_response -> ended
-    ended   CallFailed          no_response -> ended
+    ended   DeliveryPlaced      no_response -> ended
+    ended   DeliveryFailed      no_response -> ended
     ended   CallProgress        no_response -> ended
     ended   CodeCreated         no_response -> ended
     ended   ApprovalKey         no_response -> ended
@@ -131,7 +131,7 @@ def step(session: Session | None, event: Input, now: float) -> Transition:
         return _initial(session, event.new_session, event.seconds_needed, now)
     if isinstance(event, RecordedRequest):
         return _recorded(session, event, now)
-    if isinstance(event, CallQueued | CallPlaced | CallFailed | CallProgress | CodeCreated):
+    if isinstance(event, CallQueued | DeliveryPlaced | DeliveryFailed | CallProgress | CodeCreated):
         return of_call(session, event, now)
     if isinstance(event, ApprovalKey | ApprovalEnded):
         return of_approval(session, event, now)

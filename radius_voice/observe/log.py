@@ -17,8 +17,8 @@ from structlog.typing import EventDict, FilteringBoundLogger, Processor, Wrapped
 
 from radius_voice.events import (
     AlarmRecord,
-    CallResult,
     CallStatusRecord,
+    DeliveryOutcome,
     DiscardRecord,
     EventRecord,
     ExpiryRecord,
@@ -207,9 +207,9 @@ class Log:
         )
 
     def _called(self, called: PlacementRecord) -> None:
-        if called.alarm or called.result in (CallResult.NOT_PLACED, CallResult.INDETERMINATE):
+        if called.alarm or called.result in (DeliveryOutcome.NOT_PLACED, DeliveryOutcome.INDETERMINATE):
             level = logging.WARNING
-        elif called.result is CallResult.NUMBER_REJECTED:
+        elif called.result is DeliveryOutcome.NUMBER_REJECTED:
             level = logging.INFO
         else:
             level = logging.DEBUG

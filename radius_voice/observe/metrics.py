@@ -20,9 +20,9 @@ from radius_voice.events import (
     AlarmRecord,
     CallbackRecord,
     CallbackResult,
-    CallResult,
     CallStatusRecord,
     CostRecord,
+    DeliveryOutcome,
     Discard,
     DiscardRecord,
     EventRecord,
@@ -169,7 +169,7 @@ class Metrics:
             self._upstream_events.get(upstream, event)
         for provider in self._providers:
             self._provider_alarms.get(provider)
-            for method, result in product(DELIVERY_METHODS, CallResult):
+            for method, result in product(DELIVERY_METHODS, DeliveryOutcome):
                 self._deliveries.get(provider, method, result)
             for status in CallStatus:
                 self._call_statuses.get(provider, status)

@@ -17,11 +17,11 @@ from msgspec.structs import replace
 
 from radius_voice.config.field_types import duration_text
 from radius_voice.config.schema import Settings, UserRulesSettings
-from radius_voice.events import CallResult
+from radius_voice.events import DeliveryOutcome
 from radius_voice.limits import limits_of
-from radius_voice.login.calls import placement_record
 from radius_voice.login.codes import Keys, tidy_code
 from radius_voice.login.deliveries import DeliveryRequest, DeliveryResult
+from radius_voice.login.delivery_records import placement_record
 from radius_voice.login.enrolment import (
     LIFETIME_SECONDS,
     Enrolment,
@@ -73,7 +73,7 @@ async def call(context: OperationContext, source: str, user: User, arguments: Ma
     methods = methods_of(rules)
     request = DeliveryRequest(phone, message, round(rules.challenge.ring_timeout), methods[0])
     placement, answers = await _deliver(context, enrolment_id, request, methods)
-    if placement.result not in (CallResult.PLACED, CallResult.INDETERMINATE):
+    if placement.result not in (DeliveryOutcome.PLACED, DeliveryOutcome.INDETERMINATE):
         refunded = reserved if placement.counted else (*charged, *reserved)
         await context.store.apply_limits(with_action(LimitAction.REFUND, refunded))
         raise ValueError(f"{phone.masked} is not called: {'; '.join(answers)}")
@@ -87,7 +87,7 @@ async def call(context: OperationContext, source: str, user: User, arguments: Ma
         "enrolment": enrolment_id,
         "attempts": enrolment.attempts,
         "method": placement.method.value,
-        "certain": placement.result is CallResult.PLACED,
+        "certain": placement.result is DeliveryOutcome.PLACED,
         "not_recorded": context.record_change("enrolment_called", source, user, arguments),
     }
 

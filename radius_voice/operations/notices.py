@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from radius_voice.config.schema import Settings, UserRulesSettings
-from radius_voice.events import CallResult, Reason
+from radius_voice.events import DeliveryOutcome, Reason
 from radius_voice.exceptions import message_of
 from radius_voice.limits import limits_of
 from radius_voice.login.code_message import MAX_SPEECH_SECONDS
@@ -50,7 +50,7 @@ async def call_about_issued_code(settings: Settings, store: Store, keys: Keys, s
         if isinstance(limited, Limited):
             return f"{phone.masked} not notified: limit {limited.limit.name}"
         placement = await _place(settings, phone, rules, user.language)
-        if placement.result not in (CallResult.PLACED, CallResult.INDETERMINATE):
+        if placement.result not in (DeliveryOutcome.PLACED, DeliveryOutcome.INDETERMINATE):
             refunded = reserved if placement.counted else (*charged, *reserved)
             await store.apply_limits(with_action(LimitAction.REFUND, refunded))
     except (Unavailable, ValueError, OSError) as problem:
@@ -125,9 +125,9 @@ def _unreported(_provider: str, _request: DeliveryRequest, _answer: DeliveryResu
 
 def _result_text(phone: Phone, placement: PlacementResult) -> str:
     match placement.result:
-        case CallResult.PLACED:
+        case DeliveryOutcome.PLACED:
             return f"{phone.masked} notified by {_by(placement.method)}"
-        case CallResult.INDETERMINATE:
+        case DeliveryOutcome.INDETERMINATE:
             return f"{phone.masked} may have been notified by {_by(placement.method)}"
         case _:
             return f"{phone.masked} not notified: no provider delivered"

@@ -19,10 +19,10 @@ from radius_voice.login.approval_events import for_approval
 from radius_voice.login.inputs import (
     ApprovalEnded,
     ApprovalKey,
-    CallFailed,
-    CallPlaced,
     CallProgress,
     CallQueued,
+    DeliveryFailed,
+    DeliveryPlaced,
     InitialRequest,
     Lockout,
     RecordedRequest,
@@ -94,7 +94,7 @@ def events(situation):
         yield (
             ("placed", login, number),
             lambda w, n=number, i=login: call_event(
-                w, CallPlaced(str(i), n, w.session.delivery.phone, CallRef("p", f"{i}-{n}"))
+                w, DeliveryPlaced(str(i), n, w.session.delivery.phone, CallRef("p", f"{i}-{n}"))
             ),
         )
         for key in ("#", "9", "1"):
@@ -109,7 +109,7 @@ def events(situation):
         yield (
             ("failed", login, number),
             lambda w, n=number, i=login: call_event(
-                w, CallFailed(str(i), n, Reason.DELIVERY_FAILED, bypass=False, refund=True)
+                w, DeliveryFailed(str(i), n, Reason.DELIVERY_FAILED, bypass=False, refund=True)
             ),
         )
     for seconds in PAUSES:
@@ -188,7 +188,7 @@ def recorded_request(situation, recorded):
 
 def placed_at_verify(situation, login, number):
     phone, verification = PHONES[0], CallRef("v", f"{login}-{number}")
-    placed = CallPlaced(str(login), number, phone, None, over=True, verification=verification, keeps_code=True)
+    placed = DeliveryPlaced(str(login), number, phone, None, over=True, verification=verification, keeps_code=True)
     after = call_event(situation, placed)
     return replace(after, kept=(*[each for each in after.kept if each != (login, number)], (login, number)))
 
@@ -273,7 +273,7 @@ def apply(situation, event):
         after = with_ended_call(after, login, number)
     if isinstance(event, CallProgress) and event.status.over:
         after = with_ended_call(after, int(event.session_id), event.number)
-    if isinstance(event, CallFailed) or (isinstance(event, CallPlaced) and event.over):
+    if isinstance(event, DeliveryFailed) or (isinstance(event, DeliveryPlaced) and event.over):
         after = with_ended_call(after, int(event.session_id), event.number)
     if isinstance(event, CallQueued) and transition.session is not None:
         after = with_live_call(after, int(event.session_id), event.number, session.delivery.live_until)

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from radius_voice.events import CallStatusRecord, Outcome, PlacementRecord, Reason, ServiceRecord, Trace
-from radius_voice.login.calls import PendingCall
+from radius_voice.login.calls import PendingDelivery
 from radius_voice.login.codes import session_key_in
 from radius_voice.login.deliveries import Indeterminate, NotPlaced, NumberRejected, Placed
 from radius_voice.login.flow import LoginFlow
@@ -730,7 +730,7 @@ async def test_no_record_or_repr_has_a_secret(harness):
     await harness.answer(code, challenge)
     shown = repr(harness.records) + repr(challenge) + repr(harness.provider.requests) + repr(harness.request("right"))
     shown += repr(harness.request("right").credentials) + repr(
-        PendingCall(session_row(), code, harness._policy, harness._policy.rules, harness.request("right"))
+        PendingDelivery(session_row(), code, harness._policy, harness._policy.rules, harness.request("right"))
     )
     assert code not in shown
     assert "'right'" not in shown

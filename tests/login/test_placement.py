@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radius_voice.events import CallResult
+from radius_voice.events import DeliveryOutcome
 from radius_voice.login.deliveries import CodeMessage, DeliveryRequest, Indeterminate, NotPlaced, NumberRejected, Placed
 from radius_voice.login.model import Method
 from radius_voice.login.phone import Phone
@@ -43,7 +43,7 @@ async def test_no_provider_result_leads_to_a_second_delivery(results, forbidden,
     possible_calls = [result for _, result in asked if isinstance(result, Placed | Indeterminate)]
     assert len(possible_calls) <= 1
     assert not possible_calls or possible_calls[0] is asked[-1][1]
-    assert (placement.result in {CallResult.PLACED, CallResult.INDETERMINATE}) == bool(possible_calls)
+    assert (placement.result in {DeliveryOutcome.PLACED, DeliveryOutcome.INDETERMINATE}) == bool(possible_calls)
     assert forbidden.isdisjoint(phone for phone, _ in asked if phone != NUMBERS[0])
     assert len(reports) == len(asked)
 
@@ -63,7 +63,7 @@ async def test_a_rejected_number_is_not_tried_again_with_another_extension():
     voice = {Method.VOICE: {"a": Provider()}}
     placement = await deliver(request, EXTENSIONS, [Method.VOICE], voice, may_call, lambda *_: None, 0.0)
     assert [EXTENSIONS[0], EXTENSIONS[2]] == asked
-    assert CallResult.NUMBER_REJECTED is placement.result
+    assert DeliveryOutcome.NUMBER_REJECTED is placement.result
 
 
 async def test_a_phone_whose_extension_cannot_be_delivered_to_is_tried_without_it_and_counts_once():
@@ -83,7 +83,7 @@ async def test_a_phone_whose_extension_cannot_be_delivered_to_is_tried_without_i
     texts = {Method.SMS: {"a": Provider()}}
     placement = await deliver(request, phones, [Method.SMS], texts, may_call, lambda *_: None, 0.0)
     assert list(phones) == asked
-    assert (CallResult.PLACED, phones[1], False) == (placement.result, placement.phone, placement.counted)
+    assert (DeliveryOutcome.PLACED, phones[1], False) == (placement.result, placement.phone, placement.counted)
 
 
 LANDLINE, MOBILE = NUMBERS[:2]
@@ -94,17 +94,21 @@ REJECTED = NumberRejected("n")
 @pytest.mark.parametrize(
     ("answers", "asked", "expected"),
     [
-        ({"v": [DOWN], "s": []}, "v0 s0", (CallResult.PLACED, Method.SMS, LANDLINE, False)),
-        ({"v": [REJECTED, REJECTED], "s": [REJECTED]}, "v0 v1 s0 s1", (CallResult.PLACED, Method.SMS, MOBILE, True)),
-        ({"v": [DOWN], "s": [DOWN]}, "v0 s0", (CallResult.NOT_PLACED, Method.SMS, LANDLINE, False)),
-        ({"v": [REFUSED], "s": [DOWN]}, "v0 s0", (CallResult.NOT_PLACED, Method.SMS, LANDLINE, True)),
+        ({"v": [DOWN], "s": []}, "v0 s0", (DeliveryOutcome.PLACED, Method.SMS, LANDLINE, False)),
+        (
+            {"v": [REJECTED, REJECTED], "s": [REJECTED]},
+            "v0 v1 s0 s1",
+            (DeliveryOutcome.PLACED, Method.SMS, MOBILE, True),
+        ),
+        ({"v": [DOWN], "s": [DOWN]}, "v0 s0", (DeliveryOutcome.NOT_PLACED, Method.SMS, LANDLINE, False)),
+        ({"v": [REFUSED], "s": [DOWN]}, "v0 s0", (DeliveryOutcome.NOT_PLACED, Method.SMS, LANDLINE, True)),
         (
             {"v": [REJECTED] * 2, "s": [REJECTED] * 2},
             "v0 v1 s0 s1",
-            (CallResult.NUMBER_REJECTED, Method.SMS, MOBILE, True),
+            (DeliveryOutcome.NUMBER_REJECTED, Method.SMS, MOBILE, True),
         ),
-        ({"v": [DOWN], "s": [REJECTED] * 2}, "v0 s0 s1", (CallResult.NOT_PLACED, Method.SMS, MOBILE, True)),
-        ({"v": [Indeterminate("u")], "s": []}, "v0", (CallResult.INDETERMINATE, Method.VOICE, LANDLINE, False)),
+        ({"v": [DOWN], "s": [REJECTED] * 2}, "v0 s0 s1", (DeliveryOutcome.NOT_PLACED, Method.SMS, MOBILE, True)),
+        ({"v": [Indeterminate("u")], "s": []}, "v0", (DeliveryOutcome.INDETERMINATE, Method.VOICE, LANDLINE, False)),
     ],
 )
 async def test_the_other_method_is_used_where_nothing_can_have_been_delivered(answers, asked, expected):
@@ -130,13 +134,13 @@ UNABLE = NumberRejected("cannot", sent=False)
 @pytest.mark.parametrize(
     ("answers", "asked", "expected"),
     [
-        ({"a": [UNABLE], "b": []}, "a0 b0", (CallResult.PLACED, LANDLINE, False)),
-        ({"a": [UNABLE], "b": [DOWN]}, "a0 b0 a1", (CallResult.PLACED, MOBILE, False)),
-        ({"a": [DOWN], "b": [UNABLE]}, "a0 b0 a1", (CallResult.PLACED, MOBILE, False)),
-        ({"a": [UNABLE], "b": [REJECTED]}, "a0 b0 a1", (CallResult.PLACED, MOBILE, True)),
-        ({"a": [UNABLE] * 2, "b": [UNABLE] * 2}, "a0 b0 a1 b1", (CallResult.NUMBER_REJECTED, MOBILE, False)),
-        ({"a": [UNABLE, DOWN], "b": [DOWN] * 2}, "a0 b0 a1 b1", (CallResult.NOT_PLACED, MOBILE, False)),
-        ({"a": [DOWN] * 2, "b": [UNABLE] * 2}, "a0 b0 a1 b1", (CallResult.NOT_PLACED, MOBILE, False)),
+        ({"a": [UNABLE], "b": []}, "a0 b0", (DeliveryOutcome.PLACED, LANDLINE, False)),
+        ({"a": [UNABLE], "b": [DOWN]}, "a0 b0 a1", (DeliveryOutcome.PLACED, MOBILE, False)),
+        ({"a": [DOWN], "b": [UNABLE]}, "a0 b0 a1", (DeliveryOutcome.PLACED, MOBILE, False)),
+        ({"a": [UNABLE], "b": [REJECTED]}, "a0 b0 a1", (DeliveryOutcome.PLACED, MOBILE, True)),
+        ({"a": [UNABLE] * 2, "b": [UNABLE] * 2}, "a0 b0 a1 b1", (DeliveryOutcome.NUMBER_REJECTED, MOBILE, False)),
+        ({"a": [UNABLE, DOWN], "b": [DOWN] * 2}, "a0 b0 a1 b1", (DeliveryOutcome.NOT_PLACED, MOBILE, False)),
+        ({"a": [DOWN] * 2, "b": [UNABLE] * 2}, "a0 b0 a1 b1", (DeliveryOutcome.NOT_PLACED, MOBILE, False)),
     ],
 )
 async def test_a_provider_that_cannot_deliver_to_such_a_phone_leaves_it_to_the_next_one(answers, asked, expected):

@@ -2,7 +2,7 @@ import pytest
 from msgspec.structs import replace
 
 from radius_voice.events import Outcome, Reason
-from radius_voice.login.inputs import CallFailed, CallPlaced, CallProgress, Charge, InitialRequest, Lockout
+from radius_voice.login.inputs import CallProgress, Charge, DeliveryFailed, DeliveryPlaced, InitialRequest, Lockout
 from radius_voice.login.issued_states import MAX_UNUSED, MAX_USED, REPEAT_SECONDS
 from radius_voice.login.model import CLOCK_STEP_SECONDS, CallRef, CallStatus
 from radius_voice.login.state_machine import step
@@ -26,7 +26,7 @@ def session():
 
 def call_placed(session, ref=REF):
     return step(
-        session, CallPlaced(session.id, session.delivery.number, session.delivery.phone, ref), session.delivery.at
+        session, DeliveryPlaced(session.id, session.delivery.number, session.delivery.phone, ref), session.delivery.at
     ).session
 
 
@@ -259,17 +259,19 @@ def test_too_many_wrong_codes_end_the_row(session):
 def test_a_call_placed_too_late_is_hung_up(session):
     late = CallRef("twilio", "CA9")
     accepted = step(session, challenge_response(), 5).session
-    assert late == step(accepted, CallPlaced(LOGIN, 1, PHONES[0], late), 6).hang_up
-    assert late == step(session, CallPlaced(LOGIN, 2, PHONES[0], late), 6).hang_up
+    assert late == step(accepted, DeliveryPlaced(LOGIN, 1, PHONES[0], late), 6).hang_up
+    assert late == step(session, DeliveryPlaced(LOGIN, 2, PHONES[0], late), 6).hang_up
 
 
 def test_a_call_status_changes_only_its_own_session(session):
     late = CallRef("twilio", "CA9")
-    placed_late = step(session, CallPlaced("before", 1, PHONES[0], late), 6)
+    placed_late = step(session, DeliveryPlaced("before", 1, PHONES[0], late), 6)
     assert (None, late) == (placed_late.session, placed_late.hang_up)
-    assert step(session, CallFailed("before", 1, Reason.DELIVERY_FAILED, bypass=True, refund=True), 6).session is None
+    assert (
+        step(session, DeliveryFailed("before", 1, Reason.DELIVERY_FAILED, bypass=True, refund=True), 6).session is None
+    )
     assert step(session, CallProgress("before", 1, CallStatus.COMPLETED, LIFETIME), 6).session is None
-    assert late == step(None, CallPlaced(LOGIN, 1, PHONES[0], late), 6).hang_up
+    assert late == step(None, DeliveryPlaced(LOGIN, 1, PHONES[0], late), 6).hang_up
 
 
 def test_a_user_whose_session_ended_is_called_again_only_when_the_call_is_over():
@@ -289,7 +291,7 @@ def test_a_call_that_was_not_placed_frees_the_user_of_an_ended_session():
     ended = step(
         step(None, InitialRequest(session_row(attempts_left=1)), 0).session, challenge_response(typed=b"wrong"), 5
     ).session
-    failed = step(ended, CallFailed(LOGIN, 1, Reason.DELIVERY_FAILED, bypass=True, refund=True), 6)
+    failed = step(ended, DeliveryFailed(LOGIN, 1, Reason.DELIVERY_FAILED, bypass=True, refund=True), 6)
     assert (Outcome.NO_RESPONSE, Charge.CALL_REFUND, False) == (
         failed.outcome,
         failed.charge,
@@ -304,16 +306,17 @@ def test_another_spelling_of_a_name_is_the_same_name(session):
 
 def test_a_call_that_was_not_placed_ends_the_row_and_is_refunded():
     pending = step(None, InitialRequest(session_row()), 0).session
-    failed = step(pending, CallFailed(LOGIN, 1, Reason.DELIVERY_FAILED, bypass=False, refund=True), 1)
+    failed = step(pending, DeliveryFailed(LOGIN, 1, Reason.DELIVERY_FAILED, bypass=False, refund=True), 1)
     assert (Outcome.REJECT, Reason.DELIVERY_FAILED, Charge.CALL_REFUND) == (*result_of(failed), failed.charge)
     assert (
-        step(failed.session, CallFailed(LOGIN, 1, Reason.DELIVERY_FAILED, bypass=True, refund=True), 2).session is None
+        step(failed.session, DeliveryFailed(LOGIN, 1, Reason.DELIVERY_FAILED, bypass=True, refund=True), 2).session
+        is None
     )
 
 
 def test_a_configured_bypass_accepts_when_no_call_was_placed():
     pending = step(None, InitialRequest(session_row()), 0).session
-    bypass = step(pending, CallFailed(LOGIN, 1, Reason.DELIVERY_FAILED, bypass=True, refund=True), 1)
+    bypass = step(pending, DeliveryFailed(LOGIN, 1, Reason.DELIVERY_FAILED, bypass=True, refund=True), 1)
     assert (Outcome.ACCEPT, Reason.BYPASS) == result_of(bypass)
     assert (Outcome.REJECT, Reason.USED_STATE) == result_of(step(bypass.session, challenge_response(), 2))
 

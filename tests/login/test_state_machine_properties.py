@@ -12,11 +12,11 @@ from radius_voice.login.approval_events import for_approval
 from radius_voice.login.inputs import (
     ApprovalEnded,
     ApprovalKey,
-    CallFailed,
-    CallPlaced,
     CallProgress,
     CallQueued,
     CodeCreated,
+    DeliveryFailed,
+    DeliveryPlaced,
     InitialRequest,
     Lockout,
     RecordedRequest,
@@ -214,7 +214,7 @@ class OneRow(RuleBasedStateMachine):
     def provider_takes_the_call(self, number, mine):
         login = self.session.id if mine else "another"
         ref = CallRef("p", f"{self.session.id}-{number}")
-        transition = self.apply(CallPlaced(login, number, self.session.delivery.phone, ref))
+        transition = self.apply(DeliveryPlaced(login, number, self.session.delivery.phone, ref))
         if not mine or number != self.session.delivery.number or not self.session.open_at(self.now):
             assert ref == transition.hang_up
 
@@ -233,7 +233,7 @@ class OneRow(RuleBasedStateMachine):
         login, before = self.session.id if mine else "another", self.session
         verification = CallRef("v", f"{login}-{number}")
         transition = self.apply(
-            CallPlaced(
+            DeliveryPlaced(
                 login,
                 number,
                 before.delivery.phone,
@@ -256,7 +256,7 @@ class OneRow(RuleBasedStateMachine):
     @rule(number=st.integers(1, 4), bypass=st.booleans(), mine=st.booleans())
     def the_call_is_not_placed(self, number, bypass, mine):
         login = self.session.id if mine else "another"
-        transition = self.apply(CallFailed(login, number, Reason.DELIVERY_FAILED, bypass, refund=True))
+        transition = self.apply(DeliveryFailed(login, number, Reason.DELIVERY_FAILED, bypass, refund=True))
         if transition.outcome is Outcome.ACCEPT:
             assert bypass
             assert mine

@@ -8,11 +8,11 @@ from radius_voice.login import state_machine
 from radius_voice.login.inputs import (
     ApprovalEnded,
     ApprovalKey,
-    CallFailed,
-    CallPlaced,
     CallProgress,
     CallQueued,
     CodeCreated,
+    DeliveryFailed,
+    DeliveryPlaced,
     InitialRequest,
     Lockout,
     RecordedRequest,
@@ -41,9 +41,9 @@ EVENTS = [
     Lockout(b"state1", b"x"),
     UserChanged(b"state1", b"x", Reason.DISABLED),
     CallQueued(LOGIN, 1, MAX_CALL),
-    CallPlaced(LOGIN, 1, PHONES[0], REF),
-    CallPlaced(LOGIN, 1, PHONES[0], None, method=Method.SMS, over=True, code_lifetime=LIFETIME),
-    CallFailed(LOGIN, 1, Reason.DELIVERY_FAILED, bypass=True, refund=True),
+    DeliveryPlaced(LOGIN, 1, PHONES[0], REF),
+    DeliveryPlaced(LOGIN, 1, PHONES[0], None, method=Method.SMS, over=True, code_lifetime=LIFETIME),
+    DeliveryFailed(LOGIN, 1, Reason.DELIVERY_FAILED, bypass=True, refund=True),
     CallProgress(LOGIN, 1, CallStatus.ANSWERED, LIFETIME),
     CodeCreated(LOGIN, 1, b"code2", LIFETIME),
     ApprovalKey(LOGIN, 1, "#", REF),
@@ -114,7 +114,7 @@ def repeat_the_accept_of_a_replaced_session_while_the_new_one_waits():
 
 def place_a_text_message_of_an_ended_session():
     accepted = state_machine.step(session_row(), challenge_response(), 0.0).session
-    text = CallPlaced(LOGIN, 1, PHONES[0], None, method=Method.SMS, over=True, code_lifetime=LIFETIME)
+    text = DeliveryPlaced(LOGIN, 1, PHONES[0], None, method=Method.SMS, over=True, code_lifetime=LIFETIME)
     assert Outcome.NO_RESPONSE is state_machine.step(accepted, text, 1.0).outcome
 
 

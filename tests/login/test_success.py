@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from radius_voice.events import Alarm, AlarmRecord, Outcome, Reason, ServiceRecord
 from radius_voice.login.deliveries import Indeterminate, NumberRejected, Placed
-from radius_voice.login.inputs import CallPlaced, CallProgress
+from radius_voice.login.inputs import CallProgress, DeliveryPlaced
 from radius_voice.login.model import CallRef, CallStatus, LimitOperation, Method, Session, Unavailable, User
 from radius_voice.login.phone import NO_PHONE, Phone
 from radius_voice.login.pins import ChangedPhone
@@ -171,7 +171,7 @@ async def test_a_delivery_that_ends_before_the_answer_of_the_provider_counts_onc
     sessions = Sessions(harness.store, harness.limits, harness.clock, on_end=ended.append)
     ref = CallRef("fake", "fake1")
     await sessions.apply(key, CallProgress(session.id, 1, CallStatus.BUSY, 0.0, ref))
-    await sessions.apply(key, CallPlaced(session.id, 1, session.delivery.phone, ref))
+    await sessions.apply(key, DeliveryPlaced(session.id, 1, session.delivery.phone, ref))
     assert 1 == len(ended)
     harness.provider.gate.set()
     await began

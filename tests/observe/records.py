@@ -5,8 +5,8 @@ from __future__ import annotations
 from radius_voice.events import (
     Alarm,
     AlarmRecord,
-    CallResult,
     CallStatusRecord,
+    DeliveryOutcome,
     Discard,
     DiscardRecord,
     ExpiryRecord,
@@ -56,7 +56,7 @@ CALL = PlacementRecord(
     "a1b2",
     "twilio",
     "+14*******23",
-    CallResult.NOT_PLACED,
+    DeliveryOutcome.NOT_PLACED,
     "CA1",
     "20003: credentials refused",
     alarm=True,
@@ -64,7 +64,7 @@ CALL = PlacementRecord(
     method="sms",
     mode=Mode.REPORT,
 )
-BARE_CALL = PlacementRecord(AT, 0.2, "a1b2", "twilio", "+14*******23", CallResult.PLACED)
+BARE_CALL = PlacementRecord(AT, 0.2, "a1b2", "twilio", "+14*******23", DeliveryOutcome.PLACED)
 FOLLOWED = CallStatusRecord(AT, "a1b2", "twilio", "CA1", "completed", Mode.REPORT)
 DISCARDED = DiscardRecord(
     AT, client="hq-vpn", client_address="198.51.100.7", reason=Discard.MALFORMED, detail="length 3"

@@ -15,8 +15,8 @@ from prometheus_client import CollectorRegistry
 from radius_voice.events import (
     Alarm,
     AlarmRecord,
-    CallResult,
     CallStatusRecord,
+    DeliveryOutcome,
     Discard,
     DiscardRecord,
     EventRecord,
@@ -121,7 +121,7 @@ def test_every_discard_is_documented_and_no_other():
 
 @pytest.mark.parametrize(
     ("kind", "key", "values"),
-    [("request", "outcome", Outcome), ("delivery", "result", CallResult), ("call_status", "status", CallStatus)],
+    [("request", "outcome", Outcome), ("delivery", "result", DeliveryOutcome), ("call_status", "status", CallStatus)],
 )
 def test_every_value_of_the_short_enumerations_is_documented(kind, key, values):
     assert set(values) == set(re.findall(r"`(\w+)`", table(f"`{kind}`")[key]))

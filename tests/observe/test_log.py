@@ -8,7 +8,7 @@ import pytest
 import structlog
 from msgspec.structs import replace
 
-from radius_voice.events import CallResult, Discard, Outcome, Reason, ServiceRecord
+from radius_voice.events import DeliveryOutcome, Discard, Outcome, Reason, ServiceRecord
 from radius_voice.observe.discard_fixes import FIXES
 from radius_voice.observe.log import Log, configure
 from tests.observe import records
@@ -134,10 +134,10 @@ def test_refused_credentials_are_a_warning_with_the_fix(log, lines):
 @pytest.mark.parametrize(
     ("result", "alarm", "level"),
     [
-        (CallResult.NOT_PLACED, False, "warning"),
-        (CallResult.INDETERMINATE, False, "warning"),
-        (CallResult.NUMBER_REJECTED, True, "warning"),
-        (CallResult.NUMBER_REJECTED, False, "info"),
+        (DeliveryOutcome.NOT_PLACED, False, "warning"),
+        (DeliveryOutcome.INDETERMINATE, False, "warning"),
+        (DeliveryOutcome.NUMBER_REJECTED, True, "warning"),
+        (DeliveryOutcome.NUMBER_REJECTED, False, "info"),
     ],
 )
 def test_a_call_that_was_not_placed_is_logged_at_the_level_of_its_cause(log, lines, result, alarm, level):

@@ -9,8 +9,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from radius_voice import __version__
 from radius_voice.events import (
-    CallResult,
     CallStatusRecord,
+    DeliveryOutcome,
     Discard,
     ExpiryRecord,
     Outcome,
@@ -164,7 +164,7 @@ def test_unconfigured_names_and_statuses_count_as_other(metrics, value):
 
 def test_configured_names_count_from_zero_so_that_a_first_increase_is_visible(metrics, value):
     found = [value("requests_total", client=c, outcome=o) for c, o in product(["hq-vpn", "branch-vpn"], Outcome)]
-    found += [value("deliveries_total", provider="twilio", method="voice", result=result) for result in CallResult]
+    found += [value("deliveries_total", provider="twilio", method="voice", result=result) for result in DeliveryOutcome]
     found += [value("discards_total", client="", reason=reason) for reason in Discard]
 
     assert {0.0} == set(found)

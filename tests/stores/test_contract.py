@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from radius_voice.events import Reason
 from radius_voice.login.durable import DurableExists, DurableWrite
-from radius_voice.login.inputs import CallPlaced, CallProgress, InitialRequest
+from radius_voice.login.inputs import CallProgress, DeliveryPlaced, InitialRequest
 from radius_voice.login.issued_states import REPEAT_SECONDS
 from radius_voice.login.model import (
     AlreadyRecorded,
@@ -58,7 +58,7 @@ async def test_a_swapped_session_is_loaded_again(store, clock):
 
 async def test_every_field_is_stored_and_loaded(store, clock):
     first = session(clock)
-    placed = step(first, CallPlaced(LOGIN, 1, first.delivery.phone, REF), clock.now).session
+    placed = step(first, DeliveryPlaced(LOGIN, 1, first.delivery.phone, REF), clock.now).session
     answered = step(placed, CallProgress(LOGIN, 1, CallStatus.ANSWERED, LIFETIME), clock.now).session
     wrong = step(answered, challenge_response(typed=b"wrong"), clock.now).session
     accepted = step(wrong, challenge_response(b"state2"), clock.now).session
@@ -77,7 +77,9 @@ async def test_every_field_is_stored_and_loaded(store, clock):
     assert reopened is not None
     assert reopened.previous
     assert SwapResult.DONE is await store.compare_and_swap(await store.load(first.key), reopened)
-    refused = step(reopened, CallPlaced("login2", 1, reopened.delivery.phone, None, refused=True), clock.now).session
+    refused = step(
+        reopened, DeliveryPlaced("login2", 1, reopened.delivery.phone, None, refused=True), clock.now
+    ).session
     assert refused is not None
     assert not refused.bypass_allowed
     assert SwapResult.DONE is await store.compare_and_swap(await store.load(first.key), refused)
@@ -86,7 +88,7 @@ async def test_every_field_is_stored_and_loaded(store, clock):
 
 async def test_a_call_leads_to_the_session_whose_present_delivery_it_is(store, clock):
     first = session(clock)
-    placed = step(first, CallPlaced(LOGIN, 1, first.delivery.phone, REF), clock.now).session
+    placed = step(first, DeliveryPlaced(LOGIN, 1, first.delivery.phone, REF), clock.now).session
     assert placed is not None
     await store.compare_and_swap(None, first)
     assert await store.session_of_call(REF) is None

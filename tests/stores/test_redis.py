@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from radius_voice.events import Reason
 from radius_voice.login.durable import DurableExists, DurableWrite
-from radius_voice.login.inputs import CallPlaced
+from radius_voice.login.inputs import DeliveryPlaced
 from radius_voice.login.issued_states import REPEAT_SECONDS
 from radius_voice.login.model import CallRef, Limit, LimitAction, Limited, LimitOperation, SwapResult, Unavailable
 from radius_voice.login.rate_limits import Limits, arrival_time, storage_key
@@ -488,7 +488,7 @@ async def test_a_session_whose_change_a_failover_has_lost_is_outdated(start_redi
     for store in (old_master, new_master):
         assert SwapResult.DONE is await store.compare_and_swap(None, opened)
     node = Sessions(old_master, Limits(), time.time)
-    await node.apply(KEY, CallPlaced(opened.id, 1, opened.phones[0], REF), known=opened)
+    await node.apply(KEY, DeliveryPlaced(opened.id, 1, opened.phones[0], REF), known=opened)
     recalled = node.recalled(KEY)
 
     _, accepted = await Sessions(new_master, Limits(), time.time).apply(KEY, challenge_response())

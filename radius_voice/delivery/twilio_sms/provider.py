@@ -135,21 +135,6 @@ class TwilioSms:
     call_control = None
     verifier = None
 
-    @property
-    def message_control(self) -> TwilioSms:
-        """Messages can be queried."""
-        return self
-
-    async def message_status(self, reference: str) -> tuple[MessageStatus, str]:
-        """The status of a message and, if it was not delivered, why. Raises Unavailable."""
-        message = await self._requests.ask(self._account.client().messages(reference).fetch_async())
-        status, code = getattr(message, "status", ""), getattr(message, "error_code", None)
-        known = STATUSES.get(status) if isinstance(status, str) else None
-        if known is None or not isinstance(code, int | None):
-            raise Unavailable(self.name, "response not understood")
-        refusal = REFUSALS.get(code) if code is not None else None
-        return known, refusal.detail if refusal is not None else ""
-
     def __init__(
         self,
         name: str,
@@ -168,6 +153,21 @@ class TwilioSms:
 
     def __repr__(self) -> str:
         return f"TwilioSms({self.name!r})"
+
+    @property
+    def message_control(self) -> TwilioSms:
+        """Messages can be queried."""
+        return self
+
+    async def message_status(self, reference: str) -> tuple[MessageStatus, str]:
+        """The status of a message and, if it was not delivered, why. Raises Unavailable."""
+        message = await self._requests.ask(self._account.client().messages(reference).fetch_async())
+        status, code = getattr(message, "status", ""), getattr(message, "error_code", None)
+        known = STATUSES.get(status) if isinstance(status, str) else None
+        if known is None or not isinstance(code, int | None):
+            raise Unavailable(self.name, "response not understood")
+        refusal = REFUSALS.get(code) if code is not None else None
+        return known, refusal.detail if refusal is not None else ""
 
     async def place(self, request: DeliveryRequest, deadline: float) -> DeliveryResult:
         """Request one text message, once. `deadline` is in seconds of the running loop's clock.
