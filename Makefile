@@ -1,5 +1,5 @@
 # make demo   a login from end to end on this machine, with a simulated phone
-# make test   the tests, in WORKERS=3 processes; as root on Debian it installs the real servers they need
+# make test   the tests, in WORKERS=4 processes; as root on Debian it installs the real servers they need
 # make test-all  also the long tests, with the branch coverage of all processes
 # make lint   format, lint, types, import rules
 # make wheel  the wheel, in dist/; installs what building needs and nothing else, into a separate environment
@@ -12,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 BUILD := .venv-wheel
 SECONDS ?= 60
-WORKERS ?= 3
+WORKERS ?= 4
 PARALLEL := --numprocesses $(WORKERS) --dist worksteal
 MEASURED := tests/login tests/radius
 FUZZED := wire password yaml configuration users provider
