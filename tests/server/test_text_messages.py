@@ -9,6 +9,7 @@ from tests.support import server_process
 from tests.support.radclient import RadclientGateway
 from tests.support.requirements import require
 from tests.support.server_process import ConfiguredUser
+from tests.support.simulator_process import SimulatorProcess
 
 pytestmark = pytest.mark.peer("radclient")
 
@@ -53,6 +54,13 @@ class UserWithPhones(ConfiguredUser):
 
 
 @pytest.fixture(scope="module")
+def own_simulator():
+    """Other tests call and text the numbers that fail, too."""
+    with SimulatorProcess() as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
 def users(make_user):
     """Users by the behaviour of their phones, or by the test that they are for."""
     numbers = {
@@ -76,12 +84,12 @@ def users(make_user):
 
 
 @pytest.fixture(scope="module")
-def server(start_server, users):
+def server(start_server, users, own_simulator):
     require("radclient", shutil.which("radclient"))
     with pytest.MonkeyPatch.context() as patch:
         base = server_process.BASE_CONFIGURATION.replace("admin:", TEXTS)
         patch.setattr(server_process, "BASE_CONFIGURATION", base)
-        with start_server(CONFIGURATION, users.values()) as server:
+        with start_server(CONFIGURATION, users.values(), simulator=own_simulator) as server:
             yield server
 
 
@@ -102,89 +110,89 @@ def deliveries(server, user):
     return [(each.get("method", "voice"), each["result"]) for each in server.audit(kind="delivery", session=session)]
 
 
-def test_a_user_types_sms_at_the_challenge_and_gets_a_text(server, users, simulator, log_in):
+def test_a_user_types_sms_at_the_challenge_and_gets_a_text(server, users, own_simulator, log_in):
     user = users["call then text"]
     gateway, code, _ = log_in("call then text", BOTH)
     assert CHALLENGE == code
-    spoken = simulator.code(user.phone)
+    spoken = own_simulator.code(user.phone)
     code, prompt = gateway.send("sms")
     assert (CHALLENGE, True) == (code, "text message" in prompt)
-    (message,) = simulator.messages(user.phone)
+    (message,) = own_simulator.messages(user.phone)
     assert (
         f"ACME VPN: your code is {message['code']}. If you are not signing in, tell your administrator."
         == (message["body"])
     )
     assert CHALLENGE == gateway.send(spoken)[0]
-    assert ACCEPT == gateway.send(simulator.texted_code(user.phone))[0]
+    assert ACCEPT == gateway.send(own_simulator.texted_code(user.phone))[0]
     assert [("voice", "placed"), ("sms", "placed")] == deliveries(server, user)
 
 
-def test_a_policy_of_text_messages_sends_one_and_places_no_call(server, users, simulator, log_in):
+def test_a_policy_of_text_messages_sends_one_and_places_no_call(server, users, own_simulator, log_in):
     user = users["text only"]
     gateway, code, prompt = log_in("text only", TEXTS_ONLY)
     assert (CHALLENGE, TEXT_SENT.format(user.phone[-2:])) == (code, prompt)
-    assert ACCEPT == gateway.send(simulator.texted_code(user.phone))[0]
-    assert ([], 1) == (simulator.calls(user.phone), len(simulator.messages(user.phone)))
+    assert ACCEPT == gateway.send(own_simulator.texted_code(user.phone))[0]
+    assert ([], 1) == (own_simulator.calls(user.phone), len(own_simulator.messages(user.phone)))
 
 
-def test_a_policy_without_calls_refuses_phone_and_keeps_the_code_valid(users, simulator, log_in):
+def test_a_policy_without_calls_refuses_phone_and_keeps_the_code_valid(users, own_simulator, log_in):
     user = users["text"]
     gateway, *_ = log_in("text", TEXTS_ONLY)
     assert CHALLENGE == gateway.send("phone")[0]
-    assert [] == simulator.calls(user.phone)
-    assert ACCEPT == gateway.send(simulator.texted_code(user.phone))[0]
+    assert [] == own_simulator.calls(user.phone)
+    assert ACCEPT == gateway.send(own_simulator.texted_code(user.phone))[0]
 
 
-def test_another_text_message_has_another_code(users, simulator, log_in):
+def test_another_text_message_has_another_code(users, own_simulator, log_in):
     user = users["text again"]
     gateway, *_ = log_in("text again", TEXTS_ONLY)
-    first = simulator.texted_code(user.phone)
+    first = own_simulator.texted_code(user.phone)
     assert CHALLENGE == gateway.send("sms")[0]
     assert CHALLENGE == gateway.send(first)[0]
-    assert ACCEPT == gateway.send(simulator.texted_code(user.phone))[0]
+    assert ACCEPT == gateway.send(own_simulator.texted_code(user.phone))[0]
 
 
-def test_sms2_sends_to_the_second_phone(simulator, log_in):
+def test_sms2_sends_to_the_second_phone(own_simulator, log_in):
     gateway, *_ = log_in("two phones", BOTH)
     code, prompt = gateway.send("sms2")
     assert (CHALLENGE, True) == (code, "ending in 72" in prompt)
-    assert [] == simulator.messages("+14155550171")
-    assert ACCEPT == gateway.send(simulator.texted_code("+14155550172"))[0]
+    assert [] == own_simulator.messages("+14155550171")
+    assert ACCEPT == gateway.send(own_simulator.texted_code("+14155550172"))[0]
 
 
-def test_a_country_has_its_own_sender(users, simulator, log_in):
+def test_a_country_has_its_own_sender(users, own_simulator, log_in):
     log_in("british", TEXTS_ONLY)
-    assert ["ACME VPN"] == [message["from"] for message in simulator.messages(users["british"].phone)]
+    assert ["ACME VPN"] == [message["from"] for message in own_simulator.messages(users["british"].phone)]
 
 
 @pytest.mark.parametrize("who", ["landline", "failed"])
-def test_a_phone_that_gets_no_texts_is_called_by_the_next_method(who, server, users, simulator, log_in):
+def test_a_phone_that_gets_no_texts_is_called_by_the_next_method(who, server, users, own_simulator, log_in):
     user = users[who]
     gateway, code, prompt = log_in(who, TEXTS_FIRST)
     assert (CHALLENGE, True) == (code, "is calling your phone" in prompt)
-    assert ACCEPT == gateway.send(simulator.code(user.phone))[0]
+    assert ACCEPT == gateway.send(own_simulator.code(user.phone))[0]
     assert [("sms", "number_rejected"), ("voice", "placed")] == deliveries(server, user)
 
 
-def test_a_landline_is_rejected_by_a_policy_of_text_messages(users, simulator, log_in):
+def test_a_landline_is_rejected_by_a_policy_of_text_messages(users, own_simulator, log_in):
     _, code, _ = log_in("landline", TEXTS_ONLY)
     assert REJECT == code
-    assert [] == simulator.messages(users["landline"].phone)
+    assert [] == own_simulator.messages(users["landline"].phone)
 
 
-def test_a_phone_with_an_extension_gets_no_text_and_the_next_phone_does(simulator, log_in):
+def test_a_phone_with_an_extension_gets_no_text_and_the_next_phone_does(own_simulator, log_in):
     gateway, code, prompt = log_in("extension", TEXTS_ONLY)
     assert (CHALLENGE, TEXT_SENT.format("77")) == (code, prompt)
-    assert ACCEPT == gateway.send(simulator.texted_code("+14155550177"))[0]
+    assert ACCEPT == gateway.send(own_simulator.texted_code("+14155550177"))[0]
 
 
 @pytest.mark.parametrize("who", UNCERTAIN)
-def test_a_message_that_may_have_been_sent_is_not_sent_again(who, server, users, simulator, log_in):
+def test_a_message_that_may_have_been_sent_is_not_sent_again(who, server, users, own_simulator, log_in):
     user = users[who]
     gateway, code, prompt = log_in(who, TEXTS_FIRST)
     assert (CHALLENGE, True) == (code, "text message" in prompt)
     assert CHALLENGE == RadclientGateway(server, TEXTS_FIRST, user).start()[0]
-    assert ([], 1) == (simulator.calls(user.phone), len(simulator.messages(user.phone)))
-    assert ACCEPT == gateway.send(simulator.texted_code(user.phone))[0]
+    assert ([], 1) == (own_simulator.calls(user.phone), len(own_simulator.messages(user.phone)))
+    assert ACCEPT == gateway.send(own_simulator.texted_code(user.phone))[0]
     assert [("sms", "indeterminate")] == deliveries(server, user)
     assert CHALLENGE == log_in(f"after {who}", TEXTS_FIRST)[1]
