@@ -122,7 +122,7 @@ def with_size(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.add_argument("--warmup", type=int, default=2_000, help="logins before those")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--window", type=int, default=100, help="logins in flight")
-    parser.add_argument("--users", type=int, default=10_000, help="as many as logins: nobody logs in twice in seconds")
+    parser.add_argument("--users", type=int, default=10_000, help="as many as logins: no user logs in twice in seconds")
     return parser
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from radius_voice.login.phone import Phone
     from radius_voice.login.ports import CallControl, MessageControl, Provider
 
+Status = TypeVar("Status", bound=StrEnum)
 CODE = "123456"
 NOT_SENT = "not sent: "
 """How details of providers begin; this command prints the same before them."""
@@ -120,47 +123,54 @@ async def _request(provider: Provider, name: str, request: DeliveryRequest) -> b
 
 async def _follow_call(control: CallControl | None, ref: CallRef) -> bool:
     """Print each new status of a call until it ends; returns whether it was answered."""
-    from radius_voice.login.model import CallStatus, Unavailable
+    from radius_voice.login.model import CallStatus
 
     if control is None:
         click.echo(f"{ref.provider}: the status of its calls is not available")
         return True
-    last = CallStatus.QUEUED
-    for _ in range(MAX_POLLS):
-        try:
-            status = (await control.progress([ref])).get(ref, last)
-        except Unavailable as problem:
-            click.echo(f"{ref.provider}: {problem.detail}")
-            return False
-        if status is not last:
-            click.echo(f"{ref.provider}: {status.value.replace('_', ' ')}")
-        last = status
-        if status.over:
-            return status is CallStatus.COMPLETED
-        await asyncio.sleep(POLL_SECONDS)
-    return False
+
+    async def ask() -> tuple[CallStatus, str]:
+        return (await control.progress([ref])).get(ref, CallStatus.QUEUED), ""
+
+    last = await _last_status(ref.provider, CallStatus.QUEUED, ask, lambda status: status.over)
+    return last is CallStatus.COMPLETED
 
 
 async def _follow_message(control: MessageControl | None, name: str, reference: str) -> bool:
     """Print each new status of a text message until it is final; returns whether it was delivered."""
     from radius_voice.login.deliveries import MessageStatus
-    from radius_voice.login.model import Unavailable
 
     if control is None:
         click.echo(f"{name}: the status of its text messages is not available")
         return True
-    last = MessageStatus.QUEUED
+    last = await _last_status(
+        name, MessageStatus.QUEUED, lambda: control.message_status(reference), lambda status: status.final
+    )
+    if last is MessageStatus.SENT:
+        click.echo(f"{name}: no final status in time; not every network reports delivery")
+    return last in (MessageStatus.SENT, MessageStatus.DELIVERED)
+
+
+async def _last_status(
+    name: str, first: Status, ask: Callable[[], Awaitable[tuple[Status, str]]], is_final: Callable[[Status], bool]
+) -> Status | None:
+    """Print each new status until it is final or MAX_POLLS are over; None if the provider is unavailable.
+
+    `ask` returns the present status and more about it.
+    """
+    from radius_voice.login.model import Unavailable
+
+    last = first
     for _ in range(MAX_POLLS):
         try:
-            status, detail = await control.message_status(reference)
+            status, detail = await ask()
         except Unavailable as problem:
             click.echo(f"{name}: {problem.detail}")
-            return False
+            return None
         if status is not last:
             click.echo(f"{name}: {status.value.replace('_', ' ')}{f': {detail}' if detail else ''}")
         last = status
-        if status.final:
-            return status is MessageStatus.DELIVERED
+        if is_final(status):
+            break
         await asyncio.sleep(POLL_SECONDS)
-    click.echo(f"{name}: no final status within {MAX_POLLS * POLL_SECONDS:.0f} s; not every network reports delivery")
-    return last is MessageStatus.SENT
+    return last

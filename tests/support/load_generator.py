@@ -90,7 +90,8 @@ class LoadGenerator:
         self._add_audit([record for node in self.nodes for record in node.stop()])
 
     def _add_audit(self, audit: list[dict[str, Any]]) -> None:
-        calls = [record for record in audit if record["kind"] == "call"]
+        calls = [record for record in audit if record["kind"] == "delivery"]
+        assert calls, "the audit log has no record of a call"
         logins = {record.get("reference"): record["session"] for record in calls}
         self.history.indeterminate_logins = {
             record["session"] for record in calls if record["result"] == "indeterminate"

@@ -37,6 +37,7 @@ from radius_voice.login.phone import Phone
 from radius_voice.login.speech import Speech
 from radius_voice.login.voicemail import Voicemail
 from radius_voice.messages import Messages
+from radius_voice.turns import Turns
 from radius_voice.twilio_checks import account_checks, country_checks
 from radius_voice.twilio_client import TwilioAccount
 from radius_voice.twilio_provider import (
@@ -128,7 +129,7 @@ class TwilioVoice:
         self._sip_auth = sip_auth
         self.receive = callbacks.receive
         self.rendered = callbacks.rendered
-        self._fetches = 0
+        self._fetches = Turns(MAX_FETCHES)
         self._templates: dict[TemplateKey, list[str]] = {}
 
     def __repr__(self) -> str:
@@ -167,19 +168,12 @@ class TwilioVoice:
                 call = await self._requests.ask(self._account.client().calls(reference).fetch_async(), NO_SUCH_CALL)
                 return reference, call and status_of(call)
 
-        missing = self._in_turn([reference for reference in wanted if reference not in listed])
+        missing = self._fetches.next([reference for reference in wanted if reference not in listed])
         return {
             wanted[reference]: status
             for reference, status in chain(listed.items(), await asyncio.gather(*map(fetched, missing)))
             if reference in wanted and status is not None
         }
-
-    def _in_turn(self, references: list[str]) -> list[str]:
-        """At most MAX_FETCHES of these references, others each time."""
-        start = self._fetches % len(references) if references else 0
-        chosen = [*references[start:], *references[:start]][:MAX_FETCHES]
-        self._fetches += len(chosen)
-        return chosen
 
     async def hang_up(self, call: CallRef) -> None:
         """End a call, ringing or answered. No error if it is already over. Raises Unavailable."""

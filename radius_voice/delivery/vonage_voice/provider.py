@@ -28,6 +28,7 @@ from radius_voice.login.code_message import MAX_SPEECH_SECONDS
 from radius_voice.login.deliveries import DeliveryRequest, DeliveryResult, Indeterminate, NotPlaced, Placed
 from radius_voice.login.model import CallRef, CallStatus, Unavailable
 from radius_voice.login.phone import Phone
+from radius_voice.turns import Turns
 
 T = TypeVar("T")
 
@@ -106,7 +107,7 @@ class VonageVoice:
         self._pool = pool
         self._tokens = tokens
         self._callers = callers
-        self._fetches = 0
+        self._fetches = Turns(MAX_FETCHES)
 
     def __repr__(self) -> str:
         return f"VonageVoice({self.name!r})"
@@ -140,7 +141,7 @@ class VonageVoice:
         """
         wanted = {call.reference: call for call in calls}
         found = await self._listed(wanted.keys())
-        for reference in self._next_fetches([each for each in wanted if each not in found]):
+        for reference in self._fetches.next([each for each in wanted if each not in found]):
             call = await self._fetched(reference)
             if call is not None:
                 found[reference] = call.status
@@ -181,12 +182,6 @@ class VonageVoice:
             "ringing_timer": int(request.ring_timeout),
             "length_timer": MAX_SPEECH_SECONDS,
         }
-
-    def _next_fetches(self, references: list[str]) -> list[str]:
-        """The calls to fetch this time; the next ones come next time, so that each has its turn."""
-        start = self._fetches % max(1, len(references))
-        self._fetches += MAX_FETCHES
-        return (references[start:] + references[:start])[:MAX_FETCHES]
 
     async def _listed(self, wanted: AbstractSet[str]) -> dict[str, str]:
         """UUID -> Vonage's status of the newest calls, on as few pages as hold that many, at most MAX_PAGES."""
