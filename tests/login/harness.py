@@ -7,6 +7,7 @@ from typing import Any
 
 from radius_voice.events import Outcome, Reason, SecondFactorMode, Trace
 from radius_voice.login.accounts import Account
+from radius_voice.login.callbacks import delivery_id_in
 from radius_voice.login.circuit_breaker import CircuitBreaker
 from radius_voice.login.code_message import Say
 from radius_voice.login.codes import Keys
@@ -28,6 +29,7 @@ from radius_voice.login.phone import Phone
 from radius_voice.login.policy import Policy, UserRules
 from radius_voice.login.rate_limits import Limits
 from radius_voice.stores.memory import MemoryStore
+from tests.support.polling import wait_in_loop
 
 ALICE = User("alice-id", "alice", (Phone("+12025550123"), Phone("+12025550124")))
 
@@ -207,6 +209,18 @@ class LoginHarness:
         self._breakers = {name: CircuitBreaker(clock) for name in names} if clock else {}
         self._policy = Policy(**values | {key: self.policy[key] for key in self.policy.keys() - own})
         self.restart_with(self.store)
+
+    async def placement_stored(self):
+        """Wait until a placement has started, and its result is stored in the session."""
+        await self.provider.placements_started.acquire()
+        delivery = delivery_id_in(self.provider.requests[-1].delivery)
+        assert delivery is not None
+
+        async def stored():
+            session = await self.store.load(delivery.key)
+            return session is None or session.delivery.ref is not None
+
+        await wait_in_loop(stored, "the result of the placement is stored")
 
     def restart_with(self, store):
         """Create the login flow with that store, as after a restart."""

@@ -59,8 +59,8 @@ class ApprovalHarness(LoginHarness):
         assert (Outcome.NO_RESPONSE, Reason.AWAITING_APPROVAL) == result_of(decision)
         assert decision.held is not None
         task = asyncio.create_task(decision.held())
-        await self.provider.placements_started.acquire()
-        await asyncio.sleep(0.01)  # the answer of the provider is stored
+        if self.provider.gate is None:
+            await self.placement_stored()
         return task
 
     async def session(self):

@@ -163,7 +163,7 @@ def test_two_workers_receive_the_callbacks_of_each_others_calls(simulator, tmp_p
     for (gateway, user), challenge in zip(gateways, challenges, strict=True):
         code = simulator.code(user.phone)
         assert radius.ACCESS_ACCEPT == gateway.respond(user, challenge, code).code
-        assert ["ringing", "answered"] == statuses(workers, user)
+        assert ["ringing", "answered"] == statuses(workers, user)[:2]
     assert 0 == workers.stop()
 
 

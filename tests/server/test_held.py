@@ -1,6 +1,5 @@
 """Held requests: they take no place of other requests, and are bounded in number."""
 
-import asyncio
 from dataclasses import replace
 from ipaddress import ip_network
 from typing import Any
@@ -16,6 +15,7 @@ from radius_voice.server.clients import Clients
 from radius_voice.server.generation import Generation, Rules
 from tests.login.harness import FakeDirectory, LoginHarness
 from tests.server.test_time import InProcessClient, request
+from tests.support.polling import wait_in_loop
 
 USERS = [User(f"{name}-id", name, (Phone(f"+1202555012{number}"),)) for number, name in enumerate(("alice", "bob"))]
 
@@ -34,8 +34,7 @@ async def direct():
 
 
 async def called(direct):
-    await direct.harness.provider.placements_started.acquire()
-    await asyncio.sleep(0.01)
+    await direct.harness.placement_stored()
 
 
 async def press(direct, key):
@@ -50,7 +49,11 @@ async def test_a_held_request_takes_no_place_of_others(direct):
     await called(direct)
     assert (0, 1) == (direct.server.in_progress, direct.server.held)
     direct.send(request("right", (radius.CALLING_STATION_ID, b"x"), identifier=2), ("192.0.2.100", 40000))
-    await asyncio.sleep(0.05)
+
+    async def answered():
+        return direct.replies
+
+    await wait_in_loop(answered, "the second request is answered")
     (challenge,) = direct.replies
     assert radius.ACCESS_REJECT == radius.decode(challenge).code  # the user has a live call
     await press(direct, "#")

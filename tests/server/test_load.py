@@ -6,6 +6,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property
+from itertools import count, cycle
 
 import pytest
 
@@ -44,12 +45,12 @@ class LoginLoad:
         self.servers = 1
 
     @contextmanager
-    def logging_in(self, port, at_once):
-        """So many at a time; at the end all of them are in."""
+    def logging_in(self, port, at_once, users=None):
+        """These users, or all, so many at a time; at the end they are in."""
         with ThreadPoolExecutor(at_once) as pool:
             logins = [
                 pool.submit(self._log_in, RadiusTestClient(port, f"127.0.1.{number}"), user)
-                for number, user in enumerate(self.users, 1)
+                for number, user in enumerate(users or self.users, 1)
             ]
             yield logins
             assert {radius.ACCESS_ACCEPT} == {login.result() for login in logins}
@@ -123,13 +124,22 @@ def test_a_restart_under_load_loses_no_accepted_login(restartable, slow_simulato
 def test_reloads_under_load_lose_no_login(restartable, slow_simulator, make_user):
     load = LoginLoad(make_user, 200, slow_simulator)
     server = restartable.start(load.users)
-    with load.logging_in(restartable.port, at_once=100) as logins:
-        reloads = 0
-        while reloads < 3 or not all(login.done() for login in logins):
-            reloads += 1
-            server.write(restartable.configuration.replace("digits: 8", f"digits: {8 + reloads % 2}"))
-            server.send_signal(signal.SIGHUP)
-            server.wait_for_line("reloaded", server.stderr, times=reloads * restartable.workers)
+    reloads = count(1)
+
+    def reload(digits):
+        server.write(restartable.configuration.replace("digits: 8", f"digits: {digits}"))
+        server.send_signal(signal.SIGHUP)
+        server.wait_for_line("reloaded", server.stderr, times=next(reloads) * restartable.workers)
+
+    with load.logging_in(restartable.port, 50, load.users[:100]):
+        wait_until(lambda: load.finished, "the first has logged in with 8 digits")
+        reload(9)
+        with load.logging_in(restartable.port, 50, load.users[100:]) as logins:
+            wait_until(lambda: any(login.done() for login in logins), "one has logged in with 9 digits")
+            for digits in cycle([8, 9]):
+                reload(digits)
+                if all(login.done() for login in logins):
+                    break
     assert 0 == server.stop()
     assert {8, 9} == {len(slow_simulator.code(user.phone)) for user in load.users}
     assert [1] * 200 == load.calls()

@@ -1,5 +1,6 @@
 """Free ports of loopback, and HTTP pages."""
 
+import os
 import secrets
 import socket
 import urllib.error
@@ -7,19 +8,27 @@ import urllib.request
 
 LOOPBACK = "127.0.0.1"
 PORTS = range(10_000, 32_768)  # below those that Linux assigns to sockets which ask for none
+PROCESSES = 16  # of pytest; each has ports of its own, so that none takes a port between another's check and its bind
 TIMEOUT = 10.0  # seconds that a response may take on a busy machine before a test fails
 
 
+_assigned: set[int] = set()
+
+
 def free_port() -> int:
-    """A port that is free for TCP and UDP. Linux assigns it to no connection before the caller binds it."""
+    """A port that is free for TCP and UDP, and that this process has not had. No connection takes it before the caller."""
+    process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % PROCESSES
     while True:
-        port = secrets.choice(PORTS)
+        port = secrets.choice(PORTS[process::PROCESSES])
+        if port in _assigned:
+            continue
         with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
             try:
                 tcp.bind((LOOPBACK, port))
                 udp.bind((LOOPBACK, port))
             except OSError:
                 continue
+            _assigned.add(port)
             return port
 
 

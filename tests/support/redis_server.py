@@ -43,9 +43,14 @@ class RedisServer:
     def start(self) -> None:
         with (self.directory / "log").open("ab") as log:
             self.process = subprocess.Popen(self.command, stdout=log, stderr=log)
-        wait_until(self.accepts_connections, f"Redis accepts connections; see {self.directory / 'log'}")
+        try:
+            wait_until(self.accepts_connections, f"Redis accepts connections; see {self.directory / 'log'}")
+        except BaseException:
+            self.kill()
+            raise
 
     def accepts_connections(self) -> bool:
+        assert self.process.poll() is None, (self.directory / "log").read_text()
         try:
             if not self.tls:
                 return bool(self.admin.ping())
