@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from radius_voice.cli import common
 from tests.support.other_user import as_other_user, public_directory  # noqa: F401 - fixtures
 from tests.support.postgresql_server import PostgresqlServer, SharedPostgresql
 from tests.support.server_process import ConfiguredUser, ServerProcess
@@ -18,6 +19,14 @@ MAX_LINES = 40
 
 MakeUser = Callable[..., ConfiguredUser]
 StartServer = Callable[..., AbstractContextManager[ServerProcess]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_default_configuration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Commands of tests never read the configuration of this machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(common, "DEFAULT_CONFIG", tmp_path_factory.getbasetemp() / "none.yaml")
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,9 +17,35 @@ from radius_voice.login.phone import Phone, caution, parse_phone, refused_type
 _T = TypeVar("_T")
 MAX_BY_CHARACTERS = 100
 
-# Not click.Path, which reads the file's status and blocks on a mount that does not respond.
-config_option = click.option(
-    "--config", "path", required=True, type=Path, metavar="FILE", help="The configuration file."
+DEFAULT_CONFIG = Path("/etc/radius-voice/radius-voice.yaml")
+
+
+def default_config(not_given: str = "--config is not given") -> Path:
+    """The path of the configuration if no option names one. Ends the command if that file does not exist.
+
+    `not_given` is what the message then says about options.
+    """
+    try:
+        DEFAULT_CONFIG.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise click.UsageError(f"{not_given}, and {DEFAULT_CONFIG} does not exist") from None
+    except OSError:
+        pass  # reading it reports the cause
+    return DEFAULT_CONFIG
+
+
+def config_parameter(name: str, description: str, **more: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The option `--config`, or `-c`, whose value is the argument `name` of the command.
+
+    Its type is not click.Path, which reads the file's status and blocks on a mount that does not respond.
+    """
+    return click.option("-c", "--config", name, type=Path, metavar="FILE", help=description, **more)
+
+
+config_option = config_parameter(
+    "path",
+    f"The configuration. Default: {DEFAULT_CONFIG}",
+    callback=lambda _context, _option, path: path or default_config(),
 )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from radius_voice.cli.common import json_option, loaded, run, state_option
-from radius_voice.cli.user_sources import report_change, with_editor
+from radius_voice.cli.user_sources import config_of_command, report_change, with_editor
 
 if TYPE_CHECKING:
     from radius_voice.login.ports import UserEditor
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def disable(editor: UserEditor, name: str, state: Path | None, as_json: bool) -> None:
     """Reject every login of a user, and keep the entry.
 
-    With --config, the running service ends the user's remembered logins. If it cannot, the command warns.
+    Without --file, the running service ends the user's remembered logins. If it cannot, the command warns.
     """
     if not _is_already(editor, name, as_json, disabled=True):
         user = editor.find(name).user
@@ -41,7 +41,7 @@ def disable(editor: UserEditor, name: str, state: Path | None, as_json: bool) ->
 def enable(editor: UserEditor, name: str, state: Path | None, as_json: bool) -> None:
     """Allow a disabled user to log in again.
 
-    With --config, the running service ends the user's remembered logins before. If it cannot, nothing is changed.
+    Without --file, the running service ends the user's remembered logins before. If it cannot, nothing is changed.
     """
     if not _is_already(editor, name, as_json, disabled=False):
         user = editor.find(name).user
@@ -68,18 +68,18 @@ def _report(editor: UserEditor, name: str, as_json: bool, *, disabled: bool, cha
 
 
 def _end_remembered_logins(name: str, state: Path | None) -> str:
-    """End the user's remembered logins, with --config and if a policy remembers logins; returns why it is not possible.
+    """End the user's remembered logins, if a policy remembers logins; returns why it is not possible.
 
-    With --file the service that reads the file ends them itself.
+    With --file it does nothing: the service that reads the file ends them itself.
     """
     from radius_voice import operations
     from radius_voice.policies import remembers_logins
 
-    options = click.get_current_context().params
-    if options["config"] is None:
+    config = config_of_command()
+    if config is None:
         return ""
-    settings = loaded(options["config"], state=state).settings
-    source = options["source"] or next(iter(settings.identity))
+    settings = loaded(config, state=state).settings
+    source = click.get_current_context().params["source"] or next(iter(settings.identity))
     if not remembers_logins(settings, source):
         return ""
     try:

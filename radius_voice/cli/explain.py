@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 import click
 from msgspec import to_builtins
 
-from radius_voice.cli.common import json_option, loaded, run, state_option
+from radius_voice.cli.common import (
+    DEFAULT_CONFIG,
+    config_parameter,
+    default_config,
+    json_option,
+    loaded,
+    run,
+    state_option,
+)
 from radius_voice.exceptions import message_of
 
 if TYPE_CHECKING:
@@ -19,9 +27,9 @@ if TYPE_CHECKING:
     from radius_voice.explain.audit_files import Found
     from radius_voice.explain.next_login import Explanation
 
-CONFIG = click.option("--config", "config", type=Path, metavar="FILE", help="The configuration file.")
+CONFIG = config_parameter("config", f"The configuration. Default: {DEFAULT_CONFIG}, unless --audit is given.")
 AUDIT = click.option(
-    "--audit", "audit", type=Path, metavar="FILE", help="The audit log for --login. Default: that of --config."
+    "--audit", "audit", type=Path, metavar="FILE", help="The audit log for --login. Default: that of the configuration."
 )
 
 
@@ -71,19 +79,21 @@ def explain(
 
     With USER and --client: every decision about a login of USER through that client, with the line of the configuration
     that it depends on. Verifies no password and places no call. With --login: every packet and call of a past login,
-    from the audit log and its rotated files; with --config also the present line of the rule that decided.
+    from the audit log and its rotated files; with a configuration also the present line of the rule that decided.
     """
     from radius_voice.explain.next_login import explain as explain_login
 
     if session is None:
-        if config is None or client is None or user is None or audit is not None:
-            raise click.UsageError("give --config, --client and USER; or --login with --config or --audit")
-        login = explain_login(loaded(config, state=state), client, user, calling_station_id, attributes)
+        if client is None or user is None or audit is not None:
+            raise click.UsageError("give --client and USER, or --login")
+        login = explain_login(
+            loaded(config or default_config(), state=state), client, user, calling_station_id, attributes
+        )
         _explain_next(login, client, user, as_json)
-    elif any((client, user, calling_station_id, attributes)) or (config is None and audit is None):
+    elif any((client, user, calling_station_id, attributes)):
         raise click.UsageError("with --login, give only --config, the configuration, or --audit, the audit log")
     else:
-        configuration = None if config is None else loaded(config)
+        configuration = loaded(config or default_config()) if config or audit is None else None
         _explain_past(_audit_log(configuration) if audit is None else audit, session, configuration, as_json)
 
 

@@ -19,7 +19,7 @@ from radius_voice.cli.common import (
     warn_if_not_recorded,
     yes_option,
 )
-from radius_voice.cli.user_sources import report_change, with_editor
+from radius_voice.cli.user_sources import config_of_command, report_change, with_editor
 
 if TYPE_CHECKING:
     from radius_voice.config.schema import Settings
@@ -39,20 +39,21 @@ READ_ONLY = "to delete what the store has about a user, run: radius-voice users 
 def remove(editor: UserEditor, name: str, state: Path | None, by: str, yes: bool, as_json: bool) -> None:
     """Remove a user.
 
-    With --config also what the store has about the user: open logins, counters, known Calling-Station-Ids, an issued
+    Without --file also what the store has about the user: open logins, counters, known Calling-Station-Ids, an issued
     code and pinned phones. Asks for confirmation on a terminal; without one, --yes is required. Users of a source that
     is only read, such as LDAP, cannot be removed; users forget --all-data deletes what the store has.
     """
-    options = click.get_current_context().params
-    if by and options["config"] is None:
-        raise click.UsageError("--by is for --config: with --file, nothing is recorded in the audit log")
+    config = config_of_command()
+    if by and config is None:
+        raise click.UsageError("--by is not for --file: then nothing is recorded in the audit log")
     user = editor.find(name).user
     confirm_or_end(f"Remove {user.name} from {editor.location}?", yes, f"{user.name} is not removed")
     deleted = None
-    if options["config"] is None:
-        click.echo("what the store has about the user stays; --config in place of --file deletes that too", err=True)
+    if config is None:
+        click.echo("what the store has about the user stays; without --file it is deleted too", err=True)
     else:
-        done = _delete_stored(user, loaded(options["config"], state=state).settings, options["source"], by)
+        source = click.get_current_context().params["source"]
+        done = _delete_stored(user, loaded(config, state=state).settings, source, by)
         deleted = done["deleted"]
         click.echo(deleted_text(done), err=as_json)
     editor.remove(name)

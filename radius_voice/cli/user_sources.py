@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from radius_voice.cli.common import loaded
+from radius_voice.cli.common import DEFAULT_CONFIG, config_parameter, default_config, loaded
 
 if TYPE_CHECKING:
     from radius_voice.login.ports import UserEditor
 
 # Not click.Path, which reads the file's status and blocks on a mount that does not respond.
-FILE = click.option("--file", "file", type=Path, metavar="FILE", help="The users file.")
-CONFIG = click.option("--config", "config", type=Path, metavar="FILE", help="The configuration, instead of --file.")
+FILE = click.option("--file", "file", type=Path, metavar="FILE", help="A users file, instead of a configuration.")
+CONFIG = config_parameter("config", f"The configuration. Default: {DEFAULT_CONFIG}")
 SOURCE = click.option("--source", metavar="NAME", help="The identity source, if the configuration has several.")
 
 
@@ -43,10 +43,20 @@ def with_editor(command: Callable[..., None], hint: str = "") -> Callable[..., N
     return run_command
 
 
+def config_of_command() -> Path | None:
+    """The configuration that has the users of the running command; None with --file."""
+    options = click.get_current_context().params
+    return None if options["file"] is not None else _or_default(options["config"])
+
+
+def _or_default(config: Path | None) -> Path:
+    return config or default_config("neither --config nor --file is given")
+
+
 def _editor(file: Path | None, config: Path | None, source: str | None, hint: str) -> UserEditor:
-    if config is not None and file is None:
-        return _configured_editor(config, source, hint)
-    if file is None or config is not None:
+    if file is None:
+        return _configured_editor(_or_default(config), source, hint)
+    if config is not None:
         raise click.UsageError("give either --file, the users file, or --config, the configuration")
     if source is not None:
         raise click.UsageError("--source is for --config")

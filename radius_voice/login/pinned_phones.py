@@ -67,7 +67,7 @@ def report_changed_phones(
         return
     phones = ", ".join(phone.masked for phone in changed)
     source = shlex.quote(policy.directory_name)
-    command = f"radius-voice users confirm --config FILE --source {source} {shlex.quote(name)}"
+    command = f"radius-voice users confirm --source {source} {shlex.quote(name)}"
     detail = f"the directory has phones that are not pinned: {phones}; if they are right, run: {command}"
     mode = policy.mode_at(dependencies.now())
     dependencies.alarm(Alarm.PHONE_CHANGED, detail, user=name, client=client, mode=mode)

@@ -72,4 +72,4 @@ def test_a_name_that_cannot_be_recorded_is_refused(name):
 
 def test_a_users_file_alone_has_no_audit_log(tmp_path):
     ended = run("remove", "--file", tmp_path / "users.yaml", "--by", "dana", "--yes", "alice")
-    assert (2, True) == (ended.exit_code, "--by is for --config" in ended.stderr)
+    assert (2, True) == (ended.exit_code, "--by is not for --file" in ended.stderr)

@@ -269,7 +269,7 @@ def written(path):
 def change(command, path, *arguments, **more):
     """Run a command that must succeed. Its output."""
     ended = run("users", command, "--file", path, *arguments, **more)
-    note = "what the store has about the user stays; --config in place of --file deletes that too\n"
+    note = "what the store has about the user stays; without --file it is deleted too\n"
     assert (0, note if command == "remove" else "") == (ended.exit_code, ended.stderr)
     return ended.stdout.removeprefix(f"{path}: ")
 

@@ -250,7 +250,7 @@ def test_several_sources_need_a_choice(configure, sections, tmp_path):
 @pytest.mark.parametrize(
     ("options", "error"),
     [
-        ([], "give either --file, the users file, or --config, the configuration"),
+        ([], "neither --config nor --file is given"),
         (["--file", "a", "--config", "b"], "give either --file, the users file, or --config, the configuration"),
         (["--file", "a", "--source", "b"], "--source is for --config"),
     ],

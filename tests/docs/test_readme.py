@@ -76,7 +76,7 @@ def test_the_readme_steps_lead_to_a_login(shell, tmp_path, simulator):
     for command in ("check", "test-credentials"):
         assert 0 == (ended := shell(line_of(f"radius-voice {command}"))).returncode, ended.stdout
 
-    assert line_of("radius-voice serve").endswith("serve --config vpn/radius-voice.yaml")
+    assert line_of("radius-voice serve").endswith("serve -c vpn/radius-voice.yaml")
     with ProgramProcess("serve", "--config", configuration) as server:
         started = server.wait_for_line("started", server.stderr)
         port = search(r"udp 127.0.0.1 port (\d+)", started)[1]

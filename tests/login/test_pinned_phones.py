@@ -106,7 +106,7 @@ async def test_a_phone_that_is_not_pinned_is_rejected_with_an_alarm_until_it_is_
     assert (Alarm.PHONE_CHANGED, "alice", "vpn") == (alarm.alarm, alarm.user, alarm.client)
     assert alarm.detail == (
         f"the directory has phones that are not pinned: {', '.join(changed)}; if they are right, run: "
-        "radius-voice users confirm --config FILE --source people alice"
+        "radius-voice users confirm --source people alice"
     )
     assert calls == len(harness.provider.requests)
     await pin(harness, *phones)

@@ -138,7 +138,7 @@ class SqlSettings(IdentitySection):
 
     EXTRA: ClassVar[str] = "sql"
     USERS_KEY: ClassVar[tuple[str, ...]] = ("url",)
-    ADD_USERS: ClassVar[str] = "add users with: radius-voice users add --config FILE"
+    ADD_USERS: ClassVar[str] = "add users with: radius-voice users add"
 
     type: Literal["sql"]
     """The type of the source."""

@@ -261,7 +261,7 @@ def require_private(path: Path, key: str) -> None:
         require_regular(path)
     except FileNotFoundError:
         raise ValueError(
-            f"{key}.url: {path}: does not exist; create it and the first user: radius-voice users add --config FILE"
+            f"{key}.url: {path}: does not exist; create it and the first user: radius-voice users add"
         ) from None
     for problem in exposure(path, status_of(path), ANY_ACCESS, None):
         raise ValueError(f"{key}.url: {problem}")

@@ -212,7 +212,7 @@ def test_a_missing_file_is_an_error_with_the_command_that_creates_it(tmp_path):
     from radius_voice.identity.sql.source import create
 
     hasher = Hasher(threads=1)
-    with pytest.raises(ValueError, match=r"identity\.people\.url: .*users\.db: does not exist; .* users add --config"):
+    with pytest.raises(ValueError, match=r"identity\.people\.url: .*users\.db: does not exist; .* users add"):
         create("people", settings_of(tmp_path), IdentityContext(hasher))
     hasher.close()
     assert [] == list(tmp_path.iterdir())
