@@ -8,6 +8,7 @@ from radius_voice.events import SecondFactorMode
 from radius_voice.login.charset import Charset
 from radius_voice.login.codes import Keys
 from radius_voice.login.names import canonical_name
+from radius_voice.login.prompts import PromptFormat
 from radius_voice.login.realms import Realm
 from radius_voice.server.clients import Client, Clients, Require
 
@@ -26,13 +27,18 @@ def _client(name: str, entry: ClientSettings, keys: Keys) -> Client:
         require=Require(entry.require_message_authenticator),
         policy=entry.policy,
         response_timeout=entry.response_timeout,
-        charset=Charset(entry.charset),
+        prompts=prompt_format_of(entry),
         signer_keys=tuple(keys.client(name, secret) for secret in secrets),
         realms=realms_of(entry),
         second_factor=SecondFactorMode(entry.second_factor),
         delimiter=entry.delimiter,
         password_required=entry.password_required,
     )
+
+
+def prompt_format_of(client: ClientSettings) -> PromptFormat:
+    """What a client can show of a text."""
+    return PromptFormat(Charset(client.charset), client.prompt_length)
 
 
 def realms_of(client: ClientSettings) -> dict[str, Realm]:

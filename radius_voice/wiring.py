@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any, cast
 
 from radius_voice import state
-from radius_voice.client_entries import clients_of
+from radius_voice.client_entries import clients_of, prompt_format_of
 from radius_voice.config import load as configuration
 from radius_voice.config.adapters import AdapterSection, IdentitySection, ProviderSection, SectionTypes, StoreSection
 from radius_voice.config.schema import Settings
@@ -34,7 +34,6 @@ from radius_voice.identity.radius.settings import RadiusSettings
 from radius_voice.identity.sql.settings import SqlSettings
 from radius_voice.identity.users_file.settings import UsersFileSettings
 from radius_voice.limits import limits_of
-from radius_voice.login.charset import Charset
 from radius_voice.login.circuit_breaker import CircuitBreaker, breakers_of
 from radius_voice.login.codes import Keys, new_code
 from radius_voice.login.dependencies import Dependencies
@@ -290,7 +289,7 @@ def build(
             },
             friendly_name=settings.delivery.friendly_name,
             messages=settings.delivery.messages,
-            charsets={name: Charset(client.charset) for name, client in settings.clients.items()},
+            prompt_formats={name: prompt_format_of(client) for name, client in settings.clients.items()},
             observer=shared.observer,
             now=time.time,
             clock=shared.clock,

@@ -11,6 +11,7 @@ from radius_voice.config.field_types import OneOrMany, duration
 from radius_voice.config.policy_settings import FriendlyName
 from radius_voice.config.secrets import Secret
 from radius_voice.config.section import Section, file_default
+from radius_voice.login.prompts import MAX_REPLY_MESSAGE_BYTES
 
 DELIMITER = ","
 RealmName: TypeAlias = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$")]
@@ -52,6 +53,8 @@ class ClientSettings(Section):
     """What separates password and code in two_pass: an ASCII punctuation character other than - and the full stop."""
     charset: Literal["ascii", "utf-8"] = "utf-8"
     """The characters that the gateway can show; with ascii, texts are written in ASCII letters or else in English."""
+    prompt_length: int = Field(MAX_REPLY_MESSAGE_BYTES, ge=40, le=MAX_REPLY_MESSAGE_BYTES)
+    """How many octets of a text the gateway can show; longer texts are shortened."""
     realms: dict[RealmName, RealmSettings] = Field(
         default_factory=dict, min_length=1, examples=[{"CORP": {}, "corp.example": {"policy": "staff"}}]
     )

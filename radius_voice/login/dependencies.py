@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from radius_voice.events import Alarm, AlarmRecord, Mode, Observer, ServiceRecord
-from radius_voice.login.charset import Charset
 from radius_voice.login.circuit_breaker import CircuitBreaker
 from radius_voice.login.codes import Keys, new_code
 from radius_voice.login.deliveries import ApprovalQuestion
 from radius_voice.login.model import Method, Session
 from radius_voice.login.policy import Policy
 from radius_voice.login.ports import CallbackReceiver, CallControl, CallSpeaker, Provider, RemoteVerifier, Store
+from radius_voice.login.prompts import PromptFormat
 from radius_voice.login.rate_limits import Limits
 from radius_voice.login.reply_message import Wording, shown_texts
 from radius_voice.messages import SHIPPED, Catalog
@@ -24,10 +24,10 @@ class Dependencies:
 
     `providers` are those of each method, in order of failover, `breakers` their circuit breakers by name, and
     `verifiers` those that can check codes. `public_url` is the URL at which providers reach the callback listener,
-    empty if there is none. Then no provider is among `callback_receivers`. `messages` has all texts, and `charsets` the
-    characters that each client can show, UTF-8 unless listed. `friendly_name` is that of rules which have none of their
-    own. `approval_providers` can ask for an approval by a key. `client_names` are names of clients that calls speak.
-    `calls_per_second` has the providers that may be asked for only so many calls.
+    empty if there is none. Then no provider is among `callback_receivers`. `messages` has all texts, and
+    `prompt_formats` what each client can show, if not everything. `friendly_name` is that of rules which have none of
+    their own. `approval_providers` can ask for an approval by a key. `client_names` are names of clients that calls
+    speak. `calls_per_second` has the providers that may be asked for only so many calls.
     """
 
     keys: Keys
@@ -48,7 +48,7 @@ class Dependencies:
     breakers: Mapping[str, CircuitBreaker] = field(default_factory=dict)
     calls_per_second: Mapping[str, float] = field(default_factory=dict)
     messages: Catalog = field(default=SHIPPED)
-    charsets: Mapping[str, Charset] = field(default_factory=dict)
+    prompt_formats: Mapping[str, PromptFormat] = field(default_factory=dict)
     approval_providers: Mapping[str, Provider] = field(default_factory=dict)
     client_names: Mapping[str, str] = field(default_factory=dict)
 
@@ -57,10 +57,11 @@ class Dependencies:
         default = self.messages.default
         if session is None:
             return Wording(default, self.friendly_name)
-        texts, charset = self.messages.messages_for(session.language), self.charsets.get(session.client, Charset.UTF_8)
+        prompts = self.prompt_formats.get(session.client, PromptFormat())
+        texts = shown_texts(self.messages.messages_for(session.language), default, prompts.charset)
         policy = self.policies.get(session.policy)
         name = policy.rules_of(session.group).friendly_name if policy is not None else ""
-        return Wording(shown_texts(texts, default, charset), name or self.friendly_name)
+        return Wording(texts, name or self.friendly_name, prompts)
 
     def approval_question(self, session: Session) -> ApprovalQuestion:
         """What the user of a session is asked to approve."""

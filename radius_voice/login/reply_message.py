@@ -11,20 +11,19 @@ from msgspec.structs import asdict, fields
 from radius_voice.events import Reason
 from radius_voice.login.charset import Charset
 from radius_voice.login.model import Method
+from radius_voice.login.prompts import MAX_REPLY_MESSAGE_BYTES, MIN_NAME_BYTES, PromptFormat, cut, last_sentence
 from radius_voice.messages import LogInAgain, Messages, Shown
-
-MAX_REPLY_MESSAGE_BYTES = 253
-"""RFC 2865 section 5.18."""
 
 SPOKEN_OR_TEXTED = ("spoken", "texted")
 """Sections of messages that no gateway shows."""
 
 
 class Wording(Struct, frozen=True):
-    """The texts that a user reads at a gateway, and the service's name in them."""
+    """The texts that a user reads at a gateway, the service's name in them, and what the gateway can show."""
 
     texts: Messages
     friendly_name: str
+    format: PromptFormat = PromptFormat()
 
 
 @lru_cache(maxsize=256)
@@ -47,13 +46,13 @@ def challenge(
     missed: str = "",
     wait: int = 0,
 ) -> str:
-    """The text of a challenge, at most MAX_REPLY_MESSAGE_BYTES in UTF-8.
+    """The text of a challenge, as the gateway can show it: `wording.format`.
 
     `ending` is the last digits of the phone, `attempts` how many codes may still be typed, and `method` how the present
     code reaches the user. With a `delimiter`, the text asks for a second login with password and code. `missed`
     is the name of the text (in `CallEnded`) about a call that did not speak its code; it offers another one. `wait`
     is the seconds until a call that waits. If the whole text is too long, the friendly name is cut at its end, in whole
-    characters.
+    characters; if that is not enough, only the last sentence is left.
     """
     messages = wording.texts
     if wait and reason is not Reason.WRONG_CODE:
@@ -65,15 +64,24 @@ def challenge(
     else:
         text = _TEMPLATES[method](messages.shown, reason, attempts)
     fill = partial(text.format, ending=ending, attempts=attempts, delimiter=delimiter, seconds=wait)
-    length = len(fill(friendly_name="").encode())
-    return fill(
-        friendly_name=wording.friendly_name.encode()[: MAX_REPLY_MESSAGE_BYTES - length].decode(errors="ignore")
-    )
+    return _fitting(fill, wording)
+
+
+def _fitting(fill: Callable[..., str], wording: Wording) -> str:
+    """The text of `fill`, which gets the friendly name, in the characters and the length of the gateway."""
+    shown, length = wording.format.charset.shown, wording.format.length
+    whole = shown(fill(friendly_name=wording.friendly_name))
+    if len(whole.encode()) <= length:
+        return whole
+    room = length - len(shown(fill(friendly_name="")).encode())
+    if room < MIN_NAME_BYTES:
+        return cut(last_sentence(whole), length)
+    return shown(fill(friendly_name=cut(shown(wording.friendly_name), room).rstrip()))
 
 
 def fitting(text: str) -> str:
     """A text of another server; its end is cut, in whole characters, where it does not fit into a Reply-Message."""
-    return text.encode()[:MAX_REPLY_MESSAGE_BYTES].decode(errors="ignore")
+    return cut(text, MAX_REPLY_MESSAGE_BYTES)
 
 
 def rejected(texts: Messages) -> str:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from radius_voice.events import SecondFactorMode
-from radius_voice.login.charset import Charset
+from radius_voice.login.prompts import PromptFormat
 from radius_voice.login.realms import Realm
 
 Network = IPv4Network | IPv6Network
@@ -27,7 +27,7 @@ class Require(Enum):
 class Client:
     """A client entry. `secrets` holds two during a rotation; `response_timeout` is in seconds.
 
-    `charset` are the characters of texts that the client can show.
+    `prompts` says which texts the client can show.
 
     `realms` are those that user names may have, by canonical name; without any, names stay as typed. With `auto`, the
     store keeps the addresses that send a Message-Authenticator under `signer_keys`, one key for each
@@ -45,7 +45,7 @@ class Client:
     second_factor: SecondFactorMode = SecondFactorMode.CHALLENGE
     delimiter: str = ","
     password_required: bool = True
-    charset: Charset = Charset.UTF_8
+    prompts: PromptFormat = field(default_factory=PromptFormat)
 
 
 class Clients:

@@ -8,7 +8,6 @@ import secrets
 
 from radius_voice.events import Discard, Outcome, SecondFactorMode
 from radius_voice.login.decisions import Decision
-from radius_voice.login.reply_message import fitting
 from radius_voice.login.upstream import HiddenAttribute
 from radius_voice.radius import packet as radius
 from radius_voice.radius import salted
@@ -97,8 +96,7 @@ def _attributes(request: Request, decision: Decision) -> list[Attribute]:
     """The attributes of a response, without Message-Authenticator and Proxy-State."""
     attributes: list[Attribute] = []
     if decision.text and request.packet.first(radius.EAP_MESSAGE) is None:  # RFC 3579 section 2.6.5
-        text = fitting(request.client.charset.shown(decision.text))
-        attributes.append((radius.REPLY_MESSAGE, text.encode()))
+        attributes.append((radius.REPLY_MESSAGE, request.client.prompts.shown(decision.text).encode()))
     if _code(request, decision) == radius.ACCESS_CHALLENGE:
         attributes += [(radius.STATE, decision.state), (radius.PROMPT, ECHO if decision.echo else NO_ECHO)]
     attributes += [each for each in decision.reply if not isinstance(each, HiddenAttribute)]

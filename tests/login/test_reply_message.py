@@ -2,8 +2,10 @@ import pytest
 from msgspec.structs import fields
 
 from radius_voice.events import Reason
+from radius_voice.login.charset import Charset
 from radius_voice.login.model import Method
-from radius_voice.login.reply_message import MAX_REPLY_MESSAGE_BYTES, Wording, challenge, rejected
+from radius_voice.login.prompts import MAX_REPLY_MESSAGE_BYTES, PromptFormat
+from radius_voice.login.reply_message import Wording, challenge, rejected
 from radius_voice.messages import LANGUAGES, SHIPPED, CallEnded
 
 REASONS = [Reason.CALL_PLACED, Reason.WRONG_CODE, Reason.REDIAL, Reason.REDIAL_UNAVAILABLE, Reason.JOINED]
@@ -75,3 +77,37 @@ def test_after_a_call_that_did_not_reach_the_user_the_text_offers_another_one(la
 def test_no_call_is_offered_when_none_is_possible():
     text = shown(Reason.REDIAL_UNAVAILABLE, "en", "", 2, missed="busy")
     assert "No further call is possible now. Enter the code you heard:" == text
+
+
+def in_octets(length, name="ACME VPN", reason=Reason.CALL_PLACED, charset=Charset.UTF_8, **more):
+    wording = Wording(SHIPPED.messages_for("en"), name, PromptFormat(charset, length))
+    return challenge(reason, wording, "23", 2, **more)
+
+
+def test_a_text_that_fits_is_shown_in_full():
+    whole = "ACME VPN is calling your phone ending in 23. Enter the code you hear:"
+    assert whole == in_octets(len(whole))
+
+
+def test_of_a_long_text_the_end_of_the_name_is_cut_as_long_as_it_is_readable():
+    name = "The VPN of the ACME Corporation"
+    assert "The VPN is calling your phone ending in 23. Enter the code you hear:" == in_octets(69, name)
+    assert "Enter the code you hear:" == in_octets(68, name)
+
+
+def test_where_a_name_does_not_help_the_last_sentence_is_left_and_then_cut():
+    assert "Enter the code you hear:" == in_octets(68)
+    assert "Enter the code you heard:" == in_octets(50, reason=Reason.WRONG_CODE)
+    assert "Log in again with password,code" == in_octets(60, delimiter=",")
+    assert "Log in again with pass" == in_octets(22, delimiter=",")
+
+
+def test_the_length_counts_the_letters_that_ascii_needs():
+    name = "Zürich Büro"
+    assert "Zuerich Buero is calling" in in_octets(74, name, charset=Charset.ASCII)
+    assert "Zuerich Buer is calling" in in_octets(73, name, charset=Charset.ASCII)
+
+
+def test_a_text_of_another_server_is_cut_between_characters():
+    assert "Gro" == PromptFormat(Charset.ASCII, 3).shown("Größe")
+    assert "Gr" == PromptFormat(length=3).shown("Größe")

@@ -13,7 +13,8 @@ from radius_voice.login.charset import Charset
 from radius_voice.login.code_message import text_of
 from radius_voice.login.deliveries import ApprovalQuestion, CodeMessage
 from radius_voice.login.model import Method
-from radius_voice.login.reply_message import MAX_REPLY_MESSAGE_BYTES, Wording, challenge, fitting, shown_texts
+from radius_voice.login.prompts import MAX_REPLY_MESSAGE_BYTES, PromptFormat
+from radius_voice.login.reply_message import Wording, challenge, shown_texts
 from radius_voice.login.segments import segments
 from radius_voice.login.speech import MAX_DIGITS_SPOKEN, Speech, Speed
 from radius_voice.messages import LANGUAGES, SHIPPED, CallEnded
@@ -60,15 +61,16 @@ def test_a_voice_is_named_without_a_language_and_else_the_language(language):
 @pytest.mark.parametrize(
     "more", [{}, {"delimiter": ","}, *({"missed": each.name} for each in fields(CallEnded))], ids=str
 )
-def test_a_prompt_fits_into_a_reply_message_in_the_characters_of_the_client(language, name, charset, method, more):
+def test_a_prompt_has_the_length_and_the_characters_of_the_client(language, name, charset, method, more):
     texts = shown_texts(SHIPPED.messages_for(language), SHIPPED.default, charset)
-    for reason, attempts in product(REASONS, [1, 10]):
-        prompt = challenge(reason, Wording(texts, NAMES[name]), LONGEST["ending"], attempts, method, **more)
-        shown = fitting(charset.shown(prompt))
-        assert 0 < len(shown.encode()) <= MAX_REPLY_MESSAGE_BYTES
+    for reason, attempts, length in product(REASONS, [1, 10], [40, 80, MAX_REPLY_MESSAGE_BYTES]):
+        prompts = PromptFormat(charset, length)
+        shown = challenge(reason, Wording(texts, NAMES[name], prompts), LONGEST["ending"], attempts, method, **more)
+        assert 0 < len(shown.encode()) <= length
+        assert shown == prompts.shown(shown)
         assert charset is Charset.UTF_8 or shown.isascii()
-        without_name = challenge(reason, Wording(texts, ""), LONGEST["ending"], attempts, method, **more)
-        assert "?" not in charset.shown(without_name)
+        without_name = challenge(reason, Wording(texts, "", prompts), LONGEST["ending"], attempts, method, **more)
+        assert "?" not in without_name
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

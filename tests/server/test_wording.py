@@ -29,6 +29,7 @@ server: {listen: ["udp://127.0.0.1:0"], reject_delay: 0s}
 clients:
   gateway: {address: 127.0.0.1, secret: a shared secret of the tests, response_timeout: 8s}
   old: {address: 127.0.0.2, secret: a shared secret of the tests, response_timeout: 8s, charset: ascii}
+  short: {address: 127.0.0.3, secret: a shared secret of the tests, response_timeout: 8s, prompt_length: 60}
 policies:
   default:
     challenge: {digits: 4}
@@ -150,3 +151,8 @@ def test_a_reload_takes_new_texts_and_ignores_a_file_with_errors(server, users):
         assert "Access denied. Call extension 5000." == text_of(gateway.exchange(name, "wrong"))
     finally:
         gateway.close()
+
+
+def test_a_gateway_that_shows_short_texts_gets_the_last_sentence(login):
+    shown, _ = login("english", "127.0.0.3")
+    assert "Enter the code you hear:" == shown
