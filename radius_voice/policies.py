@@ -16,6 +16,7 @@ from radius_voice.config.policy_settings import (
 )
 from radius_voice.config.rules import attribute_dictionary
 from radius_voice.config.schema import NO_FIRST_FACTOR, BypassSettings, PolicySettings, Settings, UserRulesSettings
+from radius_voice.config.voicemail_rules import provider_asks_for_key
 from radius_voice.events import Outcome
 from radius_voice.login.allowed_hours import AllowedHours
 from radius_voice.login.deliveries import CodeMessage
@@ -125,7 +126,7 @@ def _user_rules(
         ring_timeout=round(challenge.ring_timeout),
         session_timeout=challenge.session_timeout,
         methods=tuple(Method(method) for method in rules.methods),
-        voicemail=Voicemail(rules.voicemail),
+        voicemail=_voicemail(settings, rules),
         numbers=numbers_of(settings, rules),
         key_rules={key: _path_of(policy, rules, path, key) for key in KEYS_OF_RULES},
         first_phone=FirstPhone(rules.first_phone),
@@ -149,6 +150,14 @@ def _user_rules(
         speech=speech_of(rules.speech),
         allowed_hours=_allowed_hours(rules.allowed_hours, _path_of(policy, rules, path, "allowed_hours")),
     )
+
+
+def _voicemail(settings: Settings, rules: UserRulesSettings) -> Voicemail:
+    """How the login keeps codes out of voicemail. A provider that asks for the key has the code."""
+    delivery = settings.delivery
+    callers = [delivery.providers[name] for name in delivery.order_of(Method.VOICE)]
+    by_provider = rules.voicemail == "press" and provider_asks_for_key(callers)
+    return Voicemail.OFF if by_provider else Voicemail(rules.voicemail)
 
 
 def _path_of(policy: PolicySettings, rules: UserRulesSettings, path: RulePath, key: str) -> RulePath:

@@ -122,6 +122,11 @@ class ProviderSection(AdapterSection):
         return self.METHODS
 
     @property
+    def asks_for_key(self) -> bool:
+        """Whether the provider's own calls speak a code only after a pressed key, which needs no callbacks."""
+        return False
+
+    @property
     def max_calls_per_second(self) -> float | None:
         """How many calls the provider may be asked for in a second, None if that is not limited."""
         return None

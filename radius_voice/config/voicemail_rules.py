@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from radius_voice.config.adapters import ProviderSection
 from radius_voice.config.errors import readable
@@ -14,6 +14,10 @@ from radius_voice.login.model import Method
 NEEDS_CALLBACKS = (
     "needs callbacks.public_url, because a pressed key reaches the server only by a callback; add the section "
     "callbacks, or write voicemail: detect, or methods: [sms]"
+)
+TWO_WAYS = (
+    "by a key that the provider itself asks for (dtmf_input_required) cannot be mixed with providers that need "
+    "callbacks; leave one kind out of delivery.voice"
 )
 
 
@@ -38,9 +42,18 @@ def errors(
             if "voice" not in rules.methods:
                 yield path, "has an effect only with voice among methods; remove it"
                 continue
+            if rules.voicemail == "press" and any(section.asks_for_key for section in callers.values()):
+                if not provider_asks_for_key(callers.values()):
+                    yield path, TWO_WAYS
+                continue
             if rules.voicemail == "press" and not has_callbacks:
                 yield path, NEEDS_CALLBACKS
             for provider, section in callers.items():
                 if rules.voicemail not in section.VOICEMAIL:
                     kind = f"provider {readable(provider)} (type {section.type})"
                     yield path, f"{kind} cannot do this; leave it out of delivery.voice, or write voicemail: off"
+
+
+def provider_asks_for_key(callers: Iterable[ProviderSection]) -> bool:
+    """Whether `press` is done by the providers that place calls, without a key press that reaches the server."""
+    return all(section.asks_for_key for section in callers)

@@ -19,6 +19,7 @@ number receives its code.
 | --- | --- |
 | VA and 32 zeros | 404, 20404: no such service |
 | VA and 32 ones | custom codes are not enabled: 400, 60204 |
+| VA and 32 twos | speaks a code only after a pressed key (`DtmfInputRequired`) |
 | any other | good, with codes of six digits |
 """
 
@@ -41,7 +42,7 @@ MAX_DELIVERIES, MAX_CHECKS = 5, 5
 """How often the code of a verification is delivered and checked at most, as at Twilio."""
 DIGITS = 6
 SERVICE = re.compile("VA[0-9a-f]{32}")
-NO_SERVICE, NO_CUSTOM_CODES = "VA" + "0" * 32, "VA" + "1" * 32
+NO_SERVICE, NO_CUSTOM_CODES, DTMF_REQUIRED = ("VA" + digit * 32 for digit in "012")
 CUSTOM_CODE = re.compile("[0-9A-Za-z]{4,10}")
 EXTENSION = re.compile("[0-9*#wW]{1,32}")
 LANDLINE, FLAKY_CHECK, RESET_CHECK, NO_CANCEL = "+15005550009", "+15005550040", "+15005550041", "+15005550042"
@@ -188,7 +189,7 @@ def service_resource(service: str, account_sid: str, base: str) -> dict[str, Any
         "lookup_enabled": False,
         "psd2_enabled": False,
         "skip_sms_to_landlines": False,
-        "dtmf_input_required": False,
+        "dtmf_input_required": service == DTMF_REQUIRED,
         "tts_name": None,
         "do_not_share_warning_enabled": False,
         "custom_code_enabled": service != NO_CUSTOM_CODES,

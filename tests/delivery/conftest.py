@@ -41,9 +41,11 @@ def twilio_sms(*, sender="+15005550006", service=None, senders=None, **changes):
     return TwilioSms("texts", twilio_account(**changes), sender=sender, service=service, senders=senders)
 
 
-def twilio_verify(*, service_sid=SERVICE, custom_code=False, **changes):
+def twilio_verify(*, service_sid=SERVICE, custom_code=False, asks_for_key=False, **changes):
     """A TwilioVerify; `changes` are arguments of its pool and of its account."""
-    return TwilioVerify("verify", twilio_account(**changes), service_sid, custom_code=custom_code)
+    return TwilioVerify(
+        "verify", twilio_account(**changes), service_sid, custom_code=custom_code, asks_for_key=asks_for_key
+    )
 
 
 def twilio_account(**changes):

@@ -11,6 +11,7 @@ from msgspec import structs
 from radius_voice.delivery.twilio_verify.provider import (
     COUNTRIES_NOT_CHECKED,
     CUSTOM_CODE_FIX,
+    DTMF_FIX,
     NO_CODE,
     NO_EXTENSION,
     NO_NUMBER,
@@ -22,7 +23,7 @@ from radius_voice.login.deliveries import Indeterminate, NotPlaced, NumberReject
 from radius_voice.login.model import Method, Unavailable
 from radius_voice.login.phone import Phone
 from radius_voice.login.verifications import CodeCheck
-from radius_voice.simulator.verifications import NO_CUSTOM_CODES, NO_SERVICE
+from radius_voice.simulator.verifications import DTMF_REQUIRED, NO_CUSTOM_CODES, NO_SERVICE
 from radius_voice.twilio_provider import CREDENTIALS_FIX
 
 from .conftest import SERVICE, TOKEN, answering, raw_server, read_request
@@ -341,6 +342,8 @@ async def test_a_verification_that_cannot_be_canceled_is_reported(simulator, ver
         ({}, True, "with codes of 6 digits"),
         ({"custom_code": True}, True, "with custom codes"),
         ({"custom_code": True, "service_sid": NO_CUSTOM_CODES}, False, CUSTOM_CODE_FIX),
+        ({"asks_for_key": True}, False, DTMF_FIX),
+        ({"asks_for_key": True, "service_sid": DTMF_REQUIRED}, True, "with codes of 6 digits"),
     ],
 )
 async def test_the_service_is_checked(changes, ok, text, simulator, verify):

@@ -27,6 +27,7 @@ PROVIDERS = """\
       service_sid: VAbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
       custom_code: true
       methods: [voice]
+      dtmf_input_required: true
       base_url: SIMULATOR
       timeout: 2s
   voice: [calls]
@@ -38,7 +39,7 @@ clients:
   calls: {address: 127.0.0.2, secret: a shared secret of the tests, policy: calls}
 policies:
   texts: {methods: [sms, voice]}
-  calls: {methods: [voice, sms]}
+  calls: {methods: [voice, sms], voicemail: press}
 limits: {calls: {total: 100 per 1m, country: 100 per 1m, client: 100 per 1m}}
 """
 TEXTS, CALLS = "127.0.0.1", "127.0.0.2"

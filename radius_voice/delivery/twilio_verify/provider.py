@@ -51,6 +51,7 @@ PARAMETER_FIX = (
     "Verify refused a parameter, mostly the number; look the detail up in Twilio's log of the Verify service"
 )
 CUSTOM_CODE_FIX = "ask Twilio to enable custom codes for the Verify service, or write custom_code: false"
+DTMF_FIX = "enable DtmfInputRequired of the Verify service, or write dtmf_input_required: false"
 CHANNEL_FIX = "enable the channel of the Verify service in the Twilio console, or remove the method here"
 FRAUD_FIX = "Twilio's Fraud Guard blocks this number or its prefix; allow it in the Twilio console"
 COUNTRY_FIX = "enable the country in Twilio's geographic permissions for Verify, or forbid it here"
@@ -85,24 +86,34 @@ NO_CODE = NotPlaced("not sent: Verify delivers codes of logins only", sent=False
 
 def create(name: str, settings: TwilioVerifySettings) -> TwilioVerify:
     """The provider `name` that `settings` describe. Raises ValueError when this process cannot read its credentials."""
-    return TwilioVerify(name, account_of(name, settings), settings.service_sid, custom_code=settings.custom_code)
+    return TwilioVerify(
+        name,
+        account_of(name, settings),
+        settings.service_sid,
+        custom_code=settings.custom_code,
+        asks_for_key=settings.asks_for_key,
+    )
 
 
 class TwilioVerify:
     """Implements `Provider` and `RemoteVerifier` with one Verify service.
 
-    With `custom_code` it delivers the codes of radius-voice, otherwise the service creates them.
+    With `custom_code` it delivers the codes of radius-voice, otherwise the service creates them. With `asks_for_key`
+    the service must speak a code only after a pressed key.
     """
 
     call_control = None
     message_control = None
 
-    def __init__(self, name: str, account: TwilioAccount, service_sid: str, *, custom_code: bool) -> None:
+    def __init__(
+        self, name: str, account: TwilioAccount, service_sid: str, *, custom_code: bool, asks_for_key: bool
+    ) -> None:
         self.name = name
         self._account = account
         self._requests = TwilioRequests(name, account, REFUSALS)
         self._service = service_sid
         self._custom_code = custom_code
+        self._asks_for_key = asks_for_key
 
     def __repr__(self) -> str:
         return f"TwilioVerify({self.name!r})"
@@ -210,6 +221,8 @@ class TwilioVerify:
         service = await self._requests.ask(self._fetched(), NOT_ALLOWED)
         if service is None:
             return AccountCheck(ok=True, text="Verify service not checked: the key may not read it")
+        if self._asks_for_key and service.dtmf_input_required is not True:
+            return AccountCheck(ok=False, text=f"Verify service speaks codes without a pressed key; {DTMF_FIX}")
         if not self._custom_code:
             return AccountCheck(ok=True, text=f"Verify service exists, with codes of {_digits(service)} digits")
         if service.custom_code_enabled is not True:

@@ -26,6 +26,8 @@ class TwilioVerifySettings(TwilioAccountSection):
     """What the service is used for: [voice] places calls, [sms] sends text messages; or both."""
     custom_code: bool = False
     """Whether radius-voice creates the codes; Twilio must enable it for the service. Otherwise Verify creates them."""
+    dtmf_input_required: bool = False
+    """Whether the service speaks a code only after a pressed key, as `voicemail: press` needs it."""
 
     @model_validator(mode="after")
     def _lists_each_method_once(self) -> TwilioVerifySettings:
@@ -37,3 +39,8 @@ class TwilioVerifySettings(TwilioAccountSection):
     def methods(self) -> tuple[Method, ...]:
         """How this provider delivers codes."""
         return tuple(method for method in self.METHODS if method.value in self.delivers)
+
+    @property
+    def asks_for_key(self) -> bool:
+        """Whether the service asks for a key before it speaks a code."""
+        return self.dtmf_input_required
