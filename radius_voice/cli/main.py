@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
 import click
 
 from radius_voice import __version__
+from radius_voice.cli.groups import CommandGroup, words_below
 from radius_voice.exceptions import kind_and_place
 from radius_voice.resources import shipped
 
@@ -28,14 +30,19 @@ COMMANDS = {
 }
 
 
-class Commands(click.Group):
+class Commands(CommandGroup):
     """The commands in the order of the manual, imported one at a time."""
+
+    def known_words(self, ctx: click.Context) -> Sequence[tuple[str, str]]:
+        """Commands, and subcommands whose group was not typed."""
+        below = words_below((name, self.get_command(ctx, name)) for name in COMMANDS)
+        return [*super().known_words(ctx), *below]
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """All names, in order."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+    def find_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """The command of that name, or None."""
         if cmd_name not in COMMANDS:
             return None

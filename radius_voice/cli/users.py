@@ -12,6 +12,7 @@ from radius_voice.cli.disable import disable, enable
 from radius_voice.cli.edit_users import set_language, set_password, set_phone
 from radius_voice.cli.enroll import enroll
 from radius_voice.cli.forget import forget
+from radius_voice.cli.groups import CommandGroup
 from radius_voice.cli.help_desk import issue_code
 from radius_voice.cli.import_users import import_
 from radius_voice.cli.limits import unlock
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 SHOW_PHONES = click.option("--show-phones", is_flag=True, help="Show phone numbers in full.")
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def users() -> None:
     """Manage users."""
 

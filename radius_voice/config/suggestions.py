@@ -15,9 +15,15 @@ def suggestion(word: str, known: Iterable[str]) -> str:
 
     Case, and `-` for `_`, make no difference.
     """
+    near = nearest(word, known)
+    return "" if near is None else f"; did you mean {near}?"
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that is nearest to `word`, or None when none is near; compared as by `suggestion`."""
     by_form = {_form(each): each for each in known}
     near = get_close_matches(_form(word), by_form, n=1)
-    return f"; did you mean {by_form[near[0]]}?" if near else ""
+    return by_form[near[0]] if near else None
 
 
 def showable(key: str, known: Iterable[str] = ()) -> bool:

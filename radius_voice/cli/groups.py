@@ -1,0 +1,58 @@
+"""The group of commands that suggests a command for an unknown one, and shows whole summaries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import click
+
+from radius_voice.config.suggestions import nearest
+
+MAX_SUGGESTIONS = 3
+
+
+class CommandGroup(click.Group):
+    """A group of commands."""
+
+    def known_words(self, ctx: click.Context) -> Sequence[tuple[str, str]]:
+        """The words that the user may mean by an unknown command, each with the command as it is to be typed."""
+        return [(name, name) for name in self.list_commands(ctx)]
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that the first argument names. Raises click.UsageError with similar ones if there is none."""
+        word = args[0]
+        if ctx.resilient_parsing or word.startswith("-") or self.get_command(ctx, word) is not None:
+            return super().resolve_command(ctx, args)
+        raise click.UsageError(f"no such command: {word!r}{_suggestion(word, self.known_words(ctx))}", ctx)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, or None. Help and completions do not cut off its summary."""
+        command = self.find_command(ctx, cmd_name)
+        if command is not None:
+            command.short_help = command.short_help or _first_paragraph(command.help or "")
+        return command
+
+    def find_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, or None."""
+        return super().get_command(ctx, cmd_name)
+
+
+def words_below(commands: Iterable[tuple[str, click.Command | None]]) -> list[tuple[str, str]]:
+    """The names of subcommands, each with that of its group before it."""
+    groups = [(name, command) for name, command in commands if isinstance(command, click.Group)]
+    return [(word, f"{name} {word}") for name, group in groups for word in group.commands]
+
+
+def _suggestion(word: str, known: Sequence[tuple[str, str]]) -> str:
+    """`; did you mean X?` with the commands that begin with the word or are nearest to it; nothing if none is near."""
+    near = nearest(word, (name for name, _ in known))
+    meant = [command for name, command in known if word and name.startswith(word)]
+    meant = meant or [command for name, command in known if name == near]
+    *first, last = meant[:MAX_SUGGESTIONS] or [""]
+    return f"; did you mean {', '.join(first)}{' or ' if first else ''}{last}?" if last else ""
+
+
+def _first_paragraph(text: str) -> str:
+    return " ".join(text.partition("\n\n")[0].split())
