@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from radius_voice.config.client_settings import ClientSettings
+from radius_voice.config.client_settings import ClientSettings, ProbeSettings
 from radius_voice.config.schema import Settings
 from radius_voice.events import SecondFactorMode
 from radius_voice.login.charset import Charset
@@ -10,7 +10,7 @@ from radius_voice.login.codes import Keys
 from radius_voice.login.names import canonical_name
 from radius_voice.login.prompts import PromptFormat
 from radius_voice.login.realms import Realm
-from radius_voice.server.clients import Client, Clients, Require
+from radius_voice.server.clients import Client, Clients, Probe, Require
 
 
 def clients_of(settings: Settings, keys: Keys) -> Clients:
@@ -33,12 +33,20 @@ def _client(name: str, entry: ClientSettings, keys: Keys) -> Client:
         second_factor=SecondFactorMode(entry.second_factor),
         delimiter=entry.delimiter,
         password_required=entry.password_required,
+        probe=_probe(entry.probe),
     )
 
 
 def prompt_format_of(client: ClientSettings) -> PromptFormat:
     """What a client can show of a text."""
     return PromptFormat(Charset(client.charset), client.prompt_length)
+
+
+def _probe(section: ProbeSettings | None) -> Probe | None:
+    if section is None:
+        return None
+    password = b"" if section.password is None else section.password.get_secret_value().encode()
+    return Probe(canonical_name(section.user), password)
 
 
 def realms_of(client: ClientSettings) -> dict[str, Realm]:

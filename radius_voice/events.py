@@ -281,6 +281,14 @@ class DiscardRecord(AuditRecord, frozen=True, kw_only=True, tag="discarded"):
     suppressed: Mapping[str, int] = {}
 
 
+class ProbeRecord(msgspec.Struct, frozen=True, gc=False):
+    """A health check with the probe user of a client got the configured response."""
+
+    at: float
+    client: str
+    outcome: Outcome
+
+
 class ResendRecord(msgspec.Struct, frozen=True, gc=False):
     """A retransmission got the octets of the first response again."""
 
@@ -376,6 +384,7 @@ EventRecord = (
     | PlacementRecord
     | CallStatusRecord
     | DiscardRecord
+    | ProbeRecord
     | ResendRecord
     | UpstreamRecord
     | CallbackRecord

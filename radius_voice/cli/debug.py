@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from radius_voice.events import DiscardRecord, RequestRecord, ResendRecord
+from radius_voice.events import DiscardRecord, ProbeRecord, RequestRecord
 from radius_voice.observe.stream import TextStream
 from radius_voice.radius import packet as radius
 from radius_voice.radius.dictionary import AttributeDictionary, printable, quoted
 from radius_voice.radius.packet import MalformedPacket, Packet
 from radius_voice.resources import shipped
+from radius_voice.server.recorder import Result
 from radius_voice.server.request import Peer
 
 CODES = {
@@ -42,7 +43,7 @@ class Debug:
         """Print a response."""
         self._packet("->", client, peer, octets)
 
-    def decided(self, peer: Peer, packet: Packet | None, record: RequestRecord | DiscardRecord | ResendRecord) -> None:
+    def decided(self, peer: Peer, packet: Packet | None, record: Result) -> None:
         """Print the result of a request, and the steps of its processing."""
         self._print("==", record.client, peer, f"{_title(packet)}: {_conclusion(record)}", _steps(record))
 
@@ -71,18 +72,20 @@ def _title(packet: Packet | None) -> str:
     return f"{CODES.get(packet.code, f'code {packet.code}')} {packet.identifier}"
 
 
-def _conclusion(record: RequestRecord | DiscardRecord | ResendRecord) -> str:
+def _conclusion(record: Result) -> str:
     match record:
         case RequestRecord():
             user = f"{quoted(record.user)}: " if record.user else ""
             return f"{user}{record.outcome}, because {record.reason}"
         case DiscardRecord():
             return f"discarded, because {record.reason}" + (f" ({record.detail})" if record.detail else "")
-        case ResendRecord():
+        case ProbeRecord():
+            return f"health check, {record.outcome} as configured"
+        case _:
             return "retransmission, gets the same response again"
 
 
-def _steps(record: RequestRecord | DiscardRecord | ResendRecord) -> Iterator[str]:
+def _steps(record: Result) -> Iterator[str]:
     if isinstance(record, RequestRecord):
         for step in record.steps:
             yield f"{step.after * 1000:8.1f} ms  {step.name} {step.detail}".rstrip()

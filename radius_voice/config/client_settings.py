@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from radius_voice.config.addresses import NETWORK, Network
 from radius_voice.config.field_types import OneOrMany, duration
 from radius_voice.config.policy_settings import FriendlyName
-from radius_voice.config.secrets import Secret
-from radius_voice.config.section import Section, file_default
+from radius_voice.config.secrets import Secret, readable_text
+from radius_voice.config.section import KeyProblem, Section, file_default
 from radius_voice.login.prompts import MAX_REPLY_MESSAGE_BYTES
 
 DELIMITER = ","
+MIN_PROBE_CHARACTERS = 16
 RealmName: TypeAlias = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 
@@ -24,6 +25,31 @@ class RealmSettings(Section):
     """The policy for its users; by default that of the client."""
     strip: bool = True
     """Whether the realm is removed from the name before passwords are verified and users are looked up."""
+
+
+class ProbeSettings(Section):
+    """The user of a gateway's health checks."""
+
+    user: str = Field(pattern=r"^[^\x00-\x1f\x7f]{1,63}$", examples=["health-check"])
+    """The user name of the checks."""
+    response: Literal["accept", "reject"] = "reject"
+    """What the checks get; a reject tells most gateways too that this server responds."""
+    password: Secret | None = None
+    """With response: accept, the password; a user who has it is accepted without a second factor."""
+
+    @model_validator(mode="after")
+    def _accepts_with_a_long_password(self) -> ProbeSettings:
+        if self.response == "reject":
+            if self.password is not None:
+                raise KeyProblem("has an effect only with response: accept; remove it", "password")
+            return self
+        if self.password is None:
+            raise KeyProblem("is missing; response: accept needs one, for example of: openssl rand -hex 16", "password")
+        text = readable_text(self.password)
+        if text is not None and len(text) < MIN_PROBE_CHARACTERS:
+            text = f"must have at least {MIN_PROBE_CHARACTERS} characters; make one with: openssl rand -hex 16"
+            raise KeyProblem(text, "password")
+        return self
 
 
 class ClientSettings(Section):
@@ -59,6 +85,8 @@ class ClientSettings(Section):
         default_factory=dict, min_length=1, examples=[{"CORP": {}, "corp.example": {"policy": "staff"}}]
     )
     """The realms that user names may have, before a backslash or after an @; by default, names stay as typed."""
+    probe: ProbeSettings | None = Field(None, examples=[{"user": "health-check", "response": "reject"}])
+    """A user for the gateway's health checks, which is answered without a login."""
 
     @property
     def policies(self) -> frozenset[str]:

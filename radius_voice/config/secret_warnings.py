@@ -35,11 +35,18 @@ def secret_warnings(settings: Settings, directory: Path) -> Iterator[Diagnostic]
         elif _is_file(directory, secret):
             yield path, "is the name of a file; write {file: NAME} if the secret is in it"
         if path[0] == "clients":
-            first = clients.setdefault(secret, path)
-            if first[1] != path[1]:
-                yield path, f"is the same as {dotted(first)}; give each gateway a different secret"
-            elif first != path:
-                yield path, "is listed twice; write the old and the new secret, or only one"
+            yield from _same_secret(clients.setdefault(secret, path), path)
+
+
+def _same_secret(first: KeyPath, path: KeyPath) -> Iterator[Diagnostic]:
+    """Warnings about a secret of a client that is also at `first`. Probe users of several clients may share one."""
+    if "probe" in path or "probe" in first:
+        if first[1] == path[1] and first != path:
+            yield path, f"is the same as {dotted(first)}; give the probe user another password"
+    elif first[1] != path[1]:
+        yield path, f"is the same as {dotted(first)}; give each gateway a different secret"
+    elif first != path:
+        yield path, "is listed twice; write the old and the new secret, or only one"
 
 
 def _secrets(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:

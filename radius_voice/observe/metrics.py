@@ -29,6 +29,7 @@ from radius_voice.events import (
     ExpiryRecord,
     Outcome,
     PlacementRecord,
+    ProbeRecord,
     Reason,
     RequestRecord,
     ResendRecord,
@@ -95,6 +96,9 @@ class Metrics:
         self._discards = counter(
             "discards_total", "Datagrams discarded before their login was processed", "client", "reason"
         )
+        self._probes = counter(
+            "probes_total", "Health checks with a probe user that got the configured response", "client", "outcome"
+        )
         self._duplicates = counter("duplicates_total", "Retransmissions received", "client")
         self._alarms = counter("alarms_total", "Events that need an administrator", "alarm")
         self._upstream_events = counter(
@@ -157,10 +161,7 @@ class Metrics:
         self._clients = frozenset(clients)
         self._providers = frozenset(providers)
         for client in self._clients:
-            self._duplicates.get(client)
-            self._shared_stations.get(client)
-            for outcome in Outcome:
-                self._requests.get(client, outcome)
+            self._create_client_series(client)
         for client, discard in product((*self._clients, UNKNOWN_CLIENT), Discard):
             self._discards.get(client, discard)
         for client, secret in product(rotating, SECRETS):
@@ -175,6 +176,14 @@ class Metrics:
                 self._call_statuses.get(provider, status)
             for received in CallbackResult:
                 self._callbacks.get(provider, received)
+
+    def _create_client_series(self, client: str) -> None:
+        self._duplicates.get(client)
+        self._shared_stations.get(client)
+        for outcome in (Outcome.ACCEPT, Outcome.REJECT):
+            self._probes.get(client, outcome)
+        for outcome in Outcome:
+            self._requests.get(client, outcome)
 
     def _create_fixed_series(self) -> None:
         """Create the series whose labels do not come from the configuration."""
@@ -201,7 +210,7 @@ class Metrics:
         elif isinstance(record, CallStatusRecord):
             status = record.status if record.status in STATUSES else OTHER
             self._call_statuses.get(self._provider(record.provider), status).inc()
-        elif isinstance(record, UpstreamRecord | SharedStationRecord | CallbackRecord):
+        elif isinstance(record, UpstreamRecord | SharedStationRecord | CallbackRecord | ProbeRecord):
             self._counter_of(record).inc()
         elif isinstance(record, CostRecord | ExpiryRecord | AlarmRecord):
             self._add(record)
@@ -218,7 +227,9 @@ class Metrics:
             case _:
                 self._alarms.get(record.alarm).inc()
 
-    def _counter_of(self, record: UpstreamRecord | SharedStationRecord | CallbackRecord) -> Counter:
+    def _counter_of(self, record: UpstreamRecord | SharedStationRecord | CallbackRecord | ProbeRecord) -> Counter:
+        if isinstance(record, ProbeRecord):
+            return self._probes.get(self._client(record.client), record.outcome)
         if isinstance(record, CallbackRecord):
             return self._callbacks.get(self._provider(record.provider), record.result)
         if isinstance(record, UpstreamRecord):

@@ -24,6 +24,17 @@ class Require(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Probe:
+    """The user of a gateway's health checks, by the canonical name.
+
+    The right password gets an Access-Accept. If `password` is empty, every request gets an Access-Reject.
+    """
+
+    user: str
+    password: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Client:
     """A client entry. `secrets` holds two during a rotation; `response_timeout` is in seconds.
 
@@ -32,7 +43,7 @@ class Client:
     `realms` are those that user names may have, by canonical name; without any, names stay as typed. With `auto`, the
     store keeps the addresses that send a Message-Authenticator under `signer_keys`, one key for each
     secret: a new secret forgets them. `delimiter` separates password and code in two passes. `password_required`: a
-    request without User-Password is rejected.
+    request without User-Password is rejected. `probe` is None if health checks have no user of their own.
     """
 
     name: str
@@ -46,6 +57,7 @@ class Client:
     delimiter: str = ","
     password_required: bool = True
     prompts: PromptFormat = field(default_factory=PromptFormat)
+    probe: Probe | None = None
 
 
 class Clients:

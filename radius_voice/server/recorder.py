@@ -9,6 +9,8 @@ from radius_voice.events import (
     Discard,
     DiscardRecord,
     Observer,
+    Outcome,
+    ProbeRecord,
     Reason,
     RequestRecord,
     ResendRecord,
@@ -23,6 +25,9 @@ from radius_voice.radius.password import decode_text
 from radius_voice.server.clients import Client
 from radius_voice.server.request import Peer, Request
 
+Result = RequestRecord | DiscardRecord | ResendRecord | ProbeRecord
+"""The result of one packet."""
+
 
 class Tap(Protocol):
     """Observes the packets of known clients and their results immediately. Must not raise.
@@ -32,9 +37,7 @@ class Tap(Protocol):
 
     def received(self, client: str, peer: Peer, octets: bytes) -> None: ...  # noqa: D102
 
-    def decided(  # noqa: D102
-        self, peer: Peer, packet: Packet | None, record: RequestRecord | DiscardRecord | ResendRecord
-    ) -> None: ...
+    def decided(self, peer: Peer, packet: Packet | None, record: Result) -> None: ...  # noqa: D102
 
     def sent(self, client: str, peer: Peer, octets: bytes) -> None: ...  # noqa: D102
 
@@ -76,6 +79,10 @@ class Recorder:
         """A retransmission gets the octets of the first response."""
         self._note(request.peer, request.packet, ResendRecord(request.at, request.client.name))
 
+    def probed(self, request: Request, outcome: Outcome) -> None:
+        """A health check gets the configured response."""
+        self._note(request.peer, request.packet, ProbeRecord(request.at, request.client.name, outcome))
+
     def internal_error(self, text: str) -> None:
         """An error in the program ended the processing of one request."""
         self._observer(ServiceRecord(self._now(), "warning", f"internal error: {text}"))
@@ -112,7 +119,7 @@ class Recorder:
         )
         self._note(request.peer, packet, record)
 
-    def _note(self, peer: Peer, packet: Packet | None, record: RequestRecord | DiscardRecord | ResendRecord) -> None:
+    def _note(self, peer: Peer, packet: Packet | None, record: Result) -> None:
         if self._tap is not None and record.client:
             self._tap.decided(peer, packet, record)
         self._observer(record)

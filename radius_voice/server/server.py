@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
+from typing import Any
 
 from radius_voice.events import Discard, Observer, Outcome, Reason, Trace
 from radius_voice.exceptions import kind_and_place
@@ -19,6 +20,7 @@ from radius_voice.server.duplicates import Duplicates
 from radius_voice.server.generation import Generation, Rules
 from radius_voice.server.held import Held
 from radius_voice.server.methods import auth_request_of
+from radius_voice.server.probes import AS_CONFIGURED, Probes, is_probe
 from radius_voice.server.receiving import Receiver
 from radius_voice.server.recorder import Recorder, Tap
 from radius_voice.server.request import Peer, Request, Send
@@ -52,6 +54,7 @@ class Server:
         )
         self._admission = Admission(rules.max_concurrent, rules.max_queued, self._clock)
         self._held = Held(rules.max_held)
+        self._probes = Probes(self._clock)
         self._unfinished: dict[Generation, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -106,6 +109,8 @@ class Server:
             return
         if request.packet.code == radius.STATUS_SERVER:
             self._status(request)
+        elif is_probe(request):
+            self._run(self._answer_probe(request))
         else:
             self._admit(request)
 
@@ -116,6 +121,22 @@ class Server:
         self._recorder.decided(request, decision, Trace(request.arrived, self._clock))
         if self._rules.status_server:
             self._responses.respond(request, decision)
+
+    async def _answer_probe(self, request: Request) -> None:
+        """Respond to a health check, also while many logins are processed."""
+
+        async def decide() -> Decision:
+            return self._probes.decide(request)
+
+        trace = Trace(request.arrived, self._clock)
+        decision = await self._decided(trace, partial(self._if_authentic, request, trace, decide))
+        if decision is None:
+            return
+        if decision.reason is AS_CONFIGURED:
+            self._recorder.probed(request, decision.outcome)
+        else:
+            self._recorder.decided(request, decision, trace, request.calling_station_id)
+        self._responses.respond(request, decision)
 
     def _admit(self, request: Request) -> None:
         self._unfinished[request.generation] = self._unfinished.get(request.generation, 0) + 1
@@ -148,7 +169,10 @@ class Server:
         self._recorder.dropped(request, reason)
 
     def _start(self, request: Request) -> None:
-        task = self._loop.create_task(self._handle(request))
+        self._run(self._handle(request))
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -156,7 +180,8 @@ class Server:
         trace = Trace(request.arrived, self._clock)
         try:
             try:
-                decision = await self._decided(trace, partial(self._first_decision, request, trace))
+                decide = partial(self._completed, request, partial(_decide, request, trace))
+                decision = await self._decided(trace, partial(self._if_authentic, request, trace, decide))
             finally:
                 self._admission.done()
             if decision is None:
@@ -181,14 +206,16 @@ class Server:
             self._recorder.internal_error(kind_and_place(problem))
             return Decision(Outcome.NO_RESPONSE, Reason.INTERNAL_ERROR)
 
-    async def _first_decision(self, request: Request, trace: Trace) -> Decision | None:
+    async def _if_authentic(
+        self, request: Request, trace: Trace, decide: Callable[[], Awaitable[Decision]]
+    ) -> Decision | None:
         """The decision, which may be to hold the request. None if it is not authentic; then it is discarded."""
         if not request.id.signed:
             trace.step("no_message_authenticator")
         if not await self._authenticity.confirm(request.packet, request.client, request.client_address):
             self._discard(request, Discard.NO_MESSAGE_AUTHENTICATOR)
             return None
-        return await self._completed(request, partial(_decide, request, trace))
+        return await decide()
 
     async def _completed(self, request: Request, decide: Callable[[], Awaitable[Decision]]) -> Decision:
         """The decision. One that completes a login confirms what the gateway has sent."""

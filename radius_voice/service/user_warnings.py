@@ -55,6 +55,19 @@ def user_warnings(settings: Settings, sources: Mapping[str, IdentitySource]) -> 
         yield from _phone_warnings(name, policy, active, settings)
         if settings.callbacks is None:
             yield from _extension_warnings(name, policy, active)
+    yield from _probe_warnings(settings, listed)
+
+
+def _probe_warnings(settings: Settings, listed: Mapping[str, Sequence[User]]) -> Iterator[Diagnostic]:
+    """Probe users that are also users of the client's identity sources."""
+    for name, client in settings.clients.items():
+        if client.probe is None:
+            continue
+        used = [settings.policies[policy] for policy in client.policies]
+        for source in sorted({each for policy in used for each in (policy.directory, policy.first_factor)}):
+            if any(canonical_name(user.name) == canonical_name(client.probe.user) for user in listed.get(source, ())):
+                text = f"is a user of {readable(source)} too, who cannot log in at this client; choose another name"
+                yield ("clients", name, "probe", "user"), text
 
 
 def _may_be_exempt(user: User, policy: PolicySettings) -> bool:

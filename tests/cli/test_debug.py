@@ -10,7 +10,16 @@ from typing import Any
 import pytest
 
 from radius_voice.cli.debug import Debug
-from radius_voice.events import Discard, DiscardRecord, Outcome, Reason, RequestRecord, ResendRecord, TraceStep
+from radius_voice.events import (
+    Discard,
+    DiscardRecord,
+    Outcome,
+    ProbeRecord,
+    Reason,
+    RequestRecord,
+    ResendRecord,
+    TraceStep,
+)
 from radius_voice.radius import packet as radius
 from tests.support.radius_test_client import SECRET
 
@@ -105,10 +114,12 @@ def test_a_decision_without_a_user_has_no_name(debug, lines):
 def test_discards_and_retransmissions_are_decisions(debug, lines):
     debug.decided(PEER, PACKET, discarded(Discard.DUPLICATE))
     debug.decided(PEER, None, discarded(Discard.MALFORMED, "shorter than a header"))
+    debug.decided(PEER, PACKET, ProbeRecord(AT, "hq-vpn", Outcome.ACCEPT))
     debug.decided(PEER, PACKET, ResendRecord(AT, "hq-vpn"))
     assert [
         HEAD.format("==") + "Access-Request 7: discarded, because duplicate",
         HEAD.format("==") + "malformed: discarded, because malformed (shorter than a header)",
+        HEAD.format("==") + "Access-Request 7: health check, accept as configured",
         HEAD.format("==") + "Access-Request 7: retransmission, gets the same response again",
     ] == lines()
 

@@ -14,6 +14,7 @@ from radius_voice.events import (
     OperatorRecord,
     Outcome,
     PlacementRecord,
+    ProbeRecord,
     Reason,
     RequestRecord,
     ResendRecord,
@@ -71,6 +72,7 @@ DISCARDED = DiscardRecord(
 )
 UNKNOWN_CLIENT = DiscardRecord(AT, client_address="192.0.2.66", reason=Discard.UNKNOWN_CLIENT)
 RESENT = ResendRecord(AT, "hq-vpn")
+PROBED = ProbeRecord(AT, "hq-vpn", Outcome.ACCEPT)
 ENDED = ExpiryRecord(AT, 3)
 LIFECYCLE = ServiceRecord(AT, "reload_failed", "clients.hq-vpn.secret: missing")
 ALARM = AlarmRecord(AT, Alarm.PHONE_CHANGED, "a phone is not pinned: +14*******23", "alice", "hq-vpn", Mode.REPORT)
@@ -85,6 +87,7 @@ ALL = (
     DISCARDED,
     UNKNOWN_CLIENT,
     RESENT,
+    PROBED,
     ENDED,
     LIFECYCLE,
     ALARM,

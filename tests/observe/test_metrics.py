@@ -124,6 +124,14 @@ def test_resent_replies_and_requests_in_progress_count_as_duplicates(metrics, va
     assert 2 == value("duplicates_total", client="hq-vpn")
 
 
+def test_health_checks_with_a_probe_user_are_counted_separately(metrics, value):
+    metrics(records.PROBED)
+
+    assert 1 == value("probes_total", client="hq-vpn", outcome="accept")
+    assert 0 == value("probes_total", client="hq-vpn", outcome="reject")
+    assert 0 == value("requests_total", client="hq-vpn", outcome="accept")
+
+
 def test_calls_are_counted_with_their_time_and_their_alarms(metrics, value):
     metrics(records.CALL)
     metrics(records.BARE_CALL)

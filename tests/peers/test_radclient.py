@@ -17,6 +17,7 @@ clients:
     secret: a shared secret of the tests
     require_message_authenticator: auto
     realms: {CORP: {}}
+    probe: {user: health-check, response: accept, password: only for the health checks}
 policies:
   default: {reply: [{set: {Class: "OU=Staff"}}]}
 """
@@ -64,6 +65,14 @@ def test_radclient_logs_in_with_a_realm(server, users):
     assert "Access-Accept" == radclient(server, "auth", name, answer, f"State = {attributes['State']}", SIGNED)[0]
     typed = [record["typed_user"] for record in server.audit(kind="request", user=user.name)]
     assert [f"corp\\{user.name}", f"{user.name}@CORP", f"{user.name}@CORP"] == typed
+
+
+def test_radclient_gets_health_checks_answered(server):
+    name, before = 'User-Name = "health-check"', server.simulator.calls()
+    code, attributes = radclient(server, "auth", name, 'User-Password = "only for the health checks"', SIGNED)
+    assert ("Access-Accept", {"Message-Authenticator"}) == (code, set(attributes))
+    assert "Access-Reject" == radclient(server, "auth", name, 'User-Password = "wrong"', SIGNED)[0]
+    assert before == server.simulator.calls()
 
 
 def test_radclient_is_rejected_with_a_wrong_password(server, users):

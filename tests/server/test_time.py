@@ -28,12 +28,12 @@ def reject_attribute(name, value):
 class InProcessClient:
     """A RADIUS client that passes its datagrams to the server without sockets."""
 
-    def __init__(self, harness, memory=None, require=Require.YES, rules=None, secrets=(SECRET,), tap=None):
+    def __init__(self, harness, memory=None, require=Require.YES, rules=None, secrets=(SECRET,), tap=None, **more):
         self.harness = harness
         self.records: list[Any] = []
         self.replies: list[bytes] = []
         signer_keys = tuple(Keys(b"k" * 32).client("vpn", secret) for secret in secrets)
-        vpn = Client("vpn", secrets, require, "default", 2.5, signer_keys)
+        vpn = Client("vpn", secrets, require, "default", 2.5, signer_keys, **more)
         generation = Generation(Clients([(ip_network("192.0.2.0/24"), vpn)]), harness.flow)
         rules = rules or Rules(reject_delay=0.0)
         self.server = Server(generation, rules, memory or harness.store, self.records.append, harness.clock, tap)
@@ -56,10 +56,10 @@ class InProcessClient:
         return [record.reason for record in self.records if isinstance(record, (RequestRecord, DiscardRecord))]
 
 
-def request(password, *attributes, identifier=1, signed=True):
+def request(password, *attributes, identifier=1, signed=True, user=b"alice"):
     authenticator = secrets.token_bytes(16)
     hidden = (radius.USER_PASSWORD, encrypt_password(password.encode(), SECRET, authenticator))
-    everything = [(radius.USER_NAME, b"alice"), hidden, *attributes]
+    everything = [(radius.USER_NAME, user), hidden, *attributes]
     octets = radius.encode_request(radius.ACCESS_REQUEST, identifier, authenticator, everything, SECRET)
     return octets if signed else unsigned(octets)
 

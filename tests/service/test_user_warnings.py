@@ -47,6 +47,14 @@ def user(name, *phones, **more):
     return User(name, name, tuple(map(Phone, phones)), **more)
 
 
+def test_a_probe_user_who_is_also_a_user_gets_a_warning(warnings_of):
+    tree = changed("clients.office-vpn.probe", {"user": "Health-Check"})
+    (warning,) = warnings_of(tree, user("health-check", US))
+    text = "is a user of people too, who cannot log in at this client; choose another name"
+    assert warning.endswith(f"clients.office-vpn.probe.user: {text}")
+    assert [] == warnings_of(tree, user("alice", US))
+
+
 def test_users_that_fit_the_configuration_get_no_warning(warnings_of):
     tree = changed(
         "policies.default", {"countries": ["US"], "reply": [{"when": {"group": "staff"}, "set": {"Class": "x"}}]}

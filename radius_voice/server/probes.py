@@ -1,0 +1,82 @@
+"""Answers to health checks: requests with the user name of a client's probe user.
+
+They reach no identity source and no store, place no call and lock no user. Many gateways accept a user whom this server
+accepts, whatever the request was sent for. So an Access-Accept needs the configured password, and a Calling-Station-Id
+from which too many wrong ones came is rejected. Requests without Calling-Station-Id are not limited: a gateway's own
+checks have none, and a limit that outsiders can exhaust would let them fail the checks. The length of the password
+protects these.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from hmac import compare_digest
+
+from radius_voice.events import Outcome, Reason
+from radius_voice.login.decisions import Decision, rejected
+from radius_voice.login.model import Limit, LimitAction
+from radius_voice.login.names import canonical_name
+from radius_voice.login.rate_limits import arrival_time
+from radius_voice.radius import packet as radius
+from radius_voice.radius.password import decode_text
+from radius_voice.server.methods import auth_request_of
+from radius_voice.server.request import Request
+
+WRONG_PASSWORDS = Limit("probe.calling_station", 5, 600.0, Reason.WRONG_PASSWORD_LIMIT)
+"""The wrong probe passwords of one Calling-Station-Id, in each process."""
+MAX_STATIONS = 10_000
+"""How many Calling-Station-Ids are counted; beyond that, the count that is oldest is forgotten."""
+
+AS_CONFIGURED = Reason.STATUS
+"""The reason of a decision about a probe that got the configured response."""
+
+Station = tuple[str, str]
+
+
+class Probes:
+    """Decides about the requests of probe users. `clock` is monotonic seconds."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._arrival_times: OrderedDict[Station, float] = OrderedDict()
+
+    def decide(self, request: Request) -> Decision:
+        """The decision about a request for which `is_probe` is true. Its reason is `AS_CONFIGURED` or why it failed."""
+        probe = request.client.probe
+        if probe is None or not probe.password:
+            return Decision(Outcome.REJECT, AS_CONFIGURED)
+        rule = f"clients.{request.client.name}.probe"
+        station = (request.client.name, request.calling_station_id)
+        if self._is_limited(station):
+            return rejected(WRONG_PASSWORDS.reason, rule=rule)
+        auth = auth_request_of(request)
+        if isinstance(auth, Reason):
+            return rejected(auth, rule=rule)
+        if compare_digest(auth.credentials.text.encode(), probe.password):
+            return Decision(Outcome.ACCEPT, AS_CONFIGURED)
+        self._charge(station)
+        return rejected(Reason.WRONG_PASSWORD, rule=rule)
+
+    def _is_limited(self, station: Station) -> bool:
+        return self._after(station, LimitAction.CHECK) is None
+
+    def _charge(self, station: Station) -> None:
+        charged = self._after(station, LimitAction.TAKE)
+        if charged is None or not station[1]:
+            return
+        self._arrival_times[station] = charged
+        self._arrival_times.move_to_end(station)
+        if len(self._arrival_times) > MAX_STATIONS:
+            self._arrival_times.popitem(last=False)
+
+    def _after(self, station: Station, action: LimitAction) -> float | None:
+        return arrival_time(self._arrival_times.get(station, 0.0), WRONG_PASSWORDS, action, self._clock())
+
+
+def is_probe(request: Request) -> bool:
+    """Whether a request has the user name of its client's probe user."""
+    probe = request.client.probe
+    if probe is None:
+        return False
+    return canonical_name(decode_text(request.packet.first(radius.USER_NAME) or b"")) == probe.user
