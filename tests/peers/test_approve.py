@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from tests.support.pam_service import SECRET, Terminal, pam_service, require_pam
+from tests.support.pam_service import SECRET, pam_service, pamtester, require_pam
 from tests.support.program_process import PROGRAM, TIMEOUT
 from tests.support.provider_callbacks import callbacks_section
 from tests.support.radclient import SIGNED, radclient
@@ -82,8 +82,8 @@ def test_radclient_sends_no_password_as_remote_desktop_gateway(workers, user):
 def test_a_user_of_pam_logs_in_by_a_key(workers, user, tmp_path):
     require_pam()
     workers.simulator.set_phone(user.phone, keys="#")
-    with pam_service(workers, tmp_path) as service:
-        terminal = Terminal(service, user.name)
+    with pam_service(workers.ports[0], tmp_path) as service:
+        terminal = pamtester(service, user.name)
         try:
             terminal.shown("Password: ")
             terminal.type(user.password)

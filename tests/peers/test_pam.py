@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.pam_service import SECRET, Terminal, pam_service, require_pam
+from tests.support.pam_service import SECRET, pam_service, pamtester, require_pam
 
 pytestmark = pytest.mark.peer("pam_radius")
 
@@ -28,12 +28,12 @@ def server(start_server, user):
 
 @pytest.fixture
 def service(server, tmp_path):
-    with pam_service(server, tmp_path, SECRET) as name:
+    with pam_service(server.ports[0], tmp_path) as name:
         yield name
 
 
 def test_a_login_by_pam_asks_for_the_code_with_our_prompt(server, service, user):
-    terminal = Terminal(service, user.name)
+    terminal = pamtester(service, user.name)
     try:
         terminal.shown("Password: ")
         terminal.type(user.password)
@@ -48,7 +48,7 @@ def test_a_login_by_pam_asks_for_the_code_with_our_prompt(server, service, user)
 
 
 def test_a_wrong_code_by_pam_is_asked_for_again(server, service, user):
-    terminal = Terminal(service, user.name)
+    terminal = pamtester(service, user.name)
     try:
         terminal.shown("Password: ")
         terminal.type(user.password)
@@ -63,7 +63,7 @@ def test_a_wrong_code_by_pam_is_asked_for_again(server, service, user):
 
 
 def test_a_wrong_password_by_pam_is_refused(server, service, user):
-    terminal = Terminal(service, user.name)
+    terminal = pamtester(service, user.name)
     try:
         terminal.shown("Password: ")
         terminal.type("not the password")

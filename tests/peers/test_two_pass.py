@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from tests.support.pam_service import SECRET, Terminal, pam_service, require_pam
+from tests.support.pam_service import SECRET, pam_service, pamtester, require_pam
 from tests.support.program_process import PROGRAM, TIMEOUT
 from tests.support.radclient import SIGNED, radclient
 from tests.support.requirements import require
@@ -71,8 +71,8 @@ def test_radclient_logs_in_by_two_passes(server, user):
 @pytest.mark.peer("pam_radius")
 def test_a_user_logs_in_by_two_passes_of_pam(server, user, tmp_path):
     require_pam()
-    with pam_service(server, tmp_path) as service:
-        terminal = Terminal(service, user.name)
+    with pam_service(server.ports[0], tmp_path) as service:
+        terminal = pamtester(service, user.name)
         try:
             terminal.shown("Password: ")
             terminal.type(user.password)
@@ -81,7 +81,7 @@ def test_a_user_logs_in_by_two_passes_of_pam(server, user, tmp_path):
             )
         finally:
             assert 0 != terminal.close()
-        terminal = Terminal(service, user.name)
+        terminal = pamtester(service, user.name)
         try:
             terminal.shown("Password: ")
             terminal.type(f"{user.password},{server.simulator.code(user.phone)}")

@@ -1,4 +1,4 @@
-"""A PAM service that uses pam_radius, and pamtester.
+"""A PAM service that uses pam_radius, and programs on a pseudo-terminal that use it.
 
 PAM reads services only from /etc/pam.d, so this needs root. The service has a unique name and is removed.
 """
@@ -17,9 +17,10 @@ from pathlib import Path
 
 from tests.support.program_process import TIMEOUT
 from tests.support.requirements import require
-from tests.support.server_process import ServerProcess
 
 SECRET = "the-secret-of-this-host"
+AUTH = "auth required pam_radius_auth.so conf=/etc/pam_radius_auth.conf\n"
+SERVERS = "/etc/pam_radius_auth.conf"
 MODULES = [*Path("/lib").glob("*/security/pam_radius_auth.so"), *Path("/usr/lib").glob("*/security/pam_radius_auth.so")]
 
 
@@ -29,16 +30,18 @@ def require_pam() -> None:
 
 
 @contextmanager
-def pam_service(server: ServerProcess, directory: Path, secret: str = SECRET) -> Iterator[str]:
-    """The name of a PAM service that uses this server."""
+def pam_service(port: int, directory: Path, *, auth: str = AUTH, timeout: int = 10) -> Iterator[str]:
+    """The name of a PAM service that uses the server at a port of loopback.
+
+    `auth` are its auth lines, in which SERVERS is replaced. pam_radius waits `timeout` seconds, at least 3.
+    """
     servers = directory / "pam_radius.conf"
-    servers.write_text(f"127.0.0.1:{server.ports[0]} {secret} 10\n")
+    servers.write_text(f"127.0.0.1:{port} {SECRET} {timeout}\n")
     servers.chmod(0o600)
     name = f"radius-voice-test-{secrets.token_hex(4)}"
     path = Path("/etc/pam.d") / name
-    path.write_text(
-        f"auth required pam_radius_auth.so conf={servers} client_id={name}\naccount required pam_permit.so\n"
-    )
+    others = "account required pam_permit.so\nsession required pam_permit.so\n"
+    path.write_text(auth.replace(SERVERS, str(servers)) + others)
     try:
         yield name
     finally:
@@ -46,13 +49,12 @@ def pam_service(server: ServerProcess, directory: Path, secret: str = SECRET) ->
 
 
 class Terminal:
-    """pamtester on a pseudo-terminal."""
+    """A command on a pseudo-terminal that controls it, as ssh and sudo need."""
 
-    def __init__(self, service: str, user: str) -> None:
+    def __init__(self, *command: object) -> None:
         self._master, slave = pty.openpty()
-        self.process = subprocess.Popen(
-            ["pamtester", service, user, "authenticate"], stdin=slave, stdout=slave, stderr=slave, close_fds=True
-        )
+        own_terminal = ["setsid", "--ctty", "--wait", *map(str, command)]
+        self.process = subprocess.Popen(own_terminal, stdin=slave, stdout=slave, stderr=slave, close_fds=True)
         os.close(slave)
         self._shown = ""
 
@@ -74,10 +76,15 @@ class Terminal:
         os.write(self._master, f"{text}\n".encode())
 
     def close(self) -> int:
-        """Wait for the end of pamtester. Its exit code."""
+        """Wait for the end of the command. Its exit code."""
         try:
             return self.process.wait(TIMEOUT)
         finally:
             self.process.kill()
             self.process.wait()
             os.close(self._master)
+
+
+def pamtester(service: str, user: str) -> Terminal:
+    """pamtester, which authenticates a user by a PAM service."""
+    return Terminal("pamtester", service, user, "authenticate")
