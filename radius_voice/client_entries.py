@@ -33,6 +33,7 @@ def _client(name: str, entry: ClientSettings, keys: Keys) -> Client:
         second_factor=SecondFactorMode(entry.second_factor),
         delimiter=entry.delimiter,
         password_required=entry.password_required,
+        limit_proxy_state=Require(entry.limit_proxy_state),
         probe=_probe(entry.probe),
     )
 

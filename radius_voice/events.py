@@ -123,6 +123,7 @@ class Discard(StrEnum):
     WRONG_CODE = "wrong_code"
     NO_MESSAGE_AUTHENTICATOR = "no_message_authenticator"
     BAD_MESSAGE_AUTHENTICATOR = "bad_message_authenticator"
+    UNSIGNED_PROXY_STATE = "unsigned_proxy_state"
     DUPLICATE = "duplicate"
     IDENTIFIER_IN_USE = "identifier_in_use"
     OVERLOAD = "overload"

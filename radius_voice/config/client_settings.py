@@ -65,6 +65,8 @@ class ClientSettings(Section):
     """The shared secret; a list of two while it is being changed."""
     require_message_authenticator: Literal["yes", "auto", "no"] = "yes"
     """Whether requests must have a Message-Authenticator (CVE-2024-3596); auto: from addresses that have sent one."""
+    limit_proxy_state: Literal["yes", "auto", "no"] = "auto"
+    """Whether requests with Proxy-State must have a Message-Authenticator; auto: from addresses that are no proxy."""
     policy: str = "default"
     """The policy for users of this client."""
     response_timeout: Annotated[float, duration(0.2, 60)] = file_default("2.5s")

@@ -12,6 +12,7 @@ FIXES: Mapping[Discard, str] = {
     Discard.WRONG_CODE: "send only authentication to this port; accounting has a port of its own",
     Discard.NO_MESSAGE_AUTHENTICATOR: "make the gateway send Message-Authenticator: update it or change its setting",
     Discard.BAD_MESSAGE_AUTHENTICATOR: "write the same shared secret at the gateway and in clients",
+    Discard.UNSIGNED_PROXY_STATE: "make the proxy send Message-Authenticator, or write limit_proxy_state: no",
     Discard.DUPLICATE: "if frequent, raise the gateway's timeout above response_timeout",
     Discard.IDENTIFIER_IN_USE: "make the gateway send Message-Authenticator, or look for spoofed packets",
     Discard.OVERLOAD: "if frequent, find what slows logins down, or raise server.max_concurrent and server.max_queued",

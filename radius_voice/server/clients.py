@@ -16,7 +16,7 @@ Network = IPv4Network | IPv6Network
 
 
 class Require(Enum):
-    """Whether requests must carry a Message-Authenticator (CVE-2024-3596)."""
+    """Whether requests must carry a Message-Authenticator (CVE-2024-3596): all, or those with Proxy-State."""
 
     YES = "yes"
     AUTO = "auto"
@@ -41,9 +41,10 @@ class Client:
     `prompts` says which texts the client can show.
 
     `realms` are those that user names may have, by canonical name; without any, names stay as typed. With `auto`, the
-    store keeps the addresses that send a Message-Authenticator under `signer_keys`, one key for each
-    secret: a new secret forgets them. `delimiter` separates password and code in two passes. `password_required`: a
-    request without User-Password is rejected. `probe` is None if health checks have no user of their own.
+    store keeps what addresses send under `signer_keys`, one key for each secret: a new secret forgets it.
+    `limit_proxy_state` is for requests with Proxy-State, where `require` allows them without Message-Authenticator.
+    `delimiter` separates password and code in two passes. `password_required`: a request without User-Password is
+    rejected. `probe` is None if health checks have no user of their own.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Client:
     password_required: bool = True
     prompts: PromptFormat = field(default_factory=PromptFormat)
     probe: Probe | None = None
+    limit_proxy_state: Require = Require.AUTO
 
 
 class Clients:

@@ -44,7 +44,7 @@ class Receiver:
         """The new request in a datagram, or None: it was discarded, or was a retransmission.
 
         A datagram is discarded if it is malformed or not authentic. A request without Message-Authenticator, from a
-        client with `auto`, is checked against the store later (see `Authenticity.confirm`).
+        client with `auto`, is checked against the store later (see `Authenticity.problem`).
         """
         arrived = self._clock()
         self._recorder.received(client, peer, datagram)

@@ -212,8 +212,9 @@ class Server:
         """The decision, which may be to hold the request. None if it is not authentic; then it is discarded."""
         if not request.id.signed:
             trace.step("no_message_authenticator")
-        if not await self._authenticity.confirm(request.packet, request.client, request.client_address):
-            self._discard(request, Discard.NO_MESSAGE_AUTHENTICATOR)
+        problem = await self._authenticity.problem(request.packet, request.client, request.client_address)
+        if problem is not None:
+            self._discard(request, problem)
             return None
         return await decide()
 

@@ -75,6 +75,18 @@ def test_radclient_gets_health_checks_answered(server):
     assert before == server.simulator.calls()
 
 
+def test_radclient_gets_no_response_to_proxy_state_without_message_authenticator(start_server, users):
+    require("radclient", shutil.which("radclient"))
+    limited = CONFIGURATION.replace("authenticator: auto", "authenticator: no\n    limit_proxy_state: yes")
+    lines = ['User-Name = "health-check"', 'User-Password = "only for the health checks"']
+    with start_server(limited, users) as server:
+        assert "Access-Accept" == radclient(server, "auth", *lines)[0]
+        assert "0x31" == radclient(server, "auth", *lines, "Proxy-State = 0x31", SIGNED)[1]["Proxy-State"]
+        with pytest.raises(AssertionError, match="No reply"):
+            radclient(server, "auth", *lines, "Proxy-State = 0x31", seconds=0.5)
+        assert 1 == server.metric("radius_voice_discards_total", client="believer", reason="unsigned_proxy_state")
+
+
 def test_radclient_is_rejected_with_a_wrong_password(server, users):
     code, attributes = radclient(server, "auth", f'User-Name = "{users[1].name}"', 'User-Password = "wrong"', SIGNED)
     assert ("Access-Reject", '"Login refused."') == (code, attributes["Reply-Message"])

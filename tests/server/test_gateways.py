@@ -18,7 +18,11 @@ server:
 clients:
   gateway: {address: ["127.0.0.1", "::1"], secret: a shared secret of the tests}
   rotating: {address: 127.0.0.2, secret: ["the old secret of the gateway", "the new secret of the gateway"]}
-  unsigned: {address: 127.0.0.3, secret: a shared secret of the tests, require_message_authenticator: no}
+  unsigned:
+    address: 127.0.0.3
+    secret: a shared secret of the tests
+    require_message_authenticator: no
+    limit_proxy_state: no
   auto: {address: [127.0.0.4, 127.0.0.5], secret: a shared secret of the tests, require_message_authenticator: auto}
   campus: {address: 127.0.1.0/24, secret: the secret of the whole campus}
   building: {address: 127.0.1.128/25, secret: the secret of one building}
