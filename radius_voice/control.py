@@ -95,14 +95,17 @@ def claim(directory: Path) -> ControlSocket:
         with suppress(OSError):  # a full disk: only the message above needs the number
             os.ftruncate(lock, 0)
             os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-        return ControlSocket(directory / SOCKET, _listen(directory / SOCKET), lock)
+        return ControlSocket(directory / SOCKET, listen(directory / SOCKET), lock)
     except BaseException:
         os.close(lock)
         raise
 
 
-def _listen(path: Path) -> socket.socket:
-    """A listening socket at `path`; replaces the socket of a dead service. The caller holds the lock."""
+def listen(path: Path) -> socket.socket:
+    """A listening socket at `path`, for this user only; replaces that of a dead process. The caller holds the lock.
+
+    Raises ValueError or OSError.
+    """
     with suppress(FileNotFoundError):
         if not stat.S_ISSOCK(path.lstat().st_mode):
             raise ValueError(f"{path}: is not a socket; remove it")
@@ -192,6 +195,11 @@ class ControlServer:
             return await self._handle(Request(arguments["command"], arguments, uid))
         except Exception as problem:  # noqa: BLE001 - an error in one command must not end the service
             return {"error": f"internal error: {kind_and_place(problem)}"}
+
+
+def unknown_command(command: str) -> str:
+    """The error for a command that the service does not have."""
+    return f"this service does not know the command {command!r}; it may be an older version"
 
 
 def _peer_uid(writer: asyncio.StreamWriter) -> int | None:

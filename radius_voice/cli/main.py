@@ -17,6 +17,7 @@ COMMANDS = {
     "demo": "demo:demo",
     "init": "setup:init",
     "serve": "serve:serve",
+    "status": "status:status",
     "check": "setup:check",
     "test-credentials": "setup:test_credentials",
     "call": "call:call",

@@ -72,7 +72,16 @@ def _serve_by_workers(path: Path, configuration: Loaded, debug: bool) -> None:
             await _watch(path, configuration, pool)
             return
         worker = Worker(
-            number, pool.sockets[number], pool.admin_socket(number), lambda: pool.deaths, pool.folder, pool.callbacks
+            number,
+            pool.sockets[number],
+            pool.admin_socket(number),
+            lambda: pool.deaths,
+            pool.folder,
+            pool.callbacks,
+            pool.request_socket(number),
+            lambda: pool.reloads,
+            reloads_before=pool.reloads,
+            generation=pool.generation,
         )
         await _serve(path, configuration, debug, worker)
 

@@ -17,7 +17,7 @@ from radius_voice.config import rules, strict_yaml
 from radius_voice.config.adapters import SectionTypes
 from radius_voice.config.context import LoadContext
 from radius_voice.config.errors import ConfigError, diagnostics_of, located
-from radius_voice.config.schema import Settings, UserRulesSettings, json_schema, settings_type
+from radius_voice.config.schema import ServerSettings, Settings, UserRulesSettings, json_schema, settings_type
 from radius_voice.config.secret_warnings import secret_warnings
 from radius_voice.config.secrets import UnavailableSecret
 from radius_voice.config.section import Diagnostic
@@ -98,6 +98,20 @@ def load(
     texts = tuple(located(str(path), lines, warnings))
     secret_files = tuple(dict.fromkeys(context.secret_files))
     return Loaded(settings, texts, secret_files, tuple(context.text_files), str(path), lines)
+
+
+def state_directory(path: Path, environ: Mapping[str, str] | None = None) -> Path:
+    """`server.state` of a configuration file that may have errors elsewhere, also one without valid YAML.
+
+    Raises ConfigError if the file cannot be read.
+    """
+    text, _ = _content_of(path)
+    context = LoadContext(Path(os.path.abspath(path)).parent, os.environ if environ is None else environ)  # noqa: PTH100 - as in load
+    with suppress(ConfigError, ValidationError):
+        server = rules.mapping(_parsed(path, text)[0].get("server"))
+        written = {key: value for key, value in server.items() if key == "state"}
+        return ServerSettings.model_validate(written, context=context).state
+    return ServerSettings.model_validate({}, context=context).state
 
 
 def restart_needed(running: Settings, wanted: Settings) -> list[str]:

@@ -38,3 +38,13 @@ class AccountCheck(Struct, frozen=True):
 
     ok: bool
     text: str
+
+
+class ServerState(Struct, frozen=True):
+    """A server of an identity source, as logins and probes found it last. `problem` is empty if it responds.
+
+    The text holds no secret.
+    """
+
+    address: str
+    problem: str = ""

@@ -8,7 +8,7 @@ the provider for as long again. The first answer that is no outage closes the br
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from enum import Enum
+from enum import Enum, StrEnum
 
 from radius_voice.login.deliveries import DeliveryResult, Indeterminate, NotPlaced, NumberRejected
 
@@ -25,6 +25,14 @@ class Change(Enum):
     CLOSED = "closed"
 
 
+class State(StrEnum):
+    """Whether a provider is used, skipped, or tried again by the next delivery."""
+
+    CLOSED = "closed"
+    HALF_OPEN = "half_open"
+    OPEN = "open"
+
+
 class CircuitBreaker:
     """The circuit breaker of one provider. `clock` is monotonic seconds."""
 
@@ -37,6 +45,13 @@ class CircuitBreaker:
     def is_open(self) -> bool:
         """Whether the latest answers were outages."""
         return self._outages >= MAX_OUTAGES
+
+    @property
+    def state(self) -> State:
+        """The state at present. Reading it makes no delivery the probe."""
+        if not self.is_open:
+            return State.CLOSED
+        return State.OPEN if self._clock() < self._skipped_until else State.HALF_OPEN
 
     def skips(self) -> bool:
         """Whether the next delivery skips the provider. If it is False while the breaker is open, it is the probe."""

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from radius_voice.login.accounts import Account
-from radius_voice.login.adapter_reports import AccountCheck, SourceProblem, VerificationCost
+from radius_voice.login.adapter_reports import AccountCheck, ServerState, SourceProblem, VerificationCost
 from radius_voice.login.call_scripts import CallScript, Speak
 from radius_voice.login.callbacks import Callback, CallbackRequest, Unusable
 from radius_voice.login.deliveries import DeliveryRequest, DeliveryResult, MessageStatus
@@ -81,7 +81,8 @@ class IdentitySource(FirstFactor, Protocol):
     has changed; it may block for seconds, and raises ValueError or OSError. `changes` counts how often changed users
     have come into effect by it. `all_users` are all users as last read, None if the source cannot list them;
     `without_password` are those of them that have none. `check_connection` asks each server of the source before
-    `deadline` whether logins would work; it returns nothing if the source has none. `close` may be called twice.
+    `deadline` whether logins would work; it returns nothing if the source has none. `server_states` are those servers
+    as logins and probes found them last; it asks none. `close` may be called twice.
     """
 
     @property
@@ -107,6 +108,8 @@ class IdentitySource(FirstFactor, Protocol):
         ...
 
     async def check_connection(self, deadline: float) -> Sequence[AccountCheck]: ...
+
+    def server_states(self) -> Sequence[ServerState]: ...
 
 
 class UserLister(Protocol):

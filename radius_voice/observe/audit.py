@@ -56,6 +56,7 @@ class AuditLog:
         self._warn = warn
         self._discards = Throttle(DISCARDS_PERIOD, now)
         self._failures = 0
+        self._problem = ""
         self._next_warning = now()
         self._next_check = now() if daily else now() + CHECK_PERIOD  # the file may be of an earlier day
         self._stdout = NonBlockingWriter(STDOUT) if path is None else None
@@ -68,6 +69,16 @@ class AuditLog:
     def failures(self) -> int:
         """Number of records lost, plus failures to reopen or rename the file, or to delete an old one."""
         return self._failures
+
+    @property
+    def path(self) -> Path | None:
+        """The file, None for standard output."""
+        return self._path
+
+    @property
+    def problem(self) -> str:
+        """The latest failure, empty if a record has been written since."""
+        return self._problem
 
     def __call__(self, record: EventRecord) -> None:
         """Write `record`, unless its kind is not audited or it is a discard above one a second per client."""
@@ -138,11 +149,13 @@ class AuditLog:
             self._fail(f"audit: {self._path or 'standard output'}: a record was not written: {error.strerror}")
             return
         self._torn = written < len(line)
+        self._problem = ""
         if self._torn:
             self._fail(f"audit: {self._path or 'standard output'}: a record was cut short; is the disk full?")
 
     def _fail(self, text: str) -> None:
         self._failures += 1
+        self._problem = text
         if self._now() >= self._next_warning:
             self._next_warning = self._now() + WARNING_PERIOD
             self._warn(f"{text} ({self._failures} failures since start)")

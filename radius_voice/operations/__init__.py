@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from radius_voice import __version__, control, state
+from radius_voice import control, state
 from radius_voice.config.schema import Settings
 from radius_voice.endpoints import radius_ports_in_use
 from radius_voice.events import EventRecord
@@ -146,21 +144,6 @@ def editor_of(settings: Settings, source: str | None) -> UserEditor:
         raise OperationFailed(str(problem)) from None
 
 
-def status(
-    path: Path, settings: Settings, listen: Iterable[socket.socket], admin: tuple[str, int]
-) -> Mapping[str, Any]:
-    """The response to STATUS: the process, its configuration file, and the addresses that it listens on."""
-    callbacks = settings.callbacks
-    return {
-        "process": os.getpid(),
-        "version": __version__,
-        "config": os.path.realpath(path),
-        "listen": [sock.getsockname()[:2] for sock in listen],
-        "admin": admin,
-        "callbacks": [(callbacks.listen.host, callbacks.listen.port)] if callbacks is not None else [],
-    }
-
-
 async def respond(request: control.Request, context: OperationContext) -> Mapping[str, Any]:
     """The response of the service to a request for an operation."""
     try:
@@ -185,7 +168,7 @@ async def _execute(
         return await OF_A_USER[command](context, *await _find_user(context, user), arguments)
     if command in pins.OF_A_SOURCE and user is not None and user.source in context.identity:
         return await pins.OF_A_SOURCE[command](context, user.source, arguments)
-    raise OperationFailed(f"this service does not know the command {command!r}; it may be an older version")
+    raise OperationFailed(control.unknown_command(command))
 
 
 async def _limits(context: OperationContext, user: UserName | None) -> Mapping[str, Any]:

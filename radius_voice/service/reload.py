@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 from radius_voice.bounded import in_daemon_thread
+from radius_voice.config.changes import Changes, changes
 from radius_voice.config.errors import ConfigError
-from radius_voice.config.load import Loaded, restart_needed
+from radius_voice.config.load import NEED_RESTART, Loaded, restart_needed
 from radius_voice.config.start_warnings import start_warnings
 from radius_voice.exceptions import message_of
 from radius_voice.login.callbacks import CallbackRequest, CallbackResponse
 from radius_voice.observe.metrics import Metrics
 from radius_voice.server.server import Server
+from radius_voice.service.reload_result import ReloadProgress, ReloadResult
 from radius_voice.service.reporting import Reporter
 from radius_voice.service.tasks import BackgroundTasks
 from radius_voice.service.user_warnings import user_warnings
@@ -33,11 +36,13 @@ RETIRE_INTERVAL_SECONDS = 2.0
 class Generations:
     """The generations in use, oldest first: the newest, and earlier ones whose logins have not ended.
 
-    `draining` is True once the service stops: then no generation is added.
+    `number` is that of the newest: 1 at the start of the service, n + 1 after reload n. `draining` is True once the
+    service stops: then no generation is added.
     """
 
-    def __init__(self, first: BuiltGeneration) -> None:
+    def __init__(self, first: BuiltGeneration, number: int = 1) -> None:
         self._in_use = [first]
+        self.number = number
         self.draining = False
 
     def __iter__(self) -> Iterator[BuiltGeneration]:
@@ -48,9 +53,10 @@ class Generations:
         """The generation that new packets are processed with."""
         return self._in_use[-1]
 
-    def add(self, built: BuiltGeneration) -> None:
+    def add(self, built: BuiltGeneration, number: int) -> None:
         """Make a generation the newest."""
         self._in_use.append(built)
+        self.number = number
 
     def remove(self, built: BuiltGeneration) -> None:
         """Remove a generation whose last login has ended."""
@@ -82,7 +88,8 @@ class Generations:
 class Reloader:
     """Replaces the newest generation. `loaded` is the configuration that the service starts with.
 
-    Users are checked after each reload only where `check_users` is true: another process does it otherwise.
+    Users are checked after each reload only where `check_users` is true: another process does it otherwise. `begin`
+    gives the number of the reload that begins, from 1.
     """
 
     def __init__(
@@ -95,11 +102,15 @@ class Reloader:
         metrics: Metrics,
         reporter: Reporter,
         tasks: BackgroundTasks,
+        progress: ReloadProgress,
+        begin: Callable[[], int],
         *,
         check_users: bool,
     ) -> None:
+        self.progress = progress
         self._path = path
-        self._started_with = loaded.settings
+        self._begin = begin
+        self._started_with = self._wanted = loaded.settings
         self._shared = shared
         self._generations = generations
         self._server = server
@@ -109,10 +120,16 @@ class Reloader:
         self._check_users = check_users
         self._one_at_a_time = asyncio.Lock()
 
-    async def reload(self) -> None:
-        """Read the configuration and use it from the next packet on. An invalid one is reported and changes nothing."""
+    async def reload(self) -> ReloadResult | None:
+        """Read the configuration and use it from the next packet on. An invalid one is reported and changes nothing.
+
+        None if the service stops, so that the configuration is not used.
+        """
         async with self._one_at_a_time:
-            await self._reload()
+            number = self._begin()
+            result = await self._reload(number + 1)
+            await self.progress.end(number, result)
+            return result
 
     def announce(self, loaded: Loaded, built: BuiltGeneration) -> None:
         """Report the warnings about the configuration that is now in effect, and start to check its users."""
@@ -121,7 +138,7 @@ class Reloader:
         if self._check_users:
             self._tasks.run(self._warn_of_users(loaded, built))
 
-    async def _reload(self) -> None:
+    async def _reload(self, generation: int) -> ReloadResult | None:
         old = self._generations.newest
         try:
             # In threads: many users take seconds to read, and logins continue. The threads may outlive the service.
@@ -130,18 +147,31 @@ class Reloader:
             built = await in_daemon_thread(partial(build, usable, self._shared, old))
         except (ConfigError, ValueError, OSError) as problem:
             self._reporter.report("reload_failed", message_of(problem))
-            return
+            return ReloadResult(time.time(), self._generations.number, tuple(message_of(problem).splitlines()))
         if self._generations.draining:
             await built.close()
-            return
-        self._use(loaded, built)
-        needed = restart_needed(self._started_with, loaded.settings)
-        self._reporter.report("reloaded", f"needs a restart: {', '.join(needed)}" if needed else "")
+            return None
+        changed = changes(self._wanted, loaded.settings, NEED_RESTART)
+        self._wanted = loaded.settings
+        self._use(loaded, built, generation)
+        result = self._result(loaded, changed)
+        needed = ", ".join(result.needs_restart)
+        self._reporter.report("reloaded", f"needs a restart: {needed}" if needed else "")
         self._tasks.run(self._retire(old))
+        return result
 
-    def _use(self, loaded: Loaded, built: BuiltGeneration) -> None:
+    def _result(self, loaded: Loaded, changed: Changes) -> ReloadResult:
+        return ReloadResult(
+            time.time(),
+            self._generations.number,
+            changes=changed,
+            needs_restart=tuple(restart_needed(self._started_with, loaded.settings)),
+            warnings=(*loaded.warnings, *start_warnings(loaded.settings)),
+        )
+
+    def _use(self, loaded: Loaded, built: BuiltGeneration, generation: int) -> None:
         create_series(self._metrics, built)
-        self._generations.add(built)
+        self._generations.add(built, generation)
         self._server.use(built.generation, server_rules(loaded.settings))
         self._shared.hasher.set_max_queued(max_queued_verifications(loaded.settings))
         self.announce(loaded, built)

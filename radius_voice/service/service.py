@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
@@ -15,7 +17,7 @@ from radius_voice import operations
 from radius_voice.config.load import Loaded
 from radius_voice.config.schema import Settings
 from radius_voice.config.start_warnings import bypass_until, report_modes
-from radius_voice.control import ControlServer, ControlSocket, Request
+from radius_voice.control import ControlServer, ControlSocket, Request, listen, unknown_command
 from radius_voice.endpoints import ADMIN_LISTEN, LISTEN, cannot_bind, listen_for_callbacks
 from radius_voice.events import EventRecord, Observer
 from radius_voice.exceptions import message_of
@@ -23,8 +25,8 @@ from radius_voice.http.admin import Admin, Readiness
 from radius_voice.http.callbacks import Callbacks
 from radius_voice.identity.passwords import Hasher
 from radius_voice.login.codes import Keys
-from radius_voice.login.model import Unavailable
 from radius_voice.observe.metrics import Metrics, Readings
+from radius_voice.observe.provider_results import ProviderResults
 from radius_voice.operations.context import OperationContext
 from radius_voice.server.recorder import Tap
 from radius_voice.server.server import Server
@@ -32,7 +34,10 @@ from radius_voice.service.housekeeping import Housekeeping
 from radius_voice.service.identity_watch import IdentityWatch, warnings_of
 from radius_voice.service.inactive_users import InactiveUsers
 from radius_voice.service.reload import Generations, Reloader, create_series
+from radius_voice.service.reload_result import ReloadProgress, ReloadResult
 from radius_voice.service.reporting import Reporter
+from radius_voice.service.status import ProcessStatus, service_facts, store_problem
+from radius_voice.service.status_merge import merged_status
 from radius_voice.service.tasks import BackgroundTasks
 from radius_voice.state import claim, server_key
 from radius_voice.transports.udp import UdpListener, bind
@@ -45,9 +50,6 @@ from radius_voice.wiring import (
     server_rules,
 )
 
-READINESS_SECONDS = 60.0
-"""How long the store keeps the value that a readiness check writes."""
-
 
 class CannotStart(Exception):
     """The service cannot start; the text names the thing, the place and the fix."""
@@ -57,8 +59,10 @@ class CannotStart(Exception):
 class Worker:
     """One of several processes of a service.
 
-    `admin` is the path of its local socket for metrics and health; `deaths` counts the processes that have died so far.
-    `folder` is what the workers share, and `callbacks` the listening socket for callbacks, if there is one.
+    `admin` is the path of its local socket for metrics and health, and `requests` that for requests of the watcher, if
+    there is one; `deaths` counts the processes that have died so far. `folder` is what the workers share, and
+    `callbacks` the listening socket for callbacks, if there is one. `reloads` counts the reloads of the service, of
+    which `reloads_before` had begun before this process; `generation` is the one that it starts with.
     """
 
     number: int
@@ -67,6 +71,10 @@ class Worker:
     deaths: Callable[[], int]
     folder: Path
     callbacks: socket.socket | None = None
+    requests: Path | None = None
+    reloads: Callable[[], int] = lambda: 0
+    reloads_before: int = 0
+    generation: int = 1
 
 
 class Service:
@@ -97,7 +105,7 @@ class Service:
         self._log_lines_lost = log_lines_lost
         self._listeners: list[UdpListener] = []
         self._tasks = BackgroundTasks(reporter.report)
-        self._generations = Generations(built)
+        self._generations = Generations(built, worker.generation if worker is not None else 1)
         self._server = Server(built.generation, server_rules(settings), shared.store, reporter, time.time, tap)
         users = IdentityWatch(reporter.report, time_verifications=first_process)
         inactive = InactiveUsers(shared.keys, shared.store) if first_process else None
@@ -105,6 +113,8 @@ class Service:
         self._metrics = Metrics(CollectorRegistry(), self._readings())
         create_series(self._metrics, built)
         reporter.add(self._metrics)
+        results = ProviderResults()
+        reporter.add(results)
         self._reloader = Reloader(
             path,
             loaded,
@@ -114,7 +124,22 @@ class Service:
             self._metrics,
             reporter,
             self._tasks,
+            ReloadProgress(worker.reloads_before if worker is not None else 0),
+            worker.reloads if worker is not None else partial(next, itertools.count(1)),
             check_users=first_process,
+        )
+        self._started = time.time()
+        self._status = ProcessStatus(
+            worker.number if worker is not None else 0,
+            self._started,
+            settings.store.type,
+            shared.store,
+            self._generations,
+            self._server,
+            self._housekeeping,
+            reporter,
+            self._reloader,
+            results,
         )
         self._admin = Admin(
             self._metrics.page, self._ready, refresh=self._housekeeping.count, hosts=settings.admin.hosts
@@ -129,8 +154,11 @@ class Service:
             self._tasks.run(self._reporter.syslog.run())
         sockets, admin_port = await self._open_sockets(stack, settings)
         if control is not None:
-            status = operations.status(self._path, settings, sockets, (settings.admin.listen.host, admin_port))
-            await self._open_control(stack, control, status)
+            admin = (settings.admin.listen.host, admin_port)
+            facts = service_facts(self._path, settings, sockets, admin, self._started)
+            await self._open_control(stack, control, facts)
+        elif self._worker is not None and self._worker.requests is not None:
+            await self._answer_watcher(stack, self._worker.requests)
         callbacks_port = await self._start_callbacks(stack, settings)
         for sock in sockets:
             listener = UdpListener(sock, self._server)
@@ -141,10 +169,10 @@ class Service:
         self._reloader.announce(loaded, self._generations.newest)
         self._reporter.started(self._addresses(settings, admin_port, callbacks_port))
 
-    async def reload(self) -> None:
+    async def reload(self) -> ReloadResult | None:
         """Reopen the audit log, and load the configuration again. An invalid one changes nothing."""
         self._reporter.audit.reopen()
-        await self._reloader.reload()
+        return await self._reloader.reload()
 
     async def stop(self) -> None:
         """Stop receiving, respond to the packets that were received, then close everything."""
@@ -190,11 +218,25 @@ class Service:
         stack.push_async_callback(listener.stop)
         return port
 
-    async def _open_control(self, stack: AsyncExitStack, control: ControlSocket, status: Mapping[str, object]) -> None:
+    async def _open_control(self, stack: AsyncExitStack, control: ControlSocket, facts: Mapping[str, object]) -> None:
         async def handle(request: Request) -> Mapping[str, object]:
-            return status if request.command == operations.STATUS else await self._operate(request)
+            if request.command == operations.STATUS:
+                return merged_status(facts, {0: await self._status.read()}, 1, time.time())
+            return await self._operate(request)
 
         server = ControlServer(control.listener, handle)
+        await server.start()
+        stack.push_async_callback(server.stop)
+
+    async def _answer_watcher(self, stack: AsyncExitStack, path: Path) -> None:
+        """Answer requests of the watcher on the local socket `path`."""
+
+        async def handle(request: Request) -> Mapping[str, object]:
+            if request.command == operations.STATUS:
+                return await self._status.read()
+            return {"error": unknown_command(request.command)}
+
+        server = ControlServer(stack.enter_context(listen(path)), handle)
         await server.start()
         stack.push_async_callback(server.stop)
 
@@ -248,13 +290,8 @@ class Service:
 
     async def _ready(self) -> Readiness:
         newest = self._generations.newest
-        parts = {"store": "", "service": "draining" if self._generations.draining else ""}
-        try:
-            await self._shared.store.put(
-                b"ready", b"", READINESS_SECONDS
-            )  # writes, because a full disk can still be read
-        except Unavailable as problem:
-            parts["store"] = problem.detail
+        draining = "draining" if self._generations.draining else ""
+        parts = {"store": await store_problem(self._shared.store), "service": draining}
         return Readiness(parts, newest.settings.development, warnings_of(newest.identity))
 
 

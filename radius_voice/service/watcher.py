@@ -20,11 +20,15 @@ from radius_voice.http.admin import Admin, Readiness
 from radius_voice.login.model import Unavailable
 from radius_voice.observe.audit import AuditLog
 from radius_voice.observe.merge import MetricsMerger
+from radius_voice.service.status import service_facts
+from radius_voice.service.status_merge import merged_status
+from radius_voice.service.worker_requests import ask_workers
 from radius_voice.service.workers import WorkerPool
 from radius_voice.wiring import daily_files_of, load, open_store, syslog_of
 
 OK = 200
 RESPONSE_SECONDS = 1.0
+STATUS_SECONDS = 3.0
 
 
 class Watcher:
@@ -84,7 +88,8 @@ class Operator:
 
     async def start(self, admin: tuple[str, int]) -> None:
         """Start to respond; `admin` is the address of the admin listener."""
-        self._status = operations.status(self._path, self._settings, self._pool.sockets[0], admin)
+        pool, listen = self._pool, self._pool.sockets[0]
+        self._facts = service_facts(self._path, self._settings, listen, admin, pool.started, pool.process)
         self._sending = asyncio.ensure_future(self._syslog.run()) if self._syslog is not None else None
         await self._control.start()
 
@@ -103,7 +108,8 @@ class Operator:
 
     async def _answer(self, request: Request) -> Mapping[str, Any]:
         if request.command == operations.STATUS:
-            return self._status
+            processes = await ask_workers(self._pool, operations.STATUS, STATUS_SECONDS)
+            return merged_status(self._facts, processes, len(self._pool.sockets), time.time())
         user = operations.UserName.of(request)
         try:
             store = open_store(self._settings)

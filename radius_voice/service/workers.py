@@ -36,6 +36,9 @@ CANNOT_START = 3
 RESTART_DELAY = 2.0
 STOP_SECONDS = 45
 WATCHER = -1
+DEATHS, RELOADS, GENERATION = 0, 1, 2
+FIRST_WORKER = 4
+"""Indexes of the shared counts. WATCHER has the one before FIRST_WORKER."""
 FOLDER = "workers"
 
 
@@ -54,7 +57,7 @@ class WorkerPool:
     `parent` is the read end of a pipe that becomes readable when the parent ends. Only the parent changes the counts.
     The watcher serves `control`. The parent keeps its listening socket open too, so that requests wait in it while a
     dead watcher is replaced. All workers accept connections from one listening socket for `callbacks`, None if there
-    are none.
+    are none. `process` is the id of the parent, and `started` the wall-clock time of its start.
     """
 
     sockets: list[list[socket.socket]]
@@ -62,35 +65,56 @@ class WorkerPool:
     parent: int
     control: ControlSocket
     callbacks: socket.socket | None = None
+    process: int = field(default_factory=os.getpid)
+    started: float = field(default_factory=time.time)
     _counts: mmap.mmap = field(init=False)
     _folder_descriptor: int = field(init=False)
 
     def __post_init__(self) -> None:
-        self._counts = mmap.mmap(-1, 8 * (2 + len(self.sockets)))
+        self._counts = mmap.mmap(-1, 8 * (FIRST_WORKER + len(self.sockets)))
         self._folder_descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
+        self.generation = 1
 
     @property
     def deaths(self) -> int:
         """Number of children that died unexpectedly: workers and the watcher."""
-        return self._read(0)
+        return self._read(DEATHS)
 
     def count_death(self) -> None:
         """Count the unexpected death of a child."""
-        self._count(0)
+        self._write(DEATHS, self.deaths + 1)
 
     def starts(self, number: int) -> int:
         """Number of processes that have been worker `number`, including the current one."""
-        return self._read(2 + number)
+        return self._read(FIRST_WORKER + number)
 
     def count_start(self, number: int) -> None:
         """Count a new process for worker `number`; the previous one has ended."""
-        self._count(2 + number)
+        self._write(FIRST_WORKER + number, self.starts(number) + 1)
+
+    @property
+    def reloads(self) -> int:
+        """Number of reloads that have begun, whatever their results."""
+        return self._read(RELOADS)
+
+    def count_reload(self) -> None:
+        """Count a reload that begins."""
+        self._write(RELOADS, self.reloads + 1)
+
+    @property
+    def generation(self) -> int:
+        """The generation that a worker starts with: 1 at the start of the service, n + 1 after reload n."""
+        return self._read(GENERATION)
+
+    @generation.setter
+    def generation(self, number: int) -> None:
+        self._write(GENERATION, number)
 
     def _read(self, index: int) -> int:
         return int.from_bytes(self._counts[8 * index : 8 * index + 8])
 
-    def _count(self, index: int) -> None:
-        self._counts[8 * index : 8 * index + 8] = (self._read(index) + 1).to_bytes(8)
+    def _write(self, index: int, value: int) -> None:
+        self._counts[8 * index : 8 * index + 8] = value.to_bytes(8)
 
     def admin_socket(self, worker: int) -> Path:
         """The local socket on which a worker serves its metrics and health.
@@ -98,6 +122,10 @@ class WorkerPool:
         Named by the folder's descriptor, which all processes have: unix(7) limits the length of the name.
         """
         return Path(f"/proc/self/fd/{self._folder_descriptor}/worker-{worker}")
+
+    def request_socket(self, worker: int) -> Path:
+        """The local socket on which a worker answers requests of the watcher."""
+        return self.admin_socket(worker).with_suffix(".requests")
 
 
 def bind_all(settings: Settings) -> list[list[socket.socket]]:
@@ -211,10 +239,12 @@ class Parent:
 
     def _reload(self) -> None:
         """Make the children reload. Later forks use the new configuration too, except keys that need a restart."""
+        self._pool.count_reload()
         self._signal_all(signal.SIGHUP)
         with suppress(ConfigError, OSError):  # each worker reports it and continues
             loaded = bounded("configuration", partial(load, self._path))
             self._loaded = replace(loaded, settings=until_restart(self._loaded.settings, loaded.settings))
+            self._pool.generation = self._pool.reloads + 1
 
     def _signal_all(self, number: signal.Signals) -> None:
         for pid in self._children:

@@ -100,6 +100,7 @@ async def test_the_next_server_is_asked_when_the_first_does_not_respond(mode):
         up.peers[0].mode = up.peers[1].mode = mode
         assert 2 == await up.ask()
         assert [(0, UpstreamEvent.DEAD), (1, UpstreamEvent.DEAD)] == [await up.event(), await up.event()]
+        assert ["sends no response", "sends no response", ""] == [each.problem for each in up.servers.states()]
 
 
 async def test_a_dead_server_delays_no_other_login():

@@ -10,6 +10,7 @@ from radius_voice.login.circuit_breaker import (
     SKIP_SECONDS,
     Change,
     CircuitBreaker,
+    State,
     breakers_of,
 )
 from radius_voice.login.deliveries import CodeMessage, DeliveryRequest, Indeterminate, NotPlaced, NumberRejected, Placed
@@ -39,6 +40,16 @@ def test_a_provider_is_skipped_after_the_last_of_several_outages_in_a_row(breake
         assert (False, False) == (breaker.is_open, breaker.skips())
     assert Change.OPENED is breaker.record(OUTAGES[-1])
     assert (True, True) == (breaker.is_open, breaker.skips())
+
+
+def test_the_state_is_shown_without_making_a_delivery_the_probe(breaker, clock):
+    seen = [breaker.state]
+    opened(breaker)
+    seen.append(breaker.state)
+    clock.now += SKIP_SECONDS
+    seen += [breaker.state, breaker.state]
+    assert not breaker.skips()
+    assert [State.CLOSED, State.OPEN, State.HALF_OPEN, State.HALF_OPEN, State.OPEN] == [*seen, breaker.state]
 
 
 @pytest.mark.parametrize("answer", WORKS)

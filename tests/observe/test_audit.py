@@ -211,6 +211,7 @@ def test_a_full_disk_raises_nothing_and_is_reported_once_a_minute(clock, warning
     audit.close()
 
     assert 6 == audit.failures
+    assert audit.problem.startswith("audit: /dev/full: a record was not written: No space left on device")
     assert [
         "audit: /dev/full: a record was not written: No space left on device (1 failures since start)",
         "audit: /dev/full: a record was not written: No space left on device (6 failures since start)",
@@ -232,9 +233,11 @@ def test_a_truncated_record_is_followed_by_the_next_on_a_new_line(audit, path, w
     with monkeypatch.context() as disk:
         disk.setattr(os, "write", lambda fd, data: write(fd, data[:20]))
         audit(records.REQUEST)
+    assert "cut short" in audit.problem
     audit(records.ENDED)
     audit(records.ENDED)
 
+    assert "" == audit.problem
     torn, *whole = path.read_text().split("\n")[:-1]
     assert 20 == len(torn)
     assert ["sessions_expired", "sessions_expired"] == [json.loads(line)["kind"] for line in whole]

@@ -19,7 +19,7 @@ from radius_voice.identity.ldap.client import NO_ANSWER, RequestRefused, ServerF
 from radius_voice.identity.ldap.pool import Lease, Pool
 from radius_voice.identity.ldap.turns import Turns
 from radius_voice.identity.passwords import Turn
-from radius_voice.login.adapter_reports import PossiblyForwarded
+from radius_voice.login.adapter_reports import PossiblyForwarded, ServerState
 from radius_voice.login.model import Unavailable
 
 PROBE_SECONDS = 2.0
@@ -126,6 +126,10 @@ class Servers:
                 result = problem
             results.append((str(server.pool.address), result))
         return results
+
+    def states(self) -> list[ServerState]:
+        """Each server, with why it is skipped at present."""
+        return [ServerState(str(server.pool.address), server.problem) for server in self._servers]
 
     async def close(self) -> None:
         """End the probes and close every idle connection."""

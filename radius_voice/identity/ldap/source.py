@@ -24,7 +24,7 @@ from radius_voice.identity.ldap.servers import Servers
 from radius_voice.identity.ldap.settings import LdapSettings
 from radius_voice.identity.passwords import Turn
 from radius_voice.login.accounts import UNKNOWN_ACCOUNT, Account, LockoutRule
-from radius_voice.login.adapter_reports import AccountCheck, SourceProblem
+from radius_voice.login.adapter_reports import AccountCheck, ServerState, SourceProblem
 from radius_voice.login.model import Authenticated, Denied, User, Verification
 
 MAX_REMEMBERED_WARNINGS = 1000
@@ -126,6 +126,10 @@ class LdapSource:
                 text = f"{address}: searched {account}; {self._lockouts.describe(result)}"
                 checks.append(AccountCheck(ok=True, text=text))
         return checks
+
+    def server_states(self) -> list[ServerState]:
+        """Each server, with why it is skipped at present."""
+        return self._servers.states()
 
     @property
     def directory(self) -> LdapSource:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from radius_voice.events import UpstreamEvent
+from radius_voice.login.adapter_reports import ServerState
 from radius_voice.radius.packet import ACCESS_REQUEST, STATUS_SERVER, Attribute, Packet
 from radius_voice.radius_client import NoReply, RadiusClient, Response, Timers
 
@@ -22,6 +23,7 @@ PROBES_NEEDED = 3
 """A server that responds to this many probes in a row is used again (RFC 3539 section 3.4.1, RFC 5997 section 4.2)."""
 PROBE_SECONDS = 2.0
 PROBE_JITTER = 0.2
+NO_RESPONSE = "sends no response"
 NAS_IDENTIFIER: Attribute = (32, b"radius-voice")
 
 
@@ -96,6 +98,10 @@ class Servers:
         seconds = min(PROBE_SECONDS, max(0.0, deadline - self._clock()))
         results = await asyncio.gather(*(_status(server, seconds) for server in self._servers))
         return list(zip(self._servers, results, strict=True))
+
+    def states(self) -> list[ServerState]:
+        """Each server, and whether it is dead at present."""
+        return [ServerState(str(server), NO_RESPONSE if server.dead else "") for server in self._servers]
 
     async def close(self) -> None:
         """End the probes, and close the sockets. Requests in flight get no reply."""

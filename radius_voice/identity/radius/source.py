@@ -14,7 +14,7 @@ from radius_voice.identity.context import IdentityContext
 from radius_voice.identity.radius.servers import NAS_IDENTIFIER, NotSent, Server, Servers
 from radius_voice.identity.radius.settings import RadiusSettings
 from radius_voice.login.accounts import UNKNOWN_ACCOUNT, Account, LockoutRule
-from radius_voice.login.adapter_reports import AccountCheck, PossiblyForwarded
+from radius_voice.login.adapter_reports import AccountCheck, PossiblyForwarded, ServerState
 from radius_voice.login.model import (
     Authenticated,
     Denied,
@@ -110,6 +110,10 @@ class RadiusSource:
     async def check_connection(self, deadline: float) -> Sequence[AccountCheck]:
         """The result of a Status-Server to each server."""
         return [self._checked(server, result) for server, result in await self._servers().probe(deadline)]
+
+    def server_states(self) -> Sequence[ServerState]:
+        """Each server, and whether it responds."""
+        return self._servers().states()
 
     def refresh(self) -> None:
         """Do nothing: the source keeps nothing that could change."""

@@ -168,6 +168,11 @@ class Database:
         except (SQLAlchemyError, OSError) as problem:
             raise ValueError(f"{self._component}: {reason_of(problem)}") from None
 
+    @property
+    def problem(self) -> str:
+        """Why the latest work had no result, empty if the database has responded since."""
+        return self._problem
+
     def close(self, seconds: float = 0.0) -> None:
         """End the threads once they are idle, and then close the connections. May be called twice.
 

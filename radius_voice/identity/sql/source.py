@@ -24,7 +24,7 @@ from radius_voice.identity.sql.queries import QueriedUsers
 from radius_voice.identity.sql.settings import SqlSettings
 from radius_voice.identity.verification import verify_stored
 from radius_voice.login.accounts import UNKNOWN_ACCOUNT, Account
-from radius_voice.login.adapter_reports import AccountCheck, VerificationCost
+from radius_voice.login.adapter_reports import AccountCheck, ServerState, VerificationCost
 from radius_voice.login.model import Authenticated, Denied, StoredUser, Unavailable, User, Verification
 from radius_voice.login.names import canonical_name
 
@@ -194,6 +194,10 @@ class SqlSource:
             return (AccountCheck(True, await self._database.run(self._users.check, deadline, prepare=False)),)
         except Unavailable as problem:
             return (AccountCheck(False, problem.detail),)
+
+    def server_states(self) -> tuple[ServerState, ...]:
+        """The database, with why the latest login had no result from it."""
+        return (ServerState(self.location, self._database.problem),)
 
     def refresh(self) -> None:
         """Check who can access a SQLite file, and start counting the hashes once a minute, without waiting for it."""

@@ -186,6 +186,10 @@ class UsersFile:
         """Nothing: a file has no server."""
         return ()
 
+    def server_states(self) -> tuple[()]:
+        """None: a file has no server."""
+        return ()
+
     def save(self, user: User, password_hash: str) -> None:
         """Append a user to the file; raises ValueError when the name is taken, OSError when it cannot be written."""
         edit(self._path, lambda text: with_users(text, str(self._path), [StoredUser(user, password_hash)]))

@@ -58,5 +58,8 @@ class StaffList:
     async def check_connection(self, deadline):
         return ()
 
+    def server_states(self):
+        return ()
+
     async def close(self):
         self.closed = True

@@ -70,6 +70,7 @@ async def test_a_login_gets_its_result_from_the_next_server_and_others_skip_the_
         source = ldap.source(url, good, **values_of(fault, certificates))
         for _ in range(6):
             assert isinstance(await verified(source, user_name), Authenticated)
+        assert [(url, FAULTS[fault]), (good, "")] == [(each.address, each.problem) for each in source.server_states()]
     assert [url, *[good] * 6] == asked
     assert [f"identity.corp: {url}: {FAULTS[fault]}; it is skipped until it answers"] == ldap.warnings
 

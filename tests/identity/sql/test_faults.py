@@ -61,9 +61,11 @@ async def test_a_server_without_response_costs_a_login_its_deadline_and_the_next
     with postgresql.suspended():
         reason = await unavailable(source)
         assert "identity.people: did not respond in time" == reason
+        assert ["did not respond in time"] == [each.problem for each in source.server_states()]
         reason = await unavailable(source)
         assert reason.endswith("did not respond in time; it is tried again every 1 s")
     assert isinstance(await log_in_again(source), Authenticated)
+    assert [""] == [each.problem for each in source.server_states()]
 
 
 @peer

@@ -1,0 +1,59 @@
+"""What the commands share that ask the running service: where it listens, its responses, and their exit codes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from radius_voice.config.errors import ConfigError
+
+NOT_RUNNING = 3
+"""The exit code if no service runs, as of a System V init script."""
+UNKNOWN = 4
+"""The exit code if it is not known whether a service runs."""
+
+
+class Ended(click.ClickException):
+    """Ends a command with an exit code."""
+
+    def __init__(self, text: str, code: int) -> None:
+        super().__init__(text)
+        self.exit_code = code  # type: ignore[misc]  # click reads it from the instance
+
+
+@contextmanager
+def exit_codes() -> Iterator[None]:
+    """End the command with NOT_RUNNING or UNKNOWN if the service cannot be asked."""
+    from radius_voice.control import NotRunning, RequestFailed
+    from radius_voice.operations import STATE_HINT
+
+    try:
+        yield
+    except NotRunning as problem:
+        raise Ended(f"{problem}; {STATE_HINT}", NOT_RUNNING) from None
+    except RequestFailed as problem:
+        raise Ended(str(problem), UNKNOWN) from None
+
+
+def state_directory(path: Path, state: Path | None) -> Path:
+    """The state directory of the service, also while the configuration has errors. Ends the command if it cannot.
+
+    `state` is the directory if it was given.
+    """
+    from radius_voice.config import load
+
+    if state is not None:
+        return state.absolute()
+    try:
+        return load.state_directory(path)
+    except ConfigError as problem:
+        raise Ended(f"{problem}\nname the state directory of the service by --state", UNKNOWN) from None
+
+
+def time_text(at: float) -> str:
+    """A time for people, in UTC. `at` is wall-clock seconds."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -1,0 +1,38 @@
+"""Requests of the watcher to the workers: one JSON object on a line, as on the control socket."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from radius_voice.control import MAX_RESPONSE_BYTES
+from radius_voice.service.workers import WorkerPool
+
+
+async def ask_worker(pool: WorkerPool, worker: int, command: str, **arguments: Any) -> Mapping[str, Any]:
+    """The response of a worker. Raises OSError, or ValueError if it is not understood or has an error."""
+    reader, writer = await asyncio.open_unix_connection(pool.request_socket(worker), limit=MAX_RESPONSE_BYTES)
+    try:
+        writer.write(json.dumps({"command": command, **arguments}).encode() + b"\n")
+        response = json.loads(await reader.readline())
+    finally:
+        writer.close()
+    if not isinstance(response, dict) or "error" in response:
+        raise ValueError("the worker has sent no result")
+    return response
+
+
+async def ask_workers(
+    pool: WorkerPool, command: str, seconds: float, **arguments: Any
+) -> Mapping[int, Mapping[str, Any]]:
+    """The responses, by worker, of those that respond within `seconds`."""
+
+    async def response_of(worker: int) -> Mapping[str, Any]:
+        async with asyncio.timeout(seconds):
+            return await ask_worker(pool, worker, command, **arguments)
+
+    numbers = range(len(pool.sockets))
+    responses = await asyncio.gather(*map(response_of, numbers), return_exceptions=True)
+    return {number: found for number, found in enumerate(responses) if isinstance(found, dict)}
