@@ -87,41 +87,14 @@ SIGN = """update reply {
     }"""
 
 
-class FreeRadius:
-    """A FreeRADIUS server. `passwords` are those of its users; `authorize` and `post_auth` are unlang.
+class FreeRadiusProcess:
+    """FreeRADIUS with that configuration, in which it has the client `127.0.0.1` with SECRET."""
 
-    Its responses have a Message-Authenticator, which FreeRADIUS 3.2.1 adds only where its configuration says so, unless
-    `signed` is false.
-    """
-
-    def __init__(
-        self,
-        directory: Path,
-        passwords: Mapping[str, str],
-        *,
-        authorize: str = "",
-        post_auth: str = "",
-        signed: bool = True,
-        reject_delay: float = 0,
-    ) -> None:
+    def __init__(self, directory: Path, port: int, configuration: str) -> None:
         self.program = shutil.which("freeradius") or shutil.which("radiusd")
         require("freeradius", self.program)
-        self.port = free_port()
-        self.directory = directory
-        directory.mkdir(parents=True, mode=0o700)
-        self.requests_file = directory / "requests"
-        text = CONFIGURATION.format(
-            directory=directory,
-            secret=SECRET,
-            port=self.port,
-            authorize=authorize,
-            post_auth=post_auth,
-            sign=SIGN if signed else "",
-            reject_delay=reject_delay,
-        )
-        (directory / "radiusd.conf").write_text(text)
-        entries = [f"{_quoted(user)} Cleartext-Password := {_quoted(text)}\n" for user, text in passwords.items()]
-        (directory / "users").write_text("".join(entries))
+        self.port, self.directory = port, directory
+        (directory / "radiusd.conf").write_text(configuration)
         self.start()
 
     @property
@@ -152,13 +125,6 @@ class FreeRadius:
             client.close()
         return False
 
-    def requests(self) -> list[dict[str, str]]:
-        """The attributes of each request that the server has processed."""
-        if not self.requests_file.exists():
-            return []
-        blocks = [block for block in self.requests_file.read_text().split("\n\n") if block.strip()]
-        return [dict(line.strip().split(" = ", 1) for line in block.splitlines() if " = " in line) for block in blocks]
-
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
 
@@ -166,6 +132,47 @@ class FreeRadius:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
+
+
+class FreeRadius(FreeRadiusProcess):
+    """A FreeRADIUS server. `passwords` are those of its users; `authorize` and `post_auth` are unlang.
+
+    Its responses have a Message-Authenticator, which FreeRADIUS 3.2.1 adds only where its configuration says so, unless
+    `signed` is false.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        passwords: Mapping[str, str],
+        *,
+        authorize: str = "",
+        post_auth: str = "",
+        signed: bool = True,
+        reject_delay: float = 0,
+    ) -> None:
+        directory.mkdir(parents=True, mode=0o700)
+        self.requests_file = directory / "requests"
+        port = free_port()
+        text = CONFIGURATION.format(
+            directory=directory,
+            secret=SECRET,
+            port=port,
+            authorize=authorize,
+            post_auth=post_auth,
+            sign=SIGN if signed else "",
+            reject_delay=reject_delay,
+        )
+        entries = [f"{_quoted(user)} Cleartext-Password := {_quoted(text)}\n" for user, text in passwords.items()]
+        (directory / "users").write_text("".join(entries))
+        super().__init__(directory, port, text)
+
+    def requests(self) -> list[dict[str, str]]:
+        """The attributes of each request that the server has processed."""
+        if not self.requests_file.exists():
+            return []
+        blocks = [block for block in self.requests_file.read_text().split("\n\n") if block.strip()]
+        return [dict(line.strip().split(" = ", 1) for line in block.splitlines() if " = " in line) for block in blocks]
 
 
 def _quoted(text: str) -> str:
