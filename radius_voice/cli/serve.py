@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import resource
 import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from radius_voice.config.load import Loaded
     from radius_voice.observe.stream import TextStream
+    from radius_voice.service.notify import ServiceManager, Supervisor
     from radius_voice.service.service import Service, Worker
     from radius_voice.service.workers import WorkerPool
 
@@ -51,25 +53,30 @@ def serve(path: Path, debug: bool) -> None:
 
     SIGTERM stops it, SIGHUP reloads the configuration.
     """
+    from radius_voice.service.notify import ServiceManager
+
     configuration = loaded(path, for_service=True)
     raise_descriptor_limit()
-    if configuration.settings.server.workers == 1:
-        run(_serve(path, configuration, debug, None))
-    else:
-        _serve_by_workers(path, configuration, debug)
+    with closing(ServiceManager.of(os.environ, os.getpid())) as manager:
+        if configuration.settings.server.workers == 1:
+            run(_serve(path, configuration, debug, manager, None))
+        else:
+            _serve_by_workers(path, configuration, debug, manager)
 
 
-def _serve_by_workers(path: Path, configuration: Loaded, debug: bool) -> None:
+def _serve_by_workers(path: Path, configuration: Loaded, debug: bool, manager: ServiceManager) -> None:
     from radius_voice.exceptions import message_of
     from radius_voice.observe.stream import LineStream
+    from radius_voice.service.heartbeats import ParentProcess
     from radius_voice.service.service import Worker
     from radius_voice.service.workers import WATCHER, Parent
     from radius_voice.state import claim, server_key
 
     async def child(configuration: Loaded, pool: WorkerPool, number: int) -> None:
         asyncio.get_running_loop().add_reader(pool.parent, lambda: signal.raise_signal(signal.SIGTERM))
+        parent = ParentProcess(pool.heartbeats, number, manager.alive_interval)
         if number == WATCHER:
-            await _watch(path, configuration, pool)
+            await _watch(path, configuration, pool, parent)
             return
         worker = Worker(
             number,
@@ -83,14 +90,14 @@ def _serve_by_workers(path: Path, configuration: Loaded, debug: bool) -> None:
             reloads_before=pool.reloads,
             generation=pool.generation,
         )
-        await _serve(path, configuration, debug, worker)
+        await _serve(path, configuration, debug, parent, worker)
 
     logger = configure_log(configuration, LineStream(sys.stderr))
     try:
         control = claim(configuration.settings)
         try:
             server_key(configuration.settings)
-            code = Parent(path, configuration, control, child, logger.warning).run()
+            code = Parent(path, configuration, control, child, logger.warning, manager).run()
         finally:
             control.release()
     except (ValueError, OSError) as problem:
@@ -99,7 +106,7 @@ def _serve_by_workers(path: Path, configuration: Loaded, debug: bool) -> None:
     raise click.exceptions.Exit(code)
 
 
-async def _serve(path: Path, configuration: Loaded, debug: bool, worker: Worker | None) -> None:
+async def _serve(path: Path, configuration: Loaded, debug: bool, supervisor: Supervisor, worker: Worker | None) -> None:
     from radius_voice.cli.debug import Debug
     from radius_voice.observe.log import Log
     from radius_voice.observe.stream import LineStream
@@ -115,7 +122,7 @@ async def _serve(path: Path, configuration: Loaded, debug: bool, worker: Worker 
         await (await asyncio.shield(started)).reload()
 
     stop = _stop_event()
-    _at_hangup(reload)
+    _at_hangup(reload, supervisor)
     try:
         started.set_result(
             service := await start(path, configuration, log, tap, worker, lambda: errors.lost + output.lost)
@@ -124,11 +131,13 @@ async def _serve(path: Path, configuration: Loaded, debug: bool, worker: Worker 
         _cannot_start(configuration, str(problem))
         raise SystemExit(1 if worker is None else CANNOT_START) from None
     tune_garbage_collector()
-    await stop.wait()
-    await service.stop()
+    async with _reporting_to(supervisor):
+        await stop.wait()
+        supervisor.stopping()
+        await service.stop()
 
 
-async def _watch(path: Path, configuration: Loaded, pool: WorkerPool) -> None:
+async def _watch(path: Path, configuration: Loaded, pool: WorkerPool, supervisor: Supervisor) -> None:
     from radius_voice.endpoints import ADMIN_LISTEN, cannot_bind
     from radius_voice.exceptions import message_of
     from radius_voice.observe.log import Log
@@ -145,7 +154,7 @@ async def _watch(path: Path, configuration: Loaded, pool: WorkerPool) -> None:
     except OSError as problem:
         _cannot_start(configuration, message_of(problem))
         raise SystemExit(CANNOT_START) from None
-    _at_hangup(operator.reload)
+    _at_hangup(operator.reload, supervisor)
     try:
         port = await watcher.start(endpoint.host, endpoint.port)
     except OSError as problem:
@@ -153,17 +162,36 @@ async def _watch(path: Path, configuration: Loaded, pool: WorkerPool) -> None:
         raise SystemExit(CANNOT_START) from None
     await operator.start((endpoint.host, port))
     logger.info("metrics of all workers", url=f"http://{endpoint.host}:{port}/metrics")
-    await stop.wait()
-    await operator.stop()
-    await watcher.stop()
+    async with _reporting_to(supervisor):
+        await stop.wait()
+        await operator.stop()
+        await watcher.stop()
 
 
-def _at_hangup(reload: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run `reload` at each SIGHUP."""
+@asynccontextmanager
+async def _reporting_to(supervisor: Supervisor) -> AsyncIterator[None]:
+    """Report that the service has started, and then that it responds."""
+    from radius_voice.service.notify import report_alive
+
+    supervisor.ready()
+    alive = asyncio.ensure_future(report_alive(supervisor))
+    try:
+        yield
+    finally:
+        alive.cancel()
+
+
+def _at_hangup(reload: Callable[[], Coroutine[Any, Any, None]], supervisor: Supervisor) -> None:
+    """Run `reload` at each SIGHUP, and report it."""
     reloads: set[asyncio.Task[None]] = set()
 
+    async def reported() -> None:
+        supervisor.reloading()
+        await reload()
+        supervisor.ready()
+
     def start() -> None:
-        task = asyncio.ensure_future(reload())
+        task = asyncio.ensure_future(reported())
         reloads.add(task)
         task.add_done_callback(reloads.discard)
 

@@ -28,6 +28,8 @@ from radius_voice.config.load import Loaded, until_restart
 from radius_voice.config.schema import Settings
 from radius_voice.control import ControlSocket
 from radius_voice.endpoints import ADMIN_LISTEN, LISTEN, bind_tcp, cannot_bind, listen_for_callbacks
+from radius_voice.service.heartbeats import ChildReports, Heartbeats
+from radius_voice.service.notify import ServiceManager
 from radius_voice.transports.udp import bind_shared
 from radius_voice.wiring import load
 
@@ -57,13 +59,15 @@ class WorkerPool:
     `parent` is the read end of a pipe that becomes readable when the parent ends. Only the parent changes the counts.
     The watcher serves `control`. The parent keeps its listening socket open too, so that requests wait in it while a
     dead watcher is replaced. All workers accept connections from one listening socket for `callbacks`, None if there
-    are none. `process` is the id of the parent, and `started` the wall-clock time of its start.
+    are none. `process` is the id of the parent, and `started` the wall-clock time of its start. The children report
+    their state in `heartbeats`.
     """
 
     sockets: list[list[socket.socket]]
     folder: Path
     parent: int
     control: ControlSocket
+    heartbeats: Heartbeats
     callbacks: socket.socket | None = None
     process: int = field(default_factory=os.getpid)
     started: float = field(default_factory=time.time)
@@ -152,16 +156,23 @@ Serve = Callable[[Loaded, WorkerPool, int], Coroutine[Any, Any, None]]
 
 
 class Parent:
-    """Forks the workers and one watcher, and replaces those that die."""
+    """Forks the workers and one watcher, and replaces those that die. `manager` gets the state of all of them."""
 
     def __init__(
-        self, path: Path, loaded: Loaded, control: ControlSocket, serve: Serve, warn: Callable[[str], None]
+        self,
+        path: Path,
+        loaded: Loaded,
+        control: ControlSocket,
+        serve: Serve,
+        warn: Callable[[str], None],
+        manager: ServiceManager,
     ) -> None:
         self._path = path
         self._loaded = loaded
         self._control = control
         self._serve = serve
         self._warn = warn
+        self._manager = manager
         self._children: dict[int, _Child] = {}
         self._due: dict[int, float] = {}
         self._stopping = False
@@ -171,7 +182,9 @@ class Parent:
         sockets, callbacks = bind_all(self._loaded.settings), listen_for_callbacks(self._loaded.settings)
         folder = _empty_folder(self._loaded.settings.server.state / FOLDER)
         parent, self._parent_lives = os.pipe()
-        self._pool = WorkerPool(sockets, folder, parent, self._control, callbacks)
+        heartbeats = Heartbeats(WATCHER, 1 + len(sockets), time.monotonic)
+        self._pool = WorkerPool(sockets, folder, parent, self._control, heartbeats, callbacks)
+        self._reports = ChildReports(heartbeats, self._manager, time.monotonic)
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         try:
             for number in (WATCHER, *range(len(self._pool.sockets))):
@@ -183,10 +196,11 @@ class Parent:
     def _supervise(self) -> int:
         code = self._reap()  # a child that ended before signals were blocked left no pending SIGCHLD
         while self._children or (self._due and not self._stopping):
-            received = signal.sigtimedwait(SIGNALS, self._seconds_until_due())
+            received = signal.sigtimedwait(SIGNALS, min(self._seconds_until_due(), self._reports.send_due()))
             match received.si_signo if received else None:
                 case signal.SIGTERM | signal.SIGINT:
                     self._stopping = True
+                    self._reports.stopping()
                     self._signal_all(signal.SIGTERM)
                     signal.alarm(STOP_SECONDS)
                 case signal.SIGALRM:
@@ -240,6 +254,7 @@ class Parent:
     def _reload(self) -> None:
         """Make the children reload. Later forks use the new configuration too, except keys that need a restart."""
         self._pool.count_reload()
+        self._reports.reload()
         self._signal_all(signal.SIGHUP)
         with suppress(ConfigError, OSError):  # each worker reports it and continues
             loaded = bounded("configuration", partial(load, self._path))
@@ -252,6 +267,7 @@ class Parent:
 
     def _fork(self, number: int) -> None:
         self._pool.count_start(number)
+        self._pool.heartbeats.started(number)
         pid = os.fork()
         if pid:
             self._children[pid] = _Child(number, time.monotonic())

@@ -2,12 +2,14 @@
 
 import asyncio
 import re
+import time
 
 import pytest
 
 from radius_voice.control import claim
+from radius_voice.service.heartbeats import Heartbeats
 from radius_voice.service.watcher import Watcher
-from radius_voice.service.workers import WorkerPool
+from radius_voice.service.workers import WATCHER, WorkerPool
 from tests.http.test_admin import get
 from tests.observe.test_merge import worker
 
@@ -20,7 +22,7 @@ def response(body, status="200 OK"):
 async def ask_watcher(tmp_path):
     """Asks a watcher for metrics, with the response of its only worker and the number of that worker's starts."""
     control = claim(tmp_path)
-    pool = WorkerPool([[]], tmp_path, 0, control)
+    pool = WorkerPool([[]], tmp_path, 0, control, Heartbeats(WATCHER, 2, time.monotonic))
     responses: list[bytes] = []
 
     async def respond(reader, writer):
