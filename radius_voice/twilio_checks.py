@@ -17,8 +17,10 @@ STATUS_FIXES = {
     "closed": "use another account",
 }
 ANY_COUNTRY = AccountCheck(
-    ok=True, text="countries not checked: policies allow any; list those that you need in policies.NAME.countries"
+    ok=True, text="countries: policies allow any; list those that you need in policies.NAME.countries", checked=False
 )
+
+ACCOUNT_NOT_READ = AccountCheck(ok=True, text="account: a key may not read it", checked=False)
 
 
 async def account_checks(
@@ -32,7 +34,7 @@ async def account_checks(
     if account.by_api_key:
         # A key cannot read its account.
         await requests.ask(listing())
-        checks = [AccountCheck(ok=True, text="API key accepted; account not checked, because a key may not read it")]
+        checks = [AccountCheck(ok=True, text="API key accepted"), ACCOUNT_NOT_READ]
     else:
         checks = _status_checks(await requests.ask(account.client().api.accounts(account.sid).fetch_async()), trial)
     return [*checks, await _balance_check(requests, account)]
@@ -52,11 +54,11 @@ def _status_checks(found: Any, trial: str) -> list[AccountCheck]:
 async def _balance_check(requests: TwilioRequests, account: TwilioAccount) -> AccountCheck:
     found = await requests.ask(account.client().api.account.balance.fetch_async(), NOT_ALLOWED | {404, 20404})
     if found is None:
-        return AccountCheck(ok=True, text="balance not checked: the key may not read it, or the service has none")
+        return AccountCheck(ok=True, text="balance: the key may not read it, or the service has none", checked=False)
     try:
         balance, currency = float(found.balance), str(found.currency)
     except (TypeError, ValueError):
-        return AccountCheck(ok=True, text="balance not checked: response not understood")
+        return AccountCheck(ok=True, text="balance: response not understood", checked=False)
     if balance > 0:
         return AccountCheck(ok=True, text=f"balance {balance:.2f} {currency}")
     fix = "add funds, unless Twilio sends you invoices; otherwise it refuses calls"
@@ -86,6 +88,6 @@ async def country_checks(
     if names[False]:
         checks.append(AccountCheck(ok=False, text=f"may not call {names[False]}; {fix}"))
     if names[None]:
-        unknown = f"{names[None]} not checked: the key may not read the permissions, or the service has none"
-        checks.append(AccountCheck(ok=True, text=unknown))
+        unknown = f"{names[None]}: the key may not read the permissions, or the service has none"
+        checks.append(AccountCheck(ok=True, text=unknown, checked=False))
     return checks

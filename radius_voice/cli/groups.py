@@ -23,7 +23,7 @@ class CommandGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """The command that the first argument names. Raises click.UsageError with similar ones if there is none."""
         word = args[0]
-        if ctx.resilient_parsing or word.startswith("-") or self.get_command(ctx, word) is not None:
+        if ctx.resilient_parsing or self.get_command(ctx, word) is not None:
             return super().resolve_command(ctx, args)
         raise click.UsageError(f"no such command: {word!r}{_suggestion(word, self.known_words(ctx))}", ctx)
 

@@ -15,11 +15,11 @@ from radius_voice.resources import shipped
 
 COMMANDS = {
     "demo": "demo:demo",
-    "init": "setup:init",
+    "init": "init:init",
     "serve": "serve:serve",
     "status": "status:status",
-    "check": "setup:check",
-    "test-credentials": "setup:test_credentials",
+    "check": "check:check",
+    "test-credentials": "connections:test_credentials",
     "call": "call:call",
     "text": "call:text",
     "login": "login:login",

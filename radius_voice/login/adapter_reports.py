@@ -34,10 +34,14 @@ class VerificationCost(Struct, frozen=True):
 
 
 class AccountCheck(Struct, frozen=True):
-    """The result of one check of a provider or an identity source. The text holds no secret or complete number."""
+    """The result of one check of a provider or an identity source. The text holds no secret or complete number.
+
+    Not `checked`: the text says what could not be checked, and why; `ok` is True.
+    """
 
     ok: bool
     text: str
+    checked: bool = True
 
 
 class ServerState(Struct, frozen=True):

@@ -82,16 +82,19 @@ async def limits(settings: Settings, user: UserName | None) -> Mapping[str, Any]
 
 
 async def try_store(settings: Settings) -> str:
-    """Check the store through the running service, or else open it. Raises OperationFailed if it cannot be used."""
+    """Check the store through the running service, or else open it; returns more about it, or nothing.
+
+    Raises OperationFailed if it cannot be used.
+    """
     if not settings.store.SHARED_BY_WORKERS:
-        return "good"
+        return ""
     try:
         control.ask(settings.server.state, "limits")
     except control.NotRunning:
         return await _try_store_without_service(settings)
     except control.RequestFailed as problem:
         raise OperationFailed(str(problem)) from None
-    return "good: the running service reads it"
+    return "the running service reads it"
 
 
 async def unlock(settings: Settings, user: UserName, by: str = "") -> Mapping[str, Any]:
@@ -297,7 +300,7 @@ async def _try_store_without_service(settings: Settings) -> str:
     """Connect to the store and read once. The value read does not depend on `server.key`."""
     path = settings.store.data_path(settings.server.state)
     if path is not None and not path.exists():
-        return f"good: serve will create {path}"
+        return f"serve will create {path}"
     try:
         store = open_store(settings, lambda: bytes(state.KEY_BYTES), read_only=True)
         try:
@@ -306,7 +309,7 @@ async def _try_store_without_service(settings: Settings) -> str:
             await store.close()
     except (Unavailable, ValueError, OSError) as problem:
         raise OperationFailed(message_of(problem)) from None
-    return "good"
+    return ""
 
 
 def directories_of(sources: Mapping[str, IdentitySource]) -> dict[str, Directory]:

@@ -207,14 +207,14 @@ def test_check_prints_the_effective_policy_and_tests_the_provider(write):
 def test_check_prints_what_users_type_in_two_passes(write):
     two_pass = "secret: a shared secret of the tests, second_factor: two_pass, delimiter: ':'"
     result = run("check", "--config", write(CONFIGURATION.replace("secret: a shared secret of the tests", two_pass)))
-    assert "response timeout 2.5 s; two passes: password:code\n" in result.stdout
+    assert "response timeout 2.5 s; two passes: password:code; friendly name 'ACME VPN'\n" in result.stdout
 
 
 def test_check_prints_that_users_approve_by_a_key(write):
     approve = "secret: a shared secret of the tests, second_factor: approve"
     configuration = CONFIGURATION.replace("secret: a shared secret of the tests", approve) + callbacks_section()
     result = run("check", "--config", write(configuration))
-    assert "response timeout 2.5 s; approval by key press\n" in result.stdout
+    assert "response timeout 2.5 s; approval by key press; friendly name 'ACME VPN'\n" in result.stdout
 
 
 def test_check_reports_an_invalid_users_file(write):
@@ -313,7 +313,7 @@ def test_a_provider_without_calls_has_no_account_to_test_and_places_no_call(tmp_
     )
     path.chmod(0o600)
     tested = run("test-credentials", "--config", path)
-    assert (0, "fixed: has no account to check\n") == (tested.exit_code, tested.stdout)
+    assert (0, "fixed: not checked: it has no account\n") == (tested.exit_code, tested.stdout)
     called = run("call", "--config", path, "+14155550123")
     assert (1, "fixed: places no calls\nno provider placed the call\n") == (called.exit_code, called.stdout)
 

@@ -113,7 +113,7 @@ def test_a_query_may_have_casts_percent_signs_and_a_final_semicolon(section):
 def test_an_exposed_file_is_an_error_of_check(section, tmp_path):
     from click.testing import CliRunner
 
-    from radius_voice.cli.setup import check
+    from radius_voice.cli.check import check
 
     section()
     (tmp_path / "users.db").touch(mode=0o644)
@@ -127,7 +127,7 @@ def test_an_exposed_file_is_an_error_of_check(section, tmp_path):
 def test_check_connect_asks_the_database(section, tmp_path):
     from click.testing import CliRunner
 
-    from radius_voice.cli.setup import check
+    from radius_voice.cli.check import check
 
     section("url: 'postgresql://127.0.0.1:1/users'")
     ended = CliRunner().invoke(check, ["--config", str(tmp_path / "radius-voice.yaml"), "--connect"])
@@ -139,7 +139,7 @@ def test_check_connect_asks_the_database(section, tmp_path):
 def test_check_connect_does_not_try_a_database_whose_password_only_the_service_can_read(section, tmp_path):
     from click.testing import CliRunner
 
-    from radius_voice.cli.setup import check
+    from radius_voice.cli.check import check
 
     with pytest.raises(ConfigError):
         section("url: 'postgresql://127.0.0.1:1/users', password: {env: DATABASE_PASSWORD}")

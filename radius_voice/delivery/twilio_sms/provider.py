@@ -107,9 +107,9 @@ REFUSALS: dict[int, NumberRejected | NotPlaced] = {
 }
 
 NO_MESSAGES = NumberRejected("not sent: an extension or SIP address receives no text messages", sent=False)
-SERVICE_NOT_CHECKED = AccountCheck(ok=True, text="messaging service not checked; to check it, run radius-voice text")
+SERVICE_NOT_CHECKED = AccountCheck(ok=True, text="messaging service: to check it, run radius-voice text", checked=False)
 COUNTRIES_NOT_CHECKED = AccountCheck(
-    ok=True, text="countries not checked: see the geographic permissions for messaging in the Twilio console"
+    ok=True, text="countries: see the geographic permissions for messaging in the Twilio console", checked=False
 )
 NO_SENDER = NumberRejected("not sent: no sender for this country", alarm=True, fix=SENDER_FIX, sent=False)
 
@@ -217,13 +217,13 @@ class TwilioSms:
 
     async def _sender_check(self, sender: str) -> AccountCheck:
         if is_alphanumeric(sender):
-            return AccountCheck(ok=True, text=f"alphanumeric sender {sender} not checked: countries decide")
+            return AccountCheck(ok=True, text=f"alphanumeric sender {sender}: countries decide", checked=False)
         number = masked(sender)
         found = await self._requests.first(
             self._account.client().api.account.incoming_phone_numbers, phone_number=sender
         )
         if found is None:
-            return AccountCheck(ok=True, text=f"from number {number} not checked: the key may not list numbers")
+            return AccountCheck(ok=True, text=f"from number {number}: the key may not list numbers", checked=False)
         if not found:
             return AccountCheck(ok=False, text=f"from number {number} is no number of the account; {FROM_FIX}")
         able = _can_send(found[0])

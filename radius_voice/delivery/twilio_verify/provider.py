@@ -77,7 +77,7 @@ ENDED = NOT_FOUND | {60202}
 """The codes of checks of a verification that is approved, canceled or expired, or had too many checks."""
 
 COUNTRIES_NOT_CHECKED = AccountCheck(
-    ok=True, text="countries not checked: see the geographic permissions for Verify in the Twilio console"
+    ok=True, text="countries: see the geographic permissions for Verify in the Twilio console", checked=False
 )
 NO_NUMBER = NumberRejected("not sent: Verify delivers to numbers only", sent=False)
 NO_EXTENSION = NumberRejected("not sent: an extension receives no text messages", sent=False)
@@ -220,7 +220,7 @@ class TwilioVerify:
     async def _service_check(self) -> AccountCheck:
         service = await self._requests.ask(self._fetched(), NOT_ALLOWED)
         if service is None:
-            return AccountCheck(ok=True, text="Verify service not checked: the key may not read it")
+            return AccountCheck(ok=True, text="Verify service: the key may not read it", checked=False)
         if self._asks_for_key and service.dtmf_input_required is not True:
             return AccountCheck(ok=False, text=f"Verify service speaks codes without a pressed key; {DTMF_FIX}")
         if not self._custom_code:

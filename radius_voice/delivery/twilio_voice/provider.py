@@ -247,7 +247,7 @@ class TwilioVoice:
             if found[-1]:
                 return AccountCheck(ok=True, text=f"from number {number} belongs to the account")
         if None in found:
-            return AccountCheck(ok=True, text=f"from number {number} not checked: the key may not list numbers")
+            return AccountCheck(ok=True, text=f"from number {number}: the key may not list numbers", checked=False)
         text = f"from number {number} is neither a number nor a verified caller ID of the account; {FROM_FIX}"
         return AccountCheck(ok=False, text=text)
 

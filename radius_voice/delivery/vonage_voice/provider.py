@@ -165,9 +165,9 @@ class VonageVoice:
             await self._page(index=0, size=1)
         except Unavailable as error:
             return [AccountCheck(ok=False, text=error.detail)]
-        reason = "not checked: the Voice API does not list numbers"
-        not_checked = [f"from number {number.masked} {reason}" for number in self._callers.every]
-        return [AccountCheck(ok=True, text=text) for text in ("application accepted", *not_checked)]
+        numbers = [f"from number {number.masked}: the Voice API lists no numbers" for number in self._callers.every]
+        not_checked = [AccountCheck(ok=True, text=text, checked=False) for text in numbers]
+        return [AccountCheck(ok=True, text="application accepted"), *not_checked]
 
     async def close(self) -> None:
         """Close the connections."""
