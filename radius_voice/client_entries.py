@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from radius_voice.config.client_settings import ClientSettings, ProbeSettings
+from radius_voice.config.rules import attribute_dictionary
 from radius_voice.config.schema import Settings
 from radius_voice.events import SecondFactorMode
 from radius_voice.login.charset import Charset
@@ -10,16 +13,19 @@ from radius_voice.login.codes import Keys
 from radius_voice.login.names import canonical_name
 from radius_voice.login.prompts import PromptFormat
 from radius_voice.login.realms import Realm
+from radius_voice.policies import ReadDictionary
+from radius_voice.radius.caller_address import AddressAttribute
 from radius_voice.server.clients import Client, Clients, Probe, Require
 
 
 def clients_of(settings: Settings, keys: Keys) -> Clients:
     """The client entries, by address."""
-    clients = {name: _client(name, entry, keys) for name, entry in settings.clients.items()}
+    dictionary = cache(attribute_dictionary)
+    clients = {name: _client(name, entry, keys, dictionary) for name, entry in settings.clients.items()}
     return Clients((network, clients[name]) for name, entry in settings.clients.items() for network in entry.address)
 
 
-def _client(name: str, entry: ClientSettings, keys: Keys) -> Client:
+def _client(name: str, entry: ClientSettings, keys: Keys, dictionary: ReadDictionary) -> Client:
     secrets = tuple(secret.get_secret_value().encode() for secret in entry.secret)
     return Client(
         name=name,
@@ -28,6 +34,7 @@ def _client(name: str, entry: ClientSettings, keys: Keys) -> Client:
         policy=entry.policy,
         response_timeout=entry.response_timeout,
         prompts=prompt_format_of(entry),
+        calling_station=_calling_station(entry.calling_station_attribute, dictionary),
         signer_keys=tuple(keys.client(name, secret) for secret in secrets),
         realms=realms_of(entry),
         second_factor=SecondFactorMode(entry.second_factor),
@@ -36,6 +43,10 @@ def _client(name: str, entry: ClientSettings, keys: Keys) -> Client:
         limit_proxy_state=Require(entry.limit_proxy_state),
         probe=_probe(entry.probe),
     )
+
+
+def _calling_station(name: str | None, dictionary: ReadDictionary) -> AddressAttribute | None:
+    return None if name is None else dictionary().address_attribute(name)
 
 
 def prompt_format_of(client: ClientSettings) -> PromptFormat:

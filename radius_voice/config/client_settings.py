@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from radius_voice.config.addresses import NETWORK, Network
 from radius_voice.config.field_types import OneOrMany, duration
-from radius_voice.config.policy_settings import FriendlyName
+from radius_voice.config.policy_settings import AttributeName, FriendlyName
 from radius_voice.config.secrets import Secret, readable_text
 from radius_voice.config.section import KeyProblem, Section, file_default
 from radius_voice.login.prompts import MAX_REPLY_MESSAGE_BYTES
@@ -83,6 +83,8 @@ class ClientSettings(Section):
     """The characters that the gateway can show; with ascii, texts are written in ASCII letters or else in English."""
     prompt_length: int = Field(MAX_REPLY_MESSAGE_BYTES, ge=40, le=MAX_REPLY_MESSAGE_BYTES)
     """How many octets of a text the gateway can show; longer texts are shortened."""
+    calling_station_attribute: AttributeName | None = Field(None, examples=["Calling-Station-Id"])
+    """The attribute with the caller's address; by default Calling-Station-Id, with any text."""
     realms: dict[RealmName, RealmSettings] = Field(
         default_factory=dict, min_length=1, examples=[{"CORP": {}, "corp.example": {"policy": "staff"}}]
     )

@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel
 
-from radius_voice.config import callbacks, policy_rules, provider_use, speech_rules, text_rules, voicemail_rules
+from radius_voice.config import (
+    callbacks,
+    gateway_rules,
+    policy_rules,
+    provider_use,
+    speech_rules,
+    text_rules,
+    voicemail_rules,
+)
 from radius_voice.config.adapters import AdapterSection, IdentitySection, ProviderSection, RuleContext, StoreSection
 from radius_voice.config.addresses import Network
 from radius_voice.config.callbacks import CallbacksSettings
@@ -152,6 +160,7 @@ def errors(draft: Draft, now: float, catalog: Catalog) -> Iterator[Diagnostic]:
     yield from _client_errors(draft)
     yield from realm_errors(draft.clients)
     yield from second_factor_errors(draft)
+    yield from gateway_rules.errors(draft.clients, attribute_dictionary)
     yield from _references(draft)
     if any(rules.reply for _, rules in draft.user_rules):
         yield from _replies(draft)

@@ -11,6 +11,7 @@ from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from radius_voice.events import SecondFactorMode
 from radius_voice.login.prompts import PromptFormat
 from radius_voice.login.realms import Realm
+from radius_voice.radius.caller_address import AddressAttribute
 
 Network = IPv4Network | IPv6Network
 
@@ -38,7 +39,8 @@ class Probe:
 class Client:
     """A client entry. `secrets` holds two during a rotation; `response_timeout` is in seconds.
 
-    `prompts` says which texts the client can show.
+    `prompts` says which texts the client can show. `calling_station` is the attribute with the caller's address.
+    Without it, the text of Calling-Station-Id is used.
 
     `realms` are those that user names may have, by canonical name; without any, names stay as typed. With `auto`, the
     store keeps what addresses send under `signer_keys`, one key for each secret: a new secret forgets it.
@@ -60,6 +62,7 @@ class Client:
     prompts: PromptFormat = field(default_factory=PromptFormat)
     probe: Probe | None = None
     limit_proxy_state: Require = Require.AUTO
+    calling_station: AddressAttribute | None = None
 
 
 class Clients:

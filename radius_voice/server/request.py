@@ -47,5 +47,7 @@ class Request(Struct, frozen=True):
 
     @property
     def calling_station_id(self) -> str:
-        """Calling-Station-Id, empty if the packet has none."""
-        return decode_text(self.packet.first(radius.CALLING_STATION_ID) or b"")
+        """The caller's address, or Calling-Station-Id where the packet has none; empty if it has neither."""
+        attribute = self.client.calling_station
+        address = attribute.address(self.packet.attributes) if attribute else None
+        return str(address) if address else decode_text(self.packet.first(radius.CALLING_STATION_ID) or b"")

@@ -8,6 +8,8 @@ import pytest
 from radius_voice.events import Reason
 from radius_voice.login.model import AuthRequest
 from radius_voice.radius import packet as radius
+from radius_voice.radius.caller_address import CALLING_STATION, AddressAttribute
+from radius_voice.radius.copied import AttributeKey
 from radius_voice.radius.password import encrypt_password
 from radius_voice.server.clients import Client, Clients, Require
 from radius_voice.server.duplicates import RequestId
@@ -26,6 +28,7 @@ EAP = (radius.EAP_MESSAGE, b"\x02\x01\x00\x05\x01")
 AUTHORIZE_ONLY = (radius.SERVICE_TYPE, (17).to_bytes(4))
 CALL_CHECK = (radius.SERVICE_TYPE, (10).to_bytes(4))
 STATE = (radius.STATE, b"state")
+TUNNEL_CLIENT_ENDPOINT = 66
 GENERATION = Generation(Clients([]), Mock())
 
 
@@ -69,6 +72,26 @@ def test_pap_is_decrypted_with_the_secret_that_the_packet_was_made_with():
     assert ("198.51.100.7", AUTHENTICATOR, b"state") == (auth.calling_station_id, auth.authenticator, auth.state)
     assert (10.0, 12.5) == (auth.arrived, auth.deadline)
     assert b"\x05alice" + HIDDEN == auth.encrypted_credentials
+
+
+TUNNEL_CLIENT = AddressAttribute(AttributeKey(0, TUNNEL_CLIENT_ENDPOINT), is_text=True, is_tagged=True)
+STATION = (radius.CALLING_STATION_ID, b"192.0.2.9[4500]")
+
+
+@pytest.mark.parametrize(
+    ("attribute", "sent", "expected"),
+    [
+        (None, [STATION], "192.0.2.9[4500]"),
+        (CALLING_STATION, [STATION], "192.0.2.9"),
+        (CALLING_STATION, [(radius.CALLING_STATION_ID, b"host.example.org")], "host.example.org"),
+        (TUNNEL_CLIENT, [STATION, (TUNNEL_CLIENT_ENDPOINT, b"\x00" + b"198.51.100.7")], "198.51.100.7"),
+        (TUNNEL_CLIENT, [STATION], "192.0.2.9[4500]"),
+        (TUNNEL_CLIENT, [], ""),
+    ],
+)
+def test_the_caller_is_the_address_in_the_attribute_of_the_client(attribute, sent, expected):
+    client = replace(CLIENT, calling_station=attribute)
+    assert expected == decoded(request(NAME, PASSWORD, *sent, client=client)).calling_station_id
 
 
 @pytest.mark.parametrize("credentials", [CHAP, EAP, MS_CHAP_2, vendor_specific(311, b"\x01\x34" + bytes(50))])
