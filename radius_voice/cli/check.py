@@ -102,7 +102,7 @@ def _examine(path: Path, user: str | None, state: Path | None) -> tuple[Findings
         errors=list(with_advice_once(dict.fromkeys(errors))),
         warnings=[*configuration.warnings, *start_warnings(settings), *of_users],
         not_checked=[result.text for result in results if not result.checked],
-        facts=facts_of(settings, {name: len(all_users) for name, all_users in listed.items()}),
+        facts=facts_of(configuration, {name: len(all_users) for name, all_users in listed.items()}),
     )
     if not findings.errors:
         findings.warnings += _shared_stations(settings)

@@ -1,37 +1,45 @@
-"""What `check` prints about a good configuration: clients, policies, providers, callbacks, names and cost."""
+"""What `check` prints about a good configuration: clients, policies, providers, callbacks, names, cost, timers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from radius_voice.config.client_settings import ClientSettings
+    from radius_voice.config.load import Loaded
     from radius_voice.config.schema import PolicySettings, Settings
 
 Facts = Mapping[str, Any]
 
 
-def facts_of(settings: Settings, user_counts: Mapping[str, int]) -> dict[str, Any]:
+def facts_of(configuration: Loaded, user_counts: Mapping[str, int]) -> dict[str, Any]:
     """The facts as JSON has them. `user_counts` has the number of users of each source that can list them."""
+    from radius_voice.config.timers import timers_of
     from radius_voice.cost_of_day import cost_text
     from radius_voice.login.model import DELIVERY_METHODS
 
+    settings, written = configuration.settings, configuration.lines
     callbacks = settings.callbacks
     return {
         "identity": [
             {"name": name, "type": section.type, "users": user_counts.get(name)}
             for name, section in settings.identity.items()
         ],
-        "clients": [_client(settings, name, client) for name, client in settings.clients.items()],
+        "clients": [_client(configuration, name, client) for name, client in settings.clients.items()],
         "policies": [_policy(name, policy) for name, policy in settings.policies.items()],
         "providers": {method.value: list(settings.delivery.order_of(method)) for method in DELIVERY_METHODS},
         "callbacks": callbacks and {"public_url": str(callbacks.public_url), "listen": str(callbacks.listen)},
         "cost": cost_text(settings),
+        "timers": [asdict(timer) for timer in timers_of(settings, written)],
     }
 
 
-def _client(settings: Settings, name: str, client: ClientSettings) -> dict[str, Any]:
+def _client(configuration: Loaded, name: str, client: ClientSettings) -> dict[str, Any]:
+    from radius_voice.config.timers import values_of_profile
+
+    settings = configuration.settings
     return {
         "name": name,
         "address": [str(address) for address in client.address],
@@ -45,6 +53,8 @@ def _client(settings: Settings, name: str, client: ClientSettings) -> dict[str, 
         "second_factor": client.second_factor,
         "delimiter": client.delimiter if client.second_factor == "two_pass" else None,
         "password_required": client.password_required,
+        "profile": client.profile,
+        "from_profile": values_of_profile(name, client, configuration.lines),
         "friendly_names": [each for policy in _policies(client) for each in _friendly_names(settings, policy)],
     }
 
@@ -82,6 +92,8 @@ def _friendly_names(settings: Settings, name: str) -> Iterator[dict[str, Any]]:
 
 def lines_of(facts: Facts) -> Iterator[str]:
     """The facts as text, each in one line."""
+    from radius_voice.config.timers import table
+
     for source in facts["identity"]:
         if (count := source["users"]) is not None:
             yield f"identity {source['name']}: {count} {'user' if count == 1 else 'users'}"
@@ -93,6 +105,9 @@ def lines_of(facts: Facts) -> Iterator[str]:
     if callbacks := facts["callbacks"]:
         yield f"callbacks: {callbacks['public_url']}, received on {callbacks['listen']}"
     yield f"cost: {facts['cost']}"
+    yield "timers, and where their values are from:"
+    for line in table([(each["key"], each["value"], each["origin"]) for each in facts["timers"]]):
+        yield f"  {line}"
 
 
 def _client_line(client: Facts) -> str:
@@ -100,7 +115,7 @@ def _client_line(client: Facts) -> str:
         f"client {client['name']}: {', '.join(client['address'])}; "
         f"Message-Authenticator required: {client['require_message_authenticator']}; "
         f"policy {client['policy']}{_realms_text(client['realms'])}; response timeout {client['response_timeout']:g} s"
-        f"{_mode_text(client)}; friendly name {_friendly_names_text(client['friendly_names'])}"
+        f"{_mode_text(client)}{_profile_text(client)}; friendly name {_friendly_names_text(client['friendly_names'])}"
     )
 
 
@@ -120,6 +135,12 @@ def _mode_text(client: Facts) -> str:
     texts = {"two_pass": f"; two passes: password{client['delimiter']}code", "approve": "; approval by key press"}
     password = "" if client["password_required"] else " without a password"
     return f"{texts[client['second_factor']]}{password}" if client["second_factor"] in texts else ""
+
+
+def _profile_text(client: Facts) -> str:
+    """The profile of a client, and what it gives besides timers; nothing without one."""
+    values = ", ".join(f"{key}: {value}" for key, value in client["from_profile"].items())
+    return f"; profile {client['profile']}{f' ({values})' if values else ''}" if client["profile"] else ""
 
 
 def _friendly_names_text(names: Sequence[Facts]) -> str:

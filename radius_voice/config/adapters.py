@@ -54,11 +54,18 @@ class SectionTypes:
 class AdapterSection(Section):
     """A section that configures an adapter of the given `type`."""
 
+    TIMERS: ClassVar[tuple[str, ...]] = ()
+    """The keys that limit how long one request of the adapter takes."""
     EXTRA: ClassVar[str] = ""
     """The extra of the distribution that has the packages which only this adapter needs."""
 
     type: str
     """The type of the adapter."""
+
+    @property
+    def timers(self) -> Mapping[str, float]:
+        """The seconds of the keys in `TIMERS`."""
+        return {key: getattr(self, key) for key in self.TIMERS}
 
     def files(self) -> Mapping[str, Path]:
         """The files that only the service's user may change and that must be readable, by the keys that name them."""
@@ -97,6 +104,11 @@ class IdentitySection(AdapterSection):
     """The path to the key that warnings about the source's users are placed at."""
     ADD_USERS: ClassVar[str] = "add users there"
     """How users are added to the source."""
+
+    @property
+    def failover_key(self) -> str:
+        """The timer after which the next server is asked; empty if there is only one server."""
+        return ""
 
 
 class ProviderSection(AdapterSection):

@@ -1,4 +1,4 @@
-"""Rules for the settings of clients that describe their gateways: which attribute has the caller's address."""
+"""Rules for the settings of clients that describe their gateways: profiles, and the attribute with the address."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from radius_voice.config.client_settings import ClientSettings
 from radius_voice.config.section import Diagnostic
+from radius_voice.config.strict_yaml import Path as KeyPath
 
 if TYPE_CHECKING:
     from radius_voice.radius.dictionary import AttributeDictionary
@@ -25,3 +26,21 @@ def errors(
         except ValueError as problem:
             text = str(problem).removeprefix(f"{attribute}: ")
             yield ("clients", name, "calling_station_attribute"), text
+
+
+def warnings(clients: Mapping[str, ClientSettings]) -> Iterator[Diagnostic]:
+    """Values of clients that cannot work with the gateway of their profile."""
+    for name, client in clients.items():
+        yield from _second_factor(client, ("clients", name, "second_factor"))
+        if client.profile_values.unsigned and client.require_message_authenticator == "yes":
+            why = f"a gateway of profile {client.profile} sends no Message-Authenticator, so its requests are discarded"
+            yield ("clients", name, "require_message_authenticator"), f"{why}; write no, and protect the network to it"
+
+
+def _second_factor(client: ClientSettings, path: KeyPath) -> Iterator[Diagnostic]:
+    works = client.profile_values.keys.get("second_factor", "challenge")
+    if works == "two_pass" and client.second_factor == "challenge":
+        fix = "write two_pass, or approve"
+        yield path, f"a gateway of profile {client.profile} shows no challenge, so users cannot type a code; {fix}"
+    if works == "approve" and client.second_factor != "approve":
+        yield path, f"a gateway of profile {client.profile} has no field for a code; write approve"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 from urllib.parse import urlsplit
 
 from radius_voice.config.adapters import ProviderSection, RuleContext
@@ -16,6 +16,8 @@ from radius_voice.config.section import Diagnostic, file_default
 
 class HttpProviderSection(ProviderSection):
     """A provider that is reached by HTTP."""
+
+    TIMERS: ClassVar[tuple[str, ...]] = ("connect_timeout", "timeout")
 
     proxy: Annotated[str, URL] | None = None
     """An HTTP proxy for requests to the provider."""

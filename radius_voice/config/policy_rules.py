@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from radius_voice.config.client_settings import ClientSettings
 from radius_voice.config.errors import readable
 from radius_voice.config.policy_settings import CALLING_STATION_ID, ExemptionSettings, ReportModeSettings
-from radius_voice.config.schema import NO_FIRST_FACTOR, PolicySettings, UserRulesSettings
+from radius_voice.config.schema import NO_FIRST_FACTOR, BypassSettings, PolicySettings, UserRulesSettings
 from radius_voice.config.section import Diagnostic
 from radius_voice.config.strict_yaml import Path as KeyPath
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from radius_voice.radius.dictionary import AttributeDictionary
 
 MAX_ROLL_OUT_SECONDS = 90 * 86400
+MAX_BYPASS_SECONDS = 240 * 60
 NEED_A_PASSWORD = ("exemptions", "remember", "grace_until")
 """Keys of rules by which a right password is sufficient."""
 
@@ -37,6 +38,9 @@ def errors(
         for path, until in roll_out_ends(policy):
             if until > now + MAX_ROLL_OUT_SECONDS:
                 yield ("policies", name, *path), "must be at most 90 days ahead; write an earlier time"
+        for path, until in _bypass_ends(policy, ("policies", name)):
+            if until > now + MAX_BYPASS_SECONDS:
+                yield path, "a bypass lasts 240 minutes at most; write an earlier time"
         for path, exemption in _exemptions(policy, ("policies", name)):
             yield from _exemption_errors(exemption, path, dictionary)
     for name, client in clients.items():
@@ -51,6 +55,15 @@ def warnings(policies: Mapping[str, PolicySettings], now: float) -> Iterator[Dia
             if until <= now:
                 key = "mode" if path[0] == "mode" else "grace_until"
                 yield ("policies", name, *path), f"has passed, so the policy is enforced; remove {key}"
+        for path, until in _bypass_ends(policy, ("policies", name)):
+            if until <= now:
+                yield path, "this bypass has ended; remove it"
+
+
+def _bypass_ends(policy: PolicySettings, path: KeyPath) -> Iterator[tuple[KeyPath, float]]:
+    for above, rules in policy.rules_with_paths():
+        if isinstance(rules.on_delivery_failure, BypassSettings):
+            yield (*path, *above, "on_delivery_failure", "bypass_until"), rules.on_delivery_failure.bypass_until
 
 
 def _numbers_listed_twice(policy: PolicySettings, path: KeyPath) -> Iterator[Diagnostic]:

@@ -20,6 +20,7 @@ from radius_voice.config import (
     provider_use,
     speech_rules,
     text_rules,
+    timer_rules,
     voicemail_rules,
 )
 from radius_voice.config.adapters import AdapterSection, IdentitySection, ProviderSection, RuleContext, StoreSection
@@ -32,7 +33,6 @@ from radius_voice.config.realms import realm_errors
 from radius_voice.config.report_settings import AdminSettings, AuditSettings
 from radius_voice.config.schema import (
     NO_FIRST_FACTOR,
-    BypassSettings,
     PolicySettings,
     ServerSettings,
     UserRulesSettings,
@@ -57,7 +57,6 @@ MIN_SECRET_CHARACTERS = 16
 MIN_KEY_OCTETS, MAX_KEY_OCTETS = 32, 64
 MAX_REPLY_RULE_OCTETS = RESERVED_REPLY_OCTETS - 64
 """Maximum octets of the attributes of one policy's reply rules; the rest is for the server's own attributes."""
-MAX_BYPASS_SECONDS = 240 * 60
 DOCUMENTATION = tuple(
     ip_network(text) for text in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")
 )
@@ -168,7 +167,6 @@ def errors(draft: Draft, now: float, catalog: Catalog) -> Iterator[Diagnostic]:
     voice = draft.orders.get(Method.VOICE)
     yield from voicemail_rules.errors(draft.policies, draft.providers, voice, has_callbacks=draft.has_callbacks)
     yield from speech_rules.errors(draft.user_rules, catalog)
-    yield from _bypasses(draft, now)
     yield from _failover(draft)
     yield from _methods(draft)
     yield from _adapters(draft)
@@ -178,10 +176,8 @@ def warnings(draft: Draft, now: float, catalog: Catalog) -> Iterator[Diagnostic]
     """Warnings about a file without errors; see `errors`."""
     for name, client in draft.clients.items():
         yield from _client_warnings(client, ("clients", name))
-    for path, rules in draft.user_rules:
-        failure = rules.on_delivery_failure
-        if isinstance(failure, BypassSettings) and failure.bypass_until <= now:
-            yield (*path, "on_delivery_failure", "bypass_until"), "this bypass has ended; remove it"
+    yield from gateway_rules.warnings(draft.clients)
+    yield from timer_rules.warnings(draft, catalog)
     yield from policy_rules.warnings(draft.policies, now)
     yield from text_rules.warnings(draft.friendly_name, draft.user_rules, catalog)
     yield from provider_use.warnings(draft.providers, draft.user_rules)
@@ -337,14 +333,6 @@ def _replies(draft: Draft) -> Iterator[Diagnostic]:
                     yield (*path, index, "set", attribute), str(problem).removeprefix(f"{attribute}: ")
         if octets > MAX_REPLY_RULE_OCTETS:
             yield path, f"has {octets} octets of attributes, and at most {MAX_REPLY_RULE_OCTETS} fit; remove some"
-
-
-def _bypasses(draft: Draft, now: float) -> Iterator[Diagnostic]:
-    for path, rules in draft.user_rules:
-        failure = rules.on_delivery_failure
-        if isinstance(failure, BypassSettings) and failure.bypass_until > now + MAX_BYPASS_SECONDS:
-            where = (*path, "on_delivery_failure", "bypass_until")
-            yield where, "a bypass lasts 240 minutes at most; write an earlier time"
 
 
 def _failover(draft: Draft) -> Iterator[Diagnostic]:

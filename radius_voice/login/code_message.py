@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from msgspec import structs
+
 from radius_voice.login.deliveries import CodeMessage
 
 MAX_SPEECH_SECONDS = 90
@@ -69,6 +71,12 @@ def text_of(message: CodeMessage) -> str:
 def speech_seconds(message: CodeMessage) -> float:
     """An estimate of the duration of a call that a slow voice speaks, without its last pause."""
     return sum(line.seconds if isinstance(line, Pause) else _slow_speech(line.text) for line in lines(message))
+
+
+def seconds_to_first_code(message: CodeMessage) -> float:
+    """An estimate of how long a call speaks until the code has been spoken once; without it, see `speech_seconds`."""
+    once = structs.replace(message, speech=structs.replace(message.speech, repetitions=1))
+    return speech_seconds(once) - _slow_speech(message.texts.spoken.closing)
 
 
 def _slow_speech(text: str) -> float:

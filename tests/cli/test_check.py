@@ -572,3 +572,34 @@ def test_a_calling_station_id_of_many_users_is_a_warning(write, monkeypatch):
 def test_without_a_service_no_calling_station_id_is_known(write):
     result = run("check", "--config", write(CONFIGURATION + "policies: {default: {remember: 12h}}\n"))
     assert (0, False) == (result.exit_code, "Calling-Station-Id" in result.stderr), result.output
+
+
+def test_check_shows_the_timers_of_a_client_and_where_they_are_from(write):
+    gateway = "gateway.secret}, profile: netscaler, gateway_timeout: 5s}"
+    path = write(
+        CONFIGURATION.replace("gateway.secret}}", gateway) + "policies: {default: {challenge: {ring_timeout: 20s}}}\n"
+    )
+    result = run("check", "--config", path)
+    assert 0 == result.exit_code, result.output
+    timers = result.stdout.partition("timers, and where their values are from:\n")[2]
+    rows = [line.split(maxsplit=2) for line in timers.splitlines() if line.startswith("  ")]
+    assert [
+        ["clients.gateway.gateway_timeout", "5s", "written"],
+        ["clients.gateway.gateway_requests", "3", "profile netscaler"],
+        ["clients.gateway.gateway_input_timeout", "unknown"],
+        ["clients.gateway.gateway_max_challenges", "unknown"],
+        ["clients.gateway.response_timeout", "2.5s", "gateway_timeout"],
+        ["server.reject_delay", "1s", "default"],
+        ["server.duplicate_window", "10s", "default"],
+        ["policies.default.challenge.ring_timeout", "20s", "written"],
+        ["policies.default.challenge.code_lifetime", "2m", "default"],
+        ["policies.default.challenge.session_timeout", "6m", "default"],
+        ["delivery.providers.twilio.connect_timeout", "2s", "default"],
+        ["delivery.providers.twilio.timeout", "3s", "written"],
+    ] == rows
+
+
+def test_check_names_the_profile_of_a_client_and_what_it_gives(write):
+    profile = "gateway.secret}, profile: strongswan, calling_station_attribute: Tunnel-Client-Endpoint}"
+    result = run("check", "--config", write(CONFIGURATION.replace("gateway.secret}}", profile)))
+    assert "; two passes: password,code; profile strongswan (second_factor: two_pass); friendly" in result.stdout

@@ -70,8 +70,8 @@ def test_check_has_the_documented_keys_and_facts(write):
     assert documented("check") == set(shown)
     assert (str(path), True, [], None) == (shown["config"], shown["good"], shown["errors"], shown["connections"])
     facts = shown["facts"]
-    assert ["identity", "clients", "policies", "providers", "callbacks", "cost"] == list(facts)
-    for name in ("identity", "policies"):
+    assert ["identity", "clients", "policies", "providers", "callbacks", "cost", "timers"] == list(facts)
+    for name in ("identity", "policies", "timers"):
         assert facts_documented(name) == set(facts[name][0])
     client = facts["clients"][0]
     assert facts_documented("clients") == {*client, *client["realms"][0], *client["friendly_names"][0]}

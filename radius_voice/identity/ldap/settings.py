@@ -91,6 +91,7 @@ class LdapSettings(IdentitySection):
     """Users in an LDAP directory."""
 
     EXTRA: ClassVar[str] = "ldap"
+    TIMERS: ClassVar[tuple[str, ...]] = ("timeout",)
 
     type: Literal["ldap"]
     """The type of the source."""
@@ -154,6 +155,11 @@ class LdapSettings(IdentitySection):
         if self.start_tls and all(server.tls for server in self.servers):
             raise KeyProblem("is for ldap:// servers; ldaps:// servers use TLS from the start", "start_tls")
         return self
+
+    @property
+    def failover_key(self) -> str:
+        """The timer after which the next server is asked; empty if there is only one server."""
+        return "timeout" if len(self.servers) > 1 else ""
 
     def files(self) -> Mapping[str, Path]:
         """The key of the client certificate."""

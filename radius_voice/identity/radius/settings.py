@@ -32,6 +32,7 @@ class RadiusSettings(IdentitySection):
 
     IS_DIRECTORY: ClassVar[bool] = False
     UPSTREAM: ClassVar[bool] = True
+    TIMERS: ClassVar[tuple[str, ...]] = ("initial_timeout", "max_timeout")
 
     type: Literal["radius"]
     """The type of the source."""
@@ -66,6 +67,11 @@ class RadiusSettings(IdentitySection):
         if self.max_timeout < self.initial_timeout:
             raise KeyProblem("is shorter than initial_timeout; make it longer", "max_timeout")
         return self
+
+    @property
+    def failover_key(self) -> str:
+        """The timer after which the next server is asked; empty if there is only one server."""
+        return "initial_timeout" if len(self.servers) > 1 else ""
 
     def errors(self, context: RuleContext) -> Iterator[Diagnostic]:
         """Attributes must exist, and must be allowed in another packet."""

@@ -138,6 +138,7 @@ class SqlSettings(IdentitySection):
 
     EXTRA: ClassVar[str] = "sql"
     USERS_KEY: ClassVar[tuple[str, ...]] = ("url",)
+    TIMERS: ClassVar[tuple[str, ...]] = ("timeout",)
     ADD_USERS: ClassVar[str] = "add users with: radius-voice users add"
 
     type: Literal["sql"]
