@@ -34,6 +34,9 @@ MAX_CONNECTIONS = 16
 BACKLOG = 64
 EXCHANGE_SECONDS = 10.0
 ASK_SECONDS = 15.0
+RELOAD, RELOAD_RESULT = "reload", "reload_result"
+COMMAND_SECONDS = {RELOAD: 70.0, RELOAD_RESULT: 60.0}
+"""How long commands may take that take longer than EXCHANGE_SECONDS. Many users take seconds to read."""
 MAX_ADDRESS_BYTES = 100
 UCRED = struct.Struct("3i")
 
@@ -176,7 +179,8 @@ class ControlServer:
         try:
             async with asyncio.timeout(EXCHANGE_SECONDS):
                 line = await reader.readline()
-                response = await self._response(line, _peer_uid(writer))
+            response = await self._response(line, _peer_uid(writer))
+            async with asyncio.timeout(EXCHANGE_SECONDS):
                 writer.write(json.dumps(response).encode() + b"\n")
                 await writer.drain()
                 writer.close()
@@ -191,9 +195,14 @@ class ControlServer:
             arguments = None
         if not isinstance(arguments, dict) or not isinstance(arguments.get("command"), str):
             return {"error": "the request is not a JSON object with a command on one line"}
+        seconds = COMMAND_SECONDS.get(arguments["command"], EXCHANGE_SECONDS)
+        deadline = asyncio.timeout(seconds)
         try:
-            return await self._handle(Request(arguments["command"], arguments, uid))
+            async with deadline:
+                return await self._handle(Request(arguments["command"], arguments, uid))
         except Exception as problem:  # noqa: BLE001 - an error in one command must not end the service
+            if deadline.expired():
+                return {"error": f"the service has no result after {seconds:g} s; it may still continue"}
             return {"error": f"internal error: {kind_and_place(problem)}"}
 
 
@@ -213,19 +222,20 @@ def _peer_uid(writer: asyncio.StreamWriter) -> int | None:
 def ask(directory: Path, command: str, **arguments: Any) -> Mapping[str, Any]:
     """The response of the service that runs with this state directory. Raises NotRunning or RequestFailed."""
     path = directory / SOCKET
+    seconds = ASK_SECONDS + COMMAND_SECONDS.get(command, 0.0)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(ASK_SECONDS)
+        connection.settimeout(seconds)
         try:
             with _address(path) as address:
                 connection.connect(address)
             connection.sendall(json.dumps({"command": command, **arguments}).encode() + b"\n")
-            response = json.loads(_line(connection))
+            response = json.loads(_line(connection, seconds))
         except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
             raise NotRunning(f"no radius-voice service listens at {path}") from None
         except PermissionError:
             raise RequestFailed(f"{path}: only root and the user of the service may use it; run this as root") from None
         except TimeoutError:
-            raise RequestFailed(f"{path}: the service did not respond within {ASK_SECONDS:g} s") from None
+            raise RequestFailed(f"{path}: the service did not respond within {seconds:g} s") from None
         except (OSError, ValueError):
             raise RequestFailed(f"{path}: the service closed the connection; run this again") from None
     if not isinstance(response, dict):
@@ -235,10 +245,10 @@ def ask(directory: Path, command: str, **arguments: Any) -> Mapping[str, Any]:
     return response
 
 
-def _line(connection: socket.socket) -> bytes:
-    """Receive one line within ASK_SECONDS. Raises ValueError if it is too long or incomplete."""
+def _line(connection: socket.socket, seconds: float) -> bytes:
+    """Receive one line within `seconds`. Raises ValueError if it is too long or incomplete."""
     received = bytearray()
-    deadline = time.monotonic() + ASK_SECONDS
+    deadline = time.monotonic() + seconds
     while not received.endswith(b"\n"):
         connection.settimeout(max(0.001, deadline - time.monotonic()))
         piece = connection.recv(65536)

@@ -18,6 +18,7 @@ COMMANDS = {
     "init": "init:init",
     "serve": "serve:serve",
     "status": "status:status",
+    "reload": "reload:reload",
     "check": "check:check",
     "test-credentials": "connections:test_credentials",
     "call": "call:call",

@@ -126,9 +126,11 @@ class Reloader:
         None if the service stops, so that the configuration is not used.
         """
         async with self._one_at_a_time:
-            number = self._begin()
-            result = await self._reload(number + 1)
-            await self.progress.end(number, result)
+            number, result = self._begin(), None
+            try:
+                result = await self._reload(number + 1)
+            finally:
+                await self.progress.end(number, result)
             return result
 
     def announce(self, loaded: Loaded, built: BuiltGeneration) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -42,16 +42,33 @@ class ReloadResult:
         }
 
 
-def merged_result(results: Sequence[Mapping[str, Any]], errors: Iterable[str] = ()) -> dict[str, Any]:
-    """One result for several workers: failed if any of them failed, or if there are other `errors`."""
+def response_of(result: ReloadResult | None) -> Mapping[str, Any]:
+    """The response of a process to RELOAD_RESULT."""
+    return {"reload": None if result is None else result.as_mapping()}
+
+
+def merged_result(
+    facts: Mapping[str, Any], responses: Mapping[int, Mapping[str, Any]], workers: int
+) -> Mapping[str, Any]:
+    """The result for the service: failed if it failed in any process. `responses` are those of workers, by number.
+
+    A worker that was started meanwhile has read the configuration too, and has no result. `facts` has the path of the
+    configuration that the service reads.
+    """
+    results = [each["reload"] for each in responses.values() if each["reload"] is not None]
     merged: dict[str, Any] = {
         key: list(dict.fromkeys(text for result in results for text in result[key])) for key in TEXT_KEYS
     }
-    merged["errors"] += errors
-    merged["result"] = FAILED if merged["errors"] else RELOADED
-    merged["at"] = max((result["at"] for result in results), default=0.0)
-    merged["generation"] = min((result["generation"] for result in results), default=0)
-    return merged
+    missing = [number for number in range(workers) if number not in responses]
+    merged["errors"] += [f"worker {number} has sent no result; see: radius-voice status" for number in missing]
+    if not results and not missing:
+        merged["errors"].append("the service has no result; see its log")
+    return {
+        "result": FAILED if merged["errors"] else RELOADED,
+        "config": facts["config"],
+        "generation": min((result["generation"] for result in results), default=0),
+        **merged,
+    }
 
 
 class ReloadProgress:
@@ -67,7 +84,7 @@ class ReloadProgress:
 
     async def end(self, number: int, result: ReloadResult | None) -> None:
         """Record the end of a reload."""
-        self._finished, self.result = number, result
+        self._finished, self.result = max(number, self._finished), result
         async with self._news:
             self._news.notify_all()
 

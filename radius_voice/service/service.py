@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 import socket
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
@@ -17,7 +15,7 @@ from radius_voice import operations
 from radius_voice.config.load import Loaded
 from radius_voice.config.schema import Settings
 from radius_voice.config.start_warnings import bypass_until, report_modes
-from radius_voice.control import ControlServer, ControlSocket, Request, listen, unknown_command
+from radius_voice.control import RELOAD, RELOAD_RESULT, ControlServer, ControlSocket, Request, listen, unknown_command
 from radius_voice.endpoints import ADMIN_LISTEN, LISTEN, cannot_bind, listen_for_callbacks
 from radius_voice.events import EventRecord, Observer
 from radius_voice.exceptions import message_of
@@ -34,7 +32,7 @@ from radius_voice.service.housekeeping import Housekeeping
 from radius_voice.service.identity_watch import IdentityWatch, warnings_of
 from radius_voice.service.inactive_users import InactiveUsers
 from radius_voice.service.reload import Generations, Reloader, create_series
-from radius_voice.service.reload_result import ReloadProgress, ReloadResult
+from radius_voice.service.reload_result import ReloadProgress, ReloadResult, merged_result, response_of
 from radius_voice.service.reporting import Reporter
 from radius_voice.service.status import ProcessStatus, service_facts, store_problem
 from radius_voice.service.status_merge import merged_status
@@ -125,9 +123,10 @@ class Service:
             reporter,
             self._tasks,
             ReloadProgress(worker.reloads_before if worker is not None else 0),
-            worker.reloads if worker is not None else partial(next, itertools.count(1)),
+            worker.reloads if worker is not None else self._begin_reload,
             check_users=first_process,
         )
+        self._reloads_begun = 0
         self._started = time.time()
         self._status = ProcessStatus(
             worker.number if worker is not None else 0,
@@ -220,6 +219,8 @@ class Service:
 
     async def _open_control(self, stack: AsyncExitStack, control: ControlSocket, facts: Mapping[str, object]) -> None:
         async def handle(request: Request) -> Mapping[str, object]:
+            if request.command == RELOAD:
+                return await self._reload_and_report(facts)
             if request.command == operations.STATUS:
                 return merged_status(facts, {0: await self._status.read()}, 1, time.time())
             return await self._operate(request)
@@ -234,11 +235,27 @@ class Service:
         async def handle(request: Request) -> Mapping[str, object]:
             if request.command == operations.STATUS:
                 return await self._status.read()
+            if request.command == RELOAD_RESULT:
+                return response_of(await self._reloader.progress.wait_for(int(request.arguments["number"])))
             return {"error": unknown_command(request.command)}
 
         server = ControlServer(stack.enter_context(listen(path)), handle)
         await server.start()
         stack.push_async_callback(server.stop)
+
+    async def _reload_and_report(self, facts: Mapping[str, object]) -> Mapping[str, object]:
+        """Reload, also if the command that asked for it ends meanwhile."""
+        number = self._reloads_begun + 1
+        self._tasks.run(self._reload_once())
+        result = await self._reloader.progress.wait_for(number)
+        return merged_result(facts, {0: response_of(result)}, 1)
+
+    async def _reload_once(self) -> None:
+        await self.reload()
+
+    def _begin_reload(self) -> int:
+        self._reloads_begun += 1
+        return self._reloads_begun
 
     def _addresses(self, settings: Settings, admin_port: int, callbacks_port: int) -> str:
         pairs = zip(settings.server.listen, self.ports, strict=True)

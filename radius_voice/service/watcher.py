@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -13,13 +15,14 @@ from typing import Any
 from radius_voice import operations
 from radius_voice.config.errors import ConfigError
 from radius_voice.config.schema import Settings
-from radius_voice.control import ControlServer, Request
+from radius_voice.control import COMMAND_SECONDS, RELOAD, RELOAD_RESULT, ControlServer, Request
 from radius_voice.events import EventRecord, Observer, ServiceRecord
 from radius_voice.exceptions import message_of
 from radius_voice.http.admin import Admin, Readiness
 from radius_voice.login.model import Unavailable
 from radius_voice.observe.audit import AuditLog
 from radius_voice.observe.merge import MetricsMerger
+from radius_voice.service.reload_result import ReloadProgress, merged_result
 from radius_voice.service.status import service_facts
 from radius_voice.service.status_merge import merged_status
 from radius_voice.service.worker_requests import ask_workers
@@ -85,6 +88,7 @@ class Operator:
         daily = daily_files_of(settings)
         self._audit = AuditLog(settings.audit.path, time.monotonic, self._warn, self._syslog, daily)
         self._control = ControlServer(pool.control.listener, self._answer)
+        self._progress = ReloadProgress(pool.reloads)
 
     async def start(self, admin: tuple[str, int]) -> None:
         """Start to respond; `admin` is the address of the admin listener."""
@@ -95,9 +99,13 @@ class Operator:
 
     async def reload(self) -> None:
         """Reopen the audit log and read the configuration. One with errors is ignored; each worker reports it."""
+        number = self._pool.reloads
         self._audit.reopen()
-        with suppress(ConfigError):
-            self._settings = (await asyncio.to_thread(load, self._path)).settings
+        try:
+            with suppress(ConfigError):
+                self._settings = (await asyncio.to_thread(load, self._path)).settings
+        finally:
+            await self._progress.end(number, None)
 
     async def stop(self) -> None:
         """Stop responding and close the audit log."""
@@ -110,6 +118,8 @@ class Operator:
         if request.command == operations.STATUS:
             processes = await ask_workers(self._pool, operations.STATUS, STATUS_SECONDS)
             return merged_status(self._facts, processes, len(self._pool.sockets), time.time())
+        if request.command == RELOAD:
+            return await self._reload_all()
         user = operations.UserName.of(request)
         try:
             store = open_store(self._settings)
@@ -117,6 +127,19 @@ class Operator:
                 return await operations.respond(request, context)
         except (Unavailable, ValueError, OSError) as problem:
             return {"error": message_of(problem)}
+
+    async def _reload_all(self) -> Mapping[str, Any]:
+        """Make every process reload, by the signal that also comes from outside; the merged result of the workers.
+
+        Workers report the first reload that began after this request.
+        """
+        number = self._pool.reloads + 1
+        os.kill(self._pool.process, signal.SIGHUP)
+        responses, _ = await asyncio.gather(
+            ask_workers(self._pool, RELOAD_RESULT, COMMAND_SECONDS[RELOAD_RESULT], number=number),
+            self._progress.wait_for(number),
+        )
+        return merged_result(self._facts, responses, len(self._pool.sockets))
 
     def _record(self, operated: EventRecord) -> str:
         self._log(operated)

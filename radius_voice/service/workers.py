@@ -38,8 +38,8 @@ CANNOT_START = 3
 RESTART_DELAY = 2.0
 STOP_SECONDS = 45
 WATCHER = -1
-DEATHS, RELOADS, GENERATION = 0, 1, 2
-FIRST_WORKER = 4
+DEATHS, GENERATION = 0, 1
+FIRST_WORKER = 3
 """Indexes of the shared counts. WATCHER has the one before FIRST_WORKER."""
 FOLDER = "workers"
 
@@ -99,11 +99,7 @@ class WorkerPool:
     @property
     def reloads(self) -> int:
         """Number of reloads that have begun, whatever their results."""
-        return self._read(RELOADS)
-
-    def count_reload(self) -> None:
-        """Count a reload that begins."""
-        self._write(RELOADS, self.reloads + 1)
+        return self.heartbeats.requested
 
     @property
     def generation(self) -> int:
@@ -253,7 +249,6 @@ class Parent:
 
     def _reload(self) -> None:
         """Make the children reload. Later forks use the new configuration too, except keys that need a restart."""
-        self._pool.count_reload()
         self._reports.reload()
         self._signal_all(signal.SIGHUP)
         with suppress(ConfigError, OSError):  # each worker reports it and continues
