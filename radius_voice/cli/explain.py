@@ -4,33 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Coroutine
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from msgspec import to_builtins
 
-from radius_voice.cli.common import (
-    DEFAULT_CONFIG,
-    config_parameter,
-    default_config,
-    json_option,
-    loaded,
-    run,
-    state_option,
-)
-from radius_voice.exceptions import message_of
+from radius_voice.cli.audit_log import AUDIT, CONFIG, audit_log_of, show_login
+from radius_voice.cli.common import default_config, json_option, loaded, run, state_option
 
 if TYPE_CHECKING:
-    from radius_voice.config.load import Loaded
-    from radius_voice.explain.audit_files import Found
     from radius_voice.explain.next_login import Explanation
-
-CONFIG = config_parameter("config", f"The configuration. Default: {DEFAULT_CONFIG}, unless --audit is given.")
-AUDIT = click.option(
-    "--audit", "audit", type=Path, metavar="FILE", help="The audit log for --login. Default: that of the configuration."
-)
 
 
 def _attributes(
@@ -93,12 +77,13 @@ def explain(
     elif any((client, user, calling_station_id, attributes)):
         raise click.UsageError("with --login, give only --config, the configuration, or --audit, the audit log")
     else:
-        configuration = loaded(config or default_config()) if config or audit is None else None
-        _explain_past(_audit_log(configuration) if audit is None else audit, session, configuration, as_json)
+        path, place_of = audit_log_of(config, audit)
+        show_login(path, session, place_of, as_json)
 
 
 def _explain_next(login: Coroutine[Any, Any, Explanation], client: str, user: str, as_json: bool) -> None:
     from radius_voice.explain.next_login import result_text
+    from radius_voice.explain.record_text import printable
     from radius_voice.operations import OperationFailed
 
     try:
@@ -109,55 +94,7 @@ def _explain_next(login: Coroutine[Any, Any, Explanation], client: str, user: st
         click.echo(json.dumps({"user": user, "client": client, **to_builtins(explanation)}, indent=1))
         return
     for step in explanation.steps:
-        click.echo(_printable(f"{step.topic:<13} {step.text}" + (f" -> {step.reason}" if step.reason else "")))
+        click.echo(printable(f"{step.topic:<13} {step.text}" + (f" -> {step.reason}" if step.reason else "")))
         for place in step.places:
             click.echo(f"{'':<13}   {place}")
     click.echo(f"{'result':<13} {result_text(explanation)}")
-
-
-def _audit_log(configuration: Loaded | None) -> Path:
-    path = configuration.settings.audit.path if configuration is not None else None
-    if path is None:
-        raise click.ClickException(
-            "audit.path is standard output, so the records are where that goes; write them to a file, "
-            "and name it: --audit FILE"
-        )
-    return path
-
-
-def _explain_past(path: Path, login: str, configuration: Loaded | None, as_json: bool) -> None:
-    from radius_voice.explain.audit_files import login_records
-    from radius_voice.explain.past_login import explained, timeline
-    from radius_voice.explain.places import place_of_rule
-
-    place_of = None if configuration is None else partial(place_of_rule, configuration)
-    try:
-        found = login_records(path, login)
-    except OSError as problem:
-        raise click.ClickException(message_of(problem)) from None
-    for text in found.problems:
-        click.echo(f"warning: {text}", err=True)
-    if not found.records:
-        raise click.ClickException(_not_found(path, login, found))
-    if as_json:
-        shown = {
-            "login": login,
-            "searched": [str(file) for file in found.searched],
-            "not_searched": list(found.problems),
-            "records": [explained(record, place_of) for record in found.records],
-        }
-        click.echo(json.dumps(shown, indent=1))
-        return
-    for line in timeline(login, found.records, place_of):
-        click.echo(_printable(line))
-
-
-def _not_found(path: Path, login: str, found: Found) -> str:
-    if not found.searched:
-        return f"{path}: there is no audit log that can be read"
-    names = ", ".join(str(file) for file in found.searched)
-    return f"no record has the id {_printable(login)}; searched: {names}"
-
-
-def _printable(text: str) -> str:
-    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")

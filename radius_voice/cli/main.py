@@ -27,6 +27,7 @@ COMMANDS = {
     "simulate-twilio": "simulate:simulate_twilio",
     "limits": "limits:limits",
     "explain": "explain:explain",
+    "audit": "audit:audit",
     "users": "users:users",
     "hash-password": "users:hash_password",
 }

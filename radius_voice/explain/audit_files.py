@@ -1,84 +1,75 @@
-"""Finds the records of one login in an audit log and in its rotated files, also compressed by gzip.
+"""The files of an audit log: the current one and its rotated ones, also compressed.
 
 Rotated files are beside the audit log: for `audit.jsonl`, they are `audit.jsonl.1`, `audit.jsonl-20261126.gz`,
-`audit-20261126.jsonl` and the like.
+`audit.jsonl.2026-11-26`, `audit-20261126.jsonl` and the like.
 """
 
 from __future__ import annotations
 
+import bz2
 import gzip
-import json
+import lzma
 import re
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, Any
-
-from msgspec import Struct
+from typing import BinaryIO
 
 from radius_voice.exceptions import message_of
+from radius_voice.explain.audit_lines import Octets
+from radius_voice.files.access import mode_and_owner
+from radius_voice.files.reading import open_regular
 
-Record = Mapping[str, Any]
-OTHER_COMPRESSION = (".bz2", ".lz4", ".xz", ".zst")
-
-
-class Found(Struct, frozen=True):
-    """The records of a login in the order of their times, and the files that were searched.
-
-    `problems` say which files were not read to their end, and why.
-    """
-
-    records: tuple[Record, ...]
-    searched: tuple[Path, ...]
-    problems: tuple[str, ...]
-
-
-def login_records(path: Path, login: str) -> Found:
-    """The records of the login with that id, in the audit log at `path` and its rotated files. Raises OSError.
-
-    The id is that of a session, or of a request without a session.
-    """
-    records: list[Record] = []
-    searched, problems = [], []
-    for file in audit_files(path):
-        if file.suffix in OTHER_COMPRESSION:
-            problems.append(f"{file}: is not searched, because only gzip is supported; decompress it first")
-            continue
-        try:
-            records += _records_in(file, login)
-        except (OSError, EOFError, zlib.error) as problem:
-            problems.append(f"{file}: {message_of(problem) if isinstance(problem, OSError) else 'is damaged'}")
-        else:
-            searched.append(file)
-    return Found(tuple(sorted(records, key=_time)), tuple(searched), tuple(problems))
+DECOMPRESSED: Mapping[str, Callable[[BinaryIO], Octets]] = {
+    ".gz": lambda file: gzip.GzipFile(fileobj=file),
+    ".bz2": bz2.BZ2File,
+    ".xz": lzma.LZMAFile,
+}
+OTHER_COMPRESSION = (".lz4", ".zst")
+READ_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError)
+"""Errors of reading a file that is open, perhaps compressed."""
 
 
 def audit_files(path: Path) -> list[Path]:
-    """The audit log and its rotated files, by name. Raises OSError if the directory cannot be read."""
+    """The audit log and its rotated files, by name. Raises OSError if the directory cannot be read.
+
+    Of a file that is being compressed, and its incomplete compressed file, only the former is listed.
+    """
     name = re.compile(rf"{re.escape(path.stem)}([.-]\S+)?{re.escape(path.suffix)}([.-]\S+)?")
-    return sorted(file for file in path.parent.iterdir() if name.fullmatch(file.name) and file.is_file())
+    found = {file for file in path.parent.iterdir() if name.fullmatch(file.name) and file.is_file()}
+    return sorted(file for file in found if file.suffix not in DECOMPRESSED or file.with_suffix("") not in found)
 
 
-def _records_in(file: Path, login: str) -> Iterator[Record]:
-    wanted = login.encode()
-    with _opened(file) as lines:
-        for line in lines:
-            if wanted in line and login in ((record := _record(line)).get("session"), record.get("request_id")):
-                yield record
+def opened(file: Path) -> tuple[BinaryIO, Octets]:
+    """The file, open for reading, and its decompressed octets. Raises OSError."""
+    if file.suffix in OTHER_COMPRESSION:
+        raise OSError(0, f"is not searched, because {file.suffix} is not supported; decompress it first", str(file))
+    octets = open_regular(file)
+    decompressed = DECOMPRESSED.get(file.suffix)
+    return octets, octets if decompressed is None else decompressed(octets)
 
 
-def _opened(file: Path) -> IO[bytes] | gzip.GzipFile:
-    return gzip.open(file) if file.suffix == ".gz" else file.open("rb")
+def problem_text(file: Path, problem: Exception) -> str:
+    """Why a file was not read, or not to its end, and what to do."""
+    if isinstance(problem, PermissionError):
+        return denied_text(file)
+    if isinstance(problem, FileNotFoundError):
+        return f"{file}: was renamed or deleted during the search; search again"
+    if isinstance(problem, gzip.BadGzipFile) or not isinstance(problem, OSError):
+        return f"{file}: is damaged; what could be read before is shown"
+    text = message_of(problem)
+    return text if problem.filename else f"{file}: {text}"
 
 
-def _record(line: bytes) -> Record:
-    """The record of a line; empty if the line is incomplete, as after a full disk."""
+def denied_text(path: Path) -> str:
+    """Why this user may not read a file or directory of the audit log, and what to do."""
     try:
-        record = json.loads(line)
-    except ValueError:
-        return {}
-    return record if isinstance(record, dict) else {}
-
-
-def _time(record: Record) -> str:
-    return str(record.get("at", ""))
+        status = path.stat()
+    except OSError:
+        return f"{path}: permission denied; run this command as root or as the user of the service"
+    owner = mode_and_owner(status).rpartition(" ")[2]
+    users = "root" if owner == "root" else f"root or {owner}"
+    return (
+        f"{path}: permission denied ({mode_and_owner(status)}); run this command as {users}, "
+        f"for example with: sudo -u {owner}"
+    )

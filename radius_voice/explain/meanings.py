@@ -19,17 +19,28 @@ RESPONSES = {
     Outcome.NO_RESPONSE: "no response",
 }
 OUTCOMES = r"accepted|challenged|any outcome|no response|`on_unavailable`"
+SHORT = 70
 ROW = re.compile(rf"^\| `(\w+)` \| (?:(?:{OUTCOMES}): )?(.+) \|$", re.MULTILINE)
 LINK = re.compile(r"\[([^\]]+)\]\([^)]+\)")
 
 
-def meaning(reason: str) -> str:
-    """The meaning of a reason in plain words; empty for one that this version does not know."""
-    return _meanings().get(reason, "")
+def meaning(reason: str, *, is_discard: bool = False) -> str:
+    """The meaning of a reason in plain words; empty for one that this version does not know.
+
+    With `is_discard` it is the reason of a discard.
+    """
+    return _meanings("Discards" if is_discard else "Reasons").get(reason, "")
+
+
+def short(text: str) -> str:
+    """The first part of a meaning, for a line."""
+    first = re.split(r"[:;(]", text)[0].strip()
+    return first if len(first) <= SHORT else first.partition(",")[0]
 
 
 @cache
-def _meanings() -> Mapping[str, str]:
+def _meanings(section: str) -> Mapping[str, str]:
     page = (shipped("docs") / "observing.md").read_text(encoding="utf-8")
-    section = page.partition("\n### Reasons\n")[2].partition("\n### ")[0]
-    return {reason: LINK.sub(r"\1", text).replace("`", "") for reason, text in ROW.findall(section)}
+    rows = page.partition(f"\n### {section}\n")[2].partition("\n##")[0]
+    texts = {name: text.partition(" | ")[0] for name, text in ROW.findall(rows)}
+    return {name: LINK.sub(r"\1", text).replace("`", "") for name, text in texts.items()}

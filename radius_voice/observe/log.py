@@ -32,6 +32,7 @@ from radius_voice.events import (
 )
 from radius_voice.login.model import CallStatus
 from radius_voice.observe.discard_fixes import FIXES
+from radius_voice.observe.outcome_texts import OUTCOME_TEXTS
 from radius_voice.observe.stream import TextStream
 from radius_voice.observe.throttle import Throttle
 
@@ -39,12 +40,6 @@ Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["text", "json"]
 
 PERIOD = 1.0
-OUTCOME_TEXTS = {
-    Outcome.ACCEPT: "accepted",
-    Outcome.CHALLENGE: "challenged",
-    Outcome.REJECT: "rejected",
-    Outcome.NO_RESPONSE: "no response",
-}
 SEVERE = {"reload_failed": logging.ERROR, "warning": logging.WARNING, "users_file_invalid": logging.WARNING}
 
 

@@ -597,14 +597,18 @@ def test_a_login_that_is_not_found_names_the_searched_files(configured, tmp_path
     log = tmp_path / "audit.jsonl"
     none = run("--config", path, "--login", "a1")
     log.write_text("")
-    log.with_name("audit.jsonl.1.xz").write_text("")
+    log.with_name("audit.jsonl.1.zst").write_text("")
     empty = run("--config", path, "--login", "a1")
     missing = run("--audit", tmp_path / "nothing" / "audit.jsonl", "--login", "a1")
 
     assert (1, f"Error: {log}: there is no audit log that can be read\n") == (none.exit_code, none.stderr)
     assert 1 == empty.exit_code
-    assert f"no record has the id a1; searched: {log}\n" in empty.stderr
-    assert "audit.jsonl.1.xz: is not searched" in empty.stderr
+    assert (
+        "no record has the id a1, and a health check, a retransmission and a discarded datagram have none"
+        in empty.stderr
+    )
+    assert f"; searched: {log}\n" in empty.stderr
+    assert "audit.jsonl.1.zst: is not searched" in empty.stderr
     assert (1, True) == (missing.exit_code, "No such file or directory" in missing.stderr)
 
 

@@ -59,6 +59,30 @@ def test_a_rule_that_decided_is_shown():
     assert ["  rule: policies.a.exemptions[0]", "  rule reason: b"] == list(timeline("a1", [record]))[-2:]
 
 
+def test_report_mode_shows_what_would_have_happened():
+    reported = {"outcome": "accept", "reason": "report_mode", "would_outcome": "reject", "would_reason": "no_phone"}
+    lines = list(timeline("a1", [REQUEST | reported]))
+
+    assert (
+        "  -> Access-Accept: report_mode (accepted without a call, because the policy is in report mode)" == lines[-2]
+    )
+    assert "  without report mode: Access-Reject: no_phone (the user has no phone)" == lines[-1]
+
+
+def test_the_time_of_a_whole_login_is_shown():
+    accepted = REQUEST | {"outcome": "accept", "reason": "code_correct", "login_seconds": 21.5}
+
+    assert "  the login took 21.5 s" == list(timeline("a1", [accepted]))[-1]
+
+
+def test_the_response_has_the_colour_of_its_outcome_and_names_cannot_have_any():
+    record = REQUEST | {"user": "\x1b[2J"}
+    lines = list(timeline("a1", [record], paint=lambda text, tone: f"\x1b<{tone}>{text}"))
+
+    assert ["  -> Access-Challenge"] == [line[12:33] for line in lines if line.startswith("\x1b<challenge>")]
+    assert 1 == sum("\x1b" in line for line in lines)
+
+
 def test_calls_are_shown_with_what_an_administrator_can_do():
     call = {"kind": "delivery", "at": "1", "provider": "twilio", "phone": "+1*23", "result": "not_placed", "fix": "pay"}
     status = {"kind": "call_status", "at": "2", "provider": "twilio", "reference": "CA1", "status": "no_answer"}

@@ -1,0 +1,39 @@
+"""Times of the audit log, and the times that an administrator writes to search it."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, timedelta
+
+from radius_voice.config import field_types
+
+DATE = re.compile(r"\d{4}-\d\d-\d\d")
+FIX = "write how long ago it is, like 2h or 7d; a date, like 2026-11-26; or a time, like 2026-11-26T13:50 (UTC)"
+
+
+def iso(at: float) -> str:
+    """Wall-clock seconds as in `at` of a record."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def seconds_of(at: str) -> float:
+    """The wall-clock seconds of `at` of a record."""
+    return datetime.fromisoformat(at).timestamp()
+
+
+def moment(text: str, now: float, *, is_end: bool = False) -> str:
+    """The time that an administrator wrote, as in `at` of a record. Raises ValueError with the fix.
+
+    It is a duration before `now`, a date, or a date and time, which is UTC if it has no zone. A date is the day's first
+    moment, or with `is_end` its last one.
+    """
+    try:
+        if DATE.fullmatch(text):
+            day = datetime.combine(date.fromisoformat(text), datetime.min.time(), UTC)
+            return iso((day + timedelta(days=1)).timestamp() - 0.001 if is_end else day.timestamp())
+        if text[:1].isdecimal() and "-" in text:
+            written = datetime.fromisoformat(text)
+            return iso((written if written.tzinfo else written.replace(tzinfo=UTC)).timestamp())
+        return iso(now - field_types.seconds_of(text))
+    except (ValueError, OverflowError):
+        raise ValueError(FIX) from None
