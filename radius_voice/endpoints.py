@@ -15,6 +15,7 @@ from radius_voice.transports.udp import bind
 
 PRIVILEGED = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 LISTEN = "server.listen"
+ACCOUNTING = "server.accounting"
 ADMIN_LISTEN = "admin.listen"
 CALLBACKS_LISTEN = "callbacks.listen"
 LISTEN_OPTION = "--listen"
@@ -55,11 +56,11 @@ def is_privileged(endpoint: Endpoint) -> bool:
 
 def bind_errors(settings: Settings) -> Iterator[tuple[str, Endpoint, OSError]]:
     """The settings and addresses that this process cannot bind now, and why. Binds each for a moment."""
-    for endpoint in settings.server.listen:
+    for key, endpoint in udp_endpoints(settings):
         try:
             bind(endpoint.host, endpoint.port).close()
         except OSError as problem:
-            yield LISTEN, endpoint, problem
+            yield key, endpoint, problem
     for key, endpoint in tcp_endpoints(settings):
         try:
             bind_tcp(endpoint).close()
@@ -74,6 +75,12 @@ def radius_ports_in_use(settings: Settings) -> list[Endpoint]:
         for key, endpoint, problem in bind_errors(settings)
         if key == LISTEN and problem.errno == errno.EADDRINUSE
     ]
+
+
+def udp_endpoints(settings: Settings) -> list[tuple[str, Endpoint]]:
+    """The settings and addresses of the RADIUS listeners: those for authentication, then those for accounting."""
+    server = settings.server
+    return [*((LISTEN, each) for each in server.listen), *((ACCOUNTING, each) for each in server.accounting)]
 
 
 def tcp_endpoints(settings: Settings) -> Iterator[tuple[str, Endpoint]]:

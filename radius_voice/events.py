@@ -123,10 +123,12 @@ class Discard(StrEnum):
     WRONG_CODE = "wrong_code"
     NO_MESSAGE_AUTHENTICATOR = "no_message_authenticator"
     BAD_MESSAGE_AUTHENTICATOR = "bad_message_authenticator"
+    BAD_REQUEST_AUTHENTICATOR = "bad_request_authenticator"
     UNSIGNED_PROXY_STATE = "unsigned_proxy_state"
     DUPLICATE = "duplicate"
     IDENTIFIER_IN_USE = "identifier_in_use"
     OVERLOAD = "overload"
+    NOT_RECORDED = "not_recorded"
 
 
 class UpstreamEvent(StrEnum):
@@ -282,6 +284,28 @@ class DiscardRecord(AuditRecord, frozen=True, kw_only=True, tag="discarded"):
     suppressed: Mapping[str, int] = {}
 
 
+class AccountingRecord(AuditRecord, frozen=True, kw_only=True, tag="accounting"):
+    """A verified Accounting-Request (RFC 2866): what a user's session at a gateway did.
+
+    `status` and `terminate_cause` are in `radius.accounting`. `accounting_session` is the gateway's Acct-Session-Id.
+    `user` is the user's name in the directory; it is empty if no user was accepted at the client by the name that the
+    gateway sent. `delay` is how many seconds before the packet the event happened.
+    """
+
+    client: str
+    client_address: str
+    status: str
+    accounting_session: str = ""
+    user: str = ""
+    calling_station_id: str = ""
+    framed_address: str = ""
+    session_seconds: int = 0
+    input_octets: int = 0
+    output_octets: int = 0
+    terminate_cause: str = ""
+    delay: int = 0
+
+
 class ProbeRecord(msgspec.Struct, frozen=True, gc=False):
     """A health check with the probe user of a client got the configured response."""
 
@@ -385,6 +409,7 @@ EventRecord = (
     | PlacementRecord
     | CallStatusRecord
     | DiscardRecord
+    | AccountingRecord
     | ProbeRecord
     | ResendRecord
     | UpstreamRecord

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from radius_voice.events import DiscardRecord, ProbeRecord, RequestRecord
+from radius_voice.events import AccountingRecord, DiscardRecord, ProbeRecord, RequestRecord
 from radius_voice.observe.stream import TextStream
+from radius_voice.radius import accounting
 from radius_voice.radius import packet as radius
 from radius_voice.radius.dictionary import AttributeDictionary, printable, quoted
 from radius_voice.radius.packet import MalformedPacket, Packet
@@ -24,6 +25,8 @@ CODES = {
     radius.ACCESS_REJECT: "Access-Reject",
     radius.ACCESS_CHALLENGE: "Access-Challenge",
     radius.STATUS_SERVER: "Status-Server",
+    accounting.ACCOUNTING_REQUEST: "Accounting-Request",
+    accounting.ACCOUNTING_RESPONSE: "Accounting-Response",
 }
 
 
@@ -79,6 +82,8 @@ def _conclusion(record: Result) -> str:
             return f"{user}{record.outcome}, because {record.reason}"
         case DiscardRecord():
             return f"discarded, because {record.reason}" + (f" ({record.detail})" if record.detail else "")
+        case AccountingRecord():
+            return f"{record.status}, recorded"
         case ProbeRecord():
             return f"health check, {record.outcome} as configured"
         case _:

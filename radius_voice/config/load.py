@@ -27,6 +27,7 @@ from radius_voice.files.reading import read_file
 MAX_FILE_OCTETS = 1_048_576
 NEED_RESTART = (
     "server.listen",
+    "server.accounting",
     "server.state",
     "server.key",
     "server.workers",

@@ -6,7 +6,6 @@ elsewhere.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -40,6 +39,7 @@ from radius_voice.config.schema import (
 from radius_voice.config.second_factors import second_factor_errors
 from radius_voice.config.secrets import readable_text
 from radius_voice.config.section import Diagnostic, Section
+from radius_voice.config.server_rules import server_errors
 from radius_voice.config.strict_yaml import Path as KeyPath
 from radius_voice.config.suggestions import suggestion
 from radius_voice.files.reading import unreadable
@@ -54,7 +54,6 @@ if TYPE_CHECKING:
 Key = TypeVar("Key")
 Part = TypeVar("Part", bound=Section)
 MIN_SECRET_CHARACTERS = 16
-MIN_KEY_OCTETS, MAX_KEY_OCTETS = 32, 64
 MAX_REPLY_RULE_OCTETS = RESERVED_REPLY_OCTETS - 64
 """Maximum octets of the attributes of one policy's reply rules; the rest is for the server's own attributes."""
 DOCUMENTATION = tuple(
@@ -150,8 +149,7 @@ def _texts(values: Mapping[Key, Any]) -> dict[Key, str]:
 
 def errors(draft: Draft, now: float, catalog: Catalog) -> Iterator[Diagnostic]:
     """Errors between settings. `now` is wall-clock seconds; `catalog` has the texts that calls speak."""
-    yield from _server(draft)
-    yield from _workers(draft)
+    yield from server_errors(draft)
     if draft.callbacks:
         admin_listen = draft.admin.listen if draft.admin else None
         yield from callbacks.errors(draft.callbacks, admin_listen, development=draft.development)
@@ -206,41 +204,6 @@ def unreadable_files(draft: Draft) -> Iterator[Diagnostic]:
         for key, file in section.files().items():
             if problem := unreadable(file):
                 yield (*path, key), problem
-
-
-def _server(draft: Draft) -> Iterator[Diagnostic]:
-    port_zero = "port 0 requires development: true; write the port"
-    if draft.server:
-        listen = draft.server.listen
-        for index, endpoint in enumerate(listen):
-            if endpoint in listen[:index]:
-                yield ("server", "listen", index), "is listed twice; remove one"
-            elif shared := next((each for each in listen[:index] if endpoint.overlaps(each)), None):
-                yield ("server", "listen", index), f"overlaps with {shared}, on the same port; remove one of the two"
-            if endpoint.port == 0 and not draft.development:
-                yield ("server", "listen", index), port_zero
-        key = readable_text(draft.server.key) if draft.server.key else None
-        if key is not None and not MIN_KEY_OCTETS <= len(key.encode()) <= MAX_KEY_OCTETS:
-            octets = f"{MIN_KEY_OCTETS} to {MAX_KEY_OCTETS} octets and has {len(key.encode())}"
-            yield ("server", "key"), f"must have {octets}; make one with: openssl rand -hex 32"
-        if draft.store and draft.store.SHARED_BY_NODES and draft.server.key is None:
-            fix = "make one with: openssl rand -hex 32"
-            yield (
-                ("server", "key"),
-                f"is needed with a store of type {draft.store.type}, the same on every node; {fix}",
-            )
-    if draft.admin and draft.admin.listen.port == 0 and not draft.development:
-        yield ("admin", "listen"), port_zero
-
-
-def _workers(draft: Draft) -> Iterator[Diagnostic]:
-    if draft.server is None or draft.server.workers == 1:
-        return
-    path: KeyPath = ("server", "workers")
-    if not sys.platform.startswith("linux"):
-        yield path, "more than one needs Linux; leave it out here"
-    elif draft.store and not draft.store.SHARED_BY_WORKERS:
-        yield path, f"more than one cannot share a store of type {draft.store.type}; use sqlite or redis"
 
 
 def _certificates(draft: Draft) -> Iterator[Diagnostic]:

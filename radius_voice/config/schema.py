@@ -64,6 +64,10 @@ class ServerSettings(Section):
         file_default(["udp://0.0.0.0:1812"])
     )
     """Addresses that receive requests: udp://ADDRESS:PORT, IPv6 in brackets."""
+    accounting: Annotated[tuple[Annotated[Endpoint, endpoint("udp://", 1813)], ...], Field(strict=False)] = (
+        file_default([], examples=[["udp://0.0.0.0:1813"]])
+    )
+    """Addresses that receive Accounting-Requests, like udp://0.0.0.0:1813; by default none."""
     state: Annotated[Path, PATH] = file_default("state")
     """The directory of server.key and of data that must survive a restart; by default $STATE_DIRECTORY if set."""
     workers: int = Field(1, ge=1, le=64)

@@ -14,7 +14,7 @@ from typing import TypeAlias
 import msgspec
 
 from radius_voice.login.model import ReplyAttribute, SessionKey
-from radius_voice.login.names import counted_name
+from radius_voice.login.names import canonical_name, counted_name
 from radius_voice.login.phone import Phone
 from radius_voice.login.replay import Slot
 from radius_voice.login.upstream import HiddenAttribute
@@ -81,6 +81,7 @@ class Keys:
         self._account, self._user, self._remembered = keyed(b"account"), keyed(b"user"), keyed(b"remembered")
         self._station_users, self._shared_station = keyed(b"station users"), keyed(b"shared station")
         self._place, self._pin = keyed(b"place"), keyed(b"pin")
+        self._accepted = keyed(b"accepted name")
         self._enrolment, self._check = keyed(b"enrolment code"), keyed(b"code check")
 
     def session_key(self, client: str, user_key: str) -> SessionKey:
@@ -179,6 +180,10 @@ class Keys:
     def shared_station(self, client: str) -> bytes:
         """Where the store keeps that many users share a Calling-Station-Id of a client."""
         return b"shared station\0" + _hash(self._shared_station, client.encode())
+
+    def accepted_name(self, client: str, typed: str) -> bytes:
+        """Where the store keeps which user was accepted at a client entry by that name."""
+        return b"accepted\0" + _hash(self._accepted, _prefixed(client) + canonical_name(typed).encode())
 
     def client(self, name: str, secret: bytes) -> bytes:
         """A hash of a client entry and one of its shared secrets: another secret gives another hash."""

@@ -38,7 +38,8 @@ class AuditLog:
 
     The constructor raises OSError if the directory is missing or the file cannot be written. Nothing raises after that:
     a record that could not be written is counted in `failures` and reported to `warn`, at most once a minute. `now`
-    is monotonic seconds. `copy` also gets every line. `daily` renames the file each day.
+    is monotonic seconds. `copy` also gets every line. `daily` renames the file each day. `lost` counts the records that
+    were not written.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class AuditLog:
         self._discards = Throttle(DISCARDS_PERIOD, now)
         self._failures = 0
         self._problem = ""
+        self.lost = 0
         self._next_warning = now()
         self._next_check = now() if daily else now() + CHECK_PERIOD  # the file may be of an earlier day
         self._stdout = NonBlockingWriter(STDOUT) if path is None else None
@@ -146,11 +148,13 @@ class AuditLog:
         try:
             written = os.write(self._fd, line) if self._stdout is None else self._stdout.write(line)
         except OSError as error:
+            self.lost += 1
             self._fail(f"audit: {self._path or 'standard output'}: a record was not written: {error.strerror}")
             return
         self._torn = written < len(line)
         self._problem = ""
         if self._torn:
+            self.lost += 1
             self._fail(f"audit: {self._path or 'standard output'}: a record was cut short; is the disk full?")
 
     def _fail(self, text: str) -> None:

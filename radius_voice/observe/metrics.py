@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 
 from radius_voice import __version__
 from radius_voice.events import (
+    AccountingRecord,
     Alarm,
     AlarmRecord,
     CallbackRecord,
@@ -39,6 +40,7 @@ from radius_voice.events import (
     UpstreamRecord,
 )
 from radius_voice.login.model import DELIVERY_METHODS, CallStatus
+from radius_voice.radius.accounting import STATUSES as ACCOUNTING_STATUSES
 
 OTHER = "other"
 UNKNOWN_CLIENT = ""
@@ -96,6 +98,7 @@ class Metrics:
         self._discards = counter(
             "discards_total", "Datagrams discarded before their login was processed", "client", "reason"
         )
+        self._accounting = counter("accounting_total", "Accounting-Requests that were recorded", "client", "status")
         self._probes = counter(
             "probes_total", "Health checks with a probe user that got the configured response", "client", "outcome"
         )
@@ -180,6 +183,8 @@ class Metrics:
     def _create_client_series(self, client: str) -> None:
         self._duplicates.get(client)
         self._shared_stations.get(client)
+        for status in (*ACCOUNTING_STATUSES.values(), OTHER):
+            self._accounting.get(client, status)
         for outcome in (Outcome.ACCEPT, Outcome.REJECT):
             self._probes.get(client, outcome)
         for outcome in Outcome:
@@ -210,7 +215,7 @@ class Metrics:
         elif isinstance(record, CallStatusRecord):
             status = record.status if record.status in STATUSES else OTHER
             self._call_statuses.get(self._provider(record.provider), status).inc()
-        elif isinstance(record, UpstreamRecord | SharedStationRecord | CallbackRecord | ProbeRecord):
+        elif isinstance(record, UpstreamRecord | SharedStationRecord | CallbackRecord | ProbeRecord | AccountingRecord):
             self._counter_of(record).inc()
         elif isinstance(record, CostRecord | ExpiryRecord | AlarmRecord):
             self._add(record)
@@ -227,7 +232,11 @@ class Metrics:
             case _:
                 self._alarms.get(record.alarm).inc()
 
-    def _counter_of(self, record: UpstreamRecord | SharedStationRecord | CallbackRecord | ProbeRecord) -> Counter:
+    def _counter_of(
+        self, record: UpstreamRecord | SharedStationRecord | CallbackRecord | ProbeRecord | AccountingRecord
+    ) -> Counter:
+        if isinstance(record, AccountingRecord):
+            return self._accounting.get(self._client(record.client), record.status)
         if isinstance(record, ProbeRecord):
             return self._probes.get(self._client(record.client), record.outcome)
         if isinstance(record, CallbackRecord):

@@ -77,7 +77,7 @@ class Receiver:
         if seen is Seen.NEW:
             return True
         if isinstance(seen, bytes):
-            self._recorder.resent(request)
+            self._recorder.resent(request.client, request.peer, request.packet, request.at)
             self._responses.send(request, seen)
         else:
             in_progress = seen is Seen.IN_PROGRESS

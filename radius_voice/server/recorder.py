@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from radius_voice.events import (
+    AccountingRecord,
     Discard,
     DiscardRecord,
     Observer,
@@ -25,7 +26,7 @@ from radius_voice.radius.password import decode_text
 from radius_voice.server.clients import Client
 from radius_voice.server.request import Peer, Request
 
-Result = RequestRecord | DiscardRecord | ResendRecord | ProbeRecord
+Result = RequestRecord | DiscardRecord | ResendRecord | ProbeRecord | AccountingRecord
 """The result of one packet."""
 
 
@@ -58,10 +59,15 @@ class Recorder:
         if self._tap is not None:
             self._tap.received(client.name, peer, datagram)
 
-    def sent(self, request: Request, response: bytes) -> None:
+    def sent(self, client: Client, peer: Peer, response: bytes) -> None:
         """A response is being sent. Only the tap sees it."""
         if self._tap is not None:
-            self._tap.sent(request.client.name, request.peer, response)
+            self._tap.sent(client.name, peer, response)
+
+    def shown(self, peer: Peer, packet: Packet, record: Result) -> None:
+        """The result of a packet whose record was written already. Only the tap sees it."""
+        if self._tap is not None:
+            self._tap.decided(peer, packet, record)
 
     def discarded(
         self, client: Client | None, peer: Peer, packet: Packet | None, reason: Discard, detail: str = ""
@@ -75,9 +81,9 @@ class Recorder:
         """A verified request gets no response, and its login was not processed."""
         self.discarded(request.client, request.peer, request.packet, reason, detail)
 
-    def resent(self, request: Request) -> None:
-        """A retransmission gets the octets of the first response."""
-        self._note(request.peer, request.packet, ResendRecord(request.at, request.client.name))
+    def resent(self, client: Client, peer: Peer, packet: Packet, at: float) -> None:
+        """A retransmission gets the octets of the first response. `at` is the time of arrival, wall clock."""
+        self._note(peer, packet, ResendRecord(at, client.name))
 
     def probed(self, request: Request, outcome: Outcome) -> None:
         """A health check gets the configured response."""

@@ -47,7 +47,12 @@ class Request(Struct, frozen=True):
 
     @property
     def calling_station_id(self) -> str:
-        """The caller's address, or Calling-Station-Id where the packet has none; empty if it has neither."""
-        attribute = self.client.calling_station
-        address = attribute.address(self.packet.attributes) if attribute else None
-        return str(address) if address else decode_text(self.packet.first(radius.CALLING_STATION_ID) or b"")
+        """See `calling_station_of`."""
+        return calling_station_of(self.packet, self.client)
+
+
+def calling_station_of(packet: Packet, client: Client) -> str:
+    """The caller's address, or Calling-Station-Id where the packet has none; empty if it has neither."""
+    attribute = client.calling_station
+    address = attribute.address(packet.attributes) if attribute else None
+    return str(address) if address else decode_text(packet.first(radius.CALLING_STATION_ID) or b"")

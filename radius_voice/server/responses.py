@@ -60,7 +60,7 @@ class Responses:
 
     def send(self, request: Request, response: bytes) -> None:
         """Send the octets of a response."""
-        self._recorder.sent(request, response)
+        self._recorder.sent(request.client, request.peer, response)
         request.send(response)
 
     def _send_at(self, due: float, request: Request, code: int, attributes: list[Attribute]) -> None:

@@ -13,6 +13,8 @@ from radius_voice.exceptions import kind_and_place
 from radius_voice.login.decisions import CODE_CORRECT, Decision
 from radius_voice.login.model import Unavailable
 from radius_voice.radius import packet as radius
+from radius_voice.radius.password import decode_text
+from radius_voice.server.accepted_names import AcceptedNames
 from radius_voice.server.admission import Admission, Job
 from radius_voice.server.authenticity import Authenticity, KeyValueStore
 from radius_voice.server.clients import Client
@@ -30,7 +32,10 @@ RELEASE_INTERVAL_SECONDS = 0.1
 
 
 class Server:
-    """Processes the packets of all transports. `now` is wall-clock seconds."""
+    """Processes the packets of all transports. `now` is wall-clock seconds.
+
+    `accepted_names` is None if no accounting needs the names of accepted users.
+    """
 
     def __init__(
         self,
@@ -40,12 +45,14 @@ class Server:
         observer: Observer,
         now: Callable[[], float],
         tap: Tap | None = None,
+        accepted_names: AcceptedNames | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._clock = time.monotonic  # uvloop's time is the same clock in whole milliseconds
         self._generation = generation
         self._rules = rules
         self._authenticity = Authenticity(store)
+        self._accepted_names = accepted_names
         self._recorder = Recorder(observer, tap, now, self._clock)
         self._duplicates = Duplicates(rules.duplicate_window)
         self._responses = Responses(self._duplicates, self._recorder, rules.reject_delay)
@@ -191,8 +198,15 @@ class Server:
         finally:
             self._finish(request)
         if decision is not None:
+            await self._keep_name(request, decision)
             self._recorder.decided(request, decision, trace, request.calling_station_id)
             self._responses.respond(request, decision)
+
+    async def _keep_name(self, request: Request, decision: Decision) -> None:
+        """Keep the name of an accepted user for the accounting records that follow."""
+        if self._accepted_names is not None and decision.outcome is Outcome.ACCEPT and decision.user:
+            typed = decode_text(request.packet.first(radius.USER_NAME) or b"")
+            await self._accepted_names.add(request.client.name, typed, decision.user)
 
     async def _decided(self, trace: Trace, decide: Callable[[], Awaitable[Decision | None]]) -> Decision | None:
         """The decision, or no response after an error."""

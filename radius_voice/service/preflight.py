@@ -24,12 +24,12 @@ from radius_voice.config.secrets import unavailable_in
 from radius_voice.endpoints import (
     ADMIN_LISTEN,
     CALLBACKS_LISTEN,
-    LISTEN,
     bind_errors,
     cannot_bind,
     is_privileged,
     privilege_hint,
     tcp_endpoints,
+    udp_endpoints,
 )
 from radius_voice.exceptions import message_of
 from radius_voice.files.access import Account, can_act_as, has_access, mode_and_owner
@@ -253,10 +253,7 @@ def _addresses(settings: Settings, account: Account, running: RunningService) ->
         hint = f"; {STATE_HINT}" if problem.errno == errno.EADDRINUSE and running.status is None else ""
         yield CheckResult(f"{cannot_bind(key, endpoint, problem)}{hint}")
     if os.geteuid() == 0 and account.uid != 0:
-        for key, endpoint in [
-            *((LISTEN, each) for each in settings.server.listen),
-            *tcp_endpoints(settings),
-        ]:
+        for key, endpoint in [*udp_endpoints(settings), *tcp_endpoints(settings)]:
             if is_privileged(endpoint):
                 hint = privilege_hint(endpoint)
                 yield CheckResult(

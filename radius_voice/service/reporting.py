@@ -32,6 +32,16 @@ class Reporter:
         for reader in self._readers:
             reader(record)
 
+    def recorded(self, record: EventRecord) -> bool:
+        """Pass a record to every reader. False if the audit log could not write it; then no other reader gets it."""
+        lost = self.audit.lost
+        self._repeats(record)
+        if self.audit.lost != lost:
+            return False
+        for reader in self._readers[1:]:
+            reader(record)
+        return True
+
     def add(self, reader: Observer) -> None:
         """Add a reader that gets all records from now on."""
         self._readers.append(reader)

@@ -16,7 +16,7 @@ from radius_voice.config.load import Loaded
 from radius_voice.config.schema import Settings
 from radius_voice.config.start_warnings import bypass_until, report_modes
 from radius_voice.control import RELOAD, RELOAD_RESULT, ControlServer, ControlSocket, Request, listen, unknown_command
-from radius_voice.endpoints import ADMIN_LISTEN, LISTEN, cannot_bind, listen_for_callbacks
+from radius_voice.endpoints import ACCOUNTING, ADMIN_LISTEN, LISTEN, cannot_bind, listen_for_callbacks, udp_endpoints
 from radius_voice.events import EventRecord, Observer
 from radius_voice.exceptions import message_of
 from radius_voice.http.admin import Admin, Readiness
@@ -26,7 +26,9 @@ from radius_voice.login.codes import Keys
 from radius_voice.observe.metrics import Metrics, Readings
 from radius_voice.observe.provider_results import ProviderResults
 from radius_voice.operations.context import OperationContext
-from radius_voice.server.recorder import Tap
+from radius_voice.server.accepted_names import AcceptedNames
+from radius_voice.server.accounting import Accounting
+from radius_voice.server.recorder import Recorder, Tap
 from radius_voice.server.server import Server
 from radius_voice.service.housekeeping import Housekeeping
 from radius_voice.service.identity_watch import IdentityWatch, warnings_of
@@ -78,7 +80,7 @@ class Worker:
 class Service:
     """A service of one process, or one worker of several. `start` creates it.
 
-    `ports` are the UDP ports that it listens on, in the order of `server.listen`. `stack` closes what it has opened.
+    `ports` are the UDP ports that it listens on, in the order of `udp_endpoints`. `stack` closes what it has opened.
     """
 
     def __init__(
@@ -104,7 +106,25 @@ class Service:
         self._listeners: list[UdpListener] = []
         self._tasks = BackgroundTasks(reporter.report)
         self._generations = Generations(built, worker.generation if worker is not None else 1)
-        self._server = Server(built.generation, server_rules(settings), shared.store, reporter, time.time, tap)
+        names = AcceptedNames(shared.store, shared.keys.accepted_name)
+        self._server = Server(
+            built.generation,
+            server_rules(settings),
+            shared.store,
+            reporter,
+            time.time,
+            tap,
+            names if settings.server.accounting else None,
+        )
+        self._accounting = Accounting(
+            self._server.client_at,
+            names,
+            reporter.recorded,
+            Recorder(reporter, tap, time.time, time.monotonic),
+            time.monotonic,
+            time.time,
+            lambda: self._generations.newest.settings.server.status_server,
+        )
         users = IdentityWatch(reporter.report, time_verifications=first_process)
         inactive = InactiveUsers(shared.keys, shared.store) if first_process else None
         self._housekeeping = Housekeeping(shared.store, self._generations, reporter, users, inactive)
@@ -159,8 +179,8 @@ class Service:
         elif self._worker is not None and self._worker.requests is not None:
             await self._answer_watcher(stack, self._worker.requests)
         callbacks_port = await self._start_callbacks(stack, settings)
-        for sock in sockets:
-            listener = UdpListener(sock, self._server)
+        for (key, _), sock in zip(udp_endpoints(settings), sockets, strict=True):
+            listener = UdpListener(sock, self._accounting if key == ACCOUNTING else self._server)
             stack.callback(listener.close)
             self._listeners.append(listener)
         self.ports = [listener.port for listener in self._listeners]
@@ -181,6 +201,7 @@ class Service:
             listener.pause()
         self._generations.interrupt()
         await self._server.drain()
+        await self._accounting.drain()
         await self._generations.drain()
         await self.stack.aclose()
 
@@ -197,11 +218,11 @@ class Service:
             raise ValueError(cannot_bind(ADMIN_LISTEN, endpoint, problem)) from None
         stack.push_async_callback(self._admin.stop)
         sockets = []
-        for endpoint in settings.server.listen:
+        for key, endpoint in udp_endpoints(settings):
             try:
                 sockets.append(stack.enter_context(bind(endpoint.host, endpoint.port)))
             except OSError as problem:
-                raise ValueError(cannot_bind(LISTEN, endpoint, problem)) from None
+                raise ValueError(cannot_bind(key, endpoint, problem)) from None
         return sockets, admin_port
 
     async def _start_callbacks(self, stack: AsyncExitStack, settings: Settings) -> int:
@@ -258,8 +279,12 @@ class Service:
         return self._reloads_begun
 
     def _addresses(self, settings: Settings, admin_port: int, callbacks_port: int) -> str:
-        pairs = zip(settings.server.listen, self.ports, strict=True)
-        radius = f"RADIUS on {', '.join(f'udp {endpoint.host} port {port}' for endpoint, port in pairs)}"
+        addresses: dict[str, list[str]] = {LISTEN: [], ACCOUNTING: []}
+        for (key, endpoint), port in zip(udp_endpoints(settings), self.ports, strict=True):
+            addresses[key].append(f"udp {endpoint.host} port {port}")
+        radius = f"RADIUS on {', '.join(addresses[LISTEN])}"
+        if addresses[ACCOUNTING]:
+            radius += f"; accounting on {', '.join(addresses[ACCOUNTING])}"
         if self._worker is not None:
             return f"worker {self._worker.number}: {radius}"
         text = f"{radius}; metrics on http://{settings.admin.listen.host}:{admin_port}/metrics"

@@ -27,7 +27,7 @@ from radius_voice.config.errors import ConfigError
 from radius_voice.config.load import Loaded, until_restart
 from radius_voice.config.schema import Settings
 from radius_voice.control import ControlSocket
-from radius_voice.endpoints import ADMIN_LISTEN, LISTEN, bind_tcp, cannot_bind, listen_for_callbacks
+from radius_voice.endpoints import ADMIN_LISTEN, bind_tcp, cannot_bind, listen_for_callbacks, udp_endpoints
 from radius_voice.service.heartbeats import ChildReports, Heartbeats
 from radius_voice.service.notify import ServiceManager
 from radius_voice.transports.udp import bind_shared
@@ -129,7 +129,7 @@ class WorkerPool:
 
 
 def bind_all(settings: Settings) -> list[list[socket.socket]]:
-    """For each worker, a socket on every endpoint, in the order of `server.listen`.
+    """For each worker, a socket on every endpoint, in the order of `udp_endpoints`.
 
     Raises ValueError if an address cannot be bound. The admin address, which the watcher binds later, is tried too,
     because workers would already serve by then.
@@ -139,11 +139,11 @@ def bind_all(settings: Settings) -> list[list[socket.socket]]:
     except OSError as problem:
         raise ValueError(cannot_bind(ADMIN_LISTEN, settings.admin.listen, problem)) from None
     by_endpoint: list[list[socket.socket]] = []
-    for endpoint in settings.server.listen:
+    for key, endpoint in udp_endpoints(settings):
         try:
             by_endpoint.append(bind_shared(endpoint.host, endpoint.port, settings.server.workers))
         except OSError as problem:
-            raise ValueError(cannot_bind(LISTEN, endpoint, problem)) from None
+            raise ValueError(cannot_bind(key, endpoint, problem)) from None
     return [list(sockets) for sockets in zip(*by_endpoint, strict=True)]
 
 

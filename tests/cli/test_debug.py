@@ -11,6 +11,7 @@ import pytest
 
 from radius_voice.cli.debug import Debug
 from radius_voice.events import (
+    AccountingRecord,
     Discard,
     DiscardRecord,
     Outcome,
@@ -114,11 +115,13 @@ def test_a_decision_without_a_user_has_no_name(debug, lines):
 def test_discards_and_retransmissions_are_decisions(debug, lines):
     debug.decided(PEER, PACKET, discarded(Discard.DUPLICATE))
     debug.decided(PEER, None, discarded(Discard.MALFORMED, "shorter than a header"))
+    debug.decided(PEER, PACKET, AccountingRecord(AT, client="hq-vpn", client_address=PEER[0], status="start"))
     debug.decided(PEER, PACKET, ProbeRecord(AT, "hq-vpn", Outcome.ACCEPT))
     debug.decided(PEER, PACKET, ResendRecord(AT, "hq-vpn"))
     assert [
         HEAD.format("==") + "Access-Request 7: discarded, because duplicate",
         HEAD.format("==") + "malformed: discarded, because malformed (shorter than a header)",
+        HEAD.format("==") + "Access-Request 7: start, recorded",
         HEAD.format("==") + "Access-Request 7: health check, accept as configured",
         HEAD.format("==") + "Access-Request 7: retransmission, gets the same response again",
     ] == lines()
@@ -226,9 +229,9 @@ def test_malformed_packets_and_other_codes_are_shown_with_the_reason(server):
     gateway.send(bytes(19))
     block(server, gateway, "19 octets that are not a RADIUS packet")
     block(server, gateway, "malformed: discarded, because malformed (shorter than a header)")
-    gateway.send(gateway.request([], code=4))
-    block(server, gateway, f"code 4 {max(gateway.sent)}")
-    block(server, gateway, f"code 4 {max(gateway.sent)}: discarded, because wrong_code (4)")
+    gateway.send(gateway.request([], code=40))
+    block(server, gateway, f"code 40 {max(gateway.sent)}")
+    block(server, gateway, f"code 40 {max(gateway.sent)}: discarded, because wrong_code (40)")
 
 
 def test_a_retransmission_a_copy_in_progress_and_overload_are_shown(server, users):

@@ -61,3 +61,10 @@ def test_every_spelling_of_every_character_is_counted_as_one():
         if not 0xD800 <= number < 0xE000:
             counted = counted_name(chr(number))
             assert counted == counted_name(canonical_name(chr(number))) == counted_name(counted), hex(number)
+
+
+def test_accepted_names_are_kept_by_client_and_canonical_name():
+    keys = Keys(b"k" * 32)
+    assert keys.accepted_name("vpn", "alice") == keys.accepted_name("vpn", " ALICE")
+    kept = [("vpn", "alice"), ("vpn", "jose"), ("vpn", "josé"), ("another", "alice")]
+    assert 4 == len({keys.accepted_name(client, name) for client, name in kept})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from radius_voice.events import (
+    AccountingRecord,
     Alarm,
     AlarmRecord,
     CallStatusRecord,
@@ -73,6 +74,21 @@ DISCARDED = DiscardRecord(
 UNKNOWN_CLIENT = DiscardRecord(AT, client_address="192.0.2.66", reason=Discard.UNKNOWN_CLIENT)
 RESENT = ResendRecord(AT, "hq-vpn")
 PROBED = ProbeRecord(AT, "hq-vpn", Outcome.ACCEPT)
+ACCOUNTED = AccountingRecord(
+    AT,
+    client="hq-vpn",
+    client_address="198.51.100.7",
+    status="stop",
+    accounting_session="0000002A",
+    user="alice",
+    calling_station_id="203.0.113.9",
+    framed_address="10.0.0.9",
+    session_seconds=3600,
+    input_octets=1_000_000,
+    output_octets=5_000_000_000,
+    terminate_cause="user_request",
+    delay=2,
+)
 ENDED = ExpiryRecord(AT, 3)
 LIFECYCLE = ServiceRecord(AT, "reload_failed", "clients.hq-vpn.secret: missing")
 ALARM = AlarmRecord(AT, Alarm.PHONE_CHANGED, "a phone is not pinned: +14*******23", "alice", "hq-vpn", Mode.REPORT)
@@ -88,6 +104,7 @@ ALL = (
     UNKNOWN_CLIENT,
     RESENT,
     PROBED,
+    ACCOUNTED,
     ENDED,
     LIFECYCLE,
     ALARM,

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
 from radius_voice.events import (
+    AccountingRecord,
     Alarm,
     AlarmRecord,
     CallStatusRecord,
@@ -39,6 +40,7 @@ FULL: dict[str, tuple[type, EventRecord]] = {
     "delivery": (PlacementRecord, records.CALL),
     "call_status": (CallStatusRecord, records.FOLLOWED),
     "discarded": (DiscardRecord, records.DISCARDED),
+    "accounting": (AccountingRecord, records.ACCOUNTED),
     "sessions_expired": (ExpiryRecord, records.ENDED),
     "service": (ServiceRecord, records.LIFECYCLE),
     "alarm": (AlarmRecord, records.ALARM),

@@ -132,6 +132,13 @@ def test_health_checks_with_a_probe_user_are_counted_separately(metrics, value):
     assert 0 == value("requests_total", client="hq-vpn", outcome="accept")
 
 
+def test_accounting_is_counted_by_client_and_status(metrics, value):
+    metrics(records.ACCOUNTED)
+
+    assert 1 == value("accounting_total", client="hq-vpn", status="stop")
+    assert 0 == value("accounting_total", client="branch-vpn", status="start")
+
+
 def test_calls_are_counted_with_their_time_and_their_alarms(metrics, value):
     metrics(records.CALL)
     metrics(records.BARE_CALL)

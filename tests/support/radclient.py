@@ -19,10 +19,11 @@ def radclient(
 ) -> tuple[str, dict[str, str]]:
     """The code and the attributes of the reply that radclient prints.
 
-    It sends the same packet up to `attempts` times, and waits `seconds` for the reply each time.
+    `command` is `auth`, `status` or `acct`. It sends the same packet up to `attempts` times, and waits `seconds` for the reply each time.
     """
+    port = server.ports[1 if command == "acct" else 0]
     ended = subprocess.run(
-        ["radclient", "-x", "-r", str(attempts), "-t", str(seconds), f"127.0.0.1:{server.ports[0]}", command, secret],
+        ["radclient", "-x", "-r", str(attempts), "-t", str(seconds), f"127.0.0.1:{port}", command, secret],
         input="\n".join(lines) + "\n",
         capture_output=True,
         text=True,
