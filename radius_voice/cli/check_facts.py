@@ -37,9 +37,10 @@ def facts_of(configuration: Loaded, user_counts: Mapping[str, int]) -> dict[str,
 
 
 def _client(configuration: Loaded, name: str, client: ClientSettings) -> dict[str, Any]:
-    from radius_voice.config.timers import values_of_profile
+    from radius_voice.config.timers import OF_CLIENTS, values_of_profile
 
     settings = configuration.settings
+    from_profile = values_of_profile(name, client, configuration.lines)
     return {
         "name": name,
         "address": [str(address) for address in client.address],
@@ -54,7 +55,7 @@ def _client(configuration: Loaded, name: str, client: ClientSettings) -> dict[st
         "delimiter": client.delimiter if client.second_factor == "two_pass" else None,
         "password_required": client.password_required,
         "profile": client.profile,
-        "from_profile": values_of_profile(name, client, configuration.lines),
+        "from_profile": {key: value for key, value in from_profile.items() if key not in OF_CLIENTS},
         "friendly_names": [each for policy in _policies(client) for each in _friendly_names(settings, policy)],
     }
 

@@ -55,9 +55,9 @@ def table(rows: Collection[tuple[str, str, str]]) -> list[str]:
 
 
 def values_of_profile(name: str, client: ClientSettings, written: Collection[KeyPath]) -> dict[str, str]:
-    """What the profile of a client says about other keys than timers, and the client itself does not."""
-    given = {key: value for key, value in client.profile_values.keys.items() if key not in OF_CLIENTS}
-    return {key: _written(value) for key, value in given.items() if ("clients", name, key) not in written}
+    """The values that a client has from its profile, by their keys."""
+    given = client.profile_values.keys.items()
+    return {key: _written(value) for key, value in given if ("clients", name, key) not in written}
 
 
 def client_origin(client: ClientSettings, path: KeyPath, written: Collection[KeyPath]) -> str:

@@ -120,8 +120,10 @@ def _is_decoy(facts: LoginFacts) -> bool:
 
 def _client(facts: LoginFacts) -> Iterator[Step]:
     client = facts.request.client
-    policy = facts.settings.clients[client].policy
-    yield Step("client", f"{client}: policy {policy}", (facts.places.of("clients", client, "policy"),))
+    entry, places = facts.settings.clients[client], facts.places
+    yield Step("client", f"{client}: policy {entry.policy}", (places.of("clients", client, "policy"),))
+    if entry.profile is not None:
+        yield Step("profile", places.profile_text(client, entry), (places.of("clients", client, "profile"),))
 
 
 def _second_factor_mode(facts: LoginFacts) -> SecondFactorMode:
@@ -135,9 +137,10 @@ def _approves(facts: LoginFacts) -> bool:
 
 def _mode(facts: LoginFacts) -> Iterator[Step]:
     client = facts.request.client
-    shown = mode_text(facts.settings.clients[client])
+    entry = facts.settings.clients[client]
+    shown = mode_text(entry)
     if shown is not None:
-        yield Step(*shown, (facts.places.of("clients", client, "second_factor"),))
+        yield Step(*shown, (facts.places.of_client(client, entry, "second_factor"),))
 
 
 def _realm(facts: LoginFacts) -> Iterator[Step]:

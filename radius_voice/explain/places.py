@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from radius_voice.config.client_settings import ClientSettings
 from radius_voice.config.errors import dotted
 from radius_voice.config.load import Loaded
 from radius_voice.config.strict_yaml import Path as KeyPath
+from radius_voice.config.timers import values_of_profile
 
 
 def place_of_rule(configuration: Loaded, rule: str) -> str:
@@ -26,6 +28,16 @@ class Places:
         """File, line and key of a value; the key only if the file does not have it, so that its default applies."""
         line = self._lines.get(path)
         return f"{dotted(path)}: not written" if line is None else f"{self._name}:{line}: {dotted(path)}"
+
+    def of_client(self, name: str, client: ClientSettings, key: str) -> str:
+        """The place of a key of a client, or that of the profile which gives its value."""
+        from_profile = key in values_of_profile(name, client, self._lines)
+        return self.of("clients", name, "profile" if from_profile else key)
+
+    def profile_text(self, name: str, client: ClientSettings) -> str:
+        """The profile of a client, and the values that the client has from it."""
+        values = values_of_profile(name, client, self._lines).items()
+        return f"{client.profile}: {', '.join(f'{key}: {value}' for key, value in values) or 'gives no value'}"
 
     def of_policy(self, *path: str | int) -> str:
         """The place of a key of the policy."""

@@ -677,6 +677,18 @@ def test_two_passes_are_explained(configured):
     assert "Access-Reject that asks for password and code, if the password is right" in shown
 
 
+def test_a_profile_and_what_a_client_has_from_it_are_explained(configured):
+    profile = "policy: staff, profile: strongswan, gateway_timeout: 5s}"
+    path = configured(CONFIGURATION.replace("policy: staff}", profile), alice=entry(US))
+
+    _, steps = explained(path)
+
+    place = f"{path}:{line_of('gateway:')}: clients.gateway.profile"
+    given = "strongswan: second_factor: two_pass, gateway_requests: 1, calling_station_attribute: Calling-Station-Id"
+    assert [(given, [place], None)] == steps["profile"]
+    assert [place] == steps["two passes"][0][1]
+
+
 def test_an_approval_by_key_press_is_explained(configured):
     approve = CONFIGURATION.replace("policy: staff}", "policy: staff, second_factor: approve}")
     path = configured(approve + callbacks_section(), alice=entry(US))

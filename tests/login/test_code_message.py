@@ -1,7 +1,15 @@
 import pytest
 
 from radius_voice.config.messages_file import messages_of
-from radius_voice.login.code_message import MAX_SPEECH_SECONDS, Pause, Say, lines, speech_seconds, text_of
+from radius_voice.login.code_message import (
+    MAX_SPEECH_SECONDS,
+    Pause,
+    Say,
+    lines,
+    seconds_to_first_code,
+    speech_seconds,
+    text_of,
+)
 from radius_voice.login.deliveries import CodeMessage
 from radius_voice.login.speech import Speech, Speed
 from radius_voice.messages import LANGUAGES, SHIPPED
@@ -36,6 +44,13 @@ def test_the_speed_is_the_pause_before_each_digit(speed, pauses):
     spoken = lines(CodeMessage("en", "ACME VPN", "7", speech=Speech(speed=speed, repetitions=1)))
     introduction = spoken.index(Say("Your code is"))
     assert [*map(Pause, pauses), Say("7"), Pause(2)] == spoken[introduction + 1 : -1]
+
+
+def test_the_time_to_the_first_code_does_not_depend_on_the_repetitions():
+    once, often = (CodeMessage("en", "ACME VPN", "1234", speech=Speech(repetitions=number)) for number in (1, 5))
+    words = 1 + "Hello. This is ACME VPN. Your code is 1 2 3 4".count(" ")
+    assert seconds_to_first_code(once) == pytest.approx(0.6 * words + 1 + 4 + 2)
+    assert seconds_to_first_code(once) == seconds_to_first_code(often) < speech_seconds(once)
 
 
 def test_a_message_has_the_texts_of_its_catalog():
