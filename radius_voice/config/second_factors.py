@@ -48,7 +48,8 @@ def _without_effect(client: ClientSettings, path: KeyPath) -> Iterator[Diagnosti
 def _two_pass(draft: Draft, client: ClientSettings, path: KeyPath) -> Iterator[Diagnostic]:
     for policy in sorted(client.policies):
         if _gateway_verifies(draft.source_of, policy):
-            message = f"two_pass needs a first_factor, and policy {readable(policy)} has none; use challenge"
+            other = "approve" if "second_factor" in client.profile_values.keys else "challenge"
+            message = f"two_pass needs a first_factor, and policy {readable(policy)} has none; use {other}"
             yield (*path, "second_factor"), message
 
 

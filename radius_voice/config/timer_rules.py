@@ -5,7 +5,7 @@ Every warning says what will happen, and which value to write.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from radius_voice.config.client_settings import SHARE_OF_GATEWAY_TIMEOUT, ClientSettings
@@ -15,7 +15,7 @@ from radius_voice.config.policy_rules import own_rules
 from radius_voice.config.schema import UserRulesSettings
 from radius_voice.config.section import Diagnostic
 from radius_voice.config.strict_yaml import Path as KeyPath
-from radius_voice.login.code_message import seconds_to_first_code
+from radius_voice.login.code_message import seconds_to_first_code, speech_seconds
 from radius_voice.login.deliveries import CodeMessage
 from radius_voice.login.speech import Speech, Speed
 from radius_voice.messages import Catalog
@@ -27,12 +27,17 @@ REJECT_JITTER = 1.1
 """A reject is sent up to 10 % later than server.reject_delay."""
 QUESTION_SECONDS = 10.0
 """How long a call takes to ask for an approval."""
+TYPING_SECONDS = 10.0
+"""How long a user takes to type a code."""
 MIN_RING_TIMEOUT = 10.0
 MAX_DUPLICATE_WINDOW = 30.0
 
 
 def warnings(draft: Draft, catalog: Catalog) -> Iterator[Diagnostic]:
     """Timers that do not fit together. `catalog` has the texts that calls speak."""
+    for policy, settings in draft.policies.items():
+        for path, rules in own_rules(settings, "challenge"):
+            yield from _speaking(rules, ("policies", policy, *path, "challenge", "code_lifetime"), catalog)
     for name, client in draft.clients.items():
         yield from _response(draft, client, ("clients", name, "response_timeout"))
         yield from _server(draft, name, client)
@@ -107,6 +112,17 @@ def _failover(draft: Draft, name: str, client: ClientSettings) -> Iterator[Diagn
             yield ("identity", source, key), f"{why}; write {_text(client.response_timeout / 2)}"
 
 
+def _speaking(rules: UserRulesSettings, path: KeyPath, catalog: Catalog) -> Iterator[Diagnostic]:
+    """Codes that expire while the call still speaks them."""
+    spoken = _longest(rules, catalog, rules.speech.repetitions, speech_seconds)
+    if "voice" in rules.methods and rules.challenge.code_lifetime < spoken:
+        why = (
+            f"a call speaks its code until about {_text(spoken)} after it is answered, and the code expires after "
+            f"{_text(rules.challenge.code_lifetime)}: a user who waits for the last repetition is rejected"
+        )
+        yield path, f"{why}; write {_text(spoken + TYPING_SECONDS)}, or fewer speech.repetitions"
+
+
 def _typing(
     name: str, client: ClientSettings, rules: UserRulesSettings, path: KeyPath, catalog: Catalog
 ) -> Iterator[Diagnostic]:
@@ -120,7 +136,7 @@ def _typing(
         yield (*path, "attempts"), f"{why}; write fewer attempts or redials, or raise the gateway's number"
     if client.gateway_input_timeout is None or "voice" not in rules.methods:
         return
-    spoken = _seconds_to_code(rules, catalog)
+    spoken = _longest(rules, catalog, 1, seconds_to_first_code)
     if client.gateway_input_timeout < challenge.ring_timeout + spoken:
         fits = int(client.gateway_input_timeout - spoken)
         shorter = f"write ring_timeout: {fits}s, or " if fits >= MIN_RING_TIMEOUT else ""
@@ -160,8 +176,10 @@ def _text(seconds: float) -> str:
     return duration_text(round(seconds, 2))
 
 
-def _seconds_to_code(rules: UserRulesSettings, catalog: Catalog) -> float:
-    """How long a call speaks until its code has been spoken once, in the slowest language; whole seconds."""
-    speech = Speech(speed=Speed(rules.speech.speed))
+def _longest(
+    rules: UserRulesSettings, catalog: Catalog, repetitions: int, seconds: Callable[[CodeMessage], float]
+) -> float:
+    """The most `seconds` that a call with that many repetitions takes in any language, in whole seconds."""
+    speech = Speech(speed=Speed(rules.speech.speed), repetitions=repetitions)
     codes = (CodeMessage(tag, "", "0" * rules.challenge.digits, False, catalog, speech) for tag in catalog.languages)
-    return float(round(max(map(seconds_to_first_code, codes))))
+    return float(round(max(map(seconds, codes))))

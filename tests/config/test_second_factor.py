@@ -42,6 +42,13 @@ def test_two_passes_need_a_first_factor(file):
     assert f"{CLIENT}.second_factor: two_pass needs a first_factor, and policy open has none; use challenge" in error
 
 
+def test_a_gateway_without_challenges_and_passwords_to_verify_needs_an_approval(file):
+    tree = with_client(policy="open", profile="windows-rras")
+    tree["policies"] = {"open": {"first_factor": "none", "directory": "people"}}
+    (error,) = file.errors(tree)
+    assert "two_pass needs a first_factor, and policy open has none; use approve" in error
+
+
 def test_the_policy_of_a_realm_needs_a_first_factor_too(file):
     tree = with_client(realms={"corp": {"policy": "open"}})
     tree["policies"] = {

@@ -133,6 +133,15 @@ CASES = {
         ),
         with_client(gateway_input_timeout="25s", second_factor="two_pass"),
     ),
+    "a code that expires before it is spoken for the last time": (
+        with_client(challenge={"code_lifetime": "50s"}),
+        (
+            "policies.default.challenge.code_lifetime: a call speaks its code until about 55s after it is answered, and "
+            "the code expires after 50s: a user who waits for the last repetition is rejected; write 65s, or fewer "
+            "speech.repetitions"
+        ),
+        with_client(challenge={"code_lifetime": "55s"}),
+    ),
     "fewer challenges than attempts and redials": (
         with_client(gateway_max_challenges=4),
         (
