@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from radius_voice.cli import completions
 from radius_voice.cli.audit_log import (
     AUDIT,
     CONFIG,
@@ -25,6 +26,7 @@ from radius_voice.cli.audit_log import (
     warn_of_skipped,
 )
 from radius_voice.cli.common import json_option
+from radius_voice.cli.groups import CommandGroup
 from radius_voice.events import Discard, Outcome, Reason
 from radius_voice.explain.audit_filter import KINDS, AuditFilter
 
@@ -62,8 +64,20 @@ def _choice(option: str, values: tuple[str, ...], text: str) -> Callable[[Callab
 
 
 FILTERS = (
-    click.option("--user", metavar="NAME", default="", help="Only this user, with the calls of their logins."),
-    click.option("--client", metavar="NAME", default="", help="Only this client, with the calls of its logins."),
+    click.option(
+        "--user",
+        metavar="NAME",
+        default="",
+        shell_complete=completions.users,
+        help="Only this user, with the calls of their logins.",
+    ),
+    click.option(
+        "--client",
+        metavar="NAME",
+        default="",
+        shell_complete=completions.clients,
+        help="Only this client, with the calls of its logins.",
+    ),
     _choice("--outcome", tuple(outcome.value for outcome in Outcome), "Only requests with this outcome"),
     click.option("--reason", metavar="REASON", default="", callback=_reason, help="Only records with this reason."),
     _choice("--kind", KINDS, "Only records of this kind"),
@@ -95,7 +109,7 @@ def _show(record: Record, place_of: PlaceOf | None, as_json: bool) -> None:
         show(record_line(record, paint))
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def audit() -> None:
     """Show past and live logins, from the audit log."""
 

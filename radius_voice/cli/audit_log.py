@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from radius_voice.cli import completions
 from radius_voice.cli.common import DEFAULT_CONFIG, config_parameter, default_config, loaded
 from radius_voice.exceptions import message_of
 
@@ -32,7 +33,12 @@ COLOURS = {
 }
 CONFIG = config_parameter("config", f"The configuration. Default: {DEFAULT_CONFIG}, unless --audit is given.")
 AUDIT = click.option(
-    "--audit", "audit", type=Path, metavar="FILE", help="The audit log. Default: that of the configuration."
+    "--audit",
+    "audit",
+    type=Path,
+    metavar="FILE",
+    help="The audit log. Default: that of the configuration.",
+    shell_complete=completions.files,
 )
 NO_RECORD = "a health check, a retransmission and a discarded datagram have none"
 

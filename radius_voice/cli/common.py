@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
+from radius_voice.cli import completions
 from radius_voice.config.errors import ConfigError
 from radius_voice.config.load import Loaded
 from radius_voice.login.phone import Phone, caution, parse_phone, refused_type
@@ -39,7 +40,9 @@ def config_parameter(name: str, description: str, **more: Any) -> Callable[[Call
 
     Its type is not click.Path, which reads the file's status and blocks on a mount that does not respond.
     """
-    return click.option("-c", "--config", name, type=Path, metavar="FILE", help=description, **more)
+    return click.option(
+        "-c", "--config", name, type=Path, metavar="FILE", help=description, shell_complete=completions.files, **more
+    )
 
 
 config_option = config_parameter(
@@ -50,7 +53,10 @@ config_option = config_parameter(
 
 
 source_option = click.option(
-    "--source", metavar="NAME", help="The identity source of the user, if several have a user of that name."
+    "--source",
+    metavar="NAME",
+    help="The identity source of the user, if several have a user of that name.",
+    shell_complete=completions.identity_sources,
 )
 
 
@@ -71,6 +77,8 @@ def _operator(_context: click.Context, _option: click.Parameter, name: str) -> s
 
 by_option = click.option("--by", default="", metavar="NAME", callback=_operator, help="Your name, for the audit log.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+
+user_argument = click.argument("name", shell_complete=completions.users)
 
 
 def loaded(path: Path, *, for_service: bool = False, state: Path | None = None) -> Loaded:

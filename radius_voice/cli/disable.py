@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from radius_voice.cli.common import json_option, loaded, run, state_option
+from radius_voice.cli.common import json_option, loaded, run, state_option, user_argument
 from radius_voice.cli.user_sources import config_of_command, report_change, with_editor
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @with_editor
 @state_option
 @json_option
-@click.argument("name")
+@user_argument
 def disable(editor: UserEditor, name: str, state: Path | None, as_json: bool) -> None:
     """Reject every login of a user, and keep the entry.
 
@@ -37,7 +37,7 @@ def disable(editor: UserEditor, name: str, state: Path | None, as_json: bool) ->
 @with_editor
 @state_option
 @json_option
-@click.argument("name")
+@user_argument
 def enable(editor: UserEditor, name: str, state: Path | None, as_json: bool) -> None:
     """Allow a disabled user to log in again.
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from radius_voice.cli.common import confirm_or_end, json_option, yes_option
+from radius_voice.cli.common import confirm_or_end, json_option, user_argument, yes_option
 from radius_voice.cli.password import asked_password
 from radius_voice.cli.user_options import phones_option, phones_text, require_known
 from radius_voice.cli.user_sources import report_change, with_editor
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.command("set-phone")
 @with_editor
-@click.argument("name")
+@user_argument
 @phones_option
 @yes_option
 @json_option
@@ -39,7 +39,7 @@ def set_phone(editor: UserEditor, name: str, phones: tuple[Phone, ...], yes: boo
 
 @click.command("set-password")
 @with_editor
-@click.argument("name")
+@user_argument
 @yes_option
 @json_option
 def set_password(editor: UserEditor, name: str, yes: bool, as_json: bool) -> None:
@@ -60,7 +60,7 @@ def set_password(editor: UserEditor, name: str, yes: bool, as_json: bool) -> Non
 
 @click.command("set-language")
 @with_editor
-@click.argument("name")
+@user_argument
 @click.argument("language")
 @json_option
 def set_language(editor: UserEditor, name: str, language: str, as_json: bool) -> None:

@@ -19,6 +19,7 @@ from radius_voice.cli.common import (
     run_operation,
     source_option,
     state_option,
+    user_argument,
     warn_if_not_recorded,
 )
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 @click.option("--phone", metavar="NUMBER", default="", help="The phone of the user to call. Default: the first.")
 @by_option
 @json_option
-@click.argument("name")
+@user_argument
 def enroll(path: Path, source: str | None, state: Path | None, phone: str, by: str, as_json: bool, name: str) -> None:
     """Verify a phone of a user by a call.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from msgspec import to_builtins
 
+from radius_voice.cli import completions
 from radius_voice.cli.audit_log import AUDIT, CONFIG, audit_log_of, show_login
 from radius_voice.cli.common import default_config, json_option, loaded, run, state_option
 
@@ -28,7 +29,9 @@ def _attributes(
 
 @click.command()
 @CONFIG
-@click.option("--client", metavar="NAME", help="The client through which USER would log in.")
+@click.option(
+    "--client", metavar="NAME", help="The client through which USER would log in.", shell_complete=completions.clients
+)
 @click.option(
     "--calling-station-id",
     metavar="TEXT",
@@ -47,7 +50,7 @@ def _attributes(
 @AUDIT
 @state_option
 @json_option
-@click.argument("user", required=False)
+@click.argument("user", required=False, shell_complete=completions.users)
 def explain(
     config: Path | None,
     client: str | None,

@@ -16,6 +16,7 @@ from radius_voice.cli.common import (
     run_operation,
     source_option,
     state_option,
+    user_argument,
     warn_if_not_recorded,
     yes_option,
 )
@@ -24,7 +25,7 @@ from radius_voice.cli.remove import deleted_text
 
 @click.command()
 @config_option
-@click.argument("name")
+@user_argument
 @click.option("--all-data", is_flag=True, help="Delete everything that the store has about the user.")
 @click.option(
     "--id",

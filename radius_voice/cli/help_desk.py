@@ -16,6 +16,7 @@ from radius_voice.cli.common import (
     run_operation,
     source_option,
     state_option,
+    user_argument,
     warn_if_not_recorded,
 )
 
@@ -35,7 +36,7 @@ def _seconds(_context: click.Context, _option: click.Parameter, text: str) -> fl
 
 @click.command("issue-code")
 @config_option
-@click.argument("name")
+@user_argument
 @click.option(
     "--for",
     "seconds",

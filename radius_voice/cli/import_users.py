@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from radius_voice.cli.common import json_option
+from radius_voice.cli.completions import files
 from radius_voice.cli.user_sources import report_change, with_editor
 from radius_voice.login.names import canonical_name
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 @click.command("import")
 @with_editor
-@click.argument("table", type=Path)
+@click.argument("table", type=Path, shell_complete=files)
 @click.option("--dry-run", is_flag=True, help="Check the rows, and add no user.")
 @json_option
 def import_(editor: UserEditor, table: Path, dry_run: bool, as_json: bool) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from radius_voice.cli import completions
 from radius_voice.cli.common import (
     by_option,
     config_option,
@@ -17,13 +18,20 @@ from radius_voice.cli.common import (
     run_operation,
     source_option,
     state_option,
+    user_argument,
     warn_if_not_recorded,
 )
 
 
 @click.command()
 @config_option
-@click.option("--user", "name", metavar="NAME", help="Show the limits of this user and their phones.")
+@click.option(
+    "--user",
+    "name",
+    metavar="NAME",
+    help="Show the limits of this user and their phones.",
+    shell_complete=completions.users,
+)
 @source_option
 @state_option
 @json_option
@@ -61,7 +69,7 @@ def _number(limit: Mapping[str, Any], number: float) -> str:
 
 @click.command("unlock")
 @config_option
-@click.argument("name")
+@user_argument
 @source_option
 @state_option
 @by_option

@@ -30,6 +30,7 @@ COMMANDS = {
     "audit": "audit:audit",
     "users": "users:users",
     "hash-password": "users:hash_password",
+    "completion": "completion:completion",
 }
 
 

@@ -20,6 +20,7 @@ from radius_voice.cli.common import (
     run_operation,
     source_option,
     state_option,
+    user_argument,
     warn_if_not_recorded,
     yes_option,
 )
@@ -39,7 +40,7 @@ MAX_IDS, MAX_ID_CHARACTERS = 100, 1000
 @by_option
 @yes_option
 @json_option
-@click.argument("name")
+@user_argument
 def confirm(path: Path, source: str | None, state: Path | None, by: str, yes: bool, as_json: bool, name: str) -> None:
     """Pin the phones that the directory has for a user now.
 

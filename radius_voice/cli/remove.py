@@ -16,6 +16,7 @@ from radius_voice.cli.common import (
     loaded,
     run,
     state_option,
+    user_argument,
     warn_if_not_recorded,
     yes_option,
 )
@@ -35,7 +36,7 @@ READ_ONLY = "to delete what the store has about a user, run: radius-voice users 
 @by_option
 @yes_option
 @json_option
-@click.argument("name")
+@user_argument
 def remove(editor: UserEditor, name: str, state: Path | None, by: str, yes: bool, as_json: bool) -> None:
     """Remove a user.
 

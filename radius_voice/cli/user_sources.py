@@ -11,15 +11,28 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from radius_voice.cli import completions
 from radius_voice.cli.common import DEFAULT_CONFIG, config_parameter, default_config, loaded
 
 if TYPE_CHECKING:
     from radius_voice.login.ports import UserEditor
 
 # Not click.Path, which reads the file's status and blocks on a mount that does not respond.
-FILE = click.option("--file", "file", type=Path, metavar="FILE", help="A users file, instead of a configuration.")
+FILE = click.option(
+    "--file",
+    "file",
+    type=Path,
+    metavar="FILE",
+    help="A users file, instead of a configuration.",
+    shell_complete=completions.files,
+)
 CONFIG = config_parameter("config", f"The configuration. Default: {DEFAULT_CONFIG}")
-SOURCE = click.option("--source", metavar="NAME", help="The identity source, if the configuration has several.")
+SOURCE = click.option(
+    "--source",
+    metavar="NAME",
+    help="The identity source, if the configuration has several.",
+    shell_complete=completions.identity_sources,
+)
 
 
 def with_editor(command: Callable[..., None], hint: str = "") -> Callable[..., None]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from radius_voice.cli.common import aligned, json_option
+from radius_voice.cli.common import aligned, json_option, user_argument
 from radius_voice.cli.disable import disable, enable
 from radius_voice.cli.edit_users import set_language, set_password, set_phone
 from radius_voice.cli.enroll import enroll
@@ -95,7 +95,7 @@ def list_(editor: UserEditor, show_phones: bool, as_json: bool) -> None:
 @with_editor
 @SHOW_PHONES
 @json_option
-@click.argument("name")
+@user_argument
 def show(editor: UserEditor, name: str, show_phones: bool, as_json: bool) -> None:
     """Show one user."""
     stored = editor.find(name)
