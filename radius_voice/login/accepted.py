@@ -12,7 +12,6 @@ from msgspec.structs import replace
 from radius_voice.events import Outcome, Reason
 from radius_voice.login import decisions
 from radius_voice.login.checked import Checked
-from radius_voice.login.codes import AcceptAttributes
 from radius_voice.login.decisions import Decision
 from radius_voice.login.dependencies import Dependencies
 from radius_voice.login.first_factor import FirstFactorChecks
@@ -32,6 +31,7 @@ from radius_voice.login.rate_limits import rule_of
 from radius_voice.login.replay import Slot, accepted_of
 from radius_voice.login.second_factor import AcceptWithout, Call, RejectFor, outcome_of, rule_name
 from radius_voice.login.sessions import RequestRecorded
+from radius_voice.login.upstream import AcceptAttributes
 
 
 class AcceptedRequest(msgspec.Struct, frozen=True):

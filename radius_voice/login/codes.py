@@ -9,15 +9,14 @@ from __future__ import annotations
 import secrets
 import unicodedata
 from hashlib import blake2b
-from typing import TypeAlias
 
 import msgspec
 
-from radius_voice.login.model import ReplyAttribute, SessionKey
+from radius_voice.login.model import SessionKey
 from radius_voice.login.names import canonical_name, counted_name
 from radius_voice.login.phone import Phone
 from radius_voice.login.replay import Slot
-from radius_voice.login.upstream import HiddenAttribute
+from radius_voice.login.upstream import AcceptAttributes
 from radius_voice.sealing import Cipher
 
 KEY_OCTETS = 16
@@ -26,7 +25,6 @@ LOGIN_STATE = b"\x01"
 UPSTREAM_STATE = b"\x02"
 """The kind that leads to a challenge of the first factor itself (`upstream_challenges`)."""
 STATE_OCTETS = len(LOGIN_STATE) + 2 * KEY_OCTETS
-AcceptAttributes: TypeAlias = tuple[ReplyAttribute | HiddenAttribute, ...]
 _decode_attributes = msgspec.msgpack.Decoder(AcceptAttributes).decode
 _FILLERS = dict.fromkeys(map(ord, " -.\t\r\n"))
 

@@ -18,6 +18,7 @@ from radius_voice.login.model import (
 from radius_voice.login.phone import NO_PHONE
 from radius_voice.login.pinned_phones import PinnedPhones
 from radius_voice.login.policy import Policy
+from radius_voice.login.upstream import HiddenAttribute
 from radius_voice.login.voicemail import Voicemail
 
 
@@ -43,6 +44,8 @@ def new_session(
     rules = policy.rules_of(group)
     voicemail = rules.voicemail_of(rules.methods[0])
     live_until, ends_at = now + rules.call_seconds, now + rules.session_timeout
+    reply = rules.reply_to(user)
+    hidden = tuple(each for each in reply if isinstance(each, HiddenAttribute))
     session = Session(
         key=key,
         id=new_session_id(),
@@ -70,11 +73,11 @@ def new_session(
         code_until=min(live_until + rules.code_lifetime, ends_at),
         ends_at=ends_at,
         language=user.language,
-        reply=rules.reply_to(user),
+        reply=tuple(each for each in reply if not isinstance(each, HiddenAttribute)),
         returning=checked.returning,
         password_id=keys.password_id(key, authenticated.password_id) if authenticated else b"",
         first_factor_id=authenticated.user_id if authenticated else "",
-        sealed_reply=keys.seal_reply(key, authenticated.reply if authenticated else ()),
+        sealed_reply=keys.seal_reply(key, (*hidden, *(authenticated.reply if authenticated else ()))),
         pins=pinned.pins,
         remember=to_remember(keys, key, request, policy, user, checked),
     )

@@ -9,12 +9,13 @@ from radius_voice.events import Mode, Outcome, Reason
 from radius_voice.login.allowed_hours import AllowedHours
 from radius_voice.login.code_message import MAX_SPEECH_SECONDS
 from radius_voice.login.exemptions import Exemption, RulePath
-from radius_voice.login.model import Method, ReplyAttribute, User
+from radius_voice.login.model import Method, User
 from radius_voice.login.phone import NumberRules, Phone
 from radius_voice.login.pins import ChangedPhone, FirstPhone
 from radius_voice.login.ports import Directory, FirstFactor
 from radius_voice.login.roll_out import GracePeriod, ReportMode
 from radius_voice.login.speech import DEFAULT_SPEECH, Speech
+from radius_voice.login.upstream import AcceptAttributes
 from radius_voice.login.voicemail import Voicemail
 
 PROVIDER_SECONDS = 20.0
@@ -26,7 +27,7 @@ class ReplyRule:
     """Encoded attributes that an Accept carries for members of `group`, or for all users if that is None."""
 
     group: str | None
-    attributes: tuple[ReplyAttribute, ...]
+    attributes: AcceptAttributes
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ class UserRules:
         """The rule by which the pins reject a login for that reason."""
         return self.key_rules.get("changed_phone" if reason is Reason.PHONE_NOT_CONFIRMED else "first_phone", ())
 
-    def reply_to(self, user: User) -> tuple[ReplyAttribute, ...]:
+    def reply_to(self, user: User) -> AcceptAttributes:
         """The attributes of an Accept for this user."""
         return tuple(
             attribute

@@ -13,15 +13,21 @@ RequestAttribute: TypeAlias = tuple[int, bytes]
 class HiddenAttribute(Struct, frozen=True):
     """An attribute of an Accept whose value is encrypted for the gateway when the response is sent.
 
-    `prefix` are the octets of the value before the encrypted ones.
+    `prefix` are the octets of the value before the encrypted ones, and `encryption` is how they are encrypted, as in
+    `radius.encrypted`: by default with a salt.
     """
 
     type: int
     prefix: bytes
     plain: bytes
+    encryption: int = 2
 
     def __repr__(self) -> str:
         return f"HiddenAttribute({self.type})"
+
+
+AcceptAttributes: TypeAlias = tuple[tuple[int, bytes] | HiddenAttribute, ...]
+"""Attributes of an Accept: encoded, or to be encrypted."""
 
 
 class ChallengeRequired(Struct, frozen=True):

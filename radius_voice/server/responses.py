@@ -11,6 +11,7 @@ from radius_voice.login.decisions import Decision
 from radius_voice.login.upstream import HiddenAttribute
 from radius_voice.radius import packet as radius
 from radius_voice.radius import salted
+from radius_voice.radius.encrypted import encrypt
 from radius_voice.radius.packet import Attribute
 from radius_voice.server.duplicates import Duplicates
 from radius_voice.server.recorder import Recorder
@@ -108,5 +109,6 @@ def _attributes(request: Request, decision: Decision) -> list[Attribute]:
 def _hidden(attribute: HiddenAttribute, request: Request, number: int) -> Attribute:
     """Encrypt an attribute for the client. No two of a packet may have the same `number`."""
     salt = (salted.SALTS | number % salted.SALTS).to_bytes(salted.SALT_OCTETS)
-    hidden = salted.hide(attribute.plain, request.secret, request.packet.authenticator, salt)
-    return attribute.type, attribute.prefix + hidden
+    authenticator = request.packet.authenticator
+    octets = encrypt(attribute.plain, attribute.encryption, request.secret, authenticator, salt)
+    return attribute.type, attribute.prefix + octets

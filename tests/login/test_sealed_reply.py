@@ -1,7 +1,11 @@
-"""Attributes of the first factor that the final Accept has, and that are encrypted while they wait for it."""
+"""Attributes that the final Accept has and that are encrypted while they wait for it.
+
+Those are the first factor's, and those of the policy that are encrypted for the gateway.
+"""
 
 from radius_voice.login.codes import Keys
 from radius_voice.login.model import Authenticated
+from radius_voice.login.policy import ReplyRule
 from radius_voice.login.upstream import HiddenAttribute
 from radius_voice.stores.encoding import decode, encode
 from tests.login.harness import ACCEPTED, ALICE, FakeDirectory, LoginHarness, result_of
@@ -43,6 +47,18 @@ async def test_a_stored_session_shows_none_of_them():
     assert b"tunnel" not in encode(session)
     assert session == decode(encode(session))
     assert "tunnel" not in repr(HIDDEN)
+
+
+async def test_the_encrypted_attributes_of_a_policy_are_stored_encrypted_too():
+    rules = (ReplyRule(None, (HIDDEN, PLAIN)),)
+    harness = LoginHarness(policy={"first_factor": Upstream(ALICE), "first_factor_name": "nps", "reply": rules})
+    challenge = await harness.begin()
+    session = await harness.store.load(challenge.state[1:17])
+    assert session is not None
+    assert (PLAIN,) == session.reply
+    assert b"tunnel" not in encode(session)
+    accept = await harness.answer(harness.provider.codes[-1], challenge)
+    assert (PLAIN, HIDDEN, PLAIN, HIDDEN) == accept.reply
 
 
 def test_they_are_bound_to_the_session_and_the_server_key():
