@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import cache
 
+from radius_voice.config.attributes import attribute_dictionary
 from radius_voice.config.client_settings import ClientSettings, ProbeSettings
-from radius_voice.config.rules import attribute_dictionary
 from radius_voice.config.schema import Settings
 from radius_voice.events import SecondFactorMode
 from radius_voice.login.charset import Charset

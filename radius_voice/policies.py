@@ -7,6 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, TypeAlias
 from zoneinfo import ZoneInfo
 
+from radius_voice.config.attributes import attribute_dictionary, encoded_reply
 from radius_voice.config.policy_settings import (
     CALLING_STATION_ID,
     AllowedHoursSettings,
@@ -14,7 +15,6 @@ from radius_voice.config.policy_settings import (
     ReportModeSettings,
     SpeechSettings,
 )
-from radius_voice.config.rules import attribute_dictionary
 from radius_voice.config.schema import NO_FIRST_FACTOR, BypassSettings, PolicySettings, Settings, UserRulesSettings
 from radius_voice.config.voicemail_rules import provider_asks_for_key
 from radius_voice.events import Outcome
@@ -29,12 +29,13 @@ from radius_voice.login.policy import Policy, Remember, ReplyRule, UserRules
 from radius_voice.login.ports import Directory, IdentitySource
 from radius_voice.login.roll_out import GracePeriod, ReportMode
 from radius_voice.login.speech import Speech, Speed
+from radius_voice.login.upstream import HiddenAttribute
 from radius_voice.login.voicemail import Voicemail
 from radius_voice.messages import normal_tag
 from radius_voice.radius.caller_address import CALLING_STATION
 
 if TYPE_CHECKING:
-    from radius_voice.radius.dictionary import AttributeDictionary
+    from radius_voice.radius.dictionary import AttributeDictionary, EncodedAttribute
 
 ReadDictionary: TypeAlias = Callable[[], "AttributeDictionary"]
 """Gives the attribute dictionary, and reads it the first time."""
@@ -135,7 +136,7 @@ def _user_rules(
         reply=tuple(
             ReplyRule(
                 rule.when.group if rule.when else None,
-                tuple(dictionary().encode(attribute, str(value)) for attribute, value in rule.set.items()),
+                tuple(map(_reply_attribute, encoded_reply(rule, dictionary()))),
             )
             for rule in rules.reply
         ),
@@ -158,6 +159,12 @@ def _voicemail(settings: Settings, rules: UserRulesSettings) -> Voicemail:
     callers = [delivery.providers[name] for name in delivery.order_of(Method.VOICE)]
     by_provider = rules.voicemail == "press" and provider_asks_for_key(callers)
     return Voicemail.OFF if by_provider else Voicemail(rules.voicemail)
+
+
+def _reply_attribute(encoded: EncodedAttribute) -> tuple[int, bytes] | HiddenAttribute:
+    if isinstance(encoded, tuple):
+        return encoded
+    return HiddenAttribute(encoded.type, encoded.prefix, encoded.plain, encoded.encryption)
 
 
 def _path_of(policy: PolicySettings, rules: UserRulesSettings, path: RulePath, key: str) -> RulePath:

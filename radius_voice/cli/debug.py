@@ -13,8 +13,9 @@ from radius_voice.events import AccountingRecord, DiscardRecord, ProbeRecord, Re
 from radius_voice.observe.stream import TextStream
 from radius_voice.radius import accounting
 from radius_voice.radius import packet as radius
-from radius_voice.radius.dictionary import AttributeDictionary, printable, quoted
+from radius_voice.radius.dictionary import AttributeDictionary
 from radius_voice.radius.packet import MalformedPacket, Packet
+from radius_voice.radius.values import printable, quoted
 from radius_voice.resources import shipped
 from radius_voice.server.recorder import Result
 from radius_voice.server.request import Peer

@@ -24,7 +24,7 @@ def reload(path: Path, state: Path | None, as_json: bool) -> None:
     Exit code 0: it is in effect, 1: it has errors and changes nothing, 3: no service runs, 4: not known.
     """
     from radius_voice import control
-    from radius_voice.radius.dictionary import printable
+    from radius_voice.radius.values import printable
 
     with exit_codes():
         result = control.ask(state_directory(path, state), control.RELOAD)

@@ -27,7 +27,7 @@ def status(path: Path, state: Path | None, as_json: bool) -> None:
     """
     from radius_voice import control
     from radius_voice.operations import STATUS
-    from radius_voice.radius.dictionary import printable
+    from radius_voice.radius.values import printable
 
     with exit_codes():
         found = control.ask(state_directory(path, state), STATUS)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ipaddress import ip_network
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
@@ -24,6 +24,7 @@ from radius_voice.config import (
 )
 from radius_voice.config.adapters import AdapterSection, IdentitySection, ProviderSection, RuleContext, StoreSection
 from radius_voice.config.addresses import Network
+from radius_voice.config.attributes import attribute_dictionary, attribute_problem, reply_errors
 from radius_voice.config.callbacks import CallbacksSettings
 from radius_voice.config.checks import certificate_errors
 from radius_voice.config.client_settings import ClientSettings
@@ -45,17 +46,10 @@ from radius_voice.config.suggestions import suggestion
 from radius_voice.files.reading import unreadable
 from radius_voice.login.model import DELIVERY_METHODS, Method
 from radius_voice.messages import Catalog
-from radius_voice.radius.packet import RESERVED_REPLY_OCTETS
-from radius_voice.resources import shipped
-
-if TYPE_CHECKING:
-    from radius_voice.radius.dictionary import AttributeDictionary
 
 Key = TypeVar("Key")
 Part = TypeVar("Part", bound=Section)
 MIN_SECRET_CHARACTERS = 16
-MAX_REPLY_RULE_OCTETS = RESERVED_REPLY_OCTETS - 64
-"""Maximum octets of the attributes of one policy's reply rules; the rest is for the server's own attributes."""
 DOCUMENTATION = tuple(
     ip_network(text) for text in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")
 )
@@ -159,8 +153,9 @@ def errors(draft: Draft, now: float, catalog: Catalog) -> Iterator[Diagnostic]:
     yield from second_factor_errors(draft)
     yield from gateway_rules.errors(draft.clients, attribute_dictionary)
     yield from _references(draft)
-    if any(rules.reply for _, rules in draft.user_rules):
-        yield from _replies(draft)
+    for path, rules in draft.user_rules:
+        if rules.reply:
+            yield from reply_errors(rules.reply, (*path, "reply"))
     yield from policy_rules.errors(draft.policies, draft.clients, attribute_dictionary, now)
     voice = draft.orders.get(Method.VOICE)
     yield from voicemail_rules.errors(draft.policies, draft.providers, voice, has_callbacks=draft.has_callbacks)
@@ -216,28 +211,13 @@ def _certificates(draft: Draft) -> Iterator[Diagnostic]:
 
 def _adapters(draft: Draft) -> Iterator[Diagnostic]:
     digits = {readable(name): policy.challenge.digits for name, policy in draft.policies.items()}
-    context = RuleContext(draft.development, digits, _attribute_problem, draft.has_callbacks)
+    context = RuleContext(draft.development, digits, attribute_problem, draft.has_callbacks)
     for path, section in draft.adapters:
         yield from _below(path, section.errors(context))
     local = [provider.type for provider in draft.providers.values() if provider.LOOPBACK_CLIENTS_ONLY]
     for name, client in draft.clients.items() if local else ():
         if not all(network.is_loopback for network in client.address):
             yield ("clients", name, "address"), f"must be on loopback while there is a provider of type {local[0]}"
-
-
-def _attribute_problem(name: str, *, salted: bool = False) -> str | None:
-    try:
-        attribute_dictionary().key(name, salted=salted)
-    except ValueError as problem:
-        return str(problem).removeprefix(f"{name}: ")
-    return None
-
-
-def attribute_dictionary() -> AttributeDictionary:
-    """The attribute dictionary, which few configurations need."""
-    from radius_voice.radius.dictionary import AttributeDictionary  # noqa: PLC0415 - needed by few configurations
-
-    return AttributeDictionary(shipped("dictionaries"))
 
 
 def _below(path: KeyPath, diagnostics: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
@@ -281,21 +261,6 @@ def _references(draft: Draft) -> Iterator[Diagnostic]:
             yield path, f"{described} only verifies passwords; name a source that has users and phones"
     if NO_FIRST_FACTOR in draft.identity_names:
         yield ("identity", NO_FIRST_FACTOR), "none means that the gateway checks passwords; use another name"
-
-
-def _replies(draft: Draft) -> Iterator[Diagnostic]:
-    names = attribute_dictionary()
-    for above, rules in draft.user_rules:
-        path = (*above, "reply")
-        octets = 0
-        for index, rule in enumerate(rules.reply):
-            for attribute, value in rule.set.items():
-                try:
-                    octets += len(names.encode(attribute, str(value))[1]) + 2
-                except ValueError as problem:
-                    yield (*path, index, "set", attribute), str(problem).removeprefix(f"{attribute}: ")
-        if octets > MAX_REPLY_RULE_OCTETS:
-            yield path, f"has {octets} octets of attributes, and at most {MAX_REPLY_RULE_OCTETS} fit; remove some"
 
 
 def _failover(draft: Draft) -> Iterator[Diagnostic]:

@@ -21,7 +21,6 @@ from radius_voice.config.callbacks import CallbacksSettings
 from radius_voice.config.client_settings import ClientSettings
 from radius_voice.config.context import KEEP_VALID, context_of
 from radius_voice.config.field_types import (
-    ATTRIBUTE_VALUE,
     COUNTRIES,
     NUMBER_PREFIX,
     PATH,
@@ -34,13 +33,13 @@ from radius_voice.config.messages_file import MESSAGES_FILE
 from radius_voice.config.policy_settings import (
     REMEMBER,
     AllowedHoursSettings,
-    AttributeName,
     ExemptionSettings,
     FriendlyName,
     ReportModeSettings,
     SpeechSettings,
 )
 from radius_voice.config.prices import PriceSettings
+from radius_voice.config.reply_settings import ReplyRuleSettings, WhenSettings
 from radius_voice.config.report_settings import AdminSettings, AuditSettings, LogSettings
 from radius_voice.config.secrets import Secret
 from radius_voice.config.section import KeyProblem, Section, file_default, optional_section
@@ -133,22 +132,6 @@ class BypassSettings(Section):
 
     bypass_until: Annotated[float, TIMESTAMP]
     """When it ends, with a zone; at most 240 minutes ahead."""
-
-
-class WhenSettings(Section):
-    """The users that a reply rule applies to."""
-
-    group: str = Field(min_length=1)
-    """Members of this group."""
-
-
-class ReplyRuleSettings(Section):
-    """Attributes that an Access-Accept carries."""
-
-    when: WhenSettings | None = None
-    """The users that it applies to; by default all."""
-    set: dict[AttributeName, Annotated[str | int, ATTRIBUTE_VALUE]] = Field(min_length=1)
-    """RADIUS attributes by name."""
 
 
 def _word_or_mapping(value: Any) -> str:

@@ -12,8 +12,8 @@ from msgspec.structs import replace
 
 from radius_voice import operations
 from radius_voice.client_entries import realms_of
+from radius_voice.config.attributes import attribute_dictionary
 from radius_voice.config.load import Loaded
-from radius_voice.config.rules import attribute_dictionary
 from radius_voice.config.schema import Settings
 from radius_voice.events import Reason
 from radius_voice.exceptions import message_of
@@ -147,9 +147,10 @@ def _encoded(attributes: Sequence[tuple[str, str]]) -> tuple[RequestAttribute, .
         return ()
     dictionary = attribute_dictionary()
     try:
-        return tuple(dictionary.encode(name, value) for name, value in attributes)
+        encoded = dictionary.encode_all(attributes)
     except ValueError as problem:
         raise OperationFailed(f"--attribute: {problem}") from None
+    return tuple(each for each in encoded if isinstance(each, tuple))  # rules read none that are encrypted
 
 
 def _request(

@@ -145,18 +145,21 @@ def test_no_text_of_a_packet_or_a_decision_breaks_a_line_or_reaches_a_terminal(d
 
 
 @pytest.mark.parametrize(
-    "hidden",
+    ("code", "octets", "line"),
     [
-        (radius.USER_PASSWORD, b"open sesame....."),
-        (radius.STATE, b"open sesame"),
-        (radius.CHAP_PASSWORD, b"open sesame......"),
-        (radius.EAP_MESSAGE, b"open sesame"),
-        (69, b"open sesame"),
+        (radius.USER_PASSWORD, b"open sesame.....", "User-Password = <16 octets>"),
+        (radius.STATE, b"open sesame", "State = <11 octets>"),
+        (radius.CHAP_PASSWORD, b"open sesame......", "CHAP-Password = <17 octets>"),
+        (60, b"open sesame", "CHAP-Challenge = <11 octets>"),
+        (radius.VENDOR_SPECIFIC, b"\0\0\1\x37\x19\x0dopen sesame", "MS-CHAP2-Response = <11 octets>"),
+        (radius.EAP_MESSAGE, b"open sesame", "EAP-Message = <11 octets>"),
+        (69, b"open sesame", "Tunnel-Password = <11 octets>"),
+        (radius.VENDOR_SPECIFIC, b"\0\0\x39\xe7\x2c\x0dopen sesame", "Aruba-MPSK-Passphrase = <11 octets>"),
     ],
 )
-def test_passwords_states_and_encrypted_attributes_are_hidden(debug, stream, hidden):
-    debug.received("hq-vpn", PEER, request(hidden))
-    assert "hidden" in stream.getvalue()
+def test_passwords_states_and_encrypted_attributes_are_shown_as_their_length(debug, stream, code, octets, line):
+    debug.received("hq-vpn", PEER, request((code, octets)))
+    assert f"\n     {line}\n" in stream.getvalue()
     for secret in ("open", b"open".hex()):
         assert secret not in stream.getvalue()
 

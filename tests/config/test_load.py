@@ -436,7 +436,7 @@ def test_a_reply_attribute_that_cannot_be_sent_is_named_with_its_line_among_the_
       - set:
           Class: ok
           Framed-Protokol: PPP
-      - set: {Cisco-AVPair: "shell:priv-lvl=15"}
+      - set: {Ruckus-Role: admin}
       - set: {Session-Timeout: hush}
 """
     )
@@ -449,7 +449,7 @@ def test_a_reply_attribute_that_cannot_be_sent_is_named_with_its_line_among_the_
         == errors_by_line[5]
     )
     assert errors_by_line[6].startswith(
-        "policies.default.reply[1].set.Cisco-AVPair: an attribute of a vendor whose dictionary is not"
+        "policies.default.reply[1].set.Ruckus-Role: an attribute of a vendor whose dictionary is not"
     )
     assert "policies.default.reply[2].set.Session-Timeout: takes a number" == errors_by_line[7]
     assert any("log.level: must be 'debug'" in error for error in errors)
@@ -618,7 +618,7 @@ def test_a_group_rule_has_the_rules_of_the_policy_that_it_does_not_change(file):
         contractors.challenge.attempts,
         contractors.countries,
     )
-    assert (3, None, "Admins") == (admins.challenge.attempts, admins.countries, admins.reply[0].set["Class"])
+    assert (3, None, ("Admins",)) == (admins.challenge.attempts, admins.countries, admins.reply[0].set["Class"])
     assert policy.rules_of({"admins", "contractors"}) is contractors
     assert policy.rules_of({"staff"}) is policy
 

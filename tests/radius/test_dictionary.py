@@ -1,4 +1,5 @@
-import logging
+"""Attributes by name: into a reply, and shown."""
+
 import re
 import shutil
 from pathlib import Path
@@ -6,108 +7,42 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from pyrad.dictionary import Dictionary
 
-from radius_voice.radius.dictionary import SHIPPED, VENDORS, AttributeDictionary
+from radius_voice.radius.dictionary import NOT_SHIPPED, SHIPPED, AttributeDictionary
+from radius_voice.radius.encrypted import EncryptedAttribute
 from radius_voice.resources import shipped
 from tests.support.requirements import require
 
 DEBIAN = Path("/usr/share/freeradius")
-FILES = ["rfc2865", "rfc2866", "rfc2868", "rfc2869", "rfc3162", "microsoft"]
-# FreeRADIUS has its own names in addition to those of the RFCs: each number twice.
-ALIASES = {"MS-MPPE-Encryption-Type"}
-VALUE_ALIASES = {("Acct-Status-Type", "Alive")}
 
 NAMES = AttributeDictionary(shipped("dictionaries"))
 
 
-@pytest.fixture
-def with_everything(tmp_path):
-    """A dictionary with every kind of value, and kinds and sub-attributes that are passed over."""
-    (tmp_path / "dictionary").write_text(
-        """
-VENDOR Example 32473
-BEGIN-VENDOR Example
-ATTRIBUTE Example-Byte 1 byte
-ATTRIBUTE Example-Short 2 short
-ATTRIBUTE Example-Long 3 integer64
-ATTRIBUTE Example-Ether 4 ether
-ATTRIBUTE Example-Filter 5 abinary
-ATTRIBUTE Example-Box 6 tlv
-ATTRIBUTE Example-Inner 6.1 integer
-ATTRIBUTE Example-Text 7 string
-ATTRIBUTE Example-Key 8 octets encrypt=2
-END-VENDOR Example
-"""
-    )
-    return AttributeDictionary(tmp_path)
-
-
-@pytest.mark.parametrize("prefix", VENDORS)
+@pytest.mark.parametrize("prefix", NOT_SHIPPED)
+@pytest.mark.peer("freeradius-common")
 def test_the_message_names_the_dictionary_of_a_vendors_attributes(prefix):
     require("freeradius-common", DEBIAN.exists())
-    text = (DEBIAN / f"dictionary.{VENDORS[prefix]}").read_text()
+    text = (DEBIAN / f"dictionary.{NOT_SHIPPED[prefix]}").read_text()
     assert re.search(rf"^ATTRIBUTE\s+{prefix}-", text, re.MULTILINE)
 
 
 def test_an_attribute_of_an_added_vendor_dictionary_is_found(tmp_path):
     shutil.copytree(shipped("dictionaries"), tmp_path, dirs_exist_ok=True)
-    added = "VENDOR Cisco 9\nBEGIN-VENDOR Cisco\nATTRIBUTE Cisco-AVPair 1 string\nEND-VENDOR Cisco\n"
-    (tmp_path / "dictionary.cisco").write_text(added)
+    added = "VENDOR HP 11\nBEGIN-VENDOR HP\nATTRIBUTE HP-Command-String 2 string\nEND-VENDOR HP\n"
+    (tmp_path / "dictionary.hp").write_text(added)
     with (tmp_path / "dictionary").open("a") as file:
-        file.write("$INCLUDE dictionary.cisco\n")
+        file.write("$INCLUDE dictionary.hp\n")
     names = AttributeDictionary(tmp_path)
-    assert (26, b"\0\0\0\x09\x01\x03x") == names.encode("Cisco-AVPair", "x")
-    with pytest.raises(ValueError, match=r"no attribute of that name; did you mean Cisco-AVPair\?"):
-        names.encode("Cisco-AVPar", "x")
+    assert [(26, b"\0\0\0\x0b\x02\x03x")] == names.encode("HP-Command-String", "x")
+    with pytest.raises(ValueError, match=r"no attribute of that name; did you mean HP-Command-String\?"):
+        names.encode("HP-Command-Sting", "x")
 
 
 def test_the_message_names_the_shipped_dictionaries():
-    files = {path.name for path in shipped("dictionaries").glob("dictionary.*")} - {"dictionary.rfc5997"}
-    assert {f"dictionary.rfc{number}" for number in re.findall(r"\d{4}", SHIPPED)} | {"dictionary.microsoft"} == files
-
-
-# The dictionaries
-
-
-def read(folder, name):
-    dictionary = Dictionary(str(folder / f"dictionary.{name}"))
-    return {
-        attribute.name: (
-            dictionary.vendors.GetForward(attribute.vendor),
-            attribute.code,
-            attribute.type,
-            attribute.has_tag,
-            attribute.encrypt,
-            {
-                (word, octets)
-                for word, octets in attribute.values.forward.items()
-                if (attribute.name, word) not in VALUE_ALIASES
-            },
-        )
-        for attribute in dictionary.attributes.values()
-        if attribute.name not in ALIASES
-    }
-
-
-@pytest.mark.parametrize("name", FILES)
-@pytest.mark.peer("freeradius-common")
-def test_every_number_type_flag_and_value_is_what_freeradius_has(name):
-    require("freeradius-common", (DEBIAN / f"dictionary.{name}").exists())
-    assert read(DEBIAN, name) == read(shipped("dictionaries"), name)
-
-
-def test_pyrad_reads_all_of_them_without_a_warning(caplog):
-    with caplog.at_level(logging.DEBUG, "pyrad"):
-        dictionary = Dictionary(str(shipped("dictionaries") / "dictionary"))
-    assert [] == caplog.messages
-    assert set() == dictionary.skipped_attributes
-    every = set().union(*(read(shipped("dictionaries"), name) for name in FILES))
-    assert every == set(dictionary.attributes)
-
-
-def test_status_server_has_no_special_attributes():
-    assert {} == read(shipped("dictionaries"), "rfc5997")
+    vendors = {path.suffix for path in shipped("dictionaries").glob("dictionary.*")}
+    named = re.sub(r"[ ,]|and|Networks", "", SHIPPED).lower()
+    for suffix in vendors - {".asa", ".vpn3000"}:
+        assert suffix.startswith(".rfc") or suffix[1:] in named
 
 
 # Into a reply
@@ -138,23 +73,16 @@ def test_status_server_has_no_special_attributes():
         ("Tunnel-Private-Group-Id:31", "42", 81, "1f3432"),
         ("MS-Primary-DNS-Server", "192.0.2.53", 26, "000001371c06c0000235"),
         ("MS-Quarantine-State", "Quarantine", 26, "000001372d0600000001"),
+        ("Cisco-AVPair", "a=b", 26, "000000090105613d62"),
+        ("Event-Timestamp", "2023-11-14T23:13:20+01:00", 55, "6553f100"),
+        ("Delegated-IPv6-Prefix", "2001:db8::1/32", 123, "002020010db8000000000000000000000000"),
+        ("WLAN-Venue-Language", "eng", 183, "656e67"),
+        ("Vendor-Specific", "0x00000b0102036162", 26, "00000b0102036162"),
+        ("IP-Port-Type", 2, 241, "05010600000002"),
     ],
 )
 def test_a_value_becomes_the_octets_that_the_rfcs_define(name, value, code, octets):
-    assert (code, bytes.fromhex(octets)) == NAMES.encode(name, value)
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "octets"),
-    [
-        ("Example-Byte", 255, "00007ed90103ff"),
-        ("Example-Short", 258, "00007ed902040102"),
-        ("Example-Long", 2**64 - 1, "00007ed9030affffffffffffffff"),
-        ("Example-Ether", "00:00:5e:00:53:01", "00007ed9040800005e005301"),
-    ],
-)
-def test_numbers_of_other_sizes_are_encoded_completely(with_everything, name, value, octets):
-    assert (26, bytes.fromhex(octets)) == with_everything.encode(name, value)
+    assert [(code, bytes.fromhex(octets))] == NAMES.encode(name, value)
 
 
 @pytest.mark.parametrize(
@@ -167,14 +95,13 @@ def test_numbers_of_other_sizes_are_encoded_completely(with_everything, name, va
         "Message-Authenticator",
         "EAP-Message",
         "Reply-Message",
-        "Tunnel-Password",
-        "Tunnel-Password:1",
         "MS-MPPE-Send-Key",
         "MS-MPPE-Recv-Key",
         "MS-CHAP-MPPE-Keys",
+        "MS-CHAP-Error",
     ],
 )
-def test_a_policy_may_not_set_what_the_server_owns_or_encrypts(name):
+def test_a_policy_may_not_set_what_the_server_owns(name):
     with pytest.raises(ValueError, match="remove it") as raised:
         NAMES.encode(name, "not-shown")
     assert "not-shown" not in str(raised.value)
@@ -184,16 +111,24 @@ def test_a_policy_may_not_set_what_the_server_owns_or_encrypts(name):
     ("name", "value", "fix"),
     [
         ("Clas", "x", r"^Clas: no attribute of that name; did you mean Class\?$"),
-        ("Vendor-Specific", "x", r"^Vendor-Specific: no attribute of that name"),
-        ("?", "x", r"^\?: no attribute of that name in the dictionaries that are shipped: RFC 2865, .* and Microsoft$"),
+        ("?", "x", r"^\?: no attribute of that name; the shipped dictionaries are those of the RFCs and of Aruba, .*"),
         ("Service-Type", "Framed-Usr", r"^Service-Type: takes a number, or one of .*; did you mean Framed-User\?$"),
         (
-            "Cisco-AVPair",
+            "Ruckus-Role",
             "x",
-            "^Cisco-AVPair: an attribute of a vendor whose dictionary is not shipped; shipped are RFC 2865",
+            "^Ruckus-Role: an attribute of a vendor whose dictionary is not shipped; shipped are those",
         ),
-        ("ASA-Group-Policy", "x", r"put dictionary\.cisco\.asa of FreeRADIUS into \S+/dictionaries and include it in"),
-        ("Class", "", "1 to 253 octets, this one has 0"),
+        ("WISPr-Redirect", "x", r"put dictionary\.wispr of FreeRADIUS into \S+/dictionaries and include it in"),
+        ("IP-Port-Range", "x", "^IP-Port-Range: holds other attributes; name those, like IP-Port-Range-Type$"),
+        ("Extended-Attribute-2", "x", "^Extended-Attribute-2: holds other attributes; name those, like Extended-Vend"),
+        ("Extended-Vendor-Specific-1", "x", "holds other attributes; name those, like none is known"),
+        ("WLAN-Venue-Language", "en", "a value is 3 octets, this one has 2"),
+        ("IP-Port-Local-Id", "x" * 254, "IP-Port-Local-Id: in IP-Port-Limit-Info at most 253 octets fit, not 254"),
+        ("IP-Port-Local-Id", "x" * 253, "IP-Port-Limit-Info: a value is 1 to 252 octets, this one has 255"),
+        ("Event-Timestamp", "2026-01-31T18:00:00", "takes a time with its zone, like 2026-01-31T18:00:00Z, or seconds"),
+        ("Event-Timestamp", "soon", "takes a time with its zone, like"),
+        ("Event-Timestamp", "1969-01-31T18:00:00Z", "from 0 to 4294967295"),
+        ("Class", "", "the value is empty"),
         ("Class", "x" * 254, "1 to 253 octets, this one has 254"),
         ("Tunnel-Private-Group-Id:1", "x" * 253, "this one has 254"),
         ("MS-RAS-Version", "x" * 248, "1 to 247 octets, this one has 248"),
@@ -214,7 +149,8 @@ def test_a_policy_may_not_set_what_the_server_owns_or_encrypts(name):
         ("Tunnel-Type:x", 1, "a tag is a number from 0 to 31"),
         ("Tunnel-Type:²", 1, "a tag is a number from 0 to 31"),
         ("Tunnel-Private-Group-Id", "\t1", "control character"),
-        ("Tunnel-Private-Group-Id", "", "this one has 0"),
+        ("Tunnel-Private-Group-Id:1", "", "the value is empty"),
+        ("Class", "0x", "the value is empty"),
         ("Class:1", "x", "takes no tag"),
         ("Framed-IP-Address", "192.0.2.256", "takes an IPv4 address, like"),
         ("Framed-IP-Address", 1, "takes an IPv4 address, like"),
@@ -226,15 +162,59 @@ def test_an_invalid_value_is_refused_with_the_fix(name, value, fix):
         NAMES.encode(name, value)
 
 
-@pytest.mark.parametrize("name", ["Example-Filter", "Example-Box", "Example-Inner"])
-def test_unsupported_types_have_no_name(with_everything, name):
-    with pytest.raises(ValueError, match="no attribute of that name"):
-        with_everything.encode(name, 1)
-
-
 def test_the_longest_values_fit():
-    assert (25, b"x" * 253) == NAMES.encode("Class", "x" * 253)
-    assert 253 == len(NAMES.encode("MS-RAS-Version", "x" * 247)[1])
+    assert [(25, b"x" * 253)] == NAMES.encode("Class", "x" * 253)
+    assert [(26, b"\0\0\x01\x37\x12\xf9" + b"x" * 247)] == NAMES.encode("MS-RAS-Version", "x" * 247)
+
+
+def test_a_value_of_several_attributes():
+    value = bytes(range(256)) + b"x" * 244
+    assert [(180, value[:253]), (180, value[253:])] == NAMES.encode("EAPoL-Announcement", value)
+
+
+def test_attributes_that_follow_each_other_are_put_into_one_tlv():
+    tlv = [("IP-Port-Type", 1), ("IP-Port-Limit", 2), ("IP-Port-Range-Type", 3)]
+    assert [
+        (241, bytes.fromhex("05010600000001020600000002")),
+        (241, bytes.fromhex("06010600000003")),
+        (25, b"x"),
+        (241, bytes.fromhex("05010600000004")),
+    ] == NAMES.encode_all([*tlv, ("Class", "x"), ("IP-Port-Type", 4)])
+    assert [(241, bytes.fromhex("05010600000001")), (25, b"x")] == NAMES.encode_all([tlv[0], ("Class", "x")])
+
+
+# Encrypted
+
+
+def test_an_encrypted_value_is_kept_plain_behind_its_prefix():
+    assert [EncryptedAttribute(69, b"\0", b"correct horse", 2)] == NAMES.encode("Tunnel-Password", "correct horse")
+    assert [EncryptedAttribute(69, b"\x1f", b"correct horse", 2)] == NAMES.encode("Tunnel-Password:31", "correct horse")
+    vendor = b"\0\0\x39\xe7\x2c\x14"
+    assert [EncryptedAttribute(26, vendor, b"plain", 2)] == NAMES.encode("Aruba-MPSK-Passphrase", "plain")
+
+
+def test_encrypted_values_follow_the_others():
+    first, second = NAMES.encode_all([("Tunnel-Password", "x"), ("Class", "y")])
+    assert (25, b"y") == first
+    assert isinstance(second, EncryptedAttribute)
+
+
+def test_no_text_of_an_encrypted_attribute_quotes_its_value():
+    (encoded,) = NAMES.encode("Tunnel-Password", "correct horse")
+    assert "correct horse" not in repr(encoded)
+    for name, value in (("Tunnel-Password", "correct horse" * 20), ("Tunnel-Password:99", "correct horse")):
+        with pytest.raises(ValueError, match="Tunnel-Password: ") as raised:
+            NAMES.encode(name, value)
+        assert "horse" not in str(raised.value)
+
+
+def test_the_longest_encrypted_values_fit():
+    for name, most in (("Tunnel-Password", 239), ("Aruba-MPSK-Passphrase", 239)):
+        (encoded,) = NAMES.encode(name, "x" * most)
+        assert isinstance(encoded, EncryptedAttribute)
+        assert encoded.value_octets <= 253
+        with pytest.raises(ValueError, match=f"a value is 1 to {most} octets, this one has {most + 1}"):
+            NAMES.encode(name, "x" * (most + 1))
 
 
 # Shown
@@ -269,11 +249,17 @@ def test_the_longest_values_fit():
         (81, b"\1" + b"42", 'Tunnel-Private-Group-Id:1 = "42"'),
         (81, b"42", 'Tunnel-Private-Group-Id = "42"'),
         (200, b"\xff", "Attr-200 = 0xff"),
-        (26, b"\0\0\0\x09\1\5abc", "Vendor-Specific = 0x000000090105616263"),
+        (26, b"\0\0\0\x0b\1\5abc", "Vendor-Specific = 0x0000000b0105616263"),
+        (26, b"\0\0\0\x09\1\5abc", 'Cisco-AVPair = "abc"'),
+        (26, b"\0\0\x0c\x04\x37\6\0\0\0\x01", "ASA-IPsec-Split-Tunneling-Policy = Split-Tunneling"),
+        (241, b"\x05\x01\x06\0\0\0\x02", "IP-Port-Type = 2"),
+        (241, b"\x05\x63\x03x", "IP-Port-Limit-Info.99 = 0x78"),
+        (241, b"\xc8x", "Attr-241.200 = 0x78"),
+        (241, b"\x1a\0\0\0\x09\x01x", "Extended-Vendor-Specific-1.9.1 = 0x78"),
+        (245, b"\x01\0x", "Attr-245.1 = 0x78"),
         (26, b"\0\0\0\0\1\5abc", "Vendor-Specific = 0x000000000105616263"),
         (26, b"", "Vendor-Specific = 0x"),
         (26, b"\0\0\1\x37\x12\5abc", 'MS-RAS-Version = "abc"'),
-        (26, b"\0\0\1\x37\x12\5abc\x23\3x", 'MS-RAS-Version = "abc", MS-RAS-Client-Version = "x"'),
         (26, b"\0\0\1\x37\xc8\3x", "Vendor-311-Attr-200 = 0x78"),
     ],
 )
@@ -281,44 +267,42 @@ def test_an_attribute_is_shown_by_name(code, octets, line):
     assert [line] == NAMES.describe([(code, octets)])
 
 
+def test_each_value_inside_an_attribute_is_shown_on_a_line():
+    vendor = (26, b"\0\0\1\x37\x12\5abc\x23\3x")
+    assert ['MS-RAS-Version = "abc"', 'MS-RAS-Client-Version = "x"'] == NAMES.describe([vendor])
+    tlv = (241, bytes.fromhex("05010600000001020600000002"))
+    assert ["IP-Port-Type = 1", "IP-Port-Limit = 2"] == NAMES.describe([tlv])
+
+
+def test_values_in_several_attributes_are_shown_together():
+    parts = [(180, b"a" * 253), (180, b"b"), (25, b"c"), (180, b"d")]
+    first, *others = NAMES.describe(parts)
+    assert f"EAPoL-Announcement = 0x{'61' * 253}62" == first
+    assert ["Class = 0x63", "EAPoL-Announcement = 0x64"] == others
+
+
 @pytest.mark.parametrize(
     ("code", "octets", "line"),
     [
-        (2, b"hush", "User-Password = <hidden>"),
-        (3, b"hush", "CHAP-Password = <hidden>"),
-        (60, b"hush", "CHAP-Challenge = <hidden>"),
-        (69, b"hush", "Tunnel-Password = <hidden>"),
-        (70, b"hush", "ARAP-Password = <hidden>"),
-        (79, b"hush", "EAP-Message = <hidden>"),
-        (24, b"hush", "State = <hidden, 4 octets>"),
-        (26, b"\0\0\1\x37\1\6hush", "MS-CHAP-Response = <hidden>"),
-        (26, b"\0\0\1\x37\x0b\6hush", "MS-CHAP-Challenge = <hidden>"),
-        (26, b"\0\0\1\x37\x19\6hush", "MS-CHAP2-Response = <hidden>"),
-        (26, b"\0\0\1\x37\x10\6hush", "MS-MPPE-Send-Key = <hidden>"),
-        (26, b"\0\0\1\x37\x19\7hush", "Vendor-Specific = <malformed for vendor 311, hidden, 10 octets>"),
-        (26, b"\0\0\1\x37\x19\0hush", "Vendor-Specific = <malformed for vendor 311, hidden, 10 octets>"),
-        (26, b"\0\0\1\x37\x19", "Vendor-Specific = <malformed for vendor 311, hidden, 5 octets>"),
-        (26, b"\0\0\1\x37", "Vendor-Specific = <malformed for vendor 311, hidden, 4 octets>"),
+        (2, b"hush", "User-Password = <4 octets>"),
+        (3, b"hush", "CHAP-Password = <4 octets>"),
+        (60, b"hush", "CHAP-Challenge = <4 octets>"),
+        (69, b"hush", "Tunnel-Password = <4 octets>"),
+        (70, b"hush", "ARAP-Password = <4 octets>"),
+        (79, b"hush", "EAP-Message = <4 octets>"),
+        (24, b"hush", "State = <4 octets>"),
+        (26, b"\0\0\1\x37\1\6hush", "MS-CHAP-Response = <4 octets>"),
+        (26, b"\0\0\1\x37\x0b\6hush", "MS-CHAP-Challenge = <4 octets>"),
+        (26, b"\0\0\1\x37\x19\6hush", "MS-CHAP2-Response = <4 octets>"),
+        (26, b"\0\0\1\x37\x10\6hush", "MS-MPPE-Send-Key = <4 octets>"),
+        (26, b"\0\0\1\x37\x19\7hush", "Vendor-Specific of vendor 311 = <10 octets, malformed>"),
+        (26, b"\0\0\1\x37\x19\0hush", "Vendor-Specific of vendor 311 = <10 octets, malformed>"),
+        (26, b"\0\0\1\x37\x19", "Vendor-Specific of vendor 311 = <5 octets, malformed>"),
+        (26, b"\0\0\1\x37", "Vendor-Specific of vendor 311 = <4 octets, malformed>"),
     ],
 )
 def test_secrets_are_hidden(code, octets, line):
     assert [line] == NAMES.describe([(code, octets)])
-
-
-@pytest.mark.parametrize(
-    ("octets", "line"),
-    [
-        ("00007ed90103ff", "Example-Byte = 255"),
-        ("00007ed902040102", "Example-Short = 258"),
-        ("00007ed9030affffffffffffffff", "Example-Long = 18446744073709551615"),
-        ("00007ed9040800005e005301", "Example-Ether = 00:00:5e:00:53:01"),
-        ("00007ed9050301", "Vendor-32473-Attr-5 = 0x01"),
-        ("00007ed9070378", 'Example-Text = "x"'),
-        ("00007ed9080378", "Example-Key = <hidden>"),
-    ],
-)
-def test_numbers_of_other_sizes_are_shown(with_everything, octets, line):
-    assert [line] == with_everything.describe([(26, bytes.fromhex(octets))])
 
 
 ATTRIBUTE = st.tuples(
@@ -329,20 +313,10 @@ ATTRIBUTE = st.tuples(
 
 @given(st.lists(ATTRIBUTE, max_size=20))
 @example([(code, bytes(range(length))) for code in range(256) for length in (0, 1, 3, 4, 8, 16, 18)])
-def test_any_attributes_are_shown_on_one_printable_line_each(attributes):
+def test_any_attributes_are_shown_on_printable_lines(attributes):
     lines = NAMES.describe(attributes)
-    assert len(attributes) == len(lines)
+    assert bool(attributes) == bool(lines)
     assert all(line.isprintable() for line in lines)
-
-
-@given(
-    st.integers(0, 2**32 - 1).map(lambda number: ("NAS-Port", number))
-    | st.tuples(st.just("Class"), st.binary(min_size=1, max_size=253))
-)
-def test_encoded_values_are_shown(pair):
-    name, value = pair
-    shown = f"0x{value.hex()}" if isinstance(value, bytes) else str(value)
-    assert [f"{name} = {shown}"] == NAMES.describe([NAMES.encode(name, value)])
 
 
 # Attributes that are copied to another packet
