@@ -15,7 +15,8 @@ from radius_voice.cli.audit_log import AUDIT, CONFIG, audit_log_of, show_login
 from radius_voice.cli.common import default_config, json_option, loaded, run, state_option
 
 if TYPE_CHECKING:
-    from radius_voice.explain.next_login import Explanation
+    from radius_voice.config.load import Loaded
+    from radius_voice.explain.modes import Explanation
 
 
 def _attributes(
@@ -30,7 +31,10 @@ def _attributes(
 @click.command()
 @CONFIG
 @click.option(
-    "--client", metavar="NAME", help="The client through which USER would log in.", shell_complete=completions.clients
+    "--client",
+    metavar="NAME",
+    help="The client through which USER would log in. Required if there are several.",
+    shell_complete=completions.clients,
 )
 @click.option(
     "--calling-station-id",
@@ -64,18 +68,18 @@ def explain(
 ) -> None:
     """Show why a login went as it did, or what would happen at the next one.
 
-    With USER and --client: every decision about a login of USER through that client, with the line of the configuration
-    that it depends on. Verifies no password and places no call. With --login: every packet and call of a past login,
+    With USER: every decision about a login of USER through a client, with the line of the configuration that it
+    depends on. Verifies no password and places no call. With --login: every packet and call of a past login,
     from the audit log and its rotated files; with a configuration also the present line of the rule that decided.
     """
     from radius_voice.explain.next_login import explain as explain_login
 
     if session is None:
-        if client is None or user is None or audit is not None:
-            raise click.UsageError("give --client and USER, or --login")
-        login = explain_login(
-            loaded(config or default_config(), state=state), client, user, calling_station_id, attributes
-        )
+        if user is None or audit is not None:
+            raise click.UsageError("give USER, or --login")
+        configuration = loaded(config or default_config(), state=state)
+        client = client or _only_client(configuration)
+        login = explain_login(configuration, client, user, calling_station_id, attributes)
         _explain_next(login, client, user, as_json)
     elif any((client, user, calling_station_id, attributes)):
         raise click.UsageError("with --login, give only --config, the configuration, or --audit, the audit log")
@@ -84,8 +88,16 @@ def explain(
         show_login(path, session, place_of, as_json)
 
 
+def _only_client(configuration: Loaded) -> str:
+    """The client of a configuration with one client. Ends the command if there are several."""
+    first, *others = configuration.settings.clients
+    if others:
+        raise click.UsageError(f"the configuration has several clients; add --client: {', '.join([first, *others])}")
+    return first
+
+
 def _explain_next(login: Coroutine[Any, Any, Explanation], client: str, user: str, as_json: bool) -> None:
-    from radius_voice.explain.next_login import result_text
+    from radius_voice.explain.modes import result_text
     from radius_voice.explain.record_text import printable
     from radius_voice.operations import OperationFailed
 
@@ -94,7 +106,12 @@ def _explain_next(login: Coroutine[Any, Any, Explanation], client: str, user: st
     except OperationFailed as problem:
         raise click.ClickException(str(problem)) from None
     if as_json:
-        click.echo(json.dumps({"user": user, "client": client, **to_builtins(explanation)}, indent=1))
+        click.echo(
+            json.dumps(
+                {"user": user, "client": client, **to_builtins(explanation), "result": result_text(explanation)},
+                indent=1,
+            )
+        )
         return
     for step in explanation.steps:
         click.echo(printable(f"{step.topic:<13} {step.text}" + (f" -> {step.reason}" if step.reason else "")))

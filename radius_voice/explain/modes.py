@@ -1,19 +1,47 @@
-"""How a login goes on by the client's `second_factor`, in words."""
+"""How a login goes on by the client's `second_factor`, and its result, in words."""
 
 from __future__ import annotations
 
-from radius_voice.config.client_settings import ClientSettings
-from radius_voice.events import SecondFactorMode
+from msgspec import Struct
 
-_IF_CALLED = "if the password is right and no other call to the user is live"
+from radius_voice.config.client_settings import ClientSettings
+from radius_voice.events import Outcome, Reason, SecondFactorMode
+from radius_voice.explain.meanings import RESPONSES, meaning
+from radius_voice.explain.steps import Step
+
 CALLED = {
-    SecondFactorMode.CHALLENGE: f"Access-Challenge, {_IF_CALLED}; Access-Accept after the code",
+    SecondFactorMode.CHALLENGE: "Access-Challenge{condition}; Access-Accept after the code",
     SecondFactorMode.TWO_PASS: (
-        f"Access-Reject that asks for password and code, {_IF_CALLED}; Access-Accept after the second login"
+        "Access-Reject that asks for password and code{condition}; Access-Accept after the second login"
     ),
-    SecondFactorMode.APPROVE: f"Access-Accept after the user has pressed # in a call, {_IF_CALLED}",
+    SecondFactorMode.APPROVE: "Access-Accept after the user has pressed # in a call{condition}",
 }
-"""The response to a user who is called."""
+"""The response to a user who is called or gets a text message."""
+DELIVERED = (Reason.CALL_PLACED, Reason.TEXT_SENT, Reason.APPROVED)
+
+
+class Explanation(Struct, frozen=True):
+    """The decisions in the order of the login, and the result: its first reject, an Accept without call, or a call.
+
+    `second_factor` is that of the client. `password_verified`: whether the server verifies a password.
+    """
+
+    steps: tuple[Step, ...]
+    outcome: Outcome
+    reason: Reason
+    second_factor: SecondFactorMode
+    password_verified: bool
+
+
+def result_text(explanation: Explanation) -> str:
+    """The response to the gateway, in words."""
+    conditions = ["the password is right"] if explanation.password_verified else []
+    if explanation.reason in DELIVERED:
+        conditions.append("no other call to the user is live")
+        return CALLED[explanation.second_factor].format(condition=f", if {' and '.join(conditions)}")
+    is_condition = conditions and explanation.outcome in (Outcome.ACCEPT, Outcome.CHALLENGE)
+    condition = f", if {conditions[0]}" if is_condition else ""
+    return f"{RESPONSES[explanation.outcome]}{condition}: {explanation.reason} ({meaning(explanation.reason)})"
 
 
 def mode_text(client: ClientSettings) -> tuple[str, str] | None:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import msgspec
-from msgspec import Struct
 
 from radius_voice.config.field_types import duration_text
 from radius_voice.config.load import Loaded
@@ -18,9 +17,9 @@ from radius_voice.config.schema import Settings
 from radius_voice.config.second_factors import approval_providers
 from radius_voice.events import Outcome, Reason, SecondFactorMode
 from radius_voice.explain.login_facts import LimitUse, LoginFacts, facts_of
-from radius_voice.explain.meanings import RESPONSES, meaning
-from radius_voice.explain.modes import CALLED, mode_text
-from radius_voice.explain.steps import Step, issued_code, remembered
+from radius_voice.explain.meanings import meaning
+from radius_voice.explain.modes import Explanation, mode_text
+from radius_voice.explain.steps import Step, issued_code, not_known, remembered
 from radius_voice.limits import limits_of
 from radius_voice.login.exemptions import Exemption
 from radius_voice.login.model import Method
@@ -43,18 +42,6 @@ WRONG_PASSWORDS, WRONG_CODES = ("wrong_passwords.", OF_DIRECTORY), "wrong_codes.
 LOCKS = (f"{WRONG_CODES}user", FRAUD_LOCK.name)
 
 
-class Explanation(Struct, frozen=True):
-    """The decisions in the order of the login, and the result: its first reject, an Accept without call, or a call.
-
-    `second_factor` is that of the client.
-    """
-
-    steps: tuple[Step, ...]
-    outcome: Outcome
-    reason: Reason
-    second_factor: SecondFactorMode
-
-
 async def explain(
     configuration: Loaded,
     client: str,
@@ -68,16 +55,7 @@ async def explain(
     """
     facts = await facts_of(configuration, client, name, calling_station_id, attributes)
     steps = tuple(step for decisions in DECISIONS for step in decisions(facts))
-    return Explanation(steps, *_result(facts, steps), _second_factor_mode(facts))
-
-
-def result_text(explanation: Explanation) -> str:
-    """The response to the gateway, in words."""
-    if explanation.reason is Reason.CALL_PLACED:
-        return CALLED[explanation.second_factor]
-    condition = ", if the password is right" if explanation.outcome is Outcome.ACCEPT else ""
-    response = RESPONSES[explanation.outcome]
-    return f"{response}{condition}: {explanation.reason} ({meaning(explanation.reason)})"
+    return Explanation(steps, *_result(facts, steps), _second_factor_mode(facts), facts.policy.first_factor is not None)
 
 
 def _result(facts: LoginFacts, steps: Iterable[Step]) -> tuple[Outcome, Reason]:
@@ -89,7 +67,11 @@ def _result(facts: LoginFacts, steps: Iterable[Step]) -> tuple[Outcome, Reason]:
     decided = _decided(facts)
     if isinstance(decided, AcceptWithout):
         return Outcome.ACCEPT, decided.reason
-    return Outcome.CHALLENGE, Reason.ISSUED_CODE if isinstance(decided, AskForIssuedCode) else Reason.CALL_PLACED
+    if isinstance(decided, AskForIssuedCode):
+        return Outcome.CHALLENGE, Reason.ISSUED_CODE
+    if _approves(facts):
+        return Outcome.ACCEPT, Reason.APPROVED
+    return Outcome.CHALLENGE, Reason.CALL_PLACED if facts.rules.methods[0] is Method.VOICE else Reason.TEXT_SENT
 
 
 def _decided(facts: LoginFacts) -> SecondFactor | None:
@@ -239,7 +221,7 @@ def _pins(facts: LoginFacts) -> Iterator[Step]:
         return
     first_phone = facts.places.of_rule(rules.rule, "first_phone")
     if pins is None:
-        yield Step("pins", f"not known: {facts.pins_unknown}", (first_phone,))
+        yield Step("pins", not_known(facts, facts.pins_unknown), (first_phone,))
         return
     changed = ", ".join(phone.masked for phone in pins.compared.changed)
     reason = _reason_of_pins(facts)
@@ -282,7 +264,9 @@ def _second_factor(facts: LoginFacts) -> Iterator[Step]:
             text = f"the user is accepted without a call{f': {rule_reason}' if rule_reason else ''}"
             yield Step("rules", text, (facts.places.of(*rule),))
         case Call(rule):
-            yield Step("rules", "the user is called", (facts.places.of(*rule),))
+            is_called = _approves(facts) or facts.rules.methods[0] is Method.VOICE
+            text = "the user is called" if is_called else "the user gets a text message"
+            yield Step("rules", text, (facts.places.of(*rule),))
         case AskForIssuedCode(rule):
             yield Step("rules", "the user is asked for the issued code, without a call", (facts.places.of(*rule),))
         case _:

@@ -24,6 +24,11 @@ class Step(Struct, frozen=True):
     reason: Reason | None = None
 
 
+def not_known(facts: LoginFacts, problem: str) -> str:
+    """Why something in the store is not known; shortened if that of the limits, which come first, is not either."""
+    return "not known, like the limits" if problem == facts.limits_unknown else f"not known: {problem}"
+
+
 def remembered(facts: LoginFacts) -> Iterator[Step]:
     """Whether the login repeats a remembered one."""
     remember = facts.rules.remember
@@ -33,7 +38,7 @@ def remembered(facts: LoginFacts) -> Iterator[Step]:
 
 def _remembered_text(facts: LoginFacts, seconds: float) -> str:
     if facts.stored is None:
-        return f"logins are remembered for {duration_text(seconds)}; not known: {facts.stored_unknown}"
+        return f"logins are remembered for {duration_text(seconds)}; {not_known(facts, facts.stored_unknown)}"
     if facts.stored.remembered_until is None:
         return "no login of the user from this Calling-Station-Id is remembered"
     condition = "" if facts.stored.password_known else ", if the password is the same as then"
@@ -46,7 +51,7 @@ def issued_code(facts: LoginFacts) -> Iterator[Step]:
         text = f"the help desk has issued a code, valid until {_time(facts.stored.issued_until)}"
         yield Step("issued code", text)
     elif facts.user is not None and facts.stored is None:
-        yield Step("issued code", f"not known: {facts.stored_unknown}")
+        yield Step("issued code", not_known(facts, facts.stored_unknown))
 
 
 def _time(at: float) -> str:

@@ -30,6 +30,11 @@ limits:
   wrong_codes: {user: 1 per 24h}
 store: {type: memory}
 """
+TEXTS = """\
+  default: {methods: [sms]}
+  staff:
+    methods: [sms]
+"""
 START = BASE_CONFIGURATION.count("\n")
 LDAP = f"""\
 identity:
@@ -171,7 +176,7 @@ def test_without_a_service_limits_and_pins_in_memory_are_not_known(configured):
     ((text, _, reason),) = steps["limits"]
     assert text.startswith("their use is not known: ")
     ((text, _, reason_of_pins),) = steps["pins"]
-    assert (True, None) == (text.startswith("not known: "), reason_of_pins)
+    assert ("not known, like the limits", None) == (text, reason_of_pins)
     assert reason is None
 
 
@@ -576,9 +581,7 @@ def test_an_unknown_client_or_a_broken_users_file_ends_with_the_reason(configure
     "arguments",
     [
         [],
-        ["--config", "x", "alice"],
         ["--config", "x", "--client", "gateway"],
-        ["--client", "gateway", "alice"],
         ["--config", "x", "--client", "gateway", "--audit", "x", "alice"],
         ["--login", "a1"],
         ["--login", "a1", "--config", "x", "--attribute", "Class=a"],
@@ -689,10 +692,58 @@ def test_a_profile_and_what_a_client_has_from_it_are_explained(configured):
     assert [place] == steps["two passes"][0][1]
 
 
+def test_the_only_client_need_not_be_named(configured):
+    path = configured(alice=entry(US))
+    shown = run("--config", path, "--json", "alice")
+
+    assert (0, "gateway") == (shown.exit_code, json.loads(shown.stdout)["client"])
+
+
+def test_one_of_several_clients_must_be_named(configured):
+    second = "  second: {address: 192.0.2.1, secret: a shared secret of the tests}\npolicies:\n"
+    path = configured(CONFIGURATION.replace("policies:\n", second, 1), alice=entry(US))
+    ended = run("--config", path, "alice")
+
+    assert (2, True) == (ended.exit_code, "several clients; add --client: gateway, second\n" in ended.stderr)
+
+
+def test_a_text_message_is_no_call(configured):
+    path = configured(CONFIGURATION.replace("  staff:\n", TEXTS), alice=entry(US))
+    path.write_text(
+        path.read_text().replace("type: twilio-voice", "type: twilio-sms").replace("calls_per_second: off", "")
+    )
+    result, steps = explained(path)
+
+    assert ("challenge", "text_sent") == result
+    assert "the user gets a text message" == steps["rules"][0][0]
+
+
+@pytest.mark.parametrize("second_factor", ["challenge", "approve"])
+def test_a_password_that_the_server_does_not_verify_is_no_condition(configured, second_factor):
+    without = CONFIGURATION.replace("  staff:\n", "  staff:\n    first_factor: none\n    directory: people\n")
+    client = f"policy: staff, second_factor: {second_factor}}}"
+    without = without.replace("policy: staff}", client) + (callbacks_section() if second_factor == "approve" else "")
+    path = configured(without, alice={"phones": [US]})
+    shown = json.loads(run("--config", path, "--json", "alice").stdout)
+
+    assert shown["password_verified"] is False
+    assert ", if no other call to the user is live" in shown["result"]
+    assert "password" not in shown["result"]
+
+
+def test_an_unknown_store_is_explained_once(configured):
+    path = configured(alice=entry(US))
+    shown = run("--config", path, "alice").stdout
+
+    assert 1 == shown.count("no radius-voice service listens at")
+    assert "pins          not known, like the limits\n" in shown
+
+
 def test_an_approval_by_key_press_is_explained(configured):
     approve = CONFIGURATION.replace("policy: staff}", "policy: staff, second_factor: approve}")
     path = configured(approve + callbacks_section(), alice=entry(US))
-    _, steps = explained(path)
+    result, steps = explained(path)
+    assert ("accept", "approved") == result
     place = f"{path}:{line_of('gateway:')}: clients.gateway.second_factor"
     assert [("no challenge is sent; the request waits 2.5 s for a key", [place], None)] == steps["approval"]
     assert [("twilio calls +14*******23", ["delivery.voice: not written"], None)] == steps["delivery"]
