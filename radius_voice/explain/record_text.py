@@ -99,6 +99,15 @@ def _sessions_expired(record: Record) -> str:
     return f"{count} login{'' if count == 1 else 's'} without a code"
 
 
+def _accounting(record: Record) -> str:
+    station = f" from {record['calling_station_id']}" if record.get("calling_station_id") else ""
+    session = f" of session {record['accounting_session']}" if record.get("accounting_session") else ""
+    values = [text.format(record[key]) for key, text in ACCOUNTING_VALUES.items() if record.get(key)]
+    cause = [words(record, "terminate_cause")] if record.get("terminate_cause") else []
+    what = ", ".join([f"{words(record, 'status')}{session}", *values, *cause])
+    return f"{record.get('user') or 'no known user'} at {record.get('client')}{station}: {what}"
+
+
 def _service(record: Record) -> str:
     return f"{words(record, 'event')}{_detail(record)}"
 
@@ -126,11 +135,19 @@ def _other(record: Record) -> str:
     return ", ".join(f"{key} {value}" for key, value in values)
 
 
+ACCOUNTING_VALUES = {
+    "framed_address": "address {}",
+    "session_seconds": "{} s",
+    "input_octets": "{} octets from the user",
+    "output_octets": "{} octets to the user",
+    "delay": "{} s ago",
+}
 TEXTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "request": _request,
     "delivery": _delivery,
     "call_status": _call_status,
     "discarded": _discarded,
+    "accounting": _accounting,
     "sessions_expired": _sessions_expired,
     "service": _service,
     "operator": _operator,

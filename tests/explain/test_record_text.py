@@ -32,6 +32,13 @@ LINES = [
     (records.FOLLOWED, "call         call CA1 of twilio: completed, login a1b2"),
     (records.DISCARDED, "discarded    datagram of 198.51.100.7 (hq-vpn): malformed (not a RADIUS packet): length 3"),
     (records.UNKNOWN_CLIENT, "discarded    datagram of 192.0.2.66: unknown_client (the address belongs to no client)"),
+    (
+        records.ACCOUNTED,
+        (
+            "accounting   alice at hq-vpn from 203.0.113.9: stop of session 0000002A, address 10.0.0.9, 3600 s,"
+            " 1000000 octets from the user, 5000000000 octets to the user, 2 s ago, user request"
+        ),
+    ),
     (records.ENDED, "expired      3 logins without a code"),
     (records.LIFECYCLE, "service      reload failed: clients.hq-vpn.secret: missing"),
     (records.ALARM, "alarm        phone changed of alice at hq-vpn: a phone is not pinned: +14*******23"),
@@ -65,7 +72,7 @@ def test_every_reason_has_a_short_meaning(reason):
 
 
 def test_a_reason_of_requests_and_of_discards_has_two_meanings():
-    assert "neither Access-Request nor Status-Server" in record_line(
+    assert "does not belong to this port" in record_line(
         {"kind": "discarded", "client_address": "192.0.2.1", "reason": "wrong_code"}
     )
     assert "attempts are left" in record_line({"kind": "request", "outcome": "challenge", "reason": "wrong_code"})
@@ -91,6 +98,12 @@ def test_every_alarm_has_a_line(alarm):
 def test_a_record_of_another_version_shows_its_values():
     assert f"{AT}  future kind  a 1, b x" == record_line({"kind": "future_kind", "at": AT, "a": 1, "b": "x"})
     assert "2  future" == record_line({"kind": "future", "at": 2})
+
+
+def test_a_gateway_that_starts_has_no_user_and_no_session():
+    record = {"kind": "accounting", "at": AT, "client": "hq-vpn", "status": "accounting_on"}
+
+    assert f"{AT}  accounting   no known user at hq-vpn: accounting on" == record_line(record)
 
 
 def test_one_expired_login_and_suppressed_discards_are_counted():
