@@ -1,4 +1,6 @@
-"""The state directory: its lock and local socket, `server.key`, and the store. Only `serve` creates anything there.
+"""The state directory: its lock and local socket, `server.key`, the data key and the store.
+
+Only `serve` creates anything there.
 
 A user who can read the key and the store can compute codes; one who can write to them can log in without a code.
 Files that other users of the machine can open are refused, with a ValueError that names the command to run.
@@ -9,8 +11,10 @@ from __future__ import annotations
 import os
 import secrets
 import stat
+import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from radius_voice import control
 from radius_voice.config.schema import Settings
@@ -18,44 +22,60 @@ from radius_voice.config.secrets import secret_text
 from radius_voice.files.access import ANY_ACCESS, WRITE_ACCESS, exposure
 
 KEY_BYTES = 32
+DATA_KEY_FILE = "data.key"
+MAX_DATA_KEY_OCTETS = 4096
+
+
+class ServerKeys(NamedTuple):
+    """The keys that encrypt the data key: the ones of the configuration, and one that they replace."""
+
+    present: tuple[bytes, ...]
+    former: tuple[bytes, ...] = ()
+
+    @property
+    def readable(self) -> tuple[bytes, ...]:
+        """All keys that the data key may be encrypted with."""
+        return (*self.present, *self.former)
 
 
 def claim(settings: Settings) -> control.ControlSocket:
-    """Create the state directory and lock it for this service. Raises ValueError or OSError."""
+    """Create the state directory and lock it for this service. Raises ValueError or OSError.
+
+    A directory that no service has used before gets an empty `data.key`: nothing was made with another data key.
+    """
     directory = settings.server.state
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     refuse(directory_problems("server.state", directory, os.geteuid()))
+    if not (directory / control.LOCK).exists():
+        os.close(os.open(directory / DATA_KEY_FILE, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600))
     return control.claim(directory)
 
 
-def server_key(settings: Settings) -> bytes:
-    """The key of all hashes: from the configuration, or created once in the state directory."""
-    key = _configured_key(settings)
-    if key is not None:
-        return key
-    path = key_path(settings)
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return existing_key(settings, os.geteuid())
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(key := secrets.token_bytes(KEY_BYTES))
-    return key
+def server_keys(settings: Settings) -> ServerKeys:
+    """The keys of the configuration, or one that is created once in the state directory. Raises ValueError, OSError."""
+    if settings.server.key is None:
+        path = key_path(settings)
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return existing_keys(settings, os.geteuid())
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(key := secrets.token_bytes(KEY_BYTES))
+        return ServerKeys((key,))
+    return existing_keys(settings, os.geteuid())
 
 
-def existing_key(settings: Settings, uid: int | None) -> bytes:
-    """The key of all hashes, which must exist; `uid` is the service's user, None if it is unknown."""
-    key = _configured_key(settings)
-    if key is not None:
-        return key
-    path = key_path(settings)
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise ValueError(f"server.key: {path}: is not a regular file; remove it")
-        refuse(f"server.key: {problem}" for problem in exposure(path, status, ANY_ACCESS, uid))
-        key = file.read(KEY_BYTES + 1)
+def existing_keys(settings: Settings, uid: int | None) -> ServerKeys:
+    """The keys, which must exist; `uid` is the service's user, None if it is unknown. Raises ValueError, OSError."""
+    path, configured = key_path(settings), settings.server.key
+    if configured is None:
+        return ServerKeys((_key_in(path, uid),))
+    present = tuple(secret_text(key, "server.key").encode() for key in configured)
+    return ServerKeys(present, (_key_in(path, uid),) if path.exists() else ())
+
+
+def _key_in(path: Path, uid: int | None) -> bytes:
+    key = _private_file("server.key", path, KEY_BYTES, uid)
     if len(key) != KEY_BYTES:
         raise ValueError(
             f"server.key: {path}: has {'no' if not key else 'another number of'} bytes, and must have {KEY_BYTES}; "
@@ -64,9 +84,52 @@ def existing_key(settings: Settings, uid: int | None) -> bytes:
     return key
 
 
+def _private_file(name: str, path: Path, octets: int, uid: int | None) -> bytes:
+    """The content of a file that no other user can open, or one octet more than `octets`."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise ValueError(f"{name}: {path}: is not a regular file; remove it")
+        refuse(f"{name}: {problem}" for problem in exposure(path, status, ANY_ACCESS, uid))
+        return file.read(octets + 1)
+
+
 def key_path(settings: Settings) -> Path:
     """The file of the key, where the configuration gives none."""
     return settings.server.state / "server.key"
+
+
+def wrapped_data_key(settings: Settings, uid: int | None) -> bytes | None:
+    """The data key in the state directory, as `wrapped_key` encrypts it.
+
+    It is empty before the first start has ended. None: the directory is of a version without data keys, or no service
+    has used it.
+    """
+    try:
+        return _private_file("server.state", settings.server.state / DATA_KEY_FILE, MAX_DATA_KEY_OCTETS, uid)
+    except FileNotFoundError:
+        return None
+
+
+def write_wrapped_data_key(settings: Settings, wrapped: bytes) -> None:
+    """Replace the data key in the state directory. Raises OSError, and then the one before is kept."""
+    directory = settings.server.state
+    descriptor, name = tempfile.mkstemp(prefix=f"{DATA_KEY_FILE}.", dir=directory)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(wrapped)
+            file.flush()
+            os.fsync(descriptor)
+        Path(name).replace(directory / DATA_KEY_FILE)
+    except BaseException:
+        Path(name).unlink()
+        raise
+    folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def directory_problems(key: str, directory: Path, uid: int | None) -> Iterator[str]:
@@ -90,11 +153,6 @@ def store_problems(settings: Settings, uid: int | None) -> Iterator[str]:
         yield from directory_problems("store.path", path.parent, uid)
     for file in settings.store.data_files(state):
         yield from (f"store.path: {problem}" for problem in exposure(file, file.stat(), ANY_ACCESS, uid))
-
-
-def _configured_key(settings: Settings) -> bytes | None:
-    key = settings.server.key
-    return None if key is None else secret_text(key, "server.key").encode()
 
 
 def refuse(problems: Iterable[str]) -> None:

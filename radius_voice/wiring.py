@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import ssl
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
-from radius_voice import state
 from radius_voice.client_entries import clients_of, prompt_format_of
 from radius_voice.config import load as configuration
 from radius_voice.config.adapters import AdapterSection, IdentitySection, ProviderSection, SectionTypes, StoreSection
@@ -166,23 +163,6 @@ def store_of(section: StoreSection, context: StoreContext, adapters: Adapters = 
     return cast("Store", _create_of(section, adapters.stores, "store")(section, context))
 
 
-def open_store(
-    settings: Settings,
-    key: Callable[[], bytes] | None = None,
-    *,
-    read_only: bool = False,
-    adapters: Adapters = ADAPTERS,
-) -> Store:
-    """The configured store; see `StoreContext`. Raises ValueError or OSError.
-
-    `key` gives `server.key`, which is otherwise created where there is none.
-    """
-    if not read_only:
-        state.refuse(state.store_problems(settings, os.geteuid()))
-    key = partial(state.server_key, settings) if key is None else key
-    return store_of(settings.store, StoreContext(settings.server.state, key, time.time, read_only), adapters)
-
-
 def missing_packages(settings: Settings, adapters: Adapters = ADAPTERS) -> list[str]:
     """The adapters whose packages are missing, with the command that installs them."""
     identity, providers = settings.identity.items(), settings.delivery.providers.items()
@@ -220,7 +200,7 @@ def _imported(module: str, section: AdapterSection, key: str) -> ModuleType:
 class Shared:
     """What all generations share. `clock` is monotonic; `warn` gets the texts of warnings for the administrator.
 
-    `key` is `server.key`, which keys the hashes of `keys` too. `copies`: see `IdentityContext`.
+    `key` is the data key, which keys the hashes of `keys` too. `copies`: see `IdentityContext`.
     """
 
     keys: Keys

@@ -66,11 +66,13 @@ def serve(path: Path, debug: bool) -> None:
 
 def _serve_by_workers(path: Path, configuration: Loaded, debug: bool, manager: ServiceManager) -> None:
     from radius_voice.exceptions import message_of
+    from radius_voice.login.model import Unavailable
     from radius_voice.observe.stream import LineStream
+    from radius_voice.open_store import established_data_key
     from radius_voice.service.heartbeats import ParentProcess
     from radius_voice.service.service import Worker
     from radius_voice.service.workers import WATCHER, Parent
-    from radius_voice.state import claim, server_key
+    from radius_voice.state import claim
 
     async def child(configuration: Loaded, pool: WorkerPool, number: int) -> None:
         asyncio.get_running_loop().add_reader(pool.parent, lambda: signal.raise_signal(signal.SIGTERM))
@@ -96,11 +98,11 @@ def _serve_by_workers(path: Path, configuration: Loaded, debug: bool, manager: S
     try:
         control = claim(configuration.settings)
         try:
-            server_key(configuration.settings)
+            established_data_key(configuration.settings)
             code = Parent(path, configuration, control, child, logger.warning, manager).run()
         finally:
             control.release()
-    except (ValueError, OSError) as problem:
+    except (ValueError, OSError, Unavailable) as problem:
         _cannot_start(configuration, message_of(problem))
         code = 1
     raise click.exceptions.Exit(code)

@@ -29,7 +29,6 @@ NEED_RESTART = (
     "server.listen",
     "server.accounting",
     "server.state",
-    "server.key",
     "server.workers",
     "store",
     "admin.listen",

@@ -26,6 +26,7 @@ from radius_voice.config.field_types import (
     PATH,
     SIP_DOMAIN,
     TIMESTAMP,
+    OneOrMany,
     duration,
 )
 from radius_voice.config.limits import LimitsSettings
@@ -71,8 +72,13 @@ class ServerSettings(Section):
     """The directory of server.key and of data that must survive a restart; by default $STATE_DIRECTORY if set."""
     workers: int = Field(1, ge=1, le=64)
     """The number of processes; more than one needs Linux and a store of type sqlite or redis."""
-    key: Secret | None = None
-    """The key of the hashes in the store. Required when nodes share a store; otherwise created at the first start."""
+    key: Annotated[tuple[Secret, ...], Field(strict=False, min_length=1, max_length=2), OneOrMany()] | None = Field(
+        None, examples=[[{"file": "new.key"}, {"file": "old.key"}]]
+    )
+    """Encrypts the key of the store's hashes; a list of two while it is being changed, the new one first.
+
+    Required when nodes share a store; otherwise created at the first start.
+    """
     reject_delay: Annotated[float, duration(0, 5)] = file_default("1s")
     """How long after its request an Access-Reject is sent."""
     duplicate_window: Annotated[float, duration(5, 30)] = file_default("10s")

@@ -43,13 +43,17 @@ def _addresses(server: ServerSettings, port_zero: str) -> Iterator[Diagnostic]:
 
 
 def _key(draft: Draft, server: ServerSettings) -> Iterator[Diagnostic]:
-    path, fix = ("server", "key"), "make one with: openssl rand -hex 32"
-    key = readable_text(server.key) if server.key else None
-    if key is not None and not MIN_KEY_OCTETS <= len(key.encode()) <= MAX_KEY_OCTETS:
-        octets = f"{MIN_KEY_OCTETS} to {MAX_KEY_OCTETS} octets and has {len(key.encode())}"
-        yield path, f"must have {octets}; {fix}"
-    if draft.store and draft.store.SHARED_BY_NODES and server.key is None:
-        yield path, f"is needed with a store of type {draft.store.type}, the same on every node; {fix}"
+    keys, fix = server.key or (), "make one with: openssl rand -hex 32"
+    texts = [readable_text(key) for key in keys]
+    for index, text in enumerate(texts):
+        path: KeyPath = ("server", "key") if len(keys) == 1 else ("server", "key", index)
+        if text is not None and not MIN_KEY_OCTETS <= len(text.encode()) <= MAX_KEY_OCTETS:
+            octets = f"{MIN_KEY_OCTETS} to {MAX_KEY_OCTETS} octets and has {len(text.encode())}"
+            yield path, f"must have {octets}; {fix}"
+        if text is not None and text in texts[:index]:
+            yield path, "is the same key as the first; write the new key first, and the one before second"
+    if draft.store and draft.store.SHARED_BY_NODES and not keys:
+        yield ("server", "key"), f"is needed with a store of type {draft.store.type}, the same on every node; {fix}"
 
 
 def _workers(draft: Draft, server: ServerSettings) -> Iterator[Diagnostic]:

@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from radius_voice import control, state
+from radius_voice import control
 from radius_voice.config.schema import Settings
 from radius_voice.endpoints import radius_ports_in_use
 from radius_voice.events import EventRecord
@@ -29,6 +29,7 @@ from radius_voice.login.policy import user_key_of
 from radius_voice.login.ports import Directory, IdentitySource, Store, UserEditor, UserLister
 from radius_voice.login.rate_limits import with_action
 from radius_voice.observe import audit
+from radius_voice.open_store import existing_data_key, no_key, open_store
 from radius_voice.operations import enrolment, help_desk, login_state, pins, user_data
 from radius_voice.operations.context import DIRECTORY_SECONDS, OperationContext
 from radius_voice.operations.shown_limits import (
@@ -40,7 +41,7 @@ from radius_voice.operations.shown_limits import (
     password_subjects,
     shared_limits,
 )
-from radius_voice.wiring import identity_source, open_store, user_editor, user_lister
+from radius_voice.wiring import identity_source, user_editor, user_lister
 
 STATUS, SHARED_STATIONS = "status", "shared_stations"
 READING = ("limits", "pins", "login_state", SHARED_STATIONS)
@@ -279,7 +280,7 @@ def _store_without_service(settings: Settings, command: str, not_running: str) -
     """The store for a command while no service runs with this state directory. Creates nothing."""
     section = settings.store
     if section.SHARED_BY_NODES:
-        return open_store(settings, lambda: state.existing_key(settings, None))
+        return open_store(settings, lambda: existing_data_key(settings, None))
     if not section.SHARED_BY_WORKERS:
         raise OperationFailed(f"{not_running}, and a store of type {section.type} ends with its service; {STATE_HINT}")
     in_use = radius_ports_in_use(settings)
@@ -293,7 +294,7 @@ def _store_without_service(settings: Settings, command: str, not_running: str) -
             f"{not_running}, and only the service changes a store of type {section.type}: start it and run this again; "
             f"{STATE_HINT}"
         )
-    return open_store(settings, read_only=True)
+    return open_store(settings, no_key, read_only=True)
 
 
 async def _try_store_without_service(settings: Settings) -> str:
@@ -302,7 +303,7 @@ async def _try_store_without_service(settings: Settings) -> str:
     if path is not None and not path.exists():
         return f"serve will create {path}"
     try:
-        store = open_store(settings, lambda: bytes(state.KEY_BYTES), read_only=True)
+        store = open_store(settings, no_key, read_only=True)
         try:
             await store.get(b"check")
         finally:
@@ -332,7 +333,7 @@ async def open_context(
             sources[name] = await asyncio.to_thread(
                 identity_source, name, section, IdentityContext(hasher, messages=settings.delivery.messages)
             )
-        keys = lambda: Keys(state.existing_key(settings, None))  # noqa: E731
+        keys = lambda: Keys(existing_data_key(settings, None))  # noqa: E731
         yield OperationContext(settings, store, keys, sources, record, uid)
     finally:
         for source in sources.values():

@@ -33,8 +33,9 @@ from radius_voice.endpoints import (
 )
 from radius_voice.exceptions import message_of
 from radius_voice.files.access import Account, can_act_as, has_access, mode_and_owner
+from radius_voice.open_store import no_key, open_store, require_readable_data_key
 from radius_voice.operations import STATE_HINT, STATUS
-from radius_voice.wiring import missing_packages, open_store
+from radius_voice.wiring import missing_packages
 
 READ_WRITE = os.R_OK | os.W_OK
 
@@ -139,11 +140,15 @@ def _state_directory(settings: Settings, account: Account) -> Iterator[CheckResu
     sock, key = directory / control.SOCKET, state.key_path(settings)
     if sock.exists() and not stat.S_ISSOCK(sock.stat().st_mode):
         yield CheckResult(f"server.state: {sock}: is not a socket; remove it")
-    if settings.server.key is None and key.exists():
+    data_key = directory / state.DATA_KEY_FILE
+    if data_key.exists():
+        yield from _accessible("server.state", data_key, os.R_OK, account, own)
+    if key.exists():
         yield from _accessible("server.key", key, os.R_OK, account, own)
+    if key.exists() or settings.server.key is not None:
         try:
-            state.existing_key(settings, account.uid)
-        except ValueError as problem:
+            require_readable_data_key(settings, account.uid)
+        except (ValueError, PermissionError) as problem:
             yield CheckResult(str(problem))
 
 
@@ -164,7 +169,7 @@ def _database(settings: Settings, path: Path, account: Account) -> Iterator[Chec
             found += _accessible("store.path", file, READ_WRITE, account, f"chown {account.name} FILE")
     if path.exists() and not found:
         try:
-            asyncio.run(open_store(settings, read_only=True).close())
+            asyncio.run(open_store(settings, no_key, read_only=True).close())
         except ValueError as problem:
             found.append(CheckResult(str(problem)))
     yield from found

@@ -11,11 +11,13 @@ from pathlib import Path
 from radius_voice.bounded import in_daemon_thread
 from radius_voice.config.changes import Changes, changes
 from radius_voice.config.errors import ConfigError
-from radius_voice.config.load import NEED_RESTART, Loaded, restart_needed
+from radius_voice.config.load import NEED_RESTART, Loaded, restart_needed, until_restart
 from radius_voice.config.start_warnings import start_warnings
 from radius_voice.exceptions import message_of
 from radius_voice.login.callbacks import CallbackRequest, CallbackResponse
+from radius_voice.login.model import Unavailable
 from radius_voice.observe.metrics import Metrics
+from radius_voice.open_store import established_data_key
 from radius_voice.server.server import Server
 from radius_voice.service.reload_result import ReloadProgress, ReloadResult
 from radius_voice.service.reporting import Reporter
@@ -145,9 +147,10 @@ class Reloader:
         try:
             # In threads: many users take seconds to read, and logins continue. The threads may outlive the service.
             loaded = await in_daemon_thread(partial(load, self._path))
+            await in_daemon_thread(partial(self._encrypt_data_key, loaded))
             usable = loaded.settings.model_copy(update={"callbacks": self._started_with.callbacks})
             built = await in_daemon_thread(partial(build, usable, self._shared, old))
-        except (ConfigError, ValueError, OSError) as problem:
+        except (ConfigError, ValueError, OSError, Unavailable) as problem:
             self._reporter.report("reload_failed", message_of(problem))
             return ReloadResult(time.time(), self._generations.number, tuple(message_of(problem).splitlines()))
         if self._generations.draining:
@@ -170,6 +173,12 @@ class Reloader:
             needs_restart=tuple(restart_needed(self._started_with, loaded.settings)),
             warnings=(*loaded.warnings, *start_warnings(loaded.settings)),
         )
+
+    def _encrypt_data_key(self, loaded: Loaded) -> None:
+        """Encrypt the data key with the `server.key` of the new configuration. It stays the same key."""
+        usable = until_restart(self._started_with, loaded.settings)
+        if established_data_key(usable) != self._shared.key:
+            raise ValueError("the store has another data key than this service; restart it")
 
     def _use(self, loaded: Loaded, built: BuiltGeneration, generation: int) -> None:
         create_series(self._metrics, built)

@@ -23,8 +23,10 @@ from radius_voice.http.admin import Admin, Readiness
 from radius_voice.http.callbacks import Callbacks
 from radius_voice.identity.passwords import Hasher
 from radius_voice.login.codes import Keys
+from radius_voice.login.model import Unavailable
 from radius_voice.observe.metrics import Metrics, Readings
 from radius_voice.observe.provider_results import ProviderResults
+from radius_voice.open_store import established_data_key, open_store
 from radius_voice.operations.context import OperationContext
 from radius_voice.server.accepted_names import AcceptedNames
 from radius_voice.server.accounting import Accounting
@@ -39,14 +41,13 @@ from radius_voice.service.reporting import Reporter
 from radius_voice.service.status import ProcessStatus, service_facts, store_problem
 from radius_voice.service.status_merge import merged_status
 from radius_voice.service.tasks import BackgroundTasks
-from radius_voice.state import claim, server_key
+from radius_voice.state import claim
 from radius_voice.transports.udp import UdpListener, bind
 from radius_voice.wiring import (
     BuiltGeneration,
     Shared,
     build,
     max_queued_verifications,
-    open_store,
     server_rules,
 )
 
@@ -358,7 +359,7 @@ async def start(
             shared = _open_shared(stack, settings, reporter, worker)
             service = Service(path, loaded, build(settings, shared), shared, reporter, tap, worker, log_lines_lost)
             await service.open(stack, loaded, control)
-        except (ValueError, OSError) as problem:
+        except (ValueError, OSError, Unavailable) as problem:
             raise CannotStart(message_of(problem)) from None
         service.stack = stack.pop_all()
     return service
@@ -371,8 +372,8 @@ def _claim(stack: AsyncExitStack, settings: Settings) -> ControlSocket:
 
 
 def _open_shared(stack: AsyncExitStack, settings: Settings, reporter: Reporter, worker: Worker | None) -> Shared:
-    key = server_key(settings)
-    store = open_store(settings)
+    key = established_data_key(settings)
+    store = open_store(settings, lambda: key)
     stack.push_async_callback(store.close)
     hasher = Hasher(max_queued=max_queued_verifications(settings))
     stack.callback(hasher.close)

@@ -22,12 +22,13 @@ from radius_voice.http.admin import Admin, Readiness
 from radius_voice.login.model import Unavailable
 from radius_voice.observe.audit import AuditLog
 from radius_voice.observe.merge import MetricsMerger
+from radius_voice.open_store import existing_data_key, open_store
 from radius_voice.service.reload_result import ReloadProgress, merged_result
 from radius_voice.service.status import service_facts
 from radius_voice.service.status_merge import merged_status
 from radius_voice.service.worker_requests import ask_workers
 from radius_voice.service.workers import WorkerPool
-from radius_voice.wiring import daily_files_of, load, open_store, syslog_of
+from radius_voice.wiring import daily_files_of, load, syslog_of
 
 OK = 200
 RESPONSE_SECONDS = 1.0
@@ -122,7 +123,8 @@ class Operator:
             return await self._reload_all()
         user = operations.UserName.of(request)
         try:
-            store = open_store(self._settings)
+            key = await asyncio.to_thread(existing_data_key, self._settings, os.geteuid())
+            store = open_store(self._settings, lambda: key)
             async with operations.open_context(self._settings, store, user, self._record, request.uid) as context:
                 return await operations.respond(request, context)
         except (Unavailable, ValueError, OSError) as problem:

@@ -551,7 +551,6 @@ def test_a_file_with_a_byte_order_mark_is_read(file):
     [
         ("server.listen", ["udp://0.0.0.0:1645"], ["server.listen"]),
         ("server.state", "elsewhere", ["server.state"]),
-        ("server.key", "k" * 32, ["server.key"]),
         ("admin.listen", "127.0.0.1:9999", ["admin.listen"]),
         ("log.level", "debug", ["log"]),
         ("audit.path", "other.jsonl", ["audit"]),
@@ -643,3 +642,12 @@ def test_a_wrong_group_rule_is_an_error(file, rule, expected):
     (error,) = file.errors(changed("policies.default", policy))
     assert "policies.default.group_rules[0]" in error
     assert expected in error
+
+
+def test_a_server_key_is_not_listed_twice(file):
+    tree = changed("server.key", ["k" * 32, "k" * 32])
+    (error,) = file.errors(tree)
+    assert "server.key[1]: is the same key as the first; write the new key first" in error
+    tree["server"]["key"][1] = "short"
+    (error,) = file.errors(tree)
+    assert "server.key[1]: must have 32 to 64 octets and has 5" in error

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from radius_voice.config.addresses import HostPort
+from radius_voice.open_store import no_key, open_store
 from radius_voice.stores.settings import RedisSettings
-from radius_voice.wiring import open_store
 from tests.config.conftest import File, changed
 
 SERVER_KEY = "a server key of thirty-two octets"
@@ -90,7 +90,7 @@ def test_several_processes_may_share_redis(file: File) -> None:
 
 
 async def test_the_store_opens_before_redis_responds(file: File) -> None:
-    store = open_store(file.load(with_store(password=PASSWORD, tls=True)).settings)
+    store = open_store(file.load(with_store(password=PASSWORD, tls=True)).settings, no_key)
     assert "RedisStore" == type(store).__name__
     await store.close()
 
@@ -102,4 +102,4 @@ def test_missing_packages_are_reported_with_the_command_that_installs_them(
     monkeypatch.delitem(sys.modules, "radius_voice.stores.redis", raising=False)
     monkeypatch.setitem(sys.modules, "radius_voice.stores.redis_link", None)
     with pytest.raises(ValueError, match=r"pip install 'radius-voice\[redis\]'"):
-        open_store(settings)
+        open_store(settings, no_key)

@@ -9,7 +9,7 @@ import urllib.request
 LOOPBACK = "127.0.0.1"
 PORTS = range(10_000, 32_768)  # below those that Linux assigns to sockets which ask for none
 PROCESSES = 16  # of pytest; each has ports of its own, so that none takes a port between another's check and its bind
-TIMEOUT = 10.0  # seconds that a response may take on a busy machine before a test fails
+TIMEOUT = 60.0  # seconds that a response may take on a busy machine before a test fails
 
 
 _assigned: set[int] = set()

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-TIMEOUT = 20.0
+TIMEOUT = 60.0
 INTERVAL = 0.02
 
 

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 PROGRAM: tuple[str, ...] = (sys.executable, "-m", "radius_voice.cli.main")
-TIMEOUT = 10.0  # seconds that any step may take on a busy machine before a test fails
+TIMEOUT = 60.0  # seconds that any step may take on a busy machine before a test fails
 END = ""  # the last element of `stdout` and `stderr` once the stream is closed
 
 
