@@ -89,6 +89,7 @@ PROFILES: Mapping[ProfileName, Profile] = MappingProxyType(
             {
                 "gateway_timeout": "3s",  # Timeout of a RADIUS server profile: PAN-OS 7.1
                 "gateway_requests": 3,  # Retries of a RADIUS server profile: PAN-OS 7.1
+                # Not PaloAlto-Client-Source-IP: by the guide of GlobalProtect, the client sends this address.
             }
         ),
         "pam-radius": Profile(
