@@ -3,6 +3,7 @@
 # make test-all  also the long tests, with the branch coverage of all processes
 # make lint   format, lint, types, import rules
 # make wheel  the wheel, in dist/; installs what building needs and nothing else, into a separate environment
+# make deb    the Debian package, in dist/; docs/install.md says how to install it
 # make story  produce the login that docs/login-story.md shows
 # make fuzz   hostile octets under atheris, SECONDS=60 for each target
 # make bench  what the server costs, beside its peers; with BENCH=--page, docs/performance.md is written again
@@ -17,7 +18,7 @@ PARALLEL := --numprocesses $(WORKERS) --dist worksteal
 MEASURED := tests/login tests/radius
 FUZZED := wire password yaml configuration users provider
 
-.PHONY: demo test test-all fuzz lint bench story wheel peers
+.PHONY: demo test test-all fuzz lint bench story wheel deb peers
 
 demo: $(VENV)/ready
 	@$(BIN)/radius-voice demo
@@ -26,8 +27,9 @@ test: $(VENV)/ready-dev peers
 	$(BIN)/pytest $(PARALLEL) --cov --cov-fail-under=100 $(MEASURED)
 	$(BIN)/pytest $(PARALLEL) $(MEASURED:%=--ignore=%)
 
+test-all: export RADIUS_VOICE_LONG := 1
 test-all: $(VENV)/ready-dev peers
-	RADIUS_VOICE_LONG=1 $(BIN)/pytest $(PARALLEL) --cov --cov-config=tests/coverage.toml --cov-fail-under=95
+	$(BIN)/pytest $(PARALLEL) --cov --cov-config=tests/coverage.toml --cov-fail-under=95
 
 fuzz: $(VENV)/ready-dev
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
@@ -48,6 +50,9 @@ story: $(VENV)/ready-dev peers
 wheel:
 	@sh tests/peers/make-venv $(PYTHON) $(BUILD)
 	$(BUILD)/bin/pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+
+deb:
+	@deploy/build-deb
 
 peers:
 	@sh tests/peers/install

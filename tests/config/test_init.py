@@ -47,6 +47,21 @@ def test_no_other_user_can_read_what_init_writes(tmp_path):
         assert 0o600 == stat.S_IMODE(path.stat().st_mode)
 
 
+def test_the_group_of_a_directory_with_the_setgid_bit_can_read_what_init_writes(tmp_path):
+    tmp_path.chmod(0o2750)
+    for path in write_configuration(tmp_path):
+        assert 0o640 == stat.S_IMODE(path.stat().st_mode)
+
+
+def test_a_configuration_of_the_debian_package_uses_the_directories_of_the_package(tmp_path, monkeypatch):
+    monkeypatch.setattr("radius_voice.config.init.SYSTEM_DIRECTORY", tmp_path)
+    path, *_ = write_configuration(tmp_path)
+    settings = load(path, {}).settings
+    assert Path("/var/lib/radius-voice") == settings.server.state
+    assert Path("/var/log/radius-voice/audit.jsonl") == settings.audit.path
+    assert 365 * 86400 == settings.audit.keep
+
+
 def test_init_overwrites_nothing(tmp_path):
     (tmp_path / "users.yaml").write_text("mine: 1\n")
     with pytest.raises(ConfigError, match=r"users\.yaml: exists and is not overwritten"):
