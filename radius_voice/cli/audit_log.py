@@ -114,6 +114,7 @@ def no_record(path: Path, search: AuditSearch, text: str) -> click.ClickExceptio
 
 def show_login(path: Path, login: str, place_of: PlaceOf | None, as_json: bool) -> None:
     """Print the timeline of a login. Ends the command if the audit log has no record of it."""
+    from radius_voice.explain.audit_accounting import accounting_of
     from radius_voice.explain.audit_filter import AuditFilter
     from radius_voice.explain.audit_search import AuditSearch
     from radius_voice.explain.past_login import explained, timeline
@@ -121,7 +122,8 @@ def show_login(path: Path, login: str, place_of: PlaceOf | None, as_json: bool) 
 
     with audit_errors(path):
         search = AuditSearch(path, AuditFilter(login=login))
-        records = list(search.records())
+        found = list(search.records())
+        records = [*found, *accounting_of(path, found)]
     warn_of(search)
     if not records:
         raise no_record(path, search, f"no record has the id {printable(login)}, and {NO_RECORD}")

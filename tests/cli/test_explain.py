@@ -12,7 +12,7 @@ from radius_voice.cli.main import main
 from radius_voice.radius import packet as radius
 from tests.support.network import free_port
 from tests.support.provider_callbacks import callbacks_section
-from tests.support.server_process import BASE_CONFIGURATION, write_configuration
+from tests.support.server_process import BASE_CONFIGURATION, ConfiguredUser, write_configuration
 
 CONFIGURATION = """\
 server: {listen: ["udp://127.0.0.1:0"], reject_delay: 0s}
@@ -885,3 +885,43 @@ def test_a_login_without_a_session_has_an_id_and_the_line_of_its_rule(start_serv
             "--json",
         )
         assert json.loads(both.stdout)["records"][0]["place"].endswith("exemptions[0]")
+
+
+ROLL_OUT = """\
+server: {{listen: ["udp://127.0.0.1:0"], reject_delay: 0s}}
+clients:
+  gateway:
+    address: 127.0.0.1
+    secret: a shared secret of the tests
+    policy: reporting
+    probe: {{user: health-check, response: reject}}
+  second: {{address: 127.0.0.2, secret: a shared secret of the tests, policy: grace}}
+policies:
+  reporting: {{countries: [FR], mode: {{report_until: "{until}"}}}}
+  grace: {{grace_until: "{until}"}}
+"""
+
+
+class UserWithoutPhone(ConfiguredUser):
+    @property
+    def entry(self):
+        return {**super().entry, "phones": []}
+
+
+def test_logins_of_a_roll_out_are_shown_and_health_checks_have_no_id(start_server, make_user):
+    until = (datetime.now(UTC) + timedelta(days=1)).isoformat(timespec="seconds")
+    reported, grace = make_user(), UserWithoutPhone("grace", "+14155550199")
+    probe = ConfiguredUser("health-check", "+14155550198")
+    with start_server(ROLL_OUT.format(until=until), [reported, grace]) as server:
+        first, second = server.client(), server.client("127.0.0.2")
+        assert radius.ACCESS_ACCEPT == first.start_login(reported).code
+        assert radius.ACCESS_ACCEPT == second.start_login(grace).code
+        assert radius.ACCESS_REJECT == first.start_login(probe).code
+        report, accepted = server.audit(kind="request")
+        shown = past(server, report)
+        assert "  -> Access-Accept: report_mode (accepted without a call" in shown
+        assert "  without report mode: Access-Reject: number_not_allowed (the policy allows none" in shown
+        assert f"  place: {server.path}:" in shown
+        assert "  -> Access-Accept: grace_period (accepted without a call" in past(server, accepted)
+        missing = run("--config", server.path, "--login", "0123456789abcdef")
+        assert "a health check, a retransmission and a discarded datagram have none" in missing.stderr

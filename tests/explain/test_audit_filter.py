@@ -81,6 +81,12 @@ def test_a_user_is_found_by_every_form_of_the_name(name, form):
     assert (expected, 0) == selected(AuditFilter(user=other), octets)
 
 
+@pytest.mark.parametrize(("name", "written"), [("Straße", "STRASSE"), ("\u212aate", "kate"), ("Zoë", "zoë")])
+def test_a_user_is_found_by_a_form_of_the_name_with_other_letters(name, written):
+    for user, wanted in ((name, written), (written, name)):
+        assert (["1"], 0) == selected(AuditFilter(user=wanted), json.dumps({"at": "1", "user": user}).encode())
+
+
 @pytest.mark.parametrize("values", [{}, {"user": "alice"}, {"reason": "no_phone"}, {"login": "b2"}])
 @pytest.mark.parametrize("damaged", [b'{"kind":"requ', b'kind":"request"}', b"\0", b"x"])
 def test_damaged_lines_are_counted_whatever_the_filter(values, damaged):

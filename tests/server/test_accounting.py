@@ -9,7 +9,9 @@ from ipaddress import ip_network
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from radius_voice.cli.main import main
 from radius_voice.events import AccountingRecord, Discard, DiscardRecord, ResendRecord
 from radius_voice.login.codes import Keys
 from radius_voice.login.model import Unavailable
@@ -84,6 +86,22 @@ def test_a_session_is_recorded_with_its_user_once_the_user_was_accepted(start_se
         assert 2 == server.metric("radius_voice_accounting_total", client="gateway", status="start")
         assert 1 == server.metric("radius_voice_accounting_total", client="gateway", status="stop")
         assert "password typed" not in (server.directory / "audit.jsonl").read_text()
+
+
+def test_the_timeline_of_a_login_has_the_accounting_that_follows(start_server, alice):
+    name = alice.name.encode()
+    with start_server(CONFIGURATION, [alice]) as server, accounting_port(server) as exchange:
+        log_in(server, alice)
+        for octets in (event(user=name), event(START, b"another", name), event(STOP, user=name)):
+            assert ACCOUNTING_RESPONSE == exchange(octets).code
+        (accepted,) = server.audit(reason="code_correct")
+        shown = CliRunner().invoke(main, ["audit", "show", "-c", str(server.path), accepted["session"]])
+        assert 0 == shown.exit_code, shown.output
+        accounting = [line.partition("  ")[2] for line in shown.stdout.splitlines() if "Z  accounting " in line]
+        assert [
+            f"accounting   {alice.name} at gateway: start of session a session",
+            f"accounting   {alice.name} at gateway: stop of session a session",
+        ] == accounting
 
 
 def test_two_workers_share_the_names_of_accepted_users(simulator, tmp_path, alice):
