@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from radius_voice.explain.audit_lines import Record
     from radius_voice.explain.past_login import PlaceOf
 
+OUTCOMES = tuple(outcome.value for outcome in Outcome)
 POLL_SECONDS = 0.2
 TIMES = "a time before now like 2h or 7d, a date, or date and time in UTC like 2026-11-26T13:50"
 
@@ -57,10 +58,11 @@ def _moment(_context: click.Context, option: click.Parameter, text: str) -> str:
         raise click.BadParameter(str(problem)) from None
 
 
-def _choice(option: str, values: tuple[str, ...], text: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def _choice(
+    option: str, value: str, values: tuple[str, ...], text: str
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """An option that takes one of a few values."""
-    name = option.lstrip("-")
-    return click.option(option, metavar=name.upper(), type=click.Choice(values), help=f"{text}: {', '.join(values)}.")
+    return click.option(option, metavar=value, type=click.Choice(values), help=f"{text}: {', '.join(values)}.")
 
 
 FILTERS = (
@@ -78,9 +80,10 @@ FILTERS = (
         shell_complete=completions.clients,
         help="Only this client, with the calls of its logins.",
     ),
-    _choice("--outcome", tuple(outcome.value for outcome in Outcome), "Only requests with this outcome"),
+    _choice("--outcome", "OUTCOME", OUTCOMES, "Only requests with this outcome"),
+    _choice("--would", "OUTCOME", OUTCOMES[:3], "Only requests that would have this outcome without report mode"),
     click.option("--reason", metavar="REASON", default="", callback=_reason, help="Only records with this reason."),
-    _choice("--kind", KINDS, "Only records of this kind"),
+    _choice("--kind", "KIND", KINDS, "Only records of this kind"),
     click.option("--login", metavar="ID", default="", help="Only this login: session or request_id in the audit log."),
 )
 
@@ -90,9 +93,17 @@ def _with_filters(command: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(command)
     def run_command(
-        user: str, client: str, outcome: str | None, reason: str, kind: str | None, login: str, **arguments: Any
+        user: str,
+        client: str,
+        outcome: str | None,
+        would: str | None,
+        reason: str,
+        kind: str | None,
+        login: str,
+        **arguments: Any,
     ) -> None:
-        command(AuditFilter(user, client, outcome or "", reason, kind or "", login), **arguments)
+        wanted = AuditFilter(user, client, outcome or "", reason, kind or "", login, would=would or "")
+        command(wanted, **arguments)
 
     for option in reversed(FILTERS):
         run_command = option(run_command)

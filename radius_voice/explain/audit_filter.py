@@ -26,7 +26,8 @@ MAX_CALLS = 100
 class AuditFilter(Struct, frozen=True):
     """Which records are wanted. An empty value allows every record.
 
-    `login` is the id of a session, or of a request without one. `since` and `until` are times as in `at`.
+    `login` is the id of a session, or of a request without one. `would` is the outcome without report
+    mode. `since` and `until` are times as in `at`.
     """
 
     user: str = ""
@@ -37,11 +38,14 @@ class AuditFilter(Struct, frozen=True):
     login: str = ""
     since: str = ""
     until: str = ""
+    would: str = ""
 
     @property
     def with_calls(self) -> bool:
         """Whether the calls and text messages of the selected logins are selected too."""
-        return bool(self.user or self.client) and not any((self.outcome, self.reason, self.kind, self.login))
+        return bool(self.user or self.client) and not any(
+            (self.outcome, self.would, self.reason, self.kind, self.login)
+        )
 
     def matches(self, record: Record) -> bool:
         """Whether the record is wanted."""
@@ -60,6 +64,7 @@ class AuditFilter(Struct, frozen=True):
     def _equal(self) -> Iterator[tuple[str, str]]:
         yield "client", self.client
         yield "outcome", self.outcome
+        yield "would_outcome", self.would
         yield "reason", self.reason
         yield "kind", self.kind
 

@@ -923,5 +923,7 @@ def test_logins_of_a_roll_out_are_shown_and_health_checks_have_no_id(start_serve
         assert "  without report mode: Access-Reject: number_not_allowed (the policy allows none" in shown
         assert f"  place: {server.path}:" in shown
         assert "  -> Access-Accept: grace_period (accepted without a call" in past(server, accepted)
+        would = CliRunner().invoke(main, ["audit", "search", "-c", str(server.path), "--would", "reject"])
+        assert [report["request_id"]] == [text.rpartition(" ")[2] for text in would.stdout.splitlines()]
         missing = run("--config", server.path, "--login", "0123456789abcdef")
         assert "a health check, a retransmission and a discarded datagram have none" in missing.stderr

@@ -20,6 +20,7 @@ REQUEST = {
     "user": "Alice",
     "typed_user": "ALICE@corp.example",
     "request_id": "b2",
+    "would_outcome": "challenge",
 }
 
 
@@ -41,6 +42,7 @@ def selected(wanted, *lines):
         {"outcome": "reject"},
         {"reason": "no_phone"},
         {"kind": "request"},
+        {"would": "challenge"},
         {"login": "b2"},
         {"since": "2026-11-26T13:50:11.383Z", "until": "2026-11-26T13:50:11.383Z"},
         {"user": "alice", "client": "hq-vpn", "reason": "no_phone"},
@@ -60,6 +62,7 @@ def test_a_record_with_all_values_is_selected(values, separators):
         {"user": "bob"},
         {"client": "hq"},
         {"outcome": "accept"},
+        {"would": "reject"},
         {"reason": "reject"},
         {"kind": "alarm"},
         {"login": "hq-vpn"},
@@ -108,7 +111,9 @@ def test_the_calls_of_the_logins_of_a_user_are_selected():
     assert (["1", "3", "2"], 0) == selected(AuditFilter(user="alice"), *lines[::-1])
 
 
-@pytest.mark.parametrize("values", [{"outcome": "accept"}, {"reason": "no_phone"}, {"kind": "alarm"}, {"until": "1"}])
+@pytest.mark.parametrize(
+    "values", [{"outcome": "accept"}, {"would": "reject"}, {"reason": "no_phone"}, {"kind": "alarm"}, {"until": "1"}]
+)
 def test_calls_are_not_selected_by_other_filters(values):
     assert "2" not in selected(AuditFilter(user="alice", **values), call("a1"), request("a1"))[0]
 
