@@ -42,7 +42,7 @@ def test_the_configuration_of_a_page_has_the_profile_and_timers_that_fit(tmp_pat
     path = tmp_path / "radius-voice.yaml"
     path.write_text(shown + yaml.safe_dump(rest))
     for file in re.findall(r"\{?file: ([\w./-]+)", path.read_text()):
-        (tmp_path / file).write_text("a secret of more than thirty-two octets\n")
+        (tmp_path / file).write_text(f"the secret of {file}, more than thirty-two octets\n")
         (tmp_path / file).chmod(0o600)
     (tmp_path / "users.yaml").touch()
     monkeypatch.setenv("TWILIO_AUTH_TOKEN", "a secret of more than thirty-two octets")

@@ -10,11 +10,12 @@ import yaml
 from radius_voice.config.profiles import PROFILES
 from tests.docs.pages import blocks, commands
 from tests.support.provider_callbacks import callbacks_section
-from tests.support.radclient import radclient
+from tests.support.radclient import SIGNED, radclient
 from tests.support.radius_test_client import SECRET
 from tests.support.requirements import require
 
 pytestmark = pytest.mark.peer("radclient")
+PROBE_PASSWORD = "the password of the health checks"
 BOOLEANS = {"true": True, "false": False}
 NAMES = [*PROFILES]
 
@@ -39,6 +40,8 @@ def configuration(names):
         shown = values(yaml.load("".join(blocks(f"docs/gateways/{name}.md", "yaml")), Loader=yaml.BaseLoader))
         ((client, keys),) = shown["clients"].items()
         clients[client] = {**keys, "address": source(name), "secret": SECRET.decode()}
+        if "password" in keys.get("probe", {}):
+            clients[client]["probe"]["password"] = PROBE_PASSWORD
         policies |= shown.get("policies", {})
     server = {"listen": ["udp://127.0.0.1:0"], "reject_delay": "0.2s"}
     return yaml.safe_dump({"server": server, "clients": clients, "policies": policies})
@@ -103,3 +106,15 @@ def test_a_gateway_without_challenges_gets_an_accept_in_the_second_pass(server, 
 def test_a_gateway_without_a_field_for_codes_gets_an_accept_for_a_key(approving_server, ask, users, name):
     approving_server.simulator.set_phone(users[name].phone, keys="#")
     assert "Access-Accept" == ask(approving_server, name, "")[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "response"), [("cisco-asa", "Access-Reject"), ("f5", "Access-Accept"), ("netscaler", "Access-Accept")]
+)
+def test_a_health_check_gets_a_response_without_a_call(server, name, response):
+    attributes = 'User-Name = "health-check"', f'User-Password = "{PROBE_PASSWORD}"'
+    calls = len(server.simulator.calls())
+    code, _ = radclient(server, "auth", *attributes, SIGNED, f"Packet-Src-IP-Address = {source(name)}")
+    assert response == code
+    assert calls == len(server.simulator.calls())
+    assert 1 == server.metric("radius_voice_probes_total", client=name.removeprefix("cisco-"))
