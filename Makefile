@@ -4,6 +4,7 @@
 # make lint   format, lint, types, import rules
 # make wheel  the wheel, in dist/; installs what building needs and nothing else, into a separate environment
 # make deb    the Debian package, in dist/; docs/install.md says how to install it
+# make man    manual pages generated from the commands, in dist/man: man -l dist/man/radius-voice.1
 # make story  produce the login that docs/login-story.md shows
 # make fuzz   hostile octets under atheris, SECONDS=60 for each target
 # make bench  what the server costs, beside its peers; with BENCH=--page, docs/performance.md is written again
@@ -18,7 +19,7 @@ PARALLEL := --numprocesses $(WORKERS) --dist worksteal
 MEASURED := tests/login tests/radius
 FUZZED := wire password yaml configuration users provider
 
-.PHONY: demo test test-all fuzz lint bench story wheel deb peers
+.PHONY: demo test test-all fuzz lint bench story wheel man deb peers
 
 demo: $(VENV)/ready
 	@$(BIN)/radius-voice demo
@@ -53,6 +54,9 @@ wheel:
 
 deb:
 	@deploy/build-deb
+
+man: $(VENV)/ready
+	@$(BIN)/python -m radius_voice.cli.manual dist/man
 
 peers:
 	@sh tests/peers/install
