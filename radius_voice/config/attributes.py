@@ -8,7 +8,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import SecretStr
+
 from radius_voice.config.reply_settings import ReplyRuleSettings
+from radius_voice.config.secrets import readable_text
 from radius_voice.config.section import Diagnostic
 from radius_voice.config.strict_yaml import Path as KeyPath
 from radius_voice.radius.packet import RESERVED_REPLY_OCTETS
@@ -47,8 +50,19 @@ def attribute_problem(name: str, *, salted: bool = False) -> str | None:
 
 
 def encoded_reply(rule: ReplyRuleSettings, dictionary: AttributeDictionary) -> list[EncodedAttribute]:
-    """The attributes of a reply rule. Raises ValueError with the fix."""
-    return dictionary.encode_all((name, str(value)) for name, values in rule.set.items() for value in values)
+    """The attributes of a reply rule, without those whose values only the service can read. Raises ValueError."""
+    return dictionary.encode_all(_texts(rule))
+
+
+def holds_encrypted_value(rules: Iterable[ReplyRuleSettings]) -> bool:
+    """Whether the value of an attribute that the gateway gets encrypted is written in the file itself."""
+    names = {
+        name.partition(":")[0] for rule in rules for name, values in rule.set.items() if any(map(_is_text, values))
+    }
+    try:
+        return bool(names) and any(map(attribute_dictionary().is_encrypted, names))
+    except ValueError:
+        return False
 
 
 def reply_errors(rules: Iterable[ReplyRuleSettings], path: KeyPath) -> Iterator[Diagnostic]:
@@ -74,12 +88,24 @@ def reply_errors(rules: Iterable[ReplyRuleSettings], path: KeyPath) -> Iterator[
 
 
 def _value_errors(rule: ReplyRuleSettings, path: KeyPath, dictionary: AttributeDictionary) -> Iterator[Diagnostic]:
+    for name, text in _texts(rule):
+        try:
+            dictionary.encode(name, text)
+        except ValueError as problem:
+            yield (*path, name), str(problem).removeprefix(f"{name}: ")
+
+
+def _texts(rule: ReplyRuleSettings) -> Iterator[tuple[str, str]]:
+    """The names and values of a rule that this process can read."""
     for name, values in rule.set.items():
         for value in values:
-            try:
-                dictionary.encode(name, str(value))
-            except ValueError as problem:
-                yield (*path, name), str(problem).removeprefix(f"{name}: ")
+            text = readable_text(value) if isinstance(value, SecretStr) else str(value)
+            if text is not None:
+                yield name, text
+
+
+def _is_text(value: str | int | SecretStr) -> bool:
+    return not isinstance(value, SecretStr)
 
 
 def _octets(attribute: EncodedAttribute) -> int:

@@ -292,16 +292,3 @@ def _moment(value: Any, _context: LoadContext) -> float:
 
 TIMESTAMP = FieldType(_moment, {"type": "string", "format": "date-time", "examples": ["2026-01-31T18:00:00+01:00"]})
 """A date and time with its zone; it becomes wall-clock seconds."""
-
-
-def _attribute(value: Any, _context: LoadContext) -> str | int:
-    match value:
-        case bool():
-            return require_text(value)
-        case int():
-            return value
-    return require_text(value)
-
-
-ATTRIBUTE_VALUE = FieldType(_attribute, {"type": ["string", "integer"]})
-"""The value of a RADIUS attribute: text or a whole number."""

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from radius_voice.config import rules, strict_yaml
 from radius_voice.config.adapters import SectionTypes
+from radius_voice.config.attributes import holds_encrypted_value
 from radius_voice.config.context import LoadContext
 from radius_voice.config.errors import ConfigError, diagnostics_of, located
 from radius_voice.config.schema import ServerSettings, Settings, UserRulesSettings, json_schema, settings_type
@@ -218,7 +219,8 @@ def _exposed_files(
 ) -> Iterator[str]:
     """Why a file cannot be trusted: other users may change or replace it, or read a secret in the configuration."""
     yield from exposure(path, status, WRITE_ACCESS, owner)
-    if context.holds_secret and tree.get("development") is not True:
+    holds_secret = context.holds_secret or any(holds_encrypted_value(each.reply) for _, each in draft.user_rules)
+    if holds_secret and tree.get("development") is not True:
         for problem in exposure(path, status, READ_ACCESS, None):
             yield f"{problem}, or move the secret to a separate file"
     of_adapters = (file for _, section in draft.adapters for file in section.files().values())

@@ -83,6 +83,11 @@ def unavailable_in(part: Any, key: str = "") -> Iterator[tuple[str, SecretUnavai
                 yield from unavailable_in(value, f"{key}[{index}]")
 
 
+def secret_value(value: dict[str, Any], context: LoadContext) -> SecretStr:
+    """`secret_from_source` for a secret of one line."""
+    return secret_from_source(value, context, _checked)
+
+
 def secret_from_source(value: dict[str, Any], context: LoadContext, check: CheckText) -> SecretStr:
     """The secret at `{file: PATH}`, `{env: NAME}` or `{credential: NAME}`; raises ValueError with the fix."""
     if len(value) != 1:
@@ -98,7 +103,7 @@ def secret_from_source(value: dict[str, Any], context: LoadContext, check: Check
 def _secret(value: Any, context: LoadContext) -> SecretStr:
     match value:
         case dict():
-            return secret_from_source(value, context, _checked)
+            return secret_value(value, context)
         case "":
             raise ValueError(f"is empty; {FIX}")
         case list():
@@ -123,7 +128,8 @@ def _source_shape(key: str) -> JsonSchema:
 
 TEXT: JsonSchema = {"type": "string", "minLength": 1}
 SOURCES = ("file", "env", "credential")
-SHAPE: JsonSchema = {"anyOf": [TEXT, *(_source_shape(key) for key in SOURCES)]}
+SOURCE_SHAPES = [_source_shape(key) for key in SOURCES]
+SHAPE: JsonSchema = {"anyOf": [TEXT, *SOURCE_SHAPES]}
 Secret: TypeAlias = Annotated[SecretStr, FieldType(_secret, SHAPE)]
 """Text, or `{file: PATH}`, `{env: NAME}` or `{credential: NAME}` (systemd's LoadCredential=)."""
 

@@ -121,6 +121,11 @@ class AttributeDictionary:
         together = [each for known, octets in in_tlvs(plain) for each in wrapped(known, octets)]
         return [*together, *encoded]
 
+    def is_encrypted(self, name: str) -> bool:
+        """Whether an attribute of that name is encrypted in packets."""
+        known = self._by_name.get(name)
+        return known is not None and bool(known.encryption)
+
     def key(self, name: str, *, salted: bool = False) -> AttributeKey:
         """The key of an attribute that may be copied to another packet. Raises ValueError with the fix.
 

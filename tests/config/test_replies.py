@@ -3,13 +3,16 @@
 import shutil
 
 import pytest
+import yaml
 
 from radius_voice.config import attributes
+from radius_voice.config.errors import ConfigError
 from radius_voice.login.model import User
 from radius_voice.login.upstream import HiddenAttribute
 from radius_voice.policies import policies_of
 from radius_voice.resources import shipped
-from tests.config.conftest import changed
+from radius_voice.wiring import load
+from tests.config.conftest import NOW, changed
 
 
 def replies(*sets):
@@ -82,6 +85,45 @@ def test_a_name_has_one_form(file, name):
     assert error.startswith("[0].set.(a key): not a name")
 
 
+def test_a_value_can_be_a_secret_of_a_file(file):
+    (file.path.parent / "tunnel").write_text("correct horse\n")
+    (file.path.parent / "tunnel").chmod(0o600)
+    reply = reply_of(file, {"Tunnel-Password": {"file": "tunnel"}, "Class": [{"file": "tunnel"}, "x"]})
+    assert ((25, b"correct horse"), (25, b"x"), HiddenAttribute(69, b"\0", b"correct horse")) == reply
+
+
+def test_a_secret_value_is_not_quoted_in_an_error(file):
+    file.environ["TUNNEL"] = "hush" * 70
+    (error,) = errors_of(file, {"Tunnel-Password": {"env": "TUNNEL"}})
+    assert "[0].set.Tunnel-Password: a value is 1 to 239 octets, this one has 280" == error
+
+
+def test_a_value_that_only_the_service_can_read_is_left_out_for_commands(file):
+    tree = replies({"Tunnel-Password": {"env": "NOT_SET_HERE"}, "Class": "x"})
+    assert "NOT_SET_HERE is not set" in file.errors(tree)[0]
+    file.path.write_text(yaml.safe_dump(tree))
+    settings = load(file.path, {}, lambda: NOW, for_service=False).settings
+    policy = policies_of(settings, {"people": Source()})["default"]  # type: ignore[dict-item]
+    assert ((25, b"x"),) == policy.rules.reply_to(User("1", "alice", ()))
+
+
+@pytest.mark.parametrize(("name", "is_error"), [("Tunnel-Password:1", True), ("Class", False)])
+def test_an_encrypted_value_in_a_file_that_others_may_read_is_an_error(file, name, is_error):
+    tree = replies({name: "correct horse"})
+    for secret in ("gateway", "token"):
+        (file.path.parent / secret).write_text("a secret of thirty-two characters")
+        (file.path.parent / secret).chmod(0o600)
+    tree["clients"]["office-vpn"]["secret"] = {"file": "gateway"}
+    tree["delivery"]["providers"]["twilio"]["auth_token"] = {"file": "token"}
+    file.path.write_text(yaml.safe_dump(tree))
+    file.path.chmod(0o644)
+    if not is_error:
+        load(file.path, {}, lambda: NOW)
+        return
+    with pytest.raises(ConfigError, match="is readable by other users"):
+        load(file.path, {}, lambda: NOW)
+
+
 @pytest.fixture
 def own_dictionaries(tmp_path, monkeypatch):
     folder = tmp_path / "dictionaries"
@@ -101,4 +143,6 @@ def test_a_changed_dictionary_is_read_again(file, own_dictionaries):
 def test_an_invalid_dictionary_is_an_error_with_its_place(file, own_dictionaries):
     (own_dictionaries / "dictionary").write_text("ATTRIBUT Example 250 string\n")
     (error,) = errors_of(file, {"Class": "x"})
+    assert error.endswith("dictionaries/dictionary:1: a line of ATTRIBUT that is not valid")
+    (error,) = errors_of(file, {"Tunnel-Password": "x"})
     assert error.endswith("dictionaries/dictionary:1: a line of ATTRIBUT that is not valid")

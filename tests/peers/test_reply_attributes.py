@@ -21,6 +21,7 @@ clients:
   gateway: {address: 127.0.0.1, secret: a shared secret of the tests}
 """
 WITHOUT_CALL = "192.0.2.1"
+SECRETS = {"tunnel-password": "correct horse", "wireless-passphrase": "battery staple"}
 
 
 @pytest.fixture(scope="module")
@@ -29,10 +30,17 @@ def user(make_user):
 
 
 @pytest.fixture
-def server(start_server, user):
+def server(start_server, user, tmp_path):
     """A server with the reply rules of all examples of the page."""
     require("radclient", shutil.which("radclient"))
-    rules = [rule for block in blocks(PAGE, "yaml") for rule in yaml.safe_load(block)["policies"]["default"]["reply"]]
+    for name, secret in SECRETS.items():
+        (tmp_path / name).touch(0o600)
+        (tmp_path / name).write_text(secret)
+    rules = [
+        rule
+        for block in blocks(PAGE, "yaml")
+        for rule in yaml.safe_load(block.replace("file: ", f"file: {tmp_path}/"))["policies"]["default"]["reply"]
+    ]
     policy = {"exemptions": [{"networks": [WITHOUT_CALL], "reason": "needs no call here"}], "reply": rules}
     with start_server(CONFIGURATION + yaml.safe_dump({"policies": {"default": policy}}), [user]) as server:
         yield server
