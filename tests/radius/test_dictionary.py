@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from radius_voice.radius.dictionary import NOT_SHIPPED, SHIPPED, AttributeDictionary
@@ -13,6 +13,7 @@ from radius_voice.radius.encrypted import EncryptedAttribute
 from radius_voice.resources import shipped
 from tests.support.requirements import require
 
+UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the machine may be busy
 DEBIAN = Path("/usr/share/freeradius")
 
 NAMES = AttributeDictionary(shipped("dictionaries"))
@@ -311,6 +312,7 @@ ATTRIBUTE = st.tuples(
 )
 
 
+@UNTIMED
 @given(st.lists(ATTRIBUTE, max_size=20))
 @example([(code, bytes(range(length))) for code in range(256) for length in (0, 1, 3, 4, 8, 16, 18)])
 def test_any_attributes_are_shown_on_printable_lines(attributes):

@@ -1,7 +1,7 @@
 """Values that are encrypted for one response."""
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from radius_voice.radius.encrypted import (
@@ -15,9 +15,11 @@ from radius_voice.radius.encrypted import (
 from radius_voice.radius.password import decrypt_password
 from radius_voice.radius.salted import reveal
 
+UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the machine may be busy
 SECRET, AUTHENTICATOR, SALT = b"a shared secret of the tests", bytes(range(16)), b"\x80\x01"
 
 
+@UNTIMED
 @given(st.binary(min_size=1, max_size=239).filter(lambda plain: not plain.endswith(b"\0")), st.integers(0, 8))
 def test_a_value_is_as_long_as_was_computed_and_is_decrypted(plain, prefix):
     for encryption in (PASSWORD, SALTED, ASCEND_SECRET):

@@ -5,11 +5,12 @@ from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 import pytest
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from radius_voice.radius.dictionary import AttributeDictionary
 
+UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the machine may be busy
 KINDS = {
     "byte": st.integers(0, 2**8 - 1).map(str),
     "short": st.integers(0, 2**16 - 1).map(str),
@@ -106,6 +107,7 @@ def shown_as(line):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@UNTIMED
 @given(data=st.data())
 def test_an_encoded_value_is_shown_as_it_was(names, kind, data):
     value = data.draw(KINDS[kind].filter(lambda text: text.isprintable() and not set('"\\') & set(text)))
@@ -120,6 +122,7 @@ def test_an_encoded_value_is_shown_as_it_was(names, kind, data):
 
 
 @pytest.mark.parametrize("place", ["Split", "Long", "Long-Example"])
+@UNTIMED
 @given(value=st.binary(min_size=252, max_size=2000))
 def test_a_long_value_takes_several_attributes(names, place, value):
     encoded = names.encode(f"{place}-octets", value)
@@ -230,6 +233,7 @@ def test_octets_that_do_not_match_the_dictionary_are_shown(names, code, octets, 
     assert [line] == names.describe([(code, bytes.fromhex(octets))])
 
 
+@UNTIMED
 @given(
     st.lists(
         st.tuples(
@@ -252,6 +256,7 @@ def test_any_octets_are_shown(names, attributes):
     assert len(attributes) - sum(code == 245 for code, _ in attributes) <= len(lines)
 
 
+@UNTIMED
 @given(
     st.sampled_from(
         [*(f"{place}-{kind}" for place in PLACES for kind in KINDS), "Tagged:3", "Password", "Tagged-Number"]
