@@ -26,6 +26,7 @@ COMMANDS = {
     "login": "login:login",
     "simulate-twilio": "simulate:simulate_twilio",
     "limits": "limits:limits",
+    "clients": "clients:clients",
     "explain": "explain:explain",
     "audit": "audit:audit",
     "users": "users:users",

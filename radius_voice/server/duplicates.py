@@ -76,6 +76,11 @@ class Duplicates:
         self._oldest.append(entry)
         return Seen.NEW
 
+    def age_of(self, request: RequestId, now: float) -> float:
+        """How many seconds ago a request that the table has was received first."""
+        entry = _find(self._kept(request), request)
+        return 0.0 if entry is None else now - entry.since
+
     def keep_response(self, request: RequestId, reply: bytes) -> bool:
         """Keep the response to a request. False if a newer request has replaced it: then do not send the response."""
         kept = self._kept(request)

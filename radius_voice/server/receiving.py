@@ -75,7 +75,10 @@ class Receiver:
         """Whether the request is new. A retransmission gets the same octets again, or none while it is in progress."""
         seen = self._duplicates.look_up(request.id, request.arrived)
         if seen is Seen.NEW:
+            self._recorder.verified(request)
             return True
+        if seen is not Seen.REFUSED:
+            self._recorder.retransmitted(request, self._duplicates.age_of(request.id, request.arrived))
         if isinstance(seen, bytes):
             self._recorder.resent(request.client, request.peer, request.packet, request.at)
             self._responses.send(request, seen)

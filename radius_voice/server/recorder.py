@@ -24,7 +24,9 @@ from radius_voice.radius import packet as radius
 from radius_voice.radius.packet import Packet
 from radius_voice.radius.password import decode_text
 from radius_voice.server.clients import Client
+from radius_voice.server.methods import method_of
 from radius_voice.server.request import Peer, Request
+from radius_voice.server.traffic import TrafficReport
 
 Result = RequestRecord | DiscardRecord | ResendRecord | ProbeRecord | AccountingRecord
 """The result of one packet."""
@@ -44,12 +46,21 @@ class Tap(Protocol):
 
 
 class Recorder:
-    """Passes one record for each packet to `observer`. `now` is wall-clock seconds, `clock` monotonic seconds."""
+    """Passes one record for each packet to `observer`, and counts it in `traffic`.
+
+    `now` is wall-clock seconds, `clock` monotonic seconds.
+    """
 
     def __init__(
-        self, observer: Observer, tap: Tap | None, now: Callable[[], float], clock: Callable[[], float]
+        self,
+        observer: Observer,
+        tap: Tap | None,
+        now: Callable[[], float],
+        clock: Callable[[], float],
+        traffic: TrafficReport,
     ) -> None:
         self._observer = observer
+        self._traffic = traffic
         self._tap = tap
         self._now = now
         self._clock = clock
@@ -58,6 +69,17 @@ class Recorder:
         """A datagram of a known client, not verified yet. Only the tap sees it."""
         if self._tap is not None:
             self._tap.received(client.name, peer, datagram)
+
+    def verified(self, request: Request) -> None:
+        """An authentic request that is no retransmission. Only the report about clients counts it here."""
+        if request.packet.code == radius.ACCESS_REQUEST:
+            method = method_of(request.packet)
+            name = method.value if method else "none"
+            self._traffic.request(request.client.name, request.client_address, request.packet, name, request.at)
+
+    def retransmitted(self, request: Request, interval: float) -> None:
+        """A retransmission, `interval` seconds after the first packet. Only the report about clients counts it here."""
+        self._traffic.retransmission(request.client.name, request.client_address, interval, request.at)
 
     def sent(self, client: Client, peer: Peer, response: bytes) -> None:
         """A response is being sent. Only the tap sees it."""
@@ -74,6 +96,8 @@ class Recorder:
     ) -> None:
         """A datagram gets no response. `client` is None if the peer is unknown, `packet` if it was not decoded."""
         name = client.name if client else ""
+        if client and reason is not Discard.DUPLICATE:  # `retransmitted` counts those
+            self._traffic.discard(client.name, peer[0], reason, self._now())
         record = DiscardRecord(self._now(), client=name, client_address=peer[0], reason=reason, detail=detail)
         self._note(peer, packet, record)
 

@@ -27,6 +27,7 @@ from radius_voice.server.receiving import Receiver
 from radius_voice.server.recorder import Recorder, Tap
 from radius_voice.server.request import Peer, Request, Send
 from radius_voice.server.responses import Responses
+from radius_voice.server.traffic import TrafficReport
 
 RELEASE_INTERVAL_SECONDS = 0.1
 
@@ -34,7 +35,7 @@ RELEASE_INTERVAL_SECONDS = 0.1
 class Server:
     """Processes the packets of all transports. `now` is wall-clock seconds.
 
-    `accepted_names` is None if no accounting needs the names of accepted users.
+    `accepted_names` is None if no accounting needs the names of accepted users. `traffic` counts what clients send.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Server:
         now: Callable[[], float],
         tap: Tap | None = None,
         accepted_names: AcceptedNames | None = None,
+        traffic: TrafficReport | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._clock = time.monotonic  # uvloop's time is the same clock in whole milliseconds
@@ -53,7 +55,7 @@ class Server:
         self._rules = rules
         self._authenticity = Authenticity(store)
         self._accepted_names = accepted_names
-        self._recorder = Recorder(observer, tap, now, self._clock)
+        self._recorder = Recorder(observer, tap, now, self._clock, traffic or TrafficReport())
         self._duplicates = Duplicates(rules.duplicate_window)
         self._responses = Responses(self._duplicates, self._recorder, rules.reject_delay)
         self._receiver = Receiver(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +41,7 @@ from radius_voice.service.reporting import Reporter
 from radius_voice.service.status import ProcessStatus, service_facts, store_problem
 from radius_voice.service.status_merge import merged_status
 from radius_voice.service.tasks import BackgroundTasks
+from radius_voice.service.traffic_file import WRITE_SECONDS, TrafficFile
 from radius_voice.state import claim
 from radius_voice.transports.udp import UdpListener, bind
 from radius_voice.wiring import (
@@ -107,6 +108,7 @@ class Service:
         self._listeners: list[UdpListener] = []
         self._tasks = BackgroundTasks(reporter.report)
         self._generations = Generations(built, worker.generation if worker is not None else 1)
+        self._traffic = TrafficFile(settings.server.state, worker.number if worker else 0, reporter.log_warning)
         names = AcceptedNames(shared.store, shared.keys.accepted_name)
         self._server = Server(
             built.generation,
@@ -116,12 +118,13 @@ class Service:
             time.time,
             tap,
             names if settings.server.accounting else None,
+            self._traffic.report,
         )
         self._accounting = Accounting(
             self._server.client_at,
             names,
             reporter.recorded,
-            Recorder(reporter, tap, time.time, time.monotonic),
+            Recorder(reporter, tap, time.time, time.monotonic, self._traffic.report),
             time.monotonic,
             time.time,
             lambda: self._generations.newest.settings.server.status_server,
@@ -186,6 +189,7 @@ class Service:
             self._listeners.append(listener)
         self.ports = [listener.port for listener in self._listeners]
         self._housekeeping.start(self._tasks)
+        self._tasks.repeat(WRITE_SECONDS, self._write_traffic)
         self._reloader.announce(loaded, self._generations.newest)
         self._reporter.started(self._addresses(settings, admin_port, callbacks_port))
 
@@ -203,6 +207,8 @@ class Service:
         self._generations.interrupt()
         await self._server.drain()
         await self._accounting.drain()
+        with suppress(OSError):  # reported by the task that writes it
+            await self._write_traffic()
         await self._generations.drain()
         await self.stack.aclose()
 
@@ -278,6 +284,9 @@ class Service:
     def _begin_reload(self) -> int:
         self._reloads_begun += 1
         return self._reloads_begun
+
+    async def _write_traffic(self) -> None:
+        await self._traffic.write(self._generations.newest.settings.clients)
 
     def _addresses(self, settings: Settings, admin_port: int, callbacks_port: int) -> str:
         addresses: dict[str, list[str]] = {LISTEN: [], ACCOUNTING: []}

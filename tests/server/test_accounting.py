@@ -21,6 +21,7 @@ from radius_voice.server.accepted_names import AcceptedNames
 from radius_voice.server.accounting import KEPT_SECONDS, MAX_IN_PROGRESS, Accounting
 from radius_voice.server.clients import Client, Clients, Require
 from radius_voice.server.recorder import Recorder
+from radius_voice.server.traffic import TrafficReport
 from radius_voice.stores.memory import MemoryStore
 from tests.login.harness import Clock
 from tests.support.network import TIMEOUT
@@ -148,7 +149,7 @@ class AccountingServer:
         self.is_full = False
         client = Client("vpn", secrets, Require.YES, "default", 2.5, ())
         clients = Clients([(ip_network("192.0.2.0/24"), client)])
-        recorder = Recorder(self.records.append, tap, self.clock, self.clock)
+        recorder = Recorder(self.records.append, tap, self.clock, self.clock, TrafficReport())
         self.accounting = Accounting(
             clients.find, self.names, self._record, recorder, self.clock, self.clock, lambda: responds_to_status
         )

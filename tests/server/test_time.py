@@ -28,7 +28,9 @@ def reject_attribute(name, value):
 class InProcessClient:
     """A RADIUS client that passes its datagrams to the server without sockets."""
 
-    def __init__(self, harness, memory=None, require=Require.YES, rules=None, secrets=(SECRET,), tap=None, **more):
+    def __init__(
+        self, harness, memory=None, require=Require.YES, rules=None, secrets=(SECRET,), tap=None, traffic=None, **more
+    ):
         self.harness = harness
         self.records: list[Any] = []
         self.replies: list[bytes] = []
@@ -36,7 +38,9 @@ class InProcessClient:
         vpn = Client("vpn", secrets, require, "default", 2.5, signer_keys, **more)
         generation = Generation(Clients([(ip_network("192.0.2.0/24"), vpn)]), harness.flow)
         rules = rules or Rules(reject_delay=0.0)
-        self.server = Server(generation, rules, memory or harness.store, self.records.append, harness.clock, tap)
+        self.server = Server(
+            generation, rules, memory or harness.store, self.records.append, harness.clock, tap, traffic=traffic
+        )
         self.generation = generation
 
     def send(self, datagram, peer=PEER):

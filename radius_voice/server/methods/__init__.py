@@ -32,7 +32,7 @@ def auth_request_of(request: Request) -> AuthRequest | Reason:
     packet = request.packet
     if _contradictory(packet):
         return Reason.BAD_REQUEST
-    method = _method_of(packet)
+    method = method_of(packet)
     if method is not None and method is not Method.PAP:
         return Reason.METHOD_NOT_SUPPORTED
     if not packet.first(radius.USER_NAME) or not _answerable(packet):
@@ -58,7 +58,8 @@ def _answerable(packet: Packet) -> bool:
     return sum(len(value) + 2 for value in packet.every(radius.PROXY_STATE)) <= MAX_PROXY_STATE_OCTETS
 
 
-def _method_of(packet: Packet) -> Method | None:
+def method_of(packet: Packet) -> Method | None:
+    """How a packet carries credentials, None if it has none."""
     kinds = packet.firsts.keys()
     if radius.EAP_MESSAGE in kinds:
         return Method.EAP

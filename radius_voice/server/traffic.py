@@ -1,0 +1,136 @@
+"""What each gateway sends: counters by client entry and source address, for `radius-voice clients`.
+
+In memory; `service.traffic_file` keeps them. A packet costs some additions here. No counter has a name, password or
+code. Packets without Message-Authenticator can be spoofed, so their counters can be too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import TypeVar
+
+from msgspec import Struct, field, structs
+
+from radius_voice.events import Discard
+from radius_voice.radius import packet as radius
+from radius_voice.radius.packet import Packet
+
+MAX_ADDRESSES = 64
+"""How many addresses of one client are counted separately."""
+OTHER_ADDRESSES = ""
+HALF_SECONDS = 2
+MAX_INTERVAL = 60 * HALF_SECONDS
+Key = TypeVar("Key")
+
+
+class Traffic(Struct, omit_defaults=True):
+    """The packets of one client from one address. `address` is empty for all addresses beyond `MAX_ADDRESSES`.
+
+    Times are wall-clock seconds, 0 for never. `requests` are authentic Access-Requests without retransmissions;
+    `unsigned` those of them without Message-Authenticator, `proxy_state` those with Proxy-State, and
+    `unsigned_proxy_state` those with Proxy-State and without Message-Authenticator. `methods` and `discards` are counts
+    by name. `intervals` are counts of retransmissions by the time since the first packet, in half seconds.
+    """
+
+    client: str
+    address: str
+    first_seen: float
+    last_seen: float
+    requests: int = 0
+    unsigned: int = 0
+    last_unsigned: float = 0.0
+    proxy_state: int = 0
+    unsigned_proxy_state: int = 0
+    last_unsigned_proxy_state: float = 0.0
+    retransmissions: int = 0
+    methods: dict[str, int] = field(default_factory=dict)
+    discards: dict[str, int] = field(default_factory=dict)
+    intervals: dict[int, int] = field(default_factory=dict)
+
+
+class TrafficReport:
+    """Counts packets. `changed` is True until it is set to False; so it says whether there is something to keep."""
+
+    def __init__(self, kept: Iterable[Traffic] = ()) -> None:
+        self._by_client: dict[str, dict[str, Traffic]] = {}
+        self.changed = False
+        for traffic in kept:
+            self._by_client.setdefault(traffic.client, {})[traffic.address] = traffic
+
+    def request(self, client: str, address: str, packet: Packet, method: str, at: float) -> None:
+        """Count an authentic Access-Request that is no retransmission."""
+        traffic = self._traffic(client, address, at, authentic=True)
+        traffic.requests += 1
+        traffic.methods[method] = traffic.methods.get(method, 0) + 1
+        has_proxy_state = radius.PROXY_STATE in packet.firsts
+        traffic.proxy_state += has_proxy_state
+        if packet.message_authenticator:
+            return
+        traffic.unsigned += 1
+        traffic.last_unsigned = at
+        if has_proxy_state:
+            traffic.unsigned_proxy_state += 1
+            traffic.last_unsigned_proxy_state = at
+
+    def retransmission(self, client: str, address: str, interval: float, at: float) -> None:
+        """Count a retransmission, `interval` seconds after the first packet."""
+        traffic = self._traffic(client, address, at, authentic=True)
+        traffic.retransmissions += 1
+        key = min(round(interval * HALF_SECONDS), MAX_INTERVAL)
+        traffic.intervals[key] = traffic.intervals.get(key, 0) + 1
+
+    def discard(self, client: str, address: str, reason: Discard, at: float) -> None:
+        """Count a discarded datagram, whose address may be spoofed."""
+        traffic = self._traffic(client, address, at, authentic=False)
+        traffic.discards[reason] = traffic.discards.get(reason, 0) + 1
+
+    def all(self, clients: Collection[str]) -> list[Traffic]:
+        """The traffic of these clients; that of others is forgotten."""
+        for removed in self._by_client.keys() - set(clients):
+            del self._by_client[removed]
+        return [traffic for by_address in self._by_client.values() for traffic in by_address.values()]
+
+    def _traffic(self, client: str, address: str, at: float, *, authentic: bool) -> Traffic:
+        by_address = self._by_client.setdefault(client, {})
+        traffic = by_address.get(address)
+        if traffic is None:
+            if len(by_address) >= MAX_ADDRESSES and address != OTHER_ADDRESSES:
+                unproved = [each.address for each in by_address.values() if not each.requests and each.address]
+                if not authentic or not unproved:
+                    return self._traffic(client, OTHER_ADDRESSES, at, authentic=authentic)
+                del by_address[unproved[0]]
+            traffic = by_address[address] = Traffic(client, address, at, at)
+        traffic.last_seen = at
+        self.changed = True
+        return traffic
+
+
+def merged(reports: Iterable[Traffic]) -> list[Traffic]:
+    """The sum of the reports of several processes, by client and address."""
+    found: dict[tuple[str, str], Traffic] = {}
+    for each in reports:
+        key = (each.client, each.address)
+        found[key] = _sum(found[key], each) if key in found else each
+    return [found[key] for key in sorted(found)]
+
+
+def _sum(one: Traffic, other: Traffic) -> Traffic:
+    return structs.replace(
+        one,
+        first_seen=min(one.first_seen, other.first_seen),
+        last_seen=max(one.last_seen, other.last_seen),
+        requests=one.requests + other.requests,
+        unsigned=one.unsigned + other.unsigned,
+        last_unsigned=max(one.last_unsigned, other.last_unsigned),
+        proxy_state=one.proxy_state + other.proxy_state,
+        unsigned_proxy_state=one.unsigned_proxy_state + other.unsigned_proxy_state,
+        last_unsigned_proxy_state=max(one.last_unsigned_proxy_state, other.last_unsigned_proxy_state),
+        retransmissions=one.retransmissions + other.retransmissions,
+        methods=_added(one.methods, other.methods),
+        discards=_added(one.discards, other.discards),
+        intervals=_added(one.intervals, other.intervals),
+    )
+
+
+def _added(one: Mapping[Key, int], other: Mapping[Key, int]) -> dict[Key, int]:
+    return {key: one.get(key, 0) + other.get(key, 0) for key in one.keys() | other.keys()}
