@@ -134,7 +134,7 @@ def audit() -> None:
 )
 @json_option
 def tail(wanted: AuditFilter, config: Path | None, audit: Path | None, limit: int, as_json: bool) -> None:
-    """Show the newest records, then each new one, until an interrupt."""
+    """Show the newest records of the current file, then each new one, until an interrupt."""
     from radius_voice.explain.audit_filter import Selection
     from radius_voice.explain.audit_follow import Follower
     from radius_voice.explain.audit_search import AuditSearch

@@ -52,7 +52,7 @@ def audit_log_of(config: Path | None, audit: Path | None) -> tuple[Path, PlaceOf
 
     if config is None and audit is not None:
         return audit, None
-    configuration = loaded(config or default_config())
+    configuration = loaded(config or default_config("neither --config nor --audit is given"))
     return audit or _configured(configuration), partial(place_of_rule, configuration)
 
 

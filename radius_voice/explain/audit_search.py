@@ -44,7 +44,7 @@ class Snapshot(Struct, frozen=True):
 class AuditSearch:
     """Searches the audit log at `path` and its rotated files. The constructor raises OSError.
 
-    With a `snapshot`, only the octets of the current file that it had then are searched. `searched` and `problems` are
+    With a `snapshot`, only the current file is searched, as it was then. `searched` and `problems` are
     complete once all records were read; `problems` say which files were not read to their end, and why. Files without
     records of the wanted time are in neither.
     """
@@ -61,7 +61,7 @@ class AuditSearch:
         self._since = seconds_of(wanted.since) if wanted.since else 0.0
         self._from = iso(self._since - MAX_DELAY) if wanted.since else ""
         self._to = iso(seconds_of(wanted.until) + MAX_DELAY) if wanted.until else ""
-        found = audit_files(path)
+        found = audit_files(path) if snapshot is None else [path] * path.exists()
         self.has_files = bool(found)
         self._files = self._by_time(found)
 

@@ -183,6 +183,13 @@ def test_a_value_that_is_not_valid_is_wrong_usage(log, option, value, error):
     assert (2, True) == (done.exit_code, error in done.stderr), done.stderr
 
 
+def test_without_a_configuration_or_a_log_both_are_named(monkeypatch, tmp_path):
+    monkeypatch.setattr("radius_voice.cli.common.DEFAULT_CONFIG", tmp_path / "radius-voice.yaml")
+    done = run("search")
+
+    assert (2, True) == (done.exit_code, "neither --config nor --audit is given, and" in done.stderr)
+
+
 def test_a_time_that_ends_before_it_begins_is_wrong_usage(log):
     done = run("search", "--audit", log, "--since", "2026-11-26", "--until", "2026-11-25")
 
