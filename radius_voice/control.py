@@ -65,7 +65,19 @@ class Request:
     uid: int | None
 
 
-Handler = Callable[[Request], Awaitable[Mapping[str, Any]]]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+"""Sends one JSON object on a line. Waits while the client does not read; raises OSError if it has disconnected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A response of many lines: `run` sends them, for at most `seconds`. It ends when the client disconnects."""
+
+    run: Callable[[Send], Awaitable[None]]
+    seconds: float
+
+
+Handler = Callable[[Request], Awaitable[Mapping[str, Any] | Stream]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +192,8 @@ class ControlServer:
             async with asyncio.timeout(EXCHANGE_SECONDS):
                 line = await reader.readline()
             response = await self._response(line, _peer_uid(writer))
+            if isinstance(response, Stream):
+                response = await _streamed(response, reader, writer)
             async with asyncio.timeout(EXCHANGE_SECONDS):
                 writer.write(json.dumps(response).encode() + b"\n")
                 await writer.drain()
@@ -188,7 +202,7 @@ class ControlServer:
         except (OSError, TimeoutError, ValueError):  # disconnected, too slow, or a line that is too long
             return
 
-    async def _response(self, line: bytes, uid: int | None) -> Mapping[str, Any]:
+    async def _response(self, line: bytes, uid: int | None) -> Mapping[str, Any] | Stream:
         try:
             arguments = json.loads(line) if line.endswith(b"\n") else None
         except (ValueError, RecursionError):
@@ -204,6 +218,27 @@ class ControlServer:
             if deadline.expired():
                 return {"error": f"the service has no result after {seconds:g} s; it may still continue"}
             return {"error": f"internal error: {kind_and_place(problem)}"}
+
+
+async def _streamed(stream: Stream, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Mapping[str, Any]:
+    """Send a stream until it ends or the client disconnects; returns its last line. The client sends nothing."""
+
+    async def send(line: Mapping[str, Any]) -> None:
+        writer.write(json.dumps(line).encode() + b"\n")
+        await writer.drain()
+
+    running, ended = asyncio.ensure_future(stream.run(send)), asyncio.ensure_future(reader.read(1))
+    tasks: tuple[asyncio.Future[Any], ...] = (running, ended)
+    try:
+        await asyncio.wait(tasks, timeout=stream.seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+    problem = results[0]
+    if isinstance(problem, Exception) and not isinstance(problem, OSError):
+        return {"error": f"internal error: {kind_and_place(problem)}"}
+    return {"end": True}
 
 
 def unknown_command(command: str) -> str:
@@ -223,13 +258,43 @@ def ask(directory: Path, command: str, **arguments: Any) -> Mapping[str, Any]:
     """The response of the service that runs with this state directory. Raises NotRunning or RequestFailed."""
     path = directory / SOCKET
     seconds = ASK_SECONDS + COMMAND_SECONDS.get(command, 0.0)
+    with _connected(path, seconds) as connection:
+        connection.sendall(json.dumps({"command": command, **arguments}).encode() + b"\n")
+        response = json.loads(_line(connection, seconds))
+    if not isinstance(response, dict):
+        raise RequestFailed(f"{path}: the service sent a response that is not understood")
+    if "error" in response:
+        raise RequestFailed(str(response["error"]))
+    return response
+
+
+def follow(directory: Path, command: str, within: float, **arguments: Any) -> Iterator[Mapping[str, Any]]:
+    """The lines of a stream of the service that runs with this state directory, which ends `within` seconds.
+
+    Raises NotRunning or RequestFailed, also if the stream ends without its last line.
+    """
+    path = directory / SOCKET
+    with _connected(path, within) as connection, connection.makefile("rb") as lines:
+        connection.sendall(json.dumps({"command": command, **arguments}).encode() + b"\n")
+        for line in lines:
+            part = json.loads(line)
+            if "error" in part:
+                raise RequestFailed(str(part["error"]))
+            if "end" in part:
+                return
+            yield part
+        raise ConnectionResetError
+
+
+@contextmanager
+def _connected(path: Path, seconds: float) -> Iterator[socket.socket]:
+    """A connection to the socket of the service. Raises NotRunning or RequestFailed for what fails with it."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(seconds)
         try:
             with _address(path) as address:
                 connection.connect(address)
-            connection.sendall(json.dumps({"command": command, **arguments}).encode() + b"\n")
-            response = json.loads(_line(connection, seconds))
+            yield connection
         except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
             raise NotRunning(f"no radius-voice service listens at {path}") from None
         except PermissionError:
@@ -238,11 +303,6 @@ def ask(directory: Path, command: str, **arguments: Any) -> Mapping[str, Any]:
             raise RequestFailed(f"{path}: the service did not respond within {seconds:g} s") from None
         except (OSError, ValueError):
             raise RequestFailed(f"{path}: the service closed the connection; run this again") from None
-    if not isinstance(response, dict):
-        raise RequestFailed(f"{path}: the service sent a response that is not understood")
-    if "error" in response:
-        raise RequestFailed(str(response["error"]))
-    return response
 
 
 def _line(connection: socket.socket, seconds: float) -> bytes:

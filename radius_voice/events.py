@@ -364,7 +364,8 @@ class ServiceRecord(AuditRecord, frozen=True, tag="service"):
     """An event of the service.
 
     `event` is `started`, `reloaded`, `reload_failed`, `draining`, `stopped` or `warning`, or `users_file_read`,
-    `users_file_invalid` or `users_file_valid` for a users file while the service runs, or `provider_restored` when a
+    `users_file_invalid` or `users_file_valid` for a users file while the service runs, or `debug` when packets
+    are shown to `radius-voice debug`, or `provider_restored` when a
     provider is no longer skipped after an outage.
     """
 

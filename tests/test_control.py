@@ -242,3 +242,93 @@ async def test_stopping_closes_open_connections(claimed, tmp_path):
         await wait_until_async(lambda: server._exchanges, "the connection is accepted")
         await server.stop()
         assert b"" == await asyncio.to_thread(sock.recv, 1)
+
+
+# Streams
+
+
+def stream_of(*lines, then=None, seconds=TIMEOUT):
+    """A handler whose response are these lines, and then what `then` sends."""
+
+    async def run(send):
+        for line in lines:
+            await send(line)
+        if then is not None:
+            await then(send)
+
+    async def handle(request):
+        return control.Stream(run, seconds)
+
+    return handle
+
+
+async def forever(send):
+    await asyncio.Event().wait()
+
+
+async def without_end(send):
+    while True:
+        await send({"text": "x" * 10_000})
+
+
+async def wrong(send):
+    raise KeyError("a user's name")
+
+
+def followed(directory):
+    return list(control.follow(directory, "debug", TIMEOUT))
+
+
+@pytest.mark.parametrize("server", [stream_of({"text": "one"}, {"text": "two"})], indirect=True)
+async def test_a_stream_has_each_line_and_ends(server, tmp_path):
+    assert [{"text": "one"}, {"text": "two"}] == await asyncio.to_thread(followed, tmp_path)
+
+
+@pytest.mark.parametrize("server", [stream_of({"text": "one"}, then=forever, seconds=0.05)], indirect=True)
+async def test_a_stream_ends_with_its_time(server, tmp_path):
+    assert [{"text": "one"}] == await asyncio.to_thread(followed, tmp_path)
+    await wait_until_async(lambda: not server._exchanges, "the connection is closed")
+
+
+@pytest.mark.parametrize("server", [stream_of({"text": "one"}, then=forever)], indirect=True)
+@pytest.mark.parametrize("last", [b"", b"more"])
+async def test_a_stream_ends_when_its_client_disconnects_or_sends_more(server, tmp_path, last):
+    def read_and_leave():
+        with connected(tmp_path) as sock:
+            sock.sendall(b'{"command": "debug"}\n')
+            assert b"one" in sock.recv(100)
+            sock.sendall(last)
+
+    await asyncio.to_thread(read_and_leave)
+    await wait_until_async(lambda: not server._exchanges, "the connection is closed")
+
+
+@pytest.mark.parametrize("server", [stream_of(then=without_end, seconds=0.2)], indirect=True)
+async def test_a_stream_to_a_client_that_reads_nothing_ends_with_its_time(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(control, "EXCHANGE_SECONDS", 0.05)
+    with connected(tmp_path) as sock:
+        sock.sendall(b'{"command": "debug"}\n')
+        await wait_until_async(lambda: server._exchanges, "the connection is accepted")
+        await wait_until_async(lambda: not server._exchanges, "the connection is closed")
+
+
+@pytest.mark.parametrize("server", [stream_of(then=wrong)], indirect=True)
+async def test_an_unexpected_failure_ends_a_stream_without_its_text(server, tmp_path):
+    with pytest.raises(RequestFailed, match=r"internal error: KeyError in wrong:\d+") as caught:
+        await asyncio.to_thread(followed, tmp_path)
+    assert "a user's name" not in str(caught.value)
+
+
+async def test_a_stream_that_is_cut_off_is_a_failure(claimed, tmp_path):
+    server = ControlServer(claimed.listener, stream_of({"text": "one"}, then=forever))
+    await server.start()
+    following = asyncio.ensure_future(asyncio.to_thread(followed, tmp_path))
+    await wait_until_async(lambda: server._exchanges, "the connection is accepted")
+    await server.stop()
+    with pytest.raises(RequestFailed, match="closed the connection"):
+        await following
+
+
+def test_a_stream_of_no_service_is_an_error(tmp_path):
+    with pytest.raises(NotRunning):
+        followed(tmp_path)

@@ -19,6 +19,7 @@ COMMANDS = {
     "serve": "serve:serve",
     "status": "status:status",
     "reload": "reload:reload",
+    "debug": "debug_running:debug",
     "check": "check:check",
     "test-credentials": "connections:test_credentials",
     "call": "call:call",

@@ -127,7 +127,15 @@ async def _serve(path: Path, configuration: Loaded, debug: bool, supervisor: Sup
     _at_hangup(reload, supervisor)
     try:
         started.set_result(
-            service := await start(path, configuration, log, tap, worker, lambda: errors.lost + output.lost)
+            service := await start(
+                path,
+                configuration,
+                log,
+                tap,
+                worker,
+                lambda: errors.lost + output.lost,
+                lambda stream: Debug(stream, time.time),
+            )
         )
     except CannotStart as problem:
         _cannot_start(configuration, str(problem))

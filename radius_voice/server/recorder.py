@@ -45,6 +45,21 @@ class Tap(Protocol):
     def sent(self, client: str, peer: Peer, octets: bytes) -> None: ...  # noqa: D102
 
 
+class Taps:
+    """The taps of a server. Debugging adds and removes them while the server runs."""
+
+    def __init__(self, *present: Tap) -> None:
+        self.present = present
+
+    def add(self, tap: Tap) -> None:
+        """Pass packets to `tap` too, from now on."""
+        self.present = (*self.present, tap)
+
+    def remove(self, tap: Tap) -> None:
+        """Pass packets to `tap` no longer."""
+        self.present = tuple(each for each in self.present if each is not tap)
+
+
 class Recorder:
     """Passes one record for each packet to `observer`, and counts it in `traffic`.
 
@@ -54,21 +69,21 @@ class Recorder:
     def __init__(
         self,
         observer: Observer,
-        tap: Tap | None,
+        taps: Taps,
         now: Callable[[], float],
         clock: Callable[[], float],
         traffic: TrafficReport,
     ) -> None:
         self._observer = observer
         self._traffic = traffic
-        self._tap = tap
+        self._taps = taps
         self._now = now
         self._clock = clock
 
     def received(self, client: Client, peer: Peer, datagram: bytes) -> None:
-        """A datagram of a known client, not verified yet. Only the tap sees it."""
-        if self._tap is not None:
-            self._tap.received(client.name, peer, datagram)
+        """A datagram of a known client, not verified yet. Only the taps see it."""
+        for tap in self._taps.present:
+            tap.received(client.name, peer, datagram)
 
     def verified(self, request: Request) -> None:
         """An authentic request that is no retransmission. Only the report about clients counts it here."""
@@ -82,14 +97,14 @@ class Recorder:
         self._traffic.retransmission(request.client.name, request.client_address, interval, request.at)
 
     def sent(self, client: Client, peer: Peer, response: bytes) -> None:
-        """A response is being sent. Only the tap sees it."""
-        if self._tap is not None:
-            self._tap.sent(client.name, peer, response)
+        """A response is being sent. Only the taps see it."""
+        for tap in self._taps.present:
+            tap.sent(client.name, peer, response)
 
     def shown(self, peer: Peer, packet: Packet, record: Result) -> None:
-        """The result of a packet whose record was written already. Only the tap sees it."""
-        if self._tap is not None:
-            self._tap.decided(peer, packet, record)
+        """The result of a packet whose record was written already. Only the taps see it."""
+        for tap in self._taps.present:
+            tap.decided(peer, packet, record)
 
     def discarded(
         self, client: Client | None, peer: Peer, packet: Packet | None, reason: Discard, detail: str = ""
@@ -150,6 +165,7 @@ class Recorder:
         self._note(request.peer, packet, record)
 
     def _note(self, peer: Peer, packet: Packet | None, record: Result) -> None:
-        if self._tap is not None and record.client:
-            self._tap.decided(peer, packet, record)
+        if record.client:
+            for tap in self._taps.present:
+                tap.decided(peer, packet, record)
         self._observer(record)

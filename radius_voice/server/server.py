@@ -24,7 +24,7 @@ from radius_voice.server.held import Held
 from radius_voice.server.methods import auth_request_of
 from radius_voice.server.probes import AS_CONFIGURED, Probes, is_probe
 from radius_voice.server.receiving import Receiver
-from radius_voice.server.recorder import Recorder, Tap
+from radius_voice.server.recorder import Recorder, Taps
 from radius_voice.server.request import Peer, Request, Send
 from radius_voice.server.responses import Responses
 from radius_voice.server.traffic import TrafficReport
@@ -45,7 +45,7 @@ class Server:
         store: KeyValueStore,
         observer: Observer,
         now: Callable[[], float],
-        tap: Tap | None = None,
+        taps: Taps | None = None,
         accepted_names: AcceptedNames | None = None,
         traffic: TrafficReport | None = None,
     ) -> None:
@@ -55,7 +55,7 @@ class Server:
         self._rules = rules
         self._authenticity = Authenticity(store)
         self._accepted_names = accepted_names
-        self._recorder = Recorder(observer, tap, now, self._clock, traffic or TrafficReport())
+        self._recorder = Recorder(observer, taps or Taps(), now, self._clock, traffic or TrafficReport())
         self._duplicates = Duplicates(rules.duplicate_window)
         self._responses = Responses(self._duplicates, self._recorder, rules.reject_delay)
         self._receiver = Receiver(

@@ -11,13 +11,12 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
-from radius_voice import operations
 from radius_voice.config.load import Loaded
 from radius_voice.config.schema import Settings
 from radius_voice.config.start_warnings import bypass_until, report_modes
-from radius_voice.control import RELOAD, RELOAD_RESULT, ControlServer, ControlSocket, Request, listen, unknown_command
+from radius_voice.control import ControlServer, ControlSocket, Request, listen
 from radius_voice.endpoints import ACCOUNTING, ADMIN_LISTEN, LISTEN, cannot_bind, listen_for_callbacks, udp_endpoints
-from radius_voice.events import EventRecord, Observer
+from radius_voice.events import Observer
 from radius_voice.exceptions import message_of
 from radius_voice.http.admin import Admin, Readiness
 from radius_voice.http.callbacks import Callbacks
@@ -27,19 +26,19 @@ from radius_voice.login.model import Unavailable
 from radius_voice.observe.metrics import Metrics, Readings
 from radius_voice.observe.provider_results import ProviderResults
 from radius_voice.open_store import established_data_key, open_store
-from radius_voice.operations.context import OperationContext
 from radius_voice.server.accepted_names import AcceptedNames
 from radius_voice.server.accounting import Accounting
-from radius_voice.server.recorder import Recorder, Tap
+from radius_voice.server.recorder import Recorder, Tap, Taps
 from radius_voice.server.server import Server
+from radius_voice.service.commands import ProcessCommands, Response
+from radius_voice.service.debugging import MAX_SESSIONS, Debugger, Printers, no_printer
 from radius_voice.service.housekeeping import Housekeeping
 from radius_voice.service.identity_watch import IdentityWatch, warnings_of
 from radius_voice.service.inactive_users import InactiveUsers
 from radius_voice.service.reload import Generations, Reloader, create_series
-from radius_voice.service.reload_result import ReloadProgress, ReloadResult, merged_result, response_of
+from radius_voice.service.reload_result import ReloadProgress, ReloadResult
 from radius_voice.service.reporting import Reporter
 from radius_voice.service.status import ProcessStatus, service_facts, store_problem
-from radius_voice.service.status_merge import merged_status
 from radius_voice.service.tasks import BackgroundTasks
 from radius_voice.service.traffic_file import WRITE_SECONDS, TrafficFile
 from radius_voice.state import claim
@@ -95,6 +94,7 @@ class Service:
         tap: Tap | None,
         worker: Worker | None,
         log_lines_lost: Callable[[], int],
+        printers: Printers,
     ) -> None:
         settings = built.settings
         first_process = worker is None or worker.number == 0
@@ -109,6 +109,7 @@ class Service:
         self._tasks = BackgroundTasks(reporter.report)
         self._generations = Generations(built, worker.generation if worker is not None else 1)
         self._traffic = TrafficFile(settings.server.state, worker.number if worker else 0, reporter.log_warning)
+        taps = Taps() if tap is None else Taps(tap)
         names = AcceptedNames(shared.store, shared.keys.accepted_name)
         self._server = Server(
             built.generation,
@@ -116,7 +117,7 @@ class Service:
             shared.store,
             reporter,
             time.time,
-            tap,
+            taps,
             names if settings.server.accounting else None,
             self._traffic.report,
         )
@@ -124,7 +125,7 @@ class Service:
             self._server.client_at,
             names,
             reporter.recorded,
-            Recorder(reporter, tap, time.time, time.monotonic, self._traffic.report),
+            Recorder(reporter, taps, time.time, time.monotonic, self._traffic.report),
             time.monotonic,
             time.time,
             lambda: self._generations.newest.settings.server.status_server,
@@ -150,10 +151,14 @@ class Service:
             worker.reloads if worker is not None else self._begin_reload,
             check_users=first_process,
         )
+        # A worker has the sessions of the watcher, and for a moment those that have ended there.
+        limit = MAX_SESSIONS if worker is None else 2 * MAX_SESSIONS
+        number = worker.number if worker is not None else 0
+        debugger = Debugger(taps, printers, number, limit)
         self._reloads_begun = 0
         self._started = time.time()
-        self._status = ProcessStatus(
-            worker.number if worker is not None else 0,
+        status = ProcessStatus(
+            number,
             self._started,
             settings.store.type,
             shared.store,
@@ -163,6 +168,17 @@ class Service:
             reporter,
             self._reloader,
             results,
+        )
+        self._commands = ProcessCommands(
+            shared,
+            self._generations,
+            reporter,
+            self._tasks,
+            status,
+            debugger,
+            self._reloader.progress,
+            self._reload_once,
+            lambda: self._reloads_begun,
         )
         self._admin = Admin(
             self._metrics.page, self._ready, refresh=self._housekeeping.count, hosts=settings.admin.hosts
@@ -181,7 +197,8 @@ class Service:
             facts = service_facts(self._path, settings, sockets, admin, self._started)
             await self._open_control(stack, control, facts)
         elif self._worker is not None and self._worker.requests is not None:
-            await self._answer_watcher(stack, self._worker.requests)
+            requests = stack.enter_context(listen(self._worker.requests))
+            await self._serve_commands(stack, ControlServer(requests, self._commands.answer_watcher))
         callbacks_port = await self._start_callbacks(stack, settings)
         for (key, _), sock in zip(udp_endpoints(settings), sockets, strict=True):
             listener = UdpListener(sock, self._accounting if key == ACCOUNTING else self._server)
@@ -246,37 +263,14 @@ class Service:
         return port
 
     async def _open_control(self, stack: AsyncExitStack, control: ControlSocket, facts: Mapping[str, object]) -> None:
-        async def handle(request: Request) -> Mapping[str, object]:
-            if request.command == RELOAD:
-                return await self._reload_and_report(facts)
-            if request.command == operations.STATUS:
-                return merged_status(facts, {0: await self._status.read()}, 1, time.time())
-            return await self._operate(request)
+        async def handle(request: Request) -> Response:
+            return await self._commands.answer(request, facts)
 
-        server = ControlServer(control.listener, handle)
+        await self._serve_commands(stack, ControlServer(control.listener, handle))
+
+    async def _serve_commands(self, stack: AsyncExitStack, server: ControlServer) -> None:
         await server.start()
         stack.push_async_callback(server.stop)
-
-    async def _answer_watcher(self, stack: AsyncExitStack, path: Path) -> None:
-        """Answer requests of the watcher on the local socket `path`."""
-
-        async def handle(request: Request) -> Mapping[str, object]:
-            if request.command == operations.STATUS:
-                return await self._status.read()
-            if request.command == RELOAD_RESULT:
-                return response_of(await self._reloader.progress.wait_for(int(request.arguments["number"])))
-            return {"error": unknown_command(request.command)}
-
-        server = ControlServer(stack.enter_context(listen(path)), handle)
-        await server.start()
-        stack.push_async_callback(server.stop)
-
-    async def _reload_and_report(self, facts: Mapping[str, object]) -> Mapping[str, object]:
-        """Reload, also if the command that asked for it ends meanwhile."""
-        number = self._reloads_begun + 1
-        self._tasks.run(self._reload_once())
-        result = await self._reloader.progress.wait_for(number)
-        return merged_result(facts, {0: response_of(result)}, 1)
 
     async def _reload_once(self) -> None:
         await self.reload()
@@ -301,23 +295,6 @@ class Service:
         if settings.callbacks is None:
             return text
         return f"{text}; callbacks on {settings.callbacks.listen.host} port {callbacks_port}"
-
-    async def _operate(self, request: Request) -> Mapping[str, object]:
-        """The response to an operator's command."""
-        built, shared = self._generations.newest, self._shared
-        context = OperationContext(
-            settings=built.settings,
-            store=shared.store,
-            keys=lambda: shared.keys,
-            identity=built.identity,
-            record=self._record_operation,
-            uid=request.uid,
-        )
-        return await operations.respond(request, context)
-
-    def _record_operation(self, operated: EventRecord) -> str:
-        self._reporter(operated)
-        return ""
 
     def _readings(self) -> Readings:
         reporter, generations = self._reporter, self._generations
@@ -354,10 +331,12 @@ async def start(
     tap: Tap | None = None,
     worker: Worker | None = None,
     log_lines_lost: Callable[[], int] = lambda: 0,
+    printers: Printers = no_printer,
 ) -> Service:
     """Start the service. Raises CannotStart; then everything that was opened is closed, in reverse order.
 
     `log` gets the records for the log. `tap` observes every packet. `log_lines_lost` is read for the metrics.
+    `printers` creates what prints packets for `radius-voice debug`.
     """
     settings = loaded.settings
     async with AsyncExitStack() as stack:
@@ -366,7 +345,8 @@ async def start(
             reporter = Reporter(settings, log, time.monotonic)
             stack.callback(reporter.close)
             shared = _open_shared(stack, settings, reporter, worker)
-            service = Service(path, loaded, build(settings, shared), shared, reporter, tap, worker, log_lines_lost)
+            built = build(settings, shared)
+            service = Service(path, loaded, built, shared, reporter, tap, worker, log_lines_lost, printers)
             await service.open(stack, loaded, control)
         except (ValueError, OSError, Unavailable) as problem:
             raise CannotStart(message_of(problem)) from None

@@ -15,7 +15,7 @@ from typing import Any
 from radius_voice import operations
 from radius_voice.config.errors import ConfigError
 from radius_voice.config.schema import Settings
-from radius_voice.control import COMMAND_SECONDS, RELOAD, RELOAD_RESULT, ControlServer, Request
+from radius_voice.control import COMMAND_SECONDS, RELOAD, RELOAD_RESULT, ControlServer, Request, Stream
 from radius_voice.events import EventRecord, Observer, ServiceRecord
 from radius_voice.exceptions import message_of
 from radius_voice.http.admin import Admin, Readiness
@@ -23,9 +23,11 @@ from radius_voice.login.model import Unavailable
 from radius_voice.observe.audit import AuditLog
 from radius_voice.observe.merge import MetricsMerger
 from radius_voice.open_store import existing_data_key, open_store
+from radius_voice.service.debugging import DEBUG, DebugFilter
 from radius_voice.service.reload_result import ReloadProgress, merged_result
 from radius_voice.service.status import service_facts
 from radius_voice.service.status_merge import merged_status
+from radius_voice.service.worker_debugging import WorkersDebugger
 from radius_voice.service.worker_requests import ask_workers
 from radius_voice.service.workers import WorkerPool
 from radius_voice.wiring import daily_files_of, load, syslog_of
@@ -90,6 +92,7 @@ class Operator:
         self._audit = AuditLog(settings.audit.path, time.monotonic, self._warn, self._syslog, daily)
         self._control = ControlServer(pool.control.listener, self._answer)
         self._progress = ReloadProgress(pool.reloads)
+        self._debugger = WorkersDebugger(pool)
 
     async def start(self, admin: tuple[str, int]) -> None:
         """Start to respond; `admin` is the address of the admin listener."""
@@ -115,7 +118,9 @@ class Operator:
             self._sending.cancel()
         self._audit.close()
 
-    async def _answer(self, request: Request) -> Mapping[str, Any]:
+    async def _answer(self, request: Request) -> Mapping[str, Any] | Stream:
+        if request.command == DEBUG:
+            return self._debug(request)
         if request.command == operations.STATUS:
             processes = await ask_workers(self._pool, operations.STATUS, STATUS_SECONDS)
             return merged_status(self._facts, processes, len(self._pool.sockets), time.time())
@@ -129,6 +134,14 @@ class Operator:
                 return await operations.respond(request, context)
         except (Unavailable, ValueError, OSError) as problem:
             return {"error": message_of(problem)}
+
+    def _debug(self, request: Request) -> Mapping[str, Any] | Stream:
+        try:
+            wanted = DebugFilter.of(request, self._settings.clients)
+        except ValueError as problem:
+            return {"error": str(problem)}
+        record = ServiceRecord(time.time(), DEBUG, wanted.record_text(request.uid))
+        return self._debugger.session(wanted, lambda: self._record(record))
 
     async def _reload_all(self) -> Mapping[str, Any]:
         """Make every process reload, by the signal that also comes from outside; the merged result of the workers.

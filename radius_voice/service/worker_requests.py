@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from radius_voice.control import MAX_RESPONSE_BYTES
@@ -22,6 +22,31 @@ async def ask_worker(pool: WorkerPool, worker: int, command: str, **arguments: A
     if not isinstance(response, dict) or "error" in response:
         raise ValueError("the worker has sent no result")
     return response
+
+
+async def worker_lines(
+    pool: WorkerPool, worker: int, command: str, **arguments: Any
+) -> AsyncIterator[Mapping[str, Any]]:
+    """The lines of a stream of a worker, until it ends, or none if the worker does not respond."""
+    try:
+        reader, writer = await asyncio.open_unix_connection(pool.request_socket(worker), limit=MAX_RESPONSE_BYTES)
+    except OSError:
+        return
+    try:
+        writer.write(json.dumps({"command": command, **arguments}).encode() + b"\n")
+        while (line := await _line(reader)) is not None:
+            yield line
+    finally:
+        writer.close()
+
+
+async def _line(reader: asyncio.StreamReader) -> Mapping[str, Any] | None:
+    """The next object, None if there is no whole one because the worker has ended."""
+    try:
+        line = json.loads(await reader.readline())
+    except (OSError, ValueError):
+        return None
+    return line if isinstance(line, dict) else None
 
 
 async def ask_workers(

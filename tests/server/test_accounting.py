@@ -20,7 +20,7 @@ from radius_voice.radius.accounting import ACCOUNTING_REQUEST, ACCOUNTING_RESPON
 from radius_voice.server.accepted_names import AcceptedNames
 from radius_voice.server.accounting import KEPT_SECONDS, MAX_IN_PROGRESS, Accounting
 from radius_voice.server.clients import Client, Clients, Require
-from radius_voice.server.recorder import Recorder
+from radius_voice.server.recorder import Recorder, Taps
 from radius_voice.server.traffic import TrafficReport
 from radius_voice.stores.memory import MemoryStore
 from tests.login.harness import Clock
@@ -140,7 +140,7 @@ def test_a_full_disk_leaves_a_request_without_a_response(start_server, alice):
 class AccountingServer:
     """`Accounting` without sockets. `is_full` makes records impossible."""
 
-    def __init__(self, *, secrets=(SECRET,), responds_to_status=True, tap=None):
+    def __init__(self, *, secrets=(SECRET,), responds_to_status=True, taps=()):
         self.clock = Clock()
         self.store = MemoryStore(self.clock)
         self.names = AcceptedNames(self.store, Keys(b"k" * 32).accepted_name)
@@ -149,7 +149,7 @@ class AccountingServer:
         self.is_full = False
         client = Client("vpn", secrets, Require.YES, "default", 2.5, ())
         clients = Clients([(ip_network("192.0.2.0/24"), client)])
-        recorder = Recorder(self.records.append, tap, self.clock, self.clock, TrafficReport())
+        recorder = Recorder(self.records.append, Taps(*taps), self.clock, self.clock, TrafficReport())
         self.accounting = Accounting(
             clients.find, self.names, self._record, recorder, self.clock, self.clock, lambda: responds_to_status
         )
@@ -298,5 +298,5 @@ async def test_debug_output_gets_every_packet_and_its_result():
             self.seen.append("sent")
 
     tap = Tap()
-    await AccountingServer(tap=tap).exchange(event())
+    await AccountingServer(taps=[tap]).exchange(event())
     assert ["received", "AccountingRecord", "sent"] == tap.seen

@@ -128,7 +128,7 @@ async def test_the_reply_attributes_of_the_policy_are_sent_as_they_are_on_accept
 
 async def test_the_tap_sees_packets_of_known_clients_and_their_results():
     tap = PacketLog()
-    gateway, datagram = InProcessClient(LoginHarness(), tap=tap), request("wrong")
+    gateway, datagram = InProcessClient(LoginHarness(), taps=[tap]), request("wrong")
     gateway.server.discard_unknown(("203.0.113.9", 40000))
     assert [] == tap.seen
     for _ in range(2):

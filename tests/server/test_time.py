@@ -13,6 +13,7 @@ from radius_voice.radius import packet as radius
 from radius_voice.radius.password import encrypt_password
 from radius_voice.server.clients import Client, Clients, Require
 from radius_voice.server.generation import Generation, Rules
+from radius_voice.server.recorder import Taps
 from radius_voice.server.server import Server
 from tests.login.harness import LoginHarness
 
@@ -29,7 +30,7 @@ class InProcessClient:
     """A RADIUS client that passes its datagrams to the server without sockets."""
 
     def __init__(
-        self, harness, memory=None, require=Require.YES, rules=None, secrets=(SECRET,), tap=None, traffic=None, **more
+        self, harness, memory=None, require=Require.YES, rules=None, secrets=(SECRET,), taps=(), traffic=None, **more
     ):
         self.harness = harness
         self.records: list[Any] = []
@@ -39,7 +40,7 @@ class InProcessClient:
         generation = Generation(Clients([(ip_network("192.0.2.0/24"), vpn)]), harness.flow)
         rules = rules or Rules(reject_delay=0.0)
         self.server = Server(
-            generation, rules, memory or harness.store, self.records.append, harness.clock, tap, traffic=traffic
+            generation, rules, memory or harness.store, self.records.append, harness.clock, Taps(*taps), traffic=traffic
         )
         self.generation = generation
 
