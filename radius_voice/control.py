@@ -20,6 +20,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -195,8 +196,7 @@ class ControlServer:
             if isinstance(response, Stream):
                 response = await _streamed(response, reader, writer)
             async with asyncio.timeout(EXCHANGE_SECONDS):
-                writer.write(json.dumps(response).encode() + b"\n")
-                await writer.drain()
+                await _send(writer, response)
                 writer.close()
                 await writer.wait_closed()
         except (OSError, TimeoutError, ValueError):  # disconnected, too slow, or a line that is too long
@@ -222,12 +222,8 @@ class ControlServer:
 
 async def _streamed(stream: Stream, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Mapping[str, Any]:
     """Send a stream until it ends or the client disconnects; returns its last line. The client sends nothing."""
-
-    async def send(line: Mapping[str, Any]) -> None:
-        writer.write(json.dumps(line).encode() + b"\n")
-        await writer.drain()
-
-    running, ended = asyncio.ensure_future(stream.run(send)), asyncio.ensure_future(reader.read(1))
+    running = asyncio.ensure_future(stream.run(partial(_send, writer)))
+    ended = asyncio.ensure_future(reader.read(1))
     tasks: tuple[asyncio.Future[Any], ...] = (running, ended)
     try:
         await asyncio.wait(tasks, timeout=stream.seconds, return_when=asyncio.FIRST_COMPLETED)
@@ -239,6 +235,14 @@ async def _streamed(stream: Stream, reader: asyncio.StreamReader, writer: asynci
     if isinstance(problem, Exception) and not isinstance(problem, OSError):
         return {"error": f"internal error: {kind_and_place(problem)}"}
     return {"end": True}
+
+
+async def _send(writer: asyncio.StreamWriter, line: Mapping[str, Any]) -> None:
+    """Send an object on a line, and wait while the client does not read. Raises OSError if it has disconnected."""
+    if writer.is_closing():  # uvloop raises RuntimeError then
+        raise ConnectionResetError
+    writer.write(json.dumps(line).encode() + b"\n")
+    await writer.drain()
 
 
 def unknown_command(command: str) -> str:

@@ -10,6 +10,9 @@ from typing import Any
 from radius_voice.control import MAX_RESPONSE_BYTES
 from radius_voice.service.workers import WorkerPool
 
+MAX_LINE_BYTES = 1 << 18
+"""The maximum length of a line of a stream. Twice as many octets wait here while the client does not read."""
+
 
 async def ask_worker(pool: WorkerPool, worker: int, command: str, **arguments: Any) -> Mapping[str, Any]:
     """The response of a worker. Raises OSError, or ValueError if it is not understood or has an error."""
@@ -29,7 +32,7 @@ async def worker_lines(
 ) -> AsyncIterator[Mapping[str, Any]]:
     """The lines of a stream of a worker, until it ends, or none if the worker does not respond."""
     try:
-        reader, writer = await asyncio.open_unix_connection(pool.request_socket(worker), limit=MAX_RESPONSE_BYTES)
+        reader, writer = await asyncio.open_unix_connection(pool.request_socket(worker), limit=MAX_LINE_BYTES)
     except OSError:
         return
     try:
