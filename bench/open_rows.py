@@ -20,7 +20,7 @@ import page
 from harness import BenchError, Spread
 
 from radius_voice.delivery.fixed.provider import Fixed
-from radius_voice.events import Reason, Trace
+from radius_voice.events import Reason
 from radius_voice.login.codes import Keys
 from radius_voice.login.dependencies import Dependencies
 from radius_voice.login.flow import LoginFlow
@@ -31,6 +31,7 @@ from radius_voice.login.ports import Store
 from radius_voice.login.rate_limits import Limits
 from radius_voice.stores.memory import MemoryStore
 from radius_voice.stores.sqlite import SqliteStore
+from radius_voice.trace import Trace
 
 CODE = "123456"
 SIZES = (0, 1_000, 10_000, 100_000)

@@ -1,6 +1,6 @@
 """The records that the audit log, the metrics and the log read, among them one `RequestRecord` per verified request.
 
-Imports nothing of ours; every module may import it. No field holds a code, a password or a complete phone number.
+Every module may import it. No field holds a code, a password or a complete phone number.
 Metrics use the enumerations below as labels. The fields of a record are the keys of its line in the audit log.
 """
 
@@ -10,6 +10,9 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 
 import msgspec
+
+from radius_voice.metric_labels import CallbackResult, UpstreamEvent
+from radius_voice.trace import TraceStep
 
 
 class Outcome(StrEnum):
@@ -131,18 +134,6 @@ class Discard(StrEnum):
     NOT_RECORDED = "not_recorded"
 
 
-class UpstreamEvent(StrEnum):
-    """What an upstream RADIUS server sent, or how it was found to be. A fixed set: metrics use it as a label."""
-
-    FOREIGN = "foreign"
-    MALFORMED = "malformed"
-    UNEXPECTED = "unexpected"
-    NOT_AUTHENTIC = "not_authentic"
-    NO_MESSAGE_AUTHENTICATOR = "no_message_authenticator"
-    DEAD = "dead"
-    ALIVE = "alive"
-
-
 class Alarm(StrEnum):
     """An event that an administrator must look at. A fixed set: metrics use it as a label."""
 
@@ -159,40 +150,6 @@ class DeliveryOutcome(StrEnum):
     NUMBER_REJECTED = "number_rejected"
     NOT_PLACED = "not_placed"
     INDETERMINATE = "indeterminate"
-
-
-class CallbackResult(StrEnum):
-    """What became of a callback, a request of a provider about a call. A fixed set: metrics use it as a label."""
-
-    COUNTED = "counted"
-    UNSIGNED = "unsigned"
-    MALFORMED = "malformed"
-    FOREIGN = "foreign"
-    LATE = "late"
-    UNAVAILABLE = "unavailable"
-
-
-class TraceStep(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """One step in processing a packet: its name, `after` in seconds since arrival, a detail without secrets."""
-
-    name: str
-    after: float
-    detail: str = ""
-
-
-class Trace:
-    """Collects the steps of one packet; `arrived` and `clock` are monotonic seconds."""
-
-    __slots__ = ("_arrived", "_clock", "steps")
-
-    def __init__(self, arrived: float, clock: Callable[[], float]) -> None:
-        self._arrived = arrived
-        self._clock = clock
-        self.steps: list[TraceStep] = []
-
-    def step(self, name: str, detail: str = "") -> None:
-        """Add a step that happened now. Its time has microseconds."""
-        self.steps.append(TraceStep(name, round(self._clock() - self._arrived, 6), detail))
 
 
 class AuditRecord(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="kind"):

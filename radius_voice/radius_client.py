@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from radius_voice.events import UpstreamEvent
+from radius_voice.metric_labels import UpstreamEvent
 from radius_voice.radius import packet as radius
 from radius_voice.radius.packet import Attribute, MalformedPacket, Packet
 from radius_voice.radius.password import encrypt_password

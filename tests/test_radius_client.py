@@ -11,7 +11,7 @@ import pytest
 import uvloop
 
 from radius_voice import radius_client
-from radius_voice.events import UpstreamEvent
+from radius_voice.metric_labels import UpstreamEvent
 from radius_voice.radius import packet as radius
 from radius_voice.radius.password import decrypt_password
 from radius_voice.radius_client import NoReply, RadiusClient, Timers

@@ -14,7 +14,7 @@ from radius_voice.cli.call import _request as place_test_call
 from radius_voice.config.errors import ConfigError
 from radius_voice.config.messages_file import SECTIONS
 from radius_voice.config.schema import json_schema, settings_type
-from radius_voice.events import Outcome, Reason, Trace
+from radius_voice.events import Outcome, Reason
 from radius_voice.identity.passwords import Hasher
 from radius_voice.login.codes import Keys
 from radius_voice.login.deliveries import CodeMessage, DeliveryRequest
@@ -24,6 +24,7 @@ from radius_voice.messages import SHIPPED
 from radius_voice.service.user_warnings import user_warnings
 from radius_voice.service.verification_time import slow_verifications
 from radius_voice.stores.memory import MemoryStore
+from radius_voice.trace import Trace
 from radius_voice.wiring import (
     ADAPTERS,
     Adapter,

@@ -12,7 +12,7 @@ from dataclasses import replace as with_rules
 
 from msgspec.structs import replace
 
-from radius_voice.events import Alarm, Mode, Outcome, Reason, Trace
+from radius_voice.events import Alarm, Mode, Outcome, Reason
 from radius_voice.login import decisions
 from radius_voice.login.approval_events import APPROVES, for_approval, takes_keys
 from radius_voice.login.call_codes import code_message, rules_of
@@ -29,6 +29,7 @@ from radius_voice.login.remembered import RememberedLogins
 from radius_voice.login.session_decisions import session_decision
 from radius_voice.login.sessions import Sessions
 from radius_voice.login.users import current_phones
+from radius_voice.trace import Trace
 
 POLL_SECONDS = 0.5
 """How often the session of a held request is loaded: another process may have stored its result."""

@@ -13,8 +13,8 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from radius_voice.events import CallbackResult
 from radius_voice.login.model import CallStatus, Session, SessionKey
+from radius_voice.metric_labels import CallbackResult
 
 _DELIVERY = re.compile(r"([0-9a-f]{32})\.([0-9a-f]{16})\.([1-9][0-9]{0,2})")
 

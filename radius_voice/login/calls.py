@@ -11,7 +11,7 @@ from functools import partial
 from msgspec import Struct
 from msgspec.structs import replace
 
-from radius_voice.events import DeliveryOutcome, Outcome, Reason, Trace
+from radius_voice.events import DeliveryOutcome, Outcome, Reason
 from radius_voice.login.call_codes import CallCodes, code_message, rules_of
 from radius_voice.login.call_events import delivery_reason
 from radius_voice.login.call_follower import CallFollower
@@ -43,6 +43,7 @@ from radius_voice.login.sessions import Sessions
 from radius_voice.login.supervisor import Supervisor
 from radius_voice.login.users import current_phones
 from radius_voice.login.voicemail import Voicemail
+from radius_voice.trace import Trace
 
 _EFFECTIVE = frozenset(CallStatus) - {CallStatus.QUEUED, CallStatus.RINGING}
 """The statuses of a polled call that change its session."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 from msgspec import Struct
 from msgspec.structs import replace
 
-from radius_voice.events import Reason, Trace
+from radius_voice.events import Reason
 from radius_voice.login.issued_codes import IssuedCode
 from radius_voice.login.model import AlreadyRecorded, Authenticated, Denied, Limited, LimitOperation, Unavailable
 from radius_voice.login.replay import Slot
 from radius_voice.login.upstream import ChallengeRequired
 from radius_voice.login.upstream_challenges import PendingChallenge
+from radius_voice.trace import Trace
 
 
 class VerifiedByGateway(Struct, frozen=True):

@@ -8,13 +8,14 @@ from math import ceil
 from msgspec import Struct
 from msgspec.structs import replace
 
-from radius_voice.events import Mode, Outcome, Reason, Trace
+from radius_voice.events import Mode, Outcome, Reason
 from radius_voice.login import reply_message
 from radius_voice.login.inputs import Transition
 from radius_voice.login.model import CallStatus, Method, PreviousResult, ReplyAttribute, Session, Unavailable
 from radius_voice.login.reply_message import Wording
 from radius_voice.login.upstream import ChallengeRequired, HiddenAttribute
 from radius_voice.login.verifications import VerifierUnavailable
+from radius_voice.trace import Trace
 
 
 class Decision(Struct, frozen=True):

@@ -13,7 +13,7 @@ from functools import partial
 
 from msgspec.structs import replace
 
-from radius_voice.events import Outcome, Reason, SecondFactorMode, Trace
+from radius_voice.events import Outcome, Reason, SecondFactorMode
 from radius_voice.login import decisions, reply_message
 from radius_voice.login.accepted import AcceptsWithoutCall
 from radius_voice.login.approvals import Approvals
@@ -62,6 +62,7 @@ from radius_voice.login.supervisor import Supervisor
 from radius_voice.login.upstream import ChallengeRequired
 from radius_voice.login.upstream_challenges import PendingChallenge
 from radius_voice.login.users import missing_user, name_of, user_of
+from radius_voice.trace import Trace
 
 Report = Callable[[], None]
 """Reports what a request has shown about a user."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from radius_voice.events import CallbackRecord, CallbackResult, CallStatusRecord
+from radius_voice.events import CallbackRecord, CallStatusRecord
 from radius_voice.login.approvals import Approvals
 from radius_voice.login.call_codes import CallCodes, code_message, rules_of
 from radius_voice.login.call_events import waits_for_code
@@ -23,6 +23,7 @@ from radius_voice.login.inputs import CallProgress
 from radius_voice.login.model import CallRef, CallStatus, Session, Unavailable
 from radius_voice.login.sessions import Sessions
 from radius_voice.login.throttled_warnings import ThrottledWarnings
+from radius_voice.metric_labels import CallbackResult
 
 _UNUSABLE = {Unusable.UNSIGNED: CallbackResult.UNSIGNED, Unusable.MALFORMED: CallbackResult.MALFORMED}
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from radius_voice.events import Reason, SecondFactorMode, Trace
+from radius_voice.events import Reason, SecondFactorMode
 from radius_voice.login import decisions
 from radius_voice.login.decisions import Decision
 from radius_voice.login.dependencies import Dependencies
@@ -17,6 +17,7 @@ from radius_voice.login.session_responses import SessionResponses
 from radius_voice.login.sessions import MAX_CAS_RETRIES, RequestRecorded
 from radius_voice.login.two_pass import SecondPass, TypedPass, mismatch, second_pass, typed_pass
 from radius_voice.login.users import find_user
+from radius_voice.trace import Trace
 
 NO_SESSION = "no_open_session"
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from msgspec.structs import replace
 
-from radius_voice.events import Reason, Trace
+from radius_voice.events import Reason
 from radius_voice.login.calls import Calls, PendingDelivery
 from radius_voice.login.challenge_responses import response_of
 from radius_voice.login.decisions import Decision
@@ -25,6 +25,7 @@ from radius_voice.login.sessions import SessionOutdated, Sessions
 from radius_voice.login.state_machine import needs_current_user
 from radius_voice.login.two_pass import SecondPass
 from radius_voice.login.users import current_phones, name_in_session
+from radius_voice.trace import Trace
 
 
 class SessionResponses:

@@ -28,13 +28,13 @@ from radius_voice.events import (
     Reason,
     RequestRecord,
     ServiceRecord,
-    TraceStep,
 )
 from radius_voice.login.model import CallStatus
 from radius_voice.observe.discard_fixes import FIXES
 from radius_voice.observe.outcome_texts import OUTCOME_TEXTS
 from radius_voice.observe.stream import TextStream
 from radius_voice.observe.throttle import Throttle
+from radius_voice.trace import TraceStep
 
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["text", "json"]

@@ -20,7 +20,6 @@ from radius_voice.events import (
     Alarm,
     AlarmRecord,
     CallbackRecord,
-    CallbackResult,
     CallStatusRecord,
     CostRecord,
     DeliveryOutcome,
@@ -36,10 +35,10 @@ from radius_voice.events import (
     ResendRecord,
     ServiceRecord,
     SharedStationRecord,
-    UpstreamEvent,
     UpstreamRecord,
 )
 from radius_voice.login.model import DELIVERY_METHODS, CallStatus
+from radius_voice.metric_labels import CallbackResult, UpstreamEvent
 from radius_voice.radius.accounting import STATUSES as ACCOUNTING_STATUSES
 
 OTHER = "other"

@@ -16,7 +16,6 @@ from radius_voice.events import (
     RequestRecord,
     ResendRecord,
     ServiceRecord,
-    Trace,
 )
 from radius_voice.login.codes import new_request_id
 from radius_voice.login.decisions import Decision
@@ -27,6 +26,7 @@ from radius_voice.server.clients import Client
 from radius_voice.server.methods import method_of
 from radius_voice.server.request import Peer, Request
 from radius_voice.server.traffic import TrafficReport
+from radius_voice.trace import Trace
 
 Result = RequestRecord | DiscardRecord | ResendRecord | ProbeRecord | AccountingRecord
 """The result of one packet."""

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import Any
 
-from radius_voice.events import Discard, Observer, Outcome, Reason, Trace
+from radius_voice.events import Discard, Observer, Outcome, Reason
 from radius_voice.exceptions import kind_and_place
 from radius_voice.login.decisions import CODE_CORRECT, Decision
 from radius_voice.login.model import Unavailable
@@ -28,6 +28,7 @@ from radius_voice.server.recorder import Recorder, Taps
 from radius_voice.server.request import Peer, Request, Send
 from radius_voice.server.responses import Responses
 from radius_voice.server.traffic import TrafficReport
+from radius_voice.trace import Trace
 
 RELEASE_INTERVAL_SECONDS = 0.1
 

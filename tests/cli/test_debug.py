@@ -19,9 +19,9 @@ from radius_voice.events import (
     Reason,
     RequestRecord,
     ResendRecord,
-    TraceStep,
 )
 from radius_voice.radius import packet as radius
+from radius_voice.trace import TraceStep
 from tests.support.radius_test_client import SECRET
 
 AT = 1767225600.25

@@ -8,10 +8,10 @@ import socket
 import aiohttp
 import pytest
 
-from radius_voice.events import CallbackResult
 from radius_voice.http.callbacks import MAX_BODY_BYTES, STATUSES, Callbacks
 from radius_voice.http.listener import ListenerLimits
 from radius_voice.login.callbacks import CallbackRequest, CallbackResponse
+from radius_voice.metric_labels import CallbackResult
 
 URL = "https://voice.example.org"
 DELIVERY = f"{'0f' * 16}.{'a' * 16}.1"

@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from radius_voice.events import UpstreamEvent
 from radius_voice.identity.radius import servers as module
 from radius_voice.identity.radius.servers import Servers
+from radius_voice.metric_labels import UpstreamEvent
 from radius_voice.radius import packet as radius
 from radius_voice.radius_client import NoReply, RadiusClient, Timers
 

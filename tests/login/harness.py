@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from radius_voice.events import Outcome, Reason, SecondFactorMode, Trace
+from radius_voice.events import Outcome, Reason, SecondFactorMode
 from radius_voice.login.accounts import Account
 from radius_voice.login.callbacks import delivery_id_in
 from radius_voice.login.circuit_breaker import CircuitBreaker
@@ -29,6 +29,7 @@ from radius_voice.login.phone import Phone
 from radius_voice.login.policy import Policy, UserRules
 from radius_voice.login.rate_limits import Limits
 from radius_voice.stores.memory import MemoryStore
+from radius_voice.trace import Trace
 from tests.support.polling import wait_in_loop
 
 ALICE = User("alice-id", "alice", (Phone("+12025550123"), Phone("+12025550124")))

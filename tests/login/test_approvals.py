@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from radius_voice.events import Alarm, AlarmRecord, CallbackResult, Outcome, Reason, SecondFactorMode, Trace
+from radius_voice.events import Alarm, AlarmRecord, Outcome, Reason, SecondFactorMode
 from radius_voice.login import approvals
 from radius_voice.login.call_scripts import approval_script, opening_of
 from radius_voice.login.callbacks import (
@@ -26,6 +26,8 @@ from radius_voice.login.rate_limits import Limits, with_action
 from radius_voice.login.state_machine import step
 from radius_voice.login.voicemail import Voicemail
 from radius_voice.messages import LANGUAGES
+from radius_voice.metric_labels import CallbackResult
+from radius_voice.trace import Trace
 from tests.login.harness import ACCEPTED, ALICE, NOT_PLACED, FakeProvider, LoginHarness, limit, result_of
 
 OTHER = CallRef("fake", "other")

@@ -6,11 +6,12 @@ import itertools
 import pytest
 from msgspec.structs import replace
 
-from radius_voice.events import Outcome, Reason, ServiceRecord, Trace
+from radius_voice.events import Outcome, Reason, ServiceRecord
 from radius_voice.login.model import Denied, LimitAction, Unavailable, User
 from radius_voice.login.password_limits import known_pairs
 from radius_voice.login.phone import Phone
 from radius_voice.login.rate_limits import Limits, remaining, with_action
+from radius_voice.trace import Trace
 from tests.login.harness import ACCEPTED, ALICE, FakeDirectory, LoginHarness, limit, result_of
 
 LIMITED = (Outcome.REJECT, Reason.WRONG_PASSWORD_LIMIT)

@@ -5,7 +5,7 @@ from unittest.mock import AsyncMock
 import pytest
 from msgspec.structs import replace
 
-from radius_voice.events import CallStatusRecord, Outcome, PlacementRecord, Reason, ServiceRecord, Trace
+from radius_voice.events import CallStatusRecord, Outcome, PlacementRecord, Reason, ServiceRecord
 from radius_voice.login.calls import PendingDelivery
 from radius_voice.login.codes import session_key_in
 from radius_voice.login.deliveries import Indeterminate, NotPlaced, NumberRejected, Placed
@@ -14,6 +14,7 @@ from radius_voice.login.model import CallRef, CallStatus, SwapResult, Unavailabl
 from radius_voice.login.phone import NumberRules, Phone
 from radius_voice.login.policy import ReplyRule
 from radius_voice.login.rate_limits import Limits, remaining
+from radius_voice.trace import Trace
 from tests.login.harness import ACCEPTED, ALICE, NOT_PLACED, FakeDirectory, FakeProvider, LoginHarness, limit, result_of
 from tests.login.sessions import session_row
 

@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from radius_voice.events import Outcome, Reason, Trace
+from radius_voice.events import Outcome, Reason
 from radius_voice.login.names import canonical_name
 from radius_voice.login.rate_limits import Limits
 from radius_voice.login.realms import Realm, RoutedName, route, split
+from radius_voice.trace import Trace
 from tests.login.harness import ACCEPTED, ALICE, FakeDirectory, LoginHarness, limit, result_of
 
 REALMS = {

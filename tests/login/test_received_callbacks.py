@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from msgspec.structs import replace
 
-from radius_voice.events import CallbackRecord, CallbackResult, CallStatusRecord, Mode, Reason, ServiceRecord
+from radius_voice.events import CallbackRecord, CallStatusRecord, Mode, Reason, ServiceRecord
 from radius_voice.login.callbacks import (
     Callback,
     CallbackRequest,
@@ -18,6 +18,7 @@ from radius_voice.login.callbacks import (
 from radius_voice.login.deliveries import Indeterminate, NotPlaced
 from radius_voice.login.model import CallStatus, Method, Unavailable
 from radius_voice.login.roll_out import ReportMode
+from radius_voice.metric_labels import CallbackResult
 from tests.login.harness import ACCEPTED, ALICE, FakeDirectory, LoginHarness, result_of
 
 URL = "https://voice.example.org"

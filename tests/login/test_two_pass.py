@@ -6,7 +6,7 @@ import dataclasses
 import pytest
 from msgspec.structs import replace
 
-from radius_voice.events import Outcome, Reason, SecondFactorMode, ServiceRecord, Trace
+from radius_voice.events import Outcome, Reason, SecondFactorMode, ServiceRecord
 from radius_voice.login.codes import Keys
 from radius_voice.login.decisions import rejected
 from radius_voice.login.exemptions import Exemption
@@ -20,6 +20,7 @@ from radius_voice.login.sessions import MAX_CAS_RETRIES
 from radius_voice.login.two_pass import TypedPass, typed_pass
 from radius_voice.login.upstream import ChallengeRequired
 from radius_voice.stores.memory import MemoryStore
+from radius_voice.trace import Trace
 from tests.login.harness import ACCEPTED, ALICE, FakeDirectory, FakeProvider, LoginHarness, limit, result_of
 
 CALLED = (Outcome.CHALLENGE, Reason.CALL_PLACED)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from radius_voice.events import CallbackRecord, CallbackResult, CallStatusRecord, Outcome, Reason, ServiceRecord
+from radius_voice.events import CallbackRecord, CallStatusRecord, Outcome, Reason, ServiceRecord
 from radius_voice.login.call_scripts import AskForKey, Speak, code_script, opening_of, press_script, wait_script
 from radius_voice.login.callbacks import CallAnswered, Callback, CallbackRequest, DeliveryId, KeyPressed, StatusReported
 from radius_voice.login.callbacks import delivery_id_in as parsed
@@ -16,6 +16,7 @@ from radius_voice.login.model import CallStatus, Method, Unavailable
 from radius_voice.login.phone import Phone
 from radius_voice.login.rate_limits import Limits
 from radius_voice.login.voicemail import Voicemail
+from radius_voice.metric_labels import CallbackResult
 from tests.login.harness import ACCEPTED, NOT_PLACED, FakeProvider, LoginHarness, limit, result_of
 
 URL = "https://voice.example.org"

@@ -21,8 +21,8 @@ from radius_voice.events import (
     ResendRecord,
     SecondFactorMode,
     ServiceRecord,
-    TraceStep,
 )
+from radius_voice.trace import TraceStep
 
 AT = 1767225600.25
 

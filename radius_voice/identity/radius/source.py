@@ -9,7 +9,7 @@ from functools import partial
 import msgspec
 
 from radius_voice.config.secrets import secret_text
-from radius_voice.events import Reason, UpstreamEvent, UpstreamRecord
+from radius_voice.events import Reason, UpstreamRecord
 from radius_voice.identity.context import IdentityContext
 from radius_voice.identity.radius.servers import NAS_IDENTIFIER, NotSent, Server, Servers
 from radius_voice.identity.radius.settings import RadiusSettings
@@ -24,6 +24,7 @@ from radius_voice.login.model import (
 )
 from radius_voice.login.names import canonical_name
 from radius_voice.login.upstream import ChallengeRequired, HiddenAttribute
+from radius_voice.metric_labels import UpstreamEvent
 from radius_voice.radius import packet as radius
 from radius_voice.radius import salted
 from radius_voice.radius.copied import HEADER, VENDOR_ID_OCTETS, AttributeKey, selected
