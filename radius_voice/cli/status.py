@@ -79,7 +79,8 @@ def _reload(result: Part | None) -> str:
 
 
 def _listeners(found: Part) -> Iterator[str]:
-    yield from (f"RADIUS udp {host} port {port}" for host, port in found["listen"])
+    for address in found["listen"]:
+        yield "{} udp {} port {}".format("accounting" if address in found["accounting"] else "RADIUS", *address)
     yield "metrics {} port {}".format(*found["admin"])
     yield from (f"callbacks {host} port {port}" for host, port in found["callbacks"])
 

@@ -47,13 +47,14 @@ def service_facts(
 
     `admin` is the address of the admin listener; `started` is wall-clock seconds.
     """
-    callbacks = settings.callbacks
+    callbacks, addresses = settings.callbacks, [sock.getsockname()[:2] for sock in listen]
     return {
         "version": __version__,
         "process": os.getpid() if process is None else process,
         "started_at": started,
         "config": os.path.realpath(path),
-        "listen": [sock.getsockname()[:2] for sock in listen],
+        "listen": addresses,
+        "accounting": addresses[len(settings.server.listen) :],
         "admin": admin,
         "callbacks": [(callbacks.listen.host, callbacks.listen.port)] if callbacks is not None else [],
     }

@@ -31,9 +31,9 @@ def start(simulator, tmp_path, user):
     """Starts a service with that number of workers; it ends with the test."""
     running = []
 
-    def started(workers=1, more="", simulator=simulator):
+    def started(workers=1, simulator=simulator, accounting=""):
         process = ServerProcess if workers == 1 else WorkersProcess
-        configuration = CONFIGURATION.replace("WORKERS", str(workers)) + more
+        configuration = CONFIGURATION.replace("WORKERS", str(workers)).replace("server: {", f"server: {{{accounting}")
         running.append(process(tmp_path, simulator, configuration, [user]))
         return running[-1]
 
@@ -82,6 +82,17 @@ def test_the_table_has_every_part_and_no_number_of_a_user(start, user, workers):
     assert [line for line in lines if line.startswith("twilio ") and " closed " in line and " placed, " in line]
     assert [line for line in lines if line.startswith("people ") and line.endswith("users.yaml  ok")]
     assert user.phone.lstrip("+") not in done.stdout
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_accounting_ports_are_listed_apart_from_those_of_logins(start, workers):
+    port = free_port()
+    server = start(workers, accounting=f'accounting: ["udp://127.0.0.1:{port}"], ')
+    assert [["127.0.0.1", port]] == status(server)["accounting"]
+    assert (
+        f"RADIUS udp 127.0.0.1 port {server.ports[0]}, accounting udp 127.0.0.1 port {port}, "
+        in run(server.path).stdout
+    )
 
 
 def test_a_provider_with_an_outage_makes_the_service_unhealthy(start, user):
