@@ -63,6 +63,8 @@ def _facts(found: Part) -> Iterator[tuple[str, str]]:
     yield "requests", f"{found['requests']['in_progress']} in progress, {found['requests']['held']} held"
     if found["store"] is not None:
         yield "store", f"{found['store']['type']}: {found['store']['problem'] or 'ok'}"
+    if found["server_key"] is not None and found["server_key"]["replaced"]:
+        yield "server.key", _server_key(found["server_key"])
     if found["audit"] is not None:
         yield "audit log", _audit(found["audit"])
 
@@ -90,6 +92,15 @@ def _worker(worker: Part) -> str:
         return "does not respond"
     since, generation = time_text(worker["started_at"]), worker["generation"]
     return f"process {worker['process']}, since {since}, generation {generation}"
+
+
+def _server_key(state: Part) -> str:
+    replaced = " and ".join(state["replaced"])
+    if state["needed"] is None:
+        return f"not known whether {replaced} is still needed"
+    if state["needed"]:
+        return f"{replaced} is still needed: write both keys at every node, the new one first, and reload"
+    return f"nothing depends on {replaced} any longer: remove it, with several nodes once each has loaded the first key"
 
 
 def _audit(audit: Part) -> str:

@@ -20,6 +20,7 @@ from radius_voice.server.server import Server
 from radius_voice.service.housekeeping import Housekeeping
 from radius_voice.service.reload import Generations, Reloader
 from radius_voice.service.reporting import Reporter
+from radius_voice.service.server_key_state import server_key_state
 from radius_voice.wiring import BuiltGeneration
 
 READINESS_SECONDS = 60.0
@@ -92,6 +93,7 @@ class ProcessStatus:
             "logins_open": self.housekeeping.open_sessions,
             "calls": sum(len(each.flow.follower) for each in generations),
             "store": {"type": self.store_type, "problem": await store_problem(self.store)},
+            "server_key": await server_key_state(settings, self.store),
             "providers": list(self._providers(built)),
             "identity": list(_identity_sources(built)),
             "audit": self._audit(),

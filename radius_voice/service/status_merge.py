@@ -38,6 +38,7 @@ def merged_status(facts: Part, processes: Mapping[int, Part], workers: int, now:
             "held": sum(state["requests_held"] for state in states),
         },
         "store": _first_problem([state["store"] for state in states]),
+        "server_key": _server_key([state["server_key"] for state in states]),
         "providers": [_provider(each) for each in _by_name(states, "providers")],
         "identity": [_identity(each) for each in _by_name(states, "identity")],
         "audit": _audit([state["audit"] for state in states]),
@@ -64,6 +65,11 @@ def _by_name(states: Sequence[Part], key: str) -> Iterator[list[Part]]:
 def _first_problem(parts: Sequence[Part]) -> Part | None:
     """The part of the first process that has a problem, else of the first process."""
     return next((part for part in parts if part["problem"]), parts[0] if parts else None)
+
+
+def _server_key(parts: Sequence[Part]) -> Part | None:
+    """The part of the first process to which a replaced key is needed, or which does not know; else of the first."""
+    return next((part for part in parts if part["needed"] is not False), parts[0] if parts else None)
 
 
 def _provider(parts: Sequence[Part]) -> Part:

@@ -95,7 +95,7 @@ def test_every_configuration_that_is_shown_can_be_loaded(tmp_path, monkeypatch, 
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch(0o600)
         is_key = re.search(rf"private_key: \{{file: {re.escape(name)}\}}", shown)
-        (tmp_path / name).write_text(pem() if is_key else "a secret of more than thirty-two octets\n")
+        (tmp_path / name).write_text(pem() if is_key else f"a secret of more than thirty-two octets {name}\n")
     for name in re.findall(r"^ +messages: ([\w.-]+)", shown, re.MULTILINE):
         (tmp_path / name).write_text("en: {}\n")
     for name in re.findall(r"prices: ([\w.-]+)", shown):

@@ -34,6 +34,7 @@ def process(number, **values):
         "logins_open": 5,
         "calls": 3,
         "store": {"type": "sqlite", "problem": ""},
+        "server_key": {"replaced": ["the second key of server.key"], "needed": False},
         "providers": [provider()],
         "identity": [identity()],
         "audit": {"path": "audit.jsonl", "problem": "", "failures": 1, "syslog_dropped": None},
@@ -67,7 +68,7 @@ def test_a_worker_without_response_is_a_problem():
 def test_a_service_whose_workers_all_fail_to_respond_still_has_a_status():
     found = merged()
     assert ["worker 0 does not respond", "worker 1 does not respond"] == found["problems"]
-    assert (None, [], None) == (found["store"], found["providers"], found["audit"])
+    assert (None, None, [], None) == (found["store"], found["server_key"], found["providers"], found["audit"])
 
 
 @pytest.mark.parametrize(
@@ -104,6 +105,12 @@ def test_a_service_whose_workers_all_fail_to_respond_still_has_a_status():
 def test_a_problem_of_any_worker_is_one_of_the_service(values, problem, number):
     found = merged(*(values if each == number else {} for each in range(2)))
     assert [problem] == found["problems"]
+
+
+@pytest.mark.parametrize("needed", [True, None])
+def test_a_replaced_key_that_any_worker_may_need_is_needed(needed):
+    unsure = {"server_key": {"replaced": ["the second key of server.key"], "needed": needed}}
+    assert [False, needed] == [merged({}, each)["server_key"]["needed"] for each in ({}, unsure)]
 
 
 def test_the_latest_result_of_a_provider_at_any_worker_is_shown():

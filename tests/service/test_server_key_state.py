@@ -1,0 +1,80 @@
+"""`status` says whether a replaced `server.key` is needed: by the state directory, or by the store that nodes share."""
+
+import pytest
+import yaml
+
+from radius_voice import state
+from radius_voice.login.model import Unavailable
+from radius_voice.open_store import established_data_key
+from radius_voice.service.server_key_state import SECOND_OF_THE_LIST, server_key_state
+from radius_voice.stores.memory import MemoryStore
+from radius_voice.wiring import load
+from radius_voice.wrapped_key import NAME, wrap
+from tests.config.conftest import sample
+
+OLD, NEW = (f"a server key of 32 octets: {name:5}" for name in ("old", "new"))
+DATA_KEY = b"d" * 32
+REDIS = {"type": "redis", "servers": ["127.0.0.1:6379"]}
+
+
+@pytest.fixture
+def store():
+    return MemoryStore(lambda: 0.0)
+
+
+@pytest.fixture
+def node(tmp_path):
+    """The settings of a service with these server keys."""
+
+    def settings(*keys, store=None):
+        (tmp_path / "users.yaml").touch(0o600)
+        path = tmp_path / "radius-voice.yaml"
+        content = sample() | {"server": {"key": list(keys)} if keys else {}} | ({"store": store} if store else {})
+        path.write_text(yaml.safe_dump(content))
+        path.chmod(0o600)
+        loaded = load(path).settings
+        state.claim(loaded).release()
+        return loaded
+
+    return settings
+
+
+async def test_a_single_key_has_replaced_none(node, store):
+    established_data_key(node(OLD))
+    assert {"replaced": [], "needed": False} == await server_key_state(node(OLD), store)
+
+
+async def test_the_second_key_is_needed_until_the_data_key_is_encrypted_with_the_first(node, store):
+    established_data_key(node(OLD))
+    assert {"replaced": [SECOND_OF_THE_LIST], "needed": True} == await server_key_state(node(NEW, OLD), store)
+    established_data_key(node(NEW, OLD))
+    assert {"replaced": [SECOND_OF_THE_LIST], "needed": False} == await server_key_state(node(NEW, OLD), store)
+
+
+async def test_a_key_that_the_service_had_created_is_replaced_by_one_of_the_configuration(node, store):
+    established_data_key(node())
+    established_data_key(settings := node(NEW))
+    assert {"replaced": [str(state.key_path(settings))], "needed": False} == await server_key_state(settings, store)
+
+
+@pytest.mark.parametrize(("stored_for", "needed"), [((OLD,), True), ((NEW, OLD), False), ((), True)])
+async def test_the_second_key_is_needed_while_the_shared_copy_is_encrypted_with_it_only(
+    node, store, stored_for, needed
+):
+    settings = node(NEW, OLD, store=REDIS)
+    state.write_wrapped_data_key(settings, wrap(DATA_KEY, state.server_keys(settings).present))
+    if stored_for:
+        await store.replace_durable(NAME, None, wrap(DATA_KEY, [key.encode() for key in stored_for]))
+    assert needed is (await server_key_state(settings, store))["needed"]
+
+
+async def test_an_unavailable_store_or_an_unreadable_key_leaves_it_unknown(node, store, monkeypatch):
+    async def unavailable(key):
+        raise Unavailable("store", "gone")
+
+    settings = node(NEW, OLD, store=REDIS)
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "durable", unavailable)
+        assert {"replaced": [SECOND_OF_THE_LIST], "needed": None} == await server_key_state(settings, store)
+    (settings.server.state / "server.key").write_bytes(b"short")
+    assert {"replaced": [], "needed": None} == await server_key_state(settings, store)
