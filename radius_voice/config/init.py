@@ -6,7 +6,11 @@ import os
 import secrets
 import stat
 import string
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+import yaml
 
 from radius_voice.config.errors import ConfigError
 from radius_voice.config.secrets import PLACEHOLDER
@@ -39,45 +43,124 @@ USERS = """\
 """
 
 
-def write_configuration(directory: Path) -> list[Path]:
+PATHS = {
+    "address": "clients.office-vpn.address",
+    "profile": "clients.office-vpn.profile",
+    "friendly_name": "delivery.friendly_name",
+    "account_sid": "delivery.providers.twilio.account_sid",
+    "auth_token": "delivery.providers.twilio.auth_token",
+    "from_number": "delivery.providers.twilio.from",
+}
+"""The key of the configuration that each answer is for."""
+SECRET_VARIABLE = "INIT_AUTH_TOKEN"  # noqa: S105 - its name
+TOKEN_FILE = "twilio-auth-token"  # noqa: S105 - its name
+_LINES = {
+    "address": "    address: 192.0.2.10\n",
+    "profile": "    # profile: cisco-asa                  # an example; the default is none\n",
+    "friendly_name": "  friendly_name: ACME VPN\n",
+    "account_sid": "      account_sid: AC00000000000000000000000000000000\n",
+    "from_number": '      from: "+15005550006"\n',
+}
+"""The line of the sample configuration that each answer replaces."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Values for a new configuration. An empty one leaves the placeholder."""
+
+    address: str = ""
+    profile: str = ""
+    friendly_name: str = ""
+    account_sid: str = ""
+    auth_token: str = field(default="", repr=False)
+    from_number: str = ""
+
+    def with_value(self, key: str, value: str) -> Answers:
+        """The answers with another value."""
+        return replace(self, **{key: value})
+
+
+def require_new(directory: Path) -> None:
+    """Raise ConfigError if the directory has one of the files that `write_configuration` writes."""
+    _require_new(directory / name for name in _contents(directory, Answers()))
+
+
+def write_configuration(directory: Path, answers: Answers = Answers(), *, draft: bool = False) -> list[Path]:
     """Write a commented configuration with new secrets into `directory`, created if missing; returns the files.
 
     If the directory has the setgid bit, its group may read the files. In SYSTEM_DIRECTORY, state and audit log have
-    the directories of the Debian package. Raises ConfigError, having written nothing, when one of the files exists or
-    cannot be written.
+    the directories of the Debian package. In a draft, the auth token is that of the environment, and in no file. Raises
+    ConfigError, having written nothing, when one of the files exists or cannot be written; after any other exception
+    too, none of the files is left.
     """
-    contents = {
-        "radius-voice.yaml": _configuration(directory),
-        "users.yaml": USERS,
-        "office-vpn.secret": _secret() + "\n",
-        "this-machine.secret": _secret() + "\n",
-        "twilio-auth-token": PLACEHOLDER + "\n",
-    }
-    files = {directory / name: content for name, content in contents.items()}
-    existing = [path for path in files if path.exists() or path.is_symlink()]
-    if existing:
-        raise ConfigError(
-            f"{path}: exists and is not overwritten; remove it or choose another folder" for path in existing
+    contents = _contents(directory, answers)
+    if draft:
+        contents["radius-voice.yaml"] = contents["radius-voice.yaml"].replace(
+            f"auth_token: {{file: {TOKEN_FILE}}}", f"auth_token: {{env: {SECRET_VARIABLE}}}", 1
         )
+        del contents[TOKEN_FILE]
+    files = {directory / name: content for name, content in contents.items()}
+    _require_new(files)
+    written: list[Path] = []
     try:
         directory.mkdir(mode=0o750, parents=True, exist_ok=True)
         mode = 0o640 if directory.stat().st_mode & stat.S_ISGID else 0o600
         for path, content in files.items():
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            written.append(path)
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                 os.fchmod(descriptor, mode)
                 file.write(content)
     except OSError as error:
+        _remove(written)
         raise ConfigError([f"{error.filename or directory}: cannot be written: {error.strerror}"]) from None
+    except BaseException:
+        _remove(written)
+        raise
     return list(files)
 
 
-def _configuration(directory: Path) -> str:
+def _require_new(files: Iterable[Path]) -> None:
+    existing = [path for path in files if path.exists() or path.is_symlink()]
+    if existing:
+        raise ConfigError(
+            f"{path}: exists and is not overwritten; remove it or choose another folder" for path in existing
+        )
+
+
+def _remove(files: Iterable[Path]) -> None:
+    for path in files:
+        path.unlink(missing_ok=True)
+
+
+def _contents(directory: Path, answers: Answers) -> dict[str, str]:
+    """The content of each file, by its name."""
+    return {
+        "radius-voice.yaml": _configuration(directory, answers),
+        "users.yaml": USERS,
+        "office-vpn.secret": _secret() + "\n",
+        "this-machine.secret": _secret() + "\n",
+        TOKEN_FILE: (answers.auth_token or PLACEHOLDER) + "\n",
+    }
+
+
+def _configuration(directory: Path, answers: Answers) -> str:
     text = (shipped("config") / "radius-voice.yaml").read_text(encoding="utf-8")
     if directory.absolute() == SYSTEM_DIRECTORY:
         for line, replacement in SYSTEM_LINES.items():
             text = text.replace(line, replacement)
+    for key, line in _LINES.items():
+        value = getattr(answers, key)
+        if value:
+            indent = line[: len(line) - len(line.lstrip())]
+            text = text.replace(line, f"{indent}{PATHS[key].rpartition('.')[2]}: {_quoted(value)}\n", 1)
     return text
+
+
+def _quoted(value: str) -> str:
+    """A text as a YAML scalar in quotes, in one line."""
+    dumped: str = yaml.safe_dump(value, default_style='"', allow_unicode=True, width=float("inf"))
+    return dumped.strip()
 
 
 def _secret() -> str:

@@ -171,7 +171,7 @@ def test_init_writes_a_configuration_that_check_accepts_and_never_overwrites(tmp
     folder = tmp_path / "etc"
     result = run("init", folder)
     assert 0 == result.exit_code
-    assert f"radius-voice check --config {folder / 'radius-voice.yaml'}" in result.stdout
+    assert f"radius-voice check -c {folder / 'radius-voice.yaml'}" in result.stdout
     free_ports(folder / "radius-voice.yaml")
     checked = run("check", "--config", folder / "radius-voice.yaml")
     assert 0 == checked.exit_code, checked.stderr
