@@ -187,6 +187,14 @@ def test_attributes_that_follow_each_other_are_put_into_one_tlv():
 # Encrypted
 
 
+@pytest.mark.parametrize(
+    ("name", "encrypted"),
+    [("Tunnel-Password", True), ("MS-MPPE-Send-Key", True), ("Session-Timeout", False), ("Unknown", False)],
+)
+def test_an_encrypted_attribute_is_known_by_its_name(name, encrypted):
+    assert encrypted == NAMES.is_encrypted(name)
+
+
 def test_an_encrypted_value_is_kept_plain_behind_its_prefix():
     assert [EncryptedAttribute(69, b"\0", b"correct horse", 2)] == NAMES.encode("Tunnel-Password", "correct horse")
     assert [EncryptedAttribute(69, b"\x1f", b"correct horse", 2)] == NAMES.encode("Tunnel-Password:31", "correct horse")
