@@ -12,6 +12,8 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from hashlib import blake2b
 from typing import TypeVar
 
 from radius_voice import state
@@ -25,6 +27,9 @@ from radius_voice.wrapped_key import NAME, is_wrapped_for, unwrap, wrap
 
 PUBLIC_KEY = b"the data key of radius-voice"
 """With which a shared store keeps the data key: it is encrypted with `server.key` already."""
+
+ID = b"data key id"
+ID_OCTETS = 16
 
 T = TypeVar("T")
 
@@ -73,6 +78,27 @@ def existing_data_key(settings: Settings, uid: int | None) -> bytes:
     if not wrapped and settings.store.SHARED_BY_NODES:
         wrapped = _with_shared_store(settings, lambda store: store.durable(NAME))
     return _unwrapped(wrapped, keys) if wrapped else keys.readable[-1]
+
+
+async def require_store_of(settings: Settings, store: Store, data_key: bytes) -> None:
+    """Raise ValueError for a store that was written with another data key. One that has none yet gets this one's id.
+
+    Everything in such a store would seem not to exist, locks included. Nodes that share a store agree on its data key
+    instead.
+    """
+    path = settings.store.data_path(settings.server.state)
+    if path is None:
+        return
+    expected = blake2b(ID, key=data_key, digest_size=ID_OCTETS).digest()
+    with suppress(Unavailable):  # a full disk must not keep the service from starting
+        stored = await store.durable(ID)
+        if stored is None:
+            await store.replace_durable(ID, None, expected)
+        elif stored != expected:
+            raise ValueError(
+                f"store.path: {path}: was written with another data key; restore data.key and server.key of the same "
+                f"backup, or remove this file: open logins, locks and pinned phones are lost"
+            )
 
 
 def require_readable_data_key(settings: Settings, uid: int | None) -> None:

@@ -41,14 +41,20 @@ class ServerKeys(NamedTuple):
 def claim(settings: Settings) -> control.ControlSocket:
     """Create the state directory and lock it for this service. Raises ValueError or OSError.
 
-    A directory that no service has used before gets an empty `data.key`: nothing was made with another data key.
+    Where nothing is stored yet, it gets an empty `data.key`: nothing was made with another data key.
     """
     directory = settings.server.state
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     refuse(directory_problems("server.state", directory, os.geteuid()))
-    if not (directory / control.LOCK).exists():
+    if not _may_have_stored(settings):
         os.close(os.open(directory / DATA_KEY_FILE, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600))
     return control.claim(directory)
+
+
+def _may_have_stored(settings: Settings) -> bool:
+    """Whether there may be values in the store. For one without a file: whether the directory was used before."""
+    directory = settings.server.state
+    return (settings.store.data_path(directory) or directory / control.LOCK).exists()
 
 
 def server_keys(settings: Settings) -> ServerKeys:
@@ -79,7 +85,7 @@ def _key_in(path: Path, uid: int | None) -> bytes:
     if len(key) != KEY_BYTES:
         raise ValueError(
             f"server.key: {path}: has {'no' if not key else 'another number of'} bytes, and must have {KEY_BYTES}; "
-            f"restore it from a backup, or remove it: the service creates a new one, and open logins end"
+            f"restore it from a backup"
         )
     return key
 
@@ -103,8 +109,8 @@ def key_path(settings: Settings) -> Path:
 def wrapped_data_key(settings: Settings, uid: int | None) -> bytes | None:
     """The data key in the state directory, as `wrapped_key` encrypts it.
 
-    It is empty before the first start has ended. None: the directory is of a version without data keys, or no service
-    has used it.
+    It is empty before the first start has ended. None: the store is of a version without data keys, or no service has
+    used the directory.
     """
     try:
         return _private_file("server.state", settings.server.state / DATA_KEY_FILE, MAX_DATA_KEY_OCTETS, uid)

@@ -16,6 +16,7 @@ from radius_voice.open_store import (
     no_key,
     open_store,
     require_readable_data_key,
+    require_store_of,
 )
 from radius_voice.wiring import load
 from radius_voice.wrapped_key import NAME
@@ -94,9 +95,31 @@ def test_a_key_in_the_configuration_replaces_the_one_in_the_state_directory(node
 def test_a_state_directory_of_a_version_without_data_keys_keeps_what_it_has(node):
     settings = node(OLD, claimed=False)
     settings.server.state.mkdir(mode=0o700)
-    (settings.server.state / "control.lock").touch(0o600)
+    (settings.server.state / "state.db").touch(0o600)
     assert OLD.encode() == existing_data_key(settings, None)
     assert OLD.encode() == established_data_key(node(NEW, OLD)) == established_data_key(node(NEW))
+
+
+def test_a_new_store_gets_a_new_data_key(node):
+    settings = node(OLD)
+    before = established_data_key(settings)
+    data_key_file(settings).unlink()
+    assert before != established_data_key(node(OLD)) != OLD.encode()
+
+
+async def test_a_store_that_was_written_with_another_data_key_is_refused(node):
+    settings = node(OLD)
+    data_key = established_data_key(settings)
+    for used, matches in ((data_key, True), (data_key, True), (bytes(32), False), (data_key, True)):
+        store = open_store(settings, lambda: data_key)
+        try:
+            if matches:
+                await require_store_of(settings, store, used)
+            else:
+                with pytest.raises(ValueError, match=r"^store.path: .*state.db: was written with another data key; "):
+                    await require_store_of(settings, store, used)
+        finally:
+            await store.close()
 
 
 def test_a_data_key_that_cannot_be_written_is_an_error_and_the_one_before_stays(node, monkeypatch):

@@ -25,7 +25,7 @@ from radius_voice.login.codes import Keys
 from radius_voice.login.model import Unavailable
 from radius_voice.observe.metrics import Metrics, Readings
 from radius_voice.observe.provider_results import ProviderResults
-from radius_voice.open_store import established_data_key, open_store
+from radius_voice.open_store import established_data_key, open_store, require_store_of
 from radius_voice.server.accepted_names import AcceptedNames
 from radius_voice.server.accounting import Accounting
 from radius_voice.server.recorder import Recorder, Tap, Taps
@@ -345,6 +345,7 @@ async def start(
             reporter = Reporter(settings, log, time.monotonic)
             stack.callback(reporter.close)
             shared = _open_shared(stack, settings, reporter, worker)
+            await require_store_of(settings, shared.store, shared.key)
             built = build(settings, shared)
             service = Service(path, loaded, built, shared, reporter, tap, worker, log_lines_lost, printers)
             await service.open(stack, loaded, control)

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from radius_voice.radius import packet as radius
+from tests.support.program_process import ProgramProcess
 from tests.support.server_process import ServerProcess, WorkersProcess
 
 OLD, NEW = "the server key of 32 octets, old", "the server key of 32 octets, new"
@@ -79,3 +80,17 @@ def test_a_reload_without_the_key_before_changes_nothing(simulator, tmp_path, ma
     )
     assert radius.ACCESS_CHALLENGE == server.client().start_login(user).code
     assert 0 == server.stop()
+
+
+@pytest.mark.parametrize("workers", ["", "workers: 2, "])
+def test_a_store_that_was_restored_without_its_data_key_is_refused(simulator, tmp_path, make_user, workers):
+    user = make_user()
+    configuration = with_keys(OLD).replace("reject_delay", f"{workers}reject_delay")
+    server = (WorkersProcess if workers else ServerProcess)(tmp_path, simulator, configuration, [user])
+    assert radius.ACCESS_CHALLENGE == server.client().start_login(user).code
+    assert 0 == server.stop()
+    for lost in ("data.key", "control.lock"):
+        (tmp_path / "state" / lost).unlink()
+    with ProgramProcess("serve", "--config", server.path) as second:
+        assert 1 == second.wait()
+    assert f"{tmp_path / 'state' / 'state.db'}: was written with another data key; restore" in "".join(second.stderr)
