@@ -26,6 +26,7 @@ def clients(path: Path, state: Path | None, as_json: bool) -> None:
     """
     from radius_voice.exceptions import message_of
     from radius_voice.operations import traffic
+    from radius_voice.radius.values import printable
 
     try:
         found = traffic.clients(loaded(path, state=state).settings)
@@ -35,7 +36,7 @@ def clients(path: Path, state: Path | None, as_json: bool) -> None:
         click.echo(json.dumps(found, indent=1))
         return
     for line in _lines(found):
-        click.echo(line)
+        click.echo(printable(line))
 
 
 def _lines(found: Mapping[str, Any]) -> Iterator[str]:

@@ -7,9 +7,9 @@ code. Packets without Message-Authenticator can be spoofed, so their counters ca
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
-from msgspec import Struct, field, structs
+from msgspec import Meta, Struct, field, structs
 
 from radius_voice.events import Discard
 from radius_voice.radius import packet as radius
@@ -20,7 +20,13 @@ MAX_ADDRESSES = 64
 OTHER_ADDRESSES = ""
 HALF_SECONDS = 2
 MAX_INTERVAL = 60 * HALF_SECONDS
+MAX_TIME = 253_402_300_799.0
+"""The end of the year 9999."""
 Key = TypeVar("Key")
+# A file that was damaged may have other values.
+Time = Annotated[float, Meta(ge=0.0, le=MAX_TIME)]
+Count = Annotated[int, Meta(ge=0)]
+Interval = Annotated[int, Meta(ge=0, le=MAX_INTERVAL)]
 
 
 class Traffic(Struct, omit_defaults=True):
@@ -34,18 +40,18 @@ class Traffic(Struct, omit_defaults=True):
 
     client: str
     address: str
-    first_seen: float
-    last_seen: float
-    requests: int = 0
-    unsigned: int = 0
-    last_unsigned: float = 0.0
-    proxy_state: int = 0
-    unsigned_proxy_state: int = 0
-    last_unsigned_proxy_state: float = 0.0
-    retransmissions: int = 0
-    methods: dict[str, int] = field(default_factory=dict)
-    discards: dict[str, int] = field(default_factory=dict)
-    intervals: dict[int, int] = field(default_factory=dict)
+    first_seen: Time
+    last_seen: Time
+    requests: Count = 0
+    unsigned: Count = 0
+    last_unsigned: Time = 0.0
+    proxy_state: Count = 0
+    unsigned_proxy_state: Count = 0
+    last_unsigned_proxy_state: Time = 0.0
+    retransmissions: Count = 0
+    methods: dict[str, Count] = field(default_factory=dict)
+    discards: dict[str, Count] = field(default_factory=dict)
+    intervals: dict[Interval, Count] = field(default_factory=dict)
 
 
 class TrafficReport:

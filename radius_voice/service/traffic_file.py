@@ -9,11 +9,13 @@ from pathlib import Path
 
 import msgspec
 
+from radius_voice.files.reading import read_file
 from radius_voice.server.traffic import Traffic, TrafficReport
 
 FOLDER = "clients"
 VERSION = 1
 WRITE_SECONDS = 10.0
+MAX_FILE_OCTETS = 64 << 20
 
 
 class TrafficFileInvalid(ValueError):
@@ -63,7 +65,7 @@ def read_all(state: Path) -> list[Traffic]:
 def read(path: Path) -> list[Traffic]:
     """What one file has. Raises OSError or TrafficFileInvalid."""
     try:
-        content = msgspec.json.decode(path.read_bytes(), type=_Content)
+        content = msgspec.json.decode(read_file(path, MAX_FILE_OCTETS)[0], type=_Content)
     except msgspec.DecodeError as problem:
         raise TrafficFileInvalid(f"{path} is damaged: {problem}") from None
     if content.version != VERSION:

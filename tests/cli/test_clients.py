@@ -50,6 +50,16 @@ def report(path):
     return {row["client"]: row for row in found["clients"]}, found["never_seen"]
 
 
+def test_no_text_of_a_file_controls_the_terminal(tmp_path, simulator, user):
+    path = write_configuration(tmp_path, simulator, CONFIGURATION.replace("WORKERS", "1"), [user])
+    traffic = {"client": "lab", "address": "\x1b]0;title\x07", "first_seen": 1.0, "last_seen": 1.0}
+    (tmp_path / "state" / "clients").mkdir(parents=True)
+    (tmp_path / "state" / "clients" / "0.json").write_text(json.dumps({"version": 1, "clients": [traffic]}))
+    shown = run(path)
+    assert r"\x1b]0;title\x07" in shown
+    assert shown.replace("\n", "").isprintable()
+
+
 def send_packets(server):
     """Send packets of two gateways to a service, and stop it."""
     signed = [server.client() for _ in range(6)]
