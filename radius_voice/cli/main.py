@@ -16,6 +16,7 @@ from radius_voice.resources import shipped
 COMMANDS = {
     "demo": "demo:demo",
     "init": "init:init",
+    "import": "import_configuration:import_",
     "serve": "serve:serve",
     "status": "status:status",
     "reload": "reload:reload",

@@ -6,7 +6,7 @@ import os
 import secrets
 import stat
 import string
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -88,10 +88,8 @@ def require_new(directory: Path) -> None:
 def write_configuration(directory: Path, answers: Answers = Answers(), *, draft: bool = False) -> list[Path]:
     """Write a commented configuration with new secrets into `directory`, created if missing; returns the files.
 
-    If the directory has the setgid bit, its group may read the files. In SYSTEM_DIRECTORY, state and audit log have
-    the directories of the Debian package. In a draft, the auth token is that of the environment, and in no file. Raises
-    ConfigError, having written nothing, when one of the files exists or cannot be written; after any other exception
-    too, none of the files is left.
+    In SYSTEM_DIRECTORY, state and audit log have the directories of the Debian package. In a draft, the auth token is
+    that of the environment, and in no file. `write_new_files` has the modes of the files, and the errors.
     """
     contents = _contents(directory, answers)
     if draft:
@@ -99,6 +97,16 @@ def write_configuration(directory: Path, answers: Answers = Answers(), *, draft:
             f"auth_token: {{file: {TOKEN_FILE}}}", f"auth_token: {{env: {SECRET_VARIABLE}}}", 1
         )
         del contents[TOKEN_FILE]
+    return write_new_files(directory, contents)
+
+
+def write_new_files(directory: Path, contents: Mapping[str, str]) -> list[Path]:
+    """Write files by name into `directory`, created if missing; returns their paths.
+
+    Only their owner may read them, and the group of a directory with the setgid bit. Raises ConfigError, having written
+    nothing, when one of the files exists or cannot be written; after any other exception too, none of the files is
+    left.
+    """
     files = {directory / name: content for name, content in contents.items()}
     _require_new(files)
     written: list[Path] = []
@@ -138,22 +146,28 @@ def _contents(directory: Path, answers: Answers) -> dict[str, str]:
     return {
         "radius-voice.yaml": _configuration(directory, answers),
         "users.yaml": USERS,
-        "office-vpn.secret": _secret() + "\n",
-        "this-machine.secret": _secret() + "\n",
+        "office-vpn.secret": new_secret() + "\n",
+        "this-machine.secret": new_secret() + "\n",
         TOKEN_FILE: (answers.auth_token or PLACEHOLDER) + "\n",
     }
 
 
 def _configuration(directory: Path, answers: Answers) -> str:
     text = (shipped("config") / "radius-voice.yaml").read_text(encoding="utf-8")
-    if directory.absolute() == SYSTEM_DIRECTORY:
-        for line, replacement in SYSTEM_LINES.items():
-            text = text.replace(line, replacement)
+    text = with_system_directories(text, directory)
     for key, line in _LINES.items():
         value = getattr(answers, key)
         if value:
             indent = line[: len(line) - len(line.lstrip())]
             text = text.replace(line, f"{indent}{PATHS[key].rpartition('.')[2]}: {_quoted(value)}\n", 1)
+    return text
+
+
+def with_system_directories(text: str, directory: Path) -> str:
+    """A configuration for `directory`, with the directories of the Debian package if it is SYSTEM_DIRECTORY."""
+    if directory.absolute() == SYSTEM_DIRECTORY:
+        for line, replacement in SYSTEM_LINES.items():
+            text = text.replace(line, replacement)
     return text
 
 
@@ -163,5 +177,6 @@ def _quoted(value: str) -> str:
     return dumped.strip()
 
 
-def _secret() -> str:
+def new_secret() -> str:
+    """A random shared secret."""
     return "".join(secrets.choice(ALPHABET) for _ in range(SECRET_LENGTH))

@@ -1,0 +1,1 @@
+"""Turns the configuration of another RADIUS server into one of radius-voice."""
