@@ -71,16 +71,24 @@ def _ask(answers: Answers, key: str, question: str, *, hide: bool = False) -> An
     while True:
         text = click.prompt(question, default="", show_default=False, hide_input=hide, err=True).strip()
         answered = answers.with_value(key, text)
-        problems = _problems(answered, key) if text else []
+        problems = _problems(answers, answered, key) if text else []
         for problem in problems:
             click.echo(f"  {problem}", err=True)
         if not problems:
             return answered
 
 
-def _problems(answers: Answers, key: str) -> list[str]:
-    """The errors about the value of a key in the configuration that these answers give."""
-    from radius_voice.config.init import PATHS, SECRET_VARIABLE, write_configuration
+def _problems(before: Answers, answered: Answers, key: str) -> list[str]:
+    """The errors that an answer adds to the configuration. Those about its own key are without the key."""
+    from radius_voice.config.init import PATHS
+
+    known = set(_errors(before))
+    return [error.removeprefix(f"{PATHS[key]}: ") for error in _errors(answered) if error not in known]
+
+
+def _errors(answers: Answers) -> list[str]:
+    """The errors of the configuration that these answers give, without the places."""
+    from radius_voice.config.init import SECRET_VARIABLE, write_configuration
     from radius_voice.wiring import load
 
     with TemporaryDirectory(prefix="radius-voice-init-") as folder:
@@ -88,8 +96,7 @@ def _problems(answers: Answers, key: str) -> list[str]:
         try:
             load(path, {SECRET_VARIABLE: answers.auth_token})
         except ConfigError as problem:
-            about = f" {PATHS[key]}: "
-            return [error.partition(about)[2] for error in problem.errors if about in error]
+            return [error.partition(": ")[2] for error in problem.errors]
     return []
 
 
