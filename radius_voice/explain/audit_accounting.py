@@ -22,12 +22,13 @@ START_SECONDS = 120.0
 def accounting_of(path: Path, records: Sequence[Record]) -> list[Record]:
     """The accounting records that follow a login, from its records; none if it was not accepted. Raises OSError."""
     accepted = next((record for record in records if record.get("outcome") == Outcome.ACCEPT), None)
-    if accepted is None or not accepted.get("user"):
+    if accepted is None or not all(map(accepted.get, ("user", "client", "at"))):
         return []
-    started = next(_starts(path, accepted), None)
-    if started is None:
+    try:
+        started = next(_starts(path, accepted), None)
+        return [] if started is None else list(_until_stop(path, started))
+    except ValueError:  # `at` of a damaged record is no time
         return []
-    return list(_until_stop(path, started))
 
 
 def _starts(path: Path, accepted: Record) -> Iterator[Record]:

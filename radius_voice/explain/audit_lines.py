@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, TypedDict
 
 import msgspec
 
@@ -18,6 +18,26 @@ MAX_LINE_OCTETS = 1 << 20
 TOO_LONG = b"\0"
 """Replaces most of a line above MAX_LINE_OCTETS. No record has this octet."""
 AT = re.compile(rb'"at": ?"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)"')
+
+
+class _Step(TypedDict, total=False):
+    name: str
+    detail: str
+    after: float
+
+
+class _Known(TypedDict, total=False):
+    """The keys of records whose values are used as more than text."""
+
+    at: str
+    kind: str
+    user: str
+    client: str
+    outcome: str
+    would_outcome: str
+    accounting_session: str
+    steps: list[_Step]
+    suppressed: dict[str, int]
 
 
 class Octets(Protocol):
@@ -32,7 +52,15 @@ def record_of(line: bytes) -> Record | None:
         record = msgspec.json.decode(line)
     except (msgspec.DecodeError, RecursionError):
         record = _lenient(line)
-    return record if isinstance(record, dict) else None
+    return record if isinstance(record, dict) and _has_known_types(record) else None
+
+
+def _has_known_types(record: Record) -> bool:
+    try:
+        msgspec.convert(record, _Known)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def _lenient(line: bytes) -> object:

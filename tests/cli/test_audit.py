@@ -190,6 +190,28 @@ def test_without_a_configuration_or_a_log_both_are_named(monkeypatch, tmp_path):
     assert (2, True) == (done.exit_code, "neither --config nor --audit is given, and" in done.stderr)
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"kind": "discarded", "suppressed": {"malformed": "x"}},
+        {"steps": [{"name": "x", "after": "x"}]},
+        {"steps": ["x"]},
+        {"user": ["alice"], "outcome": "accept", "client": "gateway"},
+        {"outcome": ["accept"]},
+        {"at": 1},
+    ],
+)
+def test_a_record_with_values_of_other_types_hides_no_other(tmp_path, values):
+    path = tmp_path / "audit.jsonl"
+    damaged = json.dumps({"kind": "request", "at": time(2), "session": "a1"} | values).encode() + b"\n"
+    path.write_bytes(line(time(1), **REQUEST) + damaged + line(time(3), **REQUEST))
+    for command in (["search"], ["show", "a1"]):
+        done = run(*command, "--audit", path)
+        assert 0 == done.exit_code, done.output
+        assert [time(1), time(3)] == re.findall(r"^2026\S+", done.stdout, re.MULTILINE)
+        assert "warning: 1 line that is not a record was skipped" in done.stderr
+
+
 def test_a_time_that_ends_before_it_begins_is_wrong_usage(log):
     done = run("search", "--audit", log, "--since", "2026-11-26", "--until", "2026-11-25")
 

@@ -37,6 +37,13 @@ def test_the_connection_of_the_login_is_found_up_to_its_end(log):
     assert [time(11), time(20), time(30)] == times(log, *lines)
 
 
+@pytest.mark.parametrize("missing", ["at", "client", "user"])
+def test_a_damaged_record_of_a_login_has_none(log, missing):
+    for damaged in (ACCEPTED | {missing: ""}, {key: ACCEPTED[key] for key in ACCEPTED if key != missing}):
+        assert [] == times(log, account(11), accepted=damaged)
+    assert [] == times(log, account(11), accepted=ACCEPTED | {"at": "no time"})
+
+
 @pytest.mark.parametrize(
     "other",
     [
