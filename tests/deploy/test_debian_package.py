@@ -104,6 +104,20 @@ def test_piuparts_finds_no_file_that_a_purge_leaves(package, archive):
     run("piuparts", "--basetgz", archive, "--distribution", "bookworm", "--no-upgrade-test", package)
 
 
+def test_the_package_has_manual_pages_completions_and_examples(package):
+    paths = {line.split(" ./")[-1] for line in run("dpkg-deb", "--contents", package).splitlines()}
+    assert {
+        "usr/share/man/man1/radius-voice.1.gz",
+        "usr/share/man/man1/radius-voice-audit-search.1.gz",
+        "usr/share/bash-completion/completions/radius-voice",
+        "usr/share/zsh/vendor-completions/_radius-voice",
+        "usr/share/fish/vendor_completions.d/radius-voice.fish",
+        "usr/share/doc/radius-voice/examples/prometheus/radius-voice.rules.yaml",
+        "usr/share/doc/radius-voice/examples/grafana/radius-voice.json",
+    } <= paths
+    assert not [path for path in paths if "/data/docs/" in path and path.endswith(".py")]
+
+
 def test_systemd_accepts_the_unit(package, debian):
     require("systemd-analyze", shutil.which("systemd-analyze"))
     debian.install(package)
