@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Iterator
 from decimal import Decimal
 from functools import cache
 from typing import Annotated, Any
@@ -41,32 +42,53 @@ def units_of(text: str) -> int:
     return int(units)
 
 
-def prices_in(text: str) -> Prices:
-    """The prices in a CSV text with the columns of `COLUMNS`. Raises ValueError with the line and the fix.
+def prices_in(text: str, name: str) -> tuple[Prices, list[str]]:
+    """The prices in a CSV text with the columns of `COLUMNS`, and its errors as sentences with line and fix.
 
-    A line that begins with `#` is a comment. Each method needs a price for `ANY_NUMBER`.
+    A line that begins with `#` is a comment. Each method needs a price for `ANY_NUMBER`. `name` is the file's.
     """
     rows = csv.reader(io.StringIO(text))
     prices: dict[str, dict[str, int]] = {method: {} for method in METHODS}
-    header: list[str] | None = None
-    for row in rows:
-        if not row or row[0].startswith("#"):
-            continue
-        cells = [cell.strip() for cell in row]
-        if header is None:
-            header = cells
-            if header != COLUMNS:
-                raise ValueError(f"line {rows.line_num}: the first line must be {','.join(COLUMNS)}")
-            continue
-        try:
-            _add(prices, cells)
-        except ValueError as problem:
-            raise ValueError(f"line {rows.line_num}: {problem}") from None
-    for method, of_method in prices.items():
-        if ANY_NUMBER not in of_method:
-            example = f"{ANY_NUMBER},{method},0.50"
-            raise ValueError(f"has no {method} price for numbers without another one; add a line like {example}")
-    return Prices(prices)
+    errors: list[str] = []
+    try:
+        for cells in _after_header(rows):
+            try:
+                _add(prices, cells)
+            except ValueError as problem:
+                errors.append(f"{name}:{rows.line_num}: {problem}")
+    except _NotReadableError as problem:
+        return Prices({}), [*errors, f"{name}:{problem.line}: {problem}"]
+    lacking = [method for method in METHODS if ANY_NUMBER not in prices[method]]
+    return Prices(prices), [*(f"{name}:1: {_missing(method)}" for method in lacking), *errors]
+
+
+class _NotReadableError(ValueError):
+    """The rest of the text cannot be read, from that line on."""
+
+    def __init__(self, line: int, message: str) -> None:
+        super().__init__(message)
+        self.line = line
+
+
+def _after_header(rows: Any) -> Iterator[list[str]]:
+    """The rows of prices of a CSV reader, without comments. Raises _NotReadableError."""
+    has_header = False
+    try:
+        for row in rows:
+            if not row or row[0].startswith("#"):
+                continue
+            cells = [cell.strip() for cell in row]
+            if has_header:
+                yield cells
+            elif cells != COLUMNS:
+                raise _NotReadableError(rows.line_num, f"the first line must be {','.join(COLUMNS)}")
+            has_header = True
+    except csv.Error:
+        raise _NotReadableError(rows.line_num, f"is not CSV; write lines of {','.join(COLUMNS)}") from None
+
+
+def _missing(method: str) -> str:
+    return f"has no {method} price for numbers without another one; add a line like {ANY_NUMBER},{method},0.50"
 
 
 def _add(prices: dict[str, dict[str, int]], cells: list[str]) -> None:
@@ -79,6 +101,7 @@ def _add(prices: dict[str, dict[str, int]], cells: list[str]) -> None:
         raise ValueError(f"the method must be {' or '.join(METHODS)}")
     if prefix in prices[method]:
         raise ValueError(f"{prefix} has a {method} price already; remove one of them")
+    prices[method][prefix] = 0  # a wrong price is its only error: the prefix is not missing too
     prices[method][prefix] = units_of(price)
 
 
@@ -93,11 +116,14 @@ def _prices(value: Any, context: LoadContext) -> Prices:
     context.text_files.append(path)
     context.file_errors += exposure(path, status, WRITE_ACCESS, None)
     try:
-        return prices_in(octets.decode("utf-8-sig"))
-    except (UnicodeDecodeError, csv.Error):
-        raise ValueError(f"{path}: is not a CSV file in UTF-8") from None
-    except ValueError as problem:
-        raise ValueError(f"{path}: {problem}") from None
+        text = octets.decode("utf-8-sig")
+    except UnicodeDecodeError as problem:
+        line = octets.count(b"\n", 0, problem.start) + 1
+        context.file_errors.append(f"{path}:{line}: is not UTF-8; save the file as UTF-8")
+        return Prices({})
+    prices, errors = prices_in(text, str(path))
+    context.file_errors += errors
+    return prices
 
 
 PRICES = FieldType(_prices, {"type": "string", "minLength": 1})
@@ -107,7 +133,7 @@ PRICES = FieldType(_prices, {"type": "string", "minLength": 1})
 @cache
 def shipped_prices() -> Prices:
     """The prices that are shipped with the program, in `SHIPPED_CURRENCY`."""
-    return prices_in((shipped("config") / "prices.csv").read_text(encoding="utf-8"))
+    return prices_in((shipped("config") / "prices.csv").read_text(encoding="utf-8"), "prices.csv")[0]
 
 
 def _budget(value: Any, _context: LoadContext) -> int | None:

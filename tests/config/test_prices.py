@@ -13,6 +13,7 @@ from radius_voice.login.model import Method, User
 from radius_voice.login.phone import Phone
 from radius_voice.login.success import SuccessRule
 from radius_voice.operations.shown_limits import earlier_budgets, shared_limits
+from radius_voice.resources import shipped
 from radius_voice.wiring import load
 
 HEAD = "prefix,method,price\n"
@@ -72,32 +73,51 @@ def test_a_file_of_prices_replaces_those_of_the_program(loaded):
 @pytest.mark.parametrize(
     ("prices", "problem"),
     [
-        ("", "has no voice price for numbers without another one; add a line like +,voice,0.50"),
-        (HEAD + "+,voice,1\n", "has no sms price for numbers without another one; add a line like +,sms,0.50"),
-        ("prefix;method;price\n", "line 1: the first line must be prefix,method,price"),
-        ("+,voice,1\n", "line 1: the first line must be prefix,method,price"),
-        (LEAST + "49,voice,1\n", "line 4: not a prefix; write + and digits without spaces, like +49 or +4915"),
-        (LEAST + "+49 15,voice,1\n", "line 4: not a prefix"),
-        (LEAST + "+49,fax,1\n", "line 4: the method must be voice or sms"),
-        (LEAST + "+49,voice\n", "line 4: must have the columns prefix,method,price"),
-        (LEAST + "+,voice,1\n", "line 4: + has a voice price already; remove one of them"),
-        (LEAST + "+49,voice,1 USD\n", "line 4: not an amount of money; write it like 2.00"),
-        (LEAST + "+49,voice,0.00001\n", "line 4: not an amount of money"),
-        (LEAST + "+49,voice,-1\n", "line 4: must be between 0 and 1000000"),
-        (LEAST + "+49,voice,NaN\n", "line 4: not an amount of money"),
-        (LEAST + "+49,voice,Infinity\n", "line 4: not an amount of money"),
-        (LEAST + "+49,voice,1e999999\n", "line 4: not an amount of money"),
-        (LEAST + "+49,voice,1e-999999999\n", "line 4: not an amount of money"),
-        (LEAST + "+49,voice,1_000\n", "line 4: not an amount of money"),
-        (LEAST + "+49,voice,\u0661\n", "line 4: not an amount of money"),
-        (b"\xff", "is not a CSV file in UTF-8"),
-        (LEAST + "+" + "1" * 200_000 + ",voice,1\n", "is not a CSV file in UTF-8"),
+        ("", "1: has no voice price for numbers without another one; add a line like +,voice,0.50"),
+        (HEAD + "+,voice,1\n", "1: has no sms price for numbers without another one; add a line like +,sms,0.50"),
+        ("prefix;method;price\n", "1: the first line must be prefix,method,price"),
+        ("+,voice,1\n", "1: the first line must be prefix,method,price"),
+        (LEAST + "49,voice,1\n", "4: not a prefix; write + and digits without spaces, like +49 or +4915"),
+        (LEAST + "+49 15,voice,1\n", "4: not a prefix"),
+        (LEAST + "+49,fax,1\n", "4: the method must be voice or sms"),
+        (LEAST + "+49,voice\n", "4: must have the columns prefix,method,price"),
+        (LEAST + "+,voice,1\n", "4: + has a voice price already; remove one of them"),
+        (LEAST + "+49,voice,1 USD\n", "4: not an amount of money; write it like 2.00"),
+        (LEAST + "+49,voice,0.00001\n", "4: not an amount of money"),
+        (LEAST + "+49,voice,-1\n", "4: must be between 0 and 1000000"),
+        (LEAST + "+49,voice,NaN\n", "4: not an amount of money"),
+        (LEAST + "+49,voice,Infinity\n", "4: not an amount of money"),
+        (LEAST + "+49,voice,1e999999\n", "4: not an amount of money"),
+        (LEAST + "+49,voice,1e-999999999\n", "4: not an amount of money"),
+        (LEAST + "+49,voice,1_000\n", "4: not an amount of money"),
+        (LEAST + "+49,voice,\u0661\n", "4: not an amount of money"),
+        (LEAST.encode() + b"\xff", "4: is not UTF-8; save the file as UTF-8"),
+        (LEAST + "+" + "1" * 200_000 + ",voice,1\n", "4: is not CSV; write lines of prefix,method,price"),
     ],
 )
 def test_an_error_in_a_file_of_prices_names_the_file_and_the_line(loaded, tmp_path, prices, problem):
     with pytest.raises(ConfigError) as error:
         loaded("  prices: prices.csv", prices=prices)
-    assert f"delivery.prices: {tmp_path / 'prices.csv'}: {problem}" in str(error.value)
+    assert any(each.startswith(f"{tmp_path / 'prices.csv'}:{problem}") for each in error.value.errors)
+
+
+def test_all_errors_in_a_file_of_prices_are_reported_with_those_of_other_files(loaded, tmp_path):
+    prices = HEAD + "+,voice,1 USD\n49,voice,1\n+49,fax,1\n+1,sms,0.01\n"
+    with pytest.raises(ConfigError) as error:
+        loaded("  prices: prices.csv\n  currency: EUR\n  voices: {}", prices=prices)
+    path = tmp_path / "prices.csv"
+    expected = [
+        f"{tmp_path / 'radius-voice.yaml'}:9: delivery.voices: unknown key; did you mean voice?",
+        f"{path}:1: has no sms price for numbers without another one; add a line like +,sms,0.50",
+        f"{path}:2: not an amount of money; write it like 2.00, with at most four decimals",
+        f"{path}:3: not a prefix; write + and digits without spaces, like +49 or +4915, or sip:",
+        f"{path}:4: the method must be voice or sms",
+    ]
+    assert expected == list(error.value.errors)
+
+
+def test_the_prices_of_the_program_have_no_errors():
+    assert [] == prices_in((shipped("config") / "prices.csv").read_text(), "prices.csv")[1]
 
 
 @pytest.mark.parametrize(
@@ -208,11 +228,11 @@ limits:
 
 @pytest.mark.parametrize(("line", "price"), [("", 0), ("sip:,voice,0.01\n", 100)])
 def test_calls_to_sip_addresses_cost_nothing_unless_the_file_has_their_price(line, price):
-    prices = prices_in(LEAST + line)
+    prices, _ = prices_in(LEAST + line, "prices.csv")
     addresses = Phone("sip:3105@pbx.example.org"), Phone("sips:+4930123456@192.0.2.7")
     assert [price] * 2 == [prices.price(Method.VOICE, address) for address in addresses]
     assert 0 == prices.price(Method.SMS, addresses[0])
 
 
 def test_a_header_after_comments_is_read():
-    assert prices_in("#\n\n" + LEAST) == prices_in(LEAST)
+    assert prices_in("#\n\n" + LEAST, "prices.csv") == prices_in(LEAST, "prices.csv")
