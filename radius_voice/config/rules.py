@@ -268,12 +268,18 @@ def _failover(draft: Draft) -> Iterator[Diagnostic]:
         for index, name in enumerate(order):
             path = ("delivery", method.value, index)
             if name not in draft.provider_names:
-                yield path, _unknown("provider", name, draft.provider_names)
+                yield path, _unknown("provider", name, _providers_of(draft, method))
             elif name in draft.providers and method not in draft.providers[name].methods:
                 does = "places calls" if method is Method.VOICE else "sends text messages"
                 yield path, f"no provider of type {draft.providers[name].type} {does}; remove it here"
             if name in order[:index]:
                 yield path, "is listed twice; remove one"
+
+
+def _providers_of(draft: Draft, method: Method) -> list[str]:
+    """The names of the providers that deliver by a method; one with errors may have any."""
+    names = draft.provider_names
+    return [name for name in names if name not in draft.providers or method in draft.providers[name].methods]
 
 
 def _methods(draft: Draft) -> Iterator[Diagnostic]:

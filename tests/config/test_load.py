@@ -14,7 +14,7 @@ from radius_voice.config.field_types import Rate
 from radius_voice.config.load import MAX_FILE_OCTETS, restart_needed
 from radius_voice.login.model import Method
 from radius_voice.wiring import load
-from tests.config.conftest import NOW, changed, sample
+from tests.config.conftest import NOW, SECRETS, changed, sample
 
 
 def at(seconds: float) -> str:
@@ -329,6 +329,31 @@ def test_an_unknown_word_is_reported_with_a_similar_known_one(file, key, value, 
     tree.setdefault("policies", {}).setdefault("staff", {})
     errors = file.errors(tree)
     assert any(expected in error for error in errors), errors
+
+
+@pytest.mark.parametrize(
+    ("method", "name", "expected"),
+    [
+        ("sms", "tiwlio", "delivery.sms[0]: there is no such provider; known are texts"),
+        ("sms", "txts", "delivery.sms[0]: there is no such provider; did you mean texts?"),
+        ("voice", "text", "delivery.voice[0]: there is no such provider; known are twilio"),
+    ],
+)
+def test_only_providers_that_have_the_method_are_suggested(file, method, name, expected):
+    tree = changed(f"delivery.{method}", [name])
+    account = {"account_sid": "AC" + "1" * 32, "auth_token": SECRETS[1]}
+    tree["delivery"]["providers"]["texts"] = {"type": "twilio-sms", "from": "+14155550123", **account}
+    (error,) = file.errors(tree)
+    assert error.endswith(expected)
+
+
+def test_a_provider_with_errors_is_suggested_for_any_method(file):
+    tree = changed("delivery.sms", ["tiwlio"])
+    del tree["delivery"]["providers"]["twilio"]["from"]
+    assert any(
+        error.endswith("delivery.sms[0]: there is no such provider; did you mean twilio?")
+        for error in file.errors(tree)
+    )
 
 
 @pytest.mark.parametrize(
