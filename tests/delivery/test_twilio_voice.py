@@ -631,6 +631,18 @@ async def test_a_from_number_of_another_account_is_reported(simulator, voice):
     assert (True, False) == (account.ok, number.ok)
 
 
+async def test_a_number_of_another_account_for_a_country_is_reported_with_its_key(simulator, voice):
+    ours = voice(simulator, by_country={"DE": Phone("+15005550007")})
+    (wrong,) = [check for check in await ours.check_account() if not check.ok]
+    assert wrong.text.startswith("from number +15*******07 is neither a number nor a verified caller ID")
+    assert wrong.text.endswith("from or from_by_country")
+
+
+@pytest.mark.parametrize("code", [21210, 21212])
+def test_the_fix_of_a_refused_from_number_names_both_keys(code):
+    assert "`from` or `from_by_country`" in REFUSALS[code].fix
+
+
 async def test_a_secret_is_in_no_repr_log_or_error(simulator, voice, order, soon, caplog):
     caplog.set_level(logging.DEBUG)
     ours = voice(simulator)

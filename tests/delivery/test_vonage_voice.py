@@ -272,6 +272,7 @@ async def test_the_numbers_that_vonage_refuses_are_rejected(double, voice, order
 async def test_a_from_number_that_is_not_linked_is_an_outage(double, voice, order, soon):
     answer = await voice(double.url, from_number=Phone("+12025550199")).place(order(), soon())
     assert ("HTTP 400: the from number is refused", True, True) == (answer.detail, answer.alarm, answer.outage)
+    assert answer.fix.endswith("`from` and `from_by_country`")
     double.refused.clear()
 
 

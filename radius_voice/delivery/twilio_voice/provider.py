@@ -63,10 +63,10 @@ DIGIT = "\ue000"
 """Placeholder for a digit in a template. It is not printable (private use), so it is never in a friendly name."""
 
 COUNTRY_FIX = "the provider does not call this country; enable it in Twilio's geographic permissions, or forbid it here"
-NOT_VERIFIED_FIX = f"`from` is no verified number of this Twilio account; {CHECK_ACCOUNT}"
-NOT_VALID_FIX = f"`from` is not a valid number; {CHECK_ACCOUNT}"
+NOT_VERIFIED_FIX = f"a number in `from` or `from_by_country` is not verified in this Twilio account; {CHECK_ACCOUNT}"
+NOT_VALID_FIX = f"a number in `from` or `from_by_country` is not valid; {CHECK_ACCOUNT}"
 TRIAL = "calls verified numbers only, after a preamble"
-FROM_FIX = "put a number or verified caller ID of the account into from"
+FROM_FIX = "put a number or verified caller ID of the account into from or from_by_country"
 TRIAL_FIX = "a Twilio trial account calls verified numbers only; verify this one or upgrade the account"
 
 REFUSALS: dict[int, NumberRejected | NotPlaced] = {

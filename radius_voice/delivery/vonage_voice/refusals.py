@@ -17,7 +17,7 @@ CREDENTIALS_FIX = (
     "and the clock of this machine with the right time"
 )
 CREDIT_FIX = "add credit to the account in the Vonage dashboard"
-FROM_FIX = "put a number that the Vonage dashboard lists as linked to the application into `from`"
+FROM_FIX = "put numbers that the Vonage dashboard lists as linked to the application into `from` and `from_by_country`"
 HOST_FIX = "remove base_url, or put a host of Vonage's Voice API there"
 
 NO_CREDIT = {"low-balance", "out-of-credit"}
