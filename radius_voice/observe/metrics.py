@@ -6,7 +6,7 @@ any other value becomes `other`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 
@@ -37,7 +37,7 @@ from radius_voice.events import (
     SharedStationRecord,
     UpstreamRecord,
 )
-from radius_voice.login.model import DELIVERY_METHODS, CallStatus
+from radius_voice.login.model import CallStatus, Method
 from radius_voice.metric_labels import CallbackResult, UpstreamEvent
 from radius_voice.radius.accounting import STATUSES as ACCOUNTING_STATUSES
 
@@ -68,6 +68,18 @@ class Readings:
     users_files_invalid: Callable[[], Mapping[str, bool]]
     report_modes: Callable[[], Mapping[str, bool]]
     providers_skipped: Callable[[], Mapping[str, bool]]
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderEvents:
+    """What can be counted of a provider: deliveries by these methods, and reports about its calls.
+
+    `call_statuses`: the calls can be queried. `callbacks`: the provider reports about them by itself.
+    """
+
+    methods: Collection[Method]
+    call_statuses: bool
+    callbacks: bool
 
 
 class Metrics:
@@ -151,7 +163,7 @@ class Metrics:
     def expect(
         self,
         clients: Iterable[str],
-        providers: Iterable[str],
+        providers: Mapping[str, ProviderEvents],
         rotating: Iterable[str] = (),
         upstreams: Iterable[str] = (),
     ) -> None:
@@ -170,14 +182,8 @@ class Metrics:
             self._secrets.get(client, secret)
         for upstream, event in product(upstreams, UpstreamEvent):
             self._upstream_events.get(upstream, event)
-        for provider in self._providers:
-            self._provider_alarms.get(provider)
-            for method, result in product(DELIVERY_METHODS, DeliveryOutcome):
-                self._deliveries.get(provider, method, result)
-            for status in CallStatus:
-                self._call_statuses.get(provider, status)
-            for received in CallbackResult:
-                self._callbacks.get(provider, received)
+        for provider, events in providers.items():
+            self._create_provider_series(provider, events)
 
     def _create_client_series(self, client: str) -> None:
         self._duplicates.get(client)
@@ -188,6 +194,15 @@ class Metrics:
             self._probes.get(client, outcome)
         for outcome in Outcome:
             self._requests.get(client, outcome)
+
+    def _create_provider_series(self, provider: str, events: ProviderEvents) -> None:
+        self._provider_alarms.get(provider)
+        for method, result in product(events.methods, DeliveryOutcome):
+            self._deliveries.get(provider, method, result)
+        for status in CallStatus if events.call_statuses else ():
+            self._call_statuses.get(provider, status)
+        for received in CallbackResult if events.callbacks else ():
+            self._callbacks.get(provider, received)
 
     def _create_fixed_series(self) -> None:
         """Create the series whose labels do not come from the configuration."""

@@ -16,7 +16,7 @@ from radius_voice.config.start_warnings import start_warnings
 from radius_voice.exceptions import message_of
 from radius_voice.login.callbacks import CallbackRequest, CallbackResponse
 from radius_voice.login.model import Unavailable
-from radius_voice.observe.metrics import Metrics
+from radius_voice.observe.metrics import Metrics, ProviderEvents
 from radius_voice.open_store import established_data_key
 from radius_voice.server.server import Server
 from radius_voice.service.reload_result import ReloadProgress, ReloadResult
@@ -209,4 +209,12 @@ def create_series(metrics: Metrics, built: BuiltGeneration) -> None:
     settings = built.settings
     rotating = [name for name, client in settings.clients.items() if len(client.secret) > 1]
     upstreams = [name for name, section in settings.identity.items() if section.UPSTREAM]
-    metrics.expect(settings.clients, settings.delivery.providers, rotating, upstreams)
+    providers = {
+        name: ProviderEvents(
+            section.methods,
+            call_statuses=built.providers[name].call_control is not None,
+            callbacks=section.MAKES_CALLBACKS and settings.callbacks is not None,
+        )
+        for name, section in settings.delivery.providers.items()
+    }
+    metrics.expect(settings.clients, providers, rotating, upstreams)

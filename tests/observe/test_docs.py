@@ -29,9 +29,9 @@ from radius_voice.events import (
     RequestRecord,
     ServiceRecord,
 )
-from radius_voice.login.model import CallStatus
+from radius_voice.login.model import CallStatus, Method
 from radius_voice.observe.audit import AuditLog
-from radius_voice.observe.metrics import Metrics, Readings
+from radius_voice.observe.metrics import Metrics, ProviderEvents, Readings
 from tests.observe import records
 
 PAGE = (Path(__file__).parents[2] / "docs" / "observing.md").read_text()
@@ -138,7 +138,9 @@ def test_every_metric_is_documented_with_its_type_and_labels_and_no_other():
             *(lambda: {"people": False}, lambda: {"staff": True}, lambda: {"twilio": True}),
         ),
     )
-    metrics.expect(["hq-vpn"], ["twilio"], ["hq-vpn"], ["nps"])
+    metrics.expect(
+        ["hq-vpn"], {"twilio": ProviderEvents([Method.VOICE], call_statuses=True, callbacks=True)}, ["hq-vpn"], ["nps"]
+    )
     for record in records.ALL:
         metrics(replace(record, client="hq-vpn") if isinstance(record, RequestRecord) else record)
     documented = {name: tuple(row.split(" | ")[:2]) for name, row in table("Metrics").items()}

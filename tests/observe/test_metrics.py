@@ -20,8 +20,11 @@ from radius_voice.events import (
     ServiceRecord,
     SharedStationRecord,
 )
-from radius_voice.observe.metrics import Metrics, Readings
+from radius_voice.login.model import Method
+from radius_voice.observe.metrics import Metrics, ProviderEvents, Readings
 from tests.observe import records
+
+PROVIDERS = {"twilio": ProviderEvents([Method.VOICE], call_statuses=True, callbacks=True)}
 
 
 class Service:
@@ -67,7 +70,7 @@ def metrics(registry, service):
             providers_skipped=lambda: {"twilio": service.skipping},
         ),
     )
-    counted.expect(["hq-vpn", "branch-vpn"], ["twilio"], rotating=["hq-vpn"])
+    counted.expect(["hq-vpn", "branch-vpn"], PROVIDERS, rotating=["hq-vpn"])
     return counted
 
 
@@ -185,6 +188,20 @@ def test_configured_names_count_from_zero_so_that_a_first_increase_is_visible(me
     assert {0.0} == set(found)
 
 
+def test_a_provider_has_only_the_series_of_what_it_can_do(metrics, value):
+    texts = ProviderEvents([Method.SMS], call_statuses=False, callbacks=False)
+
+    metrics.expect(["hq-vpn"], PROVIDERS | {"texts": texts})
+
+    for provider, method, other in (("twilio", "voice", "sms"), ("texts", "sms", "voice")):
+        assert 0 == value("deliveries_total", provider=provider, method=method, result="placed")
+        assert value("deliveries_total", provider=provider, method=other, result="placed") is None
+    assert 0 == value("provider_alarms_total", provider="texts")
+    for name, labels in (("call_status_changes_total", {"status": "busy"}), ("callbacks_total", {"result": "late"})):
+        assert 0 == value(name, provider="twilio", **labels)
+        assert value(name, provider="texts", **labels) is None
+
+
 def test_no_label_value_comes_from_a_user(metrics):
     before = {line.split(" ")[0] for line in metrics.page().decode().splitlines()}
 
@@ -193,7 +210,7 @@ def test_no_label_value_comes_from_a_user(metrics):
         metrics(
             replace(records.REQUEST, user=user, client_address=user, calling_station_id=user, session=user, phone=user)
         )
-        metrics(replace(records.CALL, session=user, phone=user, reference=user, detail=user))
+        metrics(replace(records.CALL, session=user, phone=user, reference=user, detail=user, method="voice"))
         metrics(replace(records.FOLLOWED, session=user, reference=user))
         metrics(replace(records.UNKNOWN_CLIENT, client_address=user, detail=user))
 
@@ -242,7 +259,7 @@ def test_a_provider_that_is_skipped_is_a_gauge_by_provider(metrics, service, val
 
 
 def test_a_reload_may_name_new_clients(metrics, value):
-    metrics.expect(["new-vpn"], ["twilio"])
+    metrics.expect(["new-vpn"], PROVIDERS)
     metrics(replace(records.REQUEST, client="new-vpn"))
     metrics(records.REQUEST)
 

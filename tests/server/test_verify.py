@@ -91,6 +91,15 @@ def last_reasons(server, number):
     return [record["reason"] for record in server.audit(kind="request")[-number:]]
 
 
+def test_metrics_have_only_the_series_of_what_each_provider_can_do(server):
+    deliveries = server.samples("radius_voice_deliveries_total")
+    found = {(sample.labels["provider"], sample.labels["method"]) for sample in deliveries}
+    assert {("twilio", "voice"), ("verify", "sms"), ("calls", "voice")} == found
+    statuses_of = {sample.labels["provider"] for sample in server.samples("radius_voice_call_status_changes_total")}
+    assert {"twilio"} == statuses_of, "Verify does not report about calls"
+    assert [] == server.samples("radius_voice_callbacks_total")
+
+
 def test_the_code_of_verify_is_accepted(users, simulator, log_in):
     gateway, code, prompt = log_in("right")
     assert (CHALLENGE, True) == (code, "text message" in prompt)
