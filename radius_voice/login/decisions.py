@@ -83,7 +83,17 @@ def decision(
     challenge says that a call did not reach the user, and in how many seconds one begins that waits.
     """
     if transition.rule:
-        decided = decision(session, replace(transition, rule=""), state, name, wording, now, response=response)
+        decided = decision(
+            session,
+            replace(transition, rule=""),
+            state,
+            name,
+            wording,
+            now,
+            response=response,
+            delimiter=delimiter,
+            describes_call=describes_call,
+        )
         return replace(decided, rule=transition.rule)
     if session is None:
         return rejected(transition.reason, name)

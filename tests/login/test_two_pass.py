@@ -369,6 +369,16 @@ async def test_another_call_that_is_not_possible_says_so_and_leaves_the_session_
     assert 1 == sum(each.result is None for each in (await session_of(harness)).states)
 
 
+async def test_another_call_that_a_limit_forbids_asks_for_the_second_login_and_sends_no_state(harness):
+    harness.limits = type(harness.limits)(calls={"user": limit("calls.user", 1, Reason.CALL_LIMIT)})
+    harness.restart_with(harness.store)
+    await harness.begin()
+    refused = await harness.begin("right,phone")
+    assert ((Outcome.CHALLENGE, Reason.REDIAL_UNAVAILABLE), "limits.calls.user") == (result_of(refused), refused.rule)
+    assert "No further call is possible now. Log in again with password,code" == refused.text
+    assert b"" == refused.state
+
+
 async def test_words_for_another_call_without_an_open_session_are_a_password(harness):
     assert WRONG_PASSWORD == result_of(await harness.begin("right,phone"))
     assert [] == harness.provider.requests
