@@ -64,7 +64,8 @@ class ChallengeResponse(Struct, frozen=True):
     `phone` is the index of the phone that the user requested instead of a code; `redial_allowed` is False if the
     policy, a limit or another live call forbids that. A response is valid only for the client entry and the user of its
     session. `remote` is the provider's answer about the code, None if it was not asked. `canceled` is the number of the
-    delivery whose verification was canceled because the user requested another one, 0 if none was.
+    delivery whose verification was canceled because the user requested another one, 0 if none was; `limit` is the limit
+    that forbids that, if it is one.
     """
 
     client: str
@@ -78,6 +79,7 @@ class ChallengeResponse(Struct, frozen=True):
     redial_allowed: bool = True
     remote: RemoteCheck | None = None
     canceled: int = 0
+    limit: str = ""
 
 
 class Lockout(Struct, frozen=True):

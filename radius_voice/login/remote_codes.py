@@ -50,8 +50,7 @@ class RemoteCodes:
         if verification is None:
             return response
         if response.phone is not None:
-            redial = replace(response, canceled=session.delivery.number)
-            return redial if await self._cancel(session, verification, redial, deadline) else response
+            return await self._cancel(session, verification, response, deadline)
         code = tidy_code(typed)
         if not only_provider_has_code(session) or not self._may_be_right(session, response, code):
             return response
@@ -124,16 +123,19 @@ class RemoteCodes:
         return correct
 
     async def _cancel(
-        self, session: Session, verification: CallRef, redial: ChallengeResponse, deadline: float
-    ) -> bool:
-        """Cancel the verification if another delivery is possible then. False if it may still be pending."""
-        if not await self._sessions.would_call(session, redial):
-            return False
+        self, session: Session, verification: CallRef, response: ChallengeResponse, deadline: float
+    ) -> ChallengeResponse:
+        """Cancel the verification if another delivery is possible then. The response with what was found."""
+        redial = replace(response, canceled=session.delivery.number)
+        possible, limit = await self._sessions.would_call(session, redial)
+        if not possible:
+            return replace(response, limit=limit)
         try:
             async with asyncio.timeout(max(0.0, deadline - self._dependencies.clock())):
-                return await self._end(verification, session.delivery.phone, approved=False)
+                canceled = await self._end(verification, session.delivery.phone, approved=False)
         except TimeoutError:
-            return False
+            return response
+        return redial if canceled else response
 
     async def _end(self, verification: CallRef, phone: Phone, *, approved: bool) -> bool:
         """Whether the verification has ended; it may still be pending otherwise."""

@@ -178,15 +178,19 @@ class Sessions:
         elif new.delivery.over and isinstance(event, DeliveryPlaced | CallProgress):
             self._on_end(new)
 
-    async def would_call(self, session: Session, event: ChallengeResponse) -> bool:
-        """Whether `event` would place a call now, and the limits allow it. Changes nothing. Raises Unavailable."""
+    async def would_call(self, session: Session, event: ChallengeResponse) -> tuple[bool, str]:
+        """Whether `event` would place a call now, and the limit that forbids it, if one does.
+
+        Changes nothing. Raises Unavailable.
+        """
         transition = self._step(session, event)
         if transition.session is None or not transition.places_call:
-            return False
+            return False, ""
         taken = [
             each for each in self._limits_of(transition.session, transition) if each.action is not LimitAction.REFUND
         ]
-        return await self._store.apply_limits(with_action(LimitAction.CHECK, taken)) is None
+        limited = await self._store.apply_limits(with_action(LimitAction.CHECK, taken))
+        return limited is None, rule_of(limited.limit) if isinstance(limited, Limited) else ""
 
     def _step(self, session: Session | None, event: Input) -> Transition:
         """The transition; a changed session has a new `write_id`."""

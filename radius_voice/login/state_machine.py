@@ -317,7 +317,7 @@ def _redial(session: Session, event: ChallengeResponse, phone: int, now: float) 
     live = session.live_at(now)
     possible = event.redial_allowed and phone < len(session.phones) and _may_redial(session, event.next_challenge, now)
     if not possible or not _is_canceled(session, event) or (live and session.delivery.ref is None):
-        return _challenge_again(session, event, Reason.REDIAL_UNAVAILABLE, now)
+        return replace(_challenge_again(session, event, Reason.REDIAL_UNAVAILABLE, now), rule=event.limit)
     asked = _next_state(session, event, Reason.REDIAL, now)
     return _redialled(asked, session.phones[phone], event.next_challenge, now, live_ref(session, now))
 

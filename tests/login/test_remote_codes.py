@@ -264,6 +264,7 @@ async def test_a_limit_of_calls_cancels_nothing(verify):
     challenge = await harness.begin()
     refused = await harness.answer("sms", challenge)
     assert (NO_REDIAL, []) == (result_of(refused), verify.canceled)
+    assert "limits.calls.user" == refused.rule
     assert ACCEPTED == result_of(await harness.answer(verify.code, refused))
 
 
