@@ -73,12 +73,14 @@ def decision(
     now: float,
     *,
     response: bool = False,
+    asked: Method | None = None,
     delimiter: str = "",
     describes_call: bool = False,
 ) -> Decision:
     """The decision for a transition. `state` is sent with a challenge; `name` is the user's if there is no session.
 
-    `response` says that the request carried a State. Only then may a reject be in the user's language. With a
+    `response` says that the request carried a State. Only then may a reject be in the user's language. `asked` is the
+    method of another delivery that the request asked for. With a
     `delimiter`, the challenge asks for a second login with password and code, and has no State. `describes_call`: a
     challenge says that a call did not reach the user, and in how many seconds one begins that waits.
     """
@@ -91,6 +93,7 @@ def decision(
             wording,
             now,
             response=response,
+            asked=asked,
             delimiter=delimiter,
             describes_call=describes_call,
         )
@@ -104,7 +107,7 @@ def decision(
             return _accepted(session, transition.reason, now)
         case Outcome.CHALLENGE:
             missed, wait = (_missed(session, now), _wait(session, now)) if describes_call else ("", 0)
-            return _challenged(session, transition.reason, state, wording, delimiter, missed, wait)
+            return _challenged(session, transition.reason, state, wording, asked, delimiter, missed, wait)
         case Outcome.NO_RESPONSE:
             return Decision(Outcome.NO_RESPONSE, transition.reason, user=session.name, session=session.id)
         case _:
@@ -140,11 +143,26 @@ def _wait(session: Session, now: float) -> int:
 
 
 def _challenged(
-    session: Session, reason: Reason, state: bytes, wording: Wording, delimiter: str, missed: str, wait: int
+    session: Session,
+    reason: Reason,
+    state: bytes,
+    wording: Wording,
+    asked: Method | None,
+    delimiter: str,
+    missed: str,
+    wait: int,
 ) -> Decision:
     phone, method = session.delivery.phone, session.delivery.method
     text = reply_message.challenge(
-        reason, wording, phone.ending, session.attempts_left, method, delimiter=delimiter, missed=missed, wait=wait
+        reason,
+        wording,
+        phone.ending,
+        session.attempts_left,
+        method,
+        asked=asked,
+        delimiter=delimiter,
+        missed=missed,
+        wait=wait,
     )
     sent = b"" if delimiter else state
     return Decision(Outcome.CHALLENGE, reason, sent, text, (), session.name, session.id, phone.masked)

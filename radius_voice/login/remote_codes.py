@@ -125,7 +125,7 @@ class RemoteCodes:
     async def _cancel(
         self, session: Session, verification: CallRef, response: ChallengeResponse, deadline: float
     ) -> ChallengeResponse:
-        """Cancel the verification if another delivery is possible then. The response with what was found."""
+        """Cancel the verification if another delivery is possible then. Returns the response with the result."""
         redial = replace(response, canceled=session.delivery.number)
         possible, limit = await self._sessions.would_call(session, redial)
         if not possible:

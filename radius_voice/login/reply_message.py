@@ -42,6 +42,7 @@ def challenge(
     attempts: int,
     method: Method = Method.VOICE,
     *,
+    asked: Method | None = None,
     delimiter: str = "",
     missed: str = "",
     wait: int = 0,
@@ -49,18 +50,21 @@ def challenge(
     """The text of a challenge, as the gateway can show it: `wording.format`.
 
     `ending` is the last digits of the phone, `attempts` how many codes may still be typed, and `method` how the present
-    code reaches the user. With a `delimiter`, the text asks for a second login with password and code. `missed`
-    is the name of the text (in `CallEnded`) about a call that did not speak its code; it offers another one. `wait`
-    is the seconds until a call that waits. If the whole text is too long, the friendly name is cut at its end, in whole
-    characters; if that is not enough, only the last sentence is left.
+    code reaches the user; `asked` is the method of another delivery that the user requested. With a `delimiter`, the
+    text asks for a second login with password and code. `missed` is the name of the text (in `CallEnded`) about a call
+    that did not speak its code; it offers another one. `wait` is the seconds until a call that waits. If the whole text
+    is too long, the friendly name is cut at its end, in whole characters; if that is not enough, only the last sentence
+    is left.
     """
     messages = wording.texts
     if wait and reason is not Reason.WRONG_CODE:
         text = messages.log_in_again.call_queued if delimiter else messages.shown.call_queued
     elif delimiter:
-        text = _log_in_again_template(messages.log_in_again, reason, attempts, method)
+        text = _log_in_again_template(messages.log_in_again, reason, attempts, method, asked)
     elif missed and reason is not Reason.REDIAL_UNAVAILABLE:
         text = getattr(messages.call_ended, missed)
+    elif reason is Reason.REDIAL_UNAVAILABLE:
+        text = _unavailable_template(messages.shown, method, asked or method)
     else:
         text = _TEMPLATES[method](messages.shown, reason, attempts)
     fill = partial(text.format, ending=ending, attempts=attempts, delimiter=delimiter, seconds=wait)
@@ -95,14 +99,27 @@ def _issued_template(shown: Shown, reason: Reason, attempts: int) -> str:
     return shown.issued_code_wrong_one_left if attempts == 1 else shown.issued_code_wrong
 
 
+def _unavailable_template(shown: Shown, method: Method, asked: Method) -> str:
+    """When another delivery, by the method `asked`, is not possible; `method` has delivered the code."""
+    match method, asked:
+        case Method.ISSUED_CODE, _:
+            return shown.issued_code
+        case Method.SMS, Method.VOICE:
+            return shown.no_call
+        case Method.SMS, _:
+            return shown.no_new_text
+        case _, Method.SMS:
+            return shown.no_text
+        case _:
+            return shown.no_new_call
+
+
 def _text_template(shown: Shown, reason: Reason, attempts: int) -> str:
     match reason:
         case Reason.WRONG_CODE:
             return shown.text_wrong_code_one_left if attempts == 1 else shown.text_wrong_code
         case Reason.REDIAL:
             return shown.new_text
-        case Reason.REDIAL_UNAVAILABLE:
-            return shown.no_new_text
         case _:
             return shown.text_sent
 
@@ -113,23 +130,20 @@ def _call_template(shown: Shown, reason: Reason, attempts: int) -> str:
             return shown.wrong_code_one_left if attempts == 1 else shown.wrong_code
         case Reason.REDIAL:
             return shown.new_call
-        case Reason.REDIAL_UNAVAILABLE:
-            return shown.no_new_call
         case _:
             return shown.enter_code
 
 
-def _log_in_again_template(texts: LogInAgain, reason: Reason, attempts: int, method: Method) -> str:
+def _log_in_again_template(
+    texts: LogInAgain, reason: Reason, attempts: int, method: Method, asked: Method | None
+) -> str:
     if reason is Reason.WRONG_CODE:
         return texts.wrong_code_one_left if attempts == 1 else texts.wrong_code
-    unavailable = reason is Reason.REDIAL_UNAVAILABLE
-    match method:
-        case Method.ISSUED_CODE:
-            return texts.issued_code
-        case Method.SMS:
-            return texts.no_new_text if unavailable else texts.texted
-        case _:
-            return texts.no_new_call if unavailable else texts.called
+    if method is Method.ISSUED_CODE:
+        return texts.issued_code
+    if reason is Reason.REDIAL_UNAVAILABLE:
+        return texts.no_new_text if (asked or method) is Method.SMS else texts.no_new_call
+    return texts.texted if method is Method.SMS else texts.called
 
 
 _TEMPLATES: dict[Method, Callable[[Shown, Reason, int], str]] = {

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from radius_voice.events import SecondFactorMode
 from radius_voice.login import decisions
+from radius_voice.login.challenge_responses import requested_delivery
 from radius_voice.login.decisions import Decision
 from radius_voice.login.decoys import is_decoy, recorded_decoy
 from radius_voice.login.dependencies import Dependencies
@@ -25,6 +26,7 @@ def session_decision(
 ) -> Decision:
     """The decision on `request` that follows from a transition, as in `decisions`. A decoy is recorded as one."""
     session = transition.session or session
+    asked = requested_delivery(request.credentials.text) if response else None
     decision = decisions.decision(
         session,
         transition,
@@ -33,6 +35,7 @@ def session_decision(
         dependencies.wording_for(session),
         dependencies.now(),
         response=response,
+        asked=asked[0] if asked else None,
         delimiter=request.delimiter if request.second_factor is SecondFactorMode.TWO_PASS else "",
         describes_call=not dependencies.policies[request.policy].decoys,  # that tells that a user exists
     )

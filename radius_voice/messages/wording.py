@@ -33,6 +33,10 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     """After another text message was sent, to the same phone or to another one."""
     no_new_text: str
     """When another text message was requested and is not possible."""
+    no_call: str
+    """When a call was requested and is not possible, and the code is in a text message."""
+    no_text: str
+    """When a text message was requested and is not possible, and a call has spoken the code."""
     issued_code: str
     """When the user must enter a code that the help desk issued, and no phone is called."""
     issued_code_wrong_one_left: str
@@ -60,9 +64,9 @@ class LogInAgain(msgspec.Struct, frozen=True, kw_only=True):
     wrong_code: str
     """After a wrong code, with `{attempts}` left, two or more."""
     no_new_call: str
-    """When another call was requested and is not possible."""
+    """When a call was requested and is not possible."""
     no_new_text: str
-    """When another text message was requested and is not possible."""
+    """When a text message was requested and is not possible."""
     issued_code: str
     """When the user must enter a code that the help desk issued, and no phone is called."""
 

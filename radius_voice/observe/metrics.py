@@ -74,7 +74,7 @@ class Readings:
 class ProviderEvents:
     """What can be counted of a provider: deliveries by these methods, and reports about its calls.
 
-    `call_statuses`: the calls can be queried. `callbacks`: the provider reports about them by itself.
+    `call_statuses`: the calls can be queried. `callbacks`: the provider sends reports about them.
     """
 
     methods: Collection[Method]

@@ -100,12 +100,22 @@ async def test_a_user_may_ask_for_another_method_and_phone(typed, method, ending
     ), "the code of the call before is no longer valid"
 
 
-@pytest.mark.parametrize(("methods", "typed"), [((VOICE,), "sms"), ((SMS,), "phone"), ((VOICE, SMS), "sms3")])
-async def test_a_method_or_phone_that_is_not_there_costs_no_attempt(methods, typed):
+@pytest.mark.parametrize(
+    ("methods", "typed", "text"),
+    [
+        ((VOICE,), "sms", "No text message is possible now. Enter the code you heard:"),
+        ((SMS,), "phone", "No call is possible now. Enter the code from the text message:"),
+        ((VOICE, SMS), "sms3", "No text message is possible now. Enter the code you heard:"),
+        ((VOICE, SMS), "phone9", "No further call is possible now. Enter the code you heard:"),
+        ((SMS, VOICE), "phone9", "No call is possible now. Enter the code from the text message:"),
+        ((SMS, VOICE), " SMS9 ", "No further text message is possible now. Enter the code from the last one:"),
+    ],
+)
+async def test_a_method_or_phone_that_is_not_there_costs_no_attempt(methods, typed, text):
     harness = harness_of(methods, SENT)
     challenge = await harness.begin()
     again = await harness.answer(typed, challenge)
-    assert (Outcome.CHALLENGE, Reason.REDIAL_UNAVAILABLE) == result_of(again)
+    assert (Outcome.CHALLENGE, Reason.REDIAL_UNAVAILABLE, text) == (*result_of(again), again.text)
     assert 1 == len(sent(harness))
     code = provider(harness, methods[0]).codes[-1]
     assert ACCEPTED == result_of(await harness.answer(code, again))

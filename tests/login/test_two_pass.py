@@ -358,6 +358,8 @@ async def test_password_and_sms_send_the_code_in_a_text_message():
     )
     refused = [await harness.begin("right,sms") for _ in range(2)][-1]
     assert "No further text message is possible now. Log in again with password,code" == refused.text
+    refused = await harness.begin("right,phone9")
+    assert "No further call is possible now. Log in again with password,code" == refused.text
     assert ACCEPTED == result_of(await harness.begin(f"right,{texts.codes[-1]}"))
 
 

@@ -59,7 +59,15 @@ def test_a_voice_is_named_without_a_language_and_else_the_language(language):
 @pytest.mark.parametrize("charset", Charset)
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(
-    "more", [{}, {"delimiter": ","}, *({"missed": each.name} for each in fields(CallEnded))], ids=str
+    "more",
+    [
+        {},
+        {"delimiter": ","},
+        {"asked": Method.VOICE},
+        {"asked": Method.SMS},
+        *({"missed": each.name} for each in fields(CallEnded)),
+    ],
+    ids=str,
 )
 def test_a_prompt_has_the_length_and_the_characters_of_the_client(language, name, charset, method, more):
     texts = shown_texts(SHIPPED.messages_for(language), SHIPPED.default, charset)
