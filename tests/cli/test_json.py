@@ -203,6 +203,14 @@ def test_users_have_the_documented_keys_and_the_values_of_the_text(write, user):
     assert (user.name, False, [], "en") == tuple(shown[key] for key in ("name", "disabled", "groups", "language"))
 
 
+def test_confirm_and_unlock_have_the_documented_keys(start_server, user):
+    with start_server(CONFIGURATION, [user]) as server:
+        for command, *options in (["users confirm", "--yes"], ["users unlock"]):
+            ended = run(*command.split(), "-c", server.path, "--json", *options, user.name)
+            assert 0 == ended.exit_code, ended.output
+            assert documented(command) == set(json.loads(ended.stdout)), command
+
+
 def test_each_change_of_users_has_the_documented_keys(write, tmp_path):
     path, table = write(), tmp_path / "table.csv"
     (path.parent / "users.yaml").write_text("alice: {}\n")
