@@ -76,7 +76,8 @@ async def call(context: OperationContext, source: str, user: User, arguments: Ma
     if placement.result not in (DeliveryOutcome.PLACED, DeliveryOutcome.INDETERMINATE):
         refunded = reserved if placement.counted else (*charged, *reserved)
         await context.store.apply_limits(with_action(LimitAction.REFUND, refunded))
-        raise ValueError(f"{phone.masked} is not called: {'; '.join(answers)}")
+        reasons = dict.fromkeys(answers)  # a provider of several methods may have refused each for the same reason
+        raise ValueError(f"{phone.masked} is not called: {'; '.join(reasons)}")
     await _store(context, enrolment_id, replace(enrolment, call=placement.ref))
     pins = await context.store.durable(pins_key(user_key))
     return {

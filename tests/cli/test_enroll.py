@@ -242,6 +242,19 @@ def test_a_number_that_the_policy_forbids_is_not_called(simulator, tmp_path, mak
     assert 0 == server.stop()
 
 
+def test_a_verify_service_without_custom_codes_is_reported_once_with_the_fix(simulator, tmp_path, user, monkeypatch):
+    base = re.sub(" *(calls_per_second|from:).*\n", "", BASE_CONFIGURATION)
+    verify = f"type: twilio-verify\n      service_sid: VA{'a' * 32}"
+    monkeypatch.setattr("tests.support.server_process.BASE_CONFIGURATION", base.replace("type: twilio-voice", verify))
+    both = CONFIGURATION.replace("first_phone: verified", "first_phone: verified, methods: [voice, sms]")
+    server = ServerProcess(tmp_path, simulator, both, [user])
+    code, _, errors = enroll(server, user)
+    why = "twilio: not sent: Verify delivers codes of logins only"
+    fix = "add a provider of another type, or ask Twilio for custom codes and write custom_code: true"
+    assert (1, f"Error: {masked(user.phone)} is not called: {why} ({fix})\n") == (code, errors)
+    assert 0 == server.stop()
+
+
 def test_without_a_service_no_call_is_placed(server, user, tmp_path):
     server.stop()
     ended = CliRunner().invoke(main, ["users", "enroll", "--config", str(server.path), user.name])

@@ -13,6 +13,7 @@ from radius_voice.delivery.twilio_verify.provider import (
     CUSTOM_CODE_FIX,
     DTMF_FIX,
     NO_CODE,
+    NO_ENROLMENT,
     NO_EXTENSION,
     NO_NUMBER,
     REFUSALS,
@@ -223,7 +224,7 @@ async def test_the_request_has_channel_language_and_only_a_custom_code(
         (Phone("sip:3105@pbx.example.org"), Method.VOICE, {}, True, NO_NUMBER),
         (Phone(NUMBER, "42"), Method.SMS, {}, True, NO_EXTENSION),
         (PHONE, Method.SMS, {"code": ""}, True, NO_CODE),
-        (PHONE, Method.SMS, {"enrolment": True}, False, NO_CODE),
+        (PHONE, Method.SMS, {"enrolment": True}, False, NO_ENROLMENT),
     ],
 )
 async def test_what_verify_cannot_deliver_sends_nothing(

@@ -51,6 +51,7 @@ PARAMETER_FIX = (
     "Verify refused a parameter, mostly the number; look the detail up in Twilio's log of the Verify service"
 )
 CUSTOM_CODE_FIX = "ask Twilio to enable custom codes for the Verify service, or write custom_code: false"
+ENROLMENT_FIX = "add a provider of another type, or ask Twilio for custom codes and write custom_code: true"
 DTMF_FIX = "enable DtmfInputRequired of the Verify service, or write dtmf_input_required: false"
 CHANNEL_FIX = "enable the channel of the Verify service in the Twilio console, or remove the method here"
 FRAUD_FIX = "Twilio's Fraud Guard blocks this number or its prefix; allow it in the Twilio console"
@@ -82,6 +83,7 @@ COUNTRIES_NOT_CHECKED = AccountCheck(
 NO_NUMBER = NumberRejected("not sent: Verify delivers to numbers only", sent=False)
 NO_EXTENSION = NumberRejected("not sent: an extension receives no text messages", sent=False)
 NO_CODE = NotPlaced("not sent: Verify delivers codes of logins only", sent=False)
+NO_ENROLMENT = NotPlaced("not sent: Verify delivers codes of logins only", sent=False, fix=ENROLMENT_FIX)
 
 
 def create(name: str, settings: TwilioVerifySettings) -> TwilioVerify:
@@ -187,8 +189,10 @@ class TwilioVerify:
 
     def _refusal(self, request: DeliveryRequest) -> NumberRejected | NotPlaced | None:
         """Why no request is sent, None if one is."""
-        if not request.message.code or (request.message.enrolment and self.keeps_code):
+        if not request.message.code:
             return NO_CODE
+        if request.message.enrolment and self.keeps_code:
+            return NO_ENROLMENT
         if request.phone.is_sip:
             return NO_NUMBER
         return NO_EXTENSION if request.phone.extension and request.method is Method.SMS else None
