@@ -125,9 +125,9 @@ def _nps(plan: Plan) -> Entry:
     entry.comments.append(f"Placeholder: {NPS_SERVER} is to be the address of the NPS server.")
     entry.examples.append("reply: [Class, Filter-Id]   # attributes of NPS's Access-Accept for the gateway")
     plan.step(
-        f"{entry.name}: write the address of the NPS server in place of {NPS_SERVER}, and add this server to NPS as"
+        f"{entry.name}: write the address of the NPS server in place of {NPS_SERVER}. Add this server to NPS as a "
+        "RADIUS client, and allow PAP in the network policies."
     )
-    plan.steps[-1] += " a RADIUS client that must send a Message-Authenticator, with PAP in its network policies."
     return entry
 
 

@@ -35,9 +35,9 @@ class Entry:
 
 @dataclass(slots=True)
 class Plan:
-    """All sections of the new configuration. `program` is what wrote `source`; `steps` are left for the administrator.
+    """All sections of the new configuration. `program` is what wrote `source`.
 
-    `secrets` are the texts of files by name; no repr shows them.
+    `steps` are left for the administrator, in order; `secrets` are the texts of files by name, and no repr shows them.
     """
 
     source: Path
@@ -49,7 +49,7 @@ class Plan:
     policies: list[Entry] = field(default_factory=list)
     proxy: str = ""
     notes: list[str] = field(default_factory=list)
-    steps: list[str] = field(default_factory=list)
+    steps: dict[str, None] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict, repr=False)
     names: Names = field(default_factory=Names)
     _networks: dict[Network, str] = field(default_factory=dict)
@@ -60,8 +60,7 @@ class Plan:
 
     def step(self, text: str) -> None:
         """Add a manual step, once."""
-        if text not in self.steps:
-            self.steps.append(text)
+        self.steps[text] = None
 
     def secret(self, name: str, text: str | None, why: str) -> dict[str, str]:
         """The reference to a file with the shared secret `text`, or with a new one. `why` there is no text."""

@@ -149,7 +149,7 @@ def test_a_damaged_file_is_imported_or_refused(tmp_path_factory, kind, data):
 @UNTIMED
 @given(st.text(), st.text())
 def test_no_text_of_the_imported_file_ends_a_comment(comment, step):
-    plan = Plan(Path("source"), "test", listen=["udp://0.0.0.0:1812"], notes=[comment], steps=[step])
+    plan = Plan(Path("source"), "test", listen=["udp://0.0.0.0:1812"], notes=[comment], steps={step: None})
     plan.clients.append(Entry("one", comment, {"address": "10.0.0.1"}, [comment]))
     assert {"server", "clients", "delivery", "audit"} == set(yaml.safe_load(render(plan)))
 

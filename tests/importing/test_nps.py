@@ -78,6 +78,12 @@ def test_nps_becomes_the_upstream_that_verifies_passwords(tmp_path):
     assert ["0.0.0.0:1813", "0.0.0.0:1646"] == [str(each) for each in settings.server.accounting]
 
 
+def test_the_steps_say_how_nps_gets_to_know_this_server(tmp_path):
+    stderr = run("nps", export(GATEWAYS), tmp_path).stderr
+    assert "nps.secret has a new secret: enter it at the other end." in stderr
+    assert "Add this server to NPS as a RADIUS client, and allow PAP in the network policies.\n" in stderr
+
+
 def test_where_nps_forwards_all_requests_its_servers_become_the_upstream(tmp_path):
     settings = loaded("nps", export(GATEWAYS, groups=GROUP, providers=("2",)), tmp_path).settings
     source = settings.identity["the-servers"]
