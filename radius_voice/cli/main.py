@@ -31,6 +31,7 @@ COMMANDS = {
     "clients": "clients:clients",
     "explain": "explain:explain",
     "audit": "audit:audit",
+    "support-bundle": "support_bundle:support_bundle",
     "users": "users:users",
     "hash-password": "users:hash_password",
     "completion": "completion:completion",

@@ -47,6 +47,20 @@ class UnavailableSecret(SecretStr):
         return True
 
 
+class SourcedSecret(SecretStr):
+    """A secret that was read from `file`, `env` or `credential`, the value of `source`."""
+
+    def __init__(self, text: str, source: str) -> None:
+        super().__init__(text)
+        self.source = source
+
+    def __eq__(self, other: object) -> bool:
+        """Whether it is the same text, wherever that was read from."""
+        return isinstance(other, SecretStr) and self.get_secret_value() == other.get_secret_value()
+
+    __hash__ = SecretStr.__hash__
+
+
 def readable_text(secret: SecretStr) -> str | None:
     """The text of a secret, or None if this process cannot read it."""
     return None if isinstance(secret, UnavailableSecret) else secret.get_secret_value()
@@ -63,6 +77,16 @@ def secret_text(secret: SecretStr, key: str) -> str:
         return secret.get_secret_value()
     except SecretUnavailable as problem:
         raise ValueError(f"{key}: {problem}") from None
+
+
+def placeholder_of(secret: SecretStr) -> str:
+    """What output has in place of a secret: where it is from."""
+    match secret:
+        case UnavailableSecret():
+            return f"<secret from {secret.reason.source}, not readable by this user>"
+        case SourcedSecret():
+            return f"<secret from {secret.source}>"
+    return "<secret from text>"
 
 
 def unavailable_in(part: Any, key: str = "") -> Iterator[tuple[str, SecretUnavailable]]:
@@ -93,7 +117,7 @@ def secret_from_source(value: dict[str, Any], context: LoadContext, check: Check
     if len(value) != 1:
         raise ValueError(f"must have one key; {FIX}")
     try:
-        return SecretStr(_fetch(value, context, check))
+        return SourcedSecret(_fetch(value, context, check), next(iter(value)))
     except SecretUnavailable as problem:
         if context.unavailable is None:
             raise

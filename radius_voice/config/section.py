@@ -39,6 +39,13 @@ class Section(BaseModel):
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", hide_input_in_errors=True)
 
+    def hidden_value(self, field: str) -> Any:
+        """The value of a field for output that must not have secrets.
+
+        A section overrides it for texts that may hold one. A `Secret` is recognised by its type.
+        """
+        return getattr(self, field)
+
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         """The JSON Schema with descriptions. `use_attribute_docstrings` would parse the sources at every start."""

@@ -82,7 +82,7 @@ def complete(program, folder):
 @pytest.mark.parametrize("shell", list(ASK))
 def test_a_shell_completes_commands_options_and_names(complete, folder, shell):
     require(shell, shutil.which(shell))
-    assert ["call", "check", "completion"] == sorted(complete(shell, "radius-voice c"))
+    assert ["call", "check", "clients", "completion"] == sorted(complete(shell, "radius-voice c"))
     assert ["set-language", "set-password", "set-phone"] == sorted(complete(shell, "radius-voice users set-"))
     assert ["--connect"] == complete(shell, "radius-voice check --conn")
     assert ["albert", "alice", "alina"] == sorted(complete(shell, "radius-voice users show -c rv.yaml al"))

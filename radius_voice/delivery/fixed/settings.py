@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -21,6 +21,10 @@ class FixedSettings(ProviderSection):
     """The type of the provider."""
     code: str = Field(pattern="^[0-9]{4,10}$", repr=False, examples=["123456"])
     """The code, in quotes."""
+
+    def hidden_value(self, field: str) -> Any:
+        """The code is not shown."""
+        return "<code>" if field == "code" else super().hidden_value(field)
 
     @property
     def fixed_code(self) -> str:

@@ -180,6 +180,17 @@ class HttpRequestSettings(HttpProviderSection):
             raise KeyProblem("is a second Authorization beside the header; remove one of them", "basic_auth")
         return self
 
+    def hidden_value(self, field: str) -> Any:
+        """Templates without their texts, in which a secret may have been written."""
+        match field:
+            case "url":
+                return self.url_parts[0] + templates.without_texts(self.url_parts[1])
+            case "headers":
+                return {name: templates.without_texts(text) for name, text in self.headers.items()}
+            case "body" if self.body is not None:
+                return templates.without_texts(self.body)
+        return super().hidden_value(field)
+
     @property
     def methods(self) -> tuple[Method, ...]:
         """How this provider delivers codes."""

@@ -78,6 +78,12 @@ def names_in(template: str) -> list[str]:
     return PLACEHOLDER.findall(template)
 
 
+def without_texts(template: str) -> str:
+    """The placeholders of a template, and `<text>` for each text between them."""
+    parts = PLACEHOLDER.split(template)
+    return "".join(f"{{{part}}}" if index % 2 else "<text>" * bool(part) for index, part in enumerate(parts))
+
+
 def render(template: str, values: Mapping[str, str], escape: Escape) -> str:
     """The template with the escaped values of its placeholders. Raises KeyError for a name that has no value."""
     return PLACEHOLDER.sub(lambda found: escape(values[found[1]]), template)

@@ -1,0 +1,1 @@
+"""The support bundle: an archive without secrets that helps to find the cause of a problem."""
