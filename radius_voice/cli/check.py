@@ -49,7 +49,9 @@ class Findings:
 @click.command()
 @config_option
 @click.option(
-    "--connect", is_flag=True, help="Also try the store, each identity source's servers and each provider's account."
+    "--connect",
+    is_flag=True,
+    help="Also try the store, each identity source's servers and each provider's account, certificates and clocks.",
 )
 @click.option(
     "--user",
@@ -74,13 +76,22 @@ def check(path: Path, connect: bool, user: str | None, state: Path | None, as_js
         _print(findings)
     tried = None
     if connect and not findings.errors:
-        tried = run(reported(connection_checks(settings), as_json))
+        tried = run(_connect(settings, as_json))
     if as_json:
         _print_json(path, findings, tried)
     if findings.errors or not all_good(tried or []):
         raise click.exceptions.Exit(1)
     if not as_json:
         click.echo(f"{path}: good")
+
+
+async def _connect(settings: Settings, as_json: bool) -> list[ConnectionCheck]:
+    from radius_voice.cli.certificates import certificate_checks
+
+    return [
+        *await reported(connection_checks(settings), as_json),
+        *await reported(certificate_checks(settings), as_json),
+    ]
 
 
 def _examine(path: Path, user: str | None, state: Path | None) -> tuple[Findings, Settings]:

@@ -18,13 +18,15 @@ if TYPE_CHECKING:
     from radius_voice.login.adapter_reports import AccountCheck
 
 CONNECT_SECONDS = 10.0
-RESULTS = {"good": "good: ", "bad": "BAD: ", "not_checked": "not checked: "}
+RESULTS = {"good": "good: ", "warning": "warning: ", "bad": "BAD: ", "not_checked": "not checked: "}
 THIS_COMMAND = "run radius-voice test-credentials"
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionCheck:
-    """One thing that was tried. `part` is store, identity or provider, `name` that of the configuration's section.
+    """One thing that was tried. `part` is store, identity, provider, certificate or clock.
+
+    `name` is that of the configuration's section, or the key of a certificate or clock.
 
     `result` is a key of RESULTS; the reason for a bad one has its fix.
     """

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from radius_voice.config.field_types import duration
 from radius_voice.config.section import Diagnostic, Section
+from radius_voice.config.servers import ConfiguredServer
 from radius_voice.login.model import Method
 
 MAX_LOCKOUT_ATTEMPTS = 999
@@ -74,6 +75,10 @@ class AdapterSection(Section):
     def certificate_files(self) -> Mapping[str, Path]:
         """The files of certificates to trust, by the keys that name them."""
         return {}
+
+    def servers_to_check(self) -> Iterator[ConfiguredServer]:
+        """The servers whose certificate or clock can be checked."""
+        yield from ()
 
     def errors(self, context: RuleContext) -> Iterator[Diagnostic]:  # noqa: ARG002
         """Errors of the section."""

@@ -12,6 +12,7 @@ from radius_voice.config.addresses import URL
 from radius_voice.config.checks import is_loopback
 from radius_voice.config.field_types import PATH, duration, duration_text
 from radius_voice.config.section import Diagnostic, file_default
+from radius_voice.config.servers import ConfiguredServer, http_server
 
 
 class HttpProviderSection(ProviderSection):
@@ -31,6 +32,16 @@ class HttpProviderSection(ProviderSection):
     def urls(self) -> Mapping[str, str]:
         """The configured URLs that get credentials or codes, by the keys that have them."""
         return {}
+
+    @property
+    def server_url(self) -> str:
+        """The URL of the provider's server; empty if there is none."""
+        return next(iter(self.urls().values()), "")
+
+    def servers_to_check(self) -> Iterator[ConfiguredServer]:
+        """The server of the provider."""
+        if self.server_url:
+            yield http_server(self.server_url, self.ca_file, self.proxy)
 
     def certificate_files(self) -> Mapping[str, Path]:
         """The certificates to trust, where they are not the system's."""

@@ -23,6 +23,8 @@ UUID = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 class TwilioAccountSection(HttpProviderSection):
     """A Twilio account, or one at a service with the same API."""
 
+    API: ClassVar[str] = "api"
+    """The first label of the host of Twilio's API."""
     TEST_NUMBERS: ClassVar[tuple[str, ...]] = ("+1500555",)
 
     account_sid: str = Field(pattern=f"^({TWILIO_SID}|{UUID})$", examples=["AC and 32 hexadecimal digits"])
@@ -69,6 +71,12 @@ class TwilioAccountSection(HttpProviderSection):
     def urls(self) -> Mapping[str, str]:
         """The host that is used instead of Twilio's."""
         return {"base_url": self.base_url} if self.base_url else {}
+
+    @property
+    def server_url(self) -> str:
+        """The URL of Twilio's API in the configured region, or of the host that is used instead."""
+        place = f".{self.edge}.{self.region}" if self.region else ""
+        return self.base_url or f"https://{self.API}{place}.twilio.com"
 
     def warnings(self) -> Iterator[Diagnostic]:
         """Placeholders of the sample configuration."""

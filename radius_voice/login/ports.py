@@ -7,7 +7,7 @@ every expected result is returned. `close` releases what an adapter holds, after
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from radius_voice.login.accounts import Account
 from radius_voice.login.adapter_reports import AccountCheck, ServerState, SourceProblem, VerificationCost
@@ -110,6 +110,13 @@ class IdentitySource(FirstFactor, Protocol):
     async def check_connection(self, deadline: float) -> Sequence[AccountCheck]: ...
 
     def server_states(self) -> Sequence[ServerState]: ...
+
+
+@runtime_checkable
+class ServerClock(Protocol):
+    """A store on a server with a clock of its own; `server_time` is that, in wall-clock seconds. Raises Unavailable."""
+
+    async def server_time(self) -> float: ...
 
 
 class UserLister(Protocol):

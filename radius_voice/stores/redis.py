@@ -86,6 +86,11 @@ class RedisStore:
         kinds = (b"requests", b"verified", b"other")
         self._records = [self._sealer.name(kind, b"") for kind in kinds]
 
+    async def server_time(self) -> float:
+        """The clock of the Redis server, in wall-clock seconds."""
+        seconds, microseconds = await self._link.command("TIME")
+        return int(seconds) + int(microseconds) / 1e6
+
     async def load(self, key: SessionKey) -> Session | None:
         """The current session, or None. An unreadable one is deleted: it would block every login under its key.
 

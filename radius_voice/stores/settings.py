@@ -14,6 +14,7 @@ from radius_voice.config.checks import is_loopback
 from radius_voice.config.field_types import PATH, duration
 from radius_voice.config.secrets import Secret
 from radius_voice.config.section import Diagnostic, KeyProblem, file_default
+from radius_voice.config.servers import ConfiguredServer
 
 SUFFIXES = ("", "-wal", "-shm", ".lock")
 """The files of a SQLite store: the database, its journals, and the lock for opening it."""
@@ -94,6 +95,12 @@ class RedisSettings(StoreSection):
     def certificate_files(self) -> Mapping[str, Path]:
         """The certificates to trust in addition to the system's."""
         return {"ca_file": self.ca_file} if self.ca_file else {}
+
+    def servers_to_check(self) -> Iterator[ConfiguredServer]:
+        """The servers, if they have TLS."""
+        if self.tls:
+            for each in self.servers:
+                yield ConfiguredServer(each.host, each.port, tls=True, ca_file=self.ca_file, system_too=True)
 
     def warnings(self) -> Iterator[Diagnostic]:
         """Without TLS only a server on this machine is safe."""

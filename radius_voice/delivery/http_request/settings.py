@@ -203,6 +203,11 @@ class HttpRequestSettings(HttpProviderSection):
         return (found[1], found[2] or "/") if found else (self.url, "/")
 
     @property
+    def server_url(self) -> str:
+        """Scheme, host and port of the URL."""
+        return self.url_parts[0]
+
+    @property
     def template_texts(self) -> Mapping[tuple[str, ...], str]:
         """All templates, by their paths."""
         texts: dict[tuple[str, ...], str] = {("url",): self.url}

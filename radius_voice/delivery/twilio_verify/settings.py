@@ -14,6 +14,7 @@ from radius_voice.login.model import Method
 class TwilioVerifySettings(TwilioAccountSection):
     """A Verify service of a Twilio account, which places calls and sends text messages."""
 
+    API: ClassVar[str] = "verify"
     METHODS: ClassVar[tuple[Method, ...]] = (Method.VOICE, Method.SMS)
 
     type: Literal["twilio-verify"]

@@ -38,6 +38,11 @@ class VonageVoiceSettings(CallerNumbersSection, HttpProviderSection):
         return {"base_url": self.base_url} if self.base_url else {}
 
     @property
+    def server_url(self) -> str:
+        """The URL of Vonage's API, or of the host that is used instead."""
+        return self.base_url or "https://api.nexmo.com"
+
+    @property
     def max_calls_per_second(self) -> float | None:
         """The configured number."""
         return self.calls_per_second

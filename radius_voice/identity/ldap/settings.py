@@ -17,6 +17,7 @@ from radius_voice.config.context import LoadContext
 from radius_voice.config.field_types import PATH, REGION, FieldType, duration, require_text
 from radius_voice.config.secrets import Secret
 from radius_voice.config.section import Diagnostic, KeyProblem, file_default
+from radius_voice.config.servers import ConfiguredServer
 
 ATTRIBUTE = r"^[A-Za-z][A-Za-z0-9-]*$"
 MAX_TEXT_BYTES = 253
@@ -169,6 +170,23 @@ class LdapSettings(IdentitySection):
         """The certificates to trust, and the one to show."""
         files = {"ca_file": self.ca_file, "client_certificate": self.client_certificate}
         return {key: file for key, file in files.items() if file is not None}
+
+    def servers_to_check(self) -> Iterator[ConfiguredServer]:
+        """The servers with TLS."""
+        certificate = (
+            (self.client_certificate, self.client_key) if self.client_certificate and self.client_key else None
+        )
+        for server in self.servers:
+            if server.tls or self.start_tls:
+                yield ConfiguredServer(
+                    server.host,
+                    server.port,
+                    tls=True,
+                    ca_file=self.ca_file,
+                    verify=self.verify_certificate,
+                    start_tls=not server.tls,
+                    certificate=certificate,
+                )
 
     def errors(self, context: RuleContext) -> Iterator[Diagnostic]:
         """Passwords in clear text, except on this machine or under `development: true`."""
