@@ -175,18 +175,23 @@ def test_back_up_and_restore(node, machine_is_lost):
     assert_all_there(node, challenge)
 
 
-def test_an_upgrade_keeps_the_state_of_the_release_before(node):
-    assert 0 == node.service.stop()
-    state = node.directory / "state"
-    (state / "data.key").unlink()  # a version without data keys has used the directory
-    node.start()
-    remembered, locked, _, logging_in = node.users
-    challenge = prepare(node)
-    assert 0 == node.service.stop()
+def downgrade(state):
+    """Leave the state directory as the release before left it: without a data key, and with its tables."""
     (state / "data.key").unlink()
     base = sqlite3.connect(state / "state.db", isolation_level=None)
     base.executescript("DROP TABLE durable; PRAGMA user_version = 3")
     base.close()
+
+
+def test_an_upgrade_keeps_the_state_of_the_release_before(node):
+    state = node.directory / "state"
+    assert 0 == node.service.stop()
+    downgrade(state)
+    node.start()  # its values are made with server.key, as those of the release before
+    remembered, locked, _, logging_in = node.users
+    challenge = prepare(node)
+    assert 0 == node.service.stop()
+    downgrade(state)
     node.start()
     code = node.simulator.code(logging_in.phone)
     assert radius.ACCESS_ACCEPT == node.service.client().respond(logging_in, challenge, code, STATION).code
