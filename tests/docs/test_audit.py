@@ -14,7 +14,7 @@ PAGE = "docs/audit.md"
 CONFIGURATION = """\
 server: {listen: ["udp://127.0.0.1:0"], reject_delay: 0s}
 clients:
-  hq-vpn: {address: 127.0.0.1, secret: a shared secret of the tests}
+  office-vpn: {address: 127.0.0.1, secret: a shared secret of the tests}
 policies:
   default:
     countries: [US]

@@ -125,7 +125,7 @@ def test_the_readme_steps_lead_to_a_valid_configuration(tmp_path):
             outcomes += done.stdout.splitlines()
         assert 0 == console(line[0], "--help").returncode
 
-    assert "vpn/users.yaml: alice added" in outcomes
+    assert any(line.endswith("vpn/users.yaml: alice added") for line in outcomes)
     assert "identity people: 1 user" in outcomes
     assert "vpn/radius-voice.yaml: good" == outcomes[-1]
 
@@ -142,20 +142,18 @@ def without_codes(printed):
     return re.sub(r"\b\d{6}\b", "CODE", re.sub(r"\b\d( \d){5}\b", "C O D E", printed))
 
 
-def test_the_readme_names_the_packages_that_the_tests_need():
+def test_contributing_names_the_packages_that_the_tests_need():
     install = text("tests/peers/install")
     wanted = search(r'^packages="(.+)"$', install, re.MULTILINE)[1].split()
     wanted += re.findall(r'packages="\$packages (\w+)"', install)
 
-    assert wanted in [line.split()[2:] for line in text("README.md").splitlines() if "apt-get install" in line]
+    assert wanted in [line.split()[2:] for line in text("CONTRIBUTING.md").splitlines() if "apt-get install" in line]
 
 
 def test_the_make_targets_in_the_readme_exist():
     targets = set(re.findall(r"^([\w-]+):", text("Makefile"), re.MULTILINE))
 
-    assert (
-        {"demo", "test", "wheel"} <= set(re.findall(r"^    make ([\w-]+)", text("README.md"), re.MULTILINE)) <= targets
-    )
+    assert {"demo", "wheel"} <= set(re.findall(r"^    make ([\w-]+)", text("README.md"), re.MULTILINE)) <= targets
 
 
 def test_the_wheel_is_built_without_test_dependencies():

@@ -72,7 +72,7 @@ def test_the_readme_steps_lead_to_a_login(shell, tmp_path, simulator):
     (tmp_path / "vpn" / "twilio-auth-token").write_text(f"{TOKEN}\n")
 
     added = shell(line_of("users add"), "the password\n")
-    assert "vpn/users.yaml: alice added" in added.stdout.splitlines()
+    assert added.stdout.endswith("vpn/users.yaml: alice added\n")
     for command in ("check", "test-credentials"):
         assert 0 == (ended := shell(line_of(f"radius-voice {command}"))).returncode, ended.stdout
 
