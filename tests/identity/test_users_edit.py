@@ -40,6 +40,15 @@ def test_owner_and_mode_are_kept(path):
     assert [path] == list(path.parent.iterdir())
 
 
+def test_a_service_that_may_not_change_owners_replaces_its_own_file(path, monkeypatch):
+    def forbidden(*_):
+        raise PermissionError("by SystemCallFilter= of the unit")
+
+    monkeypatch.setattr(os, "fchown", forbidden)
+    edit(path, changed)
+    assert "alice: {}\nbob: {}\n" == path.read_text()
+
+
 def test_an_access_control_list_is_kept(path):
     entries = [(1, 6, -1), (2, 4, 12345), (4, 0, -1), (16, 4, -1), (32, 0, -1)]  # tag, permissions, user
     access_list = struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *entry) for entry in entries)
