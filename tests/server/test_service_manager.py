@@ -36,7 +36,7 @@ def start(simulator, tmp_path, user, manager):
     servers = []
 
     def started(kind, configuration, **variables):
-        environment = {**os.environ, "NOTIFY_SOCKET": manager.address, **variables}
+        environment = {**os.environ, "NOTIFY_SOCKET": str(manager.path), **variables}
         server = kind(tmp_path, simulator, configuration, [user], env=environment)
         servers.append(server)
         return server

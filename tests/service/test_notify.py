@@ -31,7 +31,7 @@ def received(tmp_path):
 
 @pytest.fixture
 def manager(received):
-    with closing(ServiceManager(received.address, watchdog=20.0)) as manager:
+    with closing(ServiceManager(str(received.path), watchdog=20.0)) as manager:
         yield manager
 
 
@@ -67,7 +67,7 @@ def test_without_a_usable_address_nothing_fails(address):
 
 def test_a_socket_that_is_gone_or_full_stops_no_service(received, manager, monkeypatch):
     monkeypatch.setattr("radius_voice.service.notify.SEND_SECONDS", 0.01)
-    with closing(ServiceManager(received.address)) as impatient:
+    with closing(ServiceManager(str(received.path))) as impatient:
         for _ in range(1000):
             impatient.alive()
     received.close()
@@ -223,5 +223,5 @@ def test_the_parent_does_not_poll_without_a_service_manager(heartbeats, clock):
 def test_the_parent_polls_rarely_without_a_watchdog(heartbeats, children, clock, received):
     for child in children:
         child.ready()
-    with closing(ServiceManager(received.address)) as manager:
+    with closing(ServiceManager(str(received.path))) as manager:
         assert 3600.0 == ChildReports(heartbeats, manager, clock).send_due()

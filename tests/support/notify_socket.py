@@ -10,16 +10,13 @@ from tests.support.program_process import TIMEOUT
 
 
 class NotifySocket:
-    """A real datagram socket, with the messages that it received before the last one asked for.
+    """A real datagram socket at `path`, with the messages that it received before the last one asked for."""
 
-    `address` is a path, or `@NAME` for an abstract address, which processes with another root directory can use too.
-    """
-
-    def __init__(self, address: Path | str) -> None:
-        self.address = str(address)
+    def __init__(self, path: Path) -> None:
+        self.path = path
         self.passed: list[str] = []
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.bind("\0" + self.address[1:] if self.address.startswith("@") else self.address)
+        self._socket.bind(str(path))
 
     def receive(self, seconds: float = TIMEOUT) -> str:
         """The next message. Raises TimeoutError."""
