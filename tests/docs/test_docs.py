@@ -91,7 +91,8 @@ def test_every_configuration_that_is_shown_can_be_loaded(tmp_path, monkeypatch, 
     path.write_text(shown + (yaml.safe_dump(rest) if rest else ""))
     for variable in re.findall(r"env: (\w+)", path.read_text()):
         monkeypatch.setenv(variable, "a secret of more than thirty-two octets")
-    for name in re.findall(r"\{file: ([\w./-]+)\}", shown):
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    for name in re.findall(r"\{(?:file|credential): ([\w./-]+)\}", shown):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch(0o600)
         is_key = re.search(rf"private_key: \{{file: {re.escape(name)}\}}", shown)

@@ -32,6 +32,17 @@ def own_network() -> Iterator[None]:
             _check(_LIBC.setns(original.fileno(), CLONE_NEWNET))
 
 
+@contextmanager
+def network_of(process: int) -> Iterator[None]:
+    """Run the calling thread, and the processes and sockets that it creates, in the namespace of a process."""
+    with Path("/proc/thread-self/ns/net").open() as original, Path(f"/proc/{process}/ns/net").open() as other:
+        _check(_LIBC.setns(other.fileno(), CLONE_NEWNET))
+        try:
+            yield
+        finally:
+            _check(_LIBC.setns(original.fileno(), CLONE_NEWNET))
+
+
 class RemoteNetwork:
     """A second namespace, which a link connects to that of the calling thread: a machine of a user.
 
@@ -45,7 +56,8 @@ class RemoteNetwork:
         self._keeper = subprocess.Popen(["unshare", "--net", "sh", "-c", "echo; read _"], stdin=-1, stdout=-1)
         assert self._keeper.stdout is not None
         self._keeper.stdout.readline()
-        self.prefix = ("nsenter", "--net", "--target", str(self._keeper.pid))
+        self.process = self._keeper.pid
+        self.prefix = ("nsenter", "--net", "--target", str(self.process))
         names = "link", "add", "users", "type", "veth", "peer", "name", "gateway", "netns", str(self._keeper.pid)
         self._ip(*names)
         self._ip("address", "add", f"{self.gateway_address}/24", "dev", "users")
