@@ -25,7 +25,7 @@ def cost_text(settings: Settings) -> str:
     if not limited:
         return "not limited; limits.cost_per_day.total can limit it"
     key = min(limited, key=lambda each: limited[each])
-    return f"at most {limited[key] / UNITS:.2f} {settings.delivery.currency} a day by the prices ({key})"
+    return f"at most {limited[key] / UNITS:.2f} {settings.delivery.currency} a day at the configured prices ({key})"
 
 
 def _costliest_delivery(settings: Settings) -> int:

@@ -44,7 +44,7 @@ TIMES = "a time before now like 2h or 7d, a date, or date and time in UTC like 2
 def _reason(_context: click.Context, _option: click.Parameter, text: str) -> str:
     known = [*Reason, *Discard]
     if text and text not in known:
-        close = get_close_matches(text, known)
+        close = dict.fromkeys(get_close_matches(text, known))
         raise click.BadParameter(f"no reason {text!r}" + (f"; did you mean {' or '.join(close)}?" if close else ""))
     return text
 

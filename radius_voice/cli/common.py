@@ -29,7 +29,10 @@ def default_config(not_given: str = "--config is not given") -> Path:
     try:
         DEFAULT_CONFIG.lstat()
     except (FileNotFoundError, NotADirectoryError):
-        raise click.UsageError(f"{not_given}, and {DEFAULT_CONFIG} does not exist") from None
+        raise click.UsageError(
+            f"{not_given}, and {DEFAULT_CONFIG} does not exist; to create it, run: "
+            f"radius-voice init {DEFAULT_CONFIG.parent}"
+        ) from None
     except OSError:
         pass  # reading it reports the cause
     return DEFAULT_CONFIG

@@ -9,10 +9,36 @@ import click
 from radius_voice.config.suggestions import nearest
 
 MAX_SUGGESTIONS = 3
+UNBROKEN_HYPHEN = "\N{NON-BREAKING HYPHEN}"
+
+
+class HelpFormatter(click.HelpFormatter):
+    """Help whose lines do not end at a hyphen, so that paths and options can be copied."""
+
+    def write_text(self, text: str) -> None:
+        """Write a paragraph."""
+        super().write_text(text.replace("-", UNBROKEN_HYPHEN))
+
+    def write_dl(self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
+        """Write options or commands, each with its description."""
+        unbroken = [(name, text.replace("-", UNBROKEN_HYPHEN)) for name, text in rows]
+        super().write_dl(unbroken, col_max, col_spacing)
+
+    def getvalue(self) -> str:
+        """The text."""
+        return super().getvalue().replace(UNBROKEN_HYPHEN, "-")
+
+
+class CommandContext(click.Context):
+    """The context of each command."""
+
+    formatter_class = HelpFormatter
 
 
 class CommandGroup(click.Group):
     """A group of commands."""
+
+    context_class = CommandContext
 
     def known_words(self, ctx: click.Context) -> Sequence[tuple[str, str]]:
         """The words that the user may mean by an unknown command, each with the command as it is to be typed."""
@@ -31,6 +57,7 @@ class CommandGroup(click.Group):
         """The command of that name, or None. Help and completions do not cut off its summary."""
         command = self.find_command(ctx, cmd_name)
         if command is not None:
+            command.context_class = CommandContext
             command.short_help = command.short_help or _first_paragraph(command.help or "")
         return command
 

@@ -12,13 +12,14 @@ import click
 
 from radius_voice.cli.common import DEFAULT_CONFIG
 from radius_voice.config.errors import ConfigError
-from radius_voice.resources import shipped
+from radius_voice.resources import documentation
 
 if TYPE_CHECKING:
     from radius_voice.config.init import Answers
 
+UNIT = Path("/lib/systemd/system/radius-voice.service")
 OTHER = "other"
-LATER = "Press Enter to fill it in later."
+LATER = "(leave empty to fill it in later)"
 
 
 @click.command()
@@ -53,17 +54,17 @@ def _asked() -> Answers:
     kinds = [*sorted(PROFILES), OTHER]
     answers = Answers()
     click.echo("1. The gateway that sends the requests of users", err=True)
-    answers = _ask(answers, "address", f"Its address or network. {LATER}")
+    answers = _ask(answers, "address", f"Its address or network {LATER}")
     click.echo(f"Kinds: {', '.join(kinds)}", err=True)
     kind = click.prompt("Its kind", type=click.Choice(kinds), default=OTHER, show_choices=False, err=True)
     answers = answers.with_value("profile", "" if kind == OTHER else kind)
     click.echo("\n2. The service that users log in to", err=True)
-    answers = _ask(answers, "friendly_name", "Its name, as they hear and read it, like ACME VPN")
+    answers = _ask(answers, "friendly_name", f"Its name, as they hear and read it, like ACME VPN {LATER}")
     click.echo("\n3. The Twilio account that places the calls", err=True)
-    answers = _ask(answers, "account_sid", f"Account SID. {LATER}")
+    answers = _ask(answers, "account_sid", f"Account SID {LATER}")
     if answers.account_sid:
-        answers = _ask(answers, "auth_token", f"Auth token (not shown). {LATER}", hide=True)
-        answers = _ask(answers, "from_number", f"The number that it calls from, with + and country code. {LATER}")
+        answers = _ask(answers, "auth_token", f"Auth token, not shown {LATER}", hide=True)
+        answers = _ask(answers, "from_number", f"The number that it calls from, with + and country code {LATER}")
     return answers
 
 
@@ -114,12 +115,19 @@ def _steps(directory: Path, answers: Answers) -> list[str]:
     steps = [f"edit {path}: {', '.join(left)}"] if left else []
     if not answers.auth_token:
         steps.append(f"write the account's auth token into {directory / 'twilio-auth-token'}")
-    page = f"; its page is {shipped('docs') / 'gateways' / answers.profile}.md" if answers.profile else ""
+    page = f"; its page is {documentation() / 'gateways' / answers.profile}.md" if answers.profile else ""
     return [
         *steps,
         f"radius-voice users add{option} NAME --phone +NUMBER",
         f"radius-voice check{option}",
         f"radius-voice test-credentials{option}",
-        f"radius-voice serve{option}",
+        _start(directory, option),
         f"at the gateway, enter this machine, port 1812, and the secret in {directory / 'office-vpn.secret'}{page}",
     ]
+
+
+def _start(directory: Path, option: str) -> str:
+    """The command that starts the service: systemd's where the Debian package has a unit for this configuration."""
+    if directory.absolute() == DEFAULT_CONFIG.parent and UNIT.exists():
+        return "systemctl enable --now radius-voice"
+    return f"radius-voice serve{option}"

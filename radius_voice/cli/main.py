@@ -11,7 +11,7 @@ import click
 from radius_voice import __version__
 from radius_voice.cli.groups import CommandGroup, words_below
 from radius_voice.exceptions import kind_and_place
-from radius_voice.resources import shipped
+from radius_voice.resources import documentation
 
 COMMANDS = {
     "demo": "demo:demo",
@@ -73,7 +73,7 @@ class Commands(CommandGroup):
 @click.command(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog=f"Documentation: {shipped('docs')}",
+    epilog=f"Documentation: {documentation()}",
 )
 @click.version_option(__version__, prog_name="radius-voice")
 def main() -> None:

@@ -47,5 +47,5 @@ def reload(path: Path, state: Path | None, as_json: bool) -> None:
 def _lines(result: Mapping[str, Any]) -> Iterator[str]:
     yield f"{result['config']}: in effect as generation {result['generation']}"
     listed = [f"{kind}: {key}" for kind in ("added", "removed", "changed") for key in result[kind]]
-    yield from listed or ["no setting has changed that takes effect at a reload"]
+    yield from listed or ["no changed setting takes effect at a reload"]
     yield from (f"needs a restart: {key}" for key in result["needs_restart"])

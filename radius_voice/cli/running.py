@@ -29,12 +29,13 @@ class Ended(click.ClickException):
 def exit_codes() -> Iterator[None]:
     """End the command with NOT_RUNNING or UNKNOWN if the service cannot be asked."""
     from radius_voice.control import NotRunning, RequestFailed
-    from radius_voice.operations import STATE_HINT
+    from radius_voice.operations import SERVICE_STATE, STATE_HINT
 
     try:
         yield
     except NotRunning as problem:
-        raise Ended(f"{problem}; {STATE_HINT}", NOT_RUNNING) from None
+        hint = "" if f" {SERVICE_STATE}/" in str(problem) else f"; {STATE_HINT}"
+        raise Ended(f"{problem}{hint}", NOT_RUNNING) from None
     except RequestFailed as problem:
         raise Ended(str(problem), UNKNOWN) from None
 

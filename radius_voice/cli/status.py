@@ -59,7 +59,7 @@ def _facts(found: Part) -> Iterator[tuple[str, str]]:
     yield "last reload", _reload(found["reload"])
     yield "listeners", ", ".join(_listeners(found))
     yield from ((f"worker {each['worker']}", _worker(each)) for each in found["workers"])
-    yield "logins", f"{found['logins']['open']} open, {found['logins']['calls']} calls"
+    yield "logins", f"{found['logins']['open']} open, calls live: {found['logins']['calls']}"
     yield "requests", f"{found['requests']['in_progress']} in progress, {found['requests']['held']} held"
     if found["store"] is not None:
         yield "store", f"{found['store']['type']}: {found['store']['problem'] or 'ok'}"

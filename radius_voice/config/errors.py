@@ -203,7 +203,7 @@ def _pattern_sentence(location: Sequence[str | int], path: KeyPath, schema: Mapp
     if location[-1] == "[key]":
         return "not a name; use letters (small ones for names of your own), digits, '.', '_' and '-'"
     examples = [example for node in nodes_at(schema, path) for example in node.get("examples", ())]
-    return f"is not written as it must be; write it like {examples[0]}"
+    return f"does not have the required form; write it like {examples[0]}"
 
 
 def _resolve(location: Sequence[str | int], tree: Any) -> tuple[KeyPath, Any]:

@@ -46,9 +46,9 @@ from radius_voice.wiring import identity_source, user_editor, user_lister
 STATUS, SHARED_STATIONS = "status", "shared_stations"
 READING = ("limits", "pins", "login_state", SHARED_STATIONS)
 """Commands that change nothing."""
-STATE_HINT = (
-    "if the service has another state directory (systemd's StateDirectory=), add it: --state /var/lib/radius-voice"
-)
+SERVICE_STATE = "/var/lib/radius-voice"
+"""The state directory of the Debian package's service."""
+STATE_HINT = f"if the service has another state directory (systemd's StateDirectory=), add it: --state {SERVICE_STATE}"
 
 
 class OperationFailed(Exception):

@@ -170,6 +170,7 @@ def test_a_search_without_a_result_says_where_it_searched(log, tmp_path):
     ("option", "value", "error"),
     [
         ("--reason", "wrong_pasword", "no reason 'wrong_pasword'; did you mean wrong_password"),
+        ("--reason", "wrong_cod", "no reason 'wrong_cod'; did you mean wrong_code or wrong_password?\n"),
         ("--reason", "xyz", "no reason 'xyz'\n"),
         ("--outcome", "accepted", "'accepted' is not one of 'accept'"),
         ("--kind", "call", "'call' is not one of 'request'"),

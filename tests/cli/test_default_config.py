@@ -86,14 +86,15 @@ def test_without_a_configuration_the_message_names_the_option_and_the_default(tm
     monkeypatch.setattr(common, "DEFAULT_CONFIG", tmp_path / "none.yaml")
     shown = run(*command)
     assert (2, "") == (shown.exit_code, shown.stdout)
-    assert f"Error: --config is not given, and {tmp_path / 'none.yaml'} does not exist\n" in shown.stderr
+    expected = f" given, and {tmp_path / 'none.yaml'} does not exist; to create it, run: "
+    assert f"{expected}radius-voice init {tmp_path}\n" in shown.stderr
 
 
 @pytest.mark.parametrize("command", OF_USERS, ids=" ".join)
 def test_commands_on_users_name_both_options(tmp_path, monkeypatch, command):
     monkeypatch.setattr(common, "DEFAULT_CONFIG", tmp_path / "no folder" / "none.yaml")
     shown = run(*command)
-    expected = f"Error: neither --config nor --file is given, and {common.DEFAULT_CONFIG} does not exist\n"
+    expected = f"Error: neither --config nor --file is given, and {common.DEFAULT_CONFIG} does not exist; "
     assert (2, True) == (shown.exit_code, expected in shown.stderr), shown.output
 
 

@@ -6,16 +6,20 @@ import select
 import signal
 import stat
 import subprocess
+from importlib import import_module
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from radius_voice.cli.main import main
 from radius_voice.config.init import _LINES, Answers, write_configuration
-from radius_voice.resources import shipped
+from radius_voice.resources import documentation, shipped
 from radius_voice.wiring import load
 from tests.support.program_process import PROGRAM, TIMEOUT
 
 TOKEN = "0123456789abcdef0123456789abcdef"
+INIT = import_module("radius_voice.cli.init")
 SID = "AC" + "1" * 32
 
 
@@ -134,7 +138,7 @@ def test_a_wrong_answer_is_reported_and_asked_for_again(terminal, tmp_path):
     text = (tmp_path / "vpn" / "radius-voice.yaml").read_text()
     assert 'address: "10.0.0.0/24"\n' in text
     assert 'profile: "meraki"\n' in text
-    page = shipped("docs") / "gateways" / "meraki.md"
+    page = documentation() / "gateways" / "meraki.md"
     assert page.is_file()
     assert f"the secret in vpn/office-vpn.secret; its page is {page}\n" in terminal.seen
 
@@ -197,3 +201,16 @@ def test_the_sample_has_each_line_that_an_answer_replaces_once():
 
 def test_answers_show_no_auth_token():
     assert TOKEN not in repr(Answers(auth_token=TOKEN))
+
+
+@pytest.mark.parametrize(
+    ("unit", "start"), [(True, "systemctl enable --now radius-voice"), (False, "radius-voice serve")]
+)
+def test_the_debian_package_starts_the_service_by_systemd(monkeypatch, tmp_path, unit, start):
+    directory = tmp_path / "radius-voice"
+    monkeypatch.setattr(INIT, "DEFAULT_CONFIG", directory / "radius-voice.yaml")
+    monkeypatch.setattr(INIT, "UNIT", tmp_path / "radius-voice.service")
+    if unit:
+        (tmp_path / "radius-voice.service").touch()
+    shown = CliRunner().invoke(main, ["init", str(directory)])
+    assert (0, True) == (shown.exit_code, f". {start}\n" in shown.output), shown.output

@@ -26,7 +26,9 @@ def plain(page):
 
 def test_each_command_and_group_has_a_page():
     names = {f"radius-voice-{name.replace(' ', '-')}.1" for name, _ in every_command()}
-    assert names | {"radius-voice.1", "radius-voice-users.1", "radius-voice-audit.1"} == set(pages())
+    assert names | {"radius-voice.1", "radius-voice-users.1", "radius-voice-audit.1", "radius-voice-import.1"} == set(
+        pages()
+    )
 
 
 @pytest.mark.parametrize(("name", "command"), list(every_command()))

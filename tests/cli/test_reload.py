@@ -70,7 +70,7 @@ def test_a_changed_secret_is_named_and_not_shown(server):
 
 
 def test_an_unchanged_file_has_no_changes(server):
-    assert "no setting has changed that takes effect at a reload" in run(server).stdout
+    assert "no changed setting takes effect at a reload" in run(server).stdout
 
 
 def test_a_file_with_errors_changes_nothing_and_its_lines_are_named(server, users):

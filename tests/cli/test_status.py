@@ -7,6 +7,7 @@ import signal
 import pytest
 from click.testing import CliRunner
 
+from radius_voice import operations
 from radius_voice.cli.main import main
 from radius_voice.cli.status import _duration
 from radius_voice.radius import packet as radius
@@ -160,6 +161,16 @@ def test_without_a_running_service_the_exit_code_is_3(tmp_path, broken):
     done = run(path)
     assert 3 == done.exit_code
     assert f"no radius-voice service listens at {tmp_path}/{'state' if broken else 'elsewhere'}/" in done.stderr
+
+
+def test_another_state_directory_is_suggested_only_if_it_is_not_the_one_that_was_tried(tmp_path, monkeypatch):
+    monkeypatch.setattr(operations, "SERVICE_STATE", str(tmp_path / "service"))
+    suggestion = "if the service has another state directory"
+    path = tmp_path / "radius-voice.yaml"
+    path.write_text("server: {state: state}\n")
+    assert suggestion in run(path).stderr
+    tried = run(path, "--state", tmp_path / "service")
+    assert (3, False) == (tried.exit_code, suggestion in tried.stderr)
 
 
 def test_without_a_configuration_the_exit_code_is_4_unless_the_state_directory_is_named(tmp_path):

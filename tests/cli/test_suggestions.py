@@ -4,6 +4,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from radius_voice.cli.common import DEFAULT_CONFIG
 from radius_voice.cli.groups import CommandGroup
 from radius_voice.cli.main import COMMANDS, main
 
@@ -71,3 +72,8 @@ def test_help_cuts_no_summary_off(name, width):
         summary = " ".join(found.help.partition("\n\n")[0].split())
         assert f"{command} {summary}" in shown
     assert "..." not in shown.replace("[ARGS]...", "")
+
+
+def test_no_line_of_help_ends_in_the_middle_of_a_path():
+    assert str(DEFAULT_CONFIG) in run("status", "--help").stdout
+    assert [] == [line for line in run("audit", "search", "--help").stdout.splitlines() if line.endswith("-")]

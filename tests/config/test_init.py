@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from radius_voice.cli.main import main
 from radius_voice.config.errors import ConfigError
 from radius_voice.config.init import write_configuration
-from radius_voice.resources import shipped
+from radius_voice.resources import documentation, shipped
 from radius_voice.wiring import load
 
 ROOT = Path(__file__).parents[2]
@@ -85,4 +85,4 @@ def test_every_page_that_the_configuration_names_is_installed_in_the_folder_that
     assert "docs/settings.md" in named
     assert [] == [page for page in named if not (shipped("docs") / page.removeprefix("docs/")).is_file()]
     assert "radius_voice/data/docs" == included["force-include"]["docs"]
-    assert help_text.endswith(f"Documentation: {shipped('docs')}\n")
+    assert help_text.endswith(f"Documentation: {documentation()}\n")

@@ -202,7 +202,7 @@ def test_yes_and_no_are_strings(file):
         ("policies.staff.gateway_checks_password", True, "has an effect only with first_factor: none; remove it"),
         ("policies.staff.reply", [{"set": {"Class": True}}], "in quotes"),
         ("delivery.friendly_name", "x" * 61, "at most 60"),
-        ("delivery.friendly_name", "a\nb", "not written as it must be"),
+        ("delivery.friendly_name", "a\nb", "does not have the required form"),
         ("delivery.voice", ["twilio", "twilio"], "twice"),
         ("delivery.providers.twilio.type", "twillio-voice", "known are 'twilio-voice', "),
         ("delivery.sms", ["twilio"], "no provider of type twilio-voice sends text messages; remove it here"),

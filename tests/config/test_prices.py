@@ -160,24 +160,27 @@ def test_budgets_are_exact(loaded):
 @pytest.mark.parametrize(
     ("more", "text"),
     [
-        ("", "at most 12000.00 USD a day by the prices (limits.calls_per_day.total)"),
-        ("limits: {cost_per_day: {total: 50}}", "at most 50.00 USD a day by the prices (limits.cost_per_day.total)"),
+        ("", "at most 12000.00 USD a day at the configured prices (limits.calls_per_day.total)"),
+        (
+            "limits: {cost_per_day: {total: 50}}",
+            "at most 50.00 USD a day at the configured prices (limits.cost_per_day.total)",
+        ),
         ("limits: {calls_per_day: {total: off}}", "not limited; limits.cost_per_day.total can limit it"),
         (
             "policies: {default: {countries: [DE]}}",
-            "at most 3200.00 USD a day by the prices (limits.calls_per_day.total)",
+            "at most 3200.00 USD a day at the configured prices (limits.calls_per_day.total)",
         ),
         (
             "policies: {default: {countries: [US]}}",
-            "at most 4000.00 USD a day by the prices (limits.calls_per_day.total)",
+            "at most 4000.00 USD a day at the configured prices (limits.calls_per_day.total)",
         ),
         (
             "policies: {default: {countries: [DE], methods: [voice], allow_numbers: ['+3712']}}",
-            "at most 12000.00 USD a day by the prices (limits.calls_per_day.total)",
+            "at most 12000.00 USD a day at the configured prices (limits.calls_per_day.total)",
         ),
         (
             "policies: {default: {countries: [DE], challenge: {ring_timeout: 31s}}}",
-            "at most 4800.00 USD a day by the prices (limits.calls_per_day.total)",
+            "at most 4800.00 USD a day at the configured prices (limits.calls_per_day.total)",
         ),
     ],
 )

@@ -35,7 +35,7 @@ def test_a_probe_is_rejected_unless_it_has_a_password_to_be_accepted(file, keys,
         ({"response": "accept"}, "password: is missing; response: accept needs one"),
         ({"password": PASSWORD}, "password: has an effect only with response: accept; remove it"),
         ({"response": "accept", "password": "x" * 15}, "password: must have at least 16 characters"),
-        ({"user": "two\nlines"}, "user: is not written as it must be"),
+        ({"user": "two\nlines"}, "user: does not have the required form"),
     ],
 )
 def test_a_probe_that_is_unsafe_or_has_no_effect_is_an_error(file, keys, message):

@@ -27,7 +27,7 @@ def test_users_are_asked_by_a_challenge_unless_the_client_says_two_pass(file):
 @pytest.mark.parametrize("delimiter", ["", ",,", "a", "7", " ", "-", ".", "\t", "\u3001"])
 def test_a_delimiter_that_codes_may_hold_or_that_users_cannot_type_is_an_error(file, delimiter):
     (error,) = file.errors(with_client(delimiter=delimiter))
-    assert f"{CLIENT}.delimiter: is not written as it must be; write it like +" in error
+    assert f"{CLIENT}.delimiter: does not have the required form; write it like +" in error
 
 
 def test_a_delimiter_without_two_passes_is_an_error(file):

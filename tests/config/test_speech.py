@@ -51,7 +51,7 @@ def test_an_enrolment_and_a_notice_have_the_wording_of_the_policy(rules):
         ({"speech": {"voices": {"de-AT": "A", "DE_at": "B"}}}, "is the same language as de-at"),
         (
             {"speech": {"voices": {"de": "<Say>"}}},
-            "voices.de: is not written as it must be; write it like Polly.Joanna",
+            "voices.de: does not have the required form; write it like Polly.Joanna",
         ),
         ({"speech": {"voices": "Polly.Joanna"}}, "voices: must be a mapping"),
         ({"speech": {"speed": "faster"}}, "did you mean fast?"),
