@@ -6,6 +6,7 @@ import select
 import signal
 import stat
 import subprocess
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
@@ -57,7 +58,11 @@ class Terminal:
         return bool(octets)
 
     def interrupt(self):
-        self.process.send_signal(signal.SIGINT)
+        """Press Ctrl-C, and again: once just before the process waits for input has no effect."""
+        while self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(1.0)
 
     def end(self):
         """The exit code, once all output is read."""
