@@ -70,14 +70,17 @@ def established_data_key(settings: Settings) -> bytes:
 
 
 def existing_data_key(settings: Settings, uid: int | None) -> bytes:
-    """The data key, for a command. Creates nothing. `uid` is the service's user, None if it is unknown.
+    """The data key, for a command, which creates no file. `uid` is the service's user, None if it is unknown.
 
+    Where nodes share a store, a command may be the first to change it: then the nodes get the data key from there.
     Raises ValueError, OSError or Unavailable.
     """
-    keys, wrapped = state.existing_keys(settings, uid), state.wrapped_data_key(settings, uid)
-    if not wrapped and settings.store.SHARED_BY_NODES:
-        wrapped = _with_shared_store(settings, lambda store: store.durable(NAME))
-    return _unwrapped(wrapped, keys) if wrapped else keys.readable[-1]
+    keys, kept = state.existing_keys(settings, uid), state.wrapped_data_key(settings, uid)
+    if not kept and settings.store.SHARED_BY_NODES:
+        unused = None if state.may_have_stored(settings) else b""
+        ours = wrap(_first_data_key(keys, unused), keys.present)
+        kept = _with_shared_store(settings, lambda store: _stored_or(store, ours))
+    return _unwrapped(kept, keys) if kept else keys.readable[-1]
 
 
 async def require_store_of(settings: Settings, store: Store, data_key: bytes) -> None:
@@ -111,6 +114,14 @@ def require_readable_data_key(settings: Settings, uid: int | None) -> None:
 def _first_data_key(keys: ServerKeys, kept: bytes | None) -> bytes:
     """A random one; or the key with which a version without data keys has hashed everything."""
     return keys.readable[-1] if kept is None else secrets.token_bytes(state.KEY_BYTES)
+
+
+async def _stored_or(store: Store, ours: bytes) -> bytes:
+    """The encrypted data key in a store that nodes share, which is ours from now on if there was none."""
+    while True:
+        stored = await store.durable(NAME)
+        if stored or await store.replace_durable(NAME, stored, ours):
+            return stored or ours
 
 
 async def _agreed(store: Store, keys: ServerKeys, ours: bytes) -> bytes:

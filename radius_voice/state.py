@@ -46,12 +46,12 @@ def claim(settings: Settings) -> control.ControlSocket:
     directory = settings.server.state
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     refuse(directory_problems("server.state", directory, os.geteuid()))
-    if not _may_have_stored(settings):
+    if not may_have_stored(settings):
         os.close(os.open(directory / DATA_KEY_FILE, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600))
     return control.claim(directory)
 
 
-def _may_have_stored(settings: Settings) -> bool:
+def may_have_stored(settings: Settings) -> bool:
     """Whether there may be values in the store. For one without a file: whether the directory was used before."""
     directory = settings.server.state
     return (settings.store.data_path(directory) or directory / control.LOCK).exists()

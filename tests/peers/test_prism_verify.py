@@ -99,7 +99,7 @@ async def test_our_requests_to_end_a_verification_are_allowed(asked):
 
 async def test_our_requests_about_the_service_are_allowed(asked):
     verify, answers = asked(username="SK" + "1" * 32)
-    assert 3 == len(await verify.check_account())
+    assert 4 == len(await verify.check_account())
     assert [("GET", "", 200)] * 2 == [answer for answer in answers if "Balance" not in answer[1]]
 
 
