@@ -125,6 +125,19 @@ def callable_phone(text: str, allowed: tuple[str, ...] = (), sip_domains: Collec
     return phone
 
 
+def seconds_between(text: str, least: float, most: float) -> float:
+    """The seconds of a duration that an option has. Raises BadParameter unless it is between `least` and `most`."""
+    from radius_voice.config.field_types import duration_text, seconds_of
+
+    try:
+        seconds = seconds_of(text)
+    except ValueError as problem:
+        raise click.BadParameter(str(problem)) from None
+    if not least <= seconds <= most:
+        raise click.BadParameter(f"must be between {duration_text(least)} and {duration_text(most)}")
+    return seconds
+
+
 def run(work: Coroutine[Any, Any, _T]) -> _T:
     """Run a command's asynchronous work on uvloop; an interrupt ends it without a traceback."""
     import uvloop

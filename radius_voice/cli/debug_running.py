@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from radius_voice.cli import completions
-from radius_voice.cli.common import config_option, state_option
+from radius_voice.cli.common import config_option, seconds_between, state_option
 from radius_voice.cli.running import exit_codes, state_directory
 
 MIN_SECONDS = 1.0
@@ -16,16 +16,9 @@ EXTRA_SECONDS = 15.0
 
 
 def _seconds(_context: click.Context, _option: click.Parameter, text: str) -> float:
-    from radius_voice.config.field_types import duration_text, seconds_of
     from radius_voice.service.debugging import MAX_SECONDS
 
-    try:
-        seconds = seconds_of(text)
-    except ValueError as problem:
-        raise click.BadParameter(str(problem)) from None
-    if not MIN_SECONDS <= seconds <= MAX_SECONDS:
-        raise click.BadParameter(f"must be between {duration_text(MIN_SECONDS)} and {duration_text(MAX_SECONDS)}")
-    return seconds
+    return seconds_between(text, MIN_SECONDS, MAX_SECONDS)
 
 
 @click.command()

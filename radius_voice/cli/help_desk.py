@@ -14,6 +14,7 @@ from radius_voice.cli.common import (
     json_option,
     loaded,
     run_operation,
+    seconds_between,
     source_option,
     state_option,
     user_argument,
@@ -22,16 +23,9 @@ from radius_voice.cli.common import (
 
 
 def _seconds(_context: click.Context, _option: click.Parameter, text: str) -> float:
-    from radius_voice.config.field_types import duration_text, seconds_of
     from radius_voice.login.issued_codes import MAX_SECONDS, MIN_SECONDS
 
-    try:
-        seconds = seconds_of(text)
-    except ValueError as problem:
-        raise click.BadParameter(str(problem)) from None
-    if not MIN_SECONDS <= seconds <= MAX_SECONDS:
-        raise click.BadParameter(f"must be between {duration_text(MIN_SECONDS)} and {duration_text(MAX_SECONDS)}")
-    return seconds
+    return seconds_between(text, MIN_SECONDS, MAX_SECONDS)
 
 
 @click.command("issue-code")

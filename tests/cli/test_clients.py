@@ -64,11 +64,11 @@ def send_packets(server):
     """Send packets of two gateways to a service, and stop it."""
     signed = [server.client() for _ in range(6)]
     for gateway in signed:
-        gateway.exchange([(radius.USER_NAME, b"nobody")], "x")
+        gateway.exchange([(radius.USER_NAME, b"unknown")], "x")
         unsigned = server.client("127.0.0.3")
-        unsigned.exchange([(radius.USER_NAME, b"nobody"), (radius.PROXY_STATE, b"1")], "x", signed=False)
+        unsigned.exchange([(radius.USER_NAME, b"unknown"), (radius.PROXY_STATE, b"1")], "x", signed=False)
     signed[0].send(b"not a packet")
-    datagram = signed[0].request([(radius.USER_NAME, b"nobody")], "x")
+    datagram = signed[0].request([(radius.USER_NAME, b"unknown")], "x")
     for _ in range(2):
         signed[0].send(datagram)
         signed[0].receive()
@@ -177,7 +177,7 @@ def test_radclient_is_seen_as_it_is(start_server, user):
     configuration = CONFIGURATION.replace("WORKERS", "1")
     configuration = configuration.replace("127.0.0.1,", "127.0.0.9,").replace("127.0.0.3", "127.0.0.1")
     with start_server(configuration, [user]) as server:
-        lines = ['User-Name = "nobody"', 'User-Password = "x"']
+        lines = ['User-Name = "unknown"', 'User-Password = "x"']
         radclient(server, "auth", *lines)
         radclient(server, "auth", *lines, SIGNED, "Proxy-State = 0x31", secret=SECRET.decode())
     rows, _ = report(server.path)
