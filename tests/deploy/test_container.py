@@ -61,7 +61,9 @@ def podman(tmp_path_factory):
 def build_server(podman, folder):
     """Build the image by the page's command, in a copy of this checkout that has secrets too."""
     checkout, wheels = folder / "checkout", folder / "wheels"
-    shutil.copytree(ROOT, checkout, ignore=shutil.ignore_patterns(*NOT_OURS, ".git", ".*_cache", "__pycache__"))
+    shutil.copytree(
+        ROOT, checkout, ignore=shutil.ignore_patterns(*NOT_OURS, ".git", ".*_cache", ".coverage*", "__pycache__")
+    )
     for directory in (checkout, checkout / "vpn"):
         directory.mkdir(exist_ok=True)
         (directory / "office-vpn.secret").write_text(PLANTED)

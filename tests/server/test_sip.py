@@ -18,9 +18,9 @@ limits:
   calls: {country: 100 per 1m, total: 100 per 1m, client: 100 per 1m}
   calls_per_day: {countries: {"sip:pbx.example.net": 2 per 24h}}
 """
-CALLED = ["sip:3105@pbx.example.org", "SIPS:Desk.One@PBX.EXAMPLE.ORG:5061;transport=tls", "sip:3105@192.0.2.7"]
-STORED = ["sip:3105@pbx.example.org", "sips:Desk.One@pbx.example.org:5061;transport=tls", "sip:3105@192.0.2.7"]
-ELSEWHERE = ["sip:3105@example.org", "sip:3105@evil.pbx.example.org", "sip:3105@192.0.2.8"]
+CALLED = ["sip:7105@pbx.example.org", "SIPS:Desk.One@PBX.EXAMPLE.ORG:5061;transport=tls", "sip:7105@192.0.2.7"]
+STORED = ["sip:7105@pbx.example.org", "sips:Desk.One@pbx.example.org:5061;transport=tls", "sip:7105@192.0.2.7"]
+ELSEWHERE = ["sip:7105@example.org", "sip:7105@evil.pbx.example.org", "sip:7105@192.0.2.8"]
 
 
 @pytest.fixture(scope="module")
