@@ -35,7 +35,7 @@ CODES = {
 
 @cache
 def shipped_attributes() -> AttributeDictionary:
-    """The attributes by which packets are described. The first call takes a moment."""
+    """The attributes by which packets are described. The first call takes a moment. Raises DictionaryError."""
     return AttributeDictionary(shipped("dictionaries"))
 
 

@@ -11,6 +11,7 @@ import click
 from radius_voice import __version__
 from radius_voice.cli.groups import CommandGroup, words_below
 from radius_voice.exceptions import kind_and_place
+from radius_voice.radius.dictionary_file import DictionaryError
 from radius_voice.resources import documentation
 
 COMMANDS = {
@@ -64,6 +65,8 @@ class Commands(CommandGroup):
             return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise  # click reports these itself
+        except DictionaryError as problem:
+            raise click.ClickException(str(problem)) from None
         except Exception as problem:  # noqa: BLE001 - an operator cannot use a traceback
             raise click.ClickException(
                 f"internal error: {kind_and_place(problem)}; please report it with the command that you ran"

@@ -56,6 +56,10 @@ def serve(path: Path, debug: bool) -> None:
     from radius_voice.service.notify import ServiceManager
 
     configuration = loaded(path, for_service=True)
+    if debug:
+        from radius_voice.cli.debug import shipped_attributes
+
+        shipped_attributes()  # an error in a dictionary ends the command here, and not each worker
     raise_descriptor_limit()
     with closing(ServiceManager.of(os.environ, os.getpid())) as manager:
         if configuration.settings.server.workers == 1:

@@ -14,6 +14,8 @@ from radius_voice.config.reply_settings import ReplyRuleSettings
 from radius_voice.config.secrets import readable_text
 from radius_voice.config.section import Diagnostic
 from radius_voice.config.strict_yaml import Path as KeyPath
+from radius_voice.exceptions import message_of
+from radius_voice.radius.dictionary_file import DictionaryError
 from radius_voice.radius.packet import RESERVED_REPLY_OCTETS
 from radius_voice.resources import shipped
 
@@ -27,10 +29,22 @@ MAX_REPLY_RULE_OCTETS = RESERVED_REPLY_OCTETS - 64
 def attribute_dictionary() -> AttributeDictionary:
     """The attribute dictionary, which few configurations need. It is read again only if a file has changed.
 
-    Raises OSError, or ValueError with the file and the line.
+    Raises DictionaryError.
     """
     folder = shipped("dictionaries")
-    return _read(folder, tuple(sorted((entry.name, entry.stat().st_mtime_ns) for entry in os.scandir(folder))))
+    try:
+        versions = tuple(sorted((entry.name, _changed(entry)) for entry in os.scandir(folder)))
+    except OSError as problem:
+        raise DictionaryError(message_of(problem)) from None
+    return _read(folder, versions)
+
+
+def _changed(entry: os.DirEntry[str]) -> int:
+    """When a file was changed. Reading it reports an error of it, if it is a part of the dictionary."""
+    try:
+        return entry.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 @lru_cache(maxsize=1)

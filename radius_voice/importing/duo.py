@@ -201,8 +201,9 @@ def _address_attribute(plan: Plan, server: Section) -> dict[str, str]:
     name = server.text("client_ip_attr")
     if not name:
         return {}
+    dictionary = attribute_dictionary()
     try:
-        attribute_dictionary().address_attribute(name)
+        dictionary.address_attribute(name)
     except ValueError:
         text = f"client_ip_attr={readable_word(name)} is no attribute here; set calling_station_attribute yourself"
         plan.step(f"[{server.name}]: {text}, as docs/policy.md says for each kind of gateway.")

@@ -84,7 +84,7 @@ EncodedAttribute: TypeAlias = Attribute | EncryptedAttribute
 class AttributeDictionary:
     """The attributes in the file `dictionary` of `folder`, and in the files that it includes.
 
-    Raises OSError or DictionaryError when the dictionary cannot be read.
+    Raises DictionaryError when the dictionary cannot be read.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +23,7 @@ CONTAINERS = frozenset(("tlv", "extended", "long-extended", "evs"))
 FLAGS = frozenset(("has_tag", "concat", "secret", "array", "virtual"))
 ENCRYPTIONS = {"encrypt=0": 0, "encrypt=1": 1, "encrypt=2": 2, "encrypt=3": 3}
 MAX_CODE = 255
+MAX_VENDOR = (1 << 32) - 1
 LENGTH_OCTETS = (0, 1, 2)
 TYPE_OCTETS = (1, 2, 4)
 
@@ -86,9 +89,12 @@ class Definitions(NamedTuple):
 
 
 def read_dictionary(path: Path) -> Definitions:
-    """The definitions in a file and in those that it includes. Raises OSError or DictionaryError."""
+    """The definitions in a file and in those that it includes. Raises DictionaryError, also for unreadable files."""
     reader = _Reader()
-    reader.read(path)
+    try:
+        reader.read(path)
+    except OSError as problem:
+        raise DictionaryError(f"{path}: {problem.strerror}") from None
     return reader.definitions()
 
 
@@ -110,10 +116,12 @@ class _Reader:
         return Definitions(self._by_name, self._by_place, {vendor.number: vendor for vendor in self._vendors.values()})
 
     def read(self, path: Path) -> None:
-        if path in self._open:
+        if any(map(path.samefile, self._open)):
             raise DictionaryError(f"{path}: includes itself")
         self._open.append(path)
-        for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+        for number, line in enumerate(_text(path).splitlines(), 1):
+            if "\0" in line:
+                raise DictionaryError(f"{path}:{number}: has a NUL character; a dictionary is a text file")
             words = line.partition("#")[0].split()
             if not words:
                 continue
@@ -132,10 +140,11 @@ class _Reader:
         if len(words) != 2:  # noqa: PLR2004 - the keyword and a name
             raise DictionaryError(f"{path}:{number}: {words[0]} takes the name of a file")
         included = path.parent / words[1]
-        if included.exists():
-            self.read(included)
-        elif words[0] == "$INCLUDE":
-            raise DictionaryError(f"{path}:{number}: there is no file {included}")
+        try:
+            if words[0] == "$INCLUDE" or included.exists():
+                self.read(included)
+        except OSError as problem:
+            raise DictionaryError(f"{path}:{number}: {included}: {problem.strerror}") from None
 
     def _line(self, words: Sequence[str]) -> None:
         match words:
@@ -154,7 +163,7 @@ class _Reader:
             case ["END-TLV", _]:
                 self._parent = self._parent.parent if self._parent else None
             case _:
-                raise ValueError(f"a line of {words[0]} that is not valid")
+                raise ValueError(f"{words[0]!a:.40}: the line is not valid")
 
     def _attribute(self, name: str, code: str, kind: str, flags: Sequence[str]) -> None:
         *outer, last = map(_number, code.split("."))
@@ -190,6 +199,13 @@ class _Reader:
         return found
 
 
+def _text(path: Path) -> str:
+    """The text of a regular file: reading a FIFO may never end. Raises OSError."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "is not a regular file")
+    return path.read_text(encoding="utf-8", errors="replace")
+
+
 def _defined(
     name: str, code: int, kind: str, parent: DefinedAttribute | None, vendor: Vendor, flags: set[str]
 ) -> DefinedAttribute:
@@ -219,14 +235,20 @@ def _max_code(parent: DefinedAttribute | None, vendor: Vendor) -> int:
 
 
 def _vendor(name: str, number: str, formats: Sequence[str]) -> Vendor:
+    vendor_number = _number(number)
+    if not 0 < vendor_number <= MAX_VENDOR:
+        raise ValueError(f"{name}: the number of a vendor is 1 to {MAX_VENDOR}")
     if not formats:
-        return Vendor(name, _number(number))
+        return Vendor(name, vendor_number)
     types, lengths, *continued = formats[0].removeprefix("format=").split(",")
-    vendor = Vendor(name, _number(number), _number(types), _number(lengths), bool(continued))
+    vendor = Vendor(name, vendor_number, _number(types), _number(lengths), bool(continued))
     if vendor.type_octets not in TYPE_OCTETS or vendor.length_octets not in LENGTH_OCTETS:
         raise ValueError(f"{name}: unknown format")
     return vendor
 
 
 def _number(text: str) -> int:
-    return int(text, 16) if text[:2] in ("0x", "0X") else int(text)
+    try:
+        return int(text, 16) if text[:2] in ("0x", "0X") else int(text)
+    except ValueError:
+        raise ValueError(f"{text!a:.40} is not a number") from None

@@ -29,7 +29,7 @@ MAX_QUEUED_CHARACTERS = 1 << 20
 MAX_NAME_CHARACTERS = 253
 
 Printers = Callable[[TextStream], PacketPrinter]
-"""Creates a printer to a stream. It may block for a moment."""
+"""Creates a printer to a stream. It may block for a moment, and raise ValueError with the reason."""
 
 
 def no_printer(_: TextStream) -> PacketPrinter:
@@ -179,7 +179,11 @@ class Debugger:
 
     async def _show(self, wanted: DebugFilter, send: Send) -> None:
         queue = DebugQueue()
-        printer = await in_daemon_thread(partial(self._printers, queue))
+        try:
+            printer = await in_daemon_thread(partial(self._printers, queue))
+        except ValueError as problem:
+            await send({"error": str(problem)})
+            return
         tap = SelectedPackets(wanted.user, wanted.client, QueuedPrinter(queue, printer))
         self._taps.add(tap)
         try:

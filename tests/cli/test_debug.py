@@ -8,8 +8,11 @@ import secrets
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from radius_voice.cli import debug as debug_module
 from radius_voice.cli.debug import Debug
+from radius_voice.cli.main import main
 from radius_voice.events import (
     AccountingRecord,
     Discard,
@@ -23,6 +26,7 @@ from radius_voice.events import (
 from radius_voice.radius import packet as radius
 from radius_voice.trace import TraceStep
 from tests.support.radius_test_client import SECRET
+from tests.support.server_process import write_configuration
 
 AT = 1767225600.25
 PEER = ("198.51.100.7", 40000)
@@ -51,6 +55,17 @@ def stream():
 @pytest.fixture
 def debug(stream):
     return Debug(stream, lambda: AT)
+
+
+@pytest.fixture
+def broken_dictionary(tmp_path, monkeypatch):
+    folder = tmp_path / "dictionaries"
+    folder.mkdir()
+    (folder / "dictionary").write_text("\nATTRIBUTE Class\n")
+    monkeypatch.setattr(debug_module, "shipped", lambda _name: folder)
+    debug_module.shipped_attributes.cache_clear()
+    yield folder / "dictionary"
+    debug_module.shipped_attributes.cache_clear()
 
 
 @pytest.fixture
@@ -266,3 +281,10 @@ def test_a_name_with_line_breaks_prints_no_additional_line(server):
     block(server, gateway, f"Access-Reject {max(gateway.sent)}")
     assert all(line.rstrip("\n").isprintable() for line in server.stdout)
     assert [] == [line for line in server.stdout if line.startswith("2026-01-01T00:00:00.250Z == gateway forged")]
+
+
+def test_serve_with_debug_does_not_start_with_a_dictionary_that_has_an_error(broken_dictionary, tmp_path):
+    path = write_configuration(tmp_path, "http://127.0.0.1:9", CONFIGURATION, [])
+    done = CliRunner().invoke(main, ["serve", "--debug", "--config", str(path)])
+    message = f"Error: {broken_dictionary}:2: 'ATTRIBUTE': the line is not valid"
+    assert (1, message) == (done.exit_code, done.stderr.splitlines()[-1])

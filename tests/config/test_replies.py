@@ -140,9 +140,23 @@ def test_a_changed_dictionary_is_read_again(file, own_dictionaries):
     assert attributes.attribute_dictionary() is attributes.attribute_dictionary()
 
 
+def test_a_missing_dictionary_is_an_error_with_its_path(file, own_dictionaries):
+    (own_dictionaries / "dictionary").unlink()
+    (error,) = errors_of(file, {"Class": "x"})
+    assert error.endswith("dictionaries/dictionary: No such file or directory")
+    shutil.rmtree(own_dictionaries)
+    (error,) = errors_of(file, {"Class": "x"})
+    assert error.endswith("dictionaries: No such file or directory")
+
+
+def test_a_link_without_a_target_beside_the_dictionary_is_ignored(file, own_dictionaries):
+    (own_dictionaries / ".#dictionary").symlink_to("user@host.1")  # the lock file of an editor
+    assert ((25, b"x"),) == reply_of(file, {"Class": "x"})
+
+
 def test_an_invalid_dictionary_is_an_error_with_its_place(file, own_dictionaries):
     (own_dictionaries / "dictionary").write_text("ATTRIBUT Example 250 string\n")
     (error,) = errors_of(file, {"Class": "x"})
-    assert error.endswith("dictionaries/dictionary:1: a line of ATTRIBUT that is not valid")
+    assert error.endswith("dictionaries/dictionary:1: 'ATTRIBUT': the line is not valid")
     (error,) = errors_of(file, {"Tunnel-Password": "x"})
-    assert error.endswith("dictionaries/dictionary:1: a line of ATTRIBUT that is not valid")
+    assert error.endswith("dictionaries/dictionary:1: 'ATTRIBUT': the line is not valid")

@@ -1,6 +1,7 @@
 """Dictionary files: their contents, compared with those of FreeRADIUS, and the errors in them."""
 
 import logging
+import os
 from pathlib import Path
 
 import pytest
@@ -184,9 +185,9 @@ def test_each_kind_of_line(folder):
     ("text", "message"),
     [
         ("ATTRIBUTE X 1 text", ":1: X: unknown type text$"),
-        ("\n\nATTRIBUTE X one string", ":3: invalid literal"),
-        ("ATTRIBUTE X 1", ":1: a line of ATTRIBUTE that is not valid"),
-        ("ATTRIBUT X 1 string", ":1: a line of ATTRIBUT that is not valid"),
+        ("\n\nATTRIBUTE X one string", ":3: 'one' is not a number"),
+        ("ATTRIBUTE X 1", ":1: 'ATTRIBUTE': the line is not valid"),
+        ("ATTRIBUT X 1 string", ":1: 'ATTRIBUT': the line is not valid"),
         ("ATTRIBUTE X 1 string encrypted", ":1: X: unknown flag encrypted"),
         ("ATTRIBUTE X 1.2 string", ":1: X: no attribute before it holds the number 1.2"),
         ("ATTRIBUTE Y 1 string\nATTRIBUTE X 1.2 string", ":2: X: no attribute before it holds the number 1.2"),
@@ -200,8 +201,15 @@ def test_each_kind_of_line(folder):
         ("ATTRIBUTE Y 1 tlv\nBEGIN-TLV Y", "dictionary: BEGIN-VENDOR or BEGIN-TLV without its end"),
         ("$INCLUDE dictionary", "dictionary: includes itself"),
         ("$INCLUDE", ":1: \\$INCLUDE takes the name of a file"),
-        ("$INCLUDE more", "more:1: a line of X"),
-        ("\n$INCLUDE missing", "dictionary:2: there is no file /.*/missing$"),
+        ("$INCLUDE more", "more:1: 'X': the line is not valid"),
+        ("\n$INCLUDE missing", "dictionary:2: /.*/missing: No such file or directory$"),
+        ("\n$INCLUDE .", "dictionary:2: /.*: is not a regular file$"),
+        (f"$INCLUDE- {'x' * 5000}", "dictionary:1: /.*x: File name too long$"),
+        ("\n$INCLUDE a\0b", "dictionary:2: has a NUL character; a dictionary is a text file$"),
+        ("\x1b[2J\u00e4 1", r":1: '\\x1b\[2J\\xe4': the line is not valid$"),
+        (f"ATTRIBUTE X {'1' * 5000} string", r":1: '1{39} is not a number$"),
+        ("VENDOR X -5", ":1: X: the number of a vendor is 1 to 4294967295$"),
+        ("VENDOR X 4294967296", ":1: X: the number of a vendor is 1 to 4294967295$"),
     ],
 )
 def test_an_error_names_the_file_and_the_line(folder, text, message):
@@ -214,5 +222,16 @@ def test_an_end_without_a_beginning_ends_nothing(folder):
 
 
 def test_a_missing_file_is_an_error(folder, tmp_path):
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(DictionaryError, match=r"/missing: No such file or directory$"):
         read_dictionary(tmp_path / "missing")
+
+
+def test_a_file_that_includes_itself_by_another_path_is_an_error(folder, tmp_path):
+    with pytest.raises(DictionaryError, match=r"dictionary: includes itself$"):
+        read_dictionary(folder(f"$INCLUDE ../{tmp_path.name}/dictionary"))
+
+
+def test_a_fifo_is_an_error_and_is_not_opened(folder, tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(DictionaryError, match=r"dictionary:1: /.*/fifo: is not a regular file$"):
+        read_dictionary(folder("$INCLUDE fifo"))

@@ -108,6 +108,15 @@ async def test_the_server_has_a_tap_while_a_session_runs_only():
     assert () == taps.present
 
 
+async def test_a_printer_that_cannot_be_created_is_an_error_of_the_session():
+    def printer(_stream):
+        raise ValueError("dictionary:1: is wrong")
+
+    taps, lines = Taps(), Lines()
+    await Debugger(taps, printer, 0).session(filter_of(all=True), lambda: None).run(lines.put)
+    assert ({"error": "dictionary:1: is wrong"}, 0, ()) == (lines.get_nowait(), lines.qsize(), taps.present)
+
+
 async def test_sessions_beyond_the_maximum_are_refused_until_one_ends():
     sessions, lines, end = Sessions(2), Lines(), asyncio.Event()
 
