@@ -21,14 +21,14 @@ from harness import BenchError, Spread
 
 from radius_voice.delivery.fixed.provider import Fixed
 from radius_voice.events import Reason
-from radius_voice.login.codes import Keys
+from radius_voice.login.codes.keys import Keys
 from radius_voice.login.dependencies import Dependencies
 from radius_voice.login.flow import LoginFlow
+from radius_voice.login.limits.configured import Limits
 from radius_voice.login.model import AuthRequest, Limit, Method, PapPassword, User
 from radius_voice.login.phone import Phone
-from radius_voice.login.policy import Policy, UserRules
+from radius_voice.login.policies.policy import Policy, UserRules
 from radius_voice.login.ports import Store
-from radius_voice.login.rate_limits import Limits
 from radius_voice.stores.memory import MemoryStore
 from radius_voice.stores.sqlite import SqliteStore
 from radius_voice.trace import Trace

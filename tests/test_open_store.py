@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from radius_voice import state
 from radius_voice.config.schema import Settings
 from radius_voice.login.model import Unavailable
-from radius_voice.open_store import (
+from radius_voice.state import directory as state
+from radius_voice.state.open_store import (
     established_data_key,
     existing_data_key,
     no_key,
@@ -18,8 +18,8 @@ from radius_voice.open_store import (
     require_readable_data_key,
     require_store_of,
 )
-from radius_voice.wiring import load
-from radius_voice.wrapped_key import NAME
+from radius_voice.state.wrapped_key import NAME
+from radius_voice.wiring.adapters import load
 from tests.config.conftest import sample
 from tests.support.network import free_port
 from tests.support.redis_server import redis_factory

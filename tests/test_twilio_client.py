@@ -5,7 +5,7 @@ import pytest
 import structlog
 from twilio.http.http_client import TwilioHttpClient
 
-import radius_voice.twilio_client  # noqa: F401 - it turns the SDK's log off
+import radius_voice.twilio.client  # noqa: F401 - it turns the SDK's log off
 from radius_voice.observe.log import configure
 
 

@@ -16,8 +16,8 @@ from radius_voice.config.messages_file import SECTIONS
 from radius_voice.config.schema import json_schema, settings_type
 from radius_voice.events import Outcome, Reason
 from radius_voice.identity.passwords import Hasher
-from radius_voice.login.codes import Keys
-from radius_voice.login.deliveries import CodeMessage, DeliveryRequest
+from radius_voice.login.codes.keys import Keys
+from radius_voice.login.deliveries.requests import CodeMessage, DeliveryRequest
 from radius_voice.login.model import AuthRequest, PapPassword
 from radius_voice.login.phone import Phone
 from radius_voice.messages import SHIPPED
@@ -25,17 +25,8 @@ from radius_voice.service.user_warnings import user_warnings
 from radius_voice.service.verification_time import slow_verifications
 from radius_voice.stores.memory import MemoryStore
 from radius_voice.trace import Trace
-from radius_voice.wiring import (
-    ADAPTERS,
-    Adapter,
-    BuiltGeneration,
-    Shared,
-    build,
-    load,
-    missing_packages,
-    provider_of,
-    user_editor,
-)
+from radius_voice.wiring.adapters import ADAPTERS, Adapter, load, missing_packages, provider_of, user_editor
+from radius_voice.wiring.generation import BuiltGeneration, Shared, build
 from tests.adapters.pager.provider import Pager
 from tests.adapters.pager.settings import PagerSettings
 from tests.adapters.staff_list.settings import StaffListSettings

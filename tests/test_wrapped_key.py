@@ -1,6 +1,6 @@
 import pytest
 
-from radius_voice.wrapped_key import FORMAT, is_wrapped_for, unwrap, wrap
+from radius_voice.state.wrapped_key import FORMAT, is_wrapped_for, unwrap, wrap
 
 DATA_KEY = b"d" * 32
 NEW, OLD, OTHER = b"n" * 32, b"o" * 32, b"x" * 32

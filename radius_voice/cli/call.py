@@ -14,7 +14,7 @@ from radius_voice.cli.common import callable_phone, config_option, loaded, run
 
 if TYPE_CHECKING:
     from radius_voice.config.schema import Settings
-    from radius_voice.login.deliveries import DeliveryRequest
+    from radius_voice.login.deliveries.requests import DeliveryRequest
     from radius_voice.login.model import CallRef, Method
     from radius_voice.login.phone import Phone
     from radius_voice.login.ports import CallControl, MessageControl, Provider
@@ -57,7 +57,7 @@ def text(path: Path, number: str) -> None:
 
 
 def _deliver_to(path: Path, number: str, method: Method) -> None:
-    from radius_voice.policies import numbers_of
+    from radius_voice.wiring.policies import numbers_of
 
     settings = loaded(path).settings
     rules = [numbers_of(settings, policy) for policy in settings.policies.values()]
@@ -68,9 +68,9 @@ def _deliver_to(path: Path, number: str, method: Method) -> None:
 
 
 async def _deliver(settings: Settings, phone: Phone, method: Method) -> bool:
-    from radius_voice.login.deliveries import CodeMessage, DeliveryRequest
+    from radius_voice.login.deliveries.requests import CodeMessage, DeliveryRequest
     from radius_voice.login.model import Method
-    from radius_voice.wiring import provider_of
+    from radius_voice.wiring.adapters import provider_of
 
     delivery = settings.delivery
     message = CodeMessage("en", delivery.friendly_name, CODE, catalog=delivery.messages)
@@ -96,7 +96,7 @@ async def _deliver(settings: Settings, phone: Phone, method: Method) -> bool:
 
 async def _request(provider: Provider, name: str, request: DeliveryRequest) -> bool | None:
     """Whether the delivery reached the phone; None if it certainly did not, so that another provider may be tried."""
-    from radius_voice.login.deliveries import NotPlaced, NumberRejected, Placed
+    from radius_voice.login.deliveries.requests import NotPlaced, NumberRejected, Placed
     from radius_voice.login.model import CallRef, Method
 
     calls = request.method is Method.VOICE
@@ -138,7 +138,7 @@ async def _follow_call(control: CallControl | None, ref: CallRef) -> bool:
 
 async def _follow_message(control: MessageControl | None, name: str, reference: str) -> bool:
     """Print each new status of a text message until it is final; returns whether it was delivered."""
-    from radius_voice.login.deliveries import MessageStatus
+    from radius_voice.login.deliveries.requests import MessageStatus
 
     if control is None:
         click.echo(f"{name}: the status of its text messages is not available")

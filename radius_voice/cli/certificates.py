@@ -120,7 +120,7 @@ async def _store_clock(settings: Settings) -> ConnectionCheck:
     """How far the clock of a store that nodes share differs from this one."""
     from radius_voice.login.model import Unavailable
     from radius_voice.login.ports import ServerClock
-    from radius_voice.open_store import no_key, open_store
+    from radius_voice.state.open_store import no_key, open_store
 
     kind = settings.store.type
     try:

@@ -143,7 +143,7 @@ def _print_json(path: Path, findings: Findings, tried: list[ConnectionCheck] | N
 
 def _shared_stations(settings: Settings) -> list[str]:
     """Warnings about Calling-Station-Ids that many users share, if a policy remembers logins and the store is known."""
-    from radius_voice.login.remembered import shared_station_text
+    from radius_voice.login.second_factor.remembered import shared_station_text
     from radius_voice.operations import OperationFailed, shared_stations
 
     if not any(each.remember for each in settings.user_rules):
@@ -169,7 +169,7 @@ def _load_for_account(
     from radius_voice.config.errors import ConfigError
     from radius_voice.identity.context import IdentityContext
     from radius_voice.identity.passwords import Hasher
-    from radius_voice.wiring import identity_source, load
+    from radius_voice.wiring.adapters import identity_source, load
 
     configuration: Loaded | None = None
     account, errors = account_of(os.geteuid()), []

@@ -17,8 +17,8 @@ Facts = Mapping[str, Any]
 def facts_of(configuration: Loaded, user_counts: Mapping[str, int]) -> dict[str, Any]:
     """The facts as JSON has them. `user_counts` has the number of users of each source that can list them."""
     from radius_voice.config.timers import timers_of
-    from radius_voice.cost_of_day import cost_text
     from radius_voice.login.model import DELIVERY_METHODS
+    from radius_voice.wiring.cost_of_day import cost_text
 
     settings, written = configuration.settings, configuration.lines
     callbacks = settings.callbacks
@@ -83,7 +83,7 @@ def _policies(client: ClientSettings) -> list[str]:
 
 def _friendly_names(settings: Settings, name: str) -> Iterator[dict[str, Any]]:
     """The name of the service for users of a policy, and for groups with rules of their own."""
-    from radius_voice.policies import friendly_name_of
+    from radius_voice.wiring.policies import friendly_name_of
 
     policy = settings.policies[name]
     yield {"friendly_name": friendly_name_of(settings, policy), "policy": name, "group": None}

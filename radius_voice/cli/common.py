@@ -89,7 +89,7 @@ def loaded(path: Path, *, for_service: bool = False, state: Path | None = None) 
 
     `state` replaces the state directory.
     """
-    from radius_voice.wiring import load
+    from radius_voice.wiring.adapters import load
 
     try:
         configuration = load(path, for_service=for_service)

@@ -15,7 +15,7 @@ from radius_voice.cli.common import config_option, json_option, loaded, run
 
 if TYPE_CHECKING:
     from radius_voice.config.schema import Settings
-    from radius_voice.login.adapter_reports import AccountCheck
+    from radius_voice.login.deliveries.adapter_reports import AccountCheck
 
 CONNECT_SECONDS = 10.0
 RESULTS = {"good": "good: ", "warning": "warning: ", "bad": "BAD: ", "not_checked": "not checked: "}
@@ -100,7 +100,7 @@ async def _identity_checks(settings: Settings) -> AsyncIterator[ConnectionCheck]
     from radius_voice.config.secrets import unavailable_in
     from radius_voice.identity.context import IdentityContext
     from radius_voice.identity.passwords import Hasher
-    from radius_voice.wiring import identity_source
+    from radius_voice.wiring.adapters import identity_source
 
     hasher = Hasher()
     for name, section in settings.identity.items():
@@ -120,7 +120,7 @@ async def _identity_checks(settings: Settings) -> AsyncIterator[ConnectionCheck]
 
 async def provider_checks(settings: Settings, without_credentials: str) -> AsyncIterator[ConnectionCheck]:
     """Ask each provider about its account; `without_credentials` is the result if a secret cannot be read."""
-    from radius_voice.wiring import provider_of
+    from radius_voice.wiring.adapters import provider_of
 
     countries = _called_countries(settings)
     for name, section in settings.delivery.providers.items():

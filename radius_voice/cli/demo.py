@@ -79,7 +79,7 @@ async def _demo_service(folder: Path, phone: Phone | None) -> AsyncIterator[tupl
     from radius_voice.radius_client import RadiusClient
     from radius_voice.service.service import Service, start
     from radius_voice.simulator.server import Simulator
-    from radius_voice.wiring import load
+    from radius_voice.wiring.adapters import load
 
     simulator = None if phone else Simulator(ACCOUNT, TOKEN, latency=0.2)
     port = await simulator.start("127.0.0.1", 0) if simulator else 0

@@ -73,7 +73,7 @@ def _end_remembered_logins(name: str, state: Path | None) -> str:
     With --file it does nothing: the service that reads the file ends them itself.
     """
     from radius_voice import operations
-    from radius_voice.policies import remembers_logins
+    from radius_voice.wiring.policies import remembers_logins
 
     config = config_of_command()
     if config is None:

@@ -23,7 +23,7 @@ from radius_voice.cli.common import (
 
 
 def _seconds(_context: click.Context, _option: click.Parameter, text: str) -> float:
-    from radius_voice.login.issued_codes import MAX_SECONDS, MIN_SECONDS
+    from radius_voice.login.codes.issued_codes import MAX_SECONDS, MIN_SECONDS
 
     return seconds_between(text, MIN_SECONDS, MAX_SECONDS)
 

@@ -90,7 +90,7 @@ def _problems(before: Answers, answered: Answers, key: str) -> list[str]:
 def _errors(answers: Answers) -> list[str]:
     """The errors of the configuration that these answers give, without the places."""
     from radius_voice.config.init import SECRET_VARIABLE, write_configuration
-    from radius_voice.wiring import load
+    from radius_voice.wiring.adapters import load
 
     with TemporaryDirectory(prefix="radius-voice-init-") as folder:
         path, *_ = write_configuration(Path(folder), answers, draft=True)

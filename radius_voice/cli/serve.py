@@ -72,11 +72,11 @@ def _serve_by_workers(path: Path, configuration: Loaded, debug: bool, manager: S
     from radius_voice.exceptions import message_of
     from radius_voice.login.model import Unavailable
     from radius_voice.observe.stream import LineStream
-    from radius_voice.open_store import established_data_key
     from radius_voice.service.heartbeats import ParentProcess
     from radius_voice.service.service import Worker
     from radius_voice.service.workers import WATCHER, Parent
-    from radius_voice.state import claim
+    from radius_voice.state.directory import claim
+    from radius_voice.state.open_store import established_data_key
 
     async def child(configuration: Loaded, pool: WorkerPool, number: int) -> None:
         asyncio.get_running_loop().add_reader(pool.parent, lambda: signal.raise_signal(signal.SIGTERM))

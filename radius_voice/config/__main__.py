@@ -4,6 +4,6 @@ import json
 import sys
 
 from radius_voice.config.schema import json_schema, settings_type
-from radius_voice.wiring import ADAPTERS
+from radius_voice.wiring.adapters import ADAPTERS
 
 sys.stdout.write(json.dumps(json_schema(settings_type(ADAPTERS.sections)), indent=2) + "\n")

@@ -13,7 +13,7 @@ from radius_voice.config.policy_settings import AttributeName, FriendlyName
 from radius_voice.config.profiles import PROFILES, Profile, ProfileName
 from radius_voice.config.secrets import Secret, readable_text
 from radius_voice.config.section import KeyProblem, Section, file_default
-from radius_voice.login.prompts import MAX_REPLY_MESSAGE_BYTES
+from radius_voice.login.texts.prompts import MAX_REPLY_MESSAGE_BYTES
 
 DELIMITER = ","
 RESPONSE_TIMEOUT = 2.5

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from radius_voice.config.context import LoadContext
 from radius_voice.config.field_types import FieldType, require_text
 from radius_voice.config.suggestions import suggestion
-from radius_voice.login.allowed_hours import DAYS_OF_WEEK, MINUTES_OF_HOUR, Hours
+from radius_voice.login.policies.allowed_hours import DAYS_OF_WEEK, MINUTES_OF_HOUR, Hours
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DAY = f"(?:{'|'.join(DAYS)})"

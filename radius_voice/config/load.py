@@ -17,6 +17,7 @@ from radius_voice.config import rules, strict_yaml
 from radius_voice.config.adapters import SectionTypes
 from radius_voice.config.attributes import holds_encrypted_value
 from radius_voice.config.context import LoadContext
+from radius_voice.config.draft import Draft, mapping
 from radius_voice.config.errors import ConfigError, diagnostics_of, located
 from radius_voice.config.schema import ServerSettings, Settings, UserRulesSettings, json_schema, settings_type
 from radius_voice.config.secret_warnings import secret_warnings
@@ -86,7 +87,7 @@ def load(
         context.unavailable = UnavailableSecret
     filled = _with_defaults(tree)
     settings, diagnostics = _validated(filled, settings_type(sections), context)
-    draft, now = rules.Draft(filled, context.valid), clock()
+    draft, now = Draft(filled, context.valid), clock()
     diagnostics += [*rules.errors(draft, now, context.messages), *_key_file_diagnostics(tree, context, owner)]
     if for_service or diagnostics:
         diagnostics += rules.unreadable_files(draft)
@@ -94,7 +95,7 @@ def load(
     errors = [*exposed, *located(str(path), lines, diagnostics), *context.file_errors]
     if settings is None or errors:
         raise ConfigError(errors, draft.identity, context.messages)
-    unused = rules.unused_policies(draft, rules.mapping(tree.get("policies")))
+    unused = rules.unused_policies(draft, mapping(tree.get("policies")))
     warnings = [*rules.warnings(draft, now, context.messages), *unused, *secret_warnings(settings, context.directory)]
     texts = tuple(located(str(path), lines, warnings))
     secret_files = tuple(dict.fromkeys(context.secret_files))
@@ -109,7 +110,7 @@ def state_directory(path: Path, environ: Mapping[str, str] | None = None) -> Pat
     text, _ = _content_of(path)
     context = LoadContext(Path(os.path.abspath(path)).parent, os.environ if environ is None else environ)  # noqa: PTH100 - as in load
     with suppress(ConfigError, ValidationError):
-        server = rules.mapping(_parsed(path, text)[0].get("server"))
+        server = mapping(_parsed(path, text)[0].get("server"))
         written = {key: value for key, value in server.items() if key == "state"}
         return ServerSettings.model_validate(written, context=context).state
     return ServerSettings.model_validate({}, context=context).state
@@ -177,7 +178,7 @@ def _validated(
 def _with_defaults(tree: dict[str, Any]) -> dict[str, Any]:
     """A copy with defaults: missing sections, and the roles of a single identity source."""
     filled = {"server": {}, "store": {"type": "sqlite"}, "audit": {}, "admin": {}, **tree}
-    identity, policies = rules.mapping(tree.get("identity")), tree.get("policies", {})
+    identity, policies = mapping(tree.get("identity")), tree.get("policies", {})
     if len(identity) == 1 and isinstance(policies, dict):
         (source,) = identity
         roles = {"first_factor": source, "directory": source}
@@ -214,7 +215,7 @@ def _exposed_files(
     status: os.stat_result,
     tree: dict[str, Any],
     context: LoadContext,
-    draft: rules.Draft,
+    draft: Draft,
     owner: int | None,
 ) -> Iterator[str]:
     """Why a file cannot be trusted: other users may change or replace it, or read a secret in the configuration."""
@@ -228,7 +229,7 @@ def _exposed_files(
 
 
 def _key_file_diagnostics(tree: dict[str, Any], context: LoadContext, owner: int | None) -> Iterator[Diagnostic]:
-    match rules.mapping(tree.get("server")).get("key"):
+    match mapping(tree.get("server")).get("key"):
         case {"file": str(name)}:
             path = context.directory / name
             with suppress(OSError, ValueError):  # a file that cannot be read is reported where it is read

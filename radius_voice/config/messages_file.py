@@ -20,7 +20,7 @@ from radius_voice.config.strict_yaml import Path as KeyPath
 from radius_voice.config.suggestions import suggestion
 from radius_voice.files.access import WRITE_ACCESS, exposure
 from radius_voice.files.reading import read_file
-from radius_voice.login.segments import segments
+from radius_voice.login.texts.segments import segments
 from radius_voice.messages import SHIPPED, Catalog, Messages, normal_tag
 from radius_voice.messages.placeholders import longest, placeholders
 

@@ -11,7 +11,7 @@ from radius_voice.config.context import LoadContext
 from radius_voice.config.field_types import DURATION, TIMESTAMP, FieldType, duration
 from radius_voice.config.hours import HOURS, TIME_ZONE
 from radius_voice.config.section import KeyProblem, Section
-from radius_voice.login.allowed_hours import Hours
+from radius_voice.login.policies.allowed_hours import Hours
 
 AttributeName: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 Names: TypeAlias = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(strict=False, min_length=1)]

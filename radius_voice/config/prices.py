@@ -17,7 +17,7 @@ from radius_voice.config.field_types import FieldType, path_of
 from radius_voice.config.section import KeyProblem, Section
 from radius_voice.files.access import WRITE_ACCESS, exposure
 from radius_voice.files.reading import read_file
-from radius_voice.login.costs import SIP_ADDRESSES, UNITS, Prices
+from radius_voice.login.limits.costs import SIP_ADDRESSES, UNITS, Prices
 from radius_voice.resources import shipped
 
 COLUMNS = ["prefix", "method", "price"]

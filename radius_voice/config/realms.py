@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from radius_voice.config.client_settings import ClientSettings
 from radius_voice.config.errors import readable
 from radius_voice.config.section import Diagnostic
+from radius_voice.login.first_factor.realms import split
 from radius_voice.login.names import canonical_name
-from radius_voice.login.realms import split
 
 
 def realm_errors(clients: Mapping[str, ClientSettings]) -> Iterator[Diagnostic]:

@@ -45,9 +45,9 @@ from radius_voice.config.report_settings import AdminSettings, AuditSettings, Lo
 from radius_voice.config.secrets import Secret
 from radius_voice.config.section import KeyProblem, Section, file_default, optional_section
 from radius_voice.config.strict_yaml import Path as KeyPath
-from radius_voice.login.code_message import MAX_SPEECH_SECONDS
+from radius_voice.login.deliveries.code_message import MAX_SPEECH_SECONDS
 from radius_voice.login.model import Method
-from radius_voice.login.policy import PROVIDER_SECONDS
+from radius_voice.login.policies.policy import PROVIDER_SECONDS
 from radius_voice.messages import SHIPPED, Catalog
 
 Name: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
 
 from radius_voice.config.adapters import ProviderSection
 from radius_voice.config.client_settings import DELIMITER, ClientSettings
+from radius_voice.config.draft import Draft
 from radius_voice.config.errors import readable
 from radius_voice.config.schema import NO_FIRST_FACTOR
 from radius_voice.config.section import Diagnostic
 from radius_voice.config.strict_yaml import Path as KeyPath
 from radius_voice.login.model import Method
-
-if TYPE_CHECKING:
-    from radius_voice.config.rules import Draft
 
 MIN_APPROVAL_SECONDS = 20.0
 """A phone rings for some seconds before the user answers, and the question takes ten."""

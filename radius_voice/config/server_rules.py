@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
+from radius_voice.config.draft import Draft
 from radius_voice.config.schema import ServerSettings
 from radius_voice.config.secrets import readable_text
 from radius_voice.config.section import Diagnostic
 from radius_voice.config.strict_yaml import Path as KeyPath
-
-if TYPE_CHECKING:
-    from radius_voice.config.rules import Draft
 
 MIN_KEY_OCTETS, MAX_KEY_OCTETS = 32, 64
 

@@ -8,9 +8,9 @@ from radius_voice.config.schema import UserRulesSettings
 from radius_voice.config.section import Diagnostic
 from radius_voice.config.strict_yaml import Path as KeyPath
 from radius_voice.config.suggestions import suggestion
-from radius_voice.login.code_message import MAX_MESSAGE_SECONDS, speech_seconds
-from radius_voice.login.deliveries import CodeMessage
-from radius_voice.login.speech import MAX_DIGITS_SPOKEN, Speech, Speed
+from radius_voice.login.deliveries.code_message import MAX_MESSAGE_SECONDS, speech_seconds
+from radius_voice.login.deliveries.requests import CodeMessage
+from radius_voice.login.texts.speech import MAX_DIGITS_SPOKEN, Speech, Speed
 from radius_voice.messages import Catalog, normal_tag
 
 POLICY_DEPTH = 2

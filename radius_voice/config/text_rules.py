@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 from radius_voice.config.schema import UserRulesSettings
 from radius_voice.config.section import Diagnostic
 from radius_voice.config.strict_yaml import Path as KeyPath
-from radius_voice.login.code_message import text_of
-from radius_voice.login.deliveries import CodeMessage
+from radius_voice.login.deliveries.code_message import text_of
+from radius_voice.login.deliveries.requests import CodeMessage
 from radius_voice.login.model import Method
-from radius_voice.login.segments import is_gsm, segments
+from radius_voice.login.texts.segments import is_gsm, segments
 from radius_voice.messages import Catalog
 
 

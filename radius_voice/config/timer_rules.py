@@ -6,22 +6,19 @@ Every warning says what will happen, and which value to write.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
 from radius_voice.config.client_settings import SHARE_OF_GATEWAY_TIMEOUT, ClientSettings
+from radius_voice.config.draft import Draft
 from radius_voice.config.errors import readable
 from radius_voice.config.field_types import duration_text
 from radius_voice.config.policy_rules import own_rules
 from radius_voice.config.schema import UserRulesSettings
 from radius_voice.config.section import Diagnostic
 from radius_voice.config.strict_yaml import Path as KeyPath
-from radius_voice.login.code_message import seconds_to_first_code, speech_seconds
-from radius_voice.login.deliveries import CodeMessage
-from radius_voice.login.speech import Speech, Speed
+from radius_voice.login.deliveries.code_message import seconds_to_first_code, speech_seconds
+from radius_voice.login.deliveries.requests import CodeMessage
+from radius_voice.login.texts.speech import Speech, Speed
 from radius_voice.messages import Catalog
-
-if TYPE_CHECKING:
-    from radius_voice.config.rules import Draft
 
 REJECT_JITTER = 1.1
 """A reject is sent up to 10 % later than server.reject_delay."""

@@ -11,7 +11,6 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from radius_voice import operations
-from radius_voice.client_entries import realms_of
 from radius_voice.config.attributes import attribute_dictionary
 from radius_voice.config.load import Loaded
 from radius_voice.config.schema import Settings
@@ -20,19 +19,20 @@ from radius_voice.exceptions import message_of
 from radius_voice.explain.places import Places
 from radius_voice.identity.context import IdentityContext
 from radius_voice.identity.passwords import Hasher
+from radius_voice.login.codes.pins import ComparedPhones, called_phones
+from radius_voice.login.first_factor.realms import route
 from radius_voice.login.model import AuthRequest, PapPassword, Unavailable, User
 from radius_voice.login.phone import Phone, country_of
-from radius_voice.login.pins import ComparedPhones, called_phones
-from radius_voice.login.policy import Policy, UserRules
+from radius_voice.login.policies.policy import Policy, UserRules
 from radius_voice.login.ports import IdentitySource
-from radius_voice.login.realms import route
+from radius_voice.login.second_factor.users import find_user
 from radius_voice.login.upstream import RequestAttribute
-from radius_voice.login.users import find_user
 from radius_voice.operations import OperationFailed, UserName
 from radius_voice.operations.context import DIRECTORY_SECONDS
-from radius_voice.policies import policies_of
 from radius_voice.radius import packet as radius
-from radius_voice.wiring import identity_source
+from radius_voice.wiring.adapters import identity_source
+from radius_voice.wiring.client_entries import realms_of
+from radius_voice.wiring.policies import policies_of
 
 
 class LimitUse(Struct, frozen=True):

@@ -20,13 +20,12 @@ from radius_voice.explain.login_facts import LimitUse, LoginFacts, facts_of
 from radius_voice.explain.meanings import meaning
 from radius_voice.explain.modes import Explanation, mode_text
 from radius_voice.explain.steps import Step, issued_code, not_known, remembered
-from radius_voice.limits import limits_of
-from radius_voice.login.exemptions import Exemption
+from radius_voice.login.first_factor.realms import split
+from radius_voice.login.limits.configured import FRAUD_LOCK
 from radius_voice.login.model import Method
 from radius_voice.login.names import canonical_name
-from radius_voice.login.rate_limits import FRAUD_LOCK
-from radius_voice.login.realms import split
-from radius_voice.login.second_factor import (
+from radius_voice.login.policies.exemptions import Exemption
+from radius_voice.login.second_factor.rules import (
     AcceptWithout,
     AskForIssuedCode,
     Call,
@@ -36,6 +35,7 @@ from radius_voice.login.second_factor import (
     decide_without_user,
 )
 from radius_voice.operations.shown_limits import NAME_AND_STATION
+from radius_voice.wiring.limits import limits_of
 
 OF_DIRECTORY, NEW_STATIONS = "directory_lockout.", "directory_lockout.new_stations"
 WRONG_PASSWORDS, WRONG_CODES = ("wrong_passwords.", OF_DIRECTORY), "wrong_codes."

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from radius_voice.http.listener import HEADERS, HttpListener, ListenerLimits
-from radius_voice.login.callbacks import CallbackRequest, CallbackResponse
+from radius_voice.login.deliveries.callbacks import CallbackRequest, CallbackResponse
 from radius_voice.metric_labels import CallbackResult
 
 MAX_BODY_BYTES = 8192

@@ -6,15 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from radius_voice.events import Alarm, AlarmRecord, Mode, Observer, ServiceRecord
-from radius_voice.login.circuit_breaker import CircuitBreaker
-from radius_voice.login.codes import Keys, new_code
-from radius_voice.login.deliveries import ApprovalQuestion
+from radius_voice.login.codes.keys import Keys, new_code
+from radius_voice.login.deliveries.circuit_breaker import CircuitBreaker
+from radius_voice.login.deliveries.requests import ApprovalQuestion
+from radius_voice.login.limits.configured import Limits
 from radius_voice.login.model import Method, Session
-from radius_voice.login.policy import Policy
+from radius_voice.login.policies.policy import Policy
 from radius_voice.login.ports import CallbackReceiver, CallControl, CallSpeaker, Provider, RemoteVerifier, Store
-from radius_voice.login.prompts import PromptFormat
-from radius_voice.login.rate_limits import Limits
-from radius_voice.login.reply_message import Wording, shown_texts
+from radius_voice.login.texts.prompts import PromptFormat
+from radius_voice.login.texts.reply_message import Wording, shown_texts
 from radius_voice.messages import SHIPPED, Catalog
 
 

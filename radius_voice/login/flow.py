@@ -14,25 +14,24 @@ from functools import partial
 from msgspec.structs import replace
 
 from radius_voice.events import Outcome, Reason, SecondFactorMode
-from radius_voice.login import decisions, reply_message
-from radius_voice.login.accepted import AcceptsWithoutCall
-from radius_voice.login.approvals import Approvals
-from radius_voice.login.calls import Calls, PendingDelivery
-from radius_voice.login.checked import Checked, Refused
-from radius_voice.login.codes import UPSTREAM_STATE, session_key_in
-from radius_voice.login.decisions import Decision
-from radius_voice.login.decoys import (
-    NEW_DECOYS,
-    decoy_session,
-)
+from radius_voice.login.calls.approvals import Approvals
+from radius_voice.login.calls.calls import Calls, PendingDelivery
+from radius_voice.login.calls.received_callbacks import ReceivedCallbacks
+from radius_voice.login.calls.remote_codes import RemoteCodes
+from radius_voice.login.codes.issued_codes import IssuedCodes
+from radius_voice.login.codes.keys import UPSTREAM_STATE, session_key_in
+from radius_voice.login.codes.pins import phones_removed
 from radius_voice.login.dependencies import Dependencies
-from radius_voice.login.first_factor import FirstFactorChecks
+from radius_voice.login.first_factor.checked import Checked, Refused
+from radius_voice.login.first_factor.checks import FirstFactorChecks
+from radius_voice.login.first_factor.reuse_warnings import ReuseWarnings
+from radius_voice.login.first_factor.upstream_challenges import PendingChallenge
 from radius_voice.login.inputs import (
     InitialRequest,
     RecordedRequest,
     Transition,
 )
-from radius_voice.login.issued_codes import IssuedCodes
+from radius_voice.login.limits.configured import rule_of
 from radius_voice.login.model import (
     AlreadyRecorded,
     AuthRequest,
@@ -42,26 +41,28 @@ from radius_voice.login.model import (
     Unavailable,
     User,
 )
-from radius_voice.login.new_session import new_session
-from radius_voice.login.pinned_phones import PinnedPhones, RefusedPhones, pinned_phones, report_changed_phones
-from radius_voice.login.pins import phones_removed
-from radius_voice.login.policy import Policy
-from radius_voice.login.rate_limits import rule_of
-from radius_voice.login.received_callbacks import ReceivedCallbacks
-from radius_voice.login.remembered import RememberedLogins
-from radius_voice.login.remote_codes import RemoteCodes
+from radius_voice.login.policies.policy import Policy
 from radius_voice.login.replay import Slot, is_pending, session_of
-from radius_voice.login.reuse_warnings import ReuseWarnings
-from radius_voice.login.second_factor import AcceptWithout, RejectFor, decide, decide_without_user, rule_name
+from radius_voice.login.second_factor.accepted import AcceptsWithoutCall
+from radius_voice.login.second_factor.remembered import RememberedLogins
+from radius_voice.login.second_factor.rules import AcceptWithout, RejectFor, decide, decide_without_user, rule_name
+from radius_voice.login.second_factor.success_watch import SuccessWatch
+from radius_voice.login.second_factor.users import missing_user, name_of, user_of
 from radius_voice.login.second_passes import SecondPasses
-from radius_voice.login.session_decisions import session_decision
+from radius_voice.login.session import decisions
+from radius_voice.login.session.decisions import Decision
+from radius_voice.login.session.decoys import (
+    NEW_DECOYS,
+    decoy_session,
+)
+from radius_voice.login.session.new_session import new_session
+from radius_voice.login.session.pinned_phones import PinnedPhones, RefusedPhones, pinned_phones, report_changed_phones
+from radius_voice.login.session.session_decisions import session_decision
+from radius_voice.login.session.sessions import RequestRecorded, Sessions
 from radius_voice.login.session_responses import SessionResponses
-from radius_voice.login.sessions import RequestRecorded, Sessions
-from radius_voice.login.success_watch import SuccessWatch
 from radius_voice.login.supervisor import Supervisor
+from radius_voice.login.texts import reply_message
 from radius_voice.login.upstream import ChallengeRequired
-from radius_voice.login.upstream_challenges import PendingChallenge
-from radius_voice.login.users import missing_user, name_of, user_of
 from radius_voice.trace import Trace
 
 Report = Callable[[], None]

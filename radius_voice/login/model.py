@@ -18,6 +18,8 @@ from radius_voice.login.voicemail import Voicemail
 
 CLOCK_STEP_SECONDS = 600.0
 """A stored time further ahead than this, in seconds, was stored before the clock was set back, and counts as past."""
+DECOY_KEYS = ":"
+"""The beginning of the `user_key` of a decoy: no identity source has an empty name."""
 
 ReplyAttribute: TypeAlias = tuple[int, bytes]
 """An encoded attribute of a response: its type and its value."""
@@ -306,6 +308,11 @@ class Session(Struct, frozen=True, gc=False, omit_defaults=True):
 
     def __repr__(self) -> str:
         return f"Session({self.id}, version {self.version})"  # a log must not show its phones and hashes
+
+    @property
+    def is_decoy(self) -> bool:
+        """Whether it is a decoy: no response in it is right."""
+        return self.user_key.startswith(DECOY_KEYS)
 
     def open_at(self, now: float) -> bool:
         """Whether the session still waits for its code."""

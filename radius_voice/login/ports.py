@@ -10,10 +10,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from radius_voice.login.accounts import Account
-from radius_voice.login.adapter_reports import AccountCheck, ServerState, SourceProblem, VerificationCost
-from radius_voice.login.call_scripts import CallScript, Speak
-from radius_voice.login.callbacks import Callback, CallbackRequest, Unusable
-from radius_voice.login.deliveries import DeliveryRequest, DeliveryResult, MessageStatus
+from radius_voice.login.deliveries.adapter_reports import AccountCheck, ServerState, SourceProblem, VerificationCost
+from radius_voice.login.deliveries.call_scripts import CallScript, Speak
+from radius_voice.login.deliveries.callbacks import Callback, CallbackRequest, Unusable
+from radius_voice.login.deliveries.requests import DeliveryRequest, DeliveryResult, MessageStatus
+from radius_voice.login.deliveries.verifications import CodeCheck
 from radius_voice.login.durable import DurableExists, DurableWrite
 from radius_voice.login.model import (
     AlreadyRecorded,
@@ -33,7 +34,6 @@ from radius_voice.login.model import (
 from radius_voice.login.phone import Phone
 from radius_voice.login.replay import ReplayRecord
 from radius_voice.login.upstream import ChallengeRequired
-from radius_voice.login.verifications import CodeCheck
 from radius_voice.messages import Catalog
 
 

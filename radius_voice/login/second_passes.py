@@ -7,16 +7,16 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from radius_voice.events import Reason, SecondFactorMode
-from radius_voice.login import decisions
-from radius_voice.login.decisions import Decision
 from radius_voice.login.dependencies import Dependencies
 from radius_voice.login.model import AuthRequest, PapPassword, Session, SessionKey, Unavailable
-from radius_voice.login.policy import Policy
+from radius_voice.login.policies.policy import Policy
 from radius_voice.login.replay import Slot
+from radius_voice.login.second_factor.users import find_user
+from radius_voice.login.session import decisions
+from radius_voice.login.session.decisions import Decision
+from radius_voice.login.session.sessions import MAX_CAS_RETRIES, RequestRecorded
+from radius_voice.login.session.two_pass import SecondPass, TypedPass, mismatch, second_pass, typed_pass
 from radius_voice.login.session_responses import SessionResponses
-from radius_voice.login.sessions import MAX_CAS_RETRIES, RequestRecorded
-from radius_voice.login.two_pass import SecondPass, TypedPass, mismatch, second_pass, typed_pass
-from radius_voice.login.users import find_user
 from radius_voice.trace import Trace
 
 NO_SESSION = "no_open_session"

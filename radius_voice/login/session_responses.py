@@ -7,24 +7,23 @@ from contextlib import suppress
 from msgspec.structs import replace
 
 from radius_voice.events import Reason
-from radius_voice.login.calls import Calls, PendingDelivery
-from radius_voice.login.challenge_responses import response_of
-from radius_voice.login.decisions import Decision
-from radius_voice.login.decoys import is_decoy
+from radius_voice.login.calls.calls import Calls, PendingDelivery
+from radius_voice.login.calls.remote_codes import RemoteCodes
+from radius_voice.login.codes.issued_codes import IssuedCodes, is_issued
 from radius_voice.login.dependencies import Dependencies
-from radius_voice.login.first_factor import FirstFactorChecks
+from radius_voice.login.first_factor.checks import FirstFactorChecks
 from radius_voice.login.inputs import ChallengeResponse, Transition, UserChanged
-from radius_voice.login.issued_codes import IssuedCodes, is_issued
 from radius_voice.login.model import AuthRequest, Session, SessionKey
-from radius_voice.login.pinned_phones import report_changed_phones
-from radius_voice.login.policy import Policy, UserRules
-from radius_voice.login.remembered import RememberedLogins
-from radius_voice.login.remote_codes import RemoteCodes
-from radius_voice.login.session_decisions import session_decision
-from radius_voice.login.sessions import SessionOutdated, Sessions
-from radius_voice.login.state_machine import needs_current_user
-from radius_voice.login.two_pass import SecondPass
-from radius_voice.login.users import current_phones, name_in_session
+from radius_voice.login.policies.policy import Policy, UserRules
+from radius_voice.login.second_factor.remembered import RememberedLogins
+from radius_voice.login.second_factor.users import current_phones, name_in_session
+from radius_voice.login.session.challenge_responses import response_of
+from radius_voice.login.session.decisions import Decision
+from radius_voice.login.session.pinned_phones import report_changed_phones
+from radius_voice.login.session.session_decisions import session_decision
+from radius_voice.login.session.sessions import SessionOutdated, Sessions
+from radius_voice.login.session.state_machine import needs_current_user
+from radius_voice.login.session.two_pass import SecondPass
 from radius_voice.trace import Trace
 
 
@@ -102,7 +101,7 @@ class SessionResponses:
         if session is not None and transition.reason is Reason.PHONE_NOT_CONFIRMED:
             report_changed_phones(dependencies, policy, session.name, request.client, session.phones)
         if session is not None:
-            if is_decoy(session):
+            if session.is_decoy:
                 trace.step("decoy")
             transition = await self._after_response(session, transition, code, policy, request, trace)
         return session_decision(dependencies, request, session, transition, state, "", response=True)
@@ -140,7 +139,7 @@ class SessionResponses:
         self, session: Session, response: ChallengeResponse, policy: Policy, deadline: float
     ) -> ChallengeResponse | UserChanged:
         """The response, if user, phone, password and issued code are the same and the login is still permitted."""
-        if is_decoy(session):
+        if session.is_decoy:
             return response  # `name_in_session` has read the directory
         if is_issued(session) and not await self._issued_codes.is_current(session):
             return UserChanged(response.state, response.answer, Reason.EXPIRED)

@@ -22,14 +22,13 @@ from radius_voice.events import EventRecord
 from radius_voice.exceptions import message_of
 from radius_voice.identity.context import IdentityContext
 from radius_voice.identity.passwords import Hasher
-from radius_voice.login import remembered
-from radius_voice.login.codes import Keys
+from radius_voice.login.codes.keys import Keys
+from radius_voice.login.limits.configured import with_action
 from radius_voice.login.model import LimitAction, Unavailable, User
-from radius_voice.login.policy import user_key_of
+from radius_voice.login.policies.policy import user_key_of
 from radius_voice.login.ports import Directory, IdentitySource, Store, UserEditor, UserLister
-from radius_voice.login.rate_limits import with_action
+from radius_voice.login.second_factor import remembered
 from radius_voice.observe import audit
-from radius_voice.open_store import existing_data_key, no_key, open_store
 from radius_voice.operations import enrolment, help_desk, login_state, pins, user_data
 from radius_voice.operations.context import DIRECTORY_SECONDS, OperationContext
 from radius_voice.operations.shown_limits import (
@@ -41,7 +40,8 @@ from radius_voice.operations.shown_limits import (
     password_subjects,
     shared_limits,
 )
-from radius_voice.wiring import identity_source, user_editor, user_lister
+from radius_voice.state.open_store import existing_data_key, no_key, open_store
+from radius_voice.wiring.adapters import identity_source, user_editor, user_lister
 
 STATUS, SHARED_STATIONS = "status", "shared_stations"
 READING = ("limits", "pins", "login_state", SHARED_STATIONS)

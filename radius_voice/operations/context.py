@@ -9,7 +9,7 @@ from typing import Any
 
 from radius_voice.config.schema import Settings
 from radius_voice.events import EventRecord, OperatorRecord
-from radius_voice.login.codes import Keys
+from radius_voice.login.codes.keys import Keys
 from radius_voice.login.model import User
 from radius_voice.login.ports import IdentitySource, Store
 

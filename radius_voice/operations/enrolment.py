@@ -18,11 +18,16 @@ from msgspec.structs import replace
 from radius_voice.config.field_types import duration_text
 from radius_voice.config.schema import Settings, UserRulesSettings
 from radius_voice.events import DeliveryOutcome
-from radius_voice.limits import limits_of
-from radius_voice.login.codes import Keys, tidy_code
-from radius_voice.login.deliveries import DeliveryRequest, DeliveryResult
-from radius_voice.login.delivery_records import placement_record
-from radius_voice.login.enrolment import (
+from radius_voice.login.calls.placement import PlacementResult, deliver
+from radius_voice.login.codes.keys import Keys, tidy_code
+from radius_voice.login.codes.pins import Pin, compare, new_pins, pins_key
+from radius_voice.login.deliveries.delivery_records import placement_record
+from radius_voice.login.deliveries.requests import DeliveryRequest, DeliveryResult
+from radius_voice.login.limits.configured import subjects_of, with_action
+from radius_voice.login.limits.rate_limits import remaining
+from radius_voice.login.model import AlreadyRecorded, LimitAction, Limited, Method, Unavailable, User
+from radius_voice.login.phone import Phone, parse_phone
+from radius_voice.login.policies.enrolment import (
     LIFETIME_SECONDS,
     Enrolment,
     decode,
@@ -31,17 +36,13 @@ from radius_voice.login.enrolment import (
     new_enrolment_id,
     one_attempt,
 )
-from radius_voice.login.model import AlreadyRecorded, LimitAction, Limited, Method, Unavailable, User
-from radius_voice.login.phone import Phone, parse_phone
-from radius_voice.login.pins import Pin, compare, new_pins, pins_key
-from radius_voice.login.placement import PlacementResult, deliver
-from radius_voice.login.policy import user_key_of
-from radius_voice.login.rate_limits import remaining, subjects_of, with_action
+from radius_voice.login.policies.policy import user_key_of
 from radius_voice.operations.context import OperationContext
 from radius_voice.operations.notices import budgets_of, methods_of, no_other_delivery, opened_providers
 from radius_voice.operations.pins import replace_pins
-from radius_voice.policies import code_message_of, numbers_of
-from radius_voice.wiring import by_method, code_generator
+from radius_voice.wiring.generation import by_method, code_generator
+from radius_voice.wiring.limits import limits_of
+from radius_voice.wiring.policies import code_message_of, numbers_of
 
 ENDED = "the enrolment has ended or expired; run this again"
 PLACEMENT_SECONDS = 8.0

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from radius_voice.config.field_types import duration_text
-from radius_voice.login.issued_codes import MAX_SECONDS, MIN_SECONDS, IssuedCodes
+from radius_voice.login.codes.issued_codes import MAX_SECONDS, MIN_SECONDS, IssuedCodes
 from radius_voice.login.model import User
-from radius_voice.login.policy import user_key_of
+from radius_voice.login.policies.policy import user_key_of
 from radius_voice.operations.context import OperationContext
 from radius_voice.operations.notices import call_about_issued_code
 

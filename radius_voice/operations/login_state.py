@@ -7,14 +7,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from hmac import compare_digest
 from typing import Any
 
-from radius_voice.limits import limits_of
-from radius_voice.login.fingerprints import fingerprint_of
-from radius_voice.login.issued_codes import IssuedCodes
+from radius_voice.login.codes.issued_codes import IssuedCodes
+from radius_voice.login.first_factor.fingerprints import fingerprint_of
 from radius_voice.login.model import SessionKey, User
-from radius_voice.login.policy import Policy
-from radius_voice.login.remembered import RememberedLogin, are_counted, remembered_login, wrong_codes_left
+from radius_voice.login.policies.policy import Policy
+from radius_voice.login.second_factor.remembered import RememberedLogin, are_counted, remembered_login, wrong_codes_left
 from radius_voice.operations.context import DIRECTORY_SECONDS, OperationContext
-from radius_voice.policies import policies_of
+from radius_voice.wiring.limits import limits_of
+from radius_voice.wiring.policies import policies_of
 
 
 async def login_state(

@@ -10,19 +10,20 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from radius_voice.config.schema import Settings, UserRulesSettings
 from radius_voice.events import DeliveryOutcome, Reason
 from radius_voice.exceptions import message_of
-from radius_voice.limits import limits_of
-from radius_voice.login.code_message import MAX_SPEECH_SECONDS
-from radius_voice.login.codes import Keys
-from radius_voice.login.deliveries import DeliveryRequest, DeliveryResult
+from radius_voice.login.calls.placement import PlacementResult, deliver
+from radius_voice.login.codes.keys import Keys
+from radius_voice.login.codes.pins import ChangedPhone, FirstPhone, called_phones, compare, pins_key
+from radius_voice.login.deliveries.code_message import MAX_SPEECH_SECONDS
+from radius_voice.login.deliveries.requests import DeliveryRequest, DeliveryResult
+from radius_voice.login.limits.configured import subjects_of, with_action
 from radius_voice.login.model import LimitAction, Limited, LimitOperation, Method, Unavailable, User
 from radius_voice.login.phone import Phone
-from radius_voice.login.pins import ChangedPhone, FirstPhone, called_phones, compare, pins_key
-from radius_voice.login.placement import PlacementResult, deliver
-from radius_voice.login.policy import user_key_of
+from radius_voice.login.policies.policy import user_key_of
 from radius_voice.login.ports import Provider, Store
-from radius_voice.login.rate_limits import subjects_of, with_action
-from radius_voice.policies import code_message_of, numbers_of
-from radius_voice.wiring import by_method, provider_of
+from radius_voice.wiring.adapters import provider_of
+from radius_voice.wiring.generation import by_method
+from radius_voice.wiring.limits import limits_of
+from radius_voice.wiring.policies import code_message_of, numbers_of
 
 PLACING_SECONDS = 5.0
 """How long the command waits for the provider."""

@@ -11,10 +11,10 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
-from radius_voice.login.codes import Keys
+from radius_voice.login.codes.keys import Keys
+from radius_voice.login.codes.pins import Pin, compare, decode, encode, new_pins, phones_removed, pins_key, unpinned
 from radius_voice.login.model import Unavailable, User
-from radius_voice.login.pins import Pin, compare, decode, encode, new_pins, phones_removed, pins_key, unpinned
-from radius_voice.login.policy import user_key_of
+from radius_voice.login.policies.policy import user_key_of
 from radius_voice.login.ports import Store
 from radius_voice.operations.context import DIRECTORY_SECONDS, OperationContext
 

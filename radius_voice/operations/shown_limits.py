@@ -7,15 +7,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from radius_voice.config.schema import NO_FIRST_FACTOR, Settings
-from radius_voice.limits import limits_of
 from radius_voice.login.accounts import Account
-from radius_voice.login.costs import UNITS, without_day
+from radius_voice.login.first_factor.password_limits import forwarded_to, known_pairs
+from radius_voice.login.limits.configured import Limits
+from radius_voice.login.limits.costs import UNITS, without_day
+from radius_voice.login.limits.rate_limits import DAY_SECONDS, KEPT_DAYS, remaining
 from radius_voice.login.model import Limit, LimitOperation, PapPassword, User, Verification
-from radius_voice.login.password_limits import forwarded_to, known_pairs
 from radius_voice.login.phone import Phone
-from radius_voice.login.policy import user_key_of
-from radius_voice.login.rate_limits import DAY_SECONDS, KEPT_DAYS, Limits, remaining
+from radius_voice.login.policies.policy import user_key_of
 from radius_voice.operations.context import DIRECTORY_SECONDS, OperationContext
+from radius_voice.wiring.limits import limits_of
 
 NAME_AND_STATION = "name and station"
 WRONG_PASSWORDS = ("wrong_passwords.user", "directory_lockout.")

@@ -9,15 +9,15 @@ from typing import Any
 from msgspec.structs import replace
 
 from radius_voice.events import Outcome, Reason
-from radius_voice.login import remembered
-from radius_voice.login.calling_stations import stations_in
-from radius_voice.login.issued_codes import IssuedCodes
+from radius_voice.login.codes.issued_codes import IssuedCodes
+from radius_voice.login.first_factor.password_limits import stations_key
+from radius_voice.login.limits.calling_stations import stations_in
+from radius_voice.login.limits.configured import with_action
 from radius_voice.login.model import LimitAction, LimitOperation, Result, SessionKey, SwapResult, Unavailable, User
-from radius_voice.login.password_limits import stations_key
-from radius_voice.login.policy import user_key_of
+from radius_voice.login.policies.policy import user_key_of
 from radius_voice.login.ports import Store
-from radius_voice.login.rate_limits import with_action
-from radius_voice.login.sessions import MAX_CAS_RETRIES
+from radius_voice.login.second_factor import remembered
+from radius_voice.login.session.sessions import MAX_CAS_RETRIES
 from radius_voice.operations.context import OperationContext
 from radius_voice.operations.pins import forget_pins
 

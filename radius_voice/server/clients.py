@@ -9,8 +9,8 @@ from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from radius_voice.events import SecondFactorMode
-from radius_voice.login.prompts import PromptFormat
-from radius_voice.login.realms import Realm
+from radius_voice.login.first_factor.realms import Realm
+from radius_voice.login.texts.prompts import PromptFormat
 from radius_voice.radius.caller_address import AddressAttribute
 
 Network = IPv4Network | IPv6Network

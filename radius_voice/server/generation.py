@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from radius_voice.login.decisions import Decision
 from radius_voice.login.model import AuthRequest
+from radius_voice.login.session.decisions import Decision
 from radius_voice.server.clients import Clients
 from radius_voice.trace import Trace
 

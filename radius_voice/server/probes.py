@@ -14,10 +14,10 @@ from collections.abc import Callable
 from hmac import compare_digest
 
 from radius_voice.events import Outcome, Reason
-from radius_voice.login.decisions import Decision, rejected
+from radius_voice.login.limits.rate_limits import arrival_time
 from radius_voice.login.model import Limit, LimitAction
 from radius_voice.login.names import canonical_name
-from radius_voice.login.rate_limits import arrival_time
+from radius_voice.login.session.decisions import Decision, rejected
 from radius_voice.radius import packet as radius
 from radius_voice.radius.password import decode_text
 from radius_voice.server.methods import auth_request_of

@@ -17,8 +17,8 @@ from radius_voice.events import (
     ResendRecord,
     ServiceRecord,
 )
-from radius_voice.login.codes import new_request_id
-from radius_voice.login.decisions import Decision
+from radius_voice.login.codes.keys import new_request_id
+from radius_voice.login.session.decisions import Decision
 from radius_voice.radius import packet as radius
 from radius_voice.radius.packet import Packet
 from radius_voice.radius.password import decode_text

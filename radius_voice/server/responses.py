@@ -7,7 +7,7 @@ import random
 import secrets
 
 from radius_voice.events import Discard, Outcome, SecondFactorMode
-from radius_voice.login.decisions import Decision
+from radius_voice.login.session.decisions import Decision
 from radius_voice.login.upstream import HiddenAttribute
 from radius_voice.radius import packet as radius
 from radius_voice.radius import salted

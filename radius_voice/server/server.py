@@ -10,8 +10,8 @@ from typing import Any
 
 from radius_voice.events import Discard, Observer, Outcome, Reason
 from radius_voice.exceptions import kind_and_place
-from radius_voice.login.decisions import CODE_CORRECT, Decision
 from radius_voice.login.model import Unavailable
+from radius_voice.login.session.decisions import CODE_CORRECT, Decision
 from radius_voice.radius import packet as radius
 from radius_voice.radius.password import decode_text
 from radius_voice.server.accepted_names import AcceptedNames

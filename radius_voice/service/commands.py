@@ -20,7 +20,7 @@ from radius_voice.service.reporting import Reporter
 from radius_voice.service.status import ProcessStatus
 from radius_voice.service.status_merge import merged_status
 from radius_voice.service.tasks import BackgroundTasks
-from radius_voice.wiring import Shared
+from radius_voice.wiring.generation import Shared
 
 Response = Mapping[str, Any] | Stream
 

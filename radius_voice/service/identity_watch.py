@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import partial
 
 from radius_voice.bounded import in_daemon_thread
-from radius_voice.login.adapter_reports import SourceProblem
+from radius_voice.login.deliveries.adapter_reports import SourceProblem
 from radius_voice.login.ports import IdentitySource
 from radius_voice.service.verification_time import slow_verifications
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from radius_voice.config.schema import Settings
-from radius_voice.login import remembered
-from radius_voice.login.codes import Keys
-from radius_voice.login.policy import user_key_of
+from radius_voice.login.codes.keys import Keys
+from radius_voice.login.policies.policy import user_key_of
 from radius_voice.login.ports import IdentitySource, Store
-from radius_voice.policies import remembers_logins
+from radius_voice.login.second_factor import remembered
+from radius_voice.wiring.policies import remembers_logins
 
 
 class InactiveUsers:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from radius_voice import control, state
+from radius_voice import control
 from radius_voice.config.addresses import Endpoint
 from radius_voice.config.load import Loaded
 from radius_voice.config.schema import Settings
@@ -33,9 +33,10 @@ from radius_voice.endpoints import (
 )
 from radius_voice.exceptions import message_of
 from radius_voice.files.access import Account, can_act_as, has_access, mode_and_owner
-from radius_voice.open_store import no_key, open_store, require_readable_data_key
 from radius_voice.operations import STATE_HINT, STATUS
-from radius_voice.wiring import missing_packages
+from radius_voice.state import directory as state
+from radius_voice.state.open_store import no_key, open_store, require_readable_data_key
+from radius_voice.wiring.adapters import missing_packages
 
 READ_WRITE = os.R_OK | os.W_OK
 

@@ -14,23 +14,17 @@ from radius_voice.config.errors import ConfigError
 from radius_voice.config.load import NEED_RESTART, Loaded, restart_needed, until_restart
 from radius_voice.config.start_warnings import start_warnings
 from radius_voice.exceptions import message_of
-from radius_voice.login.callbacks import CallbackRequest, CallbackResponse
+from radius_voice.login.deliveries.callbacks import CallbackRequest, CallbackResponse
 from radius_voice.login.model import Unavailable
 from radius_voice.observe.metrics import Metrics, ProviderEvents
-from radius_voice.open_store import established_data_key
 from radius_voice.server.server import Server
 from radius_voice.service.reload_result import ReloadProgress, ReloadResult
 from radius_voice.service.reporting import Reporter
 from radius_voice.service.tasks import BackgroundTasks
 from radius_voice.service.user_warnings import user_warnings
-from radius_voice.wiring import (
-    BuiltGeneration,
-    Shared,
-    build,
-    load,
-    max_queued_verifications,
-    server_rules,
-)
+from radius_voice.state.open_store import established_data_key
+from radius_voice.wiring.adapters import load
+from radius_voice.wiring.generation import BuiltGeneration, Shared, build, max_queued_verifications, server_rules
 
 RETIRE_INTERVAL_SECONDS = 2.0
 

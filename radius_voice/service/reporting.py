@@ -9,7 +9,7 @@ from radius_voice.config.schema import Settings
 from radius_voice.events import EventRecord, Observer, ServiceRecord
 from radius_voice.observe.audit import AuditLog
 from radius_voice.observe.repeats import RepeatMerger
-from radius_voice.wiring import daily_files_of, syslog_of
+from radius_voice.wiring.generation import daily_files_of, syslog_of
 
 
 class Reporter:

@@ -9,8 +9,8 @@ from typing import Any
 from radius_voice.config.schema import Settings
 from radius_voice.login.model import Unavailable
 from radius_voice.login.ports import Store
-from radius_voice.state import ServerKeys, existing_keys, key_path, wrapped_data_key
-from radius_voice.wrapped_key import NAME, unwrap
+from radius_voice.state.directory import ServerKeys, existing_keys, key_path, wrapped_data_key
+from radius_voice.state.wrapped_key import NAME, unwrap
 
 SECOND_OF_THE_LIST = "the second key of server.key"
 

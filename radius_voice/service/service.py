@@ -21,11 +21,10 @@ from radius_voice.exceptions import message_of
 from radius_voice.http.admin import Admin, Readiness
 from radius_voice.http.callbacks import Callbacks
 from radius_voice.identity.passwords import Hasher
-from radius_voice.login.codes import Keys
+from radius_voice.login.codes.keys import Keys
 from radius_voice.login.model import Unavailable
 from radius_voice.observe.metrics import Metrics, Readings
 from radius_voice.observe.provider_results import ProviderResults
-from radius_voice.open_store import established_data_key, open_store, require_store_of
 from radius_voice.server.accepted_names import AcceptedNames
 from radius_voice.server.accounting import Accounting
 from radius_voice.server.recorder import Recorder, Tap, Taps
@@ -41,15 +40,10 @@ from radius_voice.service.reporting import Reporter
 from radius_voice.service.status import ProcessStatus, service_facts, store_problem
 from radius_voice.service.tasks import BackgroundTasks
 from radius_voice.service.traffic_file import WRITE_SECONDS, TrafficFile
-from radius_voice.state import claim
+from radius_voice.state.directory import claim
+from radius_voice.state.open_store import established_data_key, open_store, require_store_of
 from radius_voice.transports.udp import UdpListener, bind
-from radius_voice.wiring import (
-    BuiltGeneration,
-    Shared,
-    build,
-    max_queued_verifications,
-    server_rules,
-)
+from radius_voice.wiring.generation import BuiltGeneration, Shared, build, max_queued_verifications, server_rules
 
 
 class CannotStart(Exception):

@@ -21,7 +21,7 @@ from radius_voice.service.housekeeping import Housekeeping
 from radius_voice.service.reload import Generations, Reloader
 from radius_voice.service.reporting import Reporter
 from radius_voice.service.server_key_state import server_key_state
-from radius_voice.wiring import BuiltGeneration
+from radius_voice.wiring.generation import BuiltGeneration
 
 READINESS_SECONDS = 60.0
 """How long the store keeps the value that a check writes."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from radius_voice.login.circuit_breaker import State
+from radius_voice.login.deliveries.circuit_breaker import State
 from radius_voice.service.reload_result import FAILED
 
 OF_A_PROCESS = ("worker", "process", "started_at", "generation", "requests_in_progress", "requests_held")

@@ -15,7 +15,7 @@ from radius_voice.login.model import User
 from radius_voice.login.names import canonical_name
 from radius_voice.login.phone import Refusal, country_of, is_fictional
 from radius_voice.login.ports import IdentitySource
-from radius_voice.policies import numbers_of
+from radius_voice.wiring.policies import numbers_of
 
 MAX_NAMED = 3
 """How many users or countries a warning names."""

@@ -22,7 +22,6 @@ from radius_voice.http.admin import Admin, Readiness
 from radius_voice.login.model import Unavailable
 from radius_voice.observe.audit import AuditLog
 from radius_voice.observe.merge import MetricsMerger
-from radius_voice.open_store import existing_data_key, open_store
 from radius_voice.service.debugging import DEBUG, DebugFilter
 from radius_voice.service.reload_result import ReloadProgress, merged_result
 from radius_voice.service.status import service_facts
@@ -30,7 +29,9 @@ from radius_voice.service.status_merge import merged_status
 from radius_voice.service.worker_debugging import WorkersDebugger
 from radius_voice.service.worker_requests import ask_workers
 from radius_voice.service.workers import WorkerPool
-from radius_voice.wiring import daily_files_of, load, syslog_of
+from radius_voice.state.open_store import existing_data_key, open_store
+from radius_voice.wiring.adapters import load
+from radius_voice.wiring.generation import daily_files_of, syslog_of
 
 OK = 200
 RESPONSE_SECONDS = 1.0

@@ -31,7 +31,7 @@ from radius_voice.endpoints import ADMIN_LISTEN, bind_tcp, cannot_bind, listen_f
 from radius_voice.service.heartbeats import ChildReports, Heartbeats
 from radius_voice.service.notify import ServiceManager
 from radius_voice.transports.udp import bind_shared
-from radius_voice.wiring import load
+from radius_voice.wiring.adapters import load
 
 SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGALRM}
 CANNOT_START = 3

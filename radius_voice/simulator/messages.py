@@ -34,7 +34,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from radius_voice.login.segments import segments
+from radius_voice.login.texts.segments import segments
 from radius_voice.simulator.calls import API, KEPT, rfc2822_time
 from radius_voice.simulator.numbers import E164, GOOD_FROM, Refusal
 

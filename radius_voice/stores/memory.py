@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable
 from heapq import heappop, heappush
 from struct import Struct
 
+from radius_voice.login.codes.issued_states import REPEAT_SECONDS
 from radius_voice.login.durable import DurableExists, DurableWrite
-from radius_voice.login.issued_states import REPEAT_SECONDS
+from radius_voice.login.limits.rate_limits import apply_operations, expiry, storage_key
 from radius_voice.login.model import (
     AlreadyRecorded,
     CallRef,
@@ -21,7 +22,6 @@ from radius_voice.login.model import (
     SessionKey,
     SwapResult,
 )
-from radius_voice.login.rate_limits import apply_operations, expiry, storage_key
 from radius_voice.login.replay import MAX_RECORDS, RECORD_SECONDS, ReplayRecord
 from radius_voice.stores.context import StoreContext
 from radius_voice.stores.encoding import decode, encode

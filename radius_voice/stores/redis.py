@@ -12,8 +12,9 @@ from functools import lru_cache
 from typing import Any
 
 from radius_voice.config.secrets import secret_text
+from radius_voice.login.codes.issued_states import REPEAT_SECONDS
 from radius_voice.login.durable import DurableExists, DurableWrite
-from radius_voice.login.issued_states import REPEAT_SECONDS
+from radius_voice.login.limits.rate_limits import storage_key
 from radius_voice.login.model import (
     AlreadyRecorded,
     CallRef,
@@ -23,7 +24,6 @@ from radius_voice.login.model import (
     SessionKey,
     SwapResult,
 )
-from radius_voice.login.rate_limits import storage_key
 from radius_voice.login.replay import ReplayRecord
 from radius_voice.stores.context import StoreContext
 from radius_voice.stores.encoding import FORMAT, UnreadableSession, decode, encode

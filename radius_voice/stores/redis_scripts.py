@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from hashlib import sha1
 
-from radius_voice.login.rate_limits import COUNT_LIMIT, DAY_SECONDS, KEPT_DAYS, MAX_USES, MIN_USE_SECONDS
+from radius_voice.login.limits.rate_limits import COUNT_LIMIT, DAY_SECONDS, KEPT_DAYS, MAX_USES, MIN_USE_SECONDS
 from radius_voice.login.replay import MAX_RECORDS, RECORD_SECONDS
 
 DONE = b"done"
@@ -32,7 +32,7 @@ local MAX_USES, MIN_USE_SECONDS = {MAX_USES}, {MIN_USE_SECONDS:.0f}
 local COUNT_LIMIT, DAY_SECONDS, KEPT_DAYS = {COUNT_LIMIT}, {DAY_SECONDS}, {KEPT_DAYS}
 """
     """
--- Like login/rate_limits.py: both must give the same doubles.
+-- Like login/limits/rate_limits.py: both must give the same doubles.
 -- Limits are KEYS after the first `others`; for each, ARGV has burst, period and action after the first `before`.
 -- The action is followed by the amount and begins with the kind of limit: `resets take 1`. `take` is `refills take 1`.
 local function reset_time(stored, burst, period, action, amount)

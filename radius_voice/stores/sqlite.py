@@ -16,8 +16,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
+from radius_voice.login.codes.issued_states import REPEAT_SECONDS
 from radius_voice.login.durable import DurableExists, DurableWrite
-from radius_voice.login.issued_states import REPEAT_SECONDS
+from radius_voice.login.limits.rate_limits import expiry, storage_key
 from radius_voice.login.model import (
     AlreadyRecorded,
     CallRef,
@@ -28,7 +29,6 @@ from radius_voice.login.model import (
     SwapResult,
     Unavailable,
 )
-from radius_voice.login.rate_limits import expiry, storage_key
 from radius_voice.login.replay import MAX_RECORDS, ReplayRecord
 from radius_voice.stores.context import StoreContext
 from radius_voice.stores.encoding import UnreadableSession, decode

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from radius_voice.login.durable import DurableExists, DurableWrite
+from radius_voice.login.limits.rate_limits import apply_operations, storage_key
 from radius_voice.login.model import (
     AlreadyRecorded,
     CallRef,
@@ -20,7 +21,6 @@ from radius_voice.login.model import (
     SessionKey,
     SwapResult,
 )
-from radius_voice.login.rate_limits import apply_operations, storage_key
 from radius_voice.login.replay import RECORD_SECONDS, ReplayRecord
 from radius_voice.stores.encoding import encode
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from radius_voice.login.issued_codes import STORED_UNDER
+from radius_voice.login.codes.issued_codes import STORED_UNDER
 
 BUSY_SECONDS = 0.25
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")

@@ -26,7 +26,7 @@ from radius_voice.support_bundle.machine import file_lines, versions
 from radius_voice.support_bundle.names import Names
 from radius_voice.support_bundle.readme import readme
 from radius_voice.support_bundle.shown_settings import without_secrets
-from radius_voice.wiring import load
+from radius_voice.wiring.adapters import load
 
 COMMAND_SECONDS = 120.0
 METRICS_SECONDS = 5.0
@@ -175,7 +175,7 @@ class Collector:
             return
         from radius_voice.identity.context import IdentityContext  # noqa: PLC0415 - few bundles need it
         from radius_voice.identity.passwords import Hasher  # noqa: PLC0415
-        from radius_voice.wiring import identity_source  # noqa: PLC0415
+        from radius_voice.wiring.adapters import identity_source  # noqa: PLC0415
 
         settings, hasher = self._configuration.settings, Hasher()
         for name, section in settings.identity.items():

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from radius_voice import __version__
 from radius_voice.cli.main import COMMANDS, main
 from radius_voice.http_client import NOT_SENT_FIX
-from radius_voice.twilio_provider import CREDENTIALS_FIX
+from radius_voice.twilio.provider import CREDENTIALS_FIX
 from tests.support.matching import search
 from tests.support.program_process import PROGRAM, TIMEOUT, ProgramProcess
 from tests.support.provider_callbacks import callbacks_section
@@ -519,7 +519,7 @@ def test_an_unexpected_failure_of_a_command_prints_one_line_without_the_exceptio
     def broken(*_, **__):
         raise KeyError("a password")
 
-    monkeypatch.setattr("radius_voice.wiring.load", broken)
+    monkeypatch.setattr("radius_voice.wiring.adapters.load", broken)
     result = run(command, "--config", write())
     expected = r"Error: internal error: KeyError in broken:\d+; please report it with the command that you ran\n"
     assert (1, "") == (result.exit_code, result.stdout)

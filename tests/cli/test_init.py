@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from radius_voice.cli.main import main
 from radius_voice.config.init import _LINES, Answers, write_configuration
 from radius_voice.resources import documentation, shipped
-from radius_voice.wiring import load
+from radius_voice.wiring.adapters import load
 from tests.support.program_process import PROGRAM, TIMEOUT
 
 TOKEN = "0123456789abcdef0123456789abcdef"

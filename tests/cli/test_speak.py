@@ -10,8 +10,8 @@ import wave
 import pytest
 
 from radius_voice.cli import speaker
-from radius_voice.login.code_message import Pause, lines
-from radius_voice.login.deliveries import CodeMessage
+from radius_voice.login.deliveries.code_message import Pause, lines
+from radius_voice.login.deliveries.requests import CodeMessage
 from radius_voice.messages import LANGUAGES
 from radius_voice.simulator.twiml import code_in
 from tests.cli.test_commands import run

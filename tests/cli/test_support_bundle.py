@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from radius_voice.cli.main import main
 from radius_voice.radius import packet as radius
 from radius_voice.support_bundle.shown_settings import without_secrets
-from radius_voice.wiring import load
+from radius_voice.wiring.adapters import load
 from tests.support.network import free_port
 from tests.support.other_user import OTHER_USER, change_owner
 from tests.support.polling import wait_until

@@ -12,7 +12,7 @@ from radius_voice.cli.users import users
 from radius_voice.identity.passwords import verify
 from radius_voice.login.model import StoredUser
 from radius_voice.operations import editor_of
-from radius_voice.wiring import load
+from radius_voice.wiring.adapters import load
 from tests.support.postgresql_server import PASSWORD, SharedPostgresql
 
 KINDS = ["users_file", "sqlite", pytest.param("postgresql", marks=pytest.mark.peer("postgresql"))]

@@ -10,7 +10,7 @@ import yaml
 
 from radius_voice.config.errors import ConfigError
 from radius_voice.config.load import Loaded
-from radius_voice.wiring import load
+from radius_voice.wiring.adapters import load
 
 NOW = 1_800_000_000.0
 SECRETS = ("gateway-secret-of-32-characters!", "twilio-token-that-stays-secret")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from radius_voice.config.errors import ConfigError
 from radius_voice.resources import shipped
-from radius_voice.wiring import load
+from radius_voice.wiring.adapters import load
 from tests.config.conftest import NOW, SECRETS, sample
 
 SAMPLE_TEXT = (shipped("config") / "demo.yaml").read_text(encoding="utf-8")

@@ -12,7 +12,7 @@ from radius_voice.cli.main import main
 from radius_voice.config.errors import ConfigError
 from radius_voice.config.init import write_configuration
 from radius_voice.resources import documentation, shipped
-from radius_voice.wiring import load
+from radius_voice.wiring.adapters import load
 
 ROOT = Path(__file__).parents[2]
 

@@ -3,7 +3,7 @@
 import pytest
 
 from radius_voice.identity.ldap.settings import LdapServer, LdapSettings
-from radius_voice.login.adapter_reports import AccountCheck
+from radius_voice.login.deliveries.adapter_reports import AccountCheck
 from tests.config.conftest import changed
 
 BASE = {"type": "ldap", "servers": ["ldaps://dc1.example.org"], "base": "dc=example,dc=org"}

@@ -13,7 +13,7 @@ from radius_voice.config.errors import ConfigError
 from radius_voice.config.field_types import Rate
 from radius_voice.config.load import MAX_FILE_OCTETS, restart_needed
 from radius_voice.login.model import Method
-from radius_voice.wiring import load
+from radius_voice.wiring.adapters import load
 from tests.config.conftest import NOW, SECRETS, changed, sample
 
 

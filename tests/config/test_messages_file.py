@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from radius_voice.config.errors import ConfigError
 from radius_voice.config.messages_file import MAX_SHOWN_OCTETS, SECTIONS, messages_of
 from radius_voice.events import Reason
-from radius_voice.login.code_message import lines, text_of
-from radius_voice.login.deliveries import CodeMessage
+from radius_voice.login.deliveries.code_message import lines, text_of
+from radius_voice.login.deliveries.requests import CodeMessage
 from radius_voice.login.model import Method
-from radius_voice.login.reply_message import Wording, challenge
+from radius_voice.login.texts.reply_message import Wording, challenge
 from radius_voice.messages import SHIPPED
-from radius_voice.wiring import load
+from radius_voice.wiring.adapters import load
 from tests.config.conftest import sample
 
 ENGLISH = {section: msgspec.structs.asdict(getattr(SHIPPED.default, section)) for section in SECTIONS}

@@ -7,11 +7,11 @@ from copy import deepcopy
 import pytest
 
 from radius_voice.config.start_warnings import report_modes, start_warnings
-from radius_voice.login.allowed_hours import Hours
 from radius_voice.login.model import User
-from radius_voice.login.policy import Remember
-from radius_voice.login.roll_out import GracePeriod, ReportMode
-from radius_voice.policies import policies_of
+from radius_voice.login.policies.allowed_hours import Hours
+from radius_voice.login.policies.policy import Remember
+from radius_voice.login.policies.roll_out import GracePeriod, ReportMode
+from radius_voice.wiring.policies import policies_of
 from tests.config.conftest import NOW, changed, sample
 from tests.config.test_load import at
 

@@ -6,15 +6,15 @@ import pytest
 
 from radius_voice.config.errors import ConfigError
 from radius_voice.config.prices import prices_in, shipped_prices
-from radius_voice.cost_of_day import cost_text
-from radius_voice.limits import limits_of
-from radius_voice.login.costs import Prices
+from radius_voice.login.limits.costs import Prices
+from radius_voice.login.limits.success import SuccessRule
 from radius_voice.login.model import Method, User
 from radius_voice.login.phone import Phone
-from radius_voice.login.success import SuccessRule
 from radius_voice.operations.shown_limits import earlier_budgets, shared_limits
 from radius_voice.resources import shipped
-from radius_voice.wiring import load
+from radius_voice.wiring.adapters import load
+from radius_voice.wiring.cost_of_day import cost_text
+from radius_voice.wiring.limits import limits_of
 
 HEAD = "prefix,method,price\n"
 LEAST = HEAD + "+,voice,1.50\n+,sms,0.4\n"

@@ -6,7 +6,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from radius_voice.config.secrets import unavailable_in
 from radius_voice.delivery.vonage_voice.settings import VonageVoiceSettings
-from radius_voice.wiring import load, provider_of
+from radius_voice.wiring.adapters import load, provider_of
 from tests.config.conftest import changed
 from tests.support.vonage_double import APPLICATION, ec_key, pem, private_key
 

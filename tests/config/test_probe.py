@@ -2,9 +2,9 @@
 
 import pytest
 
-from radius_voice.client_entries import clients_of
-from radius_voice.login.codes import Keys
+from radius_voice.login.codes.keys import Keys
 from radius_voice.server.clients import Probe
+from radius_voice.wiring.client_entries import clients_of
 from tests.config.conftest import SECRETS, changed
 
 CLIENT = "clients.office-vpn"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from radius_voice.config.addresses import HostPort
-from radius_voice.open_store import no_key, open_store
+from radius_voice.state.open_store import no_key, open_store
 from radius_voice.stores.settings import RedisSettings
 from tests.config.conftest import File, changed
 

@@ -9,9 +9,9 @@ from radius_voice.config import attributes
 from radius_voice.config.errors import ConfigError
 from radius_voice.login.model import User
 from radius_voice.login.upstream import HiddenAttribute
-from radius_voice.policies import policies_of
 from radius_voice.resources import shipped
-from radius_voice.wiring import load
+from radius_voice.wiring.adapters import load
+from radius_voice.wiring.policies import policies_of
 from tests.config.conftest import NOW, changed
 
 

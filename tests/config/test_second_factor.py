@@ -2,7 +2,7 @@
 
 import pytest
 
-from radius_voice.wiring import server_rules
+from radius_voice.wiring.generation import server_rules
 from tests.config.conftest import changed
 
 CLIENT = "clients.office-vpn"

@@ -10,7 +10,7 @@ from radius_voice.config.errors import ConfigError
 from radius_voice.config.secrets import SecretUnavailable, unavailable_in
 from radius_voice.delivery.twilio_voice.settings import TwilioVoiceSettings
 from radius_voice.files.reading import read_file
-from radius_voice.wiring import load, provider_of
+from radius_voice.wiring.adapters import load, provider_of
 from tests.config.conftest import SECRETS, changed, sample
 
 

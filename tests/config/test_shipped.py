@@ -17,7 +17,7 @@ from radius_voice.config.errors import nodes_at
 from radius_voice.config.schema import UserRulesSettings, json_schema, settings_type
 from radius_voice.delivery.twilio_voice.settings import TwilioVoiceSettings
 from radius_voice.resources import shipped
-from radius_voice.wiring import ADAPTERS, load
+from radius_voice.wiring.adapters import ADAPTERS, load
 
 ROOT = Path(__file__).parents[2]
 CONFIG = shipped("config")

@@ -2,9 +2,9 @@
 
 import pytest
 
-from radius_voice.login.speech import Speech, Speed
+from radius_voice.login.texts.speech import Speech, Speed
 from radius_voice.messages import LANGUAGES
-from radius_voice.policies import code_message_of, friendly_name_of, speech_of
+from radius_voice.wiring.policies import code_message_of, friendly_name_of, speech_of
 from tests.config.conftest import sample
 
 

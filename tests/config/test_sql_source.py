@@ -3,7 +3,7 @@
 import pytest
 
 from radius_voice.config.errors import ConfigError
-from radius_voice.wiring import load
+from radius_voice.wiring.adapters import load
 
 CONFIGURATION = """\
 clients: {gateway: {address: 10.0.0.1, secret: a-secret-of-twenty-characters}}

@@ -6,7 +6,7 @@ import pytest
 from radius_voice.delivery.twilio_verify.settings import TwilioVerifySettings
 from radius_voice.login.model import Method
 from radius_voice.login.voicemail import Voicemail
-from radius_voice.policies import policies_of
+from radius_voice.wiring.policies import policies_of
 
 from .conftest import SECRETS, changed
 

@@ -8,12 +8,12 @@ from radius_voice.delivery.twilio_verify.provider import TwilioVerify
 from radius_voice.delivery.twilio_voice.callbacks import TwilioCallbacks
 from radius_voice.delivery.twilio_voice.provider import TwilioVoice
 from radius_voice.http_client import HttpPool
-from radius_voice.login.caller_numbers import CallerNumbers
-from radius_voice.login.deliveries import CodeMessage, DeliveryRequest
+from radius_voice.login.calls.caller_numbers import CallerNumbers
+from radius_voice.login.deliveries.requests import CodeMessage, DeliveryRequest
 from radius_voice.login.model import Method
 from radius_voice.login.phone import Phone
 from radius_voice.simulator import Simulator
-from radius_voice.twilio_client import TwilioAccount
+from radius_voice.twilio.client import TwilioAccount
 
 ACCOUNT = "AC" + "0" * 32
 SERVICE = "VA" + "a" * 32

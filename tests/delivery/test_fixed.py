@@ -1,6 +1,6 @@
 from radius_voice.delivery.fixed.provider import create
 from radius_voice.delivery.fixed.settings import FixedSettings
-from radius_voice.login.deliveries import Placed
+from radius_voice.login.deliveries.requests import Placed
 
 SETTINGS = FixedSettings(type="fixed", code="123456")
 

@@ -11,7 +11,7 @@ import pytest
 import trustme
 
 from radius_voice.http_client import HttpPool, NotSent, SentUnknown
-from radius_voice.twilio_client import TimedClient
+from radius_voice.twilio.client import TimedClient
 
 from .conftest import answering, raw_server, read_request
 

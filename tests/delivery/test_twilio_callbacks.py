@@ -9,8 +9,8 @@ from twilio.request_validator import RequestValidator
 
 from radius_voice.delivery.twilio_voice.callbacks import MAX_FIELDS, TwilioCallbacks
 from radius_voice.delivery.twilio_voice.statuses import status_of
-from radius_voice.login.call_scripts import HangUp, code_script, press_script
-from radius_voice.login.callbacks import (
+from radius_voice.login.deliveries.call_scripts import HangUp, code_script, press_script
+from radius_voice.login.deliveries.callbacks import (
     CallAnswered,
     Callback,
     CallbackRequest,
@@ -18,7 +18,7 @@ from radius_voice.login.callbacks import (
     StatusReported,
     Unusable,
 )
-from radius_voice.login.deliveries import NotPlaced
+from radius_voice.login.deliveries.requests import NotPlaced
 from radius_voice.login.model import CallRef, CallStatus
 from radius_voice.login.phone import Phone
 from radius_voice.login.voicemail import Voicemail

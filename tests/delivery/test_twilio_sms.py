@@ -10,12 +10,12 @@ from msgspec import structs
 
 from radius_voice.delivery.twilio_sms.provider import MAX_QUEUE_SECONDS, NO_MESSAGES, NO_SENDER, REFUSALS
 from radius_voice.http_client import NOT_SENT_FIX
-from radius_voice.login.adapter_reports import AccountCheck
-from radius_voice.login.deliveries import Indeterminate, MessageStatus, NotPlaced, NumberRejected, Placed
+from radius_voice.login.deliveries.adapter_reports import AccountCheck
+from radius_voice.login.deliveries.requests import Indeterminate, MessageStatus, NotPlaced, NumberRejected, Placed
 from radius_voice.login.model import Unavailable
 from radius_voice.login.phone import Phone
 from radius_voice.simulator.messages import NO_SERVICE
-from radius_voice.twilio_provider import CREDENTIALS_FIX, DEFAULT_FIX
+from radius_voice.twilio.provider import CREDENTIALS_FIX, DEFAULT_FIX
 
 from .conftest import ACCOUNT, TOKEN, answering, raw_server, read_request
 

@@ -19,13 +19,13 @@ from radius_voice.delivery.twilio_verify.provider import (
     REFUSALS,
 )
 from radius_voice.http_client import NOT_SENT_FIX
-from radius_voice.login.adapter_reports import AccountCheck
-from radius_voice.login.deliveries import Indeterminate, NotPlaced, NumberRejected, Placed
+from radius_voice.login.deliveries.adapter_reports import AccountCheck
+from radius_voice.login.deliveries.requests import Indeterminate, NotPlaced, NumberRejected, Placed
+from radius_voice.login.deliveries.verifications import CodeCheck
 from radius_voice.login.model import Method, Unavailable
 from radius_voice.login.phone import Phone
-from radius_voice.login.verifications import CodeCheck
 from radius_voice.simulator.verifications import DTMF_REQUIRED, NO_CUSTOM_CODES, NO_SERVICE
-from radius_voice.twilio_provider import CREDENTIALS_FIX
+from radius_voice.twilio.provider import CREDENTIALS_FIX
 
 from .conftest import SERVICE, TOKEN, answering, raw_server, read_request
 

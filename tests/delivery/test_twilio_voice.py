@@ -13,15 +13,15 @@ from radius_voice.config.messages_file import messages_of
 from radius_voice.delivery.twilio_voice import provider
 from radius_voice.delivery.twilio_voice.provider import MAX_FETCHES, MAX_PAGES, REFUSALS
 from radius_voice.http_client import NOT_SENT_FIX
-from radius_voice.login.adapter_reports import AccountCheck
-from radius_voice.login.code_message import MAX_SPEECH_SECONDS
-from radius_voice.login.deliveries import Indeterminate, NotPlaced, NumberRejected, Placed
+from radius_voice.login.deliveries.adapter_reports import AccountCheck
+from radius_voice.login.deliveries.code_message import MAX_SPEECH_SECONDS
+from radius_voice.login.deliveries.requests import Indeterminate, NotPlaced, NumberRejected, Placed
 from radius_voice.login.model import CallRef, CallStatus, Unavailable
 from radius_voice.login.phone import Phone
-from radius_voice.login.speech import Speech
+from radius_voice.login.texts.speech import Speech
 from radius_voice.messages import LANGUAGES
 from radius_voice.simulator.twiml import spoken_text
-from radius_voice.twilio_provider import CREDENTIALS_FIX, DEFAULT_FIX
+from radius_voice.twilio.provider import CREDENTIALS_FIX, DEFAULT_FIX
 from tests.support.network import http_get
 
 from .conftest import ACCOUNT, TOKEN, answering, raw_server, read_request, twilio_voice

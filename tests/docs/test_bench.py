@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from radius_voice.wiring import load
+from radius_voice.wiring.adapters import load
 from tests.support.program_process import TIMEOUT
 
 BENCH = Path(__file__).parents[2] / "bench"

@@ -7,7 +7,7 @@ import pytest
 from radius_voice.delivery.twilio_sms.provider import REFUSALS as OF_MESSAGES
 from radius_voice.delivery.twilio_verify.provider import REFUSALS as OF_VERIFICATIONS
 from radius_voice.delivery.twilio_voice.provider import REFUSALS as OF_CALLS
-from radius_voice.login.deliveries import NumberRejected
+from radius_voice.login.deliveries.requests import NumberRejected
 from tests.docs.pages import text
 from tests.support.matching import search
 

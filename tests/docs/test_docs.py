@@ -21,7 +21,7 @@ from radius_voice.identity.users_file.text import KEYS, parse
 from radius_voice.messages import LANGUAGES, SHIPPED
 from radius_voice.radius import packet as radius
 from radius_voice.resources import shipped
-from radius_voice.wiring import ADAPTERS, load
+from radius_voice.wiring.adapters import ADAPTERS, load
 from tests.docs.pages import ROOT, anchors, blocks, commands, pages, prose, text
 from tests.support.matching import search
 from tests.support.requirements import require

@@ -7,7 +7,7 @@ import yaml
 
 from radius_voice.config.profiles import PROFILES
 from radius_voice.resources import shipped
-from radius_voice.wiring import load
+from radius_voice.wiring.adapters import load
 from tests.docs.pages import blocks, text
 
 EXPECTED = (

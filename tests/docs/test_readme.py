@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from radius_voice.config import strict_yaml
-from radius_voice.wiring import load
+from radius_voice.wiring.adapters import load
 from tests.docs.pages import blocks, commands
 from tests.support.matching import search
 from tests.support.network import http_get

@@ -11,15 +11,15 @@ from radius_voice.delivery.twilio_voice.callbacks import TwilioCallbacks
 from radius_voice.delivery.twilio_voice.provider import TwilioVoice
 from radius_voice.http_client import HttpPool, HttpResponse
 from radius_voice.identity.users_file import text as users_text
-from radius_voice.login.caller_numbers import CallerNumbers
-from radius_voice.login.deliveries import CodeMessage, DeliveryRequest, Indeterminate, Placed
+from radius_voice.login.calls.caller_numbers import CallerNumbers
+from radius_voice.login.deliveries.requests import CodeMessage, DeliveryRequest, Indeterminate, Placed
 from radius_voice.login.model import CallRef, CallStatus, Unavailable
 from radius_voice.login.phone import Phone
 from radius_voice.radius import packet as radius
 from radius_voice.radius.password import MalformedPassword, decode_text, decrypt_password, encrypt_password
 from radius_voice.resources import shipped
-from radius_voice.twilio_client import TwilioAccount
-from radius_voice.wiring import load
+from radius_voice.twilio.client import TwilioAccount
+from radius_voice.wiring.adapters import load
 from tests.radius.vectors import SECRET
 
 FOLDER = tempfile.TemporaryDirectory(prefix="fuzz")

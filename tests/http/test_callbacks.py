@@ -10,7 +10,7 @@ import pytest
 
 from radius_voice.http.callbacks import MAX_BODY_BYTES, STATUSES, Callbacks
 from radius_voice.http.listener import ListenerLimits
-from radius_voice.login.callbacks import CallbackRequest, CallbackResponse
+from radius_voice.login.deliveries.callbacks import CallbackRequest, CallbackResponse
 from radius_voice.metric_labels import CallbackResult
 
 URL = "https://voice.example.org"

@@ -17,7 +17,7 @@ from radius_voice.identity.passwords import Hasher
 from radius_voice.identity.radius.settings import RadiusSettings
 from radius_voice.identity.radius.source import create, octets_of
 from radius_voice.login.accounts import UNKNOWN_ACCOUNT, Account, LockoutRule
-from radius_voice.login.adapter_reports import PossiblyForwarded
+from radius_voice.login.deliveries.adapter_reports import PossiblyForwarded
 from radius_voice.login.model import (
     Authenticated,
     Denied,

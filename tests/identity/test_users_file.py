@@ -15,7 +15,7 @@ from radius_voice.identity.users_file.copies import LastUsable
 from radius_voice.identity.users_file.edit import create
 from radius_voice.identity.users_file.source import UsersFile
 from radius_voice.identity.users_file.text import UsersFileError
-from radius_voice.login.adapter_reports import SourceProblem
+from radius_voice.login.deliveries.adapter_reports import SourceProblem
 from radius_voice.login.model import Authenticated, Denied, PapPassword, User, Verification
 from radius_voice.login.phone import Phone
 from tests.support.polling import wait_until

@@ -9,7 +9,7 @@ from typing import Any
 from click.testing import CliRunner, Result
 
 from radius_voice.cli.main import main
-from radius_voice.wiring import load
+from radius_voice.wiring.adapters import load
 
 USERS = 'alice: {phones: ["+14155550123"]}\n'
 SID = "AC" + "1" * 32

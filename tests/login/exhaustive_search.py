@@ -14,8 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from radius_voice.events import Outcome, Reason
-from radius_voice.login import state_machine
-from radius_voice.login.approval_events import for_approval
+from radius_voice.login.codes.issued_states import REPEAT_SECONDS
 from radius_voice.login.inputs import (
     ApprovalEnded,
     ApprovalKey,
@@ -29,8 +28,9 @@ from radius_voice.login.inputs import (
     RemoteCheck,
     UserChanged,
 )
-from radius_voice.login.issued_states import REPEAT_SECONDS
 from radius_voice.login.model import CallRef, CallStatus, Session
+from radius_voice.login.session import state_machine
+from radius_voice.login.session.approval_events import for_approval
 from tests.login.sessions import LIFETIME, PHONES, challenge_response, session_row
 
 ACTORS = ((b"new", "home"), (b"old", "home"), (b"old", "elsewhere"))

@@ -7,13 +7,14 @@ from typing import Any
 
 from radius_voice.events import Outcome, Reason, SecondFactorMode
 from radius_voice.login.accounts import Account
-from radius_voice.login.callbacks import delivery_id_in
-from radius_voice.login.circuit_breaker import CircuitBreaker
-from radius_voice.login.code_message import Say
-from radius_voice.login.codes import Keys
-from radius_voice.login.deliveries import NotPlaced, Placed
+from radius_voice.login.codes.keys import Keys
+from radius_voice.login.deliveries.callbacks import delivery_id_in
+from radius_voice.login.deliveries.circuit_breaker import CircuitBreaker
+from radius_voice.login.deliveries.code_message import Say
+from radius_voice.login.deliveries.requests import NotPlaced, Placed
 from radius_voice.login.dependencies import Dependencies
 from radius_voice.login.flow import LoginFlow
+from radius_voice.login.limits.configured import Limits
 from radius_voice.login.model import (
     Authenticated,
     AuthRequest,
@@ -26,8 +27,7 @@ from radius_voice.login.model import (
     User,
 )
 from radius_voice.login.phone import Phone
-from radius_voice.login.policy import Policy, UserRules
-from radius_voice.login.rate_limits import Limits
+from radius_voice.login.policies.policy import Policy, UserRules
 from radius_voice.stores.memory import MemoryStore
 from radius_voice.trace import Trace
 from tests.support.polling import wait_in_loop

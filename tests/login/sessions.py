@@ -1,7 +1,7 @@
 """Sessions and inputs for tests of `state_machine.step`. Hashes are readable words."""
 
+from radius_voice.login.codes.issued_codes import IssuedCode, for_issued_code
 from radius_voice.login.inputs import ChallengeResponse, NextChallenge
-from radius_voice.login.issued_codes import IssuedCode, for_issued_code
 from radius_voice.login.model import CallRef, DeliveryAttempt, IssuedState, Session
 from radius_voice.login.phone import Phone
 

@@ -9,7 +9,7 @@ import pytest
 from radius_voice.config.context import LoadContext
 from radius_voice.config.hours import HOURS
 from radius_voice.events import Outcome, Reason
-from radius_voice.login.allowed_hours import AllowedHours
+from radius_voice.login.policies.allowed_hours import AllowedHours
 from tests.login.harness import LoginHarness, result_of
 from tests.login.test_exemptions import ALICE_EXEMPT
 

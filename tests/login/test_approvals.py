@@ -7,23 +7,23 @@ import pytest
 from msgspec.structs import replace
 
 from radius_voice.events import Alarm, AlarmRecord, Outcome, Reason, SecondFactorMode
-from radius_voice.login import approvals
-from radius_voice.login.call_scripts import approval_script, opening_of
-from radius_voice.login.callbacks import (
+from radius_voice.login.calls import approvals
+from radius_voice.login.codes.issued_codes import IssuedCodes
+from radius_voice.login.deliveries.call_scripts import approval_script, opening_of
+from radius_voice.login.deliveries.callbacks import (
     Callback,
     CallbackRequest,
     KeyPressed,
     StatusReported,
     delivery_id_in,
 )
-from radius_voice.login.code_message import Say
-from radius_voice.login.deliveries import ApprovalQuestion, CodeMessage, Indeterminate, NumberRejected
+from radius_voice.login.deliveries.code_message import Say
+from radius_voice.login.deliveries.requests import ApprovalQuestion, CodeMessage, Indeterminate, NumberRejected
 from radius_voice.login.inputs import ApprovalEnded, ApprovalKey
-from radius_voice.login.issued_codes import IssuedCodes
+from radius_voice.login.limits.configured import Limits, with_action
 from radius_voice.login.model import CallRef, CallStatus, LimitAction, Method, Unavailable
-from radius_voice.login.policy import Remember
-from radius_voice.login.rate_limits import Limits, with_action
-from radius_voice.login.state_machine import step
+from radius_voice.login.policies.policy import Remember
+from radius_voice.login.session.state_machine import step
 from radius_voice.login.voicemail import Voicemail
 from radius_voice.messages import LANGUAGES
 from radius_voice.metric_labels import CallbackResult

@@ -7,14 +7,14 @@ from collections import defaultdict
 
 import pytest
 
-from radius_voice.limits import limits_of
 from radius_voice.login.flow import LoginFlow
+from radius_voice.login.limits.rate_limits import remaining
 from radius_voice.login.model import CallStatus, User
 from radius_voice.login.phone import Phone, country_of
-from radius_voice.login.rate_limits import remaining
 from radius_voice.resources import shipped
 from radius_voice.trace import Trace
-from radius_voice.wiring import load
+from radius_voice.wiring.adapters import load
+from radius_voice.wiring.limits import limits_of
 from tests.login.harness import FakeDirectory, FakeProvider, LoginHarness
 from tests.support.stores import STORE_TYPES, open_store
 

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radius_voice.login.calling_stations import KEPT_SECONDS, MAX_STATIONS, last_login, stations_in, with_login
+from radius_voice.login.limits.calling_stations import KEPT_SECONDS, MAX_STATIONS, last_login, stations_in, with_login
 
 
 def station(number):

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radius_voice.login.charset import Charset
+from radius_voice.login.texts.charset import Charset
 
 
 @pytest.mark.parametrize(

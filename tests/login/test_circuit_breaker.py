@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from radius_voice.events import Alarm, AlarmRecord, Outcome, PlacementRecord, Reason, ServiceRecord
-from radius_voice.login.circuit_breaker import (
+from radius_voice.login.calls.placement import Stage, deliver
+from radius_voice.login.deliveries.circuit_breaker import (
     MAX_OUTAGES,
     SKIP_SECONDS,
     Change,
@@ -13,9 +14,15 @@ from radius_voice.login.circuit_breaker import (
     State,
     breakers_of,
 )
-from radius_voice.login.deliveries import CodeMessage, DeliveryRequest, Indeterminate, NotPlaced, NumberRejected, Placed
+from radius_voice.login.deliveries.requests import (
+    CodeMessage,
+    DeliveryRequest,
+    Indeterminate,
+    NotPlaced,
+    NumberRejected,
+    Placed,
+)
 from radius_voice.login.model import Method
-from radius_voice.login.placement import Stage, deliver
 from tests.login.harness import ALICE, FakeProvider, LoginHarness, result_of
 
 DOWN, TIMEOUT = NotPlaced("down", outage=True, sent=False), Indeterminate("timeout")

@@ -1,7 +1,7 @@
 import pytest
 
 from radius_voice.config.messages_file import messages_of
-from radius_voice.login.code_message import (
+from radius_voice.login.deliveries.code_message import (
     MAX_SPEECH_SECONDS,
     Pause,
     Say,
@@ -10,8 +10,8 @@ from radius_voice.login.code_message import (
     speech_seconds,
     text_of,
 )
-from radius_voice.login.deliveries import CodeMessage
-from radius_voice.login.speech import Speech, Speed
+from radius_voice.login.deliveries.requests import CodeMessage
+from radius_voice.login.texts.speech import Speech, Speed
 from radius_voice.messages import LANGUAGES, SHIPPED
 
 

@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from radius_voice.events import CostRecord, Outcome, Reason
-from radius_voice.login.costs import UNITS, Costs, Prices, minutes, subject_at, without_day
-from radius_voice.login.deliveries import Indeterminate, NotPlaced, NumberRejected, Placed
+from radius_voice.login.deliveries.requests import Indeterminate, NotPlaced, NumberRejected, Placed
 from radius_voice.login.inputs import CallProgress
+from radius_voice.login.limits.configured import Limits
+from radius_voice.login.limits.costs import UNITS, Costs, Prices, minutes, subject_at, without_day
+from radius_voice.login.limits.rate_limits import DAY_SECONDS, remaining
 from radius_voice.login.model import CallRef, CallStatus, Limit, LimitAction, LimitOperation, Method, Unavailable, User
 from radius_voice.login.phone import Phone
-from radius_voice.login.rate_limits import DAY_SECONDS, Limits, remaining
-from radius_voice.login.sessions import Sessions
+from radius_voice.login.session.sessions import Sessions
 from tests.login.harness import ALICE, NOT_PLACED, FakeDirectory, FakeProvider, LoginHarness, result_of
 
 LATVIA, GERMANY = Phone("+37129123456"), Phone("+4915112345678")

@@ -7,10 +7,10 @@ import pytest
 from msgspec.structs import replace
 
 from radius_voice.events import Outcome, Reason
-from radius_voice.login.deliveries import Placed
+from radius_voice.login.deliveries.requests import Placed
+from radius_voice.login.limits.configured import Limits
 from radius_voice.login.model import CallStatus, LimitOperation, Method
 from radius_voice.login.phone import NumberRules, Phone
-from radius_voice.login.rate_limits import Limits
 from radius_voice.login.voicemail import Voicemail
 from radius_voice.trace import Trace
 from tests.login.harness import ACCEPTED, ALICE, FakeDirectory, FakeProvider, LoginHarness, limit, result_of

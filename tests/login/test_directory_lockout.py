@@ -7,9 +7,9 @@ import pytest
 
 from radius_voice.events import Outcome, Reason
 from radius_voice.login.accounts import LockoutRule
-from radius_voice.login.adapter_reports import PossiblyForwarded
+from radius_voice.login.deliveries.adapter_reports import PossiblyForwarded
+from radius_voice.login.limits.configured import Limits
 from radius_voice.login.model import Denied, Unavailable
-from radius_voice.login.rate_limits import Limits
 from radius_voice.trace import Trace
 from tests.login.harness import ACCEPTED, ALICE, FakeDirectory, LoginHarness, limit, result_of
 

@@ -4,10 +4,11 @@ import asyncio
 
 from msgspec.structs import replace
 
-from radius_voice.login.code_message import Say, lines
-from radius_voice.login.codes import Keys
-from radius_voice.login.deliveries import CodeMessage
-from radius_voice.login.enrolment import (
+from radius_voice.login.codes.keys import Keys
+from radius_voice.login.deliveries.code_message import Say, lines
+from radius_voice.login.deliveries.requests import CodeMessage
+from radius_voice.login.model import CallRef, Limited
+from radius_voice.login.policies.enrolment import (
     LIFETIME_SECONDS,
     Enrolment,
     decode,
@@ -16,7 +17,6 @@ from radius_voice.login.enrolment import (
     new_enrolment_id,
     one_attempt,
 )
-from radius_voice.login.model import CallRef, Limited
 from radius_voice.messages import LANGUAGES
 from radius_voice.stores.memory import MemoryStore
 

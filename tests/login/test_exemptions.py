@@ -7,14 +7,14 @@ import pytest
 from msgspec.structs import replace
 
 from radius_voice.events import Outcome, Reason
-from radius_voice.login.accepted import AcceptedRequest
-from radius_voice.login.codes import Keys
-from radius_voice.login.exemptions import Exemption
-from radius_voice.login.issued_states import REPEAT_SECONDS
+from radius_voice.login.codes.issued_states import REPEAT_SECONDS
+from radius_voice.login.codes.keys import Keys
+from radius_voice.login.limits.configured import Limits
 from radius_voice.login.model import Authenticated, User
-from radius_voice.login.policy import ReplyRule, UserRules
-from radius_voice.login.rate_limits import Limits
+from radius_voice.login.policies.exemptions import Exemption
+from radius_voice.login.policies.policy import ReplyRule, UserRules
 from radius_voice.login.replay import Slot
+from radius_voice.login.second_factor.accepted import AcceptedRequest
 from radius_voice.login.upstream import HiddenAttribute
 from tests.login.harness import ALICE, FakeDirectory, LoginHarness, limit, result_of
 

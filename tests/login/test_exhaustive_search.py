@@ -6,11 +6,12 @@ import pytest
 from msgspec.structs import replace
 
 from radius_voice.events import Outcome, Reason
-from radius_voice.login import call_events, issued_states, repeated_results, state_machine
+from radius_voice.login.codes import issued_states
 from radius_voice.login.inputs import Charge, Transition
 from radius_voice.login.model import IssuedState
-from radius_voice.login.session_versions import next_version
-from radius_voice.login.state_machine import only_provider_has_code
+from radius_voice.login.session import call_events, repeated_results, state_machine
+from radius_voice.login.session.session_versions import next_version
+from radius_voice.login.session.state_machine import only_provider_has_code
 from tests.login.exhaustive_search import Violation, search
 
 LONG = "RADIUS_VOICE_LONG" in os.environ

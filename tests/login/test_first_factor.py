@@ -7,10 +7,11 @@ import pytest
 from msgspec.structs import replace
 
 from radius_voice.events import Outcome, Reason, ServiceRecord
+from radius_voice.login.first_factor.password_limits import known_pairs
+from radius_voice.login.limits.configured import Limits, with_action
+from radius_voice.login.limits.rate_limits import remaining
 from radius_voice.login.model import Denied, LimitAction, Unavailable, User
-from radius_voice.login.password_limits import known_pairs
 from radius_voice.login.phone import Phone
-from radius_voice.login.rate_limits import Limits, remaining, with_action
 from radius_voice.trace import Trace
 from tests.login.harness import ACCEPTED, ALICE, FakeDirectory, LoginHarness, limit, result_of
 

@@ -6,14 +6,15 @@ import pytest
 from msgspec.structs import replace
 
 from radius_voice.events import CallStatusRecord, Outcome, PlacementRecord, Reason, ServiceRecord
-from radius_voice.login.calls import PendingDelivery
-from radius_voice.login.codes import session_key_in
-from radius_voice.login.deliveries import Indeterminate, NotPlaced, NumberRejected, Placed
+from radius_voice.login.calls.calls import PendingDelivery
+from radius_voice.login.codes.keys import session_key_in
+from radius_voice.login.deliveries.requests import Indeterminate, NotPlaced, NumberRejected, Placed
 from radius_voice.login.flow import LoginFlow
+from radius_voice.login.limits.configured import Limits
+from radius_voice.login.limits.rate_limits import remaining
 from radius_voice.login.model import CallRef, CallStatus, SwapResult, Unavailable, User
 from radius_voice.login.phone import NumberRules, Phone
-from radius_voice.login.policy import ReplyRule
-from radius_voice.login.rate_limits import Limits, remaining
+from radius_voice.login.policies.policy import ReplyRule
 from radius_voice.trace import Trace
 from tests.login.harness import ACCEPTED, ALICE, NOT_PLACED, FakeDirectory, FakeProvider, LoginHarness, limit, result_of
 from tests.login.sessions import session_row

@@ -7,9 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from radius_voice.events import Outcome, Reason
-from radius_voice.login.codes import Keys
-from radius_voice.login.inputs import InitialRequest
-from radius_voice.login.issued_codes import (
+from radius_voice.login.codes.issued_codes import (
     ALPHABET,
     GROUP_LENGTH,
     GROUPS,
@@ -20,9 +18,11 @@ from radius_voice.login.issued_codes import (
     one_use,
     tidy_issued_code,
 )
+from radius_voice.login.codes.keys import Keys
+from radius_voice.login.inputs import InitialRequest
+from radius_voice.login.limits.configured import Limits
 from radius_voice.login.model import CLOCK_STEP_SECONDS, CallStatus, LimitAction, Limited, SwapResult
-from radius_voice.login.rate_limits import Limits
-from radius_voice.login.state_machine import step
+from radius_voice.login.session.state_machine import step
 from radius_voice.messages import LANGUAGES, SHIPPED
 from tests.login.harness import ACCEPTED, ALICE, FakeDirectory, LoginHarness, limit, result_of
 from tests.login.sessions import challenge_response, issued_session_row, session_row

@@ -3,9 +3,9 @@
 import pytest
 
 from radius_voice.events import Outcome, PlacementRecord, Reason
-from radius_voice.login.deliveries import Indeterminate, NumberRejected, Placed
+from radius_voice.login.deliveries.requests import Indeterminate, NumberRejected, Placed
 from radius_voice.login.model import Method
-from radius_voice.login.state_machine import TEXT_SECONDS
+from radius_voice.login.session.state_machine import TEXT_SECONDS
 from tests.login.harness import ACCEPTED, NOT_PLACED, FakeProvider, LoginHarness, result_of
 
 SENT = Placed("SM1", live=False)

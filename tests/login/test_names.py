@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radius_voice.login.codes import Keys
+from radius_voice.login.codes.keys import Keys
 from radius_voice.login.names import canonical_name, counted_name
 
 DOTLESS_I = "\u0131"  # its capital letter is I, whose small letter is i: no folding makes these three one

@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from radius_voice.events import Outcome, PlacementRecord, Reason, SecondFactorMode, ServiceRecord
-from radius_voice.login.codes import Keys
-from radius_voice.login.deliveries import NotPlaced, NumberRejected, Placed
+from radius_voice.login.calls.pacing import FAILOVER_SECONDS, MAX_CAS_RETRIES, MAX_WAIT_SECONDS, Pacer, next_slot
+from radius_voice.login.calls.queued_calls import QueuedCall
+from radius_voice.login.codes.keys import Keys
+from radius_voice.login.deliveries.requests import NotPlaced, NumberRejected, Placed
 from radius_voice.login.inputs import Transition
 from radius_voice.login.model import Method, Unavailable, User
-from radius_voice.login.pacing import FAILOVER_SECONDS, MAX_CAS_RETRIES, MAX_WAIT_SECONDS, Pacer, next_slot
 from radius_voice.login.phone import Phone
-from radius_voice.login.policy import user_key_of
-from radius_voice.login.queued_calls import QueuedCall
+from radius_voice.login.policies.policy import user_key_of
 from radius_voice.stores.memory import MemoryStore
 from tests.login.harness import ACCEPTED, ALICE, Clock, FakeDirectory, FakeProvider, LoginHarness, result_of
 

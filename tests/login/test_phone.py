@@ -8,7 +8,7 @@ import pytest
 from phonenumbers import PhoneNumberType
 
 from radius_voice.login.phone import REFUSED_TYPES, NumberRules, Phone, Refusal, caution, parse_phone, refused_type
-from radius_voice.login.policy import UserRules
+from radius_voice.login.policies.policy import UserRules
 
 
 def policy(**rules):

@@ -4,11 +4,8 @@ import pytest
 from msgspec.structs import replace
 
 from radius_voice.events import Alarm, AlarmRecord, Mode, Outcome, Reason
-from radius_voice.login.codes import Keys
-from radius_voice.login.durable import DurableExists, DurableWrite
-from radius_voice.login.model import CallRef, CallStatus
-from radius_voice.login.phone import Phone
-from radius_voice.login.pins import (
+from radius_voice.login.codes.keys import Keys
+from radius_voice.login.codes.pins import (
     ChangedPhone,
     FirstPhone,
     Pin,
@@ -19,7 +16,10 @@ from radius_voice.login.pins import (
     new_pins,
     pins_key,
 )
-from radius_voice.login.roll_out import GracePeriod, ReportMode
+from radius_voice.login.durable import DurableExists, DurableWrite
+from radius_voice.login.model import CallRef, CallStatus
+from radius_voice.login.phone import Phone
+from radius_voice.login.policies.roll_out import GracePeriod, ReportMode
 from tests.login.harness import ACCEPTED, ALICE, NOT_PLACED, LoginHarness, result_of
 
 ALICE_KEY = "people:alice-id"

@@ -5,10 +5,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from radius_voice.events import DeliveryOutcome
-from radius_voice.login.deliveries import CodeMessage, DeliveryRequest, Indeterminate, NotPlaced, NumberRejected, Placed
+from radius_voice.login.calls.placement import deliver
+from radius_voice.login.deliveries.requests import (
+    CodeMessage,
+    DeliveryRequest,
+    Indeterminate,
+    NotPlaced,
+    NumberRejected,
+    Placed,
+)
 from radius_voice.login.model import Method
 from radius_voice.login.phone import Phone
-from radius_voice.login.placement import deliver
 from tests.login.harness import FakeProvider
 
 RESULTS = [Placed("r"), NumberRejected("n"), NotPlaced("p"), Indeterminate("u")]

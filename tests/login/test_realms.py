@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from radius_voice.events import Outcome, Reason
+from radius_voice.login.first_factor.realms import Realm, RoutedName, route, split
+from radius_voice.login.limits.configured import Limits
 from radius_voice.login.names import canonical_name
-from radius_voice.login.rate_limits import Limits
-from radius_voice.login.realms import Realm, RoutedName, route, split
 from radius_voice.trace import Trace
 from tests.login.harness import ACCEPTED, ALICE, FakeDirectory, LoginHarness, limit, result_of
 

@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from radius_voice.events import Outcome, Reason
-from radius_voice.login import sessions
+from radius_voice.login.session import sessions
 from tests.login.harness import ACCEPTED, ALICE, FakeDirectory, LoginHarness, result_of
 
 

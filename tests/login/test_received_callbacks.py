@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from radius_voice.events import CallbackRecord, CallStatusRecord, Mode, Reason, ServiceRecord
-from radius_voice.login.callbacks import (
+from radius_voice.login.deliveries.callbacks import (
     Callback,
     CallbackRequest,
     CallbackResponse,
@@ -15,9 +15,9 @@ from radius_voice.login.callbacks import (
     Unusable,
     delivery_id_in,
 )
-from radius_voice.login.deliveries import Indeterminate, NotPlaced
+from radius_voice.login.deliveries.requests import Indeterminate, NotPlaced
 from radius_voice.login.model import CallStatus, Method, Unavailable
-from radius_voice.login.roll_out import ReportMode
+from radius_voice.login.policies.roll_out import ReportMode
 from radius_voice.metric_labels import CallbackResult
 from tests.login.harness import ACCEPTED, ALICE, FakeDirectory, LoginHarness, result_of
 

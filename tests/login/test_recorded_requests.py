@@ -6,10 +6,10 @@ import pytest
 from msgspec.structs import replace
 
 from radius_voice.events import Outcome, Reason
-from radius_voice.login.codes import session_key_in
-from radius_voice.login.issued_states import MAX_UNUSED, REPEAT_SECONDS
+from radius_voice.login.codes.issued_states import MAX_UNUSED, REPEAT_SECONDS
+from radius_voice.login.codes.keys import session_key_in
+from radius_voice.login.limits.configured import Limits
 from radius_voice.login.model import CallStatus, User
-from radius_voice.login.rate_limits import Limits
 from tests.login.harness import ACCEPTED, ALICE, FakeDirectory, LoginHarness, limit, result_of
 
 PACKET = b"p" * 16

@@ -3,11 +3,11 @@
 import pytest
 
 from radius_voice.events import Outcome, Reason
-from radius_voice.login.deliveries import NotPlaced
+from radius_voice.login.deliveries.requests import NotPlaced
+from radius_voice.login.limits.configured import Limits
 from radius_voice.login.model import User
 from radius_voice.login.phone import Phone
-from radius_voice.login.rate_limits import Limits
-from radius_voice.login.reply_message import rejected
+from radius_voice.login.texts.reply_message import rejected
 from radius_voice.messages import SHIPPED
 from tests.login.harness import FakeDirectory, FakeProvider, LoginHarness, limit
 

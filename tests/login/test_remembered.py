@@ -4,12 +4,13 @@ import pytest
 from msgspec.structs import replace
 
 from radius_voice.events import Outcome, Reason, ServiceRecord, SharedStationRecord
-from radius_voice.login import fingerprints, remembered
+from radius_voice.login.codes.pins import ChangedPhone
+from radius_voice.login.first_factor import fingerprints
+from radius_voice.login.limits.configured import Limits
 from radius_voice.login.model import Denied, ReplyAttribute, Unavailable, User
 from radius_voice.login.phone import NumberRules, Phone
-from radius_voice.login.pins import ChangedPhone
-from radius_voice.login.policy import Remember, ReplyRule
-from radius_voice.login.rate_limits import Limits
+from radius_voice.login.policies.policy import Remember, ReplyRule
+from radius_voice.login.second_factor import remembered
 from tests.login.harness import ACCEPTED, ALICE, FakeDirectory, LoginHarness, limit, result_of
 
 REMEMBERED = (Outcome.ACCEPT, Reason.REMEMBERED)

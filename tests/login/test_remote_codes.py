@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from radius_voice.events import Outcome, Reason, SecondFactorMode, ServiceRecord
-from radius_voice.login.deliveries import Indeterminate, NotPlaced
+from radius_voice.login.deliveries.requests import Indeterminate, NotPlaced
 from radius_voice.login.model import Method, Unavailable
 from tests.login.harness import ACCEPTED, FakeProvider, LoginHarness, limit, result_of
 from tests.login.verify_double import VerifyDouble

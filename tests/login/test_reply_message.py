@@ -2,10 +2,10 @@ import pytest
 from msgspec.structs import fields
 
 from radius_voice.events import Reason
-from radius_voice.login.charset import Charset
 from radius_voice.login.model import Method
-from radius_voice.login.prompts import MAX_REPLY_MESSAGE_BYTES, PromptFormat
-from radius_voice.login.reply_message import Wording, challenge, rejected
+from radius_voice.login.texts.charset import Charset
+from radius_voice.login.texts.prompts import MAX_REPLY_MESSAGE_BYTES, PromptFormat
+from radius_voice.login.texts.reply_message import Wording, challenge, rejected
 from radius_voice.messages import LANGUAGES, SHIPPED, CallEnded
 
 REASONS = [Reason.CALL_PLACED, Reason.WRONG_CODE, Reason.REDIAL, Reason.REDIAL_UNAVAILABLE, Reason.JOINED]

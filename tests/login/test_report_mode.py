@@ -4,13 +4,13 @@ import pytest
 from msgspec.structs import replace
 
 from radius_voice.events import CallStatusRecord, Mode, Outcome, PlacementRecord, Reason
-from radius_voice.login.issued_states import REPEAT_SECONDS
+from radius_voice.login.codes.issued_states import REPEAT_SECONDS
+from radius_voice.login.limits.configured import Limits
 from radius_voice.login.model import CallStatus, User
 from radius_voice.login.phone import NumberRules
-from radius_voice.login.policy import ReplyRule
-from radius_voice.login.rate_limits import Limits
-from radius_voice.login.roll_out import GracePeriod, ReportMode
-from radius_voice.login.second_factor import AskForIssuedCode, outcome_of
+from radius_voice.login.policies.policy import ReplyRule
+from radius_voice.login.policies.roll_out import GracePeriod, ReportMode
+from radius_voice.login.second_factor.rules import AskForIssuedCode, outcome_of
 from radius_voice.trace import Trace
 from tests.login.harness import ACCEPTED, ALICE, Clock, FakeDirectory, LoginHarness, limit, result_of
 from tests.login.test_allowed_hours import allowed

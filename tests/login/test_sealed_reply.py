@@ -3,9 +3,9 @@
 Those are the first factor's, and those of the policy that are encrypted for the gateway.
 """
 
-from radius_voice.login.codes import Keys
+from radius_voice.login.codes.keys import Keys
 from radius_voice.login.model import Authenticated
-from radius_voice.login.policy import ReplyRule
+from radius_voice.login.policies.policy import ReplyRule
 from radius_voice.login.upstream import HiddenAttribute
 from radius_voice.stores.encoding import decode, encode
 from tests.login.harness import ACCEPTED, ALICE, FakeDirectory, LoginHarness, result_of

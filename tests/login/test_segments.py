@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radius_voice.login.segments import GSM_BASIC, GSM_EXTENSION, segments
+from radius_voice.login.texts.segments import GSM_BASIC, GSM_EXTENSION, segments
 
 BASIC, EXTENSION = sorted(GSM_BASIC), sorted(GSM_EXTENSION)
 GSM = st.text(st.sampled_from(BASIC + EXTENSION), max_size=700)

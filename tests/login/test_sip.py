@@ -9,7 +9,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from radius_voice.login import sip
-from radius_voice.login.codes import Keys
+from radius_voice.login.codes.keys import Keys
+from radius_voice.login.codes.pins import compare, encode, new_pins
+from radius_voice.login.limits.configured import subjects_of
 from radius_voice.login.phone import (
     NumberRules,
     Phone,
@@ -21,8 +23,6 @@ from radius_voice.login.phone import (
     parse_phone,
     refused_type,
 )
-from radius_voice.login.pins import compare, encode, new_pins
-from radius_voice.login.rate_limits import subjects_of
 
 DESK = Phone("sip:3105@pbx.example.org")
 LABELS = st.from_regex("[a-z]([a-z0-9-]{0,20}[a-z0-9])?", fullmatch=True)

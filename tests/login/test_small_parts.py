@@ -6,21 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from radius_voice.events import Reason
-from radius_voice.login.challenge_responses import requested_delivery
-from radius_voice.login.codes import Keys, new_code, new_request_id, session_key_in, tidy_code
-from radius_voice.login.deliveries import MessageStatus
+from radius_voice.login.codes.keys import Keys, new_code, new_request_id, session_key_in, tidy_code
+from radius_voice.login.deliveries.requests import MessageStatus
+from radius_voice.login.limits.configured import Limits, subjects_of, with_action
+from radius_voice.login.limits.rate_limits import MIN_USE_SECONDS, apply_operations, arrival_time, expiry, remaining
 from radius_voice.login.model import Authenticated, Limit, LimitAction, Limited, LimitOperation, StoredUser, User
 from radius_voice.login.phone import Phone, country_of, parse_phone, refused_type
-from radius_voice.login.rate_limits import (
-    MIN_USE_SECONDS,
-    Limits,
-    apply_operations,
-    arrival_time,
-    expiry,
-    remaining,
-    subjects_of,
-    with_action,
-)
+from radius_voice.login.session.challenge_responses import requested_delivery
 
 
 @pytest.mark.parametrize("digits", [4, 6, 10])

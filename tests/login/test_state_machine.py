@@ -2,10 +2,10 @@ import pytest
 from msgspec.structs import replace
 
 from radius_voice.events import Outcome, Reason
+from radius_voice.login.codes.issued_states import MAX_UNUSED, MAX_USED, REPEAT_SECONDS
 from radius_voice.login.inputs import CallProgress, Charge, DeliveryFailed, DeliveryPlaced, InitialRequest, Lockout
-from radius_voice.login.issued_states import MAX_UNUSED, MAX_USED, REPEAT_SECONDS
 from radius_voice.login.model import CLOCK_STEP_SECONDS, CallRef, CallStatus
-from radius_voice.login.state_machine import step
+from radius_voice.login.session.state_machine import step
 from tests.login.sessions import (
     LIFETIME,
     LOGIN,

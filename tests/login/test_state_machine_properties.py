@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from msgspec.structs import replace
 
 from radius_voice.events import Outcome, Reason
-from radius_voice.login.approval_events import for_approval
+from radius_voice.login.codes.issued_states import REPEAT_SECONDS
 from radius_voice.login.inputs import (
     ApprovalEnded,
     ApprovalKey,
@@ -23,9 +23,9 @@ from radius_voice.login.inputs import (
     RemoteCheck,
     UserChanged,
 )
-from radius_voice.login.issued_states import REPEAT_SECONDS
 from radius_voice.login.model import CallRef, CallStatus
-from radius_voice.login.state_machine import step
+from radius_voice.login.session.approval_events import for_approval
+from radius_voice.login.session.state_machine import step
 from radius_voice.login.voicemail import Voicemail
 from tests.login.sessions import LIFETIME, SESSION_TIMEOUT, challenge_response, issued_session_row, session_row
 

@@ -4,7 +4,6 @@ import pytest
 from msgspec.structs import replace
 
 from radius_voice.events import Outcome, Reason
-from radius_voice.login import state_machine
 from radius_voice.login.inputs import (
     ApprovalEnded,
     ApprovalKey,
@@ -19,7 +18,8 @@ from radius_voice.login.inputs import (
     UserChanged,
 )
 from radius_voice.login.model import CallStatus, Method
-from radius_voice.login.state_machine import step
+from radius_voice.login.session import state_machine
+from radius_voice.login.session.state_machine import step
 from radius_voice.login.voicemail import Voicemail
 from tests.login import exhaustive_search
 from tests.login.sessions import (

@@ -6,14 +6,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from radius_voice.events import Alarm, AlarmRecord, Outcome, Reason, ServiceRecord
-from radius_voice.login.deliveries import Indeterminate, NumberRejected, Placed
+from radius_voice.login.codes.pins import ChangedPhone
+from radius_voice.login.deliveries.requests import Indeterminate, NumberRejected, Placed
 from radius_voice.login.inputs import CallProgress, DeliveryPlaced
+from radius_voice.login.limits.configured import Limits
+from radius_voice.login.limits.rate_limits import remaining
+from radius_voice.login.limits.success import SuccessRule
 from radius_voice.login.model import CallRef, CallStatus, LimitOperation, Method, Session, Unavailable, User
 from radius_voice.login.phone import NO_PHONE, Phone
-from radius_voice.login.pins import ChangedPhone
-from radius_voice.login.rate_limits import Limits, remaining
-from radius_voice.login.sessions import Sessions
-from radius_voice.login.success import SuccessRule
+from radius_voice.login.session.sessions import Sessions
 from tests.login.harness import ALICE, NOT_PLACED, FakeDirectory, FakeProvider, LoginHarness, result_of
 
 RULE = SuccessRule(floor=0.2, calls=10, users=5, window=3600.0)

@@ -7,17 +7,17 @@ import pytest
 from msgspec.structs import replace
 
 from radius_voice.events import Outcome, Reason, SecondFactorMode, ServiceRecord
-from radius_voice.login.codes import Keys
-from radius_voice.login.decisions import rejected
-from radius_voice.login.exemptions import Exemption
-from radius_voice.login.issued_codes import IssuedCodes
-from radius_voice.login.issued_states import MAX_UNUSED, REPEAT_SECONDS
+from radius_voice.login.codes.issued_codes import IssuedCodes
+from radius_voice.login.codes.issued_states import MAX_UNUSED, REPEAT_SECONDS
+from radius_voice.login.codes.keys import Keys
+from radius_voice.login.limits.configured import Limits
 from radius_voice.login.model import CallStatus, Method, SwapResult, User
-from radius_voice.login.policy import Remember, ReplyRule
-from radius_voice.login.rate_limits import Limits
-from radius_voice.login.roll_out import ReportMode
-from radius_voice.login.sessions import MAX_CAS_RETRIES
-from radius_voice.login.two_pass import TypedPass, typed_pass
+from radius_voice.login.policies.exemptions import Exemption
+from radius_voice.login.policies.policy import Remember, ReplyRule
+from radius_voice.login.policies.roll_out import ReportMode
+from radius_voice.login.session.decisions import rejected
+from radius_voice.login.session.sessions import MAX_CAS_RETRIES
+from radius_voice.login.session.two_pass import TypedPass, typed_pass
 from radius_voice.login.upstream import ChallengeRequired
 from radius_voice.stores.memory import MemoryStore
 from radius_voice.trace import Trace

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from radius_voice.events import Outcome, Reason, SecondFactorMode
-from radius_voice.login.codes import Keys
-from radius_voice.login.issued_states import REPEAT_SECONDS
+from radius_voice.login.codes.issued_states import REPEAT_SECONDS
+from radius_voice.login.codes.keys import Keys
 from radius_voice.login.model import CallStatus
 from tests.login.harness import ALICE, FakeDirectory, LoginHarness
 

@@ -6,12 +6,13 @@ import pytest
 from msgspec.structs import replace
 
 from radius_voice.events import Outcome, Reason
+from radius_voice.login.first_factor.password_limits import pair_subject
+from radius_voice.login.first_factor.upstream_challenges import ANSWER_SECONDS, MAX_CHALLENGES, PendingChallenge
+from radius_voice.login.limits.configured import Limits
+from radius_voice.login.limits.rate_limits import remaining
 from radius_voice.login.model import Denied, PapPassword, Unavailable, User, Verification
-from radius_voice.login.password_limits import pair_subject
 from radius_voice.login.phone import Phone
-from radius_voice.login.rate_limits import Limits, remaining
 from radius_voice.login.upstream import ChallengeRequired
-from radius_voice.login.upstream_challenges import ANSWER_SECONDS, MAX_CHALLENGES, PendingChallenge
 from tests.login.harness import ACCEPTED, ALICE, FakeDirectory, LoginHarness, limit, result_of
 from tests.login.test_exemptions import ALICE_EXEMPT
 

@@ -8,13 +8,27 @@ import pytest
 from msgspec.structs import replace
 
 from radius_voice.events import CallbackRecord, CallStatusRecord, Outcome, Reason, ServiceRecord
-from radius_voice.login.call_scripts import AskForKey, Speak, code_script, opening_of, press_script, wait_script
-from radius_voice.login.callbacks import CallAnswered, Callback, CallbackRequest, DeliveryId, KeyPressed, StatusReported
-from radius_voice.login.callbacks import delivery_id_in as parsed
-from radius_voice.login.deliveries import CodeMessage, DeliveryRequest, Indeterminate, NumberRejected, Placed
+from radius_voice.login.deliveries.call_scripts import (
+    AskForKey,
+    Speak,
+    code_script,
+    opening_of,
+    press_script,
+    wait_script,
+)
+from radius_voice.login.deliveries.callbacks import (
+    CallAnswered,
+    Callback,
+    CallbackRequest,
+    DeliveryId,
+    KeyPressed,
+    StatusReported,
+)
+from radius_voice.login.deliveries.callbacks import delivery_id_in as parsed
+from radius_voice.login.deliveries.requests import CodeMessage, DeliveryRequest, Indeterminate, NumberRejected, Placed
+from radius_voice.login.limits.configured import Limits
 from radius_voice.login.model import CallStatus, Method, Unavailable
 from radius_voice.login.phone import Phone
-from radius_voice.login.rate_limits import Limits
 from radius_voice.login.voicemail import Voicemail
 from radius_voice.metric_labels import CallbackResult
 from tests.login.harness import ACCEPTED, NOT_PLACED, FakeProvider, LoginHarness, limit, result_of

@@ -2,9 +2,9 @@
 
 import asyncio
 
-from radius_voice.login.deliveries import Placed
+from radius_voice.login.deliveries.requests import Placed
+from radius_voice.login.deliveries.verifications import CodeCheck
 from radius_voice.login.model import Method, Unavailable
-from radius_voice.login.verifications import CodeCheck
 from tests.login.harness import FakeProvider
 
 

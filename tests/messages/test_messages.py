@@ -7,9 +7,9 @@ import pytest
 
 from radius_voice import messages
 from radius_voice.config.messages_file import SECTIONS
-from radius_voice.login.code_message import text_of
-from radius_voice.login.deliveries import CodeMessage
-from radius_voice.login.segments import segments
+from radius_voice.login.deliveries.code_message import text_of
+from radius_voice.login.deliveries.requests import CodeMessage
+from radius_voice.login.texts.segments import segments
 from radius_voice.messages import LANGUAGES, SHIPPED
 from radius_voice.messages.placeholders import LONGEST
 

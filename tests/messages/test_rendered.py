@@ -8,15 +8,15 @@ from msgspec.structs import fields
 from radius_voice.delivery.twilio_voice.provider import DIGIT, MAX_TWIML, _template
 from radius_voice.delivery.twilio_voice.twiml import twiml_of
 from radius_voice.events import Reason
-from radius_voice.login.call_scripts import approval_script, press_script, wait_script
-from radius_voice.login.charset import Charset
-from radius_voice.login.code_message import text_of
-from radius_voice.login.deliveries import ApprovalQuestion, CodeMessage
+from radius_voice.login.deliveries.call_scripts import approval_script, press_script, wait_script
+from radius_voice.login.deliveries.code_message import text_of
+from radius_voice.login.deliveries.requests import ApprovalQuestion, CodeMessage
 from radius_voice.login.model import Method
-from radius_voice.login.prompts import MAX_REPLY_MESSAGE_BYTES, PromptFormat
-from radius_voice.login.reply_message import Wording, challenge, shown_texts
-from radius_voice.login.segments import segments
-from radius_voice.login.speech import MAX_DIGITS_SPOKEN, Speech, Speed
+from radius_voice.login.texts.charset import Charset
+from radius_voice.login.texts.prompts import MAX_REPLY_MESSAGE_BYTES, PromptFormat
+from radius_voice.login.texts.reply_message import Wording, challenge, shown_texts
+from radius_voice.login.texts.segments import segments
+from radius_voice.login.texts.speech import MAX_DIGITS_SPOKEN, Speech, Speed
 from radius_voice.messages import LANGUAGES, SHIPPED, CallEnded
 from radius_voice.messages.placeholders import LONGEST
 from radius_voice.simulator.twiml import code_in, spoken_text

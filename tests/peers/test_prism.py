@@ -10,13 +10,13 @@ from twilio.base import values
 from radius_voice.delivery.twilio_sms.provider import TwilioSms
 from radius_voice.delivery.twilio_voice import provider as voice_provider
 from radius_voice.delivery.twilio_voice.provider import TwilioVoice
-from radius_voice.login.call_scripts import code_script
-from radius_voice.login.deliveries import CodeMessage, DeliveryRequest, Placed
+from radius_voice.login.deliveries.call_scripts import code_script
+from radius_voice.login.deliveries.requests import CodeMessage, DeliveryRequest, Placed
 from radius_voice.login.model import CallRef, CallStatus
 from radius_voice.login.phone import Phone
 from radius_voice.login.voicemail import Voicemail
 from radius_voice.simulator import Simulator
-from radius_voice.twilio_checks import country_checks
+from radius_voice.twilio.checks import country_checks
 from tests.delivery.conftest import twilio_sms, twilio_voice
 from tests.support.prism import loaded_description, running_prism
 

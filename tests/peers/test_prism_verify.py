@@ -7,10 +7,10 @@ import pytest
 from msgspec.structs import replace
 
 from radius_voice.delivery.twilio_verify.provider import TwilioVerify
-from radius_voice.login.deliveries import CodeMessage, DeliveryRequest, Placed
+from radius_voice.login.deliveries.requests import CodeMessage, DeliveryRequest, Placed
+from radius_voice.login.deliveries.verifications import CodeCheck
 from radius_voice.login.model import Method
 from radius_voice.login.phone import Phone
-from radius_voice.login.verifications import CodeCheck
 from radius_voice.simulator import Simulator
 from tests.delivery.conftest import ACCOUNT, SERVICE, twilio_verify
 from tests.support.prism import loaded_description, running_prism

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from radius_voice.cli.main import main
 from radius_voice.events import AccountingRecord, Discard, DiscardRecord, ResendRecord
-from radius_voice.login.codes import Keys
+from radius_voice.login.codes.keys import Keys
 from radius_voice.login.model import Unavailable
 from radius_voice.radius import packet as radius
 from radius_voice.radius.accounting import ACCOUNTING_REQUEST, ACCOUNTING_RESPONSE

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from radius_voice.login.call_scripts import TIMES_ASKED
+from radius_voice.login.deliveries.call_scripts import TIMES_ASKED
 from radius_voice.radius import packet as radius
 from tests.support.polling import wait_until
 from tests.support.program_process import PROGRAM, TIMEOUT

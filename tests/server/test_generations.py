@@ -10,8 +10,8 @@ import pytest
 from radius_voice.config.load import restart_needed, until_restart
 from radius_voice.events import Reason
 from radius_voice.identity.passwords import CHEAPEST, Hasher, hash_password
-from radius_voice.login.codes import Keys
-from radius_voice.login.deliveries import Placed
+from radius_voice.login.codes.keys import Keys
+from radius_voice.login.deliveries.requests import Placed
 from radius_voice.login.model import CallStatus, Unavailable, User
 from radius_voice.observe import repeats
 from radius_voice.radius import packet as radius
@@ -22,7 +22,8 @@ from radius_voice.service import housekeeping, reload
 from radius_voice.service.service import start
 from radius_voice.service.tasks import BackgroundTasks
 from radius_voice.stores.memory import MemoryStore
-from radius_voice.wiring import Shared, build, load, server_rules
+from radius_voice.wiring.adapters import load
+from radius_voice.wiring.generation import Shared, build, server_rules
 from tests.login.harness import LoginHarness
 from tests.server.test_time import InProcessClient, request
 from tests.support.program_process import TIMEOUT

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from radius_voice.events import Discard, Reason, SecondFactorMode
-from radius_voice.login.callbacks import Callback, CallbackRequest, KeyPressed
+from radius_voice.login.deliveries.callbacks import Callback, CallbackRequest, KeyPressed
 from radius_voice.login.model import User
 from radius_voice.login.phone import Phone
 from radius_voice.radius import packet as radius

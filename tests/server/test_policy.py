@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from radius_voice import operations
 from radius_voice.cli.main import main
 from radius_voice.radius import packet as radius
-from radius_voice.wiring import load
+from radius_voice.wiring.adapters import load
 from tests.support.server_process import ServerProcess
 
 CONFIGURATION = """\

@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from radius_voice.login.circuit_breaker import MAX_OUTAGES
+from radius_voice.login.deliveries.circuit_breaker import MAX_OUTAGES
 from radius_voice.radius import packet as radius
 from tests.support import server_process
 from tests.support.tcp_listener import TcpListener, never_respond

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from radius_voice.events import Discard, DiscardRecord, Reason, RequestRecord, ResendRecord
-from radius_voice.login.policy import ReplyRule
+from radius_voice.login.policies.policy import ReplyRule
 from radius_voice.radius import packet as radius
 from radius_voice.radius.packet import Packet
 from radius_voice.server.clients import Require

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from radius_voice.events import DiscardRecord, Reason, RequestRecord, ResendRecord, ServiceRecord
-from radius_voice.login.codes import Keys
+from radius_voice.login.codes.keys import Keys
 from radius_voice.radius import packet as radius
 from radius_voice.radius.password import encrypt_password
 from radius_voice.server.clients import Client, Clients, Require

@@ -3,13 +3,13 @@
 import pytest
 import yaml
 
-from radius_voice import state
 from radius_voice.login.model import Unavailable
-from radius_voice.open_store import established_data_key
 from radius_voice.service.server_key_state import SECOND_OF_THE_LIST, server_key_state
+from radius_voice.state import directory as state
+from radius_voice.state.open_store import established_data_key
+from radius_voice.state.wrapped_key import NAME, wrap
 from radius_voice.stores.memory import MemoryStore
-from radius_voice.wiring import load
-from radius_voice.wrapped_key import NAME, wrap
+from radius_voice.wiring.adapters import load
 from tests.config.conftest import sample
 
 OLD, NEW = (f"a server key of 32 octets: {name:5}" for name in ("old", "new"))

@@ -12,14 +12,15 @@ from radius_voice import control
 from radius_voice.control import ControlServer, ControlSocket
 from radius_voice.http.admin import Admin
 from radius_voice.identity.passwords import CHEAPEST, hash_password
-from radius_voice.login.codes import Keys
+from radius_voice.login.codes.keys import Keys
 from radius_voice.login.model import Unavailable, User
 from radius_voice.observe.audit import AuditLog
 from radius_voice.service import service
 from radius_voice.service.service import CannotStart, Worker, start
 from radius_voice.stores.memory import MemoryStore
 from radius_voice.transports.udp import UdpListener, bind
-from radius_voice.wiring import build, load
+from radius_voice.wiring.adapters import load
+from radius_voice.wiring.generation import build
 
 CONFIGURATION = """\
 development: true

@@ -9,7 +9,7 @@ import yaml
 from radius_voice.login.model import User
 from radius_voice.login.phone import Phone
 from radius_voice.service.user_warnings import user_warnings
-from radius_voice.wiring import load
+from radius_voice.wiring.adapters import load
 from tests.config.conftest import changed, sample
 
 US, GERMAN, PREMIUM, INVALID = "+14155551234", "+4915112345678", "+19001550123", "+441632960123"

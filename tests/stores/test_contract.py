@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from radius_voice.events import Reason
+from radius_voice.login.codes.issued_states import REPEAT_SECONDS
 from radius_voice.login.durable import DurableExists, DurableWrite
 from radius_voice.login.inputs import CallProgress, DeliveryPlaced, InitialRequest
-from radius_voice.login.issued_states import REPEAT_SECONDS
+from radius_voice.login.limits.rate_limits import apply_operations, remaining
 from radius_voice.login.model import (
     AlreadyRecorded,
     CallStatus,
@@ -20,9 +21,8 @@ from radius_voice.login.model import (
     LimitOperation,
     SwapResult,
 )
-from radius_voice.login.rate_limits import apply_operations, remaining
 from radius_voice.login.replay import MAX_RECORDS, RECORD_SECONDS, ReplayRecord
-from radius_voice.login.state_machine import step
+from radius_voice.login.session.state_machine import step
 from radius_voice.stores import redis_scripts
 from tests.login.harness import Clock
 from tests.login.sessions import LIFETIME, LOGIN, MAX_CALL, REF, SESSION_TIMEOUT, challenge_response, session_row

@@ -13,13 +13,14 @@ import trustme
 from msgspec.structs import replace
 
 from radius_voice.events import Reason
+from radius_voice.login.codes.issued_states import REPEAT_SECONDS
 from radius_voice.login.durable import DurableExists, DurableWrite
 from radius_voice.login.inputs import DeliveryPlaced
-from radius_voice.login.issued_states import REPEAT_SECONDS
+from radius_voice.login.limits.configured import Limits
+from radius_voice.login.limits.rate_limits import arrival_time, storage_key
 from radius_voice.login.model import CallRef, Limit, LimitAction, Limited, LimitOperation, SwapResult, Unavailable
-from radius_voice.login.rate_limits import Limits, arrival_time, storage_key
-from radius_voice.login.sessions import SessionOutdated, Sessions
-from radius_voice.login.state_machine import step
+from radius_voice.login.session.sessions import SessionOutdated, Sessions
+from radius_voice.login.session.state_machine import step
 from radius_voice.stores.redis import RedisStore
 from radius_voice.stores.redis_link import CONNECTIONS, Servers, _detail
 from radius_voice.stores.sealed import Sealer

@@ -7,10 +7,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from radius_voice.login.codes.issued_codes import STORED_UNDER
 from radius_voice.login.durable import DurableWrite
-from radius_voice.login.issued_codes import STORED_UNDER
 from radius_voice.login.model import LimitOperation, SwapResult, Unavailable
-from radius_voice.login.state_machine import step
+from radius_voice.login.session.state_machine import step
 from radius_voice.stores import sqlite_file
 from radius_voice.stores.encoding import UnreadableSession, decode, encode
 from radius_voice.stores.sqlite import SqliteStore

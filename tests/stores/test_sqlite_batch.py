@@ -21,7 +21,7 @@ from radius_voice.login.model import (
     Unavailable,
 )
 from radius_voice.login.replay import ReplayRecord
-from radius_voice.login.state_machine import step
+from radius_voice.login.session.state_machine import step
 from radius_voice.stores import sqlite, sqlite_batch
 from radius_voice.stores.memory import MemoryStore
 from radius_voice.stores.sqlite import SqliteStore

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from radius_voice.login.issued_states import REPEAT_SECONDS
+from radius_voice.login.codes.issued_states import REPEAT_SECONDS
 from radius_voice.login.model import Session
 from radius_voice.stores.memory import MemoryStore
 from radius_voice.stores.redis import RedisStore

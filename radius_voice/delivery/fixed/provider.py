@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from radius_voice.delivery.fixed.settings import FixedSettings
-from radius_voice.login.adapter_reports import AccountCheck
-from radius_voice.login.deliveries import DeliveryRequest, DeliveryResult, Placed
+from radius_voice.login.deliveries.adapter_reports import AccountCheck
+from radius_voice.login.deliveries.requests import DeliveryRequest, DeliveryResult, Placed
 
 
 def create(name: str, settings: FixedSettings) -> Fixed:  # noqa: ARG001 - the code is the settings' `fixed_code`

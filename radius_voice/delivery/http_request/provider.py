@@ -15,9 +15,9 @@ from radius_voice.delivery.http_request import templates
 from radius_voice.delivery.http_request.responses import result_of
 from radius_voice.delivery.http_request.settings import HttpRequestSettings
 from radius_voice.http_client import NOT_SENT_FIX, HttpPool, NotSent, SentUnknown, pool_of
-from radius_voice.login.adapter_reports import AccountCheck
-from radius_voice.login.code_message import Say, lines, text_of
-from radius_voice.login.deliveries import (
+from radius_voice.login.deliveries.adapter_reports import AccountCheck
+from radius_voice.login.deliveries.code_message import Say, lines, text_of
+from radius_voice.login.deliveries.requests import (
     CodeMessage,
     DeliveryRequest,
     DeliveryResult,

@@ -13,7 +13,7 @@ from typing import Any
 
 from radius_voice.delivery.http_request.settings import HttpRequestSettings, ResponseRuleSettings
 from radius_voice.http_client import HttpResponse
-from radius_voice.login.deliveries import DeliveryResult, Indeterminate, NotPlaced, NumberRejected, Placed
+from radius_voice.login.deliveries.requests import DeliveryResult, Indeterminate, NotPlaced, NumberRejected, Placed
 
 REFERENCE = re.compile("[A-Za-z0-9_.:@/+=-]{1,128}")
 REQUEST_TIMEOUT, UNAUTHORIZED, TOO_MANY_REQUESTS = 408, 401, 429

@@ -1,6 +1,6 @@
 """Text messages through Twilio's REST API 2010-04-01 and Twilio's SDK.
 
-Sending a text message is not idempotent: see `twilio_provider`. `REFUSALS` has the results of Twilio's error codes.
+Sending a text message is not idempotent: see `twilio.provider`. `REFUSALS` has the results of Twilio's error codes.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from twilio.base import values
 
 from radius_voice.config.text_senders import NUMERIC_ONLY, is_alphanumeric, masked
 from radius_voice.delivery.twilio_sms.settings import TwilioSmsSettings
-from radius_voice.login.adapter_reports import AccountCheck
-from radius_voice.login.code_message import text_of
-from radius_voice.login.deliveries import (
+from radius_voice.login.deliveries.adapter_reports import AccountCheck
+from radius_voice.login.deliveries.code_message import text_of
+from radius_voice.login.deliveries.requests import (
     DeliveryRequest,
     DeliveryResult,
     Indeterminate,
@@ -25,9 +25,9 @@ from radius_voice.login.deliveries import (
 )
 from radius_voice.login.model import Unavailable
 from radius_voice.login.phone import country_of
-from radius_voice.twilio_checks import account_checks
-from radius_voice.twilio_client import TwilioAccount
-from radius_voice.twilio_provider import (
+from radius_voice.twilio.checks import account_checks
+from radius_voice.twilio.client import TwilioAccount
+from radius_voice.twilio.provider import (
     CHECK_ACCOUNT,
     COMMON_REFUSALS,
     DEFAULT_FIX,

@@ -1,6 +1,6 @@
 """Calls and text messages through Twilio Verify (REST API v2) and Twilio's SDK.
 
-Starting a verification is not idempotent: see `twilio_provider`. `REFUSALS` has the results of Twilio's error codes.
+Starting a verification is not idempotent: see `twilio.provider`. `REFUSALS` has the results of Twilio's error codes.
 A service has one pending verification for a number, and sends its code again when another one is started. So an earlier
 one is canceled first: a code that was delivered for another login is never right for this one.
 """
@@ -18,8 +18,8 @@ from twilio.base import values
 from twilio.base.exceptions import TwilioException
 
 from radius_voice.delivery.twilio_verify.settings import TwilioVerifySettings
-from radius_voice.login.adapter_reports import AccountCheck
-from radius_voice.login.deliveries import (
+from radius_voice.login.deliveries.adapter_reports import AccountCheck
+from radius_voice.login.deliveries.requests import (
     DeliveryRequest,
     DeliveryResult,
     Indeterminate,
@@ -27,12 +27,12 @@ from radius_voice.login.deliveries import (
     NumberRejected,
     Placed,
 )
+from radius_voice.login.deliveries.verifications import CodeCheck
 from radius_voice.login.model import Method, Unavailable
 from radius_voice.login.phone import Phone
-from radius_voice.login.verifications import CodeCheck
-from radius_voice.twilio_checks import account_checks
-from radius_voice.twilio_client import TwilioAccount, status_and_code
-from radius_voice.twilio_provider import (
+from radius_voice.twilio.checks import account_checks
+from radius_voice.twilio.client import TwilioAccount, status_and_code
+from radius_voice.twilio.provider import (
     CHECK_ACCOUNT,
     COMMON_REFUSALS,
     NOT_ALLOWED,

@@ -15,8 +15,8 @@ from twilio.request_validator import RequestValidator
 
 from radius_voice.delivery.twilio_voice.statuses import STATUSES, detected
 from radius_voice.delivery.twilio_voice.twiml import CONTENT_TYPE, twiml_of
-from radius_voice.login.call_scripts import CallScript
-from radius_voice.login.callbacks import (
+from radius_voice.login.deliveries.call_scripts import CallScript
+from radius_voice.login.deliveries.callbacks import (
     CallAnswered,
     Callback,
     CallbackEvent,
@@ -25,7 +25,7 @@ from radius_voice.login.callbacks import (
     StatusReported,
     Unusable,
 )
-from radius_voice.twilio_provider import is_sid
+from radius_voice.twilio.provider import is_sid
 
 STATUS = "status"
 """The action of callbacks that report the status of a call."""

@@ -1,6 +1,6 @@
 """Voice calls through Twilio's REST API 2010-04-01 and Twilio's SDK.
 
-Placing a call is not idempotent: see `twilio_provider`. `REFUSALS` has the results of Twilio's error codes.
+Placing a call is not idempotent: see `twilio.provider`. `REFUSALS` has the results of Twilio's error codes.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from radius_voice.delivery.twilio_voice.callbacks import ANSWER, KEY, STATUS, ST
 from radius_voice.delivery.twilio_voice.settings import TwilioVoiceSettings
 from radius_voice.delivery.twilio_voice.statuses import status_of
 from radius_voice.delivery.twilio_voice.twiml import add_lines, printable, twiml_of
-from radius_voice.login.adapter_reports import AccountCheck
-from radius_voice.login.call_scripts import Speak, opening_of
-from radius_voice.login.caller_numbers import CallerNumbers
-from radius_voice.login.code_message import MAX_SPEECH_SECONDS, lines
-from radius_voice.login.deliveries import (
+from radius_voice.login.calls.caller_numbers import CallerNumbers
+from radius_voice.login.deliveries.adapter_reports import AccountCheck
+from radius_voice.login.deliveries.call_scripts import Speak, opening_of
+from radius_voice.login.deliveries.code_message import MAX_SPEECH_SECONDS, lines
+from radius_voice.login.deliveries.requests import (
     CodeMessage,
     DeliveryRequest,
     DeliveryResult,
@@ -34,13 +34,13 @@ from radius_voice.login.deliveries import (
 )
 from radius_voice.login.model import CallRef, CallStatus, Unavailable
 from radius_voice.login.phone import Phone
-from radius_voice.login.speech import Speech
+from radius_voice.login.texts.speech import Speech
 from radius_voice.login.voicemail import Voicemail
 from radius_voice.messages import Messages
 from radius_voice.turns import Turns
-from radius_voice.twilio_checks import account_checks, country_checks
-from radius_voice.twilio_client import TwilioAccount
-from radius_voice.twilio_provider import (
+from radius_voice.twilio.checks import account_checks, country_checks
+from radius_voice.twilio.client import TwilioAccount
+from radius_voice.twilio.provider import (
     CHECK_ACCOUNT,
     COMMON_REFUSALS,
     DEFAULT_FIX,

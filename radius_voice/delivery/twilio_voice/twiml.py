@@ -7,9 +7,9 @@ from typing import Any
 
 from twilio.twiml.voice_response import VoiceResponse
 
-from radius_voice.login.call_scripts import AskForKey, CallScript, Speak
-from radius_voice.login.code_message import Line, Say
-from radius_voice.login.deliveries import CodeMessage
+from radius_voice.login.deliveries.call_scripts import AskForKey, CallScript, Speak
+from radius_voice.login.deliveries.code_message import Line, Say
+from radius_voice.login.deliveries.requests import CodeMessage
 
 DEFAULT_PAUSE = 1
 """Seconds of a <Pause> that does not name its length."""

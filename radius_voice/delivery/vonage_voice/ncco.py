@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 from xml.sax.saxutils import escape
 
-from radius_voice.login.code_message import Say, lines
-from radius_voice.login.deliveries import CodeMessage
+from radius_voice.login.deliveries.code_message import Say, lines
+from radius_voice.login.deliveries.requests import CodeMessage
 
 MAX_TEXT = 1500
 """Vonage's limit for the characters of one `talk` action. Whether it counts tags is not certain."""

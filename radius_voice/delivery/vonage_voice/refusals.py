@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from radius_voice.login.deliveries import Indeterminate, NotPlaced, NumberRejected
+from radius_voice.login.deliveries.requests import Indeterminate, NotPlaced, NumberRejected
 
 CHECK_ACCOUNT = "run radius-voice test-credentials"
 DEFAULT_FIX = f"{CHECK_ACCOUNT}, and look the status up at the provider"

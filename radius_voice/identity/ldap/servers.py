@@ -19,7 +19,7 @@ from radius_voice.identity.ldap.client import NO_ANSWER, RequestRefused, ServerF
 from radius_voice.identity.ldap.pool import Lease, Pool
 from radius_voice.identity.ldap.turns import Turns
 from radius_voice.identity.passwords import Turn
-from radius_voice.login.adapter_reports import PossiblyForwarded, ServerState
+from radius_voice.login.deliveries.adapter_reports import PossiblyForwarded, ServerState
 from radius_voice.login.model import Unavailable
 
 PROBE_SECONDS = 2.0

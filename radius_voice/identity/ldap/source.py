@@ -24,7 +24,7 @@ from radius_voice.identity.ldap.servers import Servers
 from radius_voice.identity.ldap.settings import LdapSettings
 from radius_voice.identity.passwords import Turn
 from radius_voice.login.accounts import UNKNOWN_ACCOUNT, Account, LockoutRule
-from radius_voice.login.adapter_reports import AccountCheck, ServerState, SourceProblem
+from radius_voice.login.deliveries.adapter_reports import AccountCheck, ServerState, SourceProblem
 from radius_voice.login.model import Authenticated, Denied, User, Verification
 
 MAX_REMEMBERED_WARNINGS = 1000

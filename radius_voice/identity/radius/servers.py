@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from radius_voice.login.adapter_reports import ServerState
+from radius_voice.login.deliveries.adapter_reports import ServerState
 from radius_voice.metric_labels import UpstreamEvent
 from radius_voice.radius.packet import ACCESS_REQUEST, STATUS_SERVER, Attribute, Packet
 from radius_voice.radius_client import NoReply, RadiusClient, Response, Timers

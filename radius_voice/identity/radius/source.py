@@ -14,7 +14,7 @@ from radius_voice.identity.context import IdentityContext
 from radius_voice.identity.radius.servers import NAS_IDENTIFIER, NotSent, Server, Servers
 from radius_voice.identity.radius.settings import RadiusSettings
 from radius_voice.login.accounts import UNKNOWN_ACCOUNT, Account, LockoutRule
-from radius_voice.login.adapter_reports import AccountCheck, PossiblyForwarded, ServerState
+from radius_voice.login.deliveries.adapter_reports import AccountCheck, PossiblyForwarded, ServerState
 from radius_voice.login.model import (
     Authenticated,
     Denied,

@@ -24,7 +24,7 @@ from radius_voice.identity.sql.queries import QueriedUsers
 from radius_voice.identity.sql.settings import SqlSettings
 from radius_voice.identity.verification import verify_stored
 from radius_voice.login.accounts import UNKNOWN_ACCOUNT, Account
-from radius_voice.login.adapter_reports import AccountCheck, ServerState, VerificationCost
+from radius_voice.login.deliveries.adapter_reports import AccountCheck, ServerState, VerificationCost
 from radius_voice.login.model import Authenticated, Denied, StoredUser, Unavailable, User, Verification
 from radius_voice.login.names import canonical_name
 

@@ -25,7 +25,7 @@ from radius_voice.identity.users_file.settings import UsersFileSettings
 from radius_voice.identity.users_file.text import UserEntry, UsersFileError, parse, with_hash, with_users
 from radius_voice.identity.verification import verify_stored
 from radius_voice.login.accounts import UNKNOWN_ACCOUNT, Account
-from radius_voice.login.adapter_reports import SourceProblem, VerificationCost
+from radius_voice.login.deliveries.adapter_reports import SourceProblem, VerificationCost
 from radius_voice.login.model import Authenticated, Denied, StoredUser, User, Verification
 from radius_voice.login.names import canonical_name
 from radius_voice.messages import SHIPPED, Catalog

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from radius_voice.events import Reason
+from radius_voice.login.first_factor.realms import route
 from radius_voice.login.model import AuthRequest, PapPassword
-from radius_voice.login.realms import route
 from radius_voice.radius import packet as radius
 from radius_voice.radius.password import MalformedPassword, decode_text, decrypt_password
 from radius_voice.server.request import Request

@@ -1,7 +1,7 @@
 """A provider that only tests have: it keeps what it is asked to send."""
 
-from radius_voice.login.adapter_reports import AccountCheck
-from radius_voice.login.deliveries import Placed
+from radius_voice.login.deliveries.adapter_reports import AccountCheck
+from radius_voice.login.deliveries.requests import Placed
 
 
 def create(name, settings):

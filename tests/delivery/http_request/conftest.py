@@ -6,7 +6,7 @@ from radius_voice.config.adapters import RuleContext
 from radius_voice.config.context import LoadContext
 from radius_voice.delivery.http_request.provider import create
 from radius_voice.delivery.http_request.settings import HttpRequestSettings
-from radius_voice.login.deliveries import CodeMessage, DeliveryRequest
+from radius_voice.login.deliveries.requests import CodeMessage, DeliveryRequest
 from radius_voice.login.model import Method
 from radius_voice.login.phone import Phone
 from tests.support.http_gateway import HttpGateway

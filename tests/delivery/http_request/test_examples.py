@@ -5,8 +5,8 @@ import json
 import pytest
 import yaml
 
-from radius_voice.login.code_message import text_of
-from radius_voice.login.deliveries import Indeterminate, NotPlaced, NumberRejected, Placed
+from radius_voice.login.deliveries.code_message import text_of
+from radius_voice.login.deliveries.requests import Indeterminate, NotPlaced, NumberRejected, Placed
 from radius_voice.login.model import Method
 from tests.docs.pages import blocks
 from tests.support.http_gateway import send_response

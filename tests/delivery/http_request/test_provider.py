@@ -7,8 +7,8 @@ import socket
 import pytest
 
 from radius_voice.http_client import MAX_POST_RESPONSE_OCTETS, NOT_SENT_FIX
-from radius_voice.login.code_message import text_of
-from radius_voice.login.deliveries import Indeterminate, NotPlaced, NumberRejected, Placed
+from radius_voice.login.deliveries.code_message import text_of
+from radius_voice.login.deliveries.requests import Indeterminate, NotPlaced, NumberRejected, Placed
 from radius_voice.login.model import Method
 from tests.support.http_gateway import HttpGateway, send_response
 from tests.support.tcp_listener import never_respond, reset_connection, send_octets

@@ -9,9 +9,9 @@ from radius_voice.identity.ldap import lockout
 from radius_voice.identity.ldap.client import Entry
 from radius_voice.identity.ldap.lockout import LockoutRules
 from radius_voice.login.accounts import UNKNOWN_ACCOUNT, Account, LockoutRule
+from radius_voice.login.first_factor.password_limits import forwarded_to
+from radius_voice.login.limits.rate_limits import MAX_USES
 from radius_voice.login.model import Authenticated, Denied, PapPassword, Verification
-from radius_voice.login.password_limits import forwarded_to
-from radius_voice.login.rate_limits import MAX_USES
 from tests.identity.ldap.conftest import DEADLINE, settings, verified
 from tests.support.slapd_server import USERS
 

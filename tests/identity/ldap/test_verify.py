@@ -6,7 +6,7 @@ import pytest
 
 from radius_voice.events import Reason
 from radius_voice.identity.ldap.client import Entry, LdapClient
-from radius_voice.login.codes import Keys
+from radius_voice.login.codes.keys import Keys
 from radius_voice.login.model import Authenticated, Denied, Unavailable
 from tests.identity.ldap.conftest import found, verified
 from tests.support.network import LOOPBACK

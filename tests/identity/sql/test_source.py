@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from radius_voice.events import Reason
 from radius_voice.identity.passwords import CHEAPEST, Parameters, hash_password, parameters_of
 from radius_voice.identity.sql import tables
-from radius_voice.login.adapter_reports import AccountCheck
+from radius_voice.login.deliveries.adapter_reports import AccountCheck
 from radius_voice.login.model import Authenticated, Denied, PapPassword, StoredUser, User, Verification
 from radius_voice.login.phone import Phone
 from tests.identity.sql.conftest import ALICE, SECONDS, settings_of

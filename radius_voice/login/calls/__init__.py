@@ -1,0 +1,1 @@
+"""Places, follows and ends the calls and text messages of sessions."""

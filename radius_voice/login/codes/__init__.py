@@ -1,0 +1,1 @@
+"""Codes and States, their keyed hashes, and their records in the store."""

@@ -1,0 +1,1 @@
+"""Requests to deliver a code, and the answers of providers: values that login and providers share."""

@@ -1,0 +1,1 @@
+"""Verifies the password, and relays the challenges of an identity source."""

@@ -1,0 +1,1 @@
+"""Limits on passwords, codes, calls and costs."""

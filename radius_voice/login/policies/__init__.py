@@ -1,0 +1,1 @@
+"""What a policy allows: hours, exemptions, roll-out and enrolment."""

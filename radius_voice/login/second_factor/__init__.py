@@ -1,0 +1,1 @@
+"""Whether a user needs the second factor, and logins that are remembered."""

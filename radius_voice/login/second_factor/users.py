@@ -1,0 +1,104 @@
+"""Checks whether a user may log in: when a session is opened, and again before it is accepted."""
+
+from __future__ import annotations
+
+from radius_voice.events import Reason
+from radius_voice.login.codes.issued_codes import is_issued
+from radius_voice.login.codes.keys import Keys
+from radius_voice.login.first_factor.checked import Checked
+from radius_voice.login.model import Authenticated, AuthRequest, Session, Unavailable, User
+from radius_voice.login.names import canonical_name
+from radius_voice.login.phone import Phone
+from radius_voice.login.policies.policy import Policy, UserRules
+from radius_voice.login.session.decoys import decoy_key
+
+
+def account_reason(user: User) -> Reason | None:
+    """Why this user may not log in, whatever the rules say, or None."""
+    return Reason.DISABLED if user.disabled else None
+
+
+def phone_reason(rules: UserRules, user: User) -> Reason | None:
+    """Why this user cannot be called, or None."""
+    if not user.phones:
+        return Reason.NO_PHONE
+    return None if rules.phones_of(user) else Reason.NUMBER_NOT_ALLOWED
+
+
+async def current_phones(session: Session, policy: Policy, keys: Keys, deadline: float) -> tuple[Phone, ...] | Reason:
+    """The phones of the user that may be called now, or the reason to reject the login that is in progress.
+
+    For a session that waits for an issued code the phones do not matter. Raises Unavailable.
+    """
+    user_id = policy.user_id(session.user_key)
+    user = None if user_id is None else await policy.directory.get(user_id, deadline)
+    rules = policy.rules_of(session.group)
+    if user is None:
+        return Reason.UNKNOWN_USER
+    reason = account_reason(user) or (None if is_issued(session) else phone_reason(rules, user))
+    if reason is not None:
+        return reason
+    phones = rules.phones_of(user)
+    if not is_issued(session) and session.delivery.phone not in phones:
+        return Reason.PHONE_CHANGED
+    if session.password_id and policy.first_factor is not None:
+        password_id = await policy.first_factor.password_id(session.first_factor_id, deadline)
+        if keys.password_id(session.key, password_id) != session.password_id:
+            return Reason.PASSWORD_CHANGED
+    return phones
+
+
+async def find_user(request: AuthRequest, policy: Policy) -> User | None:
+    """The user that a request names. Raises Unavailable.
+
+    A name with a realm that is not listed is looked up too, so that its reject takes as long as that of other names.
+    """
+    user = await policy.directory.find(request.user_name, request.deadline)
+    return None if request.unlisted_realm else user
+
+
+async def user_of(request: AuthRequest, policy: Policy, checked: Checked) -> User | None:
+    """The user, from the first factor if it is also the directory, so that the name is not looked up again."""
+    known = checked.result.user if isinstance(checked.result, Authenticated) else None
+    if known is not None and policy.first_factor_name == policy.directory_name:
+        return known
+    return await find_user(request, policy)
+
+
+def missing_user(request: AuthRequest, checked: Checked) -> User:
+    """A user whom the first factor has, and the directory does not: without id, phones and groups.
+
+    The name may be recorded although the directory does not have it: its password has been verified.
+    """
+    known = checked.result.user if isinstance(checked.result, Authenticated) else None
+    return User("", known.name if known is not None else request.user_name)
+
+
+async def name_of(request: AuthRequest, policy: Policy) -> str:
+    """The user's name in the directory, for the audit log; empty if no user has it or the directory is down."""
+    try:
+        user = await find_user(request, policy)
+    except Unavailable:
+        return ""
+    return user.name if user else ""
+
+
+async def name_in_session(request: AuthRequest, session: Session | None, policy: Policy, keys: Keys) -> str:
+    """The name to compare with the session's: its own, if the user of the request has several names in the directory.
+
+    `policy` is the one of the request. If it is another one than the session's, with another directory, the name is
+    empty: the same name there is another user. Raises Unavailable.
+    """
+    typed = request.user_name
+    if session is None:
+        return typed
+    if session.is_decoy:
+        known = await find_user(request, policy)
+        return session.name if decoy_key(keys, request, policy, known) == session.user_key else typed
+    other_directory = policy.name != session.policy and policy.user_id(session.user_key) is None
+    if request.unlisted_realm or other_directory:
+        return ""
+    if canonical_name(typed) == canonical_name(session.name):
+        return typed
+    user = await find_user(request, policy)
+    return session.name if user is not None and policy.user_key(user) == session.user_key else typed

@@ -1,0 +1,1 @@
+"""Sessions: how one is opened, how events change it, and what follows for the gateway."""

@@ -1,0 +1,217 @@
+"""The decision that follows from a transition: the response to the gateway, and its part of the audit record. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from math import ceil
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from radius_voice.events import Mode, Outcome, Reason
+from radius_voice.login.deliveries.verifications import VerifierUnavailable
+from radius_voice.login.inputs import Transition
+from radius_voice.login.model import CallStatus, Method, PreviousResult, ReplyAttribute, Session, Unavailable
+from radius_voice.login.texts import reply_message
+from radius_voice.login.texts.reply_message import Wording
+from radius_voice.login.upstream import ChallengeRequired, HiddenAttribute
+from radius_voice.trace import Trace
+
+
+class Decision(Struct, frozen=True):
+    """The response to the gateway, and fields of the audit record. `login_seconds` is set on an Accept.
+
+    `user` is the user's name in the directory, empty if no user has the name that was typed; `session` the session's
+    id. `sealed_reply` are attributes of the Accept that are still encrypted. `echo` says whether the user's response to
+    a challenge may be shown. `rule` names the rule of the configuration that decided without a call, and `rule_reason`
+    is its text. The response is sent at `not_before`, monotonic seconds, or at once if that is 0 or has passed. `mode`
+    is that of the policy; in report mode, `would_outcome` and `would_reason` are the decision that was only recorded.
+    With `held`, the request is answered later: the decision is what that returns.
+    """
+
+    outcome: Outcome
+    reason: Reason
+    state: bytes = b""
+    text: str = ""
+    reply: tuple[ReplyAttribute | HiddenAttribute, ...] = ()
+    user: str = ""
+    session: str = ""
+    phone: str = ""
+    login_seconds: float = 0.0
+    sealed_reply: bytes = b""
+    echo: bool = True
+    rule: str = ""
+    rule_reason: str = ""
+    not_before: float = 0.0
+    mode: Mode = Mode.ENFORCE
+    would_outcome: Outcome | None = None
+    would_reason: Reason | None = None
+    held: Callable[[], Awaitable[Decision]] | None = None
+
+    def __repr__(self) -> str:
+        return f"Decision({self.outcome}, {self.reason})"
+
+
+_MISSED = {
+    CallStatus.BUSY: "busy",
+    CallStatus.NO_ANSWER: "no_answer",
+    CallStatus.FAILED: "failed",
+    CallStatus.MACHINE: "machine",
+}
+"""The texts (`messages.CallEnded`) about calls that ended with these statuses."""
+
+CODE_CORRECT = (Reason.CODE_CORRECT, Reason.ISSUED_CODE_CORRECT, Reason.APPROVED)
+"""Reasons of an Accept that completes a login with a correct code or an approval."""
+
+
+def decision(
+    session: Session | None,
+    transition: Transition,
+    state: bytes,
+    name: str,
+    wording: Wording,
+    now: float,
+    *,
+    response: bool = False,
+    asked: Method | None = None,
+    delimiter: str = "",
+    describes_call: bool = False,
+) -> Decision:
+    """The decision for a transition. `state` is sent with a challenge; `name` is the user's if there is no session.
+
+    `response` says that the request carried a State. Only then may a reject be in the user's language. `asked` is the
+    method of another delivery that the request asked for. With a
+    `delimiter`, the challenge asks for a second login with password and code, and has no State. `describes_call`: a
+    challenge says that a call did not reach the user, and in how many seconds one begins that waits.
+    """
+    if transition.rule:
+        decided = decision(
+            session,
+            replace(transition, rule=""),
+            state,
+            name,
+            wording,
+            now,
+            response=response,
+            asked=asked,
+            delimiter=delimiter,
+            describes_call=describes_call,
+        )
+        return replace(decided, rule=transition.rule)
+    if session is None:
+        return rejected(transition.reason, name)
+    if transition.previous is not None:
+        return _repeated(transition.previous, wording)
+    match transition.outcome:
+        case Outcome.ACCEPT:
+            return _accepted(session, transition.reason, now)
+        case Outcome.CHALLENGE:
+            missed, wait = (_missed(session, now), _wait(session, now)) if describes_call else ("", 0)
+            return _challenged(session, transition.reason, state, wording, asked, delimiter, missed, wait)
+        case Outcome.NO_RESPONSE:
+            return Decision(Outcome.NO_RESPONSE, transition.reason, user=session.name, session=session.id)
+        case _:
+            return _rejected(session, transition.reason, wording, response=response)
+
+
+def _accepted(session: Session, reason: Reason, now: float) -> Decision:
+    return Decision(
+        Outcome.ACCEPT,
+        reason,
+        reply=session.reply,
+        user=session.name,
+        session=session.id,
+        phone=session.delivery.phone.masked,
+        login_seconds=now - session.opened_at if reason in CODE_CORRECT else 0.0,
+        sealed_reply=session.sealed_reply,
+    )
+
+
+def _missed(session: Session, now: float) -> str:
+    """The name of the text about a call that did not speak its code, if another one is possible; else empty."""
+    delivery = session.delivery
+    redial = session.redials_left > 0 and session.open_at(now)
+    if not redial or not delivery.over or delivery.method is not Method.VOICE:
+        return ""
+    return _MISSED.get(delivery.status, "" if session.code else "no_code")
+
+
+def _wait(session: Session, now: float) -> int:
+    """The seconds until the session's call, 0 if it does not wait."""
+    delivery = session.delivery
+    return 0 if delivery.method is not Method.VOICE or delivery.over else max(0, ceil(delivery.due_at - now))
+
+
+def _challenged(
+    session: Session,
+    reason: Reason,
+    state: bytes,
+    wording: Wording,
+    asked: Method | None,
+    delimiter: str,
+    missed: str,
+    wait: int,
+) -> Decision:
+    phone, method = session.delivery.phone, session.delivery.method
+    text = reply_message.challenge(
+        reason,
+        wording,
+        phone.ending,
+        session.attempts_left,
+        method,
+        asked=asked,
+        delimiter=delimiter,
+        missed=missed,
+        wait=wait,
+    )
+    sent = b"" if delimiter else state
+    return Decision(Outcome.CHALLENGE, reason, sent, text, (), session.name, session.id, phone.masked)
+
+
+def _rejected(session: Session, reason: Reason, wording: Wording, *, response: bool) -> Decision:
+    to_the_user = response and reason is not Reason.UNKNOWN_STATE  # the State was issued to this user
+    text = reply_message.rejected(wording.texts) if to_the_user else ""
+    phone = session.delivery.phone.masked
+    return Decision(Outcome.REJECT, reason, text=text, user=session.name, session=session.id, phone=phone)
+
+
+def _repeated(known: PreviousResult, wording: Wording) -> Decision:
+    """The decision that repeats the result of a session that a newer one replaced."""
+    outcome, accepted = known.result.outcome, known.result.outcome is Outcome.ACCEPT
+    text, reply = ("", known.reply) if accepted else (reply_message.rejected(wording.texts), ())
+    return Decision(
+        outcome,
+        Reason.REPEATED,
+        text=text,
+        reply=reply,
+        user=known.name,
+        session=known.session_id,
+        phone=known.phone.masked,
+        sealed_reply=known.sealed_reply if accepted else b"",
+    )
+
+
+def relayed(challenge: ChallengeRequired, state: bytes, name: str) -> Decision:
+    """The challenge of a first factor. `name` is the user's, empty if no user has it."""
+    text = reply_message.fitting(challenge.text)
+    return Decision(Outcome.CHALLENGE, Reason.UPSTREAM_CHALLENGE, state, text, user=name, echo=challenge.echo)
+
+
+def rejected(reason: Reason, name: str = "", text: str = "", rule: str = "") -> Decision:
+    """A reject. `name` is the user's, empty if no user has it. Without `text` it gets that of every reason."""
+    return Decision(Outcome.REJECT, reason, text=text, user=name, rule=rule)
+
+
+def session_step(transition: Transition) -> str:
+    """The detail of the step `session`: `opened`, before the call is placed, or the reason of another transition."""
+    opened = transition.places_call and transition.reason in (Reason.CALL_PLACED, Reason.TEXT_SENT)
+    return "opened" if opened else transition.reason
+
+
+def unavailable(outcome: Outcome, problem: Unavailable, trace: Trace) -> Decision:
+    """The decision while a component is unavailable: no response or a reject (`outcome`, from the policy)."""
+    trace.step("unavailable", str(problem))
+    reason = Reason.STORE_UNAVAILABLE if problem.component == "store" else Reason.IDENTITY_UNAVAILABLE
+    if isinstance(problem, VerifierUnavailable):
+        reason = Reason.VERIFIER_UNAVAILABLE
+    return Decision(outcome, reason)

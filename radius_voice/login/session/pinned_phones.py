@@ -1,0 +1,73 @@
+"""Compares a user's phones with the pins, before a call."""
+
+from __future__ import annotations
+
+import shlex
+
+from msgspec import Struct
+
+from radius_voice.events import Alarm, Reason
+from radius_voice.login.codes.keys import Keys
+from radius_voice.login.codes.pins import (
+    ChangedPhone,
+    called_phones,
+    compare,
+    encode,
+    new_pins,
+)
+from radius_voice.login.dependencies import Dependencies
+from radius_voice.login.model import User
+from radius_voice.login.phone import Phone
+from radius_voice.login.policies.policy import Policy
+
+
+class PinnedPhones(Struct, frozen=True):
+    """The phones of a user that may be called. A correct code writes `pins`, if there are any, as the first pins.
+
+    `alarm` are phones that are not pinned, which an alarm reports once the request is recorded. `unpinned` are those
+    of `phones` that no pin has.
+    """
+
+    phones: tuple[Phone, ...] = ()
+    pins: bytes = b""
+    alarm: tuple[Phone, ...] = ()
+    unpinned: tuple[Phone, ...] = ()
+
+
+class RefusedPhones(Struct, frozen=True):
+    """The pins reject the login for this reason. `alarm` as in `PinnedPhones`."""
+
+    reason: Reason
+    alarm: tuple[Phone, ...] = ()
+
+
+def pinned_phones(
+    keys: Keys, policy: Policy, user: User, stored: bytes | None, now: float
+) -> PinnedPhones | RefusedPhones:
+    """The phones that a login may call at wall-clock time `now`, or the reason to reject it. Pure.
+
+    `stored` is the durable value with the user's pins.
+    """
+    rules, user_key = policy.rules_of(policy.group_of(user)), policy.user_key(user)
+    compared = compare(keys, user_key, user.phones, stored)
+    alarm = () if rules.changed_phone is ChangedPhone.ALLOW else compared.changed
+    called = called_phones(compared, rules.phones_of(user), rules.first_phone, rules.changed_phone)
+    if isinstance(called, Reason):
+        return RefusedPhones(called, alarm)
+    first = new_pins(keys, user_key, user.phones, now, verified=False)
+    unpinned = called if stored is None else tuple(phone for phone in compared.changed if phone in called)
+    return PinnedPhones(called, encode(first) if stored is None else b"", alarm, unpinned)
+
+
+def report_changed_phones(
+    dependencies: Dependencies, policy: Policy, name: str, client: str, changed: tuple[Phone, ...]
+) -> None:
+    """Raise the alarm for phones of the user `name` that are not pinned, if there are any."""
+    if not changed:
+        return
+    phones = ", ".join(phone.masked for phone in changed)
+    source = shlex.quote(policy.directory_name)
+    command = f"radius-voice users confirm --source {source} {shlex.quote(name)}"
+    detail = f"the directory has phones that are not pinned: {phones}; if they are right, run: {command}"
+    mode = policy.mode_at(dependencies.now())
+    dependencies.alarm(Alarm.PHONE_CHANGED, detail, user=name, client=client, mode=mode)

@@ -1,0 +1,36 @@
+"""What a gateway can show of a Reply-Message: its characters, and how many octets. Pure."""
+
+from __future__ import annotations
+
+import re
+
+from msgspec import Struct
+
+from radius_voice.login.texts.charset import Charset
+
+MAX_REPLY_MESSAGE_BYTES = 253
+"""RFC 2865 section 5.18."""
+MIN_NAME_BYTES = 8
+"""A friendly name that is cut to less says nothing to its reader."""
+_AFTER_SENTENCE = re.compile(r"(?<=[.!?]) +|(?<=\u3002)")
+
+
+class PromptFormat(Struct, frozen=True):
+    """What a gateway can show. `length` is in octets."""
+
+    charset: Charset = Charset.UTF_8
+    length: int = MAX_REPLY_MESSAGE_BYTES
+
+    def shown(self, text: str) -> str:
+        """The text in the characters of the gateway; its end is cut, in whole characters, where it does not fit."""
+        return cut(self.charset.shown(text), self.length)
+
+
+def cut(text: str, length: int) -> str:
+    """The longest beginning of a text that has at most `length` octets in UTF-8."""
+    return text.encode()[:length].decode(errors="ignore")
+
+
+def last_sentence(text: str) -> str:
+    """The last sentence of a prompt, which says what to type."""
+    return _AFTER_SENTENCE.split(text)[-1]

@@ -1,0 +1,1 @@
+"""What all providers with a Twilio account share."""

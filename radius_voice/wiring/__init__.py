@@ -1,0 +1,1 @@
+"""Settings -> objects. Nothing else creates adapters."""
