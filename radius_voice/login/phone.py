@@ -39,12 +39,17 @@ REFUSED_PREFIXES = {
 """Prefixes that libphonenumber's data lack or do not refuse, and the numbering plans that define them."""
 FICTIONAL = re.compile(r"\+1[2-9]\d\d55501\d\d|\+442079460\d{3}")
 """Numbers for films and documentation, which ring no phone: 555-0100 to 555-0199 (NANPA), 020 7946 0xxx (Ofcom)."""
+_EXTENSION_MARK = r"(?:ext(?:n|ension)?|x|#)"
 PHONE_SYNTAX = re.compile(
-    r"\s*[+\uff0b]?[\d\s().\u2010-\u2015/-]+"
-    r"([\s,;]*([,;]|ext(n|ension)?|x|#)[\s.:=]*(?P<extension>\d{1,20})#?)?\s*",
+    r"[+\uff0b]?[\d\s().\u2010-\u2015/-]++"
+    rf"((?:[,;][\s,;]*+{_EXTENSION_MARK}?|{_EXTENSION_MARK})[\s.:=]*+(?P<extension>\d{{1,20}})#?)?",
     re.IGNORECASE,
 )
-"""A number as people write it, and an extension: `ext. 42`, `x42`, `#42`, `,42`, and `;ext=42` of RFC 3966."""
+"""A number as people write it, and an extension: `ext. 42`, `x42`, `#42`, `,42`, and `;ext=42` of RFC 3966.
+
+Without surrounding white space, and with possessive quantifiers: a user may be able to write any text into a directory,
+and a text that the syntax does not match must take linear time.
+"""
 
 
 NOT_A_NUMBER = "not a phone number; write it as +, country code and number, like +14155550123"
@@ -106,8 +111,9 @@ def parse_phone(text: str, default_region: str | None = None) -> Phone:
     the number, and only a policy knows which numbers it allows. `default_region` is an ISO 3166 code for numbers
     written without a country.
     """
-    if sip.is_sip(text.strip()):
-        return Phone(sip.parse_sip(text.strip()))
+    text = text.strip()
+    if sip.is_sip(text):
+        return Phone(sip.parse_sip(text))
     try:
         number = phonenumbers.parse(text, default_region)
     except phonenumbers.NumberParseException:

@@ -77,6 +77,16 @@ def test_a_text_that_is_more_than_a_number_is_refused(text):
 
 
 @pytest.mark.parametrize(
+    "text", [" " * 235 + "+14155550123!", "+14155550123" + " ," * 110 + "!", "+1" + " 4" * 110 + "x!"]
+)
+def test_many_long_texts_that_are_no_numbers_are_read_in_linear_time(text):
+    """In cubic time, the first one takes 0.15 s, and this test a quarter of an hour."""
+    for _ in range(5000):
+        with pytest.raises(ValueError, match="not a phone number"):
+            parse_phone(text)
+
+
+@pytest.mark.parametrize(
     "text", ["+4915112345678", "+49 151 12345678", "+49 (0)151/123-45678", " +49.151.12345678 ", "\uff0b4915112345678"]
 )
 def test_a_number_may_be_written_with_spaces_and_punctuation(text):
