@@ -39,7 +39,7 @@ def _seconds(_context: click.Context, _option: click.Parameter, text: str) -> fl
 def debug(path: Path, user: str | None, client: str | None, show_all: bool, seconds: float, state: Path | None) -> None:
     """Show packets and decisions of the running service, without secrets.
 
-    An interrupt ends it. Exit code 3: no service runs, 4: not known.
+    An interrupt ends it.
     """
     from radius_voice import control
     from radius_voice.service.debugging import DEBUG

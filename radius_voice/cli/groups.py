@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import click
 
+from radius_voice.cli.exit_codes import exit_status
 from radius_voice.config.suggestions import nearest
 
 MAX_SUGGESTIONS = 3
@@ -54,11 +55,16 @@ class CommandGroup(click.Group):
         raise click.UsageError(f"no such command: {word!r}{_suggestion(word, self.known_words(ctx))}", ctx)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of that name, or None. Help and completions do not cut off its summary."""
+        """The command of that name, or None.
+
+        Help and completions do not cut off its summary, and its help has its exit codes.
+        """
         command = self.find_command(ctx, cmd_name)
         if command is not None:
             command.context_class = CommandContext
             command.short_help = command.short_help or _first_paragraph(command.help or "")
+            status = exit_status(cmd_name if ctx.parent is None else f"{self.name} {cmd_name}")
+            command.epilog = command.epilog or (f"Exit code {status}" if status else None)
         return command
 
     def find_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:

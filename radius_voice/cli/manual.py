@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 import time
 from collections.abc import Iterator
@@ -15,19 +14,17 @@ import click
 
 from radius_voice import __version__
 from radius_voice.cli.common import DEFAULT_CONFIG
+from radius_voice.cli.exit_codes import exit_status
 from radius_voice.cli.main import main
-from radius_voice.resources import shipped
 
 PROGRAM = "radius-voice"
 LINE_WIDTH = 72
-MARKDOWN_LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 
 
 def pages() -> dict[str, str]:
     """The pages in the language of man(7), by the names of their files: the program, each command and subcommand."""
-    manual = (shipped("docs") / "commands.md").read_text(encoding="utf-8")
     commands = dict(_commands(click.Context(main, info_name=PROGRAM, **main.context_settings)))
-    return {f"{name.replace(' ', '-')}.1": _page(name, context, manual) for name, context in commands.items()}
+    return {f"{name.replace(' ', '-')}.1": _page(name, context) for name, context in commands.items()}
 
 
 def _commands(context: click.Context) -> Iterator[tuple[str, click.Context]]:
@@ -40,7 +37,7 @@ def _commands(context: click.Context) -> Iterator[tuple[str, click.Context]]:
                 yield from _commands(click.Context(command, parent=context, info_name=name))
 
 
-def _page(name: str, context: click.Context, manual: str) -> str:
+def _page(name: str, context: click.Context) -> str:
     command = context.command
     summary, *description = [" ".join(text.split()) for text in (command.help or "").split("\n\n")]
     sections = {
@@ -49,7 +46,7 @@ def _page(name: str, context: click.Context, manual: str) -> str:
         "DESCRIPTION": [line for paragraph in (summary, *description) for line in (".PP", *_lines(paragraph))][1:],
         "OPTIONS": list(_options(context)),
         "COMMANDS": list(_subcommands(context)),
-        "EXIT STATUS": _lines(_exit_status(name, manual)),
+        "EXIT STATUS": _lines(_exit_status(name)),
         "FILES": list(_files(context)),
         "SEE ALSO": list(_see_also(context)),
     }
@@ -79,14 +76,9 @@ def _subcommands(context: click.Context) -> Iterator[str]:
                 yield from (".TP", _reference(f"{context.command_path} {name}"), *_lines(command.short_help or ""))
 
 
-def _exit_status(name: str, manual: str) -> str:
-    """The exit codes of a command, as docs/commands.md describes them."""
-    words = name.removeprefix(PROGRAM).strip()
-    section = re.search(rf"^## `{re.escape(words)}`\n(.*?)(?=^## |\Z)", manual, re.MULTILINE | re.DOTALL)
-    found = re.search(r"^Exit code (0: .*)$", section[1], re.MULTILINE) if section else None
-    if found is None:
-        return "The page of each command describes its exit codes. 2 is always wrong usage."
-    return f"{_plain(found[1])} 2: wrong usage."
+def _exit_status(name: str) -> str:
+    described = exit_status(name.removeprefix(PROGRAM).strip())
+    return described or "The page of each command describes its exit codes."
 
 
 def _files(context: click.Context) -> Iterator[str]:
@@ -103,11 +95,6 @@ def _see_also(context: click.Context) -> Iterator[str]:
 
 def _reference(command: str) -> str:
     return f".BR {_text(command.replace(' ', '-'))} (1)"
-
-
-def _plain(text: str) -> str:
-    """Markdown without links and code marks."""
-    return MARKDOWN_LINK.sub(r"\1", text).replace("`", "")
 
 
 def _lower(text: str) -> str:

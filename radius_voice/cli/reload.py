@@ -19,10 +19,7 @@ from radius_voice.cli.running import exit_codes, state_directory
 @state_option
 @json_option
 def reload(path: Path, state: Path | None, as_json: bool) -> None:
-    """Make the running service read its configuration again, and show the result.
-
-    Exit code 0: it is in effect, 1: it has errors and changes nothing, 3: no service runs, 4: not known.
-    """
+    """Make the running service read its configuration again, and show the result."""
     from radius_voice import control
     from radius_voice.radius.values import printable
 

@@ -9,12 +9,8 @@ from pathlib import Path
 
 import click
 
+from radius_voice.cli.exit_codes import NOT_RUNNING, UNKNOWN
 from radius_voice.config.errors import ConfigError
-
-NOT_RUNNING = 3
-"""The exit code if no service runs, as of a System V init script."""
-UNKNOWN = 4
-"""The exit code if it is not known whether a service runs."""
 
 
 class Ended(click.ClickException):

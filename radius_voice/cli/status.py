@@ -21,10 +21,7 @@ Part = Mapping[str, Any]
 @state_option
 @json_option
 def status(path: Path, state: Path | None, as_json: bool) -> None:
-    """Show the state of the running service.
-
-    Exit code 0: healthy, 1: it has problems, 3: it does not run, 4: not known.
-    """
+    """Show the state of the running service."""
     from radius_voice import control
     from radius_voice.operations import STATUS
     from radius_voice.radius.values import printable

@@ -7,10 +7,12 @@ import sys
 
 import click
 import pytest
+from click.testing import CliRunner
 
+from radius_voice.cli.exit_codes import exit_status
 from radius_voice.cli.main import main
 from radius_voice.cli.manual import pages, write_pages
-from tests.docs.test_docs import every_command
+from tests.docs.test_docs import every_command, section
 from tests.support.requirements import require
 
 
@@ -47,9 +49,19 @@ def test_the_page_of_the_program_names_each_command():
         assert f"radius-voice-{name} (1)" in page
 
 
-def test_exit_codes_are_those_of_the_documentation():
-    page = plain(pages()["radius-voice-users-pin.1"])
-    assert '"EXIT STATUS" 0: the phones of all users are pinned. 1: a source cannot list its users' in page
+@pytest.mark.parametrize(("name", "command"), list(every_command()))
+def test_page_help_and_documentation_have_the_same_exit_codes(name, command):
+    status = exit_status(name)
+    assert [0, 1, 2] == [int(code) for code in re.findall(r"(?:^|\. )(\d): ", status)][:3]
+    assert f'"EXIT STATUS" {status}' in plain(pages()[f"radius-voice-{name.replace(' ', '-')}.1"])
+    shown = CliRunner().invoke(main, [*name.split(), "--help"], terminal_width=1000)
+    assert f"Exit code {status}" in " ".join(shown.output.split())
+    assert f"\nExit code {status}" in section(name).replace("`", "")
+
+
+def test_a_group_of_commands_has_no_exit_codes_of_its_own():
+    assert "Exit code" not in CliRunner().invoke(main, ["users", "--help"]).output
+    assert "The page of each command describes its exit codes." in plain(pages()["radius-voice-users.1"])
 
 
 def test_a_page_is_the_same_for_the_same_date(monkeypatch):
