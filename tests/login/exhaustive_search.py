@@ -385,21 +385,23 @@ def canonical_key(situation):
 
 
 def search(depth):
-    """The number of situations reached by up to `depth` events. Raises Violation with the events that lead to it."""
+    """The number of events checked in orders of up to `depth`. Raises Violation with the events that lead to it."""
     start = Situation()
     seen = {canonical_key(start)}
     waiting: deque[tuple[Situation, tuple[object, ...]]] = deque([(start, ())])
+    checked = 0
     while waiting:
         situation, path = waiting.popleft()
-        if len(path) == depth:
-            continue
         for label, transition in events(situation):
             try:
                 after = transition(situation)
             except Violation as problem:
                 raise Violation("\n".join([str(problem), *map(str, (*path, label))])) from None
+            checked += 1
+            if len(path) + 1 == depth:
+                continue  # no event follows: whether another order leads to the same situation makes no difference
             key = canonical_key(after)
             if key not in seen:
                 seen.add(key)
                 waiting.append((after, (*path, label)))
-    return len(seen)
+    return checked

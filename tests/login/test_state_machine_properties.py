@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -28,6 +29,8 @@ from radius_voice.login.session.approval_events import for_approval
 from radius_voice.login.session.state_machine import step
 from radius_voice.login.voicemail import Voicemail
 from tests.login.sessions import LIFETIME, SESSION_TIMEOUT, challenge_response, issued_session_row, session_row
+
+pytestmark = pytest.mark.no_cover  # measuring would take most of the time, and other tests reach the same lines
 
 
 class OneRow(RuleBasedStateMachine):

@@ -34,6 +34,7 @@ from tests.login.sessions import (
     session_row,
 )
 
+pytestmark = pytest.mark.no_cover  # measuring would take most of the time, and other tests reach the same lines
 EVENTS = [
     InitialRequest(session_row()),
     RecordedRequest(LOGIN, b"state1", b"pw", ""),
