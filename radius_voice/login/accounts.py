@@ -1,4 +1,4 @@
-"""Accounts at a first factor, as far as they are known before a password is verified. Pure."""
+"""What a first factor knows about an account before it verifies a password. Pure."""
 
 from __future__ import annotations
 
@@ -6,24 +6,17 @@ from msgspec import Struct
 
 
 class LockoutRule(Struct, frozen=True):
-    """The first factor locks an account after `attempts` wrong passwords.
-
-    It counts those that follow each other within `window` seconds.
-    """
+    """When the first factor locks an account: after `attempts` wrong passwords within `window` seconds."""
 
     attempts: int
     window: float
 
 
 class Account(Struct, frozen=True):
-    """The account that a user name means.
+    """The account that belongs to a user name."""
 
-    `id` is what `Authenticated.user_id` would be; it is empty for a name that no user has, and if the first factor
-    cannot tell before the verification. `lockout` is None if it locks no account, or that is not known.
-    """
-
-    id: str = ""
-    lockout: LockoutRule | None = None
+    id: str = ""  # as `Authenticated.user_id`; empty if no user has the name, or the first factor cannot tell yet
+    lockout: LockoutRule | None = None  # None if accounts are never locked, or that is unknown
 
 
 UNKNOWN_ACCOUNT = Account()

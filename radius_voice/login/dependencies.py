@@ -1,4 +1,4 @@
-"""What the logins of one generation of the configuration need."""
+"""The objects that the logins of one generation of the configuration share."""
 
 from __future__ import annotations
 
@@ -20,40 +20,32 @@ from radius_voice.messages import SHIPPED, Catalog
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
-    """Keys, store, rules and providers. `now` is wall clock, `clock` monotonic.
-
-    `providers` are those of each method, in order of failover, `breakers` their circuit breakers by name, and
-    `verifiers` those that can check codes. `public_url` is the URL at which providers reach the callback listener,
-    empty if there is none. Then no provider is among `callback_receivers`. `messages` has all texts, and
-    `prompt_formats` what each client can show, if not everything. `friendly_name` is that of rules which have none of
-    their own. `approval_providers` can ask for an approval by a key. `client_names` are names of clients that calls
-    speak. `calls_per_second` has the providers that may be asked for only so many calls.
-    """
+    """Keys, store, rules and providers. Mappings are by the name in the configuration unless another key is given."""
 
     keys: Keys
     store: Store
     limits: Limits
     policies: Mapping[str, Policy]
-    providers: Mapping[Method, Mapping[str, Provider]]
+    providers: Mapping[Method, Mapping[str, Provider]]  # by method and name, in order of failover
     call_controls: Mapping[str, CallControl]
-    friendly_name: str
+    friendly_name: str  # for rules without one
     observer: Observer
-    now: Callable[[], float]
-    clock: Callable[[], float]
-    public_url: str = ""
-    callback_receivers: Mapping[str, CallbackReceiver] = field(default_factory=dict)
+    now: Callable[[], float]  # wall-clock seconds
+    clock: Callable[[], float]  # monotonic seconds
+    public_url: str = ""  # where providers reach the callback listener; empty without a listener
+    callback_receivers: Mapping[str, CallbackReceiver] = field(default_factory=dict)  # empty without a listener
     call_speakers: Mapping[str, CallSpeaker] = field(default_factory=dict)
     verifiers: Mapping[str, RemoteVerifier] = field(default_factory=dict)
     new_code: Callable[[int], str] = field(default=new_code)
     breakers: Mapping[str, CircuitBreaker] = field(default_factory=dict)
-    calls_per_second: Mapping[str, float] = field(default_factory=dict)
+    calls_per_second: Mapping[str, float] = field(default_factory=dict)  # only of providers with such a limit
     messages: Catalog = field(default=SHIPPED)
-    prompt_formats: Mapping[str, PromptFormat] = field(default_factory=dict)
-    approval_providers: Mapping[str, Provider] = field(default_factory=dict)
-    client_names: Mapping[str, str] = field(default_factory=dict)
+    prompt_formats: Mapping[str, PromptFormat] = field(default_factory=dict)  # what each client can show
+    approval_providers: Mapping[str, Provider] = field(default_factory=dict)  # can ask for an approval by key press
+    client_names: Mapping[str, str] = field(default_factory=dict)  # client -> the name that calls speak
 
     def wording_for(self, session: Session | None) -> Wording:
-        """The wording that the gateway shows to the user of a session; without a session it is in English."""
+        """The wording for the user of a session; without a session it is in the default language."""
         default = self.messages.default
         if session is None:
             return Wording(default, self.friendly_name)
@@ -64,15 +56,15 @@ class Dependencies:
         return Wording(texts, name or self.friendly_name, prompts)
 
     def approval_question(self, session: Session) -> ApprovalQuestion:
-        """What the user of a session is asked to approve."""
+        """The question that a call asks the user of a session to approve."""
         return ApprovalQuestion(self.client_names.get(session.client, session.client), session.calling_station_id)
 
     def warn(self, detail: str) -> None:
-        """Report what an administrator should know."""
+        """Report a warning to the administrator."""
         self.observer(ServiceRecord(self.now(), "warning", detail))
 
     def mode_of(self, policy: str) -> Mode:
-        """The present mode of the policy with that name; `enforce` for one that is no longer configured."""
+        """The current mode of the policy with that name; `enforce` if it is no longer configured."""
         known = self.policies.get(policy)
         return Mode.ENFORCE if known is None else known.mode_at(self.now())
 

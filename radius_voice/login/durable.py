@@ -1,4 +1,4 @@
-"""Values that a store keeps until they are replaced, without a time limit."""
+"""Durable values: a store keeps them until they are replaced, without a time limit."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from msgspec import Struct
 
 
 class DurableWrite(Struct, frozen=True):
-    """A value to be written under a key that has none."""
+    """A value to be written under a key that has no value yet."""
 
     key: bytes
     value: bytes
@@ -16,7 +16,7 @@ class DurableWrite(Struct, frozen=True):
 
 
 class DurableExists(Struct, frozen=True):
-    """The key of a `DurableWrite` has this `value` already: nothing was written."""
+    """The key of a `DurableWrite` already has a `value`, so nothing was written."""
 
     value: bytes
 

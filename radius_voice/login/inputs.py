@@ -14,83 +14,73 @@ from radius_voice.login.voicemail import Voicemail
 
 
 class InitialRequest(Struct, frozen=True):
-    """An initial request whose first factor is right. `new_session` is opened unless an open one is joined.
-
-    Another delivery in the open one must have `seconds_needed`, if that is more than its call takes.
-    """
+    """An initial request whose first factor is right. It opens `new_session`, or joins the session that is open."""
 
     new_session: Session
-    seconds_needed: float = 0.0
+    seconds_needed: float = 0.0  # as in `NextChallenge`, for a redial in the open session
 
 
 class RecordedRequest(Struct, frozen=True):
-    """An initial request that is recorded for the session `session_id`: it may join that session, and nothing else.
-
-    `state` is the hash of the State that it was issued; `password` and `calling_station_id` must be the session's.
-    """
+    """An initial request with a replay record for the session `session_id`. It may only join that session."""
 
     session_id: str
-    state: bytes
-    password: bytes
+    state: bytes  # keyed hash of the State that the request got
+    password: bytes  # this keyed hash and the Calling-Station-Id must be equal to the session's
     calling_station_id: str
 
 
 class NextChallenge(Struct, frozen=True):
-    """For a new challenge: the hashes of its State and code, and the maximum durations of call and code in seconds.
+    """What a new challenge needs, with another delivery or without.
 
-    `method` is how the code reaches the user. With `voicemail`, `code` is empty. No delivery is made if less than
-    `seconds_needed` or `call_seconds` are left until the session ends: the call of a decoy ends earlier than a user's.
+    A delivery is made only if both `call_seconds` and `seconds_needed` are left until the session ends. They differ for
+    a decoy, whose call ends earlier than a real one.
     """
 
-    state: bytes
-    code: bytes
-    call_seconds: float
-    code_lifetime: float
+    state: bytes  # keyed hash
+    code: bytes  # keyed hash; empty if the call is placed without a code
+    call_seconds: float  # maximum duration of the call
+    code_lifetime: float  # seconds
     method: Method = Method.VOICE
     voicemail: Voicemail = Voicemail.OFF
     seconds_needed: float = 0.0
 
 
 class RemoteCheck(Struct, frozen=True):
-    """The answer of the provider of delivery `number` of the session about the code that the user typed."""
+    """The provider's answer about the typed code, for delivery `number` of the session."""
 
     number: int
     correct: bool
 
 
 class ChallengeResponse(Struct, frozen=True):
-    """Keyed hashes of the text that the user typed: as a response (`answer`), as a code, and as a password.
+    """A response to a challenge: a code, a password typed again, or a request for another delivery.
 
-    `phone` is the index of the phone that the user requested instead of a code; `redial_allowed` is False if the
-    policy, a limit or another live call forbids that. A response is valid only for the client entry and the user of its
-    session. `remote` is the provider's answer about the code, None if it was not asked. `canceled` is the number of the
-    delivery whose verification was canceled because the user requested another one, 0 if none was; `limit` is the limit
-    that forbids that, if it is one.
+    It is valid only for the client entry and the user of the session.
     """
 
     client: str
     name: str
-    state: bytes
-    answer: bytes
-    code: bytes
-    password: bytes
-    phone: int | None
+    state: bytes  # keyed hash of the State
+    answer: bytes  # keyed hashes of the typed text: as a response,
+    code: bytes  # as a code,
+    password: bytes  # and as a password
+    phone: int | None  # index of the phone for another delivery; None if the user typed something else
     next_challenge: NextChallenge
-    redial_allowed: bool = True
-    remote: RemoteCheck | None = None
-    canceled: int = 0
-    limit: str = ""
+    redial_allowed: bool = True  # False if the policy, a limit or another live call forbids another delivery
+    remote: RemoteCheck | None = None  # None if the provider was not asked
+    canceled: int = 0  # number of the delivery whose verification was canceled for another delivery; 0 for none
+    limit: str = ""  # the limit that forbids another delivery, if one does
 
 
 class Lockout(Struct, frozen=True):
-    """The user has typed too many wrong codes."""
+    """Too many wrong codes have locked the user."""
 
     state: bytes
     answer: bytes
 
 
 class UserChanged(Struct, frozen=True):
-    """The directory no longer permits the login that waits for its code; `reason` is why."""
+    """The directory no longer permits the login, for `reason`. Replaces a ChallengeResponse."""
 
     state: bytes
     answer: bytes
@@ -98,32 +88,26 @@ class UserChanged(Struct, frozen=True):
 
 
 class Reservation(Struct, frozen=True):
-    """The most that a delivery costs, and for a call the price of a minute, in units (see `costs`)."""
+    """The maximum cost of a delivery, in units (see `costs`)."""
 
     cost: int = 0
-    minute_price: int = 0
+    minute_price: int = 0  # of a call
 
 
 class DeliveryPlaced(Struct, frozen=True):
-    """A provider accepted delivery `number` of the session, by that method to that phone, or may have accepted it.
-
-    `ref` is the call, None if there is none or that is not certain. `over`: there is no call that may be live. A text
-    message's code is valid for `code_lifetime` seconds. `refused`: a provider had refused the delivery before for
-    another reason than an outage. `reserved` is its reservation, None if no budget is configured. `verification` is
-    that of the delivery; with `keeps_code`, only its provider has the code.
-    """
+    """A provider accepted delivery `number` of the session, or may have accepted it."""
 
     session_id: str
     number: int
     phone: Phone
-    ref: CallRef | None
-    refused: bool = False
+    ref: CallRef | None  # the call; None if there is none, or its reference is unknown
+    refused: bool = False  # another provider refused the delivery before, for another reason than an outage
     method: Method = Method.VOICE
-    over: bool = False
-    code_lifetime: float = 0.0
-    reserved: Reservation | None = None
+    over: bool = False  # no call may be live
+    code_lifetime: float = 0.0  # seconds, for the code in a text message
+    reserved: Reservation | None = None  # None if no budget is configured
     verification: CallRef | None = None
-    keeps_code: bool = False
+    keeps_code: bool = False  # only the provider has the code
 
 
 class CallQueued(Struct, frozen=True):
@@ -135,65 +119,52 @@ class CallQueued(Struct, frozen=True):
 
 
 class DeliveryFailed(Struct, frozen=True):
-    """No provider made delivery `number` of the session. `bypass`: an active bypass accepts the user without a call.
-
-    `refund`: the delivery does not count towards the limits, because no provider has received and refused it. `phone`
-    is the last one that was tried, and `reserved` its reservation, None if no budget is configured.
-    """
+    """No provider made delivery `number` of the session."""
 
     session_id: str
     number: int
     reason: Reason
-    bypass: bool
-    refund: bool
-    phone: Phone | None = None
-    reserved: Reservation | None = None
+    bypass: bool  # an active bypass accepts the user without a call
+    refund: bool  # the delivery does not count towards the limits: no provider has received and refused it
+    phone: Phone | None = None  # the last phone that was tried
+    reserved: Reservation | None = None  # for that phone; None if no budget is configured
 
 
 class CallProgress(Struct, frozen=True):
-    """The provider reports the status of call `number`; `code_lifetime` is in seconds from the answered call.
-
-    `ref` is the call that it names, None if the call is known to be that of the session.
-    """
+    """The provider reports the status of call `number`."""
 
     session_id: str
     number: int
     status: CallStatus
-    code_lifetime: float
-    ref: CallRef | None = None
+    code_lifetime: float  # seconds after the call is answered
+    ref: CallRef | None = None  # the reported call; None if it is known to be the session's call
 
 
 class CodeCreated(Struct, frozen=True):
-    """The code of call `number`, which was placed without one; `code` is its keyed hash.
-
-    `code_lifetime` is in seconds from now. `ref` is the call that the provider has named, None if it is known.
-    """
+    """A code was created for call `number`, which was placed without one."""
 
     session_id: str
     number: int
-    code: bytes
-    code_lifetime: float
-    ref: CallRef | None = None
+    code: bytes  # keyed hash
+    code_lifetime: float  # seconds from now
+    ref: CallRef | None = None  # as in `CallProgress`
 
 
 class ApprovalKey(Struct, frozen=True):
-    """The user pressed `key` during call `number`, which asks for an approval; `ref` is that call."""
+    """The user pressed a key during call `number`, which asks for an approval."""
 
     session_id: str
     number: int
     key: str
-    ref: CallRef
+    ref: CallRef  # the call
 
 
 class ApprovalEnded(Struct, frozen=True):
-    """The request that waits for an approval by call `number` is answered now.
-
-    `reason` is why the login is rejected whatever key is pressed, None if the user has not pressed one in time.
-    """
+    """The request that waits for an approval by call `number` must be answered now."""
 
     session_id: str
     number: int
-    reason: Reason | None = None
+    reason: Reason | None = None  # why the login is rejected; None if the user did not press a key in time
 
 
 DeliveryEvent: TypeAlias = CallQueued | DeliveryPlaced | DeliveryFailed | CallProgress | CodeCreated
@@ -204,16 +175,16 @@ Input: TypeAlias = (
 
 
 class CostChange(Struct, frozen=True):
-    """How a transition changes the budgets of the day, and what it reserves or settles in units (see `costs`)."""
+    """How a transition changes the daily budgets. Amounts are in units (see `costs`)."""
 
     method: Method
     operations: tuple[LimitOperation, ...]
-    reserved: int = 0
-    settled: int = 0
+    reserved: int = 0  # for a delivery that begins
+    settled: int = 0  # the cost of a delivery that has ended
 
 
 class Charge(Enum):
-    """Which limits a transition changes together with the session."""
+    """Which limits a transition changes, in the transaction that stores the session."""
 
     NOTHING = "nothing"
     CALL = "call"
@@ -229,20 +200,15 @@ class Charge(Enum):
 
 
 class Transition(Struct, frozen=True):
-    """The effect of an input: the changed session (None: no change), the response, and the actions.
+    """The effect of an input: the changed session, the response, and the actions that follow."""
 
-    `issues_state`: the input's new State is sent. `places_call`: the session's new call is to be placed, after
-    `hang_up` is ended if there is one. `previous` is the repeated result of a session that was replaced. `rule`
-    names the limit that forbade what the input asked for. `cost` is the change of the budgets of the day.
-    """
-
-    session: Session | None
+    session: Session | None  # None: no change
     outcome: Outcome
     reason: Reason
-    issues_state: bool = False
-    places_call: bool = False
-    hang_up: CallRef | None = None
+    issues_state: bool = False  # the response carries the input's new State
+    places_call: bool = False  # make the session's new delivery, after `hang_up` has ended
+    hang_up: CallRef | None = None  # a call to end
     charge: Charge = Charge.NOTHING
-    previous: PreviousResult | None = None
-    rule: str = ""
+    previous: PreviousResult | None = None  # the repeated result of a session that was replaced
+    rule: str = ""  # the limit that forbade what the input requested
     cost: CostChange | None = None

@@ -1,6 +1,6 @@
-"""The values of a login: immutable, and free of RADIUS, YAML and vendors.
+"""The values of a login: immutable, and independent of RADIUS, YAML and vendors.
 
-Times in sessions are wall-clock seconds; hashes are keyed with `server.key` (see `codes.Keys`).
+Times in sessions are wall-clock seconds. Hashes are keyed (see `codes.keys.Keys`).
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from radius_voice.login.upstream import HiddenAttribute, RequestAttribute
 from radius_voice.login.voicemail import Voicemail
 
 CLOCK_STEP_SECONDS = 600.0
-"""A stored time further ahead than this, in seconds, was stored before the clock was set back, and counts as past."""
+"""A stored time more than this far in the future dates from before the clock was set back; it counts as past."""
 DECOY_KEYS = ":"
-"""The beginning of the `user_key` of a decoy: no identity source has an empty name."""
+"""Prefix of the `user_key` of a decoy. No user has it, because no identity source has an empty name."""
 
 ReplyAttribute: TypeAlias = tuple[int, bytes]
-"""An encoded attribute of a response: its type and its value."""
+"""An encoded attribute of a response: type and value."""
 
 SessionKey: TypeAlias = bytes
-"""Identifies a session: a keyed hash of client entry and user. Every State of the session holds it."""
+"""Identifies a session: a keyed hash of client entry and user. Every State of the session contains it."""
 
 
 class PapPassword(Struct, frozen=True):
-    """User-Password as typed: the password, and in a response to a challenge what the user typed."""
+    """The decrypted User-Password: the password, or in a response to a challenge the text that the user typed."""
 
     text: str
 
@@ -42,21 +42,21 @@ Credentials: TypeAlias = PapPassword
 
 
 class User(Struct, frozen=True):
-    """A user in the directory. `id` is stable and never the name as typed."""
+    """A user in the directory."""
 
-    id: str
+    id: str  # stable; never the name as typed
     name: str
-    phones: tuple[Phone, ...] = ()
+    phones: tuple[Phone, ...] = ()  # in order of preference
     language: str = "en"
     groups: frozenset[str] = frozenset()
     disabled: bool = False
 
 
 class StoredUser(Struct, frozen=True):
-    """A user in an identity source that commands can change, and the password hash or None."""
+    """A user in an identity source that commands can change."""
 
     user: User
-    password: str | None = None
+    password: str | None = None  # the encoded hash
 
     def __repr__(self) -> str:
         return f"StoredUser({self.user.id})"
@@ -65,96 +65,79 @@ class StoredUser(Struct, frozen=True):
 class Verification(Struct, frozen=True):
     """Credentials for a first factor to verify.
 
-    When verifications queue, those of a `returning` user go first, the others in turn for each `queue`. `attributes`
-    are those of the gateway's request. `context` is that of the ChallengeRequired that the credentials answer.
-    `account` is what the first factor has found for it before.
+    When verifications are queued, those of `returning` users go first, and the others round-robin by `queue`.
     """
 
     user_name: str
     credentials: Credentials
     queue: str = ""
     returning: bool = False
-    attributes: tuple[RequestAttribute, ...] = ()
-    context: bytes = b""
-    account: Account = UNKNOWN_ACCOUNT
+    attributes: tuple[RequestAttribute, ...] = ()  # all attributes of the gateway's request
+    context: bytes = b""  # `ChallengeRequired.context`, if the credentials answer a challenge
+    account: Account = UNKNOWN_ACCOUNT  # the result of `FirstFactor.account`
 
     def __repr__(self) -> str:
         return "Verification()"  # a user may type a password as the name
 
 
 class Authenticated(Struct, frozen=True):
-    """The credentials are correct. `user_id` is the user's id in the identity source.
+    """The credentials are correct."""
 
-    `user` is the user, if the source is a directory too, so that the name need not be looked up again. `password_id`
-    changes when the user's password is changed; it is empty if the source cannot tell. `reply` is for the Accept.
-    """
-
-    user_id: str
-    user: User | None = None
-    password_id: str = ""
-    reply: tuple[ReplyAttribute | HiddenAttribute, ...] = ()
+    user_id: str  # the user's id in the identity source
+    user: User | None = None  # set if the source is a directory too: the name need not be looked up again
+    password_id: str = ""  # changes with the password; empty if the source cannot tell
+    reply: tuple[ReplyAttribute | HiddenAttribute, ...] = ()  # for the Access-Accept
 
     def __repr__(self) -> str:
         return f"Authenticated({self.user_id})"  # `password_id` may be a part of a password's hash
 
 
 class Denied(Struct, frozen=True):
-    """The first factor rejects the request. `user` is the name in the directory, empty if no user has the name.
-
-    `password_correct`: the login is denied for another reason than the password, so no failure is charged. `text` is
-    shown in place of the text of all rejects, only after the right password; it fits into a Reply-Message.
-    """
+    """The first factor rejects the request."""
 
     reason: Reason
-    user: str = ""
-    password_correct: bool = False
-    text: str = ""
+    user: str = ""  # the name in the directory; empty if no user has the typed name
+    password_correct: bool = False  # then no failure is charged
+    text: str = ""  # replaces the usual text of a reject; only after the right password, at most 253 octets
 
 
 class AuthRequest(Struct, frozen=True):
-    """One verified request of a login.
-
-    `calling_station_id` is empty if the gateway sent none. `authenticator` is the Request Authenticator,
-    `encrypted_credentials` the octets of User-Name and encrypted User-Password. `state` is None in an initial request.
-    `arrived`, and `deadline`, after which the gateway no longer waits, are monotonic seconds. `attributes` are all
-    attributes of the request. `unlisted_realm`: the name has a realm that the client does not list, so no user has it.
-    `second_factor` is that of the client, and `delimiter` what separates password and code in two passes.
-    """
+    """A verified Access-Request, without the details of RADIUS. Times are monotonic seconds."""
 
     client: str
     policy: str
     user_name: str
     credentials: Credentials
-    calling_station_id: str
-    authenticator: bytes
+    calling_station_id: str  # empty if the gateway sent none
+    authenticator: bytes  # the Request Authenticator
     arrived: float
-    deadline: float
-    state: bytes | None = None
-    encrypted_credentials: bytes = b""
-    attributes: tuple[RequestAttribute, ...] = ()
-    unlisted_realm: bool = False
-    second_factor: SecondFactorMode = SecondFactorMode.CHALLENGE
-    delimiter: str = ","
+    deadline: float  # after it the gateway no longer waits
+    state: bytes | None = None  # None in an initial request
+    encrypted_credentials: bytes = b""  # User-Name and encrypted User-Password
+    attributes: tuple[RequestAttribute, ...] = ()  # all attributes of the packet
+    unlisted_realm: bool = False  # the client does not list the realm of the name, so no user has the name
+    second_factor: SecondFactorMode = SecondFactorMode.CHALLENGE  # from the client entry
+    delimiter: str = ","  # separates password and code in two passes
 
     def __repr__(self) -> str:
         return f"AuthRequest({self.client})"  # a user may type a password as the name
 
 
 class CallRef(Struct, frozen=True, gc=False):
-    """A call at a provider: the provider's name in the configuration and its own reference."""
+    """A call or a verification at a provider."""
 
-    provider: str
-    reference: str
+    provider: str  # its name in the configuration
+    reference: str  # the provider's own, such as a Twilio SID
 
 
 class CallStatus(StrEnum):
-    """The status of a call, reduced to what providers have in common."""
+    """The status of a call, in the terms that all providers share."""
 
     QUEUED = "queued"
     RINGING = "ringing"
     ANSWERED = "answered"
     HUMAN = "human"
-    """A human has answered: machine detection has found one, or a key was pressed."""
+    """A human has answered, according to machine detection or a pressed key."""
     COMPLETED = "completed"
     BUSY = "busy"
     NO_ANSWER = "no_answer"
@@ -192,31 +175,26 @@ DELIVERY_METHODS = (Method.VOICE, Method.SMS)
 
 
 class DeliveryAttempt(Struct, frozen=True, gc=False, omit_defaults=True):
-    """The latest delivery of a session. `number` counts them from 1; by `live_until` its call must be over.
+    """The current delivery of a session: a call, a text message, or none where the help desk issued a code.
 
-    `ref` is the call, None until a provider has accepted it, or if that is not known. `status` is the latest that is
-    known of the call; with `over`, how it ended. With `voicemail`, the call was placed without a code: until there is
-    one, the session's `code` is empty. A text message that a provider has accepted is `over`. `cost` is the reservation
-    for the delivery, or once it has ended its cost, and `minute_price` the price of a minute of a call (see `costs`).
-    `verification` is that of a provider which can say whether a code is right (`verifications`), by the provider's name
-    and reference; the reference is empty if it is not known. If only the provider has the code, the session has none.
-    A call that waits is requested at `due_at`.
+    The session's `code` is empty while a call placed under `voicemail` has no code yet, and if only the provider has
+    the code.
     """
 
-    number: int
+    number: int  # counts the deliveries of the session from 1
     phone: Phone
-    at: float
-    live_until: float
-    ref: CallRef | None = None
+    at: float  # when it was stored, just before the provider was asked
+    live_until: float  # by then the call must have ended
+    ref: CallRef | None = None  # the call; None until a provider has accepted it, or if that is unknown
     answered_at: float | None = None
-    over: bool = False
-    status: CallStatus = CallStatus.QUEUED
+    over: bool = False  # the call has ended, or the provider has accepted the text message
+    status: CallStatus = CallStatus.QUEUED  # the last known status of the call
     method: Method = Method.VOICE
-    cost: int = 0
-    minute_price: int = 0
-    voicemail: Voicemail = Voicemail.OFF
-    verification: CallRef | None = None
-    due_at: float = 0.0
+    cost: int = 0  # in units (see `costs`): reserved, or once it has ended, what it did cost
+    minute_price: int = 0  # in units
+    voicemail: Voicemail = Voicemail.OFF  # if not OFF, the call was placed without a code
+    verification: CallRef | None = None  # at a provider that checks codes; an empty reference is unknown
+    due_at: float = 0.0  # when a queued call will be requested
 
 
 class Result(Struct, frozen=True, gc=False):
@@ -228,21 +206,17 @@ class Result(Struct, frozen=True, gc=False):
 
 
 class IssuedState(Struct, frozen=True, gc=False, omit_defaults=True):
-    """A State sent to the gateway: its keyed hash and, once used, the keyed hash of the response and its result."""
+    """A State sent to the gateway."""
 
-    state: bytes
-    answer: bytes = b""
+    state: bytes  # its keyed hash
+    answer: bytes = b""  # the keyed hash of the response, once the State was used
     result: Result | None = None
 
 
 class PreviousResult(Struct, frozen=True, gc=False, omit_defaults=True):
-    """The result of a session that a newer one replaced, kept so that a lost response can be repeated.
+    """The result of a session that a newer one replaced, kept so that a lost response can be repeated."""
 
-    `state` and `answer` are the keyed hashes of the response that got it; `reply` are the Accept's attributes, and
-    `sealed_reply` those of the first factor, encrypted.
-    """
-
-    state: bytes
+    state: bytes  # keyed hashes of the State and the text of the response that got the result
     answer: bytes
     result: Result
     client: str
@@ -250,68 +224,55 @@ class PreviousResult(Struct, frozen=True, gc=False, omit_defaults=True):
     name: str
     phone: Phone
     reply: tuple[ReplyAttribute, ...] = ()
-    sealed_reply: bytes = b""
+    sealed_reply: bytes = b""  # see `Session.sealed_reply`
 
 
 class Session(Struct, frozen=True, gc=False, omit_defaults=True):
     """One login of one user at one client entry, as it is stored.
 
-    `user_key` is the identity source and the user's id there, `name` the user's name in the directory, `policy` and
-    `group` name the policy and the group whose rules apply. `password` and `code` are keyed hashes. `ends_at` is the
-    absolute end; `code_until` the end of the present code's life. `version` grows by one with every change, and
-    `write_id` is a new random number: it tells a change that a failover of the store has lost from the one that took
-    its place. `reply` are the attributes of an Accept, and `sealed_reply` those of the first factor, encrypted
-    (`codes.Keys.seal_reply`). `previous` are results of sessions that this one replaced. `bypass_allowed` becomes False
-    when a provider refused a call for another reason than an outage. `returning` says that the user has logged in from
-    this Calling-Station-Id within a day, so that it need not be stored again. `password_id` is the keyed hash of
-    `Authenticated.password_id`, empty if the first factor cannot tell when a password is changed; `first_factor_id` is
-    `Authenticated.user_id`. An Accept writes `pins` (`login.pins`) if the user has none, and after the right code
-    `remember` (`login.remembered`). `unpinned` are those of `phones` that no pin has, if their share of right codes is
-    limited (`login.success`). With `approval` there is no code: a key approves the login (`approvals`).
-
     Stores keep it as a map of names and values: a new field needs a default, so that open sessions stay readable.
     """
 
     key: SessionKey
-    id: str
+    id: str  # 16 hexadecimal digits, for the audit log
     client: str
-    user_key: str
-    name: str
-    password: bytes
+    user_key: str  # identity source and user id (`policy.user_key_of`)
+    name: str  # the user's name in the directory
+    password: bytes  # keyed hash
     calling_station_id: str
-    code: bytes
-    states: tuple[IssuedState, ...]
-    phones: tuple[Phone, ...]
+    code: bytes  # keyed hash; empty if there is no code, or only the provider has it
+    states: tuple[IssuedState, ...]  # used ones first; the newest is the last
+    phones: tuple[Phone, ...]  # those that may be called
     attempts_left: int
     redials_left: int
     delivery: DeliveryAttempt
     opened_at: float
-    code_until: float
-    ends_at: float
+    code_until: float  # until then the code is valid
+    ends_at: float  # the session expires then at the latest
     policy: str = "default"
-    group: str = ""
+    group: str = ""  # the group whose rules apply; empty for the policy's own rules
     language: str = "en"
-    reply: tuple[ReplyAttribute, ...] = ()
-    result: Result | None = None
-    version: int = 1
-    write_id: int = 0
-    previous: tuple[PreviousResult, ...] = ()
-    bypass_allowed: bool = True
-    returning: bool = False
-    password_id: bytes = b""
-    first_factor_id: str = ""
-    sealed_reply: bytes = b""
-    pins: bytes = b""
-    unpinned: tuple[Phone, ...] = ()
-    remember: bytes = b""
-    approval: bool = False
+    reply: tuple[ReplyAttribute, ...] = ()  # attributes for the Access-Accept
+    result: Result | None = None  # None while the session is open
+    version: int = 1  # grows by one with every change
+    write_id: int = 0  # random, new with every change: detects a change that a failover of the store has lost
+    previous: tuple[PreviousResult, ...] = ()  # results of the sessions that this one replaced
+    bypass_allowed: bool = True  # False once a provider refused a delivery for another reason than an outage
+    returning: bool = False  # the user has logged in from this Calling-Station-Id within a day
+    password_id: bytes = b""  # keyed hash of `Authenticated.password_id`; empty if that is empty
+    first_factor_id: str = ""  # `Authenticated.user_id`
+    sealed_reply: bytes = b""  # secret attributes for the Access-Accept, encrypted by `Keys.seal_reply`
+    pins: bytes = b""  # the pins that an Access-Accept writes if the user has none (`codes.pins`)
+    unpinned: tuple[Phone, ...] = ()  # phones that are not pinned, if `limits.success` counts them
+    remember: bytes = b""  # the fingerprint that a correct code stores (`second_factor.remembered`)
+    approval: bool = False  # the call asks for a key instead of speaking a code (`calls.approvals`)
 
     def __repr__(self) -> str:
         return f"Session({self.id}, version {self.version})"  # a log must not show its phones and hashes
 
     @property
     def is_decoy(self) -> bool:
-        """Whether it is a decoy: no response in it is right."""
+        """Whether the session is a decoy, in which no response is correct (`session.decoys`)."""
         return self.user_key.startswith(DECOY_KEYS)
 
     def open_at(self, now: float) -> bool:
@@ -319,78 +280,77 @@ class Session(Struct, frozen=True, gc=False, omit_defaults=True):
         return self.result is None and self.opened_at - CLOCK_STEP_SECONDS <= now < self.ends_at
 
     def live_at(self, now: float) -> bool:
-        """Whether a call of this session may be ringing or speaking, also when the session itself has ended."""
+        """Whether the session's call may be ringing or speaking. It may outlast the session."""
         delivery = self.delivery
         return not delivery.over and delivery.at - CLOCK_STEP_SECONDS <= now < delivery.live_until
 
 
 class LimitAction(Enum):
-    """An operation on a limit: take one use, check whether one is left, refund one, or reset the limit.
-
-    `EXTEND` is for a limit that resets: its uses count until a whole period from now. It changes no other limit.
-    """
+    """An operation on a limit."""
 
     TAKE = "take"
+    """Take uses, if that many are left."""
     EXTEND = "extend"
+    """Let the uses of a limit that resets count for a whole period from now. It does not change other limits."""
     CHECK = "check"
+    """Check whether that many uses are left, and change nothing."""
     REFUND = "refund"
     RESET = "reset"
 
 
 class Limit(Struct, frozen=True):
-    """At most `burst` at once, refilled evenly over `period` seconds; `reason` is that of a reject beyond it.
+    """A limit on the uses of each subject; `rate_limits` has the arithmetic.
 
-    `resets`: none is refilled; all are after `period` seconds. Those begin at the first use, and again when they are
-    extended. `counts`: none is refilled; the uses are only counted. Then the subject names the day of the uses, so that
-    those of another day are counted separately.
+    By default uses are refilled evenly, `burst` of them in `period` seconds. With `resets`, all of them are available
+    again `period` seconds after the first use or the last EXTEND. With `counts`, uses are never refilled: the subject
+    contains the day, so each day has its own count.
     """
 
     name: str
     burst: int
     period: float
-    reason: Reason
+    reason: Reason  # of a reject when no use is left
     resets: bool = False
     counts: bool = False
 
 
 class LimitOperation(Struct, frozen=True):
-    """An action on one limit for one subject: a user, phone, client, Calling-Station-Id, country, or the total.
-
-    `amount` is how many uses it takes, checks or refunds.
-    """
+    """An action on one limit for one subject."""
 
     limit: Limit
-    subject: str
+    subject: str  # a user, phone, client, Calling-Station-Id or country, or `total`
     action: LimitAction = LimitAction.TAKE
-    amount: int = 1
+    amount: int = 1  # how many uses to take, check or refund
 
     def __repr__(self) -> str:
         return f"LimitOperation({self.limit.name}, {self.action.value})"  # a subject may be a phone
 
 
 class Limited(Struct, frozen=True):
-    """A limit is reached; `retry_after` seconds from now one use is left again."""
+    """A limit is reached."""
 
     limit: Limit
-    retry_after: float
+    retry_after: float  # seconds until a use is available again
 
 
 class AlreadyRecorded(Struct, frozen=True):
-    """The request is recorded already, with this `value`: nothing was written."""
+    """The request already has a replay record, so nothing was written."""
 
-    value: bytes
+    value: bytes  # of the stored record
 
 
 class SwapResult(Enum):
-    """How a compare-and-swap ended, when no limit stopped it."""
+    """The result of a compare-and-swap that no limit or record prevented."""
 
     DONE = "done"
     STALE = "stale"
+    """Another process has changed the session: load it again."""
     BUSY = "busy"
+    """The user has a live call in another session."""
 
 
 class Unavailable(Exception):
-    """A component that a login needs cannot be reached. The text never holds a secret."""
+    """A component that a login needs cannot be reached. The text contains no secret."""
 
     def __init__(self, component: str, detail: str) -> None:
         super().__init__(f"{component}: {detail}")

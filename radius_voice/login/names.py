@@ -1,4 +1,4 @@
-"""The forms of a user name by which names are compared, and by which wrong passwords are counted. Pure."""
+"""The normal forms of a user name: one to compare names, one to count wrong passwords. Pure."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ IGNORED = frozenset({"Mn", "Me", "Cf"})
 
 
 def canonical_name(name: str) -> str:
-    """`name` without surrounding white space, case and Unicode composition: NFC(casefold(NFC(strip)))."""
+    """The form by which names are compared: NFC(casefold(NFC(strip)))."""
     return normalize("NFC", normalize("NFC", name.strip()).casefold())
 
 
 def counted_name(name: str) -> str:
-    """The same form for all names that a directory may take for the name of one user.
+    """The form by which wrong passwords are counted: equal for all names that a directory may treat as one user.
 
-    Directories compare names without the width of letters and without some characters that are not visible (RFC 4518
-    section 2), and Active Directory without accents too. Names of two users may have one form.
+    Directories ignore the width of letters and some invisible characters (RFC 4518 section 2), and Active Directory
+    also ignores accents. The names of two users may have the same form.
     """
     letters = normalize("NFKD", normalize("NFKD", name).casefold())
     return "".join(letter for letter in letters if not letter.isspace() and category(letter) not in IGNORED)

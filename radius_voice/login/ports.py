@@ -1,7 +1,8 @@
 """All ports of the login.
 
-Deadlines are monotonic seconds; stored times are wall clock. A component that cannot be reached raises `Unavailable`;
-every expected result is returned. `close` releases what an adapter holds, after its last use.
+Deadlines are monotonic seconds, stored times are wall-clock seconds. Every method that asks a server or a file raises
+`Unavailable` if it cannot be reached, unless its docstring says otherwise; expected results are returned. `close`
+releases what an adapter holds, after its last use.
 """
 
 from __future__ import annotations
@@ -38,95 +39,118 @@ from radius_voice.messages import Catalog
 
 
 class FirstFactor(Protocol):
-    """Verifies credentials. Takes as long for a name that no user has as for a wrong password.
-
-    Raises Unavailable if the verification did not start before `deadline` or failed. Once started it returns
-    its result, also after `deadline`. `password_id` is what `Authenticated.password_id` of the user would be now. It is
-    asked only of a source that has returned one; it is empty if the user has no password any longer.
-
-    `account` is what can be found of the name before the verification, in the same time for a name that no user has;
-    `finds_accounts` says whether it finds ids. An Unavailable is PossiblyForwarded if a directory may have counted the
-    password as a wrong one.
-    """
+    """Verifies credentials. Every method takes as long for a name that no user has as for other names."""
 
     @property
-    def finds_accounts(self) -> bool: ...
+    def finds_accounts(self) -> bool:
+        """Whether `account` finds the ids of users."""
+        ...
 
-    async def account(self, verification: Verification, deadline: float) -> Account: ...
+    async def account(self, verification: Verification, deadline: float) -> Account:
+        """The account of a name, as far as the first factor knows it before the verification."""
+        ...
 
-    async def verify(
-        self, verification: Verification, deadline: float
-    ) -> Authenticated | Denied | ChallengeRequired: ...
+    async def verify(self, verification: Verification, deadline: float) -> Authenticated | Denied | ChallengeRequired:
+        """Verify the credentials. A verification that has started returns its result even after `deadline`.
 
-    async def password_id(self, user_id: str, deadline: float) -> str: ...
+        Raises Unavailable if the verification did not start before `deadline` or failed, and its subclass
+        PossiblyForwarded if a directory may have counted the password as a wrong one.
+        """
+        ...
+
+    async def password_id(self, user_id: str, deadline: float) -> str:
+        """The current `Authenticated.password_id` of the user; empty if the user no longer has a password.
+
+        It is called only if `verify` returned a `password_id`.
+        """
+        ...
 
     async def close(self) -> None: ...
 
 
 class Directory(Protocol):
-    """Has users and their phones. `find` takes a name as typed, `get` the stable `id` of a user found before."""
+    """Has users and their phones."""
 
-    async def find(self, name: str, deadline: float) -> User | None: ...
+    async def find(self, name: str, deadline: float) -> User | None:
+        """The user with that name as typed, disabled or not."""
+        ...
 
-    async def get(self, user_id: str, deadline: float) -> User | None: ...
+    async def get(self, user_id: str, deadline: float) -> User | None:
+        """The user with that stable id."""
+        ...
 
     async def close(self) -> None: ...
 
 
 class IdentitySource(FirstFactor, Protocol):
-    """A configured source of users, passwords or both, with what the service and commands need besides logins.
+    """A configured source of users, passwords or both. `close` may be called twice.
 
-    `directory` has its users, None if the source only verifies passwords. `location` is where its users are kept, for
-    messages. `problem` is why the users read before stay in effect, None if there is no problem. `refresh` reads what
-    has changed; it may block for seconds, and raises ValueError or OSError. `changes` counts how often changed users
-    have come into effect by it. `all_users` are all users as last read, None if the source cannot list them;
-    `without_password` are those of them that have none. `check_connection` asks each server of the source before
-    `deadline` whether logins would work; it returns nothing if the source has none. `server_states` are those servers
-    as logins and probes found them last; it asks none. `close` may be called twice.
+    The methods below are for the service and for commands, not for logins.
     """
 
     @property
-    def directory(self) -> Directory | None: ...
-
-    @property
-    def location(self) -> str: ...
-
-    @property
-    def problem(self) -> SourceProblem | None: ...
-
-    @property
-    def changes(self) -> int: ...
-
-    def refresh(self) -> None: ...
-
-    def all_users(self) -> Sequence[User] | None: ...
-
-    def without_password(self) -> Sequence[User]: ...
-
-    def costliest_verification(self) -> VerificationCost | None:
-        """The most expensive password verification, None if this process does not compute any."""
+    def directory(self) -> Directory | None:
+        """The directory of the source; None if the source only verifies passwords."""
         ...
 
-    async def check_connection(self, deadline: float) -> Sequence[AccountCheck]: ...
+    @property
+    def location(self) -> str:
+        """Where the users are kept, for messages."""
+        ...
 
-    def server_states(self) -> Sequence[ServerState]: ...
+    @property
+    def problem(self) -> SourceProblem | None:
+        """Why the source still uses the users that it read before; None without a problem."""
+        ...
+
+    @property
+    def changes(self) -> int:
+        """How many times `refresh` has read changed users."""
+        ...
+
+    def refresh(self) -> None:
+        """Read the users if they have changed. May block for seconds. Raises ValueError or OSError."""
+        ...
+
+    def all_users(self) -> Sequence[User] | None:
+        """All users as last read; None if the source does not read its users in advance."""
+        ...
+
+    def without_password(self) -> Sequence[User]:
+        """The users without a password, as last read."""
+        ...
+
+    def costliest_verification(self) -> VerificationCost | None:
+        """The most expensive password verification; None if this process does not compute any."""
+        ...
+
+    async def check_connection(self, deadline: float) -> Sequence[AccountCheck]:
+        """Ask each server before `deadline` whether logins would work. Empty if the source has no server."""
+        ...
+
+    def server_states(self) -> Sequence[ServerState]:
+        """The servers, with the results of the last logins and probes. Asks no server."""
+        ...
 
 
 @runtime_checkable
 class ServerClock(Protocol):
-    """A store on a server with a clock of its own; `server_time` is that, in wall-clock seconds. Raises Unavailable."""
+    """A store on a server that has its own clock."""
 
-    async def server_time(self) -> float: ...
+    async def server_time(self) -> float:
+        """The time of the server, in wall-clock seconds."""
+        ...
 
 
 class UserLister(Protocol):
-    """Lists the users of an identity source, for commands. Every method may block for seconds.
+    """Lists the users of an identity source, for commands. Every method may block for seconds."""
 
-    `user_ids` gives the stable ids of all users, some at a time and none twice. It raises ValueError or OSError with
-    the problem and the fix, also after the first ids.
-    """
+    def user_ids(self) -> Iterator[Sequence[str]]:
+        """The stable ids of all users in batches, none twice.
 
-    def user_ids(self) -> Iterator[Sequence[str]]: ...
+        Raises ValueError or OSError with the problem and the fix, possibly after some batches.
+        """
+        ...
 
     def close(self) -> None: ...
 
@@ -134,25 +158,31 @@ class UserLister(Protocol):
 class UserEditor(UserLister, Protocol):
     """Reads and changes the users of an identity source, for commands. Every method may block for seconds.
 
-    A name is found in any spelling. All methods raise ValueError or OSError with the problem and the fix, and then have
-    changed nothing. `location` is where the users are kept. `require_usable` raises unless users can be added; a file
-    that does not exist is allowed, and `add` creates it. `add` gives the users their ids. `messages` has the languages
-    that users may have.
+    Names are compared in their canonical form. Every method raises ValueError or OSError with the problem and the fix;
+    then nothing was changed.
     """
 
     @property
-    def messages(self) -> Catalog: ...
+    def messages(self) -> Catalog:
+        """The catalog with the languages that users may have."""
+        ...
 
     @property
-    def location(self) -> str: ...
+    def location(self) -> str:
+        """Where the users are kept, for messages."""
+        ...
 
-    def require_usable(self) -> None: ...
+    def require_usable(self) -> None:
+        """Raise unless users can be added. A file need not exist: `add` creates it."""
+        ...
 
     def all_users(self) -> Sequence[StoredUser]: ...
 
     def find(self, name: str) -> StoredUser: ...
 
-    def add(self, users: Sequence[StoredUser]) -> None: ...
+    def add(self, users: Sequence[StoredUser]) -> None:
+        """Add all of these users, under new ids."""
+        ...
 
     def set_phones(self, name: str, phones: Sequence[Phone]) -> None: ...
 
@@ -166,94 +196,112 @@ class UserEditor(UserLister, Protocol):
 
 
 class Provider(Protocol):
-    """Delivers a code to a phone. Never retries, and returns every answer of the provider, errors included.
-
-    `call_control` is None if calls cannot be queried and ended, `message_control` if text messages cannot be queried,
-    and `verifier` if the provider cannot check codes. `check_account` asks the provider whether credentials and number
-    are valid, without placing a call; it returns nothing if there is no account.
-    """
+    """Delivers codes to phones."""
 
     @property
-    def call_control(self) -> CallControl | None: ...
+    def call_control(self) -> CallControl | None:
+        """None if calls cannot be queried and ended."""
+        ...
 
     @property
-    def message_control(self) -> MessageControl | None: ...
+    def message_control(self) -> MessageControl | None:
+        """None if text messages cannot be queried."""
+        ...
 
     @property
-    def verifier(self) -> RemoteVerifier | None: ...
+    def verifier(self) -> RemoteVerifier | None:
+        """None if the provider cannot check codes."""
+        ...
 
-    async def place(self, request: DeliveryRequest, deadline: float) -> DeliveryResult: ...
+    async def place(self, request: DeliveryRequest, deadline: float) -> DeliveryResult:
+        """Request one delivery, once: never retries. Never raises: errors of the provider are results."""
+        ...
 
-    async def check_account(self, countries: Collection[str] = ()) -> Sequence[AccountCheck]: ...
+    async def check_account(self, countries: Collection[str] = ()) -> Sequence[AccountCheck]:
+        """Ask the provider whether credentials, number and `countries` (ISO 3166) are valid. Delivers nothing.
+
+        Never raises Unavailable. Empty if there is no account.
+        """
+        ...
 
     async def close(self) -> None: ...
 
 
 class CallControl(Protocol):
-    """Queries and ends the calls of a provider. `progress` asks for all of them at once."""
+    """Queries and ends the calls of a provider."""
 
-    async def progress(self, calls: Sequence[CallRef]) -> Mapping[CallRef, CallStatus]: ...
+    async def progress(self, calls: Sequence[CallRef]) -> Mapping[CallRef, CallStatus]:
+        """The statuses of these calls. A call whose status is unknown is left out."""
+        ...
 
-    async def hang_up(self, call: CallRef) -> None: ...
+    async def hang_up(self, call: CallRef) -> None:
+        """End a call, ringing or answered. No error if it has ended already."""
+        ...
 
 
 class RemoteVerifier(Protocol):
-    """Checks and ends the verifications of a provider, each by its reference, or by the phone if that is empty.
+    """Checks and ends the verifications of a provider.
 
-    `keeps_code` is True if only the provider has the codes, so that it must be asked. `approve` says that the right
-    code was typed, which `check` finds itself. Ending one that has ended is no error. All raise Unavailable.
+    `verification` is the reference of a verification. If it is empty, `phone` identifies the verification.
     """
 
     @property
-    def keeps_code(self) -> bool: ...
+    def keeps_code(self) -> bool:
+        """Whether only the provider has the codes, so that it must be asked about a typed one."""
+        ...
 
-    async def check(self, verification: str, phone: Phone, code: str, deadline: float) -> CodeCheck: ...
+    async def check(self, verification: str, phone: Phone, code: str, deadline: float) -> CodeCheck:
+        """Whether `code` is the code of the verification. A correct code ends the verification."""
+        ...
 
-    async def cancel(self, verification: str, phone: Phone) -> None: ...
+    async def cancel(self, verification: str, phone: Phone) -> None:
+        """End a verification without a correct code. No error if it has ended already."""
+        ...
 
-    async def approve(self, verification: str, phone: Phone) -> None: ...
+    async def approve(self, verification: str, phone: Phone) -> None:
+        """End a verification whose correct code the server has checked itself. No error if it has ended already."""
+        ...
 
 
 class CallbackReceiver(Protocol):
-    """A provider that reports about its calls by requests to the callback listener.
+    """A provider that sends callbacks about its calls, to `DeliveryRequest.callback_url`."""
 
-    `receive` verifies the request by the provider's own scheme, in constant time, and returns what it reports. A
-    provider requests callbacks for a call by `DeliveryRequest.callback_url`. `rendered` is the content type and the
-    body of the response by which the call goes on as `script` says.
-    """
+    def receive(self, request: CallbackRequest) -> Callback | Unusable:
+        """Verify the provider's signature, in constant time, and return what the request reports."""
+        ...
 
-    def receive(self, request: CallbackRequest) -> Callback | Unusable: ...
-
-    def rendered(self, script: CallScript, request: CallbackRequest) -> tuple[str, str]: ...
+    def rendered(self, script: CallScript, request: CallbackRequest) -> tuple[str, str]:
+        """The content type and body of a response that makes the call continue with `script`."""
+        ...
 
 
 class CallSpeaker(Protocol):
-    """A provider whose answered calls can be given another script. `speak` raises Unavailable."""
+    """A provider that can change what an answered call speaks."""
 
-    async def speak(self, call: CallRef, script: Speak) -> None: ...
+    async def speak(self, call: CallRef, script: Speak) -> None:
+        """Let the call speak `script` from now on. No error if it has ended already."""
+        ...
 
 
 class MessageControl(Protocol):
-    """Queries the text messages of a provider. `detail` of a message that was not delivered says why, if known."""
+    """Queries the text messages of a provider."""
 
-    async def message_status(self, reference: str) -> tuple[MessageStatus, str]: ...
+    async def message_status(self, reference: str) -> tuple[MessageStatus, str]:
+        """The status of a message and, if it was not delivered, the reason if that is known."""
+        ...
 
 
 class Store(Protocol):
-    """Sessions, limits and durable values. Each method is atomic: all of it happened, or none.
+    """Sessions, limits, replay records and durable values. Every method is atomic.
 
-    `compare_and_swap` puts `new` in place of `old` (None: there was no session), applies `operations` and writes
-    `record` and `durable`, in one transaction. STALE: another process was faster, load again. BUSY: the same user has a
-    live call in another session. Limited: a limit forbids it. AlreadyRecorded: the request has a record already.
-    DurableExists: the key of `durable` has a value already. In all of these cases nothing was written. Records are kept
-    for `RECORD_SECONDS`, and at most `MAX_RECORDS` of either kind: then the oldest of that kind are removed. Durable
-    values have no time limit.
+    Replay records are kept for `RECORD_SECONDS`. There are at most `MAX_RECORDS` verified and `MAX_RECORDS` other ones;
+    beyond that the oldest of the same kind are removed.
     """
 
     async def load(self, key: SessionKey) -> Session | None: ...
 
     async def session_of_call(self, call: CallRef) -> Session | None:
-        """The session whose present delivery is that call."""
+        """The session whose current delivery is that call."""
         ...
 
     async def compare_and_swap(
@@ -263,17 +311,26 @@ class Store(Protocol):
         operations: Iterable[LimitOperation] = (),
         record: ReplayRecord | None = None,
         durable: DurableWrite | None = None,
-    ) -> SwapResult | Limited | AlreadyRecorded | DurableExists: ...
+    ) -> SwapResult | Limited | AlreadyRecorded | DurableExists:
+        """Replace `old` with `new`, apply `operations`, and write `record` and `durable`, in one transaction.
+
+        With `old` None there must be no session under the key of `new`. Nothing was written unless the result is DONE.
+        """
+        ...
 
     async def apply_limits(
         self, operations: Iterable[LimitOperation], record: ReplayRecord | None = None
-    ) -> Limited | AlreadyRecorded | None: ...
-
-    async def arrival_times(self, operations: Iterable[LimitOperation]) -> Mapping[LimitOperation, float]:
-        """The stored theoretical arrival time of each limit and subject, 0 if there is none."""
+    ) -> Limited | AlreadyRecorded | None:
+        """Apply `operations` and write `record`, in one transaction. Nothing was written unless the result is None."""
         ...
 
-    async def put(self, key: bytes, value: bytes, ttl: float) -> None: ...
+    async def arrival_times(self, operations: Iterable[LimitOperation]) -> Mapping[LimitOperation, float]:
+        """The stored theoretical arrival time of each limit and subject; 0 if none is stored."""
+        ...
+
+    async def put(self, key: bytes, value: bytes, ttl: float) -> None:
+        """Store a value for `ttl` seconds."""
+        ...
 
     async def get(self, key: bytes) -> bytes | None: ...
 
@@ -286,10 +343,12 @@ class Store(Protocol):
         ...
 
     async def replace_durable(self, key: bytes, old: bytes | None, new: bytes | None) -> bool:
-        """Put the durable value `new` in place of `old`; None is no value. False if another value is stored."""
+        """Replace the durable value `old` with `new`; None means no value. False if another value is stored."""
         ...
 
-    async def open_sessions(self) -> int: ...
+    async def open_sessions(self) -> int:
+        """The number of sessions that wait for a code."""
+        ...
 
     async def sweep(self) -> int:
         """Delete what has expired; returns how many sessions were still waiting for a code."""

@@ -1,17 +1,17 @@
-"""Requesting one delivery of a session: methods x phones x providers.
+"""Requests one delivery of a session: methods x phones x providers.
 
-Why nothing is delivered twice: a session has one present delivery, counted by `DeliveryAttempt.number`. Only the
-compare-and-swap that wrote that number leads here, so `deliver` runs once for each number. Each answer of a provider
-then has one consequence:
+Nothing is delivered twice. A session has one current delivery, counted by `DeliveryAttempt.number`, and `deliver` runs
+only after the compare-and-swap that stored the number, so once for each number. Each answer of a provider then has one
+consequence:
 
-- Placed and Indeterminate end the placement: the phone rings or may ring, the text message is or may be on its way.
-- NumberRejected excludes the phone for the method: the next phone is tried, none twice, and after them the next method.
-  If the provider got no request, because it cannot deliver to such a phone, the next provider is tried before that.
-- NotPlaced means that the provider certainly delivered nothing: the next provider is tried with the same phone, and
-  after all of them the next method.
+- Placed, Indeterminate: the placement ends, because the delivery was made or may have been made.
+- NumberRejected: the phone is not tried again by this method. The next phone is tried, and after all phones the next
+  method. If the provider got no request, because it cannot deliver to this kind of phone, the next provider is tried
+  first.
+- NotPlaced: the provider certainly delivered nothing. The next provider is tried with the same phone, and after all
+  providers the next method.
 
-So nothing further is delivered after an answer that could mean a delivery. A request that is postponed to a later
-`Stage` was not sent: it is sent there if nothing was delivered before.
+A request that is postponed to a later `Stage` was not sent. It is sent there if nothing was delivered before.
 """
 
 from __future__ import annotations
@@ -39,60 +39,55 @@ from radius_voice.login.ports import Provider
 
 
 class PlacementResult(Struct, frozen=True):
-    """The result of a placement, by that method to that phone.
-
-    `live`: there is a call that may ring; `ref` is that call, None if its provider has no `CallControl`.
-    `refused`: a provider rejected a number, or refused the delivery for another reason than an outage. `counted`: it
-    had received the request, so that the delivery counts towards the limits although it was not made. `unable`: a
-    provider cannot deliver to such a phone, and got no request. `verification` is that of a provider which can check
-    the code; with `keeps_code`, only that provider has it.
-    """
+    """The result of a placement, or of the part of it that has been tried."""
 
     result: DeliveryOutcome
-    phone: Phone
-    ref: CallRef | None = None
-    live: bool = False
-    refused: bool = False
-    counted: bool = False
+    phone: Phone  # the last one tried
+    ref: CallRef | None = None  # the call; None if its provider has no `CallControl`
+    live: bool = False  # a call may be ringing
+    refused: bool = False  # a provider rejected a number, or refused the delivery for another reason than an outage
+    counted: bool = False  # that provider got the request, so the delivery counts towards the limits
     method: Method = Method.VOICE
-    unable: bool = False
-    verification: CallRef | None = None
-    keeps_code: bool = False
+    unable: bool = False  # a provider cannot deliver to this kind of phone, and got no request
+    verification: CallRef | None = None  # at a provider that checks codes
+    keeps_code: bool = False  # only that provider has the code
 
 
 Report = Callable[[str, DeliveryRequest, DeliveryResult], None]
-"""Gets every answer of a provider: the provider's name, the request, the answer."""
+"""Called with every answer of a provider: the provider's name, the request, the answer."""
 
 
 class MayDeliver(Protocol):
-    """Whether the limits allow a delivery in place of one that was not made.
+    """Whether the limits allow a delivery instead of one that was not made.
 
-    It counts as another one if `counted`: a provider had received the request before.
+    With `counted` it counts as a further delivery, because a provider had received the earlier request.
     """
 
     async def __call__(self, request: DeliveryRequest, *, counted: bool) -> bool: ...  # noqa: D102
 
 
 class Stage(Enum):
-    """The stages of a placement: all methods, phones and providers are tried in one before the next begins.
+    """The stages of a placement. All methods, phones and providers are tried in one before the next begins.
 
-    The first one is for providers that deliver soon, the second for those with a long queue, and the last for those
-    whose circuit breaker is open. So they are never skipped where no other provider delivers.
+    So a provider with a long queue or an outage is still asked if no other one delivers.
     """
 
     AVAILABLE = "available"
+    """Providers that deliver soon."""
     QUEUED = "queued"
+    """Providers with a long queue of calls."""
     SKIPPED = "skipped"
+    """Providers whose circuit breaker is open."""
 
 
 Ask = Callable[[Stage, str, Provider, DeliveryRequest, float], Awaitable[DeliveryResult | None]]
-"""Requests a delivery from the provider of that name, once; None if it is postponed to a later stage."""
+"""Requests a delivery from the provider with that name, once. Returns None to postpone it to a later stage."""
 
 
 async def ask_at_once(
     _stage: Stage, _name: str, provider: Provider, request: DeliveryRequest, deadline: float
 ) -> DeliveryResult | None:
-    """Request a delivery; no provider is ever postponed."""
+    """Request a delivery without limits and queues: no provider is postponed."""
     return await provider.place(request, deadline)
 
 
@@ -106,9 +101,10 @@ async def deliver(
     deadline: float,
     ask: Ask = ask_at_once,
 ) -> PlacementResult:
-    """Make one delivery: that of `request`, or else to the others of `phones`, or else by the others of `methods`.
+    """Make one delivery: first as in `request`, then to the other `phones`, then by the other `methods`.
 
-    `deadline` is monotonic seconds.
+    `providers` are by method and name, in order of failover. `deadline` is monotonic seconds. Raises Unavailable from
+    `may_deliver` and `ask`.
     """
     failed = PlacementResult(DeliveryOutcome.NOT_PLACED, request.phone, method=request.method)
     results: set[DeliveryOutcome] = set()
@@ -149,7 +145,7 @@ async def _through_providers(
     report: Report,
     deadline: float,
 ) -> tuple[PlacementResult | None, dict[str, Provider]]:
-    """The result of the providers' answers, None if none of them was asked, and the providers that were postponed."""
+    """The result of asking the providers in order (None if none was asked), and the providers that were postponed."""
     postponed: dict[str, Provider] = {}
     failed: PlacementResult | None = None
     for name, provider in providers.items():
@@ -166,7 +162,7 @@ async def _through_providers(
 
 
 def _combined(before: PlacementResult, result: PlacementResult) -> PlacementResult:
-    """The result of a provider's answer after those of others that delivered nothing."""
+    """The result after one more answer, where the answers before it delivered nothing."""
     return replace(
         result,
         result=before.result if result.unable else result.result,
@@ -177,7 +173,7 @@ def _combined(before: PlacementResult, result: PlacementResult) -> PlacementResu
 
 
 def _result(name: str, provider: Provider, request: DeliveryRequest, answer: DeliveryResult) -> PlacementResult:
-    """The result of a placement with this one answer."""
+    """The result of a placement whose only answer is `answer`."""
     phone, method = request.phone, request.method
     match answer:
         case Placed(reference, live):
@@ -196,7 +192,7 @@ def _result(name: str, provider: Provider, request: DeliveryRequest, answer: Del
 
 
 def _with_verification(placement: PlacementResult, name: str, provider: Provider, reference: str) -> PlacementResult:
-    """The placement with the verification of a provider that can check codes."""
+    """The placement with its verification, if the provider can check codes."""
     verifier = provider.verifier
     if verifier is None:
         return placement
