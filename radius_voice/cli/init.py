@@ -58,6 +58,11 @@ def _asked() -> Answers:
     click.echo(f"Kinds: {', '.join(kinds)}", err=True)
     kind = click.prompt("Its kind", type=click.Choice(kinds), default=OTHER, show_choices=False, err=True)
     answers = answers.with_value("profile", "" if kind == OTHER else kind)
+    if answers.needs_callbacks:
+        click.echo(
+            "Its users approve a login by a key, which Twilio reports to this server: docs/callbacks.md", err=True
+        )
+        answers = _ask(answers, "public_url", f"The https:// URL at which Twilio reaches this server {LATER}")
     click.echo("\n2. The service that users log in to", err=True)
     answers = _ask(answers, "friendly_name", f"Its name, as they hear and read it, like ACME VPN {LATER}")
     click.echo("\n3. The Twilio account that places the calls", err=True)
@@ -111,6 +116,8 @@ def _steps(directory: Path, answers: Answers) -> list[str]:
         "your Twilio account": answers.account_sid,
         "the number that it calls from": answers.from_number,
     }
+    if answers.needs_callbacks:
+        missing["callbacks.public_url"] = answers.public_url
     left = [text for text, value in missing.items() if not value]
     steps = [f"edit {path}: {', '.join(left)}"] if left else []
     if not answers.auth_token:

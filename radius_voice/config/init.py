@@ -50,10 +50,12 @@ PATHS = {
     "account_sid": "delivery.providers.twilio.account_sid",
     "auth_token": "delivery.providers.twilio.auth_token",
     "from_number": "delivery.providers.twilio.from",
+    "public_url": "callbacks.public_url",
 }
 """The key of the configuration that each answer is for."""
 SECRET_VARIABLE = "INIT_AUTH_TOKEN"  # noqa: S105 - its name
 TOKEN_FILE = "twilio-auth-token"  # noqa: S105 - its name
+EXAMPLE_URL = "https://voice.example.org"
 _LINES = {
     "address": "    address: 192.0.2.10\n",
     "profile": "    # profile: cisco-asa                  # an example; the default is none\n",
@@ -62,6 +64,38 @@ _LINES = {
     "from_number": '      from: "+15005550006"\n',
 }
 """The line of the sample configuration that each answer replaces."""
+_CALLBACKS = f"""\
+# callbacks:                                    # an example; the default is none
+#   listen: "127.0.0.1:9813"
+#   public_url: {EXAMPLE_URL}
+"""
+_PROFILE_LINES: Mapping[str, Mapping[str, str]] = {
+    "openvpn": {
+        '  # accounting: ["udp://0.0.0.0:1813"]          # an example\n': (
+            '  accounting: ["udp://0.0.0.0:1813"]            # the plugin needs a response to it\n'
+        ),
+        "    # require_message_authenticator: yes\n": (
+            "    # openvpn-auth-radius sends none: connect it by a network that no attacker can read.\n"
+            "    require_message_authenticator: no\n"
+        ),
+        "    # gateway_timeout: 10s                # an example; the default is none\n": (
+            "    gateway_timeout: 5s                   # wait=5 in radiusplugin.cnf\n"
+        ),
+    },
+    "rd-gateway": {
+        "    # gateway_timeout: 10s                # an example; the default is none\n": (
+            "    gateway_timeout: 60s                  # seconds without response, in NPS\n"
+        ),
+        "    # policy: default\n": "    policy: rd-gateway\n",
+        "policies:\n": (
+            "policies:\n"
+            "  # Remote Desktop Gateway has verified the password, and sends none.\n"
+            "  rd-gateway: {first_factor: none, gateway_checks_password: true, directory: people}\n"
+        ),
+        _CALLBACKS: f'callbacks:\n  listen: "127.0.0.1:9813"\n  public_url: {EXAMPLE_URL}\n',
+    },
+}
+"""The lines of the sample configuration that a kind of gateway replaces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +108,12 @@ class Answers:
     account_sid: str = ""
     auth_token: str = field(default="", repr=False)
     from_number: str = ""
+    public_url: str = ""
+
+    @property
+    def needs_callbacks(self) -> bool:
+        """Whether the gateway is of a kind whose users press a key, which reaches the server by a callback."""
+        return _CALLBACKS in _PROFILE_LINES.get(self.profile, {})
 
     def with_value(self, key: str, value: str) -> Answers:
         """The answers with another value."""
@@ -155,6 +195,10 @@ def _contents(directory: Path, answers: Answers) -> dict[str, str]:
 def _configuration(directory: Path, answers: Answers) -> str:
     text = (shipped("config") / "radius-voice.yaml").read_text(encoding="utf-8")
     text = with_system_directories(text, directory)
+    for line, replacement in _PROFILE_LINES.get(answers.profile, {}).items():
+        text = text.replace(line, replacement, 1)
+    if answers.public_url:
+        text = text.replace(f"  public_url: {EXAMPLE_URL}\n", f"  public_url: {_quoted(answers.public_url)}\n", 1)
     for key, line in _LINES.items():
         value = getattr(answers, key)
         if value:

@@ -210,7 +210,8 @@ def _client_warnings(client: ClientSettings, path: KeyPath) -> Iterator[Diagnost
         )
         yield (*path, "secret"), message
     if client.require_message_authenticator == "no":
-        message = "no allows forged responses to this client (CVE-2024-3596); auto or yes is safer"
+        fix = "protect the network to it" if client.profile_values.unsigned else "auto or yes is safer"
+        message = f"no allows forged responses to this client (CVE-2024-3596); {fix}"
         yield (*path, "require_message_authenticator"), message
     for network in client.address:
         if network.prefixlen == 0:

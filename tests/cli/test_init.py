@@ -219,3 +219,31 @@ def test_the_debian_package_starts_the_service_by_systemd(monkeypatch, tmp_path,
         (tmp_path / "radius-voice.service").touch()
     shown = CliRunner().invoke(main, ["init", str(directory)])
     assert (0, True) == (shown.exit_code, f". {start}\n" in shown.output), shown.output
+
+
+def test_a_gateway_whose_users_press_a_key_needs_the_url_of_callbacks(terminal, tmp_path):
+    terminal.answer("address or network", "10.0.0.1")
+    terminal.answer("Its kind", "rd-gateway")
+    terminal.answer("URL at which Twilio reaches this server", "http://voice.example.com")
+    terminal.answer("would receive callbacks in clear text; write https://", "")
+    terminal.answer("as they hear and read it", "ACME")
+    terminal.answer("Account SID", "")
+    assert 0 == terminal.end(), terminal.seen
+    assert "the number that it calls from, callbacks.public_url\n" in terminal.seen
+    settings = load(tmp_path / "vpn" / "radius-voice.yaml", {}).settings
+    assert settings.callbacks is not None
+    assert ("approve", "rd-gateway") == (
+        settings.clients["office-vpn"].second_factor,
+        settings.clients["office-vpn"].policy,
+    )
+    assert ("default", "https://voice.example.org") == (
+        settings.clients["this-machine"].policy,
+        settings.callbacks.public_url,
+    )
+
+
+def test_the_url_of_callbacks_is_written(tmp_path):
+    answers = Answers(profile="rd-gateway", public_url="https://vpn.example.com")
+    callbacks = load(write_configuration(tmp_path, answers)[0], {}).settings.callbacks
+    assert callbacks is not None
+    assert "https://vpn.example.com" == callbacks.public_url

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 import stat
 import tomllib
@@ -10,7 +11,8 @@ from click.testing import CliRunner
 
 from radius_voice.cli.main import main
 from radius_voice.config.errors import ConfigError
-from radius_voice.config.init import write_configuration
+from radius_voice.config.init import _PROFILE_LINES, Answers, write_configuration
+from radius_voice.config.profiles import PROFILES
 from radius_voice.resources import documentation, shipped
 from radius_voice.wiring.adapters import load
 
@@ -86,3 +88,33 @@ def test_every_page_that_the_configuration_names_is_installed_in_the_folder_that
     assert [] == [page for page in named if not (shipped("docs") / page.removeprefix("docs/")).is_file()]
     assert "radius_voice/data/docs" == included["force-include"]["docs"]
     assert help_text.endswith(f"Documentation: {documentation()}\n")
+
+
+ABOUT_PLACEHOLDERS = re.compile(r": (is an address for documentation|is still the placeholder|is a test number)")
+INHERENT = {
+    "openvpn": [
+        "require_message_authenticator: no allows forged responses to this client (CVE-2024-3596); protect the"
+    ],
+    "rd-gateway": ["policy rd-gateway: first_factor is none: only the gateway checks passwords"],
+}
+"""Warnings about the kind of gateway itself."""
+
+
+@pytest.mark.parametrize("kind", ["", *sorted(PROFILES)])
+def test_the_configuration_for_each_kind_of_gateway_has_only_warnings_about_placeholders(tmp_path, kind):
+    path, *_ = write_configuration(tmp_path, Answers(profile=kind))
+    checked = CliRunner().invoke(main, ["check", "--config", str(path), "--json"])
+    found = json.loads(checked.stdout)
+    inherent = INHERENT.get(kind, [])
+    warnings = [text for text in found["warnings"] if not ABOUT_PLACEHOLDERS.search(text)]
+    assert (0, []) == (checked.exit_code, found["errors"])
+    assert "holds no user" in warnings.pop()
+    assert [True] * len(inherent) == [part in text for part, text in zip(inherent, warnings, strict=True)]
+
+
+def test_the_sample_has_each_line_that_a_kind_of_gateway_replaces_once():
+    text = (shipped("config") / "radius-voice.yaml").read_text()
+    for lines in _PROFILE_LINES.values():
+        assert dict.fromkeys(lines, 1) == {
+            line: len(re.findall(f"^{re.escape(line)}", text, re.MULTILINE)) for line in lines
+        }
