@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import click
 
 from radius_voice.cli import completions
-from radius_voice.cli.common import DEFAULT_CONFIG, config_parameter, default_config, loaded
+from radius_voice.cli.common import config_parameter, loaded
+from radius_voice.cli.default_config import DEFAULT_CONFIG, default_config
 from radius_voice.exceptions import message_of
 
 if TYPE_CHECKING:

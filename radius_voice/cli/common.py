@@ -11,31 +11,13 @@ from typing import Any, TypeVar
 import click
 
 from radius_voice.cli import completions
+from radius_voice.cli.default_config import DEFAULT_CONFIG, default_config
 from radius_voice.config.errors import ConfigError
 from radius_voice.config.load import Loaded
 from radius_voice.login.phone import Phone, caution, parse_phone, refused_type
 
 _T = TypeVar("_T")
 MAX_BY_CHARACTERS = 100
-
-DEFAULT_CONFIG = Path("/etc/radius-voice/radius-voice.yaml")
-
-
-def default_config(not_given: str = "--config is not given") -> Path:
-    """The path of the configuration if no option names one. Ends the command if that file does not exist.
-
-    `not_given` is what the message then says about options.
-    """
-    try:
-        DEFAULT_CONFIG.lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        raise click.UsageError(
-            f"{not_given}, and {DEFAULT_CONFIG} does not exist; to create it, run: "
-            f"radius-voice init {DEFAULT_CONFIG.parent}"
-        ) from None
-    except OSError:
-        pass  # reading it reports the cause
-    return DEFAULT_CONFIG
 
 
 def config_parameter(name: str, description: str, **more: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

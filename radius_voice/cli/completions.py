@@ -14,6 +14,8 @@ import click
 import yaml
 from click.shell_completion import CompletionItem
 
+from radius_voice.cli import default_config
+
 MAX_FILE_OCTETS = 1_000_000
 """Larger files are not read: a shell waits for its completions."""
 FAST_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -56,10 +58,8 @@ def _users_files(context: click.Context) -> list[Path]:
 
 
 def _configuration(context: click.Context) -> Path:
-    from radius_voice.cli.common import DEFAULT_CONFIG
-
     options = context.params
-    return options.get("path") or options.get("config") or DEFAULT_CONFIG
+    return options.get("path") or options.get("config") or default_config.DEFAULT_CONFIG
 
 
 def _section(path: Path, key: str) -> dict[Any, Any]:

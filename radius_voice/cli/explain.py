@@ -12,7 +12,8 @@ from msgspec import to_builtins
 
 from radius_voice.cli import completions
 from radius_voice.cli.audit_log import AUDIT, CONFIG, audit_log_of, show_login
-from radius_voice.cli.common import default_config, json_option, loaded, run, state_option
+from radius_voice.cli.common import json_option, loaded, run, state_option
+from radius_voice.cli.default_config import default_config
 
 if TYPE_CHECKING:
     from radius_voice.config.load import Loaded

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from radius_voice.cli.common import DEFAULT_CONFIG
+from radius_voice.cli.default_config import DEFAULT_CONFIG
 from radius_voice.config.errors import ConfigError
 from radius_voice.resources import documentation
 

@@ -13,7 +13,7 @@ from textwrap import wrap
 import click
 
 from radius_voice import __version__
-from radius_voice.cli.common import DEFAULT_CONFIG
+from radius_voice.cli.default_config import DEFAULT_CONFIG
 from radius_voice.cli.exit_codes import exit_status
 from radius_voice.cli.main import main
 

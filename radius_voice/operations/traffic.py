@@ -9,7 +9,7 @@ from typing import Any
 from radius_voice.config.client_settings import ClientSettings
 from radius_voice.config.schema import Settings
 from radius_voice.server.traffic import HALF_SECONDS, Traffic, merged
-from radius_voice.service.traffic_file import read_all
+from radius_voice.server.traffic_file import read_all
 
 MIN_RETRANSMISSIONS = 3
 """A retransmission interval is reported once it was seen as often."""

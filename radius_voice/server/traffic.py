@@ -1,6 +1,6 @@
 """What each gateway sends: counters by client entry and source address, for `radius-voice clients`.
 
-In memory; `service.traffic_file` keeps them. A packet costs some additions here. No counter has a name, password or
+In memory; `server.traffic_file` keeps them. A packet costs some additions here. No counter has a name, password or
 code. Packets without Message-Authenticator can be spoofed, so their counters can be too.
 """
 

@@ -29,6 +29,7 @@ from radius_voice.server.accepted_names import AcceptedNames
 from radius_voice.server.accounting import Accounting
 from radius_voice.server.recorder import Recorder, Tap, Taps
 from radius_voice.server.server import Server
+from radius_voice.server.traffic_file import WRITE_SECONDS, TrafficFile
 from radius_voice.service.commands import ProcessCommands, Response
 from radius_voice.service.debugging import MAX_SESSIONS, Debugger, Printers, no_printer
 from radius_voice.service.housekeeping import Housekeeping
@@ -39,7 +40,6 @@ from radius_voice.service.reload_result import ReloadProgress, ReloadResult
 from radius_voice.service.reporting import Reporter
 from radius_voice.service.status import ProcessStatus, service_facts, store_problem
 from radius_voice.service.tasks import BackgroundTasks
-from radius_voice.service.traffic_file import WRITE_SECONDS, TrafficFile
 from radius_voice.state.directory import claim
 from radius_voice.state.open_store import established_data_key, open_store, require_store_of
 from radius_voice.transports.udp import UdpListener, bind

@@ -185,7 +185,7 @@ def test_a_value_that_is_not_valid_is_wrong_usage(log, option, value, error):
 
 
 def test_without_a_configuration_or_a_log_both_are_named(monkeypatch, tmp_path):
-    monkeypatch.setattr("radius_voice.cli.common.DEFAULT_CONFIG", tmp_path / "radius-voice.yaml")
+    monkeypatch.setattr("radius_voice.cli.default_config.DEFAULT_CONFIG", tmp_path / "radius-voice.yaml")
     done = run("search")
 
     assert (2, True) == (done.exit_code, "neither --config nor --audit is given, and" in done.stderr)

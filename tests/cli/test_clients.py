@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from radius_voice.cli.main import main
 from radius_voice.radius import packet as radius
 from radius_voice.server.traffic import Traffic, TrafficReport
-from radius_voice.service.traffic_file import TrafficFile
+from radius_voice.server.traffic_file import TrafficFile
 from tests.support.radclient import SIGNED, radclient
 from tests.support.radius_test_client import SECRET
 from tests.support.requirements import require

@@ -9,7 +9,7 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from radius_voice.cli import common, completions
+from radius_voice.cli import completions, default_config
 from radius_voice.cli.completion import SHELLS
 from radius_voice.cli.main import COMMANDS, main
 from tests.support.program_process import TIMEOUT
@@ -169,7 +169,7 @@ def test_users_are_those_of_the_files_that_the_options_name(folder, monkeypatch)
     assert ["alina"] == completed("users", "show", "-c", str(path), "--source", "partners", "al")
     assert ["corp", "partners", "people"] == completed("users", "unlock", "-c", str(path), "--source", "")
     assert ["albert", "alice", "alina"] == completed("limits", "-c", str(path), "--user", "al")
-    monkeypatch.setattr(common, "DEFAULT_CONFIG", path)
+    monkeypatch.setattr(default_config, "DEFAULT_CONFIG", path)
     assert ["albert", "alice", "alina"] == completed("users", "unlock", "al")
     assert ["hq-vpn"] == completed("explain", "--client", "hq")
 

@@ -4,7 +4,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from radius_voice.cli import common
+from radius_voice.cli import default_config
 from radius_voice.cli.main import COMMANDS, main
 from tests.support.matching import search
 from tests.support.server_process import write_configuration
@@ -53,7 +53,7 @@ def default(tmp_path, monkeypatch, simulator, user):
     """The default configuration, in a folder of the test."""
     (tmp_path / "default").mkdir()
     path = write_configuration(tmp_path / "default", simulator, CONFIGURATION, [user])
-    monkeypatch.setattr(common, "DEFAULT_CONFIG", path)
+    monkeypatch.setattr(default_config, "DEFAULT_CONFIG", path)
     return path
 
 
@@ -83,7 +83,7 @@ def test_a_missing_file_that_the_option_names_is_not_replaced_by_the_default(def
 
 @pytest.mark.parametrize("command", OF_CONFIGURATION, ids=" ".join)
 def test_without_a_configuration_the_message_names_the_option_and_the_default(tmp_path, monkeypatch, command):
-    monkeypatch.setattr(common, "DEFAULT_CONFIG", tmp_path / "none.yaml")
+    monkeypatch.setattr(default_config, "DEFAULT_CONFIG", tmp_path / "none.yaml")
     shown = run(*command)
     assert (2, "") == (shown.exit_code, shown.stdout)
     expected = f" given, and {tmp_path / 'none.yaml'} does not exist; to create it, run: "
@@ -92,14 +92,14 @@ def test_without_a_configuration_the_message_names_the_option_and_the_default(tm
 
 @pytest.mark.parametrize("command", OF_USERS, ids=" ".join)
 def test_commands_on_users_name_both_options(tmp_path, monkeypatch, command):
-    monkeypatch.setattr(common, "DEFAULT_CONFIG", tmp_path / "no folder" / "none.yaml")
+    monkeypatch.setattr(default_config, "DEFAULT_CONFIG", tmp_path / "no folder" / "none.yaml")
     shown = run(*command)
-    expected = f"Error: neither --config nor --file is given, and {common.DEFAULT_CONFIG} does not exist; "
+    expected = f"Error: neither --config nor --file is given, and {default_config.DEFAULT_CONFIG} does not exist; "
     assert (2, True) == (shown.exit_code, expected in shown.stderr), shown.output
 
 
 def test_a_default_that_cannot_be_read_is_reported_as_that(tmp_path, monkeypatch):
-    monkeypatch.setattr(common, "DEFAULT_CONFIG", tmp_path)
+    monkeypatch.setattr(default_config, "DEFAULT_CONFIG", tmp_path)
     shown = run("check")
     assert (1, True) == (shown.exit_code, f"{tmp_path}: cannot be read: " in shown.stderr), shown.output
 
@@ -107,7 +107,7 @@ def test_a_default_that_cannot_be_read_is_reported_as_that(tmp_path, monkeypatch
 def test_a_default_in_a_folder_that_cannot_be_entered_is_reported_as_that(tmp_path, monkeypatch):
     path = tmp_path / "loop" / "radius-voice.yaml"
     (tmp_path / "loop").symlink_to("loop")
-    monkeypatch.setattr(common, "DEFAULT_CONFIG", path)
+    monkeypatch.setattr(default_config, "DEFAULT_CONFIG", path)
     shown = run("check")
     assert (1, True) == (shown.exit_code, f"{path}: cannot be read: " in shown.stderr), shown.output
 
@@ -138,7 +138,7 @@ def test_explain_of_the_default_configuration_shows_its_lines(default, user):
 
 
 def test_explain_with_an_audit_log_reads_no_configuration(tmp_path, monkeypatch):
-    monkeypatch.setattr(common, "DEFAULT_CONFIG", tmp_path / "none.yaml")
+    monkeypatch.setattr(default_config, "DEFAULT_CONFIG", tmp_path / "none.yaml")
     audit = tmp_path / "audit.jsonl"
     audit.touch()
     shown = run("explain", "--login", "some-id", "--audit", audit)

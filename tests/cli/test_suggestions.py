@@ -4,7 +4,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from radius_voice.cli.common import DEFAULT_CONFIG
+from radius_voice.cli.default_config import DEFAULT_CONFIG
 from radius_voice.cli.groups import CommandGroup
 from radius_voice.cli.main import COMMANDS, main
 

@@ -9,7 +9,7 @@ import pytest
 
 from radius_voice.radius import packet as radius
 from radius_voice.server.traffic import TrafficReport
-from radius_voice.service.traffic_file import TrafficFile, TrafficFileInvalid, read_all
+from radius_voice.server.traffic_file import TrafficFile, TrafficFileInvalid, read_all
 from tests.server.test_time import request
 from tests.support.warning_recorder import WarningRecorder
 
