@@ -34,7 +34,7 @@ from radius_voice.stores.context import StoreContext
 from radius_voice.stores.encoding import UnreadableSession, decode
 from radius_voice.stores.settings import SqliteSettings
 from radius_voice.stores.sqlite_batch import RECORDS, Batch, Cache, call_name
-from radius_voice.stores.sqlite_file import BUSY_SECONDS, CannotOpen, open_file, open_to_read
+from radius_voice.stores.sqlite_file import BUSY_SECONDS, CannotOpen, SameFile, connected, open_file, open_to_read
 
 BUSY_NAP = 0.00005
 PRIMARY_CODE = 0xFF
@@ -72,6 +72,7 @@ class SqliteStore:
             self._base = open_to_read(path) if read_only else open_file(path)
         except sqlite3.Error as problem:
             raise CannotOpen(f"store.path: {path}: {problem}") from None
+        self._file = SameFile(path)
 
     async def _run(self, operation: Callable[[Batch], T]) -> T:
         """Run an operation; those of one turn of the event loop share a transaction. Returns once it is committed.
@@ -122,9 +123,11 @@ class SqliteStore:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """A transaction for changes. Every login needs one, so none ends in a file that was removed."""
         try:
             with self._base as base:
                 self._when_free("BEGIN IMMEDIATE")
+                self._file.require()
                 yield base
         except sqlite3.Error as problem:
             self._cache.clear()
@@ -305,7 +308,7 @@ class SqliteStore:
         Returns the octets of the log that are in use.
         """
         try:
-            other = sqlite3.connect(self._path, timeout=BUSY_SECONDS)
+            other = connected(self._path, "mode=rw")  # creates no file
             try:
                 _, pages, _ = other.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
                 (page_size,) = other.execute("PRAGMA page_size").fetchone()

@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from radius_voice.login.codes.issued_codes import STORED_UNDER
+from radius_voice.login.model import Unavailable
 
 BUSY_SECONDS = 0.25
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -48,6 +49,26 @@ class CannotOpen(ValueError):
     """The file cannot be used as a store. The message names the reason."""
 
 
+class SameFile:
+    """The file at `path` when this was created. Raises OSError.
+
+    SQLite does not notice that a file was removed: it uses it until the last process closes it, and then all is lost.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._opened = path.stat()
+
+    def require(self) -> None:
+        """Raise Unavailable unless the path still leads to that file."""
+        try:
+            problem = "" if os.path.samestat(self._path.stat(), self._opened) else "is another file than before"
+        except OSError as error:
+            problem = str(error.strerror)
+        if problem:
+            raise Unavailable("store", f"{self._path}: {problem}; move the file back, or restart the service")
+
+
 def open_file(path: Path) -> sqlite3.Connection:
     """A connection to the file, which is created or upgraded if needed. Raises CannotOpen, OSError, sqlite3.Error."""
     path.touch(mode=0o600)
@@ -67,14 +88,14 @@ def open_to_read(path: Path) -> sqlite3.Connection:
     path = path.resolve(strict=True)
     log, index = path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")
     if not log.exists():
-        return _checked(_connected(path, "immutable=1"), path)
+        return _checked(connected(path, "immutable=1"), path)
     if not index.exists():
         raise CannotOpen(f"store.path: {log}: its index {index.name} is missing; start the service, which restores it")
     for file in (log, index):
         if file.stat().st_uid != path.stat().st_uid:  # as root, SQLite would change the owner
             command = f"chown --reference={shlex.quote(str(path))} {shlex.quote(str(file))}"
             raise CannotOpen(f"store.path: {file}: belongs to another user than {path.name}; run: {command}")
-    return _checked(_connected(path, "mode=ro&readonly_shm=1"), path)
+    return _checked(connected(path, "mode=ro&readonly_shm=1"), path)
 
 
 def _checked(base: sqlite3.Connection, path: Path) -> sqlite3.Connection:
@@ -83,7 +104,8 @@ def _checked(base: sqlite3.Connection, path: Path) -> sqlite3.Connection:
     return base
 
 
-def _connected(path: Path, how: str) -> sqlite3.Connection:
+def connected(path: Path, how: str) -> sqlite3.Connection:
+    """A connection with these parameters of a SQLite URI. Raises sqlite3.Error."""
     return sqlite3.connect(f"file:{quote(str(path))}?{how}", timeout=BUSY_SECONDS, isolation_level=None, uri=True)
 
 

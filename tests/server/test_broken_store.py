@@ -136,6 +136,31 @@ def test_a_full_disk_gives_no_response_until_space_is_free(start_server, users):
     assert 1 == len(server.simulator.calls(alice.phone))
 
 
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_store_whose_file_is_moved_away_gives_no_response_until_it_is_back(start_server, users, replaced):
+    alice, bob = users
+    with start_server(CONFIGURATION, users) as server:
+        gateway, file = server.client(), server.directory / "state" / "state.db"
+        challenge = gateway.start_login(alice)
+        file.rename(file.with_name("moved.db"))
+        if replaced:
+            file.write_bytes(b"")
+        gateway.send(gateway.initial_request(bob))
+        server.wait_for_line("store_unavailable", server.stderr)
+        server.wait_for_line("housekeeping failed", server.stderr)
+        status, why = ready(server)
+        assert 503 == status
+        assert "move the file back, or restart the service" in why
+        assert replaced is file.exists()
+        file.with_name("moved.db").rename(file)
+        assert (200, "ok") == ready(server)
+        assert gateway.received_nothing()
+        accept = gateway.respond(alice, challenge, server.simulator.code(alice.phone))
+        assert radius.ACCESS_ACCEPT == accept.code
+        assert radius.ACCESS_ACCEPT == log_in(server, bob)
+    assert 1 == len(server.simulator.calls(bob.phone))
+
+
 def test_a_directory_that_cannot_be_written_is_reported_at_start(tmp_path, users):
     (tmp_path / "taken").write_text("a file is not a directory")
     path = write_configuration(

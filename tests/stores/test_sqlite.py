@@ -2,6 +2,7 @@ import fcntl
 import os
 import sqlite3
 import threading
+from contextlib import nullcontext
 from pathlib import Path
 
 import msgspec
@@ -149,6 +150,29 @@ async def test_a_full_disk_makes_the_store_unavailable_until_space_is_free(path,
     assert "full" in unavailable
     store._base.execute("PRAGMA max_page_count=100000")
     assert SwapResult.DONE is await store.compare_and_swap(None, session_row(clock.now, key=b"z" * 16, user_key="z"))
+    await store.close()
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+async def test_a_file_that_was_moved_away_is_not_changed_and_no_other_is_created(path, clock, replaced):
+    store, moved = SqliteStore(path, clock), path.with_name("moved.db")
+    await store.compare_and_swap(None, session_row(clock.now))
+    path.rename(moved)
+    if replaced:
+        path.write_bytes(b"")
+    for change in (
+        lambda: store.apply_limits([LimitOperation(TIGHT, "x")]),
+        lambda: store.put(b"k", b"v", 1),
+        store.sweep,
+    ):
+        with pytest.raises(Unavailable, match="move the file back, or restart the service"):
+            await change()
+    with pytest.raises(Unavailable) if not replaced else nullcontext():
+        store._checkpoint("PASSIVE")
+    assert replaced is path.exists()
+    moved.rename(path)
+    assert await store.apply_limits([LimitOperation(TIGHT, "x")]) is None
+    assert session_row(clock.now) == await store.load(KEY)
     await store.close()
 
 
