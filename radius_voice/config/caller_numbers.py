@@ -9,7 +9,7 @@ from pydantic import Field
 
 from radius_voice.config.adapters import ProviderSection
 from radius_voice.config.field_types import REGION, PhoneNumber
-from radius_voice.login.calls.caller_numbers import CallerNumbers
+from radius_voice.login.deliveries.caller_numbers import CallerNumbers
 
 
 class CallerNumbersSection(ProviderSection):

@@ -8,7 +8,7 @@ from radius_voice.delivery.twilio_verify.provider import TwilioVerify
 from radius_voice.delivery.twilio_voice.callbacks import TwilioCallbacks
 from radius_voice.delivery.twilio_voice.provider import TwilioVoice
 from radius_voice.http_client import HttpPool
-from radius_voice.login.calls.caller_numbers import CallerNumbers
+from radius_voice.login.deliveries.caller_numbers import CallerNumbers
 from radius_voice.login.deliveries.requests import CodeMessage, DeliveryRequest
 from radius_voice.login.model import Method
 from radius_voice.login.phone import Phone

@@ -25,8 +25,8 @@ from radius_voice.delivery.vonage_voice.refusals import (
 from radius_voice.delivery.vonage_voice.settings import VonageVoiceSettings
 from radius_voice.delivery.vonage_voice.tokens import LIFETIME_SECONDS, RENEWAL_SECONDS, ApplicationTokens
 from radius_voice.http_client import NOT_SENT_FIX, HttpPool
-from radius_voice.login.calls.caller_numbers import CallerNumbers
 from radius_voice.login.deliveries.adapter_reports import AccountCheck
+from radius_voice.login.deliveries.caller_numbers import CallerNumbers
 from radius_voice.login.deliveries.code_message import MAX_SPEECH_SECONDS
 from radius_voice.login.deliveries.requests import CodeMessage, Indeterminate, NotPlaced, NumberRejected, Placed
 from radius_voice.login.model import CallRef, CallStatus, Unavailable

@@ -11,7 +11,7 @@ from radius_voice.delivery.twilio_voice.callbacks import TwilioCallbacks
 from radius_voice.delivery.twilio_voice.provider import TwilioVoice
 from radius_voice.http_client import HttpPool, HttpResponse
 from radius_voice.identity.users_file import text as users_text
-from radius_voice.login.calls.caller_numbers import CallerNumbers
+from radius_voice.login.deliveries.caller_numbers import CallerNumbers
 from radius_voice.login.deliveries.requests import CodeMessage, DeliveryRequest, Indeterminate, Placed
 from radius_voice.login.model import CallRef, CallStatus, Unavailable
 from radius_voice.login.phone import Phone

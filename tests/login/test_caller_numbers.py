@@ -1,4 +1,4 @@
-from radius_voice.login.calls.caller_numbers import CallerNumbers
+from radius_voice.login.deliveries.caller_numbers import CallerNumbers
 from radius_voice.login.phone import Phone
 
 US, GB, CALLED_IN_GB = Phone("+12025550123"), Phone("+442079460958"), Phone("+442079460959")

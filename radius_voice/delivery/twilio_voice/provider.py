@@ -19,9 +19,9 @@ from radius_voice.delivery.twilio_voice.callbacks import ANSWER, KEY, STATUS, ST
 from radius_voice.delivery.twilio_voice.settings import TwilioVoiceSettings
 from radius_voice.delivery.twilio_voice.statuses import status_of
 from radius_voice.delivery.twilio_voice.twiml import add_lines, printable, twiml_of
-from radius_voice.login.calls.caller_numbers import CallerNumbers
 from radius_voice.login.deliveries.adapter_reports import AccountCheck
 from radius_voice.login.deliveries.call_scripts import Speak, opening_of
+from radius_voice.login.deliveries.caller_numbers import CallerNumbers
 from radius_voice.login.deliveries.code_message import MAX_SPEECH_SECONDS, lines
 from radius_voice.login.deliveries.requests import (
     CodeMessage,

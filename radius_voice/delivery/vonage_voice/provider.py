@@ -22,8 +22,8 @@ from radius_voice.delivery.vonage_voice.refusals import DEFAULT_FIX, refusal
 from radius_voice.delivery.vonage_voice.settings import VonageVoiceSettings
 from radius_voice.delivery.vonage_voice.tokens import ApplicationTokens
 from radius_voice.http_client import NOT_SENT_FIX, HttpPool, HttpResponse, NotSent, SentUnknown, pool_of
-from radius_voice.login.calls.caller_numbers import CallerNumbers
 from radius_voice.login.deliveries.adapter_reports import AccountCheck
+from radius_voice.login.deliveries.caller_numbers import CallerNumbers
 from radius_voice.login.deliveries.code_message import MAX_SPEECH_SECONDS
 from radius_voice.login.deliveries.requests import DeliveryRequest, DeliveryResult, Indeterminate, NotPlaced, Placed
 from radius_voice.login.model import CallRef, CallStatus, Unavailable
