@@ -17,13 +17,14 @@ from typing import BinaryIO
 
 from radius_voice.exceptions import message_of
 from radius_voice.explain.audit_lines import Octets
+from radius_voice.explain.xz_octets import XzOctets
 from radius_voice.files.access import mode_and_owner
 from radius_voice.files.reading import open_regular
 
 DECOMPRESSED: Mapping[str, Callable[[BinaryIO], Octets]] = {
     ".gz": lambda file: gzip.GzipFile(fileobj=file),
     ".bz2": bz2.BZ2File,
-    ".xz": lzma.LZMAFile,
+    ".xz": XzOctets,
 }
 OTHER_COMPRESSION = (".lz4", ".zst")
 READ_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError)

@@ -119,8 +119,8 @@ def complete_end(file: BinaryIO, end: int) -> int:
 def next_line(file: BinaryIO, offset: int) -> int:
     """The offset of the first line that begins at `offset` or later."""
     file.seek(max(0, offset - 1))
-    if offset:
-        file.readline()
+    while offset and (part := file.readline(BLOCK)) and not part.endswith(b"\n"):
+        pass  # a part of a line that may be of any length
     return file.tell()
 
 

@@ -108,3 +108,14 @@ def test_the_next_line_begins_at_or_after_an_offset():
     file = io.BytesIO(b"ab\ncd\n")
 
     assert [0, 3, 3, 3, 6, 6] == [next_line(file, offset) for offset in range(6)]
+
+
+def test_a_line_of_any_length_is_skipped_in_blocks():
+    class Blocks(io.BytesIO):
+        def readline(self, size=-1):
+            assert 0 < size <= audit_lines.BLOCK
+            return super().readline(size)
+
+    file = Blocks(b"x" * (2 * audit_lines.BLOCK) + b"\n{}\n")
+    block = audit_lines.BLOCK
+    assert [2 * block + 1, 2 * block + 4] == [next_line(file, offset) for offset in (5, 2 * block + 2)]
