@@ -1,7 +1,8 @@
 """The login, from top to bottom.
 
-An initial request goes to `begin`, one that carries State to `respond`, the status of a call to `on_call_event`. Each
-loads the session, runs `state_machine.step` and stores the new session by compare-and-swap (`sessions`).
+`begin` processes an initial request, `respond` a request with State, and `on_call_event` the status of a call. Each
+loads the session, runs `state_machine.step`, and stores the new session by compare-and-swap (see `sessions`).
+
 The session with its code is stored before the call is placed. So a crash in between leaves a session that expires, and
 never a ringing phone whose code cannot be verified.
 """
@@ -66,15 +67,15 @@ from radius_voice.login.upstream import ChallengeRequired
 from radius_voice.trace import Trace
 
 Report = Callable[[], None]
-"""Reports what a request has shown about a user."""
+"""Raises the alarm about changed phones of the user, if there are any."""
 
 
 def _nothing() -> None:
-    """Nothing is reported."""
+    """The `Report` of a request without changed phones."""
 
 
 class LoginFlow:
-    """Logins of one generation of the configuration."""
+    """Processes logins with one generation of the configuration."""
 
     def __init__(self, dependencies: Dependencies) -> None:
         self._dependencies = dependencies
@@ -118,14 +119,14 @@ class LoginFlow:
         return self._completed(request, self._at_its_time(decision, request))
 
     async def respond(self, request: AuthRequest, trace: Trace) -> Decision:
-        """A response to a challenge: the code, a request for another call, or neither.
+        """A response to a challenge: a code, a request for another call, or any other text.
 
-        A response to a challenge of the first factor continues what the initial request began.
+        A response to a challenge of the first factor is passed on to the first factor.
         """
         return self._completed(request, await self._respond(request, trace))
 
     def _completed(self, request: AuthRequest, decision: Decision) -> Decision:
-        """The decision with the mode of the policy, and with the text of every reject unless it has one of its own."""
+        """The decision with the policy's mode; a reject without a text gets the usual one."""
         dependencies, text = self._dependencies, decision.text
         mode = dependencies.policies[request.policy].mode_at(dependencies.now())
         if decision.outcome is Outcome.REJECT and not text:
@@ -150,7 +151,7 @@ class LoginFlow:
         return self._at_its_time(decision, request)
 
     def _at_its_time(self, decision: Decision, request: AuthRequest) -> Decision:
-        """Where there are decoys, a challenge is sent at the deadline, so that its time reveals nothing."""
+        """With decoys, every challenge is sent at the deadline, so that its time does not reveal a decoy."""
         if decision.outcome is Outcome.CHALLENGE and self._dependencies.policies[request.policy].decoys:
             return replace(decision, not_before=request.deadline)
         return decision
@@ -209,7 +210,7 @@ class LoginFlow:
     async def _second_factor(
         self, request: AuthRequest, policy: Policy, user: User, checked: Checked, trace: Trace
     ) -> Decision:
-        """What the policy's rules decide about a user whose password is right."""
+        """Apply the policy's rules to a user whose password is right."""
         code, pins = await self._issued_codes.with_pins(policy.user_key(user))
         if request.second_factor is SecondFactorMode.APPROVE:
             code = None  # it could not be entered
@@ -236,9 +237,9 @@ class LoginFlow:
         trace: Trace,
         report: Report = _nothing,
     ) -> Decision:
-        """Reject a user who cannot log in, or challenge them without a call where the policy has decoys.
+        """Reject a user who may not log in, or send a decoy challenge if the policy has decoys.
 
-        `report` is called once the request is recorded, and not for a copy of it.
+        `report` is called once the request is recorded, but not for a copy of the request.
         """
         if policy.decoys:
             trace.step("decoy", refusal.reason)
@@ -252,7 +253,7 @@ class LoginFlow:
     async def _relay(
         self, request: AuthRequest, policy: Policy, checked: Checked, challenge: ChallengeRequired | PendingChallenge
     ) -> Decision:
-        """The challenge of the first factor, for the gateway."""
+        """Send the challenge of the first factor to the gateway."""
         kept = await self._first_factor.keep_challenge(request, policy, checked, challenge)
         name = await name_of(request, policy)
         if isinstance(kept, Refused):
@@ -262,7 +263,7 @@ class LoginFlow:
     async def _once(
         self, request: AuthRequest, checked: Checked, trace: Trace, effect: Callable[[Checked], Awaitable[Decision]]
     ) -> Decision:
-        """The decision of `effect`, which records the request; if the request had an effect before, that one's."""
+        """The decision of `effect`, which records the request. A request that is recorded already has no new effect."""
         try:
             return await effect(checked)
         except RequestRecorded as recorded:
@@ -295,7 +296,7 @@ class LoginFlow:
     async def _open_decoy(
         self, request: AuthRequest, policy: Policy, user: User | None, trace: Trace, report: Report, checked: Checked
     ) -> Decision:
-        """Like `_open`, for a user who cannot log in; `user` is None if no user has the name."""
+        """Open a decoy session for a user who may not log in. `user` is None if no user has the name."""
         keys, now = self._dependencies.keys, self._dependencies.now()
         opened, state = decoy_session(keys, now, request, policy, user, checked)
         call = PendingDelivery(opened, "", policy, policy.rules_of(opened.group), request)
@@ -310,9 +311,10 @@ class LoginFlow:
         report: Report,
         operations: tuple[LimitOperation, ...] = (),
     ) -> Decision:
-        """Open the session of `call`, or join an open one, and place the call. `operations` limit the opening.
+        """Open the session of `call`, or join an open one, and place the call.
 
-        `report` is called once the request is recorded, and not for a copy of it.
+        `operations` must be allowed for the session to open. `report` is called once the request is recorded, but not
+        for a copy of the request.
         """
         opened = call.session
         if self._dependencies.clock() >= call.request.deadline:
@@ -341,9 +343,9 @@ class LoginFlow:
         return session_decision(self._dependencies, call.request, session, transition, state, opened.name)
 
     async def _join_recorded(self, request: AuthRequest, slot: Slot, value: bytes, trace: Trace) -> Decision:
-        """A request that had its effect before may only join its own session, while that is open.
+        """Process a request that is recorded already: it may only join its own session while that is open.
 
-        If it was accepted without a call, the Accept is repeated for a while.
+        If it was accepted without a call, the Access-Accept is repeated for `REPEAT_SECONDS`.
         """
         keys, recorded = self._dependencies.keys, session_of(value)
         if recorded is None:

@@ -36,9 +36,9 @@ REFUSED_PREFIXES = {
     "+888": "disaster relief",
     "+979": "premium",
 }
-"""Prefixes that libphonenumber's data lack or do not refuse, and the numbering plans that define them."""
+"""Prefixes that libphonenumber does not know or does not classify, and the numbering plans that define them."""
 FICTIONAL = re.compile(r"\+1[2-9]\d\d55501\d\d|\+442079460\d{3}")
-"""Numbers for films and documentation, which ring no phone: 555-0100 to 555-0199 (NANPA), 020 7946 0xxx (Ofcom)."""
+"""Numbers reserved for fiction and documentation: 555-0100 to 555-0199 (NANPA), 020 7946 0xxx (Ofcom)."""
 _EXTENSION_MARK = r"(?:ext(?:n|ension)?|x|#)"
 PHONE_SYNTAX = re.compile(
     r"[+\uff0b]?[\d\s().\u2010-\u2015/-]++"
@@ -56,17 +56,14 @@ NOT_A_NUMBER = "not a phone number; write it as +, country code and number, like
 
 
 class Phone(Struct, frozen=True, gc=False, array_like=True):
-    """A phone: a number in E.164 form, `+` and at most 15 digits, or a SIP address. Its repr is masked.
+    """A phone: a number or a SIP address. Its repr is masked."""
 
-    `extension` are up to 20 digits that are dialled once the number answers; empty if there are none.
-    """
-
-    address: str
-    extension: str = ""
+    address: str  # E.164 (`+` and at most 15 digits), or a SIP address
+    extension: str = ""  # up to 20 digits, dialled once the number answers
 
     @property
     def is_sip(self) -> bool:
-        """Whether the phone has a SIP address and no number."""
+        """Whether `address` is a SIP address."""
         return self.address.startswith(sip.SCHEMES)
 
     @property
@@ -81,11 +78,7 @@ class Phone(Struct, frozen=True, gc=False, array_like=True):
 
     @property
     def masked(self) -> str:
-        """The phone for logs.
-
-        Of a number all but the first and the last two digits are hidden, and the whole extension; of a SIP address the
-        user.
-        """
+        """The phone for logs: a number without its middle digits and extension, a SIP address without its user."""
         if self.is_sip:
             return sip.masked(self.address)
         number = f"{self.address[:3]}{'*' * max(0, len(self.address) - 5)}{self.address[-2:]}"
@@ -101,15 +94,15 @@ class Phone(Struct, frozen=True, gc=False, array_like=True):
 
 
 NO_PHONE = Phone("")
-"""In the place of a phone, where no phone is called."""
+"""Used where no phone is called."""
 
 
 def parse_phone(text: str, default_region: str | None = None) -> Phone:
-    """The phone in `text`; raises ValueError with the fix if it is neither a number nor a SIP address, or more.
+    """The phone in `text`. Raises ValueError with the fix if the whole text is not a number or SIP address.
 
-    A number that is invalid or of a refused type in libphonenumber's data is accepted: the data may be older than
-    the number, and only a policy knows which numbers it allows. `default_region` is an ISO 3166 code for numbers
-    written without a country.
+    Numbers that libphonenumber's data call invalid or of a refused type are accepted: the data may be older than the
+    number, and the policy decides which numbers it allows. `default_region` is the ISO 3166 code of the country of
+    numbers that are written without a country code.
     """
     text = text.strip()
     if sip.is_sip(text):
@@ -130,7 +123,7 @@ def parse_phone(text: str, default_region: str | None = None) -> Phone:
 
 
 def parse_number(text: str) -> Phone:
-    """The phone number in `text`; raises ValueError with the fix as `parse_phone` does, and for a SIP address."""
+    """The phone number in `text`. Raises ValueError as `parse_phone` does, and for a SIP address."""
     phone = parse_phone(text)
     if phone.is_sip:
         raise ValueError(NOT_A_NUMBER)
@@ -138,33 +131,25 @@ def parse_number(text: str) -> Phone:
 
 
 def country_of(phone: Phone) -> str:
-    """The ISO 3166 code of the number's country, `001` for numbers of no country.
-
-    For a SIP address, which has no country, `sip:` and the domain.
-    """
+    """The ISO 3166 code of the number's country, `001` for non-geographic numbers, `sip:DOMAIN` for SIP addresses."""
     return f"sip:{phone.domain}" if phone.is_sip else _plan(phone.address)[0]
 
 
 def refused_type(phone: Phone) -> str | None:
-    """The type of a number that may not be called (`premium`, `invalid`, ...), None for other phones."""
+    """The type of a number that is refused by default (`premium`, `invalid`, ...); None for other phones."""
     return None if phone.is_sip else _plan(phone.address)[1]
 
 
 class NumberRules(Struct, frozen=True):
-    """Which phones may be called.
+    """Which phones may be called. If prefixes of both lists match a number, the longer one decides."""
 
-    `countries` is None if every country may be called. `allowed` are E.164 numbers and prefixes that are called
-    whatever their type and country, and `rejected` those that are not called. The longest one that matches applies.
-    For SIP addresses only `sip_domains` counts, which has their hosts as they are stored.
-    """
-
-    countries: frozenset[str] | None = None
-    allowed: tuple[str, ...] = ()
-    rejected: tuple[str, ...] = ()
-    sip_domains: frozenset[str] = frozenset()
+    countries: frozenset[str] | None = None  # ISO 3166; None: every country
+    allowed: tuple[str, ...] = ()  # E.164 numbers and prefixes, of any type and country
+    rejected: tuple[str, ...] = ()  # E.164 numbers and prefixes
+    sip_domains: frozenset[str] = frozenset()  # the hosts of SIP addresses, in their stored form
 
     def refusal(self, phone: Phone) -> Refusal | None:
-        """Why a phone is not called, None if it is called."""
+        """Why the phone may not be called; None if it may."""
         if phone.is_sip:
             return None if phone.domain in self.sip_domains else Refusal(f"SIP domain {phone.domain}", "sip_domains")
         allowed, rejected = _longest(phone, self.allowed), _longest(phone, self.rejected)
@@ -181,26 +166,26 @@ class NumberRules(Struct, frozen=True):
 
 
 class Refusal(Struct, frozen=True):
-    """Why a phone is not called: `text` (`premium number`, `country FR`), and the key of the rules that decides it."""
+    """Why a phone may not be called."""
 
-    text: str
-    key: str
+    text: str  # `premium number`, `country FR`, ...
+    key: str  # the key of the policy that decides it
 
 
 def _longest(phone: Phone, prefixes: tuple[str, ...]) -> int:
-    """The length of the longest prefix that the number has, 0 if it has none of them."""
+    """The length of the longest of these prefixes that matches the number; 0 if none does."""
     if not prefixes or not phone.address.startswith(prefixes):
         return 0
     return max(len(prefix) for prefix in prefixes if phone.address.startswith(prefix))
 
 
 def is_fictional(phone: Phone) -> bool:
-    """Whether the number is reserved for fiction and documentation. A call to it costs nothing and rings no phone."""
+    """Whether the number is reserved for fiction and documentation. No phone rings when it is called."""
     return FICTIONAL.fullmatch(phone.address) is not None
 
 
 def caution(phone: Phone) -> str | None:
-    """A warning about a configured phone that may not be called, with the phone masked, or None."""
+    """A warning if a configured phone may not be callable, with the phone masked; else None."""
     if phone.is_sip:
         return f"{phone.masked} is not called, unless policies.NAME.sip_domains has {phone.domain}"
     kind = refused_type(phone)
@@ -211,7 +196,7 @@ def caution(phone: Phone) -> str | None:
 
 @lru_cache(maxsize=16384)
 def _plan(number: str) -> tuple[str, str | None]:
-    """The country of a number, and its type if that is refused, by its numbering plan."""
+    """The country of a number, and its type if that type is refused."""
     parsed = phonenumbers.parse(number)
     country = phonenumbers.region_code_for_number(parsed)
     country = country or phonenumbers.region_code_for_country_code(parsed.country_code or 0)

@@ -23,7 +23,7 @@ NO_SESSION = "no_open_session"
 
 
 class SecondPasses:
-    """Decides on second passes. `warn_of_reuse` gets the client whose gateway reuses Request Authenticators."""
+    """Decides on second passes. `warn_of_reuse` is called with a client whose gateway reuses Request Authenticators."""
 
     def __init__(
         self, dependencies: Dependencies, responses: SessionResponses, warn_of_reuse: Callable[[str], None]
@@ -34,7 +34,7 @@ class SecondPasses:
         self._digits = {rules.digits for policy in dependencies.policies.values() for rules in policy.all_rules}
 
     async def decide(self, request: AuthRequest, policy: Policy, trace: Trace) -> Decision | None:
-        """The decision on an initial request that is a second pass, None if the whole field is the password."""
+        """The decision on a second pass; None if the request is a first pass, whose whole field is the password."""
         if request.second_factor is not SecondFactorMode.TWO_PASS:
             return None
         typed = typed_pass(request, self._digits)
@@ -52,9 +52,9 @@ class SecondPasses:
     async def _in_session(
         self, request: AuthRequest, key: SessionKey, typed: TypedPass, policy: Policy, trace: Trace
     ) -> Decision | None:
-        """The decision in the session `key`.
+        """The decision in the session `key`; None for a first pass.
 
-        If another request answers the same State first, this one answers the next State.
+        If another request answers the same State first, this request answers the next State.
         """
         keys = self._dependencies.keys
         slot, is_recorded = keys.slot(request.client, request.authenticator, request.encrypted_credentials), False
@@ -89,7 +89,7 @@ class SecondPasses:
         *,
         is_recorded: bool,
     ) -> SecondPass | str:
-        """The second pass of a request, or why the whole field is the password."""
+        """The second pass of a request, or why it is a first pass."""
         if session is None:
             return NO_SESSION
         keys, now = self._dependencies.keys, self._dependencies.now()

@@ -49,7 +49,7 @@ class SessionResponses:
         self._remote_codes = remote_codes
 
     async def decide(self, request: AuthRequest, key: SessionKey, client_policy: Policy, trace: Trace) -> Decision:
-        """The decision on a response with a State of the session `key`. Raises Unavailable."""
+        """The decision on a response to a challenge of the session `key`. Raises Unavailable."""
         recalled = self._sessions.recalled(key)
         if recalled is not None:
             with suppress(SessionOutdated):
@@ -60,9 +60,9 @@ class SessionResponses:
     async def decide_second_pass(
         self, request: AuthRequest, session: Session, second: SecondPass, client_policy: Policy, trace: Trace
     ) -> Decision:
-        """The decision on the second pass `request`, whose credentials are the code. Raises Unavailable.
+        """The decision on a second pass; the credentials of `request` are the code.
 
-        Raises RequestRecorded if the request had an effect before.
+        Raises RequestRecorded if the request already had an effect, and Unavailable.
         """
         return await self._respond_in(session, request, session.key, client_policy, trace, second=second)
 
@@ -77,7 +77,10 @@ class SessionResponses:
         is_recalled: bool = False,
         second: SecondPass | None = None,
     ) -> Decision:
-        """The decision on a response in a session. Raises SessionOutdated if it is recalled and no longer stored."""
+        """The decision on a response in a session.
+
+        Raises SessionOutdated if the session is recalled and may have changed in the store.
+        """
         dependencies, keys = self._dependencies, self._dependencies.keys
         policy, rules = self._policy_of(session, client_policy)
         code = dependencies.new_code(rules.digits)
@@ -107,7 +110,7 @@ class SessionResponses:
         return session_decision(dependencies, request, session, transition, state, "", response=True)
 
     def _policy_of(self, session: Session | None, client_policy: Policy) -> tuple[Policy, UserRules]:
-        """The policy and the rules of a session; those of its client if there is no session or no such policy."""
+        """The policy and rules of a session. Without a session, or if its policy was removed, those of the client."""
         if session is None:
             return client_policy, client_policy.rules
         policy = self._dependencies.policies.get(session.policy, client_policy)
@@ -122,7 +125,7 @@ class SessionResponses:
         request: AuthRequest,
         trace: Trace,
     ) -> Transition:
-        """Place or end a call, if the transition requires it; store that the user has logged in from here."""
+        """Store that the user has logged in from this station; place or end a call if the transition requires it."""
         if transition.reason is Reason.CODE_CORRECT and not session.returning:
             await self._first_factor.remember_login(request, policy, session.first_factor_id)
         await self._remembered.after_response(session, transition, policy)
@@ -138,7 +141,7 @@ class SessionResponses:
     async def _with_current_user(
         self, session: Session, response: ChallengeResponse, policy: Policy, deadline: float
     ) -> ChallengeResponse | UserChanged:
-        """The response, if user, phone, password and issued code are the same and the login is still permitted."""
+        """The response, or UserChanged if the directory no longer permits the login or the issued code was replaced."""
         if session.is_decoy:
             return response  # `name_in_session` has read the directory
         if is_issued(session) and not await self._issued_codes.is_current(session):

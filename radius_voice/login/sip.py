@@ -1,9 +1,9 @@
 """SIP addresses of phones (RFC 3261 section 19.1), such as desk phones behind a PBX. Pure.
 
-The syntax is a part of RFC 3261's: a user, a host, and if needed a port and a transport. Everything else that a SIP URI
-may have is refused: a password, headers, other parameters and percent-encoding. An address is stored in one form, so
-that texts with the same meaning are equal: the host in lower case or as an IP address is usually written. The user is
-case-sensitive (section 19.1.4).
+An address consists of a user, a host, and optionally a port and a transport. Everything else that a SIP URI may contain
+is refused: a password, headers, other parameters and percent-encoding. Addresses are stored in a normal form, with the
+host in lower case or as a normalized IP address, so that equivalent addresses are equal. The user is case-sensitive
+(section 19.1.4).
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ NOT_A_HOST = "not the name or IP address of a host; write it like pbx.example.or
 
 
 def is_sip(text: str) -> bool:
-    """Whether a text is meant as a SIP address."""
+    """Whether a text begins like a SIP address."""
     return text[: len("sips:")].lower().startswith(SCHEMES)
 
 
 def parse_sip(text: str) -> str:
-    """The SIP address in `text`, in its stored form. Raises ValueError with the fix, which does not repeat the text."""
+    """The SIP address in `text`, in its stored form. Raises ValueError with the fix, without quoting `text`."""
     found = SYNTAX.fullmatch(text)
     if found is None or len(text) > MAX_LENGTH:
         raise ValueError(f"not a SIP address that is called: {_problem(text)}; {EXAMPLE}")
@@ -51,7 +51,7 @@ def parse_sip(text: str) -> str:
 
 
 def parse_host(text: str) -> str:
-    """The host name or IP address in `text` as it is stored, an IPv6 address in brackets. Raises ValueError."""
+    """The host name or IP address in `text`, in its stored form: IPv6 addresses in brackets. Raises ValueError."""
     host = text.lower()
     try:
         if IPV6.fullmatch(host):
@@ -89,7 +89,7 @@ def _part(address: str, name: str) -> str:
 
 
 def _problem(text: str) -> str:
-    """What an address has that is not allowed."""
+    """Why an address is refused."""
     user, at, rest = text.partition(":")[2].partition("@")
     if len(text) > MAX_LENGTH:
         return f"it has more than {MAX_LENGTH} characters"

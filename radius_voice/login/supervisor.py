@@ -1,4 +1,4 @@
-"""Work that continues after the request that started it has ended."""
+"""Background tasks of logins, which continue after the request that started them was answered."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ _T = TypeVar("_T")
 
 
 class Supervisor:
-    """Runs coroutines as tasks to their end. A failure is reported to `warn`, only by the exception's type."""
+    """Runs coroutines as tasks until they end. `warn` is called with the type of an exception that ends one."""
 
     def __init__(self, warn: Callable[[str], None]) -> None:
         self._warn = warn
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def run(self, work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
-        """Start `work`."""
+        """Start `work` as a task."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         return task
 
     async def drain(self) -> None:
-        """Wait until all work has ended."""
+        """Wait until all tasks have ended."""
         while self._tasks:
             await asyncio.wait(self._tasks)
 

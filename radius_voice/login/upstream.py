@@ -1,4 +1,4 @@
-"""Values that a login exchanges with a first factor that asks another server."""
+"""Values that a login exchanges with a first factor that asks another server (an upstream)."""
 
 from __future__ import annotations
 
@@ -11,35 +11,27 @@ RequestAttribute: TypeAlias = tuple[int, bytes]
 
 
 class HiddenAttribute(Struct, frozen=True):
-    """An attribute of an Accept whose value is encrypted for the gateway when the response is sent.
-
-    `prefix` are the octets of the value before the encrypted ones, and `encryption` is how they are encrypted, as in
-    `radius.encrypted`: by default with a salt.
-    """
+    """An attribute of an Access-Accept whose value is encrypted when the response is sent."""
 
     type: int
-    prefix: bytes
+    prefix: bytes  # the octets of the value before the encrypted ones
     plain: bytes
-    encryption: int = 2
+    encryption: int = 2  # a constant of `radius.encrypted`; 2 is SALTED
 
     def __repr__(self) -> str:
         return f"HiddenAttribute({self.type})"
 
 
 AcceptAttributes: TypeAlias = tuple[tuple[int, bytes] | HiddenAttribute, ...]
-"""Attributes of an Accept: encoded, or to be encrypted."""
+"""Attributes of an Access-Accept: encoded ones, and others that are still to be encrypted."""
 
 
 class ChallengeRequired(Struct, frozen=True):
-    """The first factor asks the user something before it decides, such as for a new password.
+    """The first factor asks the user something before it decides, such as a new password."""
 
-    `context` is for the first factor to continue, `text` is shown to the user, and `echo` says whether the answer may
-    be shown.
-    """
-
-    context: bytes
-    text: str
-    echo: bool = False
+    context: bytes  # passed back to the first factor with the answer
+    text: str  # shown to the user
+    echo: bool = False  # whether the gateway may show the answer while the user types it
 
     def __repr__(self) -> str:
         return "ChallengeRequired()"

@@ -6,12 +6,11 @@ from enum import StrEnum
 
 
 class Voicemail(StrEnum):
-    """`OFF`: the code is spoken to a human and to a machine. With the others, a call is placed without a code.
-
-    `PRESS`: the code is created and spoken when a key is pressed. `DETECT`: when the provider has found that a human
-    answered.
-    """
+    """How a call keeps its code out of a voicemail box. With PRESS and DETECT it is placed without a code."""
 
     OFF = "off"
+    """The code is spoken as soon as the call is answered, by a human or a machine."""
     PRESS = "press"
+    """The code is created and spoken after the user presses a key."""
     DETECT = "detect"
+    """The code is created and spoken after the provider has detected a human."""

@@ -176,7 +176,7 @@ async def test_logins_skip_a_provider_with_an_outage_until_a_probe_finds_that_it
     assert ["second", "first"] == asked(harness)[2 * MAX_OUTAGES :]
     (alarm, text), restored = reported(harness)
     assert Alarm.PROVIDER_OUTAGE is alarm
-    assert "provider first failed 3 times in a row, at last with: down; " in text
+    assert "provider first failed 3 times in a row, the last time with: down; " in text
     assert ("provider_restored", "provider first works again") == restored
 
 

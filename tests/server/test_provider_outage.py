@@ -64,7 +64,9 @@ def test_a_provider_that_times_out_is_skipped_after_several_logins(server, users
     assert (["twilio"], ["call_placed"]) == (providers_asked(server, user), server.reasons(user))
     assert radius.ACCESS_ACCEPT == client.respond(user, challenge, simulator.code(user.phone)).code
     (alarm,) = server.audit(kind="alarm", alarm="provider_outage")
-    assert alarm["detail"].startswith(f"provider first failed {MAX_OUTAGES} times in a row, at last with: sent, then: ")
+    assert alarm["detail"].startswith(
+        f"provider first failed {MAX_OUTAGES} times in a row, the last time with: sent, then: "
+    )
     assert "alarm=provider_outage" in server.wait_for_line("provider_outage", server.stderr)
     assert 1 == server.metric("radius_voice_provider_skipped", provider="first")
     assert 0 == server.metric("radius_voice_provider_skipped", provider="twilio")

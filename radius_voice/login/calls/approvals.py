@@ -1,7 +1,7 @@
 """Approvals by key press, for gateways that cannot show a challenge.
 
-The request of a login is held: it gets its response when the user has pressed a key, or at the client's deadline. The
-key may arrive at any process or node, so the held request learns the result of the session from the store.
+The request of a login is held: it is answered when the user has pressed a key, or at the client's deadline. The key may
+arrive at any process or node, so the process that holds the request reads the result from the store.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from radius_voice.login.session.sessions import Sessions
 from radius_voice.trace import Trace
 
 POLL_SECONDS = 0.5
-"""How often the session of a held request is loaded: another process may have stored its result."""
+"""The interval at which the session of a held request is loaded, because another process may have stored its result."""
 DIRECTORY_SECONDS = 5.0
-"""How long a key press waits for the directory. A provider waits for some 15 s."""
+"""How long a key press waits for the directory. Twilio waits about 15 s for a response to a callback."""
 
 
 class Approvals:
@@ -56,19 +56,19 @@ class Approvals:
         self._interrupted = False
 
     def prepared(self, call: PendingDelivery) -> PendingDelivery:
-        """The same call, changed so that it asks for an approval and does not ring after the deadline."""
+        """The delivery, changed so that its call asks for an approval and does not ring after the deadline."""
         seconds = max(0.0, call.request.deadline - self._dependencies.clock())
         ring_timeout = max(1, min(call.rules.ring_timeout, int(seconds)))
         rules = with_rules(call.rules, ring_timeout=ring_timeout)
         return replace(call, session=for_approval(call.session, seconds), code="", rules=rules)
 
     def interrupt(self) -> None:
-        """Reject all held requests now, because the service stops."""
+        """Reject all held requests, because the service is stopping."""
         self._interrupted = True
         self._sessions.wake()
 
     async def hold(self, call: PendingDelivery, opened: Transition, trace: Trace) -> Decision:
-        """Place the call of a session, and wait for the result."""
+        """Place the call of a new session, and wait for the result of the session."""
         with self._sessions.watch(call.session.id) as ended:
             placing = self._calls.start(call, opened)
             try:
@@ -80,9 +80,9 @@ class Approvals:
         return await self._decision(call, stored, trace)
 
     async def press(self, session: Session, ref: CallRef, key: str) -> tuple[AskForKey | Speak, bool]:
-        """A key during the call `ref`, which is that of the session.
+        """Process a key that the user pressed during `ref`, the session's call. Raises Unavailable.
 
-        Returns how the call goes on, and False if the login had ended before. Raises Unavailable.
+        Returns the next script of the call, and whether the key counted: False if the login had already ended.
         """
         number, reason = session.delivery.number, await self._changed_user(session) if key == APPROVES else None
         event = ApprovalKey(session.id, number, key, ref) if reason is None else None
@@ -103,7 +103,7 @@ class Approvals:
         return takes_keys(session, self._dependencies.now())
 
     def _message(self, session: Session) -> CodeMessage:
-        """The language, voice and name of the service of a call."""
+        """A message without a code, with the language, voice and name for calls of the session."""
         dependencies = self._dependencies
         rules = rules_of(dependencies, session)
         if rules is None:
@@ -111,7 +111,7 @@ class Approvals:
         return code_message(dependencies, rules, session.language)
 
     async def _ended_session(self, call: PendingDelivery, ended: asyncio.Event) -> Session | None:
-        """The session with its result, which is a reject from the deadline on. Raises Unavailable."""
+        """Wait until the session has a result, and reject it at the deadline. Raises Unavailable."""
         session, dependencies = call.session, self._dependencies
         while (left := call.request.deadline - dependencies.clock()) > 0 and not self._interrupted:
             await _wait(ended, min(left, POLL_SECONDS))
@@ -127,7 +127,7 @@ class Approvals:
         return stored
 
     async def _decision(self, call: PendingDelivery, stored: Session | None, trace: Trace) -> Decision:
-        """The decision by the result of the session; a session that another one replaced was not approved."""
+        """The decision for the result of the session. A session that another one replaced was not approved."""
         request, session, policy = call.request, call.session, call.policy
         transition = Transition(None, Outcome.REJECT, Reason.NOT_APPROVED)
         if stored is not None and stored.id == session.id and stored.result is not None:
@@ -140,7 +140,7 @@ class Approvals:
         return session_decision(self._dependencies, request, session, transition, b"", session.name)
 
     async def _changed_user(self, session: Session) -> Reason | None:
-        """Why the user may not log in any longer, since the call was placed; None if the user may."""
+        """Why the user may no longer log in, because something changed after the call was placed; else None."""
         dependencies = self._dependencies
         policy = dependencies.policies.get(session.policy)
         if policy is None:
@@ -155,7 +155,7 @@ class Approvals:
 
     async def _on_fraud(self, session: Session) -> None:
         detail = (
-            "the user has reported by key 9 that a login was not the user's own, and is locked; "
+            "the user pressed key 9 to report a login as fraud, and is locked; "
             "change the user's password, then run radius-voice users unlock"
         )
         mode = Mode.ENFORCE
@@ -164,7 +164,7 @@ class Approvals:
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:
-    """Wait until the event is set, at most that long. Afterwards it is not set."""
+    """Wait until the event is set, for at most `seconds`, and clear it."""
     waiting = asyncio.ensure_future(event.wait())
     await asyncio.wait({waiting}, timeout=seconds)
     waiting.cancel()

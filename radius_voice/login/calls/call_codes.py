@@ -1,7 +1,7 @@
 """Creates the codes of calls that were placed without one.
 
-The code's hash is stored first and the code is spoken after. So no call speaks a code that cannot be checked, and no
-process or packet holds a code before a human is on the phone.
+The hash is stored before the code is spoken, so no call speaks a code that cannot be checked. The code does not exist
+before a human has answered.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from radius_voice.login.session.sessions import Sessions
 
 
 class CallCodes:
-    """The codes of the calls of one generation of the configuration."""
+    """Creates codes for one generation of the configuration."""
 
     def __init__(self, dependencies: Dependencies, sessions: Sessions) -> None:
         self._dependencies = dependencies
         self._sessions = sessions
 
     async def create(self, session: Session, ref: CallRef) -> Speak | None:
-        """Store a new code in a session whose call waits for it; returns what the call speaks.
+        """Store a new code in a session whose call waits for one; returns what the call speaks.
 
-        None if the session waits for none: it has one, has ended, or has another call. Raises Unavailable.
+        None if no code is needed: the session already has one, has ended, or has another call. Raises Unavailable.
         """
         dependencies = self._dependencies
         rules = rules_of(dependencies, session)
@@ -47,7 +47,7 @@ def rules_of(dependencies: Dependencies, session: Session) -> UserRules | None:
 
 
 def code_message(dependencies: Dependencies, rules: UserRules, language: str, code: str = "") -> CodeMessage:
-    """The message of a login's delivery."""
+    """The message that a delivery of a login speaks or sends."""
     return CodeMessage(
         language,
         rules.friendly_name or dependencies.friendly_name,

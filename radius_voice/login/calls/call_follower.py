@@ -1,6 +1,6 @@
-"""Follows the calls that this process has placed, so that a missed call releases its user before the session ends.
+"""Polls the status of the calls that this process has placed, so that a user can log in again after a missed call.
 
-While a provider has calls, one request every few seconds asks for the status of all of them.
+One request every few seconds asks a provider for all of its calls.
 """
 
 from __future__ import annotations
@@ -16,21 +16,18 @@ from radius_voice.login.ports import CallControl
 
 @dataclass(slots=True)
 class _FollowedCall:
-    """A call that may be live: the id of its session, and the wall-clock time `until` by which it must be over.
-
-    `mode` is that of the policy, for the records.
-    """
+    """A call that may be live."""
 
     session_id: str
-    until: float
-    mode: Mode
+    until: float  # wall-clock time by which the call must have ended
+    mode: Mode  # of the policy, for the records
     status: CallStatus = CallStatus.QUEUED
 
 
 class CallFollower:
-    """Polls providers for the status of calls, and calls `on_call_event` for every change. `now` is wall clock.
+    """Polls providers for the status of calls, and calls `on_call_event` for every change.
 
-    Calls of the providers in `by_callback` are not polled.
+    Providers in `by_callback` report changes by callbacks and are not polled. `now` is wall-clock seconds.
     """
 
     def __init__(
@@ -52,9 +49,9 @@ class CallFollower:
         return len(self._followed)
 
     def follow(self, ref: CallRef, session_id: str, until: float, mode: Mode) -> None:
-        """Follow a call until it is over or the wall clock reaches `until`, if its provider is to be polled.
+        """Follow a call until it ends or the wall clock reaches `until`, unless its provider is not polled.
 
-        `mode` is that of the policy, for the records.
+        `mode` is the policy's mode, for the records.
         """
         if ref.provider in self._call_controls and ref.provider not in self._by_callback:
             self._followed[ref] = _FollowedCall(session_id, until, mode)
@@ -68,7 +65,7 @@ class CallFollower:
         self._followed.pop(ref, None)
 
     async def poll(self) -> None:
-        """Query the calls of every provider once. An unavailable provider is queried again at the next poll."""
+        """Ask every provider once for the status of its calls. An unavailable one is asked again at the next poll."""
         calls: dict[str, list[CallRef]] = defaultdict(list)
         for ref, followed in list(self._followed.items()):
             if self._now() >= followed.until:

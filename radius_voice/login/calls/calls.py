@@ -1,6 +1,6 @@
 """Delivers the codes of sessions by calls and text messages, and ends calls.
 
-A placement continues after its request has been answered.
+A placement continues in the background after its request was answered.
 """
 
 from __future__ import annotations
@@ -46,18 +46,18 @@ from radius_voice.login.voicemail import Voicemail
 from radius_voice.trace import Trace
 
 _EFFECTIVE = frozenset(CallStatus) - {CallStatus.QUEUED, CallStatus.RINGING}
-"""The statuses of a polled call that change its session."""
+"""The statuses that change the session of a polled call."""
 
 
 class PendingDelivery(Struct, frozen=True):
-    """A session whose present delivery is to be made, after `hang_up` is ended. `code` is stored nowhere else."""
+    """A delivery that is stored in its session and must now be made."""
 
     session: Session
-    code: str
+    code: str  # the session has only its hash
     policy: Policy
     rules: UserRules
     request: AuthRequest
-    hang_up: CallRef | None = None
+    hang_up: CallRef | None = None  # an earlier call to end first
 
     def __repr__(self) -> str:
         return f"PendingDelivery({self.session.id})"
@@ -85,9 +85,9 @@ class Calls:
         )
 
     async def on_call_event(self, ref: CallRef, status: CallStatus) -> None:
-        """Apply a status that a provider reported to the session of the call; any process or node may have placed it.
+        """Apply a reported status to the session of the call, which any process or node may have placed.
 
-        The status is lost if the store is unavailable; then the session ends at its timeout.
+        If the store is unavailable, the status is lost and the session ends at its timeout.
         """
         try:
             session = await self._dependencies.store.session_of_call(ref) if status in _EFFECTIVE else None
@@ -107,9 +107,10 @@ class Calls:
             await self._apply(session, CallProgress(session.id, session.delivery.number, status, code_lifetime))
 
     async def place(self, call: PendingDelivery, opened: Transition, trace: Trace) -> Transition:
-        """Make a delivery, and wait for the provider's answer while the gateway waits.
+        """Make a delivery, and wait for the provider's answer until the gateway's deadline.
 
-        That of a decoy is only stored. The session of the transition is the one after the provider's answer.
+        Returns the transition for the response, with the session as it is after the answer. The delivery of a decoy is
+        only stored.
         """
         if call.session.is_decoy:
             await self._apply(call.session, decoy_call(call.session, call.rules.code_lifetime))
@@ -125,11 +126,11 @@ class Calls:
         return transition
 
     def start(self, call: PendingDelivery, opened: Transition) -> asyncio.Task[Transition]:
-        """Begin a delivery, which continues whether its request is answered or not."""
+        """Start a delivery in the background."""
         return self._supervisor.run(self._place(call, opened, self._queued(call, opened)))
 
     def place_waiting(self) -> None:
-        """Place the calls that wait for their provider's queue now, because this process is to end."""
+        """Place all queued calls now, because this process is about to end."""
         self._hurry.set()
 
     def _queued(self, call: PendingDelivery, opened: Transition) -> QueuedCall:
@@ -137,7 +138,7 @@ class Calls:
         return QueuedCall(self._dependencies, self._sessions, call.session, rules.call_seconds, opened, self._hurry)
 
     async def end(self, session: Session, ref: CallRef) -> None:
-        """Hang up the call of a session that has ended; its user is called again only after that."""
+        """Hang up the call of a session that has ended. The user is not called again before the call has ended."""
         if session.is_decoy:
             await self._apply(session, end_of_decoy_call(session))
         else:
@@ -154,8 +155,8 @@ class Calls:
     async def _delivered(self, call: PendingDelivery, reservation: PlacementReservation, ask: Ask) -> PlacementResult:
         """Make the delivery by the methods of the policy.
 
-        A call without a code is followed by another method only after the code was stored. A call never follows a text
-        message that failed if it would have to be placed without a code: the session has one.
+        After a call without a code has failed, the code is stored before another method is tried. After a delivery with
+        a code has failed, methods whose calls are placed without a code are not tried.
         """
         methods, session = call.rules.methods, call.session
         request = self._request(call)
@@ -179,7 +180,7 @@ class Calls:
         reservation: PlacementReservation,
         ask: Ask,
     ) -> PlacementResult:
-        """Store the code of a call that was not placed, and deliver it by other methods."""
+        """After a call without a code was not placed: store the code, and deliver it by other methods."""
         session, code = call.session, self._dependencies.keys.code(call.session.key, call.code)
         message = replace(request.message, code=call.code)
         other = replace(request, method=methods[0], message=message, voicemail=Voicemail.OFF)
@@ -192,7 +193,7 @@ class Calls:
         return replace(placed, refused=failed.refused or placed.refused, counted=failed.counted or placed.counted)
 
     def _request(self, call: PendingDelivery) -> DeliveryRequest:
-        """The request for the session's present delivery. It has no code if the call is placed without one."""
+        """The request for the session's current delivery. It has no code if the call is placed without one."""
         session, dependencies = call.session, self._dependencies
         voicemail = session.delivery.voicemail
         code = call.code if voicemail is Voicemail.OFF else ""
@@ -231,7 +232,7 @@ class Calls:
     async def _on_placement(
         self, call: PendingDelivery, placement: PlacementResult, opened: Transition, reservation: PlacementReservation
     ) -> Transition:
-        """Store the result of a placement; the response to the gateway follows from it."""
+        """Store the result of a placement, and return the transition for the response to the gateway."""
         match placement.result:
             case DeliveryOutcome.PLACED:
                 placed = await self._on_placed(call, placement, reservation.reserved)
@@ -269,7 +270,7 @@ class Calls:
         return await self._apply(session, failed)
 
     async def _changed_user(self, call: PendingDelivery) -> Reason | None:
-        """Why the user may not log in any longer, since the password was verified; None if the user may."""
+        """Why the user may no longer log in, because something changed after the password was verified; else None."""
         keys, deadline = self._dependencies.keys, call.request.deadline
         try:
             current = await current_phones(call.session, call.policy, keys, deadline)
@@ -281,7 +282,7 @@ class Calls:
     async def _on_placed(
         self, call: PendingDelivery, placement: PlacementResult, reserved: Reservation | None
     ) -> Session | None:
-        """The session after the provider has accepted the delivery, None if it has not changed."""
+        """The session after a provider accepted the delivery; None if it has not changed."""
         session = call.session
         transition = await self._store_placed(call, placement, reserved)
         if transition.hang_up is not None:
@@ -295,7 +296,7 @@ class Calls:
     async def _store_placed(
         self, call: PendingDelivery, placement: PlacementResult, reserved: Reservation | None
     ) -> Transition:
-        """Store a delivery that was made, or may have been made. Its verification ends if the session has ended."""
+        """Store a delivery that was or may have been made. If the session has ended, also end its verification."""
         transition = await self._apply(call.session, _placed(call, placement, reserved))
         if placement.verification is not None and transition.outcome is Outcome.NO_RESPONSE:
             self._remote_codes.end(placement.verification, placement.phone)
@@ -312,7 +313,7 @@ class Calls:
         return report
 
     async def _hang_up(self, ref: CallRef) -> bool:
-        """End a call; returns False if it is not known whether it ended."""
+        """End a call. False if it is unknown whether the call ended."""
         try:
             await self.follower.hang_up(ref)
         except Unavailable as problem:
@@ -334,7 +335,7 @@ class Calls:
 
 
 def _transition_now(task: asyncio.Task[Transition], queued: QueuedCall, opened: Transition) -> Transition:
-    """The transition for the gateway: that of the provider's answer, or else that of a call that waits."""
+    """The transition for the response: after the provider's answer, or else for a queued or a pending delivery."""
     if not task.done():
         pending = replace(opened, reason=Reason.DELIVERY_PENDING)
         return queued.announced.result() if queued.announced.done() else pending
@@ -342,7 +343,7 @@ def _transition_now(task: asyncio.Task[Transition], queued: QueuedCall, opened: 
 
 
 def _placed(call: PendingDelivery, placement: PlacementResult, reserved: Reservation | None) -> DeliveryPlaced:
-    """The event that a provider has made a delivery, or may have made it. A text message has no call that may ring."""
+    """The event for a delivery that was or may have been made. Text messages have no call that may be live."""
     session = call.session
     over = placement.method is Method.SMS or (placement.result is DeliveryOutcome.PLACED and not placement.live)
     return DeliveryPlaced(

@@ -1,7 +1,7 @@
-"""Pacing: a provider is asked for at most so many calls a second, by all workers and nodes together.
+"""Pacing: all workers and nodes together request at most `calls_per_second` calls from a provider.
 
-The store has, for each provider, the wall-clock time of its next free slot. A call reserves that slot by a
-compare-and-swap, so no two calls have the same one, and its wait is known before the call is promised.
+The store has the wall-clock time of each provider's next free slot. A call reserves the slot by compare-and-swap, so no
+two calls get the same one, and the wait is known before the gateway gets its challenge.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from radius_voice.login.model import Unavailable
 from radius_voice.login.ports import Store
 
 FAILOVER_SECONDS = 10.0
-"""A wait that is longer leads to another provider or method, if one delivers sooner."""
+"""If the wait is longer, another provider or method is tried first."""
 MAX_WAIT_SECONDS = 60.0
-"""The longest wait for a call. Beyond it the provider is not asked."""
+"""The maximum wait for a call. If it would be longer, the provider is not asked."""
 MAX_CAS_RETRIES = 64
 
 _TIME = struct.Struct("!d")
 
 
 class Pacer:
-    """Reserves the slots of the provider `name`, `per_second` of them. `now` is wall-clock seconds."""
+    """Reserves the slots of the provider `name`, of which there are `per_second`. `now` is wall-clock seconds."""
 
     def __init__(self, name: str, per_second: float, store: Store, now: Callable[[], float]) -> None:
         self._key = b"next_call\0" + name.encode()
@@ -33,9 +33,9 @@ class Pacer:
         self._one_at_a_time = asyncio.Lock()
 
     async def reserve(self, max_wait: float) -> float | None:
-        """Reserve the next slot; returns the seconds until then.
+        """Reserve the next slot and return the seconds until it.
 
-        None if the wait would be longer than `max_wait` seconds: then no slot is reserved. Raises Unavailable.
+        Reserves nothing and returns None if the wait would be longer than `max_wait` seconds. Raises Unavailable.
         """
         async with self._one_at_a_time:
             for _ in range(MAX_CAS_RETRIES):
@@ -52,8 +52,8 @@ class Pacer:
 def next_slot(stored: bytes | None, now: float, interval: float) -> float:
     """The wall-clock time of the next free slot.
 
-    `now` if none is stored, it has passed, or it is further ahead than a reservation can have left it: then it was
-    stored before the clock was set back.
+    It is `now` if no slot is stored, if the stored one has passed, or if it is further in the future than a reservation
+    can be, because the clock was set back.
     """
     if stored is None or len(stored) != _TIME.size:
         return now

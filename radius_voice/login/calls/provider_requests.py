@@ -1,4 +1,4 @@
-"""Requests to providers, which circuit breakers and queues may postpone."""
+"""Sends delivery requests to providers, or postpones them because of a circuit breaker or a long queue."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LOGIN_ENDED = NotPlaced("not sent: the login has ended", sent=False)
 
 
 class ProviderRequests:
-    """The requests of one generation of the configuration; `ask` is for `placement.deliver`."""
+    """Requests for one generation of the configuration. `ask` is the argument of `placement.deliver`."""
 
     def __init__(self, dependencies: Dependencies) -> None:
         self._dependencies = dependencies
@@ -31,7 +31,7 @@ class ProviderRequests:
     async def ask(
         self, call: QueuedCall, stage: Stage, name: str, provider: Provider, request: DeliveryRequest, deadline: float
     ) -> DeliveryResult | None:
-        """The provider's answer, after the wait for its next slot; None if the request belongs into a later stage."""
+        """Wait for the provider's next slot and return its answer; None to postpone the request to a later stage."""
         breaker = self._dependencies.breakers.get(name)
         if breaker is not None and stage is not Stage.SKIPPED and breaker.skips():
             return None
@@ -47,7 +47,7 @@ class ProviderRequests:
         return answer
 
     async def _reserve(self, name: str, max_wait: float) -> float | None:
-        """The wait for the next slot of a provider, None if it is too long. Without the store, no call waits."""
+        """The seconds until the provider's next slot; None if they are too many. 0 if the store is unavailable."""
         pacer = self._pacers.get(name)
         if pacer is None:
             return 0.0
@@ -63,8 +63,8 @@ class ProviderRequests:
         if change is Change.OPENED:
             detail = "" if isinstance(answer, Placed) else answer.detail
             text = (
-                f"provider {name} failed {MAX_OUTAGES} times in a row, at last with: {detail}; it is tried again every "
-                f"{SKIP_SECONDS:g} s, and meanwhile only where no other provider delivers; "
+                f"provider {name} failed {MAX_OUTAGES} times in a row, the last time with: {detail}; it is tried every "
+                f"{SKIP_SECONDS:g} s, and otherwise only if no other provider delivers; "
                 "run radius-voice test-credentials"
             )
             dependencies.alarm(Alarm.PROVIDER_OUTAGE, text, mode=Mode.ENFORCE)

@@ -1,4 +1,4 @@
-"""Calls that wait until their provider may be asked for them. The challenge, which says how long, is sent first."""
+"""Calls that wait for a slot of their provider (`pacing`). The challenge is sent first and says how long they wait."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from radius_voice.login.model import Session, Unavailable
 from radius_voice.login.session.sessions import Sessions
 
 SHORT_WAIT_SECONDS = 2.0
-"""A wait that is not longer is not announced."""
+"""A wait up to this long is not announced to the user."""
 
 
 class QueuedCall:
-    """The waits of one delivery of a session, whose call lasts at most `call_seconds`. `hurry` ends all waits.
+    """The waits of one delivery, whose call lasts at most `call_seconds`. Setting `hurry` ends all waits.
 
-    `announced` is the transition for the gateway, once the first wait that the user must know of is stored.
-    `announced_seconds` is the duration of all such waits.
+    `announced` is resolved with the transition for the gateway once the first long wait is stored in the session.
+    `announced_seconds` is the sum of the announced waits.
     """
 
     def __init__(
@@ -47,9 +47,9 @@ class QueuedCall:
 
     @property
     def max_wait(self) -> float:
-        """How long the call may wait: it must be over when the session ends.
+        """How long the call may wait, so that it ends before the session does.
 
-        The gateway waits for an approval meanwhile, so that call needs half of the time that is left to it.
+        A call that asks for an approval may wait for half of the time that the gateway still waits.
         """
         session, now = self._session, self._dependencies.now()
         if session.approval:
@@ -57,9 +57,9 @@ class QueuedCall:
         return max(SHORT_WAIT_SECONDS, min(MAX_WAIT_SECONDS, self._ends_by - now))
 
     async def wait(self, seconds: float, request: DeliveryRequest) -> bool:
-        """Wait before the request is sent. False if it must not be sent, because the login has ended meanwhile.
+        """Wait before the request is sent. False if it must not be sent because the login has ended.
 
-        The session is live during the wait, so that no other login of the user begins. Raises Unavailable.
+        The session counts as live during the wait, so no other login of the user begins. Raises Unavailable.
         """
         if seconds > SHORT_WAIT_SECONDS and not self._has_ended and not self._session.approval:
             await self._announce(seconds, request)
@@ -86,7 +86,7 @@ class QueuedCall:
             self.announced.set_result(replace(self._opened, session=shown, reason=Reason.DELIVERY_QUEUED))
 
     async def _is_waited_for(self) -> bool:
-        """Whether the session still waits for this call; true if that cannot be found out."""
+        """Whether the session still waits for this call; True if the store is unavailable."""
         session, dependencies = self._session, self._dependencies
         try:
             current = await dependencies.store.load(session.key)

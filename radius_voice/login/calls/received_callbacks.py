@@ -1,4 +1,4 @@
-"""What callbacks change in sessions."""
+"""Applies the callbacks of providers to sessions."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ _UNUSABLE = {Unusable.UNSIGNED: CallbackResult.UNSIGNED, Unusable.MALFORMED: Cal
 
 
 class ReceivedCallbacks:
-    """Applies callbacks to the sessions of their calls; any process or node may have placed them.
+    """Applies callbacks to the sessions of their calls, which any process or node may have placed.
 
-    A callback has an effect only for the present delivery of a session, and each transition happens once.
+    A callback has an effect only if it is about the session's current delivery, and only once.
     """
 
     def __init__(self, dependencies: Dependencies, sessions: Sessions, approvals: Approvals) -> None:
@@ -42,7 +42,7 @@ class ReceivedCallbacks:
         self._warnings = ThrottledWarnings(dependencies.warn, dependencies.clock)
 
     async def receive(self, provider: str, request: CallbackRequest) -> CallbackResponse:
-        """The response to a request at the path of that provider. Counts it by its result."""
+        """Process a request to the path of that provider, count it by its result, and return the response."""
         response = await self._response(provider, request)
         self._dependencies.observer(CallbackRecord(self._dependencies.now(), provider, response.result))
         return response
@@ -93,11 +93,11 @@ class ReceivedCallbacks:
         return CallbackResponse(CallbackResult.COUNTED)
 
     async def _on_key(self, session: Session, ref: CallRef, key: str) -> CallScript | None:
-        """How the call goes on after a key was pressed; None if the key has no effect."""
+        """The next script after a pressed key; None if the key has no effect."""
         return await self._code(session, ref) if key == CODE_KEY else self._asked_again(session)
 
     async def _on_answer(self, session: Session, ref: CallRef, by: CallStatus | None) -> CallScript | None:
-        """What an answered call speaks; None if that has no effect. Only a human hears a code."""
+        """The script of an answered call; None if the callback is too late. Only a human hears a code."""
         match by:
             case CallStatus.HUMAN:
                 return await self._code(session, ref)
@@ -108,7 +108,7 @@ class ReceivedCallbacks:
                 return self._asked_again(session)
 
     async def _code(self, session: Session, ref: CallRef) -> CallScript | None:
-        """Create the code of a call that a human has answered; None if the call waits for none."""
+        """Create the code of a call that a human has answered; None if the call does not wait for a code."""
         script = await self._codes.create(session, ref)
         if script is not None:
             self._record(session, ref, CallStatus.HUMAN)
@@ -120,7 +120,7 @@ class ReceivedCallbacks:
         self._dependencies.observer(record)
 
     def _asked_again(self, session: Session) -> CallScript | None:
-        """Ask for the key, if the session's call waits for its code."""
+        """The script that asks for the key; None if the call does not wait for a code."""
         rules = rules_of(self._dependencies, session)
         if rules is None or not waits_for_code(session, self._dependencies.now()):
             return None
@@ -147,7 +147,7 @@ class ReceivedCallbacks:
 
 
 def _is_of(session: Session, delivery: DeliveryId, ref: CallRef) -> bool:
-    """Whether a callback is of a delivery of this session, and not of another call than the present one."""
+    """Whether a callback is about this session: an earlier delivery, or the current one with the same call."""
     if session.id != delivery.session_id or delivery.number > session.delivery.number:
         return False
     present = session.delivery.ref

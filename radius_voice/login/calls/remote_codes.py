@@ -1,7 +1,7 @@
-"""Codes that a provider checks: asks it before `state_machine.step`, and ends its verifications.
+"""Codes that a provider checks: asks the provider before `state_machine.step`, and ends its verifications.
 
-The provider's answer about a code is kept for the session, the delivery and the text that was typed. So a
-retransmission, a joined request or another node gets the same answer, and the provider counts one check.
+The answer is stored by session, delivery and typed text. So retransmissions, joined requests and other nodes get the
+same answer, and the provider counts one check.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ CORRECT, WRONG = b"correct", b"wrong"
 
 
 class RemoteCodes:
-    """The verifications of sessions at their providers."""
+    """Checks and ends the verifications of sessions."""
 
     def __init__(self, dependencies: Dependencies, supervisor: Supervisor, sessions: Sessions) -> None:
         self._dependencies = dependencies
@@ -42,9 +42,9 @@ class RemoteCodes:
     async def with_facts(
         self, session: Session, response: ChallengeResponse, typed: str, deadline: float
     ) -> ChallengeResponse:
-        """The response with the provider's answer about the code, or about the end of the present verification.
+        """The response with the provider's answer: about the code, or about the canceled verification for a redial.
 
-        Raises Unavailable if it is not known before `deadline` whether the code is right.
+        Raises Unavailable if there is no answer about the code before `deadline`.
         """
         verification = session.delivery.verification
         if verification is None:
@@ -65,15 +65,15 @@ class RemoteCodes:
             self.end(verification, session.delivery.phone, approved=accepted)
 
     def end(self, verification: CallRef, phone: Phone, *, approved: bool = False) -> None:
-        """End a verification in the background, unless its reference is not known.
+        """End a verification in the background, unless its reference is unknown.
 
-        By its phone, another verification might be ended.
+        Ending it by phone could end a newer verification of the same phone.
         """
         if verification.reference:
             self._supervisor.run(self._end(verification, phone, approved=approved))
 
     def _may_be_right(self, session: Session, response: ChallengeResponse, code: str) -> bool:
-        """Whether `step` compares the code: it is not the password, and its life has not ended."""
+        """Whether the text can be a valid code: it has digits only, is not the password, and has not expired."""
         digits = code.isascii() and code.isdecimal() and MIN_DIGITS <= len(code) <= MAX_DIGITS
         is_password = compare_digest(session.password, response.password)
         return digits and not is_password and self._dependencies.now() < session.code_until
@@ -81,9 +81,10 @@ class RemoteCodes:
     async def _is_correct(
         self, session: Session, verification: CallRef, response: ChallengeResponse, code: str, deadline: float
     ) -> bool:
-        """The answer that is known, or else that of the provider, which is asked once however many requests wait.
+        """The stored answer, or else the provider's. Requests with the same code share one check.
 
-        It is asked about one code of a delivery at a time, so that many guesses at once do not become many requests.
+        The provider is asked about one code of a delivery at a time, so that parallel guesses do not become parallel
+        requests.
         """
         delivery = f"{session.id}.{session.delivery.number}"
         key = self._dependencies.keys.code_check(session.key, delivery, response.answer)
@@ -107,7 +108,7 @@ class RemoteCodes:
     async def _check(
         self, delivery: str, key: bytes, session: Session, verification: CallRef, code: str
     ) -> bool | Unavailable:
-        """Ask the provider, also when the gateway no longer waits: its retransmission needs the answer."""
+        """Ask the provider and store the answer, even after the deadline: a retransmission needs it."""
         dependencies = self._dependencies
         try:
             deadline = dependencies.clock() + PROVIDER_SECONDS
@@ -125,7 +126,7 @@ class RemoteCodes:
     async def _cancel(
         self, session: Session, verification: CallRef, response: ChallengeResponse, deadline: float
     ) -> ChallengeResponse:
-        """Cancel the verification if another delivery is possible then. Returns the response with the result."""
+        """Cancel the verification if another delivery is possible. Returns the response with the result."""
         redial = replace(response, canceled=session.delivery.number)
         possible, limit = await self._sessions.would_call(session, redial)
         if not possible:
@@ -138,7 +139,7 @@ class RemoteCodes:
         return redial if canceled else response
 
     async def _end(self, verification: CallRef, phone: Phone, *, approved: bool) -> bool:
-        """Whether the verification has ended; it may still be pending otherwise."""
+        """End the verification. False if it may still be pending."""
         try:
             verifier = self._verifier(verification)
             await (verifier.approve if approved else verifier.cancel)(verification.reference, phone)

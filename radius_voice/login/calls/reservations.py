@@ -1,4 +1,4 @@
-"""The reservation for one placement, while it goes on to other phones and methods."""
+"""The reservation of limits and budgets for one placement, which moves when another phone or method is tried."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from radius_voice.login.ports import Store
 
 
 class PlacementReservation:
-    """The reservation for the present delivery of a session, whose calls last at most `call_seconds`."""
+    """The reservation for the current delivery of a session. Its call lasts at most `call_seconds`."""
 
     def __init__(self, store: Store, limits: Limits, session: Session, call_seconds: float) -> None:
         self._store = store
@@ -26,18 +26,18 @@ class PlacementReservation:
 
     @property
     def phone(self) -> Phone:
-        """The phone that it is for."""
+        """The phone that the reservation is for."""
         return self._target.phone
 
     @property
     def reserved(self) -> Reservation | None:
-        """The reservation, None if no budget is configured."""
+        """The reserved cost; None if no budget is configured."""
         return None if self._limits.costs is None else self._target.reserved
 
     async def move(self, request: DeliveryRequest, *, counted: bool) -> bool:
-        """Reserve the delivery of `request` in place of the one before. False if a limit forbids it.
+        """Reserve the delivery of `request` instead of the earlier one. False if a limit forbids it.
 
-        `counted`: the one before counts towards the limits, so this one counts as another. Raises Unavailable.
+        With `counted` the earlier delivery keeps its uses, so this one takes further uses. Raises Unavailable.
         """
         target = replace(self._target, phone=request.phone)
         operations = [*self._of_phone(request.phone, counted=counted)]

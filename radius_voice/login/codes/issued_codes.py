@@ -1,7 +1,7 @@
-"""Codes that the help desk issues: one login without a call, for a user who cannot be called.
+"""Codes that the help desk issues, for one login of a user who cannot be called.
 
-The store keeps the keyed hash of a user's newest code until it expires. Its use is a limit of one, taken in the
-transaction that accepts the login, so a code is never accepted twice, at any client, process or node.
+The store keeps the keyed hash of a user's newest code until it expires. The transaction that accepts the login takes
+the only use of a limit, so a code is never accepted twice, at any client, process or node.
 """
 
 from __future__ import annotations
@@ -34,25 +34,22 @@ ALPHABET = "ACDEFGHJKMNPQRTVWXY34679"
 GROUPS, GROUP_LENGTH = 3, 4
 """12 characters of 24 are 55 bits."""
 MIN_SECONDS, MAX_SECONDS = 60.0, 86400.0
-"""For how long a code may be valid."""
+"""The minimum and maximum validity of a code."""
 STORED_UNDER = b"issued code\0"
-"""How the store's key of every issued code begins."""
+"""The prefix of the store keys of all issued codes."""
 ONE_USE = Limit("issued_code", 1, 2 * MAX_SECONDS, Reason.EXPIRED)
-"""A use stays stored for twice the longest time that a code can be valid."""
+"""A use is stored for twice the maximum validity of a code."""
 
 
 class IssuedCode(Struct, frozen=True):
-    """A code that was issued at `issued_at` and is valid until `expires_at`, wall-clock seconds.
+    """A code that the help desk issued. Times are wall-clock seconds."""
 
-    `code` is its keyed hash. `issued_at` is 0 in values of versions that did not store it.
-    """
-
-    code: bytes
+    code: bytes  # keyed hash
     expires_at: float
-    issued_at: float = 0.0
+    issued_at: float = 0.0  # 0 if an earlier version, which did not store it, issued the code
 
     def valid_at(self, now: float) -> bool:
-        """Whether the code is valid at that time. A clock that is set back extends it by CLOCK_STEP_SECONDS at most."""
+        """Whether the code is valid at that time. Setting the clock back extends it by at most CLOCK_STEP_SECONDS."""
         begin = max(self.issued_at, self.expires_at - MAX_SECONDS)
         return begin - CLOCK_STEP_SECONDS <= now < self.expires_at
 
@@ -67,18 +64,18 @@ def new_issued_code() -> str:
 
 
 def tidy_issued_code(typed: str) -> str:
-    """A typed code without spaces and hyphens, in capital letters."""
+    """A typed code in its normal form: capital letters, without spaces and hyphens."""
     return tidy_code(typed).upper()
 
 
 def looks_issued(typed: str) -> bool:
-    """Whether a typed text has the length and the characters of a code from the help desk."""
+    """Whether a typed text has the length and the alphabet of a code from the help desk."""
     tidy = tidy_issued_code(typed)
     return len(tidy) == GROUPS * GROUP_LENGTH and set(tidy) <= set(ALPHABET)
 
 
 def typed_code(keys: Keys, key: SessionKey, session: Session | None, typed: str) -> bytes:
-    """The keyed hash of what the user typed as a code, as the session under `key` stores its code."""
+    """The keyed hash of the typed text, comparable with `Session.code` of the session under `key`."""
     if session is not None and is_issued(session):
         return keys.issued_code(session.user_key, tidy_issued_code(typed))
     return keys.code(key, tidy_code(typed))
@@ -90,12 +87,12 @@ def one_use(session: Session) -> LimitOperation:
 
 
 def is_issued(session: Session) -> bool:
-    """Whether the session waits for an issued code, and not for one that a call speaks."""
+    """Whether the session waits for an issued code instead of a delivered one."""
     return session.delivery.method is Method.ISSUED_CODE
 
 
 def for_issued_code(session: Session, issued: IssuedCode) -> Session:
-    """A new session, changed so that it waits for that code and places no call."""
+    """The new session, changed so that it waits for the issued code and places no call."""
     now = session.opened_at
     return replace(
         session,
@@ -115,7 +112,7 @@ class IssuedCodes:
         self._now = now
 
     async def issue(self, user_key: str, seconds: float) -> tuple[str, float]:
-        """A new code for a user and when it expires, wall-clock seconds. It replaces the user's earlier code."""
+        """Issue a new code, which replaces the user's earlier one; returns it and its expiry in wall-clock seconds."""
         code, now = new_issued_code(), self._now()
         expires_at = now + seconds
         issued = IssuedCode(self._keys.issued_code(user_key, tidy_issued_code(code)), expires_at, now)
@@ -123,7 +120,7 @@ class IssuedCodes:
         return code, expires_at
 
     async def withdraw(self, user_key: str) -> bool:
-        """Delete the user's code; returns whether there was a valid one."""
+        """Delete the user's code. False if the user had no valid code."""
         issued = await self.of(user_key)
         if issued is not None:
             await self._store.put(self._key(user_key), b"", 0.0)
@@ -134,7 +131,7 @@ class IssuedCodes:
         return await self._valid(await self._store.get(self._key(user_key)))
 
     async def with_pins(self, user_key: str) -> tuple[IssuedCode | None, bytes | None]:
-        """The same, and the durable value with the user's pins (`login.pins`), read together."""
+        """The result of `of`, and the durable value with the user's pins (see `pins`), read in one operation."""
         stored, pins = await self._store.get_with_durable(self._key(user_key), pins_key(user_key))
         return await self._valid(stored), pins
 

@@ -1,7 +1,7 @@
 """The States that a session has issued, and their results. Pure.
 
-An unused State is never evicted: a session that has `MAX_UNUSED` of them issues no further one. A used one stays known
-for `REPEAT_SECONDS` seconds, so that a lost response can be repeated, and at most `MAX_USED` of them do.
+Unused States are never removed: a session with `MAX_UNUSED` of them cannot issue another. Used States are kept for
+`REPEAT_SECONDS` seconds, so that a lost response can be repeated, and at most `MAX_USED` of them.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ States = tuple[IssuedState, ...]
 
 
 def find(states: States, state: bytes) -> IssuedState | None:
-    """The issued State with that hash, the newest first, or None."""
+    """The issued State with that keyed hash, or None."""
     return next((each for each in reversed(states) if compare_digest(each.state, state)), None)
 
 
 def is_unused(states: States, state: bytes) -> bool:
-    """Whether that State was issued and has no result yet."""
+    """Whether the State was issued and has no result yet."""
     found = find(states, state)
     return found is not None and found.result is None
 
@@ -35,7 +35,7 @@ def is_full(states: States) -> bool:
 
 
 def issue(states: States, state: bytes, now: float) -> States:
-    """`states` with a new one, and without those whose results are too old to be repeated."""
+    """`states` with a new State, and without used ones that can no longer be repeated."""
     used = [each for each in states if each.result is not None and now - each.result.at <= REPEAT_SECONDS]
     unused = [each for each in states if each.result is None]
     return (*used[-MAX_USED:], *unused, IssuedState(state))
@@ -48,7 +48,7 @@ def use(states: States, state: bytes, answer: bytes, result: Result) -> States:
 
 
 def results_to_keep(session: Session, now: float) -> tuple[PreviousResult, ...]:
-    """The final results of this session, and of those that it replaced, that may still be repeated."""
+    """The final results of this session and of the sessions that it replaced, as far as they may still be repeated."""
     own = [
         PreviousResult(
             each.state,

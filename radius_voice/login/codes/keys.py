@@ -1,7 +1,7 @@
-"""Codes, States and keyed hashes: the only place where randomness and `server.key` enter a login.
+"""Codes, States and keyed hashes: the only place where randomness and the data key enter a login.
 
-A State is a keyed hash of the request that gets it: unpredictable without `server.key`, and the same for a
-retransmission, at every node.
+A State is a keyed hash of the request that gets it: unpredictable without the key, and the same for a retransmission at
+every node.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from radius_voice.sealing import Cipher
 
 KEY_OCTETS = 16
 LOGIN_STATE = b"\x01"
-"""The first octet of a State names its kind; this kind leads to a login's session."""
+"""The first octet of a State that belongs to a session."""
 UPSTREAM_STATE = b"\x02"
-"""The kind that leads to a challenge of the first factor itself (`upstream_challenges`)."""
+"""The first octet of a State that belongs to a challenge of the first factor (`upstream_challenges`)."""
 STATE_OCTETS = len(LOGIN_STATE) + 2 * KEY_OCTETS
 _decode_attributes = msgspec.msgpack.Decoder(AcceptAttributes).decode
 _FILLERS = dict.fromkeys(map(ord, " -.\t\r\n"))
@@ -35,12 +35,12 @@ def new_code(digits: int) -> str:
 
 
 def session_key_in(state: bytes) -> SessionKey | None:
-    """The session's key in a State that may be ours, or None if it cannot be."""
+    """The session key in a State that has the format of ours, else None."""
     return state[1 : 1 + KEY_OCTETS] if len(state) == STATE_OCTETS and state[:1] == LOGIN_STATE else None
 
 
 def tidy_code(typed: str) -> str:
-    """A typed code without spaces, dashes and dots, and with full-width digits converted."""
+    """A typed code in its normal form: ASCII digits for full-width ones, without spaces, dashes and dots."""
     return unicodedata.normalize("NFKC", typed).translate(_FILLERS)
 
 
@@ -55,9 +55,9 @@ def new_request_id() -> str:
 
 
 class Keys:
-    """Keyed hashes (BLAKE2b, 16 octets), domain-separated so that a hash of one kind is never valid as another.
+    """Keyed hashes (BLAKE2b, 16 octets) under the data key, and encryption of values that must be read again.
 
-    Also encrypts what must be readable again while a login is open.
+    Each kind of hash has its own domain, so a hash of one kind is never valid as another kind.
     """
 
     def __init__(self, key: bytes) -> None:
@@ -83,15 +83,15 @@ class Keys:
         self._enrolment, self._check = keyed(b"enrolment code"), keyed(b"code check")
 
     def session_key(self, client: str, user_key: str) -> SessionKey:
-        """The key of the session of that user at that client entry."""
+        """The key of the user's session at that client entry."""
         return _hash(self._login, _prefixed(client) + user_key.encode())
 
     def first_state(self, key: SessionKey, fingerprint: bytes) -> bytes:
-        """The State for the initial request with that fingerprint; retransmissions get the same one at every node."""
+        """The State for the initial request with that fingerprint. Every node gives retransmissions the same one."""
         return LOGIN_STATE + key + _hash(self._first, key + fingerprint)
 
     def next_state(self, key: SessionKey, state: bytes, typed: str) -> bytes:
-        """The State that follows `state` after the response `typed`; a repeated response gets the same one."""
+        """The State after the response `typed` to `state`. A repeated response gets the same one."""
         return LOGIN_STATE + key + _hash(self._next, state + typed.encode())
 
     def state(self, state: bytes) -> bytes:
@@ -103,51 +103,51 @@ class Keys:
         return _hash(self._code, key + code.encode())
 
     def issued_code(self, user_key: str, code: str) -> bytes:
-        """The stored hash of a code that the help desk issued for that user (`issued_codes`)."""
+        """The stored hash of a code that the help desk issued for the user (`issued_codes`)."""
         return _hash(self._issued, _prefixed(user_key) + code.encode())
 
     def issued_code_key(self, user_key: str) -> bytes:
-        """Where the store keeps the user's issued code."""
+        """The last part of the store key of the user's issued code."""
         return _hash(self._issued_key, user_key.encode())
 
     def password(self, key: SessionKey, password: str) -> bytes:
-        """The hash of a password that is stored while a session is open."""
+        """The hash of a password, stored while a session is open."""
         return _hash(self._password, key + password.encode())
 
     def password_id(self, key: SessionKey, password_id: str) -> bytes:
-        """The stored hash of `Authenticated.password_id`; empty if that is."""
+        """The stored hash of `Authenticated.password_id`; empty for an empty one."""
         return _hash(self._password_id, key + password_id.encode()) if password_id else b""
 
     def answer(self, key: SessionKey, typed: str) -> bytes:
-        """The stored hash of a response, by which a repetition is recognised."""
+        """The stored hash of a response, which identifies a repeated response."""
         return _hash(self._answer, key + typed.encode())
 
     def seal_reply(self, key: SessionKey, reply: AcceptAttributes) -> bytes:
-        """Encrypt the attributes of an Accept, to be stored while its session is open. Nothing for no attributes."""
+        """Encrypt attributes of an Access-Accept, to be stored in the session. No attributes give no octets."""
         return self._replies.seal(key, msgspec.msgpack.encode(reply)) if reply else b""
 
     def unseal_reply(self, key: SessionKey, sealed: bytes) -> AcceptAttributes:
-        """The attributes that `seal_reply` encrypted for that session; none if `server.key` is another one."""
+        """The attributes that `seal_reply` encrypted for that session; none if they cannot be decrypted."""
         octets = self._replies.unseal(key, sealed)
         return () if octets is None else _decode_attributes(octets)
 
     def upstream_state(self, fingerprint: bytes) -> bytes:
-        """The State of the challenge that the request with that fingerprint gets from a first factor."""
+        """The State for the request with that fingerprint if the first factor sends a challenge."""
         return UPSTREAM_STATE + _hash(self._upstream, fingerprint)
 
     def pending_key(self, client: str, state: bytes) -> bytes:
-        """Where the store keeps the first factor's challenge with that State, for that client entry."""
+        """The store key of the first factor's challenge with that State at that client entry."""
         return b"upstream\0" + _hash(self._pending, _prefixed(client) + state)
 
     def answer_slot(self, client: str, state: bytes, typed: str) -> Slot:
-        """Where the response to a first factor's challenge is recorded: the first one for each State."""
+        """The slot in which a response to a first factor's challenge is recorded. Each State has one slot."""
         key = _hash(self._reply, _prefixed(client) + state)
         return Slot(key, _hash(self._credentials, key + typed.encode()))
 
     def name_subject(self, identity_source: str, typed: str) -> str:
         """The subject under which failures of a user name at an identity source are counted.
 
-        A hash, because users type passwords into the field of the user name by mistake.
+        It is a hash, because users type passwords as user names by mistake.
         """
         return _hash(self._name, _prefixed(identity_source) + counted_name(typed).encode()).hex()
 
@@ -156,51 +156,51 @@ class Keys:
         return _hash(self._account, _prefixed(identity_source) + account_id.encode()).hex()
 
     def calling_station(self, subject: str, calling_station_id: str) -> bytes:
-        """The stored hash of a Calling-Station-Id of the user with that `name_subject` or `account_subject`."""
+        """The stored hash of a Calling-Station-Id. `subject` is the user's `name_subject` or `account_subject`."""
         return _hash(self._station, subject.encode() + calling_station_id.encode())
 
     def user(self, user_key: str) -> bytes:
-        """The hash of a user, under which the store keeps what concerns the user at all clients."""
+        """The hash of a user, for store keys of values that apply at all clients."""
         return _hash(self._user, user_key.encode())
 
     def remembered(self, key: SessionKey, facts: bytes) -> bytes:
-        """The stored hash of what must not change while a login under that session's key is remembered."""
+        """The stored hash of the facts that must not change while a login is remembered."""
         return _hash(self._remembered, key + facts)
 
     def remembered_at(self, key: SessionKey, calling_station_id: str) -> bytes:
-        """Where the store keeps a remembered login of a session's user and client from a Calling-Station-Id."""
+        """The store key of a remembered login: the user and client of a session, and a Calling-Station-Id."""
         return b"remembered\0" + _hash(self._place, key + calling_station_id.encode())
 
     def users_of_station(self, client: str, calling_station_id: str) -> bytes:
-        """Where the store keeps which users have remembered logins from a Calling-Station-Id of a client."""
+        """The store key of the users with remembered logins from a Calling-Station-Id of a client."""
         return b"station users\0" + _hash(self._station_users, _prefixed(client) + calling_station_id.encode())
 
     def shared_station(self, client: str) -> bytes:
-        """Where the store keeps that many users share a Calling-Station-Id of a client."""
+        """The store key of the fact that many users of a client share a Calling-Station-Id."""
         return b"shared station\0" + _hash(self._shared_station, client.encode())
 
     def accepted_name(self, client: str, typed: str) -> bytes:
-        """Where the store keeps which user was accepted at a client entry by that name."""
+        """The store key of the user who was accepted at a client entry under that name."""
         return b"accepted\0" + _hash(self._accepted, _prefixed(client) + canonical_name(typed).encode())
 
     def client(self, name: str, secret: bytes) -> bytes:
-        """A hash of a client entry and one of its shared secrets: another secret gives another hash."""
+        """A hash of a client entry and one of its shared secrets. It changes with the secret."""
         return _hash(self._client, _prefixed(name) + secret)
 
     def pin(self, user_key: str, phone: Phone) -> bytes:
-        """The stored hash of a pinned phone of that user."""
+        """The stored hash of a pinned phone of the user."""
         return _hash(self._pin, _prefixed(user_key) + _prefixed(phone.address) + phone.extension.encode())
 
     def enrolment_code(self, enrolment_id: str, code: str) -> bytes:
-        """The stored hash of the code of an enrolment (`login.enrolment`)."""
+        """The stored hash of the code of an enrolment (`policies.enrolment`)."""
         return _hash(self._enrolment, _prefixed(enrolment_id) + code.encode())
 
     def code_check(self, key: SessionKey, delivery: str, answer: bytes) -> bytes:
-        """Where the store keeps a provider's answer about the code of that delivery and response hash."""
+        """The store key of a provider's answer about a typed code. `answer` is the hash of the response."""
         return b"code check\0" + _hash(self._check, key + answer + delivery.encode())
 
     def slot(self, client: str, authenticator: bytes, encrypted_credentials: bytes) -> Slot:
-        """Where a request of that client entry is recorded.
+        """The slot in which a request of that client entry is recorded.
 
         `encrypted_credentials` are its User-Name and encrypted User-Password.
         """
@@ -209,7 +209,7 @@ class Keys:
 
 
 def _prefixed(text: str) -> bytes:
-    """`text` after its length, so that no other pair of texts gives the same message."""
+    """`text` with a length prefix, so that different parts never give the same message."""
     octets = text.encode()
     return len(octets).to_bytes(2) + octets
 

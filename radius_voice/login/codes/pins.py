@@ -1,7 +1,7 @@
-"""Pinned phones: the numbers of a user that logins may call. Pure.
+"""Pinned phones: the phones of a user that logins may call. Pure.
 
-The store keeps the pins of a user as one durable value. A pin has a keyed hash of its number and not the number, so a
-copy of the store is no list of phone numbers. All functions identify a user by `Policy.user_key`.
+The store keeps the pins of a user as one durable value. A pin contains a keyed hash of the phone instead of the phone,
+so that a copy of the store reveals no phone numbers. All functions identify a user by `Policy.user_key`.
 """
 
 from __future__ import annotations
@@ -19,14 +19,16 @@ FORMAT = b"\x01"
 
 
 class FirstPhone(StrEnum):
-    """Which phones of a user without pins are called."""
+    """Which phones of a user without pins may be called."""
 
     TRUST = "trust"
+    """All; the first login pins them."""
     VERIFIED = "verified"
+    """None, until an enrolment or an administrator has verified a phone."""
 
 
 class ChangedPhone(StrEnum):
-    """What happens in a login of a user who has a phone that is not pinned."""
+    """What happens if a user with pins has a phone that is not pinned: reject the login, raise an alarm, or nothing."""
 
     REFUSE = "refuse"
     ALARM = "alarm"
@@ -34,15 +36,12 @@ class ChangedPhone(StrEnum):
 
 
 class Pin(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """A pinned phone: the keyed hash of its number, the number masked, and the wall-clock time of the pin.
+    """A pinned phone."""
 
-    `verified` is False for a phone that a first login pinned.
-    """
-
-    phone: bytes
+    phone: bytes  # keyed hash
     masked: str
-    at: float
-    verified: bool = False
+    at: float  # wall-clock time of the pin
+    verified: bool = False  # False if a first login pinned the phone
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -50,12 +49,12 @@ _decoder = msgspec.msgpack.Decoder(tuple[Pin, ...])
 
 
 def pins_key(user_key: str) -> bytes:
-    """The key of the durable value that has the user's pins."""
+    """The key of the durable value with the user's pins."""
     return b"pins\0" + user_key.encode()
 
 
 def new_pins(keys: Keys, user_key: str, phones: Iterable[Phone], now: float, *, verified: bool) -> tuple[Pin, ...]:
-    """Pins of these phones, made at wall-clock time `now`."""
+    """New pins for these phones at wall-clock time `now`."""
     return tuple(Pin(keys.pin(user_key, phone), phone.masked, now, verified) for phone in phones)
 
 
@@ -65,7 +64,7 @@ def encode(pins: Sequence[Pin]) -> bytes:
 
 
 def decode(value: bytes) -> tuple[Pin, ...]:
-    """The pins in a durable value. Of a value that this version cannot read none, so that no phone is called."""
+    """The pins in a durable value. A value that this version cannot read has none, so no phone is called."""
     try:
         return _decoder.decode(value[1:]) if value[:1] == FORMAT else ()
     except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -73,23 +72,20 @@ def decode(value: bytes) -> tuple[Pin, ...]:
 
 
 def unpinned(keys: Keys, user_key: str, phones: Iterable[Phone], pins: Iterable[Pin]) -> list[Phone]:
-    """The phones that no pin has."""
+    """The phones that are not pinned."""
     known = {pin.phone for pin in pins}
     return [phone for phone in phones if keys.pin(user_key, phone) not in known]
 
 
 class ComparedPhones(msgspec.Struct, frozen=True):
-    """The phones of a user, compared with the pins: those that a user with pins has beside them, and the verified ones.
+    """The phones of a user, compared with the pins."""
 
-    A user without pins has no changed phone.
-    """
-
-    changed: tuple[Phone, ...] = ()
-    verified: tuple[Phone, ...] = ()
+    changed: tuple[Phone, ...] = ()  # not pinned; empty if the user has no pins
+    verified: tuple[Phone, ...] = ()  # with a verified pin
 
 
 def compare(keys: Keys, user_key: str, phones: Sequence[Phone], stored: bytes | None) -> ComparedPhones:
-    """The phones of a user, compared with the pins in the durable value `stored`; None is no pins."""
+    """Compare the phones of a user with the pins in the durable value `stored`; None means no pins."""
     if stored is None:
         return ComparedPhones()
     pins = decode(stored)
@@ -103,9 +99,9 @@ def compare(keys: Keys, user_key: str, phones: Sequence[Phone], stored: bytes | 
 def called_phones(
     compared: ComparedPhones, phones: Sequence[Phone], first: FirstPhone, changed: ChangedPhone
 ) -> tuple[Phone, ...] | Reason:
-    """Those of `phones` that the pins allow to call, or the reason to call none of them.
+    """The `phones` that may be called according to the pins, or the reason why none may be called.
 
-    Logins, notices about issued codes and `explain` all decide by this function.
+    Logins, notices about issued codes, and the command `explain` use this function.
     """
     if compared.changed and changed is ChangedPhone.REFUSE:
         return Reason.PHONE_NOT_CONFIRMED
@@ -115,10 +111,10 @@ def called_phones(
 
 
 def phones_removed(phones: Sequence[Phone], stored: bytes | None) -> bool:
-    """Whether a user has no `phones`, but pins of former ones, in the durable value `stored`."""
+    """Whether a user has no `phones`, but has pins of former phones in the durable value `stored`."""
     return not phones and stored not in (None, encode(()))
 
 
 def covers(stored: bytes, wanted: bytes) -> bool:
-    """Whether the pins in the value `stored` have every phone of those in `wanted`."""
+    """Whether every phone pinned in the durable value `wanted` is also pinned in `stored`."""
     return {pin.phone for pin in decode(wanted)} <= {pin.phone for pin in decode(stored)}

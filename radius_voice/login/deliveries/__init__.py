@@ -1,1 +1,1 @@
-"""Requests to deliver a code, and the answers of providers: values that login and providers share."""
+"""Values that the login and the providers share: requests to deliver a code, and their answers."""

@@ -1,4 +1,4 @@
-"""What adapters report: failed verifications, problems of identity sources, costs and checks."""
+"""Values that adapters report: failed verifications, problems of identity sources, costs and checks."""
 
 from __future__ import annotations
 
@@ -10,45 +10,35 @@ from radius_voice.login.model import Unavailable
 
 
 class PossiblyForwarded(Unavailable):
-    """A verification failed after a directory may have got the password, and counted it if it was wrong."""
+    """A verification failed, but a directory may have received the password and counted it as a wrong one."""
 
 
 class SourceProblem(Struct, frozen=True):
-    """Why an identity source keeps the users read before. `summary` names no user; `detail` has every error."""
+    """Why an identity source still uses the users that it read before."""
 
-    summary: str
-    detail: str
+    summary: str  # names no user
+    detail: str  # all errors
 
 
 class VerificationCost(Struct, frozen=True):
-    """A password verification of an identity source, to be timed.
+    """A password verification of an identity source, whose duration `check` measures."""
 
-    `parameters` determine its cost, for messages; `work` grows with the cost. `run` verifies a password, blocks for
-    that long, and raises ValueError if it fails. `fix` is what to do if it takes too long.
-    """
-
-    parameters: str
-    work: float
-    run: Callable[[], object]
-    fix: str
+    parameters: str  # the cost parameters, for messages
+    work: float  # comparable between sources: larger is slower
+    run: Callable[[], object]  # verifies a password; blocks, and raises ValueError if it fails
+    fix: str  # what to do if it takes too long
 
 
 class AccountCheck(Struct, frozen=True):
-    """The result of one check of a provider or an identity source. The text holds no secret or complete number.
+    """The result of one check of a provider or an identity source."""
 
-    Not `checked`: the text says what could not be checked, and why; `ok` is True.
-    """
-
-    ok: bool
-    text: str
-    checked: bool = True
+    ok: bool  # True also if it could not be checked
+    text: str  # without secrets and complete phone numbers
+    checked: bool = True  # False: the text says what could not be checked, and why
 
 
 class ServerState(Struct, frozen=True):
-    """A server of an identity source, as logins and probes found it last. `problem` is empty if it responds.
-
-    The text holds no secret.
-    """
+    """The state of a server of an identity source, according to the last logins and probes."""
 
     address: str
-    problem: str = ""
+    problem: str = ""  # empty if it responds; without secrets

@@ -1,6 +1,7 @@
-"""What a call does next: speak, ask for a key, or end. Providers turn it into their own markup. Pure.
+"""Call scripts: what a call does next. Providers turn them into their own markup (TwiML, NCCO). Pure.
 
-A call that is placed without a code opens with `opening_of`; the rest depends on a pressed key or on who has answered.
+A call that is placed without a code begins with `opening_of`. Its next script depends on the callback: a pressed key,
+or an answer by a human or a machine.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ TIMES_ASKED = 3
 KEY_SECONDS = 4
 """The pause after each request for a key."""
 MAX_STATION_CHARACTERS = 64
-"""How much of a Calling-Station-Id is spoken: gateways send addresses and names of hosts."""
+"""Only this much of a Calling-Station-Id is spoken. Gateways send addresses and host names."""
 WAIT_SECONDS = 30
-"""How long a call waits for its code, while machine detection is asked for its result."""
+"""How long a call waits for the result of machine detection."""
 
 
 class Speak(Struct, frozen=True):
-    """Speak `lines`, then end the call. `message` has their language and voice."""
+    """Speak `lines`, then end the call. `message` gives the language and the voice."""
 
     message: CodeMessage
     lines: tuple[Line, ...]
@@ -36,7 +37,7 @@ class Speak(Struct, frozen=True):
 
 
 class AskForKey(Struct, frozen=True):
-    """Speak `lines` until a key is pressed, which reaches the server as a callback; end the call if none is."""
+    """Speak `lines` until the user presses a key, which arrives as a callback. Without a key, end the call."""
 
     message: CodeMessage
     lines: tuple[Line, ...]
@@ -55,19 +56,19 @@ def code_script(message: CodeMessage) -> Speak:
 
 
 def press_script(message: CodeMessage) -> AskForKey:
-    """Ask for the key that gives the code. The script has no code."""
+    """Ask the user to press a key to hear the code. The script does not contain the code."""
     asked = (*_greeting(message), Say(message.texts.spoken.press_key.format()), Pause(KEY_SECONDS))
     return AskForKey(replace(message, code=""), asked * TIMES_ASKED)
 
 
 def wait_script(message: CodeMessage) -> Speak:
-    """Ask the user to wait for the code. The script has no code."""
+    """Ask the user to wait for the code. The script does not contain the code."""
     asked = (*_greeting(message), Say(message.texts.spoken.wait.format()), Pause(WAIT_SECONDS))
     return Speak(replace(message, code=""), asked)
 
 
 def approval_script(message: CodeMessage, question: ApprovalQuestion) -> AskForKey:
-    """Ask for the key that approves a login."""
+    """Ask the user to approve a login by pressing a key."""
     texts, station = message.texts.approval, question.calling_station_id[:MAX_STATION_CHARACTERS]
     asked = (texts.question_from if station else texts.question).format(
         friendly_name=message.friendly_name, gateway=question.gateway, calling_station_id=station
@@ -76,9 +77,9 @@ def approval_script(message: CodeMessage, question: ApprovalQuestion) -> AskForK
 
 
 def opening_of(request: DeliveryRequest) -> CallScript | None:
-    """How a call begins that is placed without a code; None if it speaks its code at once.
+    """The first script of a call that is placed without a code; None for a call that speaks its code at once.
 
-    Where a provider reports who has answered by a callback, it needs no opening.
+    A provider that sends a callback when the call is answered does not need it.
     """
     if request.approval is not None:
         return approval_script(request.message, request.approval)

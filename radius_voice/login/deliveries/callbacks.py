@@ -1,7 +1,7 @@
-"""Callbacks: requests of a provider about its calls, what they report, and how a call goes on. Pure.
+"""Callbacks: requests of a provider about its calls, and the responses to them. Pure.
 
-The path of a callback is `/PROVIDER/DELIVERY` or `/PROVIDER/DELIVERY/ACTION`. DELIVERY identifies the session and the
-delivery, and holds no code, phone or secret. ACTION is the provider's own.
+The path of a callback is `/PROVIDER/DELIVERY` or `/PROVIDER/DELIVERY/ACTION`. DELIVERY is a `DeliveryId` and contains
+no code, phone or secret. ACTION is defined by the provider's adapter.
 """
 
 from __future__ import annotations
@@ -20,38 +20,35 @@ _DELIVERY = re.compile(r"([0-9a-f]{32})\.([0-9a-f]{16})\.([1-9][0-9]{0,2})")
 
 
 class DeliveryId(Struct, frozen=True):
-    """A delivery of a session: the session's key and id, and `DeliveryAttempt.number`."""
+    """Identifies a delivery of a session."""
 
     key: SessionKey
     session_id: str
-    number: int
+    number: int  # `DeliveryAttempt.number`
 
     def __str__(self) -> str:
-        """The form in the path of a callback."""
+        """The id as it is written in the path of a callback."""
         return f"{self.key.hex()}.{self.session_id}.{self.number}"
 
 
 def delivery_id_of(session: Session) -> DeliveryId:
-    """The id of the session's present delivery."""
+    """The id of the session's current delivery."""
     return DeliveryId(session.key, session.id, session.delivery.number)
 
 
 def delivery_id_in(text: str) -> DeliveryId | None:
-    """The id in the path of a callback, None if it is none."""
+    """The id in the path of a callback; None if the text is not an id."""
     found = _DELIVERY.fullmatch(text)
     return DeliveryId(bytes.fromhex(found[1]), found[2], int(found[3])) if found else None
 
 
 class CallbackRequest(Struct, frozen=True):
-    """A request as it arrived. `url` begins with the configured public URL, whatever the Host header says.
+    """A request to the callback listener, not verified yet."""
 
-    `delivery` and `action` are parts of its path. Names of `headers` are in lower case.
-    """
-
-    url: str
-    delivery: str
+    url: str  # begins with the configured public URL, not with the Host header
+    delivery: str  # these two are parts of the path
     action: str
-    headers: Mapping[str, str]
+    headers: Mapping[str, str]  # names in lower case
     body: bytes
 
     def __repr__(self) -> str:
@@ -65,7 +62,7 @@ class StatusReported(Struct, frozen=True):
 
 
 class KeyPressed(Struct, frozen=True):
-    """The user pressed a key: a digit, `*` or `#`. The provider waits for how the call goes on."""
+    """The user pressed a key: a digit, `*` or `#`. The response contains the next script of the call."""
 
     key: str
 
@@ -74,31 +71,31 @@ class KeyPressed(Struct, frozen=True):
 
 
 class CallAnswered(Struct, frozen=True):
-    """The call was answered by a HUMAN or a MACHINE, None if that is not known. The provider waits for its script."""
+    """The call was answered. The response contains the next script of the call."""
 
-    by: CallStatus | None
+    by: CallStatus | None  # HUMAN or MACHINE; None if unknown
 
 
 CallbackEvent: TypeAlias = StatusReported | KeyPressed | CallAnswered
-"""What a callback reports."""
+"""The content of a callback."""
 
 
 class Callback(Struct, frozen=True):
-    """An authentic callback: the provider's reference of the call, and what it reports."""
+    """An authentic callback."""
 
-    reference: str
+    reference: str  # the provider's reference of the call
     event: CallbackEvent
 
 
 class Unusable(Enum):
-    """Why a request is no callback: the provider has not signed it, or it cannot be understood."""
+    """Why a request is not a usable callback: it has no valid signature, or its content is malformed."""
 
     UNSIGNED = "unsigned"
     MALFORMED = "malformed"
 
 
 class CallbackResponse(Struct, frozen=True):
-    """The response to a callback. Without `body` it has none."""
+    """The response to a callback; `body` is empty if it has no body."""
 
     result: CallbackResult
     content_type: str = ""

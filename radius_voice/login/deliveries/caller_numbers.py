@@ -10,10 +10,10 @@ from radius_voice.login.phone import Phone, country_of
 
 
 class CallerNumbers(Struct, frozen=True):
-    """`default` is the caller's number, unless `by_country` has the country of the called number."""
+    """The caller numbers of a provider."""
 
     default: Phone
-    by_country: Mapping[str, Phone] = {}
+    by_country: Mapping[str, Phone] = {}  # by the country of the called number (ISO 3166)
 
     def of_call_to(self, phone: Phone) -> Phone:
         """The number that a call to `phone` comes from."""
@@ -21,5 +21,5 @@ class CallerNumbers(Struct, frozen=True):
 
     @property
     def every(self) -> tuple[Phone, ...]:
-        """All numbers, each once, and the default first."""
+        """All numbers without duplicates, the default first."""
         return tuple(dict.fromkeys((self.default, *self.by_country.values())))

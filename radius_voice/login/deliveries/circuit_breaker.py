@@ -1,8 +1,9 @@
-"""Circuit breaker: a provider that has an outage is skipped for a while, then one delivery tries it again. Pure.
+"""Circuit breaker: a provider with an outage is skipped for a while, then one delivery probes it. Pure.
 
-A breaker is closed until `MAX_OUTAGES` requests in a row have found an outage. Then it is open: the provider is skipped
-for `SKIP_SECONDS`. After that it is half open: one delivery is a probe, and while its answer is awaited the others skip
-the provider for as long again. The first answer that is no outage closes the breaker, whichever request it is for.
+A breaker is closed until `MAX_OUTAGES` requests in a row have shown an outage. Then it is open, and the provider is
+skipped for `SKIP_SECONDS`. After that it is half open: one delivery is the probe, and the others skip the provider for
+another `SKIP_SECONDS`. The first answer that does not show an outage closes the breaker, whichever request it belongs
+to.
 """
 
 from __future__ import annotations
@@ -13,24 +14,27 @@ from enum import Enum, StrEnum
 from radius_voice.login.deliveries.requests import DeliveryResult, Indeterminate, NotPlaced, NumberRejected
 
 MAX_OUTAGES = 3
-"""After this many outages in a row a provider is skipped."""
+"""The breaker opens after this many outages in a row."""
 SKIP_SECONDS = 30.0
-"""How long it is skipped before a probe, and between two probes."""
+"""The time before the first probe and between probes."""
 
 
 class Change(Enum):
-    """What an answer has changed."""
+    """How an answer has changed the state."""
 
     OPENED = "opened"
     CLOSED = "closed"
 
 
 class State(StrEnum):
-    """Whether a provider is used, skipped, or tried again by the next delivery."""
+    """The state of a circuit breaker."""
 
     CLOSED = "closed"
+    """The provider is used."""
     HALF_OPEN = "half_open"
+    """The next delivery is a probe."""
     OPEN = "open"
+    """The provider is skipped."""
 
 
 class CircuitBreaker:
@@ -43,18 +47,18 @@ class CircuitBreaker:
 
     @property
     def is_open(self) -> bool:
-        """Whether the latest answers were outages."""
+        """Whether the breaker is open or half open: the last answers were outages."""
         return self._outages >= MAX_OUTAGES
 
     @property
     def state(self) -> State:
-        """The state at present. Reading it makes no delivery the probe."""
+        """The current state. Unlike `skips`, reading it does not start a probe."""
         if not self.is_open:
             return State.CLOSED
         return State.OPEN if self._clock() < self._skipped_until else State.HALF_OPEN
 
     def skips(self) -> bool:
-        """Whether the next delivery skips the provider. If it is False while the breaker is open, it is the probe."""
+        """Whether this delivery must skip the provider. If False in the half-open state, this delivery is the probe."""
         if not self.is_open:
             return False
         now = self._clock()
@@ -64,7 +68,7 @@ class CircuitBreaker:
         return False
 
     def record(self, answer: DeliveryResult) -> Change | None:
-        """Count an answer of the provider; None if it has neither opened nor closed the breaker."""
+        """Count an answer of the provider. Returns None if it neither opened nor closed the breaker."""
         outage = is_outage(answer)
         if outage is None:
             return None
@@ -80,10 +84,10 @@ class CircuitBreaker:
 
 
 def is_outage(answer: DeliveryResult) -> bool | None:
-    """Whether an answer shows an outage; None if it shows neither that nor the opposite.
+    """Whether an answer shows an outage; None if it does not tell.
 
-    Indeterminate counts as one: a provider that breaks connections, times out or responds with server errors may have
-    made the delivery, but it does not work. A request that was not sent for another reason says nothing.
+    Indeterminate shows an outage: a provider that breaks connections, times out or responds with server errors does not
+    work, although it may have made the delivery. A request that was not sent for another reason does not tell.
     """
     match answer:
         case Indeterminate():
@@ -102,7 +106,7 @@ def breakers_of(
     sections_before: Mapping[str, object],
     before: Mapping[str, CircuitBreaker],
 ) -> dict[str, CircuitBreaker]:
-    """A circuit breaker for each provider; one whose section has not changed keeps that of the former configuration."""
+    """A circuit breaker for each provider. After a reload, a provider with the same section keeps its breaker."""
     return {
         name: before[name] if name in before and section == sections_before[name] else CircuitBreaker(clock)
         for name, section in sections.items()

@@ -1,6 +1,6 @@
-"""What a call speaks, line by line, and the text of a text message. Pure.
+"""The lines that a call speaks, and the text of a text message. Pure.
 
-Providers turn the lines into their own markup.
+Providers turn the lines into their own markup (TwiML, NCCO).
 """
 
 from __future__ import annotations
@@ -12,18 +12,17 @@ from msgspec import structs
 from radius_voice.login.deliveries.requests import CodeMessage
 
 MAX_SPEECH_SECONDS = 90
-"""The maximum duration of a message, in seconds after the phone is answered.
+"""The maximum duration of an answered call. Providers that can limit the duration get this value.
 
-A code of ten digits takes about 66 s, and the announcement of a trial account some 10 s more. Providers that can limit
-the duration of a call get this limit.
+A code of ten digits takes about 66 s, and the announcement of a trial account about 10 s more.
 """
 MAX_MESSAGE_SECONDS = MAX_SPEECH_SECONDS - 10
-"""The maximum duration of a message by `speech_seconds`: the rest is for such an announcement."""
+"""The maximum of `speech_seconds`: 10 s are reserved for the announcement of a trial account."""
 
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """A phrase or a single digit to speak. Its repr does not contain it."""
+    """A phrase or a single digit to speak. The repr does not contain the text."""
 
     text: str = field(repr=False)
 
@@ -39,9 +38,9 @@ Line = Say | Pause
 
 
 def lines(message: CodeMessage) -> list[Line]:
-    """The message in order: greeting, the code digit by digit as often as `message.speech` says, closing.
+    """The greeting, the code digit by digit (repeated as `message.speech` says), and the closing.
 
-    With an empty code, it tells the user twice that the help desk has issued a code for them.
+    With an empty code, the call says twice that the help desk has issued a code for the user.
     """
     phrases = message.texts.spoken
     spoken: list[Line] = [Say(phrases.greeting.format(friendly_name=message.friendly_name)), Pause(1)]
@@ -62,19 +61,19 @@ def lines(message: CodeMessage) -> list[Line]:
 
 
 def text_of(message: CodeMessage) -> str:
-    """The text message. With an empty code, it tells the user that the help desk has issued a code for them."""
+    """The text message. With an empty code, it says that the help desk has issued a code for the user."""
     texts = message.texts.texted
     template = texts.enrolment_code if message.enrolment else texts.code if message.code else texts.issued_code
     return template.format(friendly_name=message.friendly_name, code=message.code)
 
 
 def speech_seconds(message: CodeMessage) -> float:
-    """An estimate of the duration of a call that a slow voice speaks, without its last pause."""
+    """An estimate of the duration of the message, spoken by a slow voice."""
     return sum(line.seconds if isinstance(line, Pause) else _slow_speech(line.text) for line in lines(message))
 
 
 def seconds_to_first_code(message: CodeMessage) -> float:
-    """An estimate of how long a call speaks until the code has been spoken once; without it, see `speech_seconds`."""
+    """An estimate of the time until the code has been spoken once. The code must not be empty."""
     once = structs.replace(message, speech=structs.replace(message.speech, repetitions=1))
     return speech_seconds(once) - _slow_speech(message.texts.spoken.closing)
 

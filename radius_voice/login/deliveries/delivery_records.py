@@ -1,4 +1,4 @@
-"""The record of a delivery request, for the audit log, the metrics and the log. Pure."""
+"""Makes the record of a delivery request for the audit log, the metrics and the log. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def placement_record(
     answer: DeliveryResult,
     mode: Mode = Mode.ENFORCE,
 ) -> PlacementRecord:
-    """The record of a provider's answer to a delivery request of that session."""
+    """The record of a provider's answer to a delivery request of the session."""
     match answer:
         case Placed(reference):
             result, detail, alarm, fix = DeliveryOutcome.PLACED, "", False, ""

@@ -15,17 +15,13 @@ from radius_voice.messages import SHIPPED, Catalog, Messages
 
 
 class CodeMessage(Struct, frozen=True):
-    """A message that carries a code: its language, and the name of the service that the user logs in to.
-
-    `enrolment`: the code is for the help desk, to verify the phone, and not for a login. `catalog` has the texts, and
-    `speech` says how a call speaks them.
-    """
+    """A message that carries a code."""
 
     language: str
-    friendly_name: str
+    friendly_name: str  # the name of the service that the user logs in to
     code: str
-    enrolment: bool = False
-    catalog: Catalog = SHIPPED
+    enrolment: bool = False  # the code verifies the phone and is not for a login
+    catalog: Catalog = SHIPPED  # has the texts
     speech: Speech = DEFAULT_SPEECH
 
     @property
@@ -35,7 +31,7 @@ class CodeMessage(Struct, frozen=True):
 
     @property
     def voice(self) -> str:
-        """The name of the voice at the provider; empty if the provider chooses one for the language."""
+        """The provider's name of the voice; empty if the provider chooses one for the language."""
         return self.speech.voice_in(self.language)
 
     def __repr__(self) -> str:
@@ -43,81 +39,68 @@ class CodeMessage(Struct, frozen=True):
 
 
 class ApprovalQuestion(Struct, frozen=True):
-    """What a call asks the user to approve by a key: a login to that gateway, from `calling_station_id`.
+    """The login that a call asks the user to approve by a key."""
 
-    That is empty if it is not known.
-    """
-
-    gateway: str
-    calling_station_id: str
+    gateway: str  # its spoken name
+    calling_station_id: str  # empty if unknown
 
 
 class DeliveryRequest(Struct, frozen=True):
-    """One delivery to be made, by `method`. `ring_timeout` is how many seconds the phone may ring.
-
-    `public_url` is the URL of the callback listener, empty if there is none, and `delivery` identifies this delivery
-    there. With `voicemail`, a call speaks no code until the server says so: its message has none. With
-    `approval`, it asks that.
-    """
+    """One delivery to be made."""
 
     phone: Phone
-    message: CodeMessage
-    ring_timeout: int
+    message: CodeMessage  # without a code if `voicemail` is not OFF: the server sends the code later
+    ring_timeout: int  # seconds
     method: Method = Method.VOICE
-    public_url: str = ""
-    delivery: str = ""
+    public_url: str = ""  # of the callback listener; empty if there is none
+    delivery: str = ""  # a `DeliveryId`, for the URL of callbacks
     voicemail: Voicemail = Voicemail.OFF
-    approval: ApprovalQuestion | None = None
+    approval: ApprovalQuestion | None = None  # the call asks this question and speaks no code
 
     def callback_url(self, provider: str, action: str = "") -> str:
-        """The URL for callbacks of the provider with that name, empty if there is no callback listener."""
+        """The URL for callbacks of the provider with that name; empty if there is no callback listener."""
         if not self.public_url:
             return ""
         return f"{self.public_url}/{provider}/{self.delivery}{'/' if action else ''}{action}"
 
 
 class Placed(Struct, frozen=True):
-    """The provider accepted the request. `live` is False if there is no call that may ring, as for a text message."""
+    """The provider accepted the request."""
 
     reference: str
-    live: bool = True
+    live: bool = True  # a call may ring; False for a text message
 
 
 class NumberRejected(Struct, frozen=True):
-    """The provider does not deliver to this number: try the next phone.
-
-    `fix` is what an administrator can do about an alarm. `sent` is False if the provider got no request.
-    """
+    """The provider does not deliver to this number: try the next phone."""
 
     detail: str
-    alarm: bool = False
-    fix: str = ""
-    sent: bool = True
+    alarm: bool = False  # an administrator must act
+    fix: str = ""  # what an administrator can do about an alarm
+    sent: bool = True  # False if the provider got no request
 
 
 class NotPlaced(Struct, frozen=True):
     """The provider certainly did not make the delivery: try the next provider.
 
-    `outage` is True if the provider could not have made any delivery: no connection, or the account or caller ID is
-    refused. Only an outage of every provider permits a bypass. `fix` says what an administrator can do about an alarm.
-    `sent` is False if the provider certainly did not receive the request.
+    Only an outage of every provider permits a bypass.
     """
 
     detail: str
-    alarm: bool = False
-    outage: bool = False
-    fix: str = ""
-    sent: bool = True
+    alarm: bool = False  # an administrator must act
+    outage: bool = False  # no delivery is possible: no connection, or the account or caller ID is refused
+    fix: str = ""  # what an administrator can do about an alarm
+    sent: bool = True  # False if the provider certainly did not receive the request
 
 
 class Indeterminate(Struct, frozen=True):
-    """The provider may have made the delivery, so it is never made again."""
+    """The provider may have made the delivery, so it is not requested again."""
 
     detail: str
 
 
 class MessageStatus(StrEnum):
-    """The status of a text message, reduced to what providers have in common."""
+    """The status of a text message, in the terms that all providers share."""
 
     QUEUED = "queued"
     SENT = "sent"

@@ -1,4 +1,4 @@
-"""Verifications: deliveries whose provider can say whether a code is right."""
+"""Verifications: deliveries of a provider that can check a typed code, such as Twilio Verify."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from radius_voice.login.model import Unavailable
 
 
 class CodeCheck(Enum):
-    """A provider's answer about a code. ENDED: the verification has ended, so that no code is right any longer."""
+    """A provider's answer about a code."""
 
     CORRECT = "correct"
     WRONG = "wrong"
     ENDED = "ended"
+    """The verification has ended, so no code is correct."""
 
 
 class VerifierUnavailable(Unavailable):
-    """It is not known whether a code is right, because its provider does not answer."""
+    """A code cannot be checked, because the provider that has it does not answer."""

@@ -19,16 +19,16 @@ class VerifiedByGateway(Struct, frozen=True):
 
 
 class Refused(Struct, frozen=True):
-    """The request answers a challenge of the first factor that it cannot continue, or gets no further one."""
+    """The first factor's challenge cannot be answered by this request, or cannot be sent to the gateway."""
 
     reason: Reason
 
 
 class Charge:
-    """The charge of a request whose password is not wrong, until it is refunded or must stay (see `replay`).
+    """The charged failure of a request whose password is not wrong (see `replay`). Copies of the request share it.
 
-    It is refunded together with the record of the request. Copies of a request at this node share it. `settled`: this
-    node need not refund it any longer.
+    `refund` are the operations that refund it, in the transaction that records the request. `settled`: this node has
+    refunded it, or must not refund it.
     """
 
     __slots__ = ("refund", "settled")
@@ -39,16 +39,9 @@ class Charge:
 
 
 class Checked(Struct, frozen=True):
-    """The result of a first factor, and the slot in which its request is recorded.
+    """The result of a first factor for one request. After a right password, the next write to the store must refund."""
 
-    After a right password, the next write to the store applies `refund`. `returning`: the user has logged in
-    from this Calling-Station-Id within a day. `separate`: the charge is on the separate allowance of a returning user.
-    `reused`: another request had the same Request Authenticator. `answered` is the challenge of the first factor that
-    the request answers. `issued` is the user's code from the help desk, and `pins` the durable value of the user's
-    pins; both are read after a right password. The result is a PendingChallenge for a request that got one before.
-    """
-
-    slot: Slot
+    slot: Slot  # where the request is recorded
     result: (
         Authenticated
         | ChallengeRequired
@@ -59,22 +52,22 @@ class Checked(Struct, frozen=True):
         | AlreadyRecorded
         | Refused
         | Unavailable
-    )
+    )  # a PendingChallenge if the request already got this challenge
     charge: Charge
-    returning: bool = False
-    separate: bool = False
-    reused: bool = False
-    answered: PendingChallenge | None = None
-    issued: IssuedCode | None = None
-    pins: bytes | None = None
+    returning: bool = False  # the user has logged in from this Calling-Station-Id within a day
+    separate: bool = False  # charged to the separate allowance of a returning user
+    reused: bool = False  # another request had the same Request Authenticator
+    answered: PendingChallenge | None = None  # the challenge of the first factor that the request answers
+    issued: IssuedCode | None = None  # the user's code from the help desk, read after a right password
+    pins: bytes | None = None  # the durable value with the user's pins, read after a right password
 
     @property
     def refund(self) -> tuple[LimitOperation, ...]:
-        """What to refund together with the record of the request at `slot`."""
+        """The operations to apply in the transaction that records the request at `slot`."""
         return () if self.slot.is_refunded else self.charge.refund
 
     def note(self, trace: Trace) -> None:
-        """Add the steps of the check to the record of a packet."""
+        """Add the steps of the check to the trace of the packet."""
         if self.reused:
             trace.step("request_authenticator_reused")
         match self.result:
@@ -90,9 +83,9 @@ class Checked(Struct, frozen=True):
                 pass
 
     def at_alternative_slot(self) -> Checked:
-        """The same, for a request whose Request Authenticator another request has used before."""
+        """The same result for `Slot.alternative`."""
         return replace(self, slot=self.slot.alternative)
 
     def after(self, value: bytes) -> Checked:
-        """The same, for a request whose record is `value`, of a charge or a refund."""
+        """The same result for a request whose record `value` is `charged` or `refunded`."""
         return replace(self, slot=self.slot.after(value))

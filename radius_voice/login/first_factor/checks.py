@@ -1,9 +1,8 @@
-"""The first factor of an initial request, behind the limits on wrong passwords.
+"""Verifies the first factor of an initial request, within the limits on wrong passwords.
 
-A failure is charged before the password is verified and refunded if the password is right, so that simultaneous guesses
-are limited like successive ones. Copies of a request, from whatever port, are charged once and share one verification.
-A verification that has started runs to its end: the charge stays until its result is known, also after the gateway's
-deadline.
+A failure is charged before the password is verified and refunded if the password is right, so that parallel guesses are
+limited like successive ones. Copies of a request, from any port, are charged once and share one verification. A
+verification that has started runs to its end, even after the gateway's deadline; the charge stays until then.
 """
 
 from __future__ import annotations
@@ -43,19 +42,19 @@ from radius_voice.login.replay import Slot, is_challenged, is_charged, is_refund
 from radius_voice.login.upstream import ChallengeRequired
 
 Verified: TypeAlias = Authenticated | ChallengeRequired | Denied | Limited
-"""The result of a verification, or of the limit that forbids it."""
+"""The result of a verification; Limited if a limit forbids the verification."""
 
 
 @dataclass(slots=True)
 class _PendingCheck:
-    """A check in progress, and how many copies of its request wait. If none does, the check applies its refund."""
+    """A check in progress."""
 
     check: asyncio.Task[Checked]
-    requests: int = 0
+    requests: int = 0  # how many copies of the request wait for it; if none does, the check applies its refund
 
 
 class FirstFactorChecks:
-    """Verifies passwords for one generation of the configuration. `supervise` runs a check to its end."""
+    """Verifies passwords for one generation of the configuration. `supervise` starts a background task."""
 
     def __init__(
         self, dependencies: Dependencies, supervise: Callable[[Coroutine[Any, Any, Checked]], asyncio.Task[Checked]]
@@ -71,7 +70,7 @@ class FirstFactorChecks:
         self.remember_login = self._passwords.remember_login
 
     async def check(self, request: AuthRequest, policy: Policy) -> Checked:
-        """The result for this request; raises Unavailable when it is not known while the gateway waits."""
+        """The result for this request. Raises Unavailable if there is none before the request's deadline."""
         slot = self._keys.slot(request.client, request.authenticator, request.encrypted_credentials)
         first_factor = policy.first_factor
         if first_factor is None:
@@ -83,7 +82,7 @@ class FirstFactorChecks:
     async def check_answer(self, request: AuthRequest, policy: Policy) -> Checked:
         """The result for a response to a challenge of the first factor. Raises as `check` does.
 
-        Each State is answered once; the same response again gets the result that it had.
+        Each State can be answered once. The same response again gets the same result.
         """
         first_factor, state = policy.first_factor, request.state or b""
         slot = self._keys.answer_slot(request.client, state, request.credentials.text)
@@ -97,9 +96,9 @@ class FirstFactorChecks:
     async def keep_challenge(
         self, request: AuthRequest, policy: Policy, checked: Checked, challenge: ChallengeRequired | PendingChallenge
     ) -> ChallengeRequired | Refused:
-        """The challenge of the first factor, once it is kept until it is answered.
+        """Store the challenge of the first factor until it is answered, and return it.
 
-        Refused after too many, and where the gateway cannot show a challenge. The charge stays in all cases. Raises
+        Refused after too many challenges, and if the gateway cannot show one. The charge stays in all cases. Raises
         Unavailable.
         """
         if request.second_factor is not SecondFactorMode.CHALLENGE:
@@ -133,7 +132,7 @@ class FirstFactorChecks:
     async def _result_of(
         self, slot: Slot, request: AuthRequest, check: Callable[[], Coroutine[Any, Any, Checked]]
     ) -> Checked:
-        """The result of a check, which copies of the request share while it is made."""
+        """The result of `check`. Copies of the request that arrive meanwhile share it."""
         pending = self._pending.get(slot.fingerprint)
         if pending is None:
             pending = self._pending[slot.fingerprint] = _PendingCheck(self._supervise(self._checked(slot, check())))
@@ -161,7 +160,7 @@ class FirstFactorChecks:
         return recorded is None
 
     async def refund(self, checked: Checked) -> None:
-        """Refund the charge of a request with the right password that had no effect."""
+        """Refund the charge of a request with the right password that gets no response."""
         if not checked.charge.settled:
             checked.charge.settled = True
             with suppress(Unavailable):
@@ -215,7 +214,7 @@ class FirstFactorChecks:
     async def _answer_before(
         self, request: AuthRequest, slot: Slot, recorded: AlreadyRecorded
     ) -> PendingChallenge | AlreadyRecorded | Refused:
-        """The result of a response to a challenge that has been answered before."""
+        """The result for a response to a challenge that was answered already."""
         if not slot.holds(recorded.value):
             return Refused(Reason.USED_STATE)
         if is_charged(recorded.value):
@@ -225,7 +224,7 @@ class FirstFactorChecks:
     async def _result_before(
         self, request: AuthRequest, slot: Slot, recorded: AlreadyRecorded
     ) -> PendingChallenge | AlreadyRecorded:
-        """The challenge that a recorded request got, if it can still be answered."""
+        """The challenge that a recorded request got, if it can still be answered; else its record."""
         if not is_challenged(recorded.value):
             return recorded
         return await self._challenges.of(request.client, slot) or recorded
@@ -237,7 +236,7 @@ class FirstFactorChecks:
         slot: Slot,
         attempt: Attempt,
     ) -> tuple[Verified, Charge]:
-        """Verify the credentials of a request that is charged, and record a rejection."""
+        """Verify the credentials of a charged request, and record it if it is rejected."""
         charges = attempt.charges
         try:
             verified = await first_factor.verify(attempt.verification, request.deadline)
@@ -260,14 +259,14 @@ class FirstFactorChecks:
         return limited or verified, Charge()
 
     async def _count_forwarded(self, charges: Charges) -> None:
-        """The directory counts a password as a wrong one from now on."""
+        """Count a wrong password from now on, because the directory does so too."""
         if charges.counted:
             await self._store.apply_limits(charges.counted)
 
     async def _verified_again(
         self, request: AuthRequest, first_factor: FirstFactor, slot: Slot, attempt: Attempt
     ) -> tuple[Verified, Charge]:
-        """Verify a copy of a request that another process has charged: a directory counts it once more."""
+        """Verify a copy of a request that another process has charged. The directory counts the password twice."""
         forwarded = attempt.charges.forwarded
         limited = await self._store.apply_limits(forwarded)
         if isinstance(limited, Limited):
@@ -278,7 +277,7 @@ class FirstFactorChecks:
         return verified, charge
 
     async def _record_challenged(self, checked: Checked) -> Limited | None:
-        """Record that a request got a challenge; charge it again if another node has refunded it."""
+        """Record that a request got a challenge, and charge it again if another node has refunded it."""
         slot = checked.slot
         recorded = await self._store.apply_limits((), slot.challenged())
         if isinstance(recorded, AlreadyRecorded) and is_refunded(recorded.value):
@@ -287,9 +286,9 @@ class FirstFactorChecks:
         return recorded if isinstance(recorded, Limited) else None
 
     async def _record_refused(self, slot: Slot, refund: tuple[LimitOperation, ...]) -> AlreadyRecorded | None:
-        """Record that a request with the right password was rejected; refund it unless another node has.
+        """Record that a request with the right password was rejected, and refund it unless another node has done so.
 
-        Returns the record that was there before.
+        Returns the existing record if it prevented that.
         """
         recorded = await self._store.apply_limits(refund, slot.rejected(verified=True))
         if isinstance(recorded, AlreadyRecorded) and is_refunded(recorded.value):
@@ -297,10 +296,10 @@ class FirstFactorChecks:
         return recorded if isinstance(recorded, AlreadyRecorded) else None
 
     async def _record_wrong(self, slot: Slot, charges: Charges) -> Limited | None:
-        """Record a request with a wrong password, and charge all that share the gateway.
+        """Record a request with a wrong password, and charge the limits of client and total.
 
-        If another node has refunded the request, because it did not verify the password, it is charged again. Where
-        that is not possible, the result is that of the limit.
+        If another node has refunded the request, because it did not verify the password, the request is charged again.
+        Returns the limit that prevents this, or None.
         """
         rejected = slot.rejected(verified=False)
         while True:
@@ -316,5 +315,5 @@ class FirstFactorChecks:
 
 
 def _is_wrong(verified: Verified) -> bool:
-    """Whether a verified password was wrong, also if a limit decided what the request gets."""
+    """Whether the verified password was wrong. Limited means that too (see `_record_wrong`)."""
     return isinstance(verified, Limited) or (isinstance(verified, Denied) and not verified.password_correct)

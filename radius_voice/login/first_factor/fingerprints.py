@@ -1,4 +1,4 @@
-"""What must not change while a login is remembered, as a keyed hash. Pure."""
+"""The keyed hash of the facts that must not change while a login is remembered. Pure."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ PASSWORD_TAG_OCTETS = 2
 
 
 def fingerprint_of(keys: Keys, key: SessionKey, policy: Policy, user: User, first: str, password: str = "") -> bytes:
-    """The keyed hash of what must not change while a login is remembered.
+    """The fingerprint of a user: first factor, password, phones and groups.
 
-    `first` is `Authenticated.password_id`, empty if the first factor cannot tell when the password was changed; only
-    then `password`, as typed, matters.
+    `first` is `Authenticated.password_id`. If it is empty, a short hash of the typed `password` is used instead.
     """
     tag = b"" if first else keys.password(key, password)[:PASSWORD_TAG_OCTETS]
     parts = (policy.first_factor_name, first, tag, user.phones, sorted(user.groups))
@@ -26,7 +25,7 @@ def fingerprint_of(keys: Keys, key: SessionKey, policy: Policy, user: User, firs
 def to_remember(
     keys: Keys, key: SessionKey, request: AuthRequest, policy: Policy, user: User, checked: Checked
 ) -> bytes:
-    """The fingerprint that a right code will store for this request; empty if its login is not to be remembered."""
+    """The fingerprint that a correct code will store for this request; empty if the login must not be remembered."""
     if policy.rules_of(policy.group_of(user)).remember is None or not request.calling_station_id:
         return b""
     first = checked.result.password_id if isinstance(checked.result, Authenticated) else ""

@@ -1,10 +1,10 @@
-"""The limits that wrong passwords are charged to, and the Calling-Station-Ids from which a user has logged in.
+"""The limits to which wrong passwords are charged, and the Calling-Station-Ids from which a user has logged in.
 
-A user is counted by the id of the account if the first factor finds that before it verifies, so that all spellings of
-a name share one count, and otherwise by the name in canonical form.
+Wrong passwords are counted by account id if the first factor finds it before it verifies, so that all names of a user
+share one count, and otherwise by the canonical name.
 
-A directory that locks accounts counts every wrong password that is forwarded to it. So all of them stay below its
-threshold, and a part of them is reserved for Calling-Station-Ids from which the user has logged in.
+A directory that locks accounts counts every wrong password that it gets. So fewer passwords are sent than its threshold
+allows, and half of them are reserved for Calling-Station-Ids from which the user has logged in.
 """
 
 from __future__ import annotations
@@ -31,23 +31,17 @@ from radius_voice.login.policies.policy import Policy
 from radius_voice.login.ports import FirstFactor, Store
 
 DIRECTORY_MARGIN_SECONDS = 60.0
-"""How much longer than the directory a wrong password is counted: it reaches the directory after it is charged."""
+"""Wrong passwords count this much longer here than at the directory, which gets them after they were charged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Charges:
-    """The operations for a wrong password.
+    """The operations for a wrong password."""
 
-    `own` are on the limits of user and station, and `forwarded` on those that keep the directory from locking the
-    account: both are taken before the verification. `shared` are on the limits of all users: they are checked before
-    it, and taken if the password is wrong. `counted` extend the limits of `forwarded` after a wrong password, which the
-    directory counts from then on; a right one changes nothing.
-    """
-
-    own: tuple[LimitOperation, ...]
-    shared: tuple[LimitOperation, ...]
-    forwarded: tuple[LimitOperation, ...]
-    counted: tuple[LimitOperation, ...]
+    own: tuple[LimitOperation, ...]  # on the limits of user and station; taken before the verification
+    shared: tuple[LimitOperation, ...]  # on client and total; checked before it, taken after a wrong password
+    forwarded: tuple[LimitOperation, ...]  # keep the directory from locking the account; taken before it
+    counted: tuple[LimitOperation, ...]  # extend the limits of `forwarded` after a wrong password
 
     @property
     def before(self) -> tuple[LimitOperation, ...]:
@@ -56,37 +50,34 @@ class Charges:
 
     @property
     def taken(self) -> tuple[LimitOperation, ...]:
-        """The operations that take something before the verification."""
+        """The operations that take uses before the verification."""
         return (*self.own, *self.forwarded)
 
     @property
     def refund(self) -> tuple[LimitOperation, ...]:
-        """What refunds a charge of which the first factor counts nothing."""
+        """The operations that refund everything, because the first factor did not count a wrong password."""
         return with_action(LimitAction.REFUND, self.taken)
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A password to be verified, and what it is charged to.
-
-    `returning`: the user has logged in from this Calling-Station-Id within 30 days, and `recent`: within a day.
-    """
+    """A password to be verified, and its charges."""
 
     verification: Verification
     charges: Charges
-    returning: bool
-    recent: bool
+    returning: bool  # the user has logged in from this Calling-Station-Id within 30 days
+    recent: bool  # within a day
 
 
 class _Station(NamedTuple):
-    """When the user last logged in from there (wall clock), and whether any station of the user is known."""
+    """The stored facts about a user and a Calling-Station-Id."""
 
-    last_login: float | None
-    any_known: bool
+    last_login: float | None  # wall-clock time of the user's last login from there
+    any_known: bool  # the user has logged in from some station
 
 
 class PasswordLimits:
-    """Finds out what a password is charged to. `now` is wall-clock seconds. Methods raise Unavailable."""
+    """Decides to which limits a password is charged. `now` is wall-clock seconds. Methods raise Unavailable."""
 
     def __init__(self, keys: Keys, limits: Limits, store: Store, now: Callable[[], float]) -> None:
         self._keys = keys
@@ -102,7 +93,7 @@ class PasswordLimits:
         context: bytes = b"",
         separate: bool | None = None,
     ) -> Attempt:
-        """The attempt of a request. `separate` says what it is charged to if an earlier request has decided that."""
+        """The attempt of a request. For an answer to a challenge, `separate` is the decision of the first request."""
         name = self._keys.name_subject(policy.first_factor_name, request.user_name)
         stations = [await self._station(name, request.calling_station_id)]
         verification = _verification(request, name, stations[0].last_login is not None, context)
@@ -168,7 +159,7 @@ def _verification(
 ) -> Verification:
     """The credentials of a request. `name` is the hash of its user name.
 
-    Instead of a name with a realm that is not listed, one that no user has: it takes as long as other names.
+    A name with an unlisted realm is replaced by a name that no user has, so that the verification takes as long.
     """
     user_name = f"no-such-user-{name}" if request.unlisted_realm else request.user_name
     queue = request.calling_station_id or f"client {request.client}"
@@ -176,9 +167,9 @@ def _verification(
 
 
 def forwarded_to(lockout: LockoutRule | None, subject: str, *, reserved: bool) -> tuple[LimitOperation, ...]:
-    """The operations for a password that is forwarded to a directory with this lockout.
+    """The operations for a password that is sent to a directory with this lockout rule.
 
-    With `reserved`, the request can use only half of what stays below the threshold: the rest is for stations from
+    With `reserved`, only half of the passwords below the threshold are available. The other half is for stations from
     which the user has logged in.
     """
     if lockout is None:
@@ -195,16 +186,16 @@ def _directory_limit(name: str, burst: int, lockout: LockoutRule) -> Limit:
 
 
 def stations_key(subject: str) -> bytes:
-    """The key of the stored Calling-Station-Ids of the user with that subject."""
+    """The store key of the Calling-Station-Ids of the user with that subject."""
     return b"stations\0" + subject.encode()
 
 
 def pair_subject(subject: str, station: bytes) -> str:
-    """The subject of a user's wrong passwords from one Calling-Station-Id."""
+    """The subject of a user's wrong passwords from one Calling-Station-Id (its hash)."""
     return f"{subject}@{station.hex()}"
 
 
 async def known_pairs(store: Store, subject: str) -> list[str]:
-    """The subjects of wrong passwords from each Calling-Station-Id from which the user has logged in."""
+    """The `pair_subject` of each Calling-Station-Id from which the user has logged in."""
     stored = await store.get(stations_key(subject)) or b""
     return [pair_subject(subject, station) for station in calling_stations.stations_in(stored)]

@@ -14,24 +14,24 @@ SEPARATORS = "\\@"
 
 
 class Realm(Struct, frozen=True):
-    """A realm that a client lists. `policy` is that of its users; `strip`: the realm is removed from their names."""
+    """A realm that a client lists."""
 
-    policy: str
-    strip: bool = True
+    policy: str  # of the realm's users
+    strip: bool = True  # remove the realm from user names
 
 
 class RoutedName(NamedTuple):
-    """The name to verify and to look up, and the policy of its user. `unlisted`: no user has the name."""
+    """The result of `route`."""
 
-    user_name: str
+    user_name: str  # the name to verify and to look up
     policy: str
-    unlisted: bool = False
+    unlisted: bool = False  # the client does not list the realm, so no user has the name
 
 
 def route(typed: str, policy: str, realms: Mapping[str, Realm]) -> RoutedName:
-    """The user name in a request of a client with that policy and these realms, by their canonical names.
+    """Route the typed name of a request to the policy of its realm, or else to the client's `policy`.
 
-    A client without realms leaves every name to its policy, as typed.
+    `realms` are by canonical name. If there are none, every name stays as typed.
     """
     if not realms:
         return RoutedName(typed, policy)
@@ -45,11 +45,11 @@ def route(typed: str, policy: str, realms: Mapping[str, Realm]) -> RoutedName:
 
 
 def split(typed: str) -> tuple[str, str | None]:
-    r"""The user and the canonical realm of a name: the text before a backslash, or after an `@`.
+    r"""Split a name into the user and the canonical realm, which is before a backslash or after an `@`.
 
-    The realm is None if the name has none. It is empty, which no client can list, if either part is empty, or if the
-    name has several separators: otherwise `CORP\bob@other.example` would reach the directory under a realm that is not
-    listed. Characters that directories compare as a separator (RFC 4518 section 2.3, NFKC) count as one.
+    The realm is None for a name without separator. It is empty, which no client can list, if either part is empty or
+    there are several separators: otherwise `CORP\bob@other.example` could be verified under an unlisted realm.
+    Characters that directories treat as a separator (RFC 4518 section 2.3, NFKC) count as separators.
     """
     separators = [letter for letter in normalize("NFKC", typed) if letter in SEPARATORS]
     if not separators:

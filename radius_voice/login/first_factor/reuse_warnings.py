@@ -1,4 +1,4 @@
-"""Warnings about Request Authenticators that were used again."""
+"""Warnings about reused Request Authenticators."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from radius_voice.login.first_factor.throttled_warnings import ThrottledWarnings
 
 
 class ReuseWarnings:
-    """Reports that a Request Authenticator was used for another name or password, once a minute for a client.
+    """Warns that a Request Authenticator was used with another name or password, once a minute for each client.
 
     `clock` is monotonic seconds.
     """
@@ -17,7 +17,7 @@ class ReuseWarnings:
         self._warnings = ThrottledWarnings(warn, clock)
 
     def report(self, client: str) -> None:
-        """Warn about that client entry, unless the last warning about it is less than a minute old."""
+        """Warn about that client entry, unless it was warned about within the last minute."""
         self._warnings.report(
             client,
             f"clients.{client}: two requests with the same Request Authenticator and another user name or "

@@ -1,4 +1,4 @@
-"""Warnings that are repeated at most once a minute."""
+"""Warnings that are repeated at most once a minute for each subject."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ WARNING_SECONDS = 60.0
 
 
 class ThrottledWarnings:
-    """Reports a warning about a subject, unless the last one about it is less than a minute old.
+    """Passes on a warning about a subject, unless there was one within the last minute.
 
-    Subjects come from the configuration, so their number is bounded. `clock` is monotonic seconds.
+    Subjects are names from the configuration, so their number is bounded. `clock` is monotonic seconds.
     """
 
     def __init__(self, warn: Callable[[str], None], clock: Callable[[], float]) -> None:
@@ -19,7 +19,7 @@ class ThrottledWarnings:
         self._next: dict[str, float] = {}
 
     def report(self, subject: str, text: str) -> None:
-        """Warn about `subject`."""
+        """Warn about `subject` with `text`."""
         now = self._clock()
         if now >= self._next.get(subject, now):
             self._next[subject] = now + WARNING_SECONDS

@@ -1,6 +1,6 @@
-"""From which Calling-Station-Ids a user has logged in: at most 16, each for 30 days after its last login. Pure.
+"""The Calling-Station-Ids from which a user has logged in: at most 16, each for 30 days after its last login. Pure.
 
-The list is one value in the store: entries of a keyed hash of the Calling-Station-Id and the time of the login.
+The list is one stored value. Each entry is the keyed hash of a Calling-Station-Id and the time of the last login.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ _ENTRY = struct.Struct(">16sd")
 
 
 def last_login(stored: bytes, station: bytes, now: float) -> float | None:
-    """When the user last logged in from that station, or None if not within 30 days before `now` (wall clock)."""
+    """When the user last logged in from that station; None if not within 30 days before `now` (wall clock)."""
     found = _entries(stored).get(station)
     return found if found is not None and now - found < KEPT_SECONDS else None
 
 
 def with_login(stored: bytes, station: bytes, now: float) -> bytes:
-    """`stored` with a login from that station at `now`; the oldest login leaves a full list."""
+    """`stored` with a login from that station at `now`. If the list is full, the oldest entry is removed."""
     entries = {**_entries(stored), station: now}
     newest = sorted(entries.items(), key=lambda entry: entry[1])[-MAX_STATIONS:]
     return b"".join(_ENTRY.pack(*entry) for entry in newest)

@@ -1,8 +1,8 @@
-"""What deliveries cost, and the budgets of a day that pay for them. Pure.
+"""The costs of deliveries, and the daily budgets. Pure.
 
-The cost of a delivery is reserved in the transaction that stores it: the most that it can cost. When the delivery has
-ended, what it did not cost is refunded. Budgets are of UTC days; a delivery belongs to the day on which it was
-requested, also if it ends on the next. Costs are whole numbers of units, of which a unit of the currency has `UNITS`.
+The transaction that stores a delivery reserves its maximum cost. When the delivery has ended, the unused rest is
+refunded. Budgets are for UTC days; a delivery belongs to the day on which it was requested, even if it ends on the
+next. Costs are whole numbers of units: one unit of the currency is `UNITS` of them.
 """
 
 from __future__ import annotations
@@ -36,23 +36,20 @@ from radius_voice.messages import SHIPPED, Catalog
 UNITS = 10_000
 """Prices have up to four decimals."""
 MAX_DIGITS = 10
-"""Of a code."""
+"""The maximum length of a code."""
 SIP_ADDRESSES = "sip:"
-"""The prefix of all SIP addresses in a table of prices, `sips:` included."""
+"""The key of the price of calls to SIP addresses in a price table; also for `sips:`."""
 NOT_CHARGED = frozenset({CallStatus.BUSY, CallStatus.NO_ANSWER, CallStatus.FAILED, CallStatus.CANCELED})
-"""How a call ends that providers do not charge for: it was not answered."""
+"""Statuses of unanswered calls, which providers do not charge for."""
 
 
 class Prices(Struct, frozen=True):
-    """Prices in units, by method and by the beginning of E.164 numbers: of a minute, or of a segment of a text.
+    """Prices in units: of a minute of a call, or of a segment of a text message."""
 
-    `SIP_ADDRESSES` in place of such a prefix has the price of calls to SIP addresses.
-    """
-
-    by_method: Mapping[str, Mapping[str, int]]
+    by_method: Mapping[str, Mapping[str, int]]  # by method, and by prefix of E.164 numbers or `SIP_ADDRESSES`
 
     def price(self, method: Method, phone: Phone) -> int:
-        """The price of the longest prefix of the number, or of SIP addresses; 0 if there is none."""
+        """The price of the longest matching prefix, or of SIP addresses; 0 if there is none."""
         prices = self.by_method.get(method, {})
         if phone.is_sip:
             return prices.get(SIP_ADDRESSES, 0)
@@ -63,20 +60,16 @@ class Prices(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """The prices, the names and texts of text messages, and the budgets by scope: user, country and total.
-
-    A scope that is missing has no budget. `by_country` has the budgets of single countries in place of that of
-    `budgets`; None if the country has none.
-    """
+    """The prices and the budgets."""
 
     prices: Prices
-    friendly_names: tuple[str, ...]
-    budgets: Mapping[str, Limit] = field(default_factory=dict)
-    by_country: Mapping[str, Limit | None] = field(default_factory=dict)
+    friendly_names: tuple[str, ...]  # of all policies: the longest one determines the length of text messages
+    budgets: Mapping[str, Limit] = field(default_factory=dict)  # by scope: user, country, total
+    by_country: Mapping[str, Limit | None] = field(default_factory=dict)  # replaces the scope country; None: no budget
     catalog: Catalog = SHIPPED
 
     def reservation(self, method: Method, phone: Phone, seconds: float, language: str) -> Reservation:
-        """The most that a delivery can cost: a call that rings and speaks `seconds`, or a text message."""
+        """The maximum cost of a call of that many seconds, ringing included, or of a text message."""
         price = self.prices.price(method, phone)
         if method is Method.VOICE:
             return Reservation(price * minutes(seconds), price)
@@ -106,7 +99,7 @@ class Costs:
     def accounted(
         self, old: Session | None, new: Session, transition: Transition, event: Input, now: float
     ) -> Transition:
-        """A transition from `old` to `new`, with the change of the budgets, and with the cost in the session."""
+        """The transition from `old` to `new`, with the change of the budgets and the cost in the session."""
         if new.is_decoy:
             return transition
         delivery = new.delivery
@@ -132,7 +125,7 @@ class Costs:
                 return transition
 
     def moved(self, session: Session, before: Target, after: Target) -> tuple[LimitOperation, ...]:
-        """The operations that reserve a delivery to another phone or by another method, in place of the one before."""
+        """The operations that move a reservation to another phone or method."""
         user, at = session.user_key, session.delivery.at
         return (
             *self.operations(user, before.phone, at, before.reserved.cost, LimitAction.REFUND),
@@ -142,7 +135,7 @@ class Costs:
     def _settled(
         self, new: Session, transition: Transition, before: Reservation, phone: Phone, cost: int
     ) -> Transition:
-        """The delivery to `phone` has ended: the rest of its reservation is refunded."""
+        """The transition for a delivery to `phone` that has ended: refund the rest of the reservation."""
         rest = before.cost - cost
         refunded = self.operations(new.user_key, phone, new.delivery.at, rest, LimitAction.REFUND)
         return _with(new, transition, Reservation(cost), CostChange(new.delivery.method, refunded, settled=cost))
@@ -163,8 +156,8 @@ def _with(new: Session, transition: Transition, reserved: Reservation, change: C
 def _cost_of(delivery: DeliveryAttempt, reserved: Reservation, now: float) -> int:
     """The cost of a delivery that has ended, at most its reservation.
 
-    A call cannot have lasted longer than from its request until now. A text message costs its reservation, and so does
-    a call whose end is not known.
+    The duration of a call is at most the time since its request. A text message, and a call whose end is unknown, cost
+    the whole reservation.
     """
     if not reserved.minute_price or not delivery.status.over:
         return reserved.cost
@@ -174,7 +167,7 @@ def _cost_of(delivery: DeliveryAttempt, reserved: Reservation, now: float) -> in
 
 
 def minutes(seconds: float) -> int:
-    """The minutes that a call of that many seconds is charged for: each one that has begun."""
+    """The billed minutes of a call of that many seconds: each minute that has begun."""
     return max(1, ceil(seconds / 60))
 
 

@@ -1,10 +1,11 @@
 """Limits: the generic cell rate algorithm. Pure.
 
-For each subject, a limit of `burst` over `period` stores one number: the theoretical arrival time (`tat`), at which the
-subject has its full allowance again (ITU-T I.371, virtual scheduling). A limit that `resets` has its full allowance
-again at one moment, `period` after the first use or the latest `EXTEND`. Its number is that moment in whole seconds,
-and in the fraction the uses, in units of 1 / `MAX_USES`. The number of a limit that `counts` is a whole one: the uses,
-and in multiples of `COUNT_LIMIT` the day on which the store may delete it. Doubles represent it exactly.
+For each subject and limit, the store has one number, which doubles represent exactly:
+
+- by default, the theoretical arrival time (`tat`) at which the subject has its full allowance again (ITU-T I.371,
+  virtual scheduling);
+- for a limit that `resets`, the time of the reset in whole seconds, plus the uses so far in units of 1 / `MAX_USES`;
+- for a limit that `counts`, the uses so far, plus `COUNT_LIMIT` times the day on which the store may delete the number.
 """
 
 from __future__ import annotations
@@ -15,24 +16,24 @@ from math import ceil, floor
 from radius_voice.login.model import Limit, LimitAction, Limited, LimitOperation
 
 MIN_USE_SECONDS = 120.0
-"""How long a use of a limit that resets lasts at least: longer than the verification after which it is extended.
+"""A use of a limit that resets counts for at least this long, so that it still counts when the verification extends it.
 
-A verification begins within `response_timeout`, at most 60 s, and then lasts at most the source's `timeout` of 30 s.
+A verification begins within `response_timeout` (at most 60 s) and takes at most the `timeout` of the source (30 s).
 """
 MAX_USES = 1024
 """A limit that resets has fewer uses than this."""
 COUNT_LIMIT = 2**36
-"""A limit that counts has fewer uses than this; every number from here on is that of such a limit."""
+"""A limit that counts has fewer uses than this. Every stored number from here on belongs to such a limit."""
 DAY_SECONDS = 86400
 KEPT_DAYS = 2
-"""How many days the uses of a limit that counts are kept after the latest change: longer than a call lasts."""
+"""The uses of a limit that counts are kept this many days after the last change: longer than any call."""
 
 
 def arrival_time(tat: float, limit: Limit, action: LimitAction, now: float, amount: int = 1) -> float | None:
-    """The theoretical arrival time after `action`, or None if the limit forbids it.
+    """The number to store after `action`, or None if the limit forbids the action. `tat` is the stored number.
 
-    `tat` is the time stored before. Up to `now` it means a full allowance. So does a time that no use can have left:
-    it was stored before the clock was set back.
+    A `tat` in the past means a full allowance. So does one too far in the future, which dates from before the clock was
+    set back.
     """
     if limit.resets:
         return _reset_time(tat, limit, action, now, amount)
@@ -93,12 +94,12 @@ def _counted(stored: float) -> int:
 
 
 def expiry(stored: float) -> float:
-    """Until when a store keeps the number of a limit, wall-clock seconds."""
+    """The wall-clock time until which a store must keep the number of a limit."""
     return stored // COUNT_LIMIT * DAY_SECONDS if stored >= COUNT_LIMIT else stored
 
 
 def _uses(stored: float, limit: Limit, now: float) -> tuple[int, int]:
-    """When a limit that resets will do so, and its uses until then. A time beyond any possible one counts as past."""
+    """When a limit that resets will do so, and its uses so far. A time too far in the future counts as past."""
     ends = floor(stored)
     if not 0 < ends - now <= limit.period + 1:
         return 0, 0
@@ -108,10 +109,10 @@ def _uses(stored: float, limit: Limit, now: float) -> tuple[int, int]:
 def apply_operations(
     operations: Iterable[LimitOperation], read: Callable[[str], float | None], now: float
 ) -> dict[str, float] | Limited:
-    """The arrival times to write for `operations`, or the first limit that forbids one of them.
+    """The numbers to write for `operations` by storage key, or the first limit that forbids an operation.
 
-    A limit that was full and stays so is not written. `read` returns the stored time of `storage_key(operation)`,
-    None if there is none.
+    `read` returns the stored number for a storage key, or None. A limit whose allowance was full and stays full is not
+    written.
     """
     written: dict[str, float] = {}
     for operation in operations:
@@ -135,12 +136,12 @@ def _retry_after(tat: float, operation: LimitOperation, now: float) -> float:
 
 
 def storage_key(operation: LimitOperation) -> str:
-    """The name under which a store keeps the arrival time of a subject."""
+    """The name under which a store keeps the number of a limit for a subject."""
     return f"{operation.subject}:{operation.limit.name}"
 
 
 def remaining(tat: float, limit: Limit, now: float) -> int:
-    """How many uses are left of a limit whose stored time is `tat`."""
+    """How many uses are left of a limit whose stored number is `tat`."""
     if limit.resets:
         return max(0, limit.burst - _uses(tat, limit, now)[1])
     if limit.counts:
@@ -153,7 +154,7 @@ def remaining(tat: float, limit: Limit, now: float) -> int:
 def of_country(
     limits: Mapping[str, Limit], by_country: Mapping[str, Limit | None], subjects: Mapping[str, str]
 ) -> Mapping[str, Limit]:
-    """The limits by scope, with that of the subjects' country in place of `country`."""
+    """`limits` by scope, where the limit of the subjects' country replaces the scope `country`."""
     country = subjects.get("country", "")
     if country not in by_country:
         return limits

@@ -1,9 +1,9 @@
-"""Stops deliveries to numbers whose share of right codes is too small: toll fraud.
+"""Detects toll fraud: stops deliveries to a country or prefix where too few deliveries end in a correct code. Pure.
 
-Only phones that are not pinned count, and only they are rejected. One number is kept for each country, or for each
-prefix of some digits: the failures. A delivery that ends without a right code adds one. A right code takes back as many
-as leave the number unchanged while the share is at the floor. At `calls` failures, deliveries to the prefix are
-rejected for `window` seconds; then the count begins again. `success_watch` counts the failures. Pure.
+Only phones that are not pinned count, and only deliveries to them are stopped. Each country or prefix has a count of
+failures. A delivery that ends without a correct code adds one failure. A correct code removes some, so that the count
+stays the same on average while the share of correct codes is at the floor. At `calls` failures, deliveries to the
+prefix are rejected for `window` seconds; then the count begins again. `success_watch` counts the failures.
 """
 
 from __future__ import annotations
@@ -19,20 +19,16 @@ from radius_voice.login.phone import Phone, country_of
 
 @dataclass(frozen=True, slots=True)
 class SuccessRule:
-    """At least the share `floor` of deliveries to a country must end in a right code; `window` is seconds.
+    """When deliveries to a country or prefix are stopped."""
 
-    Deliveries to it stop after `calls` failures more than the floor allows, of at least `users` different users.
-    With `digits`, it counts for each prefix of that many digits in place of each country.
-    """
-
-    floor: float
-    calls: int
-    users: int
-    window: float
-    digits: int | None = None
-    failures: Limit = field(init=False)
-    of_user: Limit = field(init=False)
-    alarm: Limit = field(init=False)
+    floor: float  # the minimum share of deliveries that end in a correct code
+    calls: int  # stop after this many failures more than the floor allows
+    users: int  # of at least this many users
+    window: float  # seconds
+    digits: int | None = None  # count by prefixes of this many digits; None: by country
+    failures: Limit = field(init=False)  # of all users, for each country or prefix
+    of_user: Limit = field(init=False)  # of one user, for each country or prefix
+    alarm: Limit = field(init=False)  # one alarm for each country or prefix in a window
 
     def __post_init__(self) -> None:
         reason, each = Reason.TOLL_FRAUD_SUSPECTED, self.calls // self.users
@@ -45,17 +41,17 @@ class SuccessRule:
             object.__setattr__(self, name, limit)
 
     def prefix(self, phone: Phone) -> str:
-        """The country of a number, or its first digits; `sip:` and the domain of a SIP address; empty for no phone."""
+        """The country of a number, or its first digits; `sip:DOMAIN` for a SIP address; empty for no phone."""
         if not phone.address:
             return ""
         return country_of(phone) if self.digits is None or phone.is_sip else phone.address[: self.digits + 1]
 
     def check(self, session: Session, phone: Phone) -> tuple[LimitOperation, ...]:
-        """The operations that forbid a delivery to that phone while deliveries to its prefix are rejected."""
+        """The operations that forbid a delivery to `phone` while deliveries to its prefix are stopped."""
         return self._operations(session, phone, LimitAction.CHECK)
 
     def refund(self, session: Session) -> tuple[LimitOperation, ...]:
-        """The operations of a right code. It also takes back the failure of its own delivery, if that has ended."""
+        """The operations for a correct code. If its delivery has ended, they also remove the delivery's failure."""
         failures = ceil((1 - self.floor) / self.floor) + session.delivery.over
         return self._operations(session, session.delivery.phone, LimitAction.REFUND, failures)
 

@@ -1,7 +1,7 @@
-"""Enrolments: calls that verify a user's phone, by a code that the user reads to the help desk.
+"""Enrolments: calls that verify a user's phone. The user reads the spoken code to the help desk.
 
-Its codes have a domain of their own: a login's session holds only hashes of login codes, and an enrolment only that of
-its own code. So neither code is ever valid in place of the other.
+The hashes of enrolment codes and of login codes have different domains (`Keys`), so a code of one kind is never valid
+as the other kind.
 """
 
 from __future__ import annotations
@@ -18,18 +18,14 @@ ID_OCTETS = 16
 
 
 class Enrolment(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An enrolment as the store keeps it, until wall-clock time `expires_at`.
-
-    `phone` is the keyed hash of the pin to be made (`Keys.pin`), `code` that of the code. `attempts` is the number of
-    codes that may be compared (`one_attempt`). `call` is the call, None while it is not known.
-    """
+    """An enrolment, as it is stored."""
 
     user_key: str
-    phone: bytes
-    code: bytes
-    attempts: int = msgspec.field(name="attempts_left")
-    expires_at: float
-    call: CallRef | None = None
+    phone: bytes  # keyed hash of the phone to be pinned (`Keys.pin`)
+    code: bytes  # keyed hash
+    attempts: int = msgspec.field(name="attempts_left")  # how many codes may be typed (`one_attempt`)
+    expires_at: float  # wall-clock seconds
+    call: CallRef | None = None  # None while it is unknown
 
     def __repr__(self) -> str:
         return "Enrolment()"
@@ -45,16 +41,16 @@ def new_enrolment_id() -> str:
 
 
 def enrolment_key(enrolment_id: str) -> bytes:
-    """Where the store keeps an enrolment."""
+    """The store key of an enrolment."""
     return b"enrolment\0" + enrolment_id.encode()
 
 
 def one_attempt(enrolment_id: str, enrolment: Enrolment) -> LimitOperation:
-    """The operation that uses one attempt. A limit, so that simultaneous codes are counted like successive ones."""
+    """The operation that uses one attempt. As a limit, parallel attempts are counted like successive ones."""
     limit = Limit("enrolment_attempts", enrolment.attempts, 2 * LIFETIME_SECONDS, Reason.NO_ATTEMPTS_LEFT, resets=True)
     return LimitOperation(limit, enrolment_id)
 
 
 def decode(value: bytes | None) -> Enrolment | None:
-    """The enrolment in a stored value; None if there is none, or it has ended."""
+    """The enrolment in a stored value; None if there is none or it has ended."""
     return _decoder.decode(value) if value else None

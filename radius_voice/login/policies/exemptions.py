@@ -12,28 +12,24 @@ from radius_voice.login.names import canonical_name
 from radius_voice.login.upstream import RequestAttribute
 
 RulePath: TypeAlias = tuple[str | int, ...]
-"""Where the configuration has a rule: its keys and indexes from the root of the file."""
+"""The path of a rule in the configuration: keys and list indexes, from the root."""
 ReadAddress: TypeAlias = Callable[[Sequence[RequestAttribute]], IPv4Address | IPv6Address | None]
-"""Reads the caller's address from the attributes of a request; None if they hold no single one."""
+"""Reads the caller's address from the attributes of a request; None if they contain none or several."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exemption:
-    """Applies to a request that fulfils each condition: `users`, `groups`, `networks`; an empty one is no condition.
-
-    `users` are canonical names. `read_address` gives the address that must be in one of `networks`. `reason` is the
-    administrator's text for the audit log.
-    """
+    """An exemption. It applies to requests that fulfil all of its conditions: `users`, `groups` and `networks`."""
 
     rule: RulePath
-    reason: str
+    reason: str  # the administrator's text for the audit log
     read_address: ReadAddress
-    users: frozenset[str] = frozenset()
-    groups: frozenset[str] = frozenset()
-    networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    users: frozenset[str] = frozenset()  # canonical names; empty: all users
+    groups: frozenset[str] = frozenset()  # one of them is required; empty: no condition
+    networks: tuple[IPv4Network | IPv6Network, ...] = ()  # for the caller's address; empty: no condition
 
     def applies(self, user: User, attributes: Sequence[RequestAttribute]) -> bool:
-        """Whether it applies to a request of that user with these attributes."""
+        """Whether the exemption applies to a request of that user with these attributes."""
         if self.users and canonical_name(user.name) not in self.users:
             return False
         if self.groups and self.groups.isdisjoint(user.groups):

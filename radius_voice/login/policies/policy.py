@@ -19,20 +19,20 @@ from radius_voice.login.upstream import AcceptAttributes
 from radius_voice.login.voicemail import Voicemail
 
 PROVIDER_SECONDS = 20.0
-"""The maximum duration of requesting a delivery from providers."""
+"""The time within which providers must accept or refuse a delivery."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplyRule:
-    """Encoded attributes that an Accept carries for members of `group`, or for all users if that is None."""
+    """Attributes of an Access-Accept."""
 
-    group: str | None
+    group: str | None  # only for its members; None: for all users
     attributes: AcceptAttributes
 
 
 @dataclass(frozen=True, slots=True)
 class Remember:
-    """Logins are remembered for `seconds`. `rule` is where the configuration says so."""
+    """Logins are remembered for `seconds`. `rule` is the path of the setting."""
 
     rule: RulePath
     seconds: float
@@ -40,14 +40,7 @@ class Remember:
 
 @dataclass(frozen=True, slots=True)
 class UserRules:
-    """The rules for one user. Durations in seconds; `bypass_until` is wall clock, 0 if there is none.
-
-    `methods` are the ways to deliver a code: the first is used unless the user asks for another one of them.
-    `numbers` are the phones that may be called, and `key_rules` the places of its keys, of `first_phone` and of
-    `changed_phone` in the configuration.
-    `rule` is where the configuration has these rules. `friendly_name` is the service's name for these users, and
-    `speech` how their calls speak.
-    """
+    """The rules for users: those of a policy, or of one of its groups. Durations are in seconds."""
 
     digits: int
     code_lifetime: float
@@ -56,28 +49,28 @@ class UserRules:
     ring_timeout: int
     session_timeout: float
     numbers: NumberRules = field(default_factory=NumberRules)
-    key_rules: Mapping[str, RulePath] = field(default_factory=dict)
+    key_rules: Mapping[str, RulePath] = field(default_factory=dict)  # by key: of `numbers`, first_phone, changed_phone
     first_phone: FirstPhone = FirstPhone.TRUST
     changed_phone: ChangedPhone = ChangedPhone.REFUSE
-    bypass_until: float = 0.0
+    bypass_until: float = 0.0  # wall-clock seconds; 0: no bypass
     reply: tuple[ReplyRule, ...] = ()
-    rule: RulePath = ()
+    rule: RulePath = ()  # the path of these rules
     exemptions: tuple[Exemption, ...] = ()
     allowed_hours: AllowedHours | None = None
     grace_period: GracePeriod | None = None
     remember: Remember | None = None
-    methods: tuple[Method, ...] = (Method.VOICE,)
+    methods: tuple[Method, ...] = (Method.VOICE,)  # the first is the default; users may request the others
     voicemail: Voicemail = Voicemail.OFF
-    friendly_name: str = ""
+    friendly_name: str = ""  # the name of the service
     speech: Speech = DEFAULT_SPEECH
 
     def voicemail_of(self, method: Method) -> Voicemail:
-        """How a delivery by that method keeps its code out of a voicemail box: only a call needs to."""
+        """`voicemail` for calls, OFF for other methods."""
         return self.voicemail if method is Method.VOICE else Voicemail.OFF
 
     @property
     def call_seconds(self) -> float:
-        """The maximum duration of a call, from its request to its end: placing, ringing and speaking."""
+        """The maximum duration of a call from its request to its end, with placing, ringing and speaking."""
         return PROVIDER_SECONDS + self.ring_timeout + MAX_SPEECH_SECONDS
 
     def phones_of(self, user: User) -> tuple[Phone, ...]:
@@ -89,16 +82,16 @@ class UserRules:
         return self.numbers.refusal(phone) is None
 
     def number_rule(self, user: User) -> RulePath:
-        """The rule by which the first phone of a user is not called; empty if it may be called or there is none."""
+        """The path of the rule that forbids the user's first phone; empty if none does."""
         refusal = self.numbers.refusal(user.phones[0]) if user.phones else None
         return () if refusal is None else self.key_rules.get(refusal.key, ())
 
     def pin_rule(self, reason: Reason) -> RulePath:
-        """The rule by which the pins reject a login for that reason."""
+        """The path of the rule that rejects a login because of the pins, for that reason."""
         return self.key_rules.get("changed_phone" if reason is Reason.PHONE_NOT_CONFIRMED else "first_phone", ())
 
     def reply_to(self, user: User) -> AcceptAttributes:
-        """The attributes of an Accept for this user."""
+        """The attributes of an Access-Accept for this user."""
         return tuple(
             attribute
             for rule in self.reply
@@ -108,39 +101,35 @@ class UserRules:
 
 
 def user_key_of(identity_source: str, user_id: str) -> str:
-    """A user's id together with its identity source: sources may use the same ids for different users."""
+    """A user's id with its identity source, because sources may use the same ids for different users."""
     return f"{identity_source}:{user_id}"
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How the users of a client log in.
-
-    `first_factor` is None if the gateway verifies passwords itself. Once the user is known, the first of `group_rules`
-    whose group the user belongs to replaces `rules`. `decoys`: users who cannot log in are challenged too.
-    """
+    """How the users of a client log in."""
 
     name: str
     first_factor_name: str
     directory_name: str
-    first_factor: FirstFactor | None
+    first_factor: FirstFactor | None  # None: the gateway verifies passwords itself
     directory: Directory
     rules: UserRules
-    group_rules: Mapping[str, UserRules] = field(default_factory=dict)
+    group_rules: Mapping[str, UserRules] = field(default_factory=dict)  # the first group of the user replaces `rules`
     on_unavailable: Outcome = Outcome.NO_RESPONSE
-    decoys: bool = False
+    decoys: bool = False  # users who may not log in are challenged too
     report_mode: ReportMode | None = None
 
     def mode_at(self, now: float) -> Mode:
-        """Whether decisions are only recorded at wall-clock time `now`, except for members of pilot groups."""
+        """The mode at wall-clock time `now` for users outside of the pilot groups."""
         return Mode.REPORT if self.report_mode is not None and now < self.report_mode.until else Mode.ENFORCE
 
     def group_of(self, user: User) -> str:
-        """The group whose rules apply to the user; empty if the policy's own rules apply."""
+        """The group whose rules apply to the user; empty for the policy's own rules."""
         return next((group for group in self.group_rules if group in user.groups), "")
 
     def rules_of(self, group: str) -> UserRules:
-        """The rules of a group; the policy's own if there are none for it."""
+        """The rules of a group, or the policy's own rules if the group has none."""
         return self.group_rules.get(group, self.rules)
 
     @property
@@ -153,6 +142,6 @@ class Policy:
         return user_key_of(self.directory_name, user.id)
 
     def user_id(self, user_key: str) -> str | None:
-        """The id in this policy's directory, or None if the user is of another directory."""
+        """The user's id in this policy's directory; None if the user belongs to another directory."""
         prefix = user_key_of(self.directory_name, "")
         return user_key.removeprefix(prefix) if user_key.startswith(prefix) else None

@@ -10,14 +10,11 @@ from radius_voice.login.policies.exemptions import RulePath
 
 @dataclass(frozen=True, slots=True)
 class ReportMode:
-    """Before `until`, wall-clock seconds, decisions are recorded and not carried out, except for `pilot_groups`.
-
-    `rule` is where the configuration has it.
-    """
+    """Report mode: decisions are recorded and not carried out."""
 
     rule: RulePath
-    until: float
-    pilot_groups: frozenset[str] = frozenset()
+    until: float  # wall-clock seconds
+    pilot_groups: frozenset[str] = frozenset()  # decisions about their members are carried out
 
     def applies(self, user: User, now: float) -> bool:
         """Whether decisions about that user are only recorded."""
@@ -26,7 +23,7 @@ class ReportMode:
 
 @dataclass(frozen=True, slots=True)
 class GracePeriod:
-    """Before `until`, wall-clock seconds, users without a phone are accepted without a call."""
+    """Users without a phone are accepted without a call until `until` (wall-clock seconds)."""
 
     rule: RulePath
     until: float

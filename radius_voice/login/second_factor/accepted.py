@@ -1,7 +1,7 @@
-"""Accepts without a call.
+"""Accepts users without a call.
 
-The request is recorded together with its Accept, so a replayed one is rejected. For `REPEAT_SECONDS` seconds the record
-repeats the Accept, because the first one may be lost.
+The request is recorded together with its Access-Accept. For `REPEAT_SECONDS` a retransmission gets the same
+Access-Accept, because the first one may be lost; after that a replayed request is rejected.
 """
 
 from __future__ import annotations
@@ -35,20 +35,17 @@ from radius_voice.login.upstream import AcceptAttributes
 
 
 class AcceptedRequest(msgspec.Struct, frozen=True):
-    """An Accept as the record of its request keeps it, encrypted, to be repeated.
+    """An Access-Accept that can be repeated. The replay record of the request contains it, encrypted."""
 
-    `at` is wall-clock seconds, `user` the user's name in the directory, `reply` the attributes of the Accept.
-    """
-
-    at: float
-    user: str
+    at: float  # wall-clock seconds
+    user: str  # the name in the directory
     reply: AcceptAttributes = ()
 
     def __repr__(self) -> str:
         return "AcceptedRequest()"  # the attributes may hold secrets
 
     def repeatable_at(self, now: float) -> bool:
-        """Whether the Accept is repeated at that time."""
+        """Whether the Access-Accept is repeated at that time."""
         return self.at - CLOCK_STEP_SECONDS <= now <= self.at + REPEAT_SECONDS
 
 
@@ -68,9 +65,9 @@ class AcceptsWithoutCall:
     ) -> Decision:
         """Accept a user, unless too many wrong codes have locked the user. In report mode a lock is only recorded.
 
-        The user then has logged in from this Calling-Station-Id, as after a code, so that wrong passwords from others
-        keep out no user who is never called.
-        Raises RequestRecorded if the request had an effect before, and Unavailable.
+        Stores that the user has logged in from this Calling-Station-Id, as after a correct code, so that wrong
+        passwords from elsewhere cannot lock out users who are never called. Raises RequestRecorded if the request
+        already had an effect, and Unavailable.
         """
         dependencies = self._dependencies
         if dependencies.clock() >= request.deadline:
@@ -98,7 +95,7 @@ class AcceptsWithoutCall:
     def _with_pins(
         self, request: AuthRequest, policy: Policy, user: User, decided: AcceptWithout, checked: Checked
     ) -> AcceptWithout:
-        """The decision in report mode about a user who would be called, if the phones are pinned."""
+        """In report mode: the decision about a user who would be called, after comparing the phones with the pins."""
         dependencies, rules = self._dependencies, policy.rules_of(policy.group_of(user))
         pinned = pinned_phones(dependencies.keys, policy, user, checked.pins, dependencies.now())
         report_changed_phones(dependencies, policy, user.name, request.client, pinned.alarm)
@@ -107,7 +104,7 @@ class AcceptsWithoutCall:
         return replace(decided, rule=rules.pin_rule(pinned.reason), would=RejectFor(pinned.reason))
 
     def repeated(self, slot: Slot, value: bytes) -> Decision | None:
-        """The Accept that the request recorded in `slot` as `value` got, if it can still be repeated."""
+        """The Access-Accept of the request recorded at `slot` as `value`; None if it cannot be repeated."""
         sealed = accepted_of(value)
         octets = None if sealed is None else self._dependencies.keys.unseal_accept(slot.fingerprint, sealed)
         if octets is None:
@@ -126,7 +123,7 @@ def _decision(accepted: AcceptedRequest, reason: Reason) -> Decision:
 
 
 def _with_rule(known: Decision, decided: AcceptWithout) -> Decision:
-    """The decision with the rule that decided, and what report mode only records."""
+    """The decision with the rule that decided, and with the decision that report mode only records."""
     outcome, reason = (None, None) if decided.would is None else outcome_of(decided.would)
     return replace(
         known,

@@ -1,12 +1,11 @@
-"""Remembered logins: for some hours after a right code, the right password is sufficient at the same place.
+"""Remembered logins: for some hours after a correct code, the right password is sufficient at the same place.
 
-A place is a client and a Calling-Station-Id. The store keeps, for a user and a place, a keyed hash of everything that
-must not have changed since: the password, the phones and the groups of the user. Where a first factor cannot tell when
-a password was changed, a hash of the typed password is part of it; the store gets only 16 bits of that hash, which do
-not tell the password.
+A place is a client and a Calling-Station-Id. For a user and a place, the store keeps a fingerprint of the facts that
+must not change: the password, the phones and the groups of the user (`fingerprints`). If the first factor cannot tell
+when a password was changed, the fingerprint contains 16 bits of a hash of the typed password, too few to find it.
 
-A user's logins are forgotten by a new random id in the store: those that were remembered under another one count no
-longer. A time would depend on clocks, which are set back and differ between nodes.
+To forget a user's logins, a new random id of the user is stored: logins that were remembered with another id no longer
+count. A time instead of the id would depend on clocks, which differ between nodes and can be set back.
 """
 
 from __future__ import annotations
@@ -40,26 +39,23 @@ from radius_voice.login.ports import Store
 from radius_voice.login.second_factor.users import find_user
 
 MAX_SECONDS = 30 * 86400.0
-"""For how long a login may be remembered."""
+"""The maximum time that a login may be remembered."""
 MAX_USERS_OF_A_STATION = 10
-"""More users behind one Calling-Station-Id are probably behind address translation, or a proxy that sends its own."""
+"""More users than this with one Calling-Station-Id are probably behind NAT, or a proxy that sends its own address."""
 WARN_SECONDS = 3600.0
 FORGET_ID_OCTETS = 16
 LOCKS = (Reason.DISABLED, Reason.DIRECTORY_LOCKED, Reason.LOCKED, Reason.FRAUD_REPORTED)
 _TIME = struct.Struct(">d")
 _USER = struct.Struct(">8sd")
-"""A user of a station: the start of a keyed hash, and until when the user's login is remembered (wall clock)."""
+"""A user of a station: the start of the user's keyed hash, and the wall-clock end of the remembered login."""
 
 
 class RememberedLogin(msgspec.Struct, frozen=True):
-    """A login that is remembered since `at`, wall-clock seconds; `fingerprint` as in `fingerprints`.
+    """A remembered login, as it is stored."""
 
-    `forget_id` is the user's random id at that time, empty if there was none.
-    """
-
-    fingerprint: bytes
-    at: float
-    forget_id: bytes = b""
+    fingerprint: bytes  # see `fingerprints`
+    at: float  # wall-clock time of the login
+    forget_id: bytes = b""  # the user's random id at that time; empty if there was none
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -69,9 +65,9 @@ _decode = msgspec.msgpack.Decoder(RememberedLogin).decode
 async def remembered_login(
     keys: Keys, store: Store, key: SessionKey, user_key: str, calling_station_id: str, seconds: float, now: float
 ) -> RememberedLogin | None:
-    """The login of that session's user and client that is remembered for a Calling-Station-Id, at wall-clock `now`.
+    """The remembered login of a session's user and client from a Calling-Station-Id, at wall-clock time `now`.
 
-    None if there is none, or it has been forgotten. `seconds` is how long logins are remembered. Raises Unavailable.
+    None if there is none or it was forgotten. `seconds` is how long logins are remembered. Raises Unavailable.
     """
     stored = await store.get(keys.remembered_at(key, calling_station_id)) if calling_station_id else None
     if stored is None:
@@ -84,19 +80,19 @@ async def remembered_login(
 
 
 async def wrong_codes_left(limits: Limits, store: Store, user_key: str, now: float) -> list[tuple[Limit, int]]:
-    """The limits of wrong codes of a user, and how many of each are left at wall-clock `now`. Raises Unavailable."""
+    """The limits of a user's wrong codes, with the uses left at wall-clock time `now`. Raises Unavailable."""
     operations = limits.for_code({"user": user_key})
     stored = await store.arrival_times(operations)
     return [(each.limit, remaining(stored[each], each.limit, now)) for each in operations]
 
 
 def are_counted(left: list[tuple[Limit, int]]) -> bool:
-    """Whether wrong codes are counted, so that no login is remembered meanwhile."""
+    """Whether some wrong codes still count; meanwhile no remembered login is used."""
     return any(number < limit.burst for limit, number in left)
 
 
 async def forget(keys: Keys, store: Store, user_key: str) -> None:
-    """From now on, no earlier login of this user is remembered, at any client. Raises Unavailable."""
+    """Forget all remembered logins of this user, at all clients. Raises Unavailable."""
     await store.put(_forgotten_key(keys, user_key), secrets.token_bytes(FORGET_ID_OCTETS), MAX_SECONDS)
 
 
@@ -105,7 +101,7 @@ def _forgotten_key(keys: Keys, user_key: str) -> bytes:
 
 
 async def _forget_id(keys: Keys, store: Store, user_key: str) -> bytes:
-    """The user's random id, which is kept for longer than the logins before it; empty if there is none."""
+    """The user's random id, which is stored for longer than any login before it; empty if there is none."""
     return await store.get(_forgotten_key(keys, user_key)) or b""
 
 
@@ -121,9 +117,9 @@ class RememberedLogins:
         self._next_warning: dict[str, float] = {}
 
     async def has(self, request: AuthRequest, policy: Policy, user: User, checked: Checked) -> bool:
-        """Whether a login of this user is remembered that this request, with the right password, may repeat.
+        """Whether a remembered login makes a call unnecessary for this request, whose password is right.
 
-        It is not while wrong codes of the user are counted. Raises Unavailable.
+        False while wrong codes of the user count. Raises Unavailable.
         """
         remember = policy.rules_of(policy.group_of(user)).remember
         if remember is None:
@@ -140,7 +136,7 @@ class RememberedLogins:
         return not are_counted(await self._wrong_codes_left(user_key))
 
     async def after_response(self, session: Session, transition: Transition, policy: Policy) -> None:
-        """Remember a login after a right code; forget those of a user whom wrong codes have locked."""
+        """Remember the login after a correct code; forget the user's logins after too many wrong codes."""
         if transition.reason in (Reason.CODE_CORRECT, Reason.APPROVED) and session.remember:
             with suppress(Unavailable):
                 await self._remember(session, policy)
@@ -150,13 +146,13 @@ class RememberedLogins:
         await self.after_reject(session.user_key, reason)
 
     async def after_reject(self, user_key: str, reason: Reason) -> None:
-        """Forget the logins of a user who is rejected because of a lock."""
+        """Forget the user's logins if the reject means that the user is locked or disabled."""
         if reason in LOCKS and self._is_configured:
             with suppress(Unavailable):
                 await forget(self._keys, self._store, user_key)
 
     async def after_denial(self, request: AuthRequest, policy: Policy, reason: Reason) -> None:
-        """The same for a user whom the first factor rejects."""
+        """As `after_reject`, for a user whom the first factor rejects."""
         if reason in LOCKS and self._is_configured:
             with suppress(Unavailable):
                 user = await find_user(request, policy)
@@ -173,7 +169,7 @@ class RememberedLogins:
         await self._count_user(session, remember.seconds)
 
     async def _count_user(self, session: Session, seconds: float) -> None:
-        """Report a Calling-Station-Id from which more than MAX_USERS_OF_A_STATION users have remembered logins."""
+        """Count the user for the Calling-Station-Id, and warn if it has more than MAX_USERS_OF_A_STATION users."""
         now, key = self._dependencies.now(), self._keys.users_of_station(session.client, session.calling_station_id)
         stored = await self._store.get(key) or b""
         users = {user: until for user, until in _USER.iter_unpack(stored) if now < until <= now + MAX_SECONDS}
@@ -191,7 +187,7 @@ class RememberedLogins:
             self._dependencies.warn(shared_station_text(client))
 
     async def _is_locked(self, user_key: str) -> bool:
-        """Whether wrong codes have locked the user; False if the store cannot tell."""
+        """Whether wrong codes have locked the user; False if the store is unavailable."""
         try:
             return any(left == 0 for _, left in await self._wrong_codes_left(user_key))
         except Unavailable:
@@ -211,5 +207,5 @@ def shared_station_text(client: str) -> str:
 
 
 async def shared_clients(keys: Keys, store: Store, clients: list[str]) -> list[str]:
-    """The clients with such a Calling-Station-Id. Raises Unavailable."""
+    """The `clients` for which a shared Calling-Station-Id was found. Raises Unavailable."""
     return [client for client in clients if await store.get(keys.shared_station(client)) is not None]

@@ -1,7 +1,7 @@
-"""What follows the right password: a call, a code from the help desk, an Accept without a call, or a reject. Pure.
+"""Decides what follows the right password: a call, a help-desk code, an Accept without a call, or a reject. Pure.
 
-`decide` is the one place where a policy's rules are applied to a user, in their order. Each decision names the rule
-that made it, by its place in the configuration.
+`decide` is the only place where a policy's rules are applied to a user. Each decision has the path of the rule that
+made it.
 """
 
 from __future__ import annotations
@@ -18,34 +18,31 @@ from radius_voice.login.second_factor.users import account_reason, phone_reason
 
 
 class Call(Struct, frozen=True):
-    """The user is called, by the rules at `rule`."""
+    """The user is called. `rule` is the path of the rules that apply."""
 
     rule: RulePath
 
 
 class AskForIssuedCode(Struct, frozen=True):
-    """The user is not called, and enters a code that the help desk issued; the rules at `rule` apply."""
+    """The user is not called and must enter a code that the help desk issued."""
 
     rule: RulePath
 
 
 class AcceptWithout(Struct, frozen=True):
-    """The user is accepted without a call, because of the rule at `rule`; `rule_reason` is its text, if it has one.
-
-    In report mode, `would` is the decision that is only recorded, and `rule` and `rule_reason` are that one's.
-    """
+    """The user is accepted without a call."""
 
     reason: Reason
-    rule: RulePath
-    rule_reason: str = ""
-    would: Call | AskForIssuedCode | AcceptWithout | RejectFor | None = None
+    rule: RulePath  # in report mode, `rule` and `rule_reason` belong to the decision `would`
+    rule_reason: str = ""  # the administrator's text of the rule
+    would: Call | AskForIssuedCode | AcceptWithout | RejectFor | None = None  # only recorded, in report mode
 
 
 class RejectFor(Struct, frozen=True):
-    """The user is rejected, because of the rule at `rule`, or because of the user if it is empty."""
+    """The user is rejected."""
 
     reason: Reason
-    rule: RulePath = ()
+    rule: RulePath = ()  # empty if no rule decided, but the state of the user
 
 
 SecondFactor: TypeAlias = Call | AskForIssuedCode | AcceptWithout | RejectFor
@@ -62,10 +59,10 @@ def decide(
     is_remembered: bool = False,
     phones_removed: bool = False,
 ) -> SecondFactor:
-    """What follows for a user whose password is right, at wall-clock time `now`.
+    """The decision about a user whose password is right, at wall-clock time `now`.
 
-    `has_issued_code`: the help desk has issued a code for the user, which is valid. `is_remembered`: a login of the
-    user from the same place is remembered. `phones_removed`: the user has no phone any longer, but pins of former ones.
+    `has_issued_code`: the user has a valid code from the help desk. `is_remembered`: a login of the user from the same
+    place is remembered. `phones_removed`: the user has no phones, but pins of former phones.
     """
     account = account_reason(user)
     if account is not None:
@@ -77,9 +74,9 @@ def decide(
 
 
 def decide_without_user(policy: Policy, request: AuthRequest, now: float) -> AcceptWithout | RejectFor:
-    """What follows for a user whose password is right, and whom the policy's directory does not have.
+    """The decision about a user whose password is right but who is not in the policy's directory: a reject.
 
-    The login is rejected; report mode only records that, if the first factor has the user in another place.
+    In report mode the reject is only recorded, if the first factor is not the directory.
     """
     refusal = RejectFor(Reason.UNKNOWN_USER)
     is_separate = policy.first_factor_name != policy.directory_name and not request.unlisted_realm
@@ -87,7 +84,7 @@ def decide_without_user(policy: Policy, request: AuthRequest, now: float) -> Acc
 
 
 def outcome_of(decided: SecondFactor) -> tuple[Outcome, Reason]:
-    """The response that a decision leads to, and its reason. That of a call is `call_placed`."""
+    """The response that a decision leads to, and its reason. For a call the reason is `call_placed`."""
     match decided:
         case Call():
             return Outcome.CHALLENGE, Reason.CALL_PLACED
@@ -100,7 +97,7 @@ def outcome_of(decided: SecondFactor) -> tuple[Outcome, Reason]:
 
 
 def _reported(decided: SecondFactor) -> AcceptWithout:
-    """The decision that is carried out in report mode in place of `decided`."""
+    """The decision that report mode carries out instead of `decided`."""
     rule_reason = decided.rule_reason if isinstance(decided, AcceptWithout) else ""
     return AcceptWithout(Reason.REPORT_MODE, decided.rule, rule_reason, decided)
 

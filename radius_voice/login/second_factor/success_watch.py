@@ -1,4 +1,4 @@
-"""Counts the deliveries that end without a right code, for `success`."""
+"""Counts the deliveries that end without a correct code, for `limits.success`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from radius_voice.login.supervisor import Supervisor
 
 
 class SuccessWatch:
-    """The failures of deliveries, counted by tasks of the supervisor."""
+    """Counts failed deliveries in background tasks."""
 
     def __init__(self, dependencies: Dependencies, supervisor: Supervisor, rule: SuccessRule) -> None:
         self._dependencies = dependencies
@@ -21,7 +21,7 @@ class SuccessWatch:
         self._rule = rule
 
     def on_end(self, session: Session) -> None:
-        """Count the delivery of a session, which has ended or was replaced, unless the right code was typed."""
+        """Count the delivery of a session, which has ended or was replaced, unless the user typed the correct code."""
         result, phone = session.result, session.delivery.phone
         accepted = result is not None and result.outcome is Outcome.ACCEPT
         if not accepted and phone in session.unpinned and self._rule.prefix(phone):
@@ -34,9 +34,9 @@ class SuccessWatch:
             self._dependencies.warn(f"a delivery without a right code was not counted: {problem}")
 
     async def _failed(self, user_key: str, prefix: str) -> None:
-        """A user counts for a prefix at most as many times as the least number of users allows.
+        """Count a failure. The failures of one user count only up to the limit `of_user`.
 
-        So neither a user who does not answer nor an attacker with the password of one user stops the calls of others.
+        So a user who does not answer, or an attacker with one user's password, cannot stop the calls to others.
         """
         rule, store = self._rule, self._dependencies.store
         failures, of_user = LimitOperation(rule.failures, prefix), LimitOperation(rule.of_user, f"{user_key}@{prefix}")

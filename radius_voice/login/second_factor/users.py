@@ -1,4 +1,4 @@
-"""Checks whether a user may log in: when a session is opened, and again before it is accepted."""
+"""Finds the user of a request, and checks whether the user may log in: at the beginning and again before the Accept."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from radius_voice.login.session.decoys import decoy_key
 
 
 def account_reason(user: User) -> Reason | None:
-    """Why this user may not log in, whatever the rules say, or None."""
+    """Why this user may not log in under any rules, or None."""
     return Reason.DISABLED if user.disabled else None
 
 
@@ -26,9 +26,9 @@ def phone_reason(rules: UserRules, user: User) -> Reason | None:
 
 
 async def current_phones(session: Session, policy: Policy, keys: Keys, deadline: float) -> tuple[Phone, ...] | Reason:
-    """The phones of the user that may be called now, or the reason to reject the login that is in progress.
+    """The phones of the session's user that may be called now, or the reason to reject the login.
 
-    For a session that waits for an issued code the phones do not matter. Raises Unavailable.
+    In a session that waits for an issued code, phones are not checked. Raises Unavailable.
     """
     user_id = policy.user_id(session.user_key)
     user = None if user_id is None else await policy.directory.get(user_id, deadline)
@@ -51,14 +51,14 @@ async def current_phones(session: Session, policy: Policy, keys: Keys, deadline:
 async def find_user(request: AuthRequest, policy: Policy) -> User | None:
     """The user that a request names. Raises Unavailable.
 
-    A name with a realm that is not listed is looked up too, so that its reject takes as long as that of other names.
+    Names with an unlisted realm are looked up too, so that their rejects take as long as other rejects.
     """
     user = await policy.directory.find(request.user_name, request.deadline)
     return None if request.unlisted_realm else user
 
 
 async def user_of(request: AuthRequest, policy: Policy, checked: Checked) -> User | None:
-    """The user, from the first factor if it is also the directory, so that the name is not looked up again."""
+    """The user of a request. If the first factor is also the directory, its result is used instead of a new look-up."""
     known = checked.result.user if isinstance(checked.result, Authenticated) else None
     if known is not None and policy.first_factor_name == policy.directory_name:
         return known
@@ -66,16 +66,16 @@ async def user_of(request: AuthRequest, policy: Policy, checked: Checked) -> Use
 
 
 def missing_user(request: AuthRequest, checked: Checked) -> User:
-    """A user whom the first factor has, and the directory does not: without id, phones and groups.
+    """A user who is not in the directory but has the right password. Has no id, phones and groups.
 
-    The name may be recorded although the directory does not have it: its password has been verified.
+    The name may be recorded, because a name with a verified password is not a mistyped password.
     """
     known = checked.result.user if isinstance(checked.result, Authenticated) else None
     return User("", known.name if known is not None else request.user_name)
 
 
 async def name_of(request: AuthRequest, policy: Policy) -> str:
-    """The user's name in the directory, for the audit log; empty if no user has it or the directory is down."""
+    """The user's name in the directory, for the audit log; empty if there is none or the directory is unavailable."""
     try:
         user = await find_user(request, policy)
     except Unavailable:
@@ -84,10 +84,10 @@ async def name_of(request: AuthRequest, policy: Policy) -> str:
 
 
 async def name_in_session(request: AuthRequest, session: Session | None, policy: Policy, keys: Keys) -> str:
-    """The name to compare with the session's: its own, if the user of the request has several names in the directory.
+    """The name to compare with `session.name`: equal to it if the request names the session's user by any name.
 
-    `policy` is the one of the request. If it is another one than the session's, with another directory, the name is
-    empty: the same name there is another user. Raises Unavailable.
+    `policy` is the policy of the request. If it has another directory than the session's policy, the result is empty,
+    because the same name is another user there. Raises Unavailable.
     """
     typed = request.user_name
     if session is None:

@@ -1,1 +1,1 @@
-"""Sessions: how one is opened, how events change it, and what follows for the gateway."""
+"""Sessions: how they are opened, how events change them, and the responses that follow."""

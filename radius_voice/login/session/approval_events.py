@@ -1,4 +1,4 @@
-"""What changes in a session that a call asks the user to approve by a key: a part of `state_machine.step`. Pure."""
+"""Events of a session whose call asks the user for an approval: a part of `state_machine.step`. Pure."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _ANSWERED = (CallStatus.ANSWERED, CallStatus.COMPLETED)
 
 
 def for_approval(session: Session, seconds: float) -> Session:
-    """A new session, changed so that a call asks for an approval within `seconds`. No code and no State exist.
+    """The new session, changed so that a call asks for an approval within `seconds`. It has no code and no State.
 
-    It ends only when its call must be over, so that the user is not called again before.
+    It ends only when its call must have ended, so that the user is not called again before.
     """
     until = session.opened_at + seconds
     return replace(
@@ -35,12 +35,12 @@ def for_approval(session: Session, seconds: float) -> Session:
 
 
 def takes_keys(session: Session, now: float) -> bool:
-    """Whether a key of the session's call has an effect."""
+    """Whether a pressed key has an effect: the session and its call are live, and the time has not passed."""
     return session.open_at(now) and not session.delivery.over and now < session.code_until
 
 
 def of_approval(session: Session | None, event: ApprovalEvent, now: float) -> Transition:
-    """A key, or the end of the time for one. It counts only for the present call of an open session."""
+    """Process a pressed key, or the end of the time for one. It counts only for the current call of an open session."""
     nothing = Transition(None, Outcome.NO_RESPONSE, Reason.AWAITING_APPROVAL)
     if session is None or event.session_id != session.id or event.number != session.delivery.number:
         return nothing
@@ -62,7 +62,7 @@ def not_approved(session: Session, now: float) -> Transition:
 
 
 def _pressed(session: Session, event: ApprovalKey, now: float) -> Transition:
-    """A key of the present call. After a key that has an effect, the response to the callback ends the call."""
+    """Process a key of the current call. After a key with an effect, the response to the callback ends the call."""
     if session.delivery.ref not in (None, event.ref) or not takes_keys(session, now):
         return Transition(None, Outcome.NO_RESPONSE, Reason.AWAITING_APPROVAL)
     session = replace(session, delivery=replace(session.delivery, ref=event.ref))

@@ -1,4 +1,4 @@
-"""What an event of a call changes in its session: a part of `state_machine.step`. Pure."""
+"""Events of a call: a part of `state_machine.step`. Pure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from radius_voice.login.voicemail import Voicemail
 
 
 def of_call(session: Session | None, event: DeliveryEvent, now: float) -> Transition:
-    """An event of a call. A newly placed call that is not the session's present one is hung up."""
+    """Process an event of a call. A newly placed call that is not the session's current call is hung up."""
     if session is None or event.session_id != session.id or event.number != session.delivery.number:
         late = event.ref if isinstance(event, DeliveryPlaced) else None
         return Transition(None, Outcome.NO_RESPONSE, Reason.CALL_PLACED, hang_up=late)
@@ -40,7 +40,7 @@ def of_call(session: Session | None, event: DeliveryEvent, now: float) -> Transi
 
 
 def _queued(session: Session, event: CallQueued, now: float) -> Transition:
-    """The session is live until the call is over that is still to come, and its code valid for as long after it."""
+    """The call is delayed by `event.wait`, so the session stays live and its code valid for that much longer."""
     delivery = session.delivery
     if not (session.open_at(now) and session.live_at(now)) or delivery.ref is not None:
         return Transition(None, Outcome.NO_RESPONSE, Reason.DELIVERY_QUEUED)
@@ -88,7 +88,7 @@ def _failed(session: Session, event: DeliveryFailed, now: float) -> Transition:
 
 
 def _progressed(session: Session, event: CallProgress, now: float) -> Transition:
-    """Each status counts once, and only the end of a call counts in a session that is no longer open."""
+    """Process a status. Each status counts once. After the end of the session, only the end of the call counts."""
     delivery, status = session.delivery, event.status
     counts = not delivery.over and status.follows(delivery.status) and (status.over or session.open_at(now))
     if _is_of_another_call(session, event.ref) or not counts:
@@ -104,7 +104,7 @@ def _progressed(session: Session, event: CallProgress, now: float) -> Transition
 
 
 def _code_created(session: Session, event: CodeCreated, now: float) -> Transition:
-    """A call that was placed without a code gets one, once."""
+    """Store the code of a call that was placed without one. Only the first code counts."""
     delivery = session.delivery
     if _is_of_another_call(session, event.ref) or not waits_for_code(session, now):
         return Transition(None, Outcome.NO_RESPONSE, Reason.CALL_PLACED)
@@ -118,7 +118,7 @@ def _code_created(session: Session, event: CodeCreated, now: float) -> Transitio
 
 
 def waits_for_code(session: Session, now: float) -> bool:
-    """Whether the session's call was placed without a code, may be live, and has none yet."""
+    """Whether the session's call was placed without a code, may be live, and has no code yet."""
     delivery = session.delivery
     if delivery.voicemail is Voicemail.OFF or delivery.verification is not None or session.code:
         return False
@@ -130,5 +130,5 @@ def _is_of_another_call(session: Session, ref: CallRef | None) -> bool:
 
 
 def delivery_reason(method: Method) -> Reason:
-    """The reason of a challenge after a delivery by that method."""
+    """The reason of the challenge after a delivery by that method."""
     return Reason.TEXT_SENT if method is Method.SMS else Reason.CALL_PLACED

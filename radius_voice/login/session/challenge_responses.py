@@ -1,4 +1,4 @@
-"""What a response to a challenge means: its hashes, and whether it requests another call. Pure."""
+"""Makes the state machine's input from a response to a challenge. Pure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ def response_of(
     state: bytes,
     keys: Keys,
 ) -> ChallengeResponse:
-    """The response in a session, under the name to compare. `code` and `state` are those of the next challenge."""
+    """The input for a response in a session. `name` is from `name_in_session`.
+
+    `code` and `state` are the code and the State of the next challenge, if there is one.
+    """
     typed = request.credentials.text
     decoy = session is not None and session.is_decoy
     method, phone = requested_delivery(typed) or (rules.methods[0], None)
@@ -54,6 +57,6 @@ def response_of(
 
 
 def requested_delivery(typed: str) -> tuple[Method, int] | None:
-    """The method and the index of the phone that `phone`, `phone2`, `sms` ... request instead of a code, or None."""
+    """The method and the phone index that a text like `phone`, `phone2` or `sms` requests; None for other texts."""
     request = _DELIVERY_REQUEST.fullmatch(typed)
     return (_METHODS[request[1].lower()], int(request[2] or 1) - 1) if request else None

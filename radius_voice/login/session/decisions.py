@@ -1,4 +1,4 @@
-"""The decision that follows from a transition: the response to the gateway, and its part of the audit record. Pure."""
+"""Decisions: the response to the gateway and fields of the audit record, made from a transition. Pure."""
 
 from __future__ import annotations
 
@@ -19,34 +19,26 @@ from radius_voice.trace import Trace
 
 
 class Decision(Struct, frozen=True):
-    """The response to the gateway, and fields of the audit record. `login_seconds` is set on an Accept.
-
-    `user` is the user's name in the directory, empty if no user has the name that was typed; `session` the session's
-    id. `sealed_reply` are attributes of the Accept that are still encrypted. `echo` says whether the user's response to
-    a challenge may be shown. `rule` names the rule of the configuration that decided without a call, and `rule_reason`
-    is its text. The response is sent at `not_before`, monotonic seconds, or at once if that is 0 or has passed. `mode`
-    is that of the policy; in report mode, `would_outcome` and `would_reason` are the decision that was only recorded.
-    With `held`, the request is answered later: the decision is what that returns.
-    """
+    """The response to the gateway, and fields of the audit record."""
 
     outcome: Outcome
     reason: Reason
-    state: bytes = b""
-    text: str = ""
-    reply: tuple[ReplyAttribute | HiddenAttribute, ...] = ()
-    user: str = ""
-    session: str = ""
-    phone: str = ""
-    login_seconds: float = 0.0
-    sealed_reply: bytes = b""
-    echo: bool = True
-    rule: str = ""
-    rule_reason: str = ""
-    not_before: float = 0.0
-    mode: Mode = Mode.ENFORCE
-    would_outcome: Outcome | None = None
+    state: bytes = b""  # of a challenge
+    text: str = ""  # for Reply-Message
+    reply: tuple[ReplyAttribute | HiddenAttribute, ...] = ()  # of an Access-Accept
+    user: str = ""  # the name in the directory; empty if no user has the typed name
+    session: str = ""  # the session's id
+    phone: str = ""  # masked
+    login_seconds: float = 0.0  # of an Access-Accept: the duration of the login
+    sealed_reply: bytes = b""  # attributes of an Access-Accept that are still encrypted
+    echo: bool = True  # whether the gateway may show the response to the challenge while the user types it
+    rule: str = ""  # the path of the rule that decided without a call
+    rule_reason: str = ""  # the administrator's text of the rule
+    not_before: float = 0.0  # send the response at this monotonic time; 0: at once
+    mode: Mode = Mode.ENFORCE  # of the policy
+    would_outcome: Outcome | None = None  # the decision that report mode only records
     would_reason: Reason | None = None
-    held: Callable[[], Awaitable[Decision]] | None = None
+    held: Callable[[], Awaitable[Decision]] | None = None  # await this for the decision; the request is held meanwhile
 
     def __repr__(self) -> str:
         return f"Decision({self.outcome}, {self.reason})"
@@ -58,7 +50,7 @@ _MISSED = {
     CallStatus.FAILED: "failed",
     CallStatus.MACHINE: "machine",
 }
-"""The texts (`messages.CallEnded`) about calls that ended with these statuses."""
+"""The texts (fields of `messages.CallEnded`) about calls that ended with these statuses."""
 
 CODE_CORRECT = (Reason.CODE_CORRECT, Reason.ISSUED_CODE_CORRECT, Reason.APPROVED)
 """Reasons of an Accept that completes a login with a correct code or an approval."""
@@ -77,12 +69,12 @@ def decision(
     delimiter: str = "",
     describes_call: bool = False,
 ) -> Decision:
-    """The decision for a transition. `state` is sent with a challenge; `name` is the user's if there is no session.
+    """The decision for a transition. `state` is for a challenge. `name` is the user's name, used without a session.
 
-    `response` says that the request carried a State. Only then may a reject be in the user's language. `asked` is the
-    method of another delivery that the request asked for. With a
-    `delimiter`, the challenge asks for a second login with password and code, and has no State. `describes_call`: a
-    challenge says that a call did not reach the user, and in how many seconds one begins that waits.
+    `response`: the request carried a State; only then may a reject be in the user's language. `asked`: the method of
+    another delivery that the request asked for. `delimiter`: if not empty, the challenge asks for a second login with
+    password and code, and has no State. `describes_call`: a challenge may say that a call did not reach the user, or
+    in how many seconds a queued call will be placed.
     """
     if transition.rule:
         decided = decision(
@@ -128,7 +120,7 @@ def _accepted(session: Session, reason: Reason, now: float) -> Decision:
 
 
 def _missed(session: Session, now: float) -> str:
-    """The name of the text about a call that did not speak its code, if another one is possible; else empty."""
+    """The name of the text about a call that did not speak its code; empty if no other call is possible."""
     delivery = session.delivery
     redial = session.redials_left > 0 and session.open_at(now)
     if not redial or not delivery.over or delivery.method is not Method.VOICE:
@@ -137,7 +129,7 @@ def _missed(session: Session, now: float) -> str:
 
 
 def _wait(session: Session, now: float) -> int:
-    """The seconds until the session's call, 0 if it does not wait."""
+    """The seconds until the session's queued call; 0 if it is not queued."""
     delivery = session.delivery
     return 0 if delivery.method is not Method.VOICE or delivery.over else max(0, ceil(delivery.due_at - now))
 
@@ -192,24 +184,24 @@ def _repeated(known: PreviousResult, wording: Wording) -> Decision:
 
 
 def relayed(challenge: ChallengeRequired, state: bytes, name: str) -> Decision:
-    """The challenge of a first factor. `name` is the user's, empty if no user has it."""
+    """The decision to send a challenge of the first factor. `name` is the user's name; empty for an unknown user."""
     text = reply_message.fitting(challenge.text)
     return Decision(Outcome.CHALLENGE, Reason.UPSTREAM_CHALLENGE, state, text, user=name, echo=challenge.echo)
 
 
 def rejected(reason: Reason, name: str = "", text: str = "", rule: str = "") -> Decision:
-    """A reject. `name` is the user's, empty if no user has it. Without `text` it gets that of every reason."""
+    """A reject. `name` is the user's name; empty for an unknown user. Without `text`, the usual text is used."""
     return Decision(Outcome.REJECT, reason, text=text, user=name, rule=rule)
 
 
 def session_step(transition: Transition) -> str:
-    """The detail of the step `session`: `opened`, before the call is placed, or the reason of another transition."""
+    """The detail of the trace step `session`: `opened` for a new session, else the reason of the transition."""
     opened = transition.places_call and transition.reason in (Reason.CALL_PLACED, Reason.TEXT_SENT)
     return "opened" if opened else transition.reason
 
 
 def unavailable(outcome: Outcome, problem: Unavailable, trace: Trace) -> Decision:
-    """The decision while a component is unavailable: no response or a reject (`outcome`, from the policy)."""
+    """The decision while a component is unavailable. `outcome` is the policy's: no response, or a reject."""
     trace.step("unavailable", str(problem))
     reason = Reason.STORE_UNAVAILABLE if problem.component == "store" else Reason.IDENTITY_UNAVAILABLE
     if isinstance(problem, VerifierUnavailable):

@@ -1,7 +1,7 @@
-"""Decoys: challenges without a call for users who cannot log in, where the gateway verifies passwords itself.
+"""Decoys: challenges without a call for users who may not log in, if the gateway verifies passwords itself.
 
-A decoy is a session like any other, so that what an attacker can see of it is the same, but no response to it is ever
-right. It is stored under a key that no user has, and takes nothing from the limits that others share.
+A decoy is a normal session, so that an attacker sees no difference, but no response to it is correct. It is stored
+under a key that no user has, and takes no uses of limits that users share.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ from radius_voice.login.session.new_session import new_session
 from radius_voice.login.session.pinned_phones import PinnedPhones
 
 NEW_DECOYS = LimitOperation(Limit("decoys", 1000, 360.0, Reason.CALL_LIMIT), "total")
-"""At most this many decoys are opened, so that they cannot fill the store. Beyond it, their requests are rejected."""
+"""Limits the number of new decoys, so that they cannot fill the store. Beyond the limit, requests are rejected."""
 SHARED_SCOPES = ("client", "country", "total")
 NO_USERS_NUMBER = "+888"
-"""The country code of disaster relief, which has no subscribers (ITU-T): the phones of decoys are those of no user."""
+"""A country code without subscribers (ITU-T, disaster relief), so that no user has the phone of a decoy."""
 
 
 def decoy_key(keys: Keys, request: AuthRequest, policy: Policy, user: User | None) -> str:
-    """The `user_key` of a decoy."""
+    """The `user_key` of a decoy: the same for all requests with that name, or that user if there is one."""
     subject = keys.name_subject(policy.directory_name, request.user_name)
     return f"{DECOY_KEYS}{subject if user is None else policy.user_key(user)}"
 
@@ -52,8 +52,8 @@ def decoy_session(
 ) -> tuple[Session, bytes]:
     """The session of a decoy at wall-clock time `now`, and the State of its challenge.
 
-    Its call ends like one that is not answered, or its text message is sent, as it seems. The digits of the phone are
-    the user's, or always the same for a name.
+    To the gateway, its call seems to be unanswered, or its text message seems to be sent. The last digits of the phone
+    are the user's; for an unknown name they are derived from the name.
     """
     user_key = decoy_key(keys, request, policy, user)
     key = keys.session_key(request.client, user_key)
@@ -71,7 +71,7 @@ def decoy_session(
 
 
 def decoy_call(session: Session, code_lifetime: float) -> DeliveryPlaced:
-    """The event that the session's delivery was made, without one; a code would be valid for `code_lifetime`."""
+    """The event that a decoy's delivery was made, although it was not. `code_lifetime` is in seconds."""
     delivery = session.delivery
     if delivery.method is Method.SMS:
         return DeliveryPlaced(session.id, delivery.number, delivery.phone, None, False, Method.SMS, True, code_lifetime)
@@ -79,17 +79,17 @@ def decoy_call(session: Session, code_lifetime: float) -> DeliveryPlaced:
 
 
 def end_of_decoy_call(session: Session) -> CallProgress:
-    """The event that the session's call has ended."""
+    """The event that a decoy's call has ended."""
     return CallProgress(session.id, session.delivery.number, CallStatus.COMPLETED, 0.0)
 
 
 def wrong_code() -> bytes:
-    """In place of the hash of a typed code: no code has it."""
+    """Random octets instead of the hash of a typed code, equal to no code's hash."""
     return secrets.token_bytes(KEY_OCTETS)
 
 
 def decoy_operations(operations: Iterable[LimitOperation]) -> tuple[LimitOperation, ...]:
-    """The same limits, but those that others share are only checked."""
+    """The operations for a decoy: limits that users share are only checked."""
     return tuple(
         LimitOperation(each.limit, each.subject, LimitAction.CHECK)
         if each.action is LimitAction.TAKE and each.limit.name.rpartition(".")[2] in SHARED_SCOPES
@@ -99,7 +99,7 @@ def decoy_operations(operations: Iterable[LimitOperation]) -> tuple[LimitOperati
 
 
 def recorded_decoy(decision: Decision) -> Decision:
-    """The decision with the truth for the audit log: no call was placed."""
+    """The decision with the reason `decoy` for the audit log, where the gateway gets a challenge for a call."""
     delivered = Reason.CALL_PLACED, Reason.TEXT_SENT, Reason.REDIAL
     placed = decision.outcome is Outcome.CHALLENGE and decision.reason in delivered
     return replace(decision, phone="", reason=Reason.DECOY if placed else decision.reason)

@@ -1,4 +1,4 @@
-"""The session that an initial request opens, unless it joins an open one. Pure, except for the session's id."""
+"""Creates the session that an initial request opens. Pure, except for the session's random id."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def new_session(
 ) -> Session:
     """The session of a user whose first factor is right, at wall-clock time `now`.
 
-    `code` is the code that is spoken or sent, `state` the State of the challenge, and `pinned` the phones that may be
-    called. If the user has a code from the help desk, the session waits for that one, without a call.
+    `code` is the code to speak or send, `state` the State of the challenge, and `pinned` the phones that may be called.
+    If the user has a code from the help desk, the session waits for it instead, without a call.
     """
     authenticated = checked.result if isinstance(checked.result, Authenticated) else None
     group = policy.group_of(user)

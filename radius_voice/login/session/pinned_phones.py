@@ -22,20 +22,16 @@ from radius_voice.login.policies.policy import Policy
 
 
 class PinnedPhones(Struct, frozen=True):
-    """The phones of a user that may be called. A correct code writes `pins`, if there are any, as the first pins.
-
-    `alarm` are phones that are not pinned, which an alarm reports once the request is recorded. `unpinned` are those
-    of `phones` that no pin has.
-    """
+    """The phones that the pins allow to call."""
 
     phones: tuple[Phone, ...] = ()
-    pins: bytes = b""
-    alarm: tuple[Phone, ...] = ()
-    unpinned: tuple[Phone, ...] = ()
+    pins: bytes = b""  # the first pins, stored after a correct code; empty if the user has pins
+    alarm: tuple[Phone, ...] = ()  # phones that are not pinned, to be reported once the request is recorded
+    unpinned: tuple[Phone, ...] = ()  # the elements of `phones` that are not pinned
 
 
 class RefusedPhones(Struct, frozen=True):
-    """The pins reject the login for this reason. `alarm` as in `PinnedPhones`."""
+    """The login is rejected because of the pins. `alarm` is as in `PinnedPhones`."""
 
     reason: Reason
     alarm: tuple[Phone, ...] = ()
@@ -44,7 +40,7 @@ class RefusedPhones(Struct, frozen=True):
 def pinned_phones(
     keys: Keys, policy: Policy, user: User, stored: bytes | None, now: float
 ) -> PinnedPhones | RefusedPhones:
-    """The phones that a login may call at wall-clock time `now`, or the reason to reject it. Pure.
+    """The phones that a login may call at wall-clock time `now`, or the reason to reject the login. Pure.
 
     `stored` is the durable value with the user's pins.
     """
@@ -62,7 +58,7 @@ def pinned_phones(
 def report_changed_phones(
     dependencies: Dependencies, policy: Policy, name: str, client: str, changed: tuple[Phone, ...]
 ) -> None:
-    """Raise the alarm for phones of the user `name` that are not pinned, if there are any."""
+    """Raise an alarm about the phones `changed` of the user `name`, which are not pinned, if there are any."""
     if not changed:
         return
     phones = ", ".join(phone.masked for phone in changed)

@@ -1,4 +1,4 @@
-"""Results that are repeated, not decided again: a part of `state_machine.step`. Pure."""
+"""Repeats results for used States, instead of deciding again: a part of `state_machine.step`. Pure."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from radius_voice.login.names import canonical_name
 
 
 def belongs(known: Session | PreviousResult, client: str, name: str) -> bool:
-    """Whether a response comes from the client entry and the user that the session is for."""
+    """Whether a response comes from the client entry and the user of the session."""
     return known.client == client and canonical_name(known.name) == canonical_name(name)
 
 
 def of_previous(session: Session, event: ChallengeResponse, now: float) -> Transition:
-    """The final result of a replaced session is repeated; a State of it has no effect in this session."""
+    """Repeat the final result of a replaced session. Its States have no effect in this session."""
     known = next((each for each in session.previous if compare_digest(each.state, event.state)), None)
     if known is None or not belongs(known, event.client, event.name):
         return Transition(None, Outcome.REJECT, Reason.UNKNOWN_STATE)
@@ -27,7 +27,7 @@ def of_previous(session: Session, event: ChallengeResponse, now: float) -> Trans
 
 
 def repeat(session: Session, issued: IssuedState, result: Result, event: ChallengeResponse, now: float) -> Transition:
-    """The result of a used State is repeated for the same response; any other use of it is rejected."""
+    """Repeat the result of a used State for the same response. Any other use of the State is rejected."""
     if not compare_digest(issued.answer, event.answer) or now - result.at > REPEAT_SECONDS:
         return Transition(None, Outcome.REJECT, Reason.USED_STATE)
     if result.outcome is not Outcome.CHALLENGE:

@@ -1,4 +1,4 @@
-"""The decision that follows from a transition, for the gateway and for the audit log."""
+"""Makes the decision for a transition, with the wording and the decrypted attributes of the response."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def session_decision(
     *,
     response: bool = False,
 ) -> Decision:
-    """The decision on `request` that follows from a transition, as in `decisions`. A decoy is recorded as one."""
+    """The decision on `request` for a transition; see `decisions.decision`. A decoy is recorded as a decoy."""
     session = transition.session or session
     asked = requested_delivery(request.credentials.text) if response else None
     decision = decisions.decision(

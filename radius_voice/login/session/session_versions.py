@@ -1,4 +1,4 @@
-"""What all parts of `state_machine.step` use. Pure."""
+"""Helpers that all parts of `state_machine.step` use. Pure."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from radius_voice.login.model import CallRef, Session
 
 
 def next_version(session: Session, **changes: Any) -> Session:
-    """The session's next version."""
+    """The session with these changes and the next version number."""
     return replace(session, version=session.version + 1, **changes)
 
 
 def live_ref(session: Session, now: float) -> CallRef | None:
-    """The call of a session that may be live, None if there is none or its reference is not known."""
+    """The session's call if it may be live; None if there is none or its reference is unknown."""
     return session.delivery.ref if session.live_at(now) else None

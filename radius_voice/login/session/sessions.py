@@ -1,4 +1,4 @@
-"""Load a session, run `state_machine.step`, compare-and-swap the new one; retry if another process was faster."""
+"""Loads a session, runs `state_machine.step`, and swaps in the new one; retries if another process was faster."""
 
 from __future__ import annotations
 
@@ -46,17 +46,17 @@ from radius_voice.login.session.state_machine import step
 
 MAX_CAS_RETRIES = 16
 MAX_RECALLED = 5_000
-"""Sessions that are recalled without loading them, at most."""
+"""The maximum number of sessions that are kept in memory."""
 
 CORRECT = (Charge.CORRECT_CODE, Charge.APPROVAL)
-"""The charges of an Accept that shows that the user has the phone."""
+"""The charges of an Accept that proves that the user has the phone."""
 FOR_LATER = (Charge.APPROVAL_UNANSWERED, Charge.APPROVAL_DENIED, Charge.FRAUD_REPORT)
-"""The charges that limit later logins, so that a limit which is used up does not forbid the transition itself."""
+"""The charges that only limit later logins: the transition is stored even if the limit is used up."""
 Record = Callable[[Session], ReplayRecord]
 
 
 class RequestRecorded(Exception):
-    """The request had an effect before; `value` is its record."""
+    """The request already had an effect; `value` is its replay record."""
 
     def __init__(self, value: bytes) -> None:
         super().__init__()
@@ -64,15 +64,15 @@ class RequestRecorded(Exception):
 
 
 class SessionOutdated(Exception):
-    """The store may have another session than the one that was recalled: load it."""
+    """The recalled session may differ from the stored one: load it."""
 
 
 class Sessions:
     """Applies inputs to stored sessions, together with the limits that they change. `now` is wall-clock seconds.
 
-    It recalls the sessions that it has stored, so that most inputs need only the swap. Another process may have stored
-    another session since: only what a swap confirms may follow. `on_end` gets a session whose present delivery
-    has ended, or was replaced by another one.
+    It keeps the sessions that it has stored in memory ("recalls" them), so that most inputs need no loading. Another
+    process may have changed them, so a transition has an effect only after its swap has succeeded. `on_end` is called
+    with a session whose current delivery has ended or was replaced.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Sessions:
 
     @contextmanager
     def watch(self, session_id: str) -> Iterator[asyncio.Event]:
-        """An event that is set when this process has stored a result of that session."""
+        """An event that is set when this process stores a result of that session."""
         self._watched[session_id] = asyncio.Event()
         try:
             yield self._watched[session_id]
@@ -101,12 +101,12 @@ class Sessions:
             del self._watched[session_id]
 
     def wake(self) -> None:
-        """Set all of these events."""
+        """Set the events of all watched sessions."""
         for event in self._watched.values():
             event.set()
 
     def recalled(self, key: SessionKey) -> Session | None:
-        """The session as it was last stored here, None if that is not known or the store no longer has it."""
+        """The session as this process last stored it; None if it is not in memory or no longer stored."""
         session = self._recalled.get(key)
         return session if session is not None and self._now() < session.ends_at + REPEAT_SECONDS else None
 
@@ -121,9 +121,9 @@ class Sessions:
     ) -> tuple[Session | None, Transition]:
         """The session after `event`, and the transition.
 
-        `known` is the session as loaded before; it is tried first, without loading. `operations` are applied,
-        and the record that `record` makes of the request is written, if the session changes. Raises RequestRecorded if
-        the request has a record already, and Unavailable.
+        `known` is the session as loaded before, which is tried first. If the session changes, the same transaction
+        applies `operations` and writes the replay record that `record` returns for the new session. Raises
+        RequestRecorded if the request already has a record, and Unavailable.
         """
         recalled = self.recalled(key) if known is None else None
         if recalled is not None or (known is None and isinstance(event, InitialRequest)):
@@ -157,9 +157,9 @@ class Sessions:
         operations: tuple[LimitOperation, ...] = (),
         record: Record | None = None,
     ) -> tuple[Session, Transition]:
-        """Like `apply`, to what `recalled` returned. Raises SessionOutdated unless the session was swapped.
+        """As `apply`, for a recalled session. Raises SessionOutdated unless the swap succeeded.
 
-        An initial request seldom finds a session that is not recalled, so it is tried without loading too.
+        `session` is None for an initial request without a recalled session: the store rarely has one then.
         """
         transition = self._step(session, event)
         new = transition.session
@@ -169,7 +169,7 @@ class Sessions:
         return new, transition
 
     def _report_end(self, old: Session | None, event: Input, new: Session) -> None:
-        """Report a delivery that has ended, or that another one has replaced, unless it may not have been made."""
+        """Call `on_end` for a delivery that has ended or was replaced, if it was certainly made."""
         if self._on_end is None or old is None or old.delivery.over:
             return
         if (old.id, old.delivery.number) != (new.id, new.delivery.number):
@@ -179,7 +179,7 @@ class Sessions:
             self._on_end(new)
 
     async def would_call(self, session: Session, event: ChallengeResponse) -> tuple[bool, str]:
-        """Whether `event` would place a call now, and the limit that forbids it, if one does.
+        """Whether `event` would make a delivery now, and the limit that forbids it, if one does.
 
         Changes nothing. Raises Unavailable.
         """
@@ -233,7 +233,7 @@ class Sessions:
         return swapped
 
     def _limits_of(self, new: Session, transition: Transition) -> tuple[LimitOperation, ...]:
-        """The operations on limits that belong to a transition to the session `new`."""
+        """The operations on limits for a transition to the session `new`."""
         of_charge = self._operations(transition.charge, new)
         limits = decoy_operations(of_charge) if new.is_decoy else of_charge
         return limits if transition.cost is None else (*limits, *transition.cost.operations)
@@ -284,7 +284,7 @@ def _refusal(swapped: SwapResult | Limited | DurableExists) -> tuple[Reason, str
 
 
 def _instead_of(event: Input, transition: Transition, reason: Reason) -> Input | None:
-    """The input to try next, after the transition of `event` was forbidden; None if its request is rejected."""
+    """The input to apply instead, after the transition of `event` was forbidden; None to reject the request."""
     match event:
         case ApprovalKey(session_id, number):
             return ApprovalEnded(session_id, number, reason)

@@ -1,16 +1,15 @@
 """The rules of one session: `step(session, event, now)` returns what an event changes. Pure.
 
-Everything that changes a session is here. Nothing here knows a clock, a store, a network or a code: codes, passwords
-and States are compared by their keyed hashes. Whatever the order of events, these never happen:
+Everything that changes a session is here or in the modules that `step` calls. They use no clock, store or network, and
+know codes, passwords and States only by their keyed hashes. In any order of events, these never happen:
 
-- an Accept without the right code of the present call, or where a call asks for an approval, without the key that
-  approves it in that call, except during an active bypass; if only the provider has the code, without its answer about
-  that call;
-- a second Accept of a session; only its result is repeated, for `REPEAT_SECONDS`;
-- a new call while the old one may be live, unless the old one is hung up first, also when its session has ended;
+- an Accept without the correct code of the current delivery (if only the provider has the code: without its answer
+  about that delivery), or for an approval, without the approving key in the current call; except by an active bypass;
+- a second Accept of a session; its result is only repeated, for `REPEAT_SECONDS`;
+- a new call while the old one may be live, unless the old one is hung up first, even if its session has ended;
 - a new call that the user requested, unless the verification of the old one is canceled first;
-- an effect, a State or an attempt in another session than the one that a State was issued for;
-- a session that stays open past `ends_at`.
+- an effect in another session than the one for which the State was issued;
+- a session that stays open after `ends_at`.
 """
 
 from __future__ import annotations
@@ -48,15 +47,21 @@ from radius_voice.login.session.call_events import delivery_reason, of_call
 from radius_voice.login.session.session_versions import live_ref, next_version
 
 TEXT_SECONDS = 30.0
-"""How long a text message may take to arrive. Meanwhile the same initial request joins its session."""
+"""How long a text message may take to arrive. Until then, another initial request joins the session."""
 
 
 def step(session: Session | None, event: Input, now: float) -> Transition:
     """The transition that `event` causes at wall-clock time `now`.
 
-    The states are: `none`, no session; `calling`, the session is open and its call may be live; `waiting`, it is open
-    and no call is live; `ending`, it has a result or has expired and its call may be live; `ended`, also the call is
-    over. The possible responses, and the states that they lead to:
+    The states:
+
+    - `none`: there is no session;
+    - `calling`: the session is open, and its call may be live;
+    - `waiting`: the session is open, and no call is live;
+    - `ending`: the session has a result or has expired, and its call may be live;
+    - `ended`: the session has a result or has expired, and no call is live.
+
+    The possible responses, and the states that they lead to:
 
     ======= =================== =============================================================================
     state   event               responses -> next state
@@ -123,10 +128,9 @@ def step(session: Session | None, event: Input, now: float) -> Transition:
     ended   ApprovalEnded       no_response -> ended
     ======= =================== =============================================================================
 
-    A session that waits for an issued code has no call, and is never `calling`. If only the provider has the code of a
-    session's delivery, the code in a ChallengeResponse is right if the provider said so about that delivery.
-    An Accept that leaves the state repeats the result of a session that this one replaced, or its own.
-    The clock leads from calling to waiting or ending, from waiting and ending to ended, and from ended to none.
+    A session that waits for an issued code has no call and is never `calling`. An Accept that does not change the state
+    repeats a result: the session's own, or that of a session that it replaced. The passing of time leads from calling
+    to waiting or ending, from waiting and ending to ended, and from ended to none.
     """
     if isinstance(event, InitialRequest):
         return _initial(session, event.new_session, event.seconds_needed, now)
@@ -144,12 +148,12 @@ def step(session: Session | None, event: Input, now: float) -> Transition:
 
 
 def only_provider_has_code(session: Session) -> bool:
-    """Whether the code of the present delivery can be compared only by its provider."""
+    """Whether only the provider can check the code of the current delivery."""
     return session.delivery.verification is not None and not session.code
 
 
 def needs_current_user(session: Session | None, event: ChallengeResponse, now: float) -> bool:
-    """Whether `step` would compare the code or place a call for that response, instead of repeating or refusing it."""
+    """Whether `step` would check a code or make a delivery for that response, instead of repeating or rejecting it."""
     if session is None or not session.open_at(now) or not repeated_results.belongs(session, event.client, event.name):
         return False
     return issued_states.is_unused(session.states, event.state)
@@ -188,7 +192,7 @@ def _initial(session: Session | None, new_session: Session, seconds_needed: floa
 
 
 def _join(session: Session, state: bytes, now: float) -> Transition:
-    """Join the session with another State."""
+    """Issue another State of the session."""
     if issued_states.is_full(session.states):
         return Transition(None, Outcome.REJECT, Reason.JOIN_LIMIT)
     joined = next_version(session, states=issued_states.issue(session.states, state, now))
@@ -196,7 +200,7 @@ def _join(session: Session, state: bytes, now: float) -> Transition:
 
 
 def _recorded(session: Session | None, event: RecordedRequest, now: float) -> Transition:
-    """A recorded request joins its own session with the State that it was issued, if that is still unused."""
+    """Let a recorded request join its own session with the State that it got, if the State is still unused."""
     own = (
         session is not None
         and session.id == event.session_id
@@ -216,7 +220,7 @@ def _same(session: Session, password: bytes, calling_station_id: str) -> bool:
 
 
 def _same_code(session: Session, new_session: Session) -> bool:
-    """Whether both wait for a code of a call, or both for the same issued code. Requests for approval join nothing."""
+    """Whether both wait for a delivered code, or both for the same issued code. Approvals are never joined."""
     if session.approval or new_session.approval:
         return False
     if is_issued(session) and is_issued(new_session):
@@ -231,7 +235,7 @@ def _was_texted(session: Session, now: float) -> bool:
 
 
 def _open(session: Session | None, new_session: Session, now: float) -> Transition:
-    """Open a session. It keeps the final results of the one that it replaces while they may be repeated."""
+    """Open a session. It keeps the final results of the session that it replaces, while they may be repeated."""
     if session is not None:
         new_session = replace(
             new_session, previous=issued_states.results_to_keep(session, now), version=session.version + 1
@@ -271,7 +275,7 @@ def _responded(session: Session, event: ChallengeResponse, now: float) -> Transi
 
 
 def _is_correct(session: Session, event: ChallengeResponse) -> bool:
-    """Whether the user typed the code of the present delivery."""
+    """Whether the user typed the code of the current delivery."""
     if only_provider_has_code(session):
         return event.remote is not None and event.remote.correct and event.remote.number == session.delivery.number
     return bool(session.code) and compare_digest(session.code, event.code)
@@ -299,7 +303,7 @@ def _wrong(session: Session, event: ChallengeResponse, now: float) -> Transition
 def _challenge_again(
     session: Session, event: ChallengeResponse, reason: Reason, now: float, charge: Charge = Charge.NOTHING
 ) -> Transition:
-    """The same challenge under a new State."""
+    """Send the same challenge with a new State."""
     return Transition(
         _next_state(session, event, reason, now), Outcome.CHALLENGE, reason, issues_state=True, charge=charge
     )
@@ -311,9 +315,9 @@ def _next_state(session: Session, event: ChallengeResponse, reason: Reason, now:
 
 
 def _redial(session: Session, event: ChallengeResponse, phone: int, now: float) -> Transition:
-    """`phone`, `phone2` or `sms` instead of a code.
+    """Process `phone`, `phone2` or `sms` instead of a code.
 
-    A live call is hung up first; if its reference is unknown, no redial.
+    A live call is hung up first. If its reference is unknown, a redial is not possible.
     """
     live = session.live_at(now)
     possible = event.redial_allowed and phone < len(session.phones) and _may_redial(session, event.next_challenge, now)
@@ -324,7 +328,7 @@ def _redial(session: Session, event: ChallengeResponse, phone: int, now: float) 
 
 
 def _is_canceled(session: Session, event: ChallengeResponse) -> bool:
-    """Whether the present delivery has no verification that may be pending."""
+    """Whether the current delivery has no verification that may be pending."""
     return session.delivery.verification is None or event.canceled == session.delivery.number
 
 
@@ -336,7 +340,7 @@ def _may_redial(session: Session, next_challenge: NextChallenge, now: float) -> 
 def _redialled(
     session: Session, phone: Phone, next_challenge: NextChallenge, now: float, hang_up: CallRef | None = None
 ) -> Transition:
-    """A new call with a new code, which invalidates the old one. Attempts left and the session's end stay."""
+    """Make a new delivery with a new code, which invalidates the old code. `attempts_left` and `ends_at` stay."""
     called = next_version(
         session,
         code=next_challenge.code,

@@ -1,12 +1,12 @@
 """`password,code` in one field, for gateways that cannot show a challenge. Pure.
 
-The first pass is a login with the password. The second one is a response in the session that the first one opened. No
-State goes to the gateway, so the second pass answers a State of the session as it is stored:
+The first pass is a login with the password. The second pass is a response in the session that the first pass opened.
+The gateway gets no State, so the second pass answers one of the session's stored States:
 
-- the newest unused one. Each State is answered once, so of several requests at once one has an effect;
-- or, to repeat a result that was lost, one that was answered in the same way within `REPEAT_SECONDS`: a recorded
-  request repeats its own result, and another request of the same text a final one. Where the gateway sends no
-  Calling-Station-Id, requests of several users' devices look alike, so only the same request repeats a result.
+- usually the newest unused one. Each State is answered once, so only one of several parallel requests has an effect;
+- to repeat a lost result, a State that was answered with the same text within `REPEAT_SECONDS`. A recorded request
+  repeats any result that it got; another request with the same text repeats only a final result. If the gateway sends
+  no Calling-Station-Id, requests from several devices look alike, so only the recorded request repeats a result.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from radius_voice.login.session.challenge_responses import requested_delivery
 
 
 class TypedPass(Struct, frozen=True):
-    """The two parts of a field that may be `password,code`."""
+    """The two parts of a User-Password that may be `password,code`."""
 
     password: str
     code: str
@@ -37,17 +37,17 @@ class TypedPass(Struct, frozen=True):
 
 
 class SecondPass(Struct, frozen=True):
-    """The keyed hashes of the State that a second pass answers and of its answer; `record` makes its record."""
+    """A second pass in a session."""
 
-    state: bytes
-    answer: bytes
-    record: Callable[[Session], ReplayRecord]
+    state: bytes  # keyed hash of the State that it answers
+    answer: bytes  # keyed hash of the response
+    record: Callable[[Session], ReplayRecord]  # makes the replay record of the request
 
 
 def typed_pass(request: AuthRequest, digits: Collection[int]) -> TypedPass | None:
-    """The texts before and after the last delimiter, if the latter can be a code of such a length or a request.
+    """The texts before and after the last delimiter; None unless the second one can be a response.
 
-    A request is for another call, such as `phone2`.
+    A response is a code with one of the numbers of `digits`, an issued code, or a request like `phone2`.
     """
     password, _, code = request.credentials.text.rpartition(request.delimiter)
     return TypedPass(password, code) if password and _is_response(code, digits) else None
@@ -60,7 +60,7 @@ def _is_response(typed: str, digits: Collection[int]) -> bool:
 
 
 def mismatch(session: Session, request: AuthRequest, typed: TypedPass, digits: int, keys: Keys) -> str:
-    """Why a request cannot be a second pass in the session, whose codes have `digits`; empty if it can."""
+    """Why a request cannot be a second pass in the session, whose codes have `digits` digits; empty if it can."""
     if not compare_digest(session.password, keys.password(session.key, typed.password)):
         return "other_password"
     if session.calling_station_id != request.calling_station_id:
@@ -71,9 +71,9 @@ def mismatch(session: Session, request: AuthRequest, typed: TypedPass, digits: i
 def second_pass(
     session: Session, request: AuthRequest, typed: TypedPass, slot: Slot, keys: Keys, now: float, *, is_recorded: bool
 ) -> SecondPass | None:
-    """The second pass of a request that belongs to the session, at wall-clock time `now`.
+    """The second pass of a request for which `mismatch` is empty, at wall-clock time `now`.
 
-    None if the session is not open and the request repeats nothing. `is_recorded`: the request had an effect before.
+    None if the session is not open and there is no result to repeat. `is_recorded`: the request already had an effect.
     """
     answer = _answer(session.key, request, typed, slot, keys)
     repeated = next(_repeatable(session, answer, now, is_recorded=is_recorded), None)
@@ -83,7 +83,7 @@ def second_pass(
 
 
 def _answer(key: SessionKey, request: AuthRequest, typed: TypedPass, slot: Slot, keys: Keys) -> bytes:
-    """The hash by which a repetition is recognised."""
+    """The keyed hash that identifies a repeated second pass."""
     request_id = "" if request.calling_station_id else slot.fingerprint.hex()
     return keys.answer(key, f"{typed.code}\0{request_id}")
 
@@ -97,10 +97,10 @@ def _repeatable(session: Session, answer: bytes, now: float, *, is_recorded: boo
 
 
 def _newest_unused(session: Session) -> bytes:
-    """An open session that waits for a code always has one."""
+    """The newest unused State. An open session that waits for a code always has one."""
     return next(each.state for each in reversed(session.states) if each.result is None)
 
 
 def _record(slot: Slot, session: Session) -> ReplayRecord:
-    """The record of a second pass. It replaces none: no password is charged for it."""
+    """The replay record of a second pass. It replaces no record, because no password was charged."""
     return replace(slot.session(session), replaces=b"")

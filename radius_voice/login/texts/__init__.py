@@ -1,1 +1,1 @@
-"""Texts of a login: characters that a gateway can show, prompts, replies, speech and segments of text messages."""
+"""Texts of a login: Reply-Messages that a gateway can show, speech, and the length of text messages."""

@@ -6,7 +6,7 @@ import unicodedata
 from enum import StrEnum
 
 UNKNOWN = "?"
-"""In place of a character that ASCII has no letters for."""
+"""Replaces a character that cannot be written in ASCII."""
 
 LETTERS = {
     "ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss", "ẞ": "SS",
@@ -16,7 +16,7 @@ LETTERS = {
     "–": "-", "—": "-", "‐": "-", "‑": "-", "−": "-", "·": "-", "•": "*", "⁄": "/",
     "€": "EUR", "£": "GBP", "¥": "JPY", "°": "deg", "×": "x", "©": "(c)", "®": "(r)",
 }  # fmt: skip
-"""Characters that are no letter with a mark, or whose mark changes the spelling."""
+"""Characters whose ASCII spelling is not simply the letter without its mark."""
 
 
 class Charset(StrEnum):
@@ -26,18 +26,18 @@ class Charset(StrEnum):
     UTF_8 = "utf-8"
 
     def shown(self, text: str) -> str:
-        """The text in these characters; `UNKNOWN` stands for one that cannot be written in them."""
+        """The text in this character set; `UNKNOWN` replaces characters that cannot be written in it."""
         if self is Charset.UTF_8 or text.isascii():
             return text
         return "".join(_ascii(character) or UNKNOWN for character in unicodedata.normalize("NFC", text))
 
     def can_show(self, text: str) -> bool:
-        """Whether every character of the text can be written in these characters."""
+        """Whether every character of the text can be written in this character set."""
         return self is Charset.UTF_8 or all(map(_ascii, unicodedata.normalize("NFC", text)))
 
 
 def _ascii(character: str) -> str:
-    """The character in ASCII; empty if it cannot be written in it."""
+    """The character written in ASCII; empty if that is impossible."""
     if character.isascii():
         return character
     if character in LETTERS:

@@ -1,4 +1,4 @@
-"""What a gateway can show of a Reply-Message: its characters, and how many octets. Pure."""
+"""The character set and the length of a Reply-Message that a gateway can show. Pure."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from radius_voice.login.texts.charset import Charset
 MAX_REPLY_MESSAGE_BYTES = 253
 """RFC 2865 section 5.18."""
 MIN_NAME_BYTES = 8
-"""A friendly name that is cut to less says nothing to its reader."""
+"""A friendly name is not cut to fewer octets: the rest would be meaningless."""
 _AFTER_SENTENCE = re.compile(r"(?<=[.!?]) +|(?<=\u3002)")
 
 
 class PromptFormat(Struct, frozen=True):
-    """What a gateway can show. `length` is in octets."""
+    """What a gateway can show of a text. `length` is in octets."""
 
     charset: Charset = Charset.UTF_8
     length: int = MAX_REPLY_MESSAGE_BYTES
 
     def shown(self, text: str) -> str:
-        """The text in the characters of the gateway; its end is cut, in whole characters, where it does not fit."""
+        """The text in the gateway's character set, cut to the gateway's length in whole characters."""
         return cut(self.charset.shown(text), self.length)
 
 
 def cut(text: str, length: int) -> str:
-    """The longest beginning of a text that has at most `length` octets in UTF-8."""
+    """The text cut to at most `length` octets in UTF-8, in whole characters."""
     return text.encode()[:length].decode(errors="ignore")
 
 

@@ -15,11 +15,11 @@ from radius_voice.login.texts.prompts import MAX_REPLY_MESSAGE_BYTES, MIN_NAME_B
 from radius_voice.messages import LogInAgain, Messages, Shown
 
 SPOKEN_OR_TEXTED = ("spoken", "texted")
-"""Sections of messages that no gateway shows."""
+"""Sections of messages that are not shown at a gateway."""
 
 
 class Wording(Struct, frozen=True):
-    """The texts that a user reads at a gateway, the service's name in them, and what the gateway can show."""
+    """How to word a Reply-Message: the texts, the name of the service, and what the gateway can show."""
 
     texts: Messages
     friendly_name: str
@@ -28,7 +28,7 @@ class Wording(Struct, frozen=True):
 
 @lru_cache(maxsize=256)
 def shown_texts(texts: Messages, default: Messages, charset: Charset) -> Messages:
-    """`texts` if a gateway with that charset can show all of them that it may have to show, else `default`."""
+    """`texts` if a gateway with that character set can show all of them, else `default`."""
     sections = [getattr(texts, each.name) for each in fields(texts) if each.name not in SPOKEN_OR_TEXTED]
     shown = (text for section in sections if isinstance(section, Struct) for text in asdict(section).values())
     return texts if all(map(charset.can_show, shown)) else default
@@ -49,12 +49,16 @@ def challenge(
 ) -> str:
     """The text of a challenge, as the gateway can show it: `wording.format`.
 
-    `ending` is the last digits of the phone, `attempts` how many codes may still be typed, and `method` how the present
-    code reaches the user; `asked` is the method of another delivery that the user requested. With a `delimiter`, the
-    text asks for a second login with password and code. `missed` is the name of the text (in `CallEnded`) about a call
-    that did not speak its code; it offers another one. `wait` is the seconds until a call that waits. If the whole text
-    is too long, the friendly name is cut at its end, in whole characters; if that is not enough, only the last sentence
-    is left.
+    - `ending`: the last digits of the phone;
+    - `attempts`: how many codes may still be typed;
+    - `method`: how the current code reaches the user;
+    - `asked`: the method of another delivery that the user requested;
+    - `delimiter`: if not empty, the text asks for a second login with password and code;
+    - `missed`: the name of the text (in `CallEnded`) about a call that did not speak its code;
+    - `wait`: the seconds until a queued call.
+
+    If the text is too long, the friendly name is cut, in whole characters. If that is not enough, only the last
+    sentence is used.
     """
     messages = wording.texts
     if wait and reason is not Reason.WRONG_CODE:
@@ -72,7 +76,7 @@ def challenge(
 
 
 def _fitting(fill: Callable[..., str], wording: Wording) -> str:
-    """The text of `fill`, which gets the friendly name, in the characters and the length of the gateway."""
+    """The text that `fill` returns for the friendly name, in the gateway's character set and length."""
     shown, length = wording.format.charset.shown, wording.format.length
     whole = shown(fill(friendly_name=wording.friendly_name))
     if len(whole.encode()) <= length:
@@ -84,7 +88,7 @@ def _fitting(fill: Callable[..., str], wording: Wording) -> str:
 
 
 def fitting(text: str) -> str:
-    """A text of another server; its end is cut, in whole characters, where it does not fit into a Reply-Message."""
+    """A text of another server, cut to the maximum length of a Reply-Message in whole characters."""
     return cut(text, MAX_REPLY_MESSAGE_BYTES)
 
 
@@ -100,7 +104,7 @@ def _issued_template(shown: Shown, reason: Reason, attempts: int) -> str:
 
 
 def _unavailable_template(shown: Shown, method: Method, asked: Method) -> str:
-    """When another delivery, by the method `asked`, is not possible; `method` has delivered the code."""
+    """The text if a delivery by the method `asked` is not possible. `method` has delivered the current code."""
     match method, asked:
         case Method.ISSUED_CODE, _:
             return shown.issued_code

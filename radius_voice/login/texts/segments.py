@@ -1,4 +1,4 @@
-"""How many segments a text message has: the parts that networks carry, and that providers charge for.
+"""Counts the segments of a text message: the parts that networks transmit and providers charge for.
 
 The character sets and lengths are those of 3GPP TS 23.038 and TS 23.040.
 """
@@ -17,14 +17,14 @@ GSM_EXTENSION = frozenset("\f^{}\\[~]|€")
 
 MAX_SEPTETS, MAX_SEPTETS_OF_PART = 160, 153
 MAX_UCS2_UNITS, MAX_UCS2_UNITS_OF_PART = 70, 67
-"""Maximum length of a whole message, and of each part of a longer one, whose header takes 6 octets."""
+"""The maximum length of a single message, and of each part of a longer one, which has a header of 6 octets."""
 
 
 def segments(text: str) -> int:
     """The number of segments of a text message, at least 1.
 
-    A text with a character outside of GSM 7-bit is sent in UCS-2. Neither an escaped character nor a surrogate pair is
-    split between two segments.
+    A text with characters outside of the GSM 7-bit alphabet is sent in UCS-2. Escaped characters and surrogate pairs
+    are not split between segments.
     """
     if is_gsm(text):
         lengths = [2 if character in GSM_EXTENSION else 1 for character in text]
@@ -33,7 +33,7 @@ def segments(text: str) -> int:
 
 
 def is_gsm(text: str) -> bool:
-    """Whether GSM 7-bit has all characters of a text."""
+    """Whether all characters of a text are in the GSM 7-bit alphabet."""
     return all(character in GSM_BASIC or character in GSM_EXTENSION for character in text)
 
 

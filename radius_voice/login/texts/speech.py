@@ -7,7 +7,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 MAX_DIGITS_SPOKEN = 30
-"""The maximum number of digits that one call speaks, over all repetitions: more do not fit into TwiML."""
+"""The maximum number of digits that one call speaks, with repetitions. More do not fit into TwiML."""
 
 
 class Speed(StrEnum):
@@ -24,11 +24,11 @@ class Speed(StrEnum):
 
 
 class Speech(Struct, frozen=True):
-    """How a call speaks. `voices` are names of voices of the provider by language, a BCP 47 tag in lower case."""
+    """How a call speaks."""
 
-    voices: tuple[tuple[str, str], ...] = ()
+    voices: tuple[tuple[str, str], ...] = ()  # language (BCP 47 tag in lower case) and the provider's name of the voice
     speed: Speed = Speed.NORMAL
-    repetitions: int = 3
+    repetitions: int = 3  # of the code
 
     def voice_in(self, language: str) -> str:
         """The voice for `language`, with or without its region; empty if the provider chooses one."""
@@ -39,4 +39,4 @@ class Speech(Struct, frozen=True):
 
 
 DEFAULT_SPEECH = Speech()
-"""The speech of calls where the configuration has no other."""
+"""The speech of calls without a configured one."""
