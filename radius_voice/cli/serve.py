@@ -27,15 +27,20 @@ if TYPE_CHECKING:
     from radius_voice.service.service import Service, Worker
     from radius_voice.service.workers import WorkerPool
 
+SWITCH_SECONDS = 0.0005
+"""How long a thread that computes may keep the event loop waiting. A tenth of the default; less makes all slower."""
 
-def tune_garbage_collector() -> None:
-    """Collect garbage rarely, and never examine the objects that exist at start. Saves a tenth of the CPU per login.
 
-    Sessions and packets form no reference cycles.
+def tune_interpreter() -> None:
+    """Collect garbage rarely, never examine the objects that exist at start, and switch threads often.
+
+    Sessions and packets form no reference cycles, so that a login takes a tenth less CPU. By default, a thread that
+    computes keeps the others waiting for 5 ms. While one checked 100,000 users, half of the logins took a second.
     """
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
+    sys.setswitchinterval(SWITCH_SECONDS)
 
 
 def raise_descriptor_limit() -> None:
@@ -144,7 +149,7 @@ async def _serve(path: Path, configuration: Loaded, debug: bool, supervisor: Sup
     except CannotStart as problem:
         _cannot_start(configuration, str(problem))
         raise SystemExit(1 if worker is None else CANNOT_START) from None
-    tune_garbage_collector()
+    tune_interpreter()
     async with _reporting_to(supervisor):
         await stop.wait()
         supervisor.stopping()
