@@ -42,7 +42,8 @@ def clients(path: Path, state: Path | None, as_json: bool) -> None:
 def _lines(found: Mapping[str, Any]) -> Iterator[str]:
     if found["clients"]:
         yield from aligned([HEADINGS, *map(_cells, found["clients"])])
-    yield from (f"{name}: no packet was received from this client" for name in found["never_seen"])
+    for name in found["never_seen"]:
+        yield f"{name}: no packet was received from this client; packets of the last 10 s may be missing"
     for row in found["clients"]:
         yield from (f"{row['client']} {_address(row)}: {text}" for text in row["findings"])
 

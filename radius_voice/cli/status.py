@@ -56,7 +56,7 @@ def _facts(found: Part) -> Iterator[tuple[str, str]]:
     yield "last reload", _reload(found["reload"])
     yield "listeners", ", ".join(_listeners(found))
     yield from ((f"worker {each['worker']}", _worker(each)) for each in found["workers"])
-    yield "logins", f"{found['logins']['open']} open, calls live: {found['logins']['calls']}"
+    yield "logins", _logins(found)
     yield "requests", f"{found['requests']['in_progress']} in progress, {found['requests']['held']} held"
     if found["store"] is not None:
         yield "store", f"{found['store']['type']}: {found['store']['problem'] or 'ok'}"
@@ -64,6 +64,11 @@ def _facts(found: Part) -> Iterator[tuple[str, str]]:
         yield "server.key", _server_key(found["server_key"])
     if found["audit"] is not None:
         yield "audit log", _audit(found["audit"])
+
+
+def _logins(found: Part) -> str:
+    text = f"{found['logins']['open']} open, calls live: {found['logins']['calls']}"
+    return f"{text}, without those of providers that report by callbacks" if found["callbacks"] else text
 
 
 def _reload(result: Part | None) -> str:

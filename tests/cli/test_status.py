@@ -32,9 +32,10 @@ def start(simulator, tmp_path, user):
     """Starts a service with that number of workers; it ends with the test."""
     running = []
 
-    def started(workers=1, simulator=simulator, accounting=""):
+    def started(workers=1, simulator=simulator, accounting="", more=""):
         process = ServerProcess if workers == 1 else WorkersProcess
         configuration = CONFIGURATION.replace("WORKERS", str(workers)).replace("server: {", f"server: {{{accounting}")
+        configuration += more
         running.append(process(tmp_path, simulator, configuration, [user]))
         return running[-1]
 
@@ -83,6 +84,16 @@ def test_the_table_has_every_part_and_no_number_of_a_user(start, user, workers):
     assert [line for line in lines if line.startswith("twilio ") and " closed " in line and " placed, " in line]
     assert [line for line in lines if line.startswith("people ") and line.endswith("users.yaml  ok")]
     assert user.phone.lstrip("+") not in done.stdout
+
+
+@pytest.mark.parametrize("reported", [False, True])
+def test_calls_that_are_not_counted_are_named(start, user, reported):
+    callbacks = 'callbacks: {listen: "127.0.0.1:0", public_url: "http://127.0.0.1:9"}\n'
+    server = start(more=callbacks if reported else "")
+    server.client().start_login(user)
+    (line,) = [line for line in run(server.path).stdout.splitlines() if line.startswith("logins")]
+    calls = "0, without those of providers that report by callbacks" if reported else "1"
+    assert f"logins         1 open, calls live: {calls}" == line
 
 
 @pytest.mark.parametrize("workers", [1, 2])
