@@ -16,6 +16,7 @@ import yaml
 
 from radius_voice.config.errors import ConfigError
 from radius_voice.config.load import Loaded, state_directory
+from radius_voice.control import SOCKET
 from radius_voice.exceptions import message_of
 from radius_voice.explain.audit_filter import AuditFilter
 from radius_voice.explain.audit_lines import Record
@@ -101,6 +102,11 @@ class Collector:
         except ConfigError:
             return None
 
+    @property
+    def _no_status(self) -> str:
+        """That the service did not respond, and where it was asked."""
+        return "no service responds" if self._state is None else f"no service responds at {self._state / SOCKET}"
+
     def _hidden(self, value: Any) -> Any:
         return value if self._names is None else self._names.in_data(value)
 
@@ -132,7 +138,11 @@ class Collector:
         """The newest audit records, None if there is no audit log to read."""
         problems, path = self._bundle.problems, self._audit_path(status)
         if path is None:
-            problems["audit.jsonl"] = "the audit log is standard output of the service, or its path is not known"
+            problems["audit.jsonl"] = (
+                "audit.path is -, so the audit log is standard output of the service"
+                if self._configuration is not None
+                else f"the configuration cannot be used, and {self._no_status}, so the audit log's path is not known"
+            )
             return None
         try:
             search = AuditSearch(path, AuditFilter(since=iso(self._since)))
@@ -143,7 +153,9 @@ class Collector:
         if len(found) == MAX_RECORDS:
             search.problems.append(f"it has the newest {MAX_RECORDS} records only")
         if not search.has_files:
-            search.problems.append(f"{path} does not exist")
+            search.problems.append(f"there is no {path} and no rotated file of it")
+        elif not found and not search.problems:
+            search.problems.append(f"{path} and its rotated files have no record since {iso(self._since)}")
         if search.problems:
             problems["audit.jsonl"] = "; ".join(search.problems)
         return found
@@ -158,7 +170,8 @@ class Collector:
         try:
             return recent_log(status.get("process"), self._since)
         except NoLog as problem:
-            self._bundle.problems["log.txt"] = str(problem)
+            reason = "" if status else f"{self._no_status}, so its standard error is not known; "
+            self._bundle.problems["log.txt"] = f"{reason}{problem}"
             return None
 
     def _learn_names(self, records: list[Record] | None, log: str | None) -> None:
@@ -209,7 +222,7 @@ class Collector:
     def _add_metrics(self, status: Mapping[str, Any]) -> None:
         admin = status.get("admin")
         if admin is None:
-            self._bundle.problems["metrics.txt"] = "no service runs, or it cannot be asked"
+            self._bundle.problems["metrics.txt"] = f"{self._no_status}, so its metrics could not be read"
             return
         host, port = admin
         connection = http.client.HTTPConnection(_reachable(host), port, timeout=METRICS_SECONDS)

@@ -29,7 +29,7 @@ def recent_log(process: int | None, since: float) -> str:
 
     Raises NoLog.
     """
-    reasons = ["no service runs, so that its standard error is not known"]
+    reasons = []
     if process is not None:
         try:
             return _of_file(Path(f"/proc/{process}/fd/2"), since)

@@ -282,8 +282,15 @@ def test_without_a_service_the_bundle_names_the_missing_files(tmp_path, simulato
     path = write_configuration(tmp_path, simulator, CONFIGURATION, [user])
     files = write_bundle(path)
     assert not {"status.json", "metrics.txt", "log.txt"} & set(files)
-    for name in ("status.json", "limits.json", "metrics.txt", "log.txt"):
-        assert f"  {name}: " in files["README.txt"]
+    asked = f"no service responds at {tmp_path / 'state' / 'control.sock'}, so its"
+    for reason in (
+        "status.json: ",
+        "limits.json: ",
+        f"metrics.txt: {asked} metrics could not be read\n",
+        f"log.txt: {asked} standard error is not known; ",
+        f"audit.jsonl: there is no {tmp_path / 'audit.jsonl'} and no rotated file of it\n",
+    ):
+        assert f"  {reason}" in files["README.txt"]
     assert {"configuration.yaml", "check.json", "clients.json", "versions.json"} <= set(files)
 
 
@@ -305,6 +312,9 @@ def test_a_file_that_is_no_yaml_is_no_obstacle(tmp_path):
     path.write_text("clients: {gateway: {secret: never-shown-11, secret: [")
     files = write_bundle(path)
     assert {"README.txt", "check.json", "versions.json", "files.txt"} == set(files)
+    reason = "the configuration cannot be used, and no service responds"
+    assert f"  audit.jsonl: {reason}" in files["README.txt"]
+    assert ", so the audit log's path is not known\n" in files["README.txt"]
     assert [] == leaked(files, {"the secret": "never-shown-11"})
 
 
@@ -315,6 +325,21 @@ def test_an_existing_file_is_not_overwritten(tmp_path, simulator, user):
     done = CliRunner().invoke(main, ["support-bundle", "--config", str(path), "--output", str(output)])
     assert (1, False) == (done.exit_code, (tmp_path / "elsewhere").exists())
     assert f"{output}: exists; name another file by --output" in done.stderr
+
+
+def test_an_audit_log_without_a_recent_record_is_named(tmp_path, simulator, user):
+    path = write_configuration(tmp_path, simulator, CONFIGURATION, [user])
+    (tmp_path / "audit.jsonl").write_text('{"kind":"service","at":"2020-01-01T00:00:00.000Z","event":"started"}\n')
+    files = write_bundle(path)
+    reason = f"audit.jsonl: {tmp_path / 'audit.jsonl'} and its rotated files have no record since "
+    assert ("", True) == (files["audit.jsonl"], reason in files["README.txt"])
+
+
+def test_an_audit_log_at_standard_output_is_named(tmp_path, simulator, user):
+    path = write_configuration(tmp_path, simulator, CONFIGURATION, [user])
+    path.write_text(path.read_text() + 'audit: {path: "-"}\n')
+    reason = "audit.jsonl: audit.path is -, so the audit log is standard output of the service\n"
+    assert reason in write_bundle(path)["README.txt"]
 
 
 def test_since_limits_the_records_and_the_log(tmp_path, simulator, user):
