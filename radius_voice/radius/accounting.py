@@ -1,4 +1,4 @@
-"""Accounting packets: verify, encode, and the values that say what a user's session did.
+"""Accounting packets: verify, encode, and read the data about a user's session.
 
 Pure. Section numbers are RFC 2866's unless another RFC is named.
 """
@@ -60,20 +60,16 @@ TERMINATE_CAUSES = dict(
 
 
 class AccountingData(Struct, frozen=True):
-    """What an Accounting-Request says. Texts are empty and numbers 0 where it says nothing.
-
-    `session_id` is the gateway's name for the user's session. `seconds` is the duration of the session so far, and
-    `delay` how many seconds ago the event happened. The octets are those that the user sent (`input`) and received.
-    """
+    """The data of an Accounting-Request. Missing texts are empty, and missing numbers 0."""
 
     status: str
-    session_id: str
+    session_id: str  # the gateway's Acct-Session-Id
     framed_address: str
-    seconds: int
-    input_octets: int
-    output_octets: int
+    seconds: int  # the duration of the session so far
+    input_octets: int  # sent by the user
+    output_octets: int  # received by the user
     terminate_cause: str
-    delay: int
+    delay: int  # how many seconds before the packet the event happened
 
 
 def verify(packet: Packet, secret: bytes) -> bool:
@@ -94,7 +90,7 @@ def encode_response(request: Packet, secret: bytes) -> bytes:
 
 
 def data_of(request: Packet) -> AccountingData:
-    """The values of an Accounting-Request. One that is missing or has a wrong length is left out."""
+    """The data of an Accounting-Request. An attribute with a wrong length counts as missing."""
     cause = _number(request, ACCT_TERMINATE_CAUSE)
     return AccountingData(
         status=STATUSES.get(_number(request, ACCT_STATUS_TYPE), OTHER),

@@ -1,4 +1,4 @@
-"""The address of a VPN's caller, as the gateway puts it into an attribute of its requests. Pure."""
+"""The address of a VPN's caller, which gateways put into an attribute of their requests. Pure."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from radius_voice.radius.copied import HEADER, VENDOR_ID_OCTETS, AttributeKey, s
 from radius_voice.radius.packet import CALLING_STATION_ID, Attribute
 
 MAX_TAG = 0x1F
-"""The largest tag (RFC 2868 section 3.3). A greater first octet belongs to the text."""
+"""The maximum tag (RFC 2868 section 3.3). A greater first octet belongs to the text."""
 WITH_PORT = re.compile(r"([0-9.]+):[0-9]{1,5}|\[([0-9A-Fa-f:.]+)\]:[0-9]{1,5}|([0-9A-Fa-f:.]+)\[[0-9]{1,5}\]")
 """`192.0.2.1:500`, `[2001:db8::1]:500`, and strongSwan's `192.0.2.1[500]` and `2001:db8::1[500]`."""
 
 
 class AddressAttribute(NamedTuple):
-    """An attribute that may hold an address. `is_text`: as text, otherwise as its octets; `is_tagged`: after a tag."""
+    """An attribute that may contain an address."""
 
     key: AttributeKey
-    is_text: bool
-    is_tagged: bool = False
+    is_text: bool  # the address is text; otherwise 4 or 16 octets
+    is_tagged: bool = False  # a tag precedes the address
 
     def address(self, attributes: Iterable[Attribute]) -> IPv4Address | IPv6Address | None:
-        """The address; None if the attribute is missing, occurs more than once, or holds no address.
+        """The address; None if the attribute is missing, occurs more than once, or contains no address.
 
-        An IPv4 address in IPv6 form is returned as IPv4, and a port after the address is ignored.
+        An IPv4-mapped IPv6 address is returned as IPv4. A port after the address is ignored.
         """
         found = [value for _, (_, value) in selected(attributes, {self.key})]
         if len(found) != 1:

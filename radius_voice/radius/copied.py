@@ -1,4 +1,4 @@
-"""Attributes that are copied from one packet to another. Pure."""
+"""Selects attributes to copy from one packet to another. Pure."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from radius_voice.radius.packet import VENDOR_SPECIFIC, Attribute
 
 VENDOR_ID_OCTETS = 4
 HEADER = 2
-"""Octets of an attribute's type and length."""
+"""The length of an attribute's type and length fields, in octets."""
 
 
 class AttributeKey(NamedTuple):
-    """An attribute's type, and its vendor's number, which is 0 for an attribute of the RFCs."""
+    """Identifies a type of attributes."""
 
-    vendor: int
+    vendor: int  # the vendor's number; 0 for the attributes of the RFCs
     code: int
 
 
 def selected(
     attributes: Iterable[Attribute], keys: Collection[AttributeKey]
 ) -> Iterator[tuple[AttributeKey, Attribute]]:
-    """The attributes that `keys` name, in order. Each vendor's attribute gets its own Vendor-Specific.
+    """The attributes with one of the `keys`, in order. Each vendor attribute gets its own Vendor-Specific.
 
-    Vendor-Specific attributes whose content is not in the format of RFC 2865 section 5.26 are left out.
+    Vendor-Specific attributes that are not in the recommended format of RFC 2865 section 5.26 are left out.
     """
     for code, value in attributes:
         if code != VENDOR_SPECIFIC:
@@ -40,7 +40,7 @@ def selected(
 
 
 def vendor_attributes(octets: bytes) -> list[bytes]:
-    """Split into vendor attributes, type and length included; empty if they do not fill the octets exactly."""
+    """Split octets into vendor attributes, each with type and length; empty if they do not fit exactly."""
     parts = []
     while octets:
         length = octets[1] if len(octets) >= HEADER else 0

@@ -1,4 +1,4 @@
-"""The attribute dictionary: encodes a policy's reply attributes and prints packets for `--debug`.
+"""The attribute dictionary: encodes a policy's reply attributes, and prints packets for `--debug`.
 
 Dictionaries are in FreeRADIUS syntax. No decision about a packet depends on them.
 """
@@ -40,7 +40,7 @@ NOT_COPIED = {
     "Prompt",
     "User-Name",
 }
-"""Attributes that belong to one exchange of packets."""
+"""Attributes that are valid only in one exchange of packets."""
 HIDDEN = {
     "ARAP-Challenge-Response",
     "ARAP-Password",
@@ -75,16 +75,16 @@ NOT_SHIPPED = {
     "Zyxel": "zyxel",
     "pfSense": "pfsense",
 }
-"""Prefix of a vendor's attribute names -> suffix of its FreeRADIUS dictionary (`hp`: dictionary.hp)."""
+"""Prefix of a vendor's attribute names -> suffix of its dictionary file in FreeRADIUS (`hp`: dictionary.hp)."""
 ADDRESS_KINDS = {"string", "ipaddr", "ipv6addr"}
 
 EncodedAttribute: TypeAlias = Attribute | EncryptedAttribute
 
 
 class AttributeDictionary:
-    """The attributes in the file `dictionary` of `folder`, and in the files that it includes.
+    """The attributes in the file `dictionary` of `folder` and in the files that it includes.
 
-    Raises DictionaryError when the dictionary cannot be read.
+    Raises DictionaryError if the dictionary cannot be read.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -98,17 +98,18 @@ class AttributeDictionary:
         }
 
     def encode(self, name: str, value: Value) -> list[EncodedAttribute]:
-        """Encode an attribute of an Access-Accept; see `encode_all`."""
+        """Encode one attribute of an Access-Accept; see `encode_all`."""
         return self.encode_all([(name, value)])
 
     def encode_all(self, values: Iterable[tuple[str, Value]]) -> list[EncodedAttribute]:
-        """Encode attributes of an Access-Accept: their types, and the octets of their values.
+        """Encode attributes of an Access-Accept: types, and the octets of the values.
 
-        A name may end in `:TAG`, 0 to 31, for attributes of RFC 2868. A vendor's attribute is put into
-        Vendor-Specific, and attributes of one TLV that follow each other into one TLV. Octets are written as text, or
-        as `0x` and hexadecimal digits. A value that is too long for one attribute takes several if its type allows
-        that. Raises ValueError, with the fix, for an attribute that is unknown or not allowed and for a value that is
-        invalid or too long; it does not quote values of encrypted attributes.
+        A name may end in `:TAG`, 0 to 31 (RFC 2868). Values of type octets are text, or `0x` and hexadecimal digits.
+        A vendor attribute is put into Vendor-Specific. Adjacent attributes of one TLV are put into one TLV. A value
+        that is too long for one attribute is split if its type allows that.
+
+        Raises ValueError with the fix for unknown or forbidden attributes, and for invalid or too long values. The
+        message does not quote values of encrypted attributes.
         """
         encoded: list[EncodedAttribute] = []
         plain: list[tuple[DefinedAttribute, bytes]] = []
@@ -122,7 +123,7 @@ class AttributeDictionary:
         return [*together, *encoded]
 
     def is_encrypted(self, name: str) -> bool:
-        """Whether an attribute of that name is encrypted in packets."""
+        """Whether the attribute with that name is encrypted in packets."""
         known = self._by_name.get(name)
         return known is not None and bool(known.encryption)
 
@@ -139,23 +140,23 @@ class AttributeDictionary:
         return _key(known)
 
     def address_attribute(self, name: str) -> AddressAttribute:
-        """An attribute of requests that may hold an address. Raises ValueError with the fix."""
+        """The attribute with that name, which must be able to contain an address. Raises ValueError with the fix."""
         known = self._known(name)
         if _is_hidden(known) or known.kind not in ADDRESS_KINDS:
             raise ValueError(f"{name}: holds no address; name an attribute like Calling-Station-Id")
         return AddressAttribute(_key(known), known.kind == "string", known.tagged)
 
     def salt_offset(self, key: AttributeKey) -> int | None:
-        """How many octets of the attribute's value precede the salt; None if the attribute is not salt-encrypted."""
+        """The number of octets before the salt in the attribute's value; None if it is not salt-encrypted."""
         known = self._by_key[key]
         return int(known.tagged) if known.encryption == SALTED else None
 
     def describe(self, attributes: Sequence[Attribute]) -> list[str]:
-        """One printable line for each value in the attributes of a packet, with secrets hidden. Never raises."""
+        """One printable line for each value in the attributes of a packet, without secrets. Never raises."""
         return [_line(found) for found in found_values(self._definitions, attributes)]
 
     def _settable(self, name: str) -> tuple[DefinedAttribute, str]:
-        """The attribute and the tag of a name in a reply rule. Raises ValueError with the fix."""
+        """The attribute and the tag that a name in a reply rule means. Raises ValueError with the fix."""
         plain, _, tag = name.partition(":")
         known = self._known(plain)
         if plain in REFUSED or plain.startswith("MS-CHAP"):
@@ -184,7 +185,7 @@ class AttributeDictionary:
 
 
 def _key(known: DefinedAttribute) -> AttributeKey:
-    """The key of an attribute of a packet, or of a vendor. Raises ValueError for others."""
+    """The key of an attribute that is not nested in another one. Raises ValueError for others."""
     vendor = known.vendor
     if known.parent is not None or vendor != Vendor(vendor.name, vendor.number) or known.kind == "vsa":
         raise ValueError(f"{known.name}: is inside another attribute and cannot be read here; name another one")
@@ -192,7 +193,7 @@ def _key(known: DefinedAttribute) -> AttributeKey:
 
 
 def _encrypted(known: DefinedAttribute, tag: str, value: Value) -> EncryptedAttribute:
-    """An encrypted attribute. Its value is never in a message."""
+    """Make an encrypted attribute. Error messages do not quote the value."""
     if known.parent is not None or known.vendor.continued:
         raise ValueError(f"{known.name}: an encrypted attribute inside another one cannot be set; remove it")
     plain, tagged = plain_value(known, tag, value), tag_octets(known, tag)
@@ -212,7 +213,7 @@ def _is_hidden(known: DefinedAttribute) -> bool:
 def _line(found: FoundValue) -> str:
     known, octets = found.attribute, found.octets
     if found.is_malformed:
-        # It may hold secrets, at unknown positions.
+        # The octets may contain secrets at unknown positions.
         return f"{found.label} = <{len(octets)} octets, malformed>"
     if known is None:
         return f"{found.label} = 0x{octets.hex()}"

@@ -29,59 +29,46 @@ TYPE_OCTETS = (1, 2, 4)
 
 
 class DictionaryError(ValueError):
-    """A dictionary is not valid. The message names the file and the line."""
+    """A dictionary cannot be read. The message names the file and the line."""
 
 
 class Vendor(NamedTuple):
-    """A vendor, and the format of its attributes in Vendor-Specific: octets of type and length.
-
-    `continued`: a third octet says whether a value continues in the next attribute (WiMAX).
-    """
+    """A vendor, and the format of its attributes in Vendor-Specific."""
 
     name: str
     number: int
-    type_octets: int = 1
-    length_octets: int = 1
-    continued: bool = False
+    type_octets: int = 1  # the length of the type field
+    length_octets: int = 1  # the length of the length field
+    continued: bool = False  # another octet says whether the value continues in the next attribute (WiMAX)
 
 
 NO_VENDOR = Vendor("", 0)
-"""The vendor of the attributes of the RFCs."""
+"""Stands for the attributes of the RFCs."""
 
 
 @dataclass(slots=True, eq=False)
 class DefinedAttribute:
-    """An entry of a dictionary.
-
-    `parent` is the attribute that holds this one: a TLV or an extended attribute (RFC 6929). It is None for attributes
-    of a packet, and for those of a vendor in Vendor-Specific. `size` is the required number of octets, or 0.
-    `encryption` is FreeRADIUS's number: 0 for none, 1 as in User-Password, 2 for salt encryption, 3 as in
-    Ascend-Send-Secret. A value that is too long for one attribute takes several if `concat` is set. `values` maps the
-    names of values to numbers.
-    """
+    """An attribute that a dictionary defines."""
 
     name: str
     code: int
-    kind: str
-    parent: DefinedAttribute | None
+    kind: str  # one of KINDS
+    parent: DefinedAttribute | None  # the TLV or extended attribute (RFC 6929) that contains it; None at top level
     vendor: Vendor
-    size: int
+    size: int  # the required number of octets; 0: any
     tagged: bool
-    encryption: int
-    concat: bool
+    encryption: int  # FreeRADIUS's number: 0 none, 1 User-Password, 2 with a salt, 3 Ascend-Send-Secret
+    concat: bool  # a value that is too long for one attribute is split into several
     secret: bool
-    values: dict[str, int] = field(default_factory=dict)
+    values: dict[str, int] = field(default_factory=dict)  # named values -> numbers
 
 
 Place: TypeAlias = tuple[DefinedAttribute | None, int, int]
-"""The parent, the vendor's number and the code of an attribute."""
+"""Identifies an attribute in packets: its parent, the vendor's number, and its code."""
 
 
 class Definitions(NamedTuple):
-    """The attributes of a dictionary by name and by place, and its vendors by number.
-
-    Where two entries have one place, the later one has it.
-    """
+    """The content of a dictionary. If two attributes have the same place, `by_place` has the later one."""
 
     by_name: Mapping[str, DefinedAttribute]
     by_place: Mapping[Place, DefinedAttribute]
@@ -89,7 +76,7 @@ class Definitions(NamedTuple):
 
 
 def read_dictionary(path: Path) -> Definitions:
-    """The definitions in a file and in those that it includes. Raises DictionaryError, also for unreadable files."""
+    """The definitions in a file and the files that it includes. Raises DictionaryError, also for unreadable files."""
     reader = _Reader()
     try:
         reader.read(path)
@@ -181,7 +168,7 @@ class _Reader:
             vendor = self._vendors.get(next(iter(words)), vendor)
             words -= {vendor.name}
         made = _defined(name, last, kind, parent, vendor, words)
-        if 0 < last <= _max_code(parent, vendor):  # greater ones are FreeRADIUS's own and never in a packet
+        if 0 < last <= _max_code(parent, vendor):  # greater codes are internal to FreeRADIUS and never in a packet
             self._by_name[name] = self._by_place[parent, vendor.number, last] = made
 
     def _begin_vendor(self, name: str, outer: Sequence[str]) -> None:
@@ -200,7 +187,7 @@ class _Reader:
 
 
 def _text(path: Path) -> str:
-    """The text of a regular file: reading a FIFO may never end. Raises OSError."""
+    """The text of a file. Raises OSError unless it is a regular file: reading a FIFO may never end."""
     if not stat.S_ISREG(path.stat().st_mode):
         raise OSError(errno.EINVAL, "is not a regular file")
     return path.read_text(encoding="utf-8", errors="replace")

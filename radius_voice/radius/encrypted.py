@@ -10,20 +10,17 @@ from radius_voice.radius.packet import MAX_VALUE_OCTETS
 from radius_voice.radius.password import BLOCK, MAX_PASSWORD_OCTETS, encrypt_password
 
 PASSWORD, SALTED, ASCEND_SECRET = 1, 2, 3
-"""How a value is encrypted: as User-Password, salted (RFC 2868 section 3.5), or as Ascend-Send-Secret."""
+"""The encryptions: as User-Password, with a salt (RFC 2868 section 3.5), or as Ascend-Send-Secret."""
 
 
 @dataclass(frozen=True, slots=True)
 class EncryptedAttribute:
-    """An attribute whose value is encrypted when its packet is sent. `prefix` are the octets of the value before that.
-
-    `encryption` is PASSWORD, SALTED or ASCEND_SECRET.
-    """
+    """An attribute whose value is encrypted when its packet is sent."""
 
     type: int
-    prefix: bytes
+    prefix: bytes  # the octets of the value before the encrypted ones
     plain: bytes = field(repr=False)
-    encryption: int
+    encryption: int  # PASSWORD, SALTED or ASCEND_SECRET
 
     @property
     def value_octets(self) -> int:
@@ -37,7 +34,7 @@ def encrypted_octets(plain: bytes, encryption: int) -> int:
 
 
 def max_plain_octets(prefix: int, encryption: int) -> int:
-    """The length of the longest value that fits into an attribute after a prefix of that many octets."""
+    """The maximum length of a plain value in an attribute with a prefix of `prefix` octets."""
     room = MAX_VALUE_OCTETS - prefix
     if encryption == SALTED:
         return min(salted.MAX_PLAIN_OCTETS, (room - salted.SALT_OCTETS) // BLOCK * BLOCK - 1)
@@ -45,9 +42,9 @@ def max_plain_octets(prefix: int, encryption: int) -> int:
 
 
 def encrypt(plain: bytes, encryption: int, secret: bytes, authenticator: bytes, salt: bytes) -> bytes:
-    """Encrypt a value for the response to the request with that Request Authenticator. Raises ValueError if too long.
+    """Encrypt a value for the response to the request with that Request Authenticator.
 
-    `salt` is used by SALTED only; see `salted.hide`.
+    `salt` is used only by SALTED; see `salted.hide`. Raises ValueError if the value is too long.
     """
     if encryption == SALTED:
         return salted.hide(plain, secret, authenticator, salt)

@@ -1,4 +1,4 @@
-"""Attributes inside attributes: of vendors, in TLVs, and of extended types (RFC 6929). Pure."""
+"""Nested attributes: in Vendor-Specific, in TLVs, and of extended types (RFC 6929). Pure."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from radius_voice.radius.dictionary_file import NO_VENDOR, DefinedAttribute, Def
 from radius_voice.radius.packet import MAX_VALUE_OCTETS, VENDOR_SPECIFIC, Attribute
 
 MORE = 0x80
-"""The flag of a value that continues in the next attribute (RFC 6929 section 2.2)."""
+"""The flag that says that the value continues in the next attribute (RFC 6929 section 2.2)."""
 LONG_HEADER = 2
-"""Octets of the type and the flags of an attribute of a long extended type."""
+"""The length of the extended type and the flags in an attribute of a long extended type, in octets."""
 MAX_TLV_OCTETS = 0xFF - HEADER
 
 
-# Into a packet
+# Encoding
 
 
 def prefix_of(attribute: DefinedAttribute, octets: int) -> tuple[int, bytes]:
-    """The type of the attribute of a packet that holds this one, and what precedes `octets` octets of value there."""
+    """The type of the top-level attribute for `attribute`, and the octets before a value of length `octets` in it."""
     prefix = b""
     while attribute.parent is not None:
         prefix = _header(attribute, len(prefix) + octets) + prefix
@@ -31,14 +31,14 @@ def prefix_of(attribute: DefinedAttribute, octets: int) -> tuple[int, bytes]:
 
 
 def max_value_octets(attribute: DefinedAttribute) -> int:
-    """The length of the longest value that fits into one attribute of a packet."""
+    """The maximum length of a value in one top-level attribute."""
     return MAX_VALUE_OCTETS - len(prefix_of(attribute, 0)[1])
 
 
 def wrapped(attribute: DefinedAttribute, value: bytes) -> list[Attribute]:
-    """The attributes of a packet that carry a value: several if it is too long for one and may continue.
+    """The top-level attributes that carry a value: several if it is too long for one and its type allows that.
 
-    Raises ValueError if it is too long.
+    Raises ValueError if the value is too long.
     """
     if len(value) <= max_value_octets(attribute):
         code, prefix = prefix_of(attribute, len(value))
@@ -58,9 +58,9 @@ def wrapped(attribute: DefinedAttribute, value: bytes) -> list[Attribute]:
 
 
 def in_tlvs(values: Sequence[tuple[DefinedAttribute, bytes]]) -> list[tuple[DefinedAttribute, bytes]]:
-    """Put attributes that belong into TLVs there: those of one TLV that follow each other into one.
+    """Put attributes into their TLVs. Adjacent attributes of the same TLV share one.
 
-    Raises ValueError if a TLV gets too long.
+    Raises ValueError if a TLV becomes too long.
     """
     found = list(values)
     for depth in range(max((_tlvs(attribute) for attribute, _ in found), default=0), 0, -1):
@@ -69,7 +69,7 @@ def in_tlvs(values: Sequence[tuple[DefinedAttribute, bytes]]) -> list[tuple[Defi
 
 
 def _joined(values: Iterable[tuple[DefinedAttribute, bytes]], depth: int) -> Iterator[tuple[DefinedAttribute, bytes]]:
-    """`values` with those of that depth put into their TLVs."""
+    """`values`, where attributes nested in `depth` TLVs are put into the innermost one."""
     opened: DefinedAttribute | None = None
     content = b""
     for attribute, value in values:
@@ -87,7 +87,7 @@ def _joined(values: Iterable[tuple[DefinedAttribute, bytes]], depth: int) -> Ite
 
 
 def _tlvs(attribute: DefinedAttribute) -> int:
-    """In how many TLVs an attribute is."""
+    """The number of TLVs around an attribute."""
     depth = 0
     while (parent := attribute.parent) is not None:
         depth += parent.kind == "tlv"
@@ -96,7 +96,7 @@ def _tlvs(attribute: DefinedAttribute) -> int:
 
 
 def _header(attribute: DefinedAttribute, octets: int) -> bytes:
-    """What precedes `octets` octets of an attribute in the one that holds it."""
+    """The octets before a value of length `octets` in the attribute that directly contains `attribute`."""
     code, parent, vendor = attribute.code, attribute.parent, attribute.vendor
     if parent is None:
         return _vendor_header(vendor, code, octets)
@@ -140,25 +140,21 @@ def _continued(attribute: DefinedAttribute, value: bytes) -> Iterator[Attribute]
     yield VENDOR_SPECIFIC, _vendor_header(attribute.vendor, attribute.code, len(last)) + last
 
 
-# From a packet
+# Decoding
 
 
 class FoundValue(NamedTuple):
-    """A value in a packet. `attribute` is None if the dictionary has none for it; `label` shows its numbers then.
+    """A value in a packet."""
 
-    `is_malformed`: the octets are not what the type of the attribute requires, and may hold others. `more`: the value
-    continues in the next attribute.
-    """
-
-    attribute: DefinedAttribute | None
-    label: str
+    attribute: DefinedAttribute | None  # None if the dictionary does not define it
+    label: str  # the attribute's name, or its numbers
     octets: bytes
-    more: bool = False
-    is_malformed: bool = False
+    more: bool = False  # the value continues in the next attribute
+    is_malformed: bool = False  # the octets do not have the format of the attribute
 
 
 def found_values(definitions: Definitions, attributes: Iterable[Attribute]) -> Iterator[FoundValue]:
-    """The values in the attributes of a packet, in order. Values in several attributes are put together."""
+    """The values in the attributes of a packet, in order. Values that were split are joined."""
     for found in _put_together(_outer_values(definitions, attributes)):
         yield from _inner_values(definitions, found)
 
@@ -177,7 +173,7 @@ def _put_together(values: Iterable[FoundValue]) -> Iterator[FoundValue]:
 
 
 def _outer_values(definitions: Definitions, attributes: Iterable[Attribute]) -> Iterator[FoundValue]:
-    """The values in attributes of a packet, in those of an extended type, and in Vendor-Specific."""
+    """The values in top-level attributes, in attributes of an extended type, and in Vendor-Specific."""
     for code, octets in attributes:
         known = definitions.by_place.get((None, 0, code))
         if code == VENDOR_SPECIFIC:
@@ -215,7 +211,7 @@ def _vendor_values(definitions: Definitions, octets: bytes) -> Iterator[FoundVal
 
 
 def _split(vendor: Vendor, octets: bytes) -> list[tuple[int, bool, bytes]]:
-    """The code, continuation and value of each attribute; empty if they do not fill the octets exactly."""
+    """The code, continuation flag and value of each vendor attribute; empty if they do not fit exactly."""
     found: list[tuple[int, bool, bytes]] = []
     types, header = vendor.type_octets, vendor.type_octets + vendor.length_octets + vendor.continued
     while octets:
@@ -231,7 +227,7 @@ def _split(vendor: Vendor, octets: bytes) -> list[tuple[int, bool, bytes]]:
 
 
 def _inner_values(definitions: Definitions, found: FoundValue) -> Iterator[FoundValue]:
-    """The values inside a value that holds attributes; itself if it holds none."""
+    """The values inside of a TLV or an extended vendor attribute; any other value itself."""
     attribute = found.attribute
     if attribute is None or attribute.kind not in ("tlv", "evs") or found.is_malformed:
         yield found

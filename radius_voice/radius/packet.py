@@ -35,7 +35,7 @@ MAX_PACKET_OCTETS = 4096
 MAX_VALUE_OCTETS = 253
 MAX_ATTRIBUTES = 200
 RESERVED_REPLY_OCTETS = 1024
-"""Octets of a response that are reserved for everything but Proxy-State."""
+"""The octets of a response that are reserved for everything except Proxy-State."""
 _ZEROS = bytes(16)
 _MA_HEAD = bytes((MESSAGE_AUTHENTICATOR, 18))
 
@@ -47,18 +47,15 @@ class MalformedPacket(ValueError):
 
 
 class Packet(NamedTuple):
-    """A received packet. `raw` is without padding; `message_authenticator` is the attribute's offset in `raw`, or 0.
-
-    `firsts` holds the first value of each attribute type.
-    """
+    """A received packet."""
 
     code: int
     identifier: int
     authenticator: bytes
     attributes: tuple[Attribute, ...]
-    raw: bytes
-    message_authenticator: int
-    firsts: Mapping[int, bytes]
+    raw: bytes  # the octets without padding
+    message_authenticator: int  # the offset of the attribute in `raw`; 0 if there is none
+    firsts: Mapping[int, bytes]  # the first value of each attribute type
 
     def __repr__(self) -> str:
         return f"Packet({self.code}, {self.identifier})"  # attributes may hold names, phones and passwords
@@ -118,7 +115,7 @@ def _split(raw: bytes) -> tuple[list[Attribute], int]:
 def verify(packet: Packet, secret: bytes) -> bool:
     """Whether a request's Message-Authenticator is correct; False if it has none.
 
-    Computed over the received octets, never over a re-encoded packet (RFC 3579 section 3.2).
+    It is computed over the received octets, not over a re-encoded packet (RFC 3579 section 3.2).
     """
     start = packet.message_authenticator
     if not start:
@@ -130,7 +127,7 @@ def verify(packet: Packet, secret: bytes) -> bool:
 
 
 def encode_reply(code: int, request: Packet, attributes: Iterable[Attribute], secret: bytes) -> bytes:
-    """A response's octets: Message-Authenticator first (CVE-2024-3596), the request's Proxy-States in order last.
+    """The octets of a response: Message-Authenticator first (CVE-2024-3596), the request's Proxy-States last.
 
     Raises ValueError if a value is longer than 253 octets or the response longer than 4096.
     """
@@ -148,7 +145,10 @@ def encode_reply(code: int, request: Packet, attributes: Iterable[Attribute], se
 def encode_request(
     code: int, identifier: int, authenticator: bytes, attributes: Sequence[Attribute], secret: bytes
 ) -> bytes:
-    """A request's octets, Message-Authenticator first; `authenticator` is 16 new random octets. Raises ValueError."""
+    """The octets of a request, Message-Authenticator first. `authenticator` must be 16 new random octets.
+
+    Raises ValueError if a value is longer than 253 octets or the request longer than 4096.
+    """
     tail = _join(attributes)
     length = HEADER + 18 + len(tail)
     if length > MAX_PACKET_OCTETS:
@@ -160,9 +160,10 @@ def encode_request(
 def verify_reply(
     reply: Packet, request_authenticator: bytes, secret: bytes, *, require_message_authenticator: bool = True
 ) -> bool:
-    """Whether a response is authentic: its Response Authenticator and its Message-Authenticator are correct.
+    """Whether the Response Authenticator and the Message-Authenticator of a response are correct.
 
-    One without Message-Authenticator can be forged (CVE-2024-3596); it is authentic only if none is required.
+    A response without Message-Authenticator can be forged (CVE-2024-3596). It counts as authentic only if
+    `require_message_authenticator` is false.
     """
     raw, start = reply.raw, reply.message_authenticator
     expected = md5(raw[:4] + request_authenticator + raw[HEADER:] + secret, usedforsecurity=False).digest()

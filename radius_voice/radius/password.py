@@ -1,4 +1,4 @@
-"""Encryption of User-Password, and decoding of text that users type.
+"""Encrypts and decrypts User-Password, and decodes text that users type.
 
 Pure. Section numbers are RFC 2865's.
 """
@@ -48,9 +48,9 @@ def decrypt_password(encrypted: bytes, secret: bytes, authenticator: bytes) -> b
 
 
 def decode_text(octets: bytes) -> str:
-    """Decode text that a user typed: as UTF-8 if valid, else as Latin-1. Never raises.
+    """Decode text that a user typed, as UTF-8 if it is valid UTF-8, else as Latin-1. Never raises.
 
-    Clients send either. Latin-1 text that is valid UTF-8 is too rare to try both.
+    Gateways send either. Latin-1 text that is also valid UTF-8 is too rare to try both.
     """
     try:
         return octets.decode()

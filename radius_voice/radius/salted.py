@@ -1,6 +1,6 @@
-"""Salt-encrypted values: Tunnel-Password (RFC 2868 section 3.5), MS-MPPE-Send-Key and others (RFC 2548 section 2.4.2).
+"""Salt encryption: Tunnel-Password (RFC 2868 section 3.5), MS-MPPE-Send-Key and others (RFC 2548 section 2.4.2).
 
-Pure. A value is a salt of two octets, then the encrypted length, octets and padding.
+Pure. A value is a salt of two octets, followed by the encrypted length, octets and padding.
 """
 
 from __future__ import annotations
@@ -9,21 +9,21 @@ from hashlib import md5
 
 SALT_OCTETS = 2
 SALTS = 0x8000
-"""How many salts exist; as a bit it is set in all of them."""
+"""The number of different salts. It is also the highest bit, which every salt has set."""
 BLOCK = 16
 MAX_PLAIN_OCTETS = 239
-"""Fits into an attribute beside a tag and a salt, in blocks of 16 octets with the octet of the length."""
+"""The maximum length of a plain value: with the octet of its length, in blocks of 16, beside a tag and a salt."""
 
 
 class MalformedSalted(ValueError):
-    """A salt-encrypted value with a wrong length, or one that was encrypted with another secret."""
+    """A salt-encrypted value has a wrong length, or was encrypted with another secret."""
 
 
 def hide(plain: bytes, secret: bytes, authenticator: bytes, salt: bytes) -> bytes:
-    """Encrypt for a response to the request with that Request Authenticator.
+    """Encrypt a value for the response to the request with that Request Authenticator.
 
-    `salt` is two octets, the first bit 1, different for each value of a packet. Raises ValueError for more than
-    MAX_PLAIN_OCTETS.
+    `salt` is two octets with the highest bit set, and differs for each value of a packet. Raises ValueError for a value
+    of more than MAX_PLAIN_OCTETS.
     """
     if len(plain) > MAX_PLAIN_OCTETS:
         raise ValueError(f"{len(plain)} octets do not fit into a salt-encrypted value")
@@ -37,7 +37,7 @@ def hide(plain: bytes, secret: bytes, authenticator: bytes, salt: bytes) -> byte
 
 
 def reveal(value: bytes, secret: bytes, authenticator: bytes) -> bytes:
-    """Decrypt a value of the response to the request with that Request Authenticator. Raises MalformedSalted."""
+    """Decrypt a value from the response to the request with that Request Authenticator. Raises MalformedSalted."""
     salt, hidden = value[:SALT_OCTETS], value[SALT_OCTETS:]
     if not hidden or len(hidden) % BLOCK or not int.from_bytes(salt) & SALTS:
         raise MalformedSalted("not a salt and blocks of 16 octets")

@@ -1,4 +1,4 @@
-"""The values of attributes: text, addresses and numbers to octets, and octets to text. Pure."""
+"""Encodes attribute values (text, addresses, numbers), and shows encoded values as text. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pyrad import tools
 from radius_voice.radius.dictionary_file import DefinedAttribute
 
 MAX_TAG = 0x1F  # RFC 2868 section 3.1
-TAGGED_BITS = 24  # the tag takes the first of an integer's four octets
+TAGGED_BITS = 24  # the tag is the first of an integer's four octets
 MAX_INTEGER_DIGITS = 20  # decimal digits of a 64-bit integer
 BITS = {"byte": 8, "short": 16, "integer": 32, "signed": 32, "date": 32, "integer64": 64}
 EXAMPLES = {
@@ -32,9 +32,9 @@ Value: TypeAlias = str | int | bytes
 
 
 def encoded_value(known: DefinedAttribute, tag: str, value: Value) -> bytes:
-    """The octets of a value, with those of its tag; `tag` is empty for none. Raises ValueError with the fix.
+    """The octets of a value with its tag; an empty `tag` is none. Raises ValueError with the fix.
 
-    Messages do not quote the value of an attribute that is encrypted.
+    Messages do not quote the values of encrypted attributes.
     """
     octets = _with_tag(known, tag, value) if known.tagged else plain_value(known, tag, value)
     if known.size and len(octets) != known.size:
@@ -43,19 +43,19 @@ def encoded_value(known: DefinedAttribute, tag: str, value: Value) -> bytes:
 
 
 def plain_value(known: DefinedAttribute, tag: str, value: Value) -> bytes:
-    """The octets of a value without those of its tag. Raises ValueError with the fix."""
+    """The octets of a value without its tag. Raises ValueError with the fix."""
     if tag and not known.tagged:
         raise ValueError(f"{known.name}: takes no tag; write only the name")
     return _octets(known, value, BITS.get(known.kind, 0))
 
 
 def tag_octets(known: DefinedAttribute, tag: str) -> bytes:
-    """The octet of the tag of an encrypted value, which always has one (RFC 2868 section 3.5). Raises ValueError."""
+    """The tag octet of an encrypted value, empty if the type has no tag (RFC 2868 section 3.5). Raises ValueError."""
     return bytes((_tag(known, tag),)) if known.tagged else b""
 
 
 def shown_value(known: DefinedAttribute, octets: bytes) -> tuple[str, str]:
-    """The tag, like `:1`, or no text, and the value as text. Octets that do not match the type are hexadecimal."""
+    """The tag (like `:1`, or empty) and the value as text. Octets that do not match the type are hexadecimal."""
     tag = ""
     if known.tagged and octets and octets[0] <= MAX_TAG:
         tag = f":{octets[0]}" if octets[0] else ""
@@ -67,13 +67,13 @@ def shown_value(known: DefinedAttribute, octets: bytes) -> tuple[str, str]:
 
 
 def like(word: str, words: Mapping[str, object]) -> str:
-    """`; did you mean X?` for the word that is most like it, if one is."""
+    """`; did you mean X?` for the most similar of `words`; empty if none is similar."""
     close = difflib.get_close_matches(word, words, n=1)
     return f"; did you mean {close[0]}?" if close else ""
 
 
 def quoted(text: str) -> str:
-    """Text in quotes on one line, with control characters escaped, so that a packet cannot forge output lines."""
+    """The text in quotes, with control characters escaped, so that a packet cannot forge lines of output."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{printable(escaped)}"'
 
@@ -143,7 +143,7 @@ def _number(known: DefinedAttribute, value: Value, bits: int) -> int:
 
 
 def _parsed(known: DefinedAttribute, text: str) -> str | int:
-    """The number that is written as text; the text if it is none."""
+    """The number in `text`; `text` itself if it is not a number."""
     digits = text.removeprefix("-") if known.kind == "signed" else text
     if digits.isascii() and digits.isdecimal() and len(digits) <= MAX_INTEGER_DIGITS:
         return int(text)
@@ -193,7 +193,7 @@ def _text(known: DefinedAttribute, octets: bytes) -> str:
     if len(octets) * 8 != bits:
         raise ValueError("a number of another size")
     number = int.from_bytes(octets, signed=known.kind == "signed")
-    # The last of two names of a number is shown, as FreeRADIUS does.
+    # If a number has two names, the last one is shown, as in FreeRADIUS.
     return next((word for word, of in reversed(known.values.items()) if of == number), str(number))
 
 

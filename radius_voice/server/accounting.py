@@ -21,7 +21,7 @@ from radius_voice.server.recorder import Recorder
 from radius_voice.server.request import Peer, Send, calling_station_of
 
 KEPT_SECONDS = 3600.0
-"""How long a recorded request is not recorded again."""
+"""How long a retransmission of a recorded request is recognized."""
 MAX_KEPT = 10_000
 MAX_IN_PROGRESS = 256
 
@@ -47,8 +47,8 @@ class _Request:
 class Accounting:
     """Processes the packets of the accounting ports.
 
-    `record` writes a record, and returns whether the audit log has it. `clock` is monotonic seconds, `now` wall-clock
-    seconds. `responds_to_status` says whether Status-Server gets a response.
+    `record` writes a record and returns whether that succeeded. `clock` is monotonic seconds, `now` wall-clock seconds.
+    `responds_to_status` returns whether Status-Server gets a response.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Accounting:
         self._in_progress: dict[tuple[str, bytes], asyncio.Task[None]] = {}
 
     def discard_unknown(self, peer: Peer) -> None:
-        """Record that a datagram was discarded because its peer is no client."""
+        """Record that a datagram was discarded because its peer is not a client."""
         self._recorder.discarded(None, peer, None, Discard.UNKNOWN_CLIENT)
 
     def receive(self, datagram: bytes, client: Client, peer: Peer, socket_number: int, send: Send) -> None:  # noqa: ARG002 - the octets identify a request
@@ -145,7 +145,7 @@ class Accounting:
 
 
 def _secret_of(packet: Packet, client: Client) -> bytes | Discard:
-    """The secret that a packet was made with, or why it is discarded."""
+    """The secret with which a packet is authentic, or why it is discarded."""
     match packet.code:
         case accounting.ACCOUNTING_REQUEST:
             verify, wrong = accounting.verify, Discard.BAD_REQUEST_AUTHENTICATOR

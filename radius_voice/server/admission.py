@@ -1,7 +1,7 @@
-"""Decides which request is processed next when more arrive than may be processed at a time.
+"""Decides which request is processed next when more requests arrive than may be processed at a time.
 
-Responses to challenges go first, because their users have heard the code. Initial requests are queued per
-Calling-Station-Id and served round-robin. No request waits longer than its gateway does.
+Responses to challenges go first, because their users have heard the code. Initial requests are queued by
+Calling-Station-Id and served round-robin. A request is dropped when its gateway no longer waits.
 """
 
 from __future__ import annotations
@@ -14,16 +14,13 @@ from radius_voice.fair_queue import FairQueue
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A request to be processed by `start` or discarded by `drop`.
-
-    `preferred` jobs are responses to challenges; the others have a `queue` each. `deadline` is monotonic seconds.
-    """
+    """A request that waits. Either `start` or `drop` is called once."""
 
     start: Callable[[], None]
     drop: Callable[[], None]
-    preferred: bool
-    queue: str
-    deadline: float
+    preferred: bool  # a response to a challenge
+    queue: str  # of a job that is not preferred
+    deadline: float  # monotonic seconds
 
 
 class Admission:
@@ -36,12 +33,12 @@ class Admission:
         self.in_progress = 0
 
     def set_limits(self, max_concurrent: int, max_queued: int) -> None:
-        """Change the limits. Jobs that are in flight or waiting stay."""
+        """Change the limits for jobs that arrive from now on."""
         self._max_concurrent = max_concurrent
         self._waiting.capacity = max_queued
 
     def enter(self) -> bool:
-        """Whether one more job may start now; if so, it counts as started."""
+        """Whether another job may start now. If so, it counts as started."""
         if self.in_progress >= self._max_concurrent:
             return False
         self.in_progress += 1

@@ -25,9 +25,9 @@ class KeyValueStore(Protocol):
 
 
 class _Addresses:
-    """The source addresses of which something is known, in memory and in the store under `prefix`.
+    """A set of source addresses of clients, in memory and in the store.
 
-    The clients' `signer_keys` are the rest of the keys, so that a new shared secret forgets all addresses.
+    The store keys are `prefix` and one of the client's `signer_keys`, so a new shared secret forgets all addresses.
     """
 
     def __init__(self, store: KeyValueStore, prefix: bytes) -> None:
@@ -36,7 +36,7 @@ class _Addresses:
         self._known: set[tuple[bytes, str]] = set()
 
     def remembers(self, client: Client, address: str) -> bool:
-        """Whether this process knows of the address."""
+        """Whether the address is in this process's memory."""
         return any((key, address) in self._known for key in client.signer_keys)
 
     async def has(self, client: Client, address: str) -> bool:
@@ -48,10 +48,10 @@ class _Addresses:
         return False
 
     async def add(self, key: bytes, address: str) -> None:
-        """Store the address, if there is room. While the store is unavailable, nothing happens."""
+        """Store the address, if there are not too many. Does nothing while the store is unavailable."""
         if (key, address) in self._known:
             return
-        with suppress(Unavailable):  # the next login is stored
+        with suppress(Unavailable):  # the next login tries again
             stored = await self._stored(key)
             if address in stored:
                 self._known.add((key, address))
@@ -65,8 +65,8 @@ class _Addresses:
 class Authenticity:
     """Verifies requests, and stores for clients with `auto` what their addresses send.
 
-    An address that sends a Message-Authenticator is a signer. One that sends no Proxy-State without
-    Message-Authenticator is direct: it is no proxy that needs to be allowed to.
+    A signer is an address that sends a Message-Authenticator. A direct address does not send Proxy-State without a
+    Message-Authenticator, so it is not a proxy that must be allowed to.
     """
 
     def __init__(self, store: KeyValueStore) -> None:
@@ -74,9 +74,9 @@ class Authenticity:
         self._direct = _Addresses(store, b"direct\0")
 
     def secret_of(self, packet: Packet, client: Client, address: str) -> int | Discard:
-        """The index in `client.secrets` of the secret that a request was made with, or why it is discarded.
+        """The index in `client.secrets` of the secret that a request was signed with, or why it is discarded.
 
-        Without Message-Authenticator this is unknown, and the first is returned.
+        For an allowed request without Message-Authenticator, the index is 0.
         """
         if packet.message_authenticator:
             for index, secret in enumerate(client.secrets):
@@ -96,9 +96,9 @@ class Authenticity:
         return 0
 
     async def problem(self, packet: Packet, client: Client, address: str) -> Discard | None:
-        """Why a request of a client with `auto` is discarded by what the store knows of its address.
+        """Why a request of a client with `auto` is discarded, according to the stored addresses; None if it is not.
 
-        Raises Unavailable if the store is needed for this and cannot be reached.
+        Raises Unavailable if the store is needed and cannot be reached.
         """
         if packet.message_authenticator:
             return None
@@ -110,9 +110,9 @@ class Authenticity:
         return None
 
     async def login_completed(self, packet: Packet, client: Client, secret_index: int, address: str) -> None:
-        """Store what an address sends, after a request from there had the right code.
+        """Store what an address sends, after a request from there contained the correct code.
 
-        No other request is proof: a recorded one can be sent again from any address. A right code has this effect once.
+        Other requests prove nothing, because recorded ones can be sent from any address. A code is accepted only once.
         """
         if client.require is Require.YES:
             return

@@ -1,4 +1,4 @@
-"""RADIUS client entries, found by the source address of a packet, longest prefix first."""
+"""RADIUS client entries, and the look-up by the source address of a packet (longest prefix)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Network = IPv4Network | IPv6Network
 
 
 class Require(Enum):
-    """Whether requests must carry a Message-Authenticator (CVE-2024-3596): all, or those with Proxy-State."""
+    """Whether requests must carry a Message-Authenticator (CVE-2024-3596). `auto`: once an address has sent one."""
 
     YES = "yes"
     AUTO = "auto"
@@ -26,47 +26,34 @@ class Require(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """The user of a gateway's health checks, by the canonical name.
+    """The user of a gateway's health checks."""
 
-    The right password gets an Access-Accept. If `password` is empty, every request gets an Access-Reject.
-    """
-
-    user: str
-    password: bytes = field(default=b"", repr=False)
+    user: str  # the canonical name
+    password: bytes = field(default=b"", repr=False)  # gets an Access-Accept; if empty, every request is rejected
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A client entry. `secrets` holds two during a rotation; `response_timeout` is in seconds.
-
-    `prompts` says which texts the client can show. `calling_station` is the attribute with the caller's address.
-    Without it, the text of Calling-Station-Id is used.
-
-    `realms` are those that user names may have, by canonical name; without any, names stay as typed. With `auto`, the
-    store keeps what addresses send under `signer_keys`, one key for each secret: a new secret forgets it.
-    `limit_proxy_state` is for requests with Proxy-State, where `require` allows them without Message-Authenticator.
-    `delimiter` separates password and code in two passes. `password_required`: a request without User-Password is
-    rejected. `probe` is None if health checks have no user of their own.
-    """
+    """A client entry."""
 
     name: str
-    secrets: tuple[bytes, ...] = field(repr=False)
-    require: Require
+    secrets: tuple[bytes, ...] = field(repr=False)  # two during a rotation
+    require: Require  # a Message-Authenticator
     policy: str
-    response_timeout: float
-    signer_keys: tuple[bytes, ...]
-    realms: Mapping[str, Realm] = field(default_factory=dict, hash=False)
+    response_timeout: float  # seconds
+    signer_keys: tuple[bytes, ...]  # one store key for each secret, for `Authenticity`
+    realms: Mapping[str, Realm] = field(default_factory=dict, hash=False)  # by canonical name; empty: ignore realms
     second_factor: SecondFactorMode = SecondFactorMode.CHALLENGE
-    delimiter: str = ","
-    password_required: bool = True
-    prompts: PromptFormat = field(default_factory=PromptFormat)
-    probe: Probe | None = None
-    limit_proxy_state: Require = Require.AUTO
-    calling_station: AddressAttribute | None = None
+    delimiter: str = ","  # separates password and code in two passes
+    password_required: bool = True  # reject requests without User-Password
+    prompts: PromptFormat = field(default_factory=PromptFormat)  # which texts the client can show
+    probe: Probe | None = None  # the user of health checks
+    limit_proxy_state: Require = Require.AUTO  # require a Message-Authenticator with Proxy-State
+    calling_station: AddressAttribute | None = None  # has the caller's address; None: use Calling-Station-Id as text
 
 
 class Clients:
-    """The client entries of one configuration."""
+    """The client entries of one configuration. `find` returns the entry for a source address, or None."""
 
     def __init__(self, entries: Iterable[tuple[Network, Client]]) -> None:
         self._by_prefix: dict[tuple[int, int], dict[int, Client]] = {}
@@ -78,7 +65,7 @@ class Clients:
         self.find = lru_cache(maxsize=4096)(self._find)
 
     def _find(self, source_address: str) -> Client | None:
-        """The entry for a source address, as the socket reports it, or None."""
+        """The entry for a source address as the socket reports it, or None."""
         address = ip_address(source_address.partition("%")[0])
         if isinstance(address, IPv6Address) and address.ipv4_mapped:
             address = address.ipv4_mapped

@@ -23,7 +23,7 @@ Origin = tuple[object, ...]
 
 
 class Seen(Enum):
-    """State of a request without a response: new, being processed, or refused by the table."""
+    """The state of a request that has no response yet: new, being processed, or refused by the table."""
 
     NEW = "new"
     IN_PROGRESS = "in_progress"
@@ -57,12 +57,12 @@ class Duplicates:
         return sum(map(len, self._entries.values()))
 
     def look_up(self, request: RequestId, now: float) -> Seen | bytes:
-        """Look a request up; `now` is monotonic seconds. A new one is added to the table.
+        """Look up a request at `now`, monotonic seconds, and add it to the table if it is new.
 
         Returns NEW, IN_PROGRESS, REFUSED, or the octets of the response that the same request got.
 
-        REFUSED means: the request has no Message-Authenticator and its key holds `MAX_UNSIGNED` others. None of them
-        is removed for it, because one could be genuine.
+        REFUSED: the request has no Message-Authenticator, and its key already has `MAX_UNSIGNED` others. None of them
+        is removed, because one of them could be genuine.
         """
         self._expire(now)
         kept = self._kept(request)
@@ -77,12 +77,12 @@ class Duplicates:
         return Seen.NEW
 
     def age_of(self, request: RequestId, now: float) -> float:
-        """How many seconds ago a request that the table has was received first."""
+        """The seconds since a request in the table was first received."""
         entry = _find(self._kept(request), request)
         return 0.0 if entry is None else now - entry.since
 
     def keep_response(self, request: RequestId, reply: bytes) -> bool:
-        """Keep the response to a request. False if a newer request has replaced it: then do not send the response."""
+        """Store the response to a request. False if a newer request has replaced it: do not send the response then."""
         kept = self._kept(request)
         entry = _find(kept, request)
         if entry is None:

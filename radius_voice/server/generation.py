@@ -1,4 +1,4 @@
-"""The server's part of the configuration. A reload replaces all of it between two packets."""
+"""The part of the configuration that the server uses. A reload replaces it between two packets."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Settings for the packets of all clients; times in seconds."""
+    """Settings for all clients. Times are in seconds."""
 
     reject_delay: float = 1.0
     duplicate_window: float = 10.0

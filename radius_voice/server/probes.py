@@ -1,10 +1,10 @@
-"""Answers to health checks: requests with the user name of a client's probe user.
+"""Answers health checks: requests with the user name of a client's probe user.
 
-They reach no identity source and no store, place no call and lock no user. Many gateways accept a user whom this server
-accepts, whatever the request was sent for. So an Access-Accept needs the configured password, and a Calling-Station-Id
-from which too many wrong ones came is rejected. Requests without Calling-Station-Id are not limited: a gateway's own
-checks have none, and a limit that outsiders can exhaust would let them fail the checks. The length of the password
-protects these.
+They use no identity source and no store, place no call and lock no user. Many gateways let a user in whom this server
+accepts, for whatever reason the request was sent. So an Access-Accept requires the configured password, and after too
+many wrong passwords from a Calling-Station-Id its requests are rejected. Requests without Calling-Station-Id are not
+limited: a gateway's own checks have none, and attackers could make the checks fail by exhausting the limit. Only the
+length of the password protects these.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from radius_voice.server.methods import auth_request_of
 from radius_voice.server.request import Request
 
 WRONG_PASSWORDS = Limit("probe.calling_station", 5, 600.0, Reason.WRONG_PASSWORD_LIMIT)
-"""The wrong probe passwords of one Calling-Station-Id, in each process."""
+"""Limits the wrong probe passwords from one Calling-Station-Id, in each process."""
 MAX_STATIONS = 10_000
-"""How many Calling-Station-Ids are counted; beyond that, the count that is oldest is forgotten."""
+"""The maximum number of counted Calling-Station-Ids. Beyond it, the oldest count is forgotten."""
 
 AS_CONFIGURED = Reason.STATUS
-"""The reason of a decision about a probe that got the configured response."""
+"""The reason of a decision if the probe gets the configured response."""
 
 Station = tuple[str, str]
 
@@ -42,7 +42,7 @@ class Probes:
         self._arrival_times: OrderedDict[Station, float] = OrderedDict()
 
     def decide(self, request: Request) -> Decision:
-        """The decision about a request for which `is_probe` is true. Its reason is `AS_CONFIGURED` or why it failed."""
+        """The decision on a request for which `is_probe` is true. The reason is `AS_CONFIGURED`, or why it failed."""
         probe = request.client.probe
         if probe is None or not probe.password:
             return Decision(Outcome.REJECT, AS_CONFIGURED)

@@ -41,10 +41,10 @@ class Receiver:
     def receive(
         self, datagram: bytes, client: Client, peer: Peer, socket_number: int, send: Send, generation: Generation
     ) -> Request | None:
-        """The new request in a datagram, or None: it was discarded, or was a retransmission.
+        """The request in a datagram; None if the datagram was discarded or was a retransmission.
 
-        A datagram is discarded if it is malformed or not authentic. A request without Message-Authenticator, from a
-        client with `auto`, is checked against the store later (see `Authenticity.problem`).
+        A datagram is discarded if it is malformed or not authentic. A request without Message-Authenticator from a
+        client with `auto` must still be checked against the store (`Authenticity.problem`).
         """
         arrived = self._clock()
         self._recorder.received(client, peer, datagram)

@@ -33,9 +33,9 @@ Result = RequestRecord | DiscardRecord | ResendRecord | ProbeRecord | Accounting
 
 
 class Tap(Protocol):
-    """Observes the packets of known clients and their results immediately. Must not raise.
+    """Observes the packets of known clients and their results. Must not raise.
 
-    `peer` is the gateway's address and port; `packet` is the request, None if it could not be decoded.
+    `peer` is the gateway's address and port. `packet` is the request; None if it could not be decoded.
     """
 
     def received(self, client: str, peer: Peer, octets: bytes) -> None: ...  # noqa: D102
@@ -52,16 +52,16 @@ class Taps:
         self.present = present
 
     def add(self, tap: Tap) -> None:
-        """Pass packets to `tap` too, from now on."""
+        """Pass packets also to `tap` from now on."""
         self.present = (*self.present, tap)
 
     def remove(self, tap: Tap) -> None:
-        """Pass packets to `tap` no longer."""
+        """Stop passing packets to `tap`."""
         self.present = tuple(each for each in self.present if each is not tap)
 
 
 class Recorder:
-    """Passes one record for each packet to `observer`, and counts it in `traffic`.
+    """Passes one record for each packet to `observer`, and counts the packet in `traffic`.
 
     `now` is wall-clock seconds, `clock` monotonic seconds.
     """
@@ -81,35 +81,35 @@ class Recorder:
         self._clock = clock
 
     def received(self, client: Client, peer: Peer, datagram: bytes) -> None:
-        """A datagram of a known client, not verified yet. Only the taps see it."""
+        """A datagram of a known client arrived and is not verified yet. Only the taps get it."""
         for tap in self._taps.present:
             tap.received(client.name, peer, datagram)
 
     def verified(self, request: Request) -> None:
-        """An authentic request that is no retransmission. Only the report about clients counts it here."""
+        """A request is authentic and not a retransmission. Only `traffic` counts it here."""
         if request.packet.code == radius.ACCESS_REQUEST:
             method = method_of(request.packet)
             name = method.value if method else "none"
             self._traffic.request(request.client.name, request.client_address, request.packet, name, request.at)
 
     def retransmitted(self, request: Request, interval: float) -> None:
-        """A retransmission, `interval` seconds after the first packet. Only the report about clients counts it here."""
+        """A retransmission arrived `interval` seconds after the first packet. Only `traffic` counts it here."""
         self._traffic.retransmission(request.client.name, request.client_address, interval, request.at)
 
     def sent(self, client: Client, peer: Peer, response: bytes) -> None:
-        """A response is being sent. Only the taps see it."""
+        """A response is being sent. Only the taps get it."""
         for tap in self._taps.present:
             tap.sent(client.name, peer, response)
 
     def shown(self, peer: Peer, packet: Packet, record: Result) -> None:
-        """The result of a packet whose record was written already. Only the taps see it."""
+        """The result of a packet whose record was written elsewhere. Only the taps get it."""
         for tap in self._taps.present:
             tap.decided(peer, packet, record)
 
     def discarded(
         self, client: Client | None, peer: Peer, packet: Packet | None, reason: Discard, detail: str = ""
     ) -> None:
-        """A datagram gets no response. `client` is None if the peer is unknown, `packet` if it was not decoded."""
+        """A datagram gets no response. `client` is None for an unknown peer, `packet` if it was not decoded."""
         name = client.name if client else ""
         if client and reason is not Discard.DUPLICATE:  # `retransmitted` counts those
             self._traffic.discard(client.name, peer[0], reason, self._now())
@@ -121,7 +121,7 @@ class Recorder:
         self.discarded(request.client, request.peer, request.packet, reason, detail)
 
     def resent(self, client: Client, peer: Peer, packet: Packet, at: float) -> None:
-        """A retransmission gets the octets of the first response. `at` is the time of arrival, wall clock."""
+        """A retransmission gets the octets of the first response. `at` is its wall-clock time of arrival."""
         self._note(peer, packet, ResendRecord(at, client.name))
 
     def probed(self, request: Request, outcome: Outcome) -> None:
@@ -133,7 +133,7 @@ class Recorder:
         self._observer(ServiceRecord(self._now(), "warning", f"internal error: {text}"))
 
     def decided(self, request: Request, decision: Decision, trace: Trace, calling_station_id: str = "") -> None:
-        """A verified request was processed. `calling_station_id` is the request's."""
+        """A verified request was processed."""
         packet, client = request.packet, request.client
         typed = decode_text(packet.first(radius.USER_NAME) or b"") if decision.user else ""
         rotating = len(client.secrets) > 1 and request.id.signed

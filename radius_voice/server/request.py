@@ -20,24 +20,21 @@ Send = Callable[[bytes], None]
 
 
 class Request(Struct, frozen=True):
-    """A verified packet and what a response needs. `secret_index` is the index of its secret in `client.secrets`.
-
-    `arrived` is monotonic seconds, `at` wall-clock seconds.
-    """
+    """A verified request, and everything that its response needs."""
 
     packet: Packet
     client: Client
-    secret_index: int
+    secret_index: int  # of the secret in `client.secrets` that verified the packet
     peer: Peer
     id: RequestId
     send: Send
-    arrived: float
-    at: float
+    arrived: float  # monotonic seconds
+    at: float  # wall-clock time of arrival
     generation: Generation
 
     @property
     def secret(self) -> bytes:
-        """The shared secret that the packet was made with."""
+        """The shared secret that verified the packet."""
         return self.client.secrets[self.secret_index]
 
     @property
@@ -52,7 +49,7 @@ class Request(Struct, frozen=True):
 
 
 def calling_station_of(packet: Packet, client: Client) -> str:
-    """The caller's address, or Calling-Station-Id where the packet has none; empty if it has neither."""
+    """The caller's address from the configured attribute, or else Calling-Station-Id; empty without either."""
     attribute = client.calling_station
     address = attribute.address(packet.attributes) if attribute else None
     return str(address) if address else decode_text(packet.first(radius.CALLING_STATION_ID) or b"")

@@ -45,14 +45,14 @@ class Responses:
             await asyncio.sleep(max(0.0, self._last_due - self._loop.time()))
 
     def respond(self, request: Request, decision: Decision) -> None:
-        """Send the response to a request, or none: then its retransmission is processed as a new request."""
+        """Send the response to a request. After NO_RESPONSE, a retransmission is processed as a new request."""
         if decision.outcome is Outcome.NO_RESPONSE:
             self._duplicates.forget(request.id)
             return
         code, attributes = _code(request, decision), _attributes(request, decision)
         if code == radius.ACCESS_REJECT:
             jitter = 1 + random.random() * JITTER  # noqa: S311 - noise, not a secret
-            # No reject is sent earlier, so that its time reveals no cause.
+            # Rejects are never sent earlier, so that their time does not reveal the cause.
             self._send_at(request.arrived + self.reject_delay * jitter, request, code, attributes)
         elif decision.not_before:
             self._send_at(decision.not_before, request, code, attributes)
@@ -60,12 +60,12 @@ class Responses:
             self._encode_and_send(request, code, attributes)
 
     def send(self, request: Request, response: bytes) -> None:
-        """Send the octets of a response."""
+        """Send the octets of an encoded response."""
         self._recorder.sent(request.client, request.peer, response)
         request.send(response)
 
     def _send_at(self, due: float, request: Request, code: int, attributes: list[Attribute]) -> None:
-        """Send a response at `due`, monotonic seconds. Meanwhile its request keeps no other one waiting."""
+        """Send a response at `due`, monotonic seconds. Until then it does not count as a request in progress."""
         self.delayed += 1
         self._last_due = max(self._last_due, due)
 
@@ -87,7 +87,7 @@ class Responses:
 
 
 def _code(request: Request, decision: Decision) -> int:
-    """The code of a response: an Access-Reject in place of a challenge that the gateway cannot show."""
+    """The code of a response. A gateway that cannot show challenges gets an Access-Reject instead."""
     shows_challenges = request.client.second_factor is SecondFactorMode.CHALLENGE
     is_challenge = decision.outcome is Outcome.CHALLENGE
     return radius.ACCESS_REJECT if is_challenge and not shows_challenges else CODES[decision.outcome]
@@ -107,7 +107,7 @@ def _attributes(request: Request, decision: Decision) -> list[Attribute]:
 
 
 def _hidden(attribute: HiddenAttribute, request: Request, number: int) -> Attribute:
-    """Encrypt an attribute for the client. No two of a packet may have the same `number`."""
+    """Encrypt an attribute for the client. Each attribute of a packet needs another `number`."""
     salt = (salted.SALTS | number % salted.SALTS).to_bytes(salted.SALT_OCTETS)
     authenticator = request.packet.authenticator
     octets = encrypt(attribute.plain, attribute.encryption, request.secret, authenticator, salt)

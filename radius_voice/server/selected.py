@@ -15,15 +15,15 @@ from radius_voice.server.recorder import Result
 from radius_voice.server.request import Peer
 
 MAX_REMEMBERED = 1000
-"""How many packets are remembered of each kind; then the oldest is forgotten."""
+"""The maximum number of held packets, and of shown packets. Beyond it, the oldest is forgotten."""
 
 _Key = tuple[Peer, int, bool]
-"""The source of a request, its Identifier, and whether it is for accounting."""
+"""The peer of a request, its Identifier, and whether it is for accounting."""
 _T = TypeVar("_T")
 
 
 class PacketPrinter(Protocol):
-    """Prints packets and results. With `show_name`, a packet's User-Name is shown. `at` is wall-clock seconds."""
+    """Prints packets and results. `show_name`: also print User-Name. `at` is the wall-clock time of arrival."""
 
     def received(  # noqa: D102
         self, client: str, peer: Peer, octets: bytes, *, show_name: bool = True, at: float | None = None
@@ -35,13 +35,13 @@ class PacketPrinter(Protocol):
 
 
 class SelectedPackets:
-    """A `Tap` that passes on the packets of one user, of one client, or of both to `printer`.
+    """A `Tap` that passes the packets of one user, of one client, or of one user at one client to `printer`.
 
-    A user matches if the canonical form of User-Name or of the name in the directory is that of `user`. A packet in
-    which User-Name does not match is held until the request is decided, because the directory may know the user by that
-    name too, and a response to a challenge may have no User-Name.
+    A packet matches `user` if the canonical form of User-Name, or of the name in the directory, is equal. A packet with
+    another User-Name is held until the request is decided: the directory may have several names of the user, and a
+    response to a challenge may have no User-Name.
 
-    User-Name is shown only if it matches, or if the user exists: people type passwords there by mistake.
+    User-Name is shown only if it matches or if the user exists, because users type passwords there by mistake.
     """
 
     def __init__(self, user: str | None, client: str | None, printer: PacketPrinter) -> None:
@@ -52,7 +52,7 @@ class SelectedPackets:
         self._shown: OrderedDict[_Key, None] = OrderedDict()
 
     def received(self, client: str, peer: Peer, octets: bytes) -> None:
-        """Print a datagram, or hold it until it is decided."""
+        """Print a datagram, or hold it until its request is decided."""
         if self._client not in (None, client):
             return
         if self._user is None:
@@ -61,14 +61,14 @@ class SelectedPackets:
         try:
             packet = radius.decode(octets)
         except MalformedPacket:
-            return  # it has no user
+            return  # not a packet of a user
         if self._is_named(packet):
             self._printer.received(client, peer, octets)
         else:
             _remember(self._held, _key(peer, packet.code, packet.identifier), octets)
 
     def decided(self, peer: Peer, packet: Packet | None, record: Result) -> None:
-        """Print a result, after its packet if that was held."""
+        """Print a result. If its packet was held, print the packet first."""
         if self._client not in (None, record.client):
             return
         if self._user is None:

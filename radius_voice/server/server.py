@@ -1,4 +1,4 @@
-"""The server: processes the packets that transports receive, with the current generation of the configuration."""
+"""The server: processes the packets from all transports with the current generation of the configuration."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ RELEASE_INTERVAL_SECONDS = 0.1
 class Server:
     """Processes the packets of all transports. `now` is wall-clock seconds.
 
-    `accepted_names` is None if no accounting needs the names of accepted users. `traffic` counts what clients send.
+    `accepted_names` is None without accounting, which needs the names. `traffic` counts the packets of clients.
     """
 
     def __init__(
@@ -70,16 +70,16 @@ class Server:
 
     @property
     def in_progress(self) -> int:
-        """Number of requests being processed, including those whose reject is delayed, but not those held."""
+        """The number of requests in progress, with delayed rejects and without held requests."""
         return self._admission.in_progress + self._responses.delayed
 
     @property
     def held(self) -> int:
-        """Number of requests that wait until their users approve them, or are about to."""
+        """The number of requests that are or may be held until their users approve them."""
         return self._held.in_progress
 
     def use(self, generation: Generation, rules: Rules) -> None:
-        """Use this configuration from the next packet on. Requests in flight are completed with the previous one."""
+        """Use this configuration from the next packet on. Requests in progress are completed with the previous one."""
         self._generation = generation
         self._rules = rules
         window = rules.duplicate_window
@@ -89,7 +89,7 @@ class Server:
         self._admission.set_limits(rules.max_concurrent, rules.max_queued)
 
     async def drain(self) -> None:
-        """Wait until every accepted request is completed and every delayed reject is sent."""
+        """Wait until every accepted request is completed and every delayed response is sent."""
         while self._tasks:
             await asyncio.wait(self._tasks)
         await self._responses.drain()
@@ -101,18 +101,18 @@ class Server:
         self._unfinished.pop(generation, None)
 
     def client_at(self, address: str) -> Client | None:
-        """The client entry for a source address, None if there is none."""
+        """The client entry for a source address, or None."""
         return self._generation.clients.find(address)
 
     def discard_unknown(self, peer: Peer) -> None:
-        """Record that a datagram was discarded because its peer is no client."""
+        """Record that a datagram was discarded because its peer is not a client."""
         self._recorder.discarded(None, peer, None, Discard.UNKNOWN_CLIENT)
 
     def receive(self, datagram: bytes, client: Client, peer: Peer, socket_number: int, send: Send) -> None:
         """Process one datagram of a client, which must be an entry of the current configuration.
 
-        `socket_number` distinguishes the sockets of all transports; it is part of a request's identity (RFC 5080
-        section 2.2.2). `send` sends a response, now or later.
+        `socket_number` is different for each socket of all transports. It is part of a request's identity (RFC 5080
+        section 2.2.2). `send` may be called now or later to send a response.
         """
         request = self._receiver.receive(datagram, client, peer, socket_number, send, self._generation)
         if request is None:
@@ -133,7 +133,7 @@ class Server:
             self._responses.respond(request, decision)
 
     async def _answer_probe(self, request: Request) -> None:
-        """Respond to a health check, also while many logins are processed."""
+        """Respond to a health check without admission control, so that it works under load."""
 
         async def decide() -> Decision:
             return self._probes.decide(request)
@@ -174,7 +174,7 @@ class Server:
         self._held.leave(request)
 
     def _discard(self, request: Request, reason: Discard) -> None:
-        """Send no response, and process a retransmission of the request."""
+        """Send no response. A retransmission of the request will be processed as a new request."""
         self._duplicates.forget(request.id)
         self._recorder.dropped(request, reason)
 
@@ -206,13 +206,13 @@ class Server:
             self._responses.respond(request, decision)
 
     async def _keep_name(self, request: Request, decision: Decision) -> None:
-        """Keep the name of an accepted user for the accounting records that follow."""
+        """Store the name of an accepted user for later accounting records."""
         if self._accepted_names is not None and decision.outcome is Outcome.ACCEPT and decision.user:
             typed = decode_text(request.packet.first(radius.USER_NAME) or b"")
             await self._accepted_names.add(request.client.name, typed, decision.user)
 
     async def _decided(self, trace: Trace, decide: Callable[[], Awaitable[Decision | None]]) -> Decision | None:
-        """The decision, or no response after an error."""
+        """The result of `decide`; no response if it raises an error."""
         try:
             return await decide()
         except Unavailable as problem:
@@ -226,7 +226,7 @@ class Server:
     async def _if_authentic(
         self, request: Request, trace: Trace, decide: Callable[[], Awaitable[Decision]]
     ) -> Decision | None:
-        """The decision, which may be to hold the request. None if it is not authentic; then it is discarded."""
+        """The decision, which may be to hold the request. If the request is not authentic, discard it: None."""
         if not request.id.signed:
             trace.step("no_message_authenticator")
         problem = await self._authenticity.problem(request.packet, request.client, request.client_address)
@@ -236,7 +236,7 @@ class Server:
         return await decide()
 
     async def _completed(self, request: Request, decide: Callable[[], Awaitable[Decision]]) -> Decision:
-        """The decision. One that completes a login confirms what the gateway has sent."""
+        """The decision. If it completes a login, store that the gateway's address is proven (`Authenticity`)."""
         decision = await decide()
         if decision.reason in CODE_CORRECT:
             await self._authenticity.login_completed(

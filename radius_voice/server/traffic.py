@@ -1,7 +1,7 @@
-"""What each gateway sends: counters by client entry and source address, for `radius-voice clients`.
+"""Counts the packets of each gateway by client entry and source address, for `radius-voice clients`.
 
-In memory; `server.traffic_file` keeps them. A packet costs some additions here. No counter has a name, password or
-code. Packets without Message-Authenticator can be spoofed, so their counters can be too.
+The counters are in memory; `server.traffic_file` stores them. They contain no name, password or code. Packets without
+Message-Authenticator can be spoofed, and so can their counters.
 """
 
 from __future__ import annotations
@@ -16,46 +16,40 @@ from radius_voice.radius import packet as radius
 from radius_voice.radius.packet import Packet
 
 MAX_ADDRESSES = 64
-"""How many addresses of one client are counted separately."""
+"""The maximum number of addresses of one client that are counted separately."""
 OTHER_ADDRESSES = ""
 HALF_SECONDS = 2
 MAX_INTERVAL = 60 * HALF_SECONDS
 MAX_TIME = 253_402_300_799.0
 """The end of the year 9999."""
 Key = TypeVar("Key")
-# A file that was damaged may have other values.
+# A damaged file may contain other values.
 Time = Annotated[float, Meta(ge=0.0, le=MAX_TIME)]
 Count = Annotated[int, Meta(ge=0)]
 Interval = Annotated[int, Meta(ge=0, le=MAX_INTERVAL)]
 
 
 class Traffic(Struct, omit_defaults=True):
-    """The packets of one client from one address. `address` is empty for all addresses beyond `MAX_ADDRESSES`.
-
-    Times are wall-clock seconds, 0 for never. `requests` are authentic Access-Requests without retransmissions;
-    `unsigned` those of them without Message-Authenticator, `proxy_state` those with Proxy-State, and
-    `unsigned_proxy_state` those with Proxy-State and without Message-Authenticator. `methods` and `discards` are counts
-    by name. `intervals` are counts of retransmissions by the time since the first packet, in half seconds.
-    """
+    """The packets of one client from one address. Times are wall-clock seconds, 0 for never."""
 
     client: str
-    address: str
+    address: str  # empty: all addresses beyond `MAX_ADDRESSES`
     first_seen: Time
     last_seen: Time
-    requests: Count = 0
-    unsigned: Count = 0
+    requests: Count = 0  # authentic Access-Requests without retransmissions
+    unsigned: Count = 0  # requests without Message-Authenticator
     last_unsigned: Time = 0.0
-    proxy_state: Count = 0
-    unsigned_proxy_state: Count = 0
+    proxy_state: Count = 0  # requests with Proxy-State
+    unsigned_proxy_state: Count = 0  # requests with Proxy-State and without Message-Authenticator
     last_unsigned_proxy_state: Time = 0.0
     retransmissions: Count = 0
-    methods: dict[str, Count] = field(default_factory=dict)
-    discards: dict[str, Count] = field(default_factory=dict)
-    intervals: dict[Interval, Count] = field(default_factory=dict)
+    methods: dict[str, Count] = field(default_factory=dict)  # requests by authentication method
+    discards: dict[str, Count] = field(default_factory=dict)  # discarded datagrams by reason
+    intervals: dict[Interval, Count] = field(default_factory=dict)  # retransmissions by half seconds after the first
 
 
 class TrafficReport:
-    """Counts packets. `changed` is True until it is set to False; so it says whether there is something to keep."""
+    """Counts packets. `changed` says whether the counts must be stored; the caller sets it to False afterwards."""
 
     def __init__(self, kept: Iterable[Traffic] = ()) -> None:
         self._by_client: dict[str, dict[str, Traffic]] = {}
@@ -64,7 +58,7 @@ class TrafficReport:
             self._by_client.setdefault(traffic.client, {})[traffic.address] = traffic
 
     def request(self, client: str, address: str, packet: Packet, method: str, at: float) -> None:
-        """Count an authentic Access-Request that is no retransmission."""
+        """Count an authentic Access-Request that is not a retransmission."""
         traffic = self._traffic(client, address, at, authentic=True)
         traffic.requests += 1
         traffic.methods[method] = traffic.methods.get(method, 0) + 1
@@ -91,7 +85,7 @@ class TrafficReport:
         traffic.discards[reason] = traffic.discards.get(reason, 0) + 1
 
     def all(self, clients: Collection[str]) -> list[Traffic]:
-        """The traffic of these clients; that of others is forgotten."""
+        """The traffic of these clients. Forgets other clients, which were removed from the configuration."""
         for removed in self._by_client.keys() - set(clients):
             del self._by_client[removed]
         return [traffic for by_address in self._by_client.values() for traffic in by_address.values()]

@@ -1,7 +1,7 @@
 """RADIUS over UDP: receive datagrams, find the client by its address, send responses.
 
-On each wake-up up to 64 datagrams are read. A response is sent from the address that the request was sent to, also
-if the socket listens on all addresses.
+Each wake-up reads up to 64 datagrams. A response is sent from the address to which the request was sent, even if the
+socket listens on all addresses.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _V4_INFO = struct.Struct("=I4s4s")
 def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
     """A bound, non-blocking UDP socket. Raises OSError.
 
-    One that listens on all addresses reports each datagram's destination address. With `shared`, several sockets can
-    be bound to one port, and the kernel always gives the datagrams of one peer to the same socket.
+    A socket that listens on all addresses reports each datagram's destination address. With `shared`, several sockets
+    can be bound to one port; the kernel always gives the datagrams of one peer to the same socket.
     """
     address = ip_address(host.partition("%")[0])
     family = socket.AF_INET6 if address.version == 6 else socket.AF_INET  # noqa: PLR2004
@@ -54,7 +54,7 @@ def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
 def bind_shared(host: str, port: int, count: int) -> list[socket.socket]:
     """`count` sockets on one port, for the workers of one service. Raises OSError if the port is in use.
 
-    The first is bound without SO_REUSEPORT: with it, Linux lets a second service of the same user share the port.
+    The first socket is bound without SO_REUSEPORT, with which a second service of the same user could use the port.
     """
     first = bind(host, port)
     first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, True)
@@ -124,7 +124,7 @@ class UdpListener:
 
 
 def _return_path(ancillary: list[tuple[int, int, bytes]]) -> list[tuple[int, int, bytes]]:
-    """Ancillary data that sends a response from the address that the request was sent to."""
+    """The ancillary data for a response from the address to which the request was sent."""
     for level, kind, data in ancillary:
         if level == socket.IPPROTO_IP and kind == _IP_PKTINFO:
             _, local, _ = _V4_INFO.unpack(data[: _V4_INFO.size])

@@ -1,4 +1,4 @@
-"""Authentication methods: they turn a packet into a request of the login, which knows no RADIUS."""
+"""Authentication methods: they turn packets into `AuthRequest`s. The login does not know RADIUS packets."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Method(Enum):
 
 
 def auth_request_of(request: Request) -> AuthRequest | Reason:
-    """The login's request that a packet carries, or the reason why the packet is rejected."""
+    """The `AuthRequest` of a packet, or the reason why the packet is rejected."""
     packet = request.packet
     if _contradictory(packet):
         return Reason.BAD_REQUEST
@@ -52,14 +52,14 @@ def _contradictory(packet: Packet) -> bool:
 
 
 def _answerable(packet: Packet) -> bool:
-    """Whether there is at most one State, and a response has room for all Proxy-States and its own attributes."""
+    """Whether there is at most one State, and a response has enough room for all Proxy-States."""
     if len(packet.every(radius.STATE)) > 1:
         return False
     return sum(len(value) + 2 for value in packet.every(radius.PROXY_STATE)) <= MAX_PROXY_STATE_OCTETS
 
 
 def method_of(packet: Packet) -> Method | None:
-    """How a packet carries credentials, None if it has none."""
+    """How a packet carries credentials; None if it has no credentials."""
     kinds = packet.firsts.keys()
     if radius.EAP_MESSAGE in kinds:
         return Method.EAP

@@ -1,4 +1,4 @@
-"""PAP: the password, encrypted with the shared secret, is in User-Password (RFC 2865 section 5.2)."""
+"""PAP: User-Password contains the password, encrypted with the shared secret (RFC 2865 section 5.2)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from radius_voice.server.request import Request
 
 
 def auth_request_of(request: Request) -> AuthRequest | Reason:
-    """The login's request in a packet with User-Name and User-Password, or why the packet is rejected.
+    """The `AuthRequest` of a packet with User-Name and User-Password, or why the packet is rejected.
 
     Without User-Password the password is empty.
     """
