@@ -1,4 +1,4 @@
-"""Encryption of what must be kept readable for a while: AES-256-GCM under keys that are derived from `server.key`."""
+"""Encrypts values that must be read again later: AES-256-GCM with derived keys."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ NONCE_OCTETS = 12
 
 
 class Cipher:
-    """Encrypts with `key` (`server.key`, 1 to 64 octets), each `kind` of value (at most 16 octets) in its own domain.
+    """Encrypts values of one `kind` (at most 16 octets) under `key` (1 to 64 octets).
 
-    A value's key is derived from the name that it is bound to, so random nonces need not be counted.
+    Each kind, and each name that a value is bound to, has its own derived key, so random nonces need not be counted.
     """
 
     def __init__(self, key: bytes, kind: bytes) -> None:

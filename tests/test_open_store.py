@@ -25,7 +25,10 @@ from tests.support.network import free_port
 from tests.support.redis_server import redis_factory
 
 OLD, NEW, OTHER = (f"a server key of 32 octets: {name:5}" for name in ("old", "new", "other"))
-ANOTHER = "^server.key: the data key was encrypted with another one; write the key before as the second of the list$"
+ANOTHER = (
+    "^server.key: the data key was encrypted with another server.key; "
+    "add the previous key as the second entry of the list$"
+)
 Node = Callable[..., Settings]
 
 

@@ -1,1 +1,1 @@
-"""The state directory: its lock, its keys and its store."""
+"""The state directory with its lock and keys, and the store."""

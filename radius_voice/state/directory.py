@@ -2,8 +2,8 @@
 
 Only `serve` creates anything there.
 
-A user who can read the key and the store can compute codes; one who can write to them can log in without a code.
-Files that other users of the machine can open are refused, with a ValueError that names the command to run.
+A user who can read the key and the store can compute codes; a user who can write to them can log in without a code.
+So files that other users of the machine can open are refused, with a ValueError that names the command to run.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ MAX_DATA_KEY_OCTETS = 4096
 
 
 class ServerKeys(NamedTuple):
-    """The keys that encrypt the data key: the ones of the configuration, and one that they replace."""
+    """The values of `server.key`, which encrypt the data key."""
 
-    present: tuple[bytes, ...]
-    former: tuple[bytes, ...] = ()
+    present: tuple[bytes, ...]  # from the configuration or the state directory
+    former: tuple[bytes, ...] = ()  # from the state directory, if the configuration has replaced it
 
     @property
     def readable(self) -> tuple[bytes, ...]:
@@ -41,7 +41,7 @@ class ServerKeys(NamedTuple):
 def claim(settings: Settings) -> control.ControlSocket:
     """Create the state directory and lock it for this service. Raises ValueError or OSError.
 
-    Where nothing is stored yet, it gets an empty `data.key`: nothing was made with another data key.
+    If nothing is stored yet, creates an empty `data.key`, which says that no data key was ever used.
     """
     directory = settings.server.state
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -52,13 +52,13 @@ def claim(settings: Settings) -> control.ControlSocket:
 
 
 def may_have_stored(settings: Settings) -> bool:
-    """Whether there may be values in the store. For one without a file: whether the directory was used before."""
+    """Whether the store may contain values. Without a store file: whether a service has used the directory."""
     directory = settings.server.state
     return (settings.store.data_path(directory) or directory / control.LOCK).exists()
 
 
 def server_keys(settings: Settings) -> ServerKeys:
-    """The keys of the configuration, or one that is created once in the state directory. Raises ValueError, OSError."""
+    """The configured keys, or else the key in the state directory, created if missing. Raises ValueError, OSError."""
     if settings.server.key is None:
         path = key_path(settings)
         try:
@@ -91,7 +91,7 @@ def _key_in(path: Path, uid: int | None) -> bytes:
 
 
 def _private_file(name: str, path: Path, octets: int, uid: int | None) -> bytes:
-    """The content of a file that no other user can open, or one octet more than `octets`."""
+    """The content of a file that other users cannot open; at most `octets` + 1 octets."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(descriptor)
@@ -102,15 +102,15 @@ def _private_file(name: str, path: Path, octets: int, uid: int | None) -> bytes:
 
 
 def key_path(settings: Settings) -> Path:
-    """The file of the key, where the configuration gives none."""
+    """The file with `server.key` if the configuration has none."""
     return settings.server.state / "server.key"
 
 
 def wrapped_data_key(settings: Settings, uid: int | None) -> bytes | None:
-    """The data key in the state directory, as `wrapped_key` encrypts it.
+    """The encrypted data key in the state directory (see `wrapped_key`).
 
-    It is empty before the first start has ended. None: the store is of a version without data keys, or no service has
-    used the directory.
+    Empty until the first start is complete. None if a version without data keys has written the store, or no service
+    has used the directory.
     """
     try:
         return _private_file("server.state", settings.server.state / DATA_KEY_FILE, MAX_DATA_KEY_OCTETS, uid)
@@ -119,7 +119,7 @@ def wrapped_data_key(settings: Settings, uid: int | None) -> bytes | None:
 
 
 def write_wrapped_data_key(settings: Settings, wrapped: bytes) -> None:
-    """Replace the data key in the state directory. Raises OSError, and then the one before is kept."""
+    """Replace the data key in the state directory. If it raises OSError, the previous one is kept."""
     directory = settings.server.state
     descriptor, name = tempfile.mkstemp(prefix=f"{DATA_KEY_FILE}.", dir=directory)
     try:
@@ -139,7 +139,7 @@ def write_wrapped_data_key(settings: Settings, wrapped: bytes) -> None:
 
 
 def directory_problems(key: str, directory: Path, uid: int | None) -> Iterator[str]:
-    """Why a directory cannot hold a key or a store of the service's user `uid`."""
+    """Why a directory is not safe for a key or a store of the service's user `uid`."""
     try:
         status = directory.stat()
     except FileNotFoundError:
@@ -152,7 +152,7 @@ def directory_problems(key: str, directory: Path, uid: int | None) -> Iterator[s
 
 
 def store_problems(settings: Settings, uid: int | None) -> Iterator[str]:
-    """Why the files of a store cannot be trusted, and its directory where that is not the state directory."""
+    """Why the files of a store are not safe, and its directory if that is not the state directory."""
     state = settings.server.state
     path = settings.store.data_path(state)
     if path is not None and path.parent != state:
@@ -162,7 +162,7 @@ def store_problems(settings: Settings, uid: int | None) -> Iterator[str]:
 
 
 def refuse(problems: Iterable[str]) -> None:
-    """Raise ValueError with all problems, a line each, where there are any."""
+    """Raise ValueError with all problems, one in a line, if there are any."""
     found = list(problems)
     if found:
         raise ValueError("\n".join(found))

@@ -1,7 +1,7 @@
-"""Opens the store, and the data key with which everything in it is hashed and encrypted.
+"""Opens the store, and gets the data key with which everything in it is hashed and encrypted.
 
-The data key is in the state directory. Nodes that share a store agree on one by a value in it, and each has a copy, so
-that a node starts while the store does not respond. See `wrapped_key`.
+The data key is in the state directory, encrypted (`wrapped_key`). Nodes that share a store agree on a data key by a
+value in the store. Each node has a copy, so that it can start while the store does not respond.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from radius_voice.stores.context import StoreContext
 from radius_voice.wiring.adapters import ADAPTERS, Adapters, store_of
 
 PUBLIC_KEY = b"the data key of radius-voice"
-"""With which a shared store keeps the data key: it is encrypted with `server.key` already."""
+"""The key with which a shared store stores the data key, which is already encrypted with `server.key`."""
 
 ID = b"data key id"
 ID_OCTETS = 16
@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 
 def no_key() -> bytes:
-    """A key for what depends on none: the format of a store, and whether it responds."""
+    """A key for operations that need none, such as checking whether a store responds."""
     return PUBLIC_KEY
 
 
@@ -49,9 +49,9 @@ def open_store(
 
 
 def established_data_key(settings: Settings) -> bytes:
-    """The data key, created where there is none, and encrypted with the present `server.key` from now on.
+    """The data key, for the service: created if missing, and encrypted again if `server.key` has changed.
 
-    For the service only. Raises ValueError, OSError or Unavailable.
+    Raises ValueError, OSError or Unavailable.
     """
     keys, kept = state.server_keys(settings), state.wrapped_data_key(settings, os.geteuid())
     wrapped = kept or wrap(_first_data_key(keys, kept), keys.present)
@@ -70,10 +70,10 @@ def established_data_key(settings: Settings) -> bytes:
 
 
 def existing_data_key(settings: Settings, uid: int | None) -> bytes:
-    """The data key, for a command, which creates no file. `uid` is the service's user, None if it is unknown.
+    """The data key, for a command. Creates no file. `uid` is the service's user, None if it is unknown.
 
-    Where nodes share a store, a command may be the first to change it: then the nodes get the data key from there.
-    Raises ValueError, OSError or Unavailable.
+    If nodes share a store, a command may be the first to change it. Then it creates the data key in the store, and the
+    nodes get it from there. Raises ValueError, OSError or Unavailable.
     """
     keys, kept = state.existing_keys(settings, uid), state.wrapped_data_key(settings, uid)
     if not kept and settings.store.SHARED_BY_NODES:
@@ -84,10 +84,10 @@ def existing_data_key(settings: Settings, uid: int | None) -> bytes:
 
 
 async def require_store_of(settings: Settings, store: Store, data_key: bytes) -> None:
-    """Raise ValueError for a store that was written with another data key. One that has none yet gets this one's id.
+    """Raise ValueError if the store was written with another data key. A new store gets the id of this data key.
 
-    Everything in such a store would seem not to exist, locks included. Nodes that share a store agree on its data key
-    instead.
+    With another data key, everything in the store would seem not to exist, locks included. Does nothing for a store
+    that nodes share: they agree on the data key.
     """
     path = settings.store.data_path(settings.server.state)
     if path is None:
@@ -105,19 +105,19 @@ async def require_store_of(settings: Settings, store: Store, data_key: bytes) ->
 
 
 def require_readable_data_key(settings: Settings, uid: int | None) -> None:
-    """Raise ValueError or OSError for a `server.key` that cannot be used, or that cannot read the data key there is."""
+    """Raise ValueError or OSError if `server.key` cannot be used, or cannot decrypt the existing data key."""
     keys, wrapped = state.existing_keys(settings, uid), state.wrapped_data_key(settings, uid)
     if wrapped:
         _unwrapped(wrapped, keys)
 
 
 def _first_data_key(keys: ServerKeys, kept: bytes | None) -> bytes:
-    """A random one; or the key with which a version without data keys has hashed everything."""
+    """A random data key; or `server.key`, if a version without data keys has written the store with it."""
     return keys.readable[-1] if kept is None else secrets.token_bytes(state.KEY_BYTES)
 
 
 async def _stored_or(store: Store, ours: bytes) -> bytes:
-    """The encrypted data key in a store that nodes share, which is ours from now on if there was none."""
+    """The encrypted data key in a shared store. If there is none, stores `ours`."""
     while True:
         stored = await store.durable(NAME)
         if stored or await store.replace_durable(NAME, stored, ours):
@@ -125,7 +125,7 @@ async def _stored_or(store: Store, ours: bytes) -> bytes:
 
 
 async def _agreed(store: Store, keys: ServerKeys, ours: bytes) -> bytes:
-    """The encrypted data key of all nodes: the stored one, or ours if there is none."""
+    """The encrypted data key of all nodes: the stored one, or `ours`. Encrypts it again if `server.key` has changed."""
     while True:
         stored = await store.durable(NAME)
         wrapped = stored or ours
@@ -139,13 +139,14 @@ def _unwrapped(wrapped: bytes, keys: ServerKeys) -> bytes:
     data_key = unwrap(wrapped, keys.readable)
     if data_key is None:
         raise ValueError(
-            "server.key: the data key was encrypted with another one; write the key before as the second of the list"
+            "server.key: the data key was encrypted with another server.key; add the previous key as the second entry "
+            "of the list"
         )
     return data_key
 
 
 def _with_shared_store(settings: Settings, operation: Callable[[Store], Awaitable[T]]) -> T:
-    """The result of an operation on the store that keeps the data key. The caller may be in an event loop."""
+    """Run an operation on the shared store and return its result. Works also inside of a running event loop."""
 
     async def opened() -> T:
         store = open_store(settings, no_key)

@@ -1,7 +1,7 @@
-"""The data key as it is kept: encrypted with each `server.key` that may read it. Pure.
+"""Encrypts the data key with each value of `server.key`. Pure.
 
-Everything that a store keeps is hashed and encrypted with the data key, which is random and never changes. `server.key`
-encrypts the data key only, so another `server.key` leaves all logins, locks and pinned phones as they are.
+Everything in a store is hashed and encrypted with the data key, which is random and never changes. `server.key`
+encrypts only the data key, so changing `server.key` does not affect logins, locks and pinned phones.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ def wrap(data_key: bytes, server_keys: Iterable[bytes]) -> bytes:
 
 
 def unwrap(wrapped: bytes, server_keys: Iterable[bytes]) -> bytes | None:
-    """The data key, by the first of these keys that it is encrypted with; None if there is none."""
+    """The data key, decrypted with the first of these keys that can decrypt it; None if none can."""
     copies = _copies(wrapped)
     opened = (_cipher(key).unseal(NAME, copies[_id(key)]) for key in server_keys if _id(key) in copies)
     return next((data_key for data_key in opened if data_key is not None), None)
 
 
 def is_wrapped_for(wrapped: bytes, server_keys: Iterable[bytes]) -> bool:
-    """Whether the data key is encrypted with all of these keys and no other."""
+    """Whether the data key is encrypted with exactly these keys."""
     return _copies(wrapped).keys() == {_id(key) for key in server_keys}
 
 
 def _copies(wrapped: bytes) -> dict[bytes, bytes]:
-    """The encrypted copies, by the id of the key. Of a value that this version cannot read there are none."""
+    """The encrypted copies by the id of the key; empty if this version cannot read the value."""
     try:
         return _decoder.decode(wrapped[1:]) if wrapped[:1] == FORMAT else {}
     except msgspec.MsgspecError:

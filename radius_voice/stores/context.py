@@ -9,12 +9,9 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class StoreContext:
-    """`state` is the state directory, `key` returns `server.key`, `now` is wall-clock seconds.
+    """The arguments that every store is created with."""
 
-    With `read_only`, a store that no other node can change is not changed, and nothing is created.
-    """
-
-    state: Path
-    key: Callable[[], bytes]
-    now: Callable[[], float]
-    read_only: bool = False
+    state: Path  # the state directory
+    key: Callable[[], bytes]  # returns the data key
+    now: Callable[[], float]  # wall-clock seconds
+    read_only: bool = False  # a store that nodes do not share creates and changes nothing

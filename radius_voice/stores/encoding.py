@@ -1,7 +1,7 @@
-"""Sessions as stores outside this process keep them: MessagePack maps with names and defaults.
+"""Encodes sessions as MessagePack maps with names and defaults.
 
-A version of the program that adds a field with a default reads the sessions of the version before, and the other way
-round. Any other change of a session needs a new `FORMAT`.
+If a version adds a field with a default, it can read the sessions of the version before, and vice versa. Any other
+change of `Session` needs a new `FORMAT`.
 """
 
 from __future__ import annotations

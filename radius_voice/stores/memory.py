@@ -1,7 +1,7 @@
 """Sessions and limits in memory, for demonstrations and tests. They are lost when the process ends.
 
-A sweep encodes the sessions that have changed since the last one: most wait for their code then, and the encoding takes
-half the memory of the objects.
+A sweep encodes the sessions that have changed since the last sweep: most of them wait for their code, and encoded
+sessions need half the memory of objects.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from radius_voice.stores.settings import MemorySettings
 
 SWEPT_AT_ONCE = 1000
 _UNTIL = Struct("d")
-"""Wall-clock seconds, in front of a record's value: half the memory of a pair."""
+"""The end of a record in wall-clock seconds, before its value. Needs half the memory of a tuple."""
 
 
 def create(section: MemorySettings, context: StoreContext) -> MemoryStore:  # noqa: ARG001 - it has no settings
@@ -58,7 +58,7 @@ class MemoryStore:
         return self._session(key)
 
     async def session_of_call(self, call: CallRef) -> Session | None:
-        """The session whose present delivery is that call, or None."""
+        """The session whose current delivery is that call, or None."""
         return self._session(self._calls.get(call, b""))
 
     def _session(self, key: SessionKey) -> Session | None:
@@ -75,7 +75,7 @@ class MemoryStore:
         record: ReplayRecord | None = None,
         durable: DurableWrite | None = None,
     ) -> SwapResult | Limited | AlreadyRecorded | DurableExists:
-        """Replace `old` with `new` and do the rest, atomically; see `login.ports.Store`."""
+        """See `login.ports.Store`."""
         now = self._now()
         if self._session(new.key) != old:
             return SwapResult.STALE
@@ -113,7 +113,7 @@ class MemoryStore:
     async def apply_limits(
         self, operations: Iterable[LimitOperation], record: ReplayRecord | None = None
     ) -> Limited | AlreadyRecorded | None:
-        """Apply `operations` and write a record, atomically."""
+        """See `login.ports.Store`."""
         now = self._now()
         recorded = self._recorded(record, now)
         if recorded is not None:
@@ -147,7 +147,7 @@ class MemoryStore:
                 del records[next(iter(records))]
 
     async def arrival_times(self, operations: Iterable[LimitOperation]) -> dict[LimitOperation, float]:
-        """The stored time of each limit; 0 where none is stored."""
+        """The stored number of each limit; 0 if none is stored."""
         return {operation: self._tats.get(storage_key(operation), 0.0) for operation in operations}
 
     async def put(self, key: bytes, value: bytes, ttl: float) -> None:
@@ -168,7 +168,7 @@ class MemoryStore:
         return self._durable.get(key)
 
     async def replace_durable(self, key: bytes, old: bytes | None, new: bytes | None) -> bool:
-        """Put the durable value `new` in place of `old`."""
+        """See `login.ports.Store`."""
         if self._durable.get(key) != old:
             return False
         if new is None:
@@ -178,7 +178,7 @@ class MemoryStore:
         return True
 
     async def open_sessions(self) -> int:
-        """Number of sessions that wait for their code."""
+        """The number of sessions that wait for their code."""
         return self._waiting
 
     async def sweep(self) -> int:
@@ -225,6 +225,6 @@ def _waits(session: Session | None) -> int:
 
 
 def _ends(record: bytes) -> float:
-    """Until when a stored record is kept."""
+    """The wall-clock time until which a stored record is kept."""
     ends: float = _UNTIL.unpack_from(record)[0]
     return ends

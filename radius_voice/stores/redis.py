@@ -1,8 +1,8 @@
 """Sessions and limits in Redis or Valkey, shared by several nodes.
 
-Each change is one script, so it is atomic. A reader of Redis can learn only counts and times: names are keyed hashes,
-sessions are encrypted. Every key expires, except those of durable values. docs/stores.md describes what replication may
-lose.
+Each change is one script, so it is atomic. A reader of Redis learns only counts and times, because names are keyed
+hashes and sessions are encrypted. Every key expires, except the keys of durable values. docs/stores.md describes which
+changes a failover may lose.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from radius_voice.stores.settings import RedisSettings
 
 MAX_CACHED_NAMES = 16_384
 SESSION = f"session{FORMAT}".encode()
-"""The format is part of a session's name: during a rolling upgrade each node sees only sessions that it can read."""
+"""The kind in the names of sessions. It contains the format, so each node finds only sessions that it can read."""
 
 
 def create(section: RedisSettings, context: StoreContext) -> RedisStore:
@@ -62,10 +62,10 @@ def create(section: RedisSettings, context: StoreContext) -> RedisStore:
 
 
 class RedisStore:
-    """A `Store` that all nodes with the same `key` (`server.key`) share.
+    """A `Store` that all nodes with the same data key (`key`) share. Methods raise Unavailable.
 
     A change that opens a session, places a call or ends the session succeeds only once `replicas` replicas have it.
-    Without `now` (wall-clock seconds, for tests) the time is that of the Redis server. Methods raise Unavailable.
+    The time is read from the Redis server, except in tests, which pass `now` (wall-clock seconds).
     """
 
     def __init__(
@@ -92,15 +92,15 @@ class RedisStore:
         return int(seconds) + int(microseconds) / 1e6
 
     async def load(self, key: SessionKey) -> Session | None:
-        """The current session, or None. An unreadable one is deleted: it would block every login under its key.
+        """The current session, or None. An unreadable session is deleted, because it would block logins with its key.
 
-        An ended session is returned only once `replicas` replicas have it: its writer may not have seen their
-        acknowledgement.
+        A session with a result is returned only once `replicas` replicas have it, because the process that wrote it may
+        have got no acknowledgement.
         """
         return await self._session_named(self._sealer.name(SESSION, key))
 
     async def session_of_call(self, call: CallRef) -> Session | None:
-        """The session whose present delivery is that call, or None."""
+        """The session whose current delivery is that call, or None."""
         name = await self._link.command("GET", self._call(call))
         session = None if name is None else await self._session_named(name)
         return session if session is not None and session.delivery.ref == call else None
@@ -126,7 +126,7 @@ class RedisStore:
         record: ReplayRecord | None = None,
         durable: DurableWrite | None = None,
     ) -> SwapResult | Limited | AlreadyRecorded | DurableExists:
-        """Replace `old` with `new` and do the rest, atomically; see `login.ports.Store`."""
+        """See `login.ports.Store`."""
         operations = tuple(operations)
         name = self._sealer.name(SESSION, new.key)
         waiting = new.result is None
@@ -161,7 +161,7 @@ class RedisStore:
     async def apply_limits(
         self, operations: Iterable[LimitOperation], record: ReplayRecord | None = None
     ) -> Limited | AlreadyRecorded | None:
-        """Apply `operations` and write a record, atomically."""
+        """See `login.ports.Store`."""
         operations = tuple(operations)
         if not operations and record is None:
             return None
@@ -170,7 +170,7 @@ class RedisStore:
         return _obstacle(reply, operations)
 
     async def arrival_times(self, operations: Iterable[LimitOperation]) -> dict[LimitOperation, float]:
-        """The stored time of each limit; 0 where none is stored."""
+        """The stored number of each limit; 0 if none is stored."""
         operations = tuple(operations)
         if not operations:
             return {}
@@ -205,7 +205,7 @@ class RedisStore:
         return None if sealed is None else self._sealer.unseal(name, sealed) or b""
 
     async def replace_durable(self, key: bytes, old: bytes | None, new: bytes | None) -> bool:
-        """Put the durable value `new` in place of `old`."""
+        """See `login.ports.Store`."""
         name = self._sealer.name(b"durable", key)
         before = await self._link.command("GET", name)
         if self._durable_value(name, before) != old:
@@ -214,13 +214,13 @@ class RedisStore:
         return bool(await self._link.script(REPLACE_DURABLE, [name], [before or b"", sealed], self._replicas) == DONE)
 
     async def open_sessions(self) -> int:
-        """Number of sessions that wait for their code, over all nodes."""
+        """The number of sessions of all nodes that wait for their code."""
         return int(await self._link.script(COUNT, [self._open], [self._clock()]))
 
     async def sweep(self) -> int:
-        """Delete expired records; returns how many sessions expired while they waited for a code.
+        """Delete expired records, and return how many sessions expired while they waited for a code.
 
-        Each is counted once, by one of the nodes. Everything else expires in Redis.
+        Each session is counted once, by one of the nodes. Everything else expires in Redis.
         """
         keys = [self._open, *self._records]
         return int(await self._link.script(SWEEP, keys, [self._clock(), _exact(REPEAT_SECONDS)]))
@@ -240,12 +240,12 @@ class RedisStore:
 
 
 def _stamp(session: Session) -> str:
-    """Distinguishes the versions of the sessions under one key, those that a failover has lost included."""
+    """Identifies a version of a session, and differs from versions that a failover has lost."""
     return f"{session.version}:{session.write_id}:{session.id}"
 
 
 def _exact(number: float) -> str:
-    """A number as text that converts back to the same double."""
+    """A number as text, without loss of precision."""
     return format(number, ".17g")
 
 

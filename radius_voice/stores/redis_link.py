@@ -2,7 +2,7 @@
 
 A command that may have been executed is never sent again: there are no retries, and a timeout raises `Unavailable`.
 Only commands that Redis refused are repeated: NOSCRIPT (the script is not loaded) and MOVED (another node has the
-slot). All our keys share one slot, so one node serves them all, and following MOVED finds it.
+slot). All our keys are in one slot, so one node serves them all.
 """
 
 from __future__ import annotations
@@ -59,21 +59,16 @@ DETAILS = (
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """Redis addresses and credentials. `mode` is standalone, sentinel or cluster.
+    """Redis addresses and credentials."""
 
-    `addresses` are those of the server, of the Sentinels, or of some nodes of the cluster. `service` is the master's
-    name at the Sentinels. An operation, connecting included, takes at most `timeout` seconds. TLS verifies the
-    certificate and its host name, with `ca_file` (PEM) or the system's authorities.
-    """
-
-    addresses: tuple[Address, ...]
-    mode: str = "standalone"
-    service: str = ""
+    addresses: tuple[Address, ...]  # of the server, of the Sentinels, or of some nodes of the cluster
+    mode: str = "standalone"  # or sentinel, or cluster
+    service: str = ""  # the Sentinels' name of the master
     username: str | None = None
     password: str | None = field(default=None, repr=False)
-    tls: bool = False
-    ca_file: Path | None = None
-    timeout: float = 0.5
+    tls: bool = False  # the certificate and its host name are verified
+    ca_file: Path | None = None  # PEM; trusted in addition to the system's authorities
+    timeout: float = 0.5  # seconds for an operation, with connecting
 
 
 class Route(Protocol):
@@ -99,10 +94,10 @@ class Route(Protocol):
 
 @dataclass(slots=True, eq=False)
 class _Command:
-    """A command in Redis's protocol. Its reply is set once `copies` replicas have its writes."""
+    """A command to be sent."""
 
-    octets: bytes
-    copies: int
+    octets: bytes  # in the Redis protocol
+    copies: int  # how many replicas must have its writes before the reply is set
     reply: asyncio.Future[Any]
 
     def resolve(self, reply: Any) -> None:
@@ -118,7 +113,7 @@ class _Command:
 class Link:
     """Runs commands and scripts on the server that has our keys. Every error is raised as Unavailable.
 
-    The commands of one turn of the event loop are sent together over one connection.
+    The commands of one event loop iteration are sent together over one connection.
     """
 
     def __init__(self, servers: Servers) -> None:
@@ -136,7 +131,7 @@ class Link:
     async def script(
         self, script: Script, keys: Sequence[bytes], arguments: Sequence[Argument], copies: int = 0
     ) -> Any:
-        """A script's reply. Raises Unavailable unless `copies` replicas have its writes within half the timeout."""
+        """The reply to a script. Raises Unavailable unless `copies` replicas have its writes in half of the timeout."""
         call = (len(keys), *keys, *arguments)
         try:
             return await self._run(("EVALSHA", script.sha, *call), copies)
@@ -144,7 +139,7 @@ class Link:
             return await self._run(("EVAL", script.text, *call), copies)
 
     async def _run(self, command: tuple[Argument, ...], copies: int = 0) -> Any:
-        """The reply to a command, at whichever node. Raises NoScriptError."""
+        """The reply to a command from the node that has our slot. Raises NoScriptError and Unavailable."""
         octets = hiredis.pack_command(command)  # type: ignore[arg-type]  # annotated as a tuple of one
         for _ in range(MAX_REDIRECTIONS):
             try:
@@ -156,7 +151,7 @@ class Link:
         raise Unavailable("store", "the nodes of the cluster disagree")
 
     def _sent(self, octets: bytes, copies: int) -> asyncio.Future[Any]:
-        """Send a command with the others of this turn of the event loop."""
+        """Send a command together with the other commands of this event loop iteration."""
         loop = asyncio.get_running_loop()
         if not self._waiting:
             self._waiting_until = loop.time() + self._servers.timeout
@@ -175,7 +170,7 @@ class Link:
 
     def _exchanged(self, commands: Sequence[_Command], exchange: asyncio.Task[None]) -> None:
         self._exchanges.discard(exchange)
-        for command in commands:  # none may wait for ever, whatever ended the exchange
+        for command in commands:  # however the exchange ended, no command may wait forever
             command.resolve(Unavailable("store", "the exchange with Redis was aborted"))
         self._flush()
 
@@ -210,7 +205,7 @@ class Link:
             await pool.release(connection)
 
     async def _copy(self, connection: AbstractConnection, commands: Sequence[_Command]) -> None:
-        """Resolve commands that have written. WAIT covers all writes of its own connection, and only those."""
+        """Resolve commands that have written. WAIT is about all writes of its own connection, and no others."""
         copies = max(command.copies for command in commands)
         await connection.send_command("WAIT", copies, round(self._servers.timeout * 500))
         acknowledged = await connection.read_response()
@@ -238,7 +233,7 @@ class Link:
             command.resolve(Unavailable("store", detail))
 
     def _lost(self) -> None:
-        """Drop idle connections too: what broke one may have broken all, and each would fail another login."""
+        """Close idle connections too: they may be broken for the same reason, and each would fail another login."""
         self._route.lost()
         for client in self._route.clients:
             closing = asyncio.ensure_future(_forget_idle(client))
@@ -247,7 +242,7 @@ class Link:
 
     async def close(self) -> None:
         """Wait for the replies to the commands sent, and close every connection."""
-        await asyncio.sleep(0)  # the waiting commands are sent at the end of this turn
+        await asyncio.sleep(0)  # the waiting commands are sent at the end of this event loop iteration
         while self._exchanges:
             await asyncio.wait(self._exchanges)
         await asyncio.gather(*self._closing)
@@ -255,7 +250,7 @@ class Link:
 
 
 class _Master:
-    """One server, or the master that Sentinels report at each new connection."""
+    """The route to one server, or to the master that Sentinels report at each new connection."""
 
     def __init__(self, client: Redis, others: Sequence[Redis] = ()) -> None:
         self.clients = (client, *others)
@@ -271,7 +266,7 @@ class _Master:
 
 
 class _Nodes:
-    """Cluster nodes: the one that has our slot, and the configured ones to try in turn when it fails."""
+    """The route to a cluster: the node that has our slot, and the configured nodes to try in turn when it fails."""
 
     def __init__(self, addresses: Sequence[Address], connect: Callable[[Address], Redis]) -> None:
         self._known = cycle(addresses)
@@ -353,7 +348,7 @@ def _moved_to(problem: ResponseError) -> Address | None:
 
 
 def _detail(problem: Exception) -> str:
-    """An error message. Of a server's error it has only the first word: the rest may quote a password."""
+    """An error message. It contains only the first word of a server's error, because the rest may quote a password."""
     for kind, detail in DETAILS:
         if isinstance(problem, kind):
             return detail

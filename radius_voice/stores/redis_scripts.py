@@ -13,7 +13,7 @@ from radius_voice.login.limits.rate_limits import COUNT_LIMIT, DAY_SECONDS, KEPT
 from radius_voice.login.replay import MAX_RECORDS, RECORD_SECONDS
 
 DONE = b"done"
-"""Reply of a script that has written."""
+"""The reply of a script that has written."""
 
 CLOCK = """
 local function wall_clock()
@@ -223,8 +223,8 @@ sealed session; seconds that a session is kept after its end; `call` if the call
 durable value to write where none is (empty: none); burst, period and action of each limit. Replies `done`, `stale`,
 `busy`, `durable` and the present value, or as APPLY_LIMITS if a limit or a record forbids it.
 
-The slot holds the name of the session whose call is live, and until when. It is written only by this script, together
-with that session. So the script need not read the other session, whose key is not in KEYS.
+The user's slot contains the name of the session whose call is live, and the time until which it may be live. Only this
+script writes it, together with that session. So the script need not read that session, whose key is not in KEYS.
 """
 
 AGAIN = Script("""
@@ -233,20 +233,20 @@ if not stamp then return 'gone' end
 redis.call('HSET', KEYS[1], 'stamp', stamp)
 return 'done'
 """)
-"""Rewrites a session's stamp: a replica that has this write has all earlier ones. Replies `done` or `gone`."""
+"""Writes a session's stamp again: a replica that has this write has all earlier writes. Replies `done` or `gone`."""
 
 REPLACE_DURABLE = Script("""
 if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 'stale' end
 if ARGV[2] == '' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], ARGV[2]) end
 return 'done'
 """)
-"""ARGV: the sealed durable value that is replaced, and the new one; empty: none. Replies `done` or `stale`."""
+"""ARGV: the sealed durable value to replace, and the new one (empty: none). Replies `done` or `stale`."""
 
 DROP = Script("if redis.call('HGET', KEYS[1], 'body') == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0")
 """Deletes a session that could not be read, unless it has changed since."""
 
 COUNT = Script(CLOCK + "return redis.call('ZCOUNT', KEYS[1], '(' .. exact(now), '+inf')")
-"""Number of sessions that wait for their code."""
+"""Replies the number of sessions that wait for their code."""
 
 SWEEP = Script(
     CLOCK

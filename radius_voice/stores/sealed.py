@@ -1,4 +1,4 @@
-"""Names and values for a store that other programs can read: names are keyed hashes, values are encrypted."""
+"""Protects a store that other programs can read: names are keyed hashes, values are encrypted."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ NAME_OCTETS = 16
 
 
 class Sealer:
-    """Hashes names and encrypts values with `key` (`server.key`, 1 to 64 octets)."""
+    """Hashes names and encrypts values with the data key (`key`, 1 to 64 octets)."""
 
     def __init__(self, key: bytes, prefix: str) -> None:
         self._prefix = f"{{{prefix}}}:".encode()
         self._names = blake2b(key=key, digest_size=NAME_OCTETS, person=b"stored name")
         values = Cipher(key, b"stored value")
         self.seal = values.seal
-        """Encrypt octets and bind them to the name they are stored under."""
+        """Encrypt octets and bind them to the name under which they are stored."""
         self.unseal = values.unseal
         """Decrypt a value that was sealed for that name; None for anything else."""
 

@@ -1,4 +1,4 @@
-"""The section `store`, by its type: where logins and limits are kept."""
+"""The sections `store` for each type of store."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from radius_voice.config.section import Diagnostic, KeyProblem, file_default
 from radius_voice.config.servers import ConfiguredServer
 
 SUFFIXES = ("", "-wal", "-shm", ".lock")
-"""The files of a SQLite store: the database, its journals, and the lock for opening it."""
+"""The suffixes of the files of a SQLite store: the database, its journals, and the lock for opening it."""
 
 
 class SqliteSettings(StoreSection):
@@ -33,7 +33,7 @@ class SqliteSettings(StoreSection):
         return self.path or state / "state.db"
 
     def data_files(self, state: Path) -> list[Path]:
-        """The database, its journals and its lock. SQLite keeps the journals beside the file that a link names."""
+        """The database, its journals and its lock. For a symbolic link, SQLite keeps the journals beside its target."""
         path = self.data_path(state).resolve()
         return [file for suffix in SUFFIXES if (file := path.with_name(path.name + suffix)).exists()]
 
@@ -103,6 +103,6 @@ class RedisSettings(StoreSection):
                 yield ConfiguredServer(each.host, each.port, tls=True, ca_file=self.ca_file, system_too=True)
 
     def warnings(self) -> Iterator[Diagnostic]:
-        """Without TLS only a server on this machine is safe."""
+        """Warn about a server on another machine without TLS."""
         if not self.tls and not all(is_loopback(each.host) for each in self.servers):
             yield (), "sessions and the password are sent in clear text; write tls: true"

@@ -1,9 +1,9 @@
 """Sessions and limits in one SQLite file: the default of `serve`.
 
-It uses a write-ahead log and runs in the event loop: a transaction takes tens of microseconds, less than handing it to
-a thread. Committed data survives `kill -9`. A commit is not forced to disk, so a power loss may lose the last commits.
-So the first start after a reboot deletes all sessions; limits keep what had reached the disk. Checkpoints wait for the
-disk and run in a thread.
+It uses a write-ahead log. Transactions run in the event loop, because they take tens of microseconds, less than handing
+them to a thread. Committed data survives `kill -9`. A commit is not forced to disk, so a power loss may lose the last
+commits. So the first start after a reboot deletes all sessions; the limits are as they were on disk. Checkpoints wait
+for the disk and run in a thread.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ SWEPT_AT_ONCE = 500
 KEPT = "SELECT value FROM kept WHERE key=? AND until>?"
 DURABLE = "SELECT value FROM durable WHERE key=?"
 MAX_LOG = 16 * 1024 * 1024
-"""Octets of the write-ahead log above which a sweep empties it."""
+"""If the write-ahead log has more octets, a sweep empties it."""
 
 T = TypeVar("T")
 
@@ -75,9 +75,10 @@ class SqliteStore:
         self._file = SameFile(path)
 
     async def _run(self, operation: Callable[[Batch], T]) -> T:
-        """Run an operation; those of one turn of the event loop share a transaction. Returns once it is committed.
+        """Run an operation and return its result once it is committed.
 
-        While operations arrive one at a time, each is committed immediately.
+        The operations of one event loop iteration share a transaction. While operations arrive one at a time, each is
+        committed immediately.
         """
         if self._alone and not self._waiting and not self._emptying_log:
             self._alone = False
@@ -92,11 +93,11 @@ class SqliteStore:
         return await done
 
     def _turn_over(self) -> None:
-        """At the next turn of the event loop: commit the next operation immediately, unless others are waiting."""
+        """In the next event loop iteration: let the next operation commit immediately, unless others are waiting."""
         self._alone = not self._waiting
 
     def _flush(self) -> None:
-        """Commit the waiting operations; each gets its result, or all get the same exception."""
+        """Commit the waiting operations. Each gets its result, or all get the same exception."""
         if self._emptying_log or not self._waiting:
             return
         waiting, self._waiting = self._waiting, []
@@ -113,7 +114,7 @@ class SqliteStore:
                 done.set_result(result)
 
     def _commit(self, operations: Sequence[Callable[[Batch], Any]]) -> list[Any]:
-        """Run operations in one transaction and return their results. Raises Unavailable: then none was committed."""
+        """Run operations in one transaction and return their results. Raises Unavailable if none was committed."""
         with self._transaction() as base:
             batch = Batch(base, self._fresh_cache(), self._now())
             results = [operation(batch) for operation in operations]
@@ -145,7 +146,10 @@ class SqliteStore:
         return self._cache
 
     def _when_free(self, statement: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
-        """Execute once other processes' transactions end: they take microseconds, but SQLite sleeps milliseconds."""
+        """Execute a statement, and wait for transactions of other processes.
+
+        SQLite's own waiting sleeps for milliseconds, but transactions take microseconds.
+        """
         until = time.monotonic() + BUSY_SECONDS
         while True:
             try:
@@ -156,12 +160,12 @@ class SqliteStore:
                 time.sleep(BUSY_NAP)
 
     async def load(self, key: SessionKey) -> Session | None:
-        """The current session, or None. An unreadable one is deleted: it would block every login under its key."""
+        """The current session, or None. An unreadable one is deleted, because it would block logins with its key."""
         session = self._cached(key)
         return session if session is not None else self._found("key", key)
 
     async def session_of_call(self, call: CallRef) -> Session | None:
-        """The session whose present delivery is that call, or None."""
+        """The session whose current delivery is that call, or None."""
         return self._found("call", call_name(call))
 
     def _cached(self, key: SessionKey) -> Session | None:
@@ -190,21 +194,21 @@ class SqliteStore:
         record: ReplayRecord | None = None,
         durable: DurableWrite | None = None,
     ) -> SwapResult | Limited | AlreadyRecorded | DurableExists:
-        """Replace `old` with `new` and do the rest, atomically; see `login.ports.Store`."""
+        """See `login.ports.Store`."""
         operations = tuple(operations)
         return await self._run(lambda batch: batch.compare_and_swap(old, new, operations, record, durable))
 
     async def apply_limits(
         self, operations: Iterable[LimitOperation], record: ReplayRecord | None = None
     ) -> Limited | AlreadyRecorded | None:
-        """Apply `operations` and write a record, atomically."""
+        """See `login.ports.Store`."""
         operations = tuple(operations)
         if not operations and record is None:
             return None
         return await self._run(lambda batch: batch.apply_limits(operations, record))
 
     async def arrival_times(self, operations: Iterable[LimitOperation]) -> dict[LimitOperation, float]:
-        """The stored time of each limit; 0 where none is stored."""
+        """The stored number of each limit; 0 if none is stored."""
         try:
             query = "SELECT tat FROM limits WHERE name=?"
             found = {
@@ -215,7 +219,7 @@ class SqliteStore:
         return {operation: tat[0] if tat else 0.0 for operation, tat in found.items()}
 
     async def put(self, key: bytes, value: bytes, ttl: float) -> None:
-        """Keep a value for `ttl` seconds, also over restarts."""
+        """Store a value for `ttl` seconds. It survives restarts."""
         until = self._now() + ttl
         await self._run(lambda batch: batch.keep(key, value, until))
 
@@ -243,11 +247,11 @@ class SqliteStore:
         return row
 
     async def replace_durable(self, key: bytes, old: bytes | None, new: bytes | None) -> bool:
-        """Put the durable value `new` in place of `old`, also over restarts."""
+        """See `login.ports.Store`."""
         return await self._run(lambda batch: batch.replace_durable(key, old, new))
 
     async def open_sessions(self) -> int:
-        """Number of sessions that wait for their code."""
+        """The number of sessions that wait for their code."""
         try:
             query = "SELECT count(*) FROM sessions WHERE ends_at>? AND open"
             (count,) = self._when_free(query, (self._now(),)).fetchone()
@@ -256,9 +260,9 @@ class SqliteStore:
         return int(count)
 
     async def sweep(self) -> int:
-        """Delete what has expired; returns how many of the deleted sessions still waited for a code.
+        """Delete what has expired, and return how many of the deleted sessions still waited for a code.
 
-        One call looks at up to `SWEPT_AT_ONCE` sessions, limits, and records of each kind.
+        One call processes up to `SWEPT_AT_ONCE` sessions, limits, and records of each kind.
         """
         now = self._now()
         self._cache.clear()  # `data_version` does not change with this connection's own writes
@@ -288,11 +292,10 @@ class SqliteStore:
         base.executemany(f"DELETE FROM {table} WHERE number=?", ended)  # noqa: S608
 
     async def _empty_log(self) -> None:
-        """Checkpoint and truncate the write-ahead log; the operations that arrive meanwhile wait.
+        """Checkpoint and truncate the write-ahead log. Operations that arrive meanwhile wait.
 
-        A passive checkpoint lets the log be reused from its start only if nothing was written during it, so under
-        steady load the log would grow without bound. The passive one copies nearly everything first, so the wait is
-        short.
+        After a passive checkpoint, SQLite reuses the log only if nothing was written during it, so under steady load
+        the log would grow without bound. The passive checkpoint before the truncation keeps the wait short.
         """
         await asyncio.to_thread(self._checkpoint, "PASSIVE")
         self._emptying_log = True
@@ -303,9 +306,9 @@ class SqliteStore:
             self._flush()
 
     def _checkpoint(self, mode: Literal["PASSIVE", "TRUNCATE"]) -> int:
-        """Copy the write-ahead log into the file, on a separate connection so that no login waits for the disk.
+        """Copy the write-ahead log into the file, and return how many octets of the log are in use.
 
-        Returns the octets of the log that are in use.
+        Uses a separate connection, so that logins do not wait for the disk.
         """
         try:
             other = connected(self._path, "mode=rw")  # creates no file

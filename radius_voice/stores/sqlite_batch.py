@@ -1,7 +1,7 @@
 """One transaction of the SQLite store.
 
 Operations that arrive together share a transaction. Later ones see the changes of earlier ones, so conflicts between
-them are found in memory. Each session, limit and record is written at most once; limits are read at most once.
+them are found in memory. Each session, limit and record is written at most once; each limit is read at most once.
 """
 
 from __future__ import annotations
@@ -40,24 +40,24 @@ OPEN_SESSION = (
 
 
 def call_name(call: CallRef | None) -> str | None:
-    """How the table names a call: by its provider and reference."""
+    """The value of the column `call`: provider and reference."""
     return None if call is None else f"{call.provider}\0{call.reference}"
 
 
 class Cache:
-    """Committed sessions and limits, valid until another connection writes to the file."""
+    """A cache of committed sessions and limits, valid until another connection writes to the file."""
 
     def __init__(self) -> None:
         self.sessions: dict[SessionKey, Session] = {}
         self.limits: dict[str, float] = {}
 
     def clear(self) -> None:
-        """Remove everything, because the file may differ."""
+        """Clear the cache, because the file may have changed."""
         self.sessions.clear()
         self.limits.clear()
 
     def trim(self) -> None:
-        """Bound the memory used: clear what has grown too large."""
+        """Bound the memory: clear sessions or limits if there are too many."""
         if len(self.sessions) > MAX_CACHED_SESSIONS:
             self.sessions.clear()
         if len(self.limits) > MAX_CACHED_LIMITS:
@@ -94,7 +94,8 @@ class Batch:
         recorded = self._obstacle(record)
         if recorded is not None:
             return recorded
-        already_live = old is not None and old.live_at(self._now)  # then no other session of the user has a live call
+        # If the session's call was live already, no other session of the user has a live call.
+        already_live = old is not None and old.live_at(self._now)
         if new.live_at(self._now) and not already_live and self._live_elsewhere(new):
             return SwapResult.BUSY
         present = None if durable is None else self._durable_value(durable.key)
@@ -166,13 +167,13 @@ class Batch:
         self._write_durable()
 
     def committed(self) -> None:
-        """Put the changes into the cache; to be called after the commit."""
+        """Put the changes into the cache. Must be called after the commit."""
         self._cache.sessions.update(self._sessions)
         self._cache.limits.update(self._limits)
         self._cache.trim()
 
     def _seen(self, key: SessionKey) -> tuple[str, int] | None:
-        """Id and version of the session under `key`, or None."""
+        """The id and version of the session with that key, or None."""
         session = self._sessions.get(key)
         if session is not None:
             return session.id, session.version
@@ -204,7 +205,7 @@ class Batch:
         return None
 
     def _read(self, names: Iterable[str]) -> dict[str, float]:
-        """The stored times of the limits in `names` that no operation has changed; 0 where none is stored."""
+        """The stored numbers of the limits in `names` that this batch has not changed; 0 if none is stored."""
         cached = self._cache.limits
         names = {name for name in names if name not in self._limits}
         missing = [name for name in names if name not in cached]

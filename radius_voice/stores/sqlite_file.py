@@ -46,7 +46,7 @@ OLDEST_VERSION, NEWEST_VERSION = min(MIGRATIONS), max(MIGRATIONS)
 
 
 class CannotOpen(ValueError):
-    """The file cannot be used as a store. The message names the reason."""
+    """The file cannot be used as a store. The message has the reason."""
 
 
 class SameFile:
@@ -70,7 +70,7 @@ class SameFile:
 
 
 def open_file(path: Path) -> sqlite3.Connection:
-    """A connection to the file, which is created or upgraded if needed. Raises CannotOpen, OSError, sqlite3.Error."""
+    """Connect to the file, and create or upgrade it if needed. Raises CannotOpen, OSError or sqlite3.Error."""
     path.touch(mode=0o600)
     with _locked(path):
         base = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
@@ -84,7 +84,7 @@ def open_file(path: Path) -> sqlite3.Connection:
 
 
 def open_to_read(path: Path) -> sqlite3.Connection:
-    """A connection that creates and changes no file: by default SQLite creates a write-ahead log even for reading."""
+    """Connect without creating or changing files. By default, SQLite creates a write-ahead log even for reading."""
     path = path.resolve(strict=True)
     log, index = path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")
     if not log.exists():
@@ -111,9 +111,9 @@ def connected(path: Path, how: str) -> sqlite3.Connection:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """A lock to open a store, because SQLite does not wait while another process changes the journal mode.
+    """Hold the lock for opening a store, because SQLite does not wait while another process changes the journal mode.
 
-    The lock is a file that no other user can open. Any user who can list the folder could lock the folder itself.
+    The lock is a file that other users cannot open. The folder itself could be locked by any user who can list it.
     """
     descriptor = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:

@@ -75,7 +75,7 @@ def test_a_reload_without_the_key_before_changes_nothing(simulator, tmp_path, ma
     server = ServerProcess(tmp_path, simulator, with_keys(OLD), [user])
     server.write(with_keys(NEW))
     server.send_signal(signal.SIGHUP)
-    assert "server.key: the data key was encrypted with another one" in server.wait_for_line(
+    assert "server.key: the data key was encrypted with another server.key" in server.wait_for_line(
         "reload_failed", server.stderr
     )
     assert radius.ACCESS_CHALLENGE == server.client().start_login(user).code
