@@ -1,1 +1,1 @@
-"""Providers, a folder each; the implementation is imported when it is configured."""
+"""Providers, one folder each. An implementation is imported only if it is configured."""

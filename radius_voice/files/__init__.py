@@ -1,1 +1,1 @@
-"""Files that the service trusts: `reading` reads them, `access` checks which users can access them."""
+"""Files that the service trusts: `reading` reads them, `access` checks which other users can access them."""

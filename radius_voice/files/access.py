@@ -1,4 +1,4 @@
-"""File access: rules for the files that the service trusts, and what another user can access."""
+"""File access: rules for the files that the service trusts, and checks what another user can access."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ ANY_ACCESS = 0o007
 WRITE_ACCESS = 0o002
 READ_ACCESS = 0o004
 ADVICE = re.compile(r"start serve as user \S+ if .+? --init-groups; if root is meant, ")
-"""The advice of `exposure` to start the service as another user, which is the same for all files of that user."""
+"""The part of a text of `exposure` that is the same for all files of one owner: start the service as that user."""
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A user of this machine: the numeric ids that the kernel checks, and the name for messages."""
+    """A user of this machine: numeric ids, which the kernel checks, and a name for messages."""
 
     uid: int
     gid: int
@@ -32,13 +32,13 @@ class Account:
 
 
 def account_named(name: str) -> Account:
-    """The account of a user name; raises LookupError when this machine has none."""
+    """The account of a user name. Raises LookupError if this machine does not have it."""
     entry = pwd.getpwnam(name)
     return Account(entry.pw_uid, entry.pw_gid, tuple(os.getgrouplist(name, entry.pw_gid)), name)
 
 
 def account_of(uid: int) -> Account:
-    """The account of a numeric user id, which need not have a name (systemd's DynamicUser=)."""
+    """The account of a numeric user id. The id need not have a name (systemd's DynamicUser=)."""
     try:
         return account_named(pwd.getpwuid(uid).pw_name)
     except KeyError:
@@ -75,7 +75,7 @@ def exposure(path: Path, status: os.stat_result, others: int, uid: int | None) -
 
 
 def with_advice_once(problems: Iterable[str]) -> Iterator[str]:
-    """The problems, of which only the first has the advice to start the service as another user."""
+    """The problems, where only the first one has the advice to start the service as another user."""
     given = False
     for problem in problems:
         yield ADVICE.sub("", problem) if given else problem
@@ -83,10 +83,10 @@ def with_advice_once(problems: Iterable[str]) -> Iterator[str]:
 
 
 def exposed_directories(files: Iterable[Path], uid: int | None) -> Iterator[str]:
-    """Why the directories of these files cannot be trusted: another user could replace a file. See `exposure`.
+    """Why another user could replace these files in their directories. See `exposure`.
 
-    In a directory with the sticky bit only the owners of file and directory can do that. Files that do not exist are
-    skipped. For a symbolic link, the directories of the link and of its target are checked.
+    In a directory with the sticky bit, only the owners of the file and of the directory can replace it. Files that do
+    not exist are skipped. For a symbolic link, the directories of the link and of its target are checked.
     """
     problems: dict[str, None] = {}
     for file in files:

@@ -1,7 +1,7 @@
 """Reads files that an administrator names: regular files only, each within a time limit.
 
-A leaf that every module may import. `open` on a FIFO without a writer blocks forever, and so does any access to a
-network mount that does not answer.
+Every module may import it. `open` on a FIFO without a writer blocks forever, and so does any access to a network mount
+that does not respond.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ KINDS = {
 
 
 def read_file(path: Path, max_octets: int = -1) -> tuple[bytes, os.stat_result]:
-    """Read a regular file, or its first `max_octets` octets; returns them and its status.
+    """Read a regular file, or its first `max_octets` octets. Returns the octets and the file's status.
 
-    Raises OSError, also if it is not a regular file, or cannot be read within FILE_SECONDS.
+    Raises OSError, also if it is not a regular file or cannot be read within FILE_SECONDS.
     """
     return bounded(str(path), partial(_read, path, max_octets))
 
 
 def status_of(path: Path) -> os.stat_result:
-    """The status of the file at `path`, links followed. Raises OSError as `read_file` does."""
+    """The status of the file at `path`, following links. Raises OSError as `read_file` does."""
     return bounded(str(path), path.stat)
 
 
 def require_regular(path: Path) -> None:
-    """Raise OSError unless `path` is a regular file, before another library opens it."""
+    """Raise OSError unless `path` is a regular file. Call it before another library opens the file."""
     _require(status_of(path), path)
 
 
 def unreadable(path: Path) -> str | None:
-    """Why this process cannot read a regular file, and what to do, or None. It is not opened."""
+    """Why this process cannot read a regular file, with the fix; else None. Does not open the file."""
     try:
         require_regular(path)
         allowed = bounded(str(path), partial(os.access, path, os.R_OK))
@@ -56,9 +56,10 @@ def unreadable(path: Path) -> str | None:
 
 
 def open_regular(path: Path, folder: int | None = None) -> BinaryIO:
-    """Open a regular file for reading. Raises OSError for anything else. May block: call it by `bounded`.
+    """Open a regular file for reading. Raises OSError for other files. May block: call it with `bounded`.
 
-    With `folder`, the descriptor of a directory, the file is the one of that name in it, and no link is followed.
+    `folder` is the descriptor of a directory. If given, the file with the name of `path` in it is opened, without
+    following links.
     """
     name: Path | str = path if folder is None else path.name
     links = 0 if folder is None else os.O_NOFOLLOW

@@ -1,1 +1,1 @@
-"""What all providers with a Twilio account share."""
+"""Shared by all providers with a Twilio account."""

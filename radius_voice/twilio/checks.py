@@ -1,4 +1,4 @@
-"""What `test-credentials` finds out about a Twilio account: its status, its balance, and the countries it may call."""
+"""The checks of a Twilio account for `test-credentials`: status, balance, and allowed countries."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ async def account_checks(
 ) -> list[AccountCheck]:
     """Check the credentials, the account's status and its balance. Raises Unavailable.
 
-    `listing` is a request that a key restricted to the provider's own resource is allowed. `trial` says how deliveries
-    of a trial account differ.
+    `listing` makes a request that even a restricted API key may make. `trial` says how deliveries of a trial account
+    differ.
     """
     if account.by_api_key:
-        # A key cannot read its account.
+        # An API key cannot read its account.
         await requests.ask(listing())
         checks = [AccountCheck(ok=True, text="API key accepted"), ACCOUNT_NOT_READ]
     else:
@@ -68,7 +68,7 @@ async def _balance_check(requests: TwilioRequests, account: TwilioAccount) -> Ac
 async def country_checks(
     requests: TwilioRequests, account: TwilioAccount, countries: Collection[str], fix: str
 ) -> list[AccountCheck]:
-    """Check that the account may call these countries (ISO 3166); none means any. Raises Unavailable."""
+    """Check that the account may call these countries (ISO 3166); none means all. Raises Unavailable."""
     if not countries:
         return [ANY_COUNTRY]
     gate = asyncio.Semaphore(REQUESTS_AT_ONCE)

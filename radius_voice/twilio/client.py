@@ -1,4 +1,4 @@
-"""Twilio's SDK on top of `http_client`, for every adapter that uses a Twilio account."""
+"""Twilio's SDK on top of `http_client`, for every provider with a Twilio account."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from twilio.rest import Client
 from radius_voice.http_client import HttpPool
 
 MAX_ERROR_CODE = 999_999
-"""Twilio's error codes have five digits; a number above this is not one."""
+"""Twilio's error codes have five digits; greater numbers are not error codes."""
 
 logging.getLogger("twilio").setLevel(logging.CRITICAL + 1)  # the SDK's messages may hold headers and form fields
 
@@ -55,8 +55,8 @@ class TwilioAccount:
     def client(self, seconds: float = math.inf) -> Any:
         """The SDK's client for one request, which takes at most `seconds` and at most the pool's total timeout.
 
-        Creating it takes a few microseconds; connections are in the pool. Its requests raise NotSent or SentUnknown
-        (see `http_client`), or TwilioException for a response that is an error.
+        Creating it takes a few microseconds, because the pool has the connections. Its requests raise NotSent or
+        SentUnknown (see `http_client`), and TwilioException for error responses.
         """
         return Client(
             self._username,
@@ -102,7 +102,7 @@ class TimedClient(AsyncHttpClient):  # type: ignore[misc]
 
 
 def status_and_code(error: TwilioException) -> tuple[int, int]:
-    """HTTP status and Twilio's code (or the status again) of any of the SDK's exceptions."""
+    """The HTTP status and Twilio's error code (the status if there is no code) of an exception of the SDK."""
     response = next((part for part in error.args if isinstance(part, Response)), None)
     if response is not None:  # the SDK's listings raise without reading the body
         error = Version.exception("GET", "", response, "")
@@ -112,9 +112,9 @@ def status_and_code(error: TwilioException) -> tuple[int, int]:
 
 
 def _error_body(text: str) -> str:
-    """Reduce the body of an error response to Twilio's code, or to nothing if it has none.
+    """Reduce the body of an error response to Twilio's error code; empty without a code.
 
-    Otherwise the SDK takes the status from a body in the format of RFC 9457, and keeps texts of any length.
+    The SDK would take the status from a body in the format of RFC 9457, and keep texts of any length.
     """
     try:
         code = json.loads(text)["code"]

@@ -1,7 +1,7 @@
-"""What providers with a Twilio account share: creating the account, and what the result of a request means.
+"""Shared by providers with a Twilio account: creates the account object, and classifies the results of requests.
 
 Creating a call or a message is not idempotent. `TwilioRequests.create` classifies every result: a request that Twilio
-certainly has not accepted may be tried elsewhere, and one that it may have accepted is never repeated.
+certainly did not accept may be tried elsewhere, and a request that it may have accepted is never repeated.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ COMMON_REFUSALS: dict[int, NumberRejected | NotPlaced] = {
     20404: NotPlaced("20404: no such account or resource", alarm=True, outage=True, fix=ACCOUNT_FIX),
     20429: NotPlaced("20429: too many requests"),
 }
-"""The results of refusals of calls and messages alike, by Twilio's code or the HTTP status."""
+"""The results for refused calls and messages, by Twilio's error code or the HTTP status."""
 
 SID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
-"""The SID of a call or message: two letters and 32 hexadecimal digits at Twilio, UUIDs at services with its API."""
+"""The SID of a call or message: two letters and 32 hexadecimal digits, or a UUID at services with the same API."""
 
 NOT_ALLOWED = frozenset({401, 403, 20003, 70051})
-"""The codes of requests that a restricted API key is not allowed."""
+"""The error codes for requests that a restricted API key may not make."""
 
 
 def account_of(name: str, section: TwilioAccountSection) -> TwilioAccount:
-    """The account of the provider `name`. Raises ValueError when this process cannot read its credentials."""
+    """The account of the provider `name`. Raises ValueError if this process cannot read its credentials."""
     secrets = {"api_secret": section.api_secret, "auth_token": section.auth_token}
     password = next(
         secret_text(secret, f"delivery.providers.{name}.{key}") for key, secret in secrets.items() if secret is not None
@@ -59,9 +59,9 @@ def account_of(name: str, section: TwilioAccountSection) -> TwilioAccount:
 
 
 class TwilioRequests:
-    """The requests of the provider `name` to its account.
+    """Makes the requests of the provider `name` to its account.
 
-    `refusals` are the results of refusals by Twilio's code or the HTTP status, COMMON_REFUSALS included.
+    `refusals` are the results by Twilio's error code or HTTP status, with COMMON_REFUSALS.
     """
 
     def __init__(self, name: str, account: TwilioAccount, refusals: Mapping[int, NumberRejected | NotPlaced]) -> None:
@@ -72,9 +72,9 @@ class TwilioRequests:
     async def create(
         self, deadline: float, request: Callable[[Any], Awaitable[T]], result: Callable[[T], DeliveryResult]
     ) -> DeliveryResult:
-        """Create one resource, once, by `request`, which gets the SDK's client. `result` reads the resource.
+        """Create one resource, once. `request` gets the SDK's client; `result` makes the result from the resource.
 
-        `deadline` is in seconds of the running loop's clock. Details are fixed texts.
+        `deadline` is loop time. Details of results are fixed texts.
         """
         left = deadline - asyncio.get_running_loop().time()
         if left <= 0:
@@ -92,7 +92,7 @@ class TwilioRequests:
         return result(created)
 
     def refusal(self, status: int, code: int) -> NumberRejected | NotPlaced | Indeterminate:
-        """The result for an error response. Server errors come first, because Twilio may have accepted the request."""
+        """The result for an error response. After a server error, Twilio may have accepted the request."""
         if not 300 <= status < 500:  # noqa: PLR2004
             return Indeterminate(f"HTTP {status}, code {code}")
         return (
@@ -102,7 +102,7 @@ class TwilioRequests:
         )
 
     async def ask(self, request: Awaitable[T], fine: frozenset[int] = frozenset()) -> T | None:
-        """The response, or None if Twilio refused with one of the codes in `fine`. Raises Unavailable."""
+        """The response; None if Twilio refused with one of the codes in `fine`. Raises Unavailable."""
         try:
             return await request
         except NotSent as error:
@@ -120,7 +120,7 @@ class TwilioRequests:
             raise Unavailable(self._name, "response not understood") from None
 
     async def first(self, resource: Any, **filters: str) -> list[Any] | None:
-        """The first item of a listing, in a list that is empty without one. None if the key may not list the resource.
+        """A list with the first item of a listing, or empty; None if the API key may not list the resource.
 
         Raises Unavailable.
         """

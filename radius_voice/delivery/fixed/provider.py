@@ -36,7 +36,7 @@ class Fixed:
         return Placed("fixed", live=False)
 
     async def check_account(self, countries: Collection[str] = ()) -> list[AccountCheck]:  # noqa: ARG002
-        """There is no account to check."""
+        """Empty: there is no account."""
         return []
 
     async def close(self) -> None:

@@ -1,1 +1,1 @@
-"""Codes through a gateway of the administrator's own, by one HTTP request."""
+"""Delivers codes through the administrator's own gateway, by HTTP requests."""

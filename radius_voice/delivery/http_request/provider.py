@@ -1,7 +1,7 @@
-"""Deliveries by one HTTP request to a gateway of the administrator's own.
+"""Delivers a code by one HTTP request to the administrator's own gateway.
 
-A request is sent on one connection only and never again, whatever its method. A gateway that may have seen it without
-responding completely may have delivered the code; `responses` has what complete responses mean.
+A request is sent once, on one connection, whatever its method. If it was sent and no complete response arrived, the
+gateway may have delivered the code. `responses` classifies complete responses.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from radius_voice.login.sip import user_of
 
 REQUEST_ID_OCTETS = 16
 SUBSCRIBER_DIGITS = 7
-"""The end of a number that a gateway may write without the country code."""
+"""The last digits of a number, by which the phone is recognized in a reference of the gateway."""
 CONTENT_TYPES = {
     "form": "application/x-www-form-urlencoded",
     "json": "application/json",
@@ -53,7 +53,7 @@ def create(name: str, settings: HttpRequestSettings) -> HttpRequest:
 
 
 class HttpRequest:
-    """Implements `Provider`. `secret_values` are the secrets by the names of their placeholders."""
+    """Implements `Provider`. `secret_values` are secrets by placeholder name, `auth` is for basic authentication."""
 
     call_control = None
     message_control = None
@@ -82,7 +82,7 @@ class HttpRequest:
         return f"HttpRequest({self.name!r})"
 
     async def place(self, request: DeliveryRequest, deadline: float) -> DeliveryResult:
-        """Send one request, once. `deadline` is in seconds of the running loop's clock. Details are fixed texts."""
+        """Send one request, once. `deadline` is loop time. Details of results are fixed texts."""
         left = deadline - asyncio.get_running_loop().time()
         if left <= 0:
             return NotPlaced("not sent: no time left", sent=False)
@@ -93,7 +93,7 @@ class HttpRequest:
         return await self._send(request, left)
 
     async def check_account(self, countries: Collection[str] = ()) -> list[AccountCheck]:  # noqa: ARG002
-        """A gateway of any kind cannot be asked about an account."""
+        """Empty: there is no general way to ask a gateway about an account."""
         return []
 
     async def close(self) -> None:
@@ -101,7 +101,7 @@ class HttpRequest:
         await self._pool.close()
 
     def _no_template_for(self, request: DeliveryRequest) -> str | None:
-        """Why the gateway cannot deliver to the phone: its kind of phone is in no template. None if it can."""
+        """Why the gateway cannot deliver to the phone: no template has this kind of phone. None if it can."""
         phone = request.phone
         if phone.is_sip and request.method is Method.SMS:
             return "a SIP address receives no text messages"
@@ -160,7 +160,7 @@ class HttpRequest:
 
 
 def _text(request: DeliveryRequest) -> str:
-    """The whole message: that of a text message, or what a call speaks, with spaces between the digits."""
+    """The text of the text message, or the words that a call speaks, with spaces between the digits."""
     return text_of(request.message) if request.method is Method.SMS else _speech(request.message)
 
 

@@ -1,7 +1,7 @@
-"""What the responses of a gateway mean. Pure.
+"""Classifies the responses of a gateway. Pure.
 
-The rules of the configuration come first. Without one that applies, only a response that says by its status that the
-gateway refused the request was certainly not placed; see `_by_status`.
+The first configured rule that applies decides. If none applies, the status decides: NotPlaced only for statuses that
+say that the gateway refused the request (`_by_status`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from radius_voice.login.deliveries.requests import DeliveryResult, Indeterminate
 
 REFERENCE = re.compile("[A-Za-z0-9_.:@/+=-]{1,128}")
 REQUEST_TIMEOUT, UNAUTHORIZED, TOO_MANY_REQUESTS = 408, 401, 429
-"""408: also sent by proxies whose server has not responded, and that server may have the request."""
+"""Proxies also send 408 if their server has not responded; the server may have got the request."""
 
 RULE_FIX = "look up this response in the documentation of the gateway"
 CREDENTIALS_FIX = "compare the secrets, headers and basic_auth with what the gateway expects"
@@ -28,10 +28,10 @@ REFUSED_FIX = "compare url, headers and body with the documentation of the gatew
 def result_of(
     response: HttpResponse, settings: HttpRequestSettings, *, live: bool, hidden: Collection[str]
 ) -> DeliveryResult:
-    """What a complete response means. `live`: a request that was placed is a call.
+    """The result for a complete response. `live`: the delivery is a call.
 
-    Details are fixed texts, and a reference with one of the texts in `hidden`, also with other characters between
-    digits, is not kept: the gateway may repeat parts of the request.
+    Details are fixed texts. A reference that contains one of the texts in `hidden`, even with other characters between
+    its digits, is not kept, because gateways may repeat parts of the request.
     """
     body = _json_of(response.text)
     for index, rule in enumerate(settings.responses):
@@ -59,7 +59,7 @@ def _by_rule(rule: ResponseRuleSettings, detail: str, reference: str, *, live: b
 
 
 def _by_status(status: int) -> NotPlaced | Indeterminate:
-    """The result for a status that no rule names and that reports no success."""
+    """The result for a status outside of 2xx that no rule names."""
     detail = f"HTTP {status}"
     if status == UNAUTHORIZED:
         return NotPlaced(detail, alarm=True, outage=True, fix=CREDENTIALS_FIX)
@@ -81,7 +81,7 @@ def _applies(rule: ResponseRuleSettings, response: HttpResponse, body: Any) -> b
 
 
 def _reference(settings: HttpRequestSettings, body: Any, hidden: Collection[str]) -> str:
-    """The gateway's reference of the delivery, empty if the response has none that can be logged."""
+    """The gateway's reference of the delivery; empty if there is none that can be logged."""
     found = (settings.reference and _text_at(body, settings.reference)) or ""
     digits = "".join(filter(str.isdecimal, found))
     is_safe = REFERENCE.fullmatch(found) and not any(text in found or text in digits for text in hidden)
@@ -96,7 +96,7 @@ def _json_of(text: str) -> Any:
 
 
 def _text_at(body: Any, path: str) -> str | None:
-    """The text of the value at a path of keys and positions in lists; None if there is none."""
+    """The value at a path of keys and list indexes, as text; None if there is none."""
     for step in path.split("."):
         match body:
             case dict() if step in body:

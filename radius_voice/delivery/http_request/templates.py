@@ -1,7 +1,8 @@
-"""Templates of the parts of a request: `{name}` is replaced by a value, escaped for the place that it stands in. Pure.
+"""Templates for the parts of a request: `{name}` is replaced by a value, escaped for its place. Pure.
 
-Names are looked up in a fixed set and nothing else: `{phone.address}`, `{phone[0]}`, `{phone!r}` and `{phone:>20}` are
-unknown names. `problems` has the errors of a template; a template without errors can be rendered with any values.
+Names are looked up in a fixed set. There is no other syntax: `{phone.address}`, `{phone[0]}`, `{phone!r}` and
+`{phone:>20}` are unknown names. A template without errors (`name_problems`, `url_problem`, `header_problem`,
+`body_problem`) can be rendered with any values.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from xml.etree import ElementTree as ET
 from radius_voice.config.suggestions import suggestion
 
 PLACEHOLDER = re.compile(r'\{([^{}"]*[^{}"\s][^{}"]*)\}')
-"""A pair of braces that is no object of JSON: those are empty or have a quotation mark."""
+"""A pair of braces that is not a JSON object: objects are empty or contain a quotation mark."""
 BRACE = re.compile("[{}]")
 SHOWN_NAME = re.compile("[a-z_.]{1,32}")
 
 CODE = ("code", "code_spaced", "text")
-"""The placeholders that a code can be delivered by."""
+"""The placeholders that contain the code."""
 NUMBER = ("phone", "phone_digits")
 """The placeholders of a phone number, empty for a SIP address."""
 SIP = ("sip_address", "sip_user")
@@ -31,9 +32,9 @@ NAMES = (*REQUEST, "request_id")
 NAMESPACE = "secret."
 
 ANY_TEXT = "\ue000"
-"""Stands for a value while a template is checked. No name in XML may contain it, and no number in JSON."""
+"""Replaces values while a template is checked. It is not allowed in XML names and in JSON numbers."""
 NUMBERS = {"ring_timeout": "10"}
-"""Values that are digits, and so need no quotation marks in JSON."""
+"""Placeholders with numeric values, which need no quotation marks in JSON."""
 
 URL_CHARACTERS = re.compile(r"([A-Za-z0-9._~:/?@!$&'()*+,;=|\[\]-]|%[0-9A-Fa-f]{2})*")
 HEADER_CHARACTERS = re.compile(r"[\t -~]*")
@@ -45,32 +46,32 @@ Escape = Callable[[str], str]
 
 
 def for_url(value: str) -> str:
-    """The value percent-encoded, for a URL or a form."""
+    """Percent-encode a value for a URL or a form."""
     return quote(value, safe="")
 
 
 def for_json(value: str) -> str:
-    """The value as it is written between quotation marks."""
+    """Escape a value for a JSON string, without the quotation marks."""
     return json.dumps(value)[1:-1]
 
 
 def for_xml(value: str) -> str:
-    """The value for text or an attribute. Characters that XML cannot contain become U+FFFD."""
+    """Escape a value for XML text or an attribute. Characters that XML cannot contain become U+FFFD."""
     return NOT_XML.sub("\ufffd", value).translate(XML_ESCAPES)
 
 
 def for_header(value: str) -> str:
-    """The value with a space in place of every control character."""
+    """Replace every control character of a value with a space."""
     return CONTROL.sub(" ", value)
 
 
 def for_text(value: str) -> str:
-    """The value."""
+    """The unchanged value."""
     return value
 
 
 ESCAPES: Mapping[str, Escape] = {"form": for_url, "json": for_json, "xml": for_xml, "text": for_text}
-"""How values are escaped in a body, by the `content_type` of the configuration."""
+"""How values are escaped in a body, by `content_type`."""
 
 
 def names_in(template: str) -> list[str]:
@@ -79,18 +80,18 @@ def names_in(template: str) -> list[str]:
 
 
 def without_texts(template: str) -> str:
-    """The placeholders of a template, and `<text>` for each text between them."""
+    """The template with `<text>` instead of each literal text, so that no secret is shown."""
     parts = PLACEHOLDER.split(template)
     return "".join(f"{{{part}}}" if index % 2 else "<text>" * bool(part) for index, part in enumerate(parts))
 
 
 def render(template: str, values: Mapping[str, str], escape: Escape) -> str:
-    """The template with the escaped values of its placeholders. Raises KeyError for a name that has no value."""
+    """Replace the placeholders of a template by escaped values. Raises KeyError for a name without a value."""
     return PLACEHOLDER.sub(lambda found: escape(values[found[1]]), template)
 
 
 def name_problems(template: str, secrets: Collection[str]) -> Iterator[str]:
-    """The names in a template that are not known; `secrets` are those of the provider."""
+    """Errors about unknown names in a template. `secrets` are the names of the provider's secrets."""
     known = [*NAMES, *(NAMESPACE + name for name in secrets)]
     for name in dict.fromkeys(names_in(template)):
         if name not in known:
@@ -100,19 +101,19 @@ def name_problems(template: str, secrets: Collection[str]) -> Iterator[str]:
 
 
 def url_problem(template: str) -> str | None:
-    """Why a template is not the part of a URL after the host, or a form; None if it is."""
+    """Why a template cannot be the part of a URL after the host, or a form; None if it can."""
     return _literal_problem(
         template, URL_CHARACTERS, "characters that must be percent-encoded, like spaces and line breaks"
     )
 
 
 def header_problem(template: str) -> str | None:
-    """Why a template is not the value of a header, None if it is."""
+    """Why a template cannot be the value of a header; None if it can."""
     return _literal_problem(template, HEADER_CHARACTERS, "characters that a header cannot have")
 
 
 def body_problem(template: str, content_type: str) -> str | None:
-    """Why a template is not a body of that type whatever its values are, None if it is."""
+    """Why a template cannot be a body of that content type for all values; None if it can."""
     return BODY_PROBLEMS[content_type](template)
 
 
@@ -147,7 +148,7 @@ def _json_problem(template: str) -> str | None:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """The keys and texts of a value of JSON."""
+    """All keys and strings in a JSON value."""
     match value:
         case str():
             yield value

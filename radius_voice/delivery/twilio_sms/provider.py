@@ -1,6 +1,6 @@
-"""Text messages through Twilio's REST API 2010-04-01 and Twilio's SDK.
+"""Sends text messages through Twilio's REST API 2010-04-01, with Twilio's SDK.
 
-Sending a text message is not idempotent: see `twilio.provider`. `REFUSALS` has the results of Twilio's error codes.
+Sending a text message is not idempotent: see `twilio.provider`. `REFUSALS` maps Twilio's error codes to results.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ from radius_voice.twilio.provider import (
 )
 
 MAX_QUEUE_SECONDS = 600
-"""How long Twilio may keep a message in its queue. The login that it belongs to has ended then."""
+"""How long Twilio may keep a message in its queue. After that, the login has ended."""
 
 FAILED = "failed"
-"""The status of a message that Twilio could not send."""
+"""Twilio's status of a message that it could not send."""
 
 STATUSES = {
     "accepted": MessageStatus.QUEUED,
@@ -126,10 +126,10 @@ def create(name: str, settings: TwilioSmsSettings) -> TwilioSms:
 
 
 class TwilioSms:
-    """Implements `Provider` with one Twilio account.
+    """Implements `Provider` and `MessageControl` with one Twilio account.
 
-    `sender` is a number or a name, and None if the messaging service `service` selects it. `senders` has other senders
-    by country (ISO 3166).
+    `sender` is a number or a name; None if the messaging service `service` selects the sender. `senders` are other
+    senders by the country of the user's number (ISO 3166).
     """
 
     call_control = None
@@ -170,10 +170,7 @@ class TwilioSms:
         return known, refusal.detail if refusal is not None else ""
 
     async def place(self, request: DeliveryRequest, deadline: float) -> DeliveryResult:
-        """Request one text message, once. `deadline` is in seconds of the running loop's clock.
-
-        Details are fixed texts.
-        """
+        """Request one text message, once. `deadline` is loop time. Details of results are fixed texts."""
         phone = request.phone
         if phone.extension or phone.is_sip:
             return NO_MESSAGES

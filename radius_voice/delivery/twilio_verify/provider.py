@@ -1,8 +1,10 @@
-"""Calls and text messages through Twilio Verify (REST API v2) and Twilio's SDK.
+"""Delivers codes through Twilio Verify (REST API v2), with Twilio's SDK.
 
-Starting a verification is not idempotent: see `twilio.provider`. `REFUSALS` has the results of Twilio's error codes.
-A service has one pending verification for a number, and sends its code again when another one is started. So an earlier
-one is canceled first: a code that was delivered for another login is never right for this one.
+Starting a verification is not idempotent: see `twilio.provider`. `REFUSALS` maps Twilio's error codes to results.
+
+A Verify service has at most one pending verification for a number. Starting another one sends the same code again. So
+an earlier verification is canceled first, and a code that was delivered for another login is never correct for this
+one.
 """
 
 from __future__ import annotations
@@ -43,7 +45,7 @@ from radius_voice.twilio.provider import (
 
 CHANNELS = {Method.VOICE: "call", Method.SMS: "sms"}
 EXTENSION_PAUSE = "wwww"
-"""Two seconds (`w` is half a second) from the answer of the number to the first digit of an extension."""
+"""The pause between the answer of the call and the first digit of an extension: 2 s (`w` is half a second)."""
 APPROVED, CANCELED, PENDING = "approved", "canceled", "pending"
 
 TRIAL = "delivers to verified numbers only"
@@ -75,7 +77,7 @@ REFUSALS: dict[int, NumberRejected | NotPlaced] = {
 
 NOT_FOUND = frozenset({404, 20404})
 ENDED = NOT_FOUND | {60202}
-"""The codes of checks of a verification that is approved, canceled or expired, or had too many checks."""
+"""The error codes for a verification that is approved, canceled or expired, or that was checked too many times."""
 
 COUNTRIES_NOT_CHECKED = AccountCheck(
     ok=True, text="countries: see the geographic permissions for Verify in the Twilio console", checked=False
@@ -100,8 +102,8 @@ def create(name: str, settings: TwilioVerifySettings) -> TwilioVerify:
 class TwilioVerify:
     """Implements `Provider` and `RemoteVerifier` with one Verify service.
 
-    With `custom_code` it delivers the codes of radius-voice, otherwise the service creates them. With `asks_for_key`
-    the service must speak a code only after a pressed key.
+    `custom_code`: the service delivers codes that radius-voice creates; otherwise it creates its own. `asks_for_key`:
+    the service is expected to speak a code only after a key press.
     """
 
     call_control = None
@@ -131,9 +133,9 @@ class TwilioVerify:
         return not self._custom_code
 
     async def place(self, request: DeliveryRequest, deadline: float) -> DeliveryResult:
-        """Request one call or text message, once, after an earlier verification of the number was canceled.
+        """Cancel an earlier verification of the number, then request one call or text message, once.
 
-        `deadline` is in seconds of the running loop's clock. Details are fixed texts.
+        `deadline` is loop time. Details of results are fixed texts.
         """
         refusal = self._refusal(request)
         if refusal is not None:
@@ -153,7 +155,7 @@ class TwilioVerify:
                 return canceled
 
     async def check(self, verification: str, phone: Phone, code: str, deadline: float) -> CodeCheck:
-        """Whether `code` is that of a verification, by its SID or the phone's number. Raises Unavailable."""
+        """See `RemoteVerifier`. `verification` is a SID."""
         left = deadline - asyncio.get_running_loop().time()
         by = {"verification_sid": verification} if verification else {"to": phone.address}
         checks = self._of_service(self._account.client(left)).verification_checks
@@ -165,11 +167,11 @@ class TwilioVerify:
         return {APPROVED: CodeCheck.CORRECT, PENDING: CodeCheck.WRONG}.get(checked.status, CodeCheck.ENDED)
 
     async def cancel(self, verification: str, phone: Phone) -> None:
-        """End a verification. No error if it has ended already. Raises Unavailable."""
+        """See `RemoteVerifier`."""
         await self._update(verification, phone, CANCELED)
 
     async def approve(self, verification: str, phone: Phone) -> None:
-        """Tell the service that its code was typed. No error if it has ended already. Raises Unavailable."""
+        """See `RemoteVerifier`."""
         await self._update(verification, phone, APPROVED)
 
     async def check_account(self, countries: Collection[str] = ()) -> list[AccountCheck]:
@@ -188,7 +190,7 @@ class TwilioVerify:
         await self._account.close()
 
     def _refusal(self, request: DeliveryRequest) -> NumberRejected | NotPlaced | None:
-        """Why no request is sent, None if one is."""
+        """The result if the service cannot make this delivery, so that no request is sent; else None."""
         if not request.message.code:
             return NO_CODE
         if request.message.enrolment and self.keeps_code:

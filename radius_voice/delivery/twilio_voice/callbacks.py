@@ -1,7 +1,7 @@
-"""Twilio's callbacks: their signature, and what they report.
+"""Verifies and reads Twilio's callbacks.
 
-Twilio signs the URL that it was given and the form fields with the account's auth token (HMAC-SHA1, in the header
-X-Twilio-Signature). The SDK compares without stopping at the first difference.
+Twilio signs the requested URL and the form fields with the account's auth token (HMAC-SHA1, in the header
+X-Twilio-Signature). The SDK compares signatures in constant time.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from radius_voice.twilio.provider import is_sid
 STATUS = "status"
 """The action of callbacks that report the status of a call."""
 KEY = "key"
-"""The action of callbacks that a pressed key causes."""
+"""The action of callbacks that report a pressed key."""
 ANSWER = "answer"
-"""The action of callbacks that ask what an answered call speaks."""
+"""The action of callbacks that request the TwiML of an answered call."""
 STATUS_EVENTS = ["initiated", "ringing", "answered", "completed"]
 SIGNATURE = "x-twilio-signature"
 MAX_FIELDS = 100
@@ -40,13 +40,13 @@ _KEY = re.compile(r"[0-9*#]")
 
 
 class TwilioCallbacks:
-    """The callbacks of one account. Without its `auth_token` none is authentic."""
+    """Implements `CallbackReceiver` for one account. Without its `auth_token`, no callback is authentic."""
 
     def __init__(self, auth_token: str | None) -> None:
         self._validator = RequestValidator(auth_token) if auth_token else None
 
     def receive(self, request: CallbackRequest) -> Callback | Unusable:
-        """What a request reports, if Twilio has signed it for this URL."""
+        """The content of a request, if Twilio has signed it for this URL."""
         fields = _fields(request.body)
         if self._validator is None or fields is None:
             return Unusable.UNSIGNED
@@ -56,12 +56,12 @@ class TwilioCallbacks:
         return Callback(sid, event) if is_sid(sid) and event is not None else Unusable.MALFORMED
 
     def rendered(self, script: CallScript, request: CallbackRequest) -> tuple[str, str]:
-        """The content type and the TwiML of a script. A pressed key leads to the same delivery."""
+        """The content type and the TwiML of a script. A pressed key is reported for the same delivery."""
         return CONTENT_TYPE, twiml_of(script, f"{request.url.removesuffix(request.action)}{KEY}")
 
 
 def _fields(body: bytes) -> MultiDict[str] | None:
-    """The fields of a form, None if it is none."""
+    """The fields of a form; None if the body is not a form."""
     try:
         pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
     except ValueError:  # also not UTF-8, or too many fields

@@ -1,6 +1,6 @@
-"""Voice calls through Twilio's REST API 2010-04-01 and Twilio's SDK.
+"""Places calls through Twilio's REST API 2010-04-01, with Twilio's SDK.
 
-Placing a call is not idempotent: see `twilio.provider`. `REFUSALS` has the results of Twilio's error codes.
+Placing a call is not idempotent: see `twilio.provider`. `REFUSALS` maps Twilio's error codes to results.
 """
 
 from __future__ import annotations
@@ -52,15 +52,15 @@ from radius_voice.twilio.provider import (
 MAX_TWIML = 4000
 MAX_PAGE = 1000
 EXTENSION_PAUSE = "wwww"
-"""Two seconds (`w` is half a second) from the answer of the number to the first digit of an extension."""
+"""The pause between the answer of the call and the first digit of an extension: 2 s (`w` is half a second)."""
 MAX_PAGES = 10
 MAX_FETCHES = 40
 FETCHES_AT_ONCE = 8
 
 TemplateKey: TypeAlias = tuple[Messages, str, int, bool, str, Speech]
-"""Texts, friendly name, number of digits, enrolment, voice and speech of a message."""
+"""Texts, friendly name, number of digits, `enrolment`, voice and speech of a message."""
 DIGIT = "\ue000"
-"""Placeholder for a digit in a template. It is not printable (private use), so it is never in a friendly name."""
+"""Replaces a digit in a template. It is in the private use area, so `printable` removes it from friendly names."""
 
 COUNTRY_FIX = "the provider does not call this country; enable it in Twilio's geographic permissions, or forbid it here"
 NOT_VERIFIED_FIX = f"a number in `from` or `from_by_country` is not verified in this Twilio account; {CHECK_ACCOUNT}"
@@ -106,9 +106,9 @@ def create(name: str, settings: TwilioVoiceSettings) -> TwilioVoice:
 
 
 class TwilioVoice:
-    """Implements `Provider`, `CallControl` and `CallbackReceiver` with one Twilio account.
+    """Implements `Provider`, `CallControl`, `CallSpeaker` and `CallbackReceiver` with one Twilio account.
 
-    `callers` are the caller's numbers, and `sip_auth` the user name and password for calls to SIP addresses.
+    `callers` are the caller numbers. `sip_auth` is the user name and password for calls to SIP addresses.
     """
 
     message_control = None
@@ -141,7 +141,7 @@ class TwilioVoice:
         return self
 
     async def place(self, request: DeliveryRequest, deadline: float) -> DeliveryResult:
-        """Request one call, once. `deadline` is in seconds of the running loop's clock. Details are fixed texts."""
+        """Request one call, once. `deadline` is loop time. Details of results are fixed texts."""
         script = self._script(request)
         if isinstance(script, NotPlaced):
             return script
@@ -151,11 +151,10 @@ class TwilioVoice:
         return await self._requests.create(deadline, lambda client: self._create(client, request, script), _placed)
 
     async def progress(self, calls: Sequence[CallRef]) -> Mapping[CallRef, CallStatus]:
-        """The statuses of these calls, from a listing; calls that are not on its pages are fetched one by one.
+        """The statuses of these calls, from a list of the newest calls; calls that are not listed are fetched singly.
 
-        At most MAX_PAGES requests for each of the caller's numbers and MAX_FETCHES others are sent, whatever the number
-        of calls: other calls are left out this time. A call that Twilio does not know is left out too. Raises
-        Unavailable.
+        At most MAX_PAGES pages for each caller number and MAX_FETCHES single calls are requested. Calls beyond that,
+        and calls that Twilio does not know, are left out. Raises Unavailable.
         """
         if not calls:
             return {}
@@ -176,17 +175,17 @@ class TwilioVoice:
         }
 
     async def hang_up(self, call: CallRef) -> None:
-        """End a call, ringing or answered. No error if it is already over. Raises Unavailable."""
+        """End a call, ringing or answered. No error if it has ended already. Raises Unavailable."""
         resource = self._account.client().calls(call.reference)
         await self._requests.ask(resource.update_async(status="completed"), ALREADY_OVER)
 
     async def speak(self, call: CallRef, script: Speak) -> None:
-        """Replace what an answered call speaks. No error if it is already over. Raises Unavailable."""
+        """Change what an answered call speaks. No error if it has ended already. Raises Unavailable."""
         resource = self._account.client().calls(call.reference)
         await self._requests.ask(resource.update_async(twiml=twiml_of(script, "")), ALREADY_OVER)
 
     async def check_account(self, countries: Collection[str] = ()) -> list[AccountCheck]:
-        """Check account, `from` number and these countries at Twilio. Places no call and never raises Unavailable."""
+        """Check account, caller numbers and these countries at Twilio. Places no call and never raises Unavailable."""
         requests, account = self._requests, self._account
         try:
             checks = await account_checks(requests, account, lambda: self._listed(()), TRIAL)
@@ -212,7 +211,7 @@ class TwilioVoice:
         )
 
     def _script(self, request: DeliveryRequest) -> dict[str, str] | NotPlaced:
-        """The arguments by which Twilio gets what the call speaks, and whether it finds out who answers."""
+        """The arguments with the TwiML of the call or the URL to request it from, and with machine detection."""
         opening, detects = opening_of(request), request.voicemail is Voicemail.DETECT
         if opening is None:
             return {"twiml": self._twiml(request.message)}
@@ -227,14 +226,14 @@ class TwilioVoice:
         return {"twiml": twiml, **({"machine_detection": "Enable"} if detects else {})}
 
     def _sip_arguments(self, phone: Phone) -> dict[str, str]:
-        """The credentials of a call to a SIP address. A number must not get them: another service would."""
+        """The credentials for a SIP address. They are not sent in calls to numbers, which go to other networks."""
         if self._sip_auth is None or not phone.is_sip:
             return {}
         username, password = self._sip_auth
         return {"sip_auth_username": username, "sip_auth_password": password}
 
     def _callbacks(self, request: DeliveryRequest) -> dict[str, Any]:
-        """The arguments by which Twilio reports each status of the call, none without a callback listener."""
+        """The arguments that make Twilio report each status of the call; none without a callback listener."""
         url = request.callback_url(self.name, STATUS)
         return {"status_callback": url, "status_callback_event": STATUS_EVENTS} if url else {}
 
@@ -252,10 +251,9 @@ class TwilioVoice:
         return AccountCheck(ok=False, text=text)
 
     async def _listed(self, wanted: Collection[str]) -> dict[str, CallStatus | None]:
-        """SID -> the status of the newest calls, on one page or on as many as it takes to find all of `wanted`.
+        """SID -> status of the newest calls, from as many pages as are needed to find all of `wanted`.
 
-        The calls from each of the caller's numbers are listed until all are found. They are filtered by number and not
-        by start time: a call in Twilio's queue has no start time.
+        Calls are listed by caller number, and not by start time, because queued calls have no start time.
         """
         listed: dict[str, CallStatus | None] = {}
         for number in self._callers.every:
@@ -288,7 +286,7 @@ class TwilioVoice:
 
 
 def _template(message: CodeMessage) -> list[str]:
-    """The message's TwiML, split at the positions of the digits."""
+    """The TwiML of a message, split at the positions of the digits."""
     name = printable(message.friendly_name)
     response = VoiceResponse()
     add_lines(response, message, lines(structs.replace(message, friendly_name=name, code=DIGIT * len(message.code))))

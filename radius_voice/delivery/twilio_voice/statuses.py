@@ -1,4 +1,4 @@
-"""Twilio's statuses of calls."""
+"""Maps Twilio's call statuses to `CallStatus`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STATUSES = {
 
 
 def detected(answered_by: object) -> CallStatus | None:
-    """Who has answered by machine detection: HUMAN or MACHINE, None if it is not known."""
+    """The result of machine detection: HUMAN or MACHINE; None if it is unknown."""
     match answered_by:
         case "human":
             return CallStatus.HUMAN
@@ -33,10 +33,10 @@ def detected(answered_by: object) -> CallStatus | None:
 
 
 def status_of(call: Any) -> CallStatus | None:
-    """The status of a call resource, None if it is not understood.
+    """The status of a call resource; None if it is not understood.
 
-    While a call is answered, it is that of machine detection, if that was requested and has ended. A call of which it
-    does not know who has answered counts as answered by a machine: nothing can ask for a key.
+    For an answered call, it is the result of machine detection, if that was requested and has ended. An unknown result
+    counts as MACHINE, because a polled call cannot ask for a key.
     """
     status = STATUSES.get(call.status) if isinstance(call.status, str) else None
     found = call.answered_by

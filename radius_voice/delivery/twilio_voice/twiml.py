@@ -1,4 +1,4 @@
-"""TwiML of calls that are placed without a code, by the SDK."""
+"""Makes TwiML with Twilio's SDK."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from radius_voice.login.deliveries.code_message import Line, Say
 from radius_voice.login.deliveries.requests import CodeMessage
 
 DEFAULT_PAUSE = 1
-"""Seconds of a <Pause> that does not name its length."""
+"""The length of a <Pause> without the attribute `length`, in seconds."""
 CONTENT_TYPE = "text/xml"
 GATHER_SECONDS = 5
 """How long Twilio waits for a key after the last line."""
@@ -38,7 +38,7 @@ def twiml_of(script: CallScript, key_url: str) -> str:
 
 def add_lines(verb: Any, message: CodeMessage, lines: Iterable[Line]) -> None:
     """Add lines to a response or a Gather, in the language and voice of the message."""
-    # A voice has a language of its own; Twilio does not speak if another one is named beside it.
+    # A voice implies its language. Twilio does not speak if the request also has another language.
     voice = {"voice": message.voice} if message.voice else {"language": message.texts.spoken.locale}
     for line in lines:
         if isinstance(line, Say):
@@ -50,7 +50,7 @@ def add_lines(verb: Any, message: CodeMessage, lines: Iterable[Line]) -> None:
 
 
 def printable(text: str) -> str:
-    """The text without characters that XML does not allow."""
+    """The text without characters that are not printable, which XML may not allow."""
     return "".join(letter for letter in text if letter.isprintable())
 
 

@@ -1,4 +1,4 @@
-"""Nexmo Call Control Objects: what Vonage does in a call, as a list of actions."""
+"""Makes Nexmo Call Control Objects (NCCO): the list of actions of a call."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from radius_voice.login.deliveries.code_message import Say, lines
 from radius_voice.login.deliveries.requests import CodeMessage
 
 MAX_TEXT = 1500
-"""Vonage's limit for the characters of one `talk` action. Whether it counts tags is not certain."""
+"""Vonage's limit for the characters of one `talk` action. It is unknown whether tags count."""
 
 SECTION_END_SECONDS = 2
-"""The pause after a code, which ends an action: a message in one action could exceed MAX_TEXT."""
+"""A pause of this length, as after a code, ends an action, because a whole message could exceed MAX_TEXT."""
 
 
 def ncco_of(message: CodeMessage) -> list[dict[str, Any]]:
@@ -25,7 +25,7 @@ def ncco_of(message: CodeMessage) -> list[dict[str, Any]]:
 
 
 def _texts(message: CodeMessage) -> list[str]:
-    """The message in SSML, in sections that end with the pause after a code."""
+    """The message in SSML, split after each long pause."""
     sections: list[list[str]] = [[]]
     for line in lines(message):
         if isinstance(line, Say):

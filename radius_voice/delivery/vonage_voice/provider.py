@@ -1,7 +1,7 @@
-"""Voice calls through Vonage's Voice API v1.
+"""Places calls through Vonage's Voice API v1.
 
-Placing a call is not idempotent. `place` and `refusals.refusal` classify every result: a call that Vonage cannot have
-placed may be tried elsewhere, and one that it may have placed is never repeated.
+Placing a call is not idempotent. `place` and `refusals.refusal` classify every response: a call that Vonage certainly
+did not place may be tried elsewhere, and a call that it may have placed is never repeated.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ CALLS = "https://api.nexmo.com/v1/calls"
 MAX_PAGE = 100
 MAX_PAGES = 5
 MAX_FETCHES = 5
-"""Pages and single calls that one `progress` requests: Vonage allows 15 requests a second besides new calls."""
+"""The maximum number of single calls in one `progress`. Vonage allows 15 requests a second besides new calls."""
 
 EXTENSION_PAUSE = "pppp"
-"""Two seconds (`p` is half a second) from the answer of the number to the first digit of an extension."""
+"""The pause between the answer of the call and the first digit of an extension: 2 s (`p` is half a second)."""
 
 STATUSES = {
     "started": CallStatus.QUEUED,
@@ -58,20 +58,20 @@ STATUSES = {
 CREATED = {200, 201, 202}
 NOT_FOUND = 404
 NOT_IN_PROGRESS = {400, 404, 409}
-"""Statuses of the response to a request to end a call that is over. The description of the API names only 404."""
+"""The HTTP statuses for a request to end a call that has ended already. Vonage documents only 404."""
 
 REFERENCE = re.compile(r"[A-Za-z0-9-]{1,64}")
 """A call's UUID, which becomes a part of URLs."""
 
 
 class Created(msgspec.Struct, frozen=True):
-    """A call that was created."""
+    """The response to a request for a call."""
 
     uuid: str
 
 
 class Call(msgspec.Struct, frozen=True):
-    """A call as Vonage describes it later."""
+    """A call in later responses."""
 
     uuid: str
     status: str = ""
@@ -97,7 +97,7 @@ def create(name: str, settings: VonageVoiceSettings) -> VonageVoice:
 
 
 class VonageVoice:
-    """Implements `Provider` and `CallControl` with one Vonage application; `callers` are the caller's numbers."""
+    """Implements `Provider` and `CallControl` with one Vonage application. `callers` are the caller numbers."""
 
     message_control = None
     verifier = None
@@ -118,7 +118,7 @@ class VonageVoice:
         return self
 
     async def place(self, request: DeliveryRequest, deadline: float) -> DeliveryResult:
-        """Request one call, once. `deadline` is in seconds of the running loop's clock. Details are fixed texts."""
+        """Request one call, once. `deadline` is loop time. Details of results are fixed texts."""
         left = deadline - asyncio.get_running_loop().time()
         if left <= 0:
             return NotPlaced("not sent: no time left", sent=False)
@@ -135,9 +135,9 @@ class VonageVoice:
         return _placed(response.text) if response.status in CREATED else refusal(response.status, response.text)
 
     async def progress(self, calls: Sequence[CallRef]) -> Mapping[CallRef, CallStatus]:
-        """The statuses of these calls, from the newest pages of the list; some calls that are not there are fetched.
+        """The statuses of these calls, from a list of the newest calls; calls that are not listed are fetched singly.
 
-        A call that Vonage does not know is left out, and one beyond MAX_FETCHES until a later time. Raises Unavailable.
+        Calls beyond MAX_FETCHES, and calls that Vonage does not know, are left out. Raises Unavailable.
         """
         wanted = {call.reference: call for call in calls}
         found = await self._listed(wanted.keys())
@@ -152,7 +152,7 @@ class VonageVoice:
         }
 
     async def hang_up(self, call: CallRef) -> None:
-        """End a call, ringing or answered. No error if it is already over. Raises Unavailable."""
+        """End a call, ringing or answered. No error if it has ended already. Raises Unavailable."""
         response = await self._ask("PUT", f"{CALLS}/{call.reference}", {"action": "hangup"}, fine=NOT_IN_PROGRESS)
         if response.status in NOT_IN_PROGRESS:
             present = await self._fetched(call.reference)
@@ -160,7 +160,7 @@ class VonageVoice:
                 raise Unavailable(self.name, f"HTTP {response.status}")
 
     async def check_account(self, countries: Collection[str] = ()) -> list[AccountCheck]:  # noqa: ARG002
-        """Check the credentials by a request for one call. Places no call and never raises Unavailable."""
+        """Check the credentials by listing one call. Places no call and never raises Unavailable."""
         try:
             await self._page(index=0, size=1)
         except Unavailable as error:
@@ -184,7 +184,7 @@ class VonageVoice:
         }
 
     async def _listed(self, wanted: AbstractSet[str]) -> dict[str, str]:
-        """UUID -> Vonage's status of the newest calls, on as few pages as hold that many, at most MAX_PAGES."""
+        """UUID -> Vonage's status of the newest calls, from enough pages for that many calls, at most MAX_PAGES."""
         found: dict[str, str] = {}
         for number in range(min(MAX_PAGES, math.ceil(len(wanted) / MAX_PAGE))):
             calls = await self._page(index=number * MAX_PAGE, size=MAX_PAGE)
@@ -198,7 +198,7 @@ class VonageVoice:
         return self._decoded(await self._ask("GET", CALLS, params=params), Page).embedded.calls
 
     async def _fetched(self, reference: str) -> Call | None:
-        """One call, or None if Vonage does not know it."""
+        """A single call; None if Vonage does not know it."""
         response = await self._ask("GET", f"{CALLS}/{reference}", fine={NOT_FOUND})
         return None if response.status == NOT_FOUND else self._decoded(response, Call)
 
@@ -217,7 +217,7 @@ class VonageVoice:
         params: Mapping[str, Any] | None = None,
         fine: Collection[int] = frozenset(),
     ) -> HttpResponse:
-        """The response, if it is no error or its status is in `fine`. Raises Unavailable."""
+        """The response. Raises Unavailable for errors, except for the statuses in `fine`."""
         try:
             response = await self._send(method, url, body, params=params)
         except NotSent as error:
@@ -247,7 +247,7 @@ class VonageVoice:
 
 
 def _endpoint(phone: Phone) -> dict[str, str]:
-    """Where a call goes: a SIP address, or a phone number and the digits of its extension."""
+    """The endpoint of a call: a SIP address, or a phone number with the digits of its extension."""
     if phone.is_sip:
         return {"type": "sip", "uri": phone.address}
     endpoint = {"type": "phone", "number": _digits(phone)}
@@ -260,7 +260,7 @@ def _digits(phone: Phone) -> str:
 
 
 def _placed(text: str) -> DeliveryResult:
-    """The result for a response that a call was created."""
+    """The result for a response with a success status."""
     try:
         call = msgspec.json.decode(text, type=Created)
     except (msgspec.DecodeError, RecursionError):

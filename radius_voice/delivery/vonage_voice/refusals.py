@@ -1,4 +1,4 @@
-"""What Vonage's error responses mean. Details are fixed texts, because a response may repeat the phone number."""
+"""Classifies Vonage's error responses. Details are fixed texts, because a response may repeat the phone number."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FROM_FIX = "put numbers that the Vonage dashboard lists as linked to the applica
 HOST_FIX = "remove base_url, or put a host of Vonage's Voice API there"
 
 NO_CREDIT = {"low-balance", "out-of-credit"}
-"""The ends of the URIs in `type` that say that the account has no credit."""
+"""The fragments of the URIs in `type` which say that the account has no credit."""
 
 BY_STATUS = {
     401: NotPlaced("HTTP 401: credentials refused", alarm=True, outage=True, fix=CREDENTIALS_FIX),
@@ -39,7 +39,7 @@ FROM_PARAMETER = re.compile(r"from\b")
 
 
 def refusal(status: int, text: str) -> NumberRejected | NotPlaced | Indeterminate:
-    """The result for an error response to a request for a call; `text` is its body."""
+    """The result for an error response to a request for a call. `text` is its body."""
     if not 300 <= status < 500:  # noqa: PLR2004
         return Indeterminate(f"HTTP {status}")
     problem = _problem(text)
@@ -55,7 +55,7 @@ def refusal(status: int, text: str) -> NumberRejected | NotPlaced | Indeterminat
 
 
 def _problem(text: str) -> dict[str, Any]:
-    """The members of a problem details object (RFC 9457), or none if the body is not one."""
+    """The members of a problem details object (RFC 9457); empty if the body is not one."""
     try:
         body = msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError):
@@ -69,7 +69,7 @@ def _kind(problem: dict[str, Any]) -> str:
 
 
 def _invalid_parameters(problem: dict[str, Any]) -> list[str]:
-    """The names in `invalid_parameters`, which is a list of objects, or an object whose keys are the names."""
+    """The names in `invalid_parameters`, which is a list of objects or an object with the names as keys."""
     found = problem.get("invalid_parameters")
     if isinstance(found, dict):
         return list(found)

@@ -10,16 +10,16 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 LIFETIME_SECONDS = 900
-"""How long Vonage accepts a token; at most 24 hours are allowed."""
+"""How long a token is valid. Vonage allows at most 24 hours."""
 
 RENEWAL_SECONDS = 60
-"""A token with less time than this left is replaced, so that none expires on its way."""
+"""A token is replaced this long before it expires, so that it does not expire during a request."""
 
 
 class ApplicationTokens:
-    """Makes the tokens of one application. A token is used until shortly before it expires.
+    """Makes the tokens of one application, and uses each until shortly before it expires.
 
-    `private_key` is an RSA key in PEM; ValueError is raised if it is not. `now` is wall clock in seconds.
+    `private_key` is an RSA key in PEM. Raises ValueError for any other text. `now` is wall-clock seconds.
     """
 
     def __init__(self, application_id: str, private_key: str, now: Callable[[], float]) -> None:
