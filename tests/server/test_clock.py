@@ -8,6 +8,7 @@ import pytest
 
 from radius_voice.radius import packet as radius
 from tests.server.test_faults import CONFIGURATION, log_in
+from tests.support import program_process
 from tests.support.requirements import require
 
 HOUR, YEARS = 3600, 100_000_000
@@ -43,6 +44,8 @@ def clock(tmp_path, monkeypatch):
     monkeypatch.setenv("FAKETIME_TIMESTAMP_FILE", str(clock.path))
     monkeypatch.setenv("FAKETIME_NO_CACHE", "1")
     monkeypatch.setenv("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+    # The library is loaded when an interpreter starts.
+    monkeypatch.setattr(program_process, "PROGRAM", ("env", *program_process.PROGRAM))
     return clock
 
 

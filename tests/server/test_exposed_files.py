@@ -10,7 +10,8 @@ from click.testing import CliRunner
 
 from radius_voice.cli.main import main
 from tests.support.network import free_port
-from tests.support.program_process import PROGRAM, TIMEOUT
+from tests.support.polling import wait_until
+from tests.support.program_process import END, ProgramProcess
 from tests.support.requirements import require
 from tests.support.server_process import ServerProcess, write_configuration
 
@@ -99,18 +100,10 @@ def installed(tmp_path, killed):
 
 def serve(path):
     """Start the service and stop it if it starts. Its exit code and its standard error."""
-    process = subprocess.Popen([*PROGRAM, "serve", "--config", path], stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    said = ""
-    try:
-        for line in process.stderr:
-            said += line
-            if " started " in line:
-                process.send_signal(signal.SIGTERM)
-    finally:
-        process.stderr.close()
-        code = process.wait(TIMEOUT)
-    return code, said
+    with ProgramProcess("serve", "--config", path) as program:
+        wait_until(lambda: any(line == END or " started " in line for line in program.stderr), "it started or ended")
+        code = program.wait() if END in program.stderr else program.stop()
+    return code, "".join(program.stderr)
 
 
 def check(path, *more):

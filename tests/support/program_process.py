@@ -1,33 +1,46 @@
 """A command of radius-voice as a process."""
 
+import os
 import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
+from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Self
 
-PROGRAM: tuple[str, ...] = (sys.executable, "-m", "radius_voice.cli.main")
+from tests.support.forked_program import MODULE, ForkedProgram
+
+INTERPRETER: tuple[str, ...] = (sys.executable, "-m", MODULE)
+PROGRAM = INTERPRETER
+LONG = "RADIUS_VOICE_LONG" in os.environ
 TIMEOUT = 60.0  # seconds that any step may take on a busy machine before a test fails
 END = ""  # the last element of `stdout` and `stderr` once the stream is closed
 
 
+def started(
+    arguments: list[str], stdin: int, cwd: str | Path | None, env: Mapping[str, str] | None
+) -> subprocess.Popen[str] | ForkedProgram:
+    """A command as a process. The long tests start an interpreter for each, and others fork one that has started."""
+    if PROGRAM is INTERPRETER and not LONG:
+        return ForkedProgram(arguments, stdin, cwd or Path.cwd(), os.environ if env is None else env)
+    pipe = subprocess.PIPE
+    command = [*PROGRAM, *arguments]
+    return subprocess.Popen(command, stdin=stdin, stdout=pipe, stderr=pipe, encoding="utf-8", cwd=cwd, env=env)
+
+
 class ProgramProcess:
-    """A running command. Threads read its streams into the lists `stdout` and `stderr`, line by line.
+    """A running command. Threads read its streams into the lists `stdout` and `stderr`, line by line."""
 
-    `popen_options` are arguments of subprocess.Popen, such as another environment.
-    """
-
-    def __init__(self, *arguments: object, stdin: int | None = subprocess.DEVNULL, **popen_options: Any) -> None:
-        self.process: subprocess.Popen[str] = subprocess.Popen(
-            [*PROGRAM, *map(str, arguments)],
-            stdin=stdin,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            **popen_options,
-        )
+    def __init__(
+        self,
+        *arguments: object,
+        stdin: int = subprocess.DEVNULL,
+        cwd: str | Path | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        self.process = started([*map(str, arguments)], stdin, cwd, env)
         self.stdout: list[str] = []
         self.stderr: list[str] = []
         self._line_read = threading.Condition()
@@ -79,7 +92,7 @@ class ProgramProcess:
             return self.process.wait(TIMEOUT)
         finally:
             self.process.kill()
-            self.process.wait()
+            self.process.wait(TIMEOUT)  # a thread in a request to a suspended mount cannot be killed
             self._close_streams()
 
     def _close_streams(self) -> None:
