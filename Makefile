@@ -19,6 +19,9 @@ PARALLEL := --numprocesses $(WORKERS) --dist worksteal
 MEASURED := tests/login tests/radius
 FUZZED := wire password yaml configuration users provider
 
+# Modules are compiled once and not in each of the many processes, also where the environment says otherwise.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test test-all fuzz lint bench story wheel man deb peers
 
 demo: $(VENV)/ready
