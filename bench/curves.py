@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import log10
+from math import ceil, floor, log10
 from xml.sax.saxutils import escape
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 640, 320, 64, 44, 16, 96
@@ -13,12 +13,14 @@ Points = Sequence[tuple[float, float]]
 
 
 def drawn(lines: Mapping[str, Points], across: str, up: str) -> str:
-    """An SVG of all lines, from zero upwards. `across` and `up` say what the axes are."""
-    most_across = max(x for points in lines.values() for x, _ in points)
-    most_up = max(y for points in lines.values() for _, y in points) * 1.15
+    """An SVG of all lines, from the smallest x to the right and from zero upwards. `across` and `up` name the axes."""
+    every_x = sorted({x for points in lines.values() for x, _ in points})
+    first, last = log10(every_x[0] + 1), log10(every_x[-1] + 1)
+    grid = _grid(max(y for points in lines.values() for _, y in points))
+    most_up = grid[-1]
 
     def place(x: float, y: float) -> tuple[float, float]:
-        right = log10(x + 1) / log10(most_across + 1) if most_across else 0.0
+        right = (log10(x + 1) - first) / (last - first) if last > first else 0.0
         return LEFT + right * (WIDTH - LEFT - RIGHT), HEIGHT - BOTTOM - y / most_up * (HEIGHT - BOTTOM - TOP)
 
     parts = [
@@ -26,14 +28,12 @@ def drawn(lines: Mapping[str, Points], across: str, up: str) -> str:
         '     font-family="sans-serif" font-size="12">',
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>',
     ]
-    for step in range(5):
-        value = most_up * step / 4
-        _, y = place(0, value)
+    for value in grid:
+        _, y = place(every_x[0], value)
         parts.append(f'<line x1="{LEFT}" y1="{y:.1f}" x2="{WIDTH - RIGHT}" y2="{y:.1f}" stroke="#dddddd"/>')
         parts.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:,.0f}</text>')
-    floor = f'y="{HEIGHT - BOTTOM + 18}" text-anchor="middle"'
-    every_x = sorted({x for points in lines.values() for x, _ in points})
-    parts += [f'<text x="{place(x, 0)[0]:.1f}" {floor}>{x:,.0f}</text>' for x in every_x]
+    below = f'y="{HEIGHT - BOTTOM + 18}" text-anchor="middle"'
+    parts += [f'<text x="{place(x, 0)[0]:.1f}" {below}>{x:,.0f}</text>' for x in every_x]
     for (name, points), colour in zip(lines.items(), COLOURS, strict=False):
         places = [place(x, y) for x, y in points]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
@@ -45,6 +45,13 @@ def drawn(lines: Mapping[str, Points], across: str, up: str) -> str:
     parts.append(f'<text x="{middle}" y="{HEIGHT - 6}" text-anchor="middle">{escape(across)}</text>')
     parts.append(f'<text x="14" y="{HEIGHT / 2}" text-anchor="middle" {turned}>{escape(up)}</text>')
     return "\n".join([*parts, "</svg>", ""])
+
+
+def _grid(most: float) -> list[float]:
+    """Round values from zero to at least `most`, in at most five steps."""
+    magnitude = 10.0 ** floor(log10(most / 5))
+    step = next(each * magnitude for each in (1, 2, 2.5, 5, 10) if each * magnitude * 5 >= most)
+    return [step * number for number in range(ceil(most / step) + 1)]
 
 
 def bars(lengths: Mapping[str, float], what: str) -> str:
