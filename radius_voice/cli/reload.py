@@ -44,5 +44,7 @@ def reload(path: Path, state: Path | None, as_json: bool) -> None:
 def _lines(result: Mapping[str, Any]) -> Iterator[str]:
     yield f"{result['config']}: in effect as generation {result['generation']}"
     listed = [f"{kind}: {key}" for kind in ("added", "removed", "changed") for key in result[kind]]
-    yield from listed or ["no changed setting takes effect at a reload"]
-    yield from (f"needs a restart: {key}" for key in result["needs_restart"])
+    restart = [f"needs a restart: {key}" for key in result["needs_restart"]]
+    if not listed:
+        yield "no changed setting takes effect at a reload" if restart else "no setting has changed"
+    yield from listed + restart
