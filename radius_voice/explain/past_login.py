@@ -77,19 +77,16 @@ def _further(record: Record) -> Iterator[str]:
 def _packet(record: Record) -> str:
     """What arrived: an initial request, the response to a challenge, or one of two passes."""
     is_response = any(step.get("name") == "response" for step in record.get("steps", ()))
+    parts = [f"request {record.get('identifier')} from {record.get('client_address')}"]
     if record.get("second_factor") == SecondFactorMode.TWO_PASS:
-        kind = "second pass" if is_response else "first pass"
-    else:
-        kind = "response to a challenge" if is_response else "request"
-    parts = [
-        kind,
-        f"{record.get('identifier')} from {record.get('client_address')}",
-    ]
+        parts.append("second pass" if is_response else "first pass")
+    elif is_response:
+        parts.append("response to a challenge")
     if record.get("calling_station_id"):
         parts.append(f"Calling-Station-Id {record['calling_station_id']}")
     if record.get("repeated"):
         parts.append(f"{record['repeated']} identical packets")
-    return " ".join(parts[:2]) + "".join(f", {part}" for part in parts[2:])
+    return ", ".join(parts)
 
 
 def _step(step: Record) -> str:

@@ -106,7 +106,7 @@ def test_a_response_with_a_final_result_ends_the_timeline():
 
     lines = list(timeline("a1", [final]))
 
-    assert "response to a challenge 7 from 192.0.2.1" in lines[2]
+    assert "request 7 from 192.0.2.1, response to a challenge" in lines[2]
     assert "  -> Access-Accept: code_correct (the code was right)" == lines[-1]
 
 
@@ -116,8 +116,8 @@ def test_two_passes_are_named():
 
     lines = list(timeline("a1", [first, second]))
 
-    assert lines[2].startswith("2026-11-26T13:50:11.383Z  first pass 7 from 192.0.2.1")
+    assert lines[2].startswith("2026-11-26T13:50:11.383Z  request 7 from 192.0.2.1, first pass")
     assert "  -> Access-Reject that asks for password and code: call_placed (the provider accepted the call)" in lines
-    assert "2026-11-26T13:50:11.383Z  second pass 7 from 192.0.2.1, Calling-Station-Id 198.51.100.9" in lines
+    assert "2026-11-26T13:50:11.383Z  request 7 from 192.0.2.1, second pass, Calling-Station-Id 198.51.100.9" in lines
     assert "  -> Access-Accept: code_correct (the code was right)" == lines[-1]
     assert NO_RESULT == list(timeline("a1", [first]))[-1]
