@@ -82,6 +82,6 @@ def _import(plan_from: Callable[[Path], Plan], file: Path, output: Path | None) 
         click.echo("no file is written, and no secret is shown; --output DIRECTORY writes both", err=True)
     for path in written:
         click.echo(f"wrote {path}")
-    click.echo("\nManual steps:", err=True)
+    click.echo("\nManual steps:" if output is None else f"\nManual steps in {output}:", err=True)
     for number, step in enumerate(steps_of(plan), 1):
         click.echo(f"  {number}. {step}", err=True)

@@ -84,6 +84,12 @@ def test_the_steps_are_on_standard_error_and_in_the_file(tmp_path, kind):
     assert [] == [step for step in steps if step.strip() not in unwrapped]
 
 
+def test_the_steps_name_the_directory_that_their_files_are_in(tmp_path):
+    done = run("freeradius", KINDS["freeradius"], tmp_path, "--output", str(tmp_path / "new"))
+    assert f"\nManual steps in {tmp_path / 'new'}:\n" in done.stderr
+    assert "radius-voice check -c radius-voice.yaml" in done.stderr
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_file_of_the_package_uses_the_directories_of_the_package(tmp_path, monkeypatch, kind):
     monkeypatch.setattr("radius_voice.config.init.SYSTEM_DIRECTORY", tmp_path / "new")
