@@ -8,14 +8,14 @@ from typing import Any
 
 from radius_voice.config.schema import Settings
 from radius_voice.login.model import Unavailable
-from radius_voice.login.ports import Store
 from radius_voice.state.directory import ServerKeys, existing_keys, key_path, wrapped_data_key
-from radius_voice.state.wrapped_key import NAME, unwrap
+from radius_voice.state.open_store import shared_data_key
+from radius_voice.state.wrapped_key import unwrap
 
 SECOND_OF_THE_LIST = "the second key of server.key"
 
 
-async def server_key_state(settings: Settings, store: Store) -> Mapping[str, Any]:
+async def server_key_state(settings: Settings) -> Mapping[str, Any]:
     """The keys that the first one has replaced, and whether something can be read with these only.
 
     `replaced` names them: the second of the list, and the file of a key that the service had created. `needed` is None
@@ -27,7 +27,7 @@ async def server_key_state(settings: Settings, store: Store) -> Mapping[str, Any
         return {"replaced": [], "needed": None}
     replaced = _replaced(settings, keys)
     try:
-        return {"replaced": replaced, "needed": await _are_needed(settings, keys, store)}
+        return {"replaced": replaced, "needed": await _are_needed(settings, keys)}
     except (OSError, ValueError, Unavailable):
         return {"replaced": replaced, "needed": None}
 
@@ -37,9 +37,9 @@ def _replaced(settings: Settings, keys: ServerKeys) -> list[str]:
     return second + [str(key_path(settings))] * len(keys.former)
 
 
-async def _are_needed(settings: Settings, keys: ServerKeys, store: Store) -> bool:
+async def _are_needed(settings: Settings, keys: ServerKeys) -> bool:
     """Whether the first key does not open every copy of the data key: the one here, and the one of all nodes."""
     copies = [wrapped_data_key(settings, os.geteuid())]
     if settings.store.SHARED_BY_NODES:
-        copies.append(await store.durable(NAME))
+        copies.append(await shared_data_key(settings))
     return any(not copy or unwrap(copy, keys.present[:1]) is None for copy in copies)

@@ -93,7 +93,7 @@ class ProcessStatus:
             "logins_open": self.housekeeping.open_sessions,
             "calls": sum(len(each.flow.follower) for each in generations),
             "store": {"type": self.store_type, "problem": await store_problem(self.store)},
-            "server_key": await server_key_state(settings, self.store),
+            "server_key": await server_key_state(settings),
             "providers": list(self._providers(built)),
             "identity": list(_identity_sources(built)),
             "audit": self._audit(),

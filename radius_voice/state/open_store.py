@@ -83,6 +83,18 @@ def existing_data_key(settings: Settings, uid: int | None) -> bytes:
     return _unwrapped(kept, keys) if kept else keys.readable[-1]
 
 
+async def shared_data_key(settings: Settings) -> bytes | None:
+    """The encrypted data key in the store that nodes share; None if the store has none yet.
+
+    It is not under the keys of a store that was opened with the data key. Raises ValueError, OSError or Unavailable.
+    """
+    store = open_store(settings, no_key)
+    try:
+        return await store.durable(NAME)
+    finally:
+        await store.close()
+
+
 async def require_store_of(settings: Settings, store: Store, data_key: bytes) -> None:
     """Raise ValueError if the store was written with another data key. A new store gets the id of this data key.
 

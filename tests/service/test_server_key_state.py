@@ -3,23 +3,22 @@
 import pytest
 import yaml
 
-from radius_voice.login.model import Unavailable
 from radius_voice.service.server_key_state import SECOND_OF_THE_LIST, server_key_state
 from radius_voice.state import directory as state
 from radius_voice.state.open_store import established_data_key
-from radius_voice.state.wrapped_key import NAME, wrap
-from radius_voice.stores.memory import MemoryStore
+from radius_voice.state.wrapped_key import wrap
 from radius_voice.wiring.adapters import load
 from tests.config.conftest import sample
+from tests.support.redis_server import redis_factory
 
 OLD, NEW = (f"a server key of 32 octets: {name:5}" for name in ("old", "new"))
 DATA_KEY = b"d" * 32
-REDIS = {"type": "redis", "servers": ["127.0.0.1:6379"]}
 
 
 @pytest.fixture
-def store():
-    return MemoryStore(lambda: 0.0)
+def redis(tmp_path):
+    with redis_factory(tmp_path) as start:
+        yield start()
 
 
 @pytest.fixture
@@ -39,42 +38,45 @@ def node(tmp_path):
     return settings
 
 
-async def test_a_single_key_has_replaced_none(node, store):
+async def test_a_single_key_has_replaced_none(node):
     established_data_key(node(OLD))
-    assert {"replaced": [], "needed": False} == await server_key_state(node(OLD), store)
+    assert {"replaced": [], "needed": False} == await server_key_state(node(OLD))
 
 
-async def test_the_second_key_is_needed_until_the_data_key_is_encrypted_with_the_first(node, store):
+async def test_the_second_key_is_needed_until_the_data_key_is_encrypted_with_the_first(node):
     established_data_key(node(OLD))
-    assert {"replaced": [SECOND_OF_THE_LIST], "needed": True} == await server_key_state(node(NEW, OLD), store)
+    assert {"replaced": [SECOND_OF_THE_LIST], "needed": True} == await server_key_state(node(NEW, OLD))
     established_data_key(node(NEW, OLD))
-    assert {"replaced": [SECOND_OF_THE_LIST], "needed": False} == await server_key_state(node(NEW, OLD), store)
+    assert {"replaced": [SECOND_OF_THE_LIST], "needed": False} == await server_key_state(node(NEW, OLD))
 
 
-async def test_a_key_that_the_service_had_created_is_replaced_by_one_of_the_configuration(node, store):
+async def test_a_key_that_the_service_had_created_is_replaced_by_one_of_the_configuration(node):
     established_data_key(node())
     established_data_key(settings := node(NEW))
-    assert {"replaced": [str(state.key_path(settings))], "needed": False} == await server_key_state(settings, store)
+    assert {"replaced": [str(state.key_path(settings))], "needed": False} == await server_key_state(settings)
 
 
-@pytest.mark.parametrize(("stored_for", "needed"), [((OLD,), True), ((NEW, OLD), False), ((), True)])
-async def test_the_second_key_is_needed_while_the_shared_copy_is_encrypted_with_it_only(
-    node, store, stored_for, needed
-):
-    settings = node(NEW, OLD, store=REDIS)
+@pytest.mark.peer("redis-server")
+async def test_the_second_key_is_needed_until_every_node_has_encrypted_the_shared_copy_with_the_first(node, redis):
+    shared = {"type": "redis", "servers": [f"127.0.0.1:{redis.port}"]}
+    established_data_key(node(OLD, store=shared))
+    settings = node(NEW, OLD, store=shared)
     state.write_wrapped_data_key(settings, wrap(DATA_KEY, state.server_keys(settings).present))
-    if stored_for:
-        await store.replace_durable(NAME, None, wrap(DATA_KEY, [key.encode() for key in stored_for]))
-    assert needed is (await server_key_state(settings, store))["needed"]
+    assert {"replaced": [SECOND_OF_THE_LIST], "needed": True} == await server_key_state(settings)
+    established_data_key(settings)
+    assert {"replaced": [SECOND_OF_THE_LIST], "needed": False} == await server_key_state(settings)
+    redis.kill()
+    assert {"replaced": [SECOND_OF_THE_LIST], "needed": None} == await server_key_state(settings)
 
 
-async def test_an_unavailable_store_or_an_unreadable_key_leaves_it_unknown(node, store, monkeypatch):
-    async def unavailable(key):
-        raise Unavailable("store", "gone")
+@pytest.mark.peer("redis-server")
+async def test_the_second_key_is_needed_while_the_shared_store_has_no_copy(node, redis):
+    settings = node(NEW, OLD, store={"type": "redis", "servers": [f"127.0.0.1:{redis.port}"]})
+    state.write_wrapped_data_key(settings, wrap(DATA_KEY, state.server_keys(settings).present))
+    assert {"replaced": [SECOND_OF_THE_LIST], "needed": True} == await server_key_state(settings)
 
-    settings = node(NEW, OLD, store=REDIS)
-    with monkeypatch.context() as patch:
-        patch.setattr(store, "durable", unavailable)
-        assert {"replaced": [SECOND_OF_THE_LIST], "needed": None} == await server_key_state(settings, store)
+
+async def test_an_unreadable_key_leaves_it_unknown(node):
+    settings = node(NEW, OLD)
     (settings.server.state / "server.key").write_bytes(b"short")
-    assert {"replaced": [], "needed": None} == await server_key_state(settings, store)
+    assert {"replaced": [], "needed": None} == await server_key_state(settings)
