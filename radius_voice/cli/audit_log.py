@@ -15,6 +15,7 @@ import click
 from radius_voice.cli import completions
 from radius_voice.cli.common import config_parameter, loaded
 from radius_voice.cli.default_config import DEFAULT_CONFIG, default_config
+from radius_voice.cli.output import is_of_output
 from radius_voice.exceptions import message_of
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ def audit_errors(path: Path) -> Iterator[None]:
     except PermissionError as problem:
         raise click.ClickException(denied_text(Path(problem.filename or path))) from None
     except OSError as problem:
+        if is_of_output(problem):
+            raise
         raise click.ClickException(message_of(problem)) from None
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
@@ -10,7 +12,8 @@ import click
 
 from radius_voice import __version__
 from radius_voice.cli.groups import CommandGroup, words_below
-from radius_voice.exceptions import kind_and_place
+from radius_voice.cli.output import is_of_output, open_closed_descriptors
+from radius_voice.exceptions import kind_and_place, message_of
 from radius_voice.radius.dictionary_file import DictionaryError
 from radius_voice.resources import documentation
 
@@ -59,6 +62,17 @@ class Commands(CommandGroup):
         command: click.Command = getattr(import_module(f"radius_voice.cli.{module}"), attribute)
         return command
 
+    def main(self, *args: Any, **more: Any) -> Any:
+        """Run the program. If standard output is full, one line says so."""
+        open_closed_descriptors()
+        try:
+            return super().main(*args, **more)
+        except OSError as problem:
+            stream = "standard output: " if is_of_output(problem) else ""
+            with suppress(OSError):
+                click.echo(f"Error: {stream}{message_of(problem)}", err=True)
+            sys.exit(1)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command. An unexpected exception ends it with one line that names type and place."""
         try:
@@ -67,7 +81,10 @@ class Commands(CommandGroup):
             raise  # click reports these itself
         except DictionaryError as problem:
             raise click.ClickException(str(problem)) from None
-        except Exception as problem:  # noqa: BLE001 - an operator cannot use a traceback
+        except Exception as problem:
+            if isinstance(problem, OSError) and is_of_output(problem):
+                raise
+            # An operator cannot use a traceback.
             raise click.ClickException(
                 f"internal error: {kind_and_place(problem)}; please report it with the command that you ran"
             ) from None

@@ -14,6 +14,7 @@ import click
 from radius_voice.cli import completions
 from radius_voice.cli.common import config_parameter, loaded
 from radius_voice.cli.default_config import DEFAULT_CONFIG, default_config
+from radius_voice.cli.output import is_of_output
 
 if TYPE_CHECKING:
     from radius_voice.login.ports import UserEditor
@@ -102,6 +103,8 @@ def _source_errors(editor: UserEditor) -> Iterator[None]:
     try:
         yield
     except OSError as problem:
+        if is_of_output(problem):
+            raise
         raise click.ClickException(f"{editor.location}: {problem.strerror}") from None
     except ValueError as problem:
         raise click.ClickException(str(problem)) from None
