@@ -108,7 +108,7 @@ def _address(server: str) -> tuple[str, int]:
     except ValueError:
         try:
             host = str(socket.getaddrinfo(host, None, type=socket.SOCK_DGRAM)[0][4][0])
-        except OSError:
+        except (OSError, UnicodeError):  # the latter for a label that IDNA does not allow
             raise click.ClickException(f"{host}: no such host") from None
     if not 0 < int(port) <= MAX_PORT:
         raise click.ClickException(f"{server}: not a port; write HOST or HOST:PORT")

@@ -7,13 +7,18 @@ from datetime import UTC, date, datetime, timedelta
 
 from radius_voice.config import field_types
 
+LAST_SECOND = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()
 DATE = re.compile(r"\d{4}-\d\d-\d\d")
 FIX = "write how long ago it is, like 2h or 7d; a date, like 2026-11-26; or a time, like 2026-11-26T13:50 (UTC)"
 
 
 def iso(at: float) -> str:
-    """Wall-clock seconds as in `at` of a record."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    """Wall-clock seconds as in `at` of a record. Times before 1970 and after 9999 are the first and the last moment."""
+    return (
+        datetime.fromtimestamp(min(max(at, 0.0), LAST_SECOND), UTC)
+        .isoformat(timespec="milliseconds")
+        .replace("+00:00", "Z")
+    )
 
 
 def seconds_of(at: str) -> float:

@@ -157,7 +157,11 @@ def _request(
     settings: Settings, client: str, name: str, calling_station_id: str, attributes: tuple[RequestAttribute, ...]
 ) -> AuthRequest:
     entry = settings.clients[client]
-    station = ((radius.CALLING_STATION_ID, calling_station_id.encode()),) if calling_station_id else ()
+    station = (
+        ((radius.CALLING_STATION_ID, calling_station_id.encode(errors="surrogateescape")),)
+        if calling_station_id
+        else ()
+    )
     routed = route(name, entry.policy, realms_of(entry))
     return AuthRequest(
         client=client,

@@ -2,6 +2,7 @@
 
 import pytest
 
+from radius_voice.explain.audit_search import MAX_DELAY
 from radius_voice.explain.audit_times import iso, moment, seconds_of
 
 NOW = 1795701600.0  # 2026-11-26T14:00:00Z
@@ -25,7 +26,7 @@ def test_durations_dates_and_times_are_read(text, start, end):
     assert end == moment(text, NOW, is_end=True)
 
 
-@pytest.mark.parametrize("text", ["yesterday", "2", "2 h", "2026-13-01", "2026-11-26T25:00", "13:50", "999999999d"])
+@pytest.mark.parametrize("text", ["yesterday", "2", "2 h", "2026-13-01", "2026-11-26T25:00", "13:50"])
 def test_other_texts_name_the_forms(text):
     with pytest.raises(ValueError, match="like 2h or 7d; a date, like 2026-11-26; or a time"):
         moment(text, NOW)
@@ -33,3 +34,13 @@ def test_other_texts_name_the_forms(text):
 
 def test_times_are_written_as_in_the_audit_log():
     assert NOW == seconds_of(iso(NOW))
+
+
+@pytest.mark.parametrize("text", ["0001-01-01", "999999999d", "1969-12-31"])
+def test_a_time_before_1970_is_the_first_moment(text):
+    assert "1970-01-01T00:00:00.000Z" == moment(text, NOW)
+
+
+def test_the_last_moment_can_be_searched_with_the_delay_of_records():
+    last = moment("9999-12-31T23:59:59Z", NOW, is_end=True)
+    assert last == iso(seconds_of(last) + MAX_DELAY) == "9999-12-31T23:59:59.000Z"
