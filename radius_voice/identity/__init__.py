@@ -1,1 +1,1 @@
-"""Sources of users, a folder each, and the password hashes that they share."""
+"""Identity sources, one folder each, and the password hashing that they share."""

@@ -13,18 +13,12 @@ from radius_voice.messages import SHIPPED, Catalog
 
 @dataclass(frozen=True, slots=True)
 class IdentityContext:
-    """`hasher` verifies passwords in threads; `warn` gets the texts of warnings for the administrator.
+    """The arguments that every identity source is created with."""
 
-    `observer` gets the records of servers that a source asks. `key` is `server.key`, for values that must be equal in
-    every process of the service; a command may have none. `copies` is a folder in which the workers of a service keep
-    what a replacement needs, None if there is one process; it is read only `at_start` of a process. `messages` has the
-    languages that users may have.
-    """
-
-    hasher: Hasher
-    warn: Callable[[str], None] = lambda _: None
-    observer: Observer = lambda _: None
-    key: bytes | None = field(default=None, repr=False)
-    copies: Path | None = None
-    at_start: bool = True
-    messages: Catalog = SHIPPED
+    hasher: Hasher  # verifies passwords in threads
+    warn: Callable[[str], None] = lambda _: None  # called with warnings for the administrator
+    observer: Observer = lambda _: None  # called with records about the servers of a source
+    key: bytes | None = field(default=None, repr=False)  # the data key, equal in all processes; None in some commands
+    copies: Path | None = None  # folder for copies that replacement workers need; None: the service has one process
+    at_start: bool = True  # the process is starting; only then copies are read
+    messages: Catalog = SHIPPED  # has the languages that users may have

@@ -1,4 +1,4 @@
-"""Hashes that match no password, verified for names without one, so that timing does not reveal which users exist."""
+"""Decoy hashes, which match no password. They are verified for unknown users, so that timing reveals no users."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ INDEX_OCTETS = 8
 
 
 class Decoys:
-    """Selects a hash for a name without one, with the parameters of the file's hashes in the same proportions.
+    """Selects a decoy hash for a name, with the cost parameters that real hashes have, in the same proportions.
 
-    If three hashes in four have the parameters X, so do the decoys of three names in four. A name's parameters depend
-    on `key`, which an attacker does not know, and change only with the file's hashes; a change of few hashes changes
-    those of few names. `counts` is the number of hashes by parameters; `key` has at most 64 octets.
+    If three of four real hashes have the parameters X, so have the decoys of three of four names. The parameters of a
+    name depend on the secret `key` (at most 64 octets) and change only if the real hashes change; a change of few
+    hashes changes few names. `counts` is the number of real hashes by parameters.
     """
 
     def __init__(self, counts: Mapping[Cost, int] | Mapping[Parameters, int], key: bytes) -> None:
@@ -40,9 +40,9 @@ class Decoys:
 
 
 def unmatched(parameters: Cost) -> str:
-    """An encoded hash of random octets. Verifying a password against it costs as much as any hash with `parameters`.
+    """An encoded hash of random octets, whose verification costs as much as that of a real hash with `parameters`.
 
-    Creating it costs nothing; hashing a password would take seconds with the maximum parameters.
+    No password is hashed to create it, which could take seconds.
     """
     if isinstance(parameters, Pbkdf2):
         return parameters.unmatched()

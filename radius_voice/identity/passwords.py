@@ -39,15 +39,15 @@ SMOOTHING = 0.2  # the weight of the newest measurement in the running mean
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """What one verification costs: `memory` in KiB, passes over it, lanes."""
+    """The cost parameters of argon2id."""
 
-    memory: int
-    time: int
-    parallelism: int
+    memory: int  # KiB
+    time: int  # passes over the memory
+    parallelism: int  # lanes
 
     @property
     def work(self) -> int:
-        """KiB touched: what both the defender and the attacker pay for a guess."""
+        """The KiB that one verification writes, which both the server and an attacker pay for a guess."""
         return self.memory * self.time
 
     def __str__(self) -> str:
@@ -55,7 +55,7 @@ class Parameters:
 
     @classmethod
     def of(cls, text: str) -> Parameters:
-        """The parameters in the text that `str` returns."""
+        """The parameters in a text that `str` has returned."""
         return cls(*(int(each.partition("=")[2]) for each in text.split(",")))
 
 
@@ -71,7 +71,7 @@ CHEAPEST = Parameters(memory=8, time=1, parallelism=1)
 
 
 def parameters_of(hashed: str) -> Parameters:
-    """The parameters of an encoded hash; raises ValueError, without the hash, if it is invalid or too costly."""
+    """The parameters of an encoded hash. Raises ValueError, without quoting it, if it is invalid or too expensive."""
     found = ENCODED.fullmatch(hashed)
     if not found:
         raise ValueError("not an argon2id hash; make one with: radius-voice hash-password")
@@ -88,7 +88,7 @@ def parameters_of(hashed: str) -> Parameters:
 
 
 def cost_of(hashed: str) -> Cost:
-    """The cost of a hash in a format that `verify` supports. Raises ValueError, without the hash, for another."""
+    """The cost of a hash in a format that `verify` supports. Raises ValueError, without quoting it, for others."""
     if pbkdf2.is_pbkdf2(hashed):
         return pbkdf2.cost_of(hashed)
     if not hashed.startswith("$argon2id$"):
@@ -97,7 +97,7 @@ def cost_of(hashed: str) -> Cost:
 
 
 def salt_of(hashed: str) -> str:
-    """The salt of a valid hash: of argon2 in base64 without padding, of PBKDF2 with its parameters."""
+    """The salt of a valid hash: for argon2 in base64 without padding, for PBKDF2 with the parameters before it."""
     if pbkdf2.is_pbkdf2(hashed):
         return hashed.rpartition("$")[0]
     return hashed.split("$", 5)[4]
@@ -106,7 +106,7 @@ def salt_of(hashed: str) -> str:
 def hash_password(text: str, parameters: Parameters = DEFAULT, salt: str = "") -> str:
     """Hash a password in argon2's encoded form. Takes tens of milliseconds.
 
-    `salt` is that of an earlier argon2 hash of the same password (see `salt_of`); without it, there is a new one.
+    `salt` is the salt of an earlier argon2 hash of the same password (`salt_of`); empty: use a new one.
     """
     return low_level.hash_secret(
         _octets(text),
@@ -139,7 +139,7 @@ def outdated(hashed: str, parameters: Parameters = DEFAULT) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """How a verification is queued: those of `returning` users first, the others round-robin by `queue`."""
+    """How a verification is queued: `returning` users go first, the others round-robin by `queue`."""
 
     queue: str = ""
     returning: bool = False
@@ -147,7 +147,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Job:
-    """A verification that waits or runs. `deadline` is loop time, `work` KiB touched."""
+    """A verification that waits or runs. `deadline` is loop time, `work` is `Parameters.work`."""
 
     hashed: str = field(repr=False)
     text: str = field(repr=False)
@@ -164,8 +164,8 @@ class _Job:
 class Hasher:
     """Verifies passwords in at most `threads` threads (default: one per core); at most `max_queued` more wait.
 
-    A verification that cannot end before its deadline is not started, so that under overload the threads work on those
-    whose gateways still wait. One that has started runs to its end. All methods must be called in the event loop.
+    A verification that cannot end before its deadline is not started, so that under overload the threads only work for
+    gateways that still wait. A verification that has started runs to its end. Call all methods in the event loop.
     """
 
     def __init__(
@@ -204,11 +204,11 @@ class Hasher:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is being verified, so that work without a deadline may run."""
+        """Whether no verification is running, so that work without a deadline may run."""
         return not self._running
 
     async def hash(self, text: str, parameters: Parameters = DEFAULT, salt: str = "") -> str:
-        """Hash a password in the same threads, behind the verifications that run; see `hash_password`."""
+        """Hash a password in the same threads, after the running verifications; see `hash_password`."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, hash_password, text, parameters, salt)
 
@@ -249,7 +249,7 @@ class Hasher:
         self._start_next()
 
     def _measure(self, seconds_per_kib: float) -> None:
-        """Update the running mean of the time that verifications take."""
+        """Update the running mean of the duration of verifications."""
         mean = self._seconds_per_kib
         self._seconds_per_kib = mean + SMOOTHING * (seconds_per_kib - mean) if mean else seconds_per_kib
 
@@ -265,7 +265,7 @@ class Hasher:
 
 
 def _octets(text: str) -> bytes:
-    """Normalise to NFC: keyboards differ in how they compose an accent. Never raises: the error would show the text."""
+    """Encode in NFC, because keyboards compose accents differently. Never raises: an error would quote the text."""
     return unicodedata.normalize("NFC", text).encode("utf-8", "surrogatepass")
 
 

@@ -1,4 +1,4 @@
-"""Passwords that other programs have hashed with PBKDF2 (RFC 8018) and HMAC-SHA-256 or HMAC-SHA-512."""
+"""Verifies PBKDF2 hashes (RFC 8018, HMAC-SHA-256 or HMAC-SHA-512) of other programs."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Pbkdf2:
 
     @property
     def work(self) -> int:
-        """About the KiB of memory that argon2id writes in the same time."""
+        """About the KiB that argon2id writes in the same time (comparable with `Parameters.work`)."""
         return max(1, self.iterations // 2)
 
     def __str__(self) -> str:
@@ -62,7 +62,7 @@ def is_pbkdf2(hashed: str) -> bool:
 
 
 def cost_of(hashed: str) -> Pbkdf2:
-    """The cost of an encoded hash. Raises ValueError, without the hash, if it is damaged or too expensive."""
+    """The cost of an encoded hash. Raises ValueError, without quoting it, if it is damaged or too expensive."""
     return _parsed(hashed).cost
 
 

@@ -1,4 +1,4 @@
-"""Verifies a password against the hash that an identity source has stored, and decides why a user is denied."""
+"""Verifies a password against a stored hash, and decides why a user is denied."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Verified(NamedTuple):
 async def verify_stored(
     stored: StoredUser | None, verification: Verification, hasher: Hasher, decoys: Decoys, deadline: float
 ) -> Verified | Denied:
-    """Verify the password of `stored`, None if no user has the name. `deadline` is monotonic seconds.
+    """Verify a password for `stored`, which is None if no user has the name. `deadline` is monotonic seconds.
 
-    Each result costs one verification, so that timing does not reveal which users exist. Raises Unavailable.
+    Every result costs one verification, so that timing does not reveal which users exist. Raises Unavailable.
     """
     hashed = stored.password if stored else None
     tried = hashed or decoys.of(canonical_name(verification.user_name))

@@ -1,8 +1,8 @@
 """One connection to an LDAP server, with ldap3 (blocking). Every operation ends by its deadline.
 
-ldap3 limits only the time of each `recv`, so a server that sends an octet now and then would keep a thread for ever.
-Here each `recv` gets what remains until the deadline. Referrals are never followed: a referral would send the password
-to a server that the configuration does not name.
+ldap3 limits only the time of each `recv`, so a server that sends single octets slowly could block a thread forever.
+Here the timeout of each `recv` is the time left until the deadline. Referrals are never followed, because they would
+send the password to a server that is not configured.
 """
 
 from __future__ import annotations
@@ -31,33 +31,33 @@ PASSWORD_POLICY = "1.3.6.1.4.1.42.2.27.8.5.1"  # noqa: S105 - an object identifi
 PAGED_RESULTS = "1.2.840.113556.1.4.319"
 """RFC 2696 section 2."""
 MAX_IDLE_SECONDS = 60.0
-"""An idle connection is closed after this time: a firewall may have forgotten it by then."""
+"""An idle connection is closed after this time, because a firewall may have dropped it."""
 MALFORMED = (PyAsn1Error, ValueError, LookupError, TypeError, AttributeError)
-"""What ldap3 raises when it decodes a response that is no LDAP message."""
+"""The exceptions that ldap3 raises for a response that is not an LDAP message."""
 
 NO_ANSWER = "no answer in time"
 OS_ERROR = re.compile(r"\[Errno \d+\] ([A-Za-z ]+)")
 SUCCESS, SIZE_LIMIT_EXCEEDED, REFERRAL, NO_SUCH_OBJECT = 0, 4, 10, 32
 ENDS_OF_SEARCH = frozenset({SUCCESS, SIZE_LIMIT_EXCEEDED, REFERRAL, NO_SUCH_OBJECT})
 SERVER_PROBLEMS = {3: "timeLimitExceeded", 51: "busy", 52: "unavailable", 80: "other"}
-"""Results that another server, or the same server later, may not give (RFC 4511 appendix A.2)."""
+"""Result codes that concern the server and not the request: another server may succeed (RFC 4511 appendix A.2)."""
 
 
 class ServerFailed(Exception):
-    """The server cannot be used now: the next one may. The text holds no secret."""
+    """The server cannot be used now; another server may succeed. The text contains no secret."""
 
 
 class RequestRefused(Exception):
-    """The directory does not do what the configuration needs: every server would refuse. The text holds no secret."""
+    """The directory refuses a request that the configuration needs, at every server. The text contains no secret."""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a server is. `tls` from the start (ldaps), or after StartTLS; without either, in clear text."""
+    """The address of a server. Without `tls` and `start_tls`, the connection is in clear text."""
 
     host: str
     port: int
-    tls: bool
+    tls: bool  # from the start (ldaps)
     start_tls: bool
 
     def __str__(self) -> str:
@@ -73,7 +73,7 @@ class Entry:
     attributes: Mapping[str, Sequence[bytes]]
 
     def texts(self, attribute: str) -> list[str]:
-        """The values of an attribute that are UTF-8 text, in the order of the server."""
+        """The values of an attribute that are valid UTF-8, in the server's order."""
         texts = []
         for value in self.attributes.get(attribute.lower(), ()):
             try:
@@ -83,24 +83,24 @@ class Entry:
         return texts
 
     def text(self, attribute: str) -> str:
-        """The first value of an attribute, or an empty text."""
+        """The first value of an attribute; empty if there is none."""
         return next(iter(self.texts(attribute)), "")
 
 
 @dataclass(frozen=True, slots=True)
 class BindResult:
-    """The result of a bind: its code, the server's message, and the value of the password policy control, if sent."""
+    """The result of a bind."""
 
     code: int
     message: str
-    password_policy: bytes | None = None
+    password_policy: bytes | None = None  # the value of the password policy control, if the server sent one
 
 
 class LdapClient:
     """A connection, for one thread at a time. The constructor opens it; `context` verifies the server's certificate.
 
-    Deadlines are monotonic seconds. Every method raises ServerFailed if the server does not answer in time, closes the
-    connection or sends no LDAP; the connection must then be closed.
+    Deadlines are monotonic seconds. Every method raises ServerFailed if the server does not respond in time, closes the
+    connection, or sends something other than LDAP. Then the connection must be closed.
     """
 
     def __init__(self, address: Address, context: ssl.SSLContext, deadline: float) -> None:
@@ -135,9 +135,9 @@ class LdapClient:
         if not password:
             raise ValueError("a bind with an empty password is an anonymous bind")
         self._limit(deadline)
-        # As octets: ldap3 would prepare text by SASLprep, which rejects an emoji and changes other characters.
+        # As octets, because ldap3 applies SASLprep to text, which rejects emojis and changes other characters.
         octets = password.encode("utf-8", "surrogatepass")
-        # Not rebind: it replaces every error by one without the cause.
+        # `rebind` is not used, because its errors do not contain the cause.
         self._connection.user, self._connection.password = name, octets
         self._connection.authentication = ldap3.SIMPLE
         try:
@@ -178,10 +178,10 @@ class LdapClient:
     def page(
         self, base: str, search_filter: str, attributes: Sequence[str], deadline: float, size: int, cookie: bytes
     ) -> tuple[list[Entry], bytes]:
-        """One page of all entries that match, and the cookie of the next page (RFC 2696).
+        """One page of the entries that match, and the cookie of the next page (RFC 2696).
 
-        `cookie` is empty for the first page, and the one returned after the last. Raises RequestRefused if the
-        directory does not allow the search, or ends it at a limit.
+        `cookie` is empty for the first page; the returned cookie is empty after the last page. Raises RequestRefused if
+        the directory does not allow the search, or ends it because of a limit.
         """
         self._limit(deadline)
         try:
@@ -202,7 +202,7 @@ class LdapClient:
             raise ServerFailed(_text(problem)) from None
 
     def _entries(self, complete: AbstractSet[int] = ENDS_OF_SEARCH) -> list[Entry]:
-        """The entries of the response. `complete` are the result codes that allow to use them."""
+        """The entries of the response. `complete` are the result codes with which the entries may be used."""
         result = self._connection.result
         code: int = result["result"]
         if code in SERVER_PROBLEMS:
@@ -216,7 +216,7 @@ class LdapClient:
         ]
 
     def is_usable(self) -> bool:
-        """Whether an idle connection can be used again: recently used, and the server has sent or closed nothing."""
+        """Whether an idle connection can be used again: it was used recently, and the server has not closed it."""
         poll = select.poll()
         poll.register(self._socket.fileno(), select.POLLIN)
         return time.monotonic() - self._last_used < MAX_IDLE_SECONDS and not poll.poll(0)
@@ -234,14 +234,14 @@ class LdapClient:
 
 
 class _DeadlineSocket:
-    """What ldap3 uses as a socket. Each operation has what remains until `deadline`."""
+    """The socket that ldap3 gets. The timeout of each operation is the time left until `deadline`."""
 
     def __init__(self, connected: socket.socket, deadline: float) -> None:
         self.deadline = deadline
         self._socket = connected
 
     def secure(self, context: ssl.SSLContext, host: str) -> None:
-        """Make a TLS handshake, which Python ends after the socket's timeout as a whole."""
+        """Do a TLS handshake. Python applies the socket's timeout to the whole handshake."""
         self._limit()
         self._socket = context.wrap_socket(self._socket, server_hostname=host)
 
@@ -270,7 +270,7 @@ class _DeadlineSocket:
 
 
 def _connected(address: Address, deadline: float) -> tuple[Any, _DeadlineSocket]:
-    """A connection by TCP to the first address of the host that accepts one; each has its share of the time."""
+    """A TCP connection to the first address of the host that accepts one. The time is shared among the addresses."""
     found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
     for index, (*_, where) in enumerate(found):
         share = (deadline - time.monotonic()) / (len(found) - index)
@@ -294,7 +294,7 @@ def _connected(address: Address, deadline: float) -> tuple[Any, _DeadlineSocket]
 
 
 def _text(problem: Exception) -> str:
-    """What went wrong, without anything that the server or a user wrote."""
+    """The text of an error, without any text of the server or the user."""
     text = str(problem)
     if isinstance(problem, TimeoutError) or "timed out" in text or NO_ANSWER in text:
         return NO_ANSWER

@@ -1,4 +1,4 @@
-"""What the source reads of a directory: users, their phones and groups. Runs in the thread of a request."""
+"""Reads users with their phones and groups from a directory. Runs in the thread of a request."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DNS_A_SEARCH = 50
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """The settings of a kind of directory that the configuration leaves out."""
+    """The default settings for a type of directory."""
 
     user_filter: str
     name: str
@@ -50,7 +50,7 @@ DEFAULTS = {
 
 
 class Reader:
-    """Finds users. `warn` gets a text about a user whose entry cannot be used as it is.
+    """Finds users. `warn` is called with a text about a user whose entry cannot be used completely.
 
     `messages` has the languages that users may have.
     """
@@ -80,7 +80,7 @@ class Reader:
         )
 
     def entry_of(self, lease: Lease, name: str) -> Entry | None:
-        """The entry of the user of that name, or None if there is none or there are several."""
+        """The entry of the user with that name; None if there is none or several match."""
         template = self._settings.bind_template
         if template is not None and is_dn(template):
             found = lease.search(with_user(template, rdn_value(name)), "BASE", EVERY_ENTRY, self._attributes)
@@ -93,7 +93,7 @@ class Reader:
         try:
             value = uuid.UUID(user_id).bytes_le if self._has_guids else user_id
         except ValueError:
-            return None  # it was stored when id_attribute was another one
+            return None  # the id was stored under another id_attribute
         return self._only(self._found(lease, f"({self._id}={filter_value(value)})"))
 
     def name_of(self, entry: Entry) -> str:
@@ -101,7 +101,7 @@ class Reader:
         return entry.text(self._name) or first_value(entry.dn)
 
     def password_changed_at(self, entry: Entry) -> str:
-        """When the password was last changed, as the directory writes it; empty if it does not say."""
+        """The time of the last change of the password, in the directory's format; empty if it is unknown."""
         return entry.text(self._password_changed)
 
     def user_of(self, lease: Lease, entry: Entry) -> User:
@@ -134,7 +134,7 @@ class Reader:
 
     def _only(self, found: Sequence[Entry]) -> Entry | None:
         if len(found) > 1:
-            self._warn(f"several entries match one user name, so it cannot log in: {found[0].dn} and {found[1].dn}")
+            self._warn(f"several entries match one user name, so logins by it fail: {found[0].dn} and {found[1].dn}")
         return found[0] if len(found) == 1 else None
 
     def id_of(self, entry: Entry) -> str:
@@ -156,7 +156,7 @@ class Reader:
                     self._warn(f"a phone of {self.name_of(entry)} in {attribute} is ignored: {problem}")
 
     def _language_of(self, entry: Entry) -> str:
-        """The first language of an attribute like `de-AT, en;q=0.8` (RFC 2798 section 2.7) that is spoken here."""
+        """The first supported language in an attribute like `de-AT, en;q=0.8` (RFC 2798 section 2.7)."""
         attribute = self._settings.language_attribute
         written = entry.texts(attribute) if attribute else []
         tags = (part.partition(";")[0].strip() for text in written for part in text.split(","))
@@ -171,7 +171,7 @@ class Reader:
     # Groups
 
     def _groups_of(self, lease: Lease, entry: Entry) -> Iterable[str]:
-        """The DNs of the groups that count."""
+        """The DNs of the user's groups below `group_base`."""
         base = self._settings.group_base or self._settings.base
         direct = [dn for dn in entry.texts("memberOf") if is_below(dn, base)]
         if not self._settings.nested_groups:
@@ -182,7 +182,7 @@ class Reader:
         return self._walked(lease, base, entry.dn, entry.texts("memberOf"))
 
     def _walked(self, lease: Lease, base: str, user: str, direct: Sequence[str]) -> Iterable[str]:
-        """The groups of a user, level by level. Each group is followed once, so a cycle ends."""
+        """The groups of a user, found level by level. Each group is followed once, so cycles end."""
         known = dict.fromkeys(direct)
         ahead = [user, *direct]
         for _ in range(MAX_LEVELS):

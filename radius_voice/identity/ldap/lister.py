@@ -34,7 +34,7 @@ class LdapUserLister:
         self._client: LdapClient | None = None
 
     def user_ids(self) -> Iterator[Sequence[str]]:
-        """The ids of all users below `base`, a page at a time. No user at all is an error."""
+        """The ids of all users below `base`, one page at a time. Raises ValueError if there is no user."""
         client, found, cookie = self._connected(), set[str](), b""
         for _ in range(MAX_PAGES):
             ids, cookie = self._page(client, cookie, len(found))
@@ -69,7 +69,7 @@ class LdapUserLister:
         raise ValueError(f"{self._key}: {'; '.join(problems)}")
 
     def _page(self, client: LdapClient, cookie: bytes, before: int) -> tuple[list[str], bytes]:
-        """The ids of a page and the next cookie. `before` ids have been read before."""
+        """The ids of a page and the next cookie. `before` is the number of ids that were read earlier."""
         reader, deadline = self._reader, time.monotonic() + PAGE_SECONDS
         try:
             entries, next_cookie = client.page(

@@ -1,7 +1,7 @@
-"""After how many wrong passwords a directory locks an account: configured, or read from Active Directory.
+"""The lockout rules of a directory (wrong passwords until an account is locked): configured, or read from AD.
 
-Active Directory has one such rule in the root object of the domain, and others in Password Settings objects (PSO), one
-of which `msDS-ResultantPSO` of a user may name. Runs in the thread of a request.
+Active Directory has one rule in the root object of the domain and others in Password Settings objects (PSO). A user's
+`msDS-ResultantPSO` names the PSO that applies. Runs in the thread of a request.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ RESULTANT_PSO = "msDS-ResultantPSO"
 DOMAIN_RULE = ("lockoutThreshold", "lockOutObservationWindow")
 PSO_RULE = ("msDS-LockoutThreshold", "msDS-LockoutObservationWindow")
 INTERVALS_A_SECOND = 10_000_000
-"""Active Directory writes durations as a negative number of 100 ns."""
+"""Active Directory stores durations as negative numbers of intervals of 100 ns."""
 MAX_WINDOW = 99_999 * 60.0
-"""What the policy of a domain allows, in seconds."""
+"""The maximum that the policy of a domain allows, in seconds."""
 
 
 class LockoutRules:
-    """The lockout of users. `warn` gets a text about a rule that cannot be used. `clock` is monotonic seconds."""
+    """The lockout rules of users. `warn` is called about rules that cannot be read. `clock` is monotonic seconds."""
 
     def __init__(
         self, settings: LdapSettings, warn: Callable[[str], None], clock: Callable[[], float] = time.monotonic
@@ -41,7 +41,7 @@ class LockoutRules:
         self._rules: dict[str, tuple[LockoutRule | None, float]] = {}
 
     def of(self, lease: Lease, entry: Entry | None) -> LockoutRule | None:
-        """The lockout of the user of an entry, or for None that of the domain; None if no account is locked.
+        """The lockout rule for the user of `entry`, or for None the domain's rule. None if accounts are never locked.
 
         Raises ServerFailed or RequestRefused.
         """
@@ -55,7 +55,7 @@ class LockoutRules:
         return rule
 
     def describe(self, rule: LockoutRule | None) -> str:
-        """A lockout as `check` shows it."""
+        """The text about a lockout rule that `check` shows."""
         origin = "configured" if self.configured else "read from the domain"
         if rule is None:
             return "accounts are never locked, read from the domain" if self._is_read else "lockout is not configured"
@@ -71,7 +71,7 @@ class LockoutRules:
     def _of_pso(self, lease: Lease, dn: str) -> LockoutRule | None:
         found = lease.search(dn, "BASE", EVERY_ENTRY, PSO_RULE)
         if not found or not found[0].text(PSO_RULE[0]):
-            self._warn(f"{dn}: {PSO_RULE[0]} cannot be read, so that of the domain counts; {_FIX}")
+            self._warn(f"{dn}: {PSO_RULE[0]} cannot be read, so the domain's rule is used; {_FIX}")
             return self._of_domain(lease)
         return self._rule(dn, found, PSO_RULE)
 

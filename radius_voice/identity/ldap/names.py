@@ -14,18 +14,18 @@ _RDN = re.compile(r"\s*[A-Za-z0-9.-]+\s*=\s*((?:\\.|[^,+\\])*)", re.DOTALL)
 
 
 def typed_name(name: str) -> str:
-    """A user name as typed, without surrounding white space and accents composed: directories compare it further."""
+    """A typed user name in NFC, without surrounding white space. Directories have their own further rules."""
     return normalize("NFC", name.strip())
 
 
 def filter_value(value: str | bytes) -> str:
-    """A value to compare with in a filter. Every octet but letters and digits is escaped."""
+    """Escape a value for a filter: every octet except letters and digits."""
     octets = value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value
     return "".join(chr(octet) if _UNESCAPED.match(bytes((octet,))) else f"\\{octet:02x}" for octet in octets)
 
 
 def rdn_value(value: str) -> str:
-    """A value in a distinguished name. Every octet but letters and digits is escaped."""
+    """Escape a value for a distinguished name: every octet except letters and digits."""
     return filter_value(value)
 
 

@@ -1,4 +1,4 @@
-"""The connections to one server. They are used in threads, one request at a time each."""
+"""The connections to one server. Each is used by one request at a time, in its thread."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from radius_voice.identity.ldap.settings import LdapSettings
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How to connect, and the service account for searches, which are anonymous without `bind_dn`."""
+    """How to connect, and the service account for searches. Without `bind_dn`, searches are anonymous."""
 
     context: ssl.SSLContext
     bind_dn: str | None = None
@@ -31,9 +31,9 @@ class Access:
 
 
 class Pool:
-    """Idle connections to one server: those bound as the service account, and those that bind users.
+    """Idle connections to one server. Some are bound as the service account, the others are for binds of users.
 
-    At most as many are kept of either kind as requests ran at once.
+    The number of either kind is at most the number of requests that ran in parallel.
     """
 
     def __init__(self, address: Address, access: Access) -> None:
@@ -55,7 +55,7 @@ class Pool:
         return self._idle(self._binders) or LdapClient(self.address, self.access.context, deadline)
 
     def put_back(self, searcher: LdapClient | None, binder: LdapClient | None) -> None:
-        """Keep connections for further requests."""
+        """Return connections to the pool."""
         with self._guard:
             for client, idle in ((searcher, self._searchers), (binder, self._binders)):
                 if client is not None and not self._closed:
@@ -64,7 +64,7 @@ class Pool:
                     client.close()
 
     def close_idle(self) -> None:
-        """Close the idle connections: what broke one may have broken all."""
+        """Close the idle connections, because they may be broken for the same reason as one that failed."""
         with self._guard:
             for client in (*self._searchers, *self._binders):
                 client.close()
@@ -72,7 +72,7 @@ class Pool:
             self._binders.clear()
 
     def close(self) -> None:
-        """Close every connection; those in use when their request ends."""
+        """Close every connection. Connections in use are closed when their request ends."""
         self._closed = True
         self.close_idle()
 
@@ -121,7 +121,7 @@ def _tls_context(settings: LdapSettings) -> ssl.SSLContext:
 
 
 class Lease:
-    """The connections of one request, in its thread. Its methods raise ServerFailed and RequestRefused.
+    """The connections of one request, used in its thread. Methods raise ServerFailed and RequestRefused.
 
     `deadline` is in monotonic seconds. `password_sent`: the password of a user may have reached the server.
     """
@@ -144,7 +144,7 @@ class Lease:
     def search(
         self, base: str, scope: Scope, search_filter: str, attributes: Sequence[str], *, limit: int = 0
     ) -> list[Entry]:
-        """Search as the service account, or as the bound user; see LdapClient.search. `limit` 0 is no limit."""
+        """Search as the service account, or as the user after `as_bound_user`. `limit` 0 means no limit."""
         if self._searches_as_user and self._binder is not None:
             return self._binder.search(base, scope, search_filter, attributes, self._deadline, limit)
         if self._searcher is None:
@@ -156,11 +156,11 @@ class Lease:
         self._searches_as_user = True
 
     def put_back(self) -> None:
-        """Keep the connections for other requests."""
+        """Return the connections to the pool."""
         self._pool.put_back(self._searcher, self._binder)
 
     def close(self) -> None:
-        """Close the connections, of which one has failed."""
+        """Close the connections, because one of them has failed."""
         for client in (self._searcher, self._binder):
             if client is not None:
                 client.close()

@@ -1,8 +1,8 @@
-"""What a bind says of a user. Pure.
+"""Classifies the results of binds. Pure.
 
-Active Directory answers every failed bind with invalidCredentials and puts a Windows error code into its message
-([MS-ADTS] section 3.1.1.3.4.4, "data 52e"). OpenLDAP answers with the password policy control
-(draft-behera-ldap-password-policy), if ppolicy is configured.
+Active Directory responds to every failed bind with invalidCredentials and a Windows error code in the message
+([MS-ADTS] section 3.1.1.3.4.4, "data 52e"). OpenLDAP adds the password policy control
+(draft-behera-ldap-password-policy) if ppolicy is configured.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from radius_voice.identity.ldap.client import BindResult, RequestRefused
 
 
 class Denial(NamedTuple):
-    """Why a user may not log in. `password_correct`: the directory says so only after the right password."""
+    """Why a user may not log in."""
 
     reason: Reason
-    password_correct: bool = False
+    password_correct: bool = False  # the directory gives this reason only after the right password
 
 
 WRONG_PASSWORD = Denial(Reason.WRONG_PASSWORD)
@@ -53,7 +53,7 @@ def denial(result: BindResult) -> Denial | None:
         case 49:  # invalidCredentials
             found = WINDOWS_CODE.search(result.message)
             return policy or WINDOWS_CODES.get(int(found[1], 16) if found else 0, WRONG_PASSWORD)
-        case 19:  # constraintViolation: 389 Directory Server says so of a locked account
+        case 19:  # constraintViolation: 389 Directory Server's result for a locked account
             return POLICY_ERRORS[1]
         case 32 | 48:  # noSuchObject, inappropriateAuthentication: the entry has no password
             return WRONG_PASSWORD

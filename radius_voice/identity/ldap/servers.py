@@ -1,8 +1,8 @@
-"""Which server of a directory is asked, and the threads that wait for it.
+"""Selects the server of a directory for each request, and runs the request in a thread.
 
-Each request runs in a thread, at most `connections` at a time for each server, so a server that does not answer holds
-up no other. A server that has failed is skipped. A probe in the background tries it at once, and then every
-PROBE_SECONDS, so that no login has to; the first probe that succeeds ends the skipping.
+At most `connections` requests run in parallel for each server, so a server that does not respond does not block the
+others. A server that has failed is skipped. A background task probes it at once and then every PROBE_SECONDS. After the
+first successful probe it is used again.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from radius_voice.login.model import Unavailable
 
 PROBE_SECONDS = 2.0
 GRACE_SECONDS = 0.05
-"""How long after its deadline a thread may end: beyond that it resolves a host name, which cannot be interrupted."""
+"""How long after its deadline a thread may end. A longer delay means a name resolution, which cannot be interrupted."""
 
 T = TypeVar("T")
 
@@ -34,7 +34,7 @@ class _Busy(Exception):
 
 
 class _Server:
-    """One server. `problem` says why it is skipped; it is empty if it is not."""
+    """One server. `problem` says why it is skipped; empty if it is used."""
 
     def __init__(self, pool: Pool, connections: int) -> None:
         self.pool = pool
@@ -43,7 +43,7 @@ class _Server:
         self._turns = Turns(connections)
 
     async def run(self, lease: Lease, work: Callable[[Lease], T], deadline: float, turn: Turn) -> T:
-        """What `work` returns. Raises ServerFailed, RequestRefused, or _Busy if no connection is free in time."""
+        """The result of `work`. Raises ServerFailed, RequestRefused, or _Busy if no connection is free in time."""
         if not await self._turns.take(turn, deadline):
             raise _Busy
         if self.problem:
@@ -62,8 +62,8 @@ class _Server:
 class Servers:
     """The servers of a directory, in order of preference. `name` is the source's, for messages.
 
-    One server has at most `timeout` seconds for a request, so that the next one can still be asked. `probe` is what a
-    skipped server must be able to do. `warn` gets a text when a server fails and when it answers again.
+    One server has at most `timeout` seconds for a request, so that the next one can still be asked. `probe` is the work
+    that a skipped server must complete. `warn` is called when a server fails and when it responds again.
     """
 
     def __init__(
@@ -82,10 +82,10 @@ class Servers:
         self._warn = warn
 
     async def run(self, work: Callable[[Lease], T], deadline: float, turn: Turn) -> T:
-        """What `work` returns, in a thread, with the first server that can be used. Raises Unavailable.
+        """The result of `work`, done in a thread with the first usable server. Raises Unavailable.
 
-        A request that has sent a user's password is not repeated at another server: if the password is wrong, both
-        would count it towards the lock of the account.
+        A request that has sent a user's password is not repeated at another server: both servers could count it as a
+        wrong password and lock the account.
         """
         problems = []
         for server in self._servers:
@@ -117,7 +117,7 @@ class Servers:
     async def ask_each(
         self, work: Callable[[Lease], T], deadline: float
     ) -> list[tuple[str, T | ServerFailed | RequestRefused]]:
-        """Ask every server before `deadline`, skipped or not; the result or error of each by its address."""
+        """Ask every server, skipped or not, before `deadline`. Returns addresses with results or errors."""
         results: list[tuple[str, T | ServerFailed | RequestRefused]] = []
         for server in self._servers:
             try:
@@ -128,7 +128,7 @@ class Servers:
         return results
 
     def states(self) -> list[ServerState]:
-        """Each server, with why it is skipped at present."""
+        """The servers, with the reasons why some are skipped now."""
         return [ServerState(str(server.pool.address), server.problem) for server in self._servers]
 
     async def close(self) -> None:
@@ -143,7 +143,7 @@ class Servers:
         return f"identity.{self._name}"
 
     def _failed(self, server: _Server, problem: str, *, conclusive: bool) -> None:
-        """Skip the server, and probe it. If the request had too little time to tell, only a failed probe skips it."""
+        """Probe the server, and skip it. If the request had too little time (not `conclusive`), the probe decides."""
         server.pool.close_idle()
         if conclusive:
             self._skip(server, problem)
@@ -157,7 +157,7 @@ class Servers:
         server.problem = problem
 
     async def _probed(self, server: _Server) -> None:
-        """Probe the server until it can be used. No error ends the probes: the server would be skipped for ever."""
+        """Probe the server until it can be used. Errors do not end the probes, or it would be skipped forever."""
         probe = partial(self._separately, server, self._probe, math.inf)
         while problem := (await asyncio.gather(probe(), return_exceptions=True))[0]:
             self._skip(server, str(problem) if isinstance(problem, ServerFailed | RequestRefused) else repr(problem))
@@ -167,7 +167,7 @@ class Servers:
             self._warn(f"{self._component}: {server.pool.address}: answers again")
 
     async def _separately(self, server: _Server, work: Callable[[Lease], T], deadline: float) -> T:
-        """Do work on new connections, beside the requests that wait. One at a time for each server."""
+        """Do work on new connections, without waiting for a free one of the pool."""
         pool = Pool(server.pool.address, server.pool.access)
         try:
             until = min(deadline, time.monotonic() + self._timeout)
@@ -187,7 +187,7 @@ def _work(lease: Lease, work: Callable[[Lease], T]) -> T:
 
 
 async def _result(running: asyncio.Future[T], deadline: float) -> T:
-    """The result of a thread. Raises ServerFailed if there is none soon after the deadline."""
+    """The result of a thread. Raises ServerFailed if there is none shortly after the deadline."""
     await asyncio.wait({running}, timeout=max(0.0, deadline + GRACE_SECONDS - time.monotonic()))
     if not running.done():
         raise ServerFailed(NO_ANSWER)

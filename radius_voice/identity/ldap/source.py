@@ -1,7 +1,7 @@
 """An identity source in an LDAP directory: OpenLDAP or Active Directory.
 
-A password is verified by a bind: of the DN that a search finds, or of a name that `bind_template` makes. The work of
-one request runs in one thread (see `servers`), at one server from beginning to end.
+A password is verified by a bind, with the DN that a search finds or the name that `bind_template` gives. The work of
+one request runs in one thread at one server (see `servers`).
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from radius_voice.login.model import Authenticated, Denied, User, Verification
 
 MAX_REMEMBERED_WARNINGS = 1000
 IN_A_LOGIN = Turn(returning=True)
-"""The turn of a user who waits for a response to a code."""
+"""The turn of a request of a user who has entered a code and waits for the response."""
 NO_SUCH_USER = "cn=no-such-user"
-"""The RDN that is bound for a name that no user has, so that the response takes as long as for a wrong password."""
+"""The RDN of the bind for an unknown name, so that the response takes as long as for a wrong password."""
 
 
 def create(name: str, settings: LdapSettings, context: IdentityContext) -> LdapSource:
@@ -47,7 +47,7 @@ def create(name: str, settings: LdapSettings, context: IdentityContext) -> LdapS
 
 
 class FoundAccount(Account, frozen=True):
-    """An account, and the entry that a search has found for the name."""
+    """An account with its entry in the directory; None if no user has the name."""
 
     entry: Entry | None = None
 
@@ -69,11 +69,11 @@ class LdapSource:
 
     @property
     def finds_accounts(self) -> bool:
-        """Whether it may search before a bind: not where only the user can read the entry."""
+        """Whether entries are searched before a bind. False if only the user can read the user's entry."""
         return self._settings.bind_template is None or self._settings.bind_dn is not None
 
     async def account(self, verification: Verification, deadline: float) -> Account:
-        """The account of a name by a search, which `verify` then does not repeat."""
+        """Search for the account of a name. `verify` does not repeat the search."""
         name = typed_name(verification.user_name)
         if not self.finds_accounts:
             return Account(lockout=self._lockouts.configured)
@@ -83,7 +83,7 @@ class LdapSource:
         return await self._servers.run(lambda lease: self._found(lease, name), deadline, turn)
 
     async def verify(self, verification: Verification, deadline: float) -> Authenticated | Denied:
-        """Verify a password by a bind. An empty password is rejected before: its bind would be anonymous."""
+        """Verify a password by a bind. An empty password is rejected without a bind, which would be anonymous."""
         name, password = typed_name(verification.user_name), verification.credentials.text
         if not name:
             return Denied(Reason.UNKNOWN_USER)
@@ -95,7 +95,7 @@ class LdapSource:
         return await self._servers.run(work, deadline, turn)
 
     async def password_id(self, user_id: str, deadline: float) -> str:
-        """The time of the last change of the password, as the directory writes it; empty without such a user."""
+        """The time of the last change of the password, in the directory's format; empty for an unknown user."""
         return await self._servers.run(
             lambda lease: self._password_id(self._reader.entry_with_id(lease, user_id)), deadline, IN_A_LOGIN
         )
@@ -128,7 +128,7 @@ class LdapSource:
         return checks
 
     def server_states(self) -> list[ServerState]:
-        """Each server, with why it is skipped at present."""
+        """The servers, with the reasons why some are skipped now."""
         return self._servers.states()
 
     @property
@@ -201,7 +201,7 @@ class LdapSource:
         lease.as_bound_user()
         entry = self._reader.entry_of(lease, name)
         if entry is None:
-            raise RequestRefused("a user who may log in does not find their own entry by user_filter below base")
+            raise RequestRefused("a user's bind succeeds, but user_filter finds no entry of that user below base")
         return self._authenticated(lease, entry)
 
     def _authenticated(self, lease: Lease, entry: Entry) -> Authenticated | Denied:

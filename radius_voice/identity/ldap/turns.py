@@ -1,4 +1,4 @@
-"""The turns of requests at one server: how many run at once, and which one is next."""
+"""Limits the parallel requests to one server, and selects the next one."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ MAX_WAITING = 256
 
 
 class Turns:
-    """At most `number` requests run at once. The others wait: returning users first, then in turn for each queue."""
+    """At most `number` requests run in parallel. Of the others, returning users go first, then queues round-robin."""
 
     def __init__(self, number: int) -> None:
         self._free = number
         self._queue: FairQueue[asyncio.Future[bool]] = FairQueue(MAX_WAITING)
 
     async def take(self, turn: Turn, deadline: float) -> bool:
-        """Whether it is this request's turn before `deadline` (monotonic). If so, `end` must follow."""
+        """Wait for this request's turn. True if it comes before `deadline` (monotonic); then `end` must be called."""
         if self._free:
             self._free -= 1
             return True
@@ -41,7 +41,7 @@ class Turns:
         return waiting.result()
 
     def end(self) -> None:
-        """A request has ended: the next one begins."""
+        """End a turn, so that the next request begins."""
         while (waiting := self._queue.pop()) is not None:
             if not waiting.done():
                 waiting.set_result(True)

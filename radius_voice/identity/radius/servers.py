@@ -1,4 +1,4 @@
-"""Several RADIUS servers with the same users: failover, and Status-Server probes (RFC 5997) of those that are dead."""
+"""Several RADIUS servers with the same users: failover, and Status-Server probes (RFC 5997) of dead servers."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from radius_voice.radius.packet import ACCESS_REQUEST, STATUS_SERVER, Attribute,
 from radius_voice.radius_client import NoReply, RadiusClient, Response, Timers
 
 MAX_TRANSMISSIONS = 100
-"""A request ends at its deadline, which is earlier."""
+"""Larger than any request needs: a request ends at its deadline."""
 RESPONSE_SECONDS = 6.0
-"""How long a response is waited for at least, also after the deadline: FreeRADIUS delays a reject by up to 5 s."""
+"""The minimum time to wait for a response, even after the deadline: FreeRADIUS delays rejects by up to 5 s."""
 MAX_TRIALS = 8
-"""How many requests at a time are sent while every server is dead; others fail at once."""
+"""The maximum number of parallel requests while every server is dead; others fail at once."""
 PROBES_NEEDED = 3
 """A server that responds to this many probes in a row is used again (RFC 3539 section 3.4.1, RFC 5997 section 4.2)."""
 PROBE_SECONDS = 2.0
@@ -33,28 +33,24 @@ class NotSent(NoReply):
 
 @dataclass(slots=True, eq=False)
 class Server:
-    """A server.
-
-    `responded_at` is when it last responded to a request, monotonic seconds; `probes` is how many probes in a row it
-    has responded to. `probing` sends them.
-    """
+    """The state of a server."""
 
     client: RadiusClient
-    responded_at: float = 0.0
+    responded_at: float = 0.0  # monotonic time of the last response to a request
     dead: bool = False
-    probes: int = 0
-    probing: asyncio.Task[None] | None = None
+    probes: int = 0  # how many probes in a row it has responded to
+    probing: asyncio.Task[None] | None = None  # sends the probes
 
     def __str__(self) -> str:
         return str(self.client)
 
 
 class Servers:
-    """Asks the first server that is not dead, and those after it too while no response arrives.
+    """Asks the first server that is not dead, and while no response arrives also the servers after it.
 
-    A server is dead when it has sent no response for `timers.initial` seconds after a request, to any request. It is
-    used again when it responds to a request or to several probes, one every `probe_interval` seconds. Dead servers are
-    asked last. `notify` gets the changes of each server.
+    A server is dead if it has not responded to any request for `timers.initial` seconds after a request. It is used
+    again when it responds to a request, or to PROBES_NEEDED probes in a row, one every `probe_interval` seconds. Dead
+    servers are asked last. `notify` is called when a server becomes dead or alive.
     """
 
     def __init__(
@@ -75,11 +71,11 @@ class Servers:
     async def request(
         self, attributes: Sequence[Attribute], password: bytes, deadline: float, only: str = ""
     ) -> tuple[Server, Response]:
-        """The response to an Access-Request, and the server that sent it. With `only`, that one server is asked.
+        """The response to an Access-Request, and the server that sent it. With `only`, ask only that server.
 
-        Requests are sent until `deadline`, monotonic seconds, and responses accepted for RESPONSE_SECONDS. Raises
-        NoReply if there is none, NotSent if no server got the request, and ValueError if attributes or password do not
-        fit into a packet.
+        Packets are sent until `deadline` (monotonic seconds), and responses accepted for at least RESPONSE_SECONDS.
+        Raises NoReply if there is no response, its subclass NotSent if no server got the request, and ValueError if
+        attributes or password do not fit into a packet.
         """
         servers = [server for server in self._servers if only in ("", str(server))]
         if any(not server.dead for server in servers):
@@ -94,13 +90,13 @@ class Servers:
             self._trials -= 1
 
     async def probe(self, deadline: float) -> list[tuple[Server, Packet | NoReply]]:
-        """The response of each server to a Status-Server until `deadline`, monotonic seconds, or why there is none."""
+        """Send a Status-Server to each server. Returns the responses until `deadline` (monotonic), or the errors."""
         seconds = min(PROBE_SECONDS, max(0.0, deadline - self._clock()))
         results = await asyncio.gather(*(_status(server, seconds) for server in self._servers))
         return list(zip(self._servers, results, strict=True))
 
     def states(self) -> list[ServerState]:
-        """Each server, and whether it is dead at present."""
+        """The servers, and whether they are dead now."""
         return [ServerState(str(server), NO_RESPONSE if server.dead else "") for server in self._servers]
 
     async def close(self) -> None:
@@ -160,7 +156,7 @@ class Servers:
         return server, response
 
     def _on_overdue(self, server: Server, sent_at: float) -> None:
-        """A request has had no response for too long; the server is dead unless it has responded to another since."""
+        """A request has no response after `timers.initial`. Mark the server dead unless it has responded to others."""
         if server.dead or server.responded_at > sent_at:
             return
         server.dead, server.probes = True, 0

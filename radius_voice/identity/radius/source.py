@@ -74,13 +74,13 @@ class RadiusSource:
         return ", ".join(f"{server.host} port {server.port}" for server in self._settings.servers)
 
     async def account(self, verification: Verification, deadline: float) -> Account:  # noqa: ARG002
-        """Only the configured lockout: the servers tell no account before they have verified the password."""
+        """The configured lockout rule. The servers give no account id before they verify a password."""
         return self._account
 
     async def verify(self, verification: Verification, deadline: float) -> Authenticated | Denied | ChallengeRequired:
-        """Ask a server. The result may come after `deadline`, because many servers delay a reject.
+        """Verify credentials by asking a server. The result may come after `deadline`, because servers delay rejects.
 
-        So a wrong password is charged also where the delay is longer than the gateway waits.
+        So a wrong password is charged even if the delay is longer than the gateway waits.
         """
         password = verification.credentials.text
         if not password and not verification.context:
@@ -105,7 +105,7 @@ class RadiusSource:
         return self._challenge(server, packet)
 
     async def password_id(self, user_id: str, deadline: float) -> str:  # noqa: ARG002
-        """Empty: the servers do not show when a password was changed."""
+        """Empty: the servers do not tell when a password was changed."""
         return ""
 
     async def check_connection(self, deadline: float) -> Sequence[AccountCheck]:
@@ -148,7 +148,7 @@ class RadiusSource:
         return secret_text(self._settings.secret, f"{self._key}.secret").encode()
 
     def _servers(self) -> Servers:
-        """The servers, made at their first use: a command may not be able to read the secret."""
+        """The servers, created at the first use, because some commands cannot read the secret."""
         if self._opened is None:
             self._opened = self._open()
         return self._opened
@@ -177,7 +177,7 @@ class RadiusSource:
         return [(radius.USER_NAME, name), *forwarded]
 
     def _reply_of(self, response: Response) -> tuple[Attribute | HiddenAttribute, ...]:
-        """The attributes of an Access-Accept that the gateway gets. Raises Unavailable if they cannot be copied."""
+        """The attributes of an Access-Accept for the gateway. Raises Unavailable if they cannot be copied."""
         copied: list[Attribute | HiddenAttribute] = []
         octets = 0
         for key, (code, value) in selected(response.packet.attributes, self._salt_offsets):
@@ -189,7 +189,7 @@ class RadiusSource:
         return tuple(copied)
 
     def _revealed(self, key: AttributeKey, value: bytes, offset: int, response: Response) -> HiddenAttribute:
-        """A salt-encrypted attribute, decrypted. Its vendor length is that of the value encrypted again."""
+        """Decrypt a salt-encrypted attribute. Its vendor length is set for the value when it is encrypted again."""
         if key.vendor:
             offset += VENDOR_ID_OCTETS + HEADER
         try:
@@ -232,7 +232,7 @@ class RadiusSource:
 
 
 class _Context(msgspec.Struct, frozen=True):
-    """What continues an Access-Challenge: the server that sent it, and its State."""
+    """The context of an Access-Challenge: the server that sent it, and its State."""
 
     server: str
     state: bytes

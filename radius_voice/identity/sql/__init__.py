@@ -1,1 +1,1 @@
-"""Users in a SQL database: in tables of this program, or read from others by queries of the administrator."""
+"""Users in a SQL database: in tables of this program, or in other tables that the administrator's queries read."""

@@ -1,8 +1,8 @@
-"""Runs work on a database that may be slow, not respond or restart: bounded threads, and a deadline for each job.
+"""Runs work on a database that may be slow, restart, or not respond: in a few threads, with a deadline for each job.
 
-A thread that waits for the database cannot be interrupted by Python. At the deadline its connection is aborted instead:
-the socket to PostgreSQL is shut down, a statement of SQLite is interrupted. While the database does not respond, work
-is refused at once, except one attempt a second.
+Python cannot interrupt a thread that waits for the database. At the deadline its connection is aborted instead: the
+socket to PostgreSQL is shut down, or SQLite's statement is interrupted. While the database does not respond, work is
+refused at once, except for one attempt in a second.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ T = TypeVar("T")
 
 @dataclass(eq=False)
 class Job(Generic[T]):
-    """Work for a thread. `abort` ends the work of its connection while it runs; `lock` guards it."""
+    """Work for a thread. While it runs, `abort` aborts its connection; `lock` guards `abort` and `abandoned`."""
 
     work: Callable[[sa.Connection], T]
     result: Future[T] = field(default_factory=Future)
@@ -130,8 +130,8 @@ class Database:
     async def run(self, work: Callable[[sa.Connection], T], deadline: float, *, prepare: bool = True) -> T:
         """The result of `work` on a connection. Raises Unavailable if there is none before `deadline` (loop time).
 
-        `work` runs a second time if the connection was lost, so it must be repeatable. Without `prepare` the database
-        is used as it is.
+        If the connection was lost, `work` runs a second time, so it must be repeatable. With `prepare` False, the
+        tables are neither created nor upgraded.
         """
         self._admit()
         job = self.begin(work, prepare=prepare)
@@ -149,7 +149,7 @@ class Database:
         return self._result_of(result)
 
     def begin(self, work: Callable[[sa.Connection], T], *, prepare: bool = True) -> Job[T]:
-        """Start work without a deadline. The caller abandons it if it takes too long."""
+        """Start work without a deadline. The caller must abandon the job if it takes too long."""
         job = Job(partial(self._after_preparation, work) if prepare else work)
         self._jobs.put(job)
         with self._guard:
@@ -170,7 +170,7 @@ class Database:
 
     @property
     def problem(self) -> str:
-        """Why the latest work had no result, empty if the database has responded since."""
+        """Why the last work had no result; empty if the database has responded since."""
         return self._problem
 
     def close(self, seconds: float = 0.0) -> None:
@@ -252,14 +252,14 @@ def engine_of(settings: SqlSettings, component: str, *, read_only: bool) -> sa.E
 
 
 def detail_of(problem: BaseException) -> str:
-    """Why a job failed. For an unexpected exception only the type, because its text may contain values."""
+    """Why a job failed. For an unexpected exception only its type, because the text may contain values."""
     if isinstance(problem, SQLAlchemyError | OSError):
         return reason_of(problem)
     return str(problem) if type(problem) is ValueError else type(problem).__name__
 
 
 def reason_of(problem: SQLAlchemyError | OSError) -> str:
-    """The reason of an error, without values, because a user may have typed a password as the name."""
+    """The reason of an error, without values: a user may have typed a password as the name."""
     original = getattr(problem, "orig", None)
     if original is None:
         return problem.strerror or type(problem).__name__ if isinstance(problem, OSError) else type(problem).__name__
@@ -318,7 +318,7 @@ def _postgresql_engine(
 class SocketAbort:
     """Shuts down the socket of a connection, so that a thread that waits for it continues with an error.
 
-    It has its own descriptor: the driver may close its descriptor, whose number another socket may then have.
+    It duplicates the descriptor, because the driver may close its own, and another socket may get that number.
     """
 
     def __init__(self, descriptor: int) -> None:

@@ -1,6 +1,6 @@
-"""Users in tables of another program, which queries of the administrator read. This program does not change them.
+"""Reads users from tables of another program, by the administrator's queries. Never changes them.
 
-Values are sent to the database as parameters, never as a part of a statement.
+Values are sent to the database as parameters, never as part of a statement.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class QueriedUsers:
         return "password" in self._statements
 
     def by_name(self, connection: sa.Connection, name: str) -> StoredUser | None:
-        """The user of that name. A row with another name is not the user, whatever the query compares."""
+        """The user with that name. A row with another name is ignored, because a query may compare loosely."""
         canonical = canonical_name(name)
         row = self._row(connection, "user", canonical if can_be_stored(canonical) else None)
         if row is not None and canonical_name(str(row["name"])) != canonical:
@@ -85,10 +85,10 @@ class QueriedUsers:
         return list(dict.fromkeys(str(value) for value in self._values(connection, "ids", {})))
 
     def hash_counts(self, connection: sa.Connection) -> Counter[Cost]:
-        """The number of hashes by cost, of at most MAX_HASHES."""
+        """The number of hashes by cost, among at most MAX_HASHES hashes."""
         if not self.has_passwords:
             return Counter()
-        # Streamed, so that PostgreSQL does not send more rows than are read.
+        # Streamed, so that PostgreSQL sends only the rows that are read.
         streamed = {"stream_results": True}
         with connection.execute(self._statements["hashes"], execution_options=streamed) as result:
             rows = result.fetchmany(MAX_HASHES)
@@ -120,7 +120,7 @@ class QueriedUsers:
             yield f"{self._key}.{name}: {error}"
 
     def _stored_user(self, connection: sa.Connection, row: Values | None) -> StoredUser | None:
-        """The user of a row. Executes the same queries without a row."""
+        """The user of a row, or None. The same queries are executed in both cases, so that timing reveals nothing."""
         user_id = None if row is None else str(row["id"])
         hashes = [self._hash(value) for value in self._column(connection, "password", user_id)]
         phones = [self._phone(value) for value in self._column(connection, "phones", user_id)]
@@ -159,7 +159,7 @@ class QueriedUsers:
         return [row[0] for row in result if row[0] is not None]
 
     def _hash(self, value: object) -> str | None:
-        """The hash, or None with a warning if its format is not supported."""
+        """The hash; None with a warning if its format is not supported."""
         return self._or_warn("password", lambda: _checked_hash(value), None)
 
     def _phone(self, value: object) -> Phone | None:
@@ -179,7 +179,7 @@ class QueriedUsers:
         return TRUTH[value]
 
     def _or_warn(self, name: str, read: Callable[[], T], default: T) -> T:
-        """What `read` returns. For a ValueError, the default and a warning without the value, once for each text."""
+        """The result of `read`. If it raises ValueError, warn once for each text, without the value; use `default`."""
         try:
             return read()
         except ValueError as problem:

@@ -1,4 +1,4 @@
-"""An identity source in a SQL database: every login asks the database, so a change takes effect at once."""
+"""An identity source in a SQL database. Every login asks the database, so changes take effect at once."""
 
 from __future__ import annotations
 
@@ -41,8 +41,7 @@ ReplaceHash: TypeAlias = Callable[[sa.Connection, str, str, str], None]
 class Users(Protocol):
     """The users in a database. Each method works in the transaction of the connection.
 
-    `by_name` and `by_id` execute the same statements whether the user exists or not. `replace_hash` replaces an
-    outdated hash; it is None if this program only reads the users.
+    `by_name` and `by_id` execute the same statements whether the user exists or not, so that timing reveals nothing.
     """
 
     @property
@@ -52,7 +51,7 @@ class Users(Protocol):
 
     @property
     def replace_hash(self) -> ReplaceHash | None:
-        """Replaces a user's hash, by id, old hash and new hash."""
+        """Replaces an outdated hash: gets user id, old hash and new hash. None if users are only read."""
         ...
 
     def by_name(self, connection: sa.Connection, name: str) -> StoredUser | None:
@@ -127,7 +126,7 @@ class SqlSource:
         return UNKNOWN_ACCOUNT
 
     async def verify(self, verification: Verification, deadline: float) -> Authenticated | Denied:
-        """Verify a password. Each result costs the same statements and one verification, as `UsersFile.verify`."""
+        """Verify a password. Every result costs the same statements and one verification, so timing reveals nothing."""
         if not self._users.has_passwords:
             raise Unavailable(self._key, "has no queries.password, so it cannot be a first_factor")
         stored = await self._database.run(partial(self._find, canonical_name(verification.user_name)), deadline)
@@ -140,7 +139,7 @@ class SqlSource:
         return Authenticated(verified.user.id, verified.user, salt_of(verified.hashed))
 
     async def password_id(self, user_id: str, deadline: float) -> str:
-        """The salt of the user's hash, which a new password replaces and a rehash keeps; empty without a password."""
+        """The salt of the user's hash: a new password changes it, a rehash does not. Empty without a password."""
         stored = await self._database.run(lambda connection: self._users.by_id(connection, user_id), deadline)
         return salt_of(stored.password) if stored and stored.password else ""
 
@@ -196,7 +195,7 @@ class SqlSource:
             return (AccountCheck(False, problem.detail),)
 
     def server_states(self) -> tuple[ServerState, ...]:
-        """The database, with why the latest login had no result from it."""
+        """The database, with the reason if the last login had no result."""
         return (ServerState(self.location, self._database.problem),)
 
     def refresh(self) -> None:
@@ -215,7 +214,7 @@ class SqlSource:
             self._counting = self._database.begin(self._count_hashes)
 
     async def close(self) -> None:
-        """Wait a few seconds for hashes that are being replaced. Must be called before the hasher is closed."""
+        """Wait a few seconds for hashes that are being replaced. Call it before the hasher is closed."""
         if self._rehashing:
             await asyncio.wait(self._rehashing.values(), timeout=CLOSE_SECONDS)
         self._database.close()
@@ -227,7 +226,7 @@ class SqlSource:
         return self._users.by_name(connection, name)
 
     def _count_hashes(self, connection: sa.Connection) -> None:
-        """Count the hashes by parameters, so that the cost of unknown names is in the same proportions."""
+        """Count the hashes by parameters, for the decoys of unknown names."""
         counts = self._users.hash_counts(connection) or {self._parameters: 1}
         self._decoys = Decoys(counts, self._decoy_key)
         self._costliest = max(counts, key=lambda parameters: parameters.work)

@@ -1,7 +1,7 @@
 """The tables of users, and all statements on them. Each function works in the transaction of its connection.
 
-The tables have a version; `prepare` upgrades older tables. SQLite and PostgreSQL both execute the statements of
-`MIGRATIONS`.
+The tables have a version; `prepare` upgrades older tables. The statements of `MIGRATIONS` are for both SQLite and
+PostgreSQL.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from radius_voice.login.phone import Phone
 
 ID_OCTETS = 16
 MAX_NAMES = 500
-"""The number of values in one statement, which SQLite and PostgreSQL limit."""
+"""The maximum number of values in one statement. SQLite and PostgreSQL have such a limit."""
 LOCK = 0x7261646975730001  # "radius" and 1
 """The number of the advisory lock in PostgreSQL that a process holds while it changes the tables."""
 
@@ -128,7 +128,7 @@ def version_of(connection: sa.Connection) -> int:
 
 
 def by_name(connection: sa.Connection, name: str) -> StoredUser | None:
-    """The user of that name, in any spelling. Executes the same statements whether there is one or not."""
+    """The user with that name (compared canonically), or None. Executes the same statements in both cases."""
     canonical = canonical_name(name)
     # A name that no database can store is replaced by NULL, which costs the same statements.
     found = connection.execute(BY_NAME, {"canonical": canonical if can_be_stored(canonical) else None})
@@ -159,7 +159,7 @@ def user_ids(connection: sa.Connection) -> list[str]:
 
 
 def check(connection: sa.Connection) -> str:
-    """The version of the tables or the number of users, for an administrator. Raises ValueError; changes nothing."""
+    """A text about the version of the tables or the number of users. Changes nothing. Raises ValueError."""
     version = version_of(connection)
     if version == 0:
         return "there are no tables yet; serve or radius-voice users add will create them"
@@ -178,7 +178,7 @@ def hash_counts(connection: sa.Connection) -> dict[Cost, int]:
 
 
 def names_in_use(connection: sa.Connection, names: Sequence[str]) -> list[str]:
-    """The names of the users that have one of these names, in any spelling."""
+    """The names of existing users that equal one of `names` (compared canonically)."""
     in_use: list[str] = []
     for start in range(0, len(names), MAX_NAMES):
         wanted = [canonical_name(name) for name in names[start : start + MAX_NAMES]]
@@ -221,7 +221,7 @@ def set_password(connection: sa.Connection, user_id: str, hashed: str, now: floa
 
 
 def replace_hash(connection: sa.Connection, user_id: str, old: str, new: str) -> None:
-    """Replace a hash by another of the same password, if the user still has the old hash."""
+    """Replace a hash by another hash of the same password, if the user still has the old hash."""
     connection.execute(sa.update(USERS).where(USERS.c.id == user_id, USERS.c.password == old).values(**_password(new)))
     connection.commit()
 

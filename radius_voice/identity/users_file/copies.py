@@ -1,7 +1,7 @@
-"""The last usable content of a users file, kept by the workers of a service for those that replace them.
+"""A copy of the last usable content of a users file, for workers that replace dead ones.
 
-A worker that replaces a dead one cannot ask it for the users that it had read. If the file cannot be used at that
-moment, the replacement starts with this copy: with the same users that stay in effect in the other workers.
+If the users file cannot be used when a replacement starts, the replacement uses this copy, and so has the same users as
+the other workers, which still use the content that they read before.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class LastUsable:
         self._copy = folder / f"users-{blake2b(os.fsencode(path), digest_size=16).hexdigest()}"
 
     def write(self, octets: bytes) -> None:
-        """Keep this content instead of the previous one; none if it cannot be written, because that is outdated."""
+        """Replace the copy by this content. If that fails, remove the copy, because it is outdated."""
         new = self._copy.with_suffix(f".{os.getpid()}")
         try:
             if self.read() == octets:
@@ -33,7 +33,7 @@ class LastUsable:
                     path.unlink(missing_ok=True)
 
     def read(self) -> bytes | None:
-        """The content, None if there is none."""
+        """The content of the copy; None if there is no copy."""
         try:
             return self._copy.read_bytes()
         except OSError:

@@ -40,8 +40,8 @@ def edit(path: Path, change: Callable[[str], str | None]) -> None:
     Raises what `change` raises, UsersFileError for a file that must not be used, and OSError when it cannot be
     read or written within the time limit, or stays locked by another process.
 
-    Links are followed once, at the start. Then everything is done relative to a descriptor of the directory:
-    its owner may replace names in it at any time, and must not lead root elsewhere by a link.
+    Links are followed once, at the start. After that, everything is done relative to a descriptor of the directory,
+    because its owner may replace names in it at any time, and must not redirect root by a link.
     """
     subject = str(path)
     with _opened_folder(path) as (folder, name), _locked(path, folder, name) as file:
@@ -82,8 +82,8 @@ def _opened_folder(path: Path) -> Iterator[tuple[int, str]]:
     try:
         yield folder, name
     finally:
-        # While abandoned work may still use the descriptor, this raises and leaves it open: its number must not
-        # become that of another directory.
+        # While abandoned work may still use the descriptor, this raises and leaves it open, so that its number cannot
+        # be reused for another directory.
         bounded(subject, partial(os.close, folder))
 
 
@@ -107,7 +107,7 @@ def _open_folder(path: Path) -> tuple[int, str]:
 
 @contextmanager
 def _problems_named(path: Path) -> Iterator[None]:
-    """Name the path that the administrator gave in an OSError, instead of a name within its directory."""
+    """Let an OSError name the path that the administrator gave, instead of a name within its directory."""
     try:
         yield
     except OSError as problem:
@@ -118,7 +118,7 @@ def _problems_named(path: Path) -> Iterator[None]:
 def _locked(path: Path, folder: int, name: str) -> Iterator[BinaryIO]:
     """Open the file under a lock that every change by radius-voice takes.
 
-    Each change replaces the file, so the lock may be obtained for a file that was replaced; then try again.
+    Each change replaces the file. If the locked file was replaced meanwhile, try again.
     """
     subject, until = str(path), time.monotonic() + LOCK_SECONDS
     while True:
@@ -172,14 +172,14 @@ def _replace(path: Path, folder: int, name: str, present: BinaryIO, octets: byte
 
 
 def _copy_owner(source: os.stat_result, target: int) -> None:
-    """Change nothing if the owner is right: a system call filter may forbid even that to a service."""
+    """Copy the owner if it differs. A system call filter may forbid `fchown` even without a change."""
     new = os.fstat(target)
     if (new.st_uid, new.st_gid) != (source.st_uid, source.st_gid):
         os.fchown(target, source.st_uid, source.st_gid)
 
 
 def _copy_access_list(source: int, target: int) -> None:
-    """Copy a POSIX access list. Without it the group would get the mode's group bits, which are the list's maximum."""
+    """Copy a POSIX access list. Without it, the group bits of the mode, which are the list's mask, would apply."""
     if sys.platform != "linux":
         return
     try:

@@ -72,7 +72,7 @@ def without_user(text: str, file: str, name: str) -> str:
 
 
 def entry_of(users: Mapping[str, UserEntry], file: str, name: str) -> UserEntry:
-    """The user of that name, however it is spelled; raises ValueError when there is none."""
+    """The user with that name (compared canonically). Raises ValueError if there is none."""
     entry = users.get(canonical_name(name))
     if entry is None:
         raise ValueError(f"{file}: there is no user {name!r}; radius-voice users list --file {file} shows all")
@@ -85,7 +85,7 @@ def _found(text: str, file: str, name: str) -> tuple[dict[str, UserEntry], UserE
 
 
 def _composed(text: str) -> yaml.MappingNode:
-    """The text's nodes with their positions. Only for a text that was parsed strictly, so that it is a mapping."""
+    """The YAML nodes of a text with their positions. The text must have been parsed, so that it is a mapping."""
     return cast("yaml.MappingNode", yaml.compose(text, Loader=strict_yaml.PARSER))
 
 
@@ -108,7 +108,7 @@ def _with_value(text: str, name: str, key: str, value: str | bool | list[str]) -
 
 
 def _written_like(old: yaml.Node, value: str | bool | list[str], text: str) -> str:
-    """The value in the style of the one that it replaces: a list on separate lines, a word without quotes."""
+    """The value in the style of the value that it replaces: a list on separate lines, a word without quotes."""
     if isinstance(value, list) and isinstance(old, yaml.SequenceNode) and not old.flow_style:
         between = _newline(text) + " " * old.start_mark.column
         return between.join(f"- {json.dumps(each)}" for each in value)
@@ -118,7 +118,7 @@ def _written_like(old: yaml.Node, value: str | bool | list[str], text: str) -> s
 
 
 def _with_flow_item(text: str, name: yaml.ScalarNode, entry: yaml.MappingNode, key: str, value_text: str) -> str:
-    """Add to an entry in braces, quoting the key where the others are quoted, as JSON is."""
+    """Add a key to an entry in braces. The key is quoted if the other keys are, as in JSON."""
     neighbour = entry.value[-1][0] if entry.value else name
     quoted = json.dumps(key) if neighbour.style == '"' else key
     item = f"{quoted}: {value_text}"

@@ -38,12 +38,12 @@ Signature = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class _Content:
-    """The users by canonical name, the decoys, and the parameters and lines of the costliest hashes."""
+    """The parsed content of the file."""
 
-    users: Mapping[str, UserEntry]
+    users: Mapping[str, UserEntry]  # by canonical name
     decoys: Decoys = field(repr=False)
-    costliest: Parameters
-    costliest_lines: tuple[int, ...]
+    costliest: Parameters  # of the costliest hashes
+    costliest_lines: tuple[int, ...]  # the lines of the costliest hashes
 
 
 def create(name: str, settings: UsersFileSettings, context: IdentityContext) -> UsersFile:  # noqa: ARG001 - a file has no name
@@ -61,13 +61,15 @@ def create(name: str, settings: UsersFileSettings, context: IdentityContext) -> 
 
 
 class UsersFile:
-    """Implements `IdentitySource` with one file. Raises UsersFileError or OSError when it cannot be used.
+    """Implements `IdentitySource` with one file. Raises UsersFileError or OSError if the file cannot be used.
 
-    `refresh` reads the file again; if it has become unusable, `problem` says why and the users read before
-    stay in effect. A hash of less work than `parameters` is replaced after its user's next login; `warn` gets
-    a text when that fails. `key` selects the cost for names without a hash (see Decoys); None creates a random key.
-    `copy` gets the usable content; with `from_copy`, its content is used at first if the file cannot be used.
-    `messages` has the languages that users may have.
+    `refresh` reads the file again. If the file has become unusable, `problem` says why, and the users that were read
+    before are still used. A hash with less work than `parameters` is replaced after its user's next login.
+
+    - `warn`: called if a hash cannot be replaced;
+    - `key`: selects the decoys of unknown names (see Decoys); None: a random key;
+    - `copy`: stores the usable content; with `from_copy` it is used at first if the file cannot be used;
+    - `messages`: has the languages that users may have.
     """
 
     def __init__(
@@ -110,7 +112,7 @@ class UsersFile:
         return UNKNOWN_ACCOUNT
 
     async def verify(self, verification: Verification, deadline: float) -> Authenticated | Denied:
-        """Verify a password. Each result costs one verification, so that timing does not reveal which users exist."""
+        """Verify a password. Every result costs one verification, so that timing does not reveal which users exist."""
         content = self._content
         entry = content.users.get(canonical_name(verification.user_name))
         stored = StoredUser(entry.user, entry.password) if entry else None
@@ -122,7 +124,7 @@ class UsersFile:
         return Authenticated(verified.user.id, verified.user, salt_of(verified.hashed))
 
     async def password_id(self, user_id: str, deadline: float) -> str:  # noqa: ARG002
-        """The salt of the user's hash, which a new password replaces and a rehash keeps; empty without a password."""
+        """The salt of the user's hash: a new password changes it, a rehash does not. Empty without a password."""
         entry = self._content.users.get(canonical_name(user_id))
         return salt_of(entry.password) if entry and entry.password else ""
 
@@ -161,12 +163,12 @@ class UsersFile:
 
     @property
     def problem(self) -> SourceProblem | None:
-        """Why the present file is not in effect, None if it is."""
+        """Why the current file is not used; None if it is used."""
         return self._problem
 
     @property
     def changes(self) -> int:
-        """How often the file was read with other content than before."""
+        """How many times the file was read with changed content."""
         return self._changes
 
     def costliest(self) -> tuple[Parameters, tuple[int, ...]]:
@@ -196,9 +198,9 @@ class UsersFile:
         self.refresh()
 
     def refresh(self) -> None:
-        """Read the file if it has changed. Blocks for the time of parsing, and a few seconds more.
+        """Read the file if it has changed. Blocks while it is read and parsed.
 
-        Raises UsersFileError or OSError; the users read before stay in effect.
+        Raises UsersFileError or OSError; then the users that were read before are still used.
         """
         with self._reading:
             try:
@@ -212,7 +214,7 @@ class UsersFile:
             self._problem = None
 
     async def close(self) -> None:
-        """Wait a few seconds for hashes that are being replaced. Must be called before the hasher is closed."""
+        """Wait a few seconds for hashes that are being replaced. Call it before the hasher is closed."""
         if self._rehashing:
             await asyncio.wait(self._rehashing.values(), timeout=FILE_SECONDS)
 
@@ -226,7 +228,7 @@ class UsersFile:
             self._use(octets, octets.decode())
 
     def _read_if_changed(self) -> None:
-        # Taken before reading: a change during the reading is noticed the next time.
+        # Taken before reading, so that a change during the reading is noticed the next time.
         signature = _signature(status_of(self._path))
         if signature != self._signature:
             invalid = ""
@@ -301,5 +303,5 @@ def _message(path: Path, problem: Exception) -> str:
 
 
 def _signature(status: os.stat_result) -> Signature:
-    # The change time moves with owner and mode too, which an error may have asked to correct.
+    # With the change time, because an error may have asked to correct owner or mode.
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns

@@ -28,16 +28,16 @@ T = TypeVar("T")
 
 
 class UsersFileError(ValueError):
-    """Everything wrong with a users file, one `file:line: name.key: fix` a line. Never contains a hash or a phone."""
+    """The errors of a users file, one in a line: `file:line: name.key: fix`. Never contains a hash or a phone."""
 
 
 @dataclass(frozen=True, slots=True)
 class UserEntry:
-    """A user, the password hash or None, and the line of the hash or else of the user."""
+    """A user in a users file."""
 
     user: User
-    password: str | None = field(repr=False)
-    line: int = field(compare=False)
+    password: str | None = field(repr=False)  # the encoded hash
+    line: int = field(compare=False)  # of the hash, or of the user without a hash
 
 
 def parse(text: str, file: str, messages: Catalog | None = None) -> dict[str, UserEntry]:
@@ -110,7 +110,7 @@ def _entry_lines(entry: UserEntry) -> Iterator[str]:
 
 
 def with_hash(text: str, file: str, entry: UserEntry, password: str) -> str | None:
-    """Replace the user's hash, unless it has been changed meanwhile; None in that case."""
+    """Replace the user's hash. Returns None if the hash was changed meanwhile."""
     users = parse(text, file)
     found = users.get(canonical_name(entry.user.id))
     if found is None or found.password is None or found.password != entry.password:
@@ -121,7 +121,7 @@ def with_hash(text: str, file: str, entry: UserEntry, password: str) -> str | No
 
 
 def checked(text: str, file: str, expected: Mapping[str, UserEntry]) -> str:
-    """Raise ValueError for a changed text that would not be read back as `expected`; else return it."""
+    """Return a changed text. Raises ValueError if it would not be parsed as `expected`."""
     try:
         right = parse(text, file) == expected
     except UsersFileError:
@@ -181,7 +181,7 @@ class _Reader:
         return UserEntry(user, self._password((key, "password"), value), line)
 
     def _refuse_unknown(self, name: str, key: str, value: strict_yaml.Value) -> None:
-        """Add an error for an unknown key, and name the key only if it cannot be part of a hash, password or phone."""
+        """Add an error for an unknown key. It names the key only if it cannot be part of a hash, password or phone."""
         line, near = self._lines[name, key], suggestion(key, KEYS)
         meant = near or f"; known are: {', '.join(KEYS)}"
         if first := without_colon(key, KEYS):
