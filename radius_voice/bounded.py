@@ -1,8 +1,8 @@
-"""Bounds how long callers wait for work that may block forever.
+"""Limits how long callers wait for work that may block forever.
 
-A leaf that every module may import. `stat`, `open` and `read` on a network mount that does not answer cannot be
-interrupted, so they run in a daemon thread, which is abandoned after some seconds. Python does not join such a
-thread at exit; it does join those of `asyncio.to_thread` and of executors.
+Every module may import it. `stat`, `open` and `read` on a network mount that does not respond cannot be interrupted. So
+they run in a daemon thread, which is abandoned after some seconds. Python does not join daemon threads at exit, but it
+joins the threads of `asyncio.to_thread` and of executors.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ T = TypeVar("T")
 
 
 class WorkTimeout(TimeoutError):
-    """The work did not end in time: an OSError whose `filename` is the subject.
+    """The work did not end in time. `filename` is the subject, as in other OSErrors.
 
-    A class of its own because asyncio replaces a TimeoutError of a thread by one without the file's name.
+    It is a separate class because asyncio replaces a thread's TimeoutError by one without `filename`.
     """
 
 
 class _Running(NamedTuple):
-    """Work in progress: `ended` is set at its end; its caller waits for it until `deadline` (monotonic seconds)."""
+    """Work in progress."""
 
-    ended: threading.Event
-    deadline: float
+    ended: threading.Event  # set when the work ends
+    deadline: float  # monotonic time until which the caller waits
 
 
 _running: dict[str, _Running] = {}
@@ -42,9 +42,9 @@ _guard = threading.Lock()
 def bounded(subject: str, work: Callable[[], T], seconds: float | None = None) -> T:
     """Return what `work` returns, or raise what it raises; blocks for at most `seconds` (FILE_SECONDS if not given).
 
-    `subject` is what the work may hang on, such as a path. One work at a time runs on a subject, so at most one
-    thread hangs on it; while one hangs, further calls raise at once. Raises WorkTimeout when there is no result in
-    time. Abandoned work may still complete later.
+    `subject` names the resource that may block, such as a path. Only one thread at a time works on a subject. While it
+    is blocked beyond its deadline, further calls raise at once. Raises WorkTimeout if there is no result in time.
+    Abandoned work may still complete later.
     """
     seconds = FILE_SECONDS if seconds is None else seconds
     deadline = time.monotonic() + seconds

@@ -1,9 +1,11 @@
 """The service's local socket, for commands that ask a running service.
 
-`control.sock` in the state directory, for root and the user of the service (mode 0600). A client sends one request and
-gets one response, each a JSON object on one line: `{"command": "unlock", "name": "bob"}`, `{"error": "..."}`.
-`control.lock` beside it is held by the service while one of its processes lives, so that two services never share a
-state directory, and so that only the socket of a dead service is replaced.
+It is `control.sock` in the state directory, and only root and the user of the service can use it (mode 0600). A client
+sends one request and gets one response, each a JSON object on one line: `{"command": "unlock", "name": "bob"}`,
+`{"error": "..."}`.
+
+The service holds the lock `control.lock` while one of its processes runs. So two services never share a state
+directory, and only the socket of a service that has ended is replaced.
 """
 
 from __future__ import annotations
@@ -37,13 +39,13 @@ EXCHANGE_SECONDS = 10.0
 ASK_SECONDS = 15.0
 RELOAD, RELOAD_RESULT = "reload", "reload_result"
 COMMAND_SECONDS = {RELOAD: 70.0, RELOAD_RESULT: 60.0}
-"""How long commands may take that take longer than EXCHANGE_SECONDS. Many users take seconds to read."""
+"""The timeouts of commands that may take longer than EXCHANGE_SECONDS, because reading many users takes seconds."""
 MAX_ADDRESS_BYTES = 100
 UCRED = struct.Struct("3i")
 
 
 class AlreadyRunning(ValueError):
-    """Another service has the state directory; the text says which process."""
+    """Another service uses the state directory. The text has the process id."""
 
 
 class NotRunning(Exception):
@@ -51,28 +53,25 @@ class NotRunning(Exception):
 
 
 class RequestFailed(Exception):
-    """The running service refused the request or sent no response; the text has the reason and the fix."""
+    """The running service refused the request or sent no response. The text has the reason and the fix."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A client's request: the command, its arguments as received, and the user id of the client's process.
-
-    `uid` is None on systems that do not report it (SO_PEERCRED is Linux only).
-    """
+    """A client's request."""
 
     command: str
-    arguments: Mapping[str, Any]
-    uid: int | None
+    arguments: Mapping[str, Any]  # as received, not checked
+    uid: int | None  # user id of the client's process; None where the system does not report it (SO_PEERCRED: Linux)
 
 
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
-"""Sends one JSON object on a line. Waits while the client does not read; raises OSError if it has disconnected."""
+"""Sends one JSON object on a line. Waits while the client does not read. Raises OSError if it has disconnected."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """A response of many lines: `run` sends them, for at most `seconds`. It ends when the client disconnects."""
+    """A response of many lines, sent by `run` for at most `seconds`, or until the client disconnects."""
 
     run: Callable[[Send], Awaitable[None]]
     seconds: float
@@ -83,14 +82,14 @@ Handler = Callable[[Request], Awaitable[Mapping[str, Any] | Stream]]
 
 @dataclass(frozen=True, slots=True)
 class ControlSocket:
-    """A state directory that this service holds: its lock and its listening socket, which forked processes share."""
+    """A locked state directory and its listening socket. Forked processes share both."""
 
     path: Path
     listener: socket.socket
     lock: int
 
     def release(self) -> None:
-        """Release the directory. Only for the process that claimed it, once all others have ended."""
+        """Release the directory. Only for the process that claimed it, after all other processes have ended."""
         self.path.unlink(missing_ok=True)
         self.listener.close()
         os.close(self.lock)
@@ -118,7 +117,7 @@ def claim(directory: Path) -> ControlSocket:
 
 
 def listen(path: Path) -> socket.socket:
-    """A listening socket at `path`, for this user only; replaces that of a dead process. The caller holds the lock.
+    """Listen on a socket at `path`, for this user only. Replaces an old socket, so the caller must hold the lock.
 
     Raises ValueError or OSError.
     """
@@ -143,7 +142,7 @@ def listen(path: Path) -> socket.socket:
 
 @contextmanager
 def _address(path: Path) -> Iterator[str]:
-    """The path as the address of a socket: by the directory's descriptor where it is longer than unix(7) allows."""
+    """The address of the socket at `path`. If the path is too long for unix(7), it uses the directory's descriptor."""
     if len(os.fsencode(path)) <= MAX_ADDRESS_BYTES:
         yield str(path)
         return
@@ -155,7 +154,7 @@ def _address(path: Path) -> Iterator[str]:
 
 
 class ControlServer:
-    """Answers requests on a listening socket with `handle`, several at once."""
+    """Answers requests on a listening socket with `handle`, several in parallel."""
 
     def __init__(self, listener: socket.socket, handle: Handler) -> None:
         self._listener = listener
@@ -163,13 +162,13 @@ class ControlServer:
         self._exchanges: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Answer from now on, requests that wait in the socket included."""
+        """Start to answer requests, including those that wait in the socket already."""
         self._server = await asyncio.start_unix_server(
             self._connected, sock=self._listener.dup(), limit=MAX_REQUEST_BYTES
         )
 
     async def stop(self) -> None:
-        """Stop answering; an exchange that has not ended is cut off."""
+        """Stop answering, and abort exchanges in progress."""
         self._server.close()
         for exchange in self._exchanges:
             exchange.cancel()
@@ -221,7 +220,7 @@ class ControlServer:
 
 
 async def _streamed(stream: Stream, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Mapping[str, Any]:
-    """Send a stream until it ends or the client disconnects; returns its last line. The client sends nothing."""
+    """Send a stream until it ends or the client disconnects, and return its last line."""
     running = asyncio.ensure_future(stream.run(partial(_send, writer)))
     ended = asyncio.ensure_future(reader.read(1))
     tasks: tuple[asyncio.Future[Any], ...] = (running, ended)
@@ -273,7 +272,7 @@ def ask(directory: Path, command: str, **arguments: Any) -> Mapping[str, Any]:
 
 
 def follow(directory: Path, command: str, within: float, **arguments: Any) -> Iterator[Mapping[str, Any]]:
-    """The lines of a stream of the service that runs with this state directory, which ends `within` seconds.
+    """The lines of a stream of the service that runs with this state directory. The stream ends `within` seconds.
 
     Raises NotRunning or RequestFailed, also if the stream ends without its last line.
     """
@@ -292,7 +291,7 @@ def follow(directory: Path, command: str, within: float, **arguments: Any) -> It
 
 @contextmanager
 def _connected(path: Path, seconds: float) -> Iterator[socket.socket]:
-    """A connection to the socket of the service. Raises NotRunning or RequestFailed for what fails with it."""
+    """Connect to the service's socket. Converts errors in the `with` block to NotRunning and RequestFailed."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(seconds)
         try:

@@ -1,7 +1,7 @@
-"""The records that the audit log, the metrics and the log read, among them one `RequestRecord` per verified request.
+"""The records that the audit log, the metrics and the log read. Each verified request has one `RequestRecord`.
 
-Every module may import it. No field holds a code, a password or a complete phone number.
-Metrics use the enumerations below as labels. The fields of a record are the keys of its line in the audit log.
+Every module may import this one. No field contains a code, a password or a complete phone number. Metrics use the
+enumerations below as labels. The fields of a record are the keys of its line in the audit log.
 """
 
 from __future__ import annotations
@@ -108,14 +108,13 @@ class Mode(StrEnum):
 
 
 class SecondFactorMode(StrEnum):
-    """How a client asks its users for the second factor.
-
-    By a challenge, in a second login with `password,code`, or by a call in which the user approves the login.
-    """
+    """How a client asks its users for the second factor."""
 
     CHALLENGE = "challenge"
     TWO_PASS = "two_pass"
+    """The user logs in a second time with `password,code`."""
     APPROVE = "approve"
+    """The user approves the login by pressing a key during a call."""
 
 
 class Discard(StrEnum):
@@ -153,118 +152,97 @@ class DeliveryOutcome(StrEnum):
 
 
 class AuditRecord(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="kind"):
-    """A record that the audit log has; the tag of its class is the value of `kind`. `at` is wall-clock seconds."""
+    """A record that is written to the audit log. The tag of its class is the value of `kind`."""
 
     at: float
 
 
 class RequestRecord(AuditRecord, frozen=True, tag="request"):
-    """One verified Access-Request or Status-Server, and its result.
+    """One verified Access-Request or Status-Server, and its result. `at` is the time of arrival.
 
-    `at` is the time of arrival, `seconds` the time until the decision. `user` is the user's name in the
-    directory; `typed_user` is the name as typed, if it differs. Both are empty for a name that no user has, because
-    users type passwords there by mistake. `session` is the session's id, and `request_id` that of an Access-Request
-    without a session; either is a login for `explain`. `phone` is masked. `login_seconds`, on an
-    accept, is the time since the login's first packet. For a client with two secrets, `secret` is the one that the
-    packet was made with, 1 or 2; it is 0 if that is unknown and for other clients. `packet` is a hash of the packet's
-    octets, only valid in this process (0: not known) and never written. `repeated` is the number of identical packets
-    that this record stands for; 0 means one. `rule` names the rule of the configuration that decided without a call,
-    and `rule_reason` is the text that the administrator gave it. `mode` is that of the policy; in report mode,
-    `would_outcome` and `would_reason` are the decision that was only recorded. `second_factor` is that of the client:
-    with `two_pass`, the gateway got an Access-Reject in place of a challenge.
+    `user` and `typed_user` are empty for a name that no user has, because users type passwords there by mistake.
     """
 
-    seconds: float
+    seconds: float  # from the arrival to the decision
     client: str
     client_address: str
     identifier: int
     outcome: Outcome
     reason: Reason
-    user: str = ""
-    session: str = ""
+    user: str = ""  # the name in the directory
+    session: str = ""  # the session's id
     calling_station_id: str = ""
-    phone: str = ""
-    login_seconds: float = 0
+    phone: str = ""  # masked
+    login_seconds: float = 0  # of an Access-Accept: the time since the login's first packet
     steps: tuple[TraceStep, ...] = ()
-    typed_user: str = ""
-    secret: int = 0
-    packet: int = 0
-    repeated: int = 0
-    rule: str = ""
-    rule_reason: str = ""
-    mode: Mode = Mode.ENFORCE
-    would_outcome: Outcome | None = None
+    typed_user: str = ""  # the name as typed, if it differs from `user`
+    secret: int = 0  # 1 or 2: which of the client's two secrets signed the packet; 0: unknown, or only one secret
+    packet: int = 0  # a hash of the packet, only valid in this process and never written; 0: unknown
+    repeated: int = 0  # the number of identical packets that this record represents; 0 means one
+    rule: str = ""  # the path of the rule that decided without a call
+    rule_reason: str = ""  # the administrator's text of the rule
+    mode: Mode = Mode.ENFORCE  # of the policy
+    would_outcome: Outcome | None = None  # the decision that report mode only records
     would_reason: Reason | None = None
-    second_factor: SecondFactorMode = SecondFactorMode.CHALLENGE
-    request_id: str = ""
+    second_factor: SecondFactorMode = SecondFactorMode.CHALLENGE  # with `two_pass`, a challenge is an Access-Reject
+    request_id: str = ""  # identifies an Access-Request without a session, for `explain`
 
 
 class PlacementRecord(AuditRecord, frozen=True, tag="delivery"):
-    """A request to a provider to deliver a code, and its result; `seconds` is the time since the packet's arrival.
+    """A request to a provider to deliver a code, and its result."""
 
-    `method` is `voice` or `sms`. `fix` says what an administrator can do about an alarm. `mode` is that of the policy.
-    """
-
-    seconds: float
+    seconds: float  # since the arrival of the packet
     session: str
     provider: str
-    phone: str
+    phone: str  # masked
     result: DeliveryOutcome
     reference: str = ""
     detail: str = ""
     alarm: bool = False
-    fix: str = ""
-    method: str = "voice"
-    mode: Mode = Mode.ENFORCE
+    fix: str = ""  # what an administrator can do about an alarm
+    method: str = "voice"  # or sms
+    mode: Mode = Mode.ENFORCE  # of the policy
 
 
 class CallStatusRecord(AuditRecord, frozen=True, tag="call_status"):
-    """The provider reported a new status of a placed call. `mode` is that of the policy."""
+    """The provider reported a new status of a placed call."""
 
     session: str
     provider: str
     reference: str
     status: str
-    mode: Mode = Mode.ENFORCE
+    mode: Mode = Mode.ENFORCE  # of the policy
 
 
 class DiscardRecord(AuditRecord, frozen=True, kw_only=True, tag="discarded"):
-    """A datagram was discarded; `client` is empty if the source address belongs to no client.
+    """A datagram was discarded."""
 
-    `suppressed` is set by the audit log: by reason, the number of earlier discards that have no record.
-    """
-
-    client: str = ""
+    client: str = ""  # empty if the source address belongs to no client
     client_address: str
     reason: Discard
     detail: str = ""
-    suppressed: Mapping[str, int] = {}
+    suppressed: Mapping[str, int] = {}  # set by the audit log: earlier discards without a record, by reason
 
 
 class AccountingRecord(AuditRecord, frozen=True, kw_only=True, tag="accounting"):
-    """A verified Accounting-Request (RFC 2866): what a user's session at a gateway did.
-
-    `status` and `terminate_cause` are in `radius.accounting`. `accounting_session` is the gateway's Acct-Session-Id.
-    `user` is the user's name in the directory; it is empty if no user was accepted at the client by the name that the
-    gateway sent. `delay` is how many seconds before the packet the event happened.
-    """
+    """A verified Accounting-Request (RFC 2866) about a user's session at a gateway."""
 
     client: str
     client_address: str
-    status: str
-    accounting_session: str = ""
-    user: str = ""
+    status: str  # a value of `radius.accounting.STATUSES`
+    accounting_session: str = ""  # the gateway's Acct-Session-Id
+    user: str = ""  # the name in the directory; empty unless a user was accepted at the client under the sent name
     calling_station_id: str = ""
     framed_address: str = ""
     session_seconds: int = 0
     input_octets: int = 0
     output_octets: int = 0
-    terminate_cause: str = ""
-    delay: int = 0
+    terminate_cause: str = ""  # a value of `radius.accounting.TERMINATE_CAUSES`
+    delay: int = 0  # how many seconds before the packet the event happened
 
 
 class ProbeRecord(msgspec.Struct, frozen=True, gc=False):
-    """A health check with the probe user of a client got the configured response."""
+    """A health check with a client's probe user got the configured response."""
 
     at: float
     client: str
@@ -303,7 +281,7 @@ class SharedStationRecord(msgspec.Struct, frozen=True, gc=False):
 
 
 class CostRecord(msgspec.Struct, frozen=True, gc=False):
-    """The reservation for a delivery by that method, or its cost once it has ended, in the currency of the prices."""
+    """The cost reserved for a delivery, or settled at its end, in the currency of the prices."""
 
     at: float
     method: str
@@ -312,7 +290,7 @@ class CostRecord(msgspec.Struct, frozen=True, gc=False):
 
 
 class ExpiryRecord(AuditRecord, frozen=True, tag="sessions_expired"):
-    """Number of open logins that expired without their code."""
+    """The number of open sessions that expired without a correct code."""
 
     count: int
 
@@ -320,10 +298,12 @@ class ExpiryRecord(AuditRecord, frozen=True, tag="sessions_expired"):
 class ServiceRecord(AuditRecord, frozen=True, tag="service"):
     """An event of the service.
 
-    `event` is `started`, `reloaded`, `reload_failed`, `draining`, `stopped` or `warning`, or `users_file_read`,
-    `users_file_invalid` or `users_file_valid` for a users file while the service runs, or `debug` when packets
-    are shown to `radius-voice debug`, or `provider_restored` when a
-    provider is no longer skipped after an outage.
+    `event` is one of:
+
+    - `started`, `reloaded`, `reload_failed`, `draining`, `stopped`, `warning`;
+    - `users_file_read`, `users_file_invalid`, `users_file_valid`: a users file was read while the service runs;
+    - `debug`: packets are shown to `radius-voice debug`;
+    - `provider_restored`: a provider is no longer skipped after an outage.
     """
 
     event: str
@@ -331,17 +311,13 @@ class ServiceRecord(AuditRecord, frozen=True, tag="service"):
 
 
 class AlarmRecord(AuditRecord, frozen=True, tag="alarm"):
-    """An alarm: the audit log has it, the log has it as a warning, and a counter counts it.
-
-    `user` is the name in the directory, `client` the client entry; both are empty if the alarm is about none. `detail`
-    says what happened and what to do, without secrets. `mode` is that of the policy.
-    """
+    """An alarm. It is written to the audit log, logged as a warning, and counted by a metric."""
 
     alarm: Alarm
-    detail: str
-    user: str = ""
-    client: str = ""
-    mode: Mode = Mode.ENFORCE
+    detail: str  # the event and the fix, without secrets
+    user: str = ""  # the name in the directory; empty if the alarm is not about a user
+    client: str = ""  # the client entry; empty if the alarm is not about a client
+    mode: Mode = Mode.ENFORCE  # of the policy
 
 
 class OperatorRecord(AuditRecord, frozen=True, tag="operator"):
@@ -350,15 +326,13 @@ class OperatorRecord(AuditRecord, frozen=True, tag="operator"):
     `event` is `unlocked` (the counters of a user were reset), `forgotten` (the user's remembered logins ended),
     `code_issued`, `user_data_deleted`, `phones_confirmed`, `phones_pinned`, `enrolment_called`,
     `enrolment_code_wrong` or `phone_verified`.
-    `user` is the name in the directory `identity_source`. `uid` is the local user id of the requesting process, None on
-    systems that do not provide it. `by` is the operator as named on the command line, `detail` more about the change.
     """
 
     event: str
-    user: str
+    user: str  # the name in the directory `identity_source`
     identity_source: str
-    uid: int | None = None
-    by: str = ""
+    uid: int | None = None  # local user id of the requesting process; None on systems that do not provide it
+    by: str = ""  # the operator as named on the command line
     detail: str = ""
 
 

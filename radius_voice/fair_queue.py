@@ -1,4 +1,4 @@
-"""A bounded queue that no single sender can fill. Pure; a leaf that every module may import."""
+"""A bounded queue that no single sender can fill. Pure; every module may import it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class FairQueue(Generic[T]):
         return self._count
 
     def put(self, item: T, key: str, *, preferred: bool) -> T | None:
-        """Add an item; returns the one that is dropped because the queue is full, perhaps the same."""
+        """Add an item. If the queue is full, returns the item that is dropped, which may be the new one."""
         if preferred:
             self._preferred.append(item)
         else:
@@ -35,7 +35,7 @@ class FairQueue(Generic[T]):
         return self._dropped() if self._count > self.capacity else None
 
     def pop(self) -> T | None:
-        """Take the next item, or None when none waits."""
+        """Remove and return the next item; None if the queue is empty."""
         if not self._count:
             return None
         self._count -= 1
@@ -48,7 +48,7 @@ class FairQueue(Generic[T]):
         return item
 
     def remove(self, unwanted: Callable[[T], bool]) -> None:
-        """Remove every item that is no longer wanted."""
+        """Remove every item for which `unwanted` is true."""
         self._preferred = deque(item for item in self._preferred if not unwanted(item))
         kept = ((key, deque(item for item in items if not unwanted(item))) for key, items in self._others.items())
         self._others = OrderedDict((key, items) for key, items in kept if items)

@@ -1,10 +1,13 @@
 """HTTP to one server, over aiohttp. Every failure says whether the server may have acted on the request.
 
-`NotSent`: no connection was obtained, so the server cannot have seen the request. `SentUnknown`: a connection was
-obtained, so the server may have acted on it. The two differ in whether the connector returned a connection, not in
-the exception's class: a pooled connection that the peer has just closed fails like a refused one but may have delivered
-the request. A POST is never sent twice. A GET or PUT whose connection fails is sent again, once, by aiohttp, unless
-the request says `once`.
+- `NotSent`: no connection was obtained, so the server cannot have seen the request.
+- `SentUnknown`: a connection was obtained, so the server may have acted on the request.
+
+What decides is whether aiohttp's connector returned a connection, not the class of the exception: a pooled connection
+that the peer has just closed fails like a refused connection, but may have delivered the request.
+
+A POST is never sent twice. If the connection of a GET or PUT fails, aiohttp sends the request again, once, unless
+`once` is set.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ from yarl import URL
 from radius_voice.config.http_section import HttpProviderSection
 
 CONNECTIONS = 1000
-"""aiohttp's default is 100; in a burst, logins must not wait for each other's connections."""
+"""The maximum number of connections. In a burst, logins must not wait for connections (aiohttp's default is 100)."""
 
 KEEPALIVE_SECONDS = 15.0
 """Shorter than the idle timeouts of load balancers, so that connections are rarely stale."""
@@ -71,17 +74,17 @@ class HttpResponse(NamedTuple):
 
 @dataclass(slots=True)
 class _Progress:
-    """Whether a request has obtained a connection. `once`: it may not obtain a second one, to be sent again."""
+    """The progress of a request."""
 
-    once: bool
-    connected: bool = False
+    once: bool  # do not obtain a second connection to send the request again
+    connected: bool = False  # a connection was obtained
 
 
 _progress: ContextVar[_Progress] = ContextVar("progress")
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Records that a request has a connection; aiohttp's tracing reports it too, but costs a tenth more."""
+    """Records that a request has obtained a connection. aiohttp's tracing could do this, but costs 10 % more."""
 
     async def connect(
         self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout
@@ -95,7 +98,7 @@ class _Connector(aiohttp.TCPConnector):
 
 
 def _form_body(data: Mapping[str, Any]) -> bytes:
-    """A form's body. yarl quotes a long text six times faster than the standard library."""
+    """The body of a form. yarl quotes long texts six times faster than the standard library."""
     return URL.build(query=data).raw_query_string.encode()
 
 
@@ -123,9 +126,11 @@ def _basic_auth(auth: tuple[str, str] | None) -> dict[str, str]:
 class HttpPool:
     """Connections to one server, kept open. Requests and responses are neither stored nor logged.
 
-    `base_url` replaces scheme and host of every URL (for the simulator). `proxy` is the URL of an HTTP proxy. `ca_file`
-    is a PEM file trusted instead of the system's authorities; OSError is raised if it cannot be read. Timeouts are in
-    seconds: `connect_timeout` to obtain a connection, `total_timeout` for the whole request.
+    - `connect_timeout`: seconds to obtain a connection;
+    - `total_timeout`: seconds for the whole request;
+    - `base_url`: replaces scheme and host of every URL;
+    - `proxy`: the URL of an HTTP proxy;
+    - `ca_file`: a PEM file to trust instead of the system's authorities. Raises OSError if it cannot be read.
     """
 
     def __init__(
@@ -159,9 +164,9 @@ class HttpPool:
     ) -> HttpResponse:
         """Send one request and return the response, of any status. Redirects are not followed.
 
-        `data` is sent as a form; `content` is a complete body, whose Content-Type is in `headers`. The request takes at
-        most `seconds`, and at most the pool's total timeout. With `once` it is sent on one connection only, whatever
-        its method, and `url` is percent-encoded and sent unchanged. Raises NotSent or SentUnknown.
+        `data` is sent as a form. `content` is a complete body, whose Content-Type must be in `headers`. The request
+        takes at most `seconds`, and at most the pool's total timeout. With `once`, a request with any method is sent on
+        one connection only, and `url` must be percent-encoded and is sent unchanged. Raises NotSent or SentUnknown.
         """
         seconds = min(seconds, self._total_timeout)
         progress = _Progress(once)
@@ -195,7 +200,7 @@ class HttpPool:
             await self._session.close()
 
     def _open_session(self) -> aiohttp.ClientSession:
-        """The session, created at the first request because it must be created inside the running loop."""
+        """The session. It is created at the first request, because it must be created in the running loop."""
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=_Connector(limit=CONNECTIONS, keepalive_timeout=KEEPALIVE_SECONDS, ssl=self._ssl),

@@ -35,17 +35,13 @@ class NoReply(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Timers:
-    """RFC 5080 section 2.2.1, in seconds.
+    """Retransmission timers in seconds, with their names in RFC 5080 section 2.2.1."""
 
-    `initial` and `max_wait` wait between transmissions (IRT, MRT), number of `transmissions` (MRC), total time `total`
-    (MRD). For another `late` seconds a response is accepted and nothing is sent.
-    """
-
-    initial: float = 2.0
-    max_wait: float = 16.0
-    transmissions: int = 5
-    total: float = 30.0
-    late: float = 0.0
+    initial: float = 2.0  # wait after the first transmission (IRT)
+    max_wait: float = 16.0  # maximum wait between transmissions (MRT)
+    transmissions: int = 5  # maximum number of transmissions (MRC)
+    total: float = 30.0  # total time (MRD)
+    late: float = 0.0  # after `total`, wait this long for a response without sending
 
     def waits(self) -> Iterator[float]:
         """How long to wait after each transmission."""
@@ -64,11 +60,13 @@ def _varied(factor: float, seconds: float) -> float:
 class RadiusClient:
     """Sends requests to one RADIUS server; `host` is an IP address.
 
-    Every socket has 256 Identifiers, so sockets are opened as requests need them, up to MAX_SOCKETS, and closed when
-    they are idle, except one. Responses are ignored that come from another address, that are not authentic, and that no
-    request waits for; `notify` gets one event for each. So are those without Message-Authenticator, unless
-    `require_message_authenticator` is false, or they respond to a Status-Server: many servers send none there, and it
-    only says that the server is alive.
+    A socket has 256 Identifiers, so more sockets are opened as requests need them, up to MAX_SOCKETS. Idle sockets are
+    closed, except one.
+
+    A response is ignored if it comes from another address, is not authentic, or no request waits for it; `notify` is
+    called with the reason. A response without Message-Authenticator is ignored too, unless
+    `require_message_authenticator` is false or it responds to a Status-Server: many servers send none there, and the
+    response only shows that the server is alive.
     """
 
     def __init__(
@@ -102,9 +100,9 @@ class RadiusClient:
         code: int = radius.ACCESS_REQUEST,
         timers: Timers | None = None,
     ) -> Response:
-        """Send `attributes` and, with `password`, User-Password; returns the verified response.
+        """Send `attributes` and, if `password` is given, User-Password. Returns the verified response.
 
-        Raises NoReply if none arrives in time, and ValueError if the attributes or the password do not fit.
+        Raises NoReply if no response arrives in time, and ValueError if the attributes or the password do not fit.
         """
         authenticator = secrets.token_bytes(16)
         sent = list(attributes)
@@ -140,7 +138,7 @@ class RadiusClient:
 
     @contextmanager
     def _reserved(self, code: int, authenticator: bytes) -> Iterator[_Exchange]:
-        """A free Identifier of a socket, for one request. Raises NoReply if all are in use, and OSError."""
+        """Reserve a free Identifier for one request. Raises NoReply if all are in use, and OSError."""
         sock = next((each for each in self._sockets if each.free), None) or self._opened()
         exchange = sock.begin(code, authenticator)
         try:
@@ -204,9 +202,9 @@ class _Exchange:
 class _Socket:
     """A UDP socket, and the requests in flight by Identifier. Raises OSError.
 
-    Identifiers are reused in the order in which they became free, so that a late response rarely meets a new request.
-    The socket is not connected: libuv stops to watch a connected one at the first ICMP error. `received` gets each
-    datagram, and whether it comes from the server's address.
+    Identifiers are reused in the order in which they became free, so that a late response rarely matches a new request.
+    The socket is not connected, because libuv stops watching a connected socket after an ICMP error. `received` is
+    called with each datagram, and with whether it comes from the server's address.
     """
 
     def __init__(self, host: str, port: int, received: Callable[[_Socket, bytes, bool], None]) -> None:
@@ -224,7 +222,7 @@ class _Socket:
 
     @property
     def free(self) -> bool:
-        """Whether another request fits."""
+        """Whether an Identifier is free."""
         return bool(self._identifiers)
 
     @property
@@ -245,7 +243,7 @@ class _Socket:
         self._identifiers.append(exchange.identifier)
 
     def send(self, datagram: bytes) -> str:
-        """Send, and return the error if there is one; it is the same as a lost datagram."""
+        """Send a datagram. Returns the text of an error, which counts as a lost datagram."""
         try:
             self._socket.sendto(datagram, self._address)
         except OSError as problem:
@@ -267,6 +265,6 @@ class _Socket:
 
 
 def _without_zone(address: Any) -> tuple[str, int]:
-    """Address and port of a socket address, the address without an IPv6 zone."""
+    """The address (without IPv6 zone) and port of a socket address."""
     host, port = address[:2]
     return str(host).partition("%")[0], port

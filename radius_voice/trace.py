@@ -1,4 +1,4 @@
-"""The steps of one packet, for its audit record. Imports nothing of ours; every module may import it."""
+"""The steps of processing one packet, for its audit record. Every module may import it."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import msgspec
 
 
 class TraceStep(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """One step in processing a packet: its name, `after` in seconds since arrival, a detail without secrets."""
+    """One step in processing a packet."""
 
     name: str
-    after: float
-    detail: str = ""
+    after: float  # seconds since the arrival
+    detail: str = ""  # without secrets
 
 
 class Trace:
-    """Collects the steps of one packet; `arrived` and `clock` are monotonic seconds."""
+    """Collects the steps of one packet. `arrived` and `clock` are monotonic seconds."""
 
     __slots__ = ("_arrived", "_clock", "steps")
 
@@ -26,5 +26,5 @@ class Trace:
         self.steps: list[TraceStep] = []
 
     def step(self, name: str, detail: str = "") -> None:
-        """Add a step that happened now. Its time has microseconds."""
+        """Add a step with the current time, in microseconds."""
         self.steps.append(TraceStep(name, round(self._clock() - self._arrived, 6), detail))

@@ -1,1 +1,1 @@
-"""Settings -> objects. Nothing else creates adapters."""
+"""Creates objects from settings. Only this package creates adapters."""

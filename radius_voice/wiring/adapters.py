@@ -1,4 +1,4 @@
-"""Settings -> the objects of one generation. An adapter is imported when it is configured, so start-up is fast."""
+"""The tables of adapters, and their creation from settings. Only configured adapters are imported, for a fast start."""
 
 from __future__ import annotations
 
@@ -38,21 +38,17 @@ from radius_voice.stores.settings import MemorySettings, RedisSettings, SqliteSe
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """An adapter's section of the configuration, and the module that has its `create`, imported when configured.
+    """An adapter. Its modules are imported only if it is configured."""
 
-    `editor` is the module that has the `create_editor` of an identity source whose users commands can change. `lister`
-    has the `create_lister` of one whose users they can only list.
-    """
-
-    settings: type[Any]
-    module: str
-    editor: str = ""
-    lister: str = ""
+    settings: type[Any]  # its section of the configuration
+    module: str  # has `create`
+    editor: str = ""  # has `create_editor`, if commands can change the users of an identity source
+    lister: str = ""  # has `create_lister`, if commands can only list the users of an identity source
 
 
 @dataclass(frozen=True, slots=True)
 class Adapters:
-    """Tables of all adapters, by port."""
+    """All adapters, by port."""
 
     identity: tuple[Adapter, ...]
     providers: tuple[Adapter, ...]
@@ -60,7 +56,7 @@ class Adapters:
 
     @property
     def sections(self) -> SectionTypes:
-        """Their sections."""
+        """The sections of all adapters."""
         return SectionTypes(*(tuple(a.settings for a in each) for each in (self.identity, self.providers, self.stores)))
 
 
@@ -110,14 +106,17 @@ def load(
 def identity_source(
     name: str, section: IdentitySection, context: IdentityContext, adapters: Adapters = ADAPTERS
 ) -> IdentitySource:
-    """The identity source that a section describes. Raises ValueError or OSError when it cannot be used."""
+    """Create the identity source of a section. Raises ValueError or OSError if it cannot be used."""
     return cast("IdentitySource", _create_of(section, adapters.identity, f"identity.{name}")(name, section, context))
 
 
 def user_editor(
     name: str, section: IdentitySection, messages: Catalog = SHIPPED, adapters: Adapters = ADAPTERS
 ) -> UserEditor:
-    """The editor of a source, with the languages of its users. Raises ValueError if commands cannot change them."""
+    """Create the editor of an identity source. Raises ValueError if commands cannot change its users.
+
+    `messages` has the languages that users may have.
+    """
     (adapter,) = (each for each in adapters.identity if each.settings is type(section))
     if not adapter.editor:
         kind = f"radius-voice cannot list or change users of type {section.type}"
@@ -127,7 +126,7 @@ def user_editor(
 
 
 def user_lister(name: str, section: IdentitySection, adapters: Adapters = ADAPTERS) -> UserLister:
-    """The lister of the users of a source. Raises ValueError if commands cannot list them."""
+    """Create the lister of an identity source. Raises ValueError if commands cannot list its users."""
     (adapter,) = (each for each in adapters.identity if each.settings is type(section))
     if not adapter.lister:
         return user_editor(name, section, adapters=adapters)
@@ -136,17 +135,17 @@ def user_lister(name: str, section: IdentitySection, adapters: Adapters = ADAPTE
 
 
 def provider_of(name: str, section: ProviderSection, adapters: Adapters = ADAPTERS) -> Provider:
-    """The provider that a section describes. Raises ValueError when this process cannot read its credentials."""
+    """Create the provider of a section. Raises ValueError if this process cannot read its credentials."""
     return cast("Provider", _create_of(section, adapters.providers, f"delivery.providers.{name}")(name, section))
 
 
 def store_of(section: StoreSection, context: StoreContext, adapters: Adapters = ADAPTERS) -> Store:
-    """The store that a section describes, created where there is none yet. Raises ValueError or OSError."""
+    """Create the store of a section, and its file if there is none. Raises ValueError or OSError."""
     return cast("Store", _create_of(section, adapters.stores, "store")(section, context))
 
 
 def missing_packages(settings: Settings, adapters: Adapters = ADAPTERS) -> list[str]:
-    """The adapters whose packages are missing, with the command that installs them."""
+    """An error for each configured adapter whose packages are missing, with the command that installs them."""
     identity, providers = settings.identity.items(), settings.delivery.providers.items()
     sections: list[tuple[str, AdapterSection, tuple[Adapter, ...]]] = [
         *((f"identity.{name}", section, adapters.identity) for name, section in identity),

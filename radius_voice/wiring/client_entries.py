@@ -1,4 +1,4 @@
-"""Clients of the configuration -> client entries of the server."""
+"""Creates the server's client entries from settings."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _calling_station(name: str | None, dictionary: ReadDictionary) -> AddressAtt
 
 
 def prompt_format_of(client: ClientSettings) -> PromptFormat:
-    """What a client can show of a text."""
+    """The character set and the length of the texts that a client can show."""
     return PromptFormat(Charset(client.charset), client.prompt_length)
 
 

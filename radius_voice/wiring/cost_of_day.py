@@ -1,4 +1,4 @@
-"""The most that deliveries can cost in a day under the configured limits, for `check`."""
+"""The maximum daily cost of deliveries under the configured limits, for `check`."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from radius_voice.login.deliveries.code_message import MAX_SPEECH_SECONDS
 from radius_voice.login.limits.costs import UNITS, Prices, minutes
 
 CALLS_OF_A_DAY = 2
-"""How many times `limits.calls_per_day` may be used in a day: at its start, and as it is refilled."""
+"""How many times the calls of `limits.calls_per_day` are available in a day: at first, and refilled during the day."""
 
 
 def cost_text(settings: Settings) -> str:
-    """The most that a day can cost, and the setting that limits it."""
+    """A text with the maximum cost of a day and the setting that limits it."""
     budget, calls = settings.limits.cost_per_day.total, settings.limits.calls_per_day.total
     limited = {} if budget is None else {"limits.cost_per_day.total": budget}
     if calls is not None:
@@ -29,13 +29,13 @@ def cost_text(settings: Settings) -> str:
 
 
 def _costliest_delivery(settings: Settings) -> int:
-    """The cost of the costliest delivery that policies allow, in units."""
+    """The cost of the most expensive delivery that policies allow, in units."""
     prices = settings.delivery.prices or shipped_prices()
     return max(cost for each in settings.user_rules for cost in _costs(each, prices))
 
 
 def _costs(rules: UserRulesSettings, prices: Prices) -> Iterator[int]:
-    """The highest cost of a delivery by each method of the rules."""
+    """The maximum cost of a delivery by each method of the rules."""
     for method in rules.methods:
         longest = rules.challenge.ring_timeout + MAX_SPEECH_SECONDS
         units = minutes(longest) if method == "voice" else MAX_TEXT_SEGMENTS
@@ -43,7 +43,7 @@ def _costs(rules: UserRulesSettings, prices: Prices) -> Iterator[int]:
 
 
 def _prices(by_prefix: Mapping[str, int], rules: UserRulesSettings) -> Iterator[int]:
-    """The prices of numbers that the rules allow. A country shares those of all countries with its country code."""
+    """The prices of the numbers that the rules allow. Countries with the same country code have the same prices."""
     if rules.countries is None:
         yield from by_prefix.values()
         return

@@ -1,4 +1,4 @@
-"""Settings -> the objects of one generation of the configuration."""
+"""Creates the objects of one generation of the configuration."""
 
 from __future__ import annotations
 
@@ -38,24 +38,21 @@ from radius_voice.wiring.policies import policies_of
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What all generations share. `clock` is monotonic; `warn` gets the texts of warnings for the administrator.
-
-    `key` is the data key, which keys the hashes of `keys` too. `copies`: see `IdentityContext`.
-    """
+    """The objects that all generations share."""
 
     keys: Keys
     store: Store
     hasher: Hasher
     observer: Observer
-    clock: Callable[[], float]
-    warn: Callable[[str], None]
-    key: bytes = field(repr=False)
-    copies: Path | None = None
+    clock: Callable[[], float]  # monotonic seconds
+    warn: Callable[[str], None]  # called with warnings for the administrator
+    key: bytes = field(repr=False)  # the data key, which `keys` uses too
+    copies: Path | None = None  # see `IdentityContext`
 
 
 @dataclass(frozen=True, slots=True)
 class BuiltGeneration:
-    """One generation, its adapters and the circuit breakers of its providers, by their names in the configuration."""
+    """One generation. Adapters and circuit breakers are by name in the configuration."""
 
     settings: Settings
     generation: Generation
@@ -65,7 +62,7 @@ class BuiltGeneration:
     breakers: Mapping[str, CircuitBreaker]
 
     async def close(self, still_used: Collection[IdentitySource] = ()) -> None:
-        """Close the adapters, once the last login has ended, except identity sources that other generations use."""
+        """Close the adapters, except identity sources that another generation uses. Call it after the last login."""
         for source in self.identity.values():
             if source not in still_used:
                 await source.close()
@@ -76,10 +73,10 @@ class BuiltGeneration:
 def build(
     settings: Settings, shared: Shared, previous: BuiltGeneration | None = None, adapters: Adapters = ADAPTERS
 ) -> BuiltGeneration:
-    """The generation that `settings` describe. Raises ValueError or OSError when a file they name cannot be used.
+    """Create a generation from settings. Raises ValueError or OSError if a file that they name cannot be used.
 
-    Identity sources of the generation `previous` are kept where their sections are equal: reading 100,000 users again
-    takes seconds.
+    Identity sources of the generation `previous` are reused if their sections are equal, because reading 100,000 users
+    again takes seconds.
     """
     context = IdentityContext(
         shared.hasher,
@@ -139,7 +136,7 @@ def build(
 
 
 def by_method(settings: Settings, providers: Mapping[str, Provider]) -> dict[Method, dict[str, Provider]]:
-    """The providers of each method, in the order of failover."""
+    """The providers of each method, in order of failover."""
     return {
         method: {name: providers[name] for name in settings.delivery.order_of(method)} for method in DELIVERY_METHODS
     }
@@ -152,7 +149,7 @@ def _callback_receivers(settings: Settings, providers: Mapping[str, Provider]) -
 
 
 def _approval_providers(settings: Settings, providers: Mapping[str, Provider]) -> dict[str, Provider]:
-    """The providers that can ask for an approval by a key, in the order of failover."""
+    """The providers that can ask for an approval by key press, in order of failover."""
     names = approval_providers(settings.delivery.order_of(Method.VOICE), settings.delivery.providers)
     return {name: providers[name] for name in names if settings.callbacks}
 
@@ -167,7 +164,7 @@ def _reused(name: str, settings: Settings, previous: BuiltGeneration | None) -> 
 
 
 def code_generator(settings: Settings) -> Callable[[int], str]:
-    """Makes codes of that many digits; always the same code with a provider of type `fixed`."""
+    """The function that makes codes with a number of digits; always the same code with a provider of type `fixed`."""
     names = {name for method in DELIVERY_METHODS for name in settings.delivery.order_of(method)}
     fixed = [settings.delivery.providers[name].fixed_code for name in names]
     code = next((code for code in fixed if code is not None), None)
@@ -175,9 +172,9 @@ def code_generator(settings: Settings) -> Callable[[int], str]:
 
 
 def server_rules(settings: Settings) -> Rules:
-    """How the server handles packets."""
+    """The server's settings for packets."""
     server = settings.server
-    # A request still being handled must not look new to its retransmission.
+    # The retransmission of a request in progress must not be processed as a new request.
     longest = max(client.response_timeout for client in settings.clients.values())
     approving = [each.response_timeout for each in settings.clients.values() if each.second_factor == "approve"]
     held = max(approving) + server.duplicate_window if approving else 0.0  # then the response is kept as long as others
@@ -193,9 +190,9 @@ def server_rules(settings: Settings) -> Rules:
 
 
 def max_queued_verifications(settings: Settings) -> int:
-    """How many password verifications may wait: half of the concurrent requests.
+    """The maximum number of waiting password verifications: half of the concurrent requests.
 
-    The other half stays free for other requests, such as responses to challenges.
+    The other half stays available for other requests, such as responses to challenges.
     """
     return max(1, settings.server.max_concurrent // 2)
 
@@ -207,7 +204,7 @@ def daily_files_of(settings: Settings) -> DailyFiles | None:
 
 
 def syslog_of(settings: Settings, warn: Callable[[str], None]) -> Syslog | None:
-    """The sender of the copy of the audit log, None if not configured; its `run` must be started."""
+    """The syslog sender of the audit log; None if not configured. The caller must start its `run`."""
     syslog = settings.audit.syslog
     if syslog is None:
         return None

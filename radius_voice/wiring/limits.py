@@ -1,4 +1,4 @@
-"""Limits of the configuration -> limits of the login."""
+"""Creates the login's limits from settings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from radius_voice.wiring.policies import friendly_name_of
 
 
 def limits_of(settings: Settings) -> Limits:
-    """The limits as the login knows them."""
+    """The login's limits."""
     limits = settings.limits
     return Limits(
         failures=_by_scope("wrong_passwords", limits.wrong_passwords, Reason.WRONG_PASSWORD_LIMIT),
@@ -40,7 +40,7 @@ def _success(section: SuccessSettings | None) -> SuccessRule | None:
 
 
 def _costs(settings: Settings) -> Costs | None:
-    """The prices and budgets; None if the file names neither prices nor a budget."""
+    """The prices and budgets; None if neither prices nor a budget are configured."""
     prices, section = settings.delivery.prices, settings.limits.cost_per_day
     scopes = {"user": section.user, "country": section.country, "total": section.total}
     budgets = {scope: _budget(scope, units) for scope, units in scopes.items() if units is not None}

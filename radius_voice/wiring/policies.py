@@ -1,4 +1,4 @@
-"""Policies of the configuration -> policies of the login."""
+"""Creates the login's policies from settings."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ if TYPE_CHECKING:
     from radius_voice.radius.dictionary import AttributeDictionary, EncodedAttribute
 
 ReadDictionary: TypeAlias = Callable[[], "AttributeDictionary"]
-"""Gives the attribute dictionary, and reads it the first time."""
+"""Returns the attribute dictionary, and reads it at the first call."""
 KEYS_OF_RULES = ("countries", "allow_numbers", "reject_numbers", "sip_domains", "first_phone", "changed_phone")
 """The keys of rules that say which phones may be called."""
 POLICY_DEPTH = 2
-"""Steps of the path of a policy."""
+"""The length of the path of a policy."""
 
 
 def numbers_of(settings: Settings, rules: UserRulesSettings) -> NumberRules:
@@ -54,7 +54,7 @@ def numbers_of(settings: Settings, rules: UserRulesSettings) -> NumberRules:
 
 
 def remembers_logins(settings: Settings, source: str) -> bool:
-    """Whether a policy remembers logins of users of that identity source."""
+    """Whether a policy remembers logins of users in that identity source."""
     policies = [policy for policy in settings.policies.values() if policy.directory == source]
     return any(rules.remember is not None for policy in policies for _, rules in policy.rules_with_paths())
 
@@ -65,7 +65,7 @@ def friendly_name_of(settings: Settings, rules: UserRulesSettings) -> str:
 
 
 def speech_of(speech: SpeechSettings) -> Speech:
-    """How calls speak, as the login knows it."""
+    """The login's settings for speech."""
     voices = tuple(sorted((normal_tag(language) or language, voice) for language, voice in speech.voices.items()))
     return Speech(voices, Speed(speech.speed), speech.repetitions)
 
@@ -79,7 +79,7 @@ def code_message_of(
 
 
 def policies_of(settings: Settings, identity: Mapping[str, IdentitySource]) -> dict[str, Policy]:
-    """The policies, by name, with the identity sources that they name. Raises ValueError."""
+    """The policies by name, with their identity sources. Raises ValueError."""
     dictionary = cache(attribute_dictionary)
     return {name: _policy(name, settings, identity, dictionary) for name in settings.policies}
 
@@ -107,7 +107,7 @@ def _policy(
 
 
 def _directory(name: str, identity: Mapping[str, IdentitySource]) -> Directory:
-    """The directory of an identity source, which the configuration's rules require."""
+    """The directory of an identity source. The configuration is checked, so there should be one."""
     directory = identity[name].directory
     if directory is None:
         raise ValueError(f"identity.{name}: only verifies passwords and has no users")
@@ -117,7 +117,7 @@ def _directory(name: str, identity: Mapping[str, IdentitySource]) -> Directory:
 def _user_rules(
     settings: Settings, policy: PolicySettings, rules: UserRulesSettings, path: RulePath, dictionary: ReadDictionary
 ) -> UserRules:
-    """The rules at `path` of a policy: its own, or those of a group."""
+    """The rules at `path`: a policy's own, or a group's."""
     challenge, failure = rules.challenge, rules.on_delivery_failure
     return UserRules(
         digits=challenge.digits,
@@ -154,7 +154,7 @@ def _user_rules(
 
 
 def _voicemail(settings: Settings, rules: UserRulesSettings) -> Voicemail:
-    """How the login keeps codes out of voicemail. A provider that asks for the key has the code."""
+    """How calls keep codes out of voicemail boxes. OFF if the provider itself asks for a key before it speaks."""
     delivery = settings.delivery
     callers = [delivery.providers[name] for name in delivery.order_of(Method.VOICE)]
     by_provider = rules.voicemail == "press" and provider_asks_for_key(callers)
@@ -168,7 +168,7 @@ def _reply_attribute(encoded: EncodedAttribute) -> tuple[int, bytes] | HiddenAtt
 
 
 def _path_of(policy: PolicySettings, rules: UserRulesSettings, path: RulePath, key: str) -> RulePath:
-    """Where the file has the value of `key` that applies to the rules at `path`: there, or in their policy."""
+    """The path of the value of `key` that applies to the rules at `path`: in these rules, or in their policy."""
     inherited = rules is not policy and getattr(rules, key) == getattr(policy, key)
     return (*path[:POLICY_DEPTH], key) if inherited else (*path, key)
 
