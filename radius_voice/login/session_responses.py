@@ -90,12 +90,7 @@ class SessionResponses:
         record = None
         if second is not None:
             response, record = replace(response, state=second.state, answer=second.answer), second.record
-        event: ChallengeResponse | UserChanged = response
-        if session is not None and needs_current_user(session, response, dependencies.now()):
-            event = await self._with_current_user(session, response, policy, request.deadline)
-            if isinstance(event, ChallengeResponse):
-                typed = request.credentials.text
-                event = await self._remote_codes.with_facts(session, event, typed, request.deadline)
+        event = await self._event(session, response, policy, request)
         if is_recalled and session is not None:
             session, transition = await self._sessions.apply_unloaded(session, event)
         else:
@@ -108,6 +103,17 @@ class SessionResponses:
                 trace.step("decoy")
             transition = await self._after_response(session, transition, code, policy, request, trace)
         return session_decision(dependencies, request, session, transition, state, "", response=True)
+
+    async def _event(
+        self, session: Session | None, response: ChallengeResponse, policy: Policy, request: AuthRequest
+    ) -> ChallengeResponse | UserChanged:
+        """The input for `step`: the response, checked with the directory and the provider if it may have an effect."""
+        if session is None or not needs_current_user(session, response, self._dependencies.now()):
+            return response
+        event = await self._with_current_user(session, response, policy, request.deadline)
+        if isinstance(event, UserChanged):
+            return event
+        return await self._remote_codes.with_facts(session, event, request.credentials.text, request.deadline)
 
     def _policy_of(self, session: Session | None, client_policy: Policy) -> tuple[Policy, UserRules]:
         """The policy and rules of a session. Without a session, or if its policy was removed, those of the client."""

@@ -76,34 +76,20 @@ def decision(
     password and code, and has no State. `describes_call`: a challenge may say that a call did not reach the user, or
     in how many seconds a queued call will be placed.
     """
-    if transition.rule:
-        decided = decision(
-            session,
-            replace(transition, rule=""),
-            state,
-            name,
-            wording,
-            now,
-            response=response,
-            asked=asked,
-            delimiter=delimiter,
-            describes_call=describes_call,
-        )
-        return replace(decided, rule=transition.rule)
     if session is None:
-        return rejected(transition.reason, name)
-    if transition.previous is not None:
-        return _repeated(transition.previous, wording)
-    match transition.outcome:
-        case Outcome.ACCEPT:
-            return _accepted(session, transition.reason, now)
-        case Outcome.CHALLENGE:
-            missed, wait = (_missed(session, now), _wait(session, now)) if describes_call else ("", 0)
-            return _challenged(session, transition.reason, state, wording, asked, delimiter, missed, wait)
-        case Outcome.NO_RESPONSE:
-            return Decision(Outcome.NO_RESPONSE, transition.reason, user=session.name, session=session.id)
-        case _:
-            return _rejected(session, transition.reason, wording, response=response)
+        decided = rejected(transition.reason, name)
+    elif transition.previous is not None:
+        decided = _repeated(transition.previous, wording)
+    elif transition.outcome is Outcome.ACCEPT:
+        decided = _accepted(session, transition.reason, now)
+    elif transition.outcome is Outcome.CHALLENGE:
+        missed, wait = (_missed(session, now), _wait(session, now)) if describes_call else ("", 0)
+        decided = _challenged(session, transition.reason, state, wording, asked, delimiter, missed, wait)
+    elif transition.outcome is Outcome.NO_RESPONSE:
+        decided = Decision(Outcome.NO_RESPONSE, transition.reason, user=session.name, session=session.id)
+    else:
+        decided = _rejected(session, transition.reason, wording, response=response)
+    return replace(decided, rule=transition.rule) if transition.rule else decided
 
 
 def _accepted(session: Session, reason: Reason, now: float) -> Decision:
