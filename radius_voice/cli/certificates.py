@@ -69,7 +69,7 @@ def _file_checks(key: str, file: Path, now: float) -> Iterator[ConnectionCheck]:
     try:
         certificates = x509.load_pem_x509_certificates(read_file(file)[0])
     except (OSError, ValueError) as problem:
-        text = message_of(problem) if isinstance(problem, OSError) else f"{file}: holds no certificate in PEM"
+        text = message_of(problem) if isinstance(problem, OSError) else f"{file}: contains no certificate in PEM"
         yield ConnectionCheck("certificate", key, "not_checked", text)
         return
     ends = {each.not_valid_after_utc.timestamp(): each.subject.rfc4514_string() for each in certificates}

@@ -1,1 +1,1 @@
-"""YAML in, checked settings out."""
+"""Reads the configuration: from a strict YAML file to validated settings."""

@@ -32,9 +32,9 @@ class AttributeProblem(Protocol):
 class RuleContext:
     """The parts of the rest of the file that an adapter's rules may use.
 
-    `code_digits` is the number of digits of a code by the policy's name, as messages show it. `attribute_problem` says
-    why the attribute of a name cannot be copied from one packet to another, None if it can; `salted` allows
-    salt-encrypted ones. `callbacks` says whether the section `callbacks` is written.
+    `code_digits` has the number of digits of a code by policy, whose name is as messages show it. `attribute_problem`
+    returns why an attribute cannot be copied from one packet to another, None if it can; `salted` allows attributes
+    with salt encryption. `callbacks` is whether the file has the section `callbacks`.
     """
 
     development: bool
@@ -69,7 +69,7 @@ class AdapterSection(Section):
         return {key: getattr(self, key) for key in self.TIMERS}
 
     def files(self) -> Mapping[str, Path]:
-        """The files that only the service's user may change and that must be readable, by the keys that name them."""
+        """The files that must be readable, and that only the service's user may change, by their keys in the file."""
         return {}
 
     def certificate_files(self) -> Mapping[str, Path]:
@@ -106,9 +106,9 @@ class IdentitySection(AdapterSection):
     UPSTREAM: ClassVar[bool] = False
     """Whether the source asks RADIUS servers, which have metrics."""
     USERS_KEY: ClassVar[tuple[str, ...]] = ()
-    """The path to the key that warnings about the source's users are placed at."""
+    """The path of the key that warnings about the source's users name."""
     ADD_USERS: ClassVar[str] = "add users there"
-    """How users are added to the source."""
+    """The fix for a source without users: how they are added."""
 
     @property
     def failover_key(self) -> str:
@@ -131,7 +131,7 @@ class ProviderSection(AdapterSection):
     MAKES_CALLBACKS: ClassVar[bool] = False
     """Whether the provider reports about its calls by requests to `callbacks.public_url`."""
     ANNOUNCEMENT: ClassVar[str] = ""
-    """The text that the log has about the provider at every start, if any."""
+    """A warning about the provider that is logged at every start, if any."""
 
     @property
     def methods(self) -> tuple[Method, ...]:
@@ -158,9 +158,9 @@ class StoreSection(AdapterSection):
     """A store."""
 
     SHARED_BY_WORKERS: ClassVar[bool] = True
-    """Whether several processes of one service can use it; a store that only one can use ends with it."""
+    """Whether several processes of one service can use it. Otherwise its data is lost when the process ends."""
     SHARED_BY_NODES: ClassVar[bool] = False
-    """Whether several nodes can use it, so that all need the same `server.key`."""
+    """Whether several nodes can use it. All of them then need the same `server.key`."""
 
     def data_path(self, state: Path) -> Path | None:  # noqa: ARG002
         """The file of a store that is kept in one; `state` is the state directory."""

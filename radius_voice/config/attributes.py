@@ -27,10 +27,7 @@ MAX_REPLY_RULE_OCTETS = RESERVED_REPLY_OCTETS - 64
 
 
 def attribute_dictionary() -> AttributeDictionary:
-    """The attribute dictionary, which few configurations need. It is read again only if a file has changed.
-
-    Raises DictionaryError.
-    """
+    """The attribute dictionary, read at the first use and again after a change of its files. Raises DictionaryError."""
     folder = shipped("dictionaries")
     try:
         versions = tuple(sorted((entry.name, _changed(entry)) for entry in os.scandir(folder)))
@@ -40,7 +37,7 @@ def attribute_dictionary() -> AttributeDictionary:
 
 
 def _changed(entry: os.DirEntry[str]) -> int:
-    """When a file was changed. Reading it reports an error of it, if it is a part of the dictionary."""
+    """When a file was changed, in nanoseconds; 0 if that cannot be read. Reading the dictionary reports the error."""
     try:
         return entry.stat().st_mtime_ns
     except OSError:
@@ -98,7 +95,7 @@ def reply_errors(rules: Iterable[ReplyRuleSettings], path: KeyPath) -> Iterator[
         except ValueError as problem:
             yield where, str(problem)
     if octets > MAX_REPLY_RULE_OCTETS:
-        yield path, f"has {octets} octets of attributes, and at most {MAX_REPLY_RULE_OCTETS} fit; remove some"
+        yield path, f"has {octets} octets of attributes; at most {MAX_REPLY_RULE_OCTETS} fit; remove some"
 
 
 def _value_errors(rule: ReplyRuleSettings, path: KeyPath, dictionary: AttributeDictionary) -> Iterator[Diagnostic]:

@@ -1,4 +1,4 @@
-"""What differs between two configurations, by key. No value is shown, because it may be a secret."""
+"""The differences between two configurations, by key. Values are omitted, because they may be secrets."""
 
 from __future__ import annotations
 

@@ -20,9 +20,9 @@ def certificate_errors(ca_file: Path, path: KeyPath) -> Iterator[Diagnostic]:
             return
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(ca_file)
     except FileNotFoundError:
-        yield path, "there is no such file"
+        yield path, "does not exist; correct the path or create the file"
     except ssl.SSLError:
-        yield path, "holds no certificate in PEM; put one there, from -----BEGIN CERTIFICATE----- on"
+        yield path, "contains no certificate in PEM; it must begin with -----BEGIN CERTIFICATE-----"
     except OSError as problem:
         yield path, f"cannot be read: {problem.strerror}; correct the path or the file's mode"
 

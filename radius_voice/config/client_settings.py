@@ -18,11 +18,11 @@ from radius_voice.login.texts.prompts import MAX_REPLY_MESSAGE_BYTES
 DELIMITER = ","
 RESPONSE_TIMEOUT = 2.5
 SHARE_OF_GATEWAY_TIMEOUT = 0.8
-"""The part of the gateway's timeout in which a challenge is sent; the rest is for the network."""
+"""A challenge is sent within this fraction of the gateway's timeout; the rest is for the network."""
 APPROVAL_TIMEOUT = 45.0
 MIN_APPROVAL_TIMEOUT, MAX_RESPONSE_TIMEOUT = 20.0, 60.0
 APPROVAL_MARGIN = 5.0
-"""Seconds between the last moment for an approval and the end of the gateway's timeout."""
+"""Seconds between the response to an approval login and the end of the gateway's timeout."""
 MIN_PROBE_CHARACTERS = 16
 RealmName: TypeAlias = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$")]
 
@@ -137,7 +137,7 @@ class ClientSettings(Section):
 def with_profile(entry: dict[str, Any]) -> dict[str, Any]:
     """The entry of a client with the values of its profile, and with a response_timeout below the gateway's timeout.
 
-    Keys of the entry itself win.
+    Keys of the entry itself take precedence.
     """
     name = entry.get("profile")
     profile = PROFILES.get(name) if isinstance(name, str) else None  # type: ignore[call-overload]

@@ -1,4 +1,4 @@
-"""The context of validation: where the file is, and the valid sections for later rules."""
+"""The context of validation: the file's directory, the environment, and everything read so far."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from radius_voice.messages import SHIPPED, Catalog
 class LoadContext:
     """The directory that paths in the file are relative to, and the environment.
 
-    `holds_secret` becomes true when a secret is written in the file itself; `secret_files` are the files that hold one.
-    `text_files` are other files that were read, and `file_errors` their errors as sentences with file and line.
-    `messages` are the texts of `delivery.messages`.
-    `unavailable` returns the placeholder for a secret that this process cannot read; without it that is an error.
-    `valid` has the valid sections by the `id` of the mappings that they were read from, because pydantic does not give
-    a validator the key of its value.
+    `holds_secret` becomes true when the file itself contains a secret. `secret_files` are the files that secrets were
+    read from. `text_files` are other files that were read, and `file_errors` their errors as sentences with file and
+    line. `messages` are the texts of `delivery.messages`.
+    `unavailable` returns the placeholder for a secret that this process cannot read; if it is None, such a secret is an
+    error.
+    `valid` has the valid sections by the `id` of the mappings that they were read from, because pydantic does not pass
+    the key of a value to its validator.
     """
 
     directory: Path

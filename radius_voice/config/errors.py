@@ -1,4 +1,4 @@
-"""Errors that name the file, the line, the key and the fix, and never a value."""
+"""Errors in the configuration: sentences with file, line, key and fix. They never show a value."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def readable(name: str) -> str:
 
 
 def dotted(path: KeyPath) -> str:
-    """A path in dotted form: `clients.hq-vpn.secret[1]`. A key that may be a part of a secret is not shown."""
+    """A path in dotted form: `clients.hq-vpn.secret[1]`. A key that may be part of a secret is replaced by (a key)."""
     text = ""
     for step in path:
         if isinstance(step, int):
@@ -159,7 +159,7 @@ def _sentence(details: ErrorDetails, path: KeyPath, value: Any, schema: Mapping[
     if kind in MAPPINGS and value in types:
         return f"must be a mapping; write {{type: {value}}}"
     if kind in MAPPINGS:
-        return "must be a mapping: its keys on separate lines, indented below it"
+        return "must be a mapping; write its keys on separate lines, indented below it"
     if kind == "string_type" and isinstance(value, bool | int | float):
         return "YAML reads this as a number or a truth value, not as text; put it in quotes"
     if kind == "string_pattern_mismatch":
@@ -201,7 +201,7 @@ def _example(path: KeyPath, schema: Mapping[str, Any]) -> str:
 
 def _pattern_sentence(location: Sequence[str | int], path: KeyPath, schema: Mapping[str, Any]) -> str:
     if location[-1] == "[key]":
-        return "not a name; use letters (small ones for names of your own), digits, '.', '_' and '-'"
+        return "not a valid name; use letters (lower case for names that you choose), digits, '.', '_' and '-'"
     examples = [example for node in nodes_at(schema, path) for example in node.get("examples", ())]
     return f"does not have the required form; write it like {examples[0]}"
 

@@ -109,7 +109,7 @@ def duration(minimum: float, maximum: float) -> FieldType:
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """At most `count` in `period` seconds."""
+    """At most `count` events in `period` seconds."""
 
     count: int
     period: float
@@ -162,7 +162,7 @@ def path_of(value: Any, context: LoadContext) -> Path:
     """The path in `value`, relative to the file's directory."""
     text = require_text(value)
     if not text or not text.isprintable():
-        raise ValueError("not a path")
+        raise ValueError("not a path; write one without control characters, and not an empty one")
     if text.startswith("~"):
         raise ValueError("~ is not expanded here; write the whole path")
     return context.directory / text
@@ -273,7 +273,7 @@ def _region_or_domain(value: Any, context: LoadContext) -> str:
 REGION_OR_DOMAIN = FieldType(
     _region_or_domain, {"type": "string", "pattern": "^([A-Z]{2}|sip:.+)$", "examples": ["US", "sip:pbx.example.org"]}
 )
-"""The subject of limits by country: an ISO 3166 code, or `sip:` and the host of SIP addresses; it stays text."""
+"""A subject of limits by country: an ISO 3166 code, or `sip:` and the host of SIP addresses; it stays text."""
 REGION = FieldType(_region, {"type": "string", "pattern": "^[A-Z]{2}$", "examples": ["US"]})
 """An ISO 3166 code; it stays text."""
 

@@ -48,7 +48,7 @@ class HttpProviderSection(ProviderSection):
         return {"ca_file": self.ca_file} if self.ca_file else {}
 
     def errors(self, context: RuleContext) -> Iterator[Diagnostic]:
-        """Its URLs must use TLS and lead to another machine, its timeouts must agree."""
+        """URLs without TLS or to this machine, unless `development` is true; a connect timeout above the timeout."""
         for key, url in () if context.development else self.urls().items():
             parts = urlsplit(url)
             if is_loopback(parts.hostname or ""):

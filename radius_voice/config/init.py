@@ -28,7 +28,7 @@ SYSTEM_LINES = {
         "  keep: 365d\n"
     ),
 }
-"""What a configuration in SYSTEM_DIRECTORY has in place of the lines of the template."""
+"""Lines of the template, and their replacements in a configuration for SYSTEM_DIRECTORY."""
 
 USERS = """\
 # The users who may log in. Remove the "# " before the example and edit it:
@@ -128,8 +128,9 @@ def require_new(directory: Path) -> None:
 def write_configuration(directory: Path, answers: Answers = Answers(), *, draft: bool = False) -> list[Path]:
     """Write a commented configuration with new secrets into `directory`, created if missing; returns the files.
 
-    In SYSTEM_DIRECTORY, state and audit log have the directories of the Debian package. In a draft, the auth token is
-    that of the environment, and in no file. `write_new_files` has the modes of the files, and the errors.
+    In SYSTEM_DIRECTORY, state and audit log are in the directories of the Debian package. A draft reads the auth token
+    from the environment variable SECRET_VARIABLE, and no file contains it. File modes and errors: see
+    `write_new_files`.
     """
     contents = _contents(directory, answers)
     if draft:
@@ -143,9 +144,8 @@ def write_configuration(directory: Path, answers: Answers = Answers(), *, draft:
 def write_new_files(directory: Path, contents: Mapping[str, str]) -> list[Path]:
     """Write files by name into `directory`, created if missing; returns their paths.
 
-    Only their owner may read them, and the group of a directory with the setgid bit. Raises ConfigError, having written
-    nothing, when one of the files exists or cannot be written; after any other exception too, none of the files is
-    left.
+    Only their owner may read them and, in a directory with the setgid bit, the group. Raises ConfigError if one of the
+    files exists or cannot be written. After any exception, none of the files is left.
     """
     files = {directory / name: content for name, content in contents.items()}
     _require_new(files)

@@ -96,13 +96,13 @@ class SuccessSettings(Section):
     """Rejects deliveries to a country while too few of them end in a right code, except to pinned phones."""
 
     floor: float = Field(0.2, ge=0.01, le=0.9)
-    """The least share that must end in a right code."""
+    """The minimum share of deliveries that must end in a right code."""
     calls: int = Field(50, ge=10, le=1000)
-    """How many deliveries without a right code, beyond those that the floor allows, stop further ones."""
+    """Deliveries stop after this number without a right code, beyond those that the floor allows."""
     users: int = Field(10, ge=2, le=1000)
-    """How many different users these must be of, at least."""
+    """The minimum number of different users among them."""
     window: Annotated[float, duration(600, 86400)] = file_default("1h")
-    """How long deliveries stop; and after how long without one the count begins again."""
+    """How long deliveries stop. After this time without a delivery, the count also begins again."""
     digits: int | None = Field(None, ge=1, le=10)
     """Count for each prefix of this many digits, with the country code, in place of each country."""
 
@@ -114,7 +114,7 @@ class SuccessSettings(Section):
 
 
 class ApprovalLimitsSettings(Section):
-    """Calls that ask for an approval and get none. After that many, the user is not called again for a while."""
+    """Calls that ask for an approval and get none. At the limit, the user is not called again for the period."""
 
     unanswered: Limit = file_default("1 per 1m")
     """Calls that a user does not answer."""
@@ -136,6 +136,6 @@ class LimitsSettings(Section):
     cost_per_day: CostLimitsSettings = optional_section()
     """Money a UTC day, in delivery.currency: an amount, or off."""
     success: SuccessSettings | None = None
-    """The least share of deliveries that end in a right code; by default there is none."""
+    """The minimum share of deliveries that end in a right code; by default there is none."""
     approvals: ApprovalLimitsSettings = optional_section()
     """Calls that ask for an approval."""

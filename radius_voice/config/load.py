@@ -45,8 +45,8 @@ NEED_RESTART = (
 class Loaded:
     """Settings, and warnings about them: sentences with file and line.
 
-    `lines` are those of the file `name`, for diagnostics that come later. `secret_files` are the files that secrets
-    were read from; `text_files` are other files that were read.
+    `lines` has the line of each key in the file `name`, for later diagnostics. `secret_files` are the files that
+    secrets were read from; `text_files` are other files that were read.
     """
 
     settings: Settings
@@ -72,11 +72,12 @@ def load(
 ) -> Loaded:
     """Read and validate a configuration file; raises ConfigError with all errors.
 
-    `sections` are those of the adapters. Secrets are read, and paths are made absolute from the file's directory.
-    `environ` is the process's if not given; `clock` is wall-clock seconds, for the end of a bypass. With
-    `for_service=False`, for a command, a secret that only the service can read becomes `UnavailableSecret`. The file
-    and the file of `server.key` must belong to root or to the user id `owner`. It defaults to the process's own user
-    for the service, and to None, which disables the check, for commands.
+    `sections` are the adapters' sections. Secrets are read. Relative paths are resolved in the file's directory.
+    `environ` defaults to the environment of the process. `clock` returns wall-clock seconds, for the end of a bypass.
+    With `for_service=False`, for a command, a secret that only the service can read becomes `UnavailableSecret`.
+
+    The file and the file of `server.key` must belong to root or to the user id `owner`. Its default is the user of the
+    process for the service, and None for commands, which disables the check.
     """
     path = Path(path)
     text, status = _content_of(path)
@@ -103,7 +104,7 @@ def load(
 
 
 def state_directory(path: Path, environ: Mapping[str, str] | None = None) -> Path:
-    """`server.state` of a configuration file that may have errors elsewhere, also one without valid YAML.
+    """`server.state` of a configuration file, even if the file has errors elsewhere or is no valid YAML.
 
     Raises ConfigError if the file cannot be read.
     """
@@ -117,7 +118,7 @@ def state_directory(path: Path, environ: Mapping[str, str] | None = None) -> Pat
 
 
 def restart_needed(running: Settings, wanted: Settings) -> list[str]:
-    """The keys of `wanted` that take effect at a restart only, and that differ from the settings of `running`."""
+    """The keys that take effect only after a restart, and that differ between `running` and `wanted`."""
     return [key for key in NEED_RESTART if _value(running, key) != _value(wanted, key)]
 
 
@@ -140,12 +141,12 @@ def _content_of(path: Path) -> tuple[str, os.stat_result]:
     try:
         octets, status = read_file(path, MAX_FILE_OCTETS + 1)
     except PermissionError:
-        raise ConfigError([f"{path}: is not readable by this user; give it to the server's user"]) from None
+        raise ConfigError([f"{path}: is not readable by this user; make the service's user its owner"]) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a path"
         raise ConfigError([f"{path}: cannot be read: {reason}"]) from None
     if len(octets) > MAX_FILE_OCTETS:
-        raise ConfigError([f"{path}: is larger than {MAX_FILE_OCTETS} octets, which is no configuration"])
+        raise ConfigError([f"{path}: is larger than {MAX_FILE_OCTETS} octets; name a configuration file"])
     try:
         return octets.decode("utf-8-sig"), status
     except UnicodeDecodeError as error:
@@ -218,7 +219,7 @@ def _exposed_files(
     draft: Draft,
     owner: int | None,
 ) -> Iterator[str]:
-    """Why a file cannot be trusted: other users may change or replace it, or read a secret in the configuration."""
+    """Files that other users can change or replace, and a configuration whose secrets other users can read."""
     yield from exposure(path, status, WRITE_ACCESS, owner)
     holds_secret = context.holds_secret or any(holds_encrypted_value(each.reply) for _, each in draft.user_rules)
     if holds_secret and tree.get("development") is not True:

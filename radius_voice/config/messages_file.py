@@ -1,6 +1,6 @@
 """The file in which an administrator replaces single texts, or adds a language: `delivery.messages`.
 
-It maps languages to sections, sections to keys, and keys to texts. Its texts are no secrets, so messages show keys.
+It maps languages to sections, sections to keys, and keys to texts. It has no secrets, so error messages show its keys.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from radius_voice.messages.placeholders import longest, placeholders
 
 MAX_FILE_OCTETS = 1_048_576
 MAX_SHOWN_OCTETS = 253
-"""The length of a Reply-Message (RFC 2865 section 5.18)."""
+"""The maximum length of a Reply-Message (RFC 2865 section 5.18)."""
 MAX_SPOKEN_CHARACTERS = 150
-"""The length of a phrase without the friendly name: a message with the longest code then fits into TwiML."""
+"""The maximum length of a phrase without its placeholders, so that a call with the longest code fits into TwiML."""
 MAX_TEXT_SEGMENTS = 4
-"""The length of a text message. Providers charge for each segment."""
+"""The maximum length of a text message. Providers charge for each segment."""
 LOCALE = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?-([A-Z]{2}|[0-9]{3})")
 SECTIONS = tuple(each.name for each in structs.fields(Messages) if each.name != "language")
 
 
 def messages_of(text: str, name: str) -> tuple[Catalog, list[str]]:
-    """The shipped texts with those of a file, and its errors as sentences with file and line; `name` is the file's."""
+    """The shipped texts with the replacements in `text`, and errors as sentences with the file `name` and a line."""
     try:
         root, lines = strict_yaml.load(text, name)
     except strict_yaml.StrictYamlError as problem:
@@ -46,7 +46,7 @@ def messages_of(text: str, name: str) -> tuple[Catalog, list[str]]:
         return SHIPPED, [f"{name}:1: {reason}; write it like: en: {{shown: {{rejected: Access denied.}}}}"]
     replaced: dict[str, Messages] = {}
     diagnostics: list[Diagnostic] = []
-    for language in sorted(root, key=len):  # a language before its regions, which have its texts
+    for language in sorted(root, key=len):  # a language before its regions, which inherit its texts
         diagnostics += _language(language, root[language], replaced)
     return Catalog({**SHIPPED.by_language, **replaced}), list(located(name, lines, diagnostics))
 
@@ -60,7 +60,7 @@ def _read(value: Any, context: LoadContext) -> Catalog:
     except OSError as problem:
         raise ValueError(f"{path} cannot be read: {problem.strerror}; correct the path or the file's mode") from None
     if len(octets) > MAX_FILE_OCTETS:
-        raise ValueError(f"{path} is larger than {MAX_FILE_OCTETS} octets")
+        raise ValueError(f"{path} is larger than {MAX_FILE_OCTETS} octets; name a file of texts")
     context.text_files.append(path)
     context.file_errors += exposure(path, status, WRITE_ACCESS, None)
     try:
@@ -160,7 +160,7 @@ def _require_placeholders(text: str, english: str) -> None:
     try:
         found = placeholders(text)
     except ValueError:
-        raise ValueError(f"has a brace that is no placeholder; {allowed}; write {{{{ for a brace") from None
+        raise ValueError(f"has a brace outside a placeholder; {allowed}; write {{{{ for a brace") from None
     if unknown := found - wanted:
         raise ValueError(f"has the unknown placeholder {_listed(unknown)}; {allowed}")
     if lacking := wanted - found:

@@ -40,7 +40,7 @@ def errors(
                 yield ("policies", name, *path), "must be at most 90 days ahead; write an earlier time"
         for path, until in _bypass_ends(policy, ("policies", name)):
             if until > now + MAX_BYPASS_SECONDS:
-                yield path, "a bypass lasts 240 minutes at most; write an earlier time"
+                yield path, "must be at most 240 minutes ahead; write an earlier time"
         for path, exemption in _exemptions(policy, ("policies", name)):
             yield from _exemption_errors(exemption, path, dictionary)
     for name, client in clients.items():
@@ -67,12 +67,12 @@ def _bypass_ends(policy: PolicySettings, path: KeyPath) -> Iterator[tuple[KeyPat
 
 
 def _numbers_listed_twice(policy: PolicySettings, path: KeyPath) -> Iterator[Diagnostic]:
-    """Prefixes of rules that are both allowed and rejected; those that a group inherits only once."""
+    """Prefixes that are both allowed and rejected. A group that inherits them is not reported again."""
     for below, rules in policy.rules_with_paths():
         twice = sorted(set(rules.allow_numbers) & set(rules.reject_numbers))
         inherited = (rules.allow_numbers, rules.reject_numbers) == (policy.allow_numbers, policy.reject_numbers)
         if twice and (rules is policy or not inherited):
-            yield (*path, *below, "reject_numbers"), f"{twice[0]} is in allow_numbers, too; remove it from one of them"
+            yield (*path, *below, "reject_numbers"), f"{twice[0]} is also in allow_numbers; remove one of the two"
 
 
 def roll_out_ends(policy: PolicySettings) -> Iterator[tuple[KeyPath, float]]:
@@ -85,9 +85,9 @@ def roll_out_ends(policy: PolicySettings) -> Iterator[tuple[KeyPath, float]]:
 
 
 def own_rules(policy: PolicySettings, key: str) -> Iterator[tuple[KeyPath, UserRulesSettings]]:
-    """The rules that have a value of that key of their own, and the paths from the policy to them.
+    """The policy's rules, and the group rules with another value of the key, by their paths from the policy.
 
-    Once loaded, the rules of a group also have the values of their policy.
+    Once loaded, group rules also have the values that they inherit from the policy.
     """
     for path, rules in policy.rules_with_paths():
         if rules is policy or getattr(rules, key) != getattr(policy, key):
@@ -99,7 +99,7 @@ def _groups_listed_twice(policy: PolicySettings, path: KeyPath) -> Iterator[Diag
     for index, group in enumerate(groups):
         if group in groups[:index]:
             first = groups.index(group)
-            yield (*path, index, "when", "group"), f"has a rule already, group_rules[{first}]; write one for each group"
+            yield (*path, index, "when", "group"), f"already has a rule, group_rules[{first}]; merge the two rules"
 
 
 def _exemptions(policy: PolicySettings, path: KeyPath) -> Iterator[tuple[KeyPath, ExemptionSettings]]:
@@ -119,8 +119,8 @@ def _unverified_passwords(policy: PolicySettings, path: KeyPath) -> Iterator[Dia
         return
     if gateway_only:
         message = (
-            "accepts users without any check here, because first_factor is none; remove it, or add "
-            "gateway_checks_password: true to the policy if the gateway itself rejects wrong passwords"
+            "would accept users without any check, because first_factor is none; remove it, or, if the gateway itself "
+            "rejects wrong passwords, add gateway_checks_password: true to the policy"
         )
         for inner in _accepting_keys(policy):
             yield (*path, *inner), message

@@ -24,7 +24,7 @@ COLUMNS = ["prefix", "method", "price"]
 METHODS = ("voice", "sms")
 PREFIX = re.compile(rf"\+[0-9]{{0,15}}|{SIP_ADDRESSES}")
 ANY_NUMBER = "+"
-"""The prefix of every number: its price is that of numbers without another."""
+"""The prefix of every number. Its price applies to numbers that no longer prefix matches."""
 MAX_AMOUNT = 1_000_000
 MAX_FILE_OCTETS = 8 * 1024 * 1024
 SHIPPED_CURRENCY = "USD"
@@ -43,9 +43,9 @@ def units_of(text: str) -> int:
 
 
 def prices_in(text: str, name: str) -> tuple[Prices, list[str]]:
-    """The prices in a CSV text with the columns of `COLUMNS`, and its errors as sentences with line and fix.
+    """The prices in a CSV text with the columns of `COLUMNS`, and its errors as sentences with file, line and fix.
 
-    A line that begins with `#` is a comment. Each method needs a price for `ANY_NUMBER`. `name` is the file's.
+    A line that begins with `#` is a comment. Each method needs a price for `ANY_NUMBER`. `name` is the file's name.
     """
     rows = csv.reader(io.StringIO(text))
     prices: dict[str, dict[str, int]] = {method: {} for method in METHODS}
@@ -88,7 +88,7 @@ def _after_header(rows: Any) -> Iterator[list[str]]:
 
 
 def _missing(method: str) -> str:
-    return f"has no {method} price for numbers without another one; add a line like {ANY_NUMBER},{method},0.50"
+    return f"has no {method} price for all other numbers; add a line like {ANY_NUMBER},{method},0.50"
 
 
 def _add(prices: dict[str, dict[str, int]], cells: list[str]) -> None:
@@ -100,8 +100,8 @@ def _add(prices: dict[str, dict[str, int]], cells: list[str]) -> None:
     if method not in METHODS:
         raise ValueError(f"the method must be {' or '.join(METHODS)}")
     if prefix in prices[method]:
-        raise ValueError(f"{prefix} has a {method} price already; remove one of them")
-    prices[method][prefix] = 0  # a wrong price is its only error: the prefix is not missing too
+        raise ValueError(f"{prefix} already has a {method} price; remove one of the two lines")
+    prices[method][prefix] = 0  # so that a wrong price is not also reported as a missing one
     prices[method][prefix] = units_of(price)
 
 
@@ -143,7 +143,7 @@ def _budget(value: Any, _context: LoadContext) -> int | None:
     if units is None:
         raise ValueError("write an amount of money like 20.00, without quotes and currency, or off")
     if units == 0:
-        raise ValueError("would forbid every delivery; write a larger amount, or off")
+        raise ValueError("0 would stop every delivery; write a larger amount, or off")
     return units
 
 

@@ -1,7 +1,7 @@
-"""Facts about gateways with their default settings. Data only.
+"""Facts about gateways in their default settings. Data only.
 
-A profile holds values of keys of a client, as the configuration writes them. The comment behind each value names its
-source; docs/gateways/NAME.md has the addresses. A fact that could not be verified is left out.
+A profile has default values for keys of a client, as the configuration writes them. The comment behind each value names
+its source; docs/gateways/NAME.md has the links. Facts that could not be verified are omitted.
 """
 
 from __future__ import annotations

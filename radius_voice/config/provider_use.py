@@ -14,7 +14,7 @@ from radius_voice.login.model import Method
 def warnings(
     providers: Mapping[str, ProviderSection], user_rules: Iterable[tuple[KeyPath, UserRulesSettings]]
 ) -> Iterator[Diagnostic]:
-    """Providers none of whose methods is one of `user_rules`, which are all rules by their paths."""
+    """Providers that deliver by no method of any policy. `user_rules` are the rules of all policies, by path."""
     used = {Method(name) for _, rules in user_rules for name in rules.methods}
     for name, section in providers.items():
         if used.isdisjoint(section.methods):

@@ -122,7 +122,7 @@ def _adapters(draft: Draft) -> Iterator[Diagnostic]:
     local = [provider.type for provider in draft.providers.values() if provider.LOOPBACK_CLIENTS_ONLY]
     for name, client in draft.clients.items() if local else ():
         if not all(network.is_loopback for network in client.address):
-            yield ("clients", name, "address"), f"must be on loopback while there is a provider of type {local[0]}"
+            yield ("clients", name, "address"), f"must be on loopback, because a provider has the type {local[0]}"
 
 
 def _below(path: KeyPath, diagnostics: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
@@ -138,7 +138,7 @@ def _client_errors(draft: Draft) -> Iterator[Diagnostic]:
         for network in client.address:
             if network in taken:
                 whose = "this client" if taken[network] == name else f"client {readable(taken[network])}"
-                yield (*path, "address"), f"{network} belongs to {whose} already; remove it from one"
+                yield (*path, "address"), f"{network} also belongs to {whose}; remove one of the two"
             taken.setdefault(network, name)
         unsigned = client.require_message_authenticator != "yes"
         if unsigned and any(draft.source_of.get((each, "first_factor")) == NO_FIRST_FACTOR for each in client.policies):
@@ -151,7 +151,7 @@ def _references(draft: Draft) -> Iterator[Diagnostic]:
     for path, policy in draft.policy_at.items():
         if policy not in draft.policy_names and (several or policy != "default"):
             if policy == "default":
-                yield path, "there are several identity sources, so there is no policy default unless you write it"
+                yield path, "with several identity sources, no policy default exists; write it, or name another policy"
             else:
                 yield path, _unknown("policy", policy, draft.policy_names)
     for (policy, role), source in draft.source_of.items():
@@ -176,7 +176,7 @@ def _failover(draft: Draft) -> Iterator[Diagnostic]:
                 yield path, _unknown("provider", name, _providers_of(draft, method))
             elif name in draft.providers and method not in draft.providers[name].methods:
                 does = "places calls" if method is Method.VOICE else "sends text messages"
-                yield path, f"no provider of type {draft.providers[name].type} {does}; remove it here"
+                yield path, f"no provider of type {draft.providers[name].type} {does}; remove it from this list"
             if name in order[:index]:
                 yield path, "is listed twice; remove one"
 
@@ -188,7 +188,7 @@ def _providers_of(draft: Draft, method: Method) -> list[str]:
 
 
 def _methods(draft: Draft) -> Iterator[Diagnostic]:
-    """Methods of policies that no provider has. An order that is written, or a provider with errors, may have any."""
+    """Methods of policies that no provider has. Nothing is reported while a provider has errors."""
     if not draft.providers or len(draft.providers) < len(draft.provider_names):
         return
     known = {method for provider in draft.providers.values() for method in provider.methods}
@@ -206,18 +206,19 @@ def _client_warnings(client: ClientSettings, path: KeyPath) -> Iterator[Diagnost
     known = [text for secret in client.secret if (text := readable_text(secret)) is not None]
     if any(len(text) < MIN_SECRET_CHARACTERS for text in known):
         message = (
-            f"is shorter than {MIN_SECRET_CHARACTERS} characters, so one packet suffices to guess it; make it longer"
+            f"is shorter than {MIN_SECRET_CHARACTERS} characters, so it can be guessed from one captured packet; use a "
+            "longer secret"
         )
         yield (*path, "secret"), message
     if client.require_message_authenticator == "no":
         fix = "protect the network to it" if client.profile_values.unsigned else "auto or yes is safer"
-        message = f"no allows forged responses to this client (CVE-2024-3596); {fix}"
+        message = f"with no, an attacker can forge responses to this client (CVE-2024-3596); {fix}"
         yield (*path, "require_message_authenticator"), message
     for network in client.address:
         if network.prefixlen == 0:
-            yield (*path, "address"), "includes every address; write the gateway's"
+            yield (*path, "address"), "includes every address; write the address of the gateway"
         elif any(network.version == example.version and network.subnet_of(example) for example in DOCUMENTATION):  # type: ignore[arg-type]
-            yield (*path, "address"), "is an address for documentation; put your gateway's here"
+            yield (*path, "address"), "is reserved for documentation; write the address of your gateway"
 
 
 def _unknown(kind: str, name: str, known: Sequence[str]) -> str:

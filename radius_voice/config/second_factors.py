@@ -14,7 +14,7 @@ from radius_voice.config.strict_yaml import Path as KeyPath
 from radius_voice.login.model import Method
 
 MIN_APPROVAL_SECONDS = 20.0
-"""A phone rings for some seconds before the user answers, and the question takes ten."""
+"""The phone rings for some seconds, and the question takes ten seconds."""
 
 
 def second_factor_errors(draft: Draft) -> Iterator[Diagnostic]:

@@ -1,4 +1,4 @@
-"""Secrets: text, or where to read it. Once read they are `SecretStr`, whose repr does not show the text."""
+"""Secrets: text, or the place to read it from. A secret is a `SecretStr`, whose repr does not show the text."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FIX = "write the text in quotes, {file: PATH}, {env: NAME} or {credential: NAME}
 
 
 class SecretUnavailable(ValueError):
-    """A secret that only the service can read; the text says why. `source` is `env`, `credential` or `file`."""
+    """A secret that only the service can read. The text is the reason; `source` is `env`, `credential` or `file`."""
 
     def __init__(self, text: str, source: str) -> None:
         super().__init__(text)
@@ -80,7 +80,7 @@ def secret_text(secret: SecretStr, key: str) -> str:
 
 
 def placeholder_of(secret: SecretStr) -> str:
-    """What output has in place of a secret: where it is from."""
+    """The text that replaces a secret in output. It names the source."""
     match secret:
         case UnavailableSecret():
             return f"<secret from {secret.reason.source}, not readable by this user>"
@@ -175,13 +175,13 @@ def _fetch(source: dict[str, Any], context: LoadContext, check: CheckText) -> st
             directory = context.environment.get("CREDENTIALS_DIRECTORY")
             if not directory:
                 raise SecretUnavailable(
-                    f"there is no $CREDENTIALS_DIRECTORY to hold the credential {name}; "
+                    f"$CREDENTIALS_DIRECTORY is not set, so the credential {name} cannot be read; "
                     "start the service by systemd with LoadCredential=, or write {file: PATH}",
                     "credential",
                 )
             return _read(Path(directory) / name, check)
         case {"env": _} | {"credential": _}:
-            raise ValueError("not the name of an environment variable or a credential")
+            raise ValueError("not the name of an environment variable or a credential; use letters, digits and _")
     key = next(iter(source))
     if key.startswith(tuple(f"{name}:" for name in SOURCES)):
         raise ValueError(f"a space is missing after the colon; {FIX}")
@@ -194,7 +194,7 @@ def _read(path: Path, check: CheckText) -> str:
         octets, status = read_file(path, MAX_FILE_OCTETS + 1)
     except PermissionError:
         raise SecretUnavailable(
-            f"{path} is not readable by this user{_owner_of(path)}; give it to the server's user", "file"
+            f"{path} is not readable by this user{_owner_of(path)}; make the service's user its owner", "file"
         ) from None
     except OSError as error:
         reason = error.strerror or "unknown reason"
@@ -213,22 +213,22 @@ def _owner_of(path: Path) -> str:
 
 def _text(octets: bytes, path: Path, check: CheckText) -> str:
     if len(octets) > MAX_FILE_OCTETS:
-        raise ValueError(f"{path} is larger than {MAX_FILE_OCTETS} octets, which is no secret")
+        raise ValueError(f"{path} is larger than {MAX_FILE_OCTETS} octets; name a file with only the secret")
     try:
         text = octets.decode()
     except UnicodeDecodeError:
-        raise ValueError(f"{path} is not UTF-8 text") from None
+        raise ValueError(f"{path} is not UTF-8 text; save the secret as text") from None
     return check(re.sub("\r?\n\\Z", "", text), str(path))
 
 
 def _checked(text: str, source: str) -> str:
-    """The text; raises ValueError if it has invisible characters, which the gateway's copy would not have."""
+    """The text. Raises ValueError if it has characters that are probably not part of the secret at the gateway."""
     if not text:
-        raise ValueError(f"{source} is empty; put the secret into it")
+        raise ValueError(f"{source} is empty; write the secret to it")
     if text.startswith("\ufeff"):
         raise ValueError(f"{source} begins with a byte order mark; save it as UTF-8 without one")
     if text != text.strip():
-        raise ValueError(f"{source} begins or ends with a space, tab or line break; remove it, it is not ignored")
+        raise ValueError(f"{source} begins or ends with a space, tab or line break, which is not ignored; remove it")
     if not text.isprintable():
         raise ValueError(f"{source} holds a line break or an invisible character; a secret is one line of text")
     return text

@@ -40,9 +40,9 @@ class Section(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", hide_input_in_errors=True)
 
     def hidden_value(self, field: str) -> Any:
-        """The value of a field for output that must not have secrets.
+        """The value of a field for output without secrets.
 
-        A section overrides it for texts that may hold one. A `Secret` is recognised by its type.
+        A section overrides this for texts that may contain a secret. A `Secret` is recognised by its type.
         """
         return getattr(self, field)
 

@@ -1,4 +1,4 @@
-"""Rules of the section `server`, and of what it needs from others."""
+"""Rules for the section `server`, and for `server` with `store`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def server_errors(draft: Draft) -> Iterator[Diagnostic]:
 
 
 def _addresses(server: ServerSettings, port_zero: str) -> Iterator[Diagnostic]:
-    """Addresses of which the same, or an overlapping one, precedes; with `port_zero`, also those with port 0."""
+    """Addresses that repeat or overlap an earlier one. `port_zero` is the error for port 0, empty if it is allowed."""
     listed = [(("server", "listen", index), each) for index, each in enumerate(server.listen)]
     listed += [(("server", "accounting", index), each) for index, each in enumerate(server.accounting)]
     for number, (path, endpoint) in enumerate(listed):
@@ -48,9 +48,9 @@ def _key(draft: Draft, server: ServerSettings) -> Iterator[Diagnostic]:
             octets = f"{MIN_KEY_OCTETS} to {MAX_KEY_OCTETS} octets and has {len(text.encode())}"
             yield path, f"must have {octets}; {fix}"
         if text is not None and text in texts[:index]:
-            yield path, "is the same key as the first; write the new key first, and the one before second"
+            yield path, "is the same as the first key; write the new key first and the previous key second"
     if draft.store and draft.store.SHARED_BY_NODES and not keys:
-        yield ("server", "key"), f"is needed with a store of type {draft.store.type}, the same on every node; {fix}"
+        yield ("server", "key"), f"is required with a store of type {draft.store.type}, the same on every node; {fix}"
 
 
 def _workers(draft: Draft, server: ServerSettings) -> Iterator[Diagnostic]:
@@ -58,6 +58,6 @@ def _workers(draft: Draft, server: ServerSettings) -> Iterator[Diagnostic]:
     if server.workers == 1:
         return
     if not sys.platform.startswith("linux"):
-        yield path, "more than one needs Linux; leave it out here"
+        yield path, "several workers need Linux; remove the key"
     elif draft.store and not draft.store.SHARED_BY_WORKERS:
-        yield path, f"more than one cannot share a store of type {draft.store.type}; use sqlite or redis"
+        yield path, f"several workers cannot share a store of type {draft.store.type}; use sqlite or redis"

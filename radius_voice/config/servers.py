@@ -11,23 +11,24 @@ PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class ConfiguredServer:
-    """A server. `tls`: TLS from the start, or with `start_tls` after the request of LDAP for it; it may have none.
-
-    `ca_file` has the certificates to trust instead of the system's, or with `system_too` in addition to them, and
-    `certificate` the one to show and its key. `http` servers are asked for their time. `proxy` is the URL of the proxy
-    through which the program reaches the server.
-    """
+    """A server, and how the program connects to it."""
 
     host: str
     port: int
     tls: bool
+    """Whether the connection uses TLS: from its start, or with `start_tls` after LDAP's StartTLS request."""
     ca_file: Path | None = None
+    """Certificates to trust instead of the system's."""
     system_too: bool = False
+    """Whether the system's certificates are trusted too."""
     verify: bool = True
     start_tls: bool = False
     certificate: tuple[Path, Path] | None = None
+    """The client certificate to send, and its key."""
     http: bool = False
+    """Whether the server is asked for its time, by the Date header."""
     proxy: str | None = None
+    """The URL of the HTTP proxy to the server."""
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"

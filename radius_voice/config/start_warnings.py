@@ -35,8 +35,8 @@ def start_warnings(settings: Settings) -> list[str]:
     for name, policy in settings.policies.items():
         if policy.first_factor == NO_FIRST_FACTOR:
             warnings.append(
-                f"policy {name}: first_factor is none: only the gateway checks passwords, and this server places calls "
-                "without checking one"
+                f"policy {name}: first_factor is none, so this server places calls without checking a password; the "
+                "gateway must check it"
             )
         warnings += _roll_out_warnings(name, policy)
     for name, provider in settings.delivery.providers.items():
@@ -58,7 +58,7 @@ def _roll_out_warnings(name: str, policy: PolicySettings) -> list[str]:
         if isinstance(policy.mode, ReportModeSettings) and path[0] == "mode":
             pilots = ", ".join(map(readable, policy.mode.pilot_groups or ()))
             except_pilots = f", except members of {pilots}" if pilots else ""
-            text = "the right password is sufficient, and what would have happened is only recorded"
+            text = "the right password is sufficient, and other decisions are only recorded"
             warnings.append(f"{where} {text}{except_pilots}")
         else:
             warnings.append(f"{where} the right password is sufficient for users without a phone")

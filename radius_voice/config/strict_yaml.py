@@ -1,9 +1,8 @@
 """A strict subset of YAML without ambiguity, with the line of every value.
 
-Refused are duplicate keys, keys that are not
-strings, anchors, aliases, tags, several documents, and nesting deeper than `MAX_DEPTH`. Plain scalars are `true`,
-`false`, decimal integers and floats, and `null`, `~` or an empty value for null; every other scalar, such as `yes`,
-`on`, `0x10` or `012`, is a string.
+Errors are: duplicate keys, keys that are not strings, anchors, aliases, tags, several documents, and nesting deeper
+than `MAX_DEPTH`. Plain scalars are `true`, `false`, decimal integers and floats, and `null`, `~` or an empty value for
+null. Every other scalar, such as `yes`, `on`, `0x10` or `012`, is a string.
 """
 
 from __future__ import annotations
@@ -43,8 +42,8 @@ class StrictYamlError(ValueError):
 def load(text: str, name: str, sections: Collection[str] | None = None) -> tuple[Value, dict[Path, int]]:
     """Parse `text`; returns its value, and the line (from 1) of each key and item by its path (`()` is the root).
 
-    `name` is the file's name, for messages. `sections` are the keys expected at the root, None for any. Raises
-    StrictYamlError with all errors found.
+    `name` is the file's name, for messages. `sections` are the keys that may be at the root; None allows any. Raises
+    StrictYamlError with all errors.
     """
     builder = _Builder(sections)
     try:

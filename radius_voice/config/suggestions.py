@@ -27,9 +27,9 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 
 
 def showable(key: str, known: Iterable[str] = ()) -> bool:
-    """Whether a message may show an unknown key. A typing mistake in YAML can turn a secret or a phone into a key.
+    """Whether a message may show an unknown key: a typing mistake in YAML can turn a secret or a phone into a key.
 
-    Only a plain word without digits may be shown, and not if it is a known word followed by more than `REST` letters.
+    Only words of letters may be shown, and none that is a known word followed by more than `REST` letters.
     """
     joined = any(key.startswith(each) and len(key) > len(each) + REST for each in known)
     return PLAIN.fullmatch(key) is not None and not joined

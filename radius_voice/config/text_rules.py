@@ -19,7 +19,7 @@ def warnings(
 ) -> Iterator[Diagnostic]:
     """Friendly names with which the text message of a login has several segments in a language of `catalog`.
 
-    `user_rules` are all rules by their paths, and `friendly_name` is that of rules which have none of their own.
+    `user_rules` are the rules of all policies, by path. `friendly_name` applies to rules without one of their own.
     """
     digits: dict[str, int] = {}
     paths: dict[str, KeyPath] = {}

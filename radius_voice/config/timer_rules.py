@@ -1,4 +1,4 @@
-"""Warnings about timers that do not fit together: of gateways, of this server, and of what it asks.
+"""Warnings about timers that do not fit together: of gateways, this server, identity sources and providers.
 
 Every warning says what will happen, and which value to write.
 """
@@ -88,14 +88,14 @@ def _server(draft: Draft, name: str, client: ClientSettings) -> Iterator[Diagnos
     if client.second_factor != "approve" and last >= max(server.duplicate_window, client.response_timeout + 1):
         longer = f"write {_text(last + 1)}, or " if last < MAX_DUPLICATE_WINDOW else ""
         why = (
-            f"the gateway of client {readable(name)} may repeat a request {_text(last)} after it, when its response "
-            "is no longer kept: the repeated request is rejected"
+            f"the gateway of client {readable(name)} may retransmit a request {_text(last)} after it first sent it, "
+            "when its response is no longer kept, so the retransmission is rejected"
         )
         yield ("server", "duplicate_window"), f"{why}; {longer}let the gateway send fewer requests"
 
 
 def _failover(draft: Draft, name: str, client: ClientSettings) -> Iterator[Diagnostic]:
-    """Servers of identity sources that are never asked, because the first one takes all the time."""
+    """Identity sources whose second server is never asked, because the timeout of the first takes all the time."""
     roles = [(policy, role) for policy in client.policies for role in ("first_factor", "directory")]
     sources = {draft.source_of.get(role, "") for role in roles}
     for source in sorted(sources & draft.identity.keys()):
@@ -176,7 +176,7 @@ def _text(seconds: float) -> str:
 def _longest(
     rules: UserRulesSettings, catalog: Catalog, repetitions: int, seconds: Callable[[CodeMessage], float]
 ) -> float:
-    """The most `seconds` that a call with that many repetitions takes in any language, in whole seconds."""
+    """The maximum of `seconds` over all languages for a call with that many repetitions, in whole seconds."""
     speech = Speech(speed=Speed(rules.speech.speed), repetitions=repetitions)
     codes = (CodeMessage(tag, "", "0" * rules.challenge.digits, False, catalog, speech) for tag in catalog.languages)
     return float(round(max(map(seconds, codes))))

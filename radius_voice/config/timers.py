@@ -1,6 +1,6 @@
-"""The table of all timers that must fit together, as `check` prints it: of gateways, of this server, of what it asks.
+"""The table of timers that `check` prints: of gateways, this server, identity sources and providers.
 
-timer_rules.py warns of those that do not.
+timer_rules.py warns about values that do not fit together.
 """
 
 from __future__ import annotations

@@ -51,13 +51,13 @@ class TwilioAccountSection(HttpProviderSection):
         if (self.region is None) is not (self.edge is None):
             raise KeyProblem("region and edge belong together; write both or none", "edge" if self.edge else "region")
         if self.base_url is not None and self.region is not None:
-            raise KeyProblem("names the whole host; remove region and edge, or base_url", "base_url")
+            raise KeyProblem("replaces the host that region and edge select; remove it, or both of them", "base_url")
         if self.base_url is None and not self.account_sid.startswith("AC"):
-            raise KeyProblem("is no account SID of Twilio, which is AC and 32 hexadecimal digits", "account_sid")
+            raise KeyProblem("is not a Twilio account SID; write AC and 32 hexadecimal digits", "account_sid")
         return self
 
     def errors(self, context: RuleContext) -> Iterator[Diagnostic]:
-        """Beside an API key, the auth token is for callbacks only, which Twilio signs with it."""
+        """The auth token beside an API key: required for callbacks, which Twilio signs with it, and otherwise wrong."""
         yield from super().errors(context)
         if not (context.callbacks and self.MAKES_CALLBACKS):
             if self.auth_token is not None and self.api_key is not None:
@@ -65,7 +65,7 @@ class TwilioAccountSection(HttpProviderSection):
         elif self.auth_token is None:
             yield (
                 (),
-                "auth_token is needed beside the API key for callbacks, which Twilio signs with it; add auth_token",
+                "callbacks need auth_token beside the API key, because Twilio signs them with it; add auth_token",
             )
 
     def urls(self) -> Mapping[str, str]:
@@ -83,7 +83,7 @@ class TwilioAccountSection(HttpProviderSection):
         if self.base_url:
             return
         if self.account_sid == PLACEHOLDER_SID:
-            yield ("account_sid",), "is still the placeholder; put your account SID from the Twilio console here"
+            yield ("account_sid",), "is still the placeholder; write your account SID from the Twilio console"
         for key, secret in (("auth_token", self.auth_token), ("api_secret", self.api_secret)):
             if secret and is_placeholder(secret):
-                yield (key,), "is still the placeholder; put your own from the Twilio console in its place"
+                yield (key,), "is still the placeholder; write the value from the Twilio console"

@@ -16,8 +16,8 @@ NEEDS_CALLBACKS = (
     "callbacks, or write voicemail: detect, or methods: [sms]"
 )
 TWO_WAYS = (
-    "by a key that the provider itself asks for (dtmf_input_required) cannot be mixed with providers that need "
-    "callbacks; leave one kind out of delivery.voice"
+    "providers that ask for the key themselves (dtmf_input_required) cannot be mixed with providers that need "
+    "callbacks for it; remove one kind from delivery.voice"
 )
 
 
@@ -51,7 +51,7 @@ def errors(
             for provider, section in callers.items():
                 if rules.voicemail not in section.VOICEMAIL:
                     kind = f"provider {readable(provider)} (type {section.type})"
-                    yield path, f"{kind} cannot do this; leave it out of delivery.voice, or write voicemail: off"
+                    yield path, f"{kind} cannot do this; remove it from delivery.voice, or write voicemail: off"
 
 
 def provider_asks_for_key(callers: Iterable[ProviderSection]) -> bool:

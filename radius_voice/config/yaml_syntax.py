@@ -15,7 +15,7 @@ import yaml
 LineError = tuple[int, str]
 """The line (from 1) that must be changed, and the message."""
 
-TAB = "a tab; YAML is indented with spaces only, replace the tab by spaces"
+TAB = "a tab, which YAML does not allow here; replace it by spaces"
 OPEN_QUOTE = "the quote that opens in this line is not closed; add the closing quote"
 OPEN_BRACKET = "the [ or { that opens in this line is not closed; close it, or put the whole value in quotes"
 NO_COLON = "the key has no colon; write it as KEY: VALUE"
@@ -35,15 +35,15 @@ NO_COMMA = "a comma is missing at the end of this line, inside [ ] or { }"
 DASH = (
     "a list that is written with '-' begins on the line after its key; a value that begins with '- ' must be in quotes"
 )
-DEEPER = "is indented deeper than the line above, which has a value already; indent both alike"
-UNEVEN = "the indentation fits none of the lines above; indent what belongs together by the same number of spaces"
+DEEPER = "is indented deeper than the line above, which already has a value; indent both alike"
+UNEVEN = "the indentation fits none of the lines above; indent the keys of one mapping by the same number of spaces"
 MIXED = "a key and an item that begins with '-' are beside each other; a mapping has only keys, a list only items"
 FIRST_LINE = "the first key is indented and the keys below it are not; remove the spaces before it"
-TOO_DEEP = "nested too deeply"
+TOO_DEEP = "is nested too deeply; remove levels"
 TAGS = "tags (!name) are not allowed; quote the value if the ! is meant"
-CURLY_QUOTE = "a curly quote begins this value or key; write straight quotes, \" or ', in position of curly ones"
+CURLY_QUOTE = "a curly quote begins this value or key; replace curly quotes by straight ones, \" or '"
 NO_BREAK_SPACE = "a no-break space or another special space; replace it by a normal space"
-TEMPLATE = "{{ }} of a template is not filled in here; write the value itself, or put it in quotes if it is meant"
+TEMPLATE = "{{ }} is not replaced here; write the value itself, or put the braces in quotes if they are meant"
 OTHER = "not valid YAML; check the indentation, quotes and colons of this line and the line above"
 
 CURLY_QUOTES = ("\u201c", "\u201d", "\u201e", "\u2018", "\u2019", "\u201a")
@@ -61,8 +61,8 @@ def explain(
 ) -> LineError:
     """The line to change, and the message with the fix.
 
-    `quoted` are the first and last line of the last quoted value before the error. `sections` are the keys that
-    belong into column 0; None when every key may be there.
+    `quoted` are the first and last line of the last quoted value before the error. `sections` are the keys that may be
+    at the root; None allows any.
     """
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line + 1, mark.column) if mark else (1, 0)

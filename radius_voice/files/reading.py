@@ -52,7 +52,7 @@ def unreadable(path: Path) -> str | None:
         return f"{path}: {problem.strerror}"
     except OSError as problem:
         return f"{path}: {problem.strerror}; correct the path or create the file"
-    return None if allowed else f"{path} is not readable by this user; make the server's user its owner"
+    return None if allowed else f"{path} is not readable by this user; make the service's user its owner"
 
 
 def open_regular(path: Path, folder: int | None = None) -> BinaryIO:

@@ -1,8 +1,8 @@
 """Operations for administrators: limits, unlocking, issued codes, pins. The running service performs them for commands.
 
-A command asks the service that runs with the configuration's state directory, through `control`. Where none runs, the
-command uses the same store directly if that creates no file, and otherwise raises OperationFailed with the reason
-and what to do.
+A command sends a request to the service that runs with the configuration's state directory, through `control`. If no
+service runs, the command uses the same store directly, if that creates no file. Otherwise it raises OperationFailed
+with the reason and the fix.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ READING = ("limits", "pins", "login_state", SHARED_STATIONS)
 """Commands that change nothing."""
 SERVICE_STATE = "/var/lib/radius-voice"
 """The state directory of the Debian package's service."""
-STATE_HINT = f"if the service has another state directory (systemd's StateDirectory=), add it: --state {SERVICE_STATE}"
+STATE_HINT = f"if the service uses another state directory (systemd's StateDirectory=), add --state {SERVICE_STATE}"
 
 
 class OperationFailed(Exception):
@@ -61,7 +61,7 @@ class NothingStored(OperationFailed):
 
 @dataclass(frozen=True, slots=True)
 class UserName:
-    """The user of an operation: the name, and the identity source, which may be None if only one has the name."""
+    """The user of an operation. `source` is an identity source; None searches all of them for the name."""
 
     name: str
     source: str | None = None
@@ -83,9 +83,9 @@ async def limits(settings: Settings, user: UserName | None) -> Mapping[str, Any]
 
 
 async def try_store(settings: Settings) -> str:
-    """Check the store through the running service, or else open it; returns more about it, or nothing.
+    """Check that the store can be used: through the running service, or by opening it. Raises OperationFailed.
 
-    Raises OperationFailed if it cannot be used.
+    Returns a remark for the command's output, which may be empty.
     """
     if not settings.store.SHARED_BY_WORKERS:
         return ""
@@ -99,7 +99,7 @@ async def try_store(settings: Settings) -> str:
 
 
 async def unlock(settings: Settings, user: UserName, by: str = "") -> Mapping[str, Any]:
-    """Reset the counters of a user. `by` is the operator's name, or empty, as in all operations that change data."""
+    """Reset the counters of a user. `by` is the operator's name or empty, here and in all operations below."""
     return await perform(settings, "unlock", user, by=by)
 
 
@@ -109,9 +109,9 @@ async def issue_code(settings: Settings, user: UserName, seconds: float, by: str
 
 
 async def delete_user_data(settings: Settings, user: UserName, by: str = "", user_id: str = "") -> Mapping[str, Any]:
-    """Delete what the store has about a user. Raises NothingStored or OperationFailed.
+    """Delete all data about a user from the store. Raises NothingStored or OperationFailed.
 
-    Without `user_id`, the id in the identity source, the user must still exist there.
+    `user_id` is the user's id in the identity source; without it, the user must still exist there.
     """
     return await perform(settings, "delete_user_data", user, by=by, id=user_id)
 
@@ -127,7 +127,7 @@ async def shared_stations(settings: Settings) -> Mapping[str, Any]:
 
 
 def lister_of(settings: Settings, source: str) -> UserLister:
-    """The lister of the users of a configured identity source. Raises OperationFailed if commands cannot list them."""
+    """The lister of the users of an identity source. Raises OperationFailed if its users cannot be listed."""
     try:
         return user_lister(source, settings.identity[source])
     except (ValueError, OSError) as problem:
@@ -135,10 +135,11 @@ def lister_of(settings: Settings, source: str) -> UserLister:
 
 
 def editor_of(settings: Settings, source: str | None) -> UserEditor:
-    """The editor of the only identity source, or of the one with that name. Raises OperationFailed."""
+    """The editor of the identity source `source`; None means the only one. Raises OperationFailed."""
     names = list(settings.identity)
     if source is None and len(names) > 1:
-        raise OperationFailed(f"there are several identity sources; add --source {' or --source '.join(names)}")
+        options = " or --source ".join(names)
+        raise OperationFailed(f"the configuration has several identity sources; add --source {options}")
     name = names[0] if source is None else source
     if name not in settings.identity:
         raise OperationFailed(_unknown_source(name, names))
@@ -218,7 +219,7 @@ async def _delete_user_data(
 
 
 async def _user_with_id(context: OperationContext, name: UserName, user_id: str) -> tuple[str, User]:
-    """The identity source, and its user with that id; without phones and groups if the source no longer has the id."""
+    """The identity source and its user with that id. If the user was removed there, the phones and groups are empty."""
     directories = directories_of(context.identity)
     if name.source not in directories:
         raise OperationFailed(_unknown_source(name.source, directories))
@@ -227,7 +228,7 @@ async def _user_with_id(context: OperationContext, name: UserName, user_id: str)
 
 
 async def _find_user(context: OperationContext, name: UserName) -> tuple[str, User]:
-    """The identity source and the user; raises OperationFailed if there is not exactly one."""
+    """The identity source and the user. Raises OperationFailed if no source has the name, or several have it."""
     deadline = time.monotonic() + DIRECTORY_SECONDS
     directories = directories_of(context.identity)
     sources = [source for source in directories if name.source in (None, source)]
@@ -261,7 +262,7 @@ OF_A_USER: Mapping[str, Callable[..., Awaitable[Mapping[str, Any]]]] = {
 
 
 async def perform(settings: Settings, command: str, user: UserName | None, **arguments: Any) -> Mapping[str, Any]:
-    """Perform a command by the running service, or else on the same store. Raises OperationFailed."""
+    """Perform a command: in the running service, or directly on its store if none runs. Raises OperationFailed."""
     try:
         return control.ask(settings.server.state, command, **({} if user is None else user.arguments()), **arguments)
     except control.RequestFailed as problem:
@@ -277,12 +278,13 @@ async def perform(settings: Settings, command: str, user: UserName | None, **arg
 
 
 def _store_without_service(settings: Settings, command: str, not_running: str) -> Store:
-    """The store for a command while no service runs with this state directory. Creates nothing."""
+    """Open the store without the service; creates no file. Raises OperationFailed if the command needs the service."""
     section = settings.store
     if section.SHARED_BY_NODES:
         return open_store(settings, lambda: existing_data_key(settings, None))
     if not section.SHARED_BY_WORKERS:
-        raise OperationFailed(f"{not_running}, and a store of type {section.type} ends with its service; {STATE_HINT}")
+        lost = f"the data of a store of type {section.type} is lost when its service ends"
+        raise OperationFailed(f"{not_running}, and {lost}; {STATE_HINT}")
     in_use = radius_ports_in_use(settings)
     if in_use:
         raise OperationFailed(f"{not_running}, but another process listens on {in_use[0]}; {STATE_HINT}")
@@ -298,7 +300,7 @@ def _store_without_service(settings: Settings, command: str, not_running: str) -
 
 
 async def _try_store_without_service(settings: Settings) -> str:
-    """Connect to the store and read once. The value read does not depend on `server.key`."""
+    """Connect to the store and read a value, which needs no `server.key`."""
     path = settings.store.data_path(settings.server.state)
     if path is not None and not path.exists():
         return f"serve will create {path}"
@@ -322,7 +324,7 @@ def directories_of(sources: Mapping[str, IdentitySource]) -> dict[str, Directory
 async def open_context(
     settings: Settings, store: Store, user: UserName | None, record: Callable[[EventRecord], str], uid: int | None
 ) -> AsyncIterator[OperationContext]:
-    """The context of one operation, with the present users of the sources; closes the store at the end.
+    """The context of one operation, with newly read identity sources. Closes them and the store at the end.
 
     Raises ValueError, OSError or Unavailable.
     """

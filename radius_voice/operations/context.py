@@ -1,4 +1,4 @@
-"""What operations for administrators use; `operations` performs them."""
+"""The settings, store and identity sources that an operation works on."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ DIRECTORY_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class OperationContext:
-    """What operations use.
+    """The settings, store and identity sources of one operation.
 
-    `identity` are the identity sources by name, in the order of the configuration. `record` writes to the audit log and
-    returns the reason if it cannot. `uid` is the user id of the requesting process, None if it is unknown.
+    `identity` has the identity sources by name, in the order of the configuration. `record` writes to the audit log; it
+    returns an empty string, or why it cannot write. `uid` is the user id of the requesting process, None if unknown.
     """
 
     settings: Settings
@@ -33,9 +33,9 @@ class OperationContext:
     uid: int | None
 
     def record_change(self, event: str, source: str, user: User, arguments: Mapping[str, Any], detail: str = "") -> str:
-        """Record that an operator changed something about a user; returns the reason if it cannot be recorded.
+        """Write to the audit log what an operator changed about a user; returns an empty string, or why it cannot.
 
-        `by` of the arguments of the request names the operator, if it is given.
+        `arguments` are those of the request; `by` names the operator.
         """
         by = str(arguments.get("by", ""))
         return self.record(OperatorRecord(time.time(), event, user.name, source, self.uid, by, detail))

@@ -46,13 +46,13 @@ from radius_voice.wiring.policies import code_message_of, numbers_of
 
 ENDED = "the enrolment has ended or expired; run this again"
 PLACEMENT_SECONDS = 8.0
-"""The maximum duration of placing the call; an exchange with the service may last 10 seconds."""
+"""How long placing the call may take. A command waits 10 seconds for the service."""
 
 
 async def call(context: OperationContext, source: str, user: User, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Call a phone of a user with a code. `phone` of the arguments is its number, by default the user's first.
+    """Call a phone of a user and speak a code. The argument `phone` is its number; the default is the user's first.
 
-    Raises ValueError with the reason if the phone is not called, and Unavailable.
+    Raises Unavailable, or ValueError with the reason if the phone is not called.
     """
     phone, rules = _phone_to_call(context.settings, source, user, str(arguments.get("phone", "")))
     keys, user_key, now = context.keys(), user_key_of(source, user.id), time.time()
@@ -95,9 +95,9 @@ async def call(context: OperationContext, source: str, user: User, arguments: Ma
 
 
 async def verify(context: OperationContext, source: str, user: User, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Compare the code of an enrolment, and pin its phone as verified if it is right. Raises ValueError or Unavailable.
+    """Compare the code of an enrolment. If it is right, pin the phone as verified. Raises ValueError or Unavailable.
 
-    If it is the user's first pin, the other phones of the directory are pinned too, not verified, as at a first login.
+    If the user had no pins, the user's other phones are pinned too, as not verified, like at a first login.
     """
     enrolment_id, typed = str(arguments.get("enrolment", "")), tidy_code(str(arguments.get("code", "")))
     keys, user_key = context.keys(), user_key_of(source, user.id)
@@ -136,7 +136,7 @@ async def verify(context: OperationContext, source: str, user: User, arguments: 
 
 
 def _phone_to_call(settings: Settings, source: str, user: User, wanted: str) -> tuple[Phone, UserRulesSettings]:
-    """The phone, and the rules of a policy that allows calls to it. Raises ValueError with the reason."""
+    """The phone, and the rules of the first policy that allows calls to it. Raises ValueError with the reason."""
     if not user.phones:
         raise ValueError(f"the directory has no phone of {user.name}; add one there first")
     phone = parse_phone(wanted) if wanted else user.phones[0]
@@ -160,7 +160,7 @@ def _phone_to_call(settings: Settings, source: str, user: User, wanted: str) -> 
 async def _deliver(
     context: OperationContext, enrolment_id: str, request: DeliveryRequest, methods: Sequence[Method]
 ) -> tuple[PlacementResult, Sequence[str]]:
-    """Call or text the phone; the result, and why providers refused it."""
+    """Call or text the phone; returns the result, and each provider's answer as text."""
     loop, answers = asyncio.get_running_loop(), list[str]()
     began = loop.time()
 
@@ -190,7 +190,7 @@ async def _pin(
 
 
 async def _hang_up(context: OperationContext, enrolment: Enrolment) -> None:
-    """End the call; if that fails, it ends after the message."""
+    """End the call. If that fails, the call ends after its message."""
     if enrolment.call is None:
         return
     async with opened_providers(context.settings) as providers:
@@ -212,7 +212,7 @@ async def _end(context: OperationContext, enrolment_id: str) -> None:
 
 
 async def _attempts_left(context: OperationContext, enrolment_id: str, enrolment: Enrolment) -> int:
-    """How many attempts an enrolment has left after a wrong code; without any, it ends."""
+    """How many attempts are left after a wrong code. If none is left, the enrolment is ended."""
     attempt = one_attempt(enrolment_id, enrolment)
     used = await context.store.arrival_times([attempt])
     left = remaining(used[attempt], attempt.limit, time.time())

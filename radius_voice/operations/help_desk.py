@@ -1,4 +1,4 @@
-"""The operation of `users issue-code`. `operations` performs it for the command."""
+"""The operation behind `radius-voice users issue-code`."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from radius_voice.operations.notices import call_about_issued_code
 async def issue_code(
     context: OperationContext, source: str, user: User, arguments: Mapping[str, Any]
 ) -> Mapping[str, Any]:
-    """Issue a code for a user, valid for `seconds` of the arguments, and notify the user. `by` names the operator.
+    """Issue a code for a user and notify the user. The argument `seconds` is how long the code is valid.
 
-    Raises ValueError for a disabled user or a time out of bounds; then nothing has changed.
+    Raises ValueError, having changed nothing, for a disabled user or a time out of bounds.
     """
     seconds = float(arguments["seconds"])
     if not MIN_SECONDS <= seconds <= MAX_SECONDS:
-        raise ValueError(f"a code is valid from {duration_text(MIN_SECONDS)} to {duration_text(MAX_SECONDS)}")
+        raise ValueError(f"a code can be valid for {duration_text(MIN_SECONDS)} to {duration_text(MAX_SECONDS)}")
     if user.disabled:
         raise ValueError(f"{user.name} is disabled; run radius-voice users enable first")
     keys = context.keys()

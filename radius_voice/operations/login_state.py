@@ -1,4 +1,4 @@
-"""What the store has that decides a user's next login: an issued code, and a remembered login. For `explain`."""
+"""The stored values that decide a user's next login, for `explain`: an issued code and a remembered login."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from radius_voice.wiring.policies import policies_of
 async def login_state(
     context: OperationContext, source: str, user: User, arguments: Mapping[str, Any]
 ) -> Mapping[str, Any]:
-    """What decides a login of a user through `client`, by `policy`, from `calling_station_id` of the arguments.
+    """The stored values for a login with the arguments `client`, `policy` and `calling_station_id`.
 
     `issued_until` is when an issued code expires, and `remembered_until` when a remembered login ends, both wall-clock
-    seconds or None. `password_known` is False if the remembered login also depends on the password, which the first
-    factor cannot compare without it. Raises ValueError or Unavailable.
+    seconds or None. `password_known` is False if the remembered login ends with a changed password and the first factor
+    cannot tell whether it has changed. Raises ValueError or Unavailable.
     """
     policy = policies_of(context.settings, context.identity).get(str(arguments.get("policy")))
     if policy is None or policy.directory_name != source:
@@ -46,7 +46,7 @@ async def login_state(
 async def _remembered(
     context: OperationContext, policy: Policy, user: User, key: SessionKey, station: str, seconds: float
 ) -> tuple[RememberedLogin | None, bool]:
-    """The remembered login that the next login from that Calling-Station-Id may repeat; whether that is certain."""
+    """The remembered login for that Calling-Station-Id, and whether the password is known to be the same."""
     keys, store, user_key, now = context.keys(), context.store, policy.user_key(user), time.time()
     login = await remembered_login(keys, store, key, user_key, station, seconds, now)
     if login is None or are_counted(await wrong_codes_left(limits_of(context.settings), store, user_key, now)):

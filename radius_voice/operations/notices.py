@@ -31,9 +31,10 @@ WHY_NOT_CALLED = {Reason.PHONE_NOT_CONFIRMED: "not pinned", Reason.PHONE_NOT_VER
 
 
 async def call_about_issued_code(settings: Settings, store: Store, keys: Keys, source: str, user: User) -> str:
-    """Call or text one phone of a user of the identity source `source`; returns what became of it, for the audit.
+    """Call or text one phone of a user of the identity source `source`; returns the result as text for the audit log.
 
-    Limits on calls and pins apply as to the deliveries of logins. A call is not followed, and nothing is repeated.
+    The limits on calls and the pins of a login apply. The progress of the call is not followed, and a failure is not
+    repeated.
     """
     candidates = _callable_phones(settings, source, user)
     if not candidates:
@@ -60,7 +61,7 @@ async def call_about_issued_code(settings: Settings, store: Store, keys: Keys, s
 
 
 def _callable_phones(settings: Settings, source: str, user: User) -> list[tuple[Phone, UserRulesSettings]]:
-    """The user's phones that policies of this directory may call, each with such a policy's rules for the user."""
+    """The user's phones that a policy of this directory allows, each with that policy's rules for the user."""
     policies = [policy for policy in settings.policies.values() if policy.directory == source]
     return [
         (phone, rules)
@@ -71,7 +72,7 @@ def _callable_phones(settings: Settings, source: str, user: User) -> list[tuple[
 
 
 def _refused_by_pins(keys: Keys, user_key: str, phone: Phone, rules: UserRulesSettings, stored: bytes | None) -> str:
-    """Why the pins do not allow a call to this phone; empty if they do. Changes of the other phones do not matter."""
+    """Why the pins do not allow a call to this phone; empty if they do. Changes of other phones have no effect."""
     first, changed = FirstPhone(rules.first_phone), ChangedPhone(rules.changed_phone)
     called = called_phones(compare(keys, user_key, [phone], stored), [phone], first, changed)
     return WHY_NOT_CALLED[called] if isinstance(called, Reason) else ""
@@ -90,7 +91,7 @@ async def _place(settings: Settings, phone: Phone, rules: UserRulesSettings, lan
 def budgets_of(
     settings: Settings, user_key: str, phone: Phone, rules: UserRulesSettings, language: str
 ) -> tuple[LimitOperation, ...]:
-    """The operations that reserve the most that a delivery by these rules costs. The rest is not refunded."""
+    """The operations that reserve the maximum cost of a delivery by these rules. The difference is not refunded."""
     costs = limits_of(settings).costs
     if costs is None:
         return ()
@@ -100,7 +101,7 @@ def budgets_of(
 
 
 def methods_of(rules: UserRulesSettings) -> tuple[Method, ...]:
-    """How rules deliver codes."""
+    """The delivery methods of the rules, in their order."""
     return tuple(Method(method) for method in rules.methods)
 
 

@@ -1,7 +1,6 @@
 """Operations on pinned phones: show, confirm, pin and delete them. `operations` performs them for commands.
 
-A user's phones are shown masked. Pins are replaced by compare-and-swap, so a login that pins at the same time is not
-undone.
+Phones are masked. Pins are replaced by compare-and-swap, so that the pin of a login at the same time is kept.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ async def show(context: OperationContext, source: str, user: User, _arguments: M
 async def confirm(
     context: OperationContext, source: str, user: User, arguments: Mapping[str, Any]
 ) -> Mapping[str, Any]:
-    """Pin the phones that the directory has now as verified, in place of the present pins."""
+    """Replace the user's pins with the phones that the directory has now, as verified."""
     keys, user_key = context.keys(), user_key_of(source, user.id)
     if not user.phones:
         raise ValueError(f"the directory has no phone of {user.name}; add one there first")
@@ -62,10 +61,10 @@ async def confirm(
 
 
 async def pin(context: OperationContext, source: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Pin the present phones of the users with these `ids` as verified.
+    """Pin the present phones of the users with the ids in the argument `ids`, as verified.
 
-    Returns how many of them the directory has, and how many of those have no phone: theirs are pinned too, as none, so
-    that a phone that they get later is a changed one.
+    Returns how many of these users exist, and how many have no phone. For a user without a phone, an empty set is
+    pinned, so that a phone added later is a changed phone.
     """
     keys, directory = context.keys(), context.identity[source].directory
     not_recorded, pinned, without_phone = "", 0, 0
@@ -91,9 +90,9 @@ async def forget_pins(store: Store, user_key: str) -> int:
 async def replace_pins(
     store: Store, user_key: str, change: Callable[[tuple[Pin, ...] | None], Sequence[Pin] | None]
 ) -> Sequence[Pin] | None:
-    """Replace the pins of a user by what `change` returns for them; None is no pins. Raises Unavailable.
+    """Replace the pins of a user with the result of `change`, which gets the present pins. Returns the new pins.
 
-    Returns the new pins.
+    None means that the user has never been pinned. Raises Unavailable.
     """
     key = pins_key(user_key)
     for _ in range(MAX_CAS_RETRIES):
@@ -105,7 +104,7 @@ async def replace_pins(
 
 
 async def _pin_all(store: Store, keys: Keys, user_key: str, user: User) -> None:
-    """Pin the user's phones as verified. A phone that is verified already keeps the time of its pin."""
+    """Pin the user's phones as verified. A phone that was verified before keeps the time of its pin."""
 
     def change(present: tuple[Pin, ...] | None) -> list[Pin]:
         verified = {pin.phone: pin for pin in present or () if pin.verified}

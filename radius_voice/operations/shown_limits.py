@@ -23,10 +23,10 @@ WRONG_PASSWORDS = ("wrong_passwords.user", "directory_lockout.")
 
 
 async def limits_of_user(context: OperationContext, source: str, user: User, typed: str) -> list[LimitOperation]:
-    """The limits that count for a user by account or name, known Calling-Station-Ids, id and phones, each once.
+    """The limits of a user: by account or name, by known Calling-Station-Id, by id and by phone, without duplicates.
 
-    Where the first factor finds no account, wrong passwords are counted by the name as typed, which in an LDAP
-    directory can differ from the user's name there.
+    If the first factor finds no account, wrong passwords are counted by the name as typed. In an LDAP directory that
+    can differ from the user's name.
     """
     configured, pairs = limits_of(context.settings), []
     subjects = await password_subjects(context, source, user, typed)
@@ -40,7 +40,7 @@ async def limits_of_user(context: OperationContext, source: str, user: User, typ
 
 
 async def password_subjects(context: OperationContext, source: str, user: User, typed: str) -> list[str]:
-    """The subjects of wrong passwords of a user: of the account, or where there is none, of the name."""
+    """The subjects under which a user's wrong passwords are counted: the account, or the names if there is none."""
     keys, subjects = context.keys(), []
     for first_factor in first_factors(context.settings, source):
         account = await _account(context, first_factor, user)
@@ -67,13 +67,13 @@ async def _account(context: OperationContext, first_factor: str, user: User) -> 
 
 
 def first_factors(settings: Settings, source: str) -> set[str]:
-    """The identity sources under which wrong passwords of the users of a directory are counted."""
+    """The identity sources that verify the passwords of a directory's users, and the directory itself."""
     used = {each.first_factor for each in settings.policies.values() if each.directory == source}
     return (used | {source}) - {NO_FIRST_FACTOR}
 
 
 def shared_limits(settings: Settings) -> Iterator[LimitOperation]:
-    """The limits in total, for each client, and for each country and SIP domain that policies name."""
+    """The limits in total, for each client, and for each country and SIP domain in the policies and limits."""
     configured = limits_of(settings)
     yield from configured.about({"total": "total"})
     yield from _budgets(configured, {"total": "total"})
@@ -104,7 +104,7 @@ def earlier_budgets(settings: Settings, source: str, user: User) -> Iterator[Lim
 
 
 def limit_row(operation: LimitOperation, tat: float, now: float, currency: str) -> Mapping[str, Any]:
-    """A limit for an operator, whose stored time is `tat`. A budget is an amount of money in `currency`."""
+    """A limit as a row of `radius-voice limits`. `tat` is its stored time. A budget's amounts are in `currency`."""
     limit, left = operation.limit, remaining(tat, operation.limit, now)
     row = {"limit": limit.name, "of": subject_text(operation), "period": limit.period}
     if is_budget(limit):
@@ -113,12 +113,12 @@ def limit_row(operation: LimitOperation, tat: float, now: float, currency: str) 
 
 
 def is_budget(limit: Limit) -> bool:
-    """Whether the limit is one of money."""
+    """Whether the limit is an amount of money."""
     return limit.name.startswith("cost_per_day.")
 
 
 def subject_text(operation: LimitOperation) -> str:
-    """A subject for an operator: phones are masked, and hashes of names are not shown."""
+    """The subject of a limit as an operator may see it: phones masked, hashes of names replaced by a word."""
     if operation.limit.name.endswith(".phone"):
         return Phone(operation.subject).masked
     if operation.limit.name.startswith(WRONG_PASSWORDS):

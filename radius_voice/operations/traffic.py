@@ -1,4 +1,4 @@
-"""What each gateway sends, with what a stricter setting would discard and which timers do not fit."""
+"""The report of `radius-voice clients`: what each gateway sends, what stricter settings would discard, and timers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from radius_voice.server.traffic import HALF_SECONDS, Traffic, merged
 from radius_voice.server.traffic_file import read_all
 
 MIN_RETRANSMISSIONS = 3
-"""A retransmission interval is reported once it was seen as often."""
+"""A retransmission interval is reported after this number of retransmissions with it."""
 
 
 def clients(settings: Settings) -> Mapping[str, Any]:
@@ -49,7 +49,7 @@ def _row(traffic: Traffic, client: ClientSettings) -> Mapping[str, Any]:
 
 
 def _interval(traffic: Traffic) -> float | None:
-    """The most frequent interval in seconds, None if none was seen often. Copies that follow at once do not count."""
+    """The most frequent interval in seconds, None if none was seen often. Immediate copies of a packet do not count."""
     intervals = {key: count for key, count in traffic.intervals.items() if key and count >= MIN_RETRANSMISSIONS}
     return max(intervals, key=intervals.__getitem__) / HALF_SECONDS if intervals else None
 

@@ -1,4 +1,4 @@
-"""Deletes what the store has about a user: logins, counters, known Calling-Station-Ids, an issued code, pins."""
+"""Deletes all stored data about a user: logins, counters, known Calling-Station-Ids, an issued code, pins."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ async def delete(
     subjects: Iterable[str],
     arguments: Mapping[str, Any],
 ) -> Mapping[str, Any]:
-    """Delete the data of a user. Raises Unavailable; then it may be repeated.
+    """Delete the data of a user. Raises Unavailable; the deletion may then be repeated.
 
-    `counters` are the user's limits, and `subjects` those of wrong passwords, by account and by name.
+    `counters` are the user's limits. `subjects` are the subjects of wrong passwords, by account and by name.
     """
     store, keys, counters, now = context.store, context.keys(), tuple(counters), time.time()
     user_key = user_key_of(source, user.id)
@@ -56,7 +56,7 @@ async def delete(
 
 
 async def _end_session(store: Store, key: SessionKey, now: float) -> bool:
-    """End an open session, so that its code is not accepted; it is deleted soon after. Whether there was one."""
+    """End an open session, so that its code is not accepted. The next sweep deletes it. False if none was open."""
     for _ in range(MAX_CAS_RETRIES):
         session = await store.load(key)
         if session is None or not session.open_at(now):
@@ -69,7 +69,7 @@ async def _end_session(store: Store, key: SessionKey, now: float) -> bool:
 
 
 async def _forget_stations(store: Store, subject: str) -> int:
-    """Delete the Calling-Station-Ids of former logins of that subject; returns how many there were."""
+    """Delete the known Calling-Station-Ids of a subject of wrong passwords; returns how many there were."""
     key = stations_key(subject)
     stored = await store.get(key)
     if not stored:

@@ -1,4 +1,4 @@
-"""Keeps what each gateway sends over restarts: one file for each process, in `clients` in the state directory."""
+"""Stores the traffic statistics of clients across restarts: one file per process in STATE_DIRECTORY/clients."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class _Content(msgspec.Struct, frozen=True):
 
 
 class TrafficFile:
-    """The file of process `number`. `report` continues with what the file has.
+    """The file of process `number`. `report` starts with the statistics in the file.
 
     A file that cannot be read is reported to `warn`, and replaced.
     """
@@ -40,12 +40,12 @@ class TrafficFile:
         except FileNotFoundError:
             kept = []
         except (TrafficFileInvalid, OSError) as problem:
-            warn(f"{self._path}: the report about clients is started again: {problem}")
+            warn(f"{self._path}: cannot be used, so the statistics of radius-voice clients start again: {problem}")
             kept = []
         self.report = TrafficReport(kept)
 
     async def write(self, clients: Collection[str]) -> None:
-        """Write what has changed about these clients, which are all that are configured. Raises OSError."""
+        """Write the file if something has changed. `clients` are all configured clients. Raises OSError."""
         if not self.report.changed:
             return
         self.report.changed = False
@@ -58,12 +58,12 @@ class TrafficFile:
 
 
 def read_all(state: Path) -> list[Traffic]:
-    """What all processes of the service have kept. Raises OSError or TrafficFileInvalid."""
+    """The statistics of all processes of the service. Raises OSError or TrafficFileInvalid."""
     return [traffic for path in sorted((state / FOLDER).glob("*.json")) for traffic in read(path)]
 
 
 def read(path: Path) -> list[Traffic]:
-    """What one file has. Raises OSError or TrafficFileInvalid."""
+    """The statistics in one file. Raises OSError or TrafficFileInvalid."""
     try:
         content = msgspec.json.decode(read_file(path, MAX_FILE_OCTETS)[0], type=_Content)
     except msgspec.DecodeError as problem:

@@ -77,7 +77,7 @@ class ProcessCommands:
         )
 
     async def _reload_and_report(self, facts: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Reload, also if the client that asked for it disconnects."""
+        """Reload and return the result. The reload continues if the requesting client disconnects."""
         number = self.reloads_begun() + 1
         self.tasks.run(self.reload())
         return merged_result(facts, {0: response_of(await self.progress.wait_for(number))}, 1)

@@ -1,7 +1,7 @@
 """`radius-voice debug`: shows packets of one user or client while the service runs.
 
-A session of debugging adds a tap, and removes it at its end. Its text waits in a bounded queue; packets
-that do not fit are neither formatted nor shown, and are counted.
+A debug session adds a tap, and removes it at its end. Its text waits in a bounded queue. Packets that do not fit are
+counted, and neither formatted nor shown.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class DebugFilter:
         return {"user": self.user, "client": self.client, "all": True, "seconds": seconds}
 
     def record_text(self, uid: int | None) -> str:
-        """The text of the record of a session. It has no name of a user, because there may be none of that name."""
+        """The audit record of a debug session. It omits the user's name, because that user may not exist."""
         client = f" of client {self.client}" if self.client is not None else ""
         user = " of one user" if self.user is not None else ""
         by = "" if uid is None else f" by user id {uid}"
@@ -72,7 +72,7 @@ class DebugFilter:
 
 
 class Sessions:
-    """Limits how many sessions of debugging there are at a time."""
+    """Limits how many debug sessions run at a time."""
 
     def __init__(self, limit: int = MAX_SESSIONS) -> None:
         self._limit = limit
@@ -98,7 +98,7 @@ class Sessions:
 
 
 class DebugQueue:
-    """A `TextStream` whose text waits to be sent. `next` also tells how many blocks were dropped."""
+    """A `TextStream` whose blocks of text wait until `next` returns them."""
 
     encoding = "utf-8"
 
@@ -109,7 +109,7 @@ class DebugQueue:
         self._dropped = 0
 
     def has_room(self) -> bool:
-        """Whether a block may be written; if not, it is counted as dropped."""
+        """Whether a block may be written. If not, a dropped block is counted."""
         if self._characters < MAX_QUEUED_CHARACTERS:
             return True
         self._dropped += 1
@@ -129,7 +129,7 @@ class DebugQueue:
         return False
 
     async def next(self) -> tuple[str, int]:
-        """The next block, once there is one, and how many were dropped since the one before."""
+        """Wait for the next block; returns it, and how many blocks were dropped since the previous call."""
         while not self._blocks:
             self._news.clear()
             await self._news.wait()
@@ -140,7 +140,7 @@ class DebugQueue:
 
 
 class QueuedPrinter:
-    """Passes to `printer`, which prints to `queue`, only what the queue has room for."""
+    """Prints packets by `printer`, which writes to `queue`, and omits those that the queue has no room for."""
 
     def __init__(self, queue: DebugQueue, printer: PacketPrinter) -> None:
         self._queue = queue
@@ -165,7 +165,7 @@ class QueuedPrinter:
 
 
 class Debugger:
-    """The sessions of debugging in one process. `number` is that of the worker."""
+    """The debug sessions in one process, the worker `number`."""
 
     def __init__(self, taps: Taps, printers: Printers, number: int, limit: int = MAX_SESSIONS) -> None:
         self._taps = taps
@@ -174,7 +174,7 @@ class Debugger:
         self._sessions = Sessions(limit)
 
     def session(self, wanted: DebugFilter, started: Callable[[], object]) -> Stream:
-        """A session of debugging, as a stream. `started` is called at its start."""
+        """A debug session as a stream. `started` is called at its start."""
         return Stream(self._sessions.limited(partial(self._show, wanted), started), wanted.seconds)
 
     async def _show(self, wanted: DebugFilter, send: Send) -> None:

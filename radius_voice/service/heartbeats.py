@@ -14,14 +14,14 @@ IDLE_SECONDS = 3600.0
 BYTES = 8
 MICROSECONDS = 1_000_000
 READY, SEEN, RELOADED, SIZE = range(4)
-"""The fields of a child: whether it is ready; when it was seen alive, in monotonic microseconds; its latest reload."""
+"""The fields of a child: 1 if it is ready; its latest heartbeat, in monotonic microseconds; its latest reload."""
 
 
 class Heartbeats:
-    """For each child, by its number from `first` on: whether it is ready, when it was seen alive, its latest reload.
+    """For each child, numbered from `first`: whether it is ready, its latest heartbeat and its latest reload.
 
-    The parent numbers the reloads. Each child writes its own fields only; the parent writes them before the child
-    starts. `now` is monotonic seconds.
+    The parent numbers the reloads. Each child writes only its own fields; before a child starts, the parent writes
+    them. `now` is monotonic seconds.
     """
 
     def __init__(self, first: int, count: int, now: Callable[[], float]) -> None:
@@ -31,21 +31,21 @@ class Heartbeats:
         self._memory = mmap.mmap(-1, BYTES * (1 + SIZE * count))
 
     def started(self, number: int) -> None:
-        """A process is about to be forked as child `number`, with the newest configuration."""
+        """Reset the fields of child `number`, which is about to be forked with the newest configuration."""
         self._write(number, READY, 0)
         self._write(number, SEEN, self._microseconds())
         self._write(number, RELOADED, self.requested)
 
     def ready(self, number: int) -> None:
-        """The child has started."""
+        """Record that the child has started."""
         self._write(number, READY, 1)
 
     def beat(self, number: int) -> None:
-        """The child responds."""
+        """Record a heartbeat of the child."""
         self._write(number, SEEN, self._microseconds())
 
     def reloaded(self, number: int, reload: int) -> None:
-        """The child has completed the reload of that number."""
+        """Record that the child has completed the reload number `reload`."""
         self._write(number, RELOADED, reload)
 
     @property
@@ -66,7 +66,7 @@ class Heartbeats:
         return min(self._fields(RELOADED)) >= self.requested
 
     def longest_wait(self) -> float:
-        """For how many seconds the child that was seen least recently has not been seen."""
+        """The seconds since the latest heartbeat of the child whose heartbeat is oldest."""
         return (self._microseconds() - min(self._fields(SEEN))) / MICROSECONDS
 
     def _microseconds(self) -> int:
@@ -86,9 +86,9 @@ class Heartbeats:
 
 
 class ParentProcess:
-    """The parent of child `number`, as the supervisor of what the child serves.
+    """The `Supervisor` of child `number`: reports its state to the parent process.
 
-    `interval` is the time in seconds in which the parent expects a heartbeat, 0 if it expects none.
+    The parent expects a heartbeat within `interval` seconds; 0 means that it expects none.
     """
 
     def __init__(self, heartbeats: Heartbeats, number: int, interval: float) -> None:
@@ -107,7 +107,7 @@ class ParentProcess:
         self._reload = self._heartbeats.requested
 
     def stopping(self) -> None:
-        """Nothing: the parent has requested it."""
+        """Do nothing: the parent has requested the stop."""
 
     def alive(self) -> None:
         """The child responds."""
@@ -125,20 +125,20 @@ class ChildReports:
         self._next_alive = 0.0
 
     def reload(self) -> None:
-        """The children are about to be requested to reload."""
+        """Report that the children begin to reload. Call this before they are signalled."""
         self._heartbeats.request_reload()
         self._manager.reloading()
         self._announced = False
 
     def stopping(self) -> None:
-        """The children are about to be stopped."""
+        """Report that the children stop. Call this before they are signalled."""
         self._manager.stopping()
         self._announced = True
 
     def send_due(self) -> float:
-        """Send what has become true; in so many seconds, call this again.
+        """Send the messages that are due. Returns the seconds after which this must be called again.
 
-        The service is alive if every child was seen within half of the manager's period.
+        The service counts as alive if every child has sent a heartbeat within half of the manager's watchdog period.
         """
         if not self._manager.listens:
             return IDLE_SECONDS

@@ -22,7 +22,7 @@ IDENTITY_CHECK_INTERVAL_SECONDS = 2.0
 class Housekeeping:
     """Removes expired sessions, polls calls and refreshes identity sources. `open_sessions` is the latest count.
 
-    `inactive` is None in all processes of the service but one.
+    Only one process of the service has `inactive`; in the others it is None.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Housekeeping:
         tasks.repeat(IDENTITY_CHECK_INTERVAL_SECONDS, self._check_identity_sources)
 
     async def count(self) -> None:
-        """Count the open sessions; while the store is unavailable, the last count stays."""
+        """Count the open sessions. While the store is unavailable, the previous count is kept."""
         with suppress(Unavailable):
             self.open_sessions = await self._store.open_sessions()
 

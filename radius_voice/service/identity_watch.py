@@ -1,4 +1,4 @@
-"""Refreshes the identity sources of the running service, and reports changes and those that cannot be used."""
+"""Refreshes the identity sources of the running service, and reports changed and unusable sources."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from radius_voice.login.deliveries.adapter_reports import SourceProblem
 from radius_voice.login.ports import IdentitySource
 from radius_voice.service.verification_time import slow_verifications
 
-STILL = "the users read before stay in effect"
+STILL = "the users loaded before stay in effect"
 
 
 class IdentityWatch:
     """Checks identity sources for changes. `report` gets the event and the detail of a `ServiceRecord`.
 
-    If `time_verifications` is false, another process of the service times password verifications.
+    Only one process of the service times password verifications; `time_verifications` is false in the others.
     """
 
     def __init__(self, report: Callable[[str, str], None], time_verifications: bool) -> None:

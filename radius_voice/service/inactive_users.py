@@ -1,7 +1,7 @@
 """Ends the remembered logins of users who were disabled or removed, so that a user who is enabled again has none.
 
-A login ends them too, but between two logins only this does. It covers sources that list their users, as a users file
-does, however the file was changed.
+A rejected login of a disabled user ends them too. This check covers users who do not log in meanwhile, in sources that
+can list their users, such as a users file.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from radius_voice.wiring.policies import remembers_logins
 
 
 class InactiveUsers:
-    """Compares the users of each source with those of the last check. For one process of the service."""
+    """Compares the users of each source with those of the previous check. Only one process of the service uses it."""
 
     def __init__(self, keys: Keys, store: Store) -> None:
         self._keys = keys
@@ -26,9 +26,9 @@ class InactiveUsers:
         self._checked: dict[str, tuple[IdentitySource, int]] = {}
 
     async def check(self, settings: Settings, identity: Mapping[str, IdentitySource]) -> None:
-        """End the remembered logins of users who are no longer active; at the first check, of all disabled users.
+        """End the remembered logins of users who are no longer active. The first check does so for all disabled users.
 
-        Raises Unavailable; the next check repeats it.
+        Raises Unavailable. The next check then repeats the work.
         """
         for name, source in identity.items():
             if not remembers_logins(settings, name):

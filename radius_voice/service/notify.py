@@ -14,7 +14,7 @@ MICROSECONDS = 1_000_000
 
 
 class Supervisor(Protocol):
-    """What `serve` reports its state to: a service manager or, in a worker, the parent process.
+    """The receiver of the state of `serve`: a service manager or, in a worker, the parent process.
 
     `alive_interval` is how often to call `alive`, in seconds; 0 means never.
     """

@@ -1,7 +1,7 @@
-"""Tries without side effects what `serve` needs at start: files, state directory, store, audit log, addresses.
+"""Checks without side effects what `serve` needs at start: files, state directory, store, audit log, addresses.
 
 File access is checked for the account that the service runs as. Nothing is created or changed. Each address is bound
-for a moment, unless the running service of this configuration has it.
+for a moment, unless the running service of this configuration listens on it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,10 @@ READ_WRITE = os.R_OK | os.W_OK
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """An error that `serve` would end with or, if not `checked`, what could not be checked here and how to check it."""
+    """An error that would prevent `serve` from starting.
+
+    If `checked` is false, `text` names something that could not be checked here, and how to check it.
+    """
 
     text: str
     checked: bool = True
@@ -51,7 +54,10 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True)
 class RunningService:
-    """The service that runs with the state directory: its `status`, None if none runs, or why it is unknown."""
+    """The service that runs with the state directory: its `status`, or None if no service runs.
+
+    `unknown` is why the status could not be read, or empty.
+    """
 
     status: Mapping[str, Any] | None
     unknown: str = ""
@@ -62,8 +68,8 @@ def check_results(
 ) -> Iterator[CheckResult]:
     """Everything that would prevent `serve` from starting as that user, and what could not be checked.
 
-    `adapter_files` are those of adapters that this process could read; one on a mount that does not answer must not be
-    among them.
+    `adapter_files` are the adapters' files that this process could read. A file on a network mount that does not
+    respond must not be among them, because this function would block.
     """
     settings = configuration.settings
     yield from _secrets(path, settings)
@@ -76,7 +82,7 @@ def check_results(
     if running.status is not None and running.status["config"] != os.path.realpath(path):
         yield CheckResult(
             f"server.state: {settings.server.state}: process {running.status['process']} runs with this directory and "
-            f"another configuration, {running.status['config']}; stop it, or write another server.state"
+            f"another configuration, {running.status['config']}; stop it, or write another directory in server.state"
         )
     yield from _addresses(settings, account, running)
 
@@ -105,7 +111,7 @@ def _files(path: Path, configuration: Loaded, account: Account, adapter_files: I
     for results in checks:
         try:
             yield from results
-        except OSError as problem:  # it cannot be found out whether the file exists
+        except OSError as problem:  # not even the existence of the file can be checked
             yield CheckResult(message_of(problem))
 
 
@@ -115,7 +121,7 @@ def _readable_files(configuration: Loaded, account: Account, private: Iterable[P
     closed = {file: directory for file in files if (directory := _closed_directory(file, account)) is not None}
     for directory in dict.fromkeys(closed.values()):
         inside = ", ".join(file.name for file in files if closed.get(file) == directory)
-        yield CheckResult(f"{_cannot_enter(directory, account)}, or move its files; needed are {inside}")
+        yield CheckResult(f"{_cannot_enter(directory, account)}, or move its files; the service needs {inside}")
     for file in files:
         if file not in closed:
             yield from _accessible("", file, os.R_OK, account, f"chown {account.name} FILE")
@@ -193,22 +199,22 @@ def _audit_log(settings: Settings, account: Account) -> Iterator[CheckResult]:
 
 
 def _creatable(key: str, directory: Path, account: Account) -> Iterator[CheckResult]:
-    """Whether a directory that does not exist can be created, with those above it."""
+    """Whether a directory that does not exist can be created, including its parents."""
     above = next(parent for parent in directory.absolute().parents if parent.exists())
     if not above.is_dir() or not has_access(above, os.W_OK | os.X_OK, account):
         command = f"install -d -o {account.name} -m 700 {shlex.quote(str(directory))}"
         reason = f"cannot be created by user {account.name} in {above}"
-        yield CheckResult(f"{key}: {directory}: {reason}; {STATE_HINT}; or else run: {command}")
+        yield CheckResult(f"{key}: {directory}: {reason}; {STATE_HINT}; otherwise run: {command}")
 
 
 def _accessible(key: str, file: Path, mode: int, account: Account, fix: str) -> Iterator[CheckResult]:
-    """Whether the account has the access to a file, or to a directory, where there is one."""
+    """Whether the account has access to a file or directory, if that exists."""
     if _exists(file) and not has_access(file, mode, account):
         yield CheckResult(_denied(key, file, account, fix))
 
 
 def _denied(key: str, file: Path, account: Account, fix: str) -> str:
-    """The error for a file that the account cannot access, with the command that gives it access to FILE."""
+    """The error for a file that the account cannot access. `fix` is the command that gives access, with FILE in it."""
     place = f"{key}: {file}" if key else str(file)
     directory = _closed_directory(file, account)
     if directory is not None:

@@ -1,4 +1,4 @@
-"""Reload: a new configuration takes effect between two packets, and the old one ends with its last login."""
+"""Reload: a new configuration applies from the next packet on. Logins that began before end with the old one."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ RETIRE_INTERVAL_SECONDS = 2.0
 class Generations:
     """The generations in use, oldest first: the newest, and earlier ones whose logins have not ended.
 
-    `number` is that of the newest: 1 at the start of the service, n + 1 after reload n. `draining` is True once the
-    service stops: then no generation is added.
+    `number` is the number of the newest: 1 at the start of the service, n + 1 after reload n. `draining` is True once
+    the service stops; from then on no generation is added.
     """
 
     def __init__(self, first: BuiltGeneration, number: int = 1) -> None:
@@ -84,8 +84,8 @@ class Generations:
 class Reloader:
     """Replaces the newest generation. `loaded` is the configuration that the service starts with.
 
-    Users are checked after each reload only where `check_users` is true: another process does it otherwise. `begin`
-    gives the number of the reload that begins, from 1.
+    Only one process of the service checks users after each reload; `check_users` is true there. `begin` returns the
+    number of a new reload, from 1.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class Reloader:
     async def reload(self) -> ReloadResult | None:
         """Read the configuration and use it from the next packet on. An invalid one is reported and changes nothing.
 
-        None if the service stops, so that the configuration is not used.
+        Returns None if the service stops, because the configuration is not used then.
         """
         async with self._one_at_a_time:
             number, result = self._begin(), None

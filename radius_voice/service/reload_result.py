@@ -18,8 +18,9 @@ TEXT_KEYS = ("errors", "added", "removed", "changed", "needs_restart", "warnings
 class ReloadResult:
     """The result of one reload, at wall-clock time `at`.
 
-    `errors` are those of the configuration, with file and line; then nothing has changed. `generation` is the one that
-    is in effect. `needs_restart` are changed keys that take effect at a restart only. No text holds a secret.
+    `errors` are the errors of the configuration, with file and line; if there are any, nothing has changed.
+    `generation` is the number of the generation in effect. `needs_restart` are the changed keys that take effect only
+    after a restart. No text holds a secret.
     """
 
     at: float
@@ -50,10 +51,10 @@ def response_of(result: ReloadResult | None) -> Mapping[str, Any]:
 def merged_result(
     facts: Mapping[str, Any], responses: Mapping[int, Mapping[str, Any]], workers: int
 ) -> Mapping[str, Any]:
-    """The result for the service: failed if it failed in any process. `responses` are those of workers, by number.
+    """The result for the service: failed if it failed in any process. `responses` are the workers' results, by number.
 
-    A worker that was started meanwhile has read the configuration too, and has no result. `facts` has the path of the
-    configuration that the service reads.
+    A worker that was started during the reload has no result, because it started with the new configuration. `facts`
+    has the path of the configuration.
     """
     results = [each["reload"] for each in responses.values() if each["reload"] is not None]
     merged: dict[str, Any] = {
@@ -72,9 +73,9 @@ def merged_result(
 
 
 class ReloadProgress:
-    """Lets others wait for the end of a reload. `finished` is the number of the last one that has ended.
+    """Lets others wait for the end of a reload. Reloads are numbered from 1; reload `finished` has already ended.
 
-    Reloads are numbered from 1. `result` is that of the last one, None if this process has had none.
+    `result` is the result of the last reload, None if this process has had none.
     """
 
     def __init__(self, finished: int = 0) -> None:

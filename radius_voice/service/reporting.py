@@ -13,7 +13,7 @@ from radius_voice.wiring.generation import daily_files_of, syslog_of
 
 
 class Reporter:
-    """An observer: log and audit log get the records without those of repeated requests, other readers get all.
+    """An observer. The log and the audit log get no records of repeated requests; other readers get every record.
 
     Opens the audit log; raises ValueError or OSError. `clock` is monotonic seconds.
     """
@@ -33,7 +33,7 @@ class Reporter:
             reader(record)
 
     def recorded(self, record: EventRecord) -> bool:
-        """Pass a record to every reader. False if the audit log could not write it; then no other reader gets it."""
+        """Pass a record to every reader. If the audit log cannot write it, return False and pass it to no other."""
         lost = self.audit.lost
         self._repeats(record)
         if self.audit.lost != lost:

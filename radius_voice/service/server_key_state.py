@@ -18,8 +18,8 @@ SECOND_OF_THE_LIST = "the second key of server.key"
 async def server_key_state(settings: Settings) -> Mapping[str, Any]:
     """The keys that the first one has replaced, and whether something can be read with these only.
 
-    `replaced` names them: the second of the list, and the file of a key that the service had created. `needed` is None
-    if it is not known, because a file or the store cannot be read.
+    `replaced` names them: the second key of the list, and the file of a key that the service has created. `needed` is
+    True if a copy of the data key is encrypted only with them, and None if a file or the store cannot be read.
     """
     try:
         keys = existing_keys(settings, os.geteuid())

@@ -47,35 +47,38 @@ from radius_voice.wiring.generation import BuiltGeneration, Shared, build, max_q
 
 
 class CannotStart(Exception):
-    """The service cannot start; the text names the thing, the place and the fix."""
+    """The service cannot start. The text names the setting or file, the problem and the fix."""
 
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """One of several processes of a service.
-
-    `admin` is the path of its local socket for metrics and health, and `requests` that for requests of the watcher, if
-    there is one; `deaths` counts the processes that have died so far. `folder` is what the workers share, and
-    `callbacks` the listening socket for callbacks, if there is one. `reloads` counts the reloads of the service, of
-    which `reloads_before` had begun before this process; `generation` is the one that it starts with.
-    """
+    """One of several processes of a service."""
 
     number: int
     sockets: list[socket.socket]
+    """One UDP socket for each address, in the order of `udp_endpoints`."""
     admin: Path
+    """Its local socket for metrics and health."""
     deaths: Callable[[], int]
+    """How many processes of the service have died so far."""
     folder: Path
+    """A folder that all workers share."""
     callbacks: socket.socket | None = None
+    """The listening socket for callbacks of providers, if they are configured."""
     requests: Path | None = None
+    """Its local socket for requests of the watcher."""
     reloads: Callable[[], int] = lambda: 0
+    """How many reloads of the service have begun."""
     reloads_before: int = 0
+    """How many of these had begun when this process was forked."""
     generation: int = 1
+    """The generation that this process starts with."""
 
 
 class Service:
     """A service of one process, or one worker of several. `start` creates it.
 
-    `ports` are the UDP ports that it listens on, in the order of `udp_endpoints`. `stack` closes what it has opened.
+    `ports` are the UDP ports that it listens on, in the order of `udp_endpoints`. `stack` closes everything it opened.
     """
 
     def __init__(
@@ -145,7 +148,7 @@ class Service:
             worker.reloads if worker is not None else self._begin_reload,
             check_users=first_process,
         )
-        # A worker has the sessions of the watcher, and for a moment those that have ended there.
+        # A worker serves the debug sessions of the watcher. One that has ended there may still run here for a moment.
         limit = MAX_SESSIONS if worker is None else 2 * MAX_SESSIONS
         number = worker.number if worker is not None else 0
         debugger = Debugger(taps, printers, number, limit)
@@ -179,7 +182,7 @@ class Service:
         )
 
     async def open(self, stack: AsyncExitStack, loaded: Loaded, control: ControlSocket | None) -> None:
-        """Listen, and begin the background tasks. Raises ValueError or OSError. `stack` gets what must be closed."""
+        """Listen and start the background tasks. `stack` closes them. Raises ValueError or OSError."""
         settings = loaded.settings
         stack.push_async_callback(self._generations.close)
         stack.push_async_callback(self._tasks.cancel)
@@ -205,12 +208,12 @@ class Service:
         self._reporter.started(self._addresses(settings, admin_port, callbacks_port))
 
     async def reload(self) -> ReloadResult | None:
-        """Reopen the audit log, and load the configuration again. An invalid one changes nothing."""
+        """Reopen the audit log and load the configuration again. An invalid configuration changes nothing."""
         self._reporter.audit.reopen()
         return await self._reloader.reload()
 
     async def stop(self) -> None:
-        """Stop receiving, respond to the packets that were received, then close everything."""
+        """Stop receiving, respond to the packets received so far, then close everything."""
         self._generations.draining = True
         self._reporter.report("draining")
         for listener in self._listeners:
@@ -224,7 +227,7 @@ class Service:
         await self.stack.aclose()
 
     async def _open_sockets(self, stack: AsyncExitStack, settings: Settings) -> tuple[list[socket.socket], int]:
-        """The UDP sockets, and the port of the admin listener (0 for a worker, which has none)."""
+        """Open the UDP sockets and the admin listener; returns the sockets, and its port (0 for a worker)."""
         if self._worker is not None:
             await self._admin.start_at(self._worker.admin)
             stack.push_async_callback(self._admin.stop)
@@ -244,7 +247,7 @@ class Service:
         return sockets, admin_port
 
     async def _start_callbacks(self, stack: AsyncExitStack, settings: Settings) -> int:
-        """Receive callbacks, if they are configured. The port of the listener, 0 without one."""
+        """Start the listener for callbacks, if they are configured. Returns its port, or 0."""
         if settings.callbacks is None:
             return 0
         sock = self._worker.callbacks if self._worker is not None else listen_for_callbacks(settings)
@@ -327,10 +330,10 @@ async def start(
     log_lines_lost: Callable[[], int] = lambda: 0,
     printers: Printers = no_printer,
 ) -> Service:
-    """Start the service. Raises CannotStart; then everything that was opened is closed, in reverse order.
+    """Start the service. Raises CannotStart, having closed everything that was opened.
 
     `log` gets the records for the log. `tap` observes every packet. `log_lines_lost` is read for the metrics.
-    `printers` creates what prints packets for `radius-voice debug`.
+    `printers` creates a printer of packets for each `radius-voice debug`.
     """
     settings = loaded.settings
     async with AsyncExitStack() as stack:

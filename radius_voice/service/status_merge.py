@@ -1,4 +1,4 @@
-"""Merges what the processes of a service say about themselves, and says whether the service is healthy."""
+"""Merges the states of a service's processes into one status, and decides whether the service is healthy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from radius_voice.service.reload_result import FAILED
 
 OF_A_PROCESS = ("worker", "process", "started_at", "generation", "requests_in_progress", "requests_held")
 BREAKER_ORDER = tuple(State)
-"""From the state in which a provider is used to that in which it is skipped."""
+"""The states of a circuit breaker, the best first: from closed (the provider is used) to open (it is skipped)."""
 
 Part = Mapping[str, Any]
 
@@ -18,9 +18,9 @@ Part = Mapping[str, Any]
 def merged_status(facts: Part, processes: Mapping[int, Part], workers: int, now: float) -> dict[str, Any]:
     """The status of the service at wall-clock time `now`.
 
-    `processes` has the states of the workers that responded, of `workers` in all. `healthy` is False if there are
-    `problems`: sentences about what does not work. `warnings` are about settings that are unsafe or temporary, and do
-    not make it unhealthy.
+    `processes` has the states of the workers that responded; `workers` is the number of all. `problems` are sentences
+    about what does not work; `healthy` is False if there are any. `warnings` about unsafe or temporary settings do not
+    make the service unhealthy.
     """
     states = [processes[number] for number in sorted(processes)]
     merged: dict[str, Any] = {
@@ -56,7 +56,7 @@ def _process(number: int, state: Part | None) -> Part:
 
 
 def _by_name(states: Sequence[Part], key: str) -> Iterator[list[Part]]:
-    """What the processes say about each provider or identity source, in the order of the configuration."""
+    """The parts of all processes about one provider or identity source, for each, in the configuration's order."""
     names = dict.fromkeys(part["name"] for state in states for part in state[key])
     for name in names:
         yield [part for state in states for part in state[key] if part["name"] == name]
@@ -68,7 +68,7 @@ def _first_problem(parts: Sequence[Part]) -> Part | None:
 
 
 def _server_key(parts: Sequence[Part]) -> Part | None:
-    """The part of the first process to which a replaced key is needed, or which does not know; else of the first."""
+    """The part of the first process that needs a replaced key or cannot tell; otherwise of the first process."""
     return next((part for part in parts if part["needed"] is not False), parts[0] if parts else None)
 
 
@@ -111,7 +111,7 @@ def _problems(merged: Part, states: Sequence[Part]) -> Iterator[str]:
     if len({state["generation"] for state in states}) > 1:
         yield "the workers use different generations of the configuration; run: radius-voice reload"
     if merged["reload"] is not None and merged["reload"]["result"] == FAILED:
-        yield "the last reload failed, so the configuration before it is in effect; run: radius-voice check"
+        yield "the last reload failed, so the previous configuration is in effect; run: radius-voice check"
     if merged["store"] is not None and merged["store"]["problem"]:
         yield f"store: {merged['store']['problem']}"
     if merged["audit"] is not None and merged["audit"]["problem"]:
@@ -129,7 +129,7 @@ def _provider_problems(providers: Sequence[Part]) -> Iterator[str]:
 def _identity_problems(sources: Sequence[Part]) -> Iterator[str]:
     for source in sources:
         if source["problem"]:
-            yield f"identity.{source['name']}: {source['problem']}; the users read before stay in effect"
+            yield f"identity.{source['name']}: {source['problem']}; the users loaded before stay in effect"
         for server in source["servers"]:
             if server["problem"]:
                 yield f"identity.{source['name']}: {server['address']}: {server['problem']}"

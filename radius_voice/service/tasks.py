@@ -22,7 +22,7 @@ class BackgroundTasks:
         task.add_done_callback(self._tasks.discard)
 
     def repeat(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
-        """Run work every `seconds` seconds. A failure is reported unless the previous run failed in the same way."""
+        """Run work every `seconds` seconds. A failure is reported, but not again while it repeats."""
 
         async def forever() -> None:
             reported = ""

@@ -145,7 +145,7 @@ class Operator:
         return self._debugger.session(wanted, lambda: self._record(record))
 
     async def _reload_all(self) -> Mapping[str, Any]:
-        """Make every process reload, by the signal that also comes from outside; the merged result of the workers.
+        """Make every process reload, by a SIGHUP to the parent, and return the merged result of the workers.
 
         Workers report the first reload that began after this request.
         """

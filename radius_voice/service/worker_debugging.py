@@ -19,14 +19,14 @@ RECONNECT_SECONDS = 0.5
 
 
 class WorkersDebugger:
-    """The sessions of debugging of a service with several workers."""
+    """The debug sessions of a service with several workers."""
 
     def __init__(self, pool: WorkerPool) -> None:
         self._pool = pool
         self._sessions = Sessions()
 
     def session(self, wanted: DebugFilter, started: Callable[[], object]) -> Stream:
-        """A session of debugging, as a stream. `started` is called at its start."""
+        """A debug session as a stream. `started` is called at its start."""
         return Stream(self._sessions.limited(partial(self._join, wanted), started), wanted.seconds)
 
     async def _join(self, wanted: DebugFilter, send: Send) -> None:

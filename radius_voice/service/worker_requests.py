@@ -11,11 +11,11 @@ from radius_voice.control import MAX_RESPONSE_BYTES
 from radius_voice.service.workers import WorkerPool
 
 MAX_LINE_BYTES = 1 << 18
-"""The maximum length of a line of a stream. Twice as many octets wait here while the client does not read."""
+"""The maximum length of a line of a stream. While the client does not read, at most twice as many octets are held."""
 
 
 async def ask_worker(pool: WorkerPool, worker: int, command: str, **arguments: Any) -> Mapping[str, Any]:
-    """The response of a worker. Raises OSError, or ValueError if it is not understood or has an error."""
+    """The response of a worker. Raises OSError, or ValueError for an invalid response or one with an error."""
     reader, writer = await asyncio.open_unix_connection(pool.request_socket(worker), limit=MAX_RESPONSE_BYTES)
     try:
         writer.write(json.dumps({"command": command, **arguments}).encode() + b"\n")
@@ -44,7 +44,7 @@ async def worker_lines(
 
 
 async def _line(reader: asyncio.StreamReader) -> Mapping[str, Any] | None:
-    """The next object, None if there is no whole one because the worker has ended."""
+    """The next object, or None if the worker ended before it was complete."""
     try:
         line = json.loads(await reader.readline())
     except (OSError, ValueError):

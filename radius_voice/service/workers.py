@@ -54,23 +54,24 @@ class _Child:
 
 @dataclass(slots=True)
 class WorkerPool:
-    """What the processes of one service share: sockets by worker, a folder of their own, and counts.
-
-    `parent` is the read end of a pipe that becomes readable when the parent ends. Only the parent changes the counts.
-    The watcher serves `control`. The parent keeps its listening socket open too, so that requests wait in it while a
-    dead watcher is replaced. All workers accept connections from one listening socket for `callbacks`, None if there
-    are none. `process` is the id of the parent, and `started` the wall-clock time of its start. The children report
-    their state in `heartbeats`.
-    """
+    """The objects that the processes of one service share. Only the parent changes the counts."""
 
     sockets: list[list[socket.socket]]
+    """The UDP sockets, by worker and address."""
     folder: Path
+    """A folder for the local sockets of these processes."""
     parent: int
+    """The read end of a pipe that becomes readable when the parent ends."""
     control: ControlSocket
+    """The watcher serves it. The parent keeps it open too, so that requests wait while a dead watcher is replaced."""
     heartbeats: Heartbeats
+    """The state that the children report."""
     callbacks: socket.socket | None = None
+    """The listening socket for callbacks, from which all workers accept connections; None without callbacks."""
     process: int = field(default_factory=os.getpid)
+    """The process id of the parent."""
     started: float = field(default_factory=time.time)
+    """When the parent started, in wall-clock seconds."""
     _counts: mmap.mmap = field(init=False)
     _folder_descriptor: int = field(init=False)
 
@@ -119,7 +120,7 @@ class WorkerPool:
     def admin_socket(self, worker: int) -> Path:
         """The local socket on which a worker serves its metrics and health.
 
-        Named by the folder's descriptor, which all processes have: unix(7) limits the length of the name.
+        The path goes through the folder's descriptor, which all processes have open, because unix(7) limits its length.
         """
         return Path(f"/proc/self/fd/{self._folder_descriptor}/worker-{worker}")
 
@@ -131,8 +132,8 @@ class WorkerPool:
 def bind_all(settings: Settings) -> list[list[socket.socket]]:
     """For each worker, a socket on every endpoint, in the order of `udp_endpoints`.
 
-    Raises ValueError if an address cannot be bound. The admin address, which the watcher binds later, is tried too,
-    because workers would already serve by then.
+    Raises ValueError if an address cannot be bound. The admin address is tried too: the watcher binds it later, when
+    workers already serve.
     """
     try:
         bind_tcp(settings.admin.listen).close()
@@ -148,7 +149,7 @@ def bind_all(settings: Settings) -> list[list[socket.socket]]:
 
 
 Serve = Callable[[Loaded, WorkerPool, int], Coroutine[Any, Any, None]]
-"""What a child runs, by its number: a worker, or the watcher (`WATCHER`)."""
+"""The function that child `number` runs: a worker, or the watcher (`WATCHER`)."""
 
 
 class Parent:
@@ -174,7 +175,7 @@ class Parent:
         self._stopping = False
 
     def run(self) -> int:
-        """Serve until SIGTERM; returns the exit code. Raises ValueError when a socket cannot be bound, and OSError."""
+        """Serve until SIGTERM; returns the exit code. Raises OSError, or ValueError if a socket cannot be bound."""
         sockets, callbacks = bind_all(self._loaded.settings), listen_for_callbacks(self._loaded.settings)
         folder = _empty_folder(self._loaded.settings.server.state / FOLDER)
         parent, self._parent_lives = os.pipe()
@@ -221,7 +222,7 @@ class Parent:
                 return code
             child = self._children.pop(pid, None)
             if child is None:
-                continue  # an orphan of another process that was reparented to us
+                continue  # an orphan of another process, whose parent became this one
             if os.waitstatus_to_exitcode(status) == CANNOT_START and not self._pool.deaths:
                 code, self._stopping = 1, True
                 self._signal_all(signal.SIGTERM)
@@ -234,7 +235,7 @@ class Parent:
         now = time.monotonic()
         name = "the watcher" if child.number == WATCHER else f"worker {child.number}"
         if code == CANNOT_START:
-            self._warn(f"{name} cannot start, see the error before this; next attempt in {RESTART_DELAY:g} s")
+            self._warn(f"{name} cannot start; the error is logged above; next attempt in {RESTART_DELAY:g} s")
         else:
             self._warn(f"{name} died ({_exit_status(code)}) and is replaced")
             self._pool.count_death()
@@ -251,7 +252,7 @@ class Parent:
         """Make the children reload. Later forks use the new configuration too, except keys that need a restart."""
         self._reports.reload()
         self._signal_all(signal.SIGHUP)
-        with suppress(ConfigError, OSError):  # each worker reports it and continues
+        with suppress(ConfigError, OSError):  # each worker reports the error and keeps its configuration
             loaded = bounded("configuration", partial(load, self._path))
             self._loaded = replace(loaded, settings=until_restart(self._loaded.settings, loaded.settings))
             self._pool.generation = self._pool.reloads + 1

@@ -103,12 +103,12 @@ WITH = {
     "a certificate file that is no PEM": (
         lambda folder: private(folder / "ca.pem", b"no certificate"),
         {"base_url: ": "ca_file: ca.pem\n      base_url: "},
-        "delivery.providers.twilio.ca_file: holds no certificate in PEM",
+        "delivery.providers.twilio.ca_file: contains no certificate in PEM",
     ),
     "a syslog certificate file that is no PEM": (
         lambda folder: private(folder / "ca.pem", b"no certificate"),
         {"clients:": "audit: {syslog: {server: '127.0.0.1:6514', ca_file: ca.pem}}\nclients:"},
-        "audit.syslog.ca_file: holds no certificate in PEM",
+        "audit.syslog.ca_file: contains no certificate in PEM",
     ),
     "a missing audit directory": (
         None,
@@ -277,7 +277,7 @@ def test_the_service_that_has_the_port_but_another_state_directory_is_found_by_o
     env = {**os.environ, "STATE_DIRECTORY": str(tmp_path / "var")}
     server = ServerProcess(tmp_path, simulator, configuration, [user], env=env)
     result = run("check", "--config", server.path)
-    assert (1, True) == (result.exit_code, "add it: --state /var/lib/radius-voice" in result.stderr)
+    assert (1, True) == (result.exit_code, "add --state /var/lib/radius-voice" in result.stderr)
     assert 0 == run("check", "--config", server.path, "--state", tmp_path / "var").exit_code
     assert 0 == server.stop()
 
@@ -292,7 +292,7 @@ def test_the_service_that_has_the_port_but_another_state_directory_is_found_by_o
         ),
         (
             "{credential: not-in-the-shell}",
-            "there is no $CREDENTIALS_DIRECTORY to hold the credential not-in-the-shell",
+            "$CREDENTIALS_DIRECTORY is not set, so the credential not-in-the-shell cannot be read",
             "CREDENTIALS_DIRECTORY=/run/credentials/radius-voice.service radius-voice check --config",
         ),
     ],
@@ -418,7 +418,7 @@ def test_the_advice_to_start_the_service_as_another_user_is_given_once(installed
 def test_a_state_directory_that_cannot_be_created_is_reported_with_the_option_for_another(installed, as_other_user):
     result = run("check", "--config", installed, "--user", OTHER_USER)
     (line,) = [line for line in result.stderr.splitlines() if line.startswith("server.state: ")]
-    assert "systemd's StateDirectory=), add it: --state /var/lib/radius-voice; or else run: install -d" in line
+    assert "systemd's StateDirectory=), add --state /var/lib/radius-voice; otherwise run: install -d" in line
 
 
 def test_files_of_root_in_the_state_directory_are_reported(installed, as_other_user):
@@ -452,7 +452,7 @@ def test_the_files_of_a_directory_that_the_user_cannot_enter_are_reported_once(i
     result = run("check", "--config", installed, "--user", OTHER_USER)
     (line,) = [line for line in result.stderr.splitlines() if line.startswith(f"user {OTHER_USER} cannot enter")]
     files = "radius-voice.yaml, gateway.secret, users.yaml"
-    assert line.endswith(f"run: chmod o+x {installed.parent}, or move its files; needed are {files}")
+    assert line.endswith(f"run: chmod o+x {installed.parent}, or move its files; the service needs {files}")
 
 
 def test_another_user_is_informed_that_only_root_can_check_some_files(installed, as_other_user):
@@ -486,7 +486,7 @@ def test_the_start_warnings_of_serve_are_warnings_of_check(write, tmp_path):
     assert 0 == result.exit_code, result.stderr
     for text in (
         "development: true allows settings that are unsafe in production: providers on this machine",
-        "policy default: first_factor is none: only the gateway checks passwords",
+        "policy default: first_factor is none, so this server places calls without checking a password",
         "a bypass is active",
     ):
         assert f"warning: {text}" in result.stderr

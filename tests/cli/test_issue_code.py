@@ -212,7 +212,7 @@ def test_wrong_options_are_usage_errors(tmp_path, user, options, message):
 @pytest.mark.parametrize("seconds", ["59", "86401", "nan", "-inf"])
 def test_the_service_itself_bounds_the_validity(start, user, seconds):
     server = start()
-    with pytest.raises(RequestFailed, match="a code is valid from 1m to 1d"):
+    with pytest.raises(RequestFailed, match="a code can be valid for 1m to 1d"):
         ask(server.directory / "state", "issue_code", name=user.name, seconds=seconds, by="")
     assert [] == server.audit(kind="operator")
 
@@ -234,7 +234,7 @@ def test_nothing_is_issued_for_a_disabled_or_unknown_user(start, user):
     ("store", "message"),
     [
         ("", "there is no store at "),
-        ("store: {type: memory}\n", "a store of type memory ends with its service"),
+        ("store: {type: memory}\n", "the data of a store of type memory is lost when its service ends"),
     ],
 )
 def test_without_a_service_the_command_says_why_it_issued_nothing(simulator, tmp_path, user, store, message):

@@ -144,7 +144,7 @@ def test_the_service_of_another_state_directory_is_found_by_option_and_no_other_
     lock(server, user)
     for command in COMMANDS:
         result = run(*of(command, user), "--config", server.path)
-        assert (1, True) == (result.exit_code, "add it: --state /var/lib/radius-voice" in result.output), result.output
+        assert (1, True) == (result.exit_code, "add --state /var/lib/radius-voice" in result.output), result.output
         assert f"no radius-voice service listens at {tmp_path / 'state' / 'control.sock'}" in result.output
     assert not (tmp_path / "state").exists()
     assert 0 == run("users", "unlock", "--config", server.path, "--state", service, user.name).exit_code
@@ -265,7 +265,10 @@ def listing(folder):
 
 def test_limits_of_a_memory_store_need_the_running_service(write):
     result = run("limits", "--config", write(CONFIGURATION + "store: {type: memory}\n"))
-    assert (1, True) == (result.exit_code, "a store of type memory ends with its service" in result.output)
+    assert (1, True) == (
+        result.exit_code,
+        "the data of a store of type memory is lost when its service ends" in result.output,
+    )
 
 
 @pytest.fixture

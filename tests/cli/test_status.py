@@ -176,7 +176,7 @@ def test_without_a_running_service_the_exit_code_is_3(tmp_path, broken):
 
 def test_another_state_directory_is_suggested_only_if_it_is_not_the_one_that_was_tried(tmp_path, monkeypatch):
     monkeypatch.setattr(operations, "SERVICE_STATE", str(tmp_path / "service"))
-    suggestion = "if the service has another state directory"
+    suggestion = "if the service uses another state directory"
     path = tmp_path / "radius-voice.yaml"
     path.write_text("server: {state: state}\n")
     assert suggestion in run(path).stderr

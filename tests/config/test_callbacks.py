@@ -67,7 +67,7 @@ def test_an_invalid_admin_address_does_not_hide_errors_of_callbacks(file: File) 
 
 def test_callbacks_need_the_auth_token_beside_an_api_key(file: File) -> None:
     (error,) = file.errors(with_key(auth_token=False))
-    assert "delivery.providers.twilio: auth_token is needed beside the API key for callbacks" in error
+    assert "delivery.providers.twilio: callbacks need auth_token beside the API key" in error
     provider: Any = file.load(with_key(auth_token=True)).settings.delivery.providers["twilio"]
     assert (KEY["api_key"], SECRETS[1]) == (provider.api_key, provider.auth_token.get_secret_value())
 
@@ -127,7 +127,7 @@ def test_a_provider_that_cannot_do_it_is_an_error(file: File) -> None:
     tree["clients"]["office-vpn"]["address"] = "127.0.0.1"
     tree["delivery"]["providers"]["no-calls"] = {"type": "fixed", "code": "123456"}
     (error,) = file.errors(tree)
-    assert "provider no-calls (type fixed) cannot do this; leave it out of delivery.voice" in error
+    assert "provider no-calls (type fixed) cannot do this; remove it from delivery.voice" in error
     tree["delivery"]["voice"] = ["twilio"]
     assert file.load(tree).settings.policies["default"].voicemail == "detect"
 

@@ -82,7 +82,7 @@ READABLE = "would send codes and secrets in clear text"
         ({"url": "http://198.18.0.1.example.org/", "allow_http": True}, "url", "private addresses"),
         ({"url": "http://8.8.8.8/", "allow_http": True}, "url", "private addresses"),
         ({"allow_http": True}, "allow_http", "remove it"),
-        ({"headers": {"X Y": "1"}}, "headers.(a key)", "not a name"),
+        ({"headers": {"X Y": "1"}}, "headers.(a key)", "not a valid name"),
         ({"headers": {"Host": "other.example.org"}}, "headers.Host", "belongs to the connection"),
         ({"headers": {"content-length": "5"}}, "headers.content-length", "belongs to the connection"),
         ({"headers": {"X-Key": "a\r\nX-Other: b"}}, "headers.X-Key", "characters that a header cannot have"),
@@ -95,7 +95,7 @@ READABLE = "would send codes and secrets in clear text"
         ({"body": '{"to": "{phone}"}'}, "body", "no template has the code"),
         ({"body": '{"text": "{text}"}'}, "body", "no template has the phone"),
         ({"content_type": "form", "body": "to={phone}&text={text}\n"}, "body", "percent-encoded"),
-        ({"secrets": {"Key": SECRET}}, "secrets.Key", "not a name"),
+        ({"secrets": {"Key": SECRET}}, "secrets.Key", "not a valid name"),
         ({"secrets": {"key": ""}}, "secrets.key", "is empty"),
         ({"secrets": {"key": {"env": "NOT_SET"}}}, "secrets.key", "NOT_SET is not set"),
         ({"basic_auth": {"username": "a:b", "password": SECRET}}, "basic_auth.username", "write it like"),
@@ -116,7 +116,7 @@ READABLE = "would send codes and secrets in clear text"
         ({"responses": [{"field": "a", "value": 1.5, "result": "placed"}]}, "responses[0].value", "in quotes"),
         ({"responses": [{"status": 200, "result": "placed", "alarm": True}]}, "responses[0].alarm", "remove it"),
         ({"timeout": "1s"}, "timeout", "write at least 2s"),
-        ({"ca_file": "nothing.pem"}, "ca_file", "there is no such file"),
+        ({"ca_file": "nothing.pem"}, "ca_file", "does not exist; correct the path or create the file"),
     ],
 )
 def test_a_mistake_is_an_error_with_its_fix(file, values, key, fix):

@@ -90,12 +90,12 @@ def test_every_page_that_the_configuration_names_is_installed_in_the_folder_that
     assert help_text.endswith(f"Documentation: {documentation()}\n")
 
 
-ABOUT_PLACEHOLDERS = re.compile(r": (is an address for documentation|is still the placeholder|is a test number)")
+ABOUT_PLACEHOLDERS = re.compile(r": (is reserved for documentation|is still the placeholder|is a test number)")
 INHERENT = {
     "openvpn": [
-        "require_message_authenticator: no allows forged responses to this client (CVE-2024-3596); protect the"
+        "require_message_authenticator: with no, an attacker can forge responses to this client (CVE-2024-3596); protect"
     ],
-    "rd-gateway": ["policy rd-gateway: first_factor is none: only the gateway checks passwords"],
+    "rd-gateway": ["policy rd-gateway: first_factor is none, so this server places calls without checking a password"],
 }
 """Warnings about the kind of gateway itself."""
 

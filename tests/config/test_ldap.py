@@ -59,7 +59,7 @@ def test_servers_with_and_without_a_port(file):
         ({"bind_template": "corp"}, "bind_template", "must have {user} once"),
         ({"default_region": "UK"}, "default_region", "ISO 3166"),
         ({"phones": ["mobile phone"]}, "phones[0]", ""),
-        ({"ca_file": "missing.pem"}, "ca_file", "there is no such file"),
+        ({"ca_file": "missing.pem"}, "ca_file", "does not exist; correct the path or create the file"),
         ({"expired_password_text": "ü" * 127}, "expired_password_text", "253 octets"),
         ({"expired_password_text": "two\nlines"}, "expired_password_text", "one line"),
         ({"base": None}, "base", ""),

@@ -135,18 +135,18 @@ def test_yes_and_no_are_strings(file):
         ("server.state", "~/state", "not expanded"),
         ("clients", {}, "must not be empty"),
         ("clients", None, "has no value"),
-        ("clients.Office", {"address": "10.0.0.2", "secret": "s"}, "not a name"),
+        ("clients.Office", {"address": "10.0.0.2", "secret": "s"}, "not a valid name"),
         ("clients.office-vpn.address", "10.0.0", "not an address or network"),
         ("clients.office-vpn.address", 10.5, "in quotes"),
         ("clients.office-vpn.address", "::ffff:10.0.0.1", "write it as IPv4"),
-        ("clients.office-vpn.address", ["10.0.0.1", "10.0.0.1/32"], "belongs to this client already"),
-        ("clients.other", {"address": "10.0.0.1", "secret": "s"}, "belongs to client office-vpn already"),
+        ("clients.office-vpn.address", ["10.0.0.1", "10.0.0.1/32"], "also belongs to this client"),
+        ("clients.other", {"address": "10.0.0.1", "secret": "s"}, "also belongs to client office-vpn"),
         ("clients.office-vpn.secret", 12345678, "in quotes"),
         ("clients.office-vpn.secret", ["a", "b", "c"], "at most 2"),
         ("clients.office-vpn.response_timeout", "0.1s", "between 0.2s and 1m"),
         ("identity.people.type", "kerberos", "is not a known type; known are 'users_file', 'ldap', 'sql', 'radius'"),
         ("identity.none", {"type": "users_file", "path": "u"}, "use another name"),
-        ("identity.second", {"type": "users_file", "path": "u"}, "no policy default unless you write it"),
+        ("identity.second", {"type": "users_file", "path": "u"}, "no policy default exists"),
         ("policies.staff.first_factor", "contractors", "no such identity source"),
         ("policies.staff.directory", "none", "no such identity source"),
         (
@@ -161,7 +161,7 @@ def test_yes_and_no_are_strings(file):
         ("policies.staff.allow_numbers", ["+49 15"], "write + and 4 to 15 digits without spaces"),
         ("policies.staff.allow_numbers", [4915], "in quotes"),
         ("policies.staff.reject_numbers", ["+371 27"], "write + and 4 to 15 digits without spaces"),
-        ("policies.staff", {"allow_numbers": ["+37127"], "reject_numbers": ["+37127"]}, "is in allow_numbers, too"),
+        ("policies.staff", {"allow_numbers": ["+37127"], "reject_numbers": ["+37127"]}, "is also in allow_numbers"),
         ("policies.staff.sip_domains", "pbx.example.org", "must be a list"),
         ("policies.staff.sip_domains", ["sip:3105@pbx.example.org"], "not the name or IP address of a host; write it"),
         ("policies.staff.sip_domains", ["pbx.example.org:5060"], "not the name or IP address of a host"),
@@ -205,7 +205,7 @@ def test_yes_and_no_are_strings(file):
         ("delivery.friendly_name", "a\nb", "does not have the required form"),
         ("delivery.voice", ["twilio", "twilio"], "twice"),
         ("delivery.providers.twilio.type", "twillio-voice", "known are 'twilio-voice', "),
-        ("delivery.sms", ["twilio"], "no provider of type twilio-voice sends text messages; remove it here"),
+        ("delivery.sms", ["twilio"], "no provider of type twilio-voice sends text messages; remove it from this list"),
         ("policies.default.methods", ["voice", "voice"], "is listed twice"),
         (
             "policies.default.methods",
@@ -229,12 +229,20 @@ def test_yes_and_no_are_strings(file):
         ("delivery.providers.twilio.base_url", "https://twilio.example.org/api?x=1", "not a URL"),
         ("delivery.providers.twilio.base_url", "https://twilio.example.org//api", "not a URL"),
         ("delivery.providers.twilio.proxy", "https://proxy.example.org/path", "without a path"),
-        ("delivery.providers.twilio.account_sid", "4f1a0c9e-6a0b-4c1d-8e2f-3a4b5c6d7e8f", "no account SID of Twilio"),
+        (
+            "delivery.providers.twilio.account_sid",
+            "4f1a0c9e-6a0b-4c1d-8e2f-3a4b5c6d7e8f",
+            "is not a Twilio account SID",
+        ),
         ("delivery.providers.twilio.proxy", "http://me:pass@proxy:3128", "no user name or password"),
-        ("delivery.providers.twilio.ca_file", "ca.pem", "no such file"),
+        ("delivery.providers.twilio.ca_file", "ca.pem", "does not exist"),
         ("delivery.providers.twilio.ca_file", ".", "is not a file"),
-        ("delivery.providers.twilio.ca_file", "radius-voice.yaml", "holds no certificate in PEM"),
-        ("audit.syslog", {"server": "127.0.0.1:6514", "ca_file": "radius-voice.yaml"}, "holds no certificate in PEM"),
+        ("delivery.providers.twilio.ca_file", "radius-voice.yaml", "contains no certificate in PEM"),
+        (
+            "audit.syslog",
+            {"server": "127.0.0.1:6514", "ca_file": "radius-voice.yaml"},
+            "contains no certificate in PEM",
+        ),
         ("delivery.providers.twilio.connect_timeout", "20s", "is longer than timeout"),
         ("delivery.providers.twilio.timeout", "1s", "twilio.timeout: is shorter than connect_timeout"),
         ("delivery.providers.fixed", {"type": "fixed", "code": "123456"}, "requires development: true"),
@@ -398,7 +406,7 @@ def test_a_key_of_another_type_is_reported_as_such(file, key, value, expected):
 @pytest.mark.parametrize(
     ("text", "line", "expected"),
     [
-        ("server:\n  state: x\n  workers: 4\nstore: {type: memory}\n", 3, "server.workers: more than one cannot"),
+        ("server:\n  state: x\n  workers: 4\nstore: {type: memory}\n", 3, "server.workers: several workers cannot"),
         (
             "policies:\n  default:\n    challenge:\n      digits: 6\n      session_timeout: 60s\n",
             5,
@@ -483,7 +491,7 @@ def test_a_reply_attribute_that_cannot_be_sent_is_named_with_its_line_among_the_
 def test_reply_attributes_that_do_not_fit_into_an_accept_are_an_error(file):
     rules = [{"set": {"Class": "x" * 250}} for _ in range(4)]
     errors = file.errors(changed("policies.default.reply", rules))
-    assert ["policies.default.reply: has 1008 octets of attributes, and at most 960 fit; remove some"] == [
+    assert ["policies.default.reply: has 1008 octets of attributes; at most 960 fit; remove some"] == [
         error.split(": ", 1)[1] for error in errors
     ]
 
@@ -672,7 +680,7 @@ def test_a_wrong_group_rule_is_an_error(file, rule, expected):
 def test_a_server_key_is_not_listed_twice(file):
     tree = changed("server.key", ["k" * 32, "k" * 32])
     (error,) = file.errors(tree)
-    assert "server.key[1]: is the same key as the first; write the new key first" in error
+    assert "server.key[1]: is the same as the first key; write the new key first" in error
     tree["server"]["key"][1] = "short"
     (error,) = file.errors(tree)
     assert "server.key[1]: must have 32 to 64 octets and has 5" in error

@@ -18,7 +18,7 @@ from tests.config.test_load import at
 BY_NETWORK = {"networks": ["10.0.0.0/8"], "reason": "head office"}
 BY_USER = {"users": ["svc-backup"], "reason": "no phone line"}
 GATEWAY_ONLY = {"first_factor": "none", "directory": "people"}
-UNCHECKED = "accepts users without any check here, because first_factor is none"
+UNCHECKED = "would accept users without any check, because first_factor is none"
 
 
 def with_policy(**policy):
@@ -122,7 +122,7 @@ def test_steps_of_the_roll_out_are_announced_at_start(file, monkeypatch):
     group_rules = [{"when": {"group": "staff"}, "grace_until": at(60)}]
     report, grace = start_warnings(file.load(with_policy(mode=mode, group_rules=group_rules)).settings)
     until = "until 2027-01-15 08:01 UTC the right password is sufficient"
-    assert f"policy default: mode.report_until: {until}, and what would have happened is only recorded" in report
+    assert f"policy default: mode.report_until: {until}, and other decisions are only recorded" in report
     assert report.endswith(", except members of pilot")
     expected = f"policy default: group_rules[0].grace_until: {until} for users without a phone"
     assert expected == grace
@@ -256,7 +256,5 @@ def test_a_group_has_its_own_hours_or_those_of_the_policy(file):
 def test_a_group_has_one_rule(file):
     group_rules = [{"when": {"group": group}} for group in ("staff", "guests", "staff")]
     (error,) = file.errors(with_policy(group_rules=group_rules))
-    expected = (
-        "policies.default.group_rules[2].when.group: has a rule already, group_rules[0]; write one for each group"
-    )
+    expected = "policies.default.group_rules[2].when.group: already has a rule, group_rules[0]; merge the two rules"
     assert expected in error

@@ -73,15 +73,15 @@ def test_a_file_of_prices_replaces_those_of_the_program(loaded):
 @pytest.mark.parametrize(
     ("prices", "problem"),
     [
-        ("", "1: has no voice price for numbers without another one; add a line like +,voice,0.50"),
-        (HEAD + "+,voice,1\n", "1: has no sms price for numbers without another one; add a line like +,sms,0.50"),
+        ("", "1: has no voice price for all other numbers; add a line like +,voice,0.50"),
+        (HEAD + "+,voice,1\n", "1: has no sms price for all other numbers; add a line like +,sms,0.50"),
         ("prefix;method;price\n", "1: the first line must be prefix,method,price"),
         ("+,voice,1\n", "1: the first line must be prefix,method,price"),
         (LEAST + "49,voice,1\n", "4: not a prefix; write + and digits without spaces, like +49 or +4915"),
         (LEAST + "+49 15,voice,1\n", "4: not a prefix"),
         (LEAST + "+49,fax,1\n", "4: the method must be voice or sms"),
         (LEAST + "+49,voice\n", "4: must have the columns prefix,method,price"),
-        (LEAST + "+,voice,1\n", "4: + has a voice price already; remove one of them"),
+        (LEAST + "+,voice,1\n", "4: + already has a voice price; remove one of the two lines"),
         (LEAST + "+49,voice,1 USD\n", "4: not an amount of money; write it like 2.00"),
         (LEAST + "+49,voice,0.00001\n", "4: not an amount of money"),
         (LEAST + "+49,voice,-1\n", "4: must be between 0 and 1000000"),
@@ -108,7 +108,7 @@ def test_all_errors_in_a_file_of_prices_are_reported_with_those_of_other_files(l
     path = tmp_path / "prices.csv"
     expected = [
         f"{tmp_path / 'radius-voice.yaml'}:9: delivery.voices: unknown key; did you mean voice?",
-        f"{path}:1: has no sms price for numbers without another one; add a line like +,sms,0.50",
+        f"{path}:1: has no sms price for all other numbers; add a line like +,sms,0.50",
         f"{path}:2: not an amount of money; write it like 2.00, with at most four decimals",
         f"{path}:3: not a prefix; write + and digits without spaces, like +49 or +4915, or sip:",
         f"{path}:4: the method must be voice or sms",
@@ -127,7 +127,7 @@ def test_the_prices_of_the_program_have_no_errors():
         ("  prices: .", "", "a directory, not a regular file"),
         ("  currency: EUR", "", "delivery.currency: the prices of the program are in USD; name a file in prices"),
         ("  currency: euro", "", "delivery.currency"),
-        ("", "limits: {cost_per_day: {total: 0}}", "would forbid every delivery; write a larger amount, or off"),
+        ("", "limits: {cost_per_day: {total: 0}}", "0 would stop every delivery; write a larger amount, or off"),
         ("", "limits: {cost_per_day: {total: '20'}}", "write an amount of money like 20.00, without quotes"),
         ("", "limits: {cost_per_day: {total: true}}", "write an amount of money like 20.00"),
         ("", "limits: {cost_per_day: {total: 20 USD}}", "write an amount of money like 20.00"),

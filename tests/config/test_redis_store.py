@@ -61,8 +61,8 @@ def test_an_invalid_server_address_is_refused(file: File, server: Any) -> None:
         ({"servers": []}, "must not be empty"),
         ({"username": "vpn"}, "username: needs a password"),
         ({"ca_file": "ca.pem"}, "write tls: true too"),
-        ({"ca_file": "ca.pem", "tls": True}, "there is no such file"),
-        ({"ca_file": "radius-voice.yaml", "tls": True}, "holds no certificate in PEM"),
+        ({"ca_file": "ca.pem", "tls": True}, "does not exist; correct the path or create the file"),
+        ({"ca_file": "radius-voice.yaml", "tls": True}, "contains no certificate in PEM"),
         ({"prefix": "{x}"}, "write it like radius-voice"),
         ({"timeout": "11s"}, "between 0.05s and 10s"),
         ({"path": "state.db"}, "belongs to type sqlite, not to redis"),
@@ -76,7 +76,7 @@ def test_inconsistent_settings_are_refused(file: File, wrong: dict[str, Any], fi
 
 def test_nodes_that_share_redis_need_the_same_key(file: File) -> None:
     (error,) = file.errors(with_store({"workers": 2}))
-    assert "server.key: is needed with a store of type redis, the same on every node" in error
+    assert "server.key: is required with a store of type redis, the same on every node" in error
 
 
 def test_an_unencrypted_connection_gets_a_warning_and_tls_does_not(file: File) -> None:

@@ -76,13 +76,13 @@ def test_values_that_do_not_fit_into_their_tlv_together_are_an_error_of_the_rule
 
 def test_encrypted_octets_count_with_their_padding(file):
     four = {"Tunnel-Password:1": ["x" * 239] * 4}
-    assert [": has 980 octets of attributes, and at most 960 fit; remove some"] == errors_of(file, four)
+    assert [": has 980 octets of attributes; at most 960 fit; remove some"] == errors_of(file, four)
 
 
 @pytest.mark.parametrize("name", ["Class:", "Class:x", "Class:123", ":1"])
 def test_a_name_has_one_form(file, name):
     (error,) = errors_of(file, {name: "x"})
-    assert error.startswith("[0].set.(a key): not a name")
+    assert error.startswith("[0].set.(a key): not a valid name")
 
 
 def test_a_value_can_be_a_secret_of_a_file(file):

@@ -336,10 +336,10 @@ def test_a_name_or_quotes_around_a_secret_get_a_warning(file, write, source, tex
         ("clients:\n  office:\n    secret-hunter2: x\n", "3: clients.office.(a key): unknown key; did you mean"),
         ("clients:\n  office: {secret: 'x', hunter2: x}\n", "2: clients.office.(a key): unknown key; known here are"),
         ("clients:\n  office:\n    secret: {hunter2 x: y}\n", "3: clients.office.secret"),
-        ("clients:\n  secret hunter2: {}\n", "2: clients.(a key): not a name"),
-        ("clients:\n  hunter2!: {}\n", "2: clients.(a key): not a name"),
-        ("clients:\n  secret hunter2: {policy: x}\n", "2: clients.(a key): not a name"),
-        ("clients:\n  hunter2!: {x: y}\n", "2: clients.(a key): not a name"),
+        ("clients:\n  secret hunter2: {}\n", "2: clients.(a key): not a valid name"),
+        ("clients:\n  hunter2!: {}\n", "2: clients.(a key): not a valid name"),
+        ("clients:\n  secret hunter2: {policy: x}\n", "2: clients.(a key): not a valid name"),
+        ("clients:\n  hunter2!: {x: y}\n", "2: clients.(a key): not a valid name"),
         ("clients:\n  office: {hunter2!: {policy: x}}\n", "2: clients.office.(a key): unknown key"),
         (
             "clients:\n  ? hunter2 hunter2 hunter2 hunter2 hunter2 hunter2 hunter2 hunter2 hunter2\n  : {policy: x}\n",
@@ -362,5 +362,5 @@ def test_a_key_that_may_be_part_of_a_secret_is_reported_by_its_line(file, text, 
 def test_an_invalid_name_of_a_section_is_shown_in_its_errors(file, name, shown):
     text = f"clients:\n  {json.dumps(name)}: {{address: 192.0.2.10, secert: x}}\n"
     errors = "\n".join(file.errors(text))
-    assert f"radius-voice.yaml:2: clients.{shown}: not a name" in errors
+    assert f"radius-voice.yaml:2: clients.{shown}: not a valid name" in errors
     assert f"radius-voice.yaml:2: clients.{shown}.secert: unknown key; did you mean secret?" in errors

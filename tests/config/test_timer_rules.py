@@ -89,16 +89,20 @@ CASES = {
     "a repeated request whose response is no longer kept": (
         with_client(gateway_timeout="6s", gateway_requests=3),
         (
-            "server.duplicate_window: the gateway of client office-vpn may repeat a request 12s after it, when its response "
-            "is no longer kept: the repeated request is rejected; write 13s, or let the gateway send fewer requests"
+            "server.duplicate_window: the gateway of client office-vpn may "
+            "retransmit a request 12s after it first sent it, "
+            "when its response is no longer kept, so the retransmission is rejected; "
+            "write 13s, or let the gateway send fewer requests"
         ),
         with_client(server={"duplicate_window": "13s"}, gateway_timeout="6s", gateway_requests=3),
     ),
     "a request that is repeated too late for any window": (
         with_client(server={"duplicate_window": "30s"}, gateway_timeout="30s", gateway_requests=2),
         (
-            "server.duplicate_window: the gateway of client office-vpn may repeat a request 30s after it, when its response "
-            "is no longer kept: the repeated request is rejected; let the gateway send fewer requests"
+            "server.duplicate_window: the gateway of client office-vpn may "
+            "retransmit a request 30s after it first sent it, "
+            "when its response is no longer kept, so the retransmission is rejected; "
+            "let the gateway send fewer requests"
         ),
         with_client(server={"duplicate_window": "30s"}, gateway_timeout="29s", gateway_requests=2),
     ),

@@ -81,7 +81,7 @@ def test_a_service_that_asks_for_a_key_needs_no_callbacks_and_gets_the_code_with
 @pytest.mark.parametrize(
     ("order", "changes", "expected"),
     [
-        (["verify", "twilio"], {}, "policies.default.voicemail: by a key that the provider itself asks for"),
+        (["verify", "twilio"], {}, "policies.default.voicemail: providers that ask for the key themselves"),
         (["verify"], {"dtmf_input_required": False}, "policies.default.voicemail: needs callbacks.public_url"),
     ],
 )

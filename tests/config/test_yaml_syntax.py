@@ -27,8 +27,8 @@ from radius_voice.config.yaml_syntax import (
 )
 
 TEMPLATE = (
-    "a key that is not text; {{ }} of a template is not filled in here; "
-    "write the value itself, or put it in quotes if it is meant"
+    "a key that is not text; {{ }} is not replaced here; "
+    "write the value itself, or put the braces in quotes if they are meant"
 )
 OTHER = "not valid YAML; check the indentation, quotes and colons of this line and the line above"
 

@@ -11,8 +11,8 @@ from radius_voice.wiring.adapters import load
 from tests.docs.pages import blocks, text
 
 EXPECTED = (
-    "is an address for documentation",
-    "no allows forged responses",
+    "is reserved for documentation",
+    "an attacker can forge responses",
     "is still the placeholder",
     "is a test number that places no calls",
 )

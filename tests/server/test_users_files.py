@@ -23,7 +23,7 @@ clients:
   gateway: {address: 127.0.0.1, secret: a shared secret of the tests}
 """
 COSTLY = "$argon2id$v=19$m=65536,t=20,p=1$" + hash_password("x", CHEAPEST).split("$", 4)[4]
-STILL = "the users read before stay in effect"
+STILL = "the users loaded before stay in effect"
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_a_file_that_becomes_invalid_is_reported_everywhere_at_once_and_again_wh
         assert record["detail"].endswith(f"\n{STILL}")
         assert (200, [f"identity.people: {users_file}: invalid, the log has the details; {STILL}"]) == readiness(server)
         assert radius.ACCESS_CHALLENGE == server.client().start_login(alice).code, (
-            "the users read before stay in effect"
+            "the users loaded before stay in effect"
         )
 
         replaced(server, json.dumps({alice.name: alice.entry | {"disabled": True}, carol.name: carol.entry}))
@@ -251,7 +251,7 @@ def test_a_worker_that_cannot_start_is_tried_again(simulator, tmp_path, users):
         for path in (workers.directory / "state" / "workers").glob("users-*"):
             path.unlink()
         os.kill(workers.children()[-1], signal.SIGKILL)
-        expected = "worker 1 cannot start, see the error before this; next attempt in 2 s"
+        expected = "worker 1 cannot start; the error is logged above; next attempt in 2 s"
         workers.wait_for_line(expected, workers.stderr, times=2)
         assert any(f"Error: {users_file}: No such file or directory" in line for line in workers.stderr)
         away.rename(users_file)

@@ -63,7 +63,7 @@ async def test_a_file_that_becomes_invalid_and_valid_again_is_reported_once_each
         await look({"people": users_file})
     error = f"{path}:1: alice: must be a mapping with some of: password, phones, language, groups, disabled"
     assert [
-        ("users_file_invalid", f"identity.people: {error}\nthe users read before stay in effect"),
+        ("users_file_invalid", f"identity.people: {error}\nthe users loaded before stay in effect"),
         ("users_file_valid", f"identity.people: {path} is in effect"),
     ] == reports
 
@@ -103,7 +103,7 @@ async def test_warnings_name_the_file_but_no_user(users, look):
     assert () == warnings_of({"people": users_file, "staff": staff})
     path.write_text("alice: 1\n")
     await look({"people": users_file, "staff": staff})
-    detail = "invalid, the log has the details; the users read before stay in effect"
+    detail = "invalid, the log has the details; the users loaded before stay in effect"
     assert (f"identity.people: {path}: {detail}",) == warnings_of({"people": users_file, "staff": staff})
 
 
@@ -129,7 +129,7 @@ async def test_a_file_that_hangs_does_not_delay_reading_the_others(users, look, 
     assert await staff.find("bob", 0)
     detail = f"{path}: no answer within 0.05 s; is its network mount reachable?"
     assert [
-        ("users_file_invalid", f"identity.people: {detail}\nthe users read before stay in effect"),
+        ("users_file_invalid", f"identity.people: {detail}\nthe users loaded before stay in effect"),
         ("users_file_read", f"identity.staff: {other} has changed and is in effect"),
     ] == reports
     monkeypatch.undo()

@@ -90,14 +90,14 @@ def test_a_service_whose_workers_all_fail_to_respond_still_has_a_status():
         ),
         ({"providers": [provider("open")]}, "provider twilio has an outage and is skipped"),
         ({"providers": [provider("half_open")]}, "provider twilio has an outage and is skipped"),
-        ({"identity": [identity("is invalid")]}, "identity.corp: is invalid; the users read before stay in effect"),
+        ({"identity": [identity("is invalid")]}, "identity.corp: is invalid; the users loaded before stay in effect"),
         (
             {"identity": [identity("", ("ldaps://dc1", "no answer in time"), ("ldaps://dc2", ""))]},
             "identity.corp: ldaps://dc1: no answer in time",
         ),
         (
             {"reload": result(70.0, "failed")},
-            "the last reload failed, so the configuration before it is in effect; run: radius-voice check",
+            "the last reload failed, so the previous configuration is in effect; run: radius-voice check",
         ),
     ],
 )
