@@ -1,1 +1,1 @@
-"""The commands; one module a group, each thin."""
+"""The command line: one module for each group of commands. `operations` and `explain` do the work."""

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 OUTCOMES = tuple(outcome.value for outcome in Outcome)
 POLL_SECONDS = 0.2
-TIMES = "a time before now like 2h or 7d, a date, or date and time in UTC like 2026-11-26T13:50"
+TIMES = "how long ago (2h, 7d), a date, or a date and time in UTC (2026-11-26T13:50)"
 
 
 def _reason(_context: click.Context, _option: click.Parameter, text: str) -> str:
@@ -172,10 +172,14 @@ def _follow(follower: Follower, selection: Selection, show_record: Callable[[Rec
 @AUDIT
 @_with_filters
 @click.option(
-    "--since", metavar="TIME", default="", callback=_moment, help=f"Only records from then on. TIME is {TIMES}."
+    "--since", metavar="TIME", default="", callback=_moment, help=f"Only records from this time on. TIME is {TIMES}."
 )
 @click.option(
-    "--until", metavar="TIME", default="", callback=_moment, help="Only records up to then; a date includes its day."
+    "--until",
+    metavar="TIME",
+    default="",
+    callback=_moment,
+    help="Only records up to this time; a date includes its day.",
 )
 @click.option("--limit", metavar="N", type=click.IntRange(1), help="Only the N newest records. Default: all.")
 @json_option
@@ -188,7 +192,7 @@ def search(
     limit: int | None,
     as_json: bool,
 ) -> None:
-    """Show past records, one a line, in the order of their times."""
+    """Show past records, one per line, in the order of their times."""
     from msgspec.structs import replace
 
     from radius_voice.explain.audit_search import AuditSearch

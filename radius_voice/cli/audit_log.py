@@ -1,4 +1,4 @@
-"""What commands that read the audit log share: where it is, colours, warnings, and the timeline of one login."""
+"""Functions of the commands that read the audit log: its path, colours, warnings, and the timeline of one login."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ NO_RECORD = "a health check, a retransmission and a discarded datagram have none
 
 
 def audit_log_of(config: Path | None, audit: Path | None) -> tuple[Path, PlaceOf | None]:
-    """The audit log that the options name, and a function that gives the place of a rule, if the configuration is used.
+    """The path of the audit log, and a function that returns the place of a rule in the configuration.
 
-    Ends the command if there is none.
+    The function is None if only --audit is given. Ends the command if no audit log is known.
     """
     from radius_voice.explain.places import place_of_rule
 
@@ -62,7 +62,7 @@ def _configured(configuration: Loaded) -> Path:
     path = configuration.settings.audit.path
     if path is None:
         raise click.ClickException(
-            "audit.path is standard output, so the records are where that goes; write them to a file, "
+            "audit.path is standard output, which cannot be read here; save the service's output to a file, "
             "and name it: --audit FILE"
         )
     return path

@@ -1,4 +1,4 @@
-"""What `check --connect` finds about certificates and clocks: those of files and of servers."""
+"""The part of `check --connect` that checks certificates in files and at servers, and the clocks of servers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CLOCK_FIX = "synchronise the clock of this machine by NTP, for example with chro
 
 
 async def certificate_checks(settings: Settings) -> AsyncIterator[ConnectionCheck]:
-    """When certificates expire, of files and of servers, and how far clocks of servers differ from this one."""
+    """When the certificates in files and at servers expire, and how far the clocks of servers differ from this one."""
     now = time.time()
     for key, file in _files(settings):
         for check in _file_checks(key, file, now):
@@ -61,7 +61,7 @@ def _servers(settings: Settings) -> Iterator[tuple[str, ConfiguredServer]]:
 
 
 def _file_checks(key: str, file: Path, now: float) -> Iterator[ConnectionCheck]:
-    """The first of the certificates of a file that expires, and all that warn."""
+    """The certificates of a file that expire soon; if none does, the one that expires first."""
     from cryptography import x509
 
     from radius_voice.files.reading import read_file

@@ -1,4 +1,4 @@
-"""`check`: whether a configuration is good and `serve` can start with it."""
+"""`check`: whether a configuration is valid and `serve` can start with it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class CannotCheck(Exception):
 
 @dataclass(slots=True)
 class Findings:
-    """Findings that need no connection. `user` is that of the service, None if it is not known."""
+    """The results of the checks that need no connection. `user` is the user of the service, None if not known."""
 
     user: str | None = None
     errors: list[str] = field(default_factory=list)
@@ -95,7 +95,7 @@ async def _connect(settings: Settings, as_json: bool) -> list[ConnectionCheck]:
 
 
 def _examine(path: Path, user: str | None, state: Path | None) -> tuple[Findings, Settings]:
-    """What can be found without a connection. Raises CannotCheck."""
+    """Perform the checks that need no connection. Raises CannotCheck."""
     from radius_voice.config.start_warnings import start_warnings
     from radius_voice.service import preflight
     from radius_voice.service.user_warnings import user_warnings
@@ -142,7 +142,7 @@ def _print_json(path: Path, findings: Findings, tried: list[ConnectionCheck] | N
 
 
 def _shared_stations(settings: Settings) -> list[str]:
-    """Warnings about Calling-Station-Ids that many users share, if a policy remembers logins and the store is known."""
+    """Warnings about Calling-Station-Ids that many users share, if a policy remembers logins and a service runs."""
     from radius_voice.login.second_factor.remembered import shared_station_text
     from radius_voice.operations import OperationFailed, shared_stations
 
@@ -151,7 +151,7 @@ def _shared_stations(settings: Settings) -> list[str]:
     try:
         return [shared_station_text(client) for client in run(shared_stations(settings))["clients"]]
     except OperationFailed:
-        return []  # no service runs: it warns itself
+        return []  # no service runs; it logs the warning itself
 
 
 async def _close(sources: Mapping[str, IdentitySource]) -> None:
@@ -162,7 +162,7 @@ async def _close(sources: Mapping[str, IdentitySource]) -> None:
 def _load_for_account(
     path: Path, user: str | None, state: Path | None
 ) -> tuple[Account, Loaded, dict[str, IdentitySource], list[str]]:
-    """The service's user, the configuration, its identity sources, and the errors of these.
+    """The service's user, the configuration, its identity sources, and the errors of these sources.
 
     Raises CannotCheck with all errors if the configuration cannot be used.
     """
@@ -219,9 +219,10 @@ def _slow(configuration: Loaded, sources: dict[str, IdentitySource]) -> Iterator
 
 
 def _account(user: str | None, path: Path, configuration: Loaded) -> Account:
-    """The user that the service runs as.
+    """The user that the service runs as: `user`, or the owner of the state directory, or the user of this process.
 
-    Raises CannotCheck if it is not given and the files belong to another user, who is probably meant.
+    Raises CannotCheck if the state directory does not exist and the files belong to another user, who is probably the
+    user of the service.
     """
     if user is not None:
         try:

@@ -1,4 +1,4 @@
-"""What `check` prints about a good configuration: clients, policies, providers, callbacks, names, cost, timers."""
+"""The facts that `check` prints about a valid configuration: clients, policies, providers, callbacks, cost, timers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Facts = Mapping[str, Any]
 
 
 def facts_of(configuration: Loaded, user_counts: Mapping[str, int]) -> dict[str, Any]:
-    """The facts as JSON has them. `user_counts` has the number of users of each source that can list them."""
+    """The facts as data for JSON. `user_counts` has the number of users of each source that can list them."""
     from radius_voice.config.timers import timers_of
     from radius_voice.login.model import DELIVERY_METHODS
     from radius_voice.wiring.cost_of_day import cost_text
@@ -132,20 +132,20 @@ def _realms_text(realms: Sequence[Facts]) -> str:
 
 
 def _mode_text(client: Facts) -> str:
-    """What users of a client do in place of a response to a challenge; nothing for a client with challenges."""
+    """How users of a client log in without a challenge; empty for a client with challenges."""
     texts = {"two_pass": f"; two passes: password{client['delimiter']}code", "approve": "; approval by key press"}
     password = "" if client["password_required"] else " without a password"
     return f"{texts[client['second_factor']]}{password}" if client["second_factor"] in texts else ""
 
 
 def _profile_text(client: Facts) -> str:
-    """The profile of a client, and what it gives besides timers; nothing without one."""
+    """The profile of a client, and the values from it except timers; empty without a profile."""
     values = ", ".join(f"{key}: {value}" for key, value in client["from_profile"].items())
     return f"; profile {client['profile']}{f' ({values})' if values else ''}" if client["profile"] else ""
 
 
 def _friendly_names_text(names: Sequence[Facts]) -> str:
-    """The name of the service, or whose it is if users of a client have several."""
+    """The friendly names of a client's users: the usual one, and others with the policy or group that has them."""
     usual = names[0]["friendly_name"]
     others = [each for each in names if each["friendly_name"] != usual]
     texts = [

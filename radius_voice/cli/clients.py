@@ -70,7 +70,7 @@ def _address(row: Row) -> str:
 
 
 def _share(part: int, whole: int) -> str:
-    """How many of the requests: all, none, or the number."""
+    """The share of the requests as a word or number: all, none, or how many."""
     if not whole:
         return "-"
     return {0: "none", whole: "all"}.get(part, str(part))

@@ -67,7 +67,7 @@ user_argument = click.argument("name", shell_complete=completions.users)
 
 
 def loaded(path: Path, *, for_service: bool = False, state: Path | None = None) -> Loaded:
-    """The configuration. Ends the command with all errors if it cannot be used. `wiring.load` describes the options.
+    """The configuration; ends the command with all errors if it cannot be used. See `wiring.load` for `for_service`.
 
     `state` replaces the state directory.
     """
@@ -90,10 +90,10 @@ def with_state(configuration: Loaded, state: Path | None) -> Loaded:
 
 
 def callable_phone(text: str, allowed: tuple[str, ...] = (), sip_domains: Collection[str] = ()) -> Phone:
-    """The phone in `text`. Ends the command with the reason if it is not called.
+    """The phone in `text`. Ends the command with the reason if it must not be called.
 
-    `allowed` are numbers and prefixes that are called whatever their type, and `sip_domains` the hosts of SIP addresses
-    that are called.
+    `allowed` are numbers and prefixes that may be called whatever their type. `sip_domains` are the hosts of SIP
+    addresses that may be called.
     """
     try:
         phone = parse_phone(text)
@@ -141,15 +141,15 @@ def run_operation(work: Coroutine[Any, Any, Mapping[str, Any]]) -> Mapping[str, 
 
 
 def warn_if_not_recorded(done: Mapping[str, Any]) -> None:
-    """Warn if the audit log does not have the record of an operation that changed something."""
+    """Warn if an operation could not be recorded in the audit log."""
     if done["not_recorded"]:
         click.echo(f"warning: not recorded in the audit log: {done['not_recorded']}", err=True)
 
 
 def confirm_or_end(question: str, yes: bool, otherwise: str = "nothing is changed") -> None:
-    """Ask for confirmation, unless `yes`. Ends the command if the answer is no, or if there is no terminal to ask on.
+    """Ask for confirmation, unless `yes`. Ends the command if the answer is no, or without a terminal.
 
-    `otherwise` is what the message says then.
+    `otherwise` is the consequence, for the error without a terminal.
     """
     if yes:
         return

@@ -1,4 +1,4 @@
-"""`completion`: prints the script that makes a shell complete commands, options and names."""
+"""`completion`: prints the completion script of a shell."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SHELLS = ("bash", "zsh", "fish")
 @click.command()
 @click.argument("shell", type=click.Choice(SHELLS))
 def completion(shell: str) -> None:
-    """Print the script by which a shell completes commands.
+    """Print the completion script of a shell.
 
     SHELL is bash, zsh or fish. The script completes commands, options, and the names of users, clients and identity
     sources.

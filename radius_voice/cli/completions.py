@@ -1,6 +1,6 @@
-"""What shells complete for options and arguments: files, and the names in a configuration or a users file.
+"""Completions of options and arguments: files, and the names in a configuration or a users file.
 
-The files are only read as YAML, not checked. Whatever cannot be read has no completions.
+The files are only parsed as YAML, not validated. A file that cannot be read gives no completions.
 """
 
 from __future__ import annotations

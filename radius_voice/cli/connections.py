@@ -1,4 +1,4 @@
-"""`test-credentials`, and what `check --connect` tries: the store, directories and providers."""
+"""`test-credentials`, and the part of `check --connect` that tries the store, directories and providers."""
 
 from __future__ import annotations
 
@@ -24,11 +24,10 @@ THIS_COMMAND = "run radius-voice test-credentials"
 
 @dataclass(frozen=True, slots=True)
 class ConnectionCheck:
-    """One thing that was tried. `part` is store, identity, provider, certificate or clock.
+    """The result of one check. `part` is store, identity, provider, certificate or clock.
 
-    `name` is that of the configuration's section, or the key of a certificate or clock.
-
-    `result` is a key of RESULTS; the reason for a bad one has its fix.
+    `name` is the name of the section, or the key of the certificate or clock, in the configuration. `result` is a key
+    of RESULTS. `text` is the reason; for a bad result, it has the fix.
     """
 
     part: str
@@ -60,7 +59,7 @@ def test_credentials(path: Path, as_json: bool) -> None:
 
 
 async def reported(checks: AsyncIterator[ConnectionCheck], as_json: bool) -> list[ConnectionCheck]:
-    """All checks; unless `as_json`, each is printed once it is done."""
+    """Wait for all checks. Unless `as_json`, each is printed when it ends."""
     done = []
     async for check in checks:
         done.append(check)
@@ -145,7 +144,7 @@ def _of_adapter(part: str, name: str, check: AccountCheck) -> ConnectionCheck:
 
 
 def _without_this_command(text: str) -> str:
-    """A fix without the advice to run the command that is running."""
+    """The text without the advice to run test-credentials, which performs this check."""
     return text.replace(f"; {THIS_COMMAND}, and ", "; ").replace(f"; {THIS_COMMAND}", "")
 
 

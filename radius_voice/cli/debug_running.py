@@ -12,7 +12,7 @@ from radius_voice.cli.running import exit_codes, state_directory
 
 MIN_SECONDS = 1.0
 EXTRA_SECONDS = 15.0
-"""How long after its duration a session may end, before the service is taken as not responding."""
+"""A session may end this long after its duration. After that, the service counts as not responding."""
 
 
 def _seconds(_context: click.Context, _option: click.Parameter, text: str) -> float:

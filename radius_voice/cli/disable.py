@@ -55,7 +55,7 @@ def enable(editor: UserEditor, name: str, state: Path | None, as_json: bool) -> 
 
 
 def _is_already(editor: UserEditor, name: str, as_json: bool, *, disabled: bool) -> bool:
-    """Whether nothing is to be changed; then this is reported."""
+    """Whether the user is already in the wanted state. If so, report it."""
     user = editor.find(name).user
     if user.disabled is disabled:
         _report(editor, user.name, as_json, disabled=disabled, changed=False)
@@ -68,7 +68,7 @@ def _report(editor: UserEditor, name: str, as_json: bool, *, disabled: bool, cha
 
 
 def _end_remembered_logins(name: str, state: Path | None) -> str:
-    """End the user's remembered logins, if a policy remembers logins; returns why it is not possible.
+    """End the user's remembered logins, if a policy remembers logins; returns an empty string, or why that failed.
 
     With --file it does nothing: the service that reads the file ends them itself.
     """

@@ -71,7 +71,7 @@ def enroll(path: Path, source: str | None, state: Path | None, phone: str, by: s
 
 
 def _verified(settings: Settings, user: UserName, called: Mapping[str, Any], by: str) -> Mapping[str, Any]:
-    """The result of the codes that are entered, up to the last attempt."""
+    """Ask for codes until one is right, none is entered, or no attempt is left; returns the last result."""
     from radius_voice import operations
 
     done: Mapping[str, Any] = {"verified": False, "attempts_left": called["attempts"]}

@@ -1,4 +1,4 @@
-"""The group of commands that suggests a command for an unknown one, and shows whole summaries."""
+"""A group of commands that suggests similar commands for an unknown one, and shows summaries in full."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class CommandGroup(click.Group):
     context_class = CommandContext
 
     def known_words(self, ctx: click.Context) -> Sequence[tuple[str, str]]:
-        """The words that the user may mean by an unknown command, each with the command as it is to be typed."""
+        """The words to compare an unknown command with, each with the command to suggest for it."""
         return [(name, name) for name in self.list_commands(ctx)]
 
     def resolve_command(

@@ -46,7 +46,7 @@ class Commands(CommandGroup):
     """The commands in the order of the manual, imported one at a time."""
 
     def known_words(self, ctx: click.Context) -> Sequence[tuple[str, str]]:
-        """Commands, and subcommands whose group was not typed."""
+        """Commands, and subcommands, for a user who omits the group."""
         below = words_below((name, self.get_command(ctx, name)) for name in COMMANDS)
         return [*super().known_words(ctx), *below]
 

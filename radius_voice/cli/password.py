@@ -1,4 +1,4 @@
-"""Asking for a password."""
+"""Asks for a new password, and checks its length."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from radius_voice.config.schema import Settings
 
 MAX_IDS, MAX_ID_CHARACTERS = 100, 1000
-"""Of one request to the service."""
+"""The maximum number of ids in one request to the service, and of characters in them."""
 
 
 @click.command()
@@ -111,7 +111,7 @@ def pin(
 
 @dataclass(slots=True)
 class _Pinned:
-    """How many users the directory has of those whose phones were to be pinned, and how many of them have no phone."""
+    """How many users were pinned, and how many of them have no phone."""
 
     pinned: int = 0
     without_phone: int = 0
@@ -129,14 +129,14 @@ def _pin_text(pin: Mapping[str, Any]) -> str:
 
 
 def _phone_text(phone: Mapping[str, Any]) -> str:
-    """A phone in the directory. Masked, a changed phone may look like a pinned one."""
+    """A phone in the directory. A changed phone is marked, because both may look the same when masked."""
     return f"{phone['phone']}{'' if phone['pinned'] else ' (not pinned)'}"
 
 
 def _users_of(settings: Settings, source: str | None) -> tuple[dict[str, list[str]], dict[str, str]]:
-    """The ids of the users of each directory that policies use, and why other directories cannot list them.
+    """The users' ids by directory that policies use, and why the other directories cannot list their users.
 
-    Ends the command if a directory that can list its users fails; then nothing has been pinned.
+    Ends the command, before anything is pinned, if a directory fails.
     """
     from radius_voice.operations import OperationFailed, lister_of
 
@@ -161,7 +161,7 @@ def _users_of(settings: Settings, source: str | None) -> tuple[dict[str, list[st
 
 
 def _pin(settings: Settings, source: str, ids: Iterable[str], by: str) -> _Pinned:
-    """Pin the phones of these users. Ends the command if that fails, and says how many have been pinned before."""
+    """Pin the phones of these users. If that fails, end the command with the number of users pinned so far."""
     from radius_voice import operations
 
     done = _Pinned()

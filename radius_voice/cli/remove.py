@@ -1,4 +1,4 @@
-"""`users remove`: removes a user from an identity source, and what the store has about the user."""
+"""`users remove`: removes a user from an identity source, and the user's data from the store."""
 
 from __future__ import annotations
 
@@ -62,14 +62,14 @@ def remove(editor: UserEditor, name: str, state: Path | None, by: str, yes: bool
 
 
 def deleted_text(done: Mapping[str, Any]) -> str:
-    """What has been deleted from the store, in words."""
+    """The data that was deleted from the store, as text."""
     if not done["deleted"]:
         return "nothing to delete from the store: there is none"
     return "deleted from the store: " + ", ".join(f"{kind}: {count}" for kind, count in done["deleted"].items())
 
 
 def _delete_stored(user: User, settings: Settings, source: str | None, by: str) -> Mapping[str, Any]:
-    """Delete what the store has about a user; returns what that was. Ends the command if it cannot be deleted."""
+    """Delete the user's data from the store; returns the counts. Ends the command if that fails."""
     from radius_voice import operations
 
     name = operations.UserName(user.name, source or next(iter(settings.identity)))

@@ -1,4 +1,4 @@
-"""What the commands share that ask the running service: where it listens, its responses, and their exit codes."""
+"""Functions of the commands that ask the running service: its state directory, and exit codes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Ended(click.ClickException):
 
 @contextmanager
 def exit_codes() -> Iterator[None]:
-    """End the command with NOT_RUNNING or UNKNOWN if the service cannot be asked."""
+    """End the command with exit code NOT_RUNNING or UNKNOWN if the service does not respond."""
     from radius_voice.control import NotRunning, RequestFailed
     from radius_voice.operations import SERVICE_STATE, STATE_HINT
 
@@ -37,9 +37,9 @@ def exit_codes() -> Iterator[None]:
 
 
 def state_directory(path: Path, state: Path | None) -> Path:
-    """The state directory of the service, also while the configuration has errors. Ends the command if it cannot.
+    """The state directory of the service: `state` if given, otherwise that of the configuration, even with errors.
 
-    `state` is the directory if it was given.
+    Ends the command if the configuration cannot be read.
     """
     from radius_voice.config import load
 

@@ -1,4 +1,4 @@
-"""What commands on users share: options for phones and languages, and phones as text."""
+"""Options and functions of the commands on users: phones and languages."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _phones(_context: click.Context, _option: click.Parameter, texts: tuple[str,
 
 
 def require_known(language: str, editor: UserEditor, parameter: str) -> None:
-    """End the command if users of the editor cannot have that language. `parameter` is what the error names."""
+    """End the command if users cannot have that language. The error names the option or argument `parameter`."""
     from radius_voice.identity.language import checked_language
 
     try:

@@ -59,7 +59,7 @@ def with_editor(command: Callable[..., None], hint: str = "") -> Callable[..., N
 
 
 def config_of_command() -> Path | None:
-    """The configuration that has the users of the running command; None with --file."""
+    """The configuration that the running command uses; None with --file."""
     options = click.get_current_context().params
     return None if options["file"] is not None else _or_default(options["config"])
 

@@ -27,7 +27,7 @@ def accounting_of(path: Path, records: Sequence[Record]) -> list[Record]:
     try:
         started = next(_starts(path, accepted), None)
         return [] if started is None else list(_until_stop(path, started))
-    except ValueError:  # `at` of a damaged record is no time
+    except ValueError:  # `at` of a damaged record is not a time
         return []
 
 

@@ -34,7 +34,7 @@ READ_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError)
 def audit_files(path: Path) -> list[Path]:
     """The audit log and its rotated files, by name. Raises OSError if the directory cannot be read.
 
-    Of a file that is being compressed, and its incomplete compressed file, only the former is listed.
+    While a file is being compressed, only the original is listed, and not the incomplete compressed file.
     """
     name = re.compile(rf"{re.escape(path.stem)}([.-]\S+)?{re.escape(path.suffix)}([.-]\S+)?")
     found = {file for file in path.parent.iterdir() if name.fullmatch(file.name) and file.is_file()}

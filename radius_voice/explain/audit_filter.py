@@ -16,7 +16,7 @@ from radius_voice.explain.audit_lines import Record, record_of
 from radius_voice.login.names import canonical_name
 
 CALL = re.compile(rb'\{"kind": ?"(?:delivery|call_status)",.*?"session": ?"([^"]+)"')
-"""The beginning of a record that names its login, and no user or client."""
+"""The beginning of a record that has the id of its login, but no user or client."""
 KINDS = tuple(str(kind.__struct_config__.tag) for kind in AuditRecord.__subclasses__())
 """The kinds of records that the audit log has."""
 MAX_LOGINS = 10_000
@@ -73,7 +73,7 @@ class AuditFilter(Struct, frozen=True):
         return any(canonical_name(str(record.get(key, ""))) == wanted for key in ("user", "typed_user"))
 
     def prefilter(self) -> Callable[[bytes], bool]:
-        """Whether a line may be that of a wanted record, by its octets."""
+        """A function that tells from the octets of a line whether it may be a wanted record."""
         values = [value for _, value in self._equal() if value] + ([self.login] if self.login else [])
         needles = [json.dumps(value).encode() for value in values]
         name = canonical_name(self.user)
@@ -82,7 +82,7 @@ class AuditFilter(Struct, frozen=True):
         def may_match(line: bytes) -> bool:
             if not all(needle in line for needle in needles):
                 return False
-            # Names are compared without case. Letters that are not ASCII are escaped, and may have ASCII forms.
+            # Names are compared without case. Escaped letters (\u...) must be decoded first, so such lines pass.
             return not name or written in line.lower() or b"\\u" in line
 
         return may_match
@@ -120,7 +120,7 @@ class Selection:
         return record
 
     def _calls_of(self, login: bytes) -> Sequence[Record]:
-        """Note a login that is wanted; its calls that were kept."""
+        """Remember a wanted login; returns its calls that were kept."""
         if not login or not self._wanted.with_calls:
             return ()
         _limit(self._logins)
@@ -128,7 +128,7 @@ class Selection:
         return [record for line in self._kept.pop(login, ()) for record in self._wanted_call(line)]
 
     def _call(self, login: bytes, line: bytes) -> Sequence[Record]:
-        """The call, if its login is wanted; otherwise it is kept, as long as there is space."""
+        """The call, if its login is known to be wanted. Otherwise it is kept, up to MAX_CALLS for each login."""
         if login in self._logins:
             return self._wanted_call(line)
         kept = self._kept.get(login)

@@ -1,6 +1,6 @@
 """Lines of an audit file, read in blocks, so that files and lines of any length need little memory.
 
-A last line without a line end is being written, or was cut short; it counts only if it is a whole record.
+A last line without a line end is being written, or was cut short. It is returned only if it is a whole record.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class _Step(TypedDict, total=False):
 
 
 class _Known(TypedDict, total=False):
-    """The keys of records whose values are used as more than text."""
+    """The keys of records whose types the program relies on."""
 
     at: str
     kind: str
@@ -64,7 +64,7 @@ def _has_known_types(record: Record) -> bool:
 
 
 def _lenient(line: bytes) -> object:
-    """A value with a lone surrogate, which msgspec refuses, and an old name may have."""
+    """The value of a line with a lone surrogate, which msgspec refuses. User names can contain one."""
     try:
         return json.loads(line)
     except (ValueError, RecursionError):
@@ -72,7 +72,7 @@ def _lenient(line: bytes) -> object:
 
 
 def forward(file: Octets, octets: int | None = None) -> Iterator[list[bytes]]:
-    """The lines of a file from where it is, a block at a time, oldest first; with `octets`, only those of that many."""
+    """The lines from the file's position on, one block at a time, oldest first; at most `octets` octets if given."""
     rest = b""
     while block := file.read(BLOCK if octets is None else min(BLOCK, octets)):
         octets = None if octets is None else octets - len(block)
@@ -84,7 +84,7 @@ def forward(file: Octets, octets: int | None = None) -> Iterator[list[bytes]]:
 
 
 def backward(file: BinaryIO, start: int, end: int) -> Iterator[list[bytes]]:
-    """The lines between two offsets of a file, a block at a time, newest first. `start` is that of a line."""
+    """The lines between two offsets of a file, one block at a time, newest first. A line must begin at `start`."""
     complete = complete_end(file, end)
     file.seek(complete)
     if record_of(last := file.read(min(end - complete, MAX_LINE_OCTETS))) is not None:
@@ -131,20 +131,20 @@ def first_time(file: Octets) -> str:
 
 
 def offset_before(file: BinaryIO, size: int, time: str) -> int:
-    """An offset before which all records are from before `time`; or 0.
+    """An offset in the file; all records before it are older than `time`. 0 if there are none.
 
-    It is found by bisection, if the records are in the order of their times.
+    It is found by bisection, which needs records in the order of their times.
     """
     return _bisected(file, size, lambda found: bool(found) and found < time)[0]
 
 
 def offset_after(file: BinaryIO, size: int, time: str) -> int:
-    """An offset up to which all records from before `time` are; or `size`."""
+    """An offset in the file; all records older than `time` are before it. At most `size`."""
     return min(size, _bisected(file, size, lambda found: not found or found < time)[1] + BLOCK)
 
 
 def _bisected(file: BinaryIO, size: int, is_before: Callable[[str], bool]) -> tuple[int, int]:
-    """Two offsets, at most a block apart. `is_before` gets the time near an offset, or nothing if there is none."""
+    """Two offsets, at most a block apart. `is_before` gets the time near an offset, empty if there is none."""
     low, high = 0, size
     while high - low > BLOCK:
         middle = (low + high) // 2

@@ -29,7 +29,7 @@ from radius_voice.explain.audit_lines import (
 from radius_voice.explain.audit_times import iso, seconds_of
 
 MAX_DELAY = 600.0
-"""How many seconds after its `at` a record may be written: a request that waits for an approval, or merged records."""
+"""The maximum seconds between the `at` of a record and its writing, for merged records and approvals."""
 MAX_UNORDERED = 1000
 Reader = Callable[[BinaryIO, Octets, int, int], Iterator[Record]]
 
@@ -116,7 +116,7 @@ class AuditSearch:
         return reversed(deque(self._selected(forward(decompressed)), limit))
 
     def _range(self, file: Path, octets: BinaryIO) -> tuple[int, int]:
-        """The offsets of the octets that may have records of the wanted time, and that the snapshot has."""
+        """The offsets between which the file may have records of the wanted time; at most the end of the snapshot."""
         status, snapshot = os.fstat(octets.fileno()), self._snapshot
         start, end = 0, status.st_size
         if snapshot is not None and file == self._path:
@@ -134,7 +134,7 @@ class AuditSearch:
 
 
 def time_of(record: Record) -> str:
-    """When it happened, in a form that sorts by time."""
+    """`at` of a record, as text that sorts by time."""
     return str(record.get("at", ""))
 
 

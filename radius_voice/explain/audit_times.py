@@ -29,8 +29,8 @@ def seconds_of(at: str) -> float:
 def moment(text: str, now: float, *, is_end: bool = False) -> str:
     """The time that an administrator wrote, as in `at` of a record. Raises ValueError with the fix.
 
-    It is a duration before `now`, a date, or a date and time, which is UTC if it has no zone. A date is the day's first
-    moment, or with `is_end` its last one.
+    `text` is how long ago it is, a date, or a date and time, in UTC if it has no zone. A date is the beginning of the
+    day, or with `is_end` its end.
     """
     try:
         if DATE.fullmatch(text):

@@ -52,7 +52,7 @@ class LimitUse(Struct, frozen=True):
 class PinUse(Struct, frozen=True):
     """The pins of a user: whether there are any, and how the phones in the directory compare with them.
 
-    `phones_removed`: the directory has no phone of the user any longer, but there are pins of former ones.
+    `phones_removed` is whether the user has pins but no longer any phone in the directory.
     """
 
     has_pins: bool
@@ -61,10 +61,10 @@ class PinUse(Struct, frozen=True):
 
 
 class StoredState(Struct, frozen=True):
-    """What the store has for the login: until when an issued code is valid, and until when a login is remembered.
+    """The stored values for the login: when an issued code expires, and when a remembered login ends.
 
-    Wall-clock seconds, or None if there is none. `password_known`: the remembered login does not depend on the
-    password that will be typed.
+    Wall-clock seconds, or None if there is none. `password_known` is False if the remembered login ends with a changed
+    password and it is not known whether the password has changed.
     """
 
     issued_until: float | None
@@ -73,12 +73,12 @@ class StoredState(Struct, frozen=True):
 
 
 class LoginFacts(Struct, frozen=True):
-    """What the decisions about the login `request` at wall-clock time `now` depend on. Its password is empty.
+    """The facts that the decisions about the login `request` at wall-clock time `now` depend on. Its password is empty.
 
-    `typed` is the name as typed, `request.user_name` the one without a realm that the client strips.
-    `user` is None if no user has the name, or if the directory could not be asked: then `unavailable` says why.
-    `limits_unknown` says why the use of limits is not known. `pins` is None if they are not known: then `pins_unknown`
-    says why. The same holds for `stored`.
+    `typed` is the name as typed; `request.user_name` is the name without a realm that the client strips.
+    `user` is None if no user has the name, or if the directory is unavailable; `unavailable` then has the reason.
+    `limits`, `pins` and `stored` may not be known; `limits_unknown`, `pins_unknown` and `stored_unknown` then have the
+    reason.
     """
 
     settings: Settings
@@ -256,7 +256,7 @@ async def _with_stored(facts: LoginFacts) -> LoginFacts:
 
 
 def _applies(use: LimitUse, facts: LoginFacts) -> bool:
-    """Whether the login would be checked against the limit: one of another client, country or phone is not."""
+    """Whether the login would be checked against the limit, which may belong to another client, country or phone."""
     scope, phone = use.limit.split(".")[1], facts.phone
     country = country_of(phone) if phone else ""
     subjects = {

@@ -1,6 +1,6 @@
-"""What outcomes and reasons in the audit log mean.
+"""The meanings of outcomes and reasons in the audit log.
 
-The meanings of reasons are those of docs/observing.md, which is installed with the program.
+The meanings of reasons are read from docs/observing.md, which is installed with the program.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ LINK = re.compile(r"\[([^\]]+)\]\([^)]+\)")
 def meaning(reason: str, *, is_discard: bool = False) -> str:
     """The meaning of a reason in plain words; empty for one that this version does not know.
 
-    With `is_discard` it is the reason of a discard.
+    `is_discard` is whether it is the reason of a discarded packet.
     """
     return _meanings("Discards" if is_discard else "Reasons").get(reason, "")
 

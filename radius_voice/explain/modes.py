@@ -1,4 +1,4 @@
-"""How a login goes on by the client's `second_factor`, and its result, in words."""
+"""Text for the result of a login, and for how the client's `second_factor` completes it."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ DELIVERED = (Reason.CALL_PLACED, Reason.TEXT_SENT, Reason.APPROVED)
 
 
 class Explanation(Struct, frozen=True):
-    """The decisions in the order of the login, and the result: its first reject, an Accept without call, or a call.
+    """The decisions in the order of the login, and the result: the first reject, an accept without a call, or a call.
 
-    `second_factor` is that of the client. `password_verified`: whether the server verifies a password.
+    `second_factor` is the client's setting. `password_verified` is whether this server verifies a password.
     """
 
     steps: tuple[Step, ...]
@@ -45,7 +45,7 @@ def result_text(explanation: Explanation) -> str:
 
 
 def mode_text(client: ClientSettings) -> tuple[str, str] | None:
-    """What users of the client do in place of a response to a challenge: a topic and a sentence."""
+    """How users of the client log in without a challenge, as a topic and a sentence; None if they get a challenge."""
     match client.second_factor:
         case "two_pass":
             return "two passes", f"no challenge is sent; users log in again with password{client.delimiter}code"

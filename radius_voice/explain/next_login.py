@@ -1,4 +1,4 @@
-"""What would happen at a login of a user through a client: every decision, and what the configuration says about it.
+"""Explains the next login of a user through a client: every decision, with the settings that it depends on.
 
 No password is verified, no call is placed, and nothing changes. The policy's rules are applied by the login's own
 `second_factor.decide`. A reject does not end the list, so that it shows everything that must be corrected.
@@ -75,7 +75,7 @@ def _result(facts: LoginFacts, steps: Iterable[Step]) -> tuple[Outcome, Reason]:
 
 
 def _decided(facts: LoginFacts) -> SecondFactor | None:
-    """The decision that is carried out, None without a user, unless report mode accepts the login."""
+    """The decision that is carried out. Without a user it is None, unless report mode accepts the login."""
     if facts.user is None:
         decided = None if facts.unavailable else decide_without_user(facts.policy, facts.request, facts.now)
         return decided if isinstance(decided, AcceptWithout) else None
@@ -113,7 +113,7 @@ def _second_factor_mode(facts: LoginFacts) -> SecondFactorMode:
 
 
 def _approves(facts: LoginFacts) -> bool:
-    """Whether users approve the login by a key, and enter no code."""
+    """Whether users approve the login by a key press instead of a code."""
     return _second_factor_mode(facts) is SecondFactorMode.APPROVE
 
 
@@ -295,7 +295,7 @@ def _would(facts: LoginFacts) -> SecondFactor | None:
 
 
 def _codes_and_calls(facts: LoginFacts) -> Iterator[Step]:
-    """A lock rejects also a user who is accepted without a call, except in report mode."""
+    """The limits on codes and calls. A lock also rejects a user who needs no call, except in report mode."""
     if _would(facts) is not None:
         return
     uses = [use for use in facts.limits if not _is_of_passwords(use)]
@@ -354,7 +354,7 @@ def _is_of_passwords(use: LimitUse) -> bool:
 
 
 def _used_up(facts: LoginFacts, what: str, uses: list[LimitUse]) -> Iterator[Step]:
-    """The limits that are used up. Those of one or of new Calling-Station-Ids reject only logins from there."""
+    """The limits that are used up. Those for Calling-Station-Ids reject only logins from these: they give no reason."""
     for use in uses:
         if use.left == 0:
             lockout = ("identity", facts.policy.first_factor_name, "lockout")

@@ -11,7 +11,7 @@ from radius_voice.explain.meanings import RESPONSES, meaning
 from radius_voice.explain.record_text import Paint, call_status_text, delivery_text, plain, printable, record_line
 
 PlaceOf = Callable[[str], str]
-"""Gives the place of a rule in the configuration, by the name that records have."""
+"""Returns the place of a rule in the configuration. Its argument is the `rule` of a record."""
 RESPONSE = "  -> "
 RULE_KEYS = ("rule", "place", "rule_reason")
 NO_RESULT = "The audit log has no final result: the login is open, or it ended without a right code."
@@ -66,7 +66,7 @@ def _record_lines(record: Record) -> Iterator[str]:
 
 
 def _further(record: Record) -> Iterator[str]:
-    """What report mode did not carry out, the rule that decided, and how long the login took."""
+    """The result without report mode, the rule that decided, and how long the login took."""
     if record.get("would_outcome"):
         yield f"  without report mode: {_result(record, 'would_outcome', 'would_reason')}"
     yield from (f"  {key.replace('_', ' ')}: {record[key]}" for key in RULE_KEYS if record.get(key))
@@ -75,7 +75,7 @@ def _further(record: Record) -> Iterator[str]:
 
 
 def _packet(record: Record) -> str:
-    """What arrived: an initial request, the response to a challenge, or one of two passes."""
+    """The kind and origin of the packet: a request, a response to a challenge, or one of two passes."""
     is_response = any(step.get("name") == "response" for step in record.get("steps", ()))
     parts = [f"request {record.get('identifier')} from {record.get('client_address')}"]
     if record.get("second_factor") == SecondFactorMode.TWO_PASS:

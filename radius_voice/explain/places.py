@@ -1,4 +1,4 @@
-"""Where the configuration decides something: file, line and key."""
+"""The places of settings in the configuration: file, line and key."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from radius_voice.config.timers import values_of_profile
 
 
 def place_of_rule(configuration: Loaded, rule: str) -> str:
-    """File, line and key of a rule by its name in audit records, as far as the file has it now."""
+    """File, line and key of the `rule` of an audit record, in the present file."""
     paths = {dotted(path): path for path in configuration.lines}
     line = configuration.lines.get(paths.get(rule, ()))
     return f"{rule}: not written" if line is None else f"{configuration.name}:{line}: {rule}"
@@ -25,7 +25,7 @@ class Places:
         self._policy = policy
 
     def of(self, *path: str | int) -> str:
-        """File, line and key of a value; the key only if the file does not have it, so that its default applies."""
+        """File, line and key of a value, or the key and `not written` if its default applies."""
         line = self._lines.get(path)
         return f"{dotted(path)}: not written" if line is None else f"{self._name}:{line}: {dotted(path)}"
 

@@ -11,7 +11,7 @@ from radius_voice.login.model import Method
 from radius_voice.observe.outcome_texts import OUTCOME_TEXTS
 
 Paint = Callable[[str, str], str]
-"""Gives a text the colour of an outcome, or of a kind of record."""
+"""Returns a text in the colour of an outcome or kind of record, the second argument."""
 WORD_WIDTH = 11
 
 
@@ -26,7 +26,7 @@ def printable(text: str) -> str:
 
 
 def record_line(record: Record, paint: Paint = plain) -> str:
-    """The record as a line: its time, its outcome or kind, and what happened."""
+    """The record as a line: its time, its outcome or kind, and a text for the kind."""
     kind = str(record.get("kind", ""))
     word, tone = kind.replace("_", " "), kind
     if kind == "request":
@@ -40,7 +40,7 @@ def record_line(record: Record, paint: Paint = plain) -> str:
 
 
 def delivery_text(record: Record) -> str:
-    """What a provider was asked to do, and the result."""
+    """The request to the provider, and its result."""
     asked = "call" if record.get("method", Method.VOICE) == Method.VOICE else "send a text message to"
     return f"{record.get('provider')} was asked to {asked} {record.get('phone')}: {words(record, 'result')}"
 

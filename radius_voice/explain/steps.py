@@ -1,4 +1,4 @@
-"""Decisions of a login, and those that depend on what the store has for the user."""
+"""One decision of a login, and the decisions that depend on the store: remembered logins and issued codes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Step(Struct, frozen=True):
 
 
 def not_known(facts: LoginFacts, problem: str) -> str:
-    """Why something in the store is not known; shortened if that of the limits, which come first, is not either."""
+    """Why a stored value is not known. The reason is omitted if it is that of the limits, which are shown before."""
     return "not known, like the limits" if problem == facts.limits_unknown else f"not known: {problem}"
 
 

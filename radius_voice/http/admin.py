@@ -27,9 +27,9 @@ MISDIRECTED = (
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """The components that a login needs, each with its problem (empty: none). Holds no secrets.
+    """The components that a login needs, each with its problem, empty if it has none. Has no secrets.
 
-    `development`: a configured provider places no calls. `warnings` need an administrator but prevent no login.
+    `development` is the setting of that name. `warnings` need an administrator, but do not prevent logins.
     """
 
     parts: Mapping[str, str]

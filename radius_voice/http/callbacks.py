@@ -1,7 +1,7 @@
 """The callback listener: providers' requests about their calls.
 
-It may be reachable from the internet. Every request is answered without telling more than its status: 403 if the
-provider has not signed it, 404 if it belongs to no delivery, 204 if it has no effect.
+It may be reachable from the internet. A response without a script has only a status: 403 if the provider has not
+signed the request, 404 if it belongs to no delivery, 204 if it was counted or has no effect.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The audit log: one JSON object per line, one line per record. docs/observing.md describes every key.
 
-Records are written synchronously and unbuffered, so that what preceded a crash is on disk or with the kernel. Standard
-output and FIFOs whose reader is stuck lose records instead of blocking.
+Records are written synchronously and unbuffered, so that records before a crash of the process are not lost. If the
+reader of standard output or a FIFO is stuck, records are lost instead of blocking logins.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class AuditLog:
         try:
             opened = _open(self._path)
         except OSError as error:
-            self._fail(f"audit: {self._path}: cannot be opened again, the old file is still written: {error.strerror}")
+            self._fail(f"audit: {self._path}: cannot be reopened, and records go to the old file: {error.strerror}")
             return
         with suppress(OSError):  # a network file system reports late writes here
             os.close(self._fd)
@@ -130,7 +130,7 @@ class AuditLog:
             self._daily.rename_if_due(self._fd)
         except OSError as error:
             self._next_rename = self._now() + WARNING_PERIOD
-            self._fail(f"audit: {path}: the file of a day cannot be renamed, or an old one deleted: {error.strerror}")
+            self._fail(f"audit: {path}: cannot rename the file of a day, or delete an old one: {error.strerror}")
 
     def _follow_rotation(self, path: Path) -> None:
         self._next_check = self._now() + CHECK_PERIOD

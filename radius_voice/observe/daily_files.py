@@ -1,7 +1,7 @@
 """Daily files of the audit log: the file is renamed after each day (UTC), and deleted after a while.
 
-Several processes may have the same file open. One of them renames it, under a lock on the file; the others notice the
-new name as they notice a rotation by another program. Records that they write before go to the renamed file.
+Several processes may have the same file open. One of them renames it, under a lock on the file. The others notice the
+rename within a second, like a rotation by another program; until then, their records go to the renamed file.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class DailyFiles:
         self._day = self._today()
 
     def opened(self, fd: int) -> None:
-        """Note the day of a newly opened file, so that it is renamed once another one begins."""
+        """Note the day of a newly opened file, which is renamed on a later day."""
         self._day = self._day_of(fd)
 
     def rename_if_due(self, fd: int) -> None:

@@ -1,4 +1,4 @@
-"""What an administrator can do about each kind of discarded datagram; docs/observing.md says more."""
+"""The fix for each reason of a discarded datagram. docs/observing.md describes the reasons."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FIXES: Mapping[Discard, str] = {
     Discard.NO_MESSAGE_AUTHENTICATOR: "make the gateway send Message-Authenticator: update it or change its setting",
     Discard.BAD_MESSAGE_AUTHENTICATOR: "write the same shared secret at the gateway and in clients",
     Discard.BAD_REQUEST_AUTHENTICATOR: "write the same shared secret for accounting at the gateway and in clients",
-    Discard.NOT_RECORDED: "make room for the audit log, or repair its place; the gateway sends it again",
+    Discard.NOT_RECORDED: "make the audit log writable: free disk space, or correct its path; the gateway repeats it",
     Discard.UNSIGNED_PROXY_STATE: "make the proxy send Message-Authenticator, or write limit_proxy_state: no",
     Discard.DUPLICATE: "if frequent, raise the gateway's timeout above response_timeout",
     Discard.IDENTIFIER_IN_USE: "make the gateway send Message-Authenticator, or look for spoofed packets",

@@ -91,7 +91,7 @@ class Lines:
 
 
 class Libraries(logging.Handler):
-    """Logs that a library logged a warning, and where, without its text; at most once a second for each place."""
+    """Logs the place of each warning of a library, without its text, at most once a second for each place."""
 
     def __init__(self, logger: FilteringBoundLogger) -> None:
         super().__init__(logging.WARNING)

@@ -25,7 +25,7 @@ SHARED = frozenset(
         "radius_voice_provider_skipped",
     }
 )
-"""Metrics that are states, which every process has or any may have: merged to the highest value, not to the sum."""
+"""Metrics of states that all processes share. Their maximum over the processes is shown, and not their sum."""
 
 
 class _Merged(Collector):

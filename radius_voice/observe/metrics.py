@@ -72,9 +72,9 @@ class Readings:
 
 @dataclass(frozen=True, slots=True)
 class ProviderEvents:
-    """What can be counted of a provider: deliveries by these methods, and reports about its calls.
+    """The events of a provider that are counted: deliveries by `methods`, and reports about its calls.
 
-    `call_statuses`: the calls can be queried. `callbacks`: the provider sends reports about them.
+    `call_statuses` is whether its calls can be queried; `callbacks` is whether it sends callbacks about them.
     """
 
     methods: Collection[Method]
@@ -169,8 +169,8 @@ class Metrics:
     ) -> None:
         """Create the series of these names, at zero, so that a first occurrence is visible as an increase.
 
-        `rotating` are the clients with two secrets, `upstreams` the identity sources that ask RADIUS servers. To be
-        called again after a reload; series of removed names stay until a restart.
+        `rotating` are the clients with two secrets, `upstreams` the identity sources that ask RADIUS servers. Must be
+        called again after a reload. Series of removed names stay until a restart.
         """
         self._clients = frozenset(clients)
         self._providers = frozenset(providers)

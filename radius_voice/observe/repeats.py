@@ -1,7 +1,7 @@
-"""Merges records of identical requests for the audit log and the log: the first, then one a minute with a count.
+"""Merges the records of identical requests for the audit log and the log: the first, then one per minute with a count.
 
-A captured packet that is sent again from other ports is authentic and is processed each time. Without this, one such
-packet could fill the disk.
+An attacker can send a captured packet again from other ports; it is authentic and is processed each time. Without this
+limit, one captured packet could fill the disk.
 """
 
 from __future__ import annotations
@@ -34,12 +34,13 @@ class _Tracked:
 
 
 class RepeatMerger:
-    """An observer that passes records to `readers`, and holds back those of identical requests.
+    """An observer that passes records to `readers`, and holds back records of identical requests.
 
     Requests are identical if client, octets, outcome and reason are the same. The first from each address passes, for
-    up to `MAX_ADDRESSES` addresses. Accepts and challenges pass unless they repeat an earlier result. A record written
-    later has in `repeated` the number of packets that it stands for. At most `MAX_TRACKED` packets are tracked; above
-    that, the one whose record is due first is written and no longer tracked. `now` is monotonic seconds.
+    up to `MAX_ADDRESSES` addresses. Accepts and challenges pass unless they repeat an earlier result. `repeated` of a
+    record that was held back is the number of packets that it represents. At most `MAX_TRACKED` packets are tracked.
+    Above that, the record that is due first is written, and its packet is no longer tracked. `now` is monotonic
+    seconds.
     """
 
     def __init__(self, readers: Sequence[Observer], now: Callable[[], float]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 
 class Throttle:
-    """Admits one record per key in `period` seconds, and counts by kind the records that it suppresses.
+    """Admits one record per key in `period` seconds, and counts the suppressed records by kind.
 
     Keys and kinds must come from bounded sets: keys are never removed. `now` is monotonic seconds.
     """
@@ -20,7 +20,7 @@ class Throttle:
     def admit(self, key: str, kind: str, count: int = 1) -> Mapping[str, int] | None:
         """None if this record is suppressed, else how many of each kind were suppressed since the last admitted one.
 
-        `count` is how many packets this record stands for.
+        `count` is the number of packets that this record represents.
         """
         now = self._now()
         if now < self._next.get(key, now):

@@ -292,7 +292,7 @@ def test_the_old_file_is_written_while_the_new_one_cannot_be_opened(audit, path,
 
     assert ["sessions_expired"] == [line["kind"] for line in lines(moved / path.name)]
     assert 1 == audit.failures
-    assert "cannot be opened again" in warnings[0]
+    assert "cannot be reopened" in warnings[0]
 
 
 def test_without_a_path_records_go_to_standard_output(clock, warnings, capfd):

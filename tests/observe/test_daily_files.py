@@ -142,7 +142,7 @@ def test_a_failure_is_counted_reported_and_loses_no_record(open_log, write, path
         clock.pass_by(2.0)
         write(log, "three")
     assert (1, ["one", "two", "three"]) == (log.failures, details(path))
-    problem = "the file of a day cannot be renamed, or an old one deleted: Permission denied"
+    problem = "cannot rename the file of a day, or delete an old one: Permission denied"
     assert [f"audit: {path}: {problem} (1 failures since start)"] == warnings
     clock.pass_by(60.0)
     write(log, "four")
