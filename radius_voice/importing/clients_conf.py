@@ -97,7 +97,7 @@ def _tokens(text: str, path: Path) -> Iterator[_Token]:
     while position < len(text):
         found = TOKEN.match(text, position)
         if found is None:
-            raise ConfigError([f"{path}:{line}: a quote is not closed in this line; add it"])
+            raise ConfigError([f"{path}:{line}: a quote is not closed in this line; add the closing quote"])
         kind = found.lastgroup or ""
         if kind not in {"space", "comment"}:
             yield _Token(kind, line, found[0])

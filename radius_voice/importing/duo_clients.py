@@ -144,7 +144,7 @@ def _ldap_host(plan: Plan, value: Value) -> str:
     try:
         return f"[{ip_address(value.text)}]"
     except ValueError:
-        raise ConfigError([f"{plan.source}:{value.line}: the host is not a name or an address of a server"]) from None
+        raise ConfigError([f"{plan.source}:{value.line}: the host is not a name or an address; correct it"]) from None
 
 
 def _port(plan: Plan, section: Section, text: str) -> str:
@@ -180,7 +180,7 @@ def _service_account(plan: Plan, section: Section, entry: Entry) -> dict[str, ob
 
 
 def _add_filter(plan: Plan, section: Section, entry: Entry) -> None:
-    """Add user_filter, if the section limits or finds users in another way than Active Directory's default."""
+    """Add user_filter, if the section does not find users by the default filter for Active Directory."""
     group, extra = section.text("security_group_dn"), section.text("ldap_filter")
     names = (section.text("username_attribute", "sAMAccountName"), section.text("at_attribute", "userPrincipalName"))
     if not all(map(ATTRIBUTE.fullmatch, names)):

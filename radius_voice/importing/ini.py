@@ -1,4 +1,4 @@
-"""The syntax of authproxy.cfg: what Python's configparser reads, with the line of each key.
+"""The syntax of authproxy.cfg, which is that of Python's configparser. Keys have their lines.
 
 As in the Duo Authentication Proxy, a comment has a line of its own, and values are taken literally.
 """
@@ -57,7 +57,7 @@ class Section:
                 yield int(name.rpartition("_")[2]), value
 
     def not_read(self) -> Iterator[tuple[str, Value]]:
-        """The keys that nothing was imported from."""
+        """The keys that were never read, so that nothing was imported from them."""
         for key, value in self.values.items():
             if key not in self._read:
                 yield key, value

@@ -91,7 +91,7 @@ def _add_client(plan: Plan, client: Element) -> None:
 
 
 def _add_sources(plan: Plan, service: Element) -> None:
-    """Who verifies passwords: NPS, as the upstream, or the servers that it forwards all requests to."""
+    """Add the identity sources that verify passwords: NPS itself, or the servers that it forwards all requests to."""
     groups = _collection(service, "RADIUS_Server_Groups")
     providers = {_property(profile, "msAuthProviderType") for profile in _collection(service, "Proxy_Profiles")}
     sources = []
@@ -122,7 +122,7 @@ def _nps(plan: Plan) -> Entry:
         "servers": [NPS_SERVER],
         "secret": plan.secret(entry.name, None, "NPS has no shared secret for this server yet"),
     }
-    entry.comments.append(f"Placeholder: {NPS_SERVER} is to be the address of the NPS server.")
+    entry.comments.append(f"Placeholder: replace {NPS_SERVER} by the address of the NPS server.")
     entry.examples.append("reply: [Class, Filter-Id]   # attributes of NPS's Access-Accept for the gateway")
     plan.step(
         f"{entry.name}: write the address of the NPS server in place of {NPS_SERVER}. Add this server to NPS as a "

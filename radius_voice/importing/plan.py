@@ -20,9 +20,9 @@ USERS_SOURCE = "users"
 
 @dataclass(slots=True)
 class Entry:
-    """A named section. `origin` is its place in the imported file, and `usable` false if it is written as a comment.
+    """A named section. `origin` is its place in the imported file. If `usable` is false, it is written as a comment.
 
-    `comments` are what has no equal here, and `examples` keys that may be added.
+    `comments` are about keys that have no equal here. `examples` are keys that may be added.
     """
 
     name: str
@@ -35,9 +35,10 @@ class Entry:
 
 @dataclass(slots=True)
 class Plan:
-    """All sections of the new configuration. `program` is what wrote `source`.
+    """All sections of the new configuration. `program` is the server whose file `source` is imported.
 
-    `steps` are left for the administrator, in order; `secrets` are the texts of files by name, and no repr shows them.
+    `steps` are manual steps for the administrator, in order. `secrets` are the contents of files by name; no repr shows
+    them.
     """
 
     source: Path
@@ -63,7 +64,7 @@ class Plan:
         self.steps[text] = None
 
     def secret(self, name: str, text: str | None, why: str) -> dict[str, str]:
-        """The reference to a file with the shared secret `text`, or with a new one. `why` there is no text."""
+        """The reference to a file with the shared secret `text`, or with a new one. `why` is the reason for no text."""
         file = f"{name}.secret"
         problem = why if text is None else secret_problem(text)
         if problem:
@@ -85,13 +86,13 @@ class Plan:
     def add_client(self, entry: Entry, addresses: Iterable[str], secret: str | None, why: str) -> None:
         """Add a client with those addresses. If none can be used, it is written as a comment.
 
-        Its secret is the one of the entry, or `secret`, or a new one, because of `why`.
+        Its secret is the secret of the entry, or `secret`, or a new one; `why` is the reason for a new one.
         """
         networks, problems = _networks(addresses)
         for network in [each for each in networks if each in self._networks]:
             networks.remove(network)
             owner = self._networks[network]
-            problems.append(f"{written(network)} is the address of client {owner} already: an address has one client")
+            problems.append(f"{written(network)} already belongs to client {owner}, and an address has one client")
         if not networks:
             entry.usable = False
         if not entry.usable:

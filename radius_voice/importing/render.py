@@ -44,7 +44,7 @@ def render(plan: Plan) -> str:
     """The text of the configuration."""
     head = [
         f"Imported from {plan.source.name} ({plan.program}). Settings: docs/settings.md",
-        "A comment in a section is about the imported file. The steps that are left are at the end of this file.",
+        "A comment in a section is about the imported file. The manual steps are at the end of this file.",
         *plan.notes,
     ]
     blocks = [

@@ -21,7 +21,7 @@ def read_octets(path: Path, max_octets: int) -> bytes:
     except OSError as error:
         raise ConfigError([f"{path}: cannot be read: {error.strerror or 'unknown reason'}"]) from None
     if len(octets) > max_octets:
-        raise ConfigError([f"{path}: is larger than {max_octets} octets, so it is no configuration"])
+        raise ConfigError([f"{path}: is larger than {max_octets} octets; name a configuration file"])
     return octets
 
 
@@ -38,5 +38,5 @@ def read_text(path: Path) -> str:
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     if found := CONTROL.search(text):
         line = text.count("\n", 0, found.start()) + 1
-        raise ConfigError([f"{path}:{line}: has a control character, so it is no text; remove it"])
+        raise ConfigError([f"{path}:{line}: has a control character; remove it, or name a text file"])
     return text

@@ -1,4 +1,4 @@
-"""Names and texts of the imported file, as the new configuration and its comments can have them."""
+"""Makes names and texts of the imported file safe for the new configuration and its comments."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def name_from(text: str) -> str:
 
 
 class Names:
-    """Names that differ from each other."""
+    """Creates unique names."""
 
     def __init__(self) -> None:
         self._uses: dict[str, int] = {}

@@ -28,7 +28,7 @@ BAD_TWIML = Refusal(400, 12100, "Document parse failure")
 class CallRequest:
     """A request for a call that Twilio would accept. `timeout` is how many seconds it may ring.
 
-    `detects`: who answers is to be found out (MachineDetection); dialling an extension disables that.
+    `detects` is whether machine detection is requested (MachineDetection). Dialling an extension disables it.
     """
 
     to: str

@@ -54,9 +54,9 @@ class CallTimings:
 class Call:
     """One call. Times are wall-clock seconds. `ended_as` is the final status of a call that was ended by a request.
 
-    `digits` are the keys dialled once the number answers, with `w` and `W` for pauses. `answerer` is who answers, which
-    machine detection finds if `detects`. The script is `steps`, or at `url`. `status_url` gets the `status_events`.
-    `keys` are those that the phone has pressed, and `requests` the callbacks that were sent.
+    `digits` are the keys dialled once the number answers, with `w` and `W` for pauses. `answerer` is the result of
+    machine detection, if `detects`. The script is `steps`, or is fetched from `url`. `status_url` gets the
+    `status_events`. `keys` are the keys that the phone has pressed, and `requests` the callbacks that were sent.
     """
 
     sid: str
@@ -89,7 +89,7 @@ class Call:
         return "ringing" if now >= self.rings_at else "queued"
 
     def started(self, now: float) -> bool:
-        """Whether it has been dialed: not if it is queued, or was canceled before."""
+        """Whether it has been dialed. A queued call, or one that was canceled while queued, has not."""
         return self.rings_at <= min(now, self.ends_at)
 
     def over(self, now: float) -> bool:
@@ -98,7 +98,7 @@ class Call:
 
     @property
     def detected_at(self) -> float:
-        """When the script begins: once the phone is answered, and machine detection has found by whom."""
+        """When the script begins: after the phone is answered and machine detection, if requested, has ended."""
         return self.picks_up_at + (DETECTION_SECONDS if self.detects else 0.0)
 
     def answered_by(self, now: float) -> str | None:
@@ -107,7 +107,7 @@ class Call:
         return self.answerer if self.detects and answered and now >= self.detected_at else None
 
     def say(self, speech: str, now: float) -> None:
-        """Speak more, after the speech before. The call lasts as long as any call from then on."""
+        """Append to the speech. The call then lasts for another `talking` seconds."""
         if speech:
             self.speech = f"{self.speech} {speech}".lstrip()[:MAX_SPEECH]
             self.ends_at = max(self.ends_at, now + self.talking)

@@ -18,9 +18,9 @@ SERVER_ERROR = Refusal(500, 20500, "An internal server error has occurred")
 class Faults:
     """The faults of one simulator.
 
-    `latency` delays every create request, in seconds. `fail_rate` is the fraction of create requests that get a 500;
-    half of those are carried out nevertheless, which is worse than production on purpose. `chance` returns a random
-    fraction below 1.
+    `latency` delays every create request, in seconds. `fail_rate` is the fraction of create requests that get a 500.
+    Half of these are carried out nevertheless: the simulator is less reliable than Twilio on purpose. `chance` returns
+    a random fraction below 1.
     """
 
     def __init__(self, latency: float, fail_rate: float, chance: Callable[[], float]) -> None:

@@ -1,4 +1,4 @@
-"""The simulated text messages: what happens by number and sender, and their representation in Twilio's API.
+"""The simulated text messages: their outcome by number and sender, and their representation in Twilio's API.
 
 Numbers of calls that fail by a fault of HTTP (see `numbers`) do the same for messages. Every other well-formed number
 receives its message.

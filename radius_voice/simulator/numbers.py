@@ -1,4 +1,4 @@
-"""What happens to a call, by number: Twilio's magic test numbers and more of our own.
+"""The outcome of a call, by number: Twilio's magic test numbers, and further numbers of the simulator.
 
 Any other well-formed number rings and is answered. Every number here is in +1 500 555, which has no subscribers. A SIP
 address whose user is the digits of one of these numbers has the same outcome: sip:15005550010@pbx.example.org is busy.

@@ -1,6 +1,6 @@
-"""A simulated call about which callbacks are sent: its statuses are reported, and its script may depend on keys.
+"""A simulated call with callbacks: its statuses are reported, and its script may depend on keys.
 
-Other calls need nothing of this, because their status is computed from the time.
+Calls without callbacks do not need this, because their status is computed from the time.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ NO_KEY = "-"
 
 
 class RunningCall:
-    """Runs a call from its request to its end. `phone` is how the called phone behaves now; `clock` is wall clock."""
+    """Runs a call from its request to its end. `phone` returns the phone's behaviour, `clock` wall-clock seconds."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class RunningCall:
         self._gathers = 0
 
     def notice(self) -> None:
-        """Look at the call again, because it or its phone was changed."""
+        """Wake up, because the call or its phone was changed."""
         self._changed.set()
 
     def replace_script(self, steps: tuple[Step, ...]) -> None:

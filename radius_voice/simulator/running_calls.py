@@ -54,7 +54,7 @@ class RunningCalls:
             call.say(speech_of(steps), now)
 
     def notice_end(self, call: Call) -> None:
-        """Look at a call again that was ended by a request."""
+        """Wake up a call that was ended by a request."""
         if call.sid in self._running:
             self._running[call.sid].notice()
 

@@ -39,7 +39,7 @@ VERIFY_API = "/v2"
 LIFETIME = 600.0
 """Seconds after which a verification expires, as at Twilio."""
 MAX_DELIVERIES, MAX_CHECKS = 5, 5
-"""How often the code of a verification is delivered and checked at most, as at Twilio."""
+"""The maximum number of deliveries and checks of one verification, as at Twilio."""
 DIGITS = 6
 SERVICE = re.compile("VA[0-9a-f]{32}")
 NO_SERVICE, NO_CUSTOM_CODES, DTMF_REQUIRED = ("VA" + digit * 32 for digit in "012")

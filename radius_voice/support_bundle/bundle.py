@@ -1,4 +1,4 @@
-"""Collects the files of a support bundle. What cannot be collected is left out, with the reason."""
+"""Collects the files of a support bundle. A file that cannot be collected is omitted, and its reason recorded."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ class Collector:
             problems["audit.jsonl"] = message_of(problem)
             return None
         if len(found) == MAX_RECORDS:
-            search.problems.append(f"it has the newest {MAX_RECORDS} records only")
+            search.problems.append(f"only the newest {MAX_RECORDS} records are included")
         if not search.has_files:
             search.problems.append(f"there is no {path} and no rotated file of it")
         elif not found and not search.problems:

@@ -1,4 +1,4 @@
-"""What a support bundle says about the machine: versions, and the access rights of files."""
+"""The files of a support bundle about the machine: versions, and the modes and owners of files."""
 
 from __future__ import annotations
 

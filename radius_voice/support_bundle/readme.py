@@ -27,8 +27,8 @@ User names, IP addresses and the addresses of callers are included. To replace t
 """
 WITHOUT_NAMES = """\
 User names, IP addresses and the addresses of callers are replaced by hashes, the same name by the same hash. The key
-of the hashes is not stored. Included are the names of clients, policies, groups, servers and files. A name is replaced
-if a users file, the audit records or the log of this bundle have it as that of a user.
+of the hashes is not stored. The names of clients, policies, groups, servers and files are included. A user name is
+replaced if it is in a users file, or in the audit records or the log of this bundle.
 """
 
 

@@ -24,7 +24,7 @@ from radius_voice.login.phone import Phone
 from radius_voice.messages import Catalog
 
 MAX_PREFIX_CHARACTERS = 8
-"""Longer numbers in the configuration are those of a phone, and not a prefix of many."""
+"""A longer number in the configuration is masked as the number of one phone; others are prefixes."""
 
 
 def without_secrets(value: Any) -> Any:
@@ -73,7 +73,7 @@ def _section(section: Section) -> dict[str, Any]:
 
 
 def _attribute_values(name: str, values: tuple[Any, ...]) -> list[Any]:
-    """The values of an attribute of a reply; those that the gateway gets encrypted are secrets, also as text."""
+    """The values of a reply attribute. If the attribute is sent encrypted, its values are treated as secrets."""
     if not attribute_dictionary().is_encrypted(name.partition(":")[0]):
         return list(values)
     return [value if isinstance(value, SecretStr) else "<secret from text>" for value in values]

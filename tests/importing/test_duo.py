@@ -155,8 +155,7 @@ def test_an_address_that_two_servers_share_has_one_client(tmp_path):
     second = AUTO.replace("_auto]", "_auto2]") + "port=1813\n"
     done = run("duo", AD + AUTO + second, tmp_path)
     assert (
-        "auto2-1 (source:19): 10.1.0.1 is the address of client auto-1 already: an address has one client."
-        in done.stderr
+        "auto2-1 (source:19): 10.1.0.1 already belongs to client auto-1, and an address has one client." in done.stderr
     )
     assert "  # auto2-1:" in done.stdout
 

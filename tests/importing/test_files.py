@@ -112,8 +112,8 @@ def test_windows_line_ends_and_a_byte_order_mark_change_nothing(tmp_path, kind):
     [
         (b"# one\n# \xe9\n", "source:2: is not UTF-8 text; save the file as UTF-8"),
         ("# one".encode("utf-16"), "source:1: is UTF-16 text; save it as UTF-8"),
-        (b"# one\n# \x00\n", "source:2: has a control character, so it is no text; remove it"),
-        (b"#" * ((1 << 20) + 1), "source: is larger than 1048576 octets, so it is no configuration"),
+        (b"# one\n# \x00\n", "source:2: has a control character; remove it"),
+        (b"#" * ((1 << 20) + 1), "source: is larger than 1048576 octets; name a configuration file"),
         (b"", "so nothing can be imported"),
     ],
 )

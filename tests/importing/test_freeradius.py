@@ -77,7 +77,7 @@ def test_a_repeated_name_is_numbered_and_a_repeated_address_is_a_step(tmp_path):
     done = run("freeradius", one("secret = long-enough-secret-1") * 2, tmp_path)
     assert 0 == done.exit_code
     assert "# only-2:" in done.stdout
-    assert "10.0.0.1 is the address of client only already" in done.stderr
+    assert "10.0.0.1 already belongs to client only" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_an_included_file_is_named_and_not_read(tmp_path):
     [
         ("client a {\nipaddr = 10.0.0.1\n", "source:1: the section client is not closed; add }"),
         ("}\n", "source:1: } closes no section; remove it"),
-        ('client a {\nsecret = "open\n}\n', "source:2: a quote is not closed in this line; add it"),
+        ('client a {\nsecret = "open\n}\n', "source:2: a quote is not closed in this line; add the closing quote"),
         ("client a {\njust words here\n}\n", "source:2: is neither KEY = VALUE nor a section"),
         ("\n{\n}\n", "source:2: { follows no name of a section"),
         ("client a {\n" * 50, "source:17: sections are nested more than 16 deep"),

@@ -95,7 +95,7 @@ def fail_over(redis: ReplicatedRedis) -> InjectFault:
             old.signal(signal.SIGCONT)
         else:
             old.start()
-        time.sleep(random.uniform(0, 1.0) if hangs else 0)  # the old master still considers itself the master
+        time.sleep(random.uniform(0, 1.0) if hangs else 0)  # meanwhile, the old master does not know its new role
         wait_until(redis.is_replicating, "the old master follows the new one")
         return f"the master {'hangs' if hangs else 'is killed'}, and its replica is promoted"
 

@@ -1,4 +1,4 @@
-"""An HTTP server in place of an administrator's gateway: it keeps every request, and responds as a test says."""
+"""An HTTP server that stands for an administrator's SMS gateway: it records requests, and tests choose its responses."""
 
 import json
 import re

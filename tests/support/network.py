@@ -8,7 +8,7 @@ import urllib.request
 
 LOOPBACK = "127.0.0.1"
 PORTS = range(10_000, 32_768)  # below those that Linux assigns to sockets which ask for none
-PROCESSES = 16  # of pytest; each has ports of its own, so that none takes a port between another's check and its bind
+PROCESSES = 16  # pytest processes; each has its own ports, so that no other binds a port that this one has checked
 TIMEOUT = 60.0  # seconds that a response may take on a busy machine before a test fails
 
 
@@ -16,7 +16,7 @@ _assigned: set[int] = set()
 
 
 def free_port() -> int:
-    """A port that is free for TCP and UDP, and that this process has not had. No connection takes it before the caller."""
+    """A port that is free for TCP and UDP. Later calls do not return it again, and Linux assigns it to no connection."""
     process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % PROCESSES
     while True:
         port = secrets.choice(PORTS[process::PROCESSES])

@@ -10,7 +10,7 @@ from tests.support.program_process import TIMEOUT
 
 
 class NotifySocket:
-    """A real datagram socket at `path`, with the messages that it received before the last one asked for."""
+    """A datagram socket at `path`. `passed` are the messages that `wait_for` has skipped."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

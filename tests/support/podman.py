@@ -1,4 +1,4 @@
-"""Podman with a storage of its own, where no registry and no systemd are needed."""
+"""Podman with its own storage, without a registry and without systemd."""
 
 import hashlib
 import json
@@ -18,9 +18,9 @@ PROGRAMS = "podman", RUNC, "debootstrap", "iptables", "conntrack"
 BASE = "localhost/base"
 BASE_PACKAGES = "debootstrap", "--variant=minbase", "bookworm"
 OMITTED = "usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info", "var/cache/apt", "var/lib/apt/lists"
-"""What the images of Debian for containers do not have either."""
+"""Directories that are also missing in Debian's container images."""
 LIMITS = "--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024"
-"""Of every container: the defaults exceed those of a machine in which limits cannot be raised."""
+"""Limits of every container. Podman's defaults may exceed the limits of this machine, which cannot be raised."""
 
 
 def run(*command: object, cwd: Path | None = None, input_text: str = "") -> str:

@@ -96,7 +96,7 @@ class ProgramProcess:
             self._close_streams()
 
     def _close_streams(self) -> None:
-        """A thread of the program in a request to a suspended mount keeps its output open: that one is left open."""
+        """Close the streams, except one that a thread of the program keeps open while it waits for a suspended mount."""
         if self.process.stdin is not None:
             self.process.stdin.close()
         for reader, stream in zip(self._readers, (self.process.stdout, self.process.stderr), strict=True):
