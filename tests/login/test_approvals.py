@@ -133,7 +133,7 @@ async def test_a_key_that_reaches_another_process_is_found_in_the_store(harness,
 
 
 async def test_without_a_key_the_request_is_rejected_at_its_deadline_and_the_call_is_ended(monkeypatch):
-    harness = ApprovalHarness(response_timeout=0.1)
+    harness = ApprovalHarness(response_timeout=0.3)
     held = await harness.hold()
     decision = await held
     assert (*NOT_ANSWERED, "Login refused.") == (*result_of(decision), decision.text)
@@ -144,7 +144,7 @@ async def test_without_a_key_the_request_is_rejected_at_its_deadline_and_the_cal
 
 
 async def test_a_call_that_the_provider_accepts_after_the_deadline_is_ended():
-    harness = ApprovalHarness(response_timeout=0.1)
+    harness = ApprovalHarness(response_timeout=0.3)
     harness.provider.gate = asyncio.Event()
     held = await harness.hold()
     assert NOT_ANSWERED == result_of(await held)
@@ -359,7 +359,7 @@ async def test_a_call_of_which_it_is_not_known_whether_it_was_placed_may_be_appr
 
 
 async def test_a_failed_placement_leaves_the_request_held():
-    harness = ApprovalHarness(providers=(FakeProvider(RuntimeError()),), response_timeout=0.1)
+    harness = ApprovalHarness(providers=(FakeProvider(RuntimeError()),), response_timeout=0.3)
     decision = await harness.begin()
     assert NOT_ANSWERED == result_of(await decision.held())
 

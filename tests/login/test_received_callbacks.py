@@ -187,7 +187,7 @@ async def test_the_call_that_a_callback_names_stays_known_after_an_indeterminate
     harness.by_method = {Method.VOICE: {"first": harness.provider, "fake": harness.provider}}
     harness.restart_with(harness.store)
     harness.provider.gate = asyncio.Event()
-    harness.response_timeout = 0.01
+    harness.response_timeout = 0.3
     challenge = await harness.begin()
     assert CallbackResult.COUNTED is await received(harness, Callback("fake9", ANSWERED))
     harness.provider.gate.set()

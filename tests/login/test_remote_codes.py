@@ -125,7 +125,7 @@ async def test_without_an_answer_there_is_no_response_and_no_attempt_is_lost(har
 
 async def test_a_late_answer_is_kept_for_the_retransmission(verify):
     harness = texts(verify)
-    harness.response_timeout = 0.05
+    harness.response_timeout = 0.3
     challenge = await harness.begin()
     code, verify.check_gate = verify.code, asyncio.Event()
     assert UNANSWERED == result_of(await harness.answer(code, challenge))
@@ -240,7 +240,7 @@ async def test_without_a_cancellation_there_is_no_redial(harness, verify):
 
 async def test_a_cancellation_that_takes_too_long_is_no_redial(harness, verify, monkeypatch):
     challenge = await harness.begin()
-    harness.response_timeout = 0.05
+    harness.response_timeout = 0.3
 
     async def never(*_):
         await asyncio.Event().wait()

@@ -657,7 +657,7 @@ async def test_a_challenge_of_the_first_factor_is_rejected_and_stays_charged():
 async def test_a_call_that_is_still_being_placed_can_be_answered():
     harness = harness_with()
     harness.provider.gate = asyncio.Event()
-    harness.response_timeout = 0.01
+    harness.response_timeout = 0.3
     pending = await harness.begin()
     assert (Outcome.CHALLENGE, Reason.DELIVERY_PENDING) == result_of(pending)
     harness.provider.gate.set()

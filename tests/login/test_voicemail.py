@@ -333,7 +333,7 @@ async def test_a_text_message_beyond_the_limits_is_not_sent():
 async def test_a_text_message_is_not_sent_once_the_login_has_ended(monkeypatch):
     harness, sms = texted(FakeProvider(NOT_PLACED))
     harness.provider.gate = asyncio.Event()
-    harness.response_timeout = 0.01
+    harness.response_timeout = 0.3
     challenge = await harness.begin()
     session = await session_of(harness)
     ended = replace(session, version=session.version + 1, delivery=replace(session.delivery, over=True))
