@@ -39,6 +39,8 @@ from radius_voice.stores.sqlite_file import BUSY_SECONDS, CannotOpen, SameFile, 
 BUSY_NAP = 0.00005
 PRIMARY_CODE = 0xFF
 SWEPT_AT_ONCE = 500
+LIMITS_SWEPT_AT_ONCE = 2000
+"""More than guesses at names without a user can store between two sweeps, also where passwords are verified fast."""
 KEPT = "SELECT value FROM kept WHERE key=? AND until>?"
 DURABLE = "SELECT value FROM durable WHERE key=?"
 MAX_LOG = 16 * 1024 * 1024
@@ -262,7 +264,7 @@ class SqliteStore:
     async def sweep(self) -> int:
         """Delete what has expired, and return how many of the deleted sessions still waited for a code.
 
-        One call processes up to `SWEPT_AT_ONCE` sessions, limits, and records of each kind.
+        One call processes up to `SWEPT_AT_ONCE` sessions and records of each kind, and `LIMITS_SWEPT_AT_ONCE` limits.
         """
         now = self._now()
         self._cache.clear()  # `data_version` does not change with this connection's own writes
@@ -271,13 +273,13 @@ class SqliteStore:
             ended = base.execute(query, (now - REPEAT_SECONDS, SWEPT_AT_ONCE)).fetchall()
             base.executemany("DELETE FROM sessions WHERE key=?", [(key,) for key, _ in ended])
             query = "SELECT name, tat FROM limits WHERE name>? ORDER BY name LIMIT ?"
-            looked_at = base.execute(query, (self._swept_to, SWEPT_AT_ONCE)).fetchall()
+            looked_at = base.execute(query, (self._swept_to, LIMITS_SWEPT_AT_ONCE)).fetchall()
             full = [(name,) for name, tat in looked_at if expiry(tat) <= now]
             base.executemany("DELETE FROM limits WHERE name=?", full)
             base.execute("DELETE FROM kept WHERE until<=?", (now,))
             for table in RECORDS.values():
                 self._sweep_records(base, table, now)
-        self._swept_to = looked_at[-1][0] if len(looked_at) == SWEPT_AT_ONCE else ""
+        self._swept_to = looked_at[-1][0] if len(looked_at) == LIMITS_SWEPT_AT_ONCE else ""
         if await asyncio.to_thread(self._checkpoint, "PASSIVE") > MAX_LOG:
             await self._empty_log()
         return sum(is_open for _, is_open in ended)

@@ -3,15 +3,18 @@ import os
 import sqlite3
 import threading
 from contextlib import nullcontext
+from hashlib import sha1
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from radius_voice.events import Reason
 from radius_voice.login.codes.issued_codes import STORED_UNDER
 from radius_voice.login.durable import DurableWrite
-from radius_voice.login.model import LimitOperation, SwapResult, Unavailable
+from radius_voice.login.model import Limit, LimitOperation, SwapResult, Unavailable
 from radius_voice.login.session.state_machine import step
+from radius_voice.service.housekeeping import SWEEP_INTERVAL_SECONDS
 from radius_voice.stores import sqlite_file
 from radius_voice.stores.encoding import UnreadableSession, decode, encode
 from radius_voice.stores.sqlite import SqliteStore
@@ -173,6 +176,20 @@ async def test_a_file_that_was_moved_away_is_not_changed_and_no_other_is_created
     moved.rename(path)
     assert await store.apply_limits([LimitOperation(TIGHT, "x")]) is None
     assert session_row(clock.now) == await store.load(KEY)
+    await store.close()
+
+
+async def test_guesses_at_many_names_fill_no_disk(path, clock):
+    """460 guesses between two sweeps, each at another name from another place, as fast as a directory verifies them."""
+    store, rows, limit = SqliteStore(path, clock), [], Limit("wrong_passwords.user", 1, 10.0, Reason.LOCKED)
+    for sweep in range(40):
+        for guess in range(460):
+            names = (f"{scope}{sweep * 460 + guess}" for scope in ("user", "pair"))
+            await store.apply_limits([LimitOperation(limit, sha1(name.encode()).hexdigest()) for name in names])
+        clock.now += SWEEP_INTERVAL_SECONDS
+        await store.sweep()
+        rows += store._base.execute("SELECT count(*) FROM limits").fetchone()
+    assert max(rows[:20]) * 1.5 > max(rows)
     await store.close()
 
 
