@@ -217,11 +217,24 @@ end
 return 'done'
 """
 )
-"""KEYS: session, the user's slot, the open sessions, the three keys of records, a call, a durable value, limits. ARGV:
-clock; the record; stamp before (empty: no session), stamp after; live until (0: not live); ends at; `open` or `ended`;
-sealed session; seconds that a session is kept after its end; `call` if the call leads to the session; the sealed
-durable value to write where none is (empty: none); burst, period and action of each limit. Replies `done`, `stale`,
-`busy`, `durable` and the present value, or as APPLY_LIMITS if a limit or a record forbids it.
+"""Replaces a session, with its limits, record and durable value. Replies `done`, `stale`, `busy`, `durable` and the
+present value, or as APPLY_LIMITS if a limit or a record forbids it.
+
+KEYS: 1 session; 2 the user's slot; 3 the open sessions; 4 to 6 the keys of records; 7 a call; 8 a durable value; then
+the limits.
+
+ARGV:
+ 1       clock
+ 2 to 5  the record
+ 6, 7    stamp of the session before (empty: no session) and after
+ 8       live until (0: not live)
+ 9       when the session ends
+10       `open` or `ended`
+11       the sealed session
+12       seconds that a session is kept after its end
+13       `call` if the call leads to the session
+14       the sealed durable value to write if there is none (empty: write none)
+15 ...   burst, period and action of each limit
 
 The user's slot contains the name of the session whose call is live, and the time until which it may be live. Only this
 script writes it, together with that session. So the script need not read that session, whose key is not in KEYS.

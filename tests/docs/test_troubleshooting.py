@@ -87,7 +87,7 @@ store: {type: memory}
         for _ in range(3):
             challenge = gateway.respond(alice, challenge, "000000x")
         assert radius.ACCESS_REJECT == challenge.code
-        assert {"no_attempts_left", "wrong_code"} == {record["reason"] for record in server.audit()[-2:]}
+        assert {"no_attempts_left", "wrong_code"} == {record["reason"] for record in server.audit(kind="request")[-2:]}
         misconfigured = server.client(secret=b"another secret than the one here")
         misconfigured.send(misconfigured.initial_request(alice))
         server.wait_until_processed()

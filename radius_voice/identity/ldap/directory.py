@@ -23,6 +23,8 @@ LOCKED_PERMANENTLY = "000001010000Z"
 """pwdAccountLockedTime of an account that an administrator has disabled (slapo-ppolicy)."""
 MAX_GROUPS = 1000
 MAX_LEVELS = 16
+MAX_PHONES = 20
+"""Users who may change their own entry could otherwise delay other logins by thousands of values to parse."""
 DNS_A_SEARCH = 50
 
 
@@ -149,7 +151,7 @@ class Reader:
 
     def _phones_of(self, entry: Entry) -> Iterator[Phone]:
         for attribute in self._settings.phones:
-            for text in entry.texts(attribute):
+            for text in entry.texts(attribute)[:MAX_PHONES]:
                 try:
                     yield parse_phone(text, self._settings.default_region)
                 except ValueError as problem:

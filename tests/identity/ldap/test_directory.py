@@ -237,6 +237,12 @@ def test_values_that_are_not_text_are_left_out(reader):
     assert ["+14155550123"] == numbers(reader.user_of(RecordingLease([]), entry))
 
 
+def test_at_most_20_values_of_an_attribute_are_parsed(reader):
+    values = [f"+1415555{number:04}".encode() for number in range(100, 121)]
+    entry = Entry(AD_ENTRY.dn, {**AD_ENTRY.attributes, "mobile": values})
+    assert [value.decode() for value in values[:20]] == numbers(reader.user_of(RecordingLease([]), entry))
+
+
 def test_a_phone_may_be_a_sip_address(reader):
     values = [b"SIP:3105@PBX.example.org", b"3105", b"sip:3105@pbx.example.org;user=phone"]
     entry = Entry(AD_ENTRY.dn, {**AD_ENTRY.attributes, "mobile": values})
