@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import TypeVar, cast
 
 from radius_voice.config.schema import Settings
 from radius_voice.config.second_factors import approval_providers
@@ -34,6 +34,8 @@ from radius_voice.wiring.adapters import ADAPTERS, Adapters, identity_source, pr
 from radius_voice.wiring.client_entries import clients_of, prompt_format_of
 from radius_voice.wiring.limits import limits_of
 from radius_voice.wiring.policies import policies_of
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,45 +96,51 @@ def build(
     providers = {name: provider_of(name, section, adapters) for name, section in settings.delivery.providers.items()}
     before = ({}, {}) if previous is None else (previous.settings.delivery.providers, previous.breakers)
     breakers = breakers_of(settings.delivery.providers, shared.clock, *before)
-    flow = LoginFlow(
-        Dependencies(
-            keys=shared.keys,
-            store=shared.store,
-            limits=limits_of(settings),
-            policies=policies_of(settings, identity),
-            providers=by_method(settings, providers),
-            call_controls={
-                name: control for name, provider in providers.items() if (control := provider.call_control) is not None
-            },
-            friendly_name=settings.delivery.friendly_name,
-            messages=settings.delivery.messages,
-            prompt_formats={name: prompt_format_of(client) for name, client in settings.clients.items()},
-            observer=shared.observer,
-            now=time.time,
-            clock=shared.clock,
-            public_url=settings.callbacks.public_url if settings.callbacks else "",
-            callback_receivers=_callback_receivers(settings, providers),
-            call_speakers={
-                name: cast("CallSpeaker", providers[name])
-                for name, section in settings.delivery.providers.items()
-                if section.VOICEMAIL
-            },
-            approval_providers=_approval_providers(settings, providers),
-            client_names={name: entry.friendly_name or name for name, entry in settings.clients.items()},
-            verifiers={
-                name: verifier for name, provider in providers.items() if (verifier := provider.verifier) is not None
-            },
-            new_code=code_generator(settings),
-            breakers=breakers,
-            calls_per_second={
-                name: pace
-                for name, section in settings.delivery.providers.items()
-                if (pace := section.max_calls_per_second) is not None
-            },
-        )
-    )
+    flow = LoginFlow(_dependencies(settings, shared, identity, providers, breakers))
     generation = Generation(clients_of(settings, shared.keys), flow)
     return BuiltGeneration(settings, generation, flow, providers, identity, breakers)
+
+
+def _dependencies(
+    settings: Settings,
+    shared: Shared,
+    identity: Mapping[str, IdentitySource],
+    providers: Mapping[str, Provider],
+    breakers: Mapping[str, CircuitBreaker],
+) -> Dependencies:
+    sections = settings.delivery.providers
+    paces = {name: section.max_calls_per_second for name, section in sections.items()}
+    controls = {name: provider.call_control for name, provider in providers.items()}
+    verifiers = {name: provider.verifier for name, provider in providers.items()}
+    speakers = [name for name, section in sections.items() if section.VOICEMAIL]
+    return Dependencies(
+        keys=shared.keys,
+        store=shared.store,
+        limits=limits_of(settings),
+        policies=policies_of(settings, identity),
+        providers=by_method(settings, providers),
+        call_controls=_present(controls),
+        friendly_name=settings.delivery.friendly_name,
+        messages=settings.delivery.messages,
+        prompt_formats={name: prompt_format_of(client) for name, client in settings.clients.items()},
+        observer=shared.observer,
+        now=time.time,
+        clock=shared.clock,
+        public_url=settings.callbacks.public_url if settings.callbacks else "",
+        callback_receivers=_callback_receivers(settings, providers),
+        call_speakers={name: cast("CallSpeaker", providers[name]) for name in speakers},
+        approval_providers=_approval_providers(settings, providers),
+        client_names={name: entry.friendly_name or name for name, entry in settings.clients.items()},
+        verifiers=_present(verifiers),
+        new_code=code_generator(settings),
+        breakers=breakers,
+        calls_per_second=_present(paces),
+    )
+
+
+def _present(values: Mapping[str, T | None]) -> dict[str, T]:
+    """Only the values that are not None."""
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def by_method(settings: Settings, providers: Mapping[str, Provider]) -> dict[Method, dict[str, Provider]]:
