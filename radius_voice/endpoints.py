@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -125,3 +125,21 @@ def _first_unprivileged_port() -> int:
         return int(PRIVILEGED.read_text())
     except (OSError, ValueError):
         return 1024
+
+
+def addresses_text(
+    settings: Settings, ports: Sequence[int], admin_port: int, callbacks_port: int, worker: int | None
+) -> str:
+    """Where a service listens, or a worker with that number. `ports` are in the order of `udp_endpoints`."""
+    addresses: dict[str, list[str]] = {LISTEN: [], ACCOUNTING: []}
+    for (key, endpoint), port in zip(udp_endpoints(settings), ports, strict=True):
+        addresses[key].append(f"udp {endpoint.host} port {port}")
+    radius = f"RADIUS on {', '.join(addresses[LISTEN])}"
+    if addresses[ACCOUNTING]:
+        radius += f"; accounting on {', '.join(addresses[ACCOUNTING])}"
+    if worker is not None:
+        return f"worker {worker}: {radius}"
+    text = f"{radius}; metrics on http://{settings.admin.listen.host}:{admin_port}/metrics"
+    if settings.callbacks is None:
+        return text
+    return f"{text}; callbacks on {settings.callbacks.listen.host} port {callbacks_port}"

@@ -13,9 +13,15 @@ from prometheus_client import CollectorRegistry
 
 from radius_voice.config.load import Loaded
 from radius_voice.config.schema import Settings
-from radius_voice.config.start_warnings import bypass_until, report_modes
 from radius_voice.control import ControlServer, ControlSocket, Request, listen
-from radius_voice.endpoints import ACCOUNTING, ADMIN_LISTEN, LISTEN, cannot_bind, listen_for_callbacks, udp_endpoints
+from radius_voice.endpoints import (
+    ACCOUNTING,
+    ADMIN_LISTEN,
+    addresses_text,
+    cannot_bind,
+    listen_for_callbacks,
+    udp_endpoints,
+)
 from radius_voice.events import Observer
 from radius_voice.exceptions import message_of
 from radius_voice.http.admin import Admin, Readiness
@@ -23,7 +29,7 @@ from radius_voice.http.callbacks import Callbacks
 from radius_voice.identity.passwords import Hasher
 from radius_voice.login.codes.keys import Keys
 from radius_voice.login.model import Unavailable
-from radius_voice.observe.metrics import Metrics, Readings
+from radius_voice.observe.metrics import Metrics
 from radius_voice.observe.provider_results import ProviderResults
 from radius_voice.server.accepted_names import AcceptedNames
 from radius_voice.server.accounting import Accounting
@@ -35,6 +41,7 @@ from radius_voice.service.debugging import MAX_SESSIONS, Debugger, Printers, no_
 from radius_voice.service.housekeeping import Housekeeping
 from radius_voice.service.identity_watch import IdentityWatch, warnings_of
 from radius_voice.service.inactive_users import InactiveUsers
+from radius_voice.service.readings import readings_of
 from radius_voice.service.reload import Generations, Reloader, create_series
 from radius_voice.service.reload_result import ReloadProgress, ReloadResult
 from radius_voice.service.reporting import Reporter
@@ -94,66 +101,27 @@ class Service:
         printers: Printers,
     ) -> None:
         settings = built.settings
-        first_process = worker is None or worker.number == 0
+        number = worker.number if worker is not None else 0
         self.stack = AsyncExitStack()
         self.ports: list[int] = []
         self._path = path
         self._shared = shared
         self._reporter = reporter
         self._worker = worker
-        self._log_lines_lost = log_lines_lost
+        self._started = time.time()
+        self._reloads_begun = 0
         self._listeners: list[UdpListener] = []
         self._tasks = BackgroundTasks(reporter.report)
         self._generations = Generations(built, worker.generation if worker is not None else 1)
-        self._traffic = TrafficFile(settings.server.state, worker.number if worker else 0, reporter.log_warning)
+        self._traffic = TrafficFile(settings.server.state, number, reporter.log_warning)
         taps = Taps() if tap is None else Taps(tap)
         names = AcceptedNames(shared.store, shared.keys.accepted_name)
-        self._server = Server(
-            built.generation,
-            server_rules(settings),
-            shared.store,
-            reporter,
-            time.time,
-            taps,
-            names if settings.server.accounting else None,
-            self._traffic.report,
-        )
-        self._accounting = Accounting(
-            self._server.client_at,
-            names,
-            reporter.recorded,
-            Recorder(reporter, taps, time.time, time.monotonic, self._traffic.report),
-            time.monotonic,
-            time.time,
-            lambda: self._generations.newest.settings.server.status_server,
-        )
-        users = IdentityWatch(reporter.report, time_verifications=first_process)
-        inactive = InactiveUsers(shared.keys, shared.store) if first_process else None
-        self._housekeeping = Housekeeping(shared.store, self._generations, reporter, users, inactive)
-        self._metrics = Metrics(CollectorRegistry(), self._readings())
-        create_series(self._metrics, built)
-        reporter.add(self._metrics)
-        results = ProviderResults()
-        reporter.add(results)
-        self._reloader = Reloader(
-            path,
-            loaded,
-            shared,
-            self._generations,
-            self._server,
-            self._metrics,
-            reporter,
-            self._tasks,
-            ReloadProgress(worker.reloads_before if worker is not None else 0),
-            worker.reloads if worker is not None else self._begin_reload,
-            check_users=first_process,
-        )
-        # A worker serves the debug sessions of the watcher. One that has ended there may still run here for a moment.
-        limit = MAX_SESSIONS if worker is None else 2 * MAX_SESSIONS
-        number = worker.number if worker is not None else 0
-        debugger = Debugger(taps, printers, number, limit)
-        self._reloads_begun = 0
-        self._started = time.time()
+        self._server = self._new_server(built, taps, names)
+        self._accounting = self._new_accounting(taps, names)
+        self._housekeeping = self._new_housekeeping(first_process=number == 0)
+        self._metrics = self._new_metrics(built, log_lines_lost)
+        reporter.add(results := ProviderResults())
+        self._reloader = self._new_reloader(loaded, check_users=number == 0)
         status = ProcessStatus(
             number,
             self._started,
@@ -166,19 +134,80 @@ class Service:
             self._reloader,
             results,
         )
+        # A worker serves the debug sessions of the watcher. One that has ended there may still run here for a moment.
+        limit = MAX_SESSIONS if worker is None else 2 * MAX_SESSIONS
         self._commands = ProcessCommands(
             shared,
             self._generations,
             reporter,
             self._tasks,
             status,
-            debugger,
+            Debugger(taps, printers, number, limit),
             self._reloader.progress,
             self._reload_once,
             lambda: self._reloads_begun,
         )
         self._admin = Admin(
             self._metrics.page, self._ready, refresh=self._housekeeping.count, hosts=settings.admin.hosts
+        )
+
+    def _new_server(self, built: BuiltGeneration, taps: Taps, names: AcceptedNames) -> Server:
+        return Server(
+            built.generation,
+            server_rules(built.settings),
+            self._shared.store,
+            self._reporter,
+            time.time,
+            taps,
+            names if built.settings.server.accounting else None,
+            self._traffic.report,
+        )
+
+    def _new_accounting(self, taps: Taps, names: AcceptedNames) -> Accounting:
+        return Accounting(
+            self._server.client_at,
+            names,
+            self._reporter.recorded,
+            Recorder(self._reporter, taps, time.time, time.monotonic, self._traffic.report),
+            time.monotonic,
+            time.time,
+            lambda: self._generations.newest.settings.server.status_server,
+        )
+
+    def _new_housekeeping(self, *, first_process: bool) -> Housekeeping:
+        shared, reporter = self._shared, self._reporter
+        users = IdentityWatch(reporter.report, time_verifications=first_process)
+        inactive = InactiveUsers(shared.keys, shared.store) if first_process else None
+        return Housekeeping(shared.store, self._generations, reporter, users, inactive)
+
+    def _new_metrics(self, built: BuiltGeneration, log_lines_lost: Callable[[], int]) -> Metrics:
+        readings = readings_of(
+            self._reporter,
+            self._generations,
+            self._server,
+            self._housekeeping,
+            log_lines_lost,
+            self._worker.deaths if self._worker is not None else lambda: 0,
+        )
+        metrics = Metrics(CollectorRegistry(), readings)
+        create_series(metrics, built)
+        self._reporter.add(metrics)
+        return metrics
+
+    def _new_reloader(self, loaded: Loaded, *, check_users: bool) -> Reloader:
+        worker = self._worker
+        return Reloader(
+            self._path,
+            loaded,
+            self._shared,
+            self._generations,
+            self._server,
+            self._metrics,
+            self._reporter,
+            self._tasks,
+            ReloadProgress(worker.reloads_before if worker is not None else 0),
+            worker.reloads if worker is not None else self._begin_reload,
+            check_users=check_users,
         )
 
     async def open(self, stack: AsyncExitStack, loaded: Loaded, control: ControlSocket | None) -> None:
@@ -205,7 +234,8 @@ class Service:
         self._housekeeping.start(self._tasks)
         self._tasks.repeat(WRITE_SECONDS, self._write_traffic)
         self._reloader.announce(loaded, self._generations.newest)
-        self._reporter.started(self._addresses(settings, admin_port, callbacks_port))
+        number = self._worker.number if self._worker is not None else None
+        self._reporter.started(addresses_text(settings, self.ports, admin_port, callbacks_port, number))
 
     async def reload(self) -> ReloadResult | None:
         """Reopen the audit log and load the configuration again. An invalid configuration changes nothing."""
@@ -278,41 +308,6 @@ class Service:
 
     async def _write_traffic(self) -> None:
         await self._traffic.write(self._generations.newest.settings.clients)
-
-    def _addresses(self, settings: Settings, admin_port: int, callbacks_port: int) -> str:
-        addresses: dict[str, list[str]] = {LISTEN: [], ACCOUNTING: []}
-        for (key, endpoint), port in zip(udp_endpoints(settings), self.ports, strict=True):
-            addresses[key].append(f"udp {endpoint.host} port {port}")
-        radius = f"RADIUS on {', '.join(addresses[LISTEN])}"
-        if addresses[ACCOUNTING]:
-            radius += f"; accounting on {', '.join(addresses[ACCOUNTING])}"
-        if self._worker is not None:
-            return f"worker {self._worker.number}: {radius}"
-        text = f"{radius}; metrics on http://{settings.admin.listen.host}:{admin_port}/metrics"
-        if settings.callbacks is None:
-            return text
-        return f"{text}; callbacks on {settings.callbacks.listen.host} port {callbacks_port}"
-
-    def _readings(self) -> Readings:
-        reporter, generations = self._reporter, self._generations
-        return Readings(
-            open_sessions=lambda: self._housekeeping.open_sessions,
-            requests_in_progress=lambda: self._server.in_progress,
-            requests_held=lambda: self._server.held,
-            bypass_active=lambda: bypass_until(generations.newest.settings) > time.time(),
-            development=lambda: generations.newest.settings.development,
-            report_modes=lambda: report_modes(generations.newest.settings, time.time()),
-            users_files_invalid=lambda: {
-                name: source.problem is not None
-                for name, source in generations.newest.identity.items()
-                if source.directory is not None
-            },
-            providers_skipped=lambda: {name: each.is_open for name, each in generations.newest.breakers.items()},
-            audit_failures=lambda: reporter.audit.failures,
-            log_lines_lost=self._log_lines_lost,
-            syslog_dropped=lambda: reporter.syslog.dropped if reporter.syslog else 0,
-            worker_deaths=self._worker.deaths if self._worker else lambda: 0,
-        )
 
     async def _ready(self) -> Readiness:
         newest = self._generations.newest
