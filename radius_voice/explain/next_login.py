@@ -64,7 +64,7 @@ def _result(facts: LoginFacts, steps: Iterable[Step]) -> tuple[Outcome, Reason]:
         return Outcome.CHALLENGE, Reason.DECOY
     if reason is not None:
         return (facts.policy.on_unavailable if facts.unavailable else Outcome.REJECT), reason
-    decided = _decided(facts)
+    decided = _effective_decision(facts)
     if isinstance(decided, AcceptWithout):
         return Outcome.ACCEPT, decided.reason
     if isinstance(decided, AskForIssuedCode):
@@ -74,7 +74,7 @@ def _result(facts: LoginFacts, steps: Iterable[Step]) -> tuple[Outcome, Reason]:
     return Outcome.CHALLENGE, Reason.CALL_PLACED if facts.rules.methods[0] is Method.VOICE else Reason.TEXT_SENT
 
 
-def _decided(facts: LoginFacts) -> SecondFactor | None:
+def _effective_decision(facts: LoginFacts) -> SecondFactor | None:
     """The decision that is carried out. Without a user it is None, unless report mode accepts the login."""
     if facts.user is None:
         decided = None if facts.unavailable else decide_without_user(facts.policy, facts.request, facts.now)
@@ -93,7 +93,8 @@ def _decided(facts: LoginFacts) -> SecondFactor | None:
 
 def _is_decoy(facts: LoginFacts) -> bool:
     """Whether the user cannot log in, and is challenged without a call."""
-    refused = _decided(facts) is None or isinstance(_decided(facts), RejectFor) or _refused_by_pins(facts)
+    decision = _effective_decision(facts)
+    refused = decision is None or isinstance(decision, RejectFor) or _pins_refuse(facts)
     return facts.policy.decoys and not facts.unavailable and refused
 
 
@@ -165,9 +166,8 @@ def _directory(facts: LoginFacts) -> Iterator[Step]:
         on_unavailable = facts.places.of_policy("on_unavailable")
         yield Step("directory", facts.unavailable, (*places, on_unavailable), Reason.IDENTITY_UNAVAILABLE)
     elif facts.user is None:
-        yield Step(
-            "directory", f"{name} has no user of this name", places, None if _decided(facts) else Reason.UNKNOWN_USER
-        )
+        reason = None if _effective_decision(facts) else Reason.UNKNOWN_USER
+        yield Step("directory", f"{name} has no user of this name", places, reason)
     else:
         disabled = ", who is disabled" if facts.user.disabled else ""
         yield Step("directory", f"{name} has the user {facts.user.name}{disabled}", places)
@@ -224,7 +224,7 @@ def _pins(facts: LoginFacts) -> Iterator[Step]:
         yield Step("pins", not_known(facts, facts.pins_unknown), (first_phone,))
         return
     changed = ", ".join(phone.masked for phone in pins.compared.changed)
-    reason = _reason_of_pins(facts)
+    reason = _refusal_of_pins(facts)
     if changed:
         text = f"not pinned: {changed}; changed_phone is {rules.changed_phone}"
     elif reason:
@@ -232,29 +232,29 @@ def _pins(facts: LoginFacts) -> Iterator[Step]:
     else:
         text = "all phones are pinned" if pins.has_pins else "no phone is pinned yet; a correct code pins the phones"
     place = facts.places.of_rule(rules.rule, "changed_phone") if changed else first_phone
-    yield Step("pins", text, (place,), reason if _refused_by_pins(facts) else None)
+    yield Step("pins", text, (place,), reason if _pins_refuse(facts) else None)
 
 
 def _call_of(facts: LoginFacts) -> Call | None:
     """The decision to call the user, carried out or only recorded by report mode."""
-    decided = _would(facts) or _decided(facts)
+    decided = _recorded_decision(facts) or _effective_decision(facts)
     return decided if isinstance(decided, Call) else None
 
 
-def _reason_of_pins(facts: LoginFacts) -> Reason | None:
+def _refusal_of_pins(facts: LoginFacts) -> Reason | None:
     """Why the user is not called, or in report mode would not be called, because of the pins."""
     called = None if _call_of(facts) is None else facts.called_phones
     return called if isinstance(called, Reason) else None
 
 
-def _refused_by_pins(facts: LoginFacts) -> bool:
+def _pins_refuse(facts: LoginFacts) -> bool:
     """Whether the pins refuse the call. In report mode they refuse nothing."""
-    return _would(facts) is None and _reason_of_pins(facts) is not None
+    return _recorded_decision(facts) is None and _refusal_of_pins(facts) is not None
 
 
 def _second_factor(facts: LoginFacts) -> Iterator[Step]:
-    would, by_pins = _would(facts), _reason_of_pins(facts)
-    decided = would or _decided(facts)
+    would, by_pins = _recorded_decision(facts), _refusal_of_pins(facts)
+    decided = would or _effective_decision(facts)
     match RejectFor(by_pins, facts.rules.rule) if by_pins else decided:
         case RejectFor(reason, rule):
             path = rule or ("identity", facts.policy.directory_name)
@@ -281,25 +281,25 @@ def _decoy(facts: LoginFacts) -> Iterator[Step]:
 
 def _report_mode(facts: LoginFacts) -> Iterator[Step]:
     mode = facts.policy.report_mode
-    if mode is None or _decided(facts) is None or facts.now >= mode.until:
+    if mode is None or _effective_decision(facts) is None or facts.now >= mode.until:
         return
-    would = _would(facts) is not None
+    would = _recorded_decision(facts) is not None
     text = "this is only recorded: the user is accepted without a call" if would else "does not apply to the user"
     yield Step("report mode", text, (facts.places.of(*mode.rule),))
 
 
-def _would(facts: LoginFacts) -> SecondFactor | None:
+def _recorded_decision(facts: LoginFacts) -> SecondFactor | None:
     """The decision of the rules that report mode does not carry out."""
-    decided = _decided(facts)
+    decided = _effective_decision(facts)
     return decided.would if isinstance(decided, AcceptWithout) else None
 
 
 def _codes_and_calls(facts: LoginFacts) -> Iterator[Step]:
     """The limits on codes and calls. A lock also rejects a user who needs no call, except in report mode."""
-    if _would(facts) is not None:
+    if _recorded_decision(facts) is not None:
         return
     uses = [use for use in facts.limits if not _is_of_passwords(use)]
-    match _decided(facts):
+    match _effective_decision(facts):
         case AcceptWithout():
             uses = [use for use in uses if use.limit in LOCKS]
         case AskForIssuedCode():
@@ -308,7 +308,7 @@ def _codes_and_calls(facts: LoginFacts) -> Iterator[Step]:
 
 
 def _call(facts: LoginFacts) -> Iterator[Step]:
-    if facts.phone is None or not isinstance(_decided(facts), Call) or _refused_by_pins(facts):
+    if facts.phone is None or not isinstance(_effective_decision(facts), Call) or _pins_refuse(facts):
         return
     approves = _approves(facts)
     for method in (Method.VOICE,) if approves else facts.rules.methods:

@@ -43,27 +43,27 @@ SERVER_NO_EQUAL = {
     "skey_protected": "is Duo's, and no longer needed",
     "api_host": "is Duo's, and no longer needed",
     "api_port": "is Duo's, and no longer needed",
-    "api_timeout": "has no equal: response_timeout says when the challenge is sent",
-    "factors": "has no equal: `methods` of the policy has voice and sms",
-    "allow_concat": "has no equal: second_factor of the client says how users log in",
-    "concat_mode": "has no equal: second_factor of the client says how users log in",
-    "delimited_password_length": "has no equal: the last delimiter separates password and code",
-    "prompt_format": "has no equal: docs/wording.md describes the texts",
-    "enroll_challenge": "has no equal: docs/enrolment.md describes how phones are added",
-    "pw_codec": "has no equal: passwords are read in UTF-8, or else as they are",
-    "debug": "has no equal: serve --debug prints packets",
-    "http_ca_certs_file": "has no equal: ca_file of a provider replaces the system's certificates",
+    "api_timeout": "has no equivalent: response_timeout says when the challenge is sent",
+    "factors": "has no equivalent: `methods` of the policy has voice and sms",
+    "allow_concat": "has no equivalent: second_factor of the client says how users log in",
+    "concat_mode": "has no equivalent: second_factor of the client says how users log in",
+    "delimited_password_length": "has no equivalent: the last delimiter separates password and code",
+    "prompt_format": "has no equivalent: docs/wording.md describes the texts",
+    "enroll_challenge": "has no equivalent: docs/enrolment.md describes how phones are added",
+    "pw_codec": "has no equivalent: passwords are read in UTF-8, or else as they are",
+    "debug": "has no equivalent: serve --debug prints packets",
+    "http_ca_certs_file": "has no equivalent: ca_file of a provider replaces the system's certificates",
     "type": "is the kind of gateway, which `profile` may name",
-    "iframe_script_uri": "has no equal: there is no web page",
-    "script_inject": "has no equal: there is no web page",
+    "iframe_script_uri": "has no equivalent: there is no web page",
+    "script_inject": "has no equivalent: there is no web page",
 }
 OTHER_SECTIONS = {
     "main": "",
     "duo_only_client": "",
-    "cloud": "has no equal: users are read from the directory at each login, and not synchronized",
-    "sso": "has no equal: this server receives RADIUS only",
-    "http_proxy": "has no equal: this server is no HTTP proxy",
-    "ldap_server_auto": "has no equal: this server receives RADIUS only. Let the application use RADIUS",
+    "cloud": "has no equivalent: users are read from the directory at each login, and not synchronized",
+    "sso": "has no equivalent: this server receives RADIUS only",
+    "http_proxy": "has no equivalent: this server is no HTTP proxy",
+    "ldap_server_auto": "has no equivalent: this server receives RADIUS only. Let the application use RADIUS",
 }
 
 
@@ -149,7 +149,7 @@ def _failmode(plan: Plan, server: Section, policy: Entry) -> None:
     if server.text("failmode", "safe").lower() == "secure":
         policy.keys["on_delivery_failure"] = "reject"
         return
-    text = "failmode=safe has no equal: while no provider can place calls, users are rejected"
+    text = "failmode=safe has no equivalent: while no provider can place calls, users are rejected"
     policy.comments.append(f"{text}. on_delivery_failure can accept them until a time within the next 240 minutes.")
     plan.step(
         f"[{server.name}]: {text}; docs/settings.md describes on_delivery_failure, and docs/delivery.md failover."
@@ -265,7 +265,7 @@ def _main(plan: Plan, main: Section) -> None:
     main.text("client")
     kept = Entry("main", "")
     add_comments(
-        plan, main, kept, dict.fromkeys(main.values, "has no equal: the sections `log` and `audit` are for this")
+        plan, main, kept, dict.fromkeys(main.values, "has no equivalent: the sections `log` and `audit` are for this")
     )
     plan.notes += kept.comments
 
@@ -278,4 +278,4 @@ def _add_steps(plan: Plan) -> None:
         )
     else:
         plan.step("Duo keeps phones in its service: compare them with those in the directory, which are called now.")
-    plan.step("Duo's bypass codes, pushes and hardware tokens have no equal: users get a call, or a text message.")
+    plan.step("Duo's bypass codes, pushes and hardware tokens have no equivalent: users get a call, or a text message.")

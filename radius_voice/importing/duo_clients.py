@@ -23,18 +23,18 @@ PROTECTED = "the secret is encrypted in authproxy.cfg and cannot be read"
 MISSING = "authproxy.cfg has no secret"
 MAX_SERVERS = 8
 NO_EQUAL = {
-    "auth_type": "has no equal: users and the service account are verified by a simple bind over TLS",
-    "ntlm_domain": "has no equal: users and the service account are verified by a simple bind over TLS",
-    "ntlm_workstation": "has no equal: users and the service account are verified by a simple bind over TLS",
-    "timeout": "has no equal: `timeout` here is how long one server may take",
-    "ssl_verify_depth": "has no equal",
-    "domain_discovery": "has no equal: servers are listed",
-    "is_logging_insecure": "has no equal: no message is logged",
-    "debug": "has no equal: serve --debug prints packets",
-    "retries": "has no equal: initial_timeout and max_timeout say when a request is sent again",
-    "retry_wait": "has no equal: initial_timeout and max_timeout say when a request is sent again",
-    "nas_ip": "has no equal: the upstream gets NAS-IP-Address of the gateway",
-    "pw_codec": "has no equal: passwords are sent in UTF-8",
+    "auth_type": "has no equivalent: users and the service account are verified by a simple bind over TLS",
+    "ntlm_domain": "has no equivalent: users and the service account are verified by a simple bind over TLS",
+    "ntlm_workstation": "has no equivalent: users and the service account are verified by a simple bind over TLS",
+    "timeout": "has no equivalent: `timeout` here is how long one server may take",
+    "ssl_verify_depth": "has no equivalent",
+    "domain_discovery": "has no equivalent: servers are listed",
+    "is_logging_insecure": "has no equivalent: no message is logged",
+    "debug": "has no equivalent: serve --debug prints packets",
+    "retries": "has no equivalent: initial_timeout and max_timeout say when a request is sent again",
+    "retry_wait": "has no equivalent: initial_timeout and max_timeout say when a request is sent again",
+    "nas_ip": "has no equivalent: the upstream gets NAS-IP-Address of the gateway",
+    "pw_codec": "has no equivalent: passwords are sent in UTF-8",
 }
 
 
@@ -97,7 +97,9 @@ def passed_attributes(plan: Plan, section: Section, entry: Entry) -> list[str]:
             entry.comments.append(f"pass_through_attr_names: {readable_word(name)}: {problem}.")
     if section.is_true("pass_through_all"):
         entry.examples.append("reply: [Class, Filter-Id]")
-        plan.step(f"{entry.name}: pass_through_all has no equal; list the attributes in `reply`, as the example does.")
+        plan.step(
+            f"{entry.name}: pass_through_all has no equivalent; list the attributes in `reply`, as the example does."
+        )
     return [name for name in dict.fromkeys(names) if not problems[name]]
 
 
@@ -208,7 +210,7 @@ def _certificates(plan: Plan, section: Section, entry: Entry) -> None:
         text = "copy the file of ssl_ca_certs_file beside the configuration as ldap-ca.pem, and set ca_file"
         plan.step(f"{entry.name}: {text}; without it, the system's certificates are trusted.")
     if section.value("ssl_verify_hostname") and not section.is_true("ssl_verify_hostname"):
-        text = "ssl_verify_hostname=false has no equal: certificates and their names are verified"
+        text = "ssl_verify_hostname=false has no equivalent: certificates and their names are verified"
         entry.comments.append(f"{text}.")
         plan.step(f"{entry.name}: {text}; write the names of the servers as their certificates have them.")
 

@@ -17,13 +17,13 @@ KNOWN = {*ADDRESS_KEYS, "netmask", "secret", "shortname", "nas_type", "nastype",
     "require_message_authenticator"
 }
 NO_EQUAL = {
-    "virtual_server": "has no equal: policy says which users a gateway serves",
-    "coa_server": "has no equal: this server sends no CoA-Request",
-    "response_window": "has no equal for a client",
-    "login": "has no equal: FreeRADIUS uses it to ask the gateway for open sessions",
-    "password": "has no equal: FreeRADIUS uses it to ask the gateway for open sessions",
-    "dynamic_clients": "has no equal: every gateway needs an entry",
-    "lifetime": "has no equal: every gateway needs an entry",
+    "virtual_server": "has no equivalent: policy says which users a gateway serves",
+    "coa_server": "has no equivalent: this server sends no CoA-Request",
+    "response_window": "has no equivalent for a client",
+    "login": "has no equivalent: FreeRADIUS uses it to ask the gateway for open sessions",
+    "password": "has no equivalent: FreeRADIUS uses it to ask the gateway for open sessions",
+    "dynamic_clients": "has no equivalent: every gateway needs an entry",
+    "lifetime": "has no equivalent: every gateway needs an entry",
 }
 TRUTH = {"yes": "yes", "true": "yes", "on": "yes", "1": "yes", "no": "no", "false": "no", "off": "no", "0": "no"}
 VARIABLE = re.compile(r"\$ENV\{([A-Za-z0-9_][A-Za-z0-9_.@-]{0,254})\}")
@@ -78,7 +78,7 @@ def _add_client(plan: Plan, block: Block) -> None:
             reason = NO_EQUAL.get(pair.key, "is not known, and was not imported")
             entry.comments.append(f"{plan.at(pair.line)} {_key(pair)}: {reason}.")
     for inner in block.blocks:
-        entry.comments.append(f"{plan.at(inner.line)} {readable_word(inner.kind)} {{ }}: has no equal.")
+        entry.comments.append(f"{plan.at(inner.line)} {readable_word(inner.kind)} {{ }}: has no equivalent.")
     kind = block.last("nas_type", "nastype")
     plan.suggest_profile(entry, kind.value if kind else "", entry.name)
     secret = block.last("secret")

@@ -166,7 +166,7 @@ def _policies(plan: Plan, service: Element) -> None:
         listed = _collection(service, tag)
         for policy in listed[:MAX_LISTED]:
             state = " (disabled)" if _property(policy, "Policy_Enabled") == "0" else ""
-            plan.notes.append(f"{plan.at(policy.line)}: the {kind} {_name(policy)}{state} has no equal.")
+            plan.notes.append(f"{plan.at(policy.line)}: the {kind} {_name(policy)}{state} has no equivalent.")
         if len(listed) > MAX_LISTED:
             plan.notes.append(f"{len(listed) - MAX_LISTED} more of this kind are not listed.")
         if listed:

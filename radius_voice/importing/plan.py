@@ -22,7 +22,7 @@ USERS_SOURCE = "users"
 class Entry:
     """A named section. `origin` is its place in the imported file. If `usable` is false, it is written as a comment.
 
-    `comments` are about keys that have no equal here. `examples` are keys that may be added.
+    `comments` are about keys that have no equivalent here. `examples` are keys that may be added.
     """
 
     name: str

@@ -144,10 +144,10 @@ def test_what_has_no_equal_is_a_comment_and_its_value_is_not_shown(tmp_path):
     path = written("duo", text, tmp_path)
     shown = path.read_text()
     assert "# source:14 failmode" not in shown
-    assert "# failmode=safe has no equal: while no provider can place calls, users are rejected." in shown
+    assert "# failmode=safe has no equivalent: while no provider can place calls, users are rejected." in shown
     assert "# source:15 pasword: is not known, and was not imported." in shown
-    assert "# source:16 factors: has no equal: `methods` of the policy has voice and sms." in shown
-    assert "# source:17 [cloud]: has no equal" in shown
+    assert "# source:16 factors: has no equivalent: `methods` of the policy has voice and sms." in shown
+    assert "# source:17 [cloud]: has no equivalent" in shown
     assert "hunter2" not in shown
 
 

@@ -66,8 +66,8 @@ def test_a_client_with_an_ipv6_address_makes_the_server_listen_on_ipv6(tmp_path)
 
 def test_what_has_no_equal_is_a_comment_with_its_line(tmp_path):
     text = written("freeradius", CLIENTS, tmp_path).read_text()
-    assert "# source:8 limit { }: has no equal." in text
-    assert "# source:15 virtual_server: has no equal: policy says which users a gateway serves." in text
+    assert "# source:8 limit { }: has no equivalent." in text
+    assert "# source:15 virtual_server: has no equivalent: policy says which users a gateway serves." in text
     assert "# profile: cisco-asa   # a guess: compare docs/gateways/cisco-asa.md" in text
     assert "  # tcp-only:   # source:25 client tcp-only" in text
     assert "# proto = tcp: this server receives RADIUS over UDP only." in text

@@ -101,7 +101,7 @@ def test_where_nps_forwards_some_requests_it_stays_the_upstream(tmp_path):
 
 def test_what_has_no_equal_is_a_comment(tmp_path):
     text = written("nps", export(GATEWAYS), tmp_path).read_text()
-    assert "the connection request policy policy 0 has no equal." in text
+    assert "the connection request policy policy 0 has no equivalent." in text
     assert "# The client is disabled in NPS." in text
     assert "# profile: fortigate   # a guess: compare docs/gateways/fortigate.md" in text
     assert "# profile: cisco-asa   # a guess: compare docs/gateways/cisco-asa.md" in text
