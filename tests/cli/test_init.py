@@ -129,7 +129,7 @@ def test_a_wrong_answer_is_reported_and_asked_for_again(terminal, tmp_path):
     terminal.answer("address or network", "10.0.0.1/24")
     terminal.answer("has host bits set; write 10.0.0.0/24", "ten")
     terminal.answer("not an address or network", "127.0.0.1")
-    terminal.answer("127.0.0.1/32 belongs to client office-vpn already", "10.0.0.0/24")
+    terminal.answer("127.0.0.1/32 also belongs to client office-vpn", "10.0.0.0/24")
     terminal.answer("Its kind", "fortinet")
     terminal.answer("Its kind", "meraki")
     terminal.answer("as they hear and read it", "x" * 61)

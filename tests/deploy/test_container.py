@@ -7,6 +7,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -229,7 +230,9 @@ class ComposedServices:
             podman("network", "create", "--disable-dns", *internal, self._prefix + name)
 
     def remove(self):
-        """Remove the services and their networks."""
+        """Remove the services and their networks, having written their logs for the report of a failure."""
+        for service in NODES:
+            sys.stdout.write(f"{service}:\n{self._podman.logs(self.name(service))}\n")
         self._podman.remove(map(self.name, SERVICES))
         self._podman("network", "rm", *map(self.name, COMPOSE["networks"]))
 
