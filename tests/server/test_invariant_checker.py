@@ -229,6 +229,15 @@ def test_users_hit_by_a_fault_or_an_indeterminate_call_may_have_to_wait():
     assert [] == CHECKER.violations(sample.history)
 
 
+def test_the_last_challenge_of_a_user_says_whether_the_code_of_the_call_is_unknown():
+    sample = SampleHistory()
+    sample.history.indeterminate_logins = {"login2"}
+    assert set() == sample.history.users_with_an_unknown_last_call()
+    sample.add(5, Reply("challenge", b"state3", b"5"), "delivery_indeterminate", "login2", right=True)
+    sample.add(6, Reply("reject", b"", b"6"), "used_state", state=b"state1", typed=CODE)
+    assert {"alice"} == sample.history.users_with_an_unknown_last_call()
+
+
 def test_a_history_is_printed_in_time_order():
     sample = SampleHistory()
     lines = str(sample.history).splitlines()

@@ -147,6 +147,14 @@ class History:
         known = {exchange.source: exchange for exchange in self.exchanges}
         return [(record, known[record.source]) for record in self.audit if record.source in known]
 
+    def users_with_an_unknown_last_call(self) -> set[str]:
+        """Users whose last challenge is for a call with an indeterminate result: it may ring, and its code is unknown."""
+        last: dict[str, str] = {}
+        for record, exchange in sorted(self.audited_exchanges(), key=lambda pair: pair[1].begun):
+            if record.outcome == "challenge":
+                last[exchange.user] = record.login
+        return {user for user, login in last.items() if login in self.indeterminate_logins}
+
     def accept_decisions(self) -> dict[str, str]:
         """The login of each accept decision, by source. Repeated results are excluded."""
         return {record.source: record.login for record in self.audit if record.reason == "code_correct"}
