@@ -147,7 +147,7 @@ def test_explain_with_an_audit_log_reads_no_configuration(tmp_path, monkeypatch)
 
 def every_command():
     for name in COMMANDS:
-        command = main.get_command(click.Context(main), name)
+        command = main.get_command(click.Context(main, **main.context_settings), name)
         yield from getattr(command, "commands", {name: command}).values()
 
 

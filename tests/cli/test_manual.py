@@ -45,7 +45,7 @@ def test_a_page_has_the_text_of_help(name, command):
 
 def test_the_page_of_the_program_names_each_command():
     page = plain(pages()["radius-voice.1"])
-    for name in main.list_commands(click.Context(main)):
+    for name in main.list_commands(click.Context(main, **main.context_settings)):
         assert f"radius-voice-{name} (1)" in page
 
 

@@ -15,7 +15,7 @@ def run(*arguments, **more):
 
 def groups():
     """The program, and each group of subcommands."""
-    context = click.Context(main)
+    context = click.Context(main, **main.context_settings)
     below = {name: main.get_command(context, name) for name in COMMANDS}
     return {"": main} | {name: group for name, group in below.items() if isinstance(group, click.Group)}
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from radius_voice.cli.users import users
+from radius_voice.cli.main import main
 from radius_voice.identity.passwords import verify
 from radius_voice.login.model import StoredUser
 from radius_voice.operations import editor_of
@@ -63,7 +63,7 @@ class Runner:
     def __call__(self, command: str, *arguments: object, typed: str = "arctangent\n", code: int = 0) -> str:
         """Run a command that must end with `code`. Its output, or what it writes to standard error."""
         words = [command, "--config", str(self.path), *map(str, arguments)]
-        ended = CliRunner().invoke(users, words, input=typed)
+        ended = CliRunner().invoke(main, ["users", *words], input=typed)
         assert code == ended.exit_code, ended.output
         return ended.stderr if code else ended.stdout
 
@@ -131,7 +131,7 @@ def test_changes_are_shown_as_json(run, tmp_path):
     table.write_text("name\nbob\ncarol\n")
     assert {"users": 2, "added": False, "errors": []} == shown("import", "--dry-run", table)
     assert {"users": 2, "added": True, "errors": []} == shown("import", table)
-    refused = CliRunner().invoke(users, ["import", "--config", str(run.path), "--json", str(table)])
+    refused = CliRunner().invoke(main, ["users", "import", "--config", str(run.path), "--json", str(table)])
     answer = json.loads(refused.stdout)
     assert (1, 0, False) == (refused.exit_code, answer["users"], answer["added"])
     assert [f"{table}:{line}: name: " for line in (2, 3)] == [each.partition("'")[0] for each in answer["errors"]]
@@ -218,20 +218,20 @@ def test_an_import_makes_a_file_where_there_is_none(run, tmp_path):
 def test_the_sqlite_file_is_created_for_its_owner_only(configure, sections, tmp_path):
     path = configure(office=sections("sqlite"))
     for command in (["list"], ["show", "alice"]):
-        ended = CliRunner().invoke(users, [*command, "--config", str(path)])
+        ended = CliRunner().invoke(main, ["users", *command, "--config", str(path)])
         assert (1, f"Error: {tmp_path / 'users.db'}: No such file or directory\n") == (ended.exit_code, ended.stderr)
-    refused = CliRunner().invoke(users, [*ADD, "--config", str(path)], input="short\n")
+    refused = CliRunner().invoke(main, ["users", *ADD, "--config", str(path)], input="short\n")
     assert 1 == refused.exit_code
     assert not (tmp_path / "users.db").exists()
-    assert 0 == CliRunner().invoke(users, [*ADD, "--config", str(path)], input="arctangent\n").exit_code
+    assert 0 == CliRunner().invoke(main, ["users", *ADD, "--config", str(path)], input="arctangent\n").exit_code
     assert 0o600 == stat.S_IMODE((tmp_path / "users.db").stat().st_mode)
 
 
 def test_an_exposed_sqlite_file_is_refused(configure, sections, tmp_path):
     path = configure(office=sections("sqlite"))
-    CliRunner().invoke(users, [*ADD, "--config", str(path)], input="arctangent\n")
+    CliRunner().invoke(main, ["users", *ADD, "--config", str(path)], input="arctangent\n")
     (tmp_path / "users.db").chmod(0o604)
-    ended = CliRunner().invoke(users, ["list", "--config", str(path)])
+    ended = CliRunner().invoke(main, ["users", "list", "--config", str(path)])
     assert (1, True) == (ended.exit_code, "is readable or writable by other users" in ended.stderr)
 
 
@@ -239,11 +239,11 @@ def test_several_sources_need_a_choice(configure, sections, tmp_path):
     path = configure(office=sections("users_file"), staff=sections("sqlite"))
     (tmp_path / "users.yaml").write_text("{}\n")
     (tmp_path / "users.yaml").chmod(0o600)
-    ended = CliRunner().invoke(users, ["list", "--config", str(path)])
+    ended = CliRunner().invoke(main, ["users", "list", "--config", str(path)])
     assert (1, True) == (ended.exit_code, "several identity sources; add --source office or --source" in ended.stderr)
-    ended = CliRunner().invoke(users, [*ADD, "--config", str(path), "--source", "staff"], input="arctangent\n")
+    ended = CliRunner().invoke(main, ["users", *ADD, "--config", str(path), "--source", "staff"], input="arctangent\n")
     assert (0, f"{tmp_path / 'users.db'}: Alice added\n") == (ended.exit_code, ended.stdout)
-    ended = CliRunner().invoke(users, ["list", "--config", str(path), "--source", "staf"])
+    ended = CliRunner().invoke(main, ["users", "list", "--config", str(path), "--source", "staf"])
     assert "no identity source has the name 'staf'; the configuration has office, staff" in ended.stderr
 
 
@@ -256,14 +256,14 @@ def test_several_sources_need_a_choice(configure, sections, tmp_path):
     ],
 )
 def test_a_command_needs_one_place_of_users(options, error):
-    ended = CliRunner().invoke(users, ["list", *options])
+    ended = CliRunner().invoke(main, ["users", "list", *options])
     assert (2, True) == (ended.exit_code, error in ended.stderr)
 
 
 def test_users_of_a_directory_are_neither_listed_nor_changed(configure):
     path = configure(corp={"type": "ldap", "servers": ["ldap://127.0.0.1"], "base": "dc=example"})
     for command in (["list"], ["remove", "--yes", "alice"]):
-        result = CliRunner().invoke(users, [command[0], "--config", str(path), *command[1:]])
+        result = CliRunner().invoke(main, ["users", command[0], "--config", str(path), *command[1:]])
         assert 1 == result.exit_code
         assert "identity.corp: radius-voice cannot list or change users of type ldap; use the tools" in result.stderr
         assert (command[0] == "remove") == ("run: radius-voice users forget --all-data" in result.stderr)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from radius_voice.cli.main import main
 from radius_voice.config.errors import ConfigError
 from radius_voice.wiring.adapters import load
 
@@ -113,12 +114,10 @@ def test_a_query_may_have_casts_percent_signs_and_a_final_semicolon(section):
 def test_an_exposed_file_is_an_error_of_check(section, tmp_path):
     from click.testing import CliRunner
 
-    from radius_voice.cli.check import check
-
     section()
     (tmp_path / "users.db").touch(mode=0o644)
     (tmp_path / "users.db").chmod(0o644)
-    ended = CliRunner().invoke(check, ["--config", str(tmp_path / "radius-voice.yaml")])
+    ended = CliRunner().invoke(main, ["check", "--config", str(tmp_path / "radius-voice.yaml")])
     assert 1 == ended.exit_code
     assert "identity.staff.url:" in ended.stderr
     assert "run: chmod o-rwx" in ended.stderr
@@ -127,10 +126,8 @@ def test_an_exposed_file_is_an_error_of_check(section, tmp_path):
 def test_check_connect_asks_the_database(section, tmp_path):
     from click.testing import CliRunner
 
-    from radius_voice.cli.check import check
-
     section("url: 'postgresql://127.0.0.1:1/users'")
-    ended = CliRunner().invoke(check, ["--config", str(tmp_path / "radius-voice.yaml"), "--connect"])
+    ended = CliRunner().invoke(main, ["check", "--config", str(tmp_path / "radius-voice.yaml"), "--connect"])
     assert 1 == ended.exit_code
     assert "identity staff: BAD: " in ended.stdout
     assert "Connection refused" in ended.stdout
@@ -139,9 +136,7 @@ def test_check_connect_asks_the_database(section, tmp_path):
 def test_check_connect_does_not_try_a_database_whose_password_only_the_service_can_read(section, tmp_path):
     from click.testing import CliRunner
 
-    from radius_voice.cli.check import check
-
     with pytest.raises(ConfigError):
         section("url: 'postgresql://127.0.0.1:1/users', password: {env: DATABASE_PASSWORD}")
-    ended = CliRunner().invoke(check, ["--config", str(tmp_path / "radius-voice.yaml"), "--connect"])
+    ended = CliRunner().invoke(main, ["check", "--config", str(tmp_path / "radius-voice.yaml"), "--connect"])
     assert "identity.staff.password: the environment variable DATABASE_PASSWORD is not set" in ended.stderr
